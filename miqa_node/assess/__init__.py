@@ -1,0 +1,1 @@
+"""Measures and judges a decoded image: measurements, model packages, saliency."""

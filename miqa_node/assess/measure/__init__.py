@@ -1,0 +1,1 @@
+"""Measurements that need no model, one module per kind of image."""

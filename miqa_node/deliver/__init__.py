@@ -1,0 +1,1 @@
+"""Last stage: result objects go to their destinations, one lane each."""

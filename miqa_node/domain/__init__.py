@@ -1,0 +1,1 @@
+"""Pure types and rules: what an instance, a finding, a verdict and a delivery are."""

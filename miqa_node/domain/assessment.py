@@ -1,0 +1,70 @@
+"""An assessment: all measurements and findings of one image, with the identity of what produced them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from miqa_node.domain.codes import Code
+from miqa_node.domain.finding import Finding, FindingName, GateClass
+from miqa_node.domain.instance import Header, InstanceDigest
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A number with a UCUM unit; its definition stands in docs/reference/measurements.md under its name."""
+
+    name: str
+    value: float
+    unit: str
+    """UCUM code: "1", "mm", "%", "dB", "{lp}/mm" …"""
+
+
+@dataclass(frozen=True, slots=True)
+class PlausibilityIssue:
+    """Header and pixels contradict each other, or the header lacks what it should hold."""
+
+    name: str
+    message: str
+    code: Code
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model package judged: ``sha256`` is that of its model.onnx."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the node found out about one image.
+
+    ``not_assessed`` says why no model judged the image (out of scope, unreadable, no pixels); it is empty
+    when one did, and then ``findings`` holds every row of the taxonomy. Measurements may be there either way.
+    """
+
+    digest: InstanceDigest
+    header: Header
+    assessed_at: datetime
+    findings: tuple[Finding, ...] = ()
+    gate: Mapping[GateClass, float] = field(default_factory=dict)
+    measurements: tuple[Measurement, ...] = ()
+    plausibility: tuple[PlausibilityIssue, ...] = ()
+    score: float | None = None
+    model: ModelIdentity | None = None
+    not_assessed: str = ""
+    decoder: str = ""
+    steps: tuple[str, ...] = ()
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    def finding(self, name: FindingName) -> Finding | None:
+        """The row of that name, if a model judged it."""
+        return next((f for f in self.findings if f.name is name), None)
+
+    def measurement(self, name: str) -> Measurement | None:
+        """The measurement of that name, if it could be taken."""
+        return next((m for m in self.measurements if m.name == name), None)

@@ -1,0 +1,51 @@
+"""A decoded image: pixels with their spacing and the list of steps that made them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Radiograph:
+    """One decoded frame.
+
+    ``stored``: shape (rows, columns), stored values with unused high bits removed, any integer dtype.
+    ``display``: shape (rows, columns), uint16 presentation values, 0 is black and 65,535 is white, after
+    modality LUT, VOI and presentation LUT or MONOCHROME1 inversion (PS3.4 N.2).
+    ``valid``: shape (rows, columns), bool, False where the pixel is padding
+    (PS3.3 C.7.5.1.1.2); None when all are valid.
+    ``spacing_mm`` is (between rows, between columns), None when the header gives none.
+    ``stored_range`` is the (lowest, highest) value that Bits Stored and Pixel Representation allow.
+    ``steps`` names what was done, in order, with the decoder and its version first.
+    """
+
+    stored: NDArray[np.integer]
+    display: NDArray[np.uint16]
+    stored_range: tuple[int, int]
+    spacing_mm: tuple[float, float] | None
+    valid: NDArray[np.bool_] | None = None
+    steps: tuple[str, ...] = ()
+    decoder: str = ""
+    frame: int = 0
+    frames: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        rows, columns = self.display.shape
+        return int(rows), int(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class SaliencyMap:
+    """Where a finding was seen: ``values`` float32 in [0, 1], shape (rows, columns) of the map, not of the image.
+
+    The map covers the whole source image; ``method`` names how it was made.
+    """
+
+    values: NDArray[np.float32]
+    method: str
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,106 @@
+"""An instance as it was received: its identity, where it came from and what its header says of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType
+
+SopInstanceUid = NewType("SopInstanceUid", str)
+SeriesInstanceUid = NewType("SeriesInstanceUid", str)
+StudyInstanceUid = NewType("StudyInstanceUid", str)
+InstanceDigest = NewType("InstanceDigest", str)
+"""SHA-256 (hex) of the data set's bytes as they came over the wire: the identity of a stored instance."""
+
+_UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
+
+
+def is_uid(text: str) -> bool:
+    """Whether ``text`` is fit to be a UID and a path: digits and dots, 1 to 64 of them (PS3.5 9.1).
+
+    >>> is_uid("1.2.840.10008.1.1"), is_uid("../../etc/passwd"), is_uid("1.2\\n")
+    (True, False, False)
+    """
+    return _UID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the pipeline needs from a data set's header; empty strings where an element is absent.
+
+    No field of it identifies a patient. ``view_position`` is View Position (0018,5101) or, where that is
+    empty, the meaning of View Code Sequence; ``exposure_index`` and its kin are (0018,1411)–(0018,1413).
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: SopInstanceUid
+    series_instance_uid: SeriesInstanceUid
+    study_instance_uid: StudyInstanceUid
+    transfer_syntax_uid: str
+    modality: str
+    body_part_examined: str = ""
+    view_position: str = ""
+    image_laterality: str = ""
+    patient_orientation: tuple[str, ...] = ()
+    photometric_interpretation: str = ""
+    presentation_intent_type: str = ""
+    image_type: tuple[str, ...] = ()
+    rows: int = 0
+    columns: int = 0
+    number_of_frames: int = 0
+    samples_per_pixel: int = 0
+    bits_allocated: int = 0
+    bits_stored: int = 0
+    pixel_spacing_mm: tuple[float, float] | None = None
+    station_name: str = ""
+    manufacturer: str = ""
+    manufacturer_model_name: str = ""
+    acquired_at: datetime | None = None
+    exposure_index: float | None = None
+    target_exposure_index: float | None = None
+    deviation_index: float | None = None
+    burned_in_annotation: str = ""
+    has_pixels: bool = False
+    has_voi: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """The patient and study identification kept for the worklist, never for logs or metrics."""
+
+    study_instance_uid: StudyInstanceUid
+    accession_number: str
+    patient_id: str
+    patient_name: str
+    study_date: str
+    study_description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One instance as a sender handed it over, complete on disk but not yet in the store.
+
+    ``path`` is a DICOM file (PS3.10) on the store's own file system, ``digest`` that of the data set in it.
+    """
+
+    path: str
+    digest: InstanceDigest
+    size_bytes: int
+    calling_ae_title: str
+    called_ae_title: str
+    peer_address: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """One instance that the node has promised to keep."""
+
+    digest: InstanceDigest
+    header: Header
+    object_key: str
+    received_at: datetime
+    calling_ae_title: str
+    conflicting: bool = False
+    """Another instance with the same SOP Instance UID but other bytes came earlier; both are kept."""

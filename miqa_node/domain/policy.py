@@ -1,0 +1,251 @@
+"""The site's rules: which findings and measurements make an image ACCEPT, REVIEW or REJECT.
+
+``decide`` is pure: the same assessment and policy always give the same disposition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.codes import Code
+from miqa_node.domain.finding import FINDING_CODES, FindingName
+from miqa_node.domain.instance import Header
+from miqa_node.errors import SettingsError
+
+
+class Verdict(StrEnum):
+    """What the node says of an image. NOT_ASSESSED is never ACCEPT."""
+
+    ACCEPT = "ACCEPT"
+    REVIEW = "REVIEW"
+    REJECT = "REJECT"
+    NOT_ASSESSED = "NOT_ASSESSED"
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the study goes on the worklist."""
+        return self in (Verdict.REVIEW, Verdict.REJECT)
+
+    @property
+    def rank(self) -> int:
+        """Order of badness: the worst image gives a study its verdict."""
+        return (Verdict.ACCEPT, Verdict.NOT_ASSESSED, Verdict.REVIEW, Verdict.REJECT).index(self)
+
+
+class Comparison(StrEnum):
+    """How a rule compares a measurement with its limit."""
+
+    ABOVE = "above"
+    BELOW = "below"
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRule:
+    """REVIEW or REJECT when the finding is present and reaches both limits."""
+
+    finding: FindingName
+    verdict: Verdict
+    min_probability: float = 0.0
+    min_severity: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementRule:
+    """REVIEW or REJECT when the measurement is above or below its limit."""
+
+    measurement: str
+    comparison: Comparison
+    limit: float
+    verdict: Verdict
+    code: Code
+
+
+@dataclass(frozen=True, slots=True)
+class PlausibilityRule:
+    """REVIEW or REJECT when header and pixels contradict each other in the named way."""
+
+    issue: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The rules for one kind of image; empty tuples match everything."""
+
+    name: str
+    modality: tuple[str, ...] = ()
+    body_part: tuple[str, ...] = ()
+    view: tuple[str, ...] = ()
+    findings: tuple[FindingRule, ...] = ()
+    measurements: tuple[MeasurementRule, ...] = ()
+    plausibility: tuple[PlausibilityRule, ...] = ()
+
+    def covers(self, header: Header) -> bool:
+        """Whether the image belongs to this scope."""
+        return (
+            _matches(self.modality, header.modality)
+            and _matches(self.body_part, header.body_part_examined)
+            and _matches(self.view, header.view_position)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All scopes of a site; the first that covers an image applies to it."""
+
+    version: str
+    scopes: tuple[Scope, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a verdict is what it is: a sentence for people and a code for machines."""
+
+    name: str
+    text: str
+    code: Code
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """The verdict with its reasons and the policy that gave it."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...]
+    policy_version: str
+    scope: str
+
+
+def decide(assessment: Assessment, policy: Policy) -> Disposition:
+    """Give the image its verdict: the worst that any rule asks for, with every reason that applied.
+
+    An image that no model judged, or that no scope covers, is NOT_ASSESSED unless a rule on a
+    measurement or on plausibility flags it; it is never ACCEPT.
+    """
+    scope = next((s for s in policy.scopes if s.covers(assessment.header)), None)
+    if scope is None:
+        return _not_assessed("The policy has no scope for this kind of image.", policy, "")
+    reasons = (
+        *_finding_reasons(assessment, scope),
+        *_measurement_reasons(assessment, scope),
+        *_plausibility_reasons(assessment, scope),
+    )
+    if reasons:
+        worst = max((r.verdict for r in reasons), key=lambda v: v.rank)
+        return Disposition(worst, reasons, policy.version, scope.name)
+    if assessment.not_assessed:
+        return _not_assessed(assessment.not_assessed, policy, scope.name)
+    return Disposition(Verdict.ACCEPT, (), policy.version, scope.name)
+
+
+def _not_assessed(text: str, policy: Policy, scope: str) -> Disposition:
+    from miqa_node.domain.codes import UNKNOWN_FAILURE
+
+    reason = Reason("not_assessed", text, UNKNOWN_FAILURE, Verdict.NOT_ASSESSED)
+    return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope)
+
+
+def _finding_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
+    reasons: dict[FindingName, Reason] = {}
+    for rule in scope.findings:
+        finding = assessment.finding(rule.finding)
+        if finding is None or not finding.present:
+            continue
+        if finding.probability < rule.min_probability or finding.severity < rule.min_severity:
+            continue
+        before = reasons.get(rule.finding)
+        if before is not None and before.verdict.rank >= rule.verdict.rank:
+            continue
+        text = f"{_words(rule.finding)}: probability {finding.probability:.2f}, severity {finding.severity:.2f}"
+        reasons[rule.finding] = Reason(rule.finding.value, text, finding.code, rule.verdict)
+    return tuple(reasons.values())
+
+
+def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
+    reasons = []
+    for rule in scope.measurements:
+        measured = assessment.measurement(rule.measurement)
+        if measured is None:
+            continue
+        above = rule.comparison is Comparison.ABOVE
+        if (measured.value > rule.limit) if above else (measured.value < rule.limit):
+            unit = "" if measured.unit == "1" else f" {measured.unit}"
+            text = f"{_words(rule.measurement)} {measured.value:.4g}{unit} is {rule.comparison} {rule.limit:g}{unit}"
+            reasons.append(Reason(rule.measurement, text, rule.code, rule.verdict))
+    return tuple(reasons)
+
+
+def _plausibility_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
+    verdicts = {rule.issue: rule.verdict for rule in scope.plausibility}
+    return tuple(
+        Reason(issue.name, issue.message, issue.code, verdicts[issue.name])
+        for issue in assessment.plausibility
+        if issue.name in verdicts
+    )
+
+
+def parse_policy(document: Mapping[str, Any]) -> Policy:
+    """Read the tables of ``policy.toml``; SettingsError names the scope and key that is wrong."""
+    version = document.get("version")
+    if not isinstance(version, str) or not version:
+        raise SettingsError('policy.toml: give it a version, for example version = "2026-01".')
+    scopes = document.get("scope")
+    if not isinstance(scopes, Sequence) or not scopes:
+        raise SettingsError("policy.toml: there is no [[scope]]; without one no image gets a verdict.")
+    return Policy(version, tuple(_parse_scope(scope) for scope in scopes))
+
+
+def _parse_scope(table: Mapping[str, Any]) -> Scope:
+    name = table.get("name", "")
+    known = {"name", "modality", "body_part", "view", "finding", "measurement", "plausibility"}
+    if unknown := set(table) - known:
+        raise SettingsError(f"policy.toml: scope {name!r} has unknown keys: {', '.join(sorted(unknown))}.")
+    try:
+        return Scope(
+            name=name,
+            modality=tuple(table.get("modality", ())),
+            body_part=tuple(table.get("body_part", ())),
+            view=tuple(table.get("view", ())),
+            findings=tuple(_parse_finding(rule) for rule in table.get("finding", ())),
+            measurements=tuple(_parse_measurement(rule) for rule in table.get("measurement", ())),
+            plausibility=tuple(
+                PlausibilityRule(rule["name"], _flag(rule["verdict"])) for rule in table.get("plausibility", ())
+            ),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise SettingsError(f"policy.toml: scope {name!r}: {error!s} is missing or not allowed.") from error
+
+
+def _parse_finding(rule: Mapping[str, Any]) -> FindingRule:
+    return FindingRule(
+        FindingName(rule["name"]),
+        _flag(rule["verdict"]),
+        float(rule.get("min_probability", 0.0)),
+        float(rule.get("min_severity", 0.0)),
+    )
+
+
+def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
+    comparison = next(c for c in Comparison if c.value in rule)
+    reason = FINDING_CODES[FindingName(rule["reason"])]
+    return MeasurementRule(rule["name"], comparison, float(rule[comparison.value]), _flag(rule["verdict"]), reason)
+
+
+def _flag(text: str) -> Verdict:
+    verdict = Verdict(text)
+    if not verdict.flagged:
+        raise ValueError(f"verdict {text}: a rule can only ask for REVIEW or REJECT")
+    return verdict
+
+
+def _matches(allowed: tuple[str, ...], value: str) -> bool:
+    return not allowed or value in allowed
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()

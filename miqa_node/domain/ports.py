@@ -1,0 +1,76 @@
+"""What the pipeline asks of the parts that have more than one real implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import Radiograph, SaliencyMap
+from miqa_node.domain.instance import Header, InstanceDigest
+
+
+class ObjectStore(Protocol):
+    """Bytes by key, written once: local disk or an S3 bucket.
+
+    A key is a relative POSIX path. What was put is durable when the call returns.
+    """
+
+    def put(self, key: str, data: bytes) -> bool:
+        """Store ``data``; False, and nothing changes, when the key is taken already."""
+
+    def put_file(self, key: str, path: Path) -> bool:
+        """Move the file into the store; False, and the file is removed, when the key is taken already."""
+
+    def get(self, key: str) -> bytes:
+        """The bytes; NotFoundError when there are none."""
+
+    def local_path(self, key: str) -> Path:
+        """A readable file with the bytes (a cached copy for remote stores); NotFoundError when there are none."""
+
+    def exists(self, key: str) -> bool:
+        """Whether the key is taken."""
+
+    def check(self) -> None:
+        """Raise ResourcesError, with the reason, when the store cannot be written."""
+
+
+class JobQueue(Protocol):
+    """Durable work: a job handed over inside a transaction exists exactly when that transaction commits."""
+
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
+        """Have ``Pipeline.assess`` and what follows run for the instance; once, however often it is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one assessor contributes: an assessment without identity of the image, and where it saw what."""
+
+    assessment: Assessment
+    maps: Mapping[FindingName, SaliencyMap]
+
+
+class Assessor(Protocol):
+    """Judges one decoded image: a model package, or measurements alone."""
+
+    def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Judgement:
+        """Measure and judge; never raises for an image that is out of scope, it says so in ``not_assessed``."""
+
+
+class Destination(Protocol):
+    """Takes result objects: a DICOM storage SCP, a STOW-RS service or a folder."""
+
+    name: str
+
+    def send(self, files: Sequence[tuple[str, str, bytes]]) -> Sequence[Exception | None]:
+        """Send (SOP class UID, SOP instance UID, file bytes) in order; one outcome each, None is success."""
+
+    def wants(self, kind: ResultKind) -> bool:
+        """Whether the destination's profile asks for objects of this kind."""
+
+    def close(self) -> None:
+        """Release connections."""

@@ -1,0 +1,71 @@
+"""A flagged study on the list that people work through, and the transitions it may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from miqa_node.domain.policy import Verdict
+from miqa_node.errors import ConflictError
+
+
+class WorklistState(StrEnum):
+    """OPEN until somebody takes it, CLAIMED until it is decided, RESOLVED for good."""
+
+    OPEN = "OPEN"
+    CLAIMED = "CLAIMED"
+    RESOLVED = "RESOLVED"
+
+
+class Resolution(StrEnum):
+    """What a person decided about a flagged study."""
+
+    CONFIRMED = "confirmed"
+    DISMISSED = "dismissed"
+    RETAKEN = "retaken"
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistImage:
+    """One flagged image of a study on the list."""
+
+    sop_instance_uid: str
+    digest: str
+    verdict: Verdict
+    score: float | None
+    reasons: tuple[str, ...]
+    modality: str
+    body_part: str
+    view: str
+    station: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistItem:
+    """One flagged study: its worst verdict, all reasons, and who works on it."""
+
+    study_instance_uid: str
+    accession_number: str
+    patient_id: str
+    study_date: str
+    verdict: Verdict
+    state: WorklistState
+    flagged_at: datetime
+    claimed_by: str = ""
+    resolution: Resolution | None = None
+    resolved_by: str = ""
+    resolved_at: datetime | None = None
+    comment: str = ""
+    images: tuple[WorklistImage, ...] = ()
+
+
+def check_transition(now: WorklistState, to: WorklistState) -> None:
+    """Raise ConflictError unless ``now`` may become ``to``; a resolved item opens again only by a new image."""
+    allowed = {
+        WorklistState.OPEN: {WorklistState.CLAIMED, WorklistState.RESOLVED},
+        WorklistState.CLAIMED: {WorklistState.OPEN, WorklistState.CLAIMED, WorklistState.RESOLVED},
+        WorklistState.RESOLVED: set[WorklistState](),
+    }
+    if to not in allowed[now]:
+        raise ConflictError(f"The item is {now}; it cannot become {to}.")

@@ -1,0 +1,80 @@
+"""Every error that the node raises on purpose; each says what to do about it.
+
+MiqaError
+├── SettingsError          a setting is missing, unknown or contradictory
+├── AdmissionError         the peer may not store here, or not now
+│   └── ResourcesError     disk watermark reached or database down (C-STORE status 0xA700)
+├── UnreadableError        the object cannot be understood
+│   ├── DataSetError       not a DICOM data set, or a UID the standard forbids (0xC000)
+│   ├── MismatchError      SOP class or instance UID differs from the request's (0xA900)
+│   └── DecodeError        the pixels cannot be decoded; the data set itself was stored
+│       └── DecodeLimitError   the decoder ran past its time or memory limit, or crashed
+├── ModelPackageError      a model package is incomplete, altered or not runnable here
+├── ReportError            a result object would not be valid DICOM
+├── DeliveryError          one attempt to deliver one object failed; it will be tried again
+│   └── DeliveryRefusedError    the destination will never take this object; a person must look
+└── NotFoundError          no such instance, worklist item or delivery
+    ConflictError          the item is in a state that does not allow the transition
+"""
+
+from __future__ import annotations
+
+
+class MiqaError(Exception):
+    """Base of all errors raised on purpose. The text never holds patient data."""
+
+
+class SettingsError(MiqaError):
+    """A setting is missing, unknown or contradictory."""
+
+
+class AdmissionError(MiqaError):
+    """The peer may not store here, or not now."""
+
+
+class ResourcesError(AdmissionError):
+    """No room or no database: the sender should try again later (0xA700)."""
+
+
+class UnreadableError(MiqaError):
+    """The object cannot be understood."""
+
+
+class DataSetError(UnreadableError):
+    """Not a DICOM data set, or one with a UID that PS3.5 9.1 forbids (0xC000)."""
+
+
+class MismatchError(UnreadableError):
+    """SOP class or instance UID of the request and of the data set differ (0xA900)."""
+
+
+class DecodeError(UnreadableError):
+    """The pixels cannot be decoded; the stored data set is kept as it came."""
+
+
+class DecodeLimitError(DecodeError):
+    """The decoder ran past its time or memory limit, or its process died."""
+
+
+class ModelPackageError(MiqaError):
+    """A model package is incomplete, altered or not runnable on this machine."""
+
+
+class ReportError(MiqaError):
+    """A result object would not be valid DICOM."""
+
+
+class DeliveryError(MiqaError):
+    """One attempt to deliver failed; the lane will try again."""
+
+
+class DeliveryRefusedError(DeliveryError):
+    """The destination will never take this object; a person must look at it."""
+
+
+class NotFoundError(MiqaError):
+    """No such instance, worklist item or delivery."""
+
+
+class ConflictError(MiqaError):
+    """The item is in a state that does not allow the asked transition."""

@@ -1,0 +1,1 @@
+"""From stored bytes to pixels: headers, decoding, the grayscale pipeline, and whether they agree."""

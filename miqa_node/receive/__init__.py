@@ -1,0 +1,1 @@
+"""First stage: objects come in over the network and are handed to the pipeline."""

@@ -1,0 +1,1 @@
+"""Turns an assessment into DICOM objects: Structured Report, Segmentation, Key Object Selection."""

@@ -1,0 +1,1 @@
+"""What is true: the database and the object store."""

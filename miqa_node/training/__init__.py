@@ -1,0 +1,1 @@
+"""Everything that makes models; never imported at run time (extra [train])."""

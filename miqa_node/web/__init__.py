@@ -1,0 +1,1 @@
+"""Pages and REST interface for people and programs."""

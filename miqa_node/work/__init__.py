@@ -1,0 +1,1 @@
+"""Durable work: the pipeline's steps as jobs that survive a crash."""
