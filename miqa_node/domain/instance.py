@@ -17,9 +17,9 @@ _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 
 
 def is_uid(text: str) -> bool:
-    """Whether ``text`` is fit to be a UID and a path: digits and dots, 1 to 64 of them (PS3.5 9.1).
+    r"""Whether ``text`` is fit to be a UID and a path: digits and dots, 1 to 64 of them (PS3.5 9.1).
 
-    >>> is_uid("1.2.840.10008.1.1"), is_uid("../../etc/passwd"), is_uid("1.2\\n")
+    >>> is_uid("1.2.840.10008.1.1"), is_uid("../../etc/passwd"), is_uid("1.2\n")
     (True, False, False)
     """
     return _UID.fullmatch(text) is not None

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.codes import Code
+from miqa_node.domain.codes import UNKNOWN_FAILURE, Code
 from miqa_node.domain.finding import FINDING_CODES, FindingName
 from miqa_node.domain.instance import Header
 from miqa_node.errors import SettingsError
@@ -144,8 +144,6 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
 
 
 def _not_assessed(text: str, policy: Policy, scope: str) -> Disposition:
-    from miqa_node.domain.codes import UNKNOWN_FAILURE
-
     reason = Reason("not_assessed", text, UNKNOWN_FAILURE, Verdict.NOT_ASSESSED)
     return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope)
 
