@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.delivery import Delivery, DeliveryId, ResultKind
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.instance import Header, InstanceDigest
@@ -74,3 +75,25 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Release connections."""
+
+
+class Outbox(Protocol):
+    """The deliveries that wait, as a lane sees them: the database, or a list in tests of lanes."""
+
+    def due(self, destination: str) -> bool:
+        """Whether ``claim`` would find something; cheap enough to ask often."""
+
+    def claim(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
+        """Take due deliveries, oldest first; nobody else gets them before the lease has run out."""
+
+    def data(self, delivery: Delivery) -> bytes:
+        """The DICOM file to send."""
+
+    def sent(self, delivery_ids: Sequence[DeliveryId]) -> None:
+        """The destination answered success."""
+
+    def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
+        """One attempt failed; None as ``retry_at`` gives up until a person sends it again."""
+
+    def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
+        """Give claimed deliveries back untried."""

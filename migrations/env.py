@@ -1,0 +1,9 @@
+"""Alembic environment: migrations run on the connection that store.database hands over."""
+
+from alembic import context
+
+from miqa_node.store.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")
+context.run_migrations()

@@ -1,0 +1,268 @@
+"""Every setting of the node: defaults from config/miqa.toml, then a site's file, then the environment.
+
+``config/miqa.toml`` is the one place where a setting, its default and its explanation stand; the classes
+here give each a type and a range. An unknown key is an error, so a spelling mistake cannot pass silently.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from miqa_node.errors import SettingsError
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
+
+
+class Accelerator(StrEnum):
+    """Where models run; AUTO takes a GPU when a provider for it loads."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class LogFormat(StrEnum):
+    """How log lines are written; AUTO is CONSOLE on a terminal and JSON elsewhere."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least severe lines that are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NodeSettings(_Table):
+    """Table ``[node]``."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    data_dir: Path
+    accelerator: Accelerator
+
+
+class DicomSettings(_Table):
+    """Table ``[dicom]``."""
+
+    ae_title: AeTitle
+    host: str
+    port: Port
+    allowed_peers: tuple[str, ...]
+    promiscuous: bool
+    require_called_ae_title: bool
+    max_associations: Count
+    max_associations_per_peer: Count
+    maximum_pdu_size: Annotated[int, Field(ge=0)]
+    acse_timeout_s: Seconds
+    dimse_timeout_s: Seconds
+    network_timeout_s: Seconds
+    max_object_bytes: Count
+
+
+class StoreSettings(_Table):
+    """Table ``[store]``."""
+
+    database_url: str
+    objects_url: str
+    min_free_bytes: Annotated[int, Field(ge=0)]
+    pool_size: Count
+
+
+class WorkSettings(_Table):
+    """Table ``[work]``."""
+
+    concurrency: Count
+    poll_interval_s: Seconds
+    max_attempts: Count
+    heartbeat_interval_s: Seconds
+    dead_after_s: Seconds
+    retention_days: Count
+
+
+class ImagingSettings(_Table):
+    """Table ``[imaging]``."""
+
+    decode_timeout_s: Seconds
+    decode_memory_bytes: Count
+    decode_processes: Count
+    max_pixels: Count
+
+
+class AssessSettings(_Table):
+    """Table ``[assess]``."""
+
+    models_dir: str
+    quality_package: str
+    intra_op_threads: Count
+    inter_op_threads: Count
+    saliency_threshold: Annotated[float, Field(gt=0, lt=1)]
+
+
+class PolicySettings(_Table):
+    """Table ``[policy]``."""
+
+    file: str
+
+
+class DeliverSettings(_Table):
+    """Table ``[deliver]``."""
+
+    destinations_file: str
+    lane_concurrency: Count
+    connection_timeout_s: Seconds
+    dimse_timeout_s: Seconds
+    backoff_initial_s: Seconds
+    backoff_max_s: Seconds
+    max_attempts: Count
+    breaker_failures: Count
+    breaker_pause_s: Seconds
+    batch_size: Count
+    idle_association_s: Seconds
+    poll_interval_s: Seconds
+
+
+class WebSettings(_Table):
+    """Table ``[web]``."""
+
+    host: str
+    port: Port
+    page_size: Annotated[int, Field(ge=1, le=1000)]
+    max_upload_bytes: Count
+
+
+class LogSettings(_Table):
+    """Table ``[log]``."""
+
+    level: LogLevel
+    format: LogFormat
+
+
+class Settings(BaseSettings):
+    """All tables. Build it with :func:`load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MIQA_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    node: NodeSettings
+    dicom: DicomSettings
+    store: StoreSettings
+    work: WorkSettings
+    imaging: ImagingSettings
+    assess: AssessSettings
+    policy: PolicySettings
+    deliver: DeliverSettings
+    web: WebSettings
+    log: LogSettings
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.store.database_url or f"sqlite:///{(self.node.data_dir / 'miqa.sqlite').absolute()}"
+
+    @property
+    def objects_dir(self) -> Path:
+        """Folder of the object store on local disk, or of its cache when the store is remote."""
+        return self.node.data_dir / "objects"
+
+    @property
+    def incoming_dir(self) -> Path:
+        """Folder of objects that are still being received; on the object store's file system."""
+        return self.node.data_dir / "incoming"
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder of model packages in force."""
+        return Path(self.assess.models_dir) if self.assess.models_dir else share_dir("models")
+
+    @property
+    def policy_file(self) -> Path:
+        """The policy in force."""
+        return Path(self.policy.file) if self.policy.file else share_dir("config") / "policy.toml"
+
+    @property
+    def destinations_file(self) -> Path:
+        """The destinations in force; the file may be absent, then there are none."""
+        given = self.deliver.destinations_file
+        return Path(given) if given else self.node.data_dir / "destinations.toml"
+
+
+def load_settings(config: Path | None = None, **overrides: dict[str, Any]) -> Settings:
+    """Read the settings; ``overrides`` (table → key → value) win over environment, file and defaults.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, or a setting is unknown or out of range; the text names each.
+    """
+    sources = _toml_files(config)
+
+    class _Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            files = (TomlConfigSettingsSource(settings_cls, toml_file=path) for path in sources)
+            return (init_settings, env_settings, *files)
+
+    try:
+        given: dict[str, Any] = {table: values for table, values in overrides.items() if values}
+        return _Layered(**given)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+
+
+def share_dir(name: str) -> Path:
+    """Folder ``config``, ``models`` or ``migrations``: inside an installed wheel, or of the checkout."""
+    package = Path(__file__).parent
+    installed = package / "_share" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def _toml_files(config: Path | None) -> list[Path]:
+    """The files to read, the one that wins first."""
+    defaults = share_dir("config") / "miqa.toml"
+    if config is None:
+        return [defaults]
+    try:
+        tomllib.loads(config.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{config}: cannot be read as TOML: {error}") from error
+    return [config, defaults]
+
+
+def _explain(error: ValidationError) -> str:
+    lines = [f"[{'.'.join(str(part) for part in item['loc'])}] {item['msg']}" for item in error.errors()]
+    return "Settings are wrong:\n  " + "\n  ".join(lines) + "\nEvery setting is explained in config/miqa.toml."

@@ -1,0 +1,105 @@
+"""The database: SQLite in one file by default, PostgreSQL by URL; one transaction is one truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.dialects import postgresql, sqlite
+
+from miqa_node.errors import ResourcesError
+from miqa_node.settings import share_dir
+
+Transaction = sa.Connection
+"""An open transaction; what is written with it exists when the ``with`` block ends, or not at all."""
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a writer waits for SQLite's single write lock."""
+
+
+class Database:
+    """Connections to one database; safe to share between threads."""
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        self.url = sa.make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if not self.is_sqlite:
+            self.url = self.url.set(drivername="postgresql+psycopg")
+        self.engine = sa.create_engine(
+            self.url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=not self.is_sqlite
+        )
+        if self.is_sqlite:
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+
+    @contextmanager
+    def begin(self) -> Iterator[Transaction]:
+        """Open a transaction: committed at the end of the block, rolled back by an exception.
+
+        Raises
+        ------
+        ResourcesError
+            The database cannot be reached or is locked for longer than its time-out.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except sa.exc.OperationalError as error:
+            raise ResourcesError(f"The database did not answer: {_first_line(error)}") from error
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest version; safe to call at every start and by several processes at once."""
+        with self.engine.begin() as connection:
+            if self.is_sqlite:
+                # pysqlite opens a transaction only before a change of data: take the write lock before looking.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7205177)")
+            config = _alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def check(self) -> None:
+        """Raise ResourcesError unless the database answers and its schema is the newest."""
+        with self.begin() as transaction:
+            current = MigrationContext.configure(transaction).get_current_revision()
+        newest = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+        if current != newest:
+            raise ResourcesError(
+                f"The database schema is at {current}, this program needs {newest}: run miqa-node migrate."
+            )
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+
+def insert_or_ignore(transaction: Transaction, table: sa.Table, values: dict[str, Any]) -> bool:
+    """Insert one row unless a unique key is taken; whether it was inserted."""
+    dialect = sqlite if transaction.dialect.name == "sqlite" else postgresql
+    return transaction.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # IMMEDIATE: a transaction takes the write lock before its first change and never has to be retried half way.
+    connection.isolation_level = "IMMEDIATE"
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")  # a committed transaction survives a power cut
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(share_dir("migrations")))
+    return config
+
+
+def _first_line(error: sa.exc.OperationalError) -> str:
+    # The statement's parameters may hold patient data: only the driver's own first line is shown.
+    return str(error.orig).splitlines()[0] if error.orig else type(error).__name__

@@ -1,0 +1,169 @@
+"""The outbox: which result goes where, how often it was tried, and who is trying now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from miqa_node.domain.delivery import Delivery, DeliveryId, DeliveryState, ResultKind, ResultObject
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import deliveries, results
+
+
+def record_result(transaction: Transaction, digest: InstanceDigest, result: ResultObject, made_at: datetime) -> None:
+    """Write down an object that lies in the object store; the first of a UID stays."""
+    insert_or_ignore(
+        transaction,
+        results,
+        {
+            "sop_instance_uid": result.sop_instance_uid,
+            "digest": digest,
+            "sop_class_uid": result.sop_class_uid,
+            "kind": result.kind.value,
+            "object_key": result.object_key,
+            "made_at": made_at,
+        },
+    )
+
+
+def queue(transaction: Transaction, result: ResultObject, destination: str, now: datetime) -> None:
+    """Ask for one object to be delivered to one destination; asking twice is asking once."""
+    insert_or_ignore(
+        transaction,
+        deliveries,
+        {
+            "sop_instance_uid": result.sop_instance_uid,
+            "destination": destination,
+            "state": DeliveryState.QUEUED.value,
+            "attempts": 0,
+            "next_attempt_at": now,
+            "last_error": "",
+            "queued_at": now,
+        },
+    )
+
+
+def claim(transaction: Transaction, destination: str, limit: int, now: datetime, lease_s: float) -> list[Delivery]:
+    """Take up to ``limit`` due deliveries of a destination, oldest first; nobody else gets them for ``lease_s``."""
+    due = (
+        sa.select(deliveries.c.delivery_id)
+        .where(
+            deliveries.c.destination == destination,
+            deliveries.c.state == DeliveryState.QUEUED.value,
+            deliveries.c.next_attempt_at <= now,
+            sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
+        )
+        .order_by(deliveries.c.next_attempt_at, deliveries.c.delivery_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    taken = (
+        transaction.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.delivery_id.in_(due))
+            .values(lease_until=now + timedelta(seconds=lease_s))
+            .returning(deliveries.c.delivery_id)
+        )
+        .scalars()
+        .all()
+    )
+    return _load(transaction, deliveries.c.delivery_id.in_(taken)) if taken else []
+
+
+def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
+    """Whether :func:`claim` would find something; takes no write lock."""
+    query = sa.exists().where(
+        deliveries.c.destination == destination,
+        deliveries.c.state == DeliveryState.QUEUED.value,
+        deliveries.c.next_attempt_at <= now,
+        sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
+    )
+    return transaction.execute(sa.select(query)).scalar_one()
+
+
+def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: datetime) -> None:
+    """The destination answered success."""
+    transaction.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.delivery_id.in_(delivery_ids))
+        .values(
+            state=DeliveryState.SENT.value,
+            attempts=deliveries.c.attempts + 1,
+            sent_at=now,
+            lease_until=None,
+            last_error="",
+        )
+    )
+
+
+def failed(transaction: Transaction, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
+    """One attempt failed; ``retry_at`` None gives up: FAILED until a person sends it again."""
+    values: dict[str, object] = {
+        "attempts": deliveries.c.attempts + 1,
+        "last_error": error,
+        "lease_until": None,
+        "state": (DeliveryState.FAILED if retry_at is None else DeliveryState.QUEUED).value,
+    }
+    if retry_at is not None:
+        values["next_attempt_at"] = retry_at
+    transaction.execute(sa.update(deliveries).where(deliveries.c.delivery_id == delivery_id).values(values))
+
+
+def release(transaction: Transaction, delivery_ids: Iterable[DeliveryId]) -> None:
+    """Give claimed deliveries back untried."""
+    transaction.execute(
+        sa.update(deliveries).where(deliveries.c.delivery_id.in_(list(delivery_ids))).values(lease_until=None)
+    )
+
+
+def resend(transaction: Transaction, sop_instance_uid: str, now: datetime, destination: str | None = None) -> int:
+    """Queue the deliveries of a result again, whatever became of them; how many there are."""
+    query = sa.update(deliveries).where(deliveries.c.sop_instance_uid == sop_instance_uid)
+    if destination is not None:
+        query = query.where(deliveries.c.destination == destination)
+    return transaction.execute(
+        query.values(state=DeliveryState.QUEUED.value, next_attempt_at=now, lease_until=None, attempts=0)
+    ).rowcount
+
+
+def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delivery]:
+    """Every delivery of what was made from an instance."""
+    return _load(transaction, results.c.digest == digest)
+
+
+def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:
+    """Every object made from an instance."""
+    rows = transaction.execute(sa.select(results).where(results.c.digest == digest).order_by(results.c.kind)).all()
+    return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
+
+
+def count_by_state(transaction: Transaction) -> dict[tuple[str, str], int]:
+    """How many deliveries each destination has in each state: (destination, state) → count."""
+    query = sa.select(deliveries.c.destination, deliveries.c.state, sa.func.count()).group_by(
+        deliveries.c.destination, deliveries.c.state
+    )
+    return {(row[0], row[1]): int(row[2]) for row in transaction.execute(query)}
+
+
+def _load(transaction: Transaction, condition: sa.ColumnElement[bool]) -> list[Delivery]:
+    query = (
+        sa.select(deliveries, results.c.sop_class_uid, results.c.kind, results.c.object_key)
+        .join(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid)
+        .where(condition)
+        .order_by(deliveries.c.next_attempt_at, deliveries.c.delivery_id)
+    )
+    return [
+        Delivery(
+            delivery_id=DeliveryId(row.delivery_id),
+            destination=row.destination,
+            result=ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key),
+            state=DeliveryState(row.state),
+            attempts=row.attempts,
+            next_attempt_at=row.next_attempt_at,
+            last_error=row.last_error,
+        )
+        for row in transaction.execute(query)
+    ]

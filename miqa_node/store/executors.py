@@ -1,0 +1,31 @@
+"""Heartbeats of the processes that do durable work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import executors
+
+
+def beat(transaction: Transaction, name: str, now: datetime) -> None:
+    """Say that ``name`` is alive."""
+    if not insert_or_ignore(transaction, executors, {"name": name, "started_at": now, "heartbeat_at": now}):
+        transaction.execute(sa.update(executors).where(executors.c.name == name).values(heartbeat_at=now))
+
+
+def alive(transaction: Transaction, since: datetime) -> set[str]:
+    """Names that were heard of since then."""
+    return set(transaction.execute(sa.select(executors.c.name).where(executors.c.heartbeat_at >= since)).scalars())
+
+
+def silent(transaction: Transaction, since: datetime) -> set[str]:
+    """Names that were heard of once, but not since then."""
+    return set(transaction.execute(sa.select(executors.c.name).where(executors.c.heartbeat_at < since)).scalars())
+
+
+def leave(transaction: Transaction, name: str) -> None:
+    """Say good-bye after a clean shutdown."""
+    transaction.execute(sa.delete(executors).where(executors.c.name == name))

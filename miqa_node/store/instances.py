@@ -1,0 +1,197 @@
+"""Received instances, what was found out about them and what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import Header, InstanceDigest, Received, StoredInstance, StudyRecord
+from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.errors import NotFoundError
+from miqa_node.store import documents
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import assessments, attempts, dispositions, instances, studies
+
+
+class Novelty(StrEnum):
+    """What an arriving instance is to the node."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    """The same bytes came before: success, and no second work."""
+    CONFLICTING = "conflicting"
+    """The same UID came before with other bytes: both are kept, the later is flagged."""
+
+
+def record(
+    transaction: Transaction, header: Header, study: StudyRecord, received: Received, object_key: str
+) -> Novelty:
+    """Write down an instance that lies in the object store."""
+    insert_or_ignore(
+        transaction,
+        studies,
+        {
+            "study_instance_uid": study.study_instance_uid,
+            "accession_number": study.accession_number,
+            "patient_id": study.patient_id,
+            "patient_name": study.patient_name,
+            "study_date": study.study_date,
+            "study_description": study.study_description,
+        },
+    )
+    conflicting = transaction.execute(
+        sa.select(
+            sa.exists().where(
+                instances.c.sop_instance_uid == header.sop_instance_uid, instances.c.digest != received.digest
+            )
+        )
+    ).scalar_one()
+    inserted = insert_or_ignore(
+        transaction,
+        instances,
+        {
+            "digest": received.digest,
+            "sop_instance_uid": header.sop_instance_uid,
+            "sop_class_uid": header.sop_class_uid,
+            "series_instance_uid": header.series_instance_uid,
+            "study_instance_uid": header.study_instance_uid,
+            "modality": header.modality[:16],
+            "body_part": header.body_part_examined,
+            "view": header.view_position,
+            "station": header.station_name,
+            "header": documents.dump_header(header),
+            "object_key": object_key,
+            "size_bytes": received.size_bytes,
+            "calling_ae_title": received.calling_ae_title[:16],
+            "peer_address": received.peer_address,
+            "received_at": received.received_at,
+            "conflicting": conflicting,
+        },
+    )
+    if not inserted:
+        return Novelty.DUPLICATE
+    return Novelty.CONFLICTING if conflicting else Novelty.NEW
+
+
+def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:
+    """The instance of a digest; NotFoundError when there is none."""
+    row = transaction.execute(sa.select(instances).where(instances.c.digest == digest)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"No instance has the digest {digest}.")
+    return StoredInstance(
+        digest=InstanceDigest(row.digest),
+        header=documents.load_header(row.header),
+        object_key=row.object_key,
+        received_at=row.received_at,
+        calling_ae_title=row.calling_ae_title,
+        conflicting=row.conflicting,
+    )
+
+
+def find(transaction: Transaction, uid: str) -> list[InstanceDigest]:
+    """Digests of every instance that a SOP instance, series or study UID or a digest names, oldest first."""
+    query = (
+        sa.select(instances.c.digest)
+        .where(
+            sa.or_(
+                instances.c.sop_instance_uid == uid,
+                instances.c.series_instance_uid == uid,
+                instances.c.study_instance_uid == uid,
+                instances.c.digest == uid,
+            )
+        )
+        .order_by(instances.c.received_at)
+    )
+    return [InstanceDigest(digest) for digest in transaction.execute(query).scalars()]
+
+
+def begin_attempt(transaction: Transaction, digest: InstanceDigest) -> int:
+    """Count one more beginning of an assessment; how many there were, this one included."""
+    insert_or_ignore(transaction, attempts, {"digest": digest, "begun": 0})
+    begun: int = transaction.execute(
+        sa.update(attempts)
+        .where(attempts.c.digest == digest)
+        .values(begun=attempts.c.begun + 1)
+        .returning(attempts.c.begun)
+    ).scalar_one()
+    return begun
+
+
+def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
+    """Write an assessment down; the first one of an instance stays."""
+    model = assessment.model
+    insert_or_ignore(
+        transaction,
+        assessments,
+        {
+            "digest": assessment.digest,
+            "document": documents.dump_assessment(assessment),
+            "score": assessment.score,
+            "model_name": model.name if model else "",
+            "model_version": model.version if model else "",
+            "model_sha256": model.sha256 if model else "",
+            "assessed_at": assessment.assessed_at,
+        },
+    )
+
+
+def load_assessment(transaction: Transaction, digest: InstanceDigest) -> Assessment | None:
+    """The assessment of an instance, None when it has not been assessed yet."""
+    document = transaction.execute(
+        sa.select(assessments.c.document).where(assessments.c.digest == digest)
+    ).scalar_one_or_none()
+    return None if document is None else documents.load_assessment(document)
+
+
+def save_disposition(
+    transaction: Transaction,
+    digest: InstanceDigest,
+    study_instance_uid: str,
+    disposition: Disposition,
+    decided_at: datetime,
+) -> bool:
+    """Write a verdict down; False when the instance had one already."""
+    return insert_or_ignore(
+        transaction,
+        dispositions,
+        {
+            "digest": digest,
+            "study_instance_uid": study_instance_uid,
+            "verdict": disposition.verdict.value,
+            "policy_version": disposition.policy_version,
+            "scope": disposition.scope,
+            "reasons": documents.dump_reasons(disposition.reasons),
+            "decided_at": decided_at,
+        },
+    )
+
+
+def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Disposition | None:
+    """The verdict of an instance, None when it has none yet."""
+    row = transaction.execute(sa.select(dispositions).where(dispositions.c.digest == digest)).one_or_none()
+    if row is None:
+        return None
+    return Disposition(Verdict(row.verdict), documents.load_reasons(row.reasons), row.policy_version, row.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many instances are at which point of the way."""
+
+    received: int
+    decided: int
+    verdicts: dict[str, int]
+
+
+def count(transaction: Transaction) -> Counts:
+    """Counts over everything in the store."""
+    verdicts = transaction.execute(
+        sa.select(dispositions.c.verdict, sa.func.count()).group_by(dispositions.c.verdict)
+    ).all()
+    by_verdict = {row[0]: int(row[1]) for row in verdicts}
+    received = transaction.execute(sa.select(sa.func.count()).select_from(instances)).scalar_one()
+    return Counts(received, sum(by_verdict.values()), by_verdict)

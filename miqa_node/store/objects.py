@@ -1,0 +1,186 @@
+"""The object store: bytes by key, written once, on local disk or in an S3 bucket."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import S3Store
+
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
+
+_KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
+
+
+def open_objects(url: str, folder: Path, min_free_bytes: int) -> ObjectStore:
+    """The store that the settings ask for; ``folder`` holds the objects, or the cache of a bucket."""
+    if not url:
+        return DiskObjects(folder, min_free_bytes)
+    if url.startswith("s3://"):
+        return BucketObjects(url, folder, min_free_bytes)
+    raise SettingsError(f"store.objects_url: {url!r} is neither empty nor s3://bucket/prefix.")
+
+
+class DiskObjects:
+    """Objects as files below one folder. A key that exists is complete: files appear by rename only."""
+
+    def __init__(self, root: Path, min_free_bytes: int = 0) -> None:
+        self._root = root
+        self._min_free_bytes = min_free_bytes
+        self._known_folders: set[Path] = set()
+        root.mkdir(parents=True, exist_ok=True)
+
+    def put(self, key: str, data: bytes) -> bool:
+        """Write, flush to disk and rename; see :class:`~miqa_node.domain.ports.ObjectStore`."""
+        target = self._path(key)
+        part = target.parent / f".{uuid.uuid4().hex}.part"
+        self._make_folder(target.parent)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return self._publish(part, target)
+
+    def put_file(self, key: str, path: Path) -> bool:
+        """Take over a file that the caller has already flushed to disk."""
+        target = self._path(key)
+        self._make_folder(target.parent)
+        return self._publish(path, target)
+
+    def get(self, key: str) -> bytes:
+        """The bytes of a key."""
+        return self.local_path(key).read_bytes()
+
+    def local_path(self, key: str) -> Path:
+        """The file itself."""
+        path = self._path(key)
+        if not path.is_file():
+            raise NotFoundError(f"There is no object {key}.")
+        return path
+
+    def exists(self, key: str) -> bool:
+        """Whether the file is there."""
+        return self._path(key).is_file()
+
+    def check(self) -> None:
+        """Raise ResourcesError when the disk is fuller than allowed or the folder cannot be written."""
+        _check_disk(self._root, self._min_free_bytes)
+
+    def _publish(self, part: Path, target: Path) -> bool:
+        # link() fails when the target exists, which rename() would silently replace: what is there never changes.
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            return False
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+        return True
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder in self._known_folders:
+            return
+        missing = [f for f in (folder, *folder.parents) if not f.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for made in reversed(missing):
+            _sync_folder(made.parent)
+        self._known_folders.add(folder)
+
+    def _path(self, key: str) -> Path:
+        _check_key(key)
+        return self._root / key
+
+
+class BucketObjects:
+    """Objects in an S3 bucket, with a local cache of what was read or written lately on this machine."""
+
+    def __init__(self, url: str, cache: Path, min_free_bytes: int = 0) -> None:
+        # Credentials, region and endpoint come from the usual AWS_… variables of the environment.
+        self._bucket = S3Store.from_url(url)
+        self._cache = DiskObjects(cache)
+        self._cache_dir = cache
+        self._min_free_bytes = min_free_bytes
+
+    def put(self, key: str, data: bytes) -> bool:
+        """Upload unless the key exists (conditional put: of two writers one wins)."""
+        _check_key(key)
+        try:
+            obstore.put(self._bucket, key, data, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def put_file(self, key: str, path: Path) -> bool:
+        """Upload a file and keep it in the cache."""
+        stored = self.put(key, path.read_bytes())
+        if stored:
+            self._cache.put_file(key, path)
+        path.unlink(missing_ok=True)
+        return stored
+
+    def get(self, key: str) -> bytes:
+        """The bytes of a key."""
+        return self.local_path(key).read_bytes()
+
+    def local_path(self, key: str) -> Path:
+        """The cached copy, fetched when there is none."""
+        _check_key(key)
+        try:
+            return self._cache.local_path(key)
+        except NotFoundError:
+            try:
+                data = bytes(obstore.get(self._bucket, key).bytes())
+            except FileNotFoundError as error:
+                raise NotFoundError(f"There is no object {key}.") from error
+            self._cache.put(key, data)
+            return self._cache.local_path(key)
+
+    def exists(self, key: str) -> bool:
+        """Whether the bucket has the key."""
+        _check_key(key)
+        try:
+            obstore.head(self._bucket, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def check(self) -> None:
+        """Raise ResourcesError when the bucket does not answer or the cache's disk is too full."""
+        _check_disk(self._cache_dir, self._min_free_bytes)
+        try:
+            next(iter(obstore.list(self._bucket, chunk_size=1)), None)
+        except Exception as error:
+            raise ResourcesError(f"The object store does not answer: {type(error).__name__}") from error
+
+
+def _check_key(key: str) -> None:
+    if not _KEY.fullmatch(key) or ".." in key:
+        raise ValueError(f"not an object key: {key!r}")
+
+
+def _check_disk(folder: Path, min_free_bytes: int) -> None:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise ResourcesError(f"The object store's folder cannot be read: {error.strerror}") from error
+    if free < min_free_bytes:
+        raise ResourcesError(
+            f"Only {free // 2**20} MiB are free on the object store's disk; "
+            f"store.min_free_bytes asks for {min_free_bytes // 2**20} MiB."
+        )
+    if not os.access(folder, os.W_OK):
+        raise ResourcesError("The object store's folder is not writable.")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

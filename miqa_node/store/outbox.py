@@ -1,0 +1,48 @@
+"""The outbox as lanes see it: every call is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from miqa_node.domain.delivery import Delivery, DeliveryId
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.store import deliveries
+from miqa_node.store.database import Database
+
+
+class DatabaseOutbox:
+    """Deliveries in the database, bytes in the object store; see :class:`~miqa_node.domain.ports.Outbox`."""
+
+    def __init__(self, database: Database, objects: ObjectStore) -> None:
+        self._database = database
+        self._objects = objects
+
+    def due(self, destination: str) -> bool:
+        """Whether something waits."""
+        with self._database.begin() as transaction:
+            return deliveries.is_due(transaction, destination, datetime.now(UTC))
+
+    def claim(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
+        """Take due deliveries."""
+        with self._database.begin() as transaction:
+            return deliveries.claim(transaction, destination, limit, datetime.now(UTC), lease_s)
+
+    def data(self, delivery: Delivery) -> bytes:
+        """The DICOM file to send."""
+        return self._objects.get(delivery.result.object_key)
+
+    def sent(self, delivery_ids: Sequence[DeliveryId]) -> None:
+        """Mark as SENT."""
+        with self._database.begin() as transaction:
+            deliveries.sent(transaction, delivery_ids, datetime.now(UTC))
+
+    def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
+        """Note the error and when to try again."""
+        with self._database.begin() as transaction:
+            deliveries.failed(transaction, delivery_id, error, retry_at)
+
+    def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
+        """Give back untried."""
+        with self._database.begin() as transaction:
+            deliveries.release(transaction, delivery_ids)
