@@ -1,0 +1,126 @@
+"""Every Prometheus metric of the node, counted wherever an image passes and read at ``GET /metrics``.
+
+A metric's labels come from small closed sets (states, stages, configured destinations), never from a data
+set or a peer, so a sender can neither fill the memory of the monitoring nor put patient data into it.
+All are documented in docs/reference/metrics.md, which a test compares with this module.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+"""The node's own registry: what a library puts into the global one is not ours to publish."""
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_RECEIVE_BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_STAGE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+_DELIVERY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+# receive
+
+CSTORE_RECEIVED = Counter(
+    "miqa_cstore_received_total",
+    "C-STORE requests answered, by the status of the answer as four hexadecimal digits (PS3.4 B.2.3).",
+    ["status"],
+    registry=REGISTRY,
+)
+CSTORE_RECEIVE_SECONDS = Histogram(
+    "miqa_cstore_receive_seconds",
+    "Time from the last byte of a C-STORE request to its answer: reading the header, making the object durable.",
+    buckets=_RECEIVE_BUCKETS_S,
+    registry=REGISTRY,
+)
+ASSOCIATIONS_OPEN = Gauge(
+    "miqa_associations_open",
+    "DICOM associations that peers hold open with this process.",
+    registry=REGISTRY,
+)
+
+# assess and decide
+
+IMAGES = Counter(
+    "miqa_images_total",
+    "Images that got their verdict.",
+    ["verdict"],
+    registry=REGISTRY,
+)
+STAGE_SECONDS = Histogram(
+    "miqa_stage_seconds",
+    "Time that one image spent in one stage of its way, for example decode, measure, infer, report.",
+    ["stage"],
+    buckets=_STAGE_BUCKETS_S,
+    registry=REGISTRY,
+)
+JOBS_WAITING = Gauge(
+    "miqa_jobs_waiting",
+    "Images received whose durable work is not finished.",
+    registry=REGISTRY,
+)
+
+# deliver
+
+DELIVERIES = Counter(
+    "miqa_deliveries_total",
+    "Attempts to deliver one object: sent, failed (tried again later) or refused (given up).",
+    ["destination", "outcome"],
+    registry=REGISTRY,
+)
+DELIVERY_SECONDS = Histogram(
+    "miqa_delivery_seconds",
+    "Time of one attempt to deliver one object.",
+    ["destination"],
+    buckets=_DELIVERY_BUCKETS_S,
+    registry=REGISTRY,
+)
+DELIVERIES_WAITING = Gauge(
+    "miqa_deliveries_waiting",
+    "Objects that are queued for a destination.",
+    ["destination"],
+    registry=REGISTRY,
+)
+DELIVERIES_FAILED = Gauge(
+    "miqa_deliveries_failed",
+    "Objects that were given up for a destination and wait for a person.",
+    ["destination"],
+    registry=REGISTRY,
+)
+
+# worklist and node
+
+WORKLIST_OPEN = Gauge(
+    "miqa_worklist_open",
+    "Flagged studies that nobody has resolved yet.",
+    registry=REGISTRY,
+)
+READY = Gauge(
+    "miqa_ready",
+    "1 when the node can do its work, 0 when GET /readyz gives reasons why not.",
+    registry=REGISTRY,
+)
+BUILD_INFO = Info(
+    "miqa_build",
+    "Version of the node and name of the active model package.",
+    registry=REGISTRY,
+)
+
+
+@contextmanager
+def timed(histogram: Histogram) -> Iterator[None]:
+    """Observe how long the block took, also when it raised: ``with timed(STAGE_SECONDS.labels("decode"))``."""
+    begun = time.perf_counter()
+    try:
+        yield
+    finally:
+        histogram.observe(time.perf_counter() - begun)
+
+
+def exposition() -> bytes:
+    """All metrics in the Prometheus text format."""
+    return generate_latest(REGISTRY)
