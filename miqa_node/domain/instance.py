@@ -63,6 +63,8 @@ class Header:
     burned_in_annotation: str = ""
     has_pixels: bool = False
     has_voi: bool = False
+    quality_control: bool = False
+    """A test object: Quality Control Image (0028,0300), or names and descriptions that say phantom or QC."""
 
 
 @dataclass(frozen=True, slots=True)

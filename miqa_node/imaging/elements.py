@@ -1,0 +1,278 @@
+"""Finds the few header elements that the way of an image starts with, without reading what lies between them.
+
+A walk over the top level of a data set (PS3.5 7.1) that jumps from length to length. It reads no pixels, follows
+no value it was not asked for, and every loop and buffer in it has a limit, because the bytes come from the network.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct, error
+
+from miqa_node.errors import DataSetError
+
+IMPLICIT_LE = "1.2.840.10008.1.2"
+EXPLICIT_LE = "1.2.840.10008.1.2.1"
+EXPLICIT_BE = "1.2.840.10008.1.2.2"
+DEFLATED_LE = "1.2.840.10008.1.2.1.99"
+GE_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
+"""GE's private syntax: implicit VR little endian with pixels in big endian."""
+
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+
+WINDOW_BYTES = 1 << 16
+MAX_INFLATED_BYTES = 1 << 26
+MAX_VALUE_BYTES = 1 << 22
+MAX_ELEMENTS = 1_000_000
+MAX_DEPTH = 64
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM_END, _SEQUENCE_END = 0xFFFEE00D, 0xFFFEE0DD
+_LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+_VRS = _LONG_VRS | frozenset(
+    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(),
+)
+
+Read = Callable[[int, int], bytes]
+"""``read(offset, count)``: up to ``count`` bytes of the data set's file, fewer only at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A raw element: ``vr`` is empty in implicit VR; ``value`` are its bytes in the data set's byte order."""
+
+    vr: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """The asked elements by tag, and how they are encoded.
+
+    ``pixel_tag`` is the tag at which the walk stopped, 0 when the data set has no pixels.
+    ``transfer_syntax_uid`` is the declared one, or the one that the first bytes suggest.
+    """
+
+    found: dict[int, Element]
+    transfer_syntax_uid: str
+    implicit: bool
+    big_endian: bool
+    pixel_tag: int
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Where the data set starts in its file and how its elements are written."""
+
+    transfer_syntax_uid: str
+    offset: int
+    implicit: bool
+    big_endian: bool
+
+
+def read_elements(path: Path, wanted: Set[int]) -> Elements:
+    """The ``wanted`` top-level elements (tags as 0xGGGGEEEE) of a DICOM file, with or without PS3.10 header.
+
+    Raises
+    ------
+    DataSetError
+        The file is not DICOM, or it ends or breaks before any wanted element was found.
+    """
+    with path.open("rb") as file:
+        fd = file.fileno()
+
+        def read(offset: int, count: int) -> bytes:
+            return os.pread(fd, count, offset)
+
+        found: dict[int, Element] = {}
+        encoding = find_encoding(read, found, wanted)
+        if encoding.transfer_syntax_uid == DEFLATED_LE:
+            read = _inflating(read, encoding.offset)
+            encoding = Encoding(DEFLATED_LE, 0, implicit=False, big_endian=False)
+        try:
+            pixel_tag = _walk(read, encoding, wanted, found)
+        except error as broken:
+            raise DataSetError(_NOT_DICOM) from broken
+    if not found:
+        raise DataSetError(_NOT_DICOM)
+    return Elements(found, encoding.transfer_syntax_uid, encoding.implicit, encoding.big_endian, pixel_tag)
+
+
+_NOT_DICOM = "Not a DICOM data set: no element of a DICOM header can be read from it. Send the original DICOM file."
+
+
+def find_encoding(read: Read, found: dict[int, Element] | None = None, wanted: Set[int] = frozenset()) -> Encoding:
+    """Where the data set begins and how it is encoded, whatever of the PS3.10 header is missing.
+
+    What the first element looks like wins over the declared syntax, since writers exist that declare
+    one value representation and write the other. Wanted group 2 elements are put into ``found``.
+    """
+    head = read(0, 132)
+    offset = 132 if head[128:132] == b"DICM" else 4 if head[:4] == b"DICM" else 0
+    declared = ""
+    if read(offset, 2) == b"\x02\x00":
+        meta: dict[int, Element] = {} if found is None else found
+        explicit = read(offset + 4, 2) in _VRS
+        start = Encoding("", offset, implicit=not explicit, big_endian=False)
+        offset = _walk_meta(read, start, wanted | {0x00020010}, meta)
+        syntax = meta.get(0x00020010)
+        declared = syntax.value.decode("ascii", "replace").strip(" \0") if syntax else ""
+    if declared == DEFLATED_LE:
+        return Encoding(declared, offset, implicit=False, big_endian=False)
+    return _look_at_first_element(read(offset, 8), offset, declared)
+
+
+def _look_at_first_element(first: bytes, offset: int, declared: str) -> Encoding:
+    explicit = first[4:6] in _VRS
+    # A group number below 0x100 is common to all data sets, so its zero byte shows the byte order.
+    big_endian = explicit and len(first) == 8 and first[0] == 0 and first[1] != 0
+    if not first:
+        explicit, big_endian = declared != IMPLICIT_LE, declared == EXPLICIT_BE
+    guess = IMPLICIT_LE if not explicit else EXPLICIT_BE if big_endian else EXPLICIT_LE
+    return Encoding(declared or guess, offset, implicit=not explicit, big_endian=big_endian)
+
+
+def _walk_meta(read: Read, start: Encoding, wanted: Set[int], found: dict[int, Element]) -> int:
+    """Read group 2 and give the offset behind it; its length element is not trusted."""
+    offset = start.offset
+    for _ in range(64):
+        head = read(offset, 12)
+        if len(head) < 8 or head[:2] != b"\x02\x00":
+            break
+        tag, vr, length, size = element_head(head, implicit=start.implicit, order="<")
+        if length > MAX_VALUE_BYTES:
+            break
+        if tag in wanted:
+            found[tag] = Element(vr, read(offset + size, length))
+        offset += size + length
+    return offset
+
+
+def _walk(read: Read, encoding: Encoding, wanted: Set[int], found: dict[int, Element]) -> int:
+    """Collect wanted elements until the pixels or the end; give the pixel tag or 0.
+
+    This loop runs for every element of every received image, so it works on one window of bytes
+    with local names and unpacks each element once.
+    """
+    order = ">" if encoding.big_endian else "<"
+    unpack_short, unpack_long = Struct(order + "HH2sH").unpack_from, Struct(order + "L").unpack_from
+    unpack_implicit = Struct(order + "HHL").unpack_from
+    base, offset = encoding.offset, 0
+    window = read(base, WINDOW_BYTES)
+    size = len(window)
+    for _ in range(MAX_ELEMENTS):
+        if offset + 12 > size:
+            base += offset
+            offset = 0
+            window = read(base, WINDOW_BYTES)
+            size = len(window)
+            if size < 8:
+                return 0
+        if encoding.implicit:
+            group, number, length = unpack_implicit(window, offset)
+            vr, head = b"", 8
+        else:
+            group, number, vr, length = unpack_short(window, offset)
+            head = 8
+            if vr in _LONG_VRS:
+                length = unpack_long(window, offset + 8)[0]
+                head = 12
+            elif vr not in _VRS:  # some writers fall back to implicit VR in the middle
+                length = unpack_long(window, offset + 4)[0]
+                vr = b""
+        tag = group << 16 | number
+        if tag in PIXEL_TAGS:
+            return tag
+        if tag in (_ITEM_END, _SEQUENCE_END):
+            offset += 8
+            continue
+        if length == _UNDEFINED:
+            end = _end_of_sequence(read, base + offset + head, encoding.implicit or vr == b"UN" or not vr, order)
+            length = max(0, end - (base + offset + head))
+        if tag in wanted and length <= MAX_VALUE_BYTES and tag not in found:
+            at = offset + head
+            value = window[at : at + length] if at + length <= size else read(base + at, length)
+            found[tag] = Element(vr.decode("ascii"), value)
+        offset += head + length
+        if offset > size:
+            base += offset
+            offset = size = 0
+    return 0
+
+
+def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int:  # noqa: FBT001 - private
+    """The offset behind the delimiter that closes the sequence of undefined length whose items begin at ``offset``.
+
+    Items and sequences may nest: each undefined length opens a level and each delimiter closes one (PS3.5 7.5).
+    Items of known length, fragments of an icon's pixels among them, are jumped over.
+    """
+    implicit_levels = [implicit]
+    base, window = offset, read(offset, WINDOW_BYTES)
+    unpack_tag = Struct(order + "HHL").unpack_from
+    for _ in range(MAX_ELEMENTS):
+        at = offset - base
+        if not 0 <= at <= len(window) - 12:
+            base, at, window = offset, 0, read(offset, WINDOW_BYTES)
+            if len(window) < 8:
+                return offset
+        group, number, length = unpack_tag(window, at)
+        if group == 0xFFFE:
+            offset += 8
+            if number != 0xE000:
+                implicit_levels.pop()
+                if not implicit_levels:
+                    return offset
+            elif length == _UNDEFINED:
+                implicit_levels.append(implicit_levels[-1])
+            else:
+                offset += length
+            continue
+        _, vr, length, size = element_head(window[at : at + 12], implicit=implicit_levels[-1], order=order)
+        offset += size
+        if length != _UNDEFINED:
+            offset += length
+        elif len(implicit_levels) == MAX_DEPTH:
+            raise DataSetError(f"Sequences nest deeper than {MAX_DEPTH} levels. The data set is broken.")
+        else:
+            implicit_levels.append(implicit_levels[-1] or vr in ("", "UN"))  # PS3.5 6.2.2 note 2
+    raise DataSetError(f"A sequence holds more than {MAX_ELEMENTS} elements. The data set is broken.")
+
+
+def element_head(head: bytes, *, implicit: bool, order: str) -> tuple[int, str, int, int]:
+    """(tag, VR, length, bytes of the head) of the element that starts with ``head``."""
+    group, number, vr, length = Struct(order + "HH2sH").unpack_from(head)
+    tag = group << 16 | number
+    if implicit or vr not in _VRS:
+        return tag, "", Struct(order + "L").unpack_from(head, 4)[0], 8
+    if vr in _LONG_VRS:
+        return tag, vr.decode("ascii"), Struct(order + "L").unpack_from(head, 8)[0], 12
+    return tag, vr.decode("ascii"), length, 8
+
+
+def _inflating(read: Read, offset: int) -> Read:
+    """Read from the deflated data set at ``offset`` (PS3.5 A.5), inflating no more than is asked and allowed."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = bytearray()
+    consumed = offset
+
+    def read_inflated(start: int, count: int) -> bytes:
+        nonlocal consumed
+        while len(inflated) < start + count and not inflater.eof:
+            if len(inflated) > MAX_INFLATED_BYTES:
+                raise DataSetError(f"The deflated header is larger than {MAX_INFLATED_BYTES} bytes.")
+            chunk = inflater.unconsumed_tail or read(consumed, WINDOW_BYTES)
+            if not inflater.unconsumed_tail:
+                consumed += len(chunk)
+            if not chunk:
+                break
+            try:
+                inflated.extend(inflater.decompress(chunk, 1 << 20))
+            except zlib.error as broken:
+                raise DataSetError("The deflated data set cannot be inflated: it is damaged.") from broken
+        return bytes(inflated[start : start + count])
+
+    return read_inflated

@@ -1,0 +1,155 @@
+"""Reads what the node must know of an object before it answers the sender: its identity, kind and geometry.
+
+This runs for every C-STORE before its response, so it looks at a few dozen elements and no pixels
+(:mod:`miqa_node.imaging.elements`), and it takes values as writers write them rather than as PS3.5 asks.
+What kind of image a header stands for is said in :mod:`miqa_node.imaging.kinds`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from pydicom.datadict import tag_for_keyword
+
+from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, StudyRecord
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.elements import read_elements
+from miqa_node.imaging.kinds import is_image, is_projection
+from miqa_node.imaging.values import Values
+
+__all__ = ["is_image", "is_projection", "read_header"]
+
+_TAGS: dict[str, int] = {
+    keyword: int(tag_for_keyword(keyword) or 0)
+    for keyword in """
+    MediaStorageSOPClassUID MediaStorageSOPInstanceUID SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID
+    StudyDate AcquisitionDate ContentDate AcquisitionDateTime AcquisitionTime ContentTime AccessionNumber Modality
+    PresentationIntentType Manufacturer StationName StudyDescription SeriesDescription ManufacturerModelName
+    AnatomicRegionSequence PatientName PatientID BodyPartExamined ProtocolName ImagerPixelSpacing
+    NominalScannedPixelSpacing ViewPosition ExposureIndex TargetExposureIndex DeviationIndex StudyInstanceUID
+    SeriesInstanceUID PatientOrientation Laterality ImageLaterality SamplesPerPixel PhotometricInterpretation
+    NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored QualityControlImage BurnedInAnnotation
+    WindowCenter VOILUTSequence ViewCodeSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
+    """.split()
+}
+_WANTED = frozenset(_TAGS.values())
+
+# Words that sites put into the name, ID, series or protocol of test objects. The header keeps only that one was there.
+_QUALITY_CONTROL = re.compile(
+    r"phantom|quality.?(control|assurance)|constancy|flat.?field|acceptance.?test|test.?image"
+    r"|(?<![a-z])(qa|qc|cdrad|leeds|normi|acr)(?![a-z])",
+    re.IGNORECASE,
+)
+
+
+def read_header(path: Path) -> tuple[Header, StudyRecord]:
+    """The header of a DICOM file, complete or not: preamble, group 2, right VRs and types may be missing.
+
+    Raises
+    ------
+    DataSetError
+        The file is not DICOM, has no SOP class or instance UID, or has a UID that PS3.5 9.1 forbids.
+    """
+    elements = read_elements(path, _WANTED)
+    values = Values(elements, _TAGS)
+    study = StudyInstanceUid(values.uid("StudyInstanceUID"))
+    header = Header(
+        sop_class_uid=_identity(values, "SOPClassUID"),
+        sop_instance_uid=SopInstanceUid(_identity(values, "SOPInstanceUID")),
+        series_instance_uid=SeriesInstanceUid(values.uid("SeriesInstanceUID")),
+        study_instance_uid=study,
+        transfer_syntax_uid=elements.transfer_syntax_uid,
+        modality=values.word("Modality"),
+        body_part_examined=values.word("BodyPartExamined") or values.meaning("AnatomicRegionSequence"),
+        view_position=values.word("ViewPosition") or values.meaning("ViewCodeSequence"),
+        image_laterality=values.word("ImageLaterality") or values.word("Laterality"),
+        patient_orientation=values.words("PatientOrientation"),
+        photometric_interpretation=values.word("PhotometricInterpretation"),
+        presentation_intent_type=values.word("PresentationIntentType"),
+        image_type=values.words("ImageType"),
+        rows=values.count("Rows"),
+        columns=values.count("Columns"),
+        number_of_frames=values.count("NumberOfFrames") or int(bool(elements.pixel_tag)),
+        samples_per_pixel=values.count("SamplesPerPixel"),
+        bits_allocated=values.count("BitsAllocated"),
+        bits_stored=values.count("BitsStored"),
+        pixel_spacing_mm=_spacing_mm(values),
+        station_name=values.text("StationName"),
+        manufacturer=values.text("Manufacturer"),
+        manufacturer_model_name=values.text("ManufacturerModelName"),
+        acquired_at=_acquired_at(values),
+        exposure_index=values.number("ExposureIndex"),
+        target_exposure_index=values.number("TargetExposureIndex"),
+        deviation_index=values.number("DeviationIndex"),
+        burned_in_annotation=values.word("BurnedInAnnotation"),
+        has_pixels=bool(elements.pixel_tag),
+        has_voi=_has_voi(values),
+        quality_control=_is_quality_control(values),
+    )
+    return header, StudyRecord(
+        study_instance_uid=study,
+        accession_number=values.text("AccessionNumber"),
+        patient_id=values.text("PatientID"),
+        patient_name=values.text("PatientName"),
+        study_date=values.text("StudyDate"),
+        study_description=values.text("StudyDescription"),
+    )
+
+
+def _identity(values: Values, keyword: str) -> str:
+    """The data set's own UID, or the one that the PS3.10 header repeats; DataSetError when neither is there."""
+    uid = values.uid(keyword) or values.uid(f"MediaStorage{keyword}")
+    if not uid:
+        raise DataSetError(f"The data set has no {keyword}, so it can be neither stored nor named. Check the sender.")
+    return uid
+
+
+def _spacing_mm(values: Values) -> tuple[float, float] | None:
+    """(between rows, between columns): the pitch at the detector where it is known (PS3.3 10.7.1.3).
+
+    A projection's Pixel Spacing may be calibrated to the anatomy; noise and sharpness belong to the detector.
+    """
+    for keyword in ("ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelSpacing"):
+        if spacing := _pair(values.numbers(keyword)):
+            return spacing
+    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        if spacing := _pair(values.nested_numbers(groups, "PixelSpacing")):
+            return spacing
+    return None
+
+
+def _pair(numbers: list[float]) -> tuple[float, float] | None:
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None
+
+
+def _has_voi(values: Values) -> bool:
+    if values.numbers("WindowCenter") or values.holds("VOILUTSequence"):
+        return True
+    groups = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+    return any(bool(values.nested_numbers(group, "WindowCenter")) for group in groups)
+
+
+def _is_quality_control(values: Values) -> bool:
+    if values.word("QualityControlImage") in ("YES", "BOTH"):
+        return True
+    keywords = ("PatientName", "PatientID", "SeriesDescription", "ProtocolName", "StudyDescription")
+    return any(_QUALITY_CONTROL.search(values.text(keyword)) is not None for keyword in keywords)
+
+
+def _acquired_at(values: Values) -> datetime | None:
+    """When the image was taken, in the scanner's local time; None when the header does not say."""
+    moments = (
+        values.word("AcquisitionDateTime"),
+        values.word("AcquisitionDate") + values.word("AcquisitionTime"),
+        values.word("ContentDate") + values.word("ContentTime"),
+    )
+    for moment in moments:
+        digits = re.match(r"\d{8}(\d{6})?", moment)
+        if digits:
+            try:
+                return datetime.strptime(digits.group().ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007
+            except ValueError:
+                continue
+    return None

@@ -1,0 +1,68 @@
+"""Says of a header what will happen to its object: assessed at once, with its series, or only stored."""
+
+from __future__ import annotations
+
+from miqa_node.domain.instance import Header
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+
+# Families of storage SOP classes (PS3.4 B.5) whose pixels, if any, are not a picture of the patient. Segmentations,
+# presentation states and documents among them are what this node itself sends: a PACS that routes them back must
+# not start a new round.
+_NOT_IMAGES = {
+    "9": "waveforms",
+    "11": "presentation states",
+    "30": "parametric map",
+    "66": "raw data, registrations, segmentations, surfaces, tractography",
+    "67": "real world value mapping",
+    "68": "surface scans",
+    "88": "structured reports and key object selections",
+    "91": "microscopy annotations",
+    "104": "encapsulated documents",
+    "481": "radiotherapy dose, structures, plans and records",
+}
+_RT_IMAGE = _STORAGE + "481.1"
+_NOT_IMAGE_MODALITIES = frozenset("AU DOC ECG FID HD KO PLAN PR REG RTDOSE RTPLAN RTRECORD RTSTRUCT SEG SR".split())
+
+# One exposure, one picture: computed and digital radiography, mammography, intra-oral, angiography and fluoroscopy.
+_PROJECTION_FAMILIES = ("1", "12.1", "12.2")
+# Digitised film and converted radiographs arrive as Secondary Capture with the modality of the original.
+_CAPTURE_FAMILY = "7"
+_PROJECTION_MODALITIES = frozenset({"CR", "DX", "MG", "RG", "XA", "RF", "IO", "PX"})
+
+
+def is_image(header: Header) -> bool:
+    """Whether the object has pixels that show the patient.
+
+    No for segmentations, presentation states, reports, key objects, radiotherapy objects other than portal
+    images, parametric maps, waveforms and documents. Private SOP classes are images when they have pixels.
+    """
+    if not (header.has_pixels and header.rows and header.columns) or header.modality in _NOT_IMAGE_MODALITIES:
+        return False
+    uid = header.sop_class_uid
+    return uid == _RT_IMAGE or not any(_belongs(uid, family) for family in _NOT_IMAGES)
+
+
+def is_projection(header: Header) -> bool:
+    """Whether the object is a single X-ray exposure, which is assessed by itself as soon as it is stored.
+
+    Yes for CR, DX, MG, intra-oral and panoramic images, for single-frame XA and RF (a spot film or a photo run's
+    single shot), and for monochrome single-frame secondary captures that name such a modality (digitised film).
+    No for cine runs and tomosynthesis (many frames), for colour (photographs, screenshots, this node's own
+    overlays) and for CT localizers, which are judged with their series.
+    """
+    if not is_image(header) or header.number_of_frames > 1 or not _is_monochrome(header):
+        return False
+    uid = header.sop_class_uid
+    if any(_belongs(uid, family) for family in _PROJECTION_FAMILIES):
+        return True
+    known_otherwise = uid.startswith("1.2.840.10008.") and not _belongs(uid, _CAPTURE_FAMILY)
+    return header.modality in _PROJECTION_MODALITIES and not known_otherwise
+
+
+def _is_monochrome(header: Header) -> bool:
+    return header.samples_per_pixel <= 1 and header.photometric_interpretation in ("MONOCHROME1", "MONOCHROME2", "")
+
+
+def _belongs(uid: str, family: str) -> bool:
+    return uid == _STORAGE + family or uid.startswith(_STORAGE + family + ".")

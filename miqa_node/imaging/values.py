@@ -1,0 +1,123 @@
+"""Turns raw header elements into values, forgiving what writers get wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from struct import error, unpack, unpack_from
+
+from pydicom.charset import convert_encodings, decode_bytes
+
+from miqa_node.domain.instance import is_uid
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.elements import Element, Elements, element_head
+
+_INTEGERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q"}
+_FLOATS = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}
+
+
+class Values:
+    """The found elements by DICOM keyword; what is absent or damaged is empty, never an error, except a UID."""
+
+    def __init__(self, elements: Elements, tags: Mapping[str, int]) -> None:
+        self._found = elements.found
+        self._tags = tags
+        self._implicit = elements.implicit
+        self._order = ">" if elements.big_endian else "<"
+
+    def holds(self, keyword: str) -> bool:
+        """Whether the element is there with a value."""
+        element = self._found.get(self._tags[keyword])
+        return element is not None and len(element.value) > 0
+
+    def word(self, keyword: str) -> str:
+        """The first value of a coded string, in the upper case that PS3.5 6.2 asks for."""
+        words = self.words(keyword)
+        return words[0] if words else ""
+
+    def words(self, keyword: str) -> tuple[str, ...]:
+        """All values of a coded string."""
+        element = self._found.get(self._tags[keyword])
+        text = element.value.decode("latin-1").strip(" \0").upper() if element else ""
+        return tuple(part.strip(" \0") for part in text.split("\\")) if text else ()
+
+    def uid(self, keyword: str) -> str:
+        """A UID, empty when absent; DataSetError when it is not fit to be one."""
+        element = self._found.get(self._tags[keyword])
+        text = element.value.decode("latin-1").strip(" \0") if element else ""
+        if text and not is_uid(text):
+            raise DataSetError(f"{keyword} is not a UID: only digits and dots, at most 64 of them (PS3.5 9.1).")
+        return text
+
+    def text(self, keyword: str) -> str:
+        """A text in the data set's character set (PS3.5 6.1); what cannot be decoded is replaced, not dropped."""
+        element = self._found.get(self._tags[keyword])
+        value = element.value.strip(b" \0") if element else b""
+        if value.isascii() and b"\x1b" not in value:
+            return value.decode("ascii")
+        try:
+            encodings = convert_encodings(list(self.words("SpecificCharacterSet")) or [""])
+            return decode_bytes(value, encodings, {"\\", "^", "=", "\r", "\n", "\t", "\f"}).strip()
+        except (LookupError, ValueError):
+            return value.decode("latin-1")
+
+    def count(self, keyword: str) -> int:
+        """A number of rows, bits, frames … written as a binary integer or as text; 0 when absent or nonsense."""
+        numbers = self.numbers(keyword)
+        return int(numbers[0]) if numbers and 0 <= numbers[0] < 1 << 32 else 0
+
+    def number(self, keyword: str) -> float | None:
+        """The first number, None when absent or nonsense."""
+        numbers = self.numbers(keyword)
+        return numbers[0] if numbers else None
+
+    def numbers(self, keyword: str) -> list[float]:
+        """All finite numbers of an element, whatever VR it was given."""
+        element = self._found.get(self._tags[keyword])
+        return self._numbers(element) if element else []
+
+    def nested_numbers(self, sequence: str, keyword: str) -> list[float]:
+        """The numbers of the first element ``keyword`` anywhere inside ``sequence``."""
+        element = self._nested(sequence, self._tags[keyword])
+        return self._numbers(element) if element else []
+
+    def meaning(self, sequence: str) -> str:
+        """Code Meaning (0008,0104) of a code sequence's first item, in upper case."""
+        element = self._nested(sequence, 0x00080104)
+        return element.value.decode("utf-8", "replace").strip(" \0").upper() if element else ""
+
+    def _nested(self, sequence: str, tag: int) -> Element | None:
+        """Find an element by the bytes of its tag: enough for hints, and much faster than parsing items."""
+        outer = self._found.get(self._tags[sequence])
+        if outer is None:
+            return None
+        pattern = (tag >> 16).to_bytes(2, "big" if self._order == ">" else "little")
+        pattern += (tag & 0xFFFF).to_bytes(2, "big" if self._order == ">" else "little")
+        at = outer.value.find(pattern)
+        while at >= 0 and at % 2:
+            at = outer.value.find(pattern, at + 1)
+        if at < 0 or at + 8 > len(outer.value):
+            return None
+        head = outer.value[at : at + 12].ljust(12, b"\0")
+        _, vr, length, size = element_head(head, implicit=self._implicit or outer.vr == "UN", order=self._order)
+        return Element(vr, outer.value[at + size : at + size + length])
+
+    def _numbers(self, element: Element) -> list[float]:
+        value, vr = element.value, element.vr
+        try:
+            if code := _INTEGERS.get(vr) or _FLOATS.get(vr):
+                size = {"H": 2, "h": 2, "L": 4, "l": 4, "f": 4}.get(code, 8)
+                numbers = unpack_from(f"{self._order}{len(value) // size}{code}", value)
+            elif text := _as_text(value):
+                numbers = tuple(float(part) for part in text.split("\\") if part.strip())
+            else:
+                numbers = unpack(self._order + {2: "H", 4: "L"}.get(len(value), "0s"), value)
+        except (ValueError, error):
+            return []
+        return [float(number) for number in numbers if isfinite(number)]
+
+
+def _as_text(value: bytes) -> str:
+    """The value as a decimal or integer string, empty when its bytes are not one (implicit VR does not tell)."""
+    text = value.strip(b" \0")
+    return text.decode("ascii") if text and not text.translate(None, b"0123456789+-.eE\\ ") else ""
