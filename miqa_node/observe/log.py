@@ -1,0 +1,208 @@
+"""Structured logs: one canonical line per image, and nothing on any line that tells who a patient is.
+
+Log files are read by more people than images are, and they leave the hospital in support requests. So what
+could name a patient is taken out here, behind every logger, and not left to the care of each caller:
+keys that hold patient data are dropped, objects that are not plain values are named but not printed, and the
+texts of errors that may quote a data set are withheld.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Mapping, MutableMapping
+from datetime import date, datetime
+from numbers import Real
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+from structlog.types import EventDict, Processor, WrappedLogger
+
+from miqa_node.errors import MiqaError
+from miqa_node.settings import LogFormat, LogSettings
+
+WITHHELD = "(withheld: it may quote a data set)"
+
+PATIENT_KEYS = frozenset(
+    {
+        "accessionnumber",
+        "address",
+        "admissionid",
+        "birthdate",
+        "comment",
+        "dataset",
+        "ethnicgroup",
+        "filename",
+        "institutionname",
+        "issuerofpatientid",
+        "mothersbirthname",
+        "occupation",
+        "operatorsname",
+        "patient",
+        "patientid",
+        "patientname",
+        "performingphysicianname",
+        "physician",
+        "referringphysicianname",
+        "requestingphysician",
+        "studydescription",
+        "studyid",
+    }
+)
+"""Keys, as DICOM keyword or in snake_case, whose values are dropped; so is every key that begins with "patient"."""
+
+_LIBRARY_LEVELS: Mapping[str, int] = {
+    # pydicom and highdicom quote element values in their texts.
+    "pydicom": logging.CRITICAL,
+    "highdicom": logging.CRITICAL,
+    "pynetdicom": logging.ERROR,
+    "dbos": logging.WARNING,
+    "alembic": logging.WARNING,
+    "sqlalchemy": logging.WARNING,
+    "uvicorn.access": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
+}
+_HARMLESS_TEXTS = (MiqaError, OSError, ImportError, AttributeError, TypeError, NameError, AssertionError, MemoryError)
+_MAX_DEPTH = 4
+
+
+def set_up_logging(settings: LogSettings, *, node: str = "", stream: TextIO | None = None) -> None:
+    """Send every logger of the process, also those of libraries, to ``stream`` (stderr) in the format asked for."""
+    stream = stream if stream is not None else sys.stderr
+    console = settings.format is LogFormat.CONSOLE or (settings.format is LogFormat.AUTO and stream.isatty())
+    level = logging.getLevelName(settings.level.value.upper())
+    before: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        drop_patient_data,
+        describe_exception,
+    ]
+    if node:
+        before.insert(0, _NodeName(node))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *before,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        if console
+        else structlog.processors.JSONRenderer()
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=before,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name, least in _LIBRARY_LEVELS.items():
+        logging.getLogger(name).setLevel(max(least, level))
+    # pydicom's warnings quote element values, and the warnings module would print them.
+    warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pynetdicom")
+    threading.excepthook = _log_dead_thread
+
+
+def drop_patient_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Processor: drop keys that hold patient data, and reduce values that are not plain to their type's name."""
+    kept: EventDict = {}
+    for key, value in event.items():
+        if not _names_patient_data(key):
+            kept[key] = value if key in ("exc_info", "_record", "stack_info") else _plain(value, _MAX_DEPTH)
+    return kept
+
+
+def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Processor: render ``exc_info`` as frames and types; no local variables, no texts that may quote a data set."""
+    info = event.pop("exc_info", None)
+    if not info:
+        return event
+    if isinstance(info, BaseException):
+        error: BaseException | None = info
+    else:
+        error = info[1] if isinstance(info, tuple) else sys.exc_info()[1]
+    if error is not None:
+        event["exception"] = "\n".join(_lines(error))
+    # The handler's record holds the exception too, and the formatter would print it once more, in full.
+    record = event.get("_record")
+    if isinstance(record, logging.LogRecord):
+        record.exc_info = None
+        record.exc_text = None
+    return event
+
+
+def describe_error(error: BaseException) -> str:
+    """An error for people who may not see patient data: its type, and its text where that is known to be harmless."""
+    name = type(error).__name__
+    if isinstance(error, _HARMLESS_TEXTS):
+        return f"{name}: {error}"
+    driver_error = getattr(error, "orig", None)
+    if isinstance(driver_error, BaseException):  # a database driver's: only the following lines quote values
+        return f"{name}: {(str(driver_error).splitlines() or [''])[0]}"
+    return f"{name} {WITHHELD}"
+
+
+class _NodeName:
+    def __init__(self, node: str) -> None:
+        self._node = node
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> MutableMapping[str, Any]:
+        event.setdefault("node", self._node)
+        return event
+
+
+def _lines(error: BaseException) -> list[str]:
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        cause = following.__cause__
+        following = cause if cause is not None or following.__suppress_context__ else following.__context__
+    lines: list[str] = []
+    for one in reversed(chain):
+        frames = traceback.extract_tb(one.__traceback__)
+        lines += [f"  {Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames]
+        lines.append(describe_error(one))
+    return lines
+
+
+def _names_patient_data(key: str) -> bool:
+    word = key.replace("_", "").lower()
+    return word in PATIENT_KEYS or word.startswith("patient")
+
+
+def _plain(value: object, depth: int) -> object:
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, Real):  # NumPy's numbers are no Python numbers
+        return float(value)
+    if isinstance(value, (datetime, date, Path)):
+        return str(value)
+    if isinstance(value, BaseException):
+        return describe_error(value)
+    if depth and isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {k: _plain(v, depth - 1) for k, v in value.items() if not _names_patient_data(k)}
+    if depth and isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(one, depth - 1) for one in value]
+    return f"<{type(value).__name__}>"
+
+
+def _log_dead_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is None or issubclass(args.exc_type, SystemExit):
+        return
+    thread = args.thread.name if args.thread else "unknown"
+    structlog.get_logger(__name__).error("thread died", thread=thread, exc_info=args.exc_value)
