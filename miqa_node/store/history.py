@@ -1,0 +1,138 @@
+"""Everything the node knows of an image, read back in one go for people: ``explain``, the pages and the REST interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import DeliveryState, ResultKind
+from miqa_node.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.domain.policy import Disposition
+from miqa_node.store import instances
+from miqa_node.store import tables as t
+from miqa_node.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryHistory:
+    """How one result fared at one destination."""
+
+    destination: str
+    state: DeliveryState
+    attempts: int
+    queued_at: datetime
+    next_attempt_at: datetime
+    sent_at: datetime | None
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultHistory:
+    """One object made from the image, and where it went."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    kind: ResultKind
+    object_key: str
+    made_at: datetime
+    deliveries: tuple[DeliveryHistory, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceHistory:
+    """One image from its arrival to the last delivery; None where it has not come that far."""
+
+    instance: StoredInstance
+    peer_address: str
+    size_bytes: int
+    attempts: int
+    assessment: Assessment | None
+    disposition: Disposition | None
+    decided_at: datetime | None
+    results: tuple[ResultHistory, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistEvent:
+    """One thing that happened to a worklist item; rows are only ever added."""
+
+    at: datetime
+    action: str
+    actor: str
+    comment: str
+
+
+def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHistory:
+    """The history of one instance; NotFoundError when there is none."""
+    instance = instances.load(transaction, digest)
+    origin = transaction.execute(
+        sa.select(t.instances.c.peer_address, t.instances.c.size_bytes).where(t.instances.c.digest == digest)
+    ).one()
+    begun = transaction.execute(sa.select(t.attempts.c.begun).where(t.attempts.c.digest == digest)).scalar_one_or_none()
+    decided_at = transaction.execute(
+        sa.select(t.dispositions.c.decided_at).where(t.dispositions.c.digest == digest)
+    ).scalar_one_or_none()
+    return InstanceHistory(
+        instance=instance,
+        peer_address=origin.peer_address,
+        size_bytes=origin.size_bytes,
+        attempts=begun or 0,
+        assessment=instances.load_assessment(transaction, digest),
+        disposition=instances.load_disposition(transaction, digest),
+        decided_at=decided_at,
+        results=_results(transaction, digest),
+    )
+
+
+def of_uid(transaction: Transaction, uid: str, *, limit: int) -> list[InstanceHistory]:
+    """Histories of every instance that a SOP instance, series or study UID or a digest names, oldest first."""
+    return [of_instance(transaction, digest) for digest in instances.find(transaction, uid)[:limit]]
+
+
+def of_worklist(transaction: Transaction, study_instance_uid: str) -> list[WorklistEvent]:
+    """What happened to a flagged study, oldest first."""
+    events = t.worklist_events
+    query = (
+        sa.select(events.c.at, events.c.action, events.c.actor, events.c.comment)
+        .where(events.c.study_instance_uid == study_instance_uid)
+        .order_by(events.c.event_id)
+    )
+    return [WorklistEvent(row.at, row.action, row.actor, row.comment) for row in transaction.execute(query)]
+
+
+def _results(transaction: Transaction, digest: InstanceDigest) -> tuple[ResultHistory, ...]:
+    rows = transaction.execute(
+        sa.select(t.results).where(t.results.c.digest == digest).order_by(t.results.c.kind)
+    ).all()
+    deliveries = (
+        sa.select(t.deliveries)
+        .where(t.deliveries.c.sop_instance_uid.in_([row.sop_instance_uid for row in rows]))
+        .order_by(t.deliveries.c.destination)
+    )
+    by_result: dict[str, list[DeliveryHistory]] = {}
+    for row in transaction.execute(deliveries):
+        by_result.setdefault(row.sop_instance_uid, []).append(
+            DeliveryHistory(
+                row.destination,
+                DeliveryState(row.state),
+                row.attempts,
+                row.queued_at,
+                row.next_attempt_at,
+                row.sent_at,
+                row.last_error,
+            )
+        )
+    return tuple(
+        ResultHistory(
+            row.sop_instance_uid,
+            row.sop_class_uid,
+            ResultKind(row.kind),
+            row.object_key,
+            row.made_at,
+            tuple(by_result.get(row.sop_instance_uid, ())),
+        )
+        for row in rows
+    )
