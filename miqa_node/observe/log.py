@@ -190,10 +190,8 @@ def _plain(value: object, depth: int) -> object:
         return value
     if isinstance(value, Real):  # NumPy's numbers are no Python numbers
         return float(value)
-    if isinstance(value, (datetime, date, Path)):
-        return str(value)
-    if isinstance(value, BaseException):
-        return describe_error(value)
+    if isinstance(value, (datetime, date, Path, BaseException)):
+        return describe_error(value) if isinstance(value, BaseException) else str(value)
     if depth and isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {k: _plain(v, depth - 1) for k, v in value.items() if not _names_patient_data(k)}
     if depth and isinstance(value, (list, tuple, set, frozenset)):

@@ -1,4 +1,4 @@
-"""Everything the node knows of an image, read back in one go for people: ``explain``, the pages and the REST interface."""
+"""Everything the node knows of an image, read back in one go: for ``explain``, the pages and the REST interface."""
 
 from __future__ import annotations
 
