@@ -1,0 +1,10 @@
+"""How the node names itself to DICOM peers and in the files it writes (PS3.7 D.3.3.2)."""
+
+from __future__ import annotations
+
+from miqa_node import __version__
+
+IMPLEMENTATION_CLASS_UID = "2.25.59086652453054321364664539064839663335"
+"""The same for all versions of this software."""
+
+IMPLEMENTATION_VERSION_NAME = f"MIQA_{__version__}"[:16]

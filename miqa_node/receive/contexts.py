@@ -1,0 +1,65 @@
+"""Says which presentation contexts the node accepts: every storage class, known or not, in every transfer syntax."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydicom.uid import UID, UID_dictionary
+from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.service_class import NonPatientObjectStorageServiceClass, ServiceClass, StorageServiceClass
+from pynetdicom.sop_class import Verification, uid_to_service_class
+
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
+
+_STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
+_HARDCOPY = frozenset({"1.2.840.10008.5.1.1.27", "1.2.840.10008.5.1.1.29", "1.2.840.10008.5.1.1.30"})
+_VERIFICATION_SYNTAXES = [EXPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"]
+
+
+def is_storage(abstract_syntax: str) -> bool:
+    """Whether objects of the class can be stored: the standard's storage classes, retired, private and unknown ones.
+
+    >>> is_storage("1.2.840.10008.5.1.4.1.1.1"), is_storage("1.2.3.4"), is_storage("1.2.840.10008.5.1.4.1.2.1.1")
+    (True, True, False)
+    """
+    service = uid_to_service_class(abstract_syntax)
+    if service is not ServiceClass:
+        return service in (StorageServiceClass, NonPatientObjectStorageServiceClass)
+    known = abstract_syntax in UID_dictionary
+    return not known or abstract_syntax.startswith(_STORAGE_ARC) or abstract_syntax in _HARDCOPY
+
+
+def supported(requested: Iterable[PresentationContext]) -> list[PresentationContext]:
+    """The contexts to accept out of those that a peer proposes.
+
+    Explicit VR Little Endian comes first wherever it is offered: some senders convert to what is picked, and this
+    is the syntax in which nothing gets lost. Otherwise the sender's own order counts.
+    """
+    syntaxes: dict[UID, list[UID]] = {}
+    for context in requested:
+        if is_storage(context.abstract_syntax):
+            syntaxes.setdefault(context.abstract_syntax, []).extend(context.transfer_syntax)
+        elif context.abstract_syntax == Verification:
+            syntaxes[context.abstract_syntax] = [UID(syntax) for syntax in _VERIFICATION_SYNTAXES]
+    accepted = []
+    for abstract_syntax, offered in syntaxes.items():
+        context = PresentationContext()
+        context.abstract_syntax = abstract_syntax
+        context.transfer_syntax = sorted(dict.fromkeys(offered), key=lambda uid: uid != EXPLICIT_VR_LITTLE_ENDIAN)
+        accepted.append(context)
+    return accepted
+
+
+def as_storage(requested: Iterable[PresentationContext]) -> dict[UID, SOPClassCommonExtendedNegotiation]:
+    """Has pynetdicom treat classes that it has no service for as storage classes (PS3.7 D.3.3.6)."""
+    items = {}
+    for context in requested:
+        uid = context.abstract_syntax
+        if is_storage(uid) and uid_to_service_class(uid) is not StorageServiceClass:
+            item = SOPClassCommonExtendedNegotiation()
+            item.sop_class_uid = uid
+            item.service_class_uid = STORAGE_SERVICE_CLASS
+            items[uid] = item
+    return items

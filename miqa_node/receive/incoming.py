@@ -1,0 +1,171 @@
+"""Writes one object that arrives to disk, byte for byte as it came, and makes sure it is what its sender says."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import struct
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.domain.instance import InstanceDigest, Received, is_uid
+from miqa_node.errors import DataSetError, MismatchError, ResourcesError
+from miqa_node.imaging.elements import read_elements
+
+SOP_CLASS_UID, SOP_INSTANCE_UID = 0x00080016, 0x00080018
+
+Bytes = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRequest:
+    """What a C-STORE request and its association say of the object that follows."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    calling_ae_title: str
+    called_ae_title: str
+    peer_address: str
+
+
+class Incoming:
+    """One object being received: a file in the incoming folder that is gone unless ``complete`` was called."""
+
+    def __init__(self, folder: Path, request: StoreRequest, max_bytes: int) -> None:
+        for uid, name in ((request.sop_class_uid, "class"), (request.sop_instance_uid, "instance")):
+            if not is_uid(uid):
+                raise DataSetError(f"The request's SOP {name} UID is not a UID (PS3.5 9.1).")
+        self._request = request
+        self._max_bytes = max_bytes
+        self._size_bytes = 0
+        self._digest = hashlib.sha256()
+        self._path = folder / f"{uuid.uuid4().hex}.part"
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        # Held while the object is being received: a starting process removes only what nobody holds.
+        with suppress(OSError):
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._pending: list[Bytes] = [file_head(request)]
+
+    def write(self, parts: Sequence[Bytes]) -> None:
+        """Append bytes of the data set.
+
+        Raises
+        ------
+        ResourcesError
+            The object is larger than allowed; nothing more of it is kept.
+        """
+        self._size_bytes += sum(map(len, parts))
+        if self._size_bytes > self._max_bytes:
+            raise ResourcesError(f"Object larger than dicom.max_object_bytes ({self._max_bytes}).")
+        for part in parts:
+            self._digest.update(part)
+        _write_all(self._fd, [*self._pending, *parts])
+        self._pending = []
+
+    def complete(self) -> Received:
+        """Check that the data set is the announced one and flush the file to disk.
+
+        Raises
+        ------
+        DataSetError
+            There is no data set, or its beginning cannot be read.
+        MismatchError
+            SOP class or instance UID are not those of the request.
+        """
+        if not self._size_bytes:
+            raise DataSetError("The request came without a data set.")
+        self._check_identity()
+        os.fsync(self._fd)
+        return Received(
+            path=str(self._path),
+            digest=InstanceDigest(self._digest.hexdigest()),
+            size_bytes=self._size_bytes,
+            calling_ae_title=self._request.calling_ae_title,
+            called_ae_title=self._request.called_ae_title,
+            peer_address=self._request.peer_address,
+            received_at=datetime.now(UTC),
+        )
+
+    def discard(self) -> None:
+        """Close the file and remove it, unless somebody has moved it away."""
+        if self._fd < 0:
+            return
+        os.close(self._fd)
+        self._fd = -1
+        self._path.unlink(missing_ok=True)
+
+    def _check_identity(self) -> None:
+        found = read_elements(self._path, frozenset({SOP_CLASS_UID, SOP_INSTANCE_UID})).found
+        for tag, name, asked in (
+            (SOP_CLASS_UID, "SOP Class UID", self._request.sop_class_uid),
+            (SOP_INSTANCE_UID, "SOP Instance UID", self._request.sop_instance_uid),
+        ):
+            if tag not in found:
+                raise DataSetError(f"The data set has no {name}.")
+            uid = found[tag].value.decode("latin-1").strip(" \0")
+            if not is_uid(uid):
+                raise DataSetError(f"The data set's {name} is not a UID (PS3.5 9.1).")
+            if uid != asked:
+                raise MismatchError(f"{name} of request and data set differ.")
+
+
+def file_head(request: StoreRequest) -> bytes:
+    """Preamble and file meta information (PS3.10 7.1); the sender's AE title as Source Application Entity Title."""
+    elements = (
+        _element(0x0001, b"OB", b"\0\1")
+        + _element(0x0002, b"UI", request.sop_class_uid.encode("ascii"))
+        + _element(0x0003, b"UI", request.sop_instance_uid.encode("ascii"))
+        + _element(0x0010, b"UI", request.transfer_syntax_uid.encode("ascii"))
+        + _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii"))
+        + _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+        + _element(0x0016, b"AE", request.calling_ae_title.encode("ascii", "replace")[:16])
+    )
+    return b"\0" * 128 + b"DICM" + _element(0x0000, b"UL", struct.pack("<I", len(elements))) + elements
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove the files that killed processes left behind, none of which was ever answered; how many they were."""
+    removed = 0
+    for path in folder.glob("*.part"):
+        with suppress(OSError):
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+                removed += 1
+            finally:
+                os.close(fd)
+    return removed
+
+
+def _element(number: int, vr: bytes, value: bytes) -> bytes:
+    if len(value) % 2:
+        value += b"\0" if vr == b"UI" else b" "
+    if vr == b"OB":
+        return struct.pack("<HH2sHI", 2, number, vr, 0, len(value)) + value
+    return struct.pack("<HH2sH", 2, number, vr, len(value)) + value
+
+
+def _write_all(fd: int, parts: Sequence[Bytes]) -> None:
+    """Write everything; a disk that fills up in the middle raises on the call after the short one."""
+    for start in range(0, len(parts), _IOV_MAX):
+        some = parts[start : start + _IOV_MAX]
+        written = os.writev(fd, some)
+        for part in some:
+            if written >= len(part):
+                written -= len(part)
+                continue
+            rest = memoryview(part)[written:]
+            written = 0
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+
+
+_IOV_MAX = 512

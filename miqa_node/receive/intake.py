@@ -1,0 +1,166 @@
+"""Takes objects in, whichever code reads them from the network, and says what their senders are answered."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from miqa_node.domain.instance import Received
+from miqa_node.errors import MiqaError, ResourcesError
+from miqa_node.observe import metrics
+from miqa_node.receive.incoming import Bytes, Incoming, StoreRequest, remove_leftovers
+from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS, comment_of, status_of
+
+log = structlog.get_logger(__name__)
+
+CHECK_INTERVAL_S = 1.0
+"""The disk and the database are asked at most this often whether there is room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and Error Comment of a C-STORE response."""
+
+    status: int
+    comment: str = ""
+
+
+class Intake:
+    """Where objects enter: checks that there is room, and counts what is under way."""
+
+    def __init__(
+        self, folder: Path, receive: Callable[[Received], None], check: Callable[[], None], max_bytes: int
+    ) -> None:
+        self._folder = folder
+        self._receive = receive
+        self._check = check
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._under_way = 0
+        self._checked_at = float("-inf")
+        self._refusal: ResourcesError | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+
+    def begin(self, request: StoreRequest) -> Transfer:
+        """A C-STORE request has come and its data set follows."""
+        with self._lock:
+            self._under_way += 1
+        return Transfer(self, request)
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until nothing is under way; False when the time was not enough."""
+        with self._idle:
+            return self._idle.wait_for(lambda: self._under_way == 0, timeout_s)
+
+    def open_file(self, request: StoreRequest) -> Incoming:
+        """Room for one object; ResourcesError when there is none."""
+        self._check_room()
+        return Incoming(self._folder, request, self._max_bytes)
+
+    def keep(self, received: Received) -> None:
+        """Hand a complete object over; when this returns it is durable."""
+        self._receive(received)
+
+    def ended(self) -> None:
+        """One transfer is over."""
+        with self._idle:
+            self._under_way -= 1
+            self._idle.notify_all()
+
+    def _check_room(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            due = now - self._checked_at >= CHECK_INTERVAL_S
+            if due:
+                self._checked_at = now
+        if due:
+            try:
+                self._check()
+                self._refusal = None
+            except ResourcesError as refusal:
+                self._refusal = refusal
+        refusal_now = self._refusal
+        if refusal_now is not None:
+            raise ResourcesError(str(refusal_now))
+
+
+class Transfer:
+    """One C-STORE. The first thing that goes wrong decides the answer; what comes after it is drained."""
+
+    def __init__(self, intake: Intake, request: StoreRequest) -> None:
+        self._intake = intake
+        self._request = request
+        self._incoming: Incoming | None = None
+        self._error: Exception | None = None
+        self._over = False
+        try:
+            self._incoming = intake.open_file(request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sender must get an answer
+            self._error = error
+
+    def write(self, parts: Sequence[Bytes]) -> None:
+        """More of the data set."""
+        if self._incoming is None:
+            return
+        try:
+            self._incoming.write(parts)
+        except Exception as error:  # noqa: BLE001
+            self._error = error
+            self._close()
+
+    def finish(self) -> Answer:
+        """The data set is complete: make it durable. Success is answered only after that."""
+        begun = time.perf_counter()
+        try:
+            if self._incoming is not None:
+                self._intake.keep(self._incoming.complete())
+        except Exception as error:  # noqa: BLE001
+            self._error = error
+        answer = self._answer()
+        self.abandon()
+        metrics.CSTORE_RECEIVED.labels(f"{answer.status:04X}").inc()
+        metrics.CSTORE_RECEIVE_SECONDS.observe(time.perf_counter() - begun)
+        return answer
+
+    def abandon(self) -> None:
+        """Nothing of the object stays in the incoming folder."""
+        if self._over:
+            return
+        self._over = True
+        self._close()
+        self._intake.ended()
+
+    def _close(self) -> None:
+        if self._incoming is not None:
+            self._incoming.discard()
+            self._incoming = None
+
+    def _answer(self) -> Answer:
+        error = self._error
+        if error is None:
+            return Answer(SUCCESS)
+        status = status_of(error)
+        request = self._request
+        facts = {
+            "status": f"{status:04X}",
+            "calling_ae": request.calling_ae_title,
+            "peer": request.peer_address,
+            "sop_class_uid": request.sop_class_uid,
+            "error": type(error).__name__,
+        }
+        if isinstance(error, MiqaError):
+            log.warning("object refused", reason=str(error), **facts)
+        elif status == OUT_OF_RESOURCES:
+            log.error("object refused", reason=getattr(error, "strerror", None) or "out of memory", **facts)
+        else:
+            # The text of an unexpected error may quote the data set, so only its type and place are logged.
+            log.error("object refused", where="".join(traceback.format_tb(error.__traceback__)), **facts)
+        return Answer(status, comment_of(error))

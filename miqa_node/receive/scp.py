@@ -1,0 +1,262 @@
+"""Listens for DICOM associations and receives what peers store: the first station of the way of an image."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
+from pynetdicom.sop_class import Verification
+from pynetdicom.transport import AssociationServer
+
+from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.domain.instance import Received
+from miqa_node.observe import metrics
+from miqa_node.receive import contexts
+from miqa_node.receive.admission import Admission, Caller, Rejection
+from miqa_node.receive.incoming import StoreRequest
+from miqa_node.receive.intake import Answer, Intake
+from miqa_node.receive.statuses import SUCCESS
+from miqa_node.settings import DicomSettings
+
+log = structlog.get_logger(__name__)
+
+# pynetdicom's own log handlers format every PDU even when nobody reads the lines.
+_config.LOG_HANDLER_LEVEL = "none"
+
+
+class StorageScp:
+    """C-STORE and C-ECHO SCP. Answers 0x0000 only after ``receive`` has returned.
+
+    ``receive`` gets each complete object, flushed to ``incoming_dir``, and makes it durable; ``check`` raises
+    ResourcesError while nothing can be taken. Both are called from several threads at the same time.
+    """
+
+    def __init__(
+        self,
+        settings: DicomSettings,
+        incoming_dir: Path,
+        receive: Callable[[Received], None],
+        check: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._admission = Admission(settings)
+        self._intake = Intake(incoming_dir, receive, check, settings.max_object_bytes)
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._admitted: list[Association] = []
+
+    def start(self) -> None:
+        """Bind the port and serve in a thread of its own; OSError when the port is taken."""
+        settings = self._settings
+        ae = AE(settings.ae_title)
+        ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        ae.maximum_pdu_size = settings.maximum_pdu_size
+        ae.acse_timeout = settings.acse_timeout_s
+        ae.dimse_timeout = settings.dimse_timeout_s
+        ae.network_timeout = settings.network_timeout_s
+        ae.maximum_associations = _NO_LIMIT  # judged in _admit, where silent connections do not count
+        ae.add_supported_context(Verification)
+        self._stopping.clear()
+        self._server = ae.make_server(
+            (settings.host, settings.port),
+            evt_handlers=[
+                (evt.EVT_REQUESTED, self._admit),
+                (evt.EVT_SOP_COMMON, _treat_as_storage),
+                (evt.EVT_C_ECHO, lambda _: SUCCESS),
+                (evt.EVT_C_STORE, self._store),
+            ],
+            server_class=_Server,
+            settings=settings,
+        )
+        metrics.ASSOCIATIONS_OPEN.set_function(self._count_open)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="storage-scp", daemon=True)
+        self._thread.start()
+        log.info("listening", ae_title=settings.ae_title, host=settings.host, port=self.port)
+
+    @property
+    def port(self) -> int:
+        """The port that is bound; also when the settings ask for any free one."""
+        if self._server is None:
+            return self._settings.port
+        return int(self._server.server_address[1])
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Accept nothing more, let running C-STOREs finish within the limit (acse_timeout_s), abort the rest."""
+        server, thread = self._server, self._thread
+        if server is None or thread is None:
+            return
+        limit_s = self._settings.acse_timeout_s if timeout_s is None else timeout_s
+        self._stopping.set()
+        server.shutdown()
+        thread.join()
+        if not self._intake.wait_idle(limit_s):
+            log.warning("objects still arriving at shutdown are dropped; their senders got no answer")
+        _abort_all(server.active_associations)
+        self._server = self._thread = None
+        log.info("stopped listening", ae_title=self._settings.ae_title)
+
+    def _admit(self, event: evt.Event) -> None:
+        """Let the peer in with the contexts that suit it, or reject it. Whatever fails here, rejects."""
+        association: Association = event.assoc
+        verdict: tuple[Rejection, str] | None = (Rejection.TEMPORARY_CONGESTION, "see the error above")
+        caller: Caller | None = None
+        try:
+            caller = _caller(association)
+            verdict = self._judge(association, caller)
+            if verdict is None:
+                association.acceptor.supported_contexts = contexts.supported(association.requestor.requested_contexts)
+        except Exception as error:  # noqa: BLE001 - pynetdicom would log it and let the peer in
+            log.error("admission failed", error=type(error).__name__, where=traceback.format_tb(error.__traceback__))
+        if verdict is not None:
+            rejection, hint = verdict
+            log.warning(
+                "association rejected",
+                reason=rejection.name.lower(),
+                calling_ae=caller and caller.calling_ae_title,
+                called_ae=caller and caller.called_ae_title,
+                peer=caller and caller.peer_address,
+                hint=hint,
+            )
+            association.acse.send_reject(*rejection.value)
+            association.kill()
+
+    def _judge(self, association: Association, caller: Caller) -> tuple[Rejection, str] | None:
+        if self._stopping.is_set():
+            return Rejection.TEMPORARY_CONGESTION, "the node is stopping"
+        refused = self._admission.judge(caller)
+        if refused is not None:
+            return refused
+        with self._lock:
+            self._forget_closed()
+            refused = self._admission.judge_load(caller.peer_address, [a.requestor.address for a in self._admitted])
+            if refused is None:
+                self._admitted.append(association)
+        return refused
+
+    def _store(self, event: evt.Event) -> Dataset:
+        """One C-STORE request, its data set in memory."""
+        request, association = event.request, event.assoc
+        transfer = self._intake.begin(
+            store_request(
+                association, request.AffectedSOPClassUID, request.AffectedSOPInstanceUID, event.context.transfer_syntax
+            )
+        )
+        if request.DataSet is not None:
+            transfer.write([request.DataSet.getbuffer()])
+        return _response(transfer.finish())
+
+    def _count_open(self) -> float:
+        with self._lock:
+            self._forget_closed()
+            return len(self._admitted)
+
+    def _forget_closed(self) -> None:
+        self._admitted = [association for association in self._admitted if association.is_alive()]
+
+
+_NO_LIMIT = 1_000_000
+
+
+class _Server(AssociationServer):
+    """Accepts connections; those that never ask for an association cannot keep others out."""
+
+    request_queue_size = 128
+
+    def __init__(self, *arguments: Any, settings: DicomSettings, **keywords: Any) -> None:
+        self._settings = settings
+        super().__init__(*arguments, **keywords)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _limit_silence(connection, self._settings.dimse_timeout_s)
+        return connection, address
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the signature is the library's
+        """Refuse connections beyond the limits among those that have not asked for an association yet."""
+        silent = [a.requestor.address for a in self.active_associations if not a.is_established]
+        return (
+            len(silent) < self._settings.max_associations
+            and silent.count(client_address[0]) < self._settings.max_associations_per_peer
+        )
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        log.exception("connection failed", peer=client_address[0])
+
+    def shutdown(self) -> None:
+        """Stop serving and close the listening socket."""
+        super(AssociationServer, self).shutdown()
+        self.server_close()
+
+
+def store_request(association: Association, sop_class: str, sop_instance: str, transfer_syntax: str) -> StoreRequest:
+    """What is known of an object before its data set comes."""
+    caller = _caller(association)
+    return StoreRequest(
+        sop_class_uid=str(sop_class),
+        sop_instance_uid=str(sop_instance),
+        transfer_syntax_uid=str(transfer_syntax),
+        calling_ae_title=caller.calling_ae_title,
+        called_ae_title=caller.called_ae_title,
+        peer_address=caller.peer_address,
+    )
+
+
+def _caller(association: Association) -> Caller:
+    primitive = association.requestor.primitive
+    return Caller(
+        calling_ae_title=primitive.calling_ae_title.strip(),
+        called_ae_title=primitive.called_ae_title.strip(),
+        peer_address=association.requestor.address,
+        local_address=association.dul.socket.socket.getsockname()[0],
+    )
+
+
+def _treat_as_storage(event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:
+    return contexts.as_storage(event.assoc.requestor.requested_contexts)
+
+
+def _response(answer: Answer) -> Dataset:
+    response = Dataset()
+    response.Status = answer.status
+    if answer.comment:
+        response.ErrorComment = answer.comment
+    return response
+
+
+def _limit_silence(connection: socket.socket, seconds: float) -> None:
+    """Give up on a peer that stops in the middle of a PDU; unlike settimeout this costs no system calls."""
+    interval = int(seconds).to_bytes(8, "little") + int(seconds % 1 * 1e6).to_bytes(8, "little")
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connection.setsockopt(socket.SOL_SOCKET, option, interval)
+
+
+def _abort_all(associations: list[Association]) -> None:
+    """Send A-ABORT to everyone, then close the connections of those who do not close them themselves."""
+    threads = [threading.Thread(target=association.abort, daemon=True) for association in associations]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + _ABORT_S
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    for association in associations:
+        with suppress(OSError, AttributeError):
+            association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+
+
+_ABORT_S = 1.0

@@ -1,0 +1,45 @@
+"""Turns what went wrong while an object was received into the status that its sender gets (PS3.4 B.2.3)."""
+
+from __future__ import annotations
+
+import errno
+
+from miqa_node.errors import MismatchError, MiqaError, ResourcesError, UnreadableError
+
+SUCCESS = 0x0000
+OUT_OF_RESOURCES = 0xA700
+DOES_NOT_MATCH = 0xA900
+CANNOT_UNDERSTAND = 0xC000
+
+_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (ResourcesError, OUT_OF_RESOURCES),
+    (MemoryError, OUT_OF_RESOURCES),
+    (MismatchError, DOES_NOT_MATCH),
+    (UnreadableError, CANNOT_UNDERSTAND),
+)
+
+# What a full or failing disk and a starved process look like: sending the same object again later may succeed.
+_RESOURCES = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM},
+)
+
+
+def status_of(error: Exception) -> int:
+    """The status for an error of receiving; what nobody expected is 0xC000.
+
+    >>> f"{status_of(MismatchError()):04X}", f"{status_of(OSError(errno.ENOSPC, '')):04X}"
+    ('A900', 'A700')
+    """
+    if isinstance(error, OSError) and error.errno in _RESOURCES:
+        return OUT_OF_RESOURCES
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), CANNOT_UNDERSTAND)
+
+
+def comment_of(error: Exception) -> str:
+    """An Error Comment (0000,0902) for the sender's log: printable ASCII, 64 characters at most."""
+    if isinstance(error, MiqaError):
+        text = str(error)
+    else:
+        text = "Out of resources" if status_of(error) == OUT_OF_RESOURCES else "Internal error, see the node's log"
+    plain = "".join(c if " " <= c <= "~" and c != "\\" else " " for c in text)
+    return plain[:64].strip()
