@@ -6,11 +6,14 @@ here give each a type and a range. An unknown key is an error, so a spelling mis
 
 from __future__ import annotations
 
+import threading
 import tomllib
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -20,6 +23,9 @@ from pydantic_settings import (
 )
 
 from miqa_node.errors import SettingsError
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -244,6 +250,50 @@ def load_settings(config: Path | None = None, **overrides: dict[str, Any]) -> Se
         return _Layered(**given)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from error
+
+
+class WatchedFile(Generic[T]):
+    """A TOML file of the site that may change while the node runs.
+
+    It is read again when its time or size changes; a version with an error in it never replaces a good one.
+    ``absent`` stands for a file that does not exist; without it a missing file is a SettingsError at the start.
+    """
+
+    def __init__(self, path: Path, parse: Callable[[dict[str, Any]], T], absent: T | None = None) -> None:
+        self._path = path
+        self._parse = parse
+        self._absent = absent
+        self._lock = threading.Lock()
+        self._stamp = self._look()
+        self._value = self._read()
+
+    def current(self) -> T:
+        """What the newest readable version of the file says."""
+        with self._lock:
+            stamp = self._look()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                try:
+                    self._value = self._read()
+                    log.info("settings file read again", file=self._path.name)
+                except SettingsError as error:
+                    log.error("settings file has an error, what was read before stays", error=str(error))
+            return self._value
+
+    def _look(self) -> tuple[int, int]:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return (0, 0)
+        return (status.st_mtime_ns, status.st_size)
+
+    def _read(self) -> T:
+        if self._absent is not None and not self._path.exists():
+            return self._absent
+        try:
+            return self._parse(tomllib.loads(self._path.read_text("utf-8")))
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{self._path} cannot be read as TOML: {error}") from error
 
 
 def share_dir(name: str) -> Path:

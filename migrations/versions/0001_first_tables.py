@@ -121,6 +121,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("study_instance_uid", sa.String(length=64), nullable=False),
         sa.Column("verdict", sa.String(length=16), nullable=False),
+        sa.Column("flagged", sa.Boolean(), nullable=False),
         sa.Column("policy_version", sa.Text(), nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("reasons", sa.JSON(), nullable=False),

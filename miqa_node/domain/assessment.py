@@ -57,6 +57,8 @@ class Assessment:
     score: float | None = None
     model: ModelIdentity | None = None
     not_assessed: str = ""
+    quarantined: bool = False
+    """The assessment broke its worker again and again; people must look at the image themselves."""
     decoder: str = ""
     steps: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)

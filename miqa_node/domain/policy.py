@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
     @property
     def flagged(self) -> bool:
-        """Whether the study goes on the worklist."""
+        """Whether the verdict by itself puts the study on the worklist."""
         return self in (Verdict.REVIEW, Verdict.REJECT)
 
     @property
@@ -113,20 +113,32 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """The verdict with its reasons and the policy that gave it."""
+    """The verdict with its reasons and the policy that gave it.
+
+    ``attention`` puts a study on the worklist whatever the verdict: something went wrong that people must know.
+    """
 
     verdict: Verdict
     reasons: tuple[Reason, ...]
     policy_version: str
     scope: str
+    attention: bool = False
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the study goes on the worklist."""
+        return self.attention or self.verdict.flagged
 
 
 def decide(assessment: Assessment, policy: Policy) -> Disposition:
     """Give the image its verdict: the worst that any rule asks for, with every reason that applied.
 
     An image that no model judged, or that no scope covers, is NOT_ASSESSED unless a rule on a
-    measurement or on plausibility flags it; it is never ACCEPT.
+    measurement or on plausibility flags it; it is never ACCEPT. One whose gate is present is outside what the
+    model can judge: only the rules on the gate count of its findings, and without one it is NOT_ASSESSED.
     """
+    if assessment.quarantined:
+        return replace(_not_assessed(assessment.not_assessed, policy, ""), attention=True)
     scope = next((s for s in policy.scopes if s.covers(assessment.header)), None)
     if scope is None:
         return _not_assessed("The policy has no scope for this kind of image.", policy, "")
@@ -140,6 +152,9 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
         return Disposition(worst, reasons, policy.version, scope.name)
     if assessment.not_assessed:
         return _not_assessed(assessment.not_assessed, policy, scope.name)
+    gate = assessment.finding(FindingName.GATE)
+    if gate is not None and gate.present:
+        return _not_assessed("The image is not what the model was made for.", policy, scope.name)
     return Disposition(Verdict.ACCEPT, (), policy.version, scope.name)
 
 
@@ -149,10 +164,14 @@ def _not_assessed(text: str, policy: Policy, scope: str) -> Disposition:
 
 
 def _finding_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
+    gate = assessment.finding(FindingName.GATE)
+    outside = gate is not None and gate.present
     reasons: dict[FindingName, Reason] = {}
     for rule in scope.findings:
         finding = assessment.finding(rule.finding)
         if finding is None or not finding.present:
+            continue
+        if outside and finding is not gate:
             continue
         if finding.probability < rule.min_probability or finding.severity < rule.min_severity:
             continue

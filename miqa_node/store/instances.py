@@ -162,6 +162,7 @@ def save_disposition(
             "digest": digest,
             "study_instance_uid": study_instance_uid,
             "verdict": disposition.verdict.value,
+            "flagged": disposition.flagged,
             "policy_version": disposition.policy_version,
             "scope": disposition.scope,
             "reasons": documents.dump_reasons(disposition.reasons),
@@ -175,7 +176,10 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
     row = transaction.execute(sa.select(dispositions).where(dispositions.c.digest == digest)).one_or_none()
     if row is None:
         return None
-    return Disposition(Verdict(row.verdict), documents.load_reasons(row.reasons), row.policy_version, row.scope)
+    attention = row.flagged and not Verdict(row.verdict).flagged
+    return Disposition(
+        Verdict(row.verdict), documents.load_reasons(row.reasons), row.policy_version, row.scope, attention
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ dispositions = sa.Table(
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
     sa.Column("study_instance_uid", Uid, nullable=False, index=True),
     sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("flagged", sa.Boolean, nullable=False),
     sa.Column("policy_version", sa.Text, nullable=False),
     sa.Column("scope", sa.Text, nullable=False),
     sa.Column("reasons", sa.JSON, nullable=False),

@@ -188,7 +188,7 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         flagged = (
             sa.select(dispositions.c.digest)
             .join(instances, instances.c.digest == dispositions.c.digest)
-            .where(dispositions.c.study_instance_uid == worklist.c.study_instance_uid, *image)
+            .where(dispositions.c.study_instance_uid == worklist.c.study_instance_uid, dispositions.c.flagged, *image)
         )
         conditions.append(flagged.exists())
     return conditions
@@ -224,7 +224,7 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
         .join(assessments, assessments.c.digest == instances.c.digest, isouter=True)
         .where(
             instances.c.study_instance_uid.in_(study_uids),
-            dispositions.c.verdict.in_([v.value for v in Verdict if v.flagged]),
+            dispositions.c.flagged,
         )
         .order_by(instances.c.received_at)
     )

@@ -1,0 +1,141 @@
+"""The card of a model package: what the model is for, how to feed it and how to read what it says."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from miqa_node.assess.preprocess import Preprocess
+from miqa_node.domain.instance import Header
+from miqa_node.errors import ModelPackageError
+
+CARD_NAME = "card.yaml"
+METADATA_KEY = "miqa_card"
+"""Key of the card in the graph's metadata_props: the same card, without the checksums of files."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PixelPitch(_Section):
+    """Pixel pitches that the model was trained for."""
+
+    min: Annotated[float, Field(gt=0)]
+    max: Annotated[float, Field(gt=0)]
+
+
+class Applicability(_Section):
+    """The images that the model may judge; an empty list allows every value, "" an absent element."""
+
+    modality: tuple[str, ...]
+    body_part: tuple[str, ...]
+    view: tuple[str, ...]
+    sop_class: tuple[str, ...] = ()
+    pixel_pitch_mm: PixelPitch | None = None
+
+    def excludes(self, header: Header, spacing_mm: tuple[float, float] | None) -> str:
+        """Why the image is out of scope, in a sentence; empty when it is not."""
+        checks = (
+            ("Modality", header.modality, self.modality),
+            ("Body Part Examined", header.body_part_examined.upper(), self.body_part),
+            ("View Position", header.view_position.upper(), self.view),
+            ("SOP Class", header.sop_class_uid, self.sop_class),
+        )
+        for name, value, allowed in checks:
+            if allowed and value not in allowed:
+                shown = value if value.replace(".", "").isalnum() else "as given"
+                return f"{name} {shown or '(absent)'} is outside what the model was made for."
+        if self.pixel_pitch_mm is not None and spacing_mm is not None:
+            low, high = self.pixel_pitch_mm.min, self.pixel_pitch_mm.max
+            if not all(low <= pitch <= high for pitch in spacing_mm):
+                return f"The pixel pitch {spacing_mm[0]:.3g} mm is outside the model's {low:g} to {high:g} mm."
+        return ""
+
+
+class CardCode(_Section):
+    """A coded concept."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+class OutputClass(_Section):
+    """One column of ``logits``: probability = 1 / (1 + exp(−(logit + bias) / temperature))."""
+
+    name: str
+    gate: bool
+    code: CardCode
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    temperature: Annotated[float, Field(gt=0)]
+    bias: float
+
+
+class Outputs(_Section):
+    """The columns of the graph's ``logits``, ``severity`` and ``maps``."""
+
+    classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
+
+
+class Saliency(_Section):
+    """How the graph explains itself."""
+
+    maps: str
+    method: str
+    taps: tuple[str, ...] = ()
+    map_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+class Golden(_Section):
+    """An input and what the graph says to it; checked on the provider in use before the package is used."""
+
+    input: str
+    expected: str
+
+
+class Card(BaseModel):
+    """A whole card; sections that only people read are kept as they are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    intended_use: str
+    not_for: str | tuple[str, ...]
+    limits: tuple[str, ...]
+    applicability: Applicability
+    preprocess: Preprocess
+    outputs: Outputs
+    saliency: Saliency
+    calibration: dict[str, Any]
+    certificate: dict[str, Any] | None = None
+    training: dict[str, Any]
+    metrics: dict[str, Any]
+    golden: tuple[Golden, ...]
+    files: dict[str, str]
+    date: date | None = None
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a package folder.
+
+    Raises
+    ------
+    ModelPackageError
+        There is no card, or it does not follow the schema; the text names each place.
+    """
+    path = folder / CARD_NAME
+    try:
+        return Card.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    except OSError as error:
+        raise ModelPackageError(f"{folder.name}: {CARD_NAME} cannot be read: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not YAML: {error}") from error
+    except ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ModelPackageError(f"{folder.name}: {CARD_NAME} does not follow the schema: {places}") from error

@@ -1,0 +1,77 @@
+"""ONNX Runtime sessions: which provider runs a graph, and whether it is the one that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from miqa_node.errors import ModelPackageError, SettingsError
+from miqa_node.settings import Accelerator
+
+GPU_PROVIDER = "CUDAExecutionProvider"
+CPU_PROVIDER = "CPUExecutionProvider"
+
+
+class Session:
+    """One graph on one provider; ``run`` may be called from several threads."""
+
+    def __init__(
+        self, model: Path | bytes, accelerator: Accelerator, *, intra_op_threads: int, inter_op_threads: int
+    ) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = intra_op_threads
+        options.inter_op_num_threads = inter_op_threads
+        # Waiting threads that spin would take the cores from decoding and receiving.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(
+                model if isinstance(model, bytes) else str(model), options, providers=_providers(accelerator)
+            )
+        except Exception as error:  # the runtime's exceptions have no common base but this
+            raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error
+        self.provider: str = self._session.get_providers()[0]
+        if accelerator is Accelerator.GPU and self.provider != GPU_PROVIDER:
+            # The runtime falls back to the CPU without a word when CUDA's libraries do not load.
+            raise SettingsError(gpu_missing())
+        self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())
+        self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
+        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Run the graph; the named outputs as arrays."""
+        values = self._session.run(list(outputs), dict(inputs))
+        return dict(zip(outputs, values, strict=True))
+
+
+def available_provider(accelerator: Accelerator) -> str:
+    """The provider that a session would get.
+
+    Raises
+    ------
+    SettingsError
+        The settings require a GPU and the installed ONNX Runtime has no provider for one.
+    """
+    providers = _providers(accelerator)
+    return providers[0]
+
+
+def gpu_missing() -> str:
+    """What to do when a GPU is required and there is none that works."""
+    return (
+        'node.accelerator is "gpu", but ONNX Runtime has no usable CUDA provider here. Install the extra [gpu] '
+        '(make setup ACCEL=gpu), check the driver with nvidia-smi, or set node.accelerator to "auto" or "cpu".'
+    )
+
+
+def _providers(accelerator: Accelerator) -> list[str]:
+    has_gpu = GPU_PROVIDER in ort.get_available_providers()
+    if accelerator is Accelerator.CPU or (accelerator is Accelerator.AUTO and not has_gpu):
+        return [CPU_PROVIDER]
+    if not has_gpu:
+        raise SettingsError(gpu_missing())
+    return [GPU_PROVIDER, CPU_PROVIDER]

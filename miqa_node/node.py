@@ -1,0 +1,237 @@
+"""The composition root: settings become a node whose parts are wired together, all in one process or by role."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from types import TracebackType
+from typing import Self
+
+import structlog
+import uvicorn
+
+from miqa_node.assess.active import ActiveModels
+from miqa_node.deliver.destinations import DestinationConfig, Destinations
+from miqa_node.deliver.lanes import Lanes
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.policy import parse_policy
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.errors import MiqaError, SettingsError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.pipeline import Pipeline
+from miqa_node.receive.scp import StorageScp
+from miqa_node.settings import Settings, WatchedFile
+from miqa_node.store.database import Database
+from miqa_node.store.objects import open_objects
+from miqa_node.store.outbox import DatabaseOutbox
+from miqa_node.web.app import WebServices, create_app
+from miqa_node.work.queue import DurableQueue, Worker, migrate_queue
+from miqa_node.work.recovery import RollCall
+
+log = structlog.get_logger(__name__)
+
+WEB_STOP_S = 10.0
+
+
+class Role(StrEnum):
+    """Which parts run in this process; several processes share one database and one object store."""
+
+    ALL = "all"
+    RECEIVE = "receive"
+    WORK = "work"
+    WEB = "web"
+
+    @property
+    def receives(self) -> bool:
+        """Whether the storage SCP runs here."""
+        return self in (Role.ALL, Role.RECEIVE)
+
+    @property
+    def works(self) -> bool:
+        """Whether images are assessed and results delivered here."""
+        return self in (Role.ALL, Role.WORK)
+
+    @property
+    def serves(self) -> bool:
+        """Whether the full pages and REST interface are served; health and metrics always are."""
+        return self in (Role.ALL, Role.WEB)
+
+
+class Node:
+    """A node, wired. ``start`` and ``stop`` once each, or use it as a context manager."""
+
+    def __init__(
+        self, settings: Settings, destinations: Sequence[DestinationConfig] = (), role: Role = Role.ALL
+    ) -> None:
+        self.settings = settings
+        self.role = role
+        self.database, self.objects = open_store(settings)
+        self.destinations = Destinations(settings.destinations_file, destinations)
+        self.policy = WatchedFile(settings.policy_file, parse_policy)
+        self.models = ActiveModels(settings)
+        self._queue = DurableQueue(self.database, self._version)
+        self._decoder = Decoder(settings.imaging)
+        self._pipeline = Pipeline(
+            database=self.database,
+            objects=self.objects,
+            queue=self._queue,
+            decoder=self._decoder,
+            assessor=self.models.assessor,
+            policy=self.policy.current,
+            destinations=self._destinations_for,
+            max_attempts=settings.work.max_attempts,
+            saliency_threshold=settings.assess.saliency_threshold,
+        )
+        self._scp = StorageScp(settings.dicom, settings.incoming_dir, self._pipeline.receive, self._check_store)
+        self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
+        self._roll_call = RollCall(self.database, settings.node.name, settings.work)
+        self._lanes = Lanes(DatabaseOutbox(self.database, self.objects), self.destinations, settings.deliver)
+        self._web = _WebServer(settings, WebServices(self.database, self.objects, settings, self.readiness))
+        self._stops: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Migrate, then start what the role asks for; whatever started is stopped again when a later part fails."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        self._stops.append(self.database.close)
+        migrate(self.database)
+        if self.role.works:
+            self._stops.append(self._decoder.close)
+            self.models.load()
+            self._begin(lambda: self._worker.start(self._pipeline_steps()), self._worker.stop)
+            self._begin(self._roll_call.start, self._roll_call.stop)
+            self._begin(self._lanes.start, self._lanes.stop)
+        self._begin(self._web.start, self._web.stop)
+        if self.role.receives:  # last: nobody is let in before the node can keep what it is given
+            self._begin(self._scp.start, self._scp.stop)
+        log.info(
+            "started",
+            role=self.role.value,
+            ae_title=self.settings.dicom.ae_title,
+            dicom_port=self.dicom_port,
+            web_port=self.web_port,
+        )
+
+    def stop(self) -> None:
+        """Stop everything, in the opposite order of starting; what is unfinished is finished after the next start."""
+        while self._stops:
+            self._stops.pop()()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    @property
+    def dicom_port(self) -> int:
+        """The port that the storage SCP really listens on."""
+        return self._scp.port if self.role.receives else 0
+
+    @property
+    def web_port(self) -> int:
+        """The port that pages and REST interface really listen on."""
+        return self._web.port
+
+    def readiness(self) -> list[str]:
+        """Why the node cannot do its work now; empty when it can."""
+        reasons = []
+        for check in (self.database.check, self.objects.check, *((self.models.check,) if self.role.works else ())):
+            try:
+                check()
+            except MiqaError as error:
+                reasons.append(str(error))
+        return reasons
+
+    def _begin(self, start: Callable[[], None], stop: Callable[[], None]) -> None:
+        # Registered first: a part that fails half way through its start has something to stop, too.
+        self._stops.append(stop)
+        start()
+
+    def _pipeline_steps(self) -> tuple[tuple[str, Callable[..., None]], ...]:
+        return (("assess", self._pipeline.assess), ("conclude", self._pipeline.conclude))
+
+    def _version(self) -> str:
+        return f"{self.models.name}:{self.policy.current().version}"
+
+    def _destinations_for(self, kind: ResultKind) -> list[str]:
+        return [name for name, config in self.destinations.current().items() if kind in config.objects]
+
+    def _check_store(self) -> None:
+        self.objects.check()
+        with self.database.begin():
+            pass
+
+
+def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
+    """Database and object store of the settings; makes the data directory."""
+    try:
+        settings.node.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.incoming_dir.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
+    objects = open_objects(settings.store.objects_url, settings.objects_dir, settings.store.min_free_bytes)
+    return Database(settings.database_url, settings.store.pool_size), objects
+
+
+def migrate(database: Database) -> None:
+    """Bring all tables to their newest version: the node's own and the queue's."""
+    database.migrate()
+    migrate_queue(database)
+
+
+class _WebServer:
+    """Uvicorn in a thread."""
+
+    def __init__(self, settings: Settings, services: WebServices) -> None:
+        self._settings = settings.web
+        self._services = services
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self.port = settings.web.port
+
+    def start(self) -> None:
+        """Listen; the port is known when this returns."""
+        listener = _listen(self._settings.host, self._settings.port)
+        self.port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            create_app(self._services), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, name="web", daemon=True
+        )
+        self._thread.start()
+        while not self._server.started and self._thread.is_alive():
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Finish running requests and close."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(WEB_STOP_S)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"web.host {host}, web.port {port} cannot be used: {error.strerror}.") from error
+    return listener

@@ -1,0 +1,230 @@
+"""The way of one image: receive → store → assess → decide → report → deliver → worklist.
+
+Read this page from top to bottom and you know what happens to an image. ``receive`` runs while the
+sender waits for the C-STORE response; ``assess`` and ``conclude`` run later as durable steps (``work``
+only wraps them), so each may be killed at any instruction and is then run again from its beginning.
+Running one of them twice changes nothing: what is written has a key that does not depend on the run.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from miqa_node.assess.maps import dump_maps, load_maps
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.codes import OTHER_FAILURE
+from miqa_node.domain.delivery import ResultKind, ResultObject
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import InstanceDigest, Received, StoredInstance
+from miqa_node.domain.policy import Disposition, Policy, Reason, decide
+from miqa_node.domain.ports import Assessor, JobQueue, Judgement, ObjectStore
+from miqa_node.errors import DecodeError, NotFoundError
+from miqa_node.imaging.headers import read_header
+from miqa_node.imaging.kinds import is_image, is_projection
+from miqa_node.imaging.preview import preview_png
+from miqa_node.observe import metrics
+from miqa_node.report import make_objects
+from miqa_node.store import deliveries, instances, worklist
+from miqa_node.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from miqa_node.imaging.decode import Decoder
+
+log = structlog.get_logger(__name__)
+
+PREVIEW_SIDE = 512
+"""Longer side, in pixels, of the preview that pages show."""
+
+DestinationsFor = Callable[[ResultKind], Sequence[str]]
+"""Names of the destinations whose profile asks for objects of a kind."""
+
+
+class Pipeline:
+    """The stages, in order, and what they need; built by ``node``."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        objects: ObjectStore,
+        queue: JobQueue,
+        decoder: Decoder,
+        assessor: Callable[[], Assessor],
+        policy: Callable[[], Policy],
+        destinations: DestinationsFor,
+        max_attempts: int,
+        saliency_threshold: float,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._queue = queue
+        self._decoder = decoder
+        self._assessor = assessor
+        self._policy = policy
+        self._destinations = destinations
+        self._max_attempts = max_attempts
+        self._saliency_threshold = saliency_threshold
+
+    # ── receive and store: when this returns, the sender is answered 0x0000 and nothing may get lost ──
+
+    def receive(self, received: Received) -> None:
+        """Keep the object and promise the work: one transaction holds the instance and its job."""
+        header, study = read_header(Path(received.path))
+        key = _key("instances", received.digest, ".dcm")
+        self._objects.put_file(key, Path(received.path))
+        with self._database.begin() as transaction:
+            novelty = instances.record(transaction, header, study, received, key)
+            if novelty is not instances.Novelty.DUPLICATE:
+                self._queue.enqueue_assess(transaction, received.digest)
+        log.debug("received", digest=received.digest[:16], novelty=novelty.value, calling_ae=received.calling_ae_title)
+
+    # ── assess: decode, measure, infer, explain ──
+
+    def assess(self, digest: InstanceDigest) -> None:
+        """Find out everything about the image that the node can; an image that cannot be judged is told why."""
+        with self._database.begin() as transaction:
+            if instances.load_assessment(transaction, digest) is not None:
+                return
+            instance = instances.load(transaction, digest)
+            begun = instances.begin_attempt(transaction, digest)
+        if begun > self._max_attempts:
+            # It killed its worker every time: an answer for people is better than another dead worker.
+            reason = f"The assessment was begun {begun - 1} times and never finished."
+            judgement = _not_assessed(instance, reason, quarantined=True)
+        else:
+            judgement = self._judge(instance)
+        self._objects.put(_key("maps", digest, ".npz"), dump_maps(judgement.maps))
+        with self._database.begin() as transaction:
+            instances.save_assessment(transaction, judgement.assessment)
+
+    def _judge(self, instance: StoredInstance) -> Judgement:
+        if not is_image(instance.header):
+            return _not_assessed(instance, "The object is not an image.")
+        timings: dict[str, float] = {}
+        try:
+            with _timed("decode", timings):
+                radiograph = self._decoder.decode(self._objects.local_path(instance.object_key))
+        except DecodeError as error:
+            return _not_assessed(instance, f"The pixels could not be decoded: {error}")
+        self._keep_preview(instance.digest, radiograph)
+        judgement = self._assessor().assess(instance.header, radiograph, instance.digest)
+        timings.update(judgement.assessment.timings_ms)
+        return replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
+
+    def _keep_preview(self, digest: InstanceDigest, radiograph: Radiograph) -> None:
+        self._objects.put(_key("previews", digest, ".png"), preview_png(radiograph, PREVIEW_SIDE))
+
+    # ── decide, report, deliver, worklist: one transaction makes the verdict known everywhere at once ──
+
+    def conclude(self, digest: InstanceDigest) -> None:
+        """Give the verdict, make the objects that say it, queue them for delivery and flag the study."""
+        with self._database.begin() as transaction:
+            if instances.load_disposition(transaction, digest) is not None:
+                return
+            instance = instances.load(transaction, digest)
+            assessment = instances.load_assessment(transaction, digest)
+        if assessment is None:
+            raise NotFoundError(f"{digest} has not been assessed.")
+        timings: dict[str, float] = {}
+        disposition = decide(assessment, self._policy())
+        try:
+            with _timed("report", timings):
+                results = self._report(instance, assessment, disposition)
+        except Exception as error:  # noqa: BLE001 - a foreign header may break a writer in any way
+            # A report that cannot be written must not hide the verdict: people see the study and why.
+            log.error("report failed", digest=digest[:16], error=type(error).__name__, where=_where(error))
+            results, disposition = [], _with_report_failure(disposition)
+        now = datetime.now(UTC)
+        with self._database.begin() as transaction:
+            uid = instance.header.study_instance_uid
+            if not instances.save_disposition(transaction, digest, uid, disposition, now):
+                return
+            for result in results:
+                deliveries.record_result(transaction, digest, result, now)
+                for destination in self._destinations(result.kind):
+                    deliveries.queue(transaction, result, destination, now)
+            if disposition.flagged:
+                worklist.flag(transaction, uid, disposition.verdict, now)
+        metrics.IMAGES.labels(verdict=disposition.verdict.value).inc()
+        _log_image(instance, assessment, disposition, {**assessment.timings_ms, **timings}, now)
+
+    def _report(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> list[ResultObject]:
+        if not is_projection(instance.header):
+            return []  # nobody wants one report per slice, nor a report about a report
+        source = self._objects.local_path(instance.object_key)
+        maps = load_maps(self._objects.get(_key("maps", instance.digest, ".npz")))
+        made = make_objects(source, assessment, disposition, maps, saliency_threshold=self._saliency_threshold)
+        results = []
+        for one in made:
+            key = f"results/{instance.digest[:2]}/{one.sop_instance_uid}.dcm"
+            self._objects.put(key, one.data)
+            results.append(ResultObject(one.sop_instance_uid, one.sop_class_uid, one.kind, key))
+        return results
+
+    # ── the deliveries are taken from the outbox by deliver.lanes, the worklist is read by web and cli ──
+
+
+def _key(kind: str, digest: InstanceDigest, suffix: str) -> str:
+    return f"{kind}/{digest[:2]}/{digest}{suffix}"
+
+
+def _not_assessed(instance: StoredInstance, reason: str, *, quarantined: bool = False) -> Judgement:
+    now = datetime.now(UTC)
+    return Judgement(
+        Assessment(instance.digest, instance.header, now, not_assessed=reason, quarantined=quarantined), maps={}
+    )
+
+
+def _with_report_failure(disposition: Disposition) -> Disposition:
+    text = "The report could not be made from this object's header; the result was not sent to the PACS."
+    reason = Reason("report_failed", text, OTHER_FAILURE, disposition.verdict)
+    return replace(disposition, reasons=(*disposition.reasons, reason), attention=True)
+
+
+@contextmanager
+def _timed(stage: str, timings: dict[str, float]) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - started
+    timings[stage] = round(seconds * 1e3, 1)
+    metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
+
+
+def _log_image(
+    instance: StoredInstance,
+    assessment: Assessment,
+    disposition: Disposition,
+    timings_ms: Mapping[str, float],
+    now: datetime,
+) -> None:
+    log.info(
+        "image",
+        digest=instance.digest[:16],
+        modality=instance.header.modality,
+        calling_ae=instance.calling_ae_title,
+        verdict=disposition.verdict.value,
+        reasons=[reason.name for reason in disposition.reasons],
+        score=assessment.score,
+        model=f"{assessment.model.name}-{assessment.model.version}" if assessment.model else "",
+        policy=disposition.policy_version,
+        conflicting=instance.conflicting,
+        wait_ms=round((now - instance.received_at).total_seconds() * 1e3),
+        **{f"{stage}_ms": value for stage, value in timings_ms.items()},
+    )
+
+
+def _where(error: Exception) -> str:
+    # The text of an error from outside may quote the data set; the place it came from cannot.
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -1,0 +1,171 @@
+"""The durable queue: a job exists when the transaction that promised it commits, and runs until it is done.
+
+This module is the only one that knows DBOS Transact (docs/adr/0003 says how to leave it). Jobs are handed
+over by :class:`DurableQueue` in any process, and done by :class:`Worker` where the role includes work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
+
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.errors import SettingsError
+from miqa_node.settings import WorkSettings
+from miqa_node.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+APPLICATION_NAME = "miqa-node"
+APPLICATION_VERSION = "1"
+"""Pinned: the library's default is a hash of the code, which would strand waiting jobs at every update.
+Raise it only when the steps of the job change, and keep the old job's code until its jobs are done."""
+
+ASSESS_QUEUE = "assess"
+RECOVERY_QUEUE = "recovery"
+ASSESS_JOB = "assess-instance"
+
+STEP_RETRY_INTERVAL_S = 0.5
+STEP_RETRY_BACKOFF = 2.0
+SHUTDOWN_GRACE_S = 20
+
+
+class DurableQueue:
+    """Hands jobs over; see :class:`~miqa_node.domain.ports.JobQueue`.
+
+    ``version`` names the model and policy in force: a job's id is made of it and of the instance's digest,
+    so the same image is assessed once by each version, however often it arrives.
+    """
+
+    def __init__(self, database: Database, version: Callable[[], str]) -> None:
+        self._version = version
+        self._client = DBOSClient(
+            system_database_engine=database.engine,
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION_NAME,
+            lazy=True,
+            # Inside C-STORE an unreachable database must become 0xA700 at once, not a wait.
+            retry_connection_errors=False,
+        )
+
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
+        """Promise the job within the caller's transaction."""
+        self._client.enqueue_in_transaction(
+            connection,
+            {
+                "queue_name": ASSESS_QUEUE,
+                "workflow_name": ASSESS_JOB,
+                "workflow_id": f"assess:{digest}:{self._version()}",
+                "app_version": APPLICATION_VERSION,
+            },
+            digest,
+        )
+
+
+class Worker:
+    """Runs jobs in this process. There can be one Worker a process, and one a node name."""
+
+    def __init__(self, database: Database, name: str, settings: WorkSettings, lock_dir: Path) -> None:
+        self._database = database
+        self._name = name
+        self._settings = settings
+        self._lock_path = lock_dir / f"executor-{name}.lock"
+        self._lock: IO[str] | None = None
+
+    def start(self, steps: tuple[tuple[str, Callable[[InstanceDigest], None]], ...]) -> None:
+        """Begin to take jobs; ``steps`` are the named stages that one job runs in order, each at least once.
+
+        Raises
+        ------
+        SettingsError
+            Another process on this machine works under the same node name.
+        """
+        self._lock = _lock_name(self._lock_path, self._name)
+        DBOS(config=self._config())
+        self._register(steps)
+        DBOS.listen_queues([ASSESS_QUEUE, RECOVERY_QUEUE])
+        DBOS.launch()
+        DBOS.register_queue(
+            ASSESS_QUEUE,
+            worker_concurrency=self._settings.concurrency,
+            polling_interval_sec=self._settings.poll_interval_s,
+            on_conflict="always_update",
+        )
+        # One at a time: a job that kills its worker must not take its neighbours along a second time.
+        DBOS.register_queue(RECOVERY_QUEUE, worker_concurrency=1, polling_interval_sec=1.0, on_conflict="always_update")
+
+    def stop(self) -> None:
+        """Finish what is running, within a limit, and take no more."""
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=SHUTDOWN_GRACE_S)
+        if self._lock is not None:
+            self._lock.close()
+
+    def _config(self) -> DBOSConfig:
+        return {
+            "name": APPLICATION_NAME,
+            "application_version": APPLICATION_VERSION,
+            "executor_id": self._name,
+            "system_database_url": self._database.url.render_as_string(hide_password=False),
+            "system_database_engine": self._database.engine,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "WARNING",
+            "enable_otlp": False,
+            "run_migrations": False,
+        }
+
+    def _register(self, steps: tuple[tuple[str, Callable[[InstanceDigest], None]], ...]) -> None:
+        # One more than the node's own counter: the last attempt is the one that writes "quarantined" down.
+        attempts = self._settings.max_attempts + 1
+
+        @DBOS.workflow(name=ASSESS_JOB, max_recovery_attempts=None)
+        def assess_instance(digest: str) -> None:
+            for name, step in steps:
+                DBOS.run_step(
+                    {
+                        "name": name,
+                        "retries_allowed": True,
+                        "max_attempts": attempts,
+                        "interval_seconds": STEP_RETRY_INTERVAL_S,
+                        "backoff_rate": STEP_RETRY_BACKOFF,
+                    },
+                    _without_result(step),
+                    InstanceDigest(digest),
+                )
+
+
+def migrate_queue(database: Database) -> None:
+    """Bring the queue's own tables to their newest version."""
+    DBOS.migrate(database.url.render_as_string(hide_password=False))
+
+
+def _without_result(step: Callable[[InstanceDigest], None]) -> Callable[[InstanceDigest], None]:
+    # A step's error is logged here by type only: its text might quote the data set.
+    def run(digest: InstanceDigest) -> None:
+        try:
+            step(digest)
+        except Exception as error:
+            log.error("step failed, it will be tried again", digest=digest[:16], error=type(error).__name__)
+            raise
+
+    return run
+
+
+def _lock_name(path: Path, name: str) -> IO[str]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise SettingsError(
+            f"Another process already works as {name!r} here: stop it, or give this one a node.name of its own."
+        ) from error
+    file.write(str(os.getpid()))
+    file.flush()
+    return file

@@ -1,0 +1,105 @@
+"""Jobs of dead processes: heartbeats say who lives, the roll-call hands over what the silent ones held."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from dbos import DBOS
+
+from miqa_node.errors import ResourcesError
+from miqa_node.observe import metrics
+from miqa_node.settings import WorkSettings
+from miqa_node.store import executors
+from miqa_node.store.database import Database
+from miqa_node.work.queue import ASSESS_JOB, ASSESS_QUEUE, RECOVERY_QUEUE
+
+log = structlog.get_logger(__name__)
+
+CLEANING_INTERVAL = timedelta(hours=1)
+CLEANING_BATCH = 1000
+
+
+class RollCall:
+    """A thread that beats for this process, and now and then looks who fell silent and what is long done."""
+
+    def __init__(self, database: Database, name: str, settings: WorkSettings) -> None:
+        self._database = database
+        self._name = name
+        self._settings = settings
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="roll-call", daemon=True)
+        self._cleaned_at = datetime.now(UTC)
+
+    def start(self) -> None:
+        """Begin; the first beat is sent before this returns."""
+        self._beat()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and say good-bye so that nobody waits for this process."""
+        self._stopping.set()
+        self._thread.join()
+        with self._database.begin() as transaction:
+            executors.leave(transaction, self._name)
+
+    def _run(self) -> None:
+        tasks: tuple[Callable[[], object], ...] = (self._beat, self.take_over, self._clean, self._count)
+        while not self._stopping.wait(self._settings.heartbeat_interval_s):
+            for task in tasks:
+                try:
+                    task()
+                except ResourcesError as error:
+                    log.warning("roll-call waits for the database", error=str(error))
+
+    def _beat(self) -> None:
+        with self._database.begin() as transaction:
+            executors.beat(transaction, self._name, datetime.now(UTC))
+
+    def take_over(self) -> int:
+        """Queue the running jobs of processes that are silent for too long; how many there were."""
+        with self._database.begin() as transaction:
+            oldest = datetime.now(UTC) - timedelta(seconds=self._settings.dead_after_s)
+            dead = executors.silent(transaction, oldest) - {self._name}
+        if not dead:
+            return 0
+        held = DBOS.list_workflows(
+            status="PENDING", name=ASSESS_JOB, executor_id=sorted(dead), load_input=False, load_output=False
+        )
+        if held:
+            DBOS.resume_workflows([job.workflow_id for job in held], queue_name=RECOVERY_QUEUE)
+            log.warning("took over the jobs of silent processes", processes=sorted(dead), jobs=len(held))
+        with self._database.begin() as transaction:
+            for name in dead:
+                executors.leave(transaction, name)
+        return len(held)
+
+    def _clean(self) -> None:
+        now = datetime.now(UTC)
+        if now - self._cleaned_at < CLEANING_INTERVAL:
+            return
+        before = now - timedelta(days=self._settings.retention_days)
+        done = DBOS.list_workflows(
+            status="SUCCESS",
+            name=ASSESS_JOB,
+            end_time=before.isoformat(),
+            limit=CLEANING_BATCH,
+            load_input=False,
+            load_output=False,
+        )
+        if done:
+            DBOS.delete_workflows([job.workflow_id for job in done])
+        if len(done) < CLEANING_BATCH:
+            self._cleaned_at = now
+
+    def _count(self) -> None:
+        waiting = DBOS.list_workflows(
+            status=["ENQUEUED", "PENDING"],
+            queue_name=[ASSESS_QUEUE, RECOVERY_QUEUE],
+            load_input=False,
+            load_output=False,
+            limit=10_000,
+        )
+        metrics.JOBS_WAITING.set(len(waiting))
