@@ -1,0 +1,106 @@
+# Everything that a person or a machine does with this checkout. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV ?= .venv
+# cpu or gpu: which build of ONNX Runtime is installed. Both provide the same module, so there is only ever one.
+ACCEL ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU; then echo gpu; else echo cpu; fi)
+DEMO_DIR ?= miqa-data/demo
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+INPUTS := pyproject.toml constraints.txt
+READY := $(VENV)/.ready-$(ACCEL)
+TRAIN_READY := $(VENV)/.ready-$(ACCEL)-train
+
+ifeq ($(filter $(ACCEL),cpu gpu),)
+$(error ACCEL is "$(ACCEL)"; it must be cpu or gpu)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-train run demo test test-all lint format types layers peers docs docs-serve bench models constraints clean distclean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+## Install ---------------------------------------------------------------------------------------------------------
+
+setup: $(READY) ## Make .venv with everything for running and testing (ACCEL=cpu|gpu, PYTHON=python3)
+
+setup-train: $(TRAIN_READY) ## The same with torch and scikit-learn, for training and its tests
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "miqa-node needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V 2>&1). Give another: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
+
+# The build tools come first and from the constraints too; an isolated build would fetch whatever is newest that day.
+$(READY): $(BIN)/python $(INPUTS)
+	$(PIP) install --constraint constraints.txt pip hatchling editables
+	@if [ "$(ACCEL)" = gpu ]; then $(PIP) uninstall --yes onnxruntime; else $(PIP) uninstall --yes onnxruntime-gpu; fi
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),demo,dev,docs]'
+	@rm -f $(VENV)/.ready-*
+	@touch $@
+
+$(TRAIN_READY): $(READY)
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$(ACCEL),train,demo,dev,docs]'
+	@touch $@
+
+## Use -------------------------------------------------------------------------------------------------------------
+
+run: setup ## Start the node with sample radiographs and a receiving PACS, and keep serving until Ctrl-C
+	@$(BIN)/python -m miqa_node.demo --data-dir $(DEMO_DIR)
+
+demo: setup ## Tell the same story once in a temporary folder; fails when any part of it failed
+	@$(BIN)/python -m miqa_node.demo --once
+
+models: setup ## Check every model package against its card and its golden inputs
+	$(BIN)/miqa-node models check
+
+bench: setup ## Measure latency and throughput; results go to benchmarks/results/
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/throughput.py
+
+## Check -----------------------------------------------------------------------------------------------------------
+
+test: setup ## Run the tests that need nothing but Python (under 5 minutes on two cores)
+	$(BIN)/python -m pytest -m "not peers and not browser and not slow" $(PYTEST_ARGS)
+
+test-all: setup ## Run every test, also slow ones and those with real peers and browsers (see .ci/run for the packages)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+peers: setup ## Run only the tests with real Orthanc, DCMTK, validators, PostgreSQL and Chromium
+	$(BIN)/python -m pytest -m "peers or browser" $(PYTEST_ARGS)
+
+lint: setup ## Check style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: setup ## Mend what the style checks can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: setup ## Check types
+	$(BIN)/mypy
+
+layers: setup ## Check that each part imports only what stands below it (docs/adr/0002)
+	$(BIN)/lint-imports
+
+docs: setup ## Build the documentation into site/; a broken link is an error
+	$(BIN)/mkdocs build --strict --quiet
+
+docs-serve: setup ## Serve the documentation while you write it
+	$(BIN)/mkdocs serve
+
+## Keep house ------------------------------------------------------------------------------------------------------
+
+constraints: $(BIN)/python ## Resolve constraints.txt again from pyproject.toml
+	$(BIN)/python .ci/pin.py
+
+clean: ## Remove caches and build outputs
+	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find miqa_node tests benchmarks migrations -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove the virtual environment and the demo's data as well
+	rm -rf $(VENV) miqa-data/demo

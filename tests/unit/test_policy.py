@@ -1,0 +1,153 @@
+"""The policy that ships with the node says something sensible about every finding, measurement and contradiction."""
+
+import re
+import tomllib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from miqa_node.domain.assessment import Assessment, Measurement
+from miqa_node.domain.finding import DEFECTS, FINDING_CODES, Finding, FindingName
+from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.domain.policy import Policy, Scope, Verdict, decide, parse_policy
+from miqa_node.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parents[2]
+CHEST, OTHER = "frontal chest radiograph", "other radiograph"
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return parse_policy(tomllib.loads((ROOT / "config" / "policy.toml").read_text("utf-8")))
+
+
+def header(modality: str = "DX", body_part: str = "CHEST", view: str = "PA") -> Header:
+    return Header(
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.1",
+        sop_instance_uid=SopInstanceUid("1.2.3"),
+        series_instance_uid=SeriesInstanceUid("1.2.4"),
+        study_instance_uid=StudyInstanceUid("1.2.5"),
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        modality=modality,
+        body_part_examined=body_part,
+        view_position=view,
+    )
+
+
+def judged(present: dict[FindingName, tuple[float, float]], **of: str) -> Assessment:
+    findings = tuple(
+        Finding(name, FINDING_CODES[name], *present.get(name, (0.01, 0.0)), threshold=0.5) for name in FindingName
+    )
+    return Assessment(InstanceDigest("0" * 64), header(**of), datetime.now(UTC), findings=findings)
+
+
+def scope(policy: Policy, name: str) -> Scope:
+    return next(scope for scope in policy.scopes if scope.name == name)
+
+
+def test_an_unremarkable_chest_is_accepted(policy: Policy) -> None:
+    disposition = decide(judged({}), policy)
+    assert (disposition.verdict, disposition.scope, disposition.reasons) == (Verdict.ACCEPT, CHEST, ())
+    assert disposition.policy_version == policy.version
+
+
+@pytest.mark.parametrize("view", ["PA", "AP", ""])
+@pytest.mark.parametrize("modality", ["CR", "DX"])
+def test_the_chest_scope_covers_what_the_model_was_made_for(policy: Policy, modality: str, view: str) -> None:
+    assert decide(judged({}, modality=modality, view=view), policy).scope == CHEST
+
+
+@pytest.mark.parametrize("name", list(FindingName))
+def test_every_finding_that_is_present_flags_a_chest(policy: Policy, name: FindingName) -> None:
+    disposition = decide(judged({name: (0.95, 0.3)}), policy)
+    assert disposition.verdict is Verdict.REVIEW
+    assert [reason.name for reason in disposition.reasons] == [name]
+
+
+@pytest.mark.parametrize("name", [name for name in DEFECTS if name is not FindingName.FOREIGN_OBJECT])
+def test_a_severe_and_certain_defect_is_rejected_with_one_reason(policy: Policy, name: FindingName) -> None:
+    disposition = decide(judged({name: (0.99, 1.0)}), policy)
+    assert disposition.verdict is Verdict.REJECT
+    assert [reason.verdict for reason in disposition.reasons] == [Verdict.REJECT]
+
+
+def test_a_severe_but_uncertain_defect_is_not_rejected(policy: Policy) -> None:
+    for name in DEFECTS:
+        assert decide(judged({name: (0.6, 1.0)}), policy).verdict is Verdict.REVIEW
+
+
+def test_foreign_objects_are_never_rejected_by_a_model(policy: Policy) -> None:
+    assert decide(judged({FindingName.FOREIGN_OBJECT: (1.0, 1.0)}), policy).verdict is Verdict.REVIEW
+
+
+def test_a_doubtful_gate_is_not_assessed(policy: Policy) -> None:
+    assert decide(judged({FindingName.GATE: (0.6, 0.0)}), policy).verdict is Verdict.NOT_ASSESSED
+
+
+@pytest.mark.parametrize("of", [{"body_part": "HAND"}, {"view": "LATERAL"}, {"modality": "MG", "body_part": "BREAST"}])
+def test_other_radiographs_are_not_assessed_unless_a_rule_flags_them(policy: Policy, of: dict[str, str]) -> None:
+    nobody_judged = Assessment(
+        InstanceDigest("0" * 64), header(**of), datetime.now(UTC), not_assessed="The model judges chests."
+    )
+    disposition = decide(nobody_judged, policy)
+    assert (disposition.verdict, disposition.scope) == (Verdict.NOT_ASSESSED, OTHER)
+    assert "judges chests" in disposition.reasons[0].text
+    assert {rule.finding for rule in scope(policy, OTHER).findings} == set(DEFECTS)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "US", "PT", "NM", "SR", ""])
+def test_what_is_no_radiograph_has_no_scope(policy: Policy, modality: str) -> None:
+    assert decide(judged({}, modality=modality), policy).verdict is Verdict.NOT_ASSESSED
+
+
+def test_no_rule_is_shadowed_by_an_earlier_one_that_asks_for_more(policy: Policy) -> None:
+    for one in policy.scopes:
+        seen: dict[FindingName, set[Verdict]] = {}
+        for rule in one.findings:
+            assert rule.verdict not in seen.setdefault(rule.finding, set()), f"{one.name}: {rule.finding} twice"
+            seen[rule.finding].add(rule.verdict)
+            if rule.verdict is Verdict.REJECT:
+                assert rule.min_probability >= 0.9
+                assert rule.min_severity >= 0.5
+
+
+def test_measurement_rules_fire_beyond_their_limits(policy: Policy) -> None:
+    rules = [(one, rule) for one in policy.scopes for rule in one.measurements]
+    assert rules
+    for one, rule in rules:
+        step = max(abs(rule.limit) * 0.01, 1e-6) * (1 if rule.comparison == "above" else -1)
+        for value, flagged in ((rule.limit + step, True), (rule.limit - step, False)):
+            of = {"body_part": "CHEST"} if one.name == CHEST else {"body_part": "HAND"}
+            image = replace(judged({}, **of), measurements=(Measurement(rule.measurement, value, "1"),))
+            assert (rule.measurement in [r.name for r in decide(image, policy).reasons]) is flagged
+
+
+def test_measurements_in_the_policy_are_defined_in_the_reference(policy: Policy) -> None:
+    page = (ROOT / "docs" / "reference" / "measurements.md").read_text("utf-8")
+    for one in policy.scopes:
+        for rule in one.measurements:
+            assert f"`{rule.measurement}`" in page, f"{rule.measurement} stands in policy.toml but not in the reference"
+
+
+def test_contradictions_in_the_policy_are_defined_in_the_reference(policy: Policy) -> None:
+    pages = "".join(path.read_text("utf-8") for path in (ROOT / "docs" / "reference").glob("*.md"))
+    for one in policy.scopes:
+        for rule in one.plausibility:
+            assert re.search(rf"`{rule.issue}`", pages), f"{rule.issue} stands in policy.toml but not in the reference"
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ('[[scope.finding]]\nname = "motion_blurr"\nverdict = "REVIEW"', "motion_blurr"),
+        ('[[scope.finding]]\nname = "motion_blur"\nverdict = "ACCEPT"', "ACCEPT"),
+        ('[[scope.finding]]\nname = "motion_blur"', "verdict"),
+        ('colour = "red"', "colour"),
+    ],
+)
+def test_a_mistake_is_named_with_its_scope(rule: str, said: str) -> None:
+    document = tomllib.loads(f'version = "1"\n[[scope]]\nname = "chest"\n{rule}\n')
+    with pytest.raises(SettingsError, match=rf"'chest'.*{said}"):
+        parse_policy(document)
