@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct, error
@@ -74,7 +75,7 @@ class Encoding:
     big_endian: bool
 
 
-def read_elements(path: Path, wanted: Set[int]) -> Elements:
+def read_elements(path: Path, wanted: AbstractSet[int]) -> Elements:
     """The ``wanted`` top-level elements (tags as 0xGGGGEEEE) of a DICOM file, with or without PS3.10 header.
 
     Raises
@@ -85,9 +86,10 @@ def read_elements(path: Path, wanted: Set[int]) -> Elements:
     with path.open("rb") as file:
         fd = file.fileno()
 
-        def read(offset: int, count: int) -> bytes:
+        def read_file(offset: int, count: int) -> bytes:
             return os.pread(fd, count, offset)
 
+        read: Read = read_file
         found: dict[int, Element] = {}
         encoding = find_encoding(read, found, wanted)
         if encoding.transfer_syntax_uid == DEFLATED_LE:
@@ -105,7 +107,9 @@ def read_elements(path: Path, wanted: Set[int]) -> Elements:
 _NOT_DICOM = "Not a DICOM data set: no element of a DICOM header can be read from it. Send the original DICOM file."
 
 
-def find_encoding(read: Read, found: dict[int, Element] | None = None, wanted: Set[int] = frozenset()) -> Encoding:
+def find_encoding(
+    read: Read, found: dict[int, Element] | None = None, wanted: AbstractSet[int] = frozenset()
+) -> Encoding:
     """Where the data set begins and how it is encoded, whatever of the PS3.10 header is missing.
 
     What the first element looks like wins over the declared syntax, since writers exist that declare
@@ -136,7 +140,7 @@ def _look_at_first_element(first: bytes, offset: int, declared: str) -> Encoding
     return Encoding(declared or guess, offset, implicit=not explicit, big_endian=big_endian)
 
 
-def _walk_meta(read: Read, start: Encoding, wanted: Set[int], found: dict[int, Element]) -> int:
+def _walk_meta(read: Read, start: Encoding, wanted: AbstractSet[int], found: dict[int, Element]) -> int:
     """Read group 2 and give the offset behind it; its length element is not trusted."""
     offset = start.offset
     for _ in range(64):
@@ -152,7 +156,7 @@ def _walk_meta(read: Read, start: Encoding, wanted: Set[int], found: dict[int, E
     return offset
 
 
-def _walk(read: Read, encoding: Encoding, wanted: Set[int], found: dict[int, Element]) -> int:
+def _walk(read: Read, encoding: Encoding, wanted: AbstractSet[int], found: dict[int, Element]) -> int:
     """Collect wanted elements until the pixels or the end; give the pixel tag or 0.
 
     This loop runs for every element of every received image, so it works on one window of bytes
@@ -186,7 +190,7 @@ def _walk(read: Read, encoding: Encoding, wanted: Set[int], found: dict[int, Ele
                 vr = b""
         tag = group << 16 | number
         if tag in PIXEL_TAGS:
-            return tag
+            return int(tag)
         if tag in (_ITEM_END, _SEQUENCE_END):
             offset += 8
             continue
@@ -204,7 +208,7 @@ def _walk(read: Read, encoding: Encoding, wanted: Set[int], found: dict[int, Ele
     return 0
 
 
-def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int:  # noqa: FBT001 - private
+def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int:
     """The offset behind the delimiter that closes the sequence of undefined length whose items begin at ``offset``.
 
     Items and sequences may nest: each undefined length opens a level and each delimiter closes one (PS3.5 7.5).

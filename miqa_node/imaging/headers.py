@@ -19,20 +19,63 @@ from miqa_node.imaging.elements import read_elements
 from miqa_node.imaging.kinds import is_image, is_projection
 from miqa_node.imaging.values import Values
 
-__all__ = ["is_image", "is_projection", "read_header"]
+__all__ = ["is_image", "is_projection", "read_header", "read_spacing_mm"]
 
 _TAGS: dict[str, int] = {
     keyword: int(tag_for_keyword(keyword) or 0)
-    for keyword in """
-    MediaStorageSOPClassUID MediaStorageSOPInstanceUID SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID
-    StudyDate AcquisitionDate ContentDate AcquisitionDateTime AcquisitionTime ContentTime AccessionNumber Modality
-    PresentationIntentType Manufacturer StationName StudyDescription SeriesDescription ManufacturerModelName
-    AnatomicRegionSequence PatientName PatientID BodyPartExamined ProtocolName ImagerPixelSpacing
-    NominalScannedPixelSpacing ViewPosition ExposureIndex TargetExposureIndex DeviationIndex StudyInstanceUID
-    SeriesInstanceUID PatientOrientation Laterality ImageLaterality SamplesPerPixel PhotometricInterpretation
-    NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored QualityControlImage BurnedInAnnotation
-    WindowCenter VOILUTSequence ViewCodeSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
-    """.split()
+    for keyword in [
+        "MediaStorageSOPClassUID",
+        "MediaStorageSOPInstanceUID",
+        "SpecificCharacterSet",
+        "ImageType",
+        "SOPClassUID",
+        "SOPInstanceUID",
+        "StudyDate",
+        "AcquisitionDate",
+        "ContentDate",
+        "AcquisitionDateTime",
+        "AcquisitionTime",
+        "ContentTime",
+        "AccessionNumber",
+        "Modality",
+        "PresentationIntentType",
+        "Manufacturer",
+        "StationName",
+        "StudyDescription",
+        "SeriesDescription",
+        "ManufacturerModelName",
+        "AnatomicRegionSequence",
+        "PatientName",
+        "PatientID",
+        "BodyPartExamined",
+        "ProtocolName",
+        "ImagerPixelSpacing",
+        "NominalScannedPixelSpacing",
+        "ViewPosition",
+        "ExposureIndex",
+        "TargetExposureIndex",
+        "DeviationIndex",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "PatientOrientation",
+        "Laterality",
+        "ImageLaterality",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "NumberOfFrames",
+        "Rows",
+        "Columns",
+        "PixelSpacing",
+        "BitsAllocated",
+        "BitsStored",
+        "QualityControlImage",
+        "BurnedInAnnotation",
+        "WindowCenter",
+        "VOILUTSequence",
+        "ViewCodeSequence",
+        "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence",
+    ]
 }
 _WANTED = frozenset(_TAGS.values())
 
@@ -96,6 +139,11 @@ def read_header(path: Path) -> tuple[Header, StudyRecord]:
         study_date=values.text("StudyDate"),
         study_description=values.text("StudyDescription"),
     )
+
+
+def read_spacing_mm(path: Path) -> tuple[float, float] | None:
+    """The pixel spacing as :func:`read_header` gives it, also of objects without UIDs."""
+    return _spacing_mm(Values(read_elements(path, _WANTED), _TAGS))
 
 
 def _identity(values: Values, keyword: str) -> str:

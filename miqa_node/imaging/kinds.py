@@ -22,7 +22,25 @@ _NOT_IMAGES = {
     "481": "radiotherapy dose, structures, plans and records",
 }
 _RT_IMAGE = _STORAGE + "481.1"
-_NOT_IMAGE_MODALITIES = frozenset("AU DOC ECG FID HD KO PLAN PR REG RTDOSE RTPLAN RTRECORD RTSTRUCT SEG SR".split())
+_NOT_IMAGE_MODALITIES = frozenset(
+    {
+        "AU",
+        "DOC",
+        "ECG",
+        "FID",
+        "HD",
+        "KO",
+        "PLAN",
+        "PR",
+        "REG",
+        "RTDOSE",
+        "RTPLAN",
+        "RTRECORD",
+        "RTSTRUCT",
+        "SEG",
+        "SR",
+    }
+)
 
 # One exposure, one picture: computed and digital radiography, mammography, intra-oral, angiography and fluoroscopy.
 _PROJECTION_FAMILIES = ("1", "12.1", "12.2")

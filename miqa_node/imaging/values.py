@@ -13,6 +13,8 @@ from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import Element, Elements, element_head
 
 _INTEGERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q"}
+_DELIMITERS = set(b"\\^=\r\n\t\f")
+"""Bytes that reset ISO 2022 escapes (PS3.5 6.1.2.5.3)."""
 _FLOATS = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}
 
 
@@ -57,7 +59,7 @@ class Values:
             return value.decode("ascii")
         try:
             encodings = convert_encodings(list(self.words("SpecificCharacterSet")) or [""])
-            return decode_bytes(value, encodings, {"\\", "^", "=", "\r", "\n", "\t", "\f"}).strip()
+            return decode_bytes(value, encodings, _DELIMITERS).strip().rstrip("=")
         except (LookupError, ValueError):
             return value.decode("latin-1")
 

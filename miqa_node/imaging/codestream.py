@@ -1,0 +1,87 @@
+"""Looks into compressed frames before a decoder does: which codec they are, and whether they can be mended."""
+
+from __future__ import annotations
+
+JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS = (
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.57",
+)
+JPEG_LS, JPEG_2000 = "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91"
+_JPEG = "1.2.840.10008.1.2.4."
+
+_SOF_SYNTAX = {0xC0: JPEG_BASELINE, 0xC1: JPEG_EXTENDED, 0xC2: JPEG_EXTENDED, 0xC3: JPEG_LOSSLESS, 0xF7: JPEG_LS}
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+MAX_SEGMENTS = 1000
+
+
+def transfer_syntax_of(frame: bytes, declared: str) -> str:
+    """The syntax that the frame's codestream has; ``declared`` when it agrees or nothing can be told.
+
+    Archives exist that re-compress and forget to change the syntax, or the other way round.
+    """
+    if frame[:4] == b"\xff\x4f\xff\x51" or frame[4:8] == b"jP  ":
+        family = (JPEG_2000, "1.2.840.10008.1.2.4.90", *(f"{_JPEG}{n}" for n in (201, 202, 203)))
+        return declared if declared in family else JPEG_2000
+    marker = _frame_marker(frame)
+    actual = _SOF_SYNTAX.get(marker, declared)
+    agreeing = {
+        JPEG_BASELINE: {JPEG_BASELINE, JPEG_EXTENDED},
+        JPEG_LOSSLESS: {JPEG_LOSSLESS, f"{_JPEG}70", *(f"{_JPEG}{n}" for n in range(52, 67))},
+        JPEG_LS: {JPEG_LS, f"{_JPEG}80"},
+        JPEG_EXTENDED: {JPEG_EXTENDED, *(f"{_JPEG}{n}" for n in range(52, 67))},
+    }
+    return declared if declared in agreeing.get(actual, {actual}) else actual
+
+
+def mend_sequential_scan(frame: bytes) -> bytes:
+    """A sequential JPEG whose scan header has the spectral selection 0–0 of a lossless scan, mended to 0–63.
+
+    ITU-T T.81 B.2.3 asks for 0–63 in sequential modes. A widespread 12-bit encoder wrote 0–0, and
+    libraries that follow the standard refuse those images. Other frames are returned as they are.
+    """
+    sequential = False
+    for marker, start, length in _segments(frame):
+        if marker in (0xC0, 0xC1):
+            sequential = True
+        if marker == 0xDA and sequential and length >= 6:
+            end = start + length
+            if frame[end - 3 : end] == b"\x00\x00\x00":
+                return frame[: end - 3] + b"\x00\x3f\x00" + frame[end:]
+            return frame
+    return frame
+
+
+def _frame_marker(frame: bytes) -> int:
+    return next(
+        (
+            marker
+            for marker, _, _ in _segments(frame)
+            if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7
+        ),
+        0,
+    )
+
+
+def _segments(frame: bytes) -> list[tuple[int, int, int]]:
+    """(marker, start of its length field, length) of the segments up to the first scan (ITU-T T.81 B.1.1)."""
+    found: list[tuple[int, int, int]] = []
+    at = 2
+    if frame[:2] != b"\xff\xd8":
+        return found
+    while at + 4 <= len(frame) and len(found) < MAX_SEGMENTS:
+        if frame[at] != 0xFF:
+            break
+        marker = frame[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if marker in _STANDALONE:
+            at += 2
+            continue
+        length = int.from_bytes(frame[at + 2 : at + 4], "big")
+        found.append((marker, at + 2, length))
+        if marker == 0xDA:
+            break
+        at += 2 + length
+    return found

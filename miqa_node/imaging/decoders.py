@@ -1,0 +1,108 @@
+"""The one place that says which library decodes which transfer syntax.
+
+A new codec is a new row here. The first plug-in of a row that succeeds is recorded with its version in the
+image's steps, so a result can always be traced to the code that made its pixels. SimpleITK is not among them:
+it inverts MONOCHROME1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from pydicom.pixels.decoders import base as native
+from pydicom.pixels.decoders.base import Decoder as SyntaxDecoder
+
+from miqa_node.errors import DecodeError
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A decoding library: its label in pydicom's registry and the distribution whose version is recorded."""
+
+    label: str
+    distribution: str
+
+
+PILLOW = Plugin("pillow", "pillow")
+LIBJPEG = Plugin("pylibjpeg", "pylibjpeg-libjpeg")
+OPENJPEG = Plugin("pylibjpeg", "pylibjpeg-openjpeg")
+RLE = Plugin("pylibjpeg", "pylibjpeg-rle")
+CHARLS = Plugin("pyjpegls", "pyjpegls")
+NATIVE = Plugin("", "pydicom")
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """How one transfer syntax is decoded: pydicom's runner for it, and the plug-ins to try in order."""
+
+    name: str
+    runner: SyntaxDecoder
+    plugins: tuple[Plugin, ...]
+
+
+_JPEG_ANY = (LIBJPEG,)
+
+SYNTAXES: dict[str, Syntax] = {
+    "1.2.840.10008.1.2": Syntax("Implicit VR Little Endian", native.ImplicitVRLittleEndianDecoder, (NATIVE,)),
+    "1.2.840.10008.1.2.1": Syntax("Explicit VR Little Endian", native.ExplicitVRLittleEndianDecoder, (NATIVE,)),
+    "1.2.840.10008.1.2.2": Syntax("Explicit VR Big Endian", native.ExplicitVRBigEndianDecoder, (NATIVE,)),
+    "1.2.840.10008.1.2.1.99": Syntax("Deflated Explicit VR", native.DeflatedExplicitVRLittleEndianDecoder, (NATIVE,)),
+    "1.2.840.10008.1.2.5": Syntax("RLE Lossless", native.RLELosslessDecoder, (RLE,)),
+    "1.2.840.10008.1.2.4.50": Syntax("JPEG Baseline", native.JPEGBaseline8BitDecoder, (PILLOW, LIBJPEG)),
+    "1.2.840.10008.1.2.4.51": Syntax("JPEG Extended", native.JPEGExtended12BitDecoder, _JPEG_ANY),
+    "1.2.840.10008.1.2.4.57": Syntax("JPEG Lossless", native.JPEGLosslessDecoder, _JPEG_ANY),
+    "1.2.840.10008.1.2.4.70": Syntax("JPEG Lossless SV1", native.JPEGLosslessSV1Decoder, _JPEG_ANY),
+    "1.2.840.10008.1.2.4.80": Syntax("JPEG-LS Lossless", native.JPEGLSLosslessDecoder, (CHARLS, LIBJPEG)),
+    "1.2.840.10008.1.2.4.81": Syntax("JPEG-LS Near-Lossless", native.JPEGLSNearLosslessDecoder, (CHARLS, LIBJPEG)),
+    "1.2.840.10008.1.2.4.90": Syntax("JPEG 2000 Lossless", native.JPEG2000LosslessDecoder, (OPENJPEG,)),
+    "1.2.840.10008.1.2.4.91": Syntax("JPEG 2000", native.JPEG2000Decoder, (OPENJPEG,)),
+    "1.2.840.10008.1.2.4.201": Syntax("HTJ2K Lossless", native.HTJ2KLosslessDecoder, (OPENJPEG,)),
+    "1.2.840.10008.1.2.4.202": Syntax("HTJ2K Lossless RPCL", native.HTJ2KLosslessRPCLDecoder, (OPENJPEG,)),
+    "1.2.840.10008.1.2.4.203": Syntax("HTJ2K", native.HTJ2KDecoder, (OPENJPEG,)),
+}
+# Retired JPEG processes (PS3.5 2004, 10.2): one library decodes every process, so old archives stay readable.
+SYNTAXES |= {
+    f"1.2.840.10008.1.2.4.{number}": Syntax("JPEG, retired process", native.JPEGExtended12BitDecoder, _JPEG_ANY)
+    for number in (52, 53, 54, 55, 56, 58, 59, 60, 61, 62, 63, 64, 65, 66)
+}
+
+_VIDEO = "MPEG-2, H.264 or HEVC video; it is stored and delivered, but not decoded or assessed"
+_JPIP = "a JPIP reference: the pixels lie on another server, and the node does not fetch them"
+_UNDECODABLE: dict[str, str] = {
+    **{f"1.2.840.10008.1.2.4.{number}": _VIDEO for number in range(100, 109)},
+    **{f"1.2.840.10008.1.2.4.{number}.1": _VIDEO for number in range(100, 107)},
+    **{f"1.2.840.10008.1.2.7.{number}": "SMPTE ST 2110 live video; it has no stored pixels" for number in (1, 2, 3)},
+    "1.2.840.10008.1.2.4.92": "JPEG 2000 Part 2; no decoder for it is installed",
+    "1.2.840.10008.1.2.4.93": "JPEG 2000 Part 2; no decoder for it is installed",
+    "1.2.840.10008.1.2.4.94": _JPIP,
+    "1.2.840.10008.1.2.4.95": _JPIP,
+    "1.2.840.10008.1.2.4.204": _JPIP,
+    "1.2.840.10008.1.2.4.205": _JPIP,
+    "1.2.840.10008.1.2.4.110": "JPEG XL; no decoder for it is installed",
+    "1.2.840.10008.1.2.4.111": "JPEG XL; no decoder for it is installed",
+    "1.2.840.10008.1.2.4.112": "JPEG XL; no decoder for it is installed",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression; no decoder for it is installed",
+}
+
+
+def syntax_for(transfer_syntax_uid: str) -> Syntax:
+    """How to decode the syntax; DecodeError, saying why and what to do, when it cannot be decoded here."""
+    syntax = SYNTAXES.get(transfer_syntax_uid)
+    if syntax is None:
+        why = _UNDECODABLE.get(transfer_syntax_uid, "unknown to this node, probably private to its maker")
+        raise DecodeError(
+            f"Transfer syntax {transfer_syntax_uid} is {why}. Have the sender transmit single images"
+            " uncompressed or in JPEG, JPEG-LS, JPEG 2000 or RLE."
+        )
+    return syntax
+
+
+@cache
+def version_of(distribution: str) -> str:
+    """Name and version of an installed library, as recorded in the steps of an image."""
+    try:
+        return f"{distribution} {version(distribution)}"
+    except PackageNotFoundError:
+        return f"{distribution} (not installed)"

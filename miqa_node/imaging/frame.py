@@ -1,0 +1,181 @@
+"""Decodes one frame of a stored object to the pixels that everything else works on; runs in a child process."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_fragments, get_frame
+from pydicom.pixels.processing import apply_color_lut
+
+from miqa_node.errors import DecodeError
+from miqa_node.imaging.codestream import mend_sequential_scan
+from miqa_node.imaging.dataset import read_dataset
+from miqa_node.imaging.decoders import Plugin, Syntax, syntax_for, version_of
+from miqa_node.imaging.grayscale import WHITE, find_padding, read_grayscale, render
+from miqa_node.imaging.headers import read_spacing_mm
+
+AnyImage = NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded frame; the fields are those of :class:`miqa_node.domain.image.Radiograph`."""
+
+    stored: AnyImage
+    display: NDArray[np.uint16]
+    valid: NDArray[np.bool_] | None
+    stored_range: tuple[int, int]
+    spacing_mm: tuple[float, float] | None
+    steps: tuple[str, ...]
+    decoder: str
+    frames: int
+
+
+def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
+    """Decode and present frame ``frame``, counted from 0.
+
+    Raises
+    ------
+    DecodeError
+        With a reason that says what to do, and without any text from the data set but its pixel description.
+    """
+    with warnings.catch_warnings():
+        # The libraries warn of oddities in nearly every image; what matters of them is checked and put into the steps.
+        warnings.simplefilter("ignore")
+        ds, repairs = read_dataset(path)
+        frames = int(ds.get("NumberOfFrames") or 1)
+        if not 0 <= frame < frames:
+            raise DecodeError(f"The object has {frames} frames; there is no frame number {frame + 1}.")
+        if ds.Rows * ds.Columns > max_pixels:
+            raise DecodeError(f"{ds.Rows} × {ds.Columns} pixels exceed the limit of {max_pixels} (imaging.max_pixels).")
+        raw, plugin = _decode(ds, frame, frames)
+        decoder = version_of(plugin.distribution)
+        steps = [decoder, *repairs]
+        spacing_mm = read_spacing_mm(path)
+        if raw.ndim == 3 or ds.PhotometricInterpretation == "PALETTE COLOR":
+            gray, highest = _luminance(raw, ds, steps)
+            display = _scale_to_white(gray, highest)
+            return Frame(gray, display, None, (0, highest), spacing_mm, tuple(steps), decoder, frames)
+        grayscale = read_grayscale(ds, frame)
+        valid = find_padding(raw, grayscale.padding)
+        stored, stored_range = _used_bits(raw, ds, steps)
+        display = render(stored, grayscale, valid)
+        steps.extend(grayscale.steps())
+        return Frame(stored, display, valid, stored_range, spacing_mm, tuple(steps), decoder, frames)
+
+
+def _decode(ds: FileDataset, frame: int, frames: int) -> tuple[AnyImage, Plugin]:
+    """(rows, columns) or (rows, columns, samples) of one frame, in RGB when coloured, and what decoded it."""
+    syntax = syntax_for(ds.file_meta.TransferSyntaxUID)
+    failures: list[str] = []
+    source, index = _pixels_only(ds, syntax, frame, frames)
+    options: dict[str, Any] = {} if ds.file_meta.TransferSyntaxUID.is_encapsulated else {"view_only": True}
+    if not syntax.name.startswith(("JPEG 2000", "JPEG-LS", "HTJ2K")):
+        options["correct_unused_bits"] = False  # padding is found among the bits as they came; see _used_bits
+    for plugin in syntax.plugins:
+        try:
+            pixels, _ = syntax.runner.as_array(source, index=index, decoding_plugin=plugin.label, **options)
+        except Exception as error:  # codecs raise whatever they like for damaged data
+            if isinstance(error, MemoryError):
+                raise
+            failures.append(f"{version_of(plugin.distribution)}: {_first_sentence(error)}")
+        else:
+            return pixels if pixels.dtype.isnative else pixels.astype(pixels.dtype.newbyteorder("=")), plugin
+    raise DecodeError(
+        f"The {syntax.name} pixel data cannot be decoded: they are damaged or contradict the header"
+        f" ({'; '.join(failures)}). Send the object again, or uncompressed."
+    )
+
+
+def _pixels_only(ds: FileDataset, syntax: Syntax, frame: int, frames: int) -> tuple[Dataset, int]:
+    """A data set of nothing but the description of the pixels (group 0028) and the pixels.
+
+    So no error text of a codec can quote a patient. Of encapsulated pixels it holds the one frame, put together
+    from its fragments and mended where that is possible.
+    """
+    source = Dataset(ds.group_dataset(0x0028))
+    source.file_meta = FileMetaDataset()
+    source.file_meta.TransferSyntaxUID = ds.file_meta.TransferSyntaxUID
+    source.set_original_encoding(ds.original_encoding[0], ds.original_encoding[1])
+    if not ds.file_meta.TransferSyntaxUID.is_encapsulated:
+        source["PixelData"] = ds["PixelData"]
+        return source, frame
+    try:
+        encoded = _encoded_frame(ds, frame, frames)
+    except (ValueError, IndexError, StopIteration) as broken:
+        raise DecodeError(
+            f"The fragments of the {syntax.name} pixel data are incomplete ({_first_sentence(broken)}). Send it again."
+        ) from broken
+    source.PixelData = encapsulate([mend_sequential_scan(encoded)])
+    source["PixelData"].is_undefined_length = True
+    source.NumberOfFrames = 1
+    return source, 0
+
+
+def _encoded_frame(ds: Dataset, frame: int, frames: int) -> bytes:
+    if frames == 1:  # all fragments are its own, whatever an offset table says
+        fragments = list(generate_fragments(ds.PixelData))[1:]
+        if not fragments:
+            raise ValueError("there is no fragment")
+        return b"".join(fragments)
+    offsets = None
+    if "ExtendedOffsetTable" in ds and "ExtendedOffsetTableLengths" in ds:
+        offsets = (ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths)
+    return get_frame(ds.PixelData, frame, extended_offsets=offsets, number_of_frames=frames)
+
+
+def _used_bits(raw: AnyImage, ds: Dataset, steps: list[str]) -> tuple[AnyImage, tuple[int, int]]:
+    """Stored values without the bits that Bits Stored and High Bit leave unused, and their range (PS3.5 8.1)."""
+    bits = min(int(ds.BitsStored), 8 * raw.dtype.itemsize)
+    signed = raw.dtype.kind == "i"
+    stored_range = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    shift = max(0, int(ds.get("HighBit") or bits - 1) - (bits - 1)) if int(ds.BitsAllocated) > 1 else 0
+    if shift and shift + bits <= 8 * raw.dtype.itemsize:
+        steps.append(f"shifted right by {shift} bits")
+        raw = raw >> shift
+    if raw.size and (int(raw.min()) < stored_range[0] or int(raw.max()) > stored_range[1]):
+        unused = 8 * raw.dtype.itemsize - bits
+        steps.append(f"{unused} unused high bits removed")
+        raw = (raw << unused) >> unused
+    if raw.dtype.itemsize > 2 and raw.size:
+        fitting = next((t for t in (np.uint16, np.int16) if _fits(raw, t)), None)
+        raw = raw if fitting is None else raw.astype(fitting)
+    return raw, stored_range
+
+
+def _fits(raw: AnyImage, dtype: type[np.integer]) -> bool:
+    return int(raw.min()) >= np.iinfo(dtype).min and int(raw.max()) <= np.iinfo(dtype).max
+
+
+def _luminance(raw: AnyImage, ds: Dataset, steps: list[str]) -> tuple[NDArray[np.unsignedinteger], int]:
+    """Rec. 601 luma of a colour image, uint8 or uint16, and the highest value that its depth allows."""
+    if ds.PhotometricInterpretation == "PALETTE COLOR":
+        steps.append("palette applied")
+        raw = apply_color_lut(raw, ds)
+        bits = 8 * raw.dtype.itemsize
+    else:
+        bits = int(ds.BitsStored)
+    if raw.dtype.itemsize > 2:
+        raw, bits = (raw >> (bits - 16)).astype(np.uint16), 16
+    steps.append("colour converted to luminance (Rec. 601)")
+    gray = cv2.cvtColor(np.ascontiguousarray(raw[..., :3]), cv2.COLOR_RGB2GRAY)
+    return gray, (1 << bits) - 1
+
+
+def _scale_to_white(stored: NDArray[np.unsignedinteger], highest: int) -> NDArray[np.uint16]:
+    table = np.arange(1 << 8 * stored.dtype.itemsize, dtype=np.float64) * (WHITE / highest)
+    display: NDArray[np.uint16] = cv2.LUT(stored, np.minimum(np.rint(table), WHITE).astype(np.uint16))
+    return display
+
+
+def _first_sentence(error: Exception) -> str:
+    text = str(error).removeprefix("Unable to decode as exceptions were raised by all available plugins:").strip()
+    return text.splitlines()[0].split(" - ")[0][:200] if text else type(error).__name__

@@ -1,0 +1,269 @@
+"""Turns stored pixel values into what a display shows, through one table per image.
+
+Modality LUT or rescale → VOI window, sigmoid or LUT → presentation shape or MONOCHROME1 → padding to black
+(PS3.4 N.2) are composed once for all 65,536 possible stored values; the image then needs a single look-up
+per pixel, however many steps there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+WHITE = 65535
+ROWS_AT_ONCE = 256
+"""Images deeper than 16 bits do not fit a table; they are computed in stripes of so many rows."""
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Lut:
+    """A look-up table of a data set: ``first`` is the input that maps to ``data[0]``, inputs beyond it are clipped."""
+
+    first: int
+    bits: int
+    data: NDArray[np.uint16]
+
+    def apply(self, values: Values) -> Values:
+        """Output values for input ``values``; both float64, of any shape."""
+        index = np.clip(np.rint(values) - self.first, 0, len(self.data) - 1).astype(np.intp)
+        values = self.data[index].astype(np.float64)
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A VOI window; ``function`` is LINEAR, LINEAR_EXACT or SIGMOID (PS3.3 C.11.2.1.2, C.11.2.1.3)."""
+
+    center: float
+    width: float
+    function: str
+
+    def apply(self, values: Values) -> Values:
+        """Shares of white in [0, 1] for ``values``."""
+        if self.function == "SIGMOID":
+            return np.reciprocal(1.0 + np.exp(np.clip(-4.0 * (values - self.center) / self.width, -700.0, 700.0)))
+        if self.function == "LINEAR":
+            if self.width == 1.0:  # the standard's limit case: a threshold
+                return (values > self.center - 0.5).astype(np.float64)
+            shares = (values - (self.center - 0.5)) / (self.width - 1.0) + 0.5
+        else:
+            shares = (values - self.center) / self.width + 0.5
+        return np.clip(shares, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Grayscale:
+    """All grayscale steps that one data set asks for.
+
+    ``modality`` is a LUT or (slope, intercept); ``voi`` is None when the data set has none;
+    ``padding`` is the inclusive range of stored values that are not image.
+    """
+
+    modality: Lut | tuple[float, float]
+    voi: Lut | Window | None
+    inverted: bool
+    padding: tuple[int, int] | None
+    notes: tuple[str, ...] = ()
+
+    def present(self, stored: Values, used_range: tuple[float, float]) -> NDArray[np.uint16]:
+        """Presentation values 0–65,535 of ``stored`` values, padding not yet considered.
+
+        ``used_range`` are the lowest and highest valid stored value: the window when there is no VOI.
+        """
+        values = self._to_modality(stored)
+        if self.voi is None:
+            ends = self._to_modality(np.array(used_range, dtype=np.float64))
+            low, high = float(ends.min()), float(ends.max())
+            shares = np.clip((values - low) / (high - low), 0.0, 1.0) if high > low else np.zeros_like(values)
+        elif isinstance(self.voi, Window):
+            shares = self.voi.apply(values)
+        else:
+            shares = np.clip(self.voi.apply(values) / ((1 << self.voi.bits) - 1), 0.0, 1.0)
+        if self.inverted:
+            shares = 1.0 - shares
+        return np.rint(shares * WHITE).astype(np.uint16)
+
+    def _to_modality(self, stored: Values) -> Values:
+        if isinstance(self.modality, Lut):
+            return self.modality.apply(stored)
+        slope, intercept = self.modality
+        return stored * slope + intercept
+
+    def steps(self) -> tuple[str, ...]:
+        """What is done, in order, in words."""
+        if isinstance(self.modality, Lut):
+            modality = "modality LUT"
+        else:
+            modality = "rescale {:g} {:+g}".format(*self.modality) if self.modality != (1.0, 0.0) else ""
+        if isinstance(self.voi, Lut):
+            voi = f"VOI LUT of {len(self.voi.data)} entries"
+        elif isinstance(self.voi, Window):
+            voi = f"VOI {self.voi.function} center {self.voi.center:g} width {self.voi.width:g}"
+        else:
+            voi = "no VOI: full used range"
+        shape = "inverted to MONOCHROME2" if self.inverted else ""
+        padding = "padding {}…{} to black".format(*self.padding) if self.padding else ""
+        return tuple(step for step in (modality, *self.notes, voi, shape, padding) if step)
+
+
+def read_grayscale(ds: Dataset, frame: int = 0) -> Grayscale:
+    """The grayscale steps that a data set asks for, of its top level or of the frame's functional groups.
+
+    Of several windows or LUTs the first is used; a VOI LUT wins over a window. What the standard forbids
+    (a width below 1, an empty LUT) is left out and said in ``notes``.
+    """
+    notes: list[str] = []
+    transform = _group(ds, frame, "PixelValueTransformationSequence")
+    voi_source = _group(ds, frame, "FrameVOILUTSequence")
+    inverted = ds.get("PhotometricInterpretation") == "MONOCHROME1" or ds.get("PresentationLUTShape") == "INVERSE"
+    return Grayscale(
+        modality=_modality(transform, notes),
+        voi=_voi(voi_source, notes),
+        inverted=inverted,
+        padding=_padding(ds, notes),
+        notes=tuple(notes),
+    )
+
+
+def render(
+    stored: NDArray[np.integer], grayscale: Grayscale, valid: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint16]:
+    """Presentation values of ``stored``, shape (rows, columns); pixels that are not ``valid`` are black.
+
+    Any integer dtype; up to 16 bits through the table, deeper ones by computing each pixel.
+    """
+    used = _used_range(stored, valid) if grayscale.voi is None else (0.0, 0.0)
+    if stored.dtype.itemsize <= 2:
+        bits = 8 * stored.dtype.itemsize
+        index = np.arange(1 << bits, dtype=f"u{stored.dtype.itemsize}")
+        table = grayscale.present(index.view(stored.dtype).astype(np.float64), used)
+        display: NDArray[np.uint16] = cv2.LUT(np.ascontiguousarray(stored).view(index.dtype), table)
+    else:
+        display = np.empty(stored.shape, np.uint16)
+        for row in range(0, len(stored), ROWS_AT_ONCE):
+            stripe = slice(row, row + ROWS_AT_ONCE)
+            display[stripe] = grayscale.present(stored[stripe].astype(np.float64), used)
+    if valid is not None:
+        np.multiply(display, valid, out=display)
+    return display
+
+
+def find_padding(raw: NDArray[np.integer], padding: tuple[int, int] | None) -> NDArray[np.bool_] | None:
+    """True where a pixel is image, None when all are; ``raw`` are stored values before unused bits are removed."""
+    if padding is None:
+        return None
+    low, high = padding
+    info = np.iinfo(raw.dtype)
+    if high < info.min or low > info.max:
+        return None
+    valid = (raw < max(low, info.min)) | (raw > min(high, info.max))
+    return None if valid.all() else valid
+
+
+def _used_range(stored: NDArray[np.integer], valid: NDArray[np.bool_] | None) -> tuple[float, float]:
+    if stored.dtype.itemsize <= 2:
+        mask = None if valid is None else valid.view(np.uint8)
+        low, high, _, _ = cv2.minMaxLoc(stored, mask)
+        return float(low), float(high)
+    values = stored if valid is None else stored[valid]
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+
+
+def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
+    """Where the frame's transformation stands: per frame, shared, or at the top level (PS3.3 C.7.6.16)."""
+    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
+    shared = ds.get("SharedFunctionalGroupsSequence") or []
+    for groups in ([per_frame[frame]] if frame < len(per_frame) else [], shared[:1]):
+        for item in groups:
+            if item.get(keyword):
+                return Dataset(item[keyword].value[0])
+    return ds
+
+
+def _modality(ds: Dataset, notes: list[str]) -> Lut | tuple[float, float]:
+    if lut := _first_lut(ds, "ModalityLUTSequence", notes):
+        return lut
+    slope, intercept = _number(ds, "RescaleSlope", 1.0), _number(ds, "RescaleIntercept", 0.0)
+    if slope == 0.0:
+        notes.append("rescale slope 0 ignored")
+        slope = 1.0
+    return slope, intercept
+
+
+def _voi(ds: Dataset, notes: list[str]) -> Lut | Window | None:
+    if lut := _first_lut(ds, "VOILUTSequence", notes):
+        return lut
+    center, width = _number(ds, "WindowCenter", np.nan), _number(ds, "WindowWidth", np.nan)
+    if not np.isfinite(center) or not np.isfinite(width):
+        return None
+    function = str(ds.get("VOILUTFunction") or "LINEAR").strip().upper()
+    if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        notes.append("unknown VOI LUT function taken as LINEAR")
+        function = "LINEAR"
+    if width < (1.0 if function == "LINEAR" else np.finfo(np.float64).tiny):
+        notes.append("window width out of range ignored")
+        return None
+    return Window(center, width, function)
+
+
+def _first_lut(ds: Dataset, keyword: str, notes: list[str]) -> Lut | None:
+    items = ds.get(keyword) or []
+    if not items:
+        return None
+    try:
+        return _lut(items[0])
+    except (AttributeError, TypeError, ValueError, IndexError):
+        notes.append(f"{keyword} without usable data ignored")
+        return None
+
+
+def _lut(item: Dataset) -> Lut:
+    """Parse LUT Descriptor and LUT Data, which may be words, or bytes when entries have 8 bits (PS3.3 C.11.1.1.1)."""
+    entries, first, bits = (int(value) for value in item.LUTDescriptor)
+    entries = entries or 1 << 16
+    raw = item.LUTData
+    if isinstance(raw, bytes):
+        order = "<" if item.is_little_endian or item.is_little_endian is None else ">"
+        wide = len(raw) >= 2 * entries
+        data = np.frombuffer(raw, dtype=f"{order}u2" if wide else "u1")
+    else:
+        data = np.asarray(raw)
+    data = data[:entries].astype(np.uint16)
+    if not len(data) or not 1 <= bits <= 16:
+        raise ValueError("empty LUT")
+    return Lut(first, bits, data)
+
+
+def _padding(ds: Dataset, notes: list[str]) -> tuple[int, int] | None:
+    """The inclusive range of padding values (PS3.3 C.7.5.1.1.2), in either order of its two ends."""
+    value = ds.get("PixelPaddingValue")
+    if value is None or value == "":
+        return None
+    try:
+        limit = int(ds.get("PixelPaddingRangeLimit", value))
+        return min(int(value), limit), max(int(value), limit)
+    except (TypeError, ValueError):
+        notes.append("unreadable pixel padding ignored")
+        return None
+
+
+def _number(ds: Dataset, keyword: str, otherwise: float) -> float:
+    """The first finite number of an element, ``otherwise`` when there is none."""
+    value = ds.get(keyword)
+    if value is None or value == "":
+        return otherwise
+    if not isinstance(value, (str, bytes)) and hasattr(value, "__len__"):
+        if not len(value):
+            return otherwise
+        value = value[0]
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return otherwise
+    return number if np.isfinite(number) else otherwise
