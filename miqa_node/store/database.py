@@ -82,7 +82,9 @@ class Database:
 def insert_or_ignore(transaction: Transaction, table: sa.Table, values: dict[str, Any]) -> bool:
     """Insert one row unless a unique key is taken; whether it was inserted."""
     dialect = sqlite if transaction.dialect.name == "sqlite" else postgresql
-    return transaction.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+    # RETURNING, because psycopg gives no row count for an insert that SQLAlchemy prepares.
+    insert = dialect.insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
+    return transaction.execute(insert).first() is not None
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -1,0 +1,111 @@
+"""Fixtures that every kind of test shares: databases, object stores, samples, and the data folder beside the checkout."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from miqa_node.store.database import Database
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """Folder of the real DICOM files of the package pydicom-data; RG1_UNCR.dcm is a chest radiograph."""
+    return Path(str(files("data_store") / "data"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The project's shared data folder; skips where it is not there."""
+    data = SHARED / "data"
+    if not data.is_dir():
+        pytest.skip("the shared data folder is not beside the checkout")
+    return data
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real PostgreSQL server of this test run; skips where Debian's postgresql is not installed."""
+    if not (POSTGRES_BIN / "postgres").exists():
+        pytest.skip("postgresql is not installed")
+    if shutil.which("runuser") is None:
+        pytest.skip("runuser is not there to start PostgreSQL as its own user")
+    folder = Path("/tmp") / f"miqa-pg-{free_port()}"  # noqa: S108 - the postgres user cannot reach pytest's folder
+    port = free_port()
+    as_postgres = ["runuser", "-u", "postgres", "--"]
+    subprocess.run(
+        [*as_postgres, POSTGRES_BIN / "initdb", "-D", folder, "-A", "trust"], check=True, capture_output=True
+    )
+    server = subprocess.Popen(
+        [*as_postgres, POSTGRES_BIN / "postgres", "-D", folder, "-p", str(port), "-k", folder, "-h", "127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for_port(port)
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """URL of an empty database of its own."""
+    import sqlalchemy as sa
+
+    name = f"t{free_port()}_{time.monotonic_ns()}"
+    admin = sa.create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield postgres.rsplit("/", 1)[0] + f"/{name}"
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peers)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database: SQLite, and PostgreSQL where it is installed."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'miqa.sqlite'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database."""
+    database = Database(database_url, pool_size=4)
+    database.migrate()
+    yield database
+    database.close()
+
+
+def _wait_for_port(port: int, limit_s: float = 30.0) -> None:
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on port {port}")

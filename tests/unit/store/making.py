@@ -1,0 +1,46 @@
+"""Makes rows for tests of the store."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+from miqa_node.domain.instance import (
+    Header,
+    InstanceDigest,
+    Received,
+    SeriesInstanceUid,
+    SopInstanceUid,
+    StudyInstanceUid,
+    StudyRecord,
+)
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def header(number: int, study: int = 1, **values: object) -> Header:
+    """A chest radiograph's header; the numbers make its UIDs."""
+    given = {"modality": "CR", "body_part_examined": "CHEST", "view_position": "PA", "station_name": "ROOM1"} | values
+    return Header(
+        "1.2.840.10008.5.1.4.1.1.1",
+        SopInstanceUid(f"1.2.3.{number}"),
+        SeriesInstanceUid(f"1.2.4.{study}"),
+        StudyInstanceUid(f"1.2.5.{study}"),
+        "1.2.840.10008.1.2.1",
+        **given,  # type: ignore[arg-type]
+    )
+
+
+def study(number: int = 1) -> StudyRecord:
+    """The record of a study."""
+    return StudyRecord(StudyInstanceUid(f"1.2.5.{number}"), f"ACC{number}", f"ID{number}", "Doe^Jane", "20260102", "")
+
+
+def digest(text: object) -> InstanceDigest:
+    """A digest that looks like one."""
+    return InstanceDigest(hashlib.sha256(str(text).encode()).hexdigest())
+
+
+def received(of: InstanceDigest, at: datetime = NOW) -> Received:
+    """How an instance arrived."""
+    return Received("unused", of, 100, "MODALITY", "MIQA", "127.0.0.1", at)

@@ -1,0 +1,68 @@
+"""Migration, readiness and durability settings of the database."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from miqa_node.errors import ResourcesError
+from miqa_node.store.database import Database
+from miqa_node.store.tables import metadata
+
+
+def test_migrations_lead_to_the_tables_in_the_code(database: Database) -> None:
+    with database.begin() as transaction:
+        differences = compare_metadata(MigrationContext.configure(transaction, opts={"include_name": _ours}), metadata)
+    assert differences == []
+
+
+def _ours(name: str | None, kind: str, _parents: object) -> bool:
+    return kind != "table" or name in metadata.tables
+
+
+def test_an_unmigrated_database_is_not_ready_and_says_what_to_do(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(ResourcesError, match="miqa-node migrate"):
+        database.check()
+    database.migrate()
+    database.check()
+    database.close()
+
+
+def test_processes_may_migrate_at_the_same_time(database_url: str) -> None:
+    databases = [Database(database_url) for _ in range(3)]
+    errors: list[Exception] = []
+
+    def migrate(database: Database) -> None:
+        try:
+            database.migrate()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=migrate, args=(database,)) for database in databases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for database in databases:
+        database.close()
+    assert errors == []
+
+
+def test_sqlite_survives_a_power_cut(tmp_path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")
+    with database.begin() as transaction:
+        assert transaction.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert transaction.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
+    database.close()
+
+
+def test_a_database_that_is_not_there_is_a_lack_of_resources() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(ResourcesError), database.begin() as transaction:
+        transaction.execute(sa.text("SELECT 1"))
+    database.close()

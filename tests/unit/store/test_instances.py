@@ -1,0 +1,118 @@
+"""What is written down about instances, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from making import NOW, digest, header, received, study
+
+from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.domain.codes import MOTION_BLUR
+from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName, GateClass
+from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.errors import NotFoundError
+from miqa_node.store import instances
+from miqa_node.store.database import Database
+from miqa_node.store.instances import Novelty
+
+
+def put(database: Database, number: int, content: object, study_number: int = 1) -> Novelty:
+    of = digest(content)
+    with database.begin() as transaction:
+        return instances.record(
+            transaction, header(number, study_number), study(study_number), received(of), f"instances/{of[:2]}/{of}.dcm"
+        )
+
+
+def test_same_bytes_are_a_duplicate_and_other_bytes_a_conflict(database: Database) -> None:
+    assert put(database, 1, "a") is Novelty.NEW
+    assert put(database, 1, "a") is Novelty.DUPLICATE
+    assert put(database, 1, "b") is Novelty.CONFLICTING
+    assert put(database, 1, "b") is Novelty.DUPLICATE
+    assert put(database, 2, "c") is Novelty.NEW
+    with database.begin() as transaction:
+        assert [instances.load(transaction, digest(c)).conflicting for c in "abc"] == [False, True, False]
+
+
+def test_header_and_time_come_back_as_they_were(database: Database) -> None:
+    put(database, 1, "a")
+    with database.begin() as transaction:
+        stored = instances.load(transaction, digest("a"))
+    assert stored.header == header(1)
+    assert stored.received_at == NOW
+
+
+def test_any_uid_finds_the_instances(database: Database) -> None:
+    put(database, 1, "a")
+    put(database, 2, "b")
+    put(database, 3, "c", study_number=2)
+    with database.begin() as transaction:
+        assert set(instances.find(transaction, "1.2.5.1")) == {digest("a"), digest("b")}
+        assert instances.find(transaction, "1.2.3.3") == [digest("c")]
+        assert instances.find(transaction, digest("b")) == [digest("b")]
+        assert instances.find(transaction, "1.2.9") == []
+        with pytest.raises(NotFoundError):
+            instances.load(transaction, digest("x"))
+
+
+def test_an_assessment_comes_back_whole_and_the_first_stays(database: Database) -> None:
+    put(database, 1, "a")
+    name = FindingName.MOTION_BLUR
+    assessment = Assessment(
+        digest("a"),
+        header(1),
+        datetime(2026, 1, 2, tzinfo=UTC),
+        findings=(Finding(name, FINDING_CODES[name], 0.9, 0.5, 0.4),),
+        gate={GateClass.BLANK: 0.01},
+        measurements=(Measurement("entropy", 6.5, "bit"),),
+        score=55.0,
+        model=ModelIdentity("quality", "1.2.3", "0" * 64),
+        steps=("decoded",),
+        timings_ms={"infer": 3.0},
+    )
+    with database.begin() as transaction:
+        instances.save_assessment(transaction, assessment)
+        instances.save_assessment(transaction, Assessment(digest("a"), header(1), NOW, not_assessed="other"))
+        assert instances.load_assessment(transaction, digest("a")) == assessment
+        assert instances.load_assessment(transaction, digest("b")) is None
+
+
+def test_a_disposition_is_given_once(database: Database) -> None:
+    put(database, 1, "a")
+    reasons = (Reason("motion_blur", "Motion blur: probability 0.90", MOTION_BLUR, Verdict.REJECT),)
+    disposition = Disposition(Verdict.REJECT, reasons, "p1", "chest")
+    attention = Disposition(Verdict.NOT_ASSESSED, (), "p1", "", attention=True)
+    with database.begin() as transaction:
+        assert instances.save_disposition(transaction, digest("a"), "1.2.5.1", disposition, NOW)
+        assert not instances.save_disposition(transaction, digest("a"), "1.2.5.1", attention, NOW)
+        assert instances.load_disposition(transaction, digest("a")) == disposition
+        assert instances.count(transaction).verdicts == {"REJECT": 1}
+    put(database, 2, "b")
+    with database.begin() as transaction:
+        instances.save_disposition(transaction, digest("b"), "1.2.5.1", attention, NOW)
+        assert instances.load_disposition(transaction, digest("b")) == attention
+
+
+def test_attempts_are_counted_even_when_the_work_is_not_finished(database: Database) -> None:
+    put(database, 1, "a")
+    counts = []
+    for _ in range(3):
+        with database.begin() as transaction:
+            counts.append(instances.begin_attempt(transaction, digest("a")))
+    assert counts == [1, 2, 3]
+
+
+def test_writers_at_the_same_time_lose_nothing(database: Database) -> None:
+    def write(base: int) -> None:
+        for i in range(20):
+            put(database, base + i, base + i)
+
+    threads = [threading.Thread(target=write, args=(base,)) for base in (100, 200, 300, 400)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.begin() as transaction:
+        assert instances.count(transaction).received == 80

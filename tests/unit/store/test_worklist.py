@@ -1,0 +1,107 @@
+"""The worklist's states and filters, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from making import NOW, digest, header, received, study
+
+from miqa_node.domain.codes import MOTION_BLUR
+from miqa_node.domain.instance import StudyInstanceUid
+from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.store import instances, worklist
+from miqa_node.store.database import Database
+from miqa_node.store.worklist import Filter
+
+
+def flag(
+    database: Database, number: int, study_number: int, verdict: Verdict, later_s: int = 0, **values: object
+) -> None:
+    of = digest(number)
+    at = NOW + timedelta(seconds=later_s)
+    reason = Reason("motion_blur", f"Motion blur of {number}", MOTION_BLUR, verdict)
+    with database.begin() as transaction:
+        image = header(number, study_number, **values)
+        instances.record(transaction, image, study(study_number), received(of, at), "instances/aa/b.dcm")
+        disposition = Disposition(verdict, (reason,), "p", "s")
+        instances.save_disposition(transaction, of, image.study_instance_uid, disposition, at)
+        if disposition.flagged:
+            worklist.flag(transaction, image.study_instance_uid, verdict, at)
+
+
+def uids(database: Database, wanted: Filter) -> list[str]:
+    with database.begin() as transaction:
+        items = worklist.select(transaction, wanted, limit=100)
+        assert worklist.count(transaction, wanted) == len(items)
+    return [item.study_instance_uid for item in items]
+
+
+def test_a_study_takes_the_worst_verdict_and_shows_its_flagged_images(database: Database) -> None:
+    flag(database, 1, 1, Verdict.REVIEW)
+    flag(database, 2, 1, Verdict.REJECT)
+    flag(database, 3, 1, Verdict.REVIEW)
+    flag(database, 4, 1, Verdict.ACCEPT)
+    with database.begin() as transaction:
+        item = worklist.show(transaction, "1.2.5.1")
+    assert item.verdict is Verdict.REJECT
+    assert item.state is WorklistState.OPEN
+    assert item.accession_number == "ACC1"
+    assert [image.reasons for image in item.images] == [
+        ("Motion blur of 1",),
+        ("Motion blur of 2",),
+        ("Motion blur of 3",),
+    ]
+
+
+def test_filters(database: Database) -> None:
+    flag(database, 1, 1, Verdict.REVIEW)
+    flag(database, 2, 2, Verdict.REJECT, later_s=10, modality="DX", station_name="ROOM2")
+    flag(database, 3, 3, Verdict.REVIEW, later_s=20, body_part_examined="HAND", view_position="AP")
+    assert uids(database, Filter()) == ["1.2.5.3", "1.2.5.2", "1.2.5.1"]
+    assert uids(database, Filter(verdict=(Verdict.REJECT,))) == ["1.2.5.2"]
+    assert uids(database, Filter(modality="CR")) == ["1.2.5.3", "1.2.5.1"]
+    assert uids(database, Filter(station="ROOM2")) == ["1.2.5.2"]
+    assert uids(database, Filter(body_part="HAND", view="AP")) == ["1.2.5.3"]
+    assert uids(database, Filter(accession_number="ACC2")) == ["1.2.5.2"]
+    assert uids(database, Filter(uid="1.2.3.3")) == ["1.2.5.3"]
+    assert uids(database, Filter(since=NOW + timedelta(seconds=5), until=NOW + timedelta(seconds=15))) == ["1.2.5.2"]
+    assert len(uids(database, Filter(reason="motion_blur"))) == 3
+    assert uids(database, Filter(reason="motion")) == []
+    assert uids(database, Filter(reason="%")) == []
+    with database.begin() as transaction:
+        worklist.claim(transaction, StudyInstanceUid("1.2.5.2"), "kim", NOW)
+    assert uids(database, Filter(state=(WorklistState.CLAIMED,), claimed_by="kim")) == ["1.2.5.2"]
+    with database.begin() as transaction:
+        page = worklist.select(transaction, Filter(), limit=1, offset=1)
+    assert [item.study_instance_uid for item in page] == ["1.2.5.2"]
+
+
+def test_claim_release_and_resolve(database: Database) -> None:
+    flag(database, 1, 1, Verdict.REVIEW)
+    with database.begin() as transaction:
+        assert worklist.claim(transaction, "1.2.5.1", "kim", NOW).claimed_by == "kim"
+        assert worklist.unclaim(transaction, "1.2.5.1", "kim", NOW).state is WorklistState.OPEN
+        item = worklist.resolve(transaction, "1.2.5.1", Resolution.CONFIRMED, "kim", "seen", NOW)
+    assert (item.state, item.resolution, item.resolved_by, item.comment) == (
+        WorklistState.RESOLVED,
+        Resolution.CONFIRMED,
+        "kim",
+        "seen",
+    )
+    with database.begin() as transaction, pytest.raises(ConflictError):
+        worklist.claim(transaction, "1.2.5.1", "lee", NOW)
+    with database.begin() as transaction, pytest.raises(NotFoundError):
+        worklist.show(transaction, "1.9")
+
+
+def test_a_new_flagged_image_opens_a_resolved_study_again(database: Database) -> None:
+    flag(database, 1, 1, Verdict.REVIEW)
+    with database.begin() as transaction:
+        worklist.resolve(transaction, "1.2.5.1", Resolution.DISMISSED, "kim", "", NOW)
+    flag(database, 2, 1, Verdict.REVIEW, later_s=60)
+    with database.begin() as transaction:
+        item = worklist.show(transaction, "1.2.5.1")
+    assert (item.state, item.resolution, item.claimed_by) == (WorklistState.OPEN, None, "")
