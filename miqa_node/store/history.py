@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import DeliveryState, ResultKind
-from miqa_node.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid, StudyRecord
 from miqa_node.domain.policy import Disposition
+from miqa_node.errors import NotFoundError
 from miqa_node.store import instances
 from miqa_node.store import tables as t
 from miqa_node.store.database import Transaction
@@ -90,6 +91,23 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
 def of_uid(transaction: Transaction, uid: str, *, limit: int) -> list[InstanceHistory]:
     """Histories of every instance that a SOP instance, series or study UID or a digest names, oldest first."""
     return [of_instance(transaction, digest) for digest in instances.find(transaction, uid)[:limit]]
+
+
+def of_study(transaction: Transaction, study_instance_uid: str) -> StudyRecord:
+    """Identification of a study; NotFoundError when nothing was received of it."""
+    row = transaction.execute(
+        sa.select(t.studies).where(t.studies.c.study_instance_uid == study_instance_uid)
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"Nothing was received of the study {study_instance_uid}.")
+    return StudyRecord(
+        study_instance_uid=StudyInstanceUid(row.study_instance_uid),
+        accession_number=row.accession_number,
+        patient_id=row.patient_id,
+        patient_name=row.patient_name,
+        study_date=row.study_date,
+        study_description=row.study_description,
+    )
 
 
 def of_worklist(transaction: Transaction, study_instance_uid: str) -> list[WorklistEvent]:

@@ -1,0 +1,164 @@
+"""The REST interface: the worklist and what is known of each image, as the domain's own types in JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
+from miqa_node.errors import NotFoundError
+from miqa_node.store import history, worklist
+from miqa_node.store.history import InstanceHistory
+from miqa_node.web.problems import responses
+from miqa_node.web.services import Services
+
+MAX_PAGE = 1000
+
+Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Instance UID (0020,000D).")]
+DigestOrUid = Annotated[
+    str,
+    Path(pattern=r"^([0-9.]{1,64}|[0-9a-f]{64})$", description="Digest, or a SOP instance, series or study UID."),
+]
+Actor = Annotated[str, Field(min_length=1, max_length=64, description="Who does it; written into the item's events.")]
+
+
+class Strict(BaseModel):
+    """A parameter or key that does not exist is an error, so a spelling mistake cannot pass silently."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class WorklistQuery(Strict):
+    """What to list; what is left out matches everything."""
+
+    state: list[WorklistState] = Field([], description="One or more states.")
+    verdict: list[Verdict] = Field([], description="One or more verdicts of the study.")
+    modality: str = Field("", max_length=16, description="Modality (0008,0060) of a flagged image.")
+    body_part: str = Field("", max_length=64, description="Body Part Examined (0018,0015) of a flagged image.")
+    view: str = Field("", max_length=64, description="View Position (0018,5101) of a flagged image.")
+    station: str = Field("", max_length=64, description="Station Name (0008,1010) of a flagged image.")
+    reason: str = Field("", max_length=64, description="Name of a finding, measurement or plausibility issue.")
+    claimed_by: str = Field("", max_length=64, description="Who claimed it.")
+    accession_number: str = Field("", max_length=64, description="Accession Number (0008,0050).")
+    uid: str = Field("", pattern=r"^[0-9.]{0,64}$", description="A study, series or SOP instance UID.")
+    since: AwareDatetime | None = Field(None, description="Flagged at this time or later; with time zone.")
+    until: AwareDatetime | None = Field(None, description="Flagged before this time; with time zone.")
+    limit: int | None = Field(None, ge=1, le=MAX_PAGE, description="At most so many; default is web.page_size.")
+    offset: int = Field(0, ge=0, description="Leave out so many of the newest.")
+
+    def filter(self) -> worklist.Filter:
+        """The same for the store."""
+        return worklist.Filter(
+            state=tuple(self.state),
+            verdict=tuple(self.verdict),
+            modality=self.modality,
+            body_part=self.body_part,
+            view=self.view,
+            station=self.station,
+            reason=self.reason,
+            claimed_by=self.claimed_by,
+            accession_number=self.accession_number,
+            uid=self.uid,
+            since=self.since,
+            until=self.until,
+        )
+
+
+class WorklistPage(BaseModel):
+    """Some of the flagged studies, newest first."""
+
+    items: list[WorklistItem]
+    total: int = Field(description="How many match the filter, on all pages.")
+    limit: int
+    offset: int
+
+
+class Claim(Strict):
+    """Who takes an item, or puts it back."""
+
+    actor: Actor
+
+
+class Decision(Strict):
+    """What somebody decided about an item."""
+
+    actor: Actor
+    resolution: Resolution
+    comment: str = Field("", max_length=2000)
+
+
+class Instances(BaseModel):
+    """Every instance that the UID or digest names, oldest first."""
+
+    instances: list[InstanceHistory]
+    truncated: bool = Field(description="There are more than limit.")
+
+
+router = APIRouter(prefix="/api/v1")
+
+
+@router.get("/worklist", summary="List flagged studies", tags=["worklist"], responses=responses(422, 503))
+def list_worklist(services: Services, query: Annotated[WorklistQuery, Query()]) -> WorklistPage:
+    """Flagged studies, newest first, with their flagged images and the reasons."""
+    limit = query.limit or services.settings.web.page_size
+    wanted = query.filter()
+    with services.database.begin() as transaction:
+        items = worklist.select(transaction, wanted, limit=limit, offset=query.offset)
+        total = worklist.count(transaction, wanted)
+    return WorklistPage(items=items, total=total, limit=limit, offset=query.offset)
+
+
+@router.get("/worklist/{study_uid}", summary="One flagged study", tags=["worklist"], responses=responses(404, 422, 503))
+def show_worklist(services: Services, study_uid: Uid) -> WorklistItem:
+    """One flagged study."""
+    with services.database.begin() as transaction:
+        return worklist.show(transaction, study_uid)
+
+
+_change_errors = responses(403, 404, 409, 415, 422, 503)
+
+
+@router.post("/worklist/{study_uid}/claim", summary="Take a flagged study", tags=["worklist"], responses=_change_errors)
+def claim(services: Services, study_uid: Uid, body: Claim) -> WorklistItem:
+    """OPEN or CLAIMED becomes CLAIMED; claiming what somebody else has claimed moves it."""
+    with services.database.begin() as transaction:
+        return worklist.claim(transaction, study_uid, body.actor, datetime.now(UTC))
+
+
+@router.post("/worklist/{study_uid}/release", summary="Put it back", tags=["worklist"], responses=_change_errors)
+def release(services: Services, study_uid: Uid, body: Claim) -> WorklistItem:
+    """CLAIMED becomes OPEN."""
+    with services.database.begin() as transaction:
+        return worklist.unclaim(transaction, study_uid, body.actor, datetime.now(UTC))
+
+
+@router.post("/worklist/{study_uid}/resolve", summary="Decide it", tags=["worklist"], responses=_change_errors)
+def resolve(services: Services, study_uid: Uid, body: Decision) -> WorklistItem:
+    """OPEN or CLAIMED becomes RESOLVED; a later flagged image of the study opens it again."""
+    now = datetime.now(UTC)
+    with services.database.begin() as transaction:
+        return worklist.resolve(transaction, study_uid, body.resolution, body.actor, body.comment, now)
+
+
+@router.get(
+    "/instances/{digest_or_uid}",
+    summary="What the node knows of an image",
+    tags=["instances"],
+    responses=responses(404, 422, 503),
+)
+def show_instances(
+    services: Services,
+    digest_or_uid: DigestOrUid,
+    limit: Annotated[int | None, Query(ge=1, le=MAX_PAGE, description="Default is web.page_size.")] = None,
+) -> Instances:
+    """Arrival, assessment, verdict, results and deliveries; a UID may name several instances."""
+    most = limit or services.settings.web.page_size
+    with services.database.begin() as transaction:
+        found = history.of_uid(transaction, digest_or_uid, limit=most + 1)
+    if not found:
+        raise NotFoundError(f"No instance, series or study {digest_or_uid} was received.")
+    return Instances(instances=found[:most], truncated=len(found) > most)

@@ -1,0 +1,49 @@
+"""The web interface: pages for people, REST for programs, health and metrics for whoever runs the node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from miqa_node import __version__
+from miqa_node.observe import metrics
+from miqa_node.web import api, pages, status
+from miqa_node.web.problems import handle_errors
+from miqa_node.web.security import Guard
+from miqa_node.web.services import WebServices
+
+__all__ = ["WebServices", "create_app"]
+
+_DESCRIPTION = """\
+What the node found out about the images that it received, and the worklist of the studies that it flagged.
+Errors are problem details (RFC 9457). Previews of images are at `/previews/{digest}.png`.
+Requests that change something are only taken from the host that the node runs on, as long as it knows no accounts.
+"""
+
+
+def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
+    """The ASGI application; everything it needs comes with ``services``, so several may live in one process.
+
+    Without ``pages_and_api`` it only answers for health and metrics, as a process does whose role is another.
+    """
+    app = FastAPI(
+        title="miqa-node",
+        version=__version__,
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.services = services
+    app.include_router(status.router)
+    if pages_and_api:
+        app.include_router(api.router)
+        app.include_router(pages.router)
+        app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    handle_errors(app)
+    app.add_middleware(Guard, settings=services.settings.web)
+    metrics.BUILD_INFO.info({"version": __version__})
+    return app

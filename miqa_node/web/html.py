@@ -1,0 +1,59 @@
+"""Pages from templates: everything is escaped, and how times and names read is decided here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from miqa_node import __version__
+
+
+def render(template: str, **values: Any) -> str:
+    """One page as HTML; a value that the template asks for and does not get is an error."""
+    return _environment.get_template(template).render(values)
+
+
+def words(name: str) -> str:
+    """A name of the code as people read it.
+
+    >>> words("motion_blur")
+    'Motion blur'
+    """
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def moment(at: datetime) -> str:
+    """A time as every page writes it, UTC to the second."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def day(date: str) -> str:
+    """A DICOM date (PS3.5 6.2, DA) with dashes; anything else as it came.
+
+    >>> day("20260131"), day("")
+    ('2026-01-31', '')
+    """
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdigit() else date
+
+
+def figures(value: float) -> str:
+    """A number with four significant figures.
+
+    >>> figures(1234567.0), figures(0.123456), figures(12.0)
+    ('1.235e+06', '0.1235', '12')
+    """
+    return f"{value:.4g}"
+
+
+_environment = Environment(
+    loader=PackageLoader("miqa_node.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters.update(words=words, moment=moment, day=day, figures=figures)
+_environment.globals["version"] = __version__

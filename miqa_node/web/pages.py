@@ -1,0 +1,194 @@
+"""Pages for people: the worklist with thumbnails, and everything that is known of one study."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import Field
+
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
+from miqa_node.errors import NotFoundError
+from miqa_node.store import deliveries, history, instances, worklist
+from miqa_node.store.database import Transaction
+from miqa_node.web.api import Actor, Strict, Uid
+from miqa_node.web.html import render
+from miqa_node.web.services import Services
+
+PREVIEW_MAX_AGE_S = 3600
+"""A preview never changes, but it should not outlive the work on a shared machine for long."""
+
+UNRESOLVED = (WorklistState.OPEN, WorklistState.CLAIMED)
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+class Show(StrEnum):
+    """Which states the page lists."""
+
+    UNRESOLVED = "unresolved"
+    OPEN = "open"
+    CLAIMED = "claimed"
+    RESOLVED = "resolved"
+    ALL = "all"
+
+    @property
+    def states(self) -> tuple[WorklistState, ...]:
+        """The same for the store; empty is all."""
+        match self:
+            case Show.UNRESOLVED:
+                return UNRESOLVED
+            case Show.ALL:
+                return ()
+            case _:
+                return (WorklistState(self.value.upper()),)
+
+
+class WorklistForm(Strict):
+    """The filter above the list; an untouched field is sent empty."""
+
+    show: Show = Show.UNRESOLVED
+    verdict: Verdict | str = Field("", max_length=16)
+    reason: str = Field("", max_length=64)
+    modality: str = Field("", max_length=16)
+    station: str = Field("", max_length=64)
+    accession_number: str = Field("", max_length=64)
+    page: int = Field(1, ge=1, le=1_000_000)
+
+    def filter(self) -> worklist.Filter:
+        """The same for the store."""
+        return worklist.Filter(
+            state=self.show.states,
+            verdict=(self.verdict,) if isinstance(self.verdict, Verdict) else (),
+            reason=self.reason,
+            modality=self.modality.strip(),
+            station=self.station.strip(),
+            accession_number=self.accession_number.strip(),
+        )
+
+    def address(self, page: int) -> str:
+        """Of another page of the same list."""
+        given = {key: str(value) for key, value in self.model_dump(mode="json", exclude={"page"}).items() if value}
+        return "/?" + urlencode({**given, "page": page})
+
+
+@router.get("/")
+def worklist_page(services: Services, query: Annotated[WorklistForm, Query()]) -> str:
+    """Flagged studies, newest first."""
+    size = services.settings.web.page_size
+    wanted = query.filter()
+    with services.database.begin() as transaction:
+        items = worklist.select(transaction, wanted, limit=size, offset=(query.page - 1) * size)
+        total = worklist.count(transaction, wanted)
+        numbers = _numbers(transaction)
+    return render(
+        "worklist.html",
+        items=items,
+        total=total,
+        numbers=numbers,
+        query=query,
+        filtered=query.model_dump(exclude={"page"}) != WorklistForm().model_dump(exclude={"page"}),
+        first=(query.page - 1) * size + 1,
+        older=query.address(query.page + 1) if query.page * size < total else "",
+        newer=query.address(query.page - 1) if query.page > 1 else "",
+        shows=list(Show),
+        verdicts=[verdict for verdict in Verdict if verdict.flagged],
+        reasons=list(FindingName),
+        not_ready=services.readiness(),
+        now=datetime.now(UTC),
+    )
+
+
+@router.get("/studies/{study_uid}")
+def study_page(services: Services, study_uid: Uid) -> str:
+    """One study: its images with findings and measurements, where the results went, and what people did."""
+    size = services.settings.web.page_size
+    with services.database.begin() as transaction:
+        study = history.of_study(transaction, study_uid)
+        images = history.of_uid(transaction, study_uid, limit=size + 1)
+        item = _item(transaction, study_uid)
+        events = history.of_worklist(transaction, study_uid)
+    images.sort(key=lambda image: -(image.disposition.verdict.rank if image.disposition else 0))
+    return render(
+        "study.html",
+        study=study,
+        images=images[:size],
+        truncated=len(images) > size,
+        item=item,
+        events=events,
+        resolutions=list(Resolution),
+    )
+
+
+@router.post("/studies/{study_uid}/claim")
+def claim(services: Services, study_uid: Uid, actor: Annotated[Actor, Form()]) -> Response:
+    """The button "Claim"."""
+    with services.database.begin() as transaction:
+        worklist.claim(transaction, study_uid, actor, datetime.now(UTC))
+    return _back_to(study_uid)
+
+
+@router.post("/studies/{study_uid}/release")
+def release(services: Services, study_uid: Uid, actor: Annotated[Actor, Form()]) -> Response:
+    """The button "Put back"."""
+    with services.database.begin() as transaction:
+        worklist.unclaim(transaction, study_uid, actor, datetime.now(UTC))
+    return _back_to(study_uid)
+
+
+@router.post("/studies/{study_uid}/resolve")
+def resolve(
+    services: Services,
+    study_uid: Uid,
+    actor: Annotated[Actor, Form()],
+    resolution: Annotated[Resolution, Form()],
+    comment: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """The buttons "Confirmed", "Dismissed" and "Retaken"."""
+    with services.database.begin() as transaction:
+        worklist.resolve(transaction, study_uid, resolution, actor, comment, datetime.now(UTC))
+    return _back_to(study_uid)
+
+
+@router.get("/previews/{digest}.png")
+def preview(services: Services, digest: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]) -> Response:
+    """A small picture of an image, as the pipeline kept it when it decoded the image."""
+    try:
+        data = services.objects.get(f"previews/{digest[:2]}/{digest}.png")
+    except NotFoundError as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no preview: the image was not decoded.") from error
+    headers = {"cache-control": f"private, max-age={PREVIEW_MAX_AGE_S}"}
+    return Response(data, media_type="image/png", headers=headers)
+
+
+def _item(transaction: Transaction, study_uid: str) -> WorklistItem | None:
+    try:
+        return worklist.show(transaction, study_uid)
+    except NotFoundError:
+        return None
+
+
+def _numbers(transaction: Transaction) -> dict[str, int]:
+    counts = instances.count(transaction)
+    waiting = deliveries.count_by_state(transaction)
+    return {
+        "unresolved": worklist.count(transaction, worklist.Filter(state=UNRESOLVED)),
+        "received": counts.received,
+        "in work": counts.received - counts.decided,
+        "accepted": counts.verdicts.get(Verdict.ACCEPT, 0),
+        "not assessed": counts.verdicts.get(Verdict.NOT_ASSESSED, 0),
+        "deliveries waiting": sum(n for (_, state), n in waiting.items() if state == DeliveryState.QUEUED),
+        "deliveries failed": sum(n for (_, state), n in waiting.items() if state == DeliveryState.FAILED),
+    }
+
+
+def _back_to(study_uid: str) -> Response:
+    return RedirectResponse(f"/studies/{study_uid}", HTTPStatus.SEE_OTHER)

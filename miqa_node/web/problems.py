@@ -1,0 +1,98 @@
+"""Errors as answers: RFC 9457 problem details for programs, a plain page for people."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from miqa_node.errors import ConflictError, MiqaError, NotFoundError, ResourcesError
+from miqa_node.web.html import render
+
+MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+_STATUSES: tuple[tuple[type[MiqaError], HTTPStatus], ...] = (
+    (NotFoundError, HTTPStatus.NOT_FOUND),
+    (ConflictError, HTTPStatus.CONFLICT),
+    (ResourcesError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 writes it."""
+
+    model_config = ConfigDict(title="Problem details (RFC 9457)")
+
+    type: str = Field("about:blank", description="No further types are defined: the status says what kind it is.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status code.")
+    detail: str = Field("", description="What happened here, and what to do about it.")
+    errors: list[dict[str, str]] | None = Field(None, description="For 422: each wrong parameter and why.")
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Have every error of the application answered as a problem."""
+    app.add_exception_handler(MiqaError, _on_miqa_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def problem(status: int, detail: str, *, errors: list[dict[str, str]] | None = None) -> Response:
+    """The JSON answer."""
+    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    return JSONResponse(content.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What an operation's documentation says of its errors."""
+    return {
+        status: {"model": Problem, "description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {}}}
+        for status in statuses
+    }
+
+
+def _answer(request: Request, status: int, detail: str) -> Response:
+    wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    if wants_page:
+        title = HTTPStatus(status).phrase
+        return Response(render("error.html", title=title, status=status, detail=detail), status, media_type="text/html")
+    return problem(status, detail)
+
+
+async def _on_miqa_error(request: Request, error: Exception) -> Response:
+    status = next((s for kind, s in _STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return _answer(request, status, str(error))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+    response = _answer(request, error.status_code, detail)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    # The rejected values themselves are not echoed.
+    errors = [{"where": ".".join(str(part) for part in e["loc"]), "why": str(e["msg"])} for e in error.errors()]
+    detail = "; ".join(f"{e['where']}: {e['why']}" for e in errors)
+    if request.url.path.startswith("/api/"):
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
+    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    log.error("request failed", path=request.scope["route"].path if "route" in request.scope else "", exc_info=error)
+    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The node's log says what went wrong.")

@@ -1,0 +1,178 @@
+"""What every request passes before it reaches a page or the REST interface.
+
+Until people have accounts the network is the only lock: the interface listens on this host alone, and when a
+site binds it elsewhere, others may read but not change anything. A browser on this host is not trusted either,
+since any page that it has open can send requests here; so the Host header must name this node (DNS rebinding) and
+requests that change something must come from this node's own pages or from a program (cross-site request forgery).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from http import HTTPStatus
+from ipaddress import ip_address
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from miqa_node.settings import WebSettings
+from miqa_node.web.problems import problem
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    # Not "no-referrer": browsers would then send "Origin: null" with our own forms.
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
+    """The request may not pass."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+class Guard:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+        self._app = app
+        self._max_bytes = settings.max_request_bytes
+        self._host_names = {"localhost", socket.gethostname().lower(), *(h.lower() for h in settings.allowed_hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or answer why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def guarded_send(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                _add_headers(MutableHeaders(scope=message))
+            await send(message)
+
+        try:
+            self._check(scope)
+            await self._app(scope, self._limited(receive), guarded_send)
+        except Refused as refused:
+            if started:
+                raise
+            await problem(refused.status, refused.detail)(scope, receive, guarded_send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        self._check_host(headers)
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        if scope["method"] in _SAFE_METHODS:
+            return
+        _check_client(scope)
+        _check_origin(scope, headers)
+        _check_content_type(scope, headers)
+
+    def _check_host(self, headers: Headers) -> None:
+        name = _host_name(headers.get("host", ""))
+        # A bare address cannot be rebound; only names can be made to point somewhere else.
+        if name not in self._host_names and not _is_address(name):
+            raise Refused(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "This node does not answer to that host name. Add it to the setting web.allowed_hosts if it should.",
+            )
+
+    def _limited(self, receive: Receive) -> Receive:
+        left = self._max_bytes
+
+        async def limited() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise _too_large(self._max_bytes)
+            return message
+
+        return limited
+
+
+def _check_client(scope: Scope) -> None:
+    client = scope.get("client")
+    server = scope.get("server")
+    if client is None:  # a Unix socket: the file system says who may
+        return
+    if _is_loopback(client[0]) or (server is not None and client[0] == server[0]):
+        return
+    raise Refused(
+        HTTPStatus.FORBIDDEN,
+        "Until the node knows accounts, changes are only taken from the host that it runs on. "
+        "Use its pages there, or miqa-node worklist on its command line.",
+    )
+
+
+def _check_origin(scope: Scope, headers: Headers) -> None:
+    site = headers.get("sec-fetch-site")
+    origin = headers.get("origin")
+    if site not in (None, "same-origin", "none"):
+        raise Refused(HTTPStatus.FORBIDDEN, "The request comes from another site's page.")
+    if origin is not None and origin != f"{scope['scheme']}://{headers.get('host', '')}":
+        raise Refused(HTTPStatus.FORBIDDEN, "The request comes from another site's page.")
+
+
+def _check_content_type(scope: Scope, headers: Headers) -> None:
+    given = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if scope["path"].startswith("/api/"):
+        # Pages of other sites cannot send this type without being asked for permission first, which they never get.
+        if given != _JSON:
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
+    elif given != _FORM or "origin" not in headers:
+        raise Refused(HTTPStatus.FORBIDDEN, "Forms are only taken from this node's own pages.")
+
+
+def _add_headers(headers: MutableHeaders) -> None:
+    for name, value in SECURITY_HEADERS.items():
+        headers[name] = value
+    headers.setdefault("cache-control", "no-store")
+
+
+def _too_large(limit: int) -> Refused:
+    detail = f"The body is larger than web.max_request_bytes ({limit})."
+    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
+def _host_name(host: str) -> str:
+    """Host name of a Host header, without port and brackets.
+
+    >>> _host_name("LOCALHOST:8080"), _host_name("[::1]:8080"), _host_name("10.0.0.1")
+    ('localhost', '::1', '10.0.0.1')
+    """
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(address: str) -> bool:
+    return _is_address(address) and ip_address(address).is_loopback
