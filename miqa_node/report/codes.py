@@ -1,0 +1,234 @@
+"""Says every concept of a result in codes: the standard's where it has one, else those of the scheme 99MIQA.
+
+``SCHEME_99MIQA`` is the whole private scheme; docs/reference/results.md holds it for readers, and a test compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from miqa_node.domain import codes
+from miqa_node.domain.codes import Code
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.policy import Verdict
+
+SCHEME = "99MIQA"
+
+IMAGE_QUALITY = Code("111101", "DCM", "Image Quality")
+IMAGE_QUALITY_RATING = Code("111029", "DCM", "Image Quality Rating")
+QUALITY_ASSESSMENT = Code("111050", "DCM", "Quality Assessment")
+QUALITY_CONTROL_STANDARD = Code("111051", "DCM", "Quality Control Standard")
+QUALITY_FINDING = Code("111052", "DCM", "Quality Finding")
+INSTITUTIONAL_STANDARD = Code("111240", "DCM", "Institutionally defined quality control standard")
+CERTAINTY_OF_FINDING = Code("111012", "DCM", "Certainty of Finding")
+COMMENT = Code("121106", "DCM", "Comment")
+SOURCE_OF_MEASUREMENT = Code("121112", "DCM", "Source of Measurement")
+IMAGING_MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+QUALITY_ISSUE = Code("113010", "DCM", "Quality Issue")
+KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
+DOCUMENT_TITLE_MODIFIER = Code("113011", "DCM", "Document Title Modifier")
+SEGMENTATION = Code("113076", "DCM", "Segmentation")
+SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
+ANATOMY_INCOMPLETE = Code("130576", "DCM", "Anatomy coverage incomplete")
+FOREIGN_BODY = Code("19227008", "SCT", "Foreign body")
+PHYSICAL_OBJECT = Code("260787004", "SCT", "Physical object")
+SPATIAL_CONCEPT = Code("309825002", "SCT", "Spatial and Relational Concept")
+SEVERITY_ATTRIBUTE = Code("246112005", "SCT", "Severity")
+SIGNAL_TO_NOISE = Code("113060", "DCM", "Signal to noise")
+
+QUALITY_ASSESSMENTS: dict[Verdict, Code] = {  # CID 6044
+    Verdict.REJECT: Code("111235", "DCM", "Unusable - Quality renders image unusable"),
+    Verdict.REVIEW: Code("111236", "DCM", "Usable - Does not meet the quality control standard"),
+    Verdict.ACCEPT: Code("111237", "DCM", "Usable - Meets the quality control standard"),
+}
+
+PROCEDURES: dict[str, Code] = {  # CID 100, by modality
+    "CT": Code("25045-6", "LN", "CT unspecified body region"),
+    "MR": Code("25056-3", "LN", "MRI unspecified body region"),
+    "PT": Code("44136-0", "LN", "PET unspecified body region"),
+}
+IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A concept of the private scheme, what it means, and the standard concept that it is a kind of."""
+
+    value: str
+    meaning: str
+    definition: str
+    parent: Code = IMAGE_QUALITY
+
+    @property
+    def code(self) -> Code:
+        """The concept as DICOM writes it."""
+        return Code(self.value, SCHEME, self.meaning)
+
+
+SEVERITY = Concept(
+    "SEVERITY",
+    "Severity of quality defect",
+    "How strong a quality defect is, 0 to 100 %: 25, 50, 75 and 100 % are the four grades that "
+    "docs/reference/findings.md defines for each defect in physical units.",
+    SEVERITY_ATTRIBUTE,
+)
+
+MEASUREMENTS: dict[str, Concept] = {
+    "laplacian_variance": Concept(
+        "LAPLACIAN_VAR", "Variance of Laplacian", "Variance of the Laplacian of the image: detail and noise together."
+    ),
+    "tenengrad": Concept("TENENGRAD", "Tenengrad", "Mean squared Sobel gradient of the image: strength of edges."),
+    "edge_slope_10_90": Concept(
+        "EDGE_SLOPE_10_90",
+        "Edge width 10-90 %",
+        "Distance over which strong edges rise from 10 to 90 %: smaller is sharper.",
+    ),
+    "noise_sigma": Concept(
+        "NOISE_SIGMA",
+        "Noise",
+        "Standard deviation of the noise, from the median absolute deviation of the finest detail.",
+    ),
+    "local_variance_mode": Concept(
+        "LOCAL_VAR_MODE",
+        "Mode of local variance",
+        "Most frequent variance of small neighbourhoods: noise of smooth regions.",
+    ),
+    "snr_lung": Concept("SNR_LUNG", "Signal to noise in lung", "Mean over noise of the lung field.", SIGNAL_TO_NOISE),
+    "cnr_lung_mediastinum": Concept(
+        "CNR_LUNG_MED",
+        "Contrast to noise of lung to mediastinum",
+        "Difference of the means of lung field and mediastinum over the noise.",
+        SIGNAL_TO_NOISE,
+    ),
+    "entropy": Concept("ENTROPY", "Entropy of grey values", "Shannon entropy of the histogram of presentation values."),
+    "brightness": Concept("BRIGHTNESS", "Mean brightness", "Mean of the presentation values, 0 black to 1 white."),
+    "contrast": Concept("CONTRAST_SD", "Contrast", "Standard deviation of the presentation values."),
+    "used_range_share": Concept(
+        "USED_RANGE",
+        "Used share of value range",
+        "P99 minus P1 of the stored values over the range that they could have.",
+    ),
+    "pixels_at_minimum": Concept(
+        "AT_MINIMUM", "Pixels at lowest value", "Share of the pixels that have the lowest stored value."
+    ),
+    "pixels_at_maximum": Concept(
+        "AT_MAXIMUM", "Pixels at highest value", "Share of the pixels that have the highest stored value."
+    ),
+    "grid_peak": Concept(
+        "GRID_PEAK", "Grid line strength", "Height of the strongest line in the spectrum above its surroundings."
+    ),
+    "grid_frequency": Concept("GRID_FREQUENCY", "Grid line frequency", "Spatial frequency of that line."),
+    "blockiness": Concept(
+        "BLOCKINESS",
+        "Blockiness",
+        "Steps across the borders of 8 x 8 blocks over steps elsewhere: trace of compression.",
+    ),
+    "left_right_symmetry": Concept(
+        "LR_SYMMETRY", "Left-right symmetry", "Correlation of the image with its mirror image."
+    ),
+    "border_contact": Concept(
+        "BORDER_CONTACT", "Anatomy at image border", "Share of the image border that the body touches."
+    ),
+}
+"""Concepts of the measurements that have no standard code, by the name of the measurement."""
+
+STANDARD_MEASUREMENTS: dict[str, Code] = {
+    "exposure_index": Code("113845", "DCM", "Exposure Index"),
+    "target_exposure_index": Code("113846", "DCM", "Target Exposure Index"),
+    "deviation_index": Code("113847", "DCM", "Deviation Index"),
+}
+
+FINDINGS: dict[FindingName, Code | Concept] = {
+    FindingName.MOTION_BLUR: codes.MOTION_BLUR,
+    FindingName.UNSHARP: Concept(
+        "UNSHARP",
+        "Unsharp image",
+        "Loss of sharpness that is not motion: focus, distance, phosphor.",
+        codes.IMAGE_ARTIFACT,
+    ),
+    FindingName.NOISE_UNDEREXPOSURE: codes.UNDER_EXPOSED,
+    FindingName.OVEREXPOSURE_SATURATION: codes.OVER_EXPOSED,
+    FindingName.CONTRAST_PROCESSING: Concept(
+        "CONTRAST",
+        "Unsuitable contrast",
+        "Too little contrast, wrong windowing, too few grey levels or too strong compression.",
+        codes.INAPPROPRIATE_PROCESSING,
+    ),
+    FindingName.GRID_ARTIFACT: codes.GRID_ARTIFACT,
+    FindingName.CLIPPED_ANATOMY: ANATOMY_INCOMPLETE,
+    FindingName.ROTATION_ORIENTATION: Concept(
+        "ROTATION",
+        "Rotated or wrongly oriented",
+        "Rotation in the image plane, or a flipped or turned image.",
+        codes.POSITIONING,
+    ),
+    FindingName.FOREIGN_OBJECT: FOREIGN_BODY,
+    FindingName.DETECTOR_OVERLAY_ARTIFACT: codes.DETECTOR_ARTIFACT,
+    FindingName.DOUBLE_EXPOSURE: codes.DOUBLE_EXPOSURE,
+    FindingName.GATE: Concept(
+        "OUT_OF_SCOPE",
+        "Outside the model's scope",
+        "The image is not of the kind that the model judges: inverted, another body part or view, or blank.",
+        codes.OTHER_FAILURE,
+    ),
+}
+
+SCHEME_99MIQA: tuple[Concept, ...] = (
+    SEVERITY,
+    *(concept for concept in FINDINGS.values() if isinstance(concept, Concept)),
+    *MEASUREMENTS.values(),
+)
+
+UNITS: dict[str, str] = {  # UCUM code: meaning
+    "1": "no units",
+    "%": "percent",
+    "{0:100}": "range: 0:100",
+    "mm": "millimeter",
+    "{pixels}": "pixels",
+    "dB": "decibel",
+    "{lp}/mm": "line pairs per millimeter",
+    "/mm": "per millimeter",
+    "1/mm": "per millimeter",
+    "bit": "bit",
+    "uGy": "microgray",
+}
+
+
+def finding_code(name: FindingName) -> Code:
+    """What was found, as exactly as a code says it; the reason of CID 7011 stands beside it."""
+    concept = FINDINGS[name]
+    return concept.code if isinstance(concept, Concept) else concept
+
+
+def segment_codes(name: FindingName) -> tuple[Code, Code]:
+    """(category, type) of a finding's segment, PS3.16 CID 7150 and, for what is a thing, CID 7158."""
+    category = PHYSICAL_OBJECT if name is FindingName.FOREIGN_OBJECT else SPATIAL_CONCEPT
+    return category, finding_code(name)
+
+
+def measurement_code(name: str) -> Code:
+    """The concept of a measurement; one that this table does not know gets a stable value made from its name.
+
+    >>> measurement_code("deviation_index").value, measurement_code("some_new_measurement").value
+    ('113847', 'SOME_NEW_ME_3AE4')
+    """
+    if standard := STANDARD_MEASUREMENTS.get(name):
+        return standard
+    if concept := MEASUREMENTS.get(name):
+        return concept.code
+    value = name.upper()
+    if len(value) > 16:
+        value = f"{value[:11]}_{hashlib.sha256(name.encode()).hexdigest()[:4].upper()}"
+    return Code(value, SCHEME, name.replace("_", " ").capitalize()[:64])
+
+
+def unit_code(unit: str) -> Code:
+    """The UCUM unit with its meaning."""
+    return Code(unit, "UCUM", UNITS.get(unit, unit))
+
+
+def procedure_code(modality: str) -> Code:
+    """The procedure reported (CID 100) as far as the modality tells it."""
+    return PROCEDURES.get(modality, IMAGING_PROCEDURE)

@@ -1,0 +1,52 @@
+"""What both kinds of document, report and key object, are made of: coded concepts, observer, evidence."""
+
+from __future__ import annotations
+
+from highdicom.sr import CodedConcept, ContentSequence, DeviceObserverIdentifyingAttributes, ObserverContext
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from miqa_node.domain.codes import Code
+from miqa_node.report.instance import MANUFACTURER, reference
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.source import Source
+from miqa_node.report.uids import derive_uid
+from miqa_node.report.write import ascii_text
+
+
+def coded(code: Code) -> CodedConcept:
+    """The code as the content item classes want it."""
+    return CodedConcept(code.value, code.scheme, code.meaning)
+
+
+def device_observer(settings: ReportSettings) -> ContentSequence:
+    """The node as the observer (PS3.16 TID 1002 and 1004)."""
+    name = ascii_text(settings.node_name, 64) or MANUFACTURER
+    attributes = DeviceObserverIdentifyingAttributes(
+        uid=derive_uid("device", settings.node_name),
+        name=name,
+        manufacturer_name=MANUFACTURER,
+        model_name=MANUFACTURER,
+        serial_number=name,
+    )
+    device = CodedConcept("121007", "DCM", "Device")
+    return ObserverContext(observer_type=device, observer_identifying_attributes=attributes)
+
+
+def evidence(source: Source, *others: tuple[str, str, str]) -> Sequence:
+    """Current Requested Procedure Evidence: the source, and (series, SOP class, SOP instance) of others."""
+    series: dict[str, list[Dataset]] = {}
+    for series_uid, class_uid, instance_uid in (
+        (source.series_instance_uid, source.sop_class_uid, source.sop_instance_uid),
+        *others,
+    ):
+        series.setdefault(series_uid, []).append(reference(class_uid, instance_uid))
+    study = Dataset()
+    study.StudyInstanceUID = source.study_instance_uid
+    study.ReferencedSeriesSequence = Sequence()
+    for series_uid, references in series.items():
+        item = Dataset()
+        item.SeriesInstanceUID = series_uid
+        item.ReferencedSOPSequence = Sequence(references)
+        study.ReferencedSeriesSequence.append(item)
+    return Sequence([study])

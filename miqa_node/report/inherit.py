@@ -1,0 +1,126 @@
+"""Copies patient and study from the source to a result byte for byte: what was typed in there is not ours to change.
+
+Text is copied undecoded, so that every character set, every escape sequence and every trailing blank survives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
+
+from miqa_node.report.source import Source
+
+
+def keywords(text: str) -> tuple[str, ...]:
+    """The words of a list that is easier to read as text."""
+    return tuple(text.split())
+
+
+# PS3.3 C.7.1.1, with what older editions had
+PATIENT = keywords(
+    "ReferencedPatientSequence PatientName PatientID IssuerOfPatientID TypeOfPatientID "
+    "IssuerOfPatientIDQualifiersSequence SourcePatientGroupIdentificationSequence GroupOfPatientsIdentificationSequence "
+    "PatientBirthDate PatientBirthTime "
+    "PatientBirthDateInAlternativeCalendar PatientDeathDateInAlternativeCalendar PatientAlternativeCalendar PatientSex "
+    "QualityControlSubject StrainDescription StrainNomenclature StrainStockSequence StrainAdditionalInformation "
+    "StrainCodeSequence GeneticModificationsSequence OtherPatientIDs OtherPatientNames OtherPatientIDsSequence "
+    "ReferencedPatientPhotoSequence EthnicGroup EthnicGroupCodeSequence PatientSpeciesDescription "
+    "PatientSpeciesCodeSequence PatientBreedDescription PatientBreedCodeSequence BreedRegistrationSequence "
+    "ResponsiblePerson ResponsiblePersonRole ResponsibleOrganization PatientComments PatientIdentityRemoved "
+    "DeidentificationMethod DeidentificationMethodCodeSequence"
+)
+# PS3.3 C.7.1.3
+CLINICAL_TRIAL_SUBJECT = keywords(
+    "ClinicalTrialSponsorName ClinicalTrialProtocolID ClinicalTrialProtocolName IssuerOfClinicalTrialProtocolID "
+    "OtherClinicalTrialProtocolIDsSequence ClinicalTrialSiteID ClinicalTrialSiteName IssuerOfClinicalTrialSiteID "
+    "ClinicalTrialSubjectID IssuerOfClinicalTrialSubjectID ClinicalTrialSubjectReadingID "
+    "IssuerOfClinicalTrialSubjectReadingID ClinicalTrialProtocolEthicsCommitteeName "
+    "ClinicalTrialProtocolEthicsCommitteeApprovalNumber"
+)
+# PS3.3 C.7.2.1
+GENERAL_STUDY = keywords(
+    "StudyDate StudyTime AccessionNumber IssuerOfAccessionNumberSequence ReferringPhysicianName "
+    "ReferringPhysicianIdentificationSequence ConsultingPhysicianName ConsultingPhysicianIdentificationSequence "
+    "StudyDescription ProcedureCodeSequence PhysiciansOfRecord PhysiciansOfRecordIdentificationSequence "
+    "NameOfPhysiciansReadingStudy PhysiciansReadingStudyIdentificationSequence ReferencedStudySequence "
+    "StudyInstanceUID StudyID RequestingService RequestingServiceCodeSequence ReasonForPerformedProcedureCodeSequence"
+)
+# PS3.3 C.7.2.2
+PATIENT_STUDY = keywords(
+    "AdmittingDiagnosesDescription AdmittingDiagnosesCodeSequence PatientAge PatientSize PatientSizeCodeSequence "
+    "PatientBodyMassIndex MeasuredAPDimension MeasuredLateralDimension PatientWeight MedicalAlerts Allergies "
+    "Occupation SmokingStatus AdditionalPatientHistory PregnancyStatus LastMenstrualDate PatientSexNeutered "
+    "ReasonForVisit "
+    "ReasonForVisitCodeSequence AdmissionID IssuerOfAdmissionIDSequence ServiceEpisodeID ServiceEpisodeDescription "
+    "IssuerOfServiceEpisodeIDSequence PatientState"
+)
+# PS3.3 C.7.2.3
+CLINICAL_TRIAL_STUDY = keywords(
+    "ClinicalTrialTimePointID ClinicalTrialTimePointDescription LongitudinalTemporalOffsetFromEvent "
+    "LongitudinalTemporalEventType ClinicalTrialTimePointTypeCodeSequence IssuerOfClinicalTrialTimePointID "
+    "ConsentForClinicalTrialUseSequence"
+)
+CONTEXT = ("SpecificCharacterSet", "TimezoneOffsetFromUTC")
+"""Without these the copied text and times would mean something else."""
+
+TYPE_2 = keywords(
+    "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber "
+    "ReferringPhysicianName StudyID"
+)
+"""Required, and allowed to be empty, in every result (PS3.3 C.7.1.1, C.7.2.1)."""
+
+_BINARY_VRS = frozenset(keywords("AT FD FL SL SS SV UL US UV OB OD OF OL OV OW"))
+
+Element = DataElement | RawDataElement
+
+
+def inherited_elements(source: Source) -> dict[BaseTag, Element]:
+    """Every element that a result takes over, ready to be written as Explicit VR Little Endian."""
+    inherited = [*CONTEXT, *PATIENT, *CLINICAL_TRIAL_SUBJECT, *GENERAL_STUDY, *PATIENT_STUDY, *CLINICAL_TRIAL_STUDY]
+    tags = (Tag(tag) for tag in map(tag_for_keyword, inherited) if tag is not None)
+    elements = _copy_elements(source.header, (tag for tag in tags if tag in source.header))
+    for keyword in TYPE_2:
+        tag = Tag(keyword)
+        elements.setdefault(tag, DataElement(tag, dictionary_VR(tag), None))
+    return elements
+
+
+def _copy_elements(dataset: Dataset, tags: Iterable[BaseTag]) -> dict[BaseTag, Element]:
+    return {tag: _copy_element(dataset, tag) for tag in tags}
+
+
+def _copy_element(dataset: Dataset, tag: BaseTag) -> Element:
+    element = cast("Element", dataset.get_item(tag))
+    if isinstance(element, RawDataElement):
+        vr = _vr_of(element)
+        if vr != "SQ" and vr not in _BINARY_VRS:
+            value = element.value or b""
+            padded = value + b" " * (len(value) % 2)
+            return RawDataElement(tag, vr, len(padded), padded, 0, False, True)
+    decoded = dataset[tag]
+    if decoded.VR == "SQ":
+        return DataElement(tag, "SQ", Sequence(_copy_item(item) for item in decoded.value))
+    return decoded
+
+
+def _copy_item(item: Dataset) -> Dataset:
+    copy = Dataset()
+    for tag, element in _copy_elements(item, item.keys()).items():
+        copy[tag] = element
+    return copy
+
+
+def _vr_of(element: RawDataElement) -> str:
+    """The VR as sent; implicit VR and UN leave it to the dictionary (private elements stay UN)."""
+    if element.VR not in (None, "UN"):
+        return str(element.VR)
+    try:
+        return dictionary_VR(element.tag)
+    except KeyError:
+        return "UN"

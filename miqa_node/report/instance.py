@@ -1,0 +1,110 @@
+"""Begins every result object: series, equipment and identity, and how datasets say a code."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from miqa_node import __version__
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.codes import Code
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.report.codes import SCHEME
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.source import Source, text
+from miqa_node.report.uids import Lineage, derive_uid
+from miqa_node.report.write import ascii_text
+
+MANUFACTURER = "miqa-node"
+
+_SERIES: dict[ResultKind, tuple[str, int, str]] = {  # Modality, Series Number, Series Description
+    ResultKind.SR: ("SR", 9901, "Image quality report"),
+    ResultKind.SEG: ("SEG", 9902, "Image quality: where the findings are"),
+    ResultKind.KOS: ("KO", 9903, "Image quality: flagged image"),
+}
+
+
+def begin_instance(
+    kind: ResultKind,
+    sop_class_uid: str,
+    source: Source,
+    assessment: Assessment,
+    lineage: Lineage,
+    settings: ReportSettings,
+) -> Dataset:
+    """General Series, Enhanced General Equipment and SOP Common (PS3.3 C.7.3.1, C.7.5.2, C.12.1), and date.
+
+    Patient and study are inherited when the object is written, so they are not in it.
+    """
+    modality, series_number, description = _SERIES[kind]
+    made_at = local_time(assessment.assessed_at, source)
+    date, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S.%f")
+    instance = Dataset()
+    instance.SOPClassUID = sop_class_uid
+    instance.SOPInstanceUID = lineage.uid(kind, "instance")
+    instance.SeriesInstanceUID = lineage.uid(kind, "series")
+    instance.StudyInstanceUID = source.study_instance_uid
+    instance.Modality = modality
+    instance.SeriesNumber = series_number
+    instance.SeriesDescription = description
+    instance.InstanceNumber = 1
+    instance.InstanceCreationDate, instance.InstanceCreationTime = date, time
+    instance.ContentDate, instance.ContentTime = date, time
+    instance.Manufacturer = MANUFACTURER
+    instance.ManufacturerModelName = MANUFACTURER
+    instance.DeviceSerialNumber = ascii_text(settings.node_name, 64) or MANUFACTURER
+    instance.SoftwareVersions = _software_versions(assessment)
+    instance.CodingSchemeIdentificationSequence = Sequence([_private_scheme()])
+    return instance
+
+
+def local_time(moment: datetime, source: Source) -> datetime:
+    """The moment as a clock showed it where the study's times were written.
+
+    Dates and times of a data set share one offset (PS3.3 C.12.1.1.8): the source's, where it declares one,
+    else that of this machine.
+    """
+    offset = text(source.header, "TimezoneOffsetFromUTC")
+    if len(offset) == 5 and offset[0] in "+-" and offset[1:].isdigit():
+        minutes = int(offset[1:3]) * 60 + int(offset[3:])
+        return moment.astimezone(timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
+    return moment.astimezone()
+
+
+def code_item(code: Code) -> Dataset:
+    """One item of a code sequence (PS3.3 8.8)."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme, code.meaning
+    return item
+
+
+def code_sequence(*codes: Code) -> Sequence:
+    """A code sequence."""
+    return Sequence([code_item(code) for code in codes])
+
+
+def reference(sop_class_uid: str, sop_instance_uid: str, frames: list[int] | None = None) -> Dataset:
+    """One item of a referenced SOP sequence (PS3.3 10.8, and 10.3 where frames matter)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class_uid, sop_instance_uid
+    if frames:
+        item.ReferencedFrameNumber = frames
+    return item
+
+
+def _software_versions(assessment: Assessment) -> list[str]:
+    versions = [f"miqa-node {__version__}"]
+    if assessment.model is not None:
+        versions.append(ascii_text(f"{assessment.model.name} {assessment.model.version}", 64))
+    return versions
+
+
+def _private_scheme() -> Dataset:
+    item = Dataset()
+    item.CodingSchemeDesignator = SCHEME
+    item.CodingSchemeUID = derive_uid("miqa-node", "coding scheme", SCHEME)
+    item.CodingSchemeName = "miqa-node image quality concepts"
+    item.CodingSchemeResponsibleOrganization = "miqa-node"
+    return item

@@ -1,0 +1,85 @@
+"""Makes the Key Object Selection that marks a flagged image as a quality issue (PS3.16 TID 2010).
+
+The title is 113010 Quality Issue, which archives only show. 113001 Rejected for Quality Reasons makes them hide or
+delete the image, so it is never given by a program, only by a person.
+"""
+
+from __future__ import annotations
+
+from highdicom.sr import CodeContentItem, ImageContentItem, RelationshipTypeValues, TextContentItem
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.codes import UNKNOWN_FAILURE, Code
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.policy import Disposition
+from miqa_node.report import codes
+from miqa_node.report.content import coded, device_observer, evidence
+from miqa_node.report.instance import begin_instance, code_sequence
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.source import Source
+from miqa_node.report.uids import Lineage
+from miqa_node.report.write import ascii_text
+
+SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.59"
+MAX_DESCRIPTION_CHARACTERS = 1024
+
+
+def make_kos(
+    source: Source, assessment: Assessment, disposition: Disposition, lineage: Lineage, settings: ReportSettings
+) -> Dataset:
+    """The key object document (PS3.3 A.35.4) of one flagged image."""
+    document = begin_instance(ResultKind.KOS, SOP_CLASS_UID, source, assessment, lineage, settings)
+    document.ReferencedPerformedProcedureStepSequence = Sequence()
+    document.CurrentRequestedProcedureEvidenceSequence = evidence(source)
+    document.ValueType = "CONTAINER"
+    document.ConceptNameCodeSequence = code_sequence(codes.QUALITY_ISSUE)
+    document.ContinuityOfContent = "SEPARATE"
+    document.ContentTemplateSequence = Sequence([_template()])
+    document.ContentSequence = Sequence(
+        [
+            CodeContentItem(
+                name=coded(codes.DOCUMENT_TITLE_MODIFIER),
+                value=coded(worst_reason(disposition)),
+                relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
+            ),
+            *device_observer(settings),
+            TextContentItem(
+                name=coded(codes.KEY_OBJECT_DESCRIPTION),
+                value=_description(disposition),
+                relationship_type=RelationshipTypeValues.CONTAINS,
+            ),
+            _image(source),
+        ]
+    )
+    return document
+
+
+def worst_reason(disposition: Disposition) -> Code:
+    """The code (CID 7011) of the first reason among those that asked for the verdict."""
+    deciding = (reason.code for reason in disposition.reasons if reason.verdict is disposition.verdict)
+    return next(deciding, UNKNOWN_FAILURE)
+
+
+def _description(disposition: Disposition) -> str:
+    sentence = "; ".join(reason.text for reason in disposition.reasons)
+    return ascii_text(f"{disposition.verdict}: {sentence}", MAX_DESCRIPTION_CHARACTERS)
+
+
+def _template() -> Dataset:
+    item = Dataset()
+    item.MappingResource, item.TemplateIdentifier = "DCMR", "2010"
+    return item
+
+
+def _image(source: Source) -> Dataset:
+    image: Dataset = ImageContentItem(
+        name=coded(codes.SOURCE_IMAGE),
+        referenced_sop_class_uid=source.sop_class_uid,
+        referenced_sop_instance_uid=source.sop_instance_uid,
+        referenced_frame_numbers=source.frame_numbers,
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+    del image.ConceptNameCodeSequence  # TID 2010 row 6 has none; the class insists on one
+    return image

@@ -1,0 +1,32 @@
+"""What leaves the report stage: finished DICOM files, and the few settings that shape them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from miqa_node.domain.delivery import ResultKind
+
+
+@dataclass(frozen=True, slots=True)
+class MadeObject:
+    """One result object; ``data`` is the complete file (PS3.10), ready for any destination."""
+
+    kind: ResultKind
+    sop_class_uid: str
+    sop_instance_uid: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """What a site can choose about the objects.
+
+    ``node_name`` names the device that observed (TID 1004) and is its Device Serial Number.
+    ``saliency_threshold`` is the share, in (0, 1), of a map's peak above which a pixel belongs to a finding's segment.
+    ``nominal_geometry`` gives segmentations of projection radiographs, which have no frame of reference, a
+    nominal orientation and spacing: viewers such as OHIF show nothing at all without them.
+    """
+
+    node_name: str = "miqa-node"
+    saliency_threshold: float = 0.5
+    nominal_geometry: bool = True

@@ -1,0 +1,75 @@
+"""Turns a finding's saliency map into a region of the source image: a mask and its outline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.domain.finding import Finding, FindingName
+from miqa_node.domain.image import SaliencyMap
+
+MAX_OUTLINE_POINTS = 400
+"""An outline is simplified until it has no more points; viewers draw it, nobody measures on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Where a finding was seen.
+
+    ``mask``: bool, shape (rows, columns) of the source image.
+    ``outline``: float, shape (n, 2), the closed polygon (first point repeated) around the largest connected part
+    as (column, row) in the image-relative coordinates of PS3.3 C.18.6.1.2, where a pixel's centre is at .5, .5.
+    """
+
+    finding: Finding
+    segment_number: int
+    mask: NDArray[np.bool_]
+    outline: NDArray[np.float64]
+    method: str
+
+
+def find_regions(
+    findings: Iterable[Finding], maps: Mapping[FindingName, SaliencyMap], shape: tuple[int, int], threshold: float
+) -> tuple[Region, ...]:
+    """Regions of the findings that are present and have a map with anything in it, numbered from 1."""
+    regions: list[Region] = []
+    for finding in findings:
+        saliency = maps.get(finding.name)
+        if not finding.present or saliency is None:
+            continue
+        mask = threshold_map(saliency.values, shape, threshold)
+        if mask.any():
+            regions.append(Region(finding, len(regions) + 1, mask, outline_of(mask), saliency.method))
+    return tuple(regions)
+
+
+def threshold_map(values: NDArray[np.float32], shape: tuple[int, int], threshold: float) -> NDArray[np.bool_]:
+    """Up-sample bilinearly to ``shape`` (rows, columns) and keep what reaches ``threshold`` of the map's peak.
+
+    The map covers the whole image, so map cell (0, 0) lies over the corner of the image, not on its first pixel.
+    A map without a positive finite peak gives an empty mask.
+    """
+    finite = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    peak = float(finite.max(initial=0.0))
+    if peak <= 0.0:
+        return np.zeros(shape, bool)
+    rows, columns = shape
+    fine = cv2.resize(finite, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    mask: NDArray[np.bool_] = fine >= threshold * peak
+    return mask
+
+
+def outline_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The closed polygon around the largest connected part of a mask that is not empty."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    contour = max(contours, key=lambda c: (cv2.contourArea(c), len(c)))
+    tolerance_px = 0.5
+    while len(contour) > MAX_OUTLINE_POINTS:
+        contour = cv2.approxPolyDP(contour, tolerance_px, closed=True)
+        tolerance_px *= 2.0
+    points = contour.reshape(-1, 2).astype(np.float64) + 0.5
+    return np.vstack([points, points[:1]])

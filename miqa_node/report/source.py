@@ -1,0 +1,112 @@
+"""Reads the header of the image that was judged: what results inherit from it, and what they refer to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from miqa_node.domain.instance import is_uid
+from miqa_node.errors import ReportError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The source image without its pixels.
+
+    ``header`` holds every element in front of the pixel data, values not yet decoded.
+    ``spacing_mm`` is (between rows, between columns) of Imager Pixel Spacing, else of Pixel Spacing.
+    ``patient_orientation`` is empty when the header lacks it or holds anything but two values.
+    """
+
+    header: Dataset
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    modality: str
+    rows: int
+    columns: int
+    number_of_frames: int
+    spacing_mm: tuple[float, float] | None
+    patient_orientation: tuple[str, ...]
+    size_bytes: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns); zeros when the object is no image."""
+        return self.rows, self.columns
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the header describes an image at all."""
+        return self.rows > 0 and self.columns > 0
+
+    @property
+    def frame_numbers(self) -> list[int] | None:
+        """The frame that was judged, where a reference must name it: the first one of a multi-frame image."""
+        return [1] if self.number_of_frames > 1 else None
+
+
+def read_source(path: Path) -> Source:
+    """Read the header; ReportError when nothing could refer to this instance."""
+    try:
+        header = dcmread(path, stop_before_pixels=True)
+    except (OSError, InvalidDicomError, EOFError) as error:
+        raise ReportError(f"The source cannot be read as DICOM: {type(error).__name__}.") from error
+    identity = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+    uids = {keyword: text(header, keyword) for keyword in identity}
+    if wrong := [keyword for keyword, uid in uids.items() if not is_uid(uid)]:
+        raise ReportError(f"The source has no valid {', '.join(wrong)}; no object can refer to it.")
+    return Source(
+        header=header,
+        sop_class_uid=uids["SOPClassUID"],
+        sop_instance_uid=uids["SOPInstanceUID"],
+        series_instance_uid=uids["SeriesInstanceUID"],
+        study_instance_uid=uids["StudyInstanceUID"],
+        transfer_syntax_uid=str(header.file_meta.get("TransferSyntaxUID", "")),
+        modality=text(header, "Modality"),
+        rows=_integer(header, "Rows", 0),
+        columns=_integer(header, "Columns", 0),
+        number_of_frames=max(1, _integer(header, "NumberOfFrames", 1)),
+        spacing_mm=_pair(header, "ImagerPixelSpacing") or _pair(header, "PixelSpacing"),
+        patient_orientation=_orientation(header),
+        size_bytes=path.stat().st_size,
+    )
+
+
+def text(header: Dataset, keyword: str) -> str:
+    """The value as text, empty when it is absent."""
+    value = header.get(keyword)
+    return "" if value is None else str(value).strip()
+
+
+def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """The values when there are exactly ``count`` that can be read as numbers."""
+    try:
+        values = tuple(float(v) for v in header[keyword].value)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return values if len(values) == count else None
+
+
+def _integer(header: Dataset, keyword: str, default: int) -> int:
+    try:
+        return int(header[keyword].value)
+    except (KeyError, TypeError, ValueError):
+        return default
+
+
+def _pair(header: Dataset, keyword: str) -> tuple[float, float] | None:
+    values = numbers(header, keyword, 2)
+    return (values[0], values[1]) if values and min(values) > 0 else None
+
+
+def _orientation(header: Dataset) -> tuple[str, ...]:
+    value = header.get("PatientOrientation")
+    parts = (value,) if isinstance(value, str) else tuple(str(part) for part in value or ())
+    return parts if len(parts) == 2 and all(parts) else ()

@@ -1,0 +1,73 @@
+"""Makes the Structured Report: the assessment as a Measurement Report (PS3.16 TID 1500) in Comprehensive 3D SR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Many
+
+import highdicom.sr as hd
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.policy import Disposition
+from miqa_node.report import codes, seg
+from miqa_node.report.content import coded, device_observer, evidence
+from miqa_node.report.instance import begin_instance
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.mask import Region
+from miqa_node.report.source import Source
+from miqa_node.report.sr_groups import finding_group, image_group
+from miqa_node.report.sr_library import image_library
+from miqa_node.report.uids import Lineage
+
+SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
+
+
+def make_sr(
+    source: Source,
+    assessment: Assessment,
+    disposition: Disposition,
+    regions: Many[Region],
+    lineage: Lineage,
+    settings: ReportSettings,
+) -> Dataset:
+    """The report: one group for the image, one for each finding that is present.
+
+    ``regions`` are those of the segmentation that goes with the report; without one the tuple is empty.
+    """
+    report = begin_instance(ResultKind.SR, SOP_CLASS_UID, source, assessment, lineage, settings)
+    report.ReferencedPerformedProcedureStepSequence = Sequence()
+    report.PerformedProcedureCodeSequence = Sequence()
+    report.CompletionFlag = "COMPLETE"
+    report.VerificationFlag = "UNVERIFIED"
+    report.PreliminaryFlag = "FINAL"
+    report.CurrentRequestedProcedureEvidenceSequence = evidence(source, *_segmentation(regions, lineage))
+    region_of = {region.finding.name: region for region in regions}
+    groups = [
+        image_group(source, assessment, disposition, lineage),
+        *(
+            finding_group(source, assessment, finding, region_of.get(finding.name), lineage)
+            for finding in assessment.findings
+            if finding.present
+        ),
+    ]
+    content = hd.MeasurementReport(
+        observation_context=hd.ObservationContext(observer_device_context=device_observer(settings)),
+        procedure_reported=coded(codes.procedure_code(source.modality)),
+        imaging_measurements=groups,
+        title=coded(codes.IMAGING_MEASUREMENT_REPORT),
+    )
+    library = image_library(source)
+    if library is not None:
+        # TID 1500 row 6 stands between the procedure reported and the measurements, which are last.
+        content[0].ContentSequence.insert(-1, library)
+    for element in content[0]:
+        report.add(element)
+    return report
+
+
+def _segmentation(regions: Many[Region], lineage: Lineage) -> list[tuple[str, str, str]]:
+    if not regions:
+        return []
+    return [(lineage.uid(ResultKind.SEG, "series"), seg.SOP_CLASS_UID, lineage.uid(ResultKind.SEG, "instance"))]

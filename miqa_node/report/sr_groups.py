@@ -1,0 +1,174 @@
+"""Fills the report's measurement groups: what was measured on the image, and each finding that is present."""
+
+from __future__ import annotations
+
+import math
+
+import highdicom.sr as hd
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node import __version__
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.codes import Code
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.finding import Finding
+from miqa_node.domain.policy import Disposition
+from miqa_node.report import codes, seg
+from miqa_node.report.content import coded
+from miqa_node.report.mask import Region
+from miqa_node.report.source import Source
+from miqa_node.report.uids import Lineage
+from miqa_node.report.write import ascii_text
+
+MAX_COMMENT_CHARACTERS = 1024
+FRAME_INSET = 0.05
+"""The outline of the whole image lies so far inside it, so that a viewer shows it as a frame."""
+
+
+def image_group(
+    source: Source, assessment: Assessment, disposition: Disposition, lineage: Lineage
+) -> hd.MeasurementsAndQualitativeEvaluations:
+    """TID 1501 for the image: rating, verdict with its reasons, measurements."""
+    numbers = [_number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
+    numbers += [_number(codes.measurement_code(m.name), m.value, m.unit) for m in assessment.measurements]
+    group = hd.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking("image", "Image quality", lineage),
+        finding_type=coded(codes.IMAGE_QUALITY),
+        algorithm_id=_algorithm(assessment, disposition),
+        measurements=[number for number in numbers if number is not None],
+        qualitative_evaluations=_evaluations(disposition),
+        source_images=[_source_image(source)],
+    )
+    for sentence in _sentences(assessment, disposition):
+        group[0].ContentSequence.append(
+            hd.TextContentItem(
+                name=coded(codes.COMMENT),
+                value=sentence,
+                relationship_type=hd.RelationshipTypeValues.CONTAINS,
+            )
+        )
+    _place_group(group, source)
+    return group
+
+
+def finding_group(
+    source: Source, assessment: Assessment, finding: Finding, region: Region | None, lineage: Lineage
+) -> hd.MeasurementsAndQualitativeEvaluations | hd.PlanarROIMeasurementsAndQualitativeEvaluations:
+    """TID 1410, referring to the finding's segment, or TID 1501 when there is none: certainty and severity."""
+    percents = (
+        (codes.CERTAINTY_OF_FINDING, finding.probability),
+        (codes.SEVERITY.code, finding.severity),
+    )
+    numbers = [_number(name, round(100.0 * value, 1), "%") for name, value in percents]
+    content = {
+        "tracking_identifier": _tracking(finding.name.value, finding.name.value, lineage),
+        "finding_category": coded(codes.IMAGE_QUALITY),
+        "finding_type": coded(codes.finding_code(finding.name)),
+        "algorithm_id": _algorithm(assessment, None),
+        "measurements": [number for number in numbers if number is not None],
+        "qualitative_evaluations": [_evaluation(codes.QUALITY_FINDING, finding.code)],
+    }
+    if region is None:
+        group = hd.MeasurementsAndQualitativeEvaluations(**content, source_images=[_source_image(source)])
+        _place_group(group, source)
+        return group
+    group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(
+        **content, referenced_segment=_segment_reference(source, region, lineage)
+    )
+    _place_numbers(group, source, region.outline)
+    return group
+
+
+def _evaluations(disposition: Disposition) -> list[hd.QualitativeEvaluation]:
+    """Verdict and reasons in codes; an image that was not assessed has no verdict to code."""
+    assessed = codes.QUALITY_ASSESSMENTS.get(disposition.verdict)
+    if assessed is None:
+        return []
+    reasons = dict.fromkeys(reason.code for reason in disposition.reasons)
+    return [
+        _evaluation(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),
+        _evaluation(codes.QUALITY_ASSESSMENT, assessed),
+        *(_evaluation(codes.QUALITY_FINDING, code) for code in reasons),
+    ]
+
+
+def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
+    said = [f"{disposition.verdict}: {reason.text}" for reason in disposition.reasons]
+    if assessment.not_assessed and not any(assessment.not_assessed in sentence for sentence in said):
+        said.append(f"NOT_ASSESSED by the model: {assessment.not_assessed}")
+    return [ascii_text(sentence, MAX_COMMENT_CHARACTERS) for sentence in said]
+
+
+def _number(name: Code, value: float | None, unit: str) -> hd.Measurement | None:
+    """TID 300; nothing when there is no finite number."""
+    if value is None or not math.isfinite(value):
+        return None
+    # Six significant digits: more would be noise, and viewers show the number as it is written.
+    return hd.Measurement(name=coded(name), value=float(f"{value:.6g}"), unit=coded(codes.unit_code(unit)))
+
+
+def _place_group(group: hd.ContentSequence, source: Source) -> None:
+    """Row 10c of TID 1501: the group is about the whole image. OHIF loses its viewport over a group with no place."""
+    if source.has_pixels:
+        image = hd.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
+        region = hd.ImageRegion(hd.GraphicTypeValues.POLYLINE, _whole_image(source), image)
+        region.RelationshipType = hd.RelationshipTypeValues.CONTAINS.value
+        group[0].ContentSequence.append(region)
+
+
+def _place_numbers(group: hd.ContentSequence, source: Source, outline: NDArray[np.float64]) -> None:
+    """Say of each number which part of the image it was inferred from (TID 320), for the same reason.
+
+    A group of TID 1410 that refers to a segment must not have a region of its own. This comes after the group is
+    built because highdicom refuses places there, which the template, being extensible, allows.
+    """
+    for item in group[0].ContentSequence:
+        if item.ValueType == "NUM":
+            image = hd.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
+            place = hd.CoordinatesForMeasurement(hd.GraphicTypeValues.POLYLINE, outline, image)
+            item.ContentSequence = hd.ContentSequence([place])
+
+
+def _segment_reference(source: Source, region: Region, lineage: Lineage) -> hd.ReferencedSegmentationFrame:
+    reference = hd.ReferencedSegmentationFrame(
+        sop_class_uid=seg.SOP_CLASS_UID,
+        sop_instance_uid=lineage.uid(ResultKind.SEG, "instance"),
+        frame_number=region.segment_number,
+        segment_number=region.segment_number,
+        source_image=hd.SourceImageForSegmentation(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers),
+    )
+    # PS3.3 10.3 allows one of the two numbers; the class writes both. Here frames and segments count alike.
+    del reference[0].ReferencedSOPSequence[0].ReferencedSegmentNumber
+    return reference
+
+
+def _whole_image(source: Source) -> NDArray[np.float64]:
+    top, left = source.rows * FRAME_INSET, source.columns * FRAME_INSET
+    bottom, right = source.rows - top, source.columns - left
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
+
+
+def _tracking(role: str, identifier: str, lineage: Lineage) -> hd.TrackingIdentifier:
+    return hd.TrackingIdentifier(uid=lineage.uid(ResultKind.SR, "tracking", role), identifier=identifier)
+
+
+def _algorithm(assessment: Assessment, disposition: Disposition | None) -> hd.AlgorithmIdentification:
+    """TID 4019: the model package, or the node's own measurements where no model judged."""
+    model = assessment.model
+    parameters = [f"model sha256 {model.sha256}"] if model else []
+    if disposition is not None:
+        parameters.append(ascii_text(f"policy {disposition.policy_version} scope {disposition.scope}"))
+    return hd.AlgorithmIdentification(
+        name=ascii_text(model.name) if model else "miqa-node measurements",
+        version=ascii_text(model.version) if model else __version__,
+        parameters=parameters or None,
+    )
+
+
+def _evaluation(name: Code, value: Code) -> hd.QualitativeEvaluation:
+    return hd.QualitativeEvaluation(name=coded(name), value=coded(value))
+
+
+def _source_image(source: Source) -> hd.SourceImageForMeasurementGroup:
+    return hd.SourceImageForMeasurementGroup(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)

@@ -1,0 +1,78 @@
+"""Describes the source in the report's image library (PS3.16 TID 1600), as far as its header allows."""
+
+from __future__ import annotations
+
+import highdicom.sr as hd
+
+from miqa_node.domain.codes import Code
+from miqa_node.report import codes
+from miqa_node.report.content import coded
+from miqa_node.report.source import Source, numbers
+
+_MODALITIES = {  # CID 29
+    "CR": "Computed Radiography",
+    "DX": "Digital Radiography",
+    "IO": "Intra-oral Radiography",
+    "MG": "Mammography",
+    "PX": "Panoramic X-Ray",
+    "RF": "Radiofluoroscopy",
+    "RG": "Radiographic imaging",
+    "XA": "X-Ray Angiography",
+}
+_ACQUISITION = hd.RelationshipTypeValues.HAS_ACQ_CONTEXT
+
+
+def image_library(source: Source) -> hd.ContainerContentItem | None:
+    """The library with one entry; None when the header cannot fill its template.
+
+    TID 1603 (projection radiography) requires orientation and spacing at the imager. An entry that made them up
+    would be worse than none, and TID 1500 allows to leave the library out.
+    """
+    modality = _MODALITIES.get(source.modality)
+    spacing = numbers(source.header, "ImagerPixelSpacing", 2)
+    if modality is None or not source.has_pixels or not source.patient_orientation or spacing is None:
+        return None
+    row, column = source.patient_orientation
+    entry = hd.ImageContentItem(
+        name=coded(Code("260753009", "SCT", "Source")),
+        referenced_sop_class_uid=source.sop_class_uid,
+        referenced_sop_instance_uid=source.sop_instance_uid,
+        relationship_type=hd.RelationshipTypeValues.CONTAINS,
+    )
+    entry.ContentSequence = hd.ContentSequence(
+        [
+            hd.CodeContentItem(
+                name=coded(Code("121139", "DCM", "Modality")),
+                value=coded(Code(source.modality, "DCM", modality)),
+                relationship_type=_ACQUISITION,
+            ),
+            _number("110910", "Pixel Data Rows", source.rows, "{pixels}"),
+            _number("110911", "Pixel Data Columns", source.columns, "{pixels}"),
+            _text("111044", "Patient Orientation Row", row),
+            _text("111043", "Patient Orientation Column", column),
+            _number("111026", "Horizontal Pixel Spacing", spacing[1], "mm"),
+            _number("111066", "Vertical Pixel Spacing", spacing[0], "mm"),
+        ]
+    )
+    return _container("111028", "Image Library", _container("126200", "Image Library Group", entry))
+
+
+def _container(value: str, meaning: str, child: hd.ContentItem) -> hd.ContainerContentItem:
+    item = hd.ContainerContentItem(
+        name=coded(Code(value, "DCM", meaning)), relationship_type=hd.RelationshipTypeValues.CONTAINS
+    )
+    item.ContentSequence = hd.ContentSequence([child])
+    return item
+
+
+def _number(value: str, meaning: str, number: float, unit: str) -> hd.NumContentItem:
+    return hd.NumContentItem(
+        name=coded(Code(value, "DCM", meaning)),
+        value=number,
+        unit=coded(codes.unit_code(unit)),
+        relationship_type=_ACQUISITION,
+    )
+
+
+def _text(value: str, meaning: str, text: str) -> hd.TextContentItem:
+    return hd.TextContentItem(name=coded(Code(value, "DCM", meaning)), value=text, relationship_type=_ACQUISITION)

@@ -1,0 +1,40 @@
+"""Names every result object so that making it again gives the same object (docs/adr/0004)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.policy import Disposition
+
+_NAMESPACE = UUID("cbc068c2-e572-4ae2-863a-1c3f3b4cb0a7")
+
+
+def derive_uid(*parts: str) -> str:
+    """One UID for each different tuple of texts: a UUID of version 5 under the root 2.25 (PS3.5 B.2).
+
+    >>> derive_uid("a", "bc") == derive_uid("a", "bc"), derive_uid("a", "bc") == derive_uid("ab", "c")
+    (True, False)
+    """
+    return f"2.25.{uuid5(_NAMESPACE, json.dumps(parts)).int}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a result comes from: the image's bytes, the model that judged it and the policy that decided."""
+
+    parts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, source_uid: str, assessment: Assessment, disposition: Disposition) -> Lineage:
+        """The lineage of everything that is made for this image."""
+        model = assessment.model
+        judged_by = (model.name, model.version, model.sha256) if model else ("", "", "")
+        return cls((source_uid, assessment.digest, *judged_by, disposition.policy_version))
+
+    def uid(self, kind: ResultKind, *role: str) -> str:
+        """The UID that the object of this kind has in this role ("instance", "series", "tracking" …)."""
+        return derive_uid(*self.parts, kind.value, *role)

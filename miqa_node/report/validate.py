@@ -1,0 +1,159 @@
+"""Looks at every object once more before it leaves: a PACS should never be the first to find a mistake.
+
+These are the quick checks, a few milliseconds per object; the validators of others run in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from io import BytesIO
+from typing import cast
+
+from pydicom import config, dcmread
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.tag import BaseTag
+from pydicom.valuerep import STR_VR, validate_value
+
+from miqa_node.domain.instance import is_uid
+from miqa_node.errors import ReportError
+from miqa_node.report import kos, seg, sr
+from miqa_node.report.inherit import Element
+from miqa_node.report.source import Source
+
+_SINGLE_TEXT_VRS = frozenset({"LT", "ST", "UR", "UT"})
+
+_EVERY_OBJECT = {  # SOP Common, Patient, General Study, Series, Enhanced General Equipment
+    1: "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Modality ContentDate "
+    "ContentTime Manufacturer ManufacturerModelName DeviceSerialNumber SoftwareVersions",
+    2: "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber "
+    "ReferringPhysicianName StudyID",
+}
+_DOCUMENT = "ValueType ConceptNameCodeSequence ContinuityOfContent ContentTemplateSequence ContentSequence "
+_BY_CLASS: dict[str, dict[int, str]] = {
+    sr.SOP_CLASS_UID: {
+        1: _DOCUMENT + "CompletionFlag VerificationFlag CurrentRequestedProcedureEvidenceSequence",
+        2: "ReferencedPerformedProcedureStepSequence PerformedProcedureCodeSequence",
+    },
+    kos.SOP_CLASS_UID: {
+        1: _DOCUMENT + "CurrentRequestedProcedureEvidenceSequence",
+        2: "ReferencedPerformedProcedureStepSequence",
+    },
+    seg.SOP_CLASS_UID: {
+        1: "ImageType SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored HighBit "
+        "PixelRepresentation LossyImageCompression SegmentationType SegmentSequence ContentLabel NumberOfFrames "
+        "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DimensionOrganizationSequence "
+        "DimensionIndexSequence ReferencedSeriesSequence PixelData",
+        2: "ContentDescription ContentCreatorName",
+    },
+}
+
+
+def check_file(
+    data: bytes, sop_class_uid: str, sop_instance_uid: str, source: Source, inherited: Container[BaseTag]
+) -> None:
+    """Read the file back and check it; ReportError names what is wrong with it, without any value of the patient's."""
+    try:
+        dataset = dcmread(BytesIO(data))
+    except (InvalidDicomError, EOFError, ValueError) as error:
+        raise ReportError(f"A result cannot be read back: {type(error).__name__}.") from error
+    faults = [
+        *_identity(dataset, sop_class_uid, sop_instance_uid),
+        *_presence(dataset),
+        *_values(dataset, inherited),
+        *_references(dataset, source),
+        *_pixels(dataset),
+    ]
+    if faults:
+        raise ReportError(f"{dataset.get('Modality', '')} object: {'; '.join(faults[:10])}.")
+
+
+def required(sop_class_uid: str, kind: int) -> list[str]:
+    """Keywords that objects of the class must have: kind 1 with a value, kind 2 at least empty (PS3.5 7.4)."""
+    return [*_EVERY_OBJECT[kind].split(), *_BY_CLASS.get(sop_class_uid, {}).get(kind, "").split()]
+
+
+def _identity(dataset: Dataset, sop_class_uid: str, sop_instance_uid: str) -> Iterator[str]:
+    meta = dataset.file_meta
+    if dataset.get("SOPClassUID") != sop_class_uid or meta.MediaStorageSOPClassUID != sop_class_uid:
+        yield "SOPClassUID is not what was announced"
+    if dataset.get("SOPInstanceUID") != sop_instance_uid or meta.MediaStorageSOPInstanceUID != sop_instance_uid:
+        yield "SOPInstanceUID is not what was announced"
+
+
+def _presence(dataset: Dataset) -> Iterator[str]:
+    for keyword in required(dataset.SOPClassUID, 1):
+        if keyword not in dataset or dataset[keyword].is_empty:
+            yield f"{keyword} is missing or empty"
+    for keyword in required(dataset.SOPClassUID, 2):
+        if keyword not in dataset:
+            yield f"{keyword} is missing"
+
+
+def _values(dataset: Dataset, inherited: Container[BaseTag], path: str = "") -> Iterator[str]:
+    """Each text against its VR (PS3.5 6.2). What was inherited is the source's, and stays as it was."""
+    for tag in sorted(dataset.keys()):
+        if tag in inherited and not path:
+            continue
+        element = cast("Element", dataset.get_item(tag))
+        name = f"{path}{keyword_for_tag(tag)}"
+        if element.VR == "SQ":
+            for item in dataset[tag].value:
+                yield from _values(item, inherited, f"{name}/")
+        elif isinstance(element, RawDataElement) and element.VR in STR_VR and element.value:
+            yield from (f"{name} {fault}" for fault in _text_faults(str(element.VR), element.value))
+
+
+def _text_faults(vr: str, encoded: bytes) -> Iterator[str]:
+    try:
+        text = encoded.decode("ascii").rstrip(" \0")
+    except UnicodeDecodeError:
+        yield "is not ASCII"
+        return
+    for value in [text] if vr in _SINGLE_TEXT_VRS else text.split("\\"):
+        try:
+            validate_value(vr, value, config.RAISE)
+        except ValueError:
+            yield f"has a value that {vr} does not allow"
+        if vr == "UI" and not is_uid(value):
+            yield "is no UID"
+
+
+def _references(dataset: Dataset, source: Source) -> Iterator[str]:
+    """The source is listed as evidence, and documents refer to nothing that is not."""
+    if dataset.StudyInstanceUID != source.study_instance_uid:
+        yield "StudyInstanceUID is not the source's"
+    listed = set(_listed(dataset))
+    if source.sop_instance_uid not in listed:
+        yield "the source is not among the referenced instances"
+    if "ContentSequence" in dataset and set(_referred(dataset)) - listed:
+        yield "the content refers to an instance that the evidence does not list"
+
+
+def _listed(dataset: Dataset) -> Iterator[str]:
+    studies = dataset.get("CurrentRequestedProcedureEvidenceSequence") or [dataset]
+    for study in studies:
+        for series in study.get("ReferencedSeriesSequence", ()):
+            for keyword in ("ReferencedSOPSequence", "ReferencedInstanceSequence"):
+                for item in series.get(keyword, ()):
+                    yield item.ReferencedSOPInstanceUID
+
+
+def _referred(item: Dataset) -> Iterator[str]:
+    for reference in item.get("ReferencedSOPSequence", ()):
+        yield reference.ReferencedSOPInstanceUID
+    for child in item.get("ContentSequence", ()):
+        yield from _referred(child)
+
+
+def _pixels(dataset: Dataset) -> Iterator[str]:
+    if "PixelData" not in dataset:
+        return
+    bits = dataset.Rows * dataset.Columns * dataset.NumberOfFrames * dataset.BitsAllocated
+    expected = (bits + 7) // 8
+    if len(dataset.PixelData) != expected + expected % 2:
+        yield "PixelData has the wrong length"
+    if len(dataset.PerFrameFunctionalGroupsSequence) != dataset.NumberOfFrames:
+        yield "there is not one functional group for each frame"

@@ -1,0 +1,61 @@
+"""Encodes a result as a DICOM file (PS3.10), Explicit VR Little Endian, the same bytes for the same data set."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element, write_file_meta_info
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from miqa_node import __version__
+from miqa_node.report.inherit import Element
+from miqa_node.report.uids import derive_uid
+
+IMPLEMENTATION_CLASS_UID = derive_uid("miqa-node", "implementation class")
+
+
+def encode(own: Dataset, inherited: Mapping[BaseTag, Element]) -> bytes:
+    """The complete file. ``own`` must hold ASCII text only (:func:`ascii_text`).
+
+    What the node adds is ASCII, which every character set that PS3.3 C.12.1.1.2 allows contains. So the declared
+    set may be anything, even one that this machine has no codec for, and the inherited text stays as it was.
+    """
+    elements: dict[BaseTag, Element] = {**inherited, **{element.tag: element for element in own}}
+    body = DicomBytesIO()
+    body.is_little_endian, body.is_implicit_VR = True, False
+    for tag in sorted(elements):
+        write_data_element(body, elements[tag], ["ascii"])
+    return b"\0" * 128 + b"DICM" + _file_meta(own) + body.getvalue()
+
+
+def ascii_text(text: str, limit: int | None = None) -> str:
+    """``text`` in ASCII: accents dropped, other characters replaced by a question mark, cut to ``limit``.
+
+    Backslash and tilde are replaced too: they separate values, or are other characters in ISO_IR 13.
+
+    >>> ascii_text("Aufnahme zu spät – ≥ 5 %")
+    'Aufnahme zu spat - >= 5 %'
+    """
+    for character, replacement in (("–", "-"), ("—", "-"), ("≥", ">="), ("≤", "<="), ("×", "x"), ("·", "*")):
+        text = text.replace(character, replacement)
+    plain = unicodedata.normalize("NFKD", text)
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    safe = plain.encode("ascii", "replace").decode("ascii").replace("\\", "/").replace("~", "-")
+    return " ".join(safe.split())[:limit].strip()
+
+
+def _file_meta(own: Dataset) -> bytes:
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
+    meta.MediaStorageSOPClassUID = UID(own.SOPClassUID)
+    meta.MediaStorageSOPInstanceUID = UID(own.SOPInstanceUID)
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = f"MIQA_{__version__}"[:16]
+    out = DicomBytesIO()
+    write_file_meta_info(out, meta, enforce_standard=True)
+    return out.getvalue()
