@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
 import structlog
-import uvicorn
 
 from miqa_node.assess.active import ActiveModels
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
@@ -23,17 +19,18 @@ from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
 from miqa_node.receive.scp import StorageScp
+from miqa_node.report import ReportSettings
 from miqa_node.settings import Settings, WatchedFile
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
 from miqa_node.store.outbox import DatabaseOutbox
-from miqa_node.web.app import WebServices, create_app
+from miqa_node.web.app import create_app
+from miqa_node.web.server import WebServer
+from miqa_node.web.services import WebServices
 from miqa_node.work.queue import DurableQueue, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
 
 log = structlog.get_logger(__name__)
-
-WEB_STOP_S = 10.0
 
 
 class Role(StrEnum):
@@ -83,13 +80,14 @@ class Node:
             policy=self.policy.current,
             destinations=self._destinations_for,
             max_attempts=settings.work.max_attempts,
-            saliency_threshold=settings.assess.saliency_threshold,
+            report_settings=ReportSettings(settings.node.name, settings.assess.saliency_threshold),
         )
         self._scp = StorageScp(settings.dicom, settings.incoming_dir, self._pipeline.receive, self._check_store)
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
         self._roll_call = RollCall(self.database, settings.node.name, settings.work)
         self._lanes = Lanes(DatabaseOutbox(self.database, self.objects), self.destinations, settings.deliver)
-        self._web = _WebServer(settings, WebServices(self.database, self.objects, settings, self.readiness))
+        services = WebServices(self.database, self.objects, settings, self.readiness)
+        self._web = WebServer(create_app(services), settings.web.host, settings.web.port)
         self._stops: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -191,47 +189,3 @@ def migrate(database: Database) -> None:
     """Bring all tables to their newest version: the node's own and the queue's."""
     database.migrate()
     migrate_queue(database)
-
-
-class _WebServer:
-    """Uvicorn in a thread."""
-
-    def __init__(self, settings: Settings, services: WebServices) -> None:
-        self._settings = settings.web
-        self._services = services
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
-        self.port = settings.web.port
-
-    def start(self) -> None:
-        """Listen; the port is known when this returns."""
-        listener = _listen(self._settings.host, self._settings.port)
-        self.port = listener.getsockname()[1]
-        config = uvicorn.Config(
-            create_app(self._services), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listener]}, name="web", daemon=True
-        )
-        self._thread.start()
-        while not self._server.started and self._thread.is_alive():
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        """Finish running requests and close."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(WEB_STOP_S)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise SettingsError(f"web.host {host}, web.port {port} cannot be used: {error.strerror}.") from error
-    return listener

@@ -32,7 +32,7 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image, is_projection
 from miqa_node.imaging.preview import preview_png
 from miqa_node.observe import metrics
-from miqa_node.report import make_objects
+from miqa_node.report import ReportSettings, make_objects
 from miqa_node.store import deliveries, instances, worklist
 from miqa_node.store.database import Database
 
@@ -64,7 +64,7 @@ class Pipeline:
         policy: Callable[[], Policy],
         destinations: DestinationsFor,
         max_attempts: int,
-        saliency_threshold: float,
+        report_settings: ReportSettings,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -74,7 +74,7 @@ class Pipeline:
         self._policy = policy
         self._destinations = destinations
         self._max_attempts = max_attempts
-        self._saliency_threshold = saliency_threshold
+        self._report_settings = report_settings
 
     # ── receive and store: when this returns, the sender is answered 0x0000 and nothing may get lost ──
 
@@ -164,7 +164,7 @@ class Pipeline:
             return []  # nobody wants one report per slice, nor a report about a report
         source = self._objects.local_path(instance.object_key)
         maps = load_maps(self._objects.get(_key("maps", instance.digest, ".npz")))
-        made = make_objects(source, assessment, disposition, maps, saliency_threshold=self._saliency_threshold)
+        made = make_objects(source, assessment, disposition, maps, self._report_settings)
         results = []
         for one in made:
             key = f"results/{instance.digest[:2]}/{one.sop_instance_uid}.dcm"

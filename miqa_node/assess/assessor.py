@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.measure.projection import measure
 from miqa_node.assess.packages import Package
-from miqa_node.assess.preprocess import prepare
 from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.finding import FINDING_CODES, GATE_CODES, Finding, FindingName, GateClass, quality_score
 from miqa_node.domain.image import Radiograph, SaliencyMap
@@ -71,8 +70,8 @@ class ImageAssessor:
 def _judge(
     package: Package, radiograph: Radiograph, clock: _Clock
 ) -> tuple[tuple[Finding, ...], dict[GateClass, float], dict[FindingName, SaliencyMap]]:
-    inputs = clock.time("preprocess", lambda: prepare(radiograph.display, radiograph.valid, package.card.preprocess))
-    outputs = clock.time("infer", lambda: package.run(inputs.arrays))
+    inputs = clock.time("preprocess", lambda: package.prepare(radiograph.display))
+    outputs = clock.time("infer", lambda: package.run(inputs))
     probability = package.probabilities(outputs["logits"])
     severity = outputs["severity"][0]
     findings = [
@@ -95,9 +94,7 @@ def _judge(
         thresholds = {GateClass(row.name): row.threshold for row in package.card.outputs.classes if row.gate}
         findings.append(_gate_finding(gate, thresholds))
     maps = {
-        FindingName(row.name): SaliencyMap(
-            _normalised(inputs.to_source(outputs["maps"][0, index])), package.card.saliency.method
-        )
+        FindingName(row.name): SaliencyMap(_normalised(outputs["maps"][0, index]), package.card.saliency.method)
         for index, row in enumerate(package.card.outputs.classes)
         if not row.gate and findings[index].present
     }

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from miqa_node.assess.preprocess import Preprocess
+from miqa_node.assess.preprocess import PreprocessSpec
 from miqa_node.domain.instance import Header
 from miqa_node.errors import ModelPackageError
 
@@ -109,7 +109,7 @@ class Card(BaseModel):
     not_for: str | tuple[str, ...]
     limits: tuple[str, ...]
     applicability: Applicability
-    preprocess: Preprocess
+    preprocess: dict[str, Any]
     outputs: Outputs
     saliency: Saliency
     calibration: dict[str, Any]
@@ -119,6 +119,10 @@ class Card(BaseModel):
     golden: tuple[Golden, ...]
     files: dict[str, str]
     date: date | None = None
+
+    def preprocess_spec(self) -> PreprocessSpec:
+        """The ``preprocess`` section, understood."""
+        return PreprocessSpec.from_card(self.preprocess)
 
 
 def read_card(folder: Path) -> Card:

@@ -15,7 +15,7 @@ def dump_maps(maps: Mapping[FindingName, SaliencyMap]) -> bytes:
     """NumPy archive of half-precision maps, one array per finding; ``method`` rides in the array's name."""
     buffer = io.BytesIO()
     arrays = {f"{name.value}|{m.method}": m.values.astype(np.float16) for name, m in maps.items()}
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 

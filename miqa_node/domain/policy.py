@@ -238,7 +238,13 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
         raise SettingsError(f"policy.toml: scope {name!r}: {error!s} is missing or not allowed.") from error
 
 
+def _check_keys(rule: Mapping[str, Any], known: set[str]) -> None:
+    if unknown := set(rule) - known:
+        raise ValueError(f"key {', '.join(sorted(unknown))}")
+
+
 def _parse_finding(rule: Mapping[str, Any]) -> FindingRule:
+    _check_keys(rule, {"name", "verdict", "min_probability", "min_severity"})
     return FindingRule(
         FindingName(rule["name"]),
         _flag(rule["verdict"]),
@@ -248,7 +254,10 @@ def _parse_finding(rule: Mapping[str, Any]) -> FindingRule:
 
 
 def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
-    comparison = next(c for c in Comparison if c.value in rule)
+    _check_keys(rule, {"name", "verdict", "reason", *Comparison})
+    comparison = next((c for c in Comparison if c.value in rule), None)
+    if comparison is None:
+        raise KeyError("above or below")
     reason = FINDING_CODES[FindingName(rule["reason"])]
     return MeasurementRule(rule["name"], comparison, float(rule[comparison.value]), _flag(rule["verdict"]), reason)
 

@@ -1,0 +1,168 @@
+"""The verdict is a pure function of assessment and policy."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import UTC, datetime
+
+import pytest
+
+from miqa_node.domain.assessment import Assessment, Measurement, PlausibilityIssue
+from miqa_node.domain.codes import INAPPROPRIATE_PROCESSING, MOTION_BLUR, OTHER_FAILURE
+from miqa_node.domain.finding import DEFECTS, FINDING_CODES, Finding, FindingName, quality_score
+from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.domain.policy import Policy, Verdict, decide, parse_policy
+from miqa_node.errors import SettingsError
+
+POLICY = """
+version = "test-1"
+
+[[scope]]
+name = "chest"
+modality = ["CR", "DX"]
+body_part = ["CHEST"]
+finding = [
+  { name = "motion_blur", verdict = "REVIEW" },
+  { name = "motion_blur", verdict = "REJECT", min_severity = 0.75, min_probability = 0.9 },
+  { name = "foreign_object", verdict = "REVIEW" },
+  { name = "gate", verdict = "REVIEW" },
+]
+measurement = [{ name = "pixels_at_maximum", above = 20.0, verdict = "REJECT", reason = "overexposure_saturation" }]
+plausibility = [{ name = "photometric_inverted", verdict = "REVIEW" }]
+
+[[scope]]
+name = "rest of radiography"
+modality = ["CR", "DX"]
+measurement = [{ name = "entropy", below = 1.0, verdict = "REVIEW", reason = "noise_underexposure" }]
+"""
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return parse_policy(tomllib.loads(POLICY))
+
+
+def assessment(
+    *,
+    body_part: str = "CHEST",
+    modality: str = "CR",
+    not_assessed: str = "",
+    quarantined: bool = False,
+    **findings: tuple[float, float],
+) -> Assessment:
+    header = Header(
+        "1.2", SopInstanceUid("1.2.3"), SeriesInstanceUid("1.2.4"), StudyInstanceUid("1.2.5"), "1.2.1", modality,
+        body_part_examined=body_part,
+    )  # fmt: skip
+    rows = ()
+    if not not_assessed:
+        rows = tuple(
+            Finding(name, FINDING_CODES[name], *findings.get(name.value, (0.01, 0.0)), threshold=0.5)
+            for name in FindingName
+        )
+    return Assessment(
+        InstanceDigest("d"),
+        header,
+        datetime(2026, 1, 1, tzinfo=UTC),
+        findings=rows,
+        not_assessed=not_assessed,
+        quarantined=quarantined,
+    )
+
+
+def test_nothing_found_is_accepted(policy: Policy) -> None:
+    disposition = decide(assessment(), policy)
+    assert (disposition.verdict, disposition.reasons, disposition.policy_version) == (Verdict.ACCEPT, (), "test-1")
+    assert not disposition.flagged
+
+
+def test_a_finding_below_its_operating_point_is_no_reason(policy: Policy) -> None:
+    assert decide(assessment(motion_blur=(0.49, 1.0)), policy).verdict is Verdict.ACCEPT
+
+
+def test_the_worst_rule_of_a_finding_counts_and_is_named_once(policy: Policy) -> None:
+    mild = decide(assessment(motion_blur=(0.95, 0.5)), policy)
+    severe = decide(assessment(motion_blur=(0.95, 0.8)), policy)
+    unsure = decide(assessment(motion_blur=(0.85, 0.8)), policy)
+    assert [d.verdict for d in (mild, severe, unsure)] == [Verdict.REVIEW, Verdict.REJECT, Verdict.REVIEW]
+    assert [(r.name, r.code, r.verdict) for r in severe.reasons] == [("motion_blur", MOTION_BLUR, Verdict.REJECT)]
+    assert "0.95" in severe.reasons[0].text
+
+
+def test_every_reason_is_listed_and_the_worst_gives_the_verdict(policy: Policy) -> None:
+    disposition = decide(assessment(motion_blur=(0.99, 0.9), foreign_object=(0.8, 0.3)), policy)
+    assert disposition.verdict is Verdict.REJECT
+    assert [reason.name for reason in disposition.reasons] == ["motion_blur", "foreign_object"]
+
+
+def test_an_image_outside_the_gate_is_judged_by_the_gate_alone(policy: Policy) -> None:
+    outside = assessment(gate=(0.9, 0.9), motion_blur=(0.99, 0.9))
+    assert [reason.name for reason in decide(outside, policy).reasons] == ["gate"]
+    no_gate_rule = Policy("x", (policy.scopes[1],))
+    assert decide(outside, no_gate_rule).verdict is Verdict.NOT_ASSESSED
+
+
+def test_measurements_and_plausibility(policy: Policy) -> None:
+    from dataclasses import replace
+
+    clipped = replace(assessment(), measurements=(Measurement("pixels_at_maximum", 25.0, "%"),))
+    assert decide(clipped, policy).verdict is Verdict.REJECT
+    assert "25 %" in decide(clipped, policy).reasons[0].text
+    fine = replace(assessment(), measurements=(Measurement("pixels_at_maximum", 20.0, "%"),))
+    assert decide(fine, policy).verdict is Verdict.ACCEPT
+    issue = PlausibilityIssue("photometric_inverted", "The grayscale looks inverted.", INAPPROPRIATE_PROCESSING)
+    other = PlausibilityIssue("orientation_missing", "There is no Patient Orientation.", OTHER_FAILURE)
+    assert decide(replace(assessment(), plausibility=(issue, other)), policy).verdict is Verdict.REVIEW
+    assert decide(replace(assessment(), plausibility=(other,)), policy).verdict is Verdict.ACCEPT
+
+
+def test_out_of_scope_is_never_accepted(policy: Policy) -> None:
+    knee = decide(assessment(body_part="KNEE", not_assessed="Body Part Examined KNEE is outside."), policy)
+    assert (knee.verdict, knee.scope) == (Verdict.NOT_ASSESSED, "rest of radiography")
+    assert "KNEE" in knee.reasons[0].text
+    assert decide(assessment(modality="CT"), policy).verdict is Verdict.NOT_ASSESSED
+
+
+def test_a_rule_on_a_measurement_also_flags_what_no_model_judged(policy: Policy) -> None:
+    from dataclasses import replace
+
+    flat = replace(
+        assessment(body_part="KNEE", not_assessed="outside"), measurements=(Measurement("entropy", 0.2, "bit"),)
+    )
+    assert decide(flat, policy).verdict is Verdict.REVIEW
+
+
+def test_a_quarantined_image_is_shown_to_people(policy: Policy) -> None:
+    disposition = decide(assessment(not_assessed="begun 5 times", quarantined=True), policy)
+    assert disposition.verdict is Verdict.NOT_ASSESSED
+    assert disposition.flagged
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("[[scope]]\nname='x'", "version"),
+        ("version='1'", r"\[\[scope\]\]"),
+        ("version='1'\n[[scope]]\nname='x'\nfindings=[]", "findings"),
+        ("version='1'\n[[scope]]\nname='x'\nfinding=[{name='nonsense', verdict='REVIEW'}]", "nonsense"),
+        ("version='1'\n[[scope]]\nname='x'\nfinding=[{name='motion_blur', verdict='ACCEPT'}]", "ACCEPT"),
+        ("version='1'\n[[scope]]\nname='x'\nfinding=[{name='motion_blur', verdict='REVIEW', min_sevrity=1}]", "min_sevrity"),
+        ("version='1'\n[[scope]]\nname='x'\nmeasurement=[{name='entropy', verdict='REVIEW', reason='unsharp'}]", "above"),
+    ],
+)  # fmt: skip
+def test_a_wrong_policy_says_where(text: str, names: str) -> None:
+    with pytest.raises(SettingsError, match=names):
+        parse_policy(tomllib.loads(text))
+
+
+def test_the_score_is_100_without_findings_and_falls_with_each() -> None:
+    def rows(**present: tuple[float, float]) -> list[Finding]:
+        return [
+            Finding(name, FINDING_CODES[name], *present.get(name.value, (0.4, 1.0)), threshold=0.5) for name in DEFECTS
+        ]
+
+    assert quality_score(rows()) == 100.0
+    one = quality_score(rows(motion_blur=(1.0, 0.5)))
+    two = quality_score(rows(motion_blur=(1.0, 0.5), unsharp=(0.8, 0.5)))
+    assert one == pytest.approx(50.0)
+    assert two == pytest.approx(30.0)
