@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydicom.uid import UID, UID_dictionary
+from pydicom.uid import UID
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import NonPatientObjectStorageServiceClass, ServiceClass, StorageServiceClass
@@ -27,7 +27,7 @@ def is_storage(abstract_syntax: str) -> bool:
     service = uid_to_service_class(abstract_syntax)
     if service is not ServiceClass:
         return service in (StorageServiceClass, NonPatientObjectStorageServiceClass)
-    known = abstract_syntax in UID_dictionary
+    known = UID(abstract_syntax).name != abstract_syntax
     return not known or abstract_syntax.startswith(_STORAGE_ARC) or abstract_syntax in _HARDCOPY
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 import traceback
@@ -172,7 +173,7 @@ class StorageScp:
 _NO_LIMIT = 1_000_000
 
 
-class _Server(AssociationServer):
+class _Server(AssociationServer):  # type: ignore[misc]  # pynetdicom ships no types
     """Accepts connections; those that never ask for an association cannot keep others out."""
 
     request_queue_size = 128
@@ -196,7 +197,7 @@ class _Server(AssociationServer):
         )
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        log.exception("connection failed", peer=client_address[0])
+        log.error("connection failed", peer=client_address[0])
 
     def shutdown(self) -> None:
         """Stop serving and close the listening socket."""
@@ -241,7 +242,7 @@ def _response(answer: Answer) -> Dataset:
 
 def _limit_silence(connection: socket.socket, seconds: float) -> None:
     """Give up on a peer that stops in the middle of a PDU; unlike settimeout this costs no system calls."""
-    interval = int(seconds).to_bytes(8, "little") + int(seconds % 1 * 1e6).to_bytes(8, "little")
+    interval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
     for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
         connection.setsockopt(socket.SOL_SOCKET, option, interval)
 

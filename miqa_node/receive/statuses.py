@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from miqa_node.errors import MismatchError, MiqaError, ResourcesError, UnreadableError
+from miqa_node.errors import MiqaError, MismatchError, ResourcesError, UnreadableError
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700

@@ -1,0 +1,265 @@
+"""Sends result objects to a storage SCP, such as the PACS, over an association that stays open while there is work."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+
+import structlog
+from pydicom import dcmread
+from pydicom.uid import UID, ImplicitVRLittleEndian
+from pynetdicom import AE, _config, build_context, evt
+from pynetdicom.association import Association
+from pynetdicom.dsutils import encode
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import Verification
+
+from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.guard import Exchange, prepare_socket
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.errors import DataSetError, DeliveryError, DeliveryRefusedError
+from miqa_node.imaging.elements import find_encoding
+from miqa_node.settings import DeliverSettings
+
+log = structlog.get_logger(__name__)
+
+# pynetdicom's own log handlers format every PDU even when nobody reads the lines.
+_config.LOG_HANDLER_LEVEL = "none"
+
+SUCCESS = 0x0000
+DUPLICATE_SOP_INSTANCE = 0x0111
+
+# Statuses that the same object will meet again and again (PS3.4 B.2.3, PS3.7 C.5): only a person can help.
+_FINAL = frozenset({0x0115, 0x0117, 0x0119, 0x0122, 0x0211, 0x0212, *range(0xA900, 0xAA00)})
+_WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
+
+
+class CStoreDestination:
+    """A storage SCP; see :class:`~miqa_node.domain.ports.Destination`. One object serves one thread."""
+
+    def __init__(self, config: DestinationConfig, settings: DeliverSettings, calling_ae_title: str) -> None:
+        self.name = config.name
+        self._config = config
+        self._settings = settings
+        self._calling_ae_title = config.calling_ae_title or calling_ae_title
+        self._proposed: set[tuple[str, str]] = set()
+        self._link: _Link | None = None
+
+    def send(self, files: Sequence[tuple[str, str, bytes]]) -> Sequence[Exception | None]:
+        """Send in order; DeliveryError for what may succeed later, DeliveryRefusedError for what never will."""
+        return [self._outcome(*file) for file in files]
+
+    def wants(self, kind: ResultKind) -> bool:
+        """Whether objects of this kind go here."""
+        return kind in self._config.objects
+
+    def echo(self) -> None:
+        """C-ECHO on an association of its own; DeliveryError says what is wrong."""
+        link = self._open([build_context(Verification)])
+        try:
+            status = link.echo()
+        except DeliveryError:
+            link.abort()
+            raise
+        link.release()
+        if status != SUCCESS:
+            raise DeliveryError(f"C-ECHO was answered with status 0x{status:04X}.")
+
+    def close(self) -> None:
+        """Release the association."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.release()
+
+    def abort(self) -> None:
+        """Break off whatever is under way; may be called from another thread."""
+        link = self._link
+        if link is not None:
+            link.abort()
+
+    def _outcome(self, sop_class_uid: str, sop_instance_uid: str, file: bytes) -> Exception | None:
+        try:
+            self._send_one(sop_class_uid, sop_instance_uid, file)
+        except DeliveryError as error:
+            return error
+        return None
+
+    def _send_one(self, sop_class_uid: str, sop_instance_uid: str, file: bytes) -> None:
+        syntax, data_set = split_file(file)
+        fresh = self._connect(sop_class_uid, syntax)
+        try:
+            status = self._store(sop_class_uid, sop_instance_uid, syntax, data_set)
+        except DeliveryRefusedError:
+            raise
+        except DeliveryError:
+            self._drop()
+            if fresh:
+                raise
+            # The peer may have closed the association while it was idle, which is no fault of the object.
+            self._connect(sop_class_uid, syntax)
+            try:
+                status = self._store(sop_class_uid, sop_instance_uid, syntax, data_set)
+            except DeliveryRefusedError:
+                raise
+            except DeliveryError:
+                self._drop()
+                raise
+        self._judge(status, sop_instance_uid)
+
+    def _store(self, sop_class_uid: str, sop_instance_uid: str, syntax: str, data_set: bytes) -> int:
+        link = self._link
+        if link is None:
+            raise DeliveryError("The association was closed.")
+        context_id, accepted = link.context(sop_class_uid, syntax)
+        if accepted != syntax:
+            data_set = as_implicit_vr(data_set)
+        return link.exchange.store(context_id, sop_class_uid, sop_instance_uid, data_set)
+
+    def _judge(self, status: int, sop_instance_uid: str) -> None:
+        if status == SUCCESS:
+            return
+        if status in _WARNINGS or status == DUPLICATE_SOP_INSTANCE:
+            name, code = self.name, f"{status:04X}"
+            log.info("delivered with a warning", destination=name, sop_instance_uid=sop_instance_uid, status=code)
+            return
+        kind = DeliveryRefusedError if status in _FINAL else DeliveryError
+        raise kind(f"The peer answered with status 0x{status:04X}.")
+
+    def _connect(self, sop_class_uid: str, syntax: str) -> bool:
+        """Have an association on which the class was proposed in the syntax; True when it was opened just now."""
+        wanted = (sop_class_uid, syntax)
+        if self._link is not None and wanted in self._proposed and self._link.is_open:
+            return False
+        self.close()
+        self._proposed.add(wanted)
+        self._link = self._open(_contexts(self._proposed))
+        return True
+
+    def _drop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.abort()
+
+    def _open(self, contexts: list[PresentationContext]) -> _Link:
+        config, settings = self._config, self._settings
+        ae = AE(self._calling_ae_title)
+        ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        ae.connection_timeout = settings.connection_timeout_s
+        ae.acse_timeout = ae.dimse_timeout = settings.dimse_timeout_s
+        ae.network_timeout = None  # the lane releases an idle association
+        where = f"{config.ae_title}@{config.host}:{config.port}"
+        try:
+            association = ae.associate(
+                config.host,
+                config.port,
+                contexts,
+                config.ae_title,
+                evt_handlers=[(evt.EVT_CONN_OPEN, _prepare, [settings.dimse_timeout_s])],
+            )
+        except OSError as error:
+            raise DeliveryError(f"{where}: the host name cannot be resolved ({error.strerror}).") from error
+        if association.is_established:
+            return _Link(association, Exchange(association, settings.dimse_timeout_s))
+        raise DeliveryError(f"{where}: {_why_not(association)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """An established association."""
+
+    association: Association
+    exchange: Exchange
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.association.is_established and self.association.is_alive())
+
+    def context(self, sop_class_uid: str, syntax: str) -> tuple[int, str]:
+        """(id, transfer syntax) of the best accepted context; DeliveryRefusedError when there is none."""
+        accepted = {
+            str(context.transfer_syntax[0]): int(context.context_id)
+            for context in self.association.accepted_contexts
+            if context.abstract_syntax == sop_class_uid
+        }
+        for candidate in _syntaxes(syntax):
+            if candidate in accepted:
+                return accepted[candidate], candidate
+        name = UID(sop_class_uid).name
+        raise DeliveryRefusedError(
+            f"The peer accepts no {name} in {UID(syntax).name}. Have it accept the class, "
+            "or leave the kind out of the destination's objects."
+        )
+
+    def echo(self) -> int:
+        contexts = self.association.accepted_contexts
+        return self.exchange.echo(int(contexts[0].context_id))
+
+    def release(self) -> None:
+        """Ask for an orderly end, but do not wait for ever."""
+        thread = threading.Thread(target=self.association.release, daemon=True)
+        thread.start()
+        thread.join(_RELEASE_S)
+        if thread.is_alive() or self.association.is_established:
+            self.abort()
+
+    def abort(self) -> None:
+        thread = threading.Thread(target=self.association.abort, daemon=True)
+        thread.start()
+        thread.join(_ABORT_S)
+        with suppress(OSError, AttributeError):
+            self.association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+
+
+_RELEASE_S = 2.0
+_ABORT_S = 0.5
+
+
+def split_file(file: bytes) -> tuple[str, bytes]:
+    """(transfer syntax UID, data set) of a DICOM file in memory."""
+
+    def read(offset: int, count: int) -> bytes:
+        return file[offset : offset + count]
+
+    try:
+        encoding = find_encoding(read)
+    except DataSetError as error:
+        raise DeliveryRefusedError(f"The object is not a DICOM file: {error}") from error
+    return encoding.transfer_syntax_uid, file[encoding.offset :]
+
+
+def as_implicit_vr(data_set: bytes) -> bytes:
+    """A data set of Explicit VR Little Endian as Implicit VR Little Endian, the default that every SCP must take."""
+    encoded = encode(dcmread(BytesIO(data_set), force=True), is_implicit_vr=True, is_little_endian=True)
+    if encoded is None:
+        raise DeliveryRefusedError("The object cannot be converted to Implicit VR Little Endian.")
+    return bytes(encoded)
+
+
+def _contexts(proposed: Iterable[tuple[str, str]]) -> list[PresentationContext]:
+    """One context per class and syntax, so that the peer can accept several and the best one is used."""
+    pairs = dict.fromkeys((sop, candidate) for sop, syntax in sorted(proposed) for candidate in _syntaxes(syntax))
+    return [build_context(sop, candidate) for sop, candidate in pairs]
+
+
+def _syntaxes(syntax: str) -> tuple[str, ...]:
+    """The object's own transfer syntax, then those that it can be converted to."""
+    return (syntax, str(ImplicitVRLittleEndian)) if syntax == "1.2.840.10008.1.2.1" else (syntax,)
+
+
+def _prepare(event: evt.Event, timeout_s: float) -> None:
+    prepare_socket(event.assoc.dul.socket.socket, timeout_s)
+
+
+def _why_not(association: Association) -> str:
+    answer = association.acceptor.primitive
+    if association.is_rejected and answer is not None:
+        return f"the association was rejected: {answer.reason_str}."
+    if association.is_aborted:
+        return "the connection was refused, or the association aborted."
+    return "there is no connection."

@@ -1,0 +1,173 @@
+"""Says where results go: the destinations of a TOML file, re-read when it changes, and those of the command line."""
+
+from __future__ import annotations
+
+import re
+import threading
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.errors import SettingsError
+
+log = structlog.get_logger(__name__)
+
+KINDS = ("cstore",)
+MAX_CONCURRENCY = 32
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_AE_TITLE = re.compile(r"(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}")
+_KEYS = frozenset({"name", "kind", "ae_title", "host", "port", "calling_ae_title", "objects", "concurrency"})
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationConfig:
+    """One destination; ``calling_ae_title`` None is the node's own, ``concurrency`` None the setting's."""
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    kind: str = "cstore"
+    calling_ae_title: str | None = None
+    objects: tuple[ResultKind, ...] = tuple(ResultKind)
+    concurrency: int | None = None
+
+
+class Destinations:
+    """The destinations in force. ``fixed`` ones win over those of the same name in the file.
+
+    A file that becomes unreadable or wrong changes nothing: the last good version stays in force and the
+    error is logged. So does a file that vanishes; to have no destinations, leave it empty.
+    """
+
+    def __init__(self, file: Path, fixed: Sequence[DestinationConfig] = ()) -> None:
+        self._file = file
+        self._fixed = _by_name(fixed, "the command line")
+        self._lock = threading.Lock()
+        self._signature = self._read_signature()
+        self._current = self._merge(parse_destinations(file) if self._signature else ())
+
+    def current(self) -> Mapping[str, DestinationConfig]:
+        """Destinations by name; cheap enough to ask often."""
+        signature = self._read_signature()
+        with self._lock:
+            if signature != self._signature:
+                self._signature = signature
+                self._reload(vanished=signature is None)
+            return self._current
+
+    def wanting(self, kind: ResultKind) -> tuple[str, ...]:
+        """Names of the destinations that objects of a kind go to."""
+        return tuple(name for name, config in self.current().items() if kind in config.objects)
+
+    def _reload(self, *, vanished: bool) -> None:
+        if vanished:
+            log.error("destinations file has vanished; the destinations stay in force", file=self._file.name)
+            return
+        try:
+            self._current = self._merge(parse_destinations(self._file))
+        except SettingsError as error:
+            log.error("destinations file is wrong; the last good version stays in force", reason=str(error))
+            return
+        log.info("destinations read", destinations=sorted(self._current))
+
+    def _merge(self, of_file: Sequence[DestinationConfig]) -> Mapping[str, DestinationConfig]:
+        return MappingProxyType({**_by_name(of_file, self._file.name), **self._fixed})
+
+    def _read_signature(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._file.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def parse_destinations(file: Path) -> tuple[DestinationConfig, ...]:
+    """Read the ``[[destination]]`` tables; SettingsError names the table and key that is wrong."""
+    try:
+        document = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file.name}: cannot be read as TOML: {error}") from error
+    if unknown := set(document) - {"destination"}:
+        raise SettingsError(f"{file.name}: unknown: {', '.join(sorted(unknown))}. Write [[destination]] tables.")
+    tables = document.get("destination", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError(f"{file.name}: write [[destination]], with two brackets, above each destination.")
+    return tuple(_parse(table, f"{file.name}: destination {n}") for n, table in enumerate(tables, 1))
+
+
+def parse_flag(text: str) -> DestinationConfig:
+    """Read ``NAME=AET@HOST:PORT`` of the command line.
+
+    >>> parse_flag("pacs=ORTHANC@127.0.0.1:4242").port
+    4242
+    """
+    name, equals, rest = text.partition("=")
+    ae_title, at, where = rest.partition("@")
+    host, colon, port = where.rpartition(":")
+    if not (equals and at and colon) or not re.fullmatch("[0-9]{1,5}", port):
+        raise SettingsError(f"--destination {text!r}: write NAME=AET@HOST:PORT, for example pacs=ORTHANC@10.0.0.5:104.")
+    table = {"name": name, "ae_title": ae_title, "host": host.strip("[]"), "port": int(port)}
+    return _parse(table, f"--destination {text!r}")
+
+
+def _parse(table: Mapping[str, Any], where: str) -> DestinationConfig:
+    name = _text(table, "name", where, _NAME, "1 to 64 letters, digits, dots, hyphens or underscores")
+    where = f"{where} ({name})"
+    if unknown := set(table) - _KEYS:
+        raise SettingsError(f"{where}: unknown: {', '.join(sorted(unknown))}. Known are {', '.join(sorted(_KEYS))}.")
+    kind = table.get("kind", "cstore")
+    if kind not in KINDS:
+        raise SettingsError(f"{where}: kind {kind!r} is unknown; use {' or '.join(KINDS)}.")
+    title = "1 to 16 characters of ASCII without backslash"
+    return DestinationConfig(
+        name=name,
+        kind=kind,
+        ae_title=_text(table, "ae_title", where, _AE_TITLE, title),
+        host=_text(table, "host", where, re.compile(r"[^\s/@]{1,255}"), "a host name or IP address"),
+        port=_number(table, "port", where, 65535),
+        calling_ae_title=_text(table, "calling_ae_title", where, _AE_TITLE, title)
+        if "calling_ae_title" in table
+        else None,
+        objects=_objects(table, where),
+        concurrency=_number(table, "concurrency", where, MAX_CONCURRENCY) if "concurrency" in table else None,
+    )
+
+
+def _text(table: Mapping[str, Any], key: str, where: str, pattern: re.Pattern[str], expected: str) -> str:
+    value = table.get(key)
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise SettingsError(f"{where}: {key} must be {expected}" + ("." if value is None else f", not {value!r}."))
+    return value
+
+
+def _number(table: Mapping[str, Any], key: str, where: str, maximum: int) -> int:
+    value = table.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
+        raise SettingsError(f"{where}: {key} must be a whole number from 1 to {maximum}.")
+    return value
+
+
+def _objects(table: Mapping[str, Any], where: str) -> tuple[ResultKind, ...]:
+    asked = table.get("objects", [kind.value for kind in ResultKind])
+    try:
+        return tuple(dict.fromkeys(ResultKind(kind) for kind in asked))
+    except (ValueError, TypeError) as error:
+        known = ", ".join(f'"{kind.value}"' for kind in ResultKind)
+        raise SettingsError(f"{where}: objects must be a list out of [{known}].") from error
+
+
+def _by_name(configs: Sequence[DestinationConfig], where: str) -> dict[str, DestinationConfig]:
+    by_name = {config.name: config for config in configs}
+    if len(by_name) < len(configs):
+        names = [config.name for config in configs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise SettingsError(f"{where}: destination names must differ; more than one is called {', '.join(twice)}.")
+    return by_name

@@ -1,0 +1,105 @@
+"""Keeps pynetdicom from losing a response to one of our requests (docs/adr/0006).
+
+``Association``'s reactor thread may have passed its checkpoint just before a request is sent. Then it, not the
+sender, takes the response from the queue, finds that it is no request and drops it, and the sender waits the whole
+DIMSE time-out for an object that the peer has long stored. Here the reactor hands such a response back.
+"""
+
+from __future__ import annotations
+
+import functools
+import queue
+import socket
+import struct
+import time
+from io import BytesIO
+from typing import Any
+
+from pynetdicom.association import Association
+from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+
+from miqa_node.errors import DeliveryError
+
+MAX_FRAGMENT_BYTES = 1 << 17
+"""P-DATA-TF size towards peers that set no limit or a higher one: progress shows, and memory stays small."""
+
+_SLICE_S = 0.05
+
+
+class Exchange:
+    """Request and response on one association; attach it before the association is negotiated."""
+
+    def __init__(self, association: Association, timeout_s: float) -> None:
+        self._association = association
+        self._timeout_s = timeout_s
+        self._message_id = 0
+        self._awaited: int | None = None
+        association._serve_request = functools.partial(self._serve, association._serve_request)  # noqa: SLF001
+
+    def store(self, context_id: int, sop_class_uid: str, sop_instance_uid: str, data_set: bytes) -> int:
+        """Send a C-STORE request with ``data_set`` as it is; the response's status."""
+        request = C_STORE()
+        request.AffectedSOPClassUID = sop_class_uid
+        request.AffectedSOPInstanceUID = sop_instance_uid
+        request.Priority = 2
+        request.DataSet = BytesIO(data_set)
+        return self._exchange(request, C_STORE_RQ(), context_id)
+
+    def echo(self, context_id: int) -> int:
+        """Send a C-ECHO request; the response's status."""
+        request = C_ECHO()
+        request.AffectedSOPClassUID = "1.2.840.10008.1.1"
+        return self._exchange(request, C_ECHO_RQ(), context_id)
+
+    def _exchange(self, request: Any, message: Any, context_id: int) -> int:
+        association = self._association
+        self._message_id = self._message_id % 0xFFFF + 1
+        request.MessageID = self._awaited = self._message_id
+        association._reactor_checkpoint.clear()  # noqa: SLF001 - as Association.send_c_store does
+        try:
+            while not association._is_paused and association.is_alive():  # noqa: SLF001
+                time.sleep(0.0001)
+            message.primitive_to_message(request)
+            limit = min(association.dimse.maximum_pdu_size or MAX_FRAGMENT_BYTES, MAX_FRAGMENT_BYTES)
+            for fragment in message.encode_msg(context_id, limit):
+                association.dul.send_pdu(fragment)
+            return self._wait(request.MessageID)
+        finally:
+            self._awaited = None
+            association._reactor_checkpoint.set()  # noqa: SLF001
+
+    def _wait(self, message_id: int) -> int:
+        """The status of the response. The time-out runs from the last sign that the peer still reads."""
+        association = self._association
+        left = association.dul.to_provider_queue.qsize()
+        deadline = time.monotonic() + self._timeout_s
+        while time.monotonic() < deadline:
+            try:
+                _, response = association.dimse.msg_queue.get(timeout=min(_SLICE_S, self._timeout_s))
+            except queue.Empty:
+                if association.acse.is_aborted() or not association.dul.is_alive():
+                    raise DeliveryError("The peer aborted the association or closed the connection.") from None
+                unsent = association.dul.to_provider_queue.qsize()
+                if unsent < left:
+                    left, deadline = unsent, time.monotonic() + self._timeout_s
+                continue
+            if response is not None and response.MessageIDBeingRespondedTo == message_id and response.is_valid_response:
+                return int(response.Status)
+            raise DeliveryError("The peer sent a message that is no response to the request.")
+        raise DeliveryError(f"No response within {self._timeout_s:g} s.")
+
+    def _serve(self, serve_request: Any, message: Any, context_id: int) -> None:
+        """Stands before ``Association._serve_request``: what the sender waits for goes back to where it looks."""
+        if message.MessageIDBeingRespondedTo is not None and message.MessageIDBeingRespondedTo == self._awaited:
+            self._association.dimse.msg_queue.put((context_id, message))
+            return
+        serve_request(message, context_id)
+
+
+def prepare_socket(connection: socket.socket, timeout_s: float) -> None:
+    """Send small objects without delay, and never block for longer than ``timeout_s`` on a peer that is stuck."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    interval = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1e6))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connection.setsockopt(socket.SOL_SOCKET, option, interval)
