@@ -1,0 +1,151 @@
+"""Starts a real node as a child process, as an administrator would, and asks it over REST what it found out."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from miqa_node.errors import MiqaError, SettingsError
+
+HOST = "127.0.0.1"
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 30.0
+REQUEST_LIMIT_S = 10.0
+LOG_LINES_SHOWN = 15
+HTTP_OK, HTTP_NOT_FOUND = 200, 404
+
+
+class NodeProcess:
+    """``miqa-node run`` in a process of its own; its log lines go to ``node.log`` in the data directory."""
+
+    def __init__(self, data_dir: Path, ae_title: str, dicom_port: int, web_port: int, destination: str) -> None:
+        self.ae_title = ae_title
+        self.dicom_port = dicom_port
+        self.web_port = web_port
+        self.log_file = data_dir / "node.log"
+        self._options = [
+            *("run", "--data-dir", str(data_dir), "--ae-title", ae_title),
+            *("--dicom-port", str(dicom_port), "--web-port", str(web_port), "--destination", destination),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def command(self) -> str:
+        """What one would type to start the same node."""
+        return " ".join(["miqa-node", *self._options])
+
+    def start(self) -> None:
+        """Return when the node says that it is ready; MiqaError with its last log lines when it does not."""
+        program = Path(sys.executable).with_name("miqa-node")
+        if not program.exists():
+            raise SettingsError(f"{program} is missing: install miqa-node into the environment of {sys.executable}.")
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("ab") as log:
+            # A session of its own: Ctrl-C is for the demonstration, which then stops the node by itself.
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [program, *self._options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        until = time.monotonic() + START_LIMIT_S
+        while not self._ready():
+            if self._process.poll() is not None:
+                raise MiqaError(f"The node ended with exit code {self._process.returncode}.\n{self.last_lines()}")
+            if time.monotonic() > until:
+                self.stop()
+                raise MiqaError(f"The node was not ready after {START_LIMIT_S:g} s.\n{self.last_lines()}")
+            time.sleep(0.1)
+
+    def stop(self) -> int:
+        """Ask the node to finish, and return its exit code; -9 when it had to be killed."""
+        process = self._process
+        if process is None:
+            return 0
+        process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.running():
+            self.stop()
+
+    def instance(self, sop_instance_uid: str) -> dict[str, Any] | None:
+        """What the node knows of an image, None as long as it knows nothing."""
+        status, document = self._get(f"/api/v1/instances/{sop_instance_uid}")
+        if status == HTTP_NOT_FOUND:
+            return None
+        if status != HTTP_OK:
+            raise MiqaError(f"GET /api/v1/instances answered {status}.")
+        newest: dict[str, Any] = document["instances"][-1]
+        return newest
+
+    def worklist(self) -> list[dict[str, Any]]:
+        """All flagged studies, newest first."""
+        status, document = self._get("/api/v1/worklist?limit=1000")
+        if status != HTTP_OK:
+            raise MiqaError(f"GET /api/v1/worklist answered {status}.")
+        items: list[dict[str, Any]] = document["items"]
+        return items
+
+    def last_lines(self) -> str:
+        """The end of the node's log."""
+        lines = self.log_file.read_text("utf-8", "replace").splitlines()
+        return "\n".join(lines[-LOG_LINES_SHOWN:])
+
+    def _ready(self) -> bool:
+        try:
+            return self._get("/readyz")[0] == HTTP_OK
+        except OSError:
+            return False
+
+    def _get(self, path: str) -> tuple[int, Any]:
+        with closing(http.client.HTTPConnection(HOST, self.web_port, timeout=REQUEST_LIMIT_S)) as connection:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read() or b"null")
+
+
+def free_port(*wanted: int) -> int:
+    """The first of the wanted ports that is free, else any free one."""
+    for port in (*wanted, 0):
+        with closing(socket.socket()) as probe:
+            # As servers do: a port whose last connection closed a moment ago counts as free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise SettingsError(f"No port of {HOST} is free.")
+
+
+def free_ports(wanted: Sequence[int]) -> list[int]:
+    """One free port for each wanted one, all different."""
+    ports: list[int] = []
+    for port in wanted:
+        found = free_port(port)
+        while found in ports:
+            found = free_port()
+        ports.append(found)
+    return ports

@@ -1,0 +1,171 @@
+"""The radiographs that the demonstration's modality takes: two real ones, and one of them with simulated defects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.domain.policy import Verdict
+from miqa_node.errors import SettingsError
+from miqa_node.imaging.frame import decode_frame
+from miqa_node.report.uids import derive_uid
+from miqa_node.training.degrade import Image, degrade, gate
+
+CHEST, EXTREMITY = "RG1_UNCR.dcm", "RG3_UNCR.dcm"
+
+CHEST_PITCH_MM = 0.2
+"""Detector pitch of the chest radiograph. Its Pixel Spacing is 0, but its collimator edges span 368 mm for 1,841
+columns, and 0.2 mm is the pitch of that selenium drum."""
+
+MAX_PIXELS = 50_000_000
+_SEED = 20261
+_FLAGGED = frozenset({Verdict.REVIEW, Verdict.REJECT})
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One DICOM file, what it shows, and which verdicts make the demonstration a success."""
+
+    title: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    data: bytes
+    expected: frozenset[Verdict]
+    simulated: FindingName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One simulated defect; ``severity`` has the physical meaning that docs/reference/findings.md gives it."""
+
+    finding: FindingName
+    title: str
+    severity: float
+    make: Callable[[Image], Image]
+
+
+def _defect(finding: FindingName, title: str, severity: float) -> Defect:
+    def make(image: Image) -> Image:
+        return degrade(image, finding, severity, np.random.default_rng(_SEED), CHEST_PITCH_MM)
+
+    return Defect(finding, title, severity, make)
+
+
+DEFECTS = (
+    _defect(FindingName.MOTION_BLUR, "4 mm of motion", 1.0),
+    _defect(FindingName.NOISE_UNDEREXPOSURE, "1/16 of the dose", 1.0),
+    _defect(FindingName.CLIPPED_ANATOMY, "lungs cut off by 30 mm", 1.0),
+    Defect(FindingName.GATE, "grey scale inverted", 1.0, gate.inverted),
+)
+
+
+def make_samples() -> list[Sample]:
+    """All samples, the real ones first. The same bytes and UIDs every time, so sending them twice changes nothing.
+
+    Raises
+    ------
+    SettingsError
+        The package pydicom-data is not installed.
+    """
+    folder = _sample_folder()
+    chest = _real(folder / CHEST, "chest, as it was taken", frozenset({Verdict.ACCEPT, Verdict.REVIEW}))
+    extremity = _real(folder / EXTREMITY, "lower leg, not what the model judges", frozenset({Verdict.NOT_ASSESSED}))
+    return [chest, extremity, *(_degraded(folder / CHEST, defect) for defect in DEFECTS)]
+
+
+def _sample_folder() -> Path:
+    try:
+        import data_store  # noqa: PLC0415 - the rest of the node works without the samples
+    except ImportError as error:
+        raise SettingsError("The sample radiographs are missing: pip install 'miqa-node[demo]'.") from error
+    return Path(data_store.__file__).parent / "data"
+
+
+def _real(path: Path, title: str, expected: frozenset[Verdict]) -> Sample:
+    header = dcmread(path, stop_before_pixels=True)
+    return _sample(header, title, path.read_bytes(), expected)
+
+
+def _degraded(path: Path, defect: Defect) -> Sample:
+    """The radiograph with one simulated defect, as a derived image of a study of its own."""
+    radiograph = decode_frame(path, 0, MAX_PIXELS)
+    display = radiograph.display.astype(np.float32) / np.float32(65535.0)
+    degraded = defect.make(display)
+    dataset = _derive(dcmread(path), defect)
+    _set_pixels(dataset, degraded)
+    return _sample(dataset, defect.title, _to_bytes(dataset), _FLAGGED, defect.finding)
+
+
+def _derive(source: Dataset, defect: Defect) -> Dataset:
+    """The header of a derived image (PS3.3 C.7.6.1.1.3) that says in every place where people look what it is."""
+    dataset = deepcopy(source)
+    name = defect.finding.value.replace("_", " ")
+    said = f"SIMULATED {name}: {defect.title}, severity {defect.severity:g}"
+    derived_from = (source.SOPInstanceUID, defect.finding.value, f"{defect.severity:g}")
+    dataset.SOPInstanceUID = derive_uid(*derived_from, "instance")
+    dataset.SeriesInstanceUID = derive_uid(*derived_from, "series")
+    dataset.StudyInstanceUID = derive_uid(*derived_from, "study")
+    dataset.ImageType = ["DERIVED", "SECONDARY"]
+    dataset.AccessionNumber = f"SIM-{defect.finding.value}"[:16]
+    dataset.StudyID = "SIMULATED"
+    dataset.StudyDescription = f"{source.StudyDescription}, {said}"[:64]
+    dataset.SeriesDescription = said[:64]
+    dataset.ImageComments = f"{said}. Made by miqa-node from a public sample image; not a patient's image."
+    dataset.DerivationDescription = said
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = source.SOPClassUID
+    reference.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    dataset.SourceImageSequence = [reference]
+    dataset.ImagerPixelSpacing = [CHEST_PITCH_MM, CHEST_PITCH_MM]
+    for keyword in ("PixelSpacing", "DataSetTrailingPadding", "InstanceCreatorUID"):
+        if keyword in dataset:
+            del dataset[keyword]
+    return dataset
+
+
+def _set_pixels(dataset: Dataset, display: Image) -> None:
+    """Stored values that the source's own window shows as ``display``: PS3.3 C.11.2.1.2.1, turned round."""
+    centre, width = float(dataset.WindowCenter), float(dataset.WindowWidth)
+    shown = 1.0 - display if dataset.PhotometricInterpretation == "MONOCHROME1" else display
+    stored = np.rint((centre - 0.5) + (shown.astype(np.float64) - 0.5) * (width - 1.0))
+    dataset.PixelData = np.clip(stored, 0, 2**dataset.BitsStored - 1).astype("<u2").tobytes()
+    dataset["PixelData"].VR = "OW"
+    dataset.Rows, dataset.Columns = display.shape
+
+
+def _to_bytes(dataset: Dataset) -> bytes:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    dataset.file_meta = meta
+    file = BytesIO()
+    dcmwrite(file, dataset, enforce_file_format=True)
+    return file.getvalue()
+
+
+def _sample(
+    header: Dataset, title: str, data: bytes, expected: frozenset[Verdict], simulated: FindingName | None = None
+) -> Sample:
+    return Sample(
+        title=title,
+        sop_class_uid=str(header.SOPClassUID),
+        sop_instance_uid=str(header.SOPInstanceUID),
+        study_instance_uid=str(header.StudyInstanceUID),
+        data=data,
+        expected=expected,
+        simulated=simulated,
+    )

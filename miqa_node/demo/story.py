@@ -1,0 +1,207 @@
+"""Tells the way of some radiographs: sent, judged, reported to a PACS, listed for people; and what went wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.demo.launch import HOST, NodeProcess
+from miqa_node.demo.pacs import AE_TITLE, Arrival, ReceivingPacs
+from miqa_node.demo.samples import Sample
+from miqa_node.demo.send import Sent, send
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import WorklistState
+from miqa_node.settings import load_settings
+
+VERDICT_LIMIT_S = 60.0
+ARRIVAL_LIMIT_S = 30.0
+POLL_S = 0.05
+
+STYLES = {
+    Verdict.ACCEPT: "green",
+    Verdict.REVIEW: "yellow",
+    Verdict.REJECT: "red",
+    Verdict.NOT_ASSESSED: "cyan",
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one sample."""
+
+    sample: Sample
+    sent: Sent
+    document: dict[str, Any] | None = None
+    verdict_after_s: float = 0.0
+    arrivals: dict[ResultKind, Arrival] = field(default_factory=dict)
+    arrived_after_s: float = 0.0
+
+    @property
+    def disposition(self) -> dict[str, Any]:
+        """The disposition as the REST interface gives it; empty while there is none."""
+        return (self.document or {}).get("disposition") or {}
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The objects that the node made."""
+        return (self.document or {}).get("results") or []
+
+
+def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequence[Sample]) -> list[str]:
+    """Send, wait, show; what went wrong, nothing when all went well."""
+    console.rule("1. A modality sends radiographs over C-STORE")
+    started = time.monotonic()
+    sent = send(samples, modality_target(node), load_settings().deliver)
+    outcomes = [Outcome(sample, one) for sample, one in zip(samples, sent, strict=True)]
+    console.print(_sent_table(outcomes))
+    wait(outcomes, node, pacs)
+    console.rule("2. The node gives each its verdict")
+    console.print(_verdict_table(outcomes))
+    console.rule(f"3. The PACS {AE_TITLE} has the report, the overlay and the note")
+    console.print(_arrival_table(outcomes))
+    console.rule("4. The worklist shows what people should look at")
+    worklist = node.worklist()
+    console.print(_worklist_table(worklist))
+    console.print(f"All of it took {time.monotonic() - started:.1f} s.")
+    return faults(outcomes, worklist)
+
+
+def modality_target(node: NodeProcess) -> DestinationConfig:
+    """The node as the modality knows it."""
+    return DestinationConfig(name="node", ae_title=node.ae_title, host=HOST, port=node.dicom_port)
+
+
+def wait(outcomes: Sequence[Outcome], node: NodeProcess, pacs: ReceivingPacs) -> None:
+    """Wait for every verdict, and then for every object that the verdicts brought forth, each within its limit."""
+    waiting = [outcome for outcome in outcomes if not outcome.sent.error]
+    until = time.monotonic() + VERDICT_LIMIT_S
+    while waiting and time.monotonic() < until and node.running():
+        for outcome in waiting:
+            outcome.document = node.instance(outcome.sample.sop_instance_uid)
+            if outcome.disposition:
+                outcome.verdict_after_s = time.monotonic() - outcome.sent.finished_at
+                until = time.monotonic() + max(ARRIVAL_LIMIT_S, until - time.monotonic())
+            for result in outcome.results:
+                arrival = pacs.find(result["sop_instance_uid"])
+                kind = ResultKind(result["kind"])
+                if arrival is not None and kind not in outcome.arrivals:
+                    outcome.arrivals[kind] = arrival
+                    outcome.arrived_after_s = time.monotonic() - outcome.sent.finished_at
+        waiting = [o for o in waiting if not o.disposition or len(o.arrivals) < len(o.results)]
+        time.sleep(POLL_S)
+
+
+def faults(outcomes: Sequence[Outcome], worklist: Sequence[dict[str, Any]]) -> list[str]:
+    """Every way in which the outcome is not what the demonstration promises."""
+    listed = {item["study_instance_uid"] for item in worklist if item["state"] == WorklistState.OPEN}
+    found = []
+    for outcome in outcomes:
+        title = outcome.sample.title
+        if outcome.sent.error:
+            found.append(f"{title}: not sent: {outcome.sent.error}")
+        elif not outcome.disposition:
+            found.append(f"{title}: no verdict within {VERDICT_LIMIT_S:g} s")
+        else:
+            found += [f"{title}: {fault}" for fault in _faults_of_verdict(outcome, listed)]
+    return found
+
+
+def _faults_of_verdict(outcome: Outcome, listed: set[str]) -> list[str]:
+    found = []
+    verdict = Verdict(outcome.disposition["verdict"])
+    if verdict not in outcome.sample.expected:
+        wanted = " or ".join(sorted(outcome.sample.expected))
+        found.append(f"the verdict is {verdict}, it should be {wanted}")
+    made = {ResultKind(result["kind"]) for result in outcome.results}
+    # A segmentation needs a finding that has a place in the image; the gate, for example, has none.
+    promised = {ResultKind.SR, ResultKind.KOS} if verdict.flagged else {ResultKind.SR}
+    found += [f"the node made no {kind}" for kind in sorted(promised - made)]
+    found += [f"the {kind} did not arrive at the PACS" for kind in sorted(made - set(outcome.arrivals))]
+    if verdict.flagged != (outcome.sample.study_instance_uid in listed):
+        found.append("the study is not on the worklist" if verdict.flagged else "the study is on the worklist")
+    return found
+
+
+def _sent_table(outcomes: Sequence[Outcome]) -> Table:
+    table = _table("image", "size", "answer", "SOP Instance UID")
+    for outcome in outcomes:
+        sample, sent = outcome.sample, outcome.sent
+        name = f"SIMULATED: {sample.title}" if sample.simulated else f"real: {sample.title}"
+        answer = f"[red]{escape(sent.error)}" if sent.error else "0x0000"
+        table.add_row(name, f"{len(sample.data) / 1e6:.1f} MB", answer, sample.sop_instance_uid)
+    return table
+
+
+def _verdict_table(outcomes: Sequence[Outcome]) -> Table:
+    table = _table("image", "verdict", "score", "reasons", "findings (probability, severity)", "after")
+    for outcome in outcomes:
+        if not outcome.disposition:
+            table.add_row(outcome.sample.title, "[red]none", "", "", "", "")
+            continue
+        verdict = Verdict(outcome.disposition["verdict"])
+        assessment = (outcome.document or {}).get("assessment") or {}
+        score = assessment.get("score")
+        present = [f for f in assessment.get("findings", ()) if f["probability"] >= f["threshold"]]
+        present.sort(key=lambda f: -f["probability"])
+        table.add_row(
+            outcome.sample.title,
+            f"[{STYLES[verdict]}]{verdict}",
+            "–" if score is None else f"{score:.0f}",
+            "\n".join(escape(reason["text"]) for reason in outcome.disposition["reasons"]) or "–",
+            "\n".join(f"{f['name']} ({f['probability']:.2f}, {f['severity']:.2f})" for f in present) or "–",
+            f"{outcome.verdict_after_s:.1f} s",
+        )
+    return table
+
+
+def _arrival_table(outcomes: Sequence[Outcome]) -> Table:
+    table = _table("image", "object", "file", "SOP Instance UID")
+    for outcome in outcomes:
+        title = outcome.sample.title
+        for kind, arrival in sorted(outcome.arrivals.items()):
+            table.add_row(
+                title,
+                kind,
+                f"[link={arrival.path.as_uri()}]{escape(arrival.path.name[:20])}…[/link]",
+                arrival.sop_instance_uid,
+            )
+            title = ""
+    return table
+
+
+def _worklist_table(items: Sequence[dict[str, Any]]) -> Table:
+    table = _table("study", "verdict", "state", "reasons")
+    for item in items:
+        verdict = Verdict(item["verdict"])
+        reasons = sorted({reason for image in item["images"] for reason in image["reasons"]})
+        study = item["accession_number"] or item["study_instance_uid"]
+        table.add_row(escape(study), f"[{STYLES[verdict]}]{verdict}", item["state"], escape(", ".join(reasons)))
+    return table
+
+
+def addresses(node: NodeProcess, pacs: ReceivingPacs) -> Panel:
+    """Where everything can be reached while it runs."""
+    lines = [
+        f"DICOM     {node.ae_title}@{HOST}:{node.dicom_port}",
+        f"Worklist  http://{HOST}:{node.web_port}/",
+        f"REST      http://{HOST}:{node.web_port}/api/v1/worklist",
+        f"PACS      {AE_TITLE}@{HOST}:{pacs.port}, files in {pacs.folder}",
+        f"Log       {node.log_file}",
+    ]
+    return Panel("\n".join(escape(line) for line in lines), title="Addresses", expand=False)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold", header_style="bold")
+    return table
