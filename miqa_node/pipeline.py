@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from miqa_node.assess.maps import dump_maps, load_maps
-from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.image import Radiograph
@@ -45,6 +45,12 @@ log = structlog.get_logger(__name__)
 
 PREVIEW_SIDE = 512
 """Longer side, in pixels, of the preview that pages show."""
+
+CONFLICTING = PlausibilityIssue(
+    "conflicting_instance",
+    "An object with the same SOP Instance UID and other content came earlier; both are kept.",
+    OTHER_FAILURE,
+)
 
 DestinationsFor = Callable[[ResultKind], Sequence[str]]
 """Names of the destinations whose profile asks for objects of a kind."""
@@ -120,7 +126,8 @@ class Pipeline:
         self._keep_preview(instance.digest, radiograph)
         judgement = self._assessor().assess(instance.header, radiograph, instance.digest)
         timings.update(judgement.assessment.timings_ms)
-        return replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
+        issues = (*judgement.assessment.plausibility, *([CONFLICTING] if instance.conflicting else ()))
+        return replace(judgement, assessment=replace(judgement.assessment, plausibility=issues, timings_ms=timings))
 
     def _keep_preview(self, digest: InstanceDigest, radiograph: Radiograph) -> None:
         self._objects.put(_key("previews", digest, ".png"), preview_png(radiograph, PREVIEW_SIDE))

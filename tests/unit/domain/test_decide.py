@@ -141,18 +141,18 @@ def test_a_quarantined_image_is_shown_to_people(policy: Policy) -> None:
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("[[scope]]\nname='x'", "version"),
-        ("version='1'", r"\[\[scope\]\]"),
-        ("version='1'\n[[scope]]\nname='x'\nfindings=[]", "findings"),
-        ("version='1'\n[[scope]]\nname='x'\nfinding=[{name='nonsense', verdict='REVIEW'}]", "nonsense"),
-        ("version='1'\n[[scope]]\nname='x'\nfinding=[{name='motion_blur', verdict='ACCEPT'}]", "ACCEPT"),
-        ("version='1'\n[[scope]]\nname='x'\nfinding=[{name='motion_blur', verdict='REVIEW', min_sevrity=1}]", "min_sevrity"),
-        ("version='1'\n[[scope]]\nname='x'\nmeasurement=[{name='entropy', verdict='REVIEW', reason='unsharp'}]", "above"),
+        ("[[scope]]", "version"),
+        ("", r"\[\[scope\]\]"),
+        ("[[scope]]\nfindings=[]", "findings"),
+        ("[[scope]]\nfinding=[{name='nonsense', verdict='REVIEW'}]", "nonsense"),
+        ("[[scope]]\nfinding=[{name='motion_blur', verdict='ACCEPT'}]", "ACCEPT"),
+        ("[[scope]]\nfinding=[{name='motion_blur', verdict='REVIEW', min_sevrity=1}]", "min_sevrity"),
+        ("[[scope]]\nmeasurement=[{name='entropy', verdict='REVIEW', reason='unsharp'}]", "above"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_policy_says_where(text: str, names: str) -> None:
     with pytest.raises(SettingsError, match=names):
-        parse_policy(tomllib.loads(text))
+        parse_policy(tomllib.loads(text if names == "version" else f"version='1'\n{text}"))
 
 
 def test_the_score_is_100_without_findings_and_falls_with_each() -> None:

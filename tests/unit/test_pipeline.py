@@ -1,0 +1,240 @@
+"""The way of one image on its real parts; only the durable queue is a list here."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+
+from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.instance import InstanceDigest, Received
+from miqa_node.domain.policy import Policy, Verdict, parse_policy
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.pipeline import Pipeline
+from miqa_node.report import ReportSettings
+from miqa_node.settings import load_settings
+from miqa_node.store import deliveries, instances, worklist
+from miqa_node.store.database import Database
+from miqa_node.store.objects import DiskObjects
+
+FLAG_EVERYTHING: dict[str, Any] = {
+    "version": "t1",
+    "scope": [
+        {"name": "all", "measurement": [{"name": "entropy", "above": 0.0, "verdict": "REVIEW", "reason": "unsharp"}]}
+    ],
+}
+
+
+class ListQueue:
+    """The queue as a list: the other implementation of the port."""
+
+    def __init__(self) -> None:
+        self.jobs: list[InstanceDigest] = []
+
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
+        self.jobs.append(digest)
+
+
+class Rig:
+    """A pipeline with its parts at hand."""
+
+    def __init__(self, folder: Path, decoder: Decoder, policy: Policy) -> None:
+        self.folder = folder
+        self.database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
+        self.database.migrate()
+        self.objects = DiskObjects(folder / "objects")
+        self.queue = ListQueue()
+        self.pipeline = Pipeline(
+            database=self.database,
+            objects=self.objects,
+            queue=self.queue,
+            decoder=decoder,
+            assessor=lambda: ImageAssessor(None),
+            policy=lambda: policy,
+            destinations=lambda kind: ["PACS", "ARCHIVE"] if kind is ResultKind.SR else ["PACS"],
+            max_attempts=3,
+            report_settings=ReportSettings(),
+        )
+
+    def receive(self, source: Path, change: dict[str, Any] | None = None) -> InstanceDigest:
+        path = self.folder / "incoming.dcm"
+        shutil.copy(source, path)
+        if change is not None:
+            ds = pydicom.dcmread(path)
+            for keyword, value in change.items():
+                setattr(ds, keyword, value)
+            ds.save_as(path)
+        digest = InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest())
+        self.pipeline.receive(
+            Received(str(path), digest, path.stat().st_size, "SCANNER", "MIQA", "127.0.0.1", datetime.now(UTC))
+        )
+        return digest
+
+    def finish(self, digest: InstanceDigest) -> None:
+        self.pipeline.assess(digest)
+        self.pipeline.conclude(digest)
+
+    def verdict(self, digest: InstanceDigest) -> Verdict:
+        with self.database.begin() as transaction:
+            disposition = instances.load_disposition(transaction, digest)
+        assert disposition is not None
+        return disposition.verdict
+
+    def queued(self, digest: InstanceDigest) -> list[tuple[str, str]]:
+        with self.database.begin() as transaction:
+            return [(d.result.kind.value, d.destination) for d in deliveries.of_instance(transaction, digest)]
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    with Decoder(load_settings().imaging) as decoder:
+        yield decoder
+
+
+@pytest.fixture
+def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
+    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+    yield rig
+    rig.database.close()
+
+
+def test_a_flagged_image_is_reported_queued_and_listed(rig: Rig, samples: Path) -> None:
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    assert rig.queue.jobs == [digest]
+    rig.finish(digest)
+    assert rig.verdict(digest) is Verdict.REVIEW
+    assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
+    with rig.database.begin() as transaction:
+        [item] = worklist.select(transaction, worklist.Filter(), limit=10)
+        [sr] = [r for r in deliveries.results_of(transaction, digest) if r.kind is ResultKind.SR]
+    assert item.images[0].digest == digest
+    report = pydicom.dcmread(rig.objects.local_path(sr.object_key))
+    assert report.SOPInstanceUID == sr.sop_instance_uid
+    assert report.StudyInstanceUID == item.study_instance_uid
+    assert rig.objects.get(f"previews/{digest[:2]}/{digest}.png").startswith(b"\x89PNG")
+
+
+def test_the_stored_object_is_what_was_sent(rig: Rig, samples: Path) -> None:
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    with rig.database.begin() as transaction:
+        key = instances.load(transaction, digest).object_key
+    assert rig.objects.get(key) == (samples / "RG3_UNCR.dcm").read_bytes()
+
+
+def test_the_same_image_again_makes_no_work(rig: Rig, samples: Path) -> None:
+    first = rig.receive(samples / "RG3_UNCR.dcm")
+    assert rig.receive(samples / "RG3_UNCR.dcm") == first
+    assert rig.queue.jobs == [first]
+
+
+def test_other_bytes_under_the_same_uid_are_kept_judged_and_told(rig: Rig, samples: Path) -> None:
+    first = rig.receive(samples / "RG3_UNCR.dcm")
+    second = rig.receive(samples / "RG3_UNCR.dcm", {"StationName": "OTHER"})
+    assert rig.queue.jobs == [first, second]
+    for digest in (first, second):
+        rig.finish(digest)
+    with rig.database.begin() as transaction:
+        issues = [instances.load_assessment(transaction, d).plausibility for d in (first, second)]  # type: ignore[union-attr]
+        uids = {r.sop_instance_uid for d in (first, second) for r in deliveries.results_of(transaction, d)}
+    assert ["conflicting_instance" in {issue.name for issue in found} for found in issues] == [False, True]
+    assert len(uids) == 4, "each has an SR and a KOS of its own"
+
+
+def test_running_every_step_twice_changes_nothing(rig: Rig, samples: Path) -> None:
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    rig.finish(digest)
+    files = {path: path.read_bytes() for path in (rig.folder / "objects").rglob("*.dcm")}
+    queued = rig.queued(digest)
+    rig.finish(digest)
+    assert {path: path.read_bytes() for path in (rig.folder / "objects").rglob("*.dcm")} == files
+    assert rig.queued(digest) == queued
+
+
+def test_a_step_killed_half_way_makes_the_same_objects_again(
+    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    rig.pipeline.assess(digest)
+    with monkeypatch.context() as patch:
+        patch.setattr(instances, "save_disposition", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            rig.pipeline.conclude(digest)
+    made = {path.name: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")}
+    assert len(made) == 2
+    rig.pipeline.conclude(digest)
+    assert {path.name: path.read_bytes() for path in (rig.folder / "objects" / "results").rglob("*.dcm")} == made
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_kills_its_worker_is_quarantined_and_shown(
+    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.pipeline, "_judge", _killed)
+        for _ in range(3):
+            with pytest.raises(KeyboardInterrupt):
+                rig.pipeline.assess(digest)
+    rig.finish(digest)
+    assert rig.verdict(digest) is Verdict.NOT_ASSESSED
+    with rig.database.begin() as transaction:
+        assert worklist.count(transaction, worklist.Filter()) == 1
+
+
+def test_a_report_that_cannot_be_made_hides_no_verdict(
+    rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    rig.pipeline.assess(digest)
+    monkeypatch.setattr("miqa_node.pipeline.make_objects", _broken)
+    rig.pipeline.conclude(digest)
+    with rig.database.begin() as transaction:
+        disposition = instances.load_disposition(transaction, digest)
+    assert disposition is not None
+    assert disposition.flagged
+    assert "report_failed" in {reason.name for reason in disposition.reasons}
+    assert rig.queued(digest) == []
+
+
+def _broken(*_: object) -> None:
+    raise ValueError("Doe^Jane")
+
+
+def test_slices_are_judged_with_their_series_and_get_no_report_each(rig: Rig, samples: Path) -> None:
+    digest = rig.receive(samples / "693_UNCR.dcm")  # MR
+    rig.finish(digest)
+    assert rig.queued(digest) == []
+    assert rig.verdict(digest) is Verdict.NOT_ASSESSED
+
+
+def test_undecodable_pixels_are_an_answer(rig: Rig, samples: Path, tmp_path: Path) -> None:
+    ds = pydicom.dcmread(samples / "RG3_J2KR.dcm")
+    ds.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51" + bytes(1000)])
+    ds.save_as(tmp_path / "broken.dcm")
+    digest = rig.receive(tmp_path / "broken.dcm")
+    rig.finish(digest)
+    assert rig.verdict(digest) is Verdict.NOT_ASSESSED
+    with rig.database.begin() as transaction:
+        assessment = instances.load_assessment(transaction, digest)
+    assert assessment is not None
+    assert "could not be decoded" in assessment.not_assessed
+
+
+def test_what_is_not_dicom_is_refused(rig: Rig, tmp_path: Path) -> None:
+    page = tmp_path / "page.dcm"
+    page.write_text("<html><body>Proxy error</body></html>" * 10)
+    with pytest.raises(DataSetError):
+        rig.receive(page)
+    with rig.database.begin() as transaction:
+        assert instances.count(transaction).received == 0
