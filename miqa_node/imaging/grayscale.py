@@ -32,8 +32,7 @@ class Lut:
     def apply(self, values: Values) -> Values:
         """Output values for input ``values``; both float64, of any shape."""
         index = np.clip(np.rint(values) - self.first, 0, len(self.data) - 1).astype(np.intp)
-        values = self.data[index].astype(np.float64)
-        return values
+        return np.asarray(self.data[index], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
