@@ -1,0 +1,138 @@
+"""Reads PNG and JPEG files as display-ready radiographs, for people who assess pictures without DICOM around them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import uuid
+import warnings
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.errors import DataSetError, DecodeError
+from miqa_node.imaging.decoders import version_of
+from miqa_node.imaging.grayscale import WHITE
+
+MAX_FILE_BYTES = 512 << 20
+MAX_PICTURE_PIXELS = 200_000_000
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+
+_FORMATS = ("PNG", "JPEG")
+_COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LA", "1")
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the file begins like a PNG or JPEG, whatever it is called."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+
+
+def read_picture(path: Path, *, modality: str, body_part: str, view: str) -> tuple[Header, Radiograph]:
+    """A PNG or JPEG, 8 or 16 bits, gray or colour, as a MONOCHROME2 image that needs no window.
+
+    Colour becomes luminance and transparency is laid on black. UIDs are derived from the file's bytes (UUID5 of
+    their SHA-256, below 2.25), so the same file is always the same instance.
+
+    Raises
+    ------
+    DataSetError
+        The file is not a PNG or JPEG.
+    DecodeError
+        It is damaged, or larger than 512 MiB or 200 million pixels.
+    """
+    data = _read_bytes(path)
+    gray, note = _decode(data)
+    steps = (version_of("pillow"), *note)
+    highest = 255 if gray.dtype == np.uint8 else WHITE
+    display: NDArray[np.uint16] = gray.astype(np.uint16) * np.uint16(WHITE // highest)
+    digest = hashlib.sha256(data).hexdigest()
+    rows, columns = gray.shape
+    header = Header(
+        sop_class_uid=SECONDARY_CAPTURE,
+        sop_instance_uid=SopInstanceUid(_derived_uid(digest, "instance")),
+        series_instance_uid=SeriesInstanceUid(_derived_uid(digest, "series")),
+        study_instance_uid=StudyInstanceUid(_derived_uid(digest, "study")),
+        transfer_syntax_uid=EXPLICIT_LITTLE_ENDIAN,
+        modality=modality.upper(),
+        body_part_examined=body_part.upper(),
+        view_position=view.upper(),
+        photometric_interpretation="MONOCHROME2",
+        presentation_intent_type="FOR PRESENTATION",
+        rows=rows,
+        columns=columns,
+        number_of_frames=1,
+        samples_per_pixel=1,
+        bits_allocated=8 * gray.dtype.itemsize,
+        bits_stored=8 * gray.dtype.itemsize,
+        has_pixels=True,
+    )
+    radiograph = Radiograph(
+        stored=gray,
+        display=display,
+        stored_range=(0, highest),
+        spacing_mm=None,
+        steps=steps,
+        decoder=version_of("pillow"),
+    )
+    return header, radiograph
+
+
+def _read_bytes(path: Path) -> bytes:
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise DecodeError(f"The picture is larger than {MAX_FILE_BYTES >> 20} MiB. Export it smaller, or as DICOM.")
+    return path.read_bytes()
+
+
+def _decode(data: bytes) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], tuple[str, ...]]:
+    """Gray pixels as uint8 or uint16, and what was done to get them."""
+    image: Image.Image
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is this node's own
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        if image.width * image.height > MAX_PICTURE_PIXELS:
+            raise DecodeError(
+                f"{image.height} × {image.width} pixels exceed the limit of {MAX_PICTURE_PIXELS} for pictures."
+            )
+        image.load()
+    except UnidentifiedImageError as unknown:
+        raise DataSetError("Neither DICOM nor PNG nor JPEG. Export the image in one of these formats.") from unknown
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as broken:
+        raise DecodeError("The picture is damaged or incomplete. Export it again.") from broken
+    if image.mode in ("I;16", "I;16B", "I"):
+        return np.clip(np.asarray(image, dtype=np.int64), 0, WHITE).astype(np.uint16), ()
+    if image.mode == "L":
+        return np.array(image, dtype=np.uint8), ()
+    if image.mode not in _COLOUR_MODES:
+        raise DecodeError(f"Pictures of mode {image.mode} are not read. Export it as gray or RGB.")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        opaque = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", opaque.size, (0, 0, 0, 255)), opaque)
+        return _luminance(np.asarray(image.convert("RGB")))
+    if _is_deep_png(data):  # Pillow has no 16-bit colour; it has checked that the file is whole
+        deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        return _luminance(deep[..., 2::-1])
+    return _luminance(np.asarray(image.convert("RGB")))
+
+
+def _is_deep_png(data: bytes) -> bool:
+    """Whether a PNG has 16 bits per sample (IHDR, PNG specification 11.2.1)."""
+    return data.startswith(b"\x89PNG") and data[24] == 16
+
+
+def _luminance(rgb: NDArray[Any]) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], tuple[str, ...]]:
+    return cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY), ("colour converted to luminance (Rec. 601)",)
+
+
+def _derived_uid(digest: str, what: str) -> str:
+    """A UID under 2.25 (PS3.5 B.2) that is a function of the file's digest."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'sha256:{digest}/{what}').int}"
