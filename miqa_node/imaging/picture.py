@@ -120,7 +120,8 @@ def _decode(data: bytes) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], tuple[
         return _luminance(np.asarray(image.convert("RGB")))
     if _is_deep_png(data):  # Pillow has no 16-bit colour; it has checked that the file is whole
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        return _luminance(deep[..., 2::-1])
+        if deep is not None:
+            return _luminance(deep[..., 2::-1])
     return _luminance(np.asarray(image.convert("RGB")))
 
 
