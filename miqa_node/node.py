@@ -10,6 +10,7 @@ from typing import Self
 import structlog
 
 from miqa_node.assess.active import ActiveModels
+from miqa_node.assess.local import LocalAssessor
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
 from miqa_node.deliver.lanes import Lanes
 from miqa_node.domain.delivery import ResultKind
@@ -183,6 +184,11 @@ def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
         raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
     objects = open_objects(settings.store.objects_url, settings.objects_dir, settings.store.min_free_bytes)
     return Database(settings.database_url, settings.store.pool_size), objects
+
+
+def build_assessor(settings: Settings) -> LocalAssessor:
+    """What assesses single files without a node."""
+    return LocalAssessor(settings)
 
 
 def migrate(database: Database) -> None:

@@ -70,8 +70,8 @@ class ImageAssessor:
 def _judge(
     package: Package, radiograph: Radiograph, clock: _Clock
 ) -> tuple[tuple[Finding, ...], dict[GateClass, float], dict[FindingName, SaliencyMap]]:
-    inputs = clock.time("preprocess", lambda: package.prepare(radiograph.display))
-    outputs = clock.time("infer", lambda: package.run(inputs))
+    inputs = clock.time("preprocess", lambda: package.prepare(radiograph.display, radiograph.valid))
+    outputs = clock.time("infer", lambda: package.run(inputs.arrays))
     probability = package.probabilities(outputs["logits"])
     severity = outputs["severity"][0]
     findings = [
@@ -94,7 +94,9 @@ def _judge(
         thresholds = {GateClass(row.name): row.threshold for row in package.card.outputs.classes if row.gate}
         findings.append(_gate_finding(gate, thresholds))
     maps = {
-        FindingName(row.name): SaliencyMap(_normalised(outputs["maps"][0, index]), package.card.saliency.method)
+        FindingName(row.name): SaliencyMap(
+            _normalised(inputs.to_source(outputs["maps"][0, index])), package.card.saliency.method
+        )
         for index, row in enumerate(package.card.outputs.classes)
         if not row.gate and findings[index].present
     }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from miqa_node.assess.preprocess import PreprocessSpec
+from miqa_node.assess.preprocess import Preprocess
 from miqa_node.domain.instance import Header
 from miqa_node.errors import ModelPackageError
 
@@ -48,8 +47,9 @@ class Applicability(_Section):
         )
         for name, value, allowed in checks:
             if allowed and value not in allowed:
-                shown = value if value.replace(".", "").isalnum() else "as given"
-                return f"{name} {shown or '(absent)'} is outside what the model was made for."
+                # Free text of a header could hold anything, a name included: only what looks like a code is quoted.
+                shown = value if value.replace(".", "").isalnum() else "as given" if value else "(absent)"
+                return f"{name} {shown} is outside what the model was made for."
         if self.pixel_pitch_mm is not None and spacing_mm is not None:
             low, high = self.pixel_pitch_mm.min, self.pixel_pitch_mm.max
             if not all(low <= pitch <= high for pitch in spacing_mm):
@@ -109,7 +109,7 @@ class Card(BaseModel):
     not_for: str | tuple[str, ...]
     limits: tuple[str, ...]
     applicability: Applicability
-    preprocess: dict[str, Any]
+    preprocess: Preprocess
     outputs: Outputs
     saliency: Saliency
     calibration: dict[str, Any]
@@ -118,11 +118,6 @@ class Card(BaseModel):
     metrics: dict[str, Any]
     golden: tuple[Golden, ...]
     files: dict[str, str]
-    date: date | None = None
-
-    def preprocess_spec(self) -> PreprocessSpec:
-        """The ``preprocess`` section, understood."""
-        return PreprocessSpec.from_card(self.preprocess)
 
 
 def read_card(folder: Path) -> Card:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import CARD_NAME, METADATA_KEY, Card, read_card
-from miqa_node.assess.preprocess import PreprocessSpec, preprocess
+from miqa_node.assess.preprocess import Inputs, prepare
 from miqa_node.assess.session import Session
 from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.errors import ModelPackageError
@@ -30,14 +30,12 @@ class Package:
 
     folder: Path
     card: Card
-    spec: PreprocessSpec
     identity: ModelIdentity
     session: Session
 
-    def prepare(self, display: NDArray[np.uint16]) -> dict[str, NDArray[np.float32]]:
+    def prepare(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> Inputs:
         """The graph's inputs made of presentation values, shape (rows, columns), 0 black and 65,535 white."""
-        inputs = preprocess(display, self.spec)
-        return {"global_view": inputs.global_view, "crops": inputs.crops}
+        return prepare(display, valid, self.card.preprocess)
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """Outputs ``logits`` (1, C), ``severity`` (1, C) and the class maps (1, C, rows, columns) as ``maps``."""
@@ -88,7 +86,7 @@ def open_package(folder: Path, accelerator: Accelerator, settings: AssessSetting
     )
     _check_embedded_card(folder, card, session)
     identity = ModelIdentity(card.name, card.version, _sha256(folder / GRAPH_NAME))
-    package = Package(folder, card, card.preprocess_spec(), identity, session)
+    package = Package(folder, card, identity, session)
     _check_goldens(package)
     return package
 
@@ -141,7 +139,7 @@ def golden_difference(package: Package, image: str, expected: str) -> float:
     if pixels is None or pixels.ndim != 2:
         raise ModelPackageError(f"{package.folder.name}: {image} is not a grayscale PNG.")
     display = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
-    outputs = package.run(package.prepare(display))
+    outputs = package.run(package.prepare(display).arrays)
     wanted = json.loads((package.folder / expected).read_text("utf-8"))
     probability = package.probabilities(outputs["logits"])
     return max(_distance(probability, wanted["probability"]), _distance(outputs["severity"][0], wanted["severity"]))

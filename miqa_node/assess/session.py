@@ -28,9 +28,10 @@ class Session:
         # Waiting threads that spin would take the cores from decoding and receiving.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        providers = _providers(accelerator)
         try:
             self._session = ort.InferenceSession(
-                model if isinstance(model, bytes) else str(model), options, providers=_providers(accelerator)
+                model if isinstance(model, bytes) else str(model), options, providers=providers
             )
         except Exception as error:  # the runtime's exceptions have no common base but this
             raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error

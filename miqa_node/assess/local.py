@@ -1,0 +1,86 @@
+"""The short way of one image: a file in, an assessment and a verdict out; no server, no store, no delivery."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from miqa_node.assess.active import ActiveModels
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import Radiograph, SaliencyMap
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.policy import Disposition, decide, parse_policy
+from miqa_node.errors import DecodeError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.headers import read_header
+from miqa_node.imaging.kinds import is_image
+from miqa_node.imaging.picture import is_picture, read_picture
+from miqa_node.settings import Settings, WatchedFile
+
+
+@dataclass(frozen=True, slots=True)
+class LocalResult:
+    """What was found out about one file."""
+
+    source: Path
+    is_dicom: bool
+    assessment: Assessment
+    disposition: Disposition
+    maps: Mapping[FindingName, SaliencyMap]
+    radiograph: Radiograph
+
+
+class LocalAssessor:
+    """Assesses files one by one with the models and the policy of the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._policy = WatchedFile(settings.policy_file, parse_policy)
+        self._models = ActiveModels(settings)
+        self._decoder = Decoder(settings.imaging)
+
+    def assess_file(
+        self, path: Path, *, modality: str = "DX", body_part: str = "CHEST", view: str = "PA"
+    ) -> LocalResult:
+        """Assess a DICOM, PNG or JPEG file; modality, body part and view describe pictures, which cannot say it.
+
+        Raises
+        ------
+        UnreadableError
+            The file is neither DICOM nor a picture, or its pixels cannot be decoded.
+        """
+        digest = _digest(path)
+        picture = is_picture(path)
+        if picture:
+            header, radiograph = read_picture(path, modality=modality, body_part=body_part, view=view)
+        else:
+            header, _ = read_header(path)
+            if not is_image(header):
+                raise DecodeError("The object is not an image.")
+            radiograph = self._decoder.decode(path)
+        judgement = self._models.assessor().assess(header, radiograph, digest)
+        disposition = decide(judgement.assessment, self._policy.current())
+        return LocalResult(path, not picture, judgement.assessment, disposition, judgement.maps, radiograph)
+
+    def close(self) -> None:
+        """End the decoding processes."""
+        self._decoder.close()
+
+    def __enter__(self) -> Self:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def _digest(path: Path) -> InstanceDigest:
+    with path.open("rb") as file:
+        return InstanceDigest(hashlib.file_digest(file, "sha256").hexdigest())
