@@ -105,7 +105,7 @@ def read_header(path: Path) -> tuple[Header, StudyRecord]:
         study_instance_uid=study,
         transfer_syntax_uid=elements.transfer_syntax_uid,
         modality=values.word("Modality"),
-        body_part_examined=values.word("BodyPartExamined") or values.meaning("AnatomicRegionSequence"),
+        body_part_examined=values.word("BodyPartExamined") or values.meaning("AnatomicRegionSequence").upper(),
         view_position=values.word("ViewPosition") or values.meaning("ViewCodeSequence"),
         image_laterality=values.word("ImageLaterality") or values.word("Laterality"),
         patient_orientation=values.words("PatientOrientation"),

@@ -84,9 +84,9 @@ class Values:
         return self._numbers(element) if element else []
 
     def meaning(self, sequence: str) -> str:
-        """Code Meaning (0008,0104) of a code sequence's first item, in upper case."""
+        """Code Meaning (0008,0104) of a code sequence's first item, as written."""
         element = self._nested(sequence, 0x00080104)
-        return element.value.decode("utf-8", "replace").strip(" \0").upper() if element else ""
+        return element.value.decode("utf-8", "replace").strip(" \0") if element else ""
 
     def _nested(self, sequence: str, tag: int) -> Element | None:
         """Find an element by the bytes of its tag: enough for hints, and much faster than parsing items."""

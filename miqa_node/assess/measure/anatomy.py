@@ -12,14 +12,9 @@ from miqa_node.assess.measure.noise import noise_sigma
 from miqa_node.assess.measure.plane import LEVELS, Plane
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.instance import Header
+from miqa_node.imaging.regions import LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
 
 SMALLEST_SIDE = 32
-CHEST_PARTS = ("CHEST", "THORAX", "LUNG")
-FRONTAL_VIEWS = ("", "AP", "PA", "ANTERO-POSTERIOR", "POSTERO-ANTERIOR")
-# Regions as (top, bottom, left, right) shares of the field of view of a frontal chest radiograph: the mid-zones of
-# both lungs, lateral of the hila, and the mediastinum below the aortic arch.
-LUNG_REGIONS = ((0.32, 0.48, 0.20, 0.32), (0.32, 0.48, 0.68, 0.80))
-MEDIASTINUM_REGION = (0.40, 0.55, 0.47, 0.57)
 
 
 def outline(plane: Plane) -> Iterator[Measurement]:
@@ -58,10 +53,10 @@ def chest_contrast(plane: Plane, header: Header) -> Iterator[Measurement]:
     With mean μ and noise σ (Haar HH, as ``noise_sigma``) of presentation values: SNR = μ_lung / σ_lung;
     CNR = |μ_mediastinum − μ_lung| / sqrt((σ_lung² + σ_mediastinum²) / 2).
     """
-    if header.body_part_examined not in CHEST_PARTS or header.view_position not in FRONTAL_VIEWS:
+    if not is_frontal_chest(header):
         return
-    lungs = [region for box in LUNG_REGIONS if (region := _region(plane, box)) is not None]
-    mediastinum = _region(plane, MEDIASTINUM_REGION)
+    lungs = [region for box in LUNGS if (region := _region(plane, box)) is not None]
+    mediastinum = _region(plane, MEDIASTINUM)
     if len(lungs) < 2 or mediastinum is None:
         return
     lung_mean = float(np.mean([mean for mean, _ in lungs]))
@@ -73,12 +68,11 @@ def chest_contrast(plane: Plane, header: Header) -> Iterator[Measurement]:
     yield Measurement("cnr_lung_mediastinum", abs(mediastinum[0] - lung_mean) / sigma, "1")
 
 
-def _region(plane: Plane, box: tuple[float, float, float, float]) -> tuple[float, float] | None:
+def _region(plane: Plane, box: Box) -> tuple[float, float] | None:
     """(mean, noise) of presentation values in the box; None when it is tiny, padded or saturated."""
-    rows, columns = plane.shape
-    place = (slice(int(box[0] * rows), int(box[1] * rows)), slice(int(box[2] * columns), int(box[3] * columns)))
-    display = plane.display[place]
-    if display.size < 1024 or (plane.mask is not None and not plane.mask[place].all()):
+    region = place(plane.shape, box)
+    display = plane.display[region]
+    if display.size < 1024 or (plane.mask is not None and not plane.mask[region].all()):
         return None
     sigma = noise_sigma(display, None)
     return None if sigma is None else (float(display.mean()), sigma)
