@@ -1,0 +1,177 @@
+"""The project around the code: what is installed, what the make targets promise, and what ships."""
+
+import hashlib
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from miqa_node import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins() -> dict[str, str]:
+    lines = [line for line in text("constraints.txt").splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][^ ;+]*", line) for line in lines)
+    return dict(line.split("==") for line in lines)
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "--no-print-directory", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):.*## ", text("Makefile"), re.MULTILINE))
+
+
+def test_the_licence_is_the_whole_apache_licence() -> None:
+    # The digest of https://www.apache.org/licenses/LICENSE-2.0.txt, which distributions ship byte for byte.
+    digest = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+    assert hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest() == digest
+
+
+def test_every_requirement_is_pinned_to_a_version_that_it_allows() -> None:
+    pinned = pins()
+    for line in [*PROJECT["dependencies"], *(line for lines in EXTRAS.values() for line in lines)]:
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(pinned[normal(wanted.name)]), line
+
+
+def test_what_runs_here_is_what_the_constraints_say() -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    compared = 0
+    for name, pinned in pins().items():
+        try:
+            installed = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            continue
+        # A plain `pip install` of a developer may be newer for tools; what computes must be what was tested.
+        if name in {"numpy", "onnxruntime", "pydicom", "highdicom", "pynetdicom", "opencv-python-headless", "dbos"}:
+            assert installed == pinned, f"{name} {installed} is installed, constraints.txt says {pinned}"
+            compared += 1
+    assert compared >= 6
+
+
+def test_cpu_and_gpu_exclude_each_other_and_nothing_else_brings_onnxruntime() -> None:
+    runtimes = {"onnxruntime", "onnxruntime-gpu"}
+    found = {
+        extra: {Requirement(line).name for line in lines} & runtimes
+        for extra, lines in {**EXTRAS, "": PROJECT["dependencies"]}.items()
+    }
+    assert {extra: names for extra, names in found.items() if names} == {
+        "cpu": {"onnxruntime"},
+        "gpu": {"onnxruntime-gpu"},
+    }
+    assert not {Requirement(line).name for line in PROJECT["dependencies"]} & {"torch", "scikit-learn"}
+
+
+def test_make_lists_every_target() -> None:
+    phony = set(re.search(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE).group(1).split())
+    assert phony == targets()
+    listed = make("help").stdout
+    assert {line.split()[1] for line in listed.splitlines()} == targets()
+
+
+@pytest.mark.parametrize(("accelerator", "other"), [("cpu", "gpu"), ("gpu", "cpu")])
+def test_setup_installs_one_onnxruntime(accelerator: str, other: str, tmp_path: Path) -> None:
+    planned = make("--dry-run", "setup", f"ACCEL={accelerator}", f"VENV={tmp_path / 'venv'}").stdout
+    assert f"[{accelerator},demo,dev,docs]" in planned
+    assert f"[{other}," not in planned
+    assert "torch" not in planned
+    assert planned.count("--constraint constraints.txt") == 2
+
+
+def test_a_wrong_accelerator_or_python_is_named() -> None:
+    assert 'ACCEL is "tpu"' in make("help", "ACCEL=tpu").stderr
+    made = make("setup", "VENV=/nonexistent/venv", "PYTHON=false")
+    assert made.returncode != 0
+    assert "needs Python 3.11 or newer" in made.stderr
+
+
+def test_the_gate_and_the_workflow_call_make_targets_that_exist() -> None:
+    workflow = yaml.safe_load(text(".github/workflows/ci.yml"))
+    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    hooks = [hook["entry"] for hook in yaml.safe_load(text(".pre-commit-config.yaml"))["repos"][0]["hooks"]]
+    called = {
+        target
+        for line in [text(".ci/run"), *steps, *hooks]
+        for target in re.findall(r"\bmake (?:--[a-z-]+ )?([a-z-]+)\b", line)
+        if target not in {"python", "and", "ca-certificates"}
+    }
+    assert {"test", "lint", "types", "layers", "docs", "demo", "test-all"} <= called <= targets()
+    assert any(".ci/run" in step for step in steps)
+
+
+def test_the_gate_stops_at_the_first_failure_and_ends_with_the_tests() -> None:
+    script = text(".ci/run")
+    assert "set -euo pipefail" in script
+    assert subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=False).returncode == 0
+    body = re.search(r"^main\(\) \{\n(.*?)^\}", script, re.MULTILINE | re.DOTALL).group(1)
+    commands = re.findall(r"(?:^|; )(?:[A-Z_]+=\S+ )?(make [^;\n]*|install_\w+)", body, re.MULTILINE)
+    assert commands[0] == "make test"
+    assert commands[-1].endswith("test-all")
+
+
+def test_the_container_runs_as_nobody_special_and_says_how_it_is() -> None:
+    stages = text("Dockerfile").split("\nFROM ")
+    assert re.search(r"^USER miqa$", stages[-1], re.MULTILINE)
+    assert "HEALTHCHECK" in stages[-1]
+    assert "/readyz" in stages[-1]
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", stages[1], re.MULTILINE)
+    for name in " ".join(copied).split():
+        assert (ROOT / name).exists(), name
+
+
+def test_the_composition_splits_the_roles() -> None:
+    services = yaml.safe_load(text("docker-compose.yml"))["services"]
+    roles = {name: services[name]["command"] for name in ("receive", "work", "web")}
+    assert all(command == ["run", "--role", name] for name, command in roles.items())
+    for service in services.values():
+        for dependency in service.get("depends_on", ()):
+            assert dependency in services
+    optional = {name for name, service in services.items() if service.get("profiles")}
+    assert set(services) - optional == {"receive", "work", "web", "database"}
+
+
+def test_the_version_is_semantic_and_has_a_place_in_the_changelog() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", __version__)
+    changelog = text("CHANGELOG.md")
+    assert "## [Unreleased]" in changelog or f"## [{__version__}]" in changelog
+
+
+def test_the_wheel_holds_what_an_installed_node_needs(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    [wheel] = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    share = "miqa_node/_share"
+    needed = {f"{share}/config/miqa.toml", f"{share}/config/policy.toml", f"{share}/migrations/env.py"}
+    needed |= {f"{share}/{path.relative_to(ROOT)}" for path in (ROOT / "models").glob("*/*") if path.is_file()}
+    needed |= {str(path.relative_to(ROOT)) for path in (ROOT / "miqa_node" / "web").rglob("*.html")}
+    assert needed <= names
+    assert not {name for name in names if name.startswith(("tests/", "docs/"))}
