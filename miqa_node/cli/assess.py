@@ -1,0 +1,164 @@
+"""``miqa-node assess``: judges files on the spot, by the same code as the node, without a server."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from miqa_node.cli.exits import Exit
+from miqa_node.cli.files import images
+from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
+from miqa_node.cli.output import print_json, print_line, progress
+
+if TYPE_CHECKING:
+    from miqa_node.node import LocalResult
+
+
+def assess(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM, PNG or JPEG files, or folders of them.")
+    ],
+    as_json: AsJson = False,
+    saliency_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", file_okay=False, help="Write a map and an overlay of each finding that is present."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write the DICOM objects: SR, SEG, KOS.")
+    ] = None,
+    modality: Annotated[str, typer.Option(help="Of PNG and JPEG files; DX unless said otherwise.")] = "",
+    body_part: Annotated[str, typer.Option(help="Of PNG and JPEG files; CHEST unless said otherwise.")] = "",
+    view: Annotated[str, typer.Option(help="Of PNG and JPEG files; PA unless said otherwise.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Judge images on the spot and print what was found.
+
+    Exit code 1 says that a file could not be read; the others are still judged.
+    """
+    settings = settings_of(config)
+    quiet_logs(settings)
+    from miqa_node.node import build_assessor  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.observe.log import describe_error  # noqa: PLC0415
+
+    files, left_out = images(paths)
+    if left_out:
+        typer.echo(f"{left_out} files in folders are no images and were left out.", err=True)
+    for folder in (saliency_dir, out):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    writer = _Writer(saliency_dir, out, settings.assess.saliency_threshold, settings.node.name)
+    assessor = build_assessor(settings)
+    failed = 0
+    try:
+        with progress(files, "Assessing") as remaining:
+            for file in remaining:
+                started = time.perf_counter()
+                try:
+                    result = assessor.assess_file(file, modality=modality, body_part=body_part, view=view)
+                    writer.write(file, result)
+                except Exception as error:  # noqa: BLE001 - one file's surprise must not keep the others from being done
+                    failed += 1
+                    _print_error(file, describe_error(error), as_json=as_json)
+                else:
+                    _print_result(file, result, time.perf_counter() - started, as_json=as_json)
+    finally:
+        assessor.close()
+    if failed:
+        typer.echo(f"{failed} of {len(files)} files could not be assessed.", err=True)
+        raise typer.Exit(Exit.FAILED)
+
+
+def document(file: Path, result: LocalResult, total_s: float) -> dict[str, Any]:
+    """One line of ``--json``; docs/reference/cli.md explains its keys."""
+    assessment, disposition = result.assessment, result.disposition
+    model = assessment.model
+    return {
+        "file": str(file),
+        "sop_instance_uid": assessment.header.sop_instance_uid,
+        "verdict": disposition.verdict.value,
+        "score": None if assessment.score is None else round(assessment.score, 1),
+        "reasons": [reason.text for reason in disposition.reasons],
+        "findings": [
+            {
+                "name": finding.name.value,
+                "code": finding.code.value,
+                "probability": round(finding.probability, 4),
+                "severity": round(finding.severity, 4),
+            }
+            for finding in assessment.findings
+        ],
+        "gate": {name.value: round(probability, 4) for name, probability in assessment.gate.items()},
+        "measurements": {m.name: {"value": m.value, "unit": m.unit} for m in assessment.measurements},
+        "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
+        "timings_ms": {**assessment.timings_ms, "total": round(total_s * 1e3, 1)},
+    }
+
+
+@dataclass
+class _Writer:
+    """Puts maps and DICOM objects into folders, named after the file that they belong to."""
+
+    saliency_dir: Path | None
+    out: Path | None
+    saliency_threshold: float
+    node_name: str
+    _taken: Counter[str] = field(default_factory=Counter)
+
+    def write(self, file: Path, result: LocalResult) -> None:
+        """Write what was asked for."""
+        if self.saliency_dir is None and self.out is None:
+            return
+        self._taken[file.stem] += 1
+        again = self._taken[file.stem]
+        # Files of the same name in different folders must not overwrite each other's results.
+        stem = file.stem if again == 1 else f"{file.stem}~{again}"
+        if self.saliency_dir is not None:
+            self._write_maps(self.saliency_dir / stem, result)
+        if self.out is not None:
+            self._write_objects(self.out / stem, result)
+
+    @staticmethod
+    def _write_maps(stem: Path, result: LocalResult) -> None:
+        from miqa_node.cli.saliency import write_map  # noqa: PLC0415
+
+        for finding in result.assessment.findings:
+            saliency = result.maps.get(finding.name)
+            if finding.present and saliency is not None and result.radiograph is not None:
+                write_map(saliency, result.radiograph, stem.with_name(f"{stem.name}.{finding.name.value}"))
+
+    def _write_objects(self, stem: Path, result: LocalResult) -> None:
+        from miqa_node.report import ReportSettings, make_objects  # noqa: PLC0415
+
+        if result.source_path is None:
+            typer.echo(
+                f"{stem.name}: not a DICOM file, so there is nothing that DICOM objects could refer to.", err=True
+            )
+            return
+        settings = ReportSettings(node_name=self.node_name, saliency_threshold=self.saliency_threshold)
+        made = make_objects(result.source_path, result.assessment, result.disposition, result.maps, settings)
+        for one in made:
+            stem.with_name(f"{stem.name}.{one.kind.value.lower()}.dcm").write_bytes(one.data)
+
+
+def _print_result(file: Path, result: LocalResult, total_s: float, *, as_json: bool) -> None:
+    if as_json:
+        print_json(document(file, result, total_s))
+        return
+    score = result.assessment.score
+    reasons = "; ".join(reason.text for reason in result.disposition.reasons)
+    score_text = f"{score:3.0f}" if score is not None else "  –"
+    print_line(f"{result.disposition.verdict.value:<12}", score_text, str(file), reasons)
+
+
+def _print_error(file: Path, error: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"file": str(file), "error": error})
+    else:
+        print_line(f"{'error':<12}", "  –", str(file), error)

@@ -1,0 +1,243 @@
+"""``miqa-node doctor``: looks at everything that the node needs, and says how to mend what is wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from miqa_node.cli.exits import Exit
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.cli.output import print_json, print_line
+from miqa_node.errors import MiqaError, SettingsError
+
+if TYPE_CHECKING:
+    from miqa_node.deliver.destinations import DestinationConfig
+    from miqa_node.settings import Settings
+
+MiB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one check found; ``mend`` says what to do when it is not ok."""
+
+    check: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+class Wrong(Exception):  # noqa: N818 - it is a finding, not a fault of the program
+    """What is wrong, and how to mend it."""
+
+    def __init__(self, detail: str, mend: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.mend = mend
+
+
+def doctor(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    destination: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=AET@HOST:PORT", help="Check this destination too; repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check settings, disk, database, policy, models, accelerator, ports and destinations.
+
+    Exit code 1 says that something must be mended. Nothing is changed.
+    """
+    outcomes: list[Outcome] = []
+    for outcome in examine(config, data_dir, destination or ()):
+        outcomes.append(outcome)
+        if not as_json:
+            print_line("ok  " if outcome.ok else "fail", f"{outcome.check:<22}", outcome.detail)
+            if outcome.mend:
+                print_line("    ", " " * 22, f"→ {outcome.mend}")
+    failed = sum(not outcome.ok for outcome in outcomes)
+    if as_json:
+        print_json({"ok": not failed, "checks": [asdict(outcome) for outcome in outcomes]})
+    if failed:
+        raise typer.Exit(Exit.FAILED)
+
+
+def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] | list[str]) -> Iterator[Outcome]:
+    """Every check in turn; without settings there is nothing more to look at."""
+    try:
+        settings = settings_of(config, data_dir)
+    except SettingsError as error:
+        yield Outcome("settings", False, str(error), "Correct the file, the flag or the environment variable.")
+        return
+    quiet_logs(settings)
+    source = f"{config} over the defaults" if config else "the defaults"
+    variables = sum(name.startswith("MIQA_") and "__" in name for name in os.environ)
+    yield Outcome("settings", True, f"{source}, {variables} environment variables")
+    checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
+        ("data directory", _data_directory),
+        ("database", _database),
+        ("object store", _object_store),
+        ("policy", _policy),
+        ("accelerator", _accelerator),
+        ("models", _models),
+        ("DICOM port", lambda s: _port(s.dicom.host, s.dicom.port, "dicom.port")),
+        ("web port", lambda s: _port(s.web.host, s.web.port, "web.port")),
+    )
+    for name, check in checks:
+        yield _outcome(name, partial(check, settings))
+    yield from _destinations(settings, flags)
+
+
+def _outcome(name: str, check: Callable[[], str]) -> Outcome:
+    try:
+        return Outcome(name, True, check())
+    except Wrong as wrong:
+        return Outcome(name, False, wrong.detail, wrong.mend)
+    except MiqaError as error:
+        return Outcome(name, False, str(error), "See docs/reference/configuration.md.")
+
+
+def _data_directory(settings: Settings) -> str:
+    folder = settings.node.data_dir.absolute()
+    standing = next(f for f in (folder, *folder.parents) if f.exists())
+    if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+        mend = f"Let this user write to {standing}, or choose another node.data_dir (--data-dir)."
+        raise Wrong(f"{standing} cannot be written by this user", mend)
+    free = shutil.disk_usage(standing).free
+    least = settings.store.min_free_bytes
+    if free < least:
+        mend = "Make room, move node.data_dir to a larger disk, or lower store.min_free_bytes."
+        raise Wrong(f"{free // MiB} MiB free, store.min_free_bytes asks for {least // MiB}: nothing is received", mend)
+    new = "" if standing == folder else ", will be made by the first run"
+    return f"{folder}, {free // MiB} MiB free{new}"
+
+
+def _database(settings: Settings) -> str:
+    from miqa_node.store.database import Database  # noqa: PLC0415 - keeps --help fast
+
+    own_file = settings.node.data_dir / "miqa.sqlite"
+    if not settings.store.database_url and not own_file.exists():
+        return f"{own_file.absolute()} will be made by the first run"
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        database.check()
+    except MiqaError as error:
+        mend = "Run miqa-node migrate." if "migrate" in str(error) else "Check that it runs and store.database_url."
+        raise Wrong(str(error), mend) from error
+    finally:
+        database.close()
+    return f"{database.url.render_as_string(hide_password=True)} answers, its tables are up to date"
+
+
+def _object_store(settings: Settings) -> str:
+    from miqa_node.store.objects import open_objects  # noqa: PLC0415
+
+    if not settings.store.objects_url:
+        return f"{settings.objects_dir.absolute()}"
+    try:
+        open_objects(settings.store.objects_url, settings.objects_dir, settings.store.min_free_bytes).check()
+    except MiqaError as error:
+        mend = "Check store.objects_url and the AWS_… variables with key, region and endpoint."
+        raise Wrong(str(error), mend) from error
+    return f"{settings.store.objects_url} answers"
+
+
+def _policy(settings: Settings) -> str:
+    import tomllib  # noqa: PLC0415
+
+    from miqa_node.domain.policy import parse_policy  # noqa: PLC0415
+
+    try:
+        policy = parse_policy(tomllib.loads(settings.policy_file.read_text("utf-8")))
+    except (OSError, ValueError, MiqaError) as error:
+        mend = "Compare it with config/policy.toml; docs/reference/configuration.md names the setting policy.file."
+        raise Wrong(f"{settings.policy_file}: {error}", mend) from error
+    return f"{settings.policy_file}, version {policy.version}, {len(policy.scopes)} scopes"
+
+
+def _accelerator(settings: Settings) -> str:
+    from miqa_node.assess.session import available_provider  # noqa: PLC0415
+
+    try:
+        provider = available_provider(settings.node.accelerator)
+    except MiqaError as error:
+        mend = "Install the extra [gpu] and its driver, or set node.accelerator to auto or cpu."
+        raise Wrong(str(error), mend) from error
+    return f"{provider}, node.accelerator is {settings.node.accelerator.value}"
+
+
+def _models(settings: Settings) -> str:
+    from miqa_node.assess.active import quality_folder  # noqa: PLC0415
+    from miqa_node.cli.models import check_one  # noqa: PLC0415
+
+    folder = quality_folder(settings)
+    if folder is None:
+        mend = "Set assess.models_dir to a folder of packages, or install the node with its own."
+        raise Wrong(f"no quality package in {settings.models_dir}: every image is NOT_ASSESSED", mend)
+    outcome = check_one(folder, settings)
+    if not outcome["ok"]:
+        raise Wrong(outcome["error"], "Restore the package's files as they were released.")
+    return f"{folder.name}, {outcome['goldens']} golden images agree on {outcome['provider']}"
+
+
+def _port(host: str, port: int, setting: str) -> str:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if _answers(host, port):
+                return f"{host}:{port} is in use; well if this node is running"
+            mend = f"Choose another {setting}; ports below 1024 need a privilege."
+            raise Wrong(f"{host}:{port} cannot be used: {error.strerror}", mend) from error
+    return f"{host}:{port} is free"
+
+
+def _answers(host: str, port: int) -> bool:
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - looked up, not bound
+    try:
+        with socket.create_connection((target, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Iterator[Outcome]:
+    from miqa_node.deliver.destinations import parse_destinations, parse_flag  # noqa: PLC0415
+
+    file = settings.destinations_file
+    try:
+        found = list(parse_destinations(file)) if file.exists() else []
+        found += [parse_flag(flag) for flag in flags]
+    except SettingsError as error:
+        yield Outcome("destinations", False, str(error), "Compare the file with config/destinations.example.toml.")
+        return
+    if not found:
+        mend = f"Write {file} (see config/destinations.example.toml), or give run --destination."
+        yield Outcome("destinations", True, "none: results are kept, but nobody gets them", mend)
+    for one in found:
+        yield _outcome(f"destination {one.name}", partial(_echo, one, settings))
+
+
+def _echo(config: DestinationConfig, settings: Settings) -> str:
+    from miqa_node.deliver.cstore import CStoreDestination  # noqa: PLC0415
+
+    where = f"{config.ae_title}@{config.host}:{config.port}"
+    destination = CStoreDestination(config, settings.deliver, settings.dicom.ae_title)
+    try:
+        destination.echo()
+    except MiqaError as error:
+        calling = config.calling_ae_title or settings.dicom.ae_title
+        mend = f"Check that it runs, its address, and that it lets {calling} in."
+        raise Wrong(f"{where}: {error}", mend) from error
+    return f"{where} answers C-ECHO"

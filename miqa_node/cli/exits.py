@@ -1,0 +1,43 @@
+"""What a command's exit code says, the same for every command."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from miqa_node.errors import ConflictError, MiqaError, NotFoundError, ResourcesError, SettingsError
+
+
+class Exit(IntEnum):
+    """Exit codes; docs/reference/cli.md explains each."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    CONFLICT = 4
+    UNAVAILABLE = 5
+    INTERRUPTED = 130
+
+
+EXPLANATIONS = {
+    Exit.OK: "Everything that was asked for was done.",
+    Exit.FAILED: "Something that was asked for failed: a file could not be read, a check or a delivery failed. "
+    "The rest was still done.",
+    Exit.USAGE: "The command line or a setting is wrong; nothing was done.",
+    Exit.NOT_FOUND: "No such study, instance or model package.",
+    Exit.CONFLICT: "The worklist item is in a state that does not allow what was asked.",
+    Exit.UNAVAILABLE: "The database, the disk or an optional part of the installation is not there.",
+    Exit.INTERRUPTED: "Stopped by Ctrl-C before it was finished.",
+}
+
+_BY_ERROR: tuple[tuple[type[MiqaError], Exit], ...] = (
+    (SettingsError, Exit.USAGE),
+    (NotFoundError, Exit.NOT_FOUND),
+    (ConflictError, Exit.CONFLICT),
+    (ResourcesError, Exit.UNAVAILABLE),
+)
+
+
+def code_of(error: MiqaError) -> Exit:
+    """The exit code of a command that ended with this error."""
+    return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), Exit.FAILED)

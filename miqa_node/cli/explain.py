@@ -1,0 +1,111 @@
+"""``miqa-node explain``: everything the node knows of an image, from its arrival to the last delivery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
+from miqa_node.cli.store import transaction
+from miqa_node.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from miqa_node.store.history import InstanceHistory, WorklistEvent
+
+
+def explain(
+    uid: Annotated[str, typer.Argument(metavar="UID", help="SOP instance, series or study UID, or a digest.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many images.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what happened to an image or a study: arrival, assessment, verdict, results, deliveries."""
+    from miqa_node.store import history  # noqa: PLC0415 - keeps --help fast
+
+    with transaction(config, data_dir) as begun:
+        found = history.of_uid(begun, uid, limit=limit + 1)
+        studies = dict.fromkeys(image.instance.header.study_instance_uid for image in found)
+        events = {study: history.of_worklist(begun, study) for study in studies}
+    if not found:
+        raise NotFoundError(f"No instance, series or study {uid} was received.")
+    if as_json:
+        shown = [to_json(image) for image in found[:limit]]
+        worklist = {study: [to_json(event) for event in of_study] for study, of_study in events.items()}
+        print_json({"instances": shown, "worklist_events": worklist, "truncated": len(found) > limit})
+        return
+    objects_dir = settings_of(config, data_dir).objects_dir
+    for image in found[:limit]:
+        _tell(image, str(objects_dir))
+    for study, of_study in events.items():
+        _tell_worklist(study, of_study)
+    if len(found) > limit:
+        typer.echo(f"There are more than {limit}; see --limit.", err=True)
+
+
+def _tell(image: InstanceHistory, objects_dir: str) -> None:
+    instance, header = image.instance, image.instance.header
+    print_line("image", header.sop_instance_uid)
+    kind = " ".join(filter(None, (header.modality, header.body_part_examined, header.view_position)))
+    _fact("received", f"{moment(instance.received_at)} from {instance.calling_ae_title} at {image.peer_address}, "
+          f"{image.size_bytes} bytes, {kind}")  # fmt: skip
+    _fact("stored", f"{objects_dir}/{instance.object_key}")
+    if instance.conflicting:
+        _fact("conflict", "another image with the same SOP Instance UID but other content came earlier; both are kept")
+    _tell_assessment(image)
+    if image.disposition is not None:
+        policy = f"policy {image.disposition.policy_version}, scope {image.disposition.scope or '–'}"
+        _fact("verdict", f"{image.disposition.verdict.value} at {moment(image.decided_at)} ({policy})")
+        for reason in image.disposition.reasons:
+            _fact("", f"{reason.text} ({reason.code.value} {reason.code.scheme}, {reason.code.meaning})")
+    for result in image.results:
+        _fact("result", f"{result.kind.value} {result.sop_instance_uid} made {moment(result.made_at)}")
+        for one in result.deliveries:
+            when = f" at {moment(one.sent_at)}" if one.sent_at else f", next attempt {moment(one.next_attempt_at)}"
+            error = f", last error: {one.last_error}" if one.last_error else ""
+            _fact("", f"{one.state.value} to {one.destination}{when} after {one.attempts} attempts{error}")
+
+
+def _tell_assessment(image: InstanceHistory) -> None:
+    assessment = image.assessment
+    if assessment is None:
+        begun = f"begun {image.attempts} times" if image.attempts else "not begun"
+        _fact("assessment", f"{begun}, not finished")
+        return
+    model = assessment.model
+    by = f"{model.name} {model.version} ({model.sha256[:12]})" if model else "no model"
+    score = f", score {assessment.score:.0f} of 100" if assessment.score is not None else ""
+    _fact("assessed", f"{moment(assessment.assessed_at)} by {by}{score}")
+    if assessment.not_assessed:
+        _fact("", assessment.not_assessed)
+    if assessment.decoder:
+        _fact("decoded", ", ".join((assessment.decoder, *assessment.steps)))
+    if assessment.timings_ms:
+        _fact("timings", ", ".join(f"{stage} {ms:.0f} ms" for stage, ms in assessment.timings_ms.items()))
+    if assessment.findings:
+        print_table(
+            ("Finding", "Probability", "Severity", "Threshold", "Present"),
+            ((f.name.value, f"{f.probability:.3f}", f"{f.severity:.2f}", f"{f.threshold:.3f}",
+              "yes" if f.present else "") for f in assessment.findings),
+        )  # fmt: skip
+    if assessment.measurements:
+        print_table(
+            ("Measurement", "Value", "Unit"), ((m.name, f"{m.value:.4g}", m.unit) for m in assessment.measurements)
+        )
+    for issue in assessment.plausibility:
+        _fact("plausibility", issue.message)
+
+
+def _tell_worklist(study: str, events: list[WorklistEvent]) -> None:
+    if not events:
+        return
+    print_line("worklist", study)
+    for event in events:
+        by = f" by {event.actor}" if event.actor else ""
+        _fact(event.action, f"{moment(event.at)}{by}{': ' + event.comment if event.comment else ''}")
+
+
+def _fact(name: str, text: str) -> None:
+    print_line(f"  {name:<12}", text)

@@ -1,0 +1,48 @@
+"""Which files a command line names: files as they are, folders with every image below them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg"})
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
+_PREFIX = b"DICM"
+_PREFIX_OFFSET = 128
+_DIRECTORY_FILE = "DICOMDIR"
+
+
+def images(paths: Iterable[Path], suffixes: frozenset[str] = IMAGE_SUFFIXES) -> tuple[list[Path], int]:
+    """The files to work on, in order, and how many files of folders were left out as they are no images.
+
+    A file that is named is always taken. Of a folder, those are taken whose name or content says image.
+    """
+    taken: list[Path] = []
+    left_out = 0
+    for path in paths:
+        if not path.is_dir():
+            taken.append(path)
+            continue
+        for file in sorted(f for f in path.rglob("*") if f.is_file() and not _hidden(f.relative_to(path))):
+            if _looks_like_image(file, suffixes):
+                taken.append(file)
+            else:
+                left_out += 1
+    return list(dict.fromkeys(taken)), left_out
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _looks_like_image(file: Path, suffixes: frozenset[str]) -> bool:
+    if file.name == _DIRECTORY_FILE:  # the index of a medium (PS3.10 8), not an image
+        return False
+    if file.suffix.lower() in suffixes:
+        return True
+    try:
+        with file.open("rb") as opened:
+            opened.seek(_PREFIX_OFFSET)
+            return opened.read(len(_PREFIX)) == _PREFIX
+    except OSError:
+        return True  # reading it properly will say what is wrong

@@ -1,0 +1,188 @@
+"""Writes the reference pages that are made from the program itself, so that they cannot fall behind it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from typer.core import TyperCommand
+
+_MADE = "<!-- Made by `miqa-node reference {page}` from {source}; do not edit. -->\n"
+_SETTING = re.compile(r"(?P<key>[a-z_]+) = (?P<value>.+?)\s*#\s*(?P<comment>.+)")
+
+
+class Page(StrEnum):
+    """The pages that can be made."""
+
+    CLI = "cli"
+    CONFIGURATION = "configuration"
+
+
+def reference(
+    page: Annotated[Page, typer.Argument(help="Which page.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
+) -> None:
+    """Print a page of the reference as Markdown."""
+    text = cli_page() if page is Page.CLI else configuration_page()
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, "utf-8")
+
+
+def cli_page() -> str:
+    """docs/reference/cli.md: every command with its options, and the exit codes."""
+    from typer.main import get_command  # noqa: PLC0415
+
+    from miqa_node.cli.app import app  # noqa: PLC0415
+    from miqa_node.cli.exits import EXPLANATIONS  # noqa: PLC0415
+
+    lines = [
+        "# Command line",
+        "",
+        _MADE.format(page=Page.CLI, source="the commands"),
+        "Every setting can also be given in a file (`--config FILE`, or the variable `MIQA_CONFIG`) or as environment",
+        "variable `MIQA_<TABLE>__<KEY>`; see [Configuration](configuration.md). What wins, from the strongest: flag,",
+        "environment, file, default. On a terminal commands print tables, colours and progress bars; elsewhere",
+        "tab-separated text; with `--json` the same objects as the [REST interface](api.md).",
+        "",
+        "## Exit codes",
+        "",
+        "| code | name | meaning |",
+        "|---|---|---|",
+        *(f"| {code.value} | {code.name} | {text} |" for code, text in EXPLANATIONS.items()),
+        "",
+    ]
+    for path, command in _commands("miqa-node", get_command(app)):
+        lines += _command_section(path, command)
+    lines += _ASSESS_JSON.splitlines()
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def configuration_page() -> str:
+    """docs/reference/configuration.md: every setting with default, type and meaning."""
+    from miqa_node.settings import share_dir  # noqa: PLC0415
+
+    text = (share_dir("config") / "miqa.toml").read_text("utf-8")
+    defaults = tomllib.loads(text)
+    lines = [
+        "# Configuration",
+        "",
+        _MADE.format(page=Page.CONFIGURATION, source="config/miqa.toml"),
+        "Settings come from four places; the first that names a setting wins:",
+        "",
+        "1. a flag of the command line, where there is one ([Command line](cli.md));",
+        "2. the environment: `MIQA_<TABLE>__<KEY>`, with two underscores between table and key;",
+        "3. a TOML file given with `--config FILE` or named by the variable `MIQA_CONFIG`;",
+        "4. the defaults below, which are those of `config/miqa.toml`.",
+        "",
+        "An unknown table or key is an error, so a spelling mistake cannot pass silently. `miqa-node doctor` tells",
+        "what is in force and what is wrong with it. The site's rules ([Policy](policy.md)) and the destinations",
+        "([Destinations](destinations.md)) have files of their own, which are read again when they change;",
+        "settings are read when the node starts.",
+        "",
+    ]
+    table = ""
+    for line in text.splitlines():
+        if heading := re.fullmatch(r"\[([a-z]+)\]", line):
+            table = heading[1]
+            head = ["| setting | default | environment | meaning |", "|---|---|---|---|"]
+            lines += ["", f"## [{table}]", "", *head]
+        elif setting := _SETTING.fullmatch(line):
+            lines.append(_setting_row(table, setting, defaults))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _setting_row(table: str, setting: re.Match[str], defaults: dict[str, Any]) -> str:
+    key, comment = setting["key"], setting["comment"].strip()
+    value = defaults[table][key]
+    shown = "empty" if value in ("", []) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    sentence = comment[:1].upper() + comment[1:]
+    variable = f"`MIQA_{table.upper()}__{key.upper()}`"
+    cells = (f"`{table}.{key}`", shown, variable, sentence.replace("|", "\\|"))
+    return f"| {' | '.join(cells)} |"
+
+
+def _commands(path: str, command: TyperCommand | Any) -> Iterator[tuple[str, Any]]:
+    for name, sub in getattr(command, "commands", {}).items():
+        if not sub.hidden:
+            yield f"{path} {name}", sub
+            yield from _commands(f"{path} {name}", sub)
+
+
+def _command_section(path: str, command: Any) -> list[str]:
+    level = "##" if path.count(" ") == 1 else "###"
+    about = " ".join(line.strip() for line in (command.help or "").strip().splitlines())
+    lines = [f"{level} `{path}`", "", about, ""]
+    if getattr(command, "commands", None):
+        return lines
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and "--help" not in p.opts]
+    usage = " ".join([path, *(_usage(a) for a in arguments), *(_usage(o) for o in options if o.required), "[options]"])
+    lines += ["```", usage, "```", "", "| | default | meaning |", "|---|---|---|"]
+    lines += [_parameter_row(parameter) for parameter in (*arguments, *options)]
+    return [*lines, ""]
+
+
+def _usage(parameter: Any) -> str:
+    if parameter.param_type_name == "option":
+        return f"{parameter.opts[0]} {_metavar(parameter)}"
+    return _metavar(parameter)
+
+
+def _parameter_row(parameter: Any) -> str:
+    option = parameter.param_type_name == "option"
+    name = f"`{', '.join(parameter.opts)}{'' if parameter.is_flag else ' ' + _metavar(parameter)}`" if option else ""
+    name = name or f"`{_metavar(parameter)}`"
+    default = parameter.default
+    shown = "" if default in (None, "", False, []) or callable(default) else f"`{default}`"
+    shown = "required" if parameter.required else shown
+    cells = (name.replace("|", "\\|"), shown, (parameter.help or "").replace("|", "\\|"))
+    return f"| {' | '.join(cells)} |"
+
+
+def _metavar(parameter: Any) -> str:
+    if parameter.metavar:
+        return str(parameter.metavar)
+    choices = getattr(parameter.type, "choices", None)
+    if choices:
+        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
+    return str(parameter.type.name).upper()
+
+
+_ASSESS_JSON = """
+## What `assess --json` prints
+
+One object per line and file, in the order of the files:
+
+| key | meaning |
+|---|---|
+| `file` | The path as it was given, or below the folder that was given. |
+| `sop_instance_uid` | Of DICOM files; empty for PNG and JPEG. |
+| `verdict` | `ACCEPT`, `REVIEW`, `REJECT` or `NOT_ASSESSED`. |
+| `score` | 0 to 100, 100 is best; null when no model judged the image. |
+| `reasons` | Sentences: why the verdict is what it is. |
+| `findings` | One object per row of the taxonomy, also below its threshold; empty when no model judged. |
+| `findings[].name`, `.code` | Name of the finding, and its code value in DICOM CID 7011. |
+| `findings[].probability`, `.severity` | Calibrated probability and severity, 0 to 1. |
+| `gate` | Probability of each reason why an image is outside what the model can judge. |
+| `measurements` | Name → `value` and `unit` (UCUM). |
+| `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
+| `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
+
+A file that cannot be read gives `file` and `error`, and exit code 1 at the end; the others are still done.
+PNG and JPEG files count as display-ready MONOCHROME2 frontal chest radiographs unless `--modality`, `--body-part` or
+`--view` or the model's gate say otherwise.
+
+With `--saliency-dir DIR`, each finding that is present gives `<stem>.<finding>.npy` (float32 in [0, 1], shape of the
+source image) and `<stem>.<finding>.png` (the same laid over the image). With `--out DIR`, each DICOM file gives
+`<stem>.sr.dcm` and, when flagged, `<stem>.seg.dcm` and `<stem>.kos.dcm`. Files of the same stem in different folders
+get `<stem>~2`, `<stem>~3` and so on, in the order of the files.
+"""

@@ -1,0 +1,68 @@
+"""``miqa-node run``: the node itself, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Annotated, Literal
+
+import typer
+
+from miqa_node.cli.options import ConfigFile, DataDir, settings_of
+
+
+def run(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    role: Annotated[
+        Literal["all", "receive", "work", "web"],
+        typer.Option(help="Which parts run in this process; several processes share one database and object store."),
+    ] = "all",
+    dicom_port: Annotated[
+        int | None, typer.Option(metavar="PORT", min=0, max=65535, help="Port of the storage SCP (dicom.port).")
+    ] = None,
+    web_port: Annotated[
+        int | None, typer.Option(metavar="PORT", min=0, max=65535, help="Port of pages and REST (web.port).")
+    ] = None,
+    ae_title: Annotated[
+        str | None, typer.Option(metavar="AET", help="The node's application entity title (dicom.ae_title).")
+    ] = None,
+    destination: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=AET@HOST:PORT", help="Where results go, besides the destinations file; repeatable."),
+    ] = None,
+) -> None:
+    """Receive, assess, report and deliver until Ctrl-C or SIGTERM."""
+    settings = settings_of(config, data_dir, dicom={"port": dicom_port, "ae_title": ae_title}, web={"port": web_port})
+    from miqa_node.deliver.destinations import parse_flag  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.node import Node, Role  # noqa: PLC0415
+    from miqa_node.observe.log import set_up_logging  # noqa: PLC0415
+
+    destinations = [parse_flag(text) for text in destination or ()]
+    set_up_logging(settings.log, node=settings.node.name)
+    stop = _stop_signal()
+    with Node(settings, destinations, Role(role)) as node:
+        if node.role.receives:
+            typer.echo(f"DICOM {settings.dicom.ae_title}@{settings.dicom.host}:{node.dicom_port}")
+        typer.echo(f"web   http://{_in_address(settings.web.host)}:{node.web_port}/")
+        stop.wait()
+        typer.echo("stopping")
+
+
+def _stop_signal() -> threading.Event:
+    """Set by the first Ctrl-C or SIGTERM; a second one is not waited for."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    return stop
+
+
+def _in_address(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return "localhost"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,74 @@
+"""``miqa-node send``: pushes DICOM files to a storage SCP, with the node's own sender."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from miqa_node.cli.exits import Exit
+from miqa_node.cli.files import DICOM_SUFFIXES, images
+from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
+from miqa_node.cli.output import print_json, print_line, progress
+
+if TYPE_CHECKING:
+    from miqa_node.deliver.cstore import CStoreDestination
+
+
+def send(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders of them.")
+    ],
+    to: Annotated[str, typer.Option("--to", metavar="AET@HOST:PORT", help="The storage SCP that they go to.")],
+    calling_ae_title: Annotated[
+        str | None, typer.Option(metavar="AET", help="Who sends; default is dicom.ae_title.")
+    ] = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Send DICOM files over C-STORE.
+
+    Exit code 1 says that a file could not be sent; the others still are.
+    """
+    settings = settings_of(config, dicom={"ae_title": calling_ae_title})
+    quiet_logs(settings)
+    from miqa_node.deliver.cstore import CStoreDestination  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.deliver.destinations import parse_flag  # noqa: PLC0415
+    from miqa_node.observe.log import describe_error  # noqa: PLC0415
+
+    files, left_out = images(paths, DICOM_SUFFIXES)
+    if left_out:
+        typer.echo(f"{left_out} files in folders are no DICOM files and were left out.", err=True)
+    destination = CStoreDestination(parse_flag(f"send={to}"), settings.deliver, settings.dicom.ae_title)
+    failed = 0
+    try:
+        with progress(files, "Sending") as remaining:
+            for file in remaining:
+                uid, error = _send_one(destination, file)
+                failed += error is not None
+                _print(file, uid, describe_error(error) if error else "", as_json=as_json)
+    finally:
+        destination.close()
+    if failed:
+        typer.echo(f"{failed} of {len(files)} files could not be sent.", err=True)
+        raise typer.Exit(Exit.FAILED)
+
+
+def _send_one(destination: CStoreDestination, file: Path) -> tuple[str, Exception | None]:
+    from miqa_node.errors import MiqaError  # noqa: PLC0415
+    from miqa_node.imaging.headers import read_header  # noqa: PLC0415
+
+    try:
+        header, _study = read_header(file)
+        outcome = destination.send([(header.sop_class_uid, header.sop_instance_uid, file.read_bytes())])[0]
+    except (MiqaError, OSError) as error:
+        return "", error
+    return header.sop_instance_uid, outcome
+
+
+def _print(file: Path, uid: str, error: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"file": str(file), "error": error} if error else {"file": str(file), "sop_instance_uid": uid})
+    else:
+        print_line(f"{'error' if error else 'sent':<6}", str(file), error)

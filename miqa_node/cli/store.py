@@ -1,0 +1,48 @@
+"""Opens the node's database for commands that only look or decide; never makes one where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from miqa_node.cli.options import quiet_logs, settings_of
+from miqa_node.errors import SettingsError
+
+if TYPE_CHECKING:
+    from miqa_node.settings import Settings
+    from miqa_node.store.database import Database, Transaction
+
+
+def check_exists(settings: Settings) -> None:
+    """Raise SettingsError when the SQLite file of the settings is not there."""
+    file = settings.node.data_dir / "miqa.sqlite"
+    if not settings.store.database_url and not file.is_file():
+        raise SettingsError(
+            f"There is no database in {settings.node.data_dir}. Give the node's folder with --data-dir "
+            "or its settings with --config; miqa-node run makes a new one."
+        )
+
+
+@contextmanager
+def opened(config: Path | None, data_dir: Path | None) -> Iterator[Database]:
+    """The database, closed at the end of the block."""
+    settings = settings_of(config, data_dir)
+    quiet_logs(settings)
+    check_exists(settings)
+    from miqa_node.store.database import Database  # noqa: PLC0415 - keeps --help fast
+
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        database.check()
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def transaction(config: Path | None, data_dir: Path | None) -> Iterator[Transaction]:
+    """One transaction on the node's database."""
+    with opened(config, data_dir) as database, database.begin() as begun:
+        yield begun

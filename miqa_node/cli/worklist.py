@@ -1,0 +1,209 @@
+"""``miqa-node worklist``: the flagged studies, listed, shown, claimed and resolved."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir
+from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
+from miqa_node.cli.store import transaction
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
+
+app = typer.Typer(no_args_is_help=True, help="Flagged studies: list, show, claim, release, resolve.")
+
+StudyUid = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")]
+Actor = Annotated[
+    str | None, typer.Option("--as", metavar="NAME", help="Who does it; default is the name of the login.")
+]
+
+_SPAN = re.compile(r"(\d{1,6})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _moment(text: str) -> datetime:
+    """A time of the command line: ISO 8601 (local time unless it says otherwise), or 90m, 24h, 7d ago."""
+    if span := _SPAN.fullmatch(text):
+        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise typer.BadParameter("write 2026-01-31, 2026-01-31T08:00+01:00, or 90m, 24h, 7d for so long ago") from error
+
+
+@app.command("list")
+def list_(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    state: Annotated[
+        list[WorklistState] | None, typer.Option(case_sensitive=False, help="Repeatable; default is OPEN and CLAIMED.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All states, RESOLVED too.")] = False,
+    verdict: Annotated[list[Verdict] | None, typer.Option(case_sensitive=False, help="Repeatable.")] = None,
+    modality: Annotated[str, typer.Option(help="Of a flagged image, as (0008,0060) writes it.")] = "",
+    body_part: Annotated[str, typer.Option(help="Of a flagged image, as (0018,0015) writes it.")] = "",
+    view: Annotated[str, typer.Option(help="Of a flagged image, as (0018,5101) writes it.")] = "",
+    station: Annotated[str, typer.Option(help="Of a flagged image, as (0008,1010) writes it.")] = "",
+    reason: Annotated[str, typer.Option(help="A finding, measurement or plausibility issue, e.g. motion_blur.")] = "",
+    claimed_by: Annotated[str, typer.Option(metavar="NAME", help="Who claimed it.")] = "",
+    accession_number: Annotated[str, typer.Option(help="As (0008,0050) writes it.")] = "",
+    uid: Annotated[str, typer.Option(help="A study, series or SOP instance UID.")] = "",
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=_moment, metavar="TIME", help="Flagged then or later; ISO 8601, or 24h, 7d."),
+    ] = None,
+    until: Annotated[datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Flagged before then.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 100,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """List flagged studies, newest first."""
+    from miqa_node.store import worklist  # noqa: PLC0415 - keeps --help fast
+
+    unresolved = [WorklistState.OPEN, WorklistState.CLAIMED]
+    wanted = worklist.Filter(
+        state=() if every else tuple(state or unresolved),
+        verdict=tuple(verdict or ()),
+        modality=modality,
+        body_part=body_part,
+        view=view,
+        station=station,
+        reason=reason,
+        claimed_by=claimed_by,
+        accession_number=accession_number,
+        uid=uid,
+        since=since,
+        until=until,
+    )
+    with transaction(config, data_dir) as begun:
+        items = worklist.select(begun, wanted, limit=limit, offset=offset)
+        total = worklist.count(begun, wanted)
+    if as_json:
+        print_json({"items": [to_json(item) for item in items], "total": total, "limit": limit, "offset": offset})
+        return
+    print_table(
+        ("Verdict", "State", "Flagged", "Kind", "Reasons", "Accession", "Study Instance UID"),
+        ((i.verdict.value, _state(i), moment(i.flagged_at), _kind(i), _reasons(i), i.accession_number,
+          i.study_instance_uid) for i in items),
+    )  # fmt: skip
+    if total > len(items):
+        typer.echo(f"{len(items)} of {total}", err=True)
+
+
+@app.command()
+def show(study_uid: StudyUid, config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show one flagged study with its images and what people did."""
+    from miqa_node.store import history, worklist  # noqa: PLC0415
+
+    with transaction(config, data_dir) as begun:
+        item = worklist.show(begun, study_uid)
+        events = history.of_worklist(begun, study_uid)
+    if as_json:
+        print_json({**to_json(item), "events": [to_json(event) for event in events]})
+        return
+    _print_item(item)
+    print_table(
+        ("Verdict", Column("Score", number=True), "Kind", "Reasons", "SOP Instance UID"),
+        (
+            (image.verdict.value, "" if image.score is None else f"{image.score:.0f}",
+             " ".join(filter(None, (image.modality, image.body_part, image.view))), "; ".join(image.reasons),
+             image.sop_instance_uid)
+            for image in item.images
+        ),
+    )  # fmt: skip
+    for event in events:
+        print_line(moment(event.at), event.action, f"by {event.actor}" if event.actor else "", event.comment)
+
+
+@app.command()
+def claim(
+    study_uid: StudyUid,
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a flagged study; taking another's moves it."""
+    from miqa_node.store import worklist  # noqa: PLC0415
+
+    with transaction(config, data_dir) as begun:
+        item = worklist.claim(begun, study_uid, actor or _login(), datetime.now(UTC))
+    _print_changed(item, as_json=as_json)
+
+
+@app.command()
+def release(
+    study_uid: StudyUid,
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a claimed study back."""
+    from miqa_node.store import worklist  # noqa: PLC0415
+
+    with transaction(config, data_dir) as begun:
+        item = worklist.unclaim(begun, study_uid, actor or _login(), datetime.now(UTC))
+    _print_changed(item, as_json=as_json)
+
+
+@app.command()
+def resolve(
+    study_uid: StudyUid,
+    resolution: Annotated[Resolution, typer.Argument(help="What was decided.")],
+    comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the item.")] = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide a flagged study: confirmed, dismissed or retaken."""
+    from miqa_node.store import worklist  # noqa: PLC0415
+
+    with transaction(config, data_dir) as begun:
+        item = worklist.resolve(begun, study_uid, resolution, actor or _login(), comment, datetime.now(UTC))
+    _print_changed(item, as_json=as_json)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:
+        raise typer.BadParameter("this login has no name; say who you are with --as NAME") from error
+
+
+def _print_changed(item: WorklistItem, *, as_json: bool) -> None:
+    if as_json:
+        print_json(to_json(item))
+    else:
+        _print_item(item)
+
+
+def _print_item(item: WorklistItem) -> None:
+    print_line(item.verdict.value, _state(item), item.study_instance_uid)
+    print_line(f"flagged {moment(item.flagged_at)}, accession {item.accession_number or '–'}, "
+               f"study date {item.study_date or '–'}")  # fmt: skip
+    if item.resolved_at:
+        print_line(f"resolved {moment(item.resolved_at)} by {item.resolved_by}", item.comment)
+
+
+def _state(item: WorklistItem) -> str:
+    if item.state is WorklistState.CLAIMED:
+        return f"CLAIMED by {item.claimed_by}"
+    if item.state is WorklistState.RESOLVED and item.resolution:
+        return f"RESOLVED: {item.resolution.value}"
+    return item.state.value
+
+
+def _kind(item: WorklistItem) -> str:
+    kinds = (" ".join(filter(None, (image.modality, image.body_part, image.view))) for image in item.images)
+    return ", ".join(dict.fromkeys(kinds))
+
+
+def _reasons(item: WorklistItem) -> str:
+    return "; ".join(dict.fromkeys(reason for image in item.images for reason in image.reasons))
