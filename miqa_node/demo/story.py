@@ -68,6 +68,7 @@ def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequ
     console.print(_verdict_table(outcomes))
     console.rule(f"3. The PACS {AE_TITLE} has the report, the overlay and the note")
     console.print(_arrival_table(outcomes))
+    console.print(f"They lie in {pacs.folder}", highlight=False)
     console.rule("4. The worklist shows what people should look at")
     worklist = node.worklist()
     console.print(_worklist_table(worklist))
@@ -112,6 +113,8 @@ def faults(outcomes: Sequence[Outcome], worklist: Sequence[dict[str, Any]]) -> l
             found.append(f"{title}: no verdict within {VERDICT_LIMIT_S:g} s")
         else:
             found += [f"{title}: {fault}" for fault in _faults_of_verdict(outcome, listed)]
+    if not any(ResultKind.SEG in outcome.arrivals for outcome in outcomes):
+        found.append("no segmentation arrived at the PACS")
     return found
 
 
@@ -122,7 +125,7 @@ def _faults_of_verdict(outcome: Outcome, listed: set[str]) -> list[str]:
         wanted = " or ".join(sorted(outcome.sample.expected))
         found.append(f"the verdict is {verdict}, it should be {wanted}")
     made = {ResultKind(result["kind"]) for result in outcome.results}
-    # A segmentation needs a finding that has a place in the image; the gate, for example, has none.
+    # A segmentation needs a finding with a place in the image: the gate has none, blur is everywhere.
     promised = {ResultKind.SR, ResultKind.KOS} if verdict.flagged else {ResultKind.SR}
     found += [f"the node made no {kind}" for kind in sorted(promised - made)]
     found += [f"the {kind} did not arrive at the PACS" for kind in sorted(made - set(outcome.arrivals))]
@@ -164,17 +167,12 @@ def _verdict_table(outcomes: Sequence[Outcome]) -> Table:
 
 
 def _arrival_table(outcomes: Sequence[Outcome]) -> Table:
-    table = _table("image", "object", "file", "SOP Instance UID")
+    table = _table("image", "object", "file: <Modality>-<SOP Instance UID>.dcm", "after")
     for outcome in outcomes:
-        title = outcome.sample.title
+        title, after = outcome.sample.title, f"{outcome.arrived_after_s:.1f} s"
         for kind, arrival in sorted(outcome.arrivals.items()):
-            table.add_row(
-                title,
-                kind,
-                f"[link={arrival.path.as_uri()}]{escape(arrival.path.name[:20])}…[/link]",
-                arrival.sop_instance_uid,
-            )
-            title = ""
+            table.add_row(title, kind, f"[link={arrival.path.as_uri()}]{escape(arrival.path.name)}[/link]", after)
+            title = after = ""
     return table
 
 
