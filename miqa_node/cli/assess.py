@@ -33,9 +33,11 @@ def assess(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write the DICOM objects: SR, SEG, KOS.")
     ] = None,
-    modality: Annotated[str, typer.Option(help="Of PNG and JPEG files; DX unless said otherwise.")] = "",
-    body_part: Annotated[str, typer.Option(help="Of PNG and JPEG files; CHEST unless said otherwise.")] = "",
-    view: Annotated[str, typer.Option(help="Of PNG and JPEG files; PA unless said otherwise.")] = "",
+    modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files; DX unless said otherwise.")] = "",
+    body_part: Annotated[
+        str, typer.Option(metavar="CS", help="Of PNG and JPEG files; CHEST unless said otherwise.")
+    ] = "",
+    view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files; PA unless said otherwise.")] = "",
     config: ConfigFile = None,
 ) -> None:
     """Judge images on the spot and print what was found.

@@ -19,7 +19,7 @@ def explain(
     uid: Annotated[str, typer.Argument(metavar="UID", help="SOP instance, series or study UID, or a digest.")],
     config: ConfigFile = None,
     data_dir: DataDir = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many images.")] = 100,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="At most so many images.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Tell what happened to an image or a study: arrival, assessment, verdict, results, deliveries."""

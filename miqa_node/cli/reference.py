@@ -79,7 +79,7 @@ def configuration_page() -> str:
         "Settings come from four places; the first that names a setting wins:",
         "",
         "1. a flag of the command line, where there is one ([Command line](cli.md));",
-        "2. the environment: `MIQA_<TABLE>__<KEY>`, with two underscores between table and key;",
+        "2. the environment: `MIQA_<TABLE>__<KEY>`, with two underscores between table and key, lists as JSON;",
         "3. a TOML file given with `--config FILE` or named by the variable `MIQA_CONFIG`;",
         "4. the defaults below, which are those of `config/miqa.toml`.",
         "",
@@ -104,9 +104,8 @@ def _setting_row(table: str, setting: re.Match[str], defaults: dict[str, Any]) -
     key, comment = setting["key"], setting["comment"].strip()
     value = defaults[table][key]
     shown = "empty" if value in ("", []) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
-    sentence = comment[:1].upper() + comment[1:]
     variable = f"`MIQA_{table.upper()}__{key.upper()}`"
-    cells = (f"`{table}.{key}`", shown, variable, sentence.replace("|", "\\|"))
+    cells = (f"`{table}.{key}`", shown, variable, comment.replace("|", "\\|"))
     return f"| {' | '.join(cells)} |"
 
 
@@ -119,7 +118,7 @@ def _commands(path: str, command: TyperCommand | Any) -> Iterator[tuple[str, Any
 
 def _command_section(path: str, command: Any) -> list[str]:
     level = "##" if path.count(" ") == 1 else "###"
-    about = " ".join(line.strip() for line in (command.help or "").strip().splitlines())
+    about = "\n".join(line.strip() for line in (command.help or "").strip().splitlines())
     lines = [f"{level} `{path}`", "", about, ""]
     if getattr(command, "commands", None):
         return lines
@@ -139,7 +138,11 @@ def _usage(parameter: Any) -> str:
 
 def _parameter_row(parameter: Any) -> str:
     option = parameter.param_type_name == "option"
-    name = f"`{', '.join(parameter.opts)}{'' if parameter.is_flag else ' ' + _metavar(parameter)}`" if option else ""
+    name = (
+        f"`{', '.join(parameter.opts)}{'' if option and parameter.is_flag else ' ' + _metavar(parameter)}`"
+        if option
+        else ""
+    )
     name = name or f"`{_metavar(parameter)}`"
     default = parameter.default
     shown = "" if default in (None, "", False, []) or callable(default) else f"`{default}`"
@@ -149,12 +152,7 @@ def _parameter_row(parameter: Any) -> str:
 
 
 def _metavar(parameter: Any) -> str:
-    if parameter.metavar:
-        return str(parameter.metavar)
-    choices = getattr(parameter.type, "choices", None)
-    if choices:
-        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
-    return str(parameter.type.name).upper()
+    return str(parameter.metavar or parameter.name.upper())
 
 
 _ASSESS_JSON = """

@@ -16,7 +16,10 @@ def run(
     data_dir: DataDir = None,
     role: Annotated[
         Literal["all", "receive", "work", "web"],
-        typer.Option(help="Which parts run in this process; several processes share one database and object store."),
+        typer.Option(
+            metavar="all|receive|work|web",
+            help="Which parts run in this process; several processes share one database and object store.",
+        ),
     ] = "all",
     dicom_port: Annotated[
         int | None, typer.Option(metavar="PORT", min=0, max=65535, help="Port of the storage SCP (dicom.port).")

@@ -25,8 +25,8 @@ def quality(
         typer.Argument(metavar="DATA", exists=True, file_okay=False, help="Folder with the training radiographs."),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package is made in.")],
-    minutes: Annotated[float, typer.Option(min=0.1, help="Train so long.")] = 120.0,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same samples.")] = 0,
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Train so long.")] = 120.0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same samples.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in DIR.")] = False,
     config: ConfigFile = None,
 ) -> None:

@@ -41,25 +41,33 @@ def list_(
     config: ConfigFile = None,
     data_dir: DataDir = None,
     state: Annotated[
-        list[WorklistState] | None, typer.Option(case_sensitive=False, help="Repeatable; default is OPEN and CLAIMED.")
+        list[WorklistState] | None,
+        typer.Option(
+            metavar="OPEN|CLAIMED|RESOLVED", case_sensitive=False, help="Repeatable; default is OPEN and CLAIMED."
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All states, RESOLVED too.")] = False,
-    verdict: Annotated[list[Verdict] | None, typer.Option(case_sensitive=False, help="Repeatable.")] = None,
-    modality: Annotated[str, typer.Option(help="Of a flagged image, as (0008,0060) writes it.")] = "",
-    body_part: Annotated[str, typer.Option(help="Of a flagged image, as (0018,0015) writes it.")] = "",
-    view: Annotated[str, typer.Option(help="Of a flagged image, as (0018,5101) writes it.")] = "",
-    station: Annotated[str, typer.Option(help="Of a flagged image, as (0008,1010) writes it.")] = "",
-    reason: Annotated[str, typer.Option(help="A finding, measurement or plausibility issue, e.g. motion_blur.")] = "",
+    verdict: Annotated[
+        list[Verdict] | None,
+        typer.Option(metavar="REVIEW|REJECT|…", case_sensitive=False, help="Of the study; repeatable."),
+    ] = None,
+    modality: Annotated[str, typer.Option(metavar="CS", help="Of a flagged image, as (0008,0060) writes it.")] = "",
+    body_part: Annotated[str, typer.Option(metavar="CS", help="Of a flagged image, as (0018,0015) writes it.")] = "",
+    view: Annotated[str, typer.Option(metavar="CS", help="Of a flagged image, as (0018,5101) writes it.")] = "",
+    station: Annotated[str, typer.Option(metavar="NAME", help="Of a flagged image, as (0008,1010) writes it.")] = "",
+    reason: Annotated[
+        str, typer.Option(metavar="NAME", help="A finding, measurement or plausibility issue, e.g. motion_blur.")
+    ] = "",
     claimed_by: Annotated[str, typer.Option(metavar="NAME", help="Who claimed it.")] = "",
-    accession_number: Annotated[str, typer.Option(help="As (0008,0050) writes it.")] = "",
-    uid: Annotated[str, typer.Option(help="A study, series or SOP instance UID.")] = "",
+    accession_number: Annotated[str, typer.Option(metavar="SH", help="As (0008,0050) writes it.")] = "",
+    uid: Annotated[str, typer.Option(metavar="UID", help="A study, series or SOP instance UID.")] = "",
     since: Annotated[
         datetime | None,
         typer.Option(parser=_moment, metavar="TIME", help="Flagged then or later; ISO 8601, or 24h, 7d."),
     ] = None,
     until: Annotated[datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Flagged before then.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 100,
-    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")] = 0,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="At most so many.")] = 100,
+    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Leave out so many of the newest.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """List flagged studies, newest first."""
@@ -155,7 +163,7 @@ def release(
 @app.command()
 def resolve(
     study_uid: StudyUid,
-    resolution: Annotated[Resolution, typer.Argument(help="What was decided.")],
+    resolution: Annotated[Resolution, typer.Argument(metavar="confirmed|dismissed|retaken", help="What was decided.")],
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the item.")] = "",
     actor: Actor = None,
     config: ConfigFile = None,

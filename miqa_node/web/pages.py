@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
@@ -56,7 +56,7 @@ class WorklistForm(Strict):
     """The filter above the list; an untouched field is sent empty."""
 
     show: Show = Show.UNRESOLVED
-    verdict: Verdict | str = Field("", max_length=16)
+    verdict: Literal[""] | Verdict = ""
     reason: str = Field("", max_length=64)
     modality: str = Field("", max_length=16)
     station: str = Field("", max_length=64)
@@ -67,7 +67,7 @@ class WorklistForm(Strict):
         """The same for the store."""
         return worklist.Filter(
             state=self.show.states,
-            verdict=(self.verdict,) if isinstance(self.verdict, Verdict) else (),
+            verdict=(self.verdict,) if self.verdict else (),
             reason=self.reason,
             modality=self.modality.strip(),
             station=self.station.strip(),

@@ -54,8 +54,9 @@ def problem(status: int, detail: str, *, errors: list[dict[str, str]] | None = N
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What an operation's documentation says of its errors."""
+    schema = Problem.model_json_schema()
     return {
-        status: {"model": Problem, "description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {}}}
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
         for status in statuses
     }
 

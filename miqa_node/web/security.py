@@ -14,6 +14,7 @@ from http import HTTPStatus
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from miqa_node.settings import WebSettings
@@ -37,13 +38,8 @@ _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
-    """The request may not pass."""
-
-    def __init__(self, status: HTTPStatus, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
+class Refused(HTTPException):
+    """The request may not pass; where the application has begun with it, it answers as with any HTTPException."""
 
 
 class Guard:
@@ -74,7 +70,7 @@ class Guard:
         except Refused as refused:
             if started:
                 raise
-            await problem(refused.status, refused.detail)(scope, receive, guarded_send)
+            await problem(refused.status_code, refused.detail)(scope, receive, guarded_send)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

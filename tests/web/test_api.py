@@ -1,0 +1,198 @@
+"""The worklist and the images over REST."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.policy import Verdict
+
+
+def test_lists_flagged_studies_newest_first_page_by_page(stage, client: TestClient) -> None:
+    for number in range(1, 6):
+        stage.add(number)
+    stage.add(6, Verdict.ACCEPT)
+
+    first = client.get("/api/v1/worklist").json()
+    second = client.get("/api/v1/worklist", params={"offset": 3}).json()
+
+    assert (first["total"], first["limit"], first["offset"]) == (5, 3, 0)
+    assert [item["study_instance_uid"] for item in first["items"]] == ["1.2.3.5", "1.2.3.4", "1.2.3.3"]
+    assert [item["study_instance_uid"] for item in second["items"]] == ["1.2.3.2", "1.2.3.1"]
+
+
+def test_an_item_holds_what_a_person_needs_to_decide_and_no_name(stage, client: TestClient) -> None:
+    _, digest = stage.add(1, Verdict.REVIEW, FindingName.GRID_ARTIFACT)
+
+    answer = client.get("/api/v1/worklist/1.2.3.1")
+    item = answer.json()
+
+    assert item["verdict"] == "REVIEW"
+    assert item["state"] == "OPEN"
+    assert item["accession_number"] == "ACC1"
+    assert item["images"] == [
+        {
+            "sop_instance_uid": "1.2.3.4.5.1",
+            "digest": digest,
+            "verdict": "REVIEW",
+            "score": pytest.approx(100 * (1 - 0.97 * 0.6)),
+            "reasons": ["Grid artifact: probability 0.97, severity 0.60"],
+            "modality": "DX",
+            "body_part": "CHEST",
+            "view": "PA",
+            "station": "ROOM1",
+        }
+    ]
+    assert "Muster" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"verdict": "REJECT"}, {"1.2.3.1"}),
+        ({"verdict": ["REJECT", "REVIEW"]}, {"1.2.3.1", "1.2.3.2"}),
+        ({"reason": "grid_artifact"}, {"1.2.3.2"}),
+        ({"station": "ROOM2"}, {"1.2.3.2"}),
+        ({"accession_number": "ACC1"}, {"1.2.3.1"}),
+        ({"modality": "CT"}, set()),
+        ({"body_part": "CHEST", "view": "PA", "modality": "DX"}, {"1.2.3.1", "1.2.3.2"}),
+        ({"uid": "1.2.3.4.5.2"}, {"1.2.3.2"}),
+        ({"since": "2026-11-20T09:32:00Z"}, {"1.2.3.2"}),
+        ({"until": "2026-11-20T09:32:00+00:00"}, {"1.2.3.1"}),
+        ({"state": "RESOLVED"}, set()),
+    ],
+)
+def test_filters(stage, client: TestClient, parameters: dict[str, object], expected: set[str]) -> None:
+    stage.add(1, Verdict.REJECT)
+    stage.add(2, Verdict.REVIEW, FindingName.GRID_ARTIFACT, station="ROOM2")
+
+    found = client.get("/api/v1/worklist", params=parameters).json()
+
+    assert {item["study_instance_uid"] for item in found["items"]} == expected
+    assert found["total"] == len(expected)
+
+
+def test_claim_release_resolve(stage, client: TestClient) -> None:
+    stage.add(1)
+    url = "/api/v1/worklist/1.2.3.1"
+
+    claimed = client.post(f"{url}/claim", json={"actor": "mara"}).json()
+    released = client.post(f"{url}/release", json={"actor": "mara"}).json()
+    decision = {"actor": "mara", "resolution": "retaken", "comment": "moved"}
+    resolved = client.post(f"{url}/resolve", json=decision).json()
+    again = client.post(f"{url}/claim", json={"actor": "tom"})
+
+    assert (claimed["state"], claimed["claimed_by"]) == ("CLAIMED", "mara")
+    assert (released["state"], released["claimed_by"]) == ("OPEN", "")
+    assert (resolved["state"], resolved["resolution"], resolved["resolved_by"]) == ("RESOLVED", "retaken", "mara")
+    assert client.get(url).json() == resolved
+    assert again.status_code == 409
+    assert "RESOLVED" in again.json()["detail"]
+
+
+def test_an_image_is_found_by_digest_and_by_every_uid(stage, client: TestClient) -> None:
+    study, digest = stage.add(1, Verdict.ACCEPT)
+
+    for name in (digest, study, "1.2.3.4.1", "1.2.3.4.5.1"):
+        found = client.get(f"/api/v1/instances/{name}").json()
+        assert [one["instance"]["digest"] for one in found["instances"]] == [digest]
+        assert not found["truncated"]
+
+    (image,) = found["instances"]
+    assert image["peer_address"] == "10.0.0.7"
+    assert image["disposition"]["verdict"] == "ACCEPT"
+    assert len(image["assessment"]["findings"]) == len(FindingName)
+    assert image["results"][0]["deliveries"][0]["state"] == "QUEUED"
+
+
+def test_many_instances_are_cut_and_say_so(stage, client: TestClient) -> None:
+    for number in range(1, 6):
+        stage.add(number, study=9)
+
+    found = client.get("/api/v1/instances/1.2.3.9", params={"limit": 2}).json()
+
+    assert len(found["instances"]) == 2
+    assert found["truncated"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/api/v1/worklist/1.9", None, 404),
+        ("GET", "/api/v1/instances/1.9", None, 404),
+        ("GET", "/api/v1/nothing", None, 404),
+        ("PUT", "/api/v1/worklist", {}, 405),
+        ("GET", "/api/v1/worklist?limit=0", None, 422),
+        ("GET", "/api/v1/worklist?limit=1001", None, 422),
+        ("GET", "/api/v1/worklist?modalty=DX", None, 422),
+        ("GET", "/api/v1/worklist?since=2026-01-01T00:00:00", None, 422),
+        ("GET", "/api/v1/worklist/not-a-uid", None, 422),
+        ("POST", "/api/v1/worklist/1.9/claim", {"actor": "mara"}, 404),
+        ("POST", "/api/v1/worklist/1.2.3.1/claim", {"actor": ""}, 422),
+        ("POST", "/api/v1/worklist/1.2.3.1/claim", {"actor": "mara", "why": "x"}, 422),
+        ("POST", "/api/v1/worklist/1.2.3.1/resolve", {"actor": "mara", "resolution": "perhaps"}, 422),
+    ],
+)
+def test_errors_are_problem_details(
+    stage, client: TestClient, method: str, path: str, body: dict[str, str] | None, status: int
+) -> None:
+    stage.add(1)
+
+    answer = client.request(method, path, json=body)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == status
+    assert problem["title"]
+    if status == 422:
+        assert problem["errors"][0]["where"]
+
+
+def test_a_wrong_value_is_not_echoed(client: TestClient) -> None:
+    answer = client.get("/api/v1/worklist", params={"limit": "Muster^Erika"})
+
+    assert answer.status_code == 422
+    assert "Muster" not in answer.text
+
+
+def test_a_database_that_does_not_answer_is_503(stage, client: TestClient) -> None:
+    import sqlalchemy as sa
+
+    with stage.services.database.engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE worklist"))
+
+    answer = client.get("/api/v1/worklist")
+
+    assert answer.status_code == 503
+    assert answer.json()["detail"].startswith("The database did not answer")
+
+
+def test_an_unexpected_error_tells_nothing(stage, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*_: object, **__: object) -> None:
+        raise ValueError("Muster^Erika")
+
+    monkeypatch.setattr("miqa_node.store.worklist.count", explode)
+
+    answer = client.get("/api/v1/worklist")
+
+    assert answer.status_code == 500
+    assert answer.json()["title"] == "Internal Server Error"
+    assert "Muster" not in answer.text
+
+
+def test_openapi_describes_every_operation_and_its_errors(client: TestClient) -> None:
+    document = client.get("/api/v1/openapi.json").json()
+
+    operations = {
+        (method, path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert ("post", "/api/v1/worklist/{study_uid}/resolve") in operations
+    for (_, path), operation in operations.items():
+        assert operation["summary"]
+        for status, response in operation["responses"].items():
+            if status.startswith(("4", "5")) and path.startswith("/api/"):
+                assert list(response["content"]) == ["application/problem+json"], (path, status)

@@ -1,0 +1,75 @@
+"""Health, readiness and metrics."""
+
+from __future__ import annotations
+
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from miqa_node.domain.policy import Verdict
+from miqa_node.observe import metrics
+from miqa_node.web.app import create_app
+
+
+def _samples(client: TestClient) -> dict[tuple[str, str], float]:
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        (sample.name, sample.labels.get("destination", "")): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_alive_even_when_not_ready(stage, client: TestClient) -> None:
+    stage.not_ready.append("No GPU.")
+
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_ready(client: TestClient) -> None:
+    answer = client.get("/readyz")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "reasons": []})
+    assert metrics.REGISTRY.get_sample_value("miqa_ready") == 1
+
+
+def test_not_ready_with_reasons(stage, client: TestClient) -> None:
+    stage.not_ready += ["No GPU.", "The disk is full."]
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "not ready", "reasons": ["No GPU.", "The disk is full."]}
+    assert metrics.REGISTRY.get_sample_value("miqa_ready") == 0
+
+
+def test_gauges_come_from_the_database(stage, client: TestClient) -> None:
+    stage.add(1)
+    stage.add(2)
+    stage.add(3, Verdict.ACCEPT)
+
+    samples = _samples(client)
+
+    assert samples["miqa_worklist_open", ""] == 2
+    assert samples["miqa_jobs_waiting", ""] == 0
+    assert samples["miqa_deliveries_waiting", "PACS"] == 3
+    assert samples["miqa_deliveries_failed", "PACS"] == 0
+
+
+def test_metrics_are_still_there_without_a_database(stage, client: TestClient) -> None:
+    import sqlalchemy as sa
+
+    with stage.services.database.engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE worklist"))
+
+    answer = client.get("/metrics")
+
+    assert answer.status_code == 200
+    assert "miqa_stage_seconds" in answer.text
+
+
+def test_another_role_answers_for_health_and_metrics_only(stage) -> None:
+    client = TestClient(create_app(stage.services, pages_and_api=False), base_url="http://localhost")
+
+    assert [client.get(path).status_code for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 200]
+    assert client.get("/api/v1/worklist").status_code == 404
+    assert client.get("/").status_code == 404
