@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import structlog
 from pydicom import dcmread
@@ -17,6 +18,7 @@ from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification
+from pynetdicom.transport import AssociationSocket
 
 from miqa_node.deliver.destinations import DestinationConfig
 from miqa_node.deliver.guard import Exchange, prepare_socket
@@ -147,7 +149,7 @@ class CStoreDestination:
 
     def _open(self, contexts: list[PresentationContext]) -> _Link:
         config, settings = self._config, self._settings
-        ae = AE(self._calling_ae_title)
+        ae = _TidyAE(self._calling_ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         ae.connection_timeout = settings.connection_timeout_s
@@ -166,7 +168,27 @@ class CStoreDestination:
             raise DeliveryError(f"{where}: the host name cannot be resolved ({error.strerror}).") from error
         if association.is_established:
             return _Link(association, Exchange(association, settings.dimse_timeout_s))
+        if association.rejected_contexts and not association.accepted_contexts:
+            raise DeliveryRefusedError(f"{where}: the peer accepts none of the SOP classes. Check its configuration.")
         raise DeliveryError(f"{where}: {_why_not(association)}")
+
+
+class _TidySocket(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships no types
+    """Closes its socket also when connecting failed, where pynetdicom leaves that to the garbage collector."""
+
+    def _shutdown_socket(self) -> None:
+        connection = self.socket
+        super()._shutdown_socket()
+        if connection is not None:
+            connection.close()
+
+
+class _TidyAE(AE):  # type: ignore[misc]
+    def _create_socket(self, association: Association, address: Any, tls_args: Any) -> AssociationSocket:
+        tidy = _TidySocket(association, address=address)
+        if tls_args:
+            tidy.tls_args = tls_args
+        return tidy
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +252,10 @@ def split_file(file: bytes) -> tuple[str, bytes]:
         encoding = find_encoding(read)
     except DataSetError as error:
         raise DeliveryRefusedError(f"The object is not a DICOM file: {error}") from error
-    return encoding.transfer_syntax_uid, file[encoding.offset :]
+    data_set = file[encoding.offset :]
+    if not data_set:
+        raise DeliveryRefusedError("The object has no data set.")
+    return encoding.transfer_syntax_uid, data_set
 
 
 def as_implicit_vr(data_set: bytes) -> bytes:

@@ -100,7 +100,9 @@ def parse_destinations(file: Path) -> tuple[DestinationConfig, ...]:
     tables = document.get("destination", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise SettingsError(f"{file.name}: write [[destination]], with two brackets, above each destination.")
-    return tuple(_parse(table, f"{file.name}: destination {n}") for n, table in enumerate(tables, 1))
+    configs = tuple(_parse(table, f"{file.name}: destination {n}") for n, table in enumerate(tables, 1))
+    _by_name(configs, file.name)
+    return configs
 
 
 def parse_flag(text: str) -> DestinationConfig:

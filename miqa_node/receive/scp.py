@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import struct
 import threading
@@ -78,6 +79,7 @@ class StorageScp:
             evt_handlers=[
                 (evt.EVT_REQUESTED, self._admit),
                 (evt.EVT_SOP_COMMON, _treat_as_storage),
+                (evt.EVT_CONN_CLOSE, _end_waiting),
                 (evt.EVT_C_ECHO, lambda _: SUCCESS),
                 (evt.EVT_C_STORE, self._store),
             ],
@@ -85,7 +87,9 @@ class StorageScp:
             settings=settings,
         )
         metrics.ASSOCIATIONS_OPEN.set_function(self._count_open)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="storage-scp", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_S,), name="storage-scp", daemon=True
+        )
         self._thread.start()
         log.info("listening", ae_title=settings.ae_title, host=settings.host, port=self.port)
 
@@ -171,6 +175,8 @@ class StorageScp:
 
 
 _NO_LIMIT = 1_000_000
+_POLL_S = 0.1
+_COLLECT_INTERVAL_S = 30.0
 
 
 class _Server(AssociationServer):  # type: ignore[misc]  # pynetdicom ships no types
@@ -180,10 +186,13 @@ class _Server(AssociationServer):  # type: ignore[misc]  # pynetdicom ships no t
 
     def __init__(self, *arguments: Any, settings: DicomSettings, **keywords: Any) -> None:
         self._settings = settings
+        self._connections = 0
+        self._collected_at = time.monotonic()
         super().__init__(*arguments, **keywords)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
+        self._connections += 1
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _limit_silence(connection, self._settings.dimse_timeout_s)
         return connection, address
@@ -195,6 +204,12 @@ class _Server(AssociationServer):  # type: ignore[misc]  # pynetdicom ships no t
             len(silent) < self._settings.max_associations
             and silent.count(client_address[0]) < self._settings.max_associations_per_peer
         )
+
+    def service_actions(self) -> None:
+        """Free ended associations: they hold each other in cycles that Python may leave alone for hours."""
+        if self._connections and time.monotonic() - self._collected_at >= _COLLECT_INTERVAL_S:
+            self._connections, self._collected_at = 0, time.monotonic()
+            gc.collect()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         log.error("connection failed", peer=client_address[0])
@@ -226,6 +241,12 @@ def _caller(association: Association) -> Caller:
         peer_address=association.requestor.address,
         local_address=association.dul.socket.socket.getsockname()[0],
     )
+
+
+def _end_waiting(event: evt.Event) -> None:
+    """A connection was closed. One that never asked for an association would wait on for the ACSE time-out."""
+    if event.assoc.requestor.primitive is None:
+        event.assoc.dul.to_user_queue.put(None)
 
 
 def _treat_as_storage(event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:

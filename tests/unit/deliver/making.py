@@ -1,0 +1,193 @@
+"""An outbox in memory, results to deliver, and SCPs that behave as tests need."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, BasicTextSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import Verification
+from pynetdicom.transport import ThreadedAssociationServer
+
+from miqa_node.domain.delivery import Delivery, DeliveryId, DeliveryState, ResultKind, ResultObject
+
+
+def report(sop_class: str = BasicTextSRStorage) -> Dataset:
+    ds = Dataset()
+    ds.SOPClassUID = UID(sop_class)
+    ds.SOPInstanceUID = generate_uid()
+    ds.StudyInstanceUID = generate_uid()
+    ds.SeriesInstanceUID = generate_uid()
+    ds.Modality = "SR"
+    ds.PatientName = "Phantom^Test"
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return ds
+
+
+def as_file(ds: Dataset) -> tuple[str, str, bytes]:
+    out = BytesIO()
+    ds.save_as(out, enforce_file_format=True)
+    return str(ds.SOPClassUID), str(ds.SOPInstanceUID), out.getvalue()
+
+
+class MemoryOutbox:
+    """The outbox as a list: what the database does, without one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[int, Delivery] = {}
+        self._data: dict[str, bytes] = {}
+        self._leases: dict[int, datetime] = {}
+        self.broken = False
+
+    def put(self, destination: str, ds: Dataset | None = None, kind: ResultKind = ResultKind.SR) -> DeliveryId:
+        sop_class, uid, data = as_file(ds or report())
+        with self._lock:
+            number = DeliveryId(len(self._rows) + 1)
+            result = ResultObject(uid, sop_class, kind, f"results/{uid}.dcm")
+            self._data[result.object_key] = data
+            now = datetime.now(UTC)
+            self._rows[number] = Delivery(number, destination, result, DeliveryState.QUEUED, 0, now)
+        return number
+
+    def row(self, number: int) -> Delivery:
+        with self._lock:
+            return self._rows[number]
+
+    def states(self) -> list[DeliveryState]:
+        with self._lock:
+            return [row.state for row in self._rows.values()]
+
+    def leased(self) -> int:
+        with self._lock:
+            return sum(until > datetime.now(UTC) for until in self._leases.values())
+
+    def _due(self, destination: str) -> list[Delivery]:
+        if self.broken:
+            raise RuntimeError("database is away")
+        now = datetime.now(UTC)
+        rows = [
+            row
+            for row in self._rows.values()
+            if row.destination == destination
+            and row.state is DeliveryState.QUEUED
+            and row.next_attempt_at <= now
+            and self._leases.get(row.delivery_id, now) <= now
+        ]
+        return sorted(rows, key=lambda row: (row.next_attempt_at, row.delivery_id))
+
+    def due(self, destination: str) -> bool:
+        with self._lock:
+            return bool(self._due(destination))
+
+    def claim(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
+        with self._lock:
+            taken = self._due(destination)[:limit]
+            for row in taken:
+                self._leases[row.delivery_id] = datetime.now(UTC) + timedelta(seconds=lease_s)
+            return taken
+
+    def data(self, delivery: Delivery) -> bytes:
+        return self._data[delivery.result.object_key]
+
+    def lose(self, number: int) -> None:
+        del self._data[self.row(number).result.object_key]
+
+    def sent(self, delivery_ids: Sequence[DeliveryId]) -> None:
+        for number in delivery_ids:
+            self._change(number, state=DeliveryState.SENT, last_error="")
+
+    def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
+        if retry_at is None:
+            self._change(delivery_id, state=DeliveryState.FAILED, last_error=error)
+        else:
+            self._change(delivery_id, last_error=error, next_attempt_at=retry_at)
+
+    def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
+        with self._lock:
+            for number in delivery_ids:
+                self._leases.pop(number, None)
+
+    def _change(self, number: DeliveryId, **changes: object) -> None:
+        with self._lock:
+            row = self._rows[number]
+            self._rows[number] = replace(row, attempts=row.attempts + 1, **changes)
+            self._leases.pop(number, None)
+
+
+class Pacs:
+    """A storage SCP under test control; ``answer`` gives the status for each data set."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[evt.Event], int] = lambda event: 0x0000
+        self.stored: list[tuple[str, bytes]] = []
+        self.associations = 0
+        self.port = 0
+        self.ae = AE("PACS")
+
+    def uids(self) -> list[str]:
+        return [uid for uid, _ in self.stored]
+
+    def _store(self, event: evt.Event) -> int:
+        status = self.answer(event)
+        if status in (0x0000, 0x0111) or status & 0xF000 == 0xB000:
+            self.stored.append((str(event.request.AffectedSOPInstanceUID), event.encoded_dataset(include_meta=False)))
+        return status
+
+    def _count(self, event: evt.Event) -> None:
+        self.associations += 1
+
+
+@contextmanager
+def pacs(
+    port: int = 0,
+    classes: Sequence[str] = (BasicTextSRStorage,),
+    syntaxes: Sequence[str] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian),
+    title: str = "PACS",
+    require: bool = False,
+) -> Iterator[Pacs]:
+    peer = Pacs()
+    peer.ae = AE(title)
+    peer.ae.require_called_aet = require
+    peer.ae.add_supported_context(Verification)
+    for sop_class in classes:
+        peer.ae.add_supported_context(sop_class, list(syntaxes))
+    server = peer.ae.make_server(
+        ("127.0.0.1", port),
+        evt_handlers=[(evt.EVT_C_STORE, peer._store), (evt.EVT_ESTABLISHED, peer._count)],
+        server_class=ThreadedAssociationServer,
+    )
+    peer.ae._servers.append(server)
+    peer.port = server.server_address[1]
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield peer
+    finally:
+        server.shutdown()
+        for association in peer.ae.active_associations:
+            association.abort()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 8.0) -> bool:
+    """Whether it became true in time."""
+    deadline = time.monotonic() + seconds
+    while not _holds(condition):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except KeyError:  # a destination that has no lane yet
+        return False

@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from pydicom.filebase import DicomBytesIO
+from pydicom.uid import (
+    BasicTextSRStorage,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    SegmentationStorage,
+)
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+
+from miqa_node.deliver.cstore import CStoreDestination, split_file
+from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
+from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.settings import DeliverSettings
+from tests.unit.deliver.making import as_file, pacs, report, wait_until
+
+Make = Callable[..., DeliverSettings]
+
+
+@pytest.fixture
+def connect(deliver_settings: Make) -> Iterator[Callable[..., CStoreDestination]]:
+    made: list[CStoreDestination] = []
+
+    def make(port: int, title: str = "PACS", objects: tuple[ResultKind, ...] = tuple(ResultKind), **changes: object):
+        config = DestinationConfig("pacs", title, "127.0.0.1", port, objects=objects)
+        made.append(CStoreDestination(config, deliver_settings(**changes), "NODE"))
+        return made[-1]
+
+    yield make
+    for destination in made:
+        destination.close()
+
+
+Connect = Callable[..., CStoreDestination]
+
+
+def test_sends_the_bytes_as_they_are_over_one_association(connect: Connect) -> None:
+    with pacs() as peer:
+        destination = connect(peer.port)
+        files = [as_file(report()) for _ in range(5)]
+        assert list(destination.send(files)) == [None] * 5
+        assert peer.stored == [(uid, split_file(data)[1]) for _, uid, data in files]
+        assert peer.associations == 1
+        (association,) = peer.ae.active_associations
+        assert association.requestor.ae_title == "NODE"
+        assert association.requestor.implementation_class_uid == IMPLEMENTATION_CLASS_UID
+        destination.close()
+        assert wait_until(lambda: not peer.ae.active_associations)
+
+
+def test_converts_where_only_implicit_vr_is_accepted(connect: Connect) -> None:
+    with pacs(syntaxes=[ImplicitVRLittleEndian]) as peer:
+        ds = report()
+        assert list(connect(peer.port).send([as_file(ds)])) == [None]
+        ((_, data),) = peer.stored
+        assert data != split_file(as_file(ds)[2])[1]
+        assert data == split_file_implicit(ds)
+
+
+def split_file_implicit(ds: object) -> bytes:
+    out = DicomBytesIO()
+    out.is_implicit_VR, out.is_little_endian = True, True
+    from pydicom.filewriter import write_dataset
+
+    write_dataset(out, ds)
+    return out.getvalue()
+
+
+def test_a_class_that_the_peer_does_not_take_is_refused_and_others_go_on(connect: Connect) -> None:
+    with pacs() as peer:
+        destination = connect(peer.port)
+        bad, good = as_file(report(SegmentationStorage)), as_file(report())
+        first, second, third = destination.send([good, bad, good])
+        assert first is None
+        assert isinstance(second, DeliveryRefusedError)
+        assert "Segmentation" in str(second)
+        assert third is None
+
+
+def test_a_compressed_object_is_not_converted(connect: Connect) -> None:
+    with pacs() as peer:
+        ds = report()
+        ds.file_meta.TransferSyntaxUID = JPEG2000Lossless
+        (outcome,) = connect(peer.port).send([as_file(ds)])
+        assert isinstance(outcome, DeliveryRefusedError)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (0x0000, None),
+        (0xB000, None),
+        (0xB006, None),
+        (0x0111, None),
+        (0xA700, DeliveryError),
+        (0xC000, DeliveryError),
+        (0x0110, DeliveryError),
+        (0xA900, DeliveryRefusedError),
+        (0x0122, DeliveryRefusedError),
+    ],
+)
+def test_statuses(connect: Connect, status: int, outcome: type[Exception] | None) -> None:
+    with pacs() as peer:
+        peer.answer = lambda event: status
+        destination = connect(peer.port)
+        (got,) = destination.send([as_file(report())])
+        assert type(got) is (outcome or type(None))
+        if outcome:
+            assert f"0x{status:04X}" in str(got)
+        peer.answer = lambda event: 0x0000
+        assert list(destination.send([as_file(report())])) == [None]
+        assert peer.associations == 1
+
+
+def test_nobody_listens(connect: Connect) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        destination = connect(taken.getsockname()[1])
+        (outcome,) = destination.send([as_file(report())])
+    assert type(outcome) is DeliveryError
+
+
+def test_an_unknown_host(deliver_settings: Make) -> None:
+    config = DestinationConfig("pacs", "PACS", "no-such-host.invalid", 104)
+    (outcome,) = CStoreDestination(config, deliver_settings(), "NODE").send([as_file(report())])
+    assert type(outcome) is DeliveryError
+    assert "cannot be resolved" in str(outcome)
+
+
+def test_a_rejected_association_says_why(connect: Connect) -> None:
+    with pacs(title="OTHER", require=True) as peer:
+        (outcome,) = connect(peer.port).send([as_file(report())])
+    assert type(outcome) is DeliveryError
+    assert "Called AE title not recognised" in str(outcome)
+
+
+def test_an_aborting_peer_fails_the_object_and_the_next_one_gets_through(connect: Connect) -> None:
+    with pacs() as peer:
+        peer.answer = lambda event: event.assoc.abort() or 0x0000
+        destination = connect(peer.port, dimse_timeout_s=5.0)
+        begun = time.monotonic()
+        (outcome,) = destination.send([as_file(report())])
+        assert type(outcome) is DeliveryError
+        assert time.monotonic() - begun < 4
+        peer.answer = lambda event: 0x0000
+        assert list(destination.send([as_file(report())])) == [None]
+
+
+def test_an_association_that_the_peer_closed_meanwhile_is_opened_again(connect: Connect) -> None:
+    with pacs() as peer:
+        destination = connect(peer.port)
+        assert list(destination.send([as_file(report())])) == [None]
+        for association in peer.ae.active_associations:
+            association.abort()
+        assert list(destination.send([as_file(report())])) == [None]
+        assert len(peer.stored) == 2
+
+
+def test_a_slow_answer_times_out(connect: Connect) -> None:
+    with pacs() as peer:
+        peer.answer = lambda event: time.sleep(1.5) or 0x0000
+        destination = connect(peer.port, dimse_timeout_s=0.4)
+        begun = time.monotonic()
+        (outcome,) = destination.send([as_file(report())])
+        assert type(outcome) is DeliveryError
+        assert "0.4 s" in str(outcome)
+        assert time.monotonic() - begun < 2.5
+
+
+@contextmanager
+def stuck_listener() -> Iterator[int]:
+    """Accepts connections and says nothing, ever."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_peer_that_says_nothing_does_not_hang(connect: Connect) -> None:
+    with stuck_listener() as port:
+        begun = time.monotonic()
+        (outcome,) = connect(port, dimse_timeout_s=0.5).send([as_file(report())])
+        assert type(outcome) is DeliveryError
+        assert time.monotonic() - begun < 4
+
+
+def test_large_objects(connect: Connect) -> None:
+    with pacs(classes=[SegmentationStorage]) as peer:
+        ds = report(SegmentationStorage)
+        ds.PixelData = bytes(range(256)) * 40_000
+        ds["PixelData"].VR = "OB"
+        file = as_file(ds)
+        assert list(connect(peer.port).send([file])) == [None]
+        assert peer.stored == [(file[1], split_file(file[2])[1])]
+
+
+def test_echo(connect: Connect) -> None:
+    with pacs() as peer:
+        connect(peer.port).echo()
+    with pytest.raises(DeliveryError, match="refused"):
+        connect(peer.port).echo()
+
+
+def test_wants(connect: Connect) -> None:
+    destination = connect(104, objects=(ResultKind.SR,))
+    assert destination.wants(ResultKind.SR)
+    assert not destination.wants(ResultKind.SEG)
+
+
+def steal_responses(monkeypatch: pytest.MonkeyPatch, how_many: int) -> list[int]:
+    """Let the reactor thread do what it does once in thousands: take a response before the sender looks.
+
+    The sender's ``get_msg`` or ``msg_queue.get`` sees the queue only after the reactor has served its head.
+    """
+    stolen: list[int] = []
+    original = Association.request
+
+    def request(self: Association) -> None:
+        original(self)
+        queue = self.dimse.msg_queue
+        real_put = queue.put
+
+        def put(item: tuple[int, object]) -> None:
+            if len(stolen) < how_many and threading.current_thread() is self.dul:
+                stolen.append(item[0])
+                # On the reactor's behalf, before anybody else can see the message.
+                self._serve_request(item[1], item[0])
+            else:
+                real_put(item)
+
+        queue.put = put
+
+    monkeypatch.setattr(Association, "request", request)
+    return stolen
+
+
+def test_a_response_that_the_reactor_took_is_handed_back(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    stolen = steal_responses(monkeypatch, 3)
+    with pacs() as peer:
+        destination = connect(peer.port)
+        begun = time.monotonic()
+        assert list(destination.send([as_file(report()) for _ in range(4)])) == [None] * 4
+        assert len(stolen) == 3
+        assert time.monotonic() - begun < 1.5
+        assert peer.associations == 1
+
+
+def test_the_race_is_real_without_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the guard is for: pynetdicom's own sender loses the response. When this fails, the guard can go."""
+    from pynetdicom import AE
+
+    stolen = steal_responses(monkeypatch, 1)
+    with pacs() as peer:
+        ae = AE("NODE")
+        ae.dimse_timeout = 0.5
+        ae.add_requested_context(BasicTextSRStorage)
+        association = ae.associate("127.0.0.1", peer.port)
+        status = association.send_c_store(report())
+        assert stolen
+        assert "Status" not in status
+        assert len(peer.stored) == 1
+
+
+def test_a_foreign_response_is_not_taken_for_ours(connect: Connect) -> None:
+    """A response with another message ID ends the association instead of counting as success."""
+    with pacs() as peer:
+
+        def answer(event: object) -> int:
+            foreign = C_STORE()
+            foreign.MessageIDBeingRespondedTo = 4711
+            foreign.AffectedSOPClassUID = BasicTextSRStorage
+            foreign.AffectedSOPInstanceUID = event.request.AffectedSOPInstanceUID
+            foreign.Status = 0x0000
+            event.assoc.dimse.send_msg(foreign, event.context.context_id)
+            return 0xA700
+
+        peer.answer = answer
+        destination = connect(peer.port, dimse_timeout_s=0.5)
+        (outcome,) = destination.send([as_file(report())])
+        assert type(outcome) is DeliveryError
+
+
+def test_what_is_no_dicom_file_fails_alone(connect: Connect) -> None:
+    with pacs() as peer:
+        bad, good = connect(peer.port).send([(BasicTextSRStorage, "1.2.3", b""), as_file(report())])
+        assert isinstance(bad, DeliveryRefusedError)
+        assert good is None

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from miqa_node.deliver.destinations import DestinationConfig, Destinations, parse_destinations, parse_flag
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.errors import SettingsError
+from miqa_node.settings import share_dir
+
+PACS = '[[destination]]\nname = "pacs"\nae_title = "ORTHANC"\nhost = "10.0.0.5"\nport = 104\n'
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file, with a time stamp of its own even where the clock of the file system is coarse."""
+    before = path.stat().st_mtime_ns if path.exists() else 0
+    path.write_text(text, "utf-8")
+    if path.stat().st_mtime_ns == before:
+        os.utime(path, ns=(before + 1, before + 1))
+
+
+def test_reads_a_file_with_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "destinations.toml"
+    write(file, PACS)
+    assert parse_destinations(file) == (DestinationConfig("pacs", "ORTHANC", "10.0.0.5", 104),)
+
+
+def test_reads_every_key(tmp_path: Path) -> None:
+    file = tmp_path / "destinations.toml"
+    write(file, PACS + 'kind = "cstore"\ncalling_ae_title = "QA"\nobjects = ["SR", "KOS"]\nconcurrency = 3\n')
+    (config,) = parse_destinations(file)
+    assert config.calling_ae_title == "QA"
+    assert config.objects == (ResultKind.SR, ResultKind.KOS)
+    assert config.concurrency == 3
+
+
+def test_the_example_is_right_and_shows_every_key() -> None:
+    example = share_dir("config") / "destinations.example.toml"
+    configs = parse_destinations(example)
+    assert len(configs) >= 2
+    text = example.read_text("utf-8")
+    for key in ("name", "kind", "ae_title", "host", "port", "calling_ae_title", "objects", "concurrency"):
+        assert f"{key} = " in text
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[destination", "cannot be read as TOML"),
+        ("[destination]\nname = 'x'", "two brackets"),
+        ("[[destinations]]\nname = 'x'", "unknown: destinations"),
+        (PACS + PACS, "called pacs"),
+        (PACS.replace("104", "0"), "port must be"),
+        (PACS.replace("104", "true"), "port must be"),
+        (PACS.replace('"ORTHANC"', '"SEVENTEEN_LETTERS"'), "ae_title must be"),
+        (PACS.replace('"ORTHANC"', '"   "'), "ae_title must be"),
+        (PACS.replace('name = "pacs"', 'name = "a b"'), "name must be"),
+        (PACS.replace('host = "10.0.0.5"\n', ""), "host must be"),
+        (PACS + "portt = 3", "unknown: portt"),
+        (PACS + 'kind = "ftp"', "kind 'ftp'"),
+        (PACS + 'objects = ["PDF"]', "objects must be"),
+        (PACS + "concurrency = 0", "concurrency must be"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "destinations.toml"
+    write(file, text)
+    with pytest.raises(SettingsError, match=says):
+        parse_destinations(file)
+
+
+def test_flags() -> None:
+    assert parse_flag("pacs=ORTHANC@127.0.0.1:4242") == DestinationConfig("pacs", "ORTHANC", "127.0.0.1", 4242)
+    assert parse_flag("p=A B@[::1]:104").host == "::1"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "pacs", "pacs=A@h", "A@h:104", "pacs=A@h:x", "pacs=@h:104", "=A@h:1", "p=A@h:70000"]
+)
+def test_wrong_flags_say_how_to_write_them(text: str) -> None:
+    with pytest.raises(SettingsError, match="--destination"):
+        parse_flag(text)
+
+
+def test_changes_are_taken_up(tmp_path: Path) -> None:
+    file = tmp_path / "destinations.toml"
+    destinations = Destinations(file)
+    assert dict(destinations.current()) == {}
+    write(file, PACS)
+    assert set(destinations.current()) == {"pacs"}
+    write(file, PACS.replace("10.0.0.5", "10.0.0.6"))
+    assert destinations.current()["pacs"].host == "10.0.0.6"
+    write(file, "")
+    assert dict(destinations.current()) == {}
+
+
+def test_the_last_good_version_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "destinations.toml"
+    write(file, PACS)
+    destinations = Destinations(file)
+    write(file, "[[destination]]\nname = 3")
+    assert set(destinations.current()) == {"pacs"}
+    assert "name must be" in capsys.readouterr().out
+    destinations.current()
+    assert capsys.readouterr().out == ""
+    file.unlink()
+    assert set(destinations.current()) == {"pacs"}
+    write(file, PACS.replace("pacs", "other"))
+    assert set(destinations.current()) == {"other"}
+
+
+def test_a_wrong_file_at_start_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "destinations.toml"
+    write(file, "x")
+    with pytest.raises(SettingsError):
+        Destinations(file)
+
+
+def test_fixed_destinations_win(tmp_path: Path) -> None:
+    file = tmp_path / "destinations.toml"
+    write(file, PACS)
+    destinations = Destinations(file, [parse_flag("pacs=X@h:1"), parse_flag("two=Y@h:2")])
+    assert {name: c.ae_title for name, c in destinations.current().items()} == {"pacs": "X", "two": "Y"}
+    with pytest.raises(SettingsError, match="called a"):
+        Destinations(file, [parse_flag("a=X@h:1"), parse_flag("a=Y@h:2")])
+
+
+def test_who_wants_what(tmp_path: Path) -> None:
+    file = tmp_path / "destinations.toml"
+    write(file, PACS + 'objects = ["SR"]\n' + PACS.replace("pacs", "all"))
+    destinations = Destinations(file)
+    assert destinations.wanting(ResultKind.SR) == ("pacs", "all")
+    assert destinations.wanting(ResultKind.SEG) == ("all",)

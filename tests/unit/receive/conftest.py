@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from miqa_node.domain.instance import Received
+from miqa_node.receive.scp import StorageScp
+from miqa_node.settings import DicomSettings, load_settings
+from tests.unit.receive.wire import Node
+
+
+@pytest.fixture
+def dicom_settings() -> Callable[..., DicomSettings]:
+    def make(**changes: object) -> DicomSettings:
+        return load_settings(dicom={"host": "127.0.0.1", "port": 0, **changes}).dicom
+
+    return make
+
+
+@pytest.fixture
+def start_node(tmp_path: Path, dicom_settings: Callable[..., DicomSettings]) -> Iterator[Callable[..., Node]]:
+    nodes: list[Node] = []
+
+    def start(
+        receive: Callable[[Received], None] | None = None, check: Callable[[], None] = lambda: None, **changes: object
+    ) -> Node:
+        def keep(received: Received) -> None:
+            if receive is not None:
+                receive(received)
+            node.files.append(Path(received.path).read_bytes())
+            node.received.append(received)
+
+        folder = tmp_path / f"incoming{len(nodes)}"
+        node = Node(StorageScp(dicom_settings(**changes), folder, keep, check), folder)
+        node.scp.start()
+        nodes.append(node)
+        return node
+
+    yield start
+    for node in nodes:
+        node.scp.stop(1.0)

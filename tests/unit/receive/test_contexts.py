@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+)
+from pynetdicom import AE, StoragePresentationContexts, build_context
+from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
+
+from miqa_node.receive.contexts import is_storage, supported
+from tests.unit.receive.wire import Node, encoded, send_raw, small_image
+
+PRIVATE_SYNTAX = "1.2.840.113619.5.2"
+
+
+@pytest.mark.parametrize(
+    "uid",
+    [
+        "1.2.840.10008.5.1.4.1.1.2",
+        "1.2.840.10008.5.1.4.1.1.6",  # retired: Ultrasound Image Storage
+        "1.2.840.10008.5.1.4.1.1.88.1",  # trial: Text SR Storage
+        "1.2.840.10008.5.1.1.29",  # retired: Hardcopy Grayscale Image Storage
+        "1.2.840.10008.5.1.4.38.1",  # Hanging Protocol Storage
+        "1.2.840.113619.4.30",  # private: GE
+        "1.2.840.10008.5.1.4.1.1.99999",  # of a coming edition
+    ],
+)
+def test_storage_classes(uid: str) -> None:
+    assert is_storage(uid)
+
+
+@pytest.mark.parametrize(
+    "uid",
+    [
+        "1.2.840.10008.1.1",  # Verification
+        "1.2.840.10008.1.20.1",  # Storage Commitment Push Model
+        "1.2.840.10008.1.20.2",
+        "1.2.840.10008.1.3.10",  # Media Storage Directory
+        "1.2.840.10008.5.1.4.1.2.1.1",  # Patient Root FIND
+        "1.2.840.10008.5.1.4.1.1.201.2",  # Inventory FIND
+        "1.2.840.10008.5.1.4.31",  # Modality Worklist
+        "1.2.840.10008.5.1.1.9.1",
+    ],
+)
+def test_other_classes(uid: str) -> None:
+    assert not is_storage(uid)
+
+
+def test_explicit_little_endian_is_preferred_then_the_senders_order() -> None:
+    offered = [ImplicitVRLittleEndian, JPEG2000Lossless, ExplicitVRLittleEndian]
+    (context,) = supported([build_context(CTImageStorage, offered)])
+    assert context.transfer_syntax == [ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless]
+
+
+def test_every_standard_class_is_accepted_in_every_syntax(start_node: Callable[..., Node]) -> None:
+    node = start_node()
+    classes = [context.abstract_syntax for context in StoragePresentationContexts]
+    syntaxes = [*ALL_TRANSFER_SYNTAXES, PRIVATE_SYNTAX]
+    pairs = [(sop, syntaxes[n % len(syntaxes)]) for n, sop in enumerate(classes)]
+    pairs += [(CTImageStorage, syntax) for syntax in syntaxes]
+    for start in range(0, len(pairs), 128):
+        some = [build_context(*pair) for pair in pairs[start : start + 128]]
+        association = AE("TEST").associate("127.0.0.1", node.port, some)
+        assert association.is_established
+        accepted = [(c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts]
+        assert accepted == [(c.abstract_syntax, c.transfer_syntax[0]) for c in some]
+        association.release()
+
+
+def test_services_that_do_not_exist_are_rejected(start_node: Callable[..., Node]) -> None:
+    node = start_node()
+    asked = [build_context("1.2.840.10008.5.1.4.31"), build_context(CTImageStorage)]
+    association = AE("TEST").associate("127.0.0.1", node.port, asked)
+    assert [c.abstract_syntax for c in association.accepted_contexts] == [CTImageStorage]
+    assert [c.abstract_syntax for c in association.rejected_contexts] == ["1.2.840.10008.5.1.4.31"]
+    association.release()
+
+
+@pytest.mark.parametrize(
+    "syntax", [ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, PRIVATE_SYNTAX]
+)
+def test_private_classes_and_odd_syntaxes_are_stored_as_they_are(start_node: Callable[..., Node], syntax: str) -> None:
+    from pynetdicom.dsutils import encode
+
+    node = start_node()
+    ds = small_image("1.2.840.113619.4.30")
+    implicit = syntax in (ImplicitVRLittleEndian, PRIVATE_SYNTAX)
+    deflated = syntax == DeflatedExplicitVRLittleEndian
+    data = encode(ds, implicit, syntax != ExplicitVRBigEndian, deflated)
+    assert data is not None
+    response = send_raw(node.port, data, sop_class=ds.SOPClassUID, sop_instance=ds.SOPInstanceUID, syntax=syntax)
+    assert response is not None
+    assert response.Status == 0x0000
+    assert node.files[0].endswith(data)
+
+
+def test_a_class_of_no_known_service_gets_its_statuses_too(start_node: Callable[..., Node]) -> None:
+    node = start_node()
+    ds = small_image("1.2.3.4.5.6")
+    response = send_raw(node.port, encoded(ds), sop_class="1.2.3.4.5.6", sop_instance="1.2.3")
+    assert response is not None
+    assert response.Status == 0xA900
