@@ -8,15 +8,44 @@ from typing import Any
 
 import pydicom
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import generate_frames
+from pydicom.filereader import data_element_generator
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from miqa_node.errors import DecodeError
+from miqa_node.errors import DataSetError, DecodeError
 from miqa_node.imaging.codestream import transfer_syntax_of
-from miqa_node.imaging.elements import find_encoding
+from miqa_node.imaging.elements import DEFLATED_LE, find_encoding, read_elements
 
 PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+_IMAGE_TAGS = frozenset(
+    int(tag_for_keyword(keyword) or 0)
+    for keyword in (
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "PlanarConfiguration",
+        "NumberOfFrames",
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "PixelPaddingValue",
+        "PixelPaddingRangeLimit",
+        "RescaleSlope",
+        "RescaleIntercept",
+        "WindowCenter",
+        "WindowWidth",
+        "VOILUTFunction",
+        "PresentationLUTShape",
+    )
+)
 
 
 def read_dataset(path: Path) -> tuple[FileDataset, list[str]]:
@@ -30,8 +59,11 @@ def read_dataset(path: Path) -> tuple[FileDataset, list[str]]:
     repairs: list[str] = []
     try:
         ds = pydicom.dcmread(path, force=True)
-    except Exception as broken:
-        raise DecodeError(f"The data set cannot be parsed to its end ({_brief(broken)}). Send it again.") from broken
+    except MemoryError:
+        raise
+    except Exception as broken:  # noqa: BLE001 - the parser gives up at the first broken sequence, wherever it is
+        ds = _read_only_what_is_needed(path)
+        repairs.append(f"data set broken ({_brief(broken)}), read only its image description")
     if not hasattr(ds, "file_meta"):
         ds.file_meta = FileMetaDataset()
     if not any(keyword in ds for keyword in PIXEL_ELEMENTS):
@@ -41,6 +73,32 @@ def read_dataset(path: Path) -> tuple[FileDataset, list[str]]:
     _complete_image_pixel(ds, repairs)
     _complete_syntax(ds, path, repairs)
     return ds, repairs
+
+
+def _read_only_what_is_needed(path: Path) -> FileDataset:
+    """The image description and the pixels of a data set whose other elements cannot be parsed."""
+    try:
+        elements = read_elements(path, _IMAGE_TAGS)
+        with path.open("rb") as file:
+            file.seek(elements.pixel_offset)
+            pixels = next(data_element_generator(file, elements.implicit, not elements.big_endian), None)
+    except (DataSetError, OSError, EOFError, ValueError) as broken:
+        raise DecodeError(f"The data set cannot be parsed to its end ({_brief(broken)}). Send it again.") from broken
+    if not elements.pixel_tag or elements.transfer_syntax_uid == DEFLATED_LE or pixels is None:
+        raise DecodeError("The data set is broken before its pixel data. Send it again.")
+    raw: dict[BaseTag, DataElement | RawDataElement] = {
+        BaseTag(tag): RawDataElement(
+            BaseTag(tag), element.vr or None, len(element.value), element.value, 0, elements.implicit,
+            not elements.big_endian,
+        )
+        for tag, element in elements.found.items()
+    }  # fmt: skip
+    raw[pixels.tag] = pixels
+    ds = FileDataset(path, raw, is_implicit_VR=elements.implicit, is_little_endian=not elements.big_endian)
+    ds.set_original_encoding(elements.implicit, not elements.big_endian)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = UID(elements.transfer_syntax_uid)
+    return ds
 
 
 def _complete_image_pixel(ds: Dataset, repairs: list[str]) -> None:

@@ -34,6 +34,8 @@ MAX_DEPTH = 64
 _UNDEFINED = 0xFFFFFFFF
 _ITEM_END, _SEQUENCE_END = 0xFFFEE00D, 0xFFFEE0DD
 _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+_IMPLICIT_LE = (True, "<")
+"""How the items of a sequence of VR UN are written, whatever the data set's syntax (PS3.5 6.2.2, note 2)."""
 _VRS = _LONG_VRS | frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(),
 )
@@ -54,7 +56,8 @@ class Element:
 class Elements:
     """The asked elements by tag, and how they are encoded.
 
-    ``pixel_tag`` is the tag at which the walk stopped, 0 when the data set has no pixels.
+    ``pixel_tag`` is the tag at which the walk stopped, 0 when the data set has no pixels; ``pixel_offset`` is where
+    that element begins (in the inflated data set if it is deflated).
     ``transfer_syntax_uid`` is the declared one, or the one that the first bytes suggest.
     """
 
@@ -63,6 +66,7 @@ class Elements:
     implicit: bool
     big_endian: bool
     pixel_tag: int
+    pixel_offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +100,19 @@ def read_elements(path: Path, wanted: AbstractSet[int]) -> Elements:
             read = _inflating(read, encoding.offset)
             encoding = Encoding(DEFLATED_LE, 0, implicit=False, big_endian=False)
         try:
-            pixel_tag = _walk(read, encoding, wanted, found)
+            pixel_tag, pixel_offset = _walk(read, encoding, wanted, found)
         except error as broken:
             raise DataSetError(_NOT_DICOM) from broken
     if not found:
         raise DataSetError(_NOT_DICOM)
-    return Elements(found, encoding.transfer_syntax_uid, encoding.implicit, encoding.big_endian, pixel_tag)
+    return Elements(
+        found=found,
+        transfer_syntax_uid=encoding.transfer_syntax_uid,
+        implicit=encoding.implicit,
+        big_endian=encoding.big_endian,
+        pixel_tag=pixel_tag,
+        pixel_offset=pixel_offset,
+    )
 
 
 _NOT_DICOM = "Not a DICOM data set: no element of a DICOM header can be read from it. Send the original DICOM file."
@@ -156,8 +167,8 @@ def _walk_meta(read: Read, start: Encoding, wanted: AbstractSet[int], found: dic
     return offset
 
 
-def _walk(read: Read, encoding: Encoding, wanted: AbstractSet[int], found: dict[int, Element]) -> int:
-    """Collect wanted elements until the pixels or the end; give the pixel tag or 0.
+def _walk(read: Read, encoding: Encoding, wanted: AbstractSet[int], found: dict[int, Element]) -> tuple[int, int]:
+    """Collect wanted elements until the pixels or the end; give the pixel element's tag and offset, or zeros.
 
     This loop runs for every element of every received image, so it works on one window of bytes
     with local names and unpacks each element once.
@@ -175,7 +186,7 @@ def _walk(read: Read, encoding: Encoding, wanted: AbstractSet[int], found: dict[
             window = read(base, WINDOW_BYTES)
             size = len(window)
             if size < 8:
-                return 0
+                return 0, 0
         if encoding.implicit:
             group, number, length = unpack_implicit(window, offset)
             vr, head = b"", 8
@@ -190,12 +201,13 @@ def _walk(read: Read, encoding: Encoding, wanted: AbstractSet[int], found: dict[
                 vr = b""
         tag = group << 16 | number
         if tag in PIXEL_TAGS:
-            return int(tag)
+            return int(tag), base + offset
         if tag in (_ITEM_END, _SEQUENCE_END):
             offset += 8
             continue
         if length == _UNDEFINED:
-            end = _end_of_sequence(read, base + offset + head, encoding.implicit or vr == b"UN" or not vr, order)
+            within = _IMPLICIT_LE if vr == b"UN" else (encoding.implicit or not vr, order)
+            end = _end_of_sequence(read, base + offset + head, *within)
             length = max(0, end - (base + offset + head))
         if tag in wanted and length <= MAX_VALUE_BYTES and tag not in found:
             at = offset + head
@@ -205,7 +217,7 @@ def _walk(read: Read, encoding: Encoding, wanted: AbstractSet[int], found: dict[
         if offset > size:
             base += offset
             offset = size = 0
-    return 0
+    return 0, 0
 
 
 def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int:
@@ -214,35 +226,27 @@ def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int
     Items and sequences may nest: each undefined length opens a level and each delimiter closes one (PS3.5 7.5).
     Items of known length, fragments of an icon's pixels among them, are jumped over.
     """
-    implicit_levels = [implicit]
+    levels = [(implicit, order)]
     base, window = offset, read(offset, WINDOW_BYTES)
-    unpack_tag = Struct(order + "HHL").unpack_from
     for _ in range(MAX_ELEMENTS):
         at = offset - base
         if not 0 <= at <= len(window) - 12:
             base, at, window = offset, 0, read(offset, WINDOW_BYTES)
             if len(window) < 8:
                 return offset
-        group, number, length = unpack_tag(window, at)
-        if group == 0xFFFE:
-            offset += 8
-            if number != 0xE000:
-                implicit_levels.pop()
-                if not implicit_levels:
-                    return offset
-            elif length == _UNDEFINED:
-                implicit_levels.append(implicit_levels[-1])
-            else:
-                offset += length
-            continue
-        _, vr, length, size = element_head(window[at : at + 12], implicit=implicit_levels[-1], order=order)
+        implicit, order = levels[-1]
+        tag, vr, length, size = element_head(window[at : at + 12].ljust(12, b"\0"), implicit=implicit, order=order)
         offset += size
-        if length != _UNDEFINED:
+        if tag in (_ITEM_END, _SEQUENCE_END):
+            levels.pop()
+            if not levels:
+                return offset
+        elif length != _UNDEFINED:
             offset += length
-        elif len(implicit_levels) == MAX_DEPTH:
+        elif len(levels) == MAX_DEPTH:
             raise DataSetError(f"Sequences nest deeper than {MAX_DEPTH} levels. The data set is broken.")
         else:
-            implicit_levels.append(implicit_levels[-1] or vr in ("", "UN"))  # PS3.5 6.2.2 note 2
+            levels.append(_IMPLICIT_LE if vr == "UN" else (implicit, order))
     raise DataSetError(f"A sequence holds more than {MAX_ELEMENTS} elements. The data set is broken.")
 
 

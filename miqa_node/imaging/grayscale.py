@@ -244,12 +244,15 @@ def _padding(ds: Dataset, notes: list[str]) -> tuple[int, int] | None:
     value = ds.get("PixelPaddingValue")
     if value is None or value == "":
         return None
+    bits = int(ds.get("BitsAllocated") or 16)
+    lowest = -(1 << bits - 1) if ds.get("PixelRepresentation") == 1 else 0
     try:
-        limit = int(ds.get("PixelPaddingRangeLimit", value))
-        return min(int(value), limit), max(int(value), limit)
+        ends = [int(value), int(ds.get("PixelPaddingRangeLimit", value))]
     except (TypeError, ValueError):
         notes.append("unreadable pixel padding ignored")
         return None
+    low, high = sorted((end - lowest) % (1 << bits) + lowest for end in ends)  # some write it with the other sign
+    return low, high
 
 
 def _number(ds: Dataset, keyword: str, otherwise: float) -> float:
