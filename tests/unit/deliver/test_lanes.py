@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -132,7 +133,7 @@ def test_retries_with_growing_pauses_until_it_works(tmp_path: Path, deliver_sett
     number = outbox.put("pacs")
     with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c: Scripted(c, behave)):
         assert wait_until(lambda: outbox.row(number).state is SENT)
-    pauses = [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(at)]
     for pause, longest in zip(pauses, (0.1, 0.2, 0.4, 0.4), strict=True):
         assert longest / 2 <= pause < longest + 0.3
     assert outbox.row(number).attempts == 5

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import hashlib
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pydicom.uid import (
@@ -107,3 +110,45 @@ def test_a_class_of_no_known_service_gets_its_statuses_too(start_node: Callable[
     response = send_raw(node.port, encoded(ds), sop_class="1.2.3.4.5.6", sop_instance="1.2.3")
     assert response is not None
     assert response.Status == 0xA900
+
+
+def sample_files(per_syntax: int = 3) -> list[Path]:
+    """The smallest of pydicom's own test files of each transfer syntax."""
+    import pydicom
+
+    by_syntax: dict[str, list[Path]] = {}
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    for path in sorted(folder.glob("*.dcm"), key=lambda file: file.stat().st_size):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ds = pydicom.dcmread(path, stop_before_pixels=True)
+                syntax = str(ds.file_meta.TransferSyntaxUID)
+                complete = bool(ds.SOPClassUID and ds.SOPInstanceUID and ds.file_meta.FileMetaInformationGroupLength)
+        except Exception:  # files made to be broken
+            continue
+        if complete and len(by_syntax.setdefault(syntax, [])) < per_syntax:
+            by_syntax[syntax].append(path)
+    assert len(by_syntax) >= 10
+    return [path for paths in by_syntax.values() for path in paths]
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI", "ignore:The value length")
+@pytest.mark.parametrize("path", sample_files(), ids=lambda path: path.stem)
+def test_real_files_of_every_syntax_are_stored_byte_for_byte(start_node: Callable[..., Node], path: Path) -> None:
+    from pydicom import dcmread
+
+    ds = dcmread(path, stop_before_pixels=True)
+    data = path.read_bytes()[128 + 4 + 12 + ds.file_meta.FileMetaInformationGroupLength :]
+    node = start_node()
+    response = send_raw(
+        node.port,
+        data,
+        sop_class=ds.SOPClassUID,
+        sop_instance=ds.SOPInstanceUID,
+        syntax=ds.file_meta.TransferSyntaxUID,
+    )
+    assert response is not None
+    assert response.Status == 0x0000
+    assert node.files[0].endswith(data)
+    assert node.received[0].digest == hashlib.sha256(data).hexdigest()
