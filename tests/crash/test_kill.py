@@ -70,7 +70,7 @@ class Node:
         self.dicom_port = free_port()
         self._log = (folder / "node.log").open("ab")
         self._command = [
-            *(sys.executable, "-m", "miqa_node.cli", "run", "--data-dir", str(folder / "data")),
+            *(str(Path(sys.executable).with_name("miqa-node")), "run", "--data-dir", str(folder / "data")),
             *("--dicom-port", str(self.dicom_port), "--web-port", str(free_port())),
             *("--destination", f"PACS=PACS@127.0.0.1:{pacs_port}"),
         ]
@@ -141,6 +141,10 @@ def pacs() -> Iterator[Pacs]:
     pacs.close()
 
 
+# pynetdicom leaves the socket of a refused connection to the garbage collector.
+@pytest.mark.filterwarnings(
+    "ignore:.*unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_twenty_times_at_random_instants(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
