@@ -59,8 +59,8 @@ models: setup ## Check every model package against its card and its golden input
 	$(BIN)/miqa-node models check
 
 bench: setup ## Measure latency and throughput; results go to benchmarks/results/
-	$(BIN)/python benchmarks/latency.py
-	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.throughput
 
 ## Check -----------------------------------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ layers: setup ## Check that each part imports only what stands below it (docs/ad
 	$(BIN)/lint-imports
 
 docs: setup ## Build the documentation into site/; a broken link is an error
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-serve: setup ## Serve the documentation while you write it
 	$(BIN)/mkdocs serve

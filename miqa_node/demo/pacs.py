@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pydicom import Dataset
 from pynetdicom import AE, StoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 
@@ -18,12 +20,12 @@ AE_TITLE = "DEMOPACS"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One object that the PACS has answered with success."""
+    """One object that the PACS keeps; ``arrived_at`` (``time.monotonic``) is 0 for those of an earlier run."""
 
     modality: str
-    sop_class_uid: str
     sop_instance_uid: str
     path: Path
+    arrived_at: float = 0.0
 
 
 class ReceivingPacs:
@@ -33,6 +35,7 @@ class ReceivingPacs:
         self.folder = folder
         self._wanted_port = port
         self._arrivals: dict[str, Arrival] = {}
+        self._reports: dict[str, Arrival] = {}
         self._lock = threading.Lock()
         self._ae = AE(AE_TITLE)
         self._ae.supported_contexts = StoragePresentationContexts
@@ -67,29 +70,39 @@ class ReceivingPacs:
         if known is not None:
             return known
         path = next(iter(self.folder.glob(f"*-{sop_instance_uid}.dcm")), None)
-        return Arrival(path.name.partition("-")[0], "", sop_instance_uid, path) if path else None
+        return Arrival(path.name.partition("-")[0], sop_instance_uid, path) if path else None
 
-    def __len__(self) -> int:
+    def report_about(self, sop_instance_uid: str) -> Arrival | None:
+        """The Structured Report that names this image as its evidence, of those that arrived since ``start``."""
         with self._lock:
-            return len(self._arrivals)
+            return self._reports.get(sop_instance_uid)
 
     def _store(self, event: evt.Event) -> int:
         dataset, uid = event.dataset, str(event.request.AffectedSOPInstanceUID)
-        arrival = Arrival(
-            modality=str(dataset.get("Modality", "OT")),
-            sop_class_uid=str(event.request.AffectedSOPClassUID),
-            sop_instance_uid=uid,
-            path=self.folder / f"{dataset.get('Modality', 'OT')}-{uid}.dcm",
-        )
-        part = arrival.path.with_suffix(".part")
+        modality = str(dataset.get("Modality", "OT"))
+        path = self.folder / f"{modality}-{uid}.dcm"
+        part = path.with_suffix(".part")
         try:
             part.write_bytes(event.encoded_dataset())
-            part.replace(arrival.path)
+            part.replace(path)
         except OSError:
             return OUT_OF_RESOURCES
+        arrival = Arrival(modality, uid, path, time.monotonic())
         with self._lock:
             self._arrivals[uid] = arrival
+            if modality == "SR":
+                self._reports |= dict.fromkeys(_evidence(dataset), arrival)
         return SUCCESS
+
+
+def _evidence(report: Dataset) -> list[str]:
+    """SOP Instance UIDs of Current Requested Procedure Evidence Sequence (PS3.3 C.17.2.3)."""
+    return [
+        str(instance.ReferencedSOPInstanceUID)
+        for study in report.get("CurrentRequestedProcedureEvidenceSequence", ())
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    ]
 
 
 def _no_delay(event: evt.Event) -> None:

@@ -1,0 +1,102 @@
+"""Measures the time from the C-STORE response to the SR at the PACS, for a 2048 × 2048 CR, on the whole node.
+
+    python -m benchmarks.latency [--images 60] [--interval 1.0]
+
+A real node runs in a process of its own with everything on embedded defaults; sender and PACS run in this one, on the
+same cores. Each image has its own UIDs, and every second one is flagged, so that SEG and KOS are made and sent too.
+``alone``: the next image comes when the SR of the one before has arrived. ``steady``: one image every ``--interval``
+seconds, whatever the node does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks.machine import describe, keep, quantiles
+from benchmarks.radiographs import SIDE, radiographs
+from miqa_node.deliver.cstore import CStoreDestination
+from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.demo.launch import HOST, NodeProcess, free_port, free_ports
+from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.demo.samples import Sample
+from miqa_node.settings import load_settings
+
+LIMIT_S = 60.0
+POLL_S = 0.002
+WARM_UP = 4
+
+
+def main() -> None:
+    """Measure both ways and keep the result."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--images", type=int, default=60, help="per way of sending")
+    parser.add_argument("--interval", type=float, default=1.0, help="seconds between images of the steady stream")
+    options = parser.parse_args()
+    machine = describe()
+    with tempfile.TemporaryDirectory(prefix="miqa-latency-") as folder:
+        result = measure(Path(folder), options.images, options.interval)
+    keep("latency", machine, result)
+
+
+def measure(folder: Path, count: int, interval_s: float) -> dict[str, object]:
+    """Both distributions, in seconds."""
+    dicom_port, web_port = free_ports((0, 0))
+    samples = radiographs(WARM_UP + 2 * count, str(time.time_ns()))
+    warm_up, alone, steady = samples[:WARM_UP], samples[WARM_UP : WARM_UP + count], samples[WARM_UP + count :]
+    with ReceivingPacs(folder / "pacs", free_port()) as pacs:
+        destination = f"{AE_TITLE}={AE_TITLE}@{HOST}:{pacs.port}"
+        with NodeProcess(folder / "node", "MIQA", dicom_port, web_port, destination) as node:
+            target = DestinationConfig("node", node.ae_title, HOST, dicom_port)
+            with closing(CStoreDestination(target, load_settings().deliver, "BENCHMARK")) as modality:
+                one_after_the_other(modality, pacs, warm_up)
+                return {
+                    "image": {"rows": SIDE, "columns": SIDE, "bytes": len(samples[0].data), "flagged": "every second"},
+                    "alone": quantiles(one_after_the_other(modality, pacs, alone)),
+                    "steady": {"interval_s": interval_s, **quantiles(in_a_stream(modality, pacs, steady, interval_s))},
+                }
+
+
+def one_after_the_other(modality: CStoreDestination, pacs: ReceivingPacs, samples: list[Sample]) -> list[float]:
+    """Seconds from response to SR, each image alone in the node."""
+    seconds = []
+    for sample in samples:
+        answered = _send(modality, sample)
+        seconds.append(_wait(pacs, sample) - answered)
+    return seconds
+
+
+def in_a_stream(
+    modality: CStoreDestination, pacs: ReceivingPacs, samples: list[Sample], interval_s: float
+) -> list[float]:
+    """Seconds from response to SR while an image comes every ``interval_s``."""
+    answered = []
+    begun = time.monotonic()
+    for n, sample in enumerate(samples):
+        time.sleep(max(0.0, begun + n * interval_s - time.monotonic()))
+        answered.append(_send(modality, sample))
+    return [_wait(pacs, sample) - at for sample, at in zip(samples, answered, strict=True)]
+
+
+def _send(modality: CStoreDestination, sample: Sample) -> float:
+    [error] = modality.send([(sample.sop_class_uid, sample.sop_instance_uid, sample.data)])
+    if error is not None:
+        raise error
+    return time.monotonic()
+
+
+def _wait(pacs: ReceivingPacs, sample: Sample) -> float:
+    until = time.monotonic() + LIMIT_S
+    while time.monotonic() < until:
+        report = pacs.report_about(sample.sop_instance_uid)
+        if report is not None:
+            return report.arrived_at
+        time.sleep(POLL_S)
+    raise TimeoutError(f"no SR about {sample.sop_instance_uid} within {LIMIT_S:g} s")
+
+
+if __name__ == "__main__":
+    main()
