@@ -69,7 +69,7 @@ class Concept:
 
 SEVERITY = Concept(
     "SEVERITY",
-    "Severity of quality defect",
+    "Severity",
     "How strong a quality defect is, 0 to 100 %: 25, 50, 75 and 100 % are the four grades that "
     "docs/reference/findings.md defines for each defect in physical units.",
     SEVERITY_ATTRIBUTE,
@@ -85,17 +85,25 @@ MEASUREMENTS: dict[str, Concept] = {
         "Edge width 10-90 %",
         "Distance over which strong edges rise from 10 to 90 %: smaller is sharper.",
     ),
+    "edge_width_10_90": Concept(
+        "EDGE_WIDTH_10_90",
+        "Edge width in pixels",
+        "The same distance counted in pixels, which needs no pixel spacing.",
+    ),
     "noise_sigma": Concept(
         "NOISE_SIGMA",
         "Noise",
         "Standard deviation of the noise, from the median absolute deviation of the finest detail.",
     ),
+    "noise_share": Concept("NOISE_SHARE", "Noise share of contrast", "Noise over P99 minus P1 of the stored values."),
     "local_variance_mode": Concept(
         "LOCAL_VAR_MODE",
         "Mode of local variance",
         "Most frequent variance of small neighbourhoods: noise of smooth regions.",
     ),
-    "snr_lung": Concept("SNR_LUNG", "Signal to noise in lung", "Mean over noise of the lung field.", SIGNAL_TO_NOISE),
+    "snr_lung": Concept(
+        "SNR_LUNG", "Signal to noise in lung", "Mean of the lung field over its noise.", SIGNAL_TO_NOISE
+    ),
     "cnr_lung_mediastinum": Concept(
         "CNR_LUNG_MED",
         "Contrast to noise of lung to mediastinum",
@@ -103,7 +111,9 @@ MEASUREMENTS: dict[str, Concept] = {
         SIGNAL_TO_NOISE,
     ),
     "entropy": Concept("ENTROPY", "Entropy of grey values", "Shannon entropy of the histogram of presentation values."),
-    "brightness": Concept("BRIGHTNESS", "Mean brightness", "Mean of the presentation values, 0 black to 1 white."),
+    "brightness": Concept(
+        "BRIGHTNESS", "Mean brightness", "Mean of the presentation values, 0 % black to 100 % white."
+    ),
     "contrast": Concept("CONTRAST_SD", "Contrast", "Standard deviation of the presentation values."),
     "used_range_share": Concept(
         "USED_RANGE",
@@ -115,6 +125,9 @@ MEASUREMENTS: dict[str, Concept] = {
     ),
     "pixels_at_maximum": Concept(
         "AT_MAXIMUM", "Pixels at highest value", "Share of the pixels that have the highest stored value."
+    ),
+    "clipped_by_voi": Concept(
+        "CLIPPED_BY_VOI", "Clipped by window", "Share of the pixels that the display window makes black or white."
     ),
     "grid_peak": Concept(
         "GRID_PEAK", "Grid line strength", "Height of the strongest line in the spectrum above its surroundings."
@@ -175,8 +188,32 @@ FINDINGS: dict[FindingName, Code | Concept] = {
     ),
 }
 
+
+def _certainty(value: str, of_what: str) -> Concept:
+    definition = f"Calibrated probability of {of_what}, 0 to 100 %."
+    return Concept(value, f"Certainty of {of_what}", definition, CERTAINTY_OF_FINDING)
+
+
+CERTAINTIES: dict[FindingName, Concept] = {
+    FindingName.MOTION_BLUR: _certainty("P_MOTION_BLUR", "motion blur"),
+    FindingName.UNSHARP: _certainty("P_UNSHARP", "unsharpness"),
+    FindingName.NOISE_UNDEREXPOSURE: _certainty("P_UNDEREXPOSED", "underexposure"),
+    FindingName.OVEREXPOSURE_SATURATION: _certainty("P_OVEREXPOSED", "overexposure"),
+    FindingName.CONTRAST_PROCESSING: _certainty("P_CONTRAST", "unsuitable contrast"),
+    FindingName.GRID_ARTIFACT: _certainty("P_GRID", "grid artifact"),
+    FindingName.CLIPPED_ANATOMY: _certainty("P_CLIPPED", "clipped anatomy"),
+    FindingName.ROTATION_ORIENTATION: _certainty("P_ROTATION", "rotation"),
+    FindingName.FOREIGN_OBJECT: _certainty("P_FOREIGN", "foreign object"),
+    FindingName.DETECTOR_OVERLAY_ARTIFACT: _certainty("P_DETECTOR", "detector artifact"),
+    FindingName.DOUBLE_EXPOSURE: _certainty("P_DOUBLE", "double exposure"),
+    FindingName.GATE: _certainty("P_OUT_OF_SCOPE", "image outside the model's scope"),
+}
+"""The probability of a finding. One concept for each, because viewers show a number with its own name and nothing
+else: "Certainty of Finding 93 %" would not say of which."""
+
 SCHEME_99MIQA: tuple[Concept, ...] = (
     SEVERITY,
+    *CERTAINTIES.values(),
     *(concept for concept in FINDINGS.values() if isinstance(concept, Concept)),
     *MEASUREMENTS.values(),
 )
@@ -186,7 +223,9 @@ UNITS: dict[str, str] = {  # UCUM code: meaning
     "%": "percent",
     "{0:100}": "range: 0:100",
     "mm": "millimeter",
+    "{pixel}": "pixels",
     "{pixels}": "pixels",
+    "1/{pixel}": "per pixel",
     "dB": "decibel",
     "{lp}/mm": "line pairs per millimeter",
     "/mm": "per millimeter",

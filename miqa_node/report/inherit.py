@@ -25,8 +25,8 @@ def keywords(text: str) -> tuple[str, ...]:
 # PS3.3 C.7.1.1, with what older editions had
 PATIENT = keywords(
     "ReferencedPatientSequence PatientName PatientID IssuerOfPatientID TypeOfPatientID "
-    "IssuerOfPatientIDQualifiersSequence SourcePatientGroupIdentificationSequence GroupOfPatientsIdentificationSequence "
-    "PatientBirthDate PatientBirthTime "
+    "IssuerOfPatientIDQualifiersSequence SourcePatientGroupIdentificationSequence "
+    "GroupOfPatientsIdentificationSequence PatientBirthDate PatientBirthTime "
     "PatientBirthDateInAlternativeCalendar PatientDeathDateInAlternativeCalendar PatientAlternativeCalendar PatientSex "
     "QualityControlSubject StrainDescription StrainNomenclature StrainStockSequence StrainAdditionalInformation "
     "StrainCodeSequence GeneticModificationsSequence OtherPatientIDs OtherPatientNames OtherPatientIDsSequence "

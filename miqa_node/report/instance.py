@@ -21,8 +21,8 @@ MANUFACTURER = "miqa-node"
 
 _SERIES: dict[ResultKind, tuple[str, int, str]] = {  # Modality, Series Number, Series Description
     ResultKind.SR: ("SR", 9901, "Image quality report"),
-    ResultKind.SEG: ("SEG", 9902, "Image quality: where the findings are"),
-    ResultKind.KOS: ("KO", 9903, "Image quality: flagged image"),
+    ResultKind.SEG: ("SEG", 9902, "Quality findings"),
+    ResultKind.KOS: ("KO", 9903, "Quality issue"),
 }
 
 

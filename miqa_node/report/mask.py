@@ -72,4 +72,6 @@ def outline_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
         contour = cv2.approxPolyDP(contour, tolerance_px, closed=True)
         tolerance_px *= 2.0
     points = contour.reshape(-1, 2).astype(np.float64) + 0.5
+    # Begin at the lowest point: viewers write the label where an outline begins, and below it hides nothing.
+    points = np.roll(points, -int(points[:, 1].argmax()), axis=0)
     return np.vstack([points, points[:1]])

@@ -43,14 +43,9 @@ def make_sr(
     report.VerificationFlag = "UNVERIFIED"
     report.PreliminaryFlag = "FINAL"
     report.CurrentRequestedProcedureEvidenceSequence = evidence(source, *_segmentation(regions, lineage))
-    region_of = {region.finding.name: region for region in regions}
     groups = [
         image_group(source, assessment, disposition, lineage),
-        *(
-            finding_group(source, assessment, finding, region_of.get(finding.name), lineage)
-            for finding in assessment.findings
-            if finding.present
-        ),
+        *_finding_groups(source, assessment, regions, lineage),
     ]
     content = hd.MeasurementReport(
         observation_context=hd.ObservationContext(observer_device_context=device_observer(settings)),
@@ -65,6 +60,25 @@ def make_sr(
     for element in content[0]:
         report.add(element)
     return report
+
+
+def _finding_groups(
+    source: Source, assessment: Assessment, regions: Many[Region], lineage: Lineage
+) -> list[hd.MeasurementsAndQualitativeEvaluations]:
+    region_of = {region.finding.name: region for region in regions}
+    present = [finding for finding in assessment.findings if finding.present]
+    unplaced = [finding.name for finding in present if finding.name not in region_of]
+    return [
+        finding_group(
+            source,
+            assessment,
+            finding,
+            region_of.get(finding.name),
+            unplaced.index(finding.name) + 1 if finding.name in unplaced else 0,
+            lineage,
+        )
+        for finding in present
+    ]
 
 
 def _segmentation(regions: Many[Region], lineage: Lineage) -> list[tuple[str, str, str]]:

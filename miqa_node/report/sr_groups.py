@@ -21,6 +21,8 @@ from miqa_node.report.source import Source
 from miqa_node.report.uids import Lineage
 from miqa_node.report.write import ascii_text
 
+LABEL_ROW = 0.08
+"""Height of a label of two lines as a share of the frame; the image's own label is twice as high."""
 MAX_COMMENT_CHARACTERS = 1024
 FRAME_INSET = 0.05
 """The outline of the whole image lies so far inside it, so that a viewer shows it as a frame."""
@@ -31,7 +33,9 @@ def image_group(
 ) -> hd.MeasurementsAndQualitativeEvaluations:
     """TID 1501 for the image: rating, verdict with its reasons, measurements."""
     numbers = [_number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
-    numbers += [_number(codes.measurement_code(m.name), m.value, m.unit) for m in assessment.measurements]
+    # Viewers show only the first few numbers of a group: the exposure indices, which people know, come first.
+    measured = sorted(assessment.measurements, key=lambda m: m.name not in codes.STANDARD_MEASUREMENTS)
+    numbers += [_number(codes.measurement_code(m.name), m.value, m.unit) for m in measured]
     group = hd.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking("image", "Image quality", lineage),
         finding_type=coded(codes.IMAGE_QUALITY),
@@ -48,16 +52,19 @@ def image_group(
                 relationship_type=hd.RelationshipTypeValues.CONTAINS,
             )
         )
-    _place_group(group, source)
+    _place_group(group, source, 0)
     return group
 
 
 def finding_group(
-    source: Source, assessment: Assessment, finding: Finding, region: Region | None, lineage: Lineage
+    source: Source, assessment: Assessment, finding: Finding, region: Region | None, row: int, lineage: Lineage
 ) -> hd.MeasurementsAndQualitativeEvaluations | hd.PlanarROIMeasurementsAndQualitativeEvaluations:
-    """TID 1410, referring to the finding's segment, or TID 1501 when there is none: certainty and severity."""
+    """TID 1410, referring to the finding's segment, or TID 1501 when there is none: certainty and severity.
+
+    ``row`` counts the groups that have the whole image as their place, so that their labels do not overlap.
+    """
     percents = (
-        (codes.CERTAINTY_OF_FINDING, finding.probability),
+        (codes.CERTAINTIES[finding.name].code, finding.probability),
         (codes.SEVERITY.code, finding.severity),
     )
     numbers = [_number(name, round(100.0 * value, 1), "%") for name, value in percents]
@@ -71,7 +78,7 @@ def finding_group(
     }
     if region is None:
         group = hd.MeasurementsAndQualitativeEvaluations(**content, source_images=[_source_image(source)])
-        _place_group(group, source)
+        _place_group(group, source, row)
         return group
     group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(
         **content, referenced_segment=_segment_reference(source, region, lineage)
@@ -108,11 +115,11 @@ def _number(name: Code, value: float | None, unit: str) -> hd.Measurement | None
     return hd.Measurement(name=coded(name), value=float(f"{value:.6g}"), unit=coded(codes.unit_code(unit)))
 
 
-def _place_group(group: hd.ContentSequence, source: Source) -> None:
+def _place_group(group: hd.ContentSequence, source: Source, row: int) -> None:
     """Row 10c of TID 1501: the group is about the whole image. OHIF loses its viewport over a group with no place."""
     if source.has_pixels:
         image = hd.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
-        region = hd.ImageRegion(hd.GraphicTypeValues.POLYLINE, _whole_image(source), image)
+        region = hd.ImageRegion(hd.GraphicTypeValues.POLYLINE, _whole_image(source, row), image)
         region.RelationshipType = hd.RelationshipTypeValues.CONTAINS.value
         group[0].ContentSequence.append(region)
 
@@ -143,10 +150,13 @@ def _segment_reference(source: Source, region: Region, lineage: Lineage) -> hd.R
     return reference
 
 
-def _whole_image(source: Source) -> NDArray[np.float64]:
+def _whole_image(source: Source, row: int) -> NDArray[np.float64]:
+    """The frame around the image. Viewers write the label at its first two points: down the left side, row by row."""
     top, left = source.rows * FRAME_INSET, source.columns * FRAME_INSET
     bottom, right = source.rows - top, source.columns - left
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
+    start = top + (bottom - top) * min(LABEL_ROW * (row + 1 if row else 0), 0.9)
+    begin = [[left, start], [left, start + 1.0]]
+    return np.array([*begin, [left, bottom], [right, bottom], [right, top], [left, top], begin[0]])
 
 
 def _tracking(role: str, identifier: str, lineage: Lineage) -> hd.TrackingIdentifier:
