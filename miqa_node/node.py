@@ -88,7 +88,7 @@ class Node:
         self._roll_call = RollCall(self.database, settings.node.name, settings.work)
         self._lanes = Lanes(DatabaseOutbox(self.database, self.objects), self.destinations, settings.deliver)
         services = WebServices(self.database, self.objects, settings, self.readiness)
-        self._web = WebServer(create_app(services), settings.web.host, settings.web.port)
+        self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web.host, settings.web.port)
         self._stops: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -104,9 +104,7 @@ class Node:
         migrate(self.database)
         if self.role.works:
             self._stops.append(self._decoder.close)
-            self.models.load()
-            self._begin(lambda: self._worker.start(self._pipeline_steps()), self._worker.stop)
-            self._begin(self._roll_call.start, self._roll_call.stop)
+            self._start_work()
             self._begin(self._lanes.start, self._lanes.stop)
         self._begin(self._web.start, self._web.stop)
         if self.role.receives:  # last: nobody is let in before the node can keep what it is given
@@ -118,6 +116,16 @@ class Node:
             dicom_port=self.dicom_port,
             web_port=self.web_port,
         )
+
+    def _start_work(self) -> None:
+        try:
+            self.models.check()
+        except MiqaError as error:
+            # Images are still received and kept: their jobs wait, and /readyz says what for.
+            log.error("no image will be assessed", reason=str(error))
+            return
+        self._begin(lambda: self._worker.start(self._pipeline_steps()), self._worker.stop)
+        self._begin(self._roll_call.start, self._roll_call.stop)
 
     def stop(self) -> None:
         """Stop everything, in the opposite order of starting; what is unfinished is finished after the next start."""

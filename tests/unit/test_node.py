@@ -1,0 +1,183 @@
+"""A whole node in this process: images in through the real port, results out through the real lane, and the roles."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
+
+from miqa_node.deliver.destinations import parse_flag
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.policy import Verdict
+from miqa_node.errors import SettingsError
+from miqa_node.node import Node, Role
+from miqa_node.settings import Settings, load_settings
+from miqa_node.store import deliveries, instances
+from tests.conftest import free_port
+
+
+class Pacs:
+    """A storage SCP that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.objects: list[pydicom.Dataset] = []
+        ae = AE("PACS")
+        ae.supported_contexts = AllStoragePresentationContexts
+        self.server: Any = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
+        self.port: int = self.server.server_address[1]
+
+    def _store(self, event: Any) -> int:
+        self.objects.append(event.dataset)
+        return 0x0000
+
+
+@pytest.fixture
+def pacs() -> Iterator[Pacs]:
+    pacs = Pacs()
+    yield pacs
+    pacs.server.shutdown()
+
+
+def settings_in(folder: Path, name: str = "t", **tables: dict[str, Any]) -> Settings:
+    given = {
+        "node": {"data_dir": folder, "name": name},
+        "dicom": {"port": 0, "host": "127.0.0.1"},
+        "web": {"port": 0},
+        "imaging": {"decode_processes": 1},
+        "deliver": {"poll_interval_s": 0.05},
+    }
+    return load_settings(**{table: given.get(table, {}) | tables.get(table, {}) for table in given | tables})
+
+
+def store(port: int, *files: Path) -> list[int]:
+    ae = AE("SCANNER")
+    data = [pydicom.dcmread(file) for file in files]
+    ae.requested_contexts = [build_context(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID) for ds in data]
+    association = ae.associate("127.0.0.1", port, ae_title="MIQA")
+    assert association.is_established
+    statuses = [association.send_c_store(ds).Status for ds in data]
+    association.release()
+    return statuses
+
+
+def get(port: int, path: str) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_an_image_comes_in_and_its_report_goes_out(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
+    destination = parse_flag(f"PACS=PACS@127.0.0.1:{pacs.port}")
+    with Node(settings_in(tmp_path), [destination]) as node:
+        assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
+        assert get(node.web_port, "/readyz") == (200, {"status": "ready", "reasons": []})
+        wait_until(lambda: any(ds.Modality == "SR" for ds in pacs.objects))
+        [digest] = _digests(node)
+        wait_until(lambda: all(s is DeliveryState.SENT for s in _states(node, digest)))
+    source = pydicom.dcmread(samples / "RG3_UNCR.dcm")
+    assert {ds.StudyInstanceUID for ds in pacs.objects} == {source.StudyInstanceUID}
+    assert {ds.PatientID for ds in pacs.objects} == {source.PatientID}
+
+
+def test_a_node_stopped_with_work_to_do_does_it_after_the_next_start(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
+    with Node(settings_in(tmp_path), role=Role.RECEIVE) as node:  # takes the image, and does nothing with it
+        assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
+        [digest] = _digests(node)
+    with Node(settings_in(tmp_path), [parse_flag(f"PACS=PACS@127.0.0.1:{pacs.port}")], role=Role.WORK) as node:
+        assert node.dicom_port == 0
+        wait_until(lambda: bool(pacs.objects))
+        wait_until(lambda: bool(_states(node, digest)))
+
+
+def test_the_roles_of_one_node_share_its_state(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
+    destination = parse_flag(f"PACS=PACS@127.0.0.1:{pacs.port}")
+    with (
+        Node(settings_in(tmp_path, "worker"), [destination], role=Role.WORK) as worker,
+        Node(settings_in(tmp_path, "receiver"), [destination], role=Role.RECEIVE) as receiver,
+        Node(settings_in(tmp_path, "pages"), role=Role.WEB) as pages,
+    ):
+        assert store(receiver.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
+        wait_until(lambda: bool(pacs.objects))
+        [digest] = _digests(worker)
+        assert get(pages.web_port, f"/api/v1/instances/{digest}")[0] == 200
+        assert get(receiver.web_port, "/readyz")[0] == 200
+        assert get(receiver.web_port, "/api/v1/worklist")[0] == 404
+
+
+def test_a_node_without_a_disk_is_not_ready_and_takes_nothing(tmp_path: Path, samples: Path) -> None:
+    with Node(settings_in(tmp_path, store={"min_free_bytes": 2**62})) as node:
+        code, body = get(node.web_port, "/readyz")
+        assert code == 503
+        assert "min_free_bytes" in body["reasons"][0]
+        assert get(node.web_port, "/healthz")[0] == 200
+        assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0xA700]
+
+
+def test_without_a_required_gpu_images_are_kept_but_the_node_is_not_ready(tmp_path: Path, samples: Path) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine has a GPU provider")
+    settings = settings_in(tmp_path, node={"accelerator": "gpu"})
+    with Node(settings, role=Role.WEB) as node:
+        assert node.readiness() == [], "pages need no GPU"
+    with Node(settings) as node:
+        code, body = get(node.web_port, "/readyz")
+        assert code == 503
+        assert "node.accelerator" in body["reasons"][0]
+        assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
+        [digest] = _digests(node)
+    with Node(settings_in(tmp_path)) as node:  # mended: what waited is assessed now
+        wait_until(lambda: _verdict(node, digest) is not None)
+
+
+def test_a_taken_port_is_said_and_leaves_nothing_running(tmp_path: Path, samples: Path) -> None:
+    with Node(settings_in(tmp_path / "a")) as node:
+        port = node.dicom_port
+        with pytest.raises((SettingsError, OSError)):
+            Node(settings_in(tmp_path / "b", dicom={"port": port, "host": "127.0.0.1"}), role=Role.RECEIVE).start()
+        assert store(port, samples / "RG3_UNCR.dcm") == [0x0000]
+    with Node(settings_in(tmp_path / "b", dicom={"port": free_port(), "host": "127.0.0.1"}), role=Role.RECEIVE):
+        pass
+
+
+def _digests(node: Node) -> list[Any]:
+    with node.database.begin() as transaction:
+        return list(instances.find(transaction, _study(node)))
+
+
+def _study(node: Node) -> str:
+    import sqlalchemy as sa
+
+    with node.database.begin() as transaction:
+        uid: str = transaction.execute(sa.text("SELECT study_instance_uid FROM studies")).scalar_one()
+    return uid
+
+
+def _verdict(node: Node, digest: Any) -> Verdict | None:
+    with node.database.begin() as transaction:
+        disposition = instances.load_disposition(transaction, digest)
+    return disposition.verdict if disposition else None
+
+
+def _states(node: Node, digest: Any) -> list[DeliveryState]:
+    with node.database.begin() as transaction:
+        return [d.state for d in deliveries.of_instance(transaction, digest)]
