@@ -1,0 +1,189 @@
+"""How many objects per second the node receives and keeps, beside DCMTK's storescp and Orthanc in the same run.
+
+    python -m benchmarks.receive [--rounds N] [--cr N] [--ct N]
+
+All three take the same files from the same sender (DCMTK's storescu, TCP_NODELAY=1), one after the other, in
+rounds, so that what else runs on the machine hits all of them. The node is the whole node in its receiving role:
+an object counts once it is flushed to disk and its row and job are committed. storescp writes without flushing;
+Orthanc stores with its defaults. Needs DCMTK and Orthanc from Debian packages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from benchmarks.machine import describe, keep
+
+STORESCU, STORESCP, ORTHANC = Path("/usr/bin/storescu"), Path("/usr/bin/storescp"), Path("/usr/sbin/Orthanc")
+ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
+SOURCES = {"CR 8 MB": (ComputedRadiographyImageStorage, "CR", 2048), "CT 0.5 MB": (CTImageStorage, "CT", 512)}
+ASSOCIATIONS = (1, 4)
+START_S = 60.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often each receiver is measured")
+    parser.add_argument("--cr", type=int, default=40, help="CR images per measurement")
+    parser.add_argument("--ct", type=int, default=160, help="CT images per measurement")
+    arguments = parser.parse_args()
+    for program in (STORESCU, STORESCP, ORTHANC):
+        if not program.exists():
+            sys.exit(f"{program} is missing: install Debian's packages dcmtk and orthanc.")
+    machine = describe()
+    counts = dict(zip(SOURCES, (arguments.cr, arguments.ct), strict=True))
+    rates: dict[str, dict[str, list[float]]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for _ in range(arguments.rounds):
+            for kind, count in counts.items():
+                for associations in ASSOCIATIONS:
+                    # New UIDs each time: a known object is cheaper to receive.
+                    files = make_files(folder / "source", kind, count)
+                    for receiver in (node, storescp, orthanc):
+                        with receiver(folder / "receiver") as port:
+                            rate = count / send(port, files, associations)
+                        case = f"{kind}, {associations} association{'s' * (associations > 1)}"
+                        rates.setdefault(case, {}).setdefault(receiver.__name__, []).append(rate)
+                        print(f"{case:28} {receiver.__name__:10} {rate:8.1f} images/s", file=sys.stderr)
+    result = {
+        "sender": "storescu",
+        "images_per_measurement": counts,
+        "rounds": arguments.rounds,
+        "load_after": round(os.getloadavg()[0], 2),
+        "images_per_second": {
+            case: {
+                name: {"median": round(statistics.median(all_rates), 1), "all": [round(rate, 1) for rate in all_rates]}
+                for name, all_rates in of_case.items()
+            }
+            for case, of_case in rates.items()
+        },
+    }
+    keep("receive", machine, result)
+
+
+def send(port: int, files: list[Path], associations: int) -> float:
+    """Seconds until the last response; every object must have been answered with success."""
+    shares = [files[start::associations] for start in range(associations)]
+
+    def one(share: list[Path]) -> None:
+        command = [str(STORESCU), "-aec", "BENCH", "-xe", "-R", "127.0.0.1", str(port), *map(str, share)]
+        subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(associations) as pool:
+        list(pool.map(one, shares))
+    return time.perf_counter() - begun
+
+
+def make_files(folder: Path, kind: str, count: int) -> list[Path]:
+    """Images of noise, each an instance of its own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    sop_class, modality, side = SOURCES[kind]
+    pixels = np.random.default_rng(7).integers(0, 4096, (side, side), dtype=np.uint16)
+    study, series = generate_uid(), generate_uid()
+    paths = []
+    for number in range(count):
+        ds = Dataset()
+        ds.SOPClassUID, ds.SOPInstanceUID = sop_class, generate_uid()
+        ds.StudyInstanceUID, ds.SeriesInstanceUID = study, series
+        ds.Modality, ds.PatientID, ds.PatientName = modality, "BENCH", "Bench^Mark"
+        ds.InstanceNumber = number
+        ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+        ds.Rows = ds.Columns = side
+        ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
+        ds.PixelData = pixels.tobytes()
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        paths.append(folder / f"{number}.dcm")
+        ds.save_as(paths[-1], enforce_file_format=True)
+    return paths
+
+
+@contextmanager
+def node(folder: Path) -> Iterator[int]:
+    """The whole node, receiving only."""
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("miqa-node")), "run", "--role", "receive"]
+    command += ["--data-dir", str(folder), "--dicom-port", str(port), "--web-port", str(free_port())]
+    with running(folder, command, port):
+        yield port
+
+
+@contextmanager
+def storescp(folder: Path) -> Iterator[int]:
+    """DCMTK's receiver, one process per association."""
+    port = free_port()
+    with running(folder, [str(STORESCP), "--fork", "-pdu", "131072", "-od", str(folder), str(port)], port):
+        yield port
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[int]:
+    """Orthanc with its defaults."""
+    port = free_port()
+    configuration: dict[str, Any] = {
+        "StorageDirectory": str(folder),
+        "IndexDirectory": str(folder),
+        "DicomPort": port,
+        "HttpPort": free_port(),
+        "RemoteAccessAllowed": False,
+        "Plugins": [],
+    }
+    folder.mkdir(parents=True)
+    file = folder.parent / "orthanc.json"
+    file.write_text(json.dumps(configuration), "utf-8")
+    with running(folder, [str(ORTHANC), str(file)], port):
+        yield port
+
+
+@contextmanager
+def running(folder: Path, command: list[str], port: int) -> Iterator[None]:
+    """Run a receiver until the block ends; its folder goes with it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + START_S
+        while not answers(port):
+            if process.poll() is not None or time.monotonic() > end:
+                raise SystemExit(f"{command[0]} does not start")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
