@@ -28,7 +28,9 @@ HTTP_OK, HTTP_NOT_FOUND = 200, 404
 class NodeProcess:
     """``miqa-node run`` in a process of its own; its log lines go to ``node.log`` in the data directory."""
 
-    def __init__(self, data_dir: Path, ae_title: str, dicom_port: int, web_port: int, destination: str) -> None:
+    def __init__(
+        self, data_dir: Path, ae_title: str, dicom_port: int, web_port: int, destination: str, role: str = "all"
+    ) -> None:
         self.ae_title = ae_title
         self.dicom_port = dicom_port
         self.web_port = web_port
@@ -36,6 +38,7 @@ class NodeProcess:
         self._options = [
             *("run", "--data-dir", str(data_dir), "--ae-title", ae_title),
             *("--dicom-port", str(dicom_port), "--web-port", str(web_port), "--destination", destination),
+            *(() if role == "all" else ("--role", role)),
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
