@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,10 +14,10 @@ import typer
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import images
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import print_json, print_line, progress
+from miqa_node.cli.output import error_text, print_json, print_line, progress
 
 if TYPE_CHECKING:
-    from miqa_node.node import LocalResult
+    from miqa_node.assess.local import LocalResult
 
 
 def assess(
@@ -33,11 +34,9 @@ def assess(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write the DICOM objects: SR, SEG, KOS.")
     ] = None,
-    modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files; DX unless said otherwise.")] = "",
-    body_part: Annotated[
-        str, typer.Option(metavar="CS", help="Of PNG and JPEG files; CHEST unless said otherwise.")
-    ] = "",
-    view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files; PA unless said otherwise.")] = "",
+    modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "DX",
+    body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "CHEST",
+    view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "PA",
     config: ConfigFile = None,
 ) -> None:
     """Judge images on the spot and print what was found.
@@ -46,8 +45,7 @@ def assess(
     """
     settings = settings_of(config)
     quiet_logs(settings)
-    from miqa_node.node import build_assessor  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.observe.log import describe_error  # noqa: PLC0415
+    from miqa_node.assess.local import LocalAssessor  # noqa: PLC0415 - keeps --help fast
 
     files, left_out = images(paths)
     if left_out:
@@ -56,7 +54,7 @@ def assess(
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     writer = _Writer(saliency_dir, out, settings.assess.saliency_threshold, settings.node.name)
-    assessor = build_assessor(settings)
+    assessor = LocalAssessor(settings)
     failed = 0
     try:
         with progress(files, "Assessing") as remaining:
@@ -67,7 +65,7 @@ def assess(
                     writer.write(file, result)
                 except Exception as error:  # noqa: BLE001 - one file's surprise must not keep the others from being done
                     failed += 1
-                    _print_error(file, describe_error(error), as_json=as_json)
+                    _print_error(file, error_text(error), as_json=as_json)
                 else:
                     _print_result(file, result, time.perf_counter() - started, as_json=as_json)
     finally:
@@ -97,7 +95,10 @@ def document(file: Path, result: LocalResult, total_s: float) -> dict[str, Any]:
             for finding in assessment.findings
         ],
         "gate": {name.value: round(probability, 4) for name, probability in assessment.gate.items()},
-        "measurements": {m.name: {"value": m.value, "unit": m.unit} for m in assessment.measurements},
+        "measurements": {
+            m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit}
+            for m in assessment.measurements
+        },
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
         "timings_ms": {**assessment.timings_ms, "total": round(total_s * 1e3, 1)},
     }
@@ -132,19 +133,19 @@ class _Writer:
 
         for finding in result.assessment.findings:
             saliency = result.maps.get(finding.name)
-            if finding.present and saliency is not None and result.radiograph is not None:
+            if finding.present and saliency is not None:
                 write_map(saliency, result.radiograph, stem.with_name(f"{stem.name}.{finding.name.value}"))
 
     def _write_objects(self, stem: Path, result: LocalResult) -> None:
         from miqa_node.report import ReportSettings, make_objects  # noqa: PLC0415
 
-        if result.source_path is None:
+        if not result.is_dicom:
             typer.echo(
                 f"{stem.name}: not a DICOM file, so there is nothing that DICOM objects could refer to.", err=True
             )
             return
         settings = ReportSettings(node_name=self.node_name, saliency_threshold=self.saliency_threshold)
-        made = make_objects(result.source_path, result.assessment, result.disposition, result.maps, settings)
+        made = make_objects(result.source, result.assessment, result.disposition, result.maps, settings)
         for one in made:
             stem.with_name(f"{stem.name}.{one.kind.value.lower()}.dcm").write_bytes(one.data)
 

@@ -36,22 +36,23 @@ def explain(
         worklist = {study: [to_json(event) for event in of_study] for study, of_study in events.items()}
         print_json({"instances": shown, "worklist_events": worklist, "truncated": len(found) > limit})
         return
-    objects_dir = settings_of(config, data_dir).objects_dir
+    settings = settings_of(config, data_dir)
+    place = settings.store.objects_url or str(settings.objects_dir.absolute())
     for image in found[:limit]:
-        _tell(image, str(objects_dir))
+        _tell(image, place)
     for study, of_study in events.items():
         _tell_worklist(study, of_study)
     if len(found) > limit:
         typer.echo(f"There are more than {limit}; see --limit.", err=True)
 
 
-def _tell(image: InstanceHistory, objects_dir: str) -> None:
+def _tell(image: InstanceHistory, place: str) -> None:
     instance, header = image.instance, image.instance.header
     print_line("image", header.sop_instance_uid)
     kind = " ".join(filter(None, (header.modality, header.body_part_examined, header.view_position)))
     _fact("received", f"{moment(instance.received_at)} from {instance.calling_ae_title} at {image.peer_address}, "
           f"{image.size_bytes} bytes, {kind}")  # fmt: skip
-    _fact("stored", f"{objects_dir}/{instance.object_key}")
+    _fact("stored", f"{place}/{instance.object_key}")
     if instance.conflicting:
         _fact("conflict", "another image with the same SOP Instance UID but other content came earlier; both are kept")
     _tell_assessment(image)
@@ -80,8 +81,8 @@ def _tell_assessment(image: InstanceHistory) -> None:
     _fact("assessed", f"{moment(assessment.assessed_at)} by {by}{score}")
     if assessment.not_assessed:
         _fact("", assessment.not_assessed)
-    if assessment.decoder:
-        _fact("decoded", ", ".join((assessment.decoder, *assessment.steps)))
+    if assessment.steps:
+        _fact("decoded", ", ".join(assessment.steps))
     if assessment.timings_ms:
         _fact("timings", ", ".join(f"{stage} {ms:.0f} ms" for stage, ms in assessment.timings_ms.items()))
     if assessment.findings:

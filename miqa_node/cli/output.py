@@ -38,12 +38,12 @@ def to_json(value: Any) -> Any:
     """A domain object as JSON writes it, by the same rules as the REST interface."""
     from pydantic import TypeAdapter  # noqa: PLC0415 - keeps --help fast
 
-    return TypeAdapter(type(value)).dump_python(value, mode="json")
+    return json.loads(TypeAdapter(type(value)).dump_json(value))
 
 
 def print_json(value: object) -> None:
     """One JSON document on one line, so that many are JSON lines."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
@@ -93,6 +93,14 @@ def progress(items: Sequence[T], what: str) -> Iterator[Iterator[T]]:
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield iter(bar.track(items))
+
+
+def error_text(error: Exception) -> str:
+    """What to tell of an error: our own sentences as they are, others' without what may quote a data set."""
+    from miqa_node.errors import MiqaError  # noqa: PLC0415
+    from miqa_node.observe.log import describe_error  # noqa: PLC0415
+
+    return str(error) if isinstance(error, MiqaError) else describe_error(error)
 
 
 def moment(at: datetime | None) -> str:

@@ -10,7 +10,7 @@ import typer
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import DICOM_SUFFIXES, images
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import print_json, print_line, progress
+from miqa_node.cli.output import error_text, print_json, print_line, progress
 
 if TYPE_CHECKING:
     from miqa_node.deliver.cstore import CStoreDestination
@@ -35,7 +35,6 @@ def send(
     quiet_logs(settings)
     from miqa_node.deliver.cstore import CStoreDestination  # noqa: PLC0415 - keeps --help fast
     from miqa_node.deliver.destinations import parse_flag  # noqa: PLC0415
-    from miqa_node.observe.log import describe_error  # noqa: PLC0415
 
     files, left_out = images(paths, DICOM_SUFFIXES)
     if left_out:
@@ -47,7 +46,7 @@ def send(
             for file in remaining:
                 uid, error = _send_one(destination, file)
                 failed += error is not None
-                _print(file, uid, describe_error(error) if error else "", as_json=as_json)
+                _print(file, uid, error_text(error) if error else "", as_json=as_json)
     finally:
         destination.close()
     if failed:

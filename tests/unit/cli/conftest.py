@@ -1,0 +1,86 @@
+"""Runs commands as the entry point does, and gives them a node's folder with images in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from miqa_node.cli.app import run
+from miqa_node.settings import load_settings
+from miqa_node.store.database import Database
+from miqa_node.store.objects import DiskObjects
+from miqa_node.web.services import WebServices
+from tests.web.staging import Stage
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ran]]:
+    """Run ``miqa-node`` with these words; logging is put back afterwards, since commands set it up."""
+    for name in ("MIQA_CONFIG", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, threading.excepthook, structlog.get_config()
+
+    def call(*words: object) -> Ran:
+        capsys.readouterr()
+        with warnings.catch_warnings():
+            code = run([str(word) for word in words])
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    yield call
+    root.handlers, threading.excepthook = before[0], before[2]
+    root.setLevel(before[1])
+    structlog.configure(**before[3])
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file without rows."""
+    file = tmp_path_factory.mktemp("cli") / "miqa.sqlite"
+    database = Database(f"sqlite:///{file}")
+    database.migrate()
+    database.close()
+    return file
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "node"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def stage(data_dir: Path, migrated: Path) -> Iterator[Stage]:
+    shutil.copy(migrated, data_dir)
+    settings = load_settings(node={"data_dir": data_dir})
+    database = Database(settings.database_url)
+    yield Stage(WebServices(database, DiskObjects(settings.objects_dir), settings, list), [])
+    database.close()

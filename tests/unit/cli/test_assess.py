@@ -1,0 +1,156 @@
+"""``assess`` on real files: what it prints, what it writes, and what it does with what it cannot read."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from miqa_node.cli.exits import Exit
+from miqa_node.cli.files import images
+from miqa_node.cli.saliency import at_source_size, overlay
+from miqa_node.domain.finding import FINDING_CODES, FindingName
+from tests.unit.assess.test_packages import write_package
+from tests.web.staging import phantom_png
+
+KEYS = [
+    "file", "sop_instance_uid", "verdict", "score", "reasons", "findings", "gate", "measurements", "model", "timings_ms",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Settings with a tiny but real model package."""
+    folder = tmp_path_factory.mktemp("models")
+    write_package(folder / "tiny-1.0.0")
+    file = folder / "site.toml"
+    file.write_text(f'[assess]\nmodels_dir = "{folder}"\nquality_package = "tiny-1.0.0"\n')
+    return file
+
+
+@pytest.fixture
+def folder(tmp_path: Path, samples: Path) -> Path:
+    """A radiograph, a picture, a web page that calls itself DICOM, and a note."""
+    made = tmp_path / "images"
+    (made / "deeper").mkdir(parents=True)
+    shutil.copy(samples / "RG1_UNCR.dcm", made / "chest.dcm")
+    (made / "deeper" / "phantom.png").write_bytes(phantom_png())
+    (made / "page.dcm").write_text("<html>Muster^Erika</html>")
+    (made / "note.txt").write_text("not an image")
+    return made
+
+
+def test_every_file_gets_its_line_and_what_cannot_be_read_its_reason(cli, config, folder, tmp_path) -> None:
+    maps, objects = tmp_path / "maps", tmp_path / "objects"
+
+    ran = cli("assess", folder, "--json", "--config", config, "--saliency-dir", maps, "--out", objects)
+
+    chest, phantom, page = ran.lines
+    assert ran.code == Exit.FAILED
+    assert [Path(line["file"]).name for line in ran.lines] == ["chest.dcm", "phantom.png", "page.dcm"]
+    assert set(page) == {"file", "error"}
+    assert "Muster" not in page["error"]
+    assert "1 of 3 files could not be assessed" in ran.err
+    for line in (chest, phantom):
+        assert list(line) == KEYS
+        assert line["verdict"] in {"ACCEPT", "REVIEW", "REJECT", "NOT_ASSESSED"}
+        assert line["measurements"]["brightness"]["unit"] == "%"
+        assert line["timings_ms"]["total"] > 0
+    assert chest["sop_instance_uid"] == "1.3.6.1.4.1.5962.1.1.9.1.1.20040826185059.5457"
+    assert chest["model"]["name"] == "tiny"
+    assert [finding["name"] for finding in chest["findings"]] == [name.value for name in FindingName]
+    assert all(0 <= finding["probability"] <= 1 and 0 <= finding["severity"] <= 1 for finding in chest["findings"])
+    codes = {finding["name"]: finding["code"] for finding in chest["findings"] if finding["name"] != "gate"}
+    assert codes == {name.value: FINDING_CODES[name].value for name in FindingName if name is not FindingName.GATE}
+    assert set(chest["gate"]) == {"inverted", "not_frontal_chest", "blank"}
+    _check_maps(maps, chest)
+    assert dcmread(objects / "chest.sr.dcm").Modality == "SR"
+    assert not list(objects.glob("phantom*"))
+
+
+def _check_maps(maps: Path, chest: dict) -> None:
+    """Exactly the findings above their threshold have a map and a picture of the source's size."""
+    written = {path.name for path in maps.glob("chest.*.npy")}
+    assert written, "the tiny package finds something in every image"
+    assert {path.with_suffix(".npy").name for path in maps.glob("chest.*.png")} == written
+    for name in written:
+        finding = next(f for f in chest["findings"] if name == f"chest.{f['name']}.npy")
+        values = np.load(maps / name)
+        assert finding["probability"] >= 0.5
+        assert values.dtype == np.float32
+        assert values.shape == (1955, 1841)
+        assert 0 <= values.min() <= values.max() <= 1
+        picture = cv2.imread(str(maps / name.replace(".npy", ".png")))
+        assert picture.shape == (1955, 1841, 3)
+
+
+def test_pictures_are_what_the_flags_say(cli, config, tmp_path) -> None:
+    (tmp_path / "hand.png").write_bytes(phantom_png())
+
+    chest = cli("assess", tmp_path / "hand.png", "--json", "--config", config, "--modality", "CR").json
+    hand = cli("assess", tmp_path / "hand.png", "--json", "--config", config, "--body-part", "HAND").json
+
+    assert chest["findings"]
+    assert hand["verdict"] != "ACCEPT"
+    assert (hand["findings"], hand["score"], hand["model"]) == ([], None, None)
+
+
+def test_files_of_the_same_name_do_not_overwrite_each_others_results(cli, config, samples, tmp_path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        shutil.copy(samples / "RG3_UNCR.dcm", tmp_path / place / "hand.dcm")
+
+    ran = cli("assess", tmp_path / "a", tmp_path / "b", "--json", "--config", config, "--out", tmp_path / "out")
+
+    assert ran.code == Exit.OK
+    assert {path.name for path in (tmp_path / "out").glob("*.sr.dcm")} == {"hand.sr.dcm", "hand~2.sr.dcm"}
+
+
+def test_lines_for_people(cli, config, folder) -> None:
+    ran = cli("assess", folder / "chest.dcm", folder / "page.dcm", "--config", config)
+
+    chest, page = ran.out.splitlines()
+    assert chest.split()[0] in {"ACCEPT", "REVIEW", "REJECT", "NOT_ASSESSED"}
+    assert str(folder / "chest.dcm") in chest
+    assert page.split()[0] == "error"
+
+
+def test_a_path_that_does_not_exist_is_a_wrong_command_line(cli, tmp_path) -> None:
+    assert cli("assess", tmp_path / "nothing.dcm").code == Exit.USAGE
+
+
+def test_folders_give_images_only_but_named_files_are_always_taken(folder: Path) -> None:
+    (folder / ".hidden.dcm").touch()
+    (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    (folder / "IM000001").write_bytes(bytes(128) + b"DICM")
+
+    taken, left_out = images([folder, folder / "note.txt", folder / "page.dcm"])
+
+    assert [path.name for path in taken] == ["IM000001", "chest.dcm", "phantom.png", "page.dcm", "note.txt"]
+    assert left_out == 2
+
+
+def test_a_map_covers_the_image_from_corner_to_corner() -> None:
+    values = np.array([[0, 1], [0, 0]], np.float32)
+
+    fine = at_source_size(values, (40, 60))
+
+    assert fine.shape == (40, 60)
+    assert fine[0, -1] == 1
+    assert fine[0, 0] == fine[-1, 0] == fine[-1, -1] == 0
+    assert fine[0, 30:].mean() > 0.8
+
+
+def test_an_overlay_colours_only_where_the_map_says_something() -> None:
+    display = np.full((20, 20), 30_000, np.uint16)
+    values = np.zeros((20, 20), np.float32)
+    values[:10] = 1
+
+    picture = overlay(display, values)
+
+    assert (picture[10:] == 30_000 >> 8).all()
+    assert np.ptp(picture[0, 0].astype(int)) > 20

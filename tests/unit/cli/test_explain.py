@@ -1,0 +1,51 @@
+"""Everything that the node knows of an image, told on the command line."""
+
+from __future__ import annotations
+
+from miqa_node.cli.exits import Exit
+from miqa_node.domain.policy import Verdict
+
+
+def test_tells_the_whole_way_of_an_image(cli, stage, data_dir) -> None:
+    stage.add(1)
+
+    told = cli("explain", "1.2.3.4.5.1", "--data-dir", data_dir).out
+
+    for text in (
+        "2026-11-20 09:31:00Z from MODALITY at 10.0.0.7",
+        f"{data_dir}/objects/instances/",
+        "by quality 0.1.0",
+        "motion_blur\t0.970\t0.60\t0.500\tyes",
+        "noise\t12.5\t1",
+        "REJECT at 2026-11-20 09:31:00Z (policy 2026-01, scope frontal chest)",
+        "111210 DCM",
+        "SR 2.25.1",
+        "QUEUED to PACS",
+        "flagged",
+    ):
+        assert text in told
+    assert "Muster" not in told
+
+
+def test_json_holds_every_image_of_a_study_and_says_when_it_is_cut(cli, stage, data_dir) -> None:
+    for number in (1, 2, 3):
+        stage.add(number, Verdict.ACCEPT, study=9)
+
+    every = cli("explain", "1.2.3.9", "--json", "--data-dir", data_dir).json
+    cut = cli("explain", "1.2.3.9", "--json", "--limit", "2", "--data-dir", data_dir).json
+
+    assert [one["instance"]["header"]["sop_instance_uid"] for one in every["instances"]] == [
+        "1.2.3.4.5.1",
+        "1.2.3.4.5.2",
+        "1.2.3.4.5.3",
+    ]
+    assert not every["truncated"]
+    assert len(cut["instances"]) == 2
+    assert cut["truncated"]
+
+
+def test_an_unknown_uid(cli, stage, data_dir) -> None:
+    ran = cli("explain", "1.9", "--data-dir", data_dir)
+
+    assert ran.code == Exit.NOT_FOUND
+    assert "1.9" in ran.err

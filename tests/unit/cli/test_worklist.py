@@ -1,0 +1,132 @@
+"""The worklist on the command line: the same objects and transitions as over REST."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from miqa_node.cli.exits import Exit
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.policy import Verdict
+from miqa_node.web.app import create_app
+
+
+def test_json_is_that_of_the_rest_interface(cli, stage, data_dir) -> None:
+    stage.add(1)
+    stage.add(2, Verdict.REVIEW)
+    rest = TestClient(create_app(stage.services), base_url="http://localhost")
+
+    listed = cli("worklist", "list", "--json", "--data-dir", data_dir)
+    shown = cli("worklist", "show", "1.2.3.1", "--json", "--data-dir", data_dir)
+
+    assert listed.code == Exit.OK
+    assert listed.json["items"] == rest.get("/api/v1/worklist").json()["items"]
+    assert listed.json["total"] == 2
+    assert {k: v for k, v in shown.json.items() if k != "events"} == rest.get("/api/v1/worklist/1.2.3.1").json()
+    assert [event["action"] for event in shown.json["events"]] == ["flagged"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], {"1.2.3.1", "1.2.3.2"}),
+        (["--verdict", "reject"], {"1.2.3.1"}),
+        (["--reason", "grid_artifact"], {"1.2.3.2"}),
+        (["--station", "ROOM2"], {"1.2.3.2"}),
+        (["--uid", "1.2.3.4.5.1"], {"1.2.3.1"}),
+        (["--accession-number", "ACC2"], {"1.2.3.2"}),
+        (["--modality", "CT"], set()),
+        (["--since", "2026-11-20T09:32:00+00:00"], {"1.2.3.2"}),
+        (["--until", "2026-11-20T10:32:00+01:00"], {"1.2.3.1"}),
+        (["--limit", "1", "--offset", "1"], {"1.2.3.1"}),
+        (["--state", "resolved"], {"1.2.3.3"}),
+        (["--all"], {"1.2.3.1", "1.2.3.2", "1.2.3.3"}),
+    ],
+)
+def test_filters(cli, stage, data_dir, flags: list[str], expected: set[str]) -> None:
+    stage.add(1)
+    stage.add(2, Verdict.REVIEW, FindingName.GRID_ARTIFACT, station="ROOM2")
+    stage.add(3, Verdict.REVIEW)
+    cli("worklist", "resolve", "1.2.3.3", "dismissed", "--as", "mara", "--data-dir", data_dir)
+
+    ran = cli("worklist", "list", "--json", "--data-dir", data_dir, *flags)
+
+    assert {item["study_instance_uid"] for item in ran.json["items"]} == expected
+
+
+def test_a_table_for_people_is_tab_separated_when_it_goes_elsewhere(cli, stage, data_dir) -> None:
+    stage.add(1)
+
+    heading, row = cli("worklist", "list", "--data-dir", data_dir).out.splitlines()
+
+    assert heading.split("\t")[:2] == ["Verdict", "State"]
+    assert row.split("\t") == [
+        "REJECT", "OPEN", "2026-11-20 09:31:00Z", "DX CHEST PA",
+        "Motion blur: probability 0.97, severity 0.60", "ACC1", "1.2.3.1",
+    ]  # fmt: skip
+
+
+def test_claim_release_resolve_and_their_events(cli, stage, data_dir) -> None:
+    stage.add(1)
+
+    def call(*words: str):
+        return cli("worklist", *words, "--data-dir", data_dir)
+
+    assert call("claim", "1.2.3.1", "--as", "mara", "--json").json["claimed_by"] == "mara"
+    assert call("release", "1.2.3.1", "--as", "mara", "--json").json["state"] == "OPEN"
+    resolved = call("resolve", "1.2.3.1", "retaken", "--comment", "moved", "--as", "tom")
+    assert resolved.code == Exit.OK
+    assert "RESOLVED: retaken" in resolved.out
+
+    events = call("show", "1.2.3.1", "--json").json["events"]
+    assert [(event["action"], event["actor"]) for event in events] == [
+        ("flagged", ""),
+        ("claimed", "mara"),
+        ("released", "mara"),
+        ("retaken", "tom"),
+    ]
+    assert "moved" in call("show", "1.2.3.1").out
+
+
+def test_exit_codes(cli, stage, data_dir, tmp_path) -> None:
+    stage.add(1)
+    cli("worklist", "resolve", "1.2.3.1", "confirmed", "--as", "mara", "--data-dir", data_dir)
+
+    unknown = cli("worklist", "show", "1.9", "--data-dir", data_dir)
+    resolved = cli("worklist", "claim", "1.2.3.1", "--as", "mara", "--data-dir", data_dir)
+    nowhere = cli("worklist", "list", "--data-dir", tmp_path / "nowhere")
+    misspelt = cli("worklist", "resolve", "1.2.3.1", "perhaps", "--data-dir", data_dir)
+    when = cli("worklist", "list", "--since", "yesterday", "--data-dir", data_dir)
+
+    assert (unknown.code, resolved.code) == (Exit.NOT_FOUND, Exit.CONFLICT)
+    assert (nowhere.code, misspelt.code, when.code) == (Exit.USAGE, Exit.USAGE, Exit.USAGE)
+    assert "RESOLVED" in resolved.err
+    assert "--data-dir" in nowhere.err
+    assert "7d" in when.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_old_database_says_how_to_mend_it(cli, data_dir) -> None:
+    (data_dir / "miqa.sqlite").touch()
+
+    ran = cli("worklist", "list", "--data-dir", data_dir)
+
+    assert ran.code == Exit.UNAVAILABLE
+    assert "miqa-node migrate" in ran.err
+    assert cli("migrate", "--data-dir", data_dir).code == Exit.OK
+    assert cli("worklist", "list", "--data-dir", data_dir).code == Exit.OK
+
+
+def test_the_config_file_is_found_by_flag_and_by_environment(cli, stage, data_dir, tmp_path, monkeypatch) -> None:
+    stage.add(1)
+    config = tmp_path / "site.toml"
+    config.write_text(f'[node]\ndata_dir = "{data_dir}"\n')
+
+    by_flag = cli("worklist", "list", "--json", "--config", config)
+    monkeypatch.setenv("MIQA_CONFIG", str(config))
+    by_variable = cli("worklist", "list", "--json")
+    monkeypatch.delenv("MIQA_CONFIG")
+    monkeypatch.setenv("MIQA_NODE__DATA_DIR", str(data_dir))
+    by_setting = cli("worklist", "list", "--json")
+
+    assert by_flag.json["total"] == by_variable.json["total"] == by_setting.json["total"] == 1
