@@ -128,9 +128,9 @@ def test_the_gate_stops_at_the_first_failure_and_ends_with_the_tests() -> None:
     assert "set -euo pipefail" in script
     assert subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=False).returncode == 0
     body = re.search(r"^main\(\) \{\n(.*?)^\}", script, re.MULTILINE | re.DOTALL).group(1)
-    commands = re.findall(r"(?:^|; )(?:[A-Z_]+=\S+ )?(make [^;\n]*|install_\w+)", body, re.MULTILINE)
+    commands = re.findall(r"(?:^|; )(?:[A-Z]+=\S+ )?(make [^;\n]*|install_\w+)", body, re.MULTILINE)
     assert commands[0] == "make test"
-    assert commands[-1].endswith("test-all")
+    assert "test-all" in commands[-1]
 
 
 def test_the_container_runs_as_nobody_special_and_says_how_it_is() -> None:
