@@ -82,7 +82,7 @@ _WANTED = frozenset(_TAGS.values())
 # Words that sites put into the name, ID, series or protocol of test objects. The header keeps only that one was there.
 _QUALITY_CONTROL = re.compile(
     r"phantom|quality.?(control|assurance)|constancy|flat.?field|acceptance.?test|test.?image"
-    r"|(?<![a-z])(qa|qc|cdrad|leeds|normi|acr)(?![a-z])",
+    r"|(?<![a-z0-9])(qa|qc|cdrad|leeds|normi|acr)(?![a-z0-9])",
     re.IGNORECASE,
 )
 

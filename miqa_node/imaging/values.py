@@ -112,8 +112,10 @@ class Values:
                 numbers = unpack_from(f"{self._order}{len(value) // size}{code}", value)
             elif text := _as_text(value):
                 numbers = tuple(float(part) for part in text.split("\\") if part.strip())
+            elif vr in ("", "UN", "OB", "OW") and len(value) in (2, 4):
+                numbers = unpack(self._order + ("H" if len(value) == 2 else "L"), value)
             else:
-                numbers = unpack(self._order + {2: "H", 4: "L"}.get(len(value), "0s"), value)
+                return []
         except (ValueError, error):
             return []
         return [float(number) for number in numbers if isfinite(number)]

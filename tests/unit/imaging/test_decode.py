@@ -1,0 +1,170 @@
+"""Children with limits: what goes wrong in one image stays in that image."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pydicom
+import pytest
+
+from miqa_node.errors import DecodeError, DecodeLimitError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.frame import decode_frame
+from miqa_node.settings import ImagingSettings, load_settings
+
+
+PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+
+
+def settings(**changes: object) -> ImagingSettings:
+    return load_settings(imaging={"decode_processes": 1, **changes}).imaging
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    with Decoder(settings()) as decoder:
+        yield decoder
+
+
+def test_pixels_arrive_as_they_were_decoded(decoder: Decoder, samples: Path) -> None:
+    path = samples / "RG3_UNCR.dcm"
+    image, here = decoder.decode(path), decode_frame(path, 0, 10**9)
+    assert np.array_equal(image.stored, here.stored)
+    assert np.array_equal(image.display, here.display)
+    assert np.array_equal(image.stored, pydicom.dcmread(path).pixel_array)
+    assert image.display.dtype == np.uint16
+    assert (image.steps, image.decoder) == (here.steps, here.decoder)
+    assert image.steps[0] == image.decoder == f"pydicom {pydicom.__version__}"
+    assert image.stored_range == (0, 1023)
+
+
+def test_padding_arrives_as_a_mask(decoder: Decoder) -> None:
+    path = PYDICOM_FILES / "CT_small.dcm"
+    ds = pydicom.dcmread(path)
+    image = decoder.decode(path)
+    padded = ds.pixel_array == int(ds.PixelPaddingValue)
+    assert (image.valid is not None) == bool(padded.any())
+    if image.valid is not None:
+        assert np.array_equal(image.valid, ~padded)
+        assert not image.display[padded].any()
+
+
+def test_mapped_pixels_outlive_their_file_and_each_other(decoder: Decoder, samples: Path) -> None:
+    first = decoder.decode(samples / "RG3_UNCR.dcm")
+    total = int(first.display.sum(dtype=np.int64))
+    for _ in range(3):
+        decoder.decode(samples / "MR2_UNCR.dcm")
+    assert int(first.display.sum(dtype=np.int64)) == total
+    first.display[0, 0] = 7  # callers may work in place
+    assert first.display[0, 0] == 7
+
+
+def test_decoding_leaves_no_file_and_no_descriptor_behind(decoder: Decoder, samples: Path) -> None:
+    decoder.decode(samples / "MR2_UNCR.dcm")
+    process = psutil.Process()
+    before = process.num_fds()
+    for _ in range(5):
+        decoder.decode(samples / "MR2_UNCR.dcm")
+        with pytest.raises(DecodeError):
+            decoder.decode(PYDICOM_FILES / "MR_truncated.dcm")
+    assert process.num_fds() <= before + 1
+
+
+def test_threads_share_the_pool(samples: Path) -> None:
+    names = ["MR2_UNCR.dcm", "RG3_UNCR.dcm", "MR2_J2KR.dcm", "693_UNCR.dcm"] * 3
+    with Decoder(settings(decode_processes=2)) as decoder, ThreadPoolExecutor(4) as threads:
+        images = list(threads.map(lambda name: decoder.decode(samples / name), names))
+    for name, image in zip(names, images, strict=True):
+        assert np.array_equal(image.stored, pydicom.dcmread(samples / name.replace("J2KR", "UNCR")).pixel_array)
+
+
+def test_an_image_that_takes_too_long_is_given_up_and_the_next_one_decodes(samples: Path) -> None:
+    with Decoder(settings(decode_timeout_s=0.15)) as decoder:
+        decodes_a_small_image(decoder, samples)
+        with pytest.raises(DecodeLimitError, match=r"0\.15 s.*decode_timeout_s"):
+            decoder.decode(samples / "RG1_J2KR.dcm")
+        decodes_a_small_image(decoder, samples)
+
+
+def test_an_image_that_needs_too_much_memory_is_given_up(tmp_path: Path, samples: Path) -> None:
+    ds = pydicom.dcmread(samples / "MR2_UNCR.dcm")
+    ds.Rows, ds.Columns = 30000, 30000
+    ds.PixelData = b""
+    path = tmp_path / "large.dcm"
+    ds.save_as(path)
+    whole = path.read_bytes()
+    at = whole.rindex(b"\xe0\x7f\x10\x00")
+    size = 30000 * 30000 * 2
+    with path.open("wb") as file:  # a sparse file: 1.8 GB of zeros that take no room
+        file.write(whole[: at + 8] + size.to_bytes(4, "little"))
+        file.truncate(at + 12 + size)
+    with Decoder(settings(decode_memory_bytes=2 << 30, max_pixels=10**9)) as decoder:
+        with pytest.raises(DecodeLimitError, match="decode_memory_bytes"):
+            decoder.decode(path)
+        decodes_a_small_image(decoder, samples)
+    with Decoder(settings()) as decoder, pytest.raises(DecodeError, match="max_pixels"):
+        decoder.decode(path)
+
+
+def test_a_crashing_child_costs_one_image(samples: Path) -> None:
+    with Decoder(settings()) as decoder:
+        decodes_a_small_image(decoder, samples)
+        raised: list[BaseException] = []
+
+        def decode() -> None:
+            try:
+                decoder.decode(samples / "RG1_J2KR.dcm")
+            except DecodeLimitError as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=decode)
+        thread.start()
+        time.sleep(0.15)
+        for child in _decoding_children(os.getpid()):
+            os.kill(child, signal.SIGSEGV)
+        thread.join(30)
+        assert len(raised) == 1
+        assert "died" in str(raised[0])
+        decodes_a_small_image(decoder, samples)
+
+
+def test_children_end_with_a_node_that_is_killed(samples: Path, tmp_path: Path) -> None:
+    script = tmp_path / "node.py"
+    script.write_text(
+        "import sys, time\nfrom pathlib import Path\n"
+        "from miqa_node.imaging.decode import Decoder\nfrom miqa_node.settings import load_settings\n"
+        "if __name__ == '__main__':\n"
+        "    decoder = Decoder(load_settings().imaging)\n"
+        f"    decoder.decode(Path({str(samples / 'MR2_UNCR.dcm')!r}))\n"
+        "    print('up', flush=True)\n    time.sleep(60)\n"
+    )
+    node = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert node.stdout is not None
+    assert node.stdout.readline() == "up\n"
+    children = psutil.Process(node.pid).children(recursive=True)
+    assert children
+    node.kill()
+    node.wait()
+    node.stdout.close()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+
+
+def decodes_a_small_image(decoder: Decoder, samples: Path) -> None:
+    assert decoder.decode(samples / "693_UNCR.dcm").shape == (512, 512)
+
+
+def _decoding_children(pid: int) -> list[int]:
+    """Children of the fork server: the processes that decode."""
+    children = psutil.Process(pid).children(recursive=True)
+    return [child.pid for child in children if child.parent() is not None and child.ppid() != pid]

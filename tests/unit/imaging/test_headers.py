@@ -1,0 +1,305 @@
+"""Headers are read from whatever writers produce, quickly, and lead to no path or patient name by accident."""
+
+from __future__ import annotations
+
+import io
+import time
+import zlib
+from datetime import datetime
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from miqa_node.domain.instance import Header
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.headers import is_image, is_projection, read_header, read_spacing_mm
+
+CR = "1.2.840.10008.5.1.4.1.1.1"
+CHARSET_FILES = Path(pydicom.__file__).parent / "data" / "charset_files"
+SEG = "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+def make(path: Path, syntax: str = ExplicitVRLittleEndian, *, enforce: bool = True, **elements: object) -> Path:
+    """Write a small CR with the given elements; None leaves one out."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPClassUID = CR
+    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    ds = FileDataset(
+        None,
+        {},
+        file_meta=meta,
+        preamble=b"\0" * 128,
+        is_implicit_VR=syntax == ImplicitVRLittleEndian,
+        is_little_endian=syntax != ExplicitVRBigEndian,
+    )
+    values: dict[str, object] = {
+        "SOPClassUID": CR,
+        "SOPInstanceUID": "1.2.3",
+        "StudyInstanceUID": "1.2",
+        "SeriesInstanceUID": "1.2.1",
+        "Modality": "CR",
+        "PatientName": "Doe^Jane",
+        "PatientID": "4711",
+        "Rows": 4,
+        "Columns": 4,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16,
+        "BitsStored": 12,
+        "HighBit": 11,
+        "PixelRepresentation": 0,
+        "PixelData": bytes(32),
+    }
+    for keyword, value in (values | elements).items():
+        if value is not None:
+            setattr(ds, keyword, value)
+    ds.save_as(path, enforce_file_format=enforce)
+    return path
+
+
+def test_reads_a_real_chest_radiograph(samples: Path) -> None:
+    header, study = read_header(samples / "RG1_UNCR.dcm")
+    assert (header.modality, header.body_part_examined, header.view_position) == ("CR", "CHEST", "PA")
+    assert (header.rows, header.columns, header.bits_stored) == (1955, 1841, 15)
+    assert header.photometric_interpretation == "MONOCHROME1"
+    assert header.has_pixels
+    assert header.has_voi
+    assert header.number_of_frames == 1
+    assert is_image(header)
+    assert is_projection(header)
+    assert study.study_instance_uid == header.study_instance_uid
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_every_native_syntax_gives_the_same_header(tmp_path: Path, syntax: str) -> None:
+    header, study = read_header(
+        make(tmp_path / "a.dcm", syntax, ExposureIndex="412.5", WindowCenter="40", WindowWidth="80")
+    )
+    assert (header.rows, header.columns, header.bits_stored) == (4, 4, 12)
+    assert header.exposure_index == 412.5
+    assert header.has_voi
+    assert header.transfer_syntax_uid == syntax
+    assert study.patient_name == "Doe^Jane"
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_preamble_and_group_2_may_be_missing(tmp_path: Path, syntax: str) -> None:
+    whole = make(tmp_path / "a.dcm", syntax).read_bytes()
+    length = int.from_bytes(whole[140:144], "little")
+    headless = tmp_path / "b.dcm"
+    headless.write_bytes(whole[144 + length :])
+    header, _ = read_header(headless)
+    assert (header.rows, header.modality, header.transfer_syntax_uid) == (4, "CR", syntax)
+    without_preamble = tmp_path / "c.dcm"
+    without_preamble.write_bytes(whole[132:])
+    assert read_header(without_preamble)[0].rows == 4
+
+
+def test_deflated_data_sets_are_inflated_only_as_far_as_needed(tmp_path: Path) -> None:
+    whole = make(tmp_path / "a.dcm").read_bytes()
+    length = int.from_bytes(whole[140:144], "little")
+    meta = whole[: 144 + length].replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99")
+    grown = meta.replace(b"UI\x14\x00" + b"1.2.840.10008.1.2.1.99", b"UI\x16\x00" + b"1.2.840.10008.1.2.1.99")
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    bomb = packer.compress(whole[144 + length :]) + packer.compress(bytes(200 << 20)) + packer.flush()
+    path = tmp_path / "deflated.dcm"
+    path.write_bytes(grown + bomb)
+    started = time.perf_counter()
+    header, _ = read_header(path)
+    assert time.perf_counter() - started < 0.5
+    assert (header.rows, header.transfer_syntax_uid) == (4, "1.2.840.10008.1.2.1.99")
+    assert header.has_pixels
+
+
+def test_values_with_the_wrong_representation_are_understood(tmp_path: Path) -> None:
+    whole = make(tmp_path / "a.dcm").read_bytes()
+    rows = b"\x28\x00\x10\x00US\x02\x00\x04\x00"
+    assert rows in whole
+    as_text = tmp_path / "b.dcm"
+    as_text.write_bytes(whole.replace(rows, b"\x28\x00\x10\x00IS\x02\x00" + b"16"))
+    assert read_header(as_text)[0].rows == 16
+    garbage = tmp_path / "c.dcm"
+    garbage.write_bytes(whole.replace(rows, b"\x28\x00\x10\x00DS\x02\x00" + b"1A"))
+    assert read_header(garbage)[0].rows == 0
+
+
+def test_a_declared_syntax_that_contradicts_the_bytes_does_not_win(tmp_path: Path) -> None:
+    whole = make(tmp_path / "a.dcm", ExplicitVRLittleEndian).read_bytes()
+    path = tmp_path / "b.dcm"
+    path.write_bytes(whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0"))
+    assert read_header(path)[0].rows == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "Not a DICOM data set"),
+        (b"<html><body>404</body></html>" * 20, "Not a DICOM data set"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(500), "Not a DICOM data set"),
+        (bytes(1000), "Not a DICOM data set"),
+        (bytes(128) + b"DICM", "Not a DICOM data set"),
+    ],
+)
+def test_what_is_not_dicom_is_refused_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    with pytest.raises(DataSetError, match=reason):
+        read_header(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID"])
+def test_a_uid_that_could_be_a_path_is_refused(tmp_path: Path, keyword: str) -> None:
+    path = make(tmp_path / "a.dcm", **{keyword: "../../etc/passwd"})
+    with pytest.raises(DataSetError, match=keyword):
+        read_header(path)
+
+
+def test_missing_instance_uid_falls_back_to_group_2_and_then_fails(tmp_path: Path) -> None:
+    header, _ = read_header(make(tmp_path / "a.dcm", SOPInstanceUID=None, SOPClassUID=None))
+    assert (header.sop_instance_uid, header.sop_class_uid) == ("1.2.3", CR)
+    whole = (tmp_path / "a.dcm").read_bytes()
+    (tmp_path / "b.dcm").write_bytes(whole[144 + int.from_bytes(whole[140:144], "little") :])
+    with pytest.raises(DataSetError, match="SOPClassUID"):
+        read_header(tmp_path / "b.dcm")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "file", [path for path in CHARSET_FILES.glob("*.dcm") if "chrSQ" not in path.name], ids=lambda path: path.name
+)
+def test_patient_names_come_in_their_character_set(file: Path) -> None:
+    _, study = read_header(file)
+    expected = str(pydicom.dcmread(file).PatientName).rstrip("=")
+    assert study.patient_name == expected
+
+
+def test_view_and_region_codes_stand_in_for_empty_elements(tmp_path: Path) -> None:
+    view, region = Dataset(), Dataset()
+    view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = "272479007", "SCT", "postero-anterior"
+    region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = "43799004", "SCT", "Chest"
+    path = make(tmp_path / "a.dcm", ViewCodeSequence=Sequence([view]), AnatomicRegionSequence=Sequence([region]))
+    header, _ = read_header(path)
+    assert (header.view_position, header.body_part_examined) == ("postero-anterior", "CHEST")
+
+
+def test_spacing_prefers_the_detector_and_needs_to_be_positive(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.dcm", ImagerPixelSpacing=[0.2, 0.1], PixelSpacing=[0.5, 0.5])
+    assert read_header(path)[0].pixel_spacing_mm == (0.2, 0.1)
+    assert read_spacing_mm(path) == (0.2, 0.1)
+    assert read_header(make(tmp_path / "b.dcm", ImagerPixelSpacing=[0, 0]))[0].pixel_spacing_mm is None
+
+
+def test_enhanced_multiframe_headers_look_into_functional_groups(samples: Path) -> None:
+    header, _ = read_header(samples / "eCT_Supplemental.dcm")
+    assert header.pixel_spacing_mm == pytest.approx((0.388672, 0.388672))
+    assert header.has_voi
+    assert header.number_of_frames == 2
+    assert not is_projection(header)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+def test_acquisition_time_takes_the_best_element(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.dcm", AcquisitionDate="20260102", AcquisitionTime="030405.123", ContentDate="20200101")
+    assert read_header(path)[0].acquired_at == datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - scanner's local time
+    assert read_header(make(tmp_path / "b.dcm", ContentDate="20261399"))[0].acquired_at is None
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"QualityControlImage": "YES"}, True),
+        ({"PatientName": "QC^PHANTOM"}, True),
+        ({"SeriesDescription": "Flat field calibration"}, True),
+        ({"PatientID": "TEST-QA"}, True),
+        ({"PatientName": "Aquaro^Maria", "PatientID": "QA1X"}, False),
+        ({}, False),
+    ],
+)
+def test_test_objects_are_recognised_without_keeping_the_words(
+    tmp_path: Path, elements: dict[str, str], *, expected: bool
+) -> None:
+    header, _ = read_header(make(tmp_path / "a.dcm", **elements))
+    assert header.quality_control is expected
+    assert not any(word in repr(header) for word in ("PHANTOM", "Flat", "Aquaro"))
+
+
+def _header(**changes: object) -> Header:
+    values: dict[str, object] = {
+        "sop_class_uid": CR,
+        "sop_instance_uid": "1",
+        "series_instance_uid": "1",
+        "study_instance_uid": "1",
+        "transfer_syntax_uid": ExplicitVRLittleEndian,
+        "modality": "CR",
+        "rows": 9,
+        "columns": 9,
+        "number_of_frames": 1,
+        "samples_per_pixel": 1,
+        "photometric_interpretation": "MONOCHROME2",
+        "has_pixels": True,
+    }
+    return Header(**(values | changes))  # type: ignore[arg-type]
+
+
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+
+
+@pytest.mark.parametrize(
+    ("changes", "image", "projection"),
+    [
+        ({}, True, True),
+        ({"sop_class_uid": STORAGE + "1.1", "modality": "DX"}, True, True),
+        ({"sop_class_uid": STORAGE + "1.2", "modality": "MG"}, True, True),
+        ({"sop_class_uid": STORAGE + "12.1", "modality": "XA"}, True, True),
+        ({"sop_class_uid": STORAGE + "12.1", "modality": "XA", "number_of_frames": 40}, True, False),
+        ({"sop_class_uid": STORAGE + "13.1.3", "modality": "MG", "number_of_frames": 60}, True, False),
+        ({"sop_class_uid": STORAGE + "2", "modality": "CT", "image_type": ("LOCALIZER",)}, True, False),
+        ({"sop_class_uid": STORAGE + "7", "modality": "RG"}, True, True),
+        ({"sop_class_uid": STORAGE + "7", "modality": "OT"}, True, False),
+        ({"sop_class_uid": STORAGE + "7", "modality": "CR", "photometric_interpretation": "RGB"}, True, False),
+        ({"sop_class_uid": "1.3.46.670589.11.0.0.12.1", "modality": "DX"}, True, True),
+        ({"sop_class_uid": SEG, "modality": "SEG"}, False, False),
+        ({"sop_class_uid": SEG, "modality": "CR"}, False, False),
+        ({"sop_class_uid": STORAGE + "481.2", "modality": "RTDOSE"}, False, False),
+        ({"sop_class_uid": STORAGE + "481.1", "modality": "RTIMAGE"}, True, False),
+        ({"sop_class_uid": STORAGE + "88.34", "modality": "SR", "has_pixels": False}, False, False),
+        ({"sop_class_uid": STORAGE + "104.1", "modality": "DOC", "has_pixels": False}, False, False),
+        ({"rows": 0}, False, False),
+    ],
+)  # fmt: skip
+def test_kinds_of_objects(changes: dict[str, object], *, image: bool, projection: bool) -> None:
+    header = _header(**changes)
+    assert (is_image(header), is_projection(header)) == (image, projection)
+
+
+def test_headers_before_large_private_elements_are_read_without_them(tmp_path: Path) -> None:
+    ds = Dataset()
+    ds.add_new(0x00290010, "LO", "MAKER")
+    ds.add_new(0x00291001, "OB", bytes(3 << 20))
+    path = make(tmp_path / "a.dcm")
+    whole = pydicom.dcmread(path)
+    whole.update(ds)
+    whole.save_as(path)
+    header, _ = read_header(path)
+    assert header.has_pixels
+    started = time.perf_counter()
+    for _ in range(20):
+        read_header(path)
+    assert (time.perf_counter() - started) / 20 < 0.01
+
+
+def test_endless_nesting_is_refused(tmp_path: Path) -> None:
+    whole = make(tmp_path / "a.dcm", PixelData=None).read_bytes()
+    nested = io.BytesIO()
+    for _ in range(200):
+        nested.write(b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff")
+    path = tmp_path / "b.dcm"
+    path.write_bytes(whole[: 144 + int.from_bytes(whole[140:144], "little")] + nested.getvalue())
+    with pytest.raises(DataSetError):
+        read_header(path)
