@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from miqa_node.demo.launch import NodeProcess, free_ports
 from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
@@ -36,38 +37,46 @@ def main() -> int:
     with ExitStack() as stack:
         folder = options.data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miqa-demo-")))
         try:
-            found = run(console, folder.absolute(), stop, keep_serving=not options.once)
+            clean = run(console, folder.absolute(), stop, keep_serving=not options.once)
         except MiqaError as error:
-            found = [str(error)]
-    for fault in found:
-        console.print(f"[red]FAILED[/red] {fault}", highlight=False)
-    if not found:
-        console.print("[green]Everything went as promised.[/green]")
-    return 1 if found else 0
+            clean = show(console, [str(error)])
+    return 0 if clean else 1
 
 
-def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: bool) -> list[str]:
-    """Start the PACS and the node, tell the story, serve if asked to, and stop both; what went wrong."""
+def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: bool) -> bool:
+    """Start the PACS and the node, tell the story, serve if asked to, and stop both; whether all went well."""
     samples = make_samples()
     dicom_port, web_port, pacs_port = free_ports(WANTED_PORTS)
     with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
         destination = f"{AE_TITLE}={AE_TITLE}@127.0.0.1:{pacs.port}"
         with NodeProcess(folder / "node", NODE_AE_TITLE, dicom_port, web_port, destination) as node:
             console.print(f"A node starts as [bold]{node.command}", highlight=False)
-            found = tell(console, node, pacs, samples)
+            clean = show(console, tell(console, node, pacs, samples))
+            if clean:
+                console.print("[green]Everything went as promised.[/green]")
             console.print(addresses(node, pacs))
-            if keep_serving and not stop.is_set():
-                for fault in found:
-                    console.print(f"[red]FAILED[/red] {fault}", highlight=False)
+            if keep_serving:
                 console.print("Serving until Ctrl-C.")
                 while node.running() and not stop.wait(1.0):
                     pass
-                if not node.running():
-                    found.append(f"The node ended by itself.\n{node.last_lines()}")
                 console.print("Stopping.")
-            if node.running() and (code := node.stop()) != 0:
-                found.append(f"The node did not stop cleanly: exit code {code}.\n{node.last_lines()}")
-    return found
+            clean &= show(console, finish(node))
+    return clean
+
+
+def finish(node: NodeProcess) -> list[str]:
+    """Stop the node; what is wrong with how it ended."""
+    if not node.running():
+        return [f"The node ended by itself.\n{node.last_lines()}"]
+    code = node.stop()
+    return [f"The node did not stop cleanly: exit code {code}.\n{node.last_lines()}"] if code else []
+
+
+def show(console: Console, faults: list[str]) -> bool:
+    """Print what went wrong; True when nothing did."""
+    for fault in faults:
+        console.print("[red]FAILED[/red]", escape(fault), highlight=False)
+    return not faults
 
 
 if __name__ == "__main__":
