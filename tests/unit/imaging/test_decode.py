@@ -22,7 +22,6 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.settings import ImagingSettings, load_settings
 
-
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
 

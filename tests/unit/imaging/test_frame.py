@@ -209,6 +209,7 @@ def test_what_cannot_be_guessed_is_an_error(tmp_path: Path, samples: Path, keywo
 )
 def test_syntaxes_that_are_not_decoded_say_why(tmp_path: Path, samples: Path, syntax: str, reason: str) -> None:
     path = with_syntax(samples / "RG3_J2KR.dcm", tmp_path / "a.dcm", syntax)
+    path.write_bytes(path.read_bytes().replace(b"\xff\x4f\xff\x51", b"\x00\x00\x01\xb3"))
     with pytest.raises(DecodeError, match=reason):
         decode(path)
 
