@@ -17,9 +17,7 @@ from miqa_node.domain.finding import FINDING_CODES, FindingName
 from tests.unit.assess.test_packages import write_package
 from tests.web.staging import phantom_png
 
-KEYS = [
-    "file", "sop_instance_uid", "verdict", "score", "reasons", "findings", "gate", "measurements", "model", "timings_ms",
-]  # fmt: skip
+KEYS = """file sop_instance_uid verdict score reasons findings gate measurements model timings_ms"""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +54,7 @@ def test_every_file_gets_its_line_and_what_cannot_be_read_its_reason(cli, config
     assert "Muster" not in page["error"]
     assert "1 of 3 files could not be assessed" in ran.err
     for line in (chest, phantom):
-        assert list(line) == KEYS
+        assert list(line) == KEYS.split()
         assert line["verdict"] in {"ACCEPT", "REVIEW", "REJECT", "NOT_ASSESSED"}
         assert line["measurements"]["brightness"]["unit"] == "%"
         assert line["timings_ms"]["total"] > 0

@@ -1,0 +1,112 @@
+"""``doctor`` finds what is wrong and says how to mend it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from miqa_node.cli.exits import Exit
+from tests.unit.assess.test_packages import write_package
+
+
+@pytest.fixture
+def config(tmp_path: Path, data_dir: Path) -> Path:
+    """Settings that nothing is wrong with: any free ports, a package that runs."""
+    write_package(tmp_path / "models" / "tiny-1.0.0")
+    file = tmp_path / "site.toml"
+    file.write_text(
+        f'[node]\ndata_dir = "{data_dir}"\n'
+        f'[assess]\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.0.0"\n'
+        '[dicom]\nhost = "127.0.0.1"\nport = 0\n[web]\nport = 0\n'
+    )
+    return file
+
+
+def change(config: Path, old: str, new: str) -> None:
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+
+
+def checks(ran) -> dict[str, dict]:
+    return {check["check"]: check for check in ran.json["checks"]}
+
+
+def test_all_is_well(cli, config, stage) -> None:
+    ran = cli("doctor", "--config", config, "--json")
+
+    assert ran.code == Exit.OK, ran.out
+    assert ran.json["ok"]
+    assert {"settings", "data directory", "database", "policy", "accelerator", "models"} <= set(checks(ran))
+
+
+def test_nothing_is_made_by_looking(cli, config, data_dir: Path) -> None:
+    data_dir.rmdir()
+
+    assert cli("doctor", "--config", config).code == Exit.OK
+    assert not data_dir.exists()
+
+
+def test_lines_for_people_say_how_to_mend(cli, config) -> None:
+    change(config, "tiny-1.0.0", "tiny-9.0.0")
+
+    ran = cli("doctor", "--config", config)
+
+    assert ran.code == Exit.FAILED
+    assert any(line.startswith("fail models") for line in ran.out.splitlines())
+    assert any(line.startswith("ok   policy") for line in ran.out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("check", "old", "new", "says"),
+    [
+        ("models", 'tiny-1.0.0"', 'tiny-9.0.0"', "tiny-9.0.0"),
+        ("accelerator", "[node]", '[node]\naccelerator = "gpu"', "CUDA"),
+        ("policy", "[assess]", '[policy]\nfile = "/nowhere/policy.toml"\n[assess]', "/nowhere/policy.toml"),
+        ("data directory", "[assess]", "[store]\nmin_free_bytes = 1000000000000000\n[assess]", "min_free_bytes"),
+        ("database", "[assess]", '[store]\ndatabase_url = "postgresql://nobody@127.0.0.1:1/x"\n[assess]', "answer"),
+        ("settings", "[assess]", "[assess]\nintra_op_thread = 1", "intra_op_thread"),
+    ],
+)
+def test_each_fault_is_found(cli, config, check: str, old: str, new: str, says: str) -> None:
+    if check == "accelerator":
+        import onnxruntime
+
+        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+            pytest.skip("there is a GPU here")
+    change(config, old, new)
+
+    ran = cli("doctor", "--config", config, "--json")
+
+    assert ran.code == Exit.FAILED
+    found = checks(ran)[check]
+    assert not found["ok"]
+    assert says in found["detail"]
+    assert found["mend"]
+
+
+def test_a_database_of_an_older_program(cli, config, data_dir: Path) -> None:
+    (data_dir / "miqa.sqlite").touch()
+
+    found = checks(cli("doctor", "--config", config, "--json"))["database"]
+
+    assert (found["ok"], found["mend"]) == (False, "Run miqa-node migrate.")
+
+
+def test_a_password_is_not_shown(cli, config) -> None:
+    change(config, "[assess]", '[store]\ndatabase_url = "postgresql://me:secret@127.0.0.1:1/x"\n[assess]')
+
+    assert "secret" not in cli("doctor", "--config", config).out
+
+
+def test_a_port_that_somebody_holds_without_answering(cli, config) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        change(config, "port = 0\n[web]", f"port = {held.getsockname()[1]}\n[web]")
+
+        found = checks(cli("doctor", "--config", config, "--json"))["DICOM port"]
+
+    assert not found["ok"]
+    assert "dicom.port" in found["mend"]
