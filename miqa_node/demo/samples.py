@@ -51,22 +51,23 @@ class Defect:
 
     finding: FindingName
     title: str
+    accession_number: str
     severity: float
     make: Callable[[Image], Image]
 
 
-def _defect(finding: FindingName, title: str, severity: float) -> Defect:
+def _defect(finding: FindingName, title: str, accession_number: str, severity: float) -> Defect:
     def make(image: Image) -> Image:
         return degrade(image, finding, severity, np.random.default_rng(_SEED), CHEST_PITCH_MM)
 
-    return Defect(finding, title, severity, make)
+    return Defect(finding, title, accession_number, severity, make)
 
 
 DEFECTS = (
-    _defect(FindingName.MOTION_BLUR, "4 mm of motion", 1.0),
-    _defect(FindingName.NOISE_UNDEREXPOSURE, "1/16 of the dose", 1.0),
-    _defect(FindingName.CLIPPED_ANATOMY, "lungs cut off by 30 mm", 1.0),
-    Defect(FindingName.GATE, "grey scale inverted", 1.0, gate.inverted),
+    _defect(FindingName.MOTION_BLUR, "4 mm of motion", "SIM-MOTION", 1.0),
+    _defect(FindingName.NOISE_UNDEREXPOSURE, "1/16 of the dose", "SIM-DOSE", 1.0),
+    _defect(FindingName.CLIPPED_ANATOMY, "lungs cut off by 30 mm", "SIM-CLIPPED", 1.0),
+    Defect(FindingName.GATE, "grey scale inverted", "SIM-INVERTED", 1.0, gate.inverted),
 )
 
 
@@ -117,7 +118,7 @@ def _derive(source: Dataset, defect: Defect) -> Dataset:
     dataset.SeriesInstanceUID = derive_uid(*derived_from, "series")
     dataset.StudyInstanceUID = derive_uid(*derived_from, "study")
     dataset.ImageType = ["DERIVED", "SECONDARY"]
-    dataset.AccessionNumber = f"SIM-{defect.finding.value}"[:16]
+    dataset.AccessionNumber = defect.accession_number
     dataset.StudyID = "SIMULATED"
     dataset.StudyDescription = f"{source.StudyDescription}, {said}"[:64]
     dataset.SeriesDescription = said[:64]

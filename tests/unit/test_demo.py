@@ -1,0 +1,159 @@
+"""The demonstration: samples are labelled, valid and repeatable; the PACS keeps what it answers; the story ends well."""
+
+import os
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+
+pytest.importorskip("data_store", reason="pydicom-data is not installed")
+
+from miqa_node.deliver.cstore import CStoreDestination
+from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.demo.launch import NodeProcess, free_port, free_ports
+from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.demo.samples import CHEST_PITCH_MM, Sample, make_samples
+from miqa_node.demo.story import Outcome, Sent, faults
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.policy import Verdict
+from miqa_node.errors import MiqaError
+from miqa_node.imaging.frame import decode_frame
+from miqa_node.settings import load_settings
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[Sample]:
+    return make_samples()
+
+
+def opened(sample: Sample) -> Dataset:
+    return dcmread(BytesIO(sample.data))
+
+
+def test_there_are_real_and_simulated_samples_and_none_may_be_accepted_that_should_not(samples: list[Sample]) -> None:
+    real = [sample for sample in samples if sample.simulated is None]
+    simulated = [sample for sample in samples if sample.simulated is not None]
+    assert len(real) == 2
+    assert len(simulated) >= 3
+    assert all(Verdict.ACCEPT not in sample.expected for sample in simulated)
+    assert len({sample.sop_instance_uid for sample in samples}) == len(samples)
+    assert len({sample.study_instance_uid for sample in samples}) == len(samples)
+
+
+def test_the_same_bytes_every_time(samples: list[Sample]) -> None:
+    assert [sample.data for sample in make_samples()] == [sample.data for sample in samples]
+
+
+def test_a_simulated_sample_says_so_wherever_people_look(samples: list[Sample]) -> None:
+    source = opened(samples[0])
+    for sample in samples:
+        if sample.simulated is None:
+            continue
+        dataset = opened(sample)
+        for keyword in ("StudyDescription", "SeriesDescription", "ImageComments", "DerivationDescription"):
+            assert "SIMULATED" in dataset[keyword].value
+        assert dataset.ImageType[0] == "DERIVED"
+        assert dataset.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+        for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+            assert dataset[keyword].value != source[keyword].value
+        assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
+        assert list(dataset.ImagerPixelSpacing) == [CHEST_PITCH_MM, CHEST_PITCH_MM]
+
+
+def test_an_inverted_sample_shows_the_source_turned_over(samples: list[Sample], tmp_path: Path) -> None:
+    shown = {}
+    for sample in samples:
+        if sample is samples[0] or sample.simulated is FindingName.GATE:
+            path = tmp_path / f"{sample.sop_instance_uid}.dcm"
+            path.write_bytes(sample.data)
+            shown[sample.simulated] = decode_frame(path, 0, 10_000_000).display.astype(np.int64)
+    # One stored value of this 30,000-wide window is 2.2 display values: writing it down costs at most one step.
+    assert np.abs(shown[FindingName.GATE] - (65535 - shown[None])).max() <= 4
+
+
+@pytest.mark.peers
+def test_a_simulated_sample_is_valid_dicom(samples: list[Sample], tmp_path: Path) -> None:
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy is not installed")
+    for sample in samples[2:]:
+        path = tmp_path / "sample.dcm"
+        path.write_bytes(sample.data)
+        found = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        assert "Error" not in found.stderr + found.stdout, found.stderr
+
+
+def test_the_pacs_keeps_what_it_answers_and_finds_it_again(samples: list[Sample], tmp_path: Path) -> None:
+    sample = samples[0]
+    with ReceivingPacs(tmp_path) as pacs:
+        config = DestinationConfig("pacs", AE_TITLE, "127.0.0.1", pacs.port)
+        modality = CStoreDestination(config, load_settings().deliver, "TEST")
+        [error] = modality.send([(sample.sop_class_uid, sample.sop_instance_uid, sample.data)])
+        modality.close()
+        assert error is None
+        arrival = pacs.find(sample.sop_instance_uid)
+        assert arrival is not None
+        assert dcmread(arrival.path).PixelData == opened(sample).PixelData
+        assert pacs.report_about(sample.sop_instance_uid) is None
+    later = ReceivingPacs(tmp_path).find(sample.sop_instance_uid)
+    assert later is not None
+    assert (later.modality, later.path) == ("CR", arrival.path)
+    assert ReceivingPacs(tmp_path).find("1.2.3") is None
+
+
+def test_ports_are_free_and_different() -> None:
+    ports = free_ports((0, 0, 0))
+    assert len(set(ports)) == 3
+    assert free_port(ports[0]) == ports[0]
+
+
+def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
+    node = NodeProcess(tmp_path, "MIQA", 0, 0, "this is no destination")
+    with pytest.raises(MiqaError, match="no destination"):
+        node.start()
+
+
+def outcome(sample: Sample, verdict: Verdict | None, error: str = "") -> Outcome:
+    document = {"disposition": {"verdict": verdict.value, "reasons": []}, "results": []} if verdict else None
+    return Outcome(sample, Sent(0.0, error), document)
+
+
+def test_every_broken_promise_is_named(samples: list[Sample]) -> None:
+    degraded = samples[2]
+    found = "\n".join(
+        faults(
+            [
+                outcome(samples[0], None),
+                outcome(samples[1], None, "The peer answered with status 0xA700."),
+                outcome(degraded, Verdict.ACCEPT),
+                outcome(samples[3], Verdict.REJECT),
+            ],
+            [],
+        )
+    )
+    assert "no verdict" in found
+    assert "0xA700" in found
+    assert "the verdict is ACCEPT" in found
+    assert "made no KOS" in found
+    assert "not on the worklist" in found
+    assert "no segmentation arrived" in found
+
+
+@pytest.mark.slow
+def test_the_whole_story_ends_well(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "miqa_node.demo", "--once", "--data-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONWARNINGS": ""},
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "Everything went as promised" in told.stdout
+    modalities = {path.name.partition("-")[0] for path in (tmp_path / "pacs").glob("*.dcm")}
+    assert {"SR", "SEG", "KO"} <= modalities
