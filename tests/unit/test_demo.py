@@ -1,4 +1,4 @@
-"""The demonstration: samples are labelled, valid and repeatable; the PACS keeps what it answers; the story ends well."""
+"""The demonstration: samples are labelled and repeatable, the PACS keeps what it answers, the story ends well."""
 
 import os
 import shutil
