@@ -228,7 +228,7 @@ def _lut(item: Dataset) -> Lut:
     entries = entries or 1 << 16
     raw = item.LUTData
     if isinstance(raw, bytes):
-        order = "<" if item.is_little_endian or item.is_little_endian is None else ">"
+        order = ">" if item.original_encoding[1] is False else "<"
         wide = len(raw) >= 2 * entries
         data = np.frombuffer(raw, dtype=f"{order}u2" if wide else "u1")
     else:
