@@ -84,8 +84,8 @@ def configuration_page() -> str:
         "4. the defaults below, which are those of `config/miqa.toml`.",
         "",
         "An unknown table or key is an error, so a spelling mistake cannot pass silently. `miqa-node doctor` tells",
-        "what is in force and what is wrong with it. The site's rules ([Policy](policy.md)) and the destinations",
-        "([Destinations](destinations.md)) have files of their own, which are read again when they change;",
+        "what is in force and what is wrong with it. The site's rules (`config/policy.toml`) and the destinations",
+        "(`config/destinations.example.toml`) have files of their own, which are read again when they change;",
         "settings are read when the node starts.",
         "",
     ]

@@ -1,0 +1,127 @@
+"""The reference pages say everything that the program can do, and what is made from it is up to date."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+from prometheus_client import Info
+from prometheus_client.metrics import MetricWrapperBase
+
+from miqa_node.cli import reference
+from miqa_node.cli.exits import EXPLANATIONS, Exit
+from miqa_node.observe import metrics
+from miqa_node.settings import Settings, share_dir
+from miqa_node.web.api import WorklistQuery
+from tests.conftest import ROOT
+
+PAGES = ROOT / "docs" / "reference"
+
+
+def page(name: str) -> str:
+    return (PAGES / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", list(reference.Page))
+def test_pages_that_are_made_are_up_to_date(name: reference.Page, cli) -> None:
+    made = cli("reference", name.value)
+
+    assert made.code == Exit.OK
+    assert page(f"{name.value}.md") == made.out, (
+        f"run: miqa-node reference {name.value} --out docs/reference/{name.value}.md"
+    )
+
+
+def test_every_setting_has_a_default_with_a_comment_and_a_place_in_the_reference() -> None:
+    defaults = (share_dir("config") / "miqa.toml").read_text("utf-8")
+    configuration = page("configuration.md")
+
+    for table, field in Settings.model_fields.items():
+        assert field.annotation is not None
+        for key in field.annotation.model_fields:
+            assert re.search(rf"^{key} = .+ # \S", defaults, re.MULTILINE), (
+                f"config/miqa.toml does not explain {table}.{key}"
+            )
+            assert f"| `{table}.{key}` |" in configuration
+
+
+def test_every_command_and_option_is_explained_and_in_the_reference() -> None:
+    from typer.main import get_command
+
+    from miqa_node.cli.app import app
+
+    text = page("cli.md")
+    commands = dict(reference._commands("miqa-node", get_command(app)))
+    assert {"miqa-node run", "miqa-node worklist list", "miqa-node models check", "miqa-node doctor"} <= set(commands)
+    for path, command in commands.items():
+        assert f"`{path}`" in text
+        assert command.help, path
+        for parameter in command.params:
+            if parameter.name != "help":
+                assert parameter.help, f"{path}: {parameter.name}"
+                assert parameter.metavar or getattr(parameter, "is_flag", False), f"{path}: {parameter.name}"
+
+
+def test_every_exit_code_is_explained() -> None:
+    assert set(EXPLANATIONS) == set(Exit)
+
+
+def test_every_metric_is_in_the_reference_and_no_other() -> None:
+    documented = dict(re.findall(r"^\| `(miqa_\w+)` \| (\w+) \|", page("metrics.md"), re.MULTILINE))
+    existing = {_published_name(metric): type(metric).__name__.lower() for metric in _metrics()}
+
+    assert documented == existing
+
+
+def test_every_metric_carries_the_prefix_and_its_documented_labels() -> None:
+    rows = re.findall(r"^\| `(miqa_\w+)` \| \w+ \|([^|]*)\|", page("metrics.md"), re.MULTILINE)
+    documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+
+    for metric in _metrics():
+        if not isinstance(metric, Info):
+            assert documented[_published_name(metric)] == set(metric._labelnames)
+
+
+def test_every_key_of_the_line_of_an_image_is_in_the_reference() -> None:
+    text = page("logging.md")
+    tree = ast.parse((ROOT / "miqa_node" / "pipeline.py").read_text("utf-8"))
+    lines = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and node.args[0].value == "image"
+    ]
+    assert len(lines) == 1, "one canonical line per image"
+    keys = [keyword.arg for keyword in lines[0].keywords if keyword.arg]
+    assert len(keys) > 5
+    assert [key for key in keys if f"`{key}`" not in text] == []
+
+
+def test_every_operation_and_filter_is_in_the_reference(stage) -> None:
+    from miqa_node.web.app import create_app
+
+    text = page("api.md")
+    for path, methods in create_app(stage.services).openapi()["paths"].items():
+        for method in methods:
+            assert f"`{method.upper()} {path}`" in text
+    assert [name for name in WorklistQuery.model_fields if f"`{name}`" not in text] == []
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for file in sorted(PAGES.glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+\.md)", file.read_text("utf-8")):
+            assert (file.parent / target).is_file(), f"{file.name} → {target}"
+
+
+def _metrics() -> list[MetricWrapperBase]:
+    return [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
+
+
+def _published_name(metric: MetricWrapperBase) -> str:
+    """The name as Prometheus shows it; the library keeps counters and infos without their endings."""
+    (family,) = metric.describe()
+    ending = {"counter": "_total", "info": "_info"}.get(family.type, "")
+    return f"{family.name}{ending}"
