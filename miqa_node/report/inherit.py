@@ -11,9 +11,9 @@ from typing import cast
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
+from miqa_node.report.elements import Element, raw_element, raw_sequence
 from miqa_node.report.source import Source
 
 
@@ -77,8 +77,6 @@ TYPE_2 = keywords(
 
 _BINARY_VRS = frozenset(keywords("AT FD FL SL SS SV UL US UV OB OD OF OL OV OW"))
 
-Element = DataElement | RawDataElement
-
 
 def inherited_elements(source: Source) -> dict[BaseTag, Element]:
     """Every element that a result takes over, ready to be written as Explicit VR Little Endian."""
@@ -100,20 +98,11 @@ def _copy_element(dataset: Dataset, tag: BaseTag) -> Element:
     if isinstance(element, RawDataElement):
         vr = _vr_of(element)
         if vr != "SQ" and vr not in _BINARY_VRS:
-            value = element.value or b""
-            padded = value + b" " * (len(value) % 2)
-            return RawDataElement(tag, vr, len(padded), padded, 0, False, True)
+            return raw_element(tag, vr, element.value or b"")
     decoded = dataset[tag]
     if decoded.VR == "SQ":
-        return DataElement(tag, "SQ", Sequence(_copy_item(item) for item in decoded.value))
+        return raw_sequence(tag, (_copy_elements(item, item.keys()) for item in decoded.value))
     return decoded
-
-
-def _copy_item(item: Dataset) -> Dataset:
-    copy = Dataset()
-    for tag, element in _copy_elements(item, item.keys()).items():
-        copy[tag] = element
-    return copy
 
 
 def _vr_of(element: RawDataElement) -> str:

@@ -16,7 +16,8 @@ from miqa_node.report.instance import begin_instance, code_sequence, reference
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.mask import Region
 from miqa_node.report.seg_geometry import add_geometry
-from miqa_node.report.source import Source, text
+from miqa_node.report.seg_lossy import add_lossy_history
+from miqa_node.report.source import Source
 from miqa_node.report.uids import Lineage
 from miqa_node.report.write import ascii_text
 
@@ -52,7 +53,7 @@ def make_seg(
     seg.SegmentsOverlap = "YES" if len(regions) > 1 else "NO"
     seg.SegmentSequence = Sequence(_segment(region, assessment, lineage) for region in regions)
     _add_references(seg, source)
-    _add_lossy_history(seg, source)
+    add_lossy_history(seg, source)
     _add_pixels(seg, source, regions)
     _add_frames(seg, source, regions, lineage)
     add_geometry(seg, source, settings)
@@ -104,15 +105,6 @@ def _add_references(seg: Dataset, source: Source) -> None:
     series.SeriesInstanceUID = source.series_instance_uid
     series.ReferencedInstanceSequence = Sequence([reference(source.sop_class_uid, source.sop_instance_uid)])
     seg.ReferencedSeriesSequence = Sequence([series])
-
-
-def _add_lossy_history(seg: Dataset, source: Source) -> None:
-    """Once lossy, always lossy (PS3.3 C.7.6.1.1.5): what was derived from a lossy image says so."""
-    lossy = text(source.header, "LossyImageCompression") == "01"
-    ratio, method = (source.header.get(f"LossyImageCompression{part}") for part in ("Ratio", "Method"))
-    seg.LossyImageCompression = "01" if lossy and ratio and method else "00"
-    if seg.LossyImageCompression == "01":
-        seg.LossyImageCompressionRatio, seg.LossyImageCompressionMethod = ratio, method
 
 
 def _add_pixels(seg: Dataset, source: Source, regions: Many[Region]) -> None:

@@ -20,7 +20,7 @@ from pydicom.valuerep import STR_VR, validate_value
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import ReportError
 from miqa_node.report import kos, seg, sr
-from miqa_node.report.inherit import Element
+from miqa_node.report.elements import Element
 from miqa_node.report.source import Source
 
 _SINGLE_TEXT_VRS = frozenset({"LT", "ST", "UR", "UT"})
@@ -59,13 +59,13 @@ def check_file(
         dataset = dcmread(BytesIO(data))
     except (InvalidDicomError, EOFError, ValueError) as error:
         raise ReportError(f"A result cannot be read back: {type(error).__name__}.") from error
+    # The values first, while they still are as they stand in the file; then presence, which the rest relies on.
     faults = [
-        *_identity(dataset, sop_class_uid, sop_instance_uid),
-        *_presence(dataset),
         *_values(dataset, inherited),
-        *_references(dataset, source),
-        *_pixels(dataset),
+        *_identity(dataset, sop_class_uid, sop_instance_uid),
+        *_presence(dataset, sop_class_uid),
     ]
+    faults = faults or [*_references(dataset, source), *_pixels(dataset)]
     if faults:
         raise ReportError(f"{dataset.get('Modality', '')} object: {'; '.join(faults[:10])}.")
 
@@ -77,17 +77,17 @@ def required(sop_class_uid: str, kind: int) -> list[str]:
 
 def _identity(dataset: Dataset, sop_class_uid: str, sop_instance_uid: str) -> Iterator[str]:
     meta = dataset.file_meta
-    if dataset.get("SOPClassUID") != sop_class_uid or meta.MediaStorageSOPClassUID != sop_class_uid:
+    if dataset.get("SOPClassUID") != sop_class_uid or meta.get("MediaStorageSOPClassUID") != sop_class_uid:
         yield "SOPClassUID is not what was announced"
-    if dataset.get("SOPInstanceUID") != sop_instance_uid or meta.MediaStorageSOPInstanceUID != sop_instance_uid:
+    if dataset.get("SOPInstanceUID") != sop_instance_uid or meta.get("MediaStorageSOPInstanceUID") != sop_instance_uid:
         yield "SOPInstanceUID is not what was announced"
 
 
-def _presence(dataset: Dataset) -> Iterator[str]:
-    for keyword in required(dataset.SOPClassUID, 1):
+def _presence(dataset: Dataset, sop_class_uid: str) -> Iterator[str]:
+    for keyword in required(sop_class_uid, 1):
         if keyword not in dataset or dataset[keyword].is_empty:
             yield f"{keyword} is missing or empty"
-    for keyword in required(dataset.SOPClassUID, 2):
+    for keyword in required(sop_class_uid, 2):
         if keyword not in dataset:
             yield f"{keyword} is missing"
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_data_element, write_file_meta_info
+from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node import __version__
-from miqa_node.report.inherit import Element
+from miqa_node.report.elements import Element, encode_elements
 from miqa_node.report.uids import derive_uid
 
 IMPLEMENTATION_CLASS_UID = derive_uid("miqa-node", "implementation class")
@@ -25,11 +25,7 @@ def encode(own: Dataset, inherited: Mapping[BaseTag, Element]) -> bytes:
     set may be anything, even one that this machine has no codec for, and the inherited text stays as it was.
     """
     elements: dict[BaseTag, Element] = {**inherited, **{element.tag: element for element in own}}
-    body = DicomBytesIO()
-    body.is_little_endian, body.is_implicit_VR = True, False
-    for tag in sorted(elements):
-        write_data_element(body, elements[tag], ["ascii"])
-    return b"\0" * 128 + b"DICM" + _file_meta(own) + body.getvalue()
+    return b"\0" * 128 + b"DICM" + _file_meta(own) + encode_elements(elements)
 
 
 def ascii_text(text: str, limit: int | None = None) -> str:

@@ -1,0 +1,37 @@
+"""Encodes data elements as Explicit VR Little Endian (PS3.5 7.1.2), those that came undecoded without decoding them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element
+from pydicom.tag import BaseTag
+
+Element = DataElement | RawDataElement
+
+_ITEM = struct.Struct("<HHL")
+
+
+def encode_elements(elements: Mapping[BaseTag, Element]) -> bytes:
+    """The elements in the order of their tags; text that is not raw must be ASCII."""
+    body = DicomBytesIO()
+    body.is_little_endian, body.is_implicit_VR = True, False
+    for tag in sorted(elements):
+        write_data_element(body, elements[tag], ["ascii"])
+    return body.getvalue()
+
+
+def raw_element(tag: BaseTag, vr: str, value: bytes) -> RawDataElement:
+    """An element whose value is encoded already."""
+    padding = b"\0" if vr in ("UI", "UN") else b" "
+    padded = value + padding * (len(value) % 2)
+    return RawDataElement(tag, vr, len(padded), padded, 0, is_implicit_VR=False, is_little_endian=True)
+
+
+def raw_sequence(tag: BaseTag, items: Iterable[Mapping[BaseTag, Element]]) -> RawDataElement:
+    """A sequence, encoded item by item: pydicom's writer would decode what is raw in it."""
+    encoded = (encode_elements(item) for item in items)
+    return raw_element(tag, "SQ", b"".join(_ITEM.pack(0xFFFE, 0xE000, len(item)) + item for item in encoded))

@@ -1,0 +1,192 @@
+"""Sources and assessments for the tests of the report stage: real radiographs, and what senders make of headers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileDataset
+
+from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName, quality_score
+from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.instance import (
+    Header,
+    InstanceDigest,
+    SeriesInstanceUid,
+    SopInstanceUid,
+    StudyInstanceUid,
+)
+from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.report import MadeObject, make_objects
+
+SAMPLES = Path(str(files("data_store") / "data"))
+CHEST = SAMPLES / "RG1_UNCR.dcm"
+EXTREMITY = SAMPLES / "RG3_UNCR.dcm"
+ASSESSED_AT = datetime(2026, 11, 20, 9, 30, 15, 123456, tzinfo=UTC)
+MEASUREMENTS = (
+    Measurement("noise_sigma", 12.3456789012, "1"),
+    Measurement("edge_slope_10_90", 0.41234567, "mm"),
+    Measurement("grid_frequency", 3.5, "{lp}/mm"),
+    Measurement("grid_peak", -4.5, "dB"),
+    Measurement("entropy", 6.75, "bit"),
+    Measurement("used_range_share", 43.21, "%"),
+    Measurement("edge_width_10_90", 2.125, "{pixel}"),
+    Measurement("exposure_index", 412.0, "1"),
+    Measurement("deviation_index", -1.3, "1"),
+    Measurement("some_measurement_of_a_later_version", 1e-7, "1"),
+)
+
+
+def findings(*present: FindingName) -> tuple[Finding, ...]:
+    """Every row of the taxonomy, those given at 93 %."""
+    return tuple(
+        Finding(name, FINDING_CODES[name], 0.93 if name in present else 0.04, 0.62 if name in present else 0.1, 0.5)
+        for name in FindingName
+    )
+
+
+def assessment(*present: FindingName, measurements: tuple[Measurement, ...] = MEASUREMENTS) -> Assessment:
+    """What a model says of an image with these defects."""
+    rows = findings(*present)
+    return Assessment(
+        digest=InstanceDigest("ab" * 32),
+        header=Header("", SopInstanceUid(""), SeriesInstanceUid(""), StudyInstanceUid(""), "", "CR"),
+        assessed_at=ASSESSED_AT,
+        findings=rows,
+        measurements=measurements,
+        score=quality_score(rows),
+        model=ModelIdentity("cxr-quality", "1.0.0", "cd" * 32),
+    )
+
+
+def not_assessed(reason: str = "The image is not a frontal chest radiograph.") -> Assessment:
+    """What the node says of an image that no model is for."""
+    given = assessment()
+    return Assessment(given.digest, given.header, given.assessed_at, measurements=MEASUREMENTS, not_assessed=reason)
+
+
+def disposition(verdict: Verdict, *reasons: FindingName, text: str = "") -> Disposition:
+    """The verdict for these findings, the first of them the worst."""
+    said = tuple(
+        Reason(name.value, text or f"{name.value}: probability 0.93, severity 0.62", FINDING_CODES[name], verdict)
+        for name in reasons
+    )
+    return Disposition(verdict, said, "2026-11", "chest")
+
+
+def bump(row: float, column: float, cells: int = 32) -> SaliencyMap:
+    """A map with one peak, at a share of the image's height and width."""
+    y, x = (np.mgrid[0:cells, 0:cells] + 0.5) / cells
+    values = np.exp(-(((y - row) / 0.1) ** 2) - ((x - column) / 0.06) ** 2)
+    return SaliencyMap(values.astype(np.float32), "normgrad-scaling")
+
+
+def flagged(source: Path) -> tuple[MadeObject, ...]:
+    """SEG, SR and KOS of an image with three defects, two of them with a place."""
+    seen = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)
+    maps = {FindingName.FOREIGN_OBJECT: bump(0.3, 0.7), FindingName.MOTION_BLUR: bump(0.65, 0.25)}
+    verdict = disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR)
+    return make_objects(source, assessment(*seen), verdict, maps)
+
+
+def read(made: MadeObject) -> FileDataset:
+    """The object as a receiver reads it."""
+    return pydicom.dcmread(pydicom.filebase.DicomBytesIO(made.data))
+
+
+def small(rows: int = 200, columns: int = 160) -> FileDataset:
+    """The chest radiograph with a small crop of its pixels, quick to write."""
+    dataset = pydicom.dcmread(CHEST)
+    crop = dataset.pixel_array[400 : 400 + rows, 400 : 400 + columns]
+    dataset.Rows, dataset.Columns = crop.shape
+    dataset.PixelData = np.ascontiguousarray(crop).tobytes()
+    return dataset
+
+
+def without(*keywords: str) -> Callable[[Dataset], None]:
+    """A change that removes elements."""
+
+    def change(dataset: Dataset) -> None:
+        for keyword in keywords:
+            if keyword in dataset:
+                delattr(dataset, keyword)
+
+    return change
+
+
+def empty(*keywords: str) -> Callable[[Dataset], None]:
+    """A change that leaves elements without a value."""
+
+    def change(dataset: Dataset) -> None:
+        for keyword in keywords:
+            setattr(dataset, keyword, None)
+
+    return change
+
+
+def as_dx(dataset: Dataset) -> None:
+    """A digital radiograph with what its IOD asks for and CR lacks, in a frame of reference without a position."""
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    dataset.Modality = "DX"
+    dataset.PresentationIntentType = "FOR PRESENTATION"
+    dataset.ImagerPixelSpacing = [0.148, 0.148]
+    dataset.PatientOrientation = ["L", "F"]
+    dataset.ImageLaterality = "U"
+    dataset.FrameOfReferenceUID = "1.2.826.0.1.3680043.8.498.1"
+
+
+def as_mg(dataset: Dataset) -> None:
+    """A mammogram."""
+    as_dx(dataset)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.2"
+    dataset.Modality = "MG"
+    dataset.BodyPartExamined = "BREAST"
+    dataset.PatientOrientation = ["P", "L"]
+    dataset.ImageLaterality = "R"
+    dataset.ViewPosition = "CC"
+    dataset.ImagerPixelSpacing = [0.07, 0.07]
+
+
+def as_capture(dataset: Dataset) -> None:
+    """A secondary capture: no spacing, no orientation, no modality that says what it was."""
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    dataset.Modality = "OT"
+    without("ImagerPixelSpacing", "PixelSpacing", "PatientOrientation", "Laterality", "ViewPosition")(dataset)
+
+
+def bare(dataset: Dataset) -> None:
+    """Nothing but what a receiver cannot do without: identity and pixels."""
+    pixels = "Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel PixelData"
+    kept = f"SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID Modality PhotometricInterpretation {pixels}"
+    for element in list(dataset):
+        if element.keyword not in kept.split():
+            del dataset[element.tag]
+
+
+AWKWARD: dict[str, Callable[[Dataset], None]] = {
+    "dx": as_dx,
+    "mg": as_mg,
+    "secondary capture": as_capture,
+    "bare": bare,
+    "no orientation": without("PatientOrientation"),
+    "empty orientation": empty("PatientOrientation"),
+    "no spacing": without("ImagerPixelSpacing", "PixelSpacing"),
+    "no laterality, no study id": without("Laterality", "StudyID", "BodyPartExamined", "AccessionNumber"),
+    "empty patient": empty("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "ReferringPhysicianName"),
+    "no study date": without("StudyDate", "StudyTime", "StudyDescription"),
+}
+
+
+def write(dataset: FileDataset, path: Path, *changes: Callable[[Dataset], None]) -> Path:
+    """The data set as a file, changed."""
+    changed = copy.deepcopy(dataset)
+    for change in changes:
+        change(changed)
+    changed.save_as(path, enforce_file_format=True)
+    return path
