@@ -149,7 +149,7 @@ class CStoreDestination:
 
     def _open(self, contexts: list[PresentationContext]) -> _Link:
         config, settings = self._config, self._settings
-        ae = _TidyAE(self._calling_ae_title)
+        ae = TidyAE(self._calling_ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         ae.connection_timeout = settings.connection_timeout_s
@@ -183,7 +183,9 @@ class _TidySocket(AssociationSocket):  # type: ignore[misc]  # pynetdicom ships 
             connection.close()
 
 
-class _TidyAE(AE):  # type: ignore[misc]
+class TidyAE(AE):  # type: ignore[misc]
+    """An application entity whose connections are closed for certain."""
+
     def _create_socket(self, association: Association, address: Any, tls_args: Any) -> AssociationSocket:
         tidy = _TidySocket(association, address=address)
         if tls_args:

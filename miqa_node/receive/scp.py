@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pynetdicom
 import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -20,12 +21,12 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.sop_class import Verification
-from pynetdicom.transport import AssociationServer
+from pynetdicom.transport import AssociationServer, RequestHandler
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.instance import Received
 from miqa_node.observe import metrics
-from miqa_node.receive import contexts
+from miqa_node.receive import contexts, fastpath
 from miqa_node.receive.admission import Admission, Caller, Rejection
 from miqa_node.receive.incoming import StoreRequest
 from miqa_node.receive.intake import Answer, Intake
@@ -42,7 +43,8 @@ class StorageScp:
     """C-STORE and C-ECHO SCP. Answers 0x0000 only after ``receive`` has returned.
 
     ``receive`` gets each complete object, flushed to ``incoming_dir``, and makes it durable; ``check`` raises
-    ResourcesError while nothing can be taken. Both are called from several threads at the same time.
+    ResourcesError while nothing can be taken. Both are called from several threads at the same time. Without
+    ``fast``, or with another pynetdicom than the tested one, objects come in by its own handler: slower, same results.
     """
 
     def __init__(
@@ -51,10 +53,17 @@ class StorageScp:
         incoming_dir: Path,
         receive: Callable[[Received], None],
         check: Callable[[], None],
+        *,
+        fast: bool = True,
     ) -> None:
         self._settings = settings
         self._admission = Admission(settings)
         self._intake = Intake(incoming_dir, receive, check, settings.max_object_bytes)
+        self._fast = fast and fastpath.is_available()
+        if fast and not self._fast:
+            log.warning(
+                "this version of pynetdicom is received from without the fast path", version=pynetdicom.__version__
+            )
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -85,6 +94,7 @@ class StorageScp:
             ],
             server_class=_Server,
             settings=settings,
+            request_handler=self._handler(),
         )
         metrics.ASSOCIATIONS_OPEN.set_function(self._count_open)
         self._thread = threading.Thread(
@@ -153,8 +163,13 @@ class StorageScp:
                 self._admitted.append(association)
         return refused
 
+    def _handler(self) -> Any:
+        if not self._fast:
+            return RequestHandler
+        return fastpath.request_handler(self._intake, store_request, self._settings.dimse_timeout_s)
+
     def _store(self, event: evt.Event) -> Dataset:
-        """One C-STORE request, its data set in memory."""
+        """One C-STORE request, its data set in memory: the way without the fast path."""
         request, association = event.request, event.assoc
         transfer = self._intake.begin(
             store_request(

@@ -19,8 +19,10 @@ def dicom_settings() -> Callable[..., DicomSettings]:
     return make
 
 
-@pytest.fixture
-def start_node(tmp_path: Path, dicom_settings: Callable[..., DicomSettings]) -> Iterator[Callable[..., Node]]:
+@pytest.fixture(params=[True, False], ids=["fast", "stock"])
+def start_node(
+    request: pytest.FixtureRequest, tmp_path: Path, dicom_settings: Callable[..., DicomSettings]
+) -> Iterator[Callable[..., Node]]:
     nodes: list[Node] = []
 
     def start(
@@ -33,7 +35,7 @@ def start_node(tmp_path: Path, dicom_settings: Callable[..., DicomSettings]) -> 
             node.received.append(received)
 
         folder = tmp_path / f"incoming{len(nodes)}"
-        node = Node(StorageScp(dicom_settings(**changes), folder, keep, check), folder)
+        node = Node(StorageScp(dicom_settings(**changes), folder, keep, check, fast=request.param), folder)
         node.scp.start()
         nodes.append(node)
         return node

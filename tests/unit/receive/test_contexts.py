@@ -14,9 +14,10 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
 )
-from pynetdicom import AE, StoragePresentationContexts, build_context
+from pynetdicom import StoragePresentationContexts, build_context
 from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 
+from miqa_node.deliver.cstore import TidyAE
 from miqa_node.receive.contexts import is_storage, supported
 from tests.unit.receive.wire import Node, encoded, send_raw, small_image
 
@@ -70,7 +71,7 @@ def test_every_standard_class_is_accepted_in_every_syntax(start_node: Callable[.
     pairs += [(CTImageStorage, syntax) for syntax in syntaxes]
     for start in range(0, len(pairs), 128):
         some = [build_context(*pair) for pair in pairs[start : start + 128]]
-        association = AE("TEST").associate("127.0.0.1", node.port, some)
+        association = TidyAE("TEST").associate("127.0.0.1", node.port, some)
         assert association.is_established
         accepted = [(c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts]
         assert accepted == [(c.abstract_syntax, c.transfer_syntax[0]) for c in some]
@@ -80,7 +81,7 @@ def test_every_standard_class_is_accepted_in_every_syntax(start_node: Callable[.
 def test_services_that_do_not_exist_are_rejected(start_node: Callable[..., Node]) -> None:
     node = start_node()
     asked = [build_context("1.2.840.10008.5.1.4.31"), build_context(CTImageStorage)]
-    association = AE("TEST").associate("127.0.0.1", node.port, asked)
+    association = TidyAE("TEST").associate("127.0.0.1", node.port, asked)
     assert [c.abstract_syntax for c in association.accepted_contexts] == [CTImageStorage]
     assert [c.abstract_syntax for c in association.rejected_contexts] == ["1.2.840.10008.5.1.4.31"]
     association.release()

@@ -11,7 +11,7 @@ from typing import Self
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
-from pynetdicom import AE, build_context
+from pynetdicom import build_context
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
@@ -22,6 +22,7 @@ from pynetdicom.pdu_primitives import (
     MaximumLengthNotification,
 )
 
+from miqa_node.deliver.cstore import TidyAE
 from miqa_node.domain.instance import Received
 from miqa_node.receive.scp import StorageScp
 
@@ -76,7 +77,7 @@ def send_raw(
     called: str = "MIQA",
 ) -> C_STORE | None:
     """Send these bytes under that request, whatever they are; the response primitive, None without one."""
-    ae = AE(calling)
+    ae = TidyAE(calling)
     ae.dimse_timeout = 10
     association = ae.associate("127.0.0.1", port, [build_context(sop_class, syntax)], called)
     assert association.is_established

@@ -1,0 +1,353 @@
+"""Receives C-STORE several times as fast as pynetdicom does by itself, on the same associations (docs/adr/0006).
+
+pynetdicom reads 4 KiB at a time, joins all fragments in memory and polls twice a millisecond for each association.
+Here its thread that reads the network blocks until there is something to read, and streams the fragments of a data
+set to the incoming file as they come. Negotiation, C-ECHO, release, abort and time-outs stay pynetdicom's. The seam
+are names that are private to its version 3.0.4, so :func:`is_available` looks before anybody relies on them.
+"""
+
+from __future__ import annotations
+
+import queue
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pynetdicom
+import structlog
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.transport import RequestHandler
+
+from miqa_node.receive.fragments import Fragments, ProtocolError, encode_command, p_data, parse_command
+from miqa_node.receive.incoming import StoreRequest
+from miqa_node.receive.intake import Answer, Intake, Transfer
+
+log = structlog.get_logger(__name__)
+
+TESTED_VERSION = "3.0.4"
+BUFFER_BYTES = 1 << 18
+MAX_OTHER_DATA_BYTES = 1 << 20
+MAX_NEGOTIATION_PDU_BYTES = 1 << 20
+WAIT_S = 0.5
+
+_COMMAND_FIELD, _MESSAGE_ID, _RESPONDED_TO, _DATA_SET_TYPE = 0x0100, 0x0110, 0x0120, 0x0800
+_SOP_CLASS, _SOP_INSTANCE, _STATUS, _ERROR_COMMENT = 0x0002, 0x1000, 0x0900, 0x0902
+_C_STORE_RQ, _C_STORE_RSP, _NO_DATA_SET = b"\x01\x00", b"\x01\x80", b"\x01\x01"
+
+Describe = Callable[[Association, str, str, str], StoreRequest]
+
+
+def is_available() -> bool:
+    """Whether this pynetdicom is the one that the seam was made for and tested with."""
+    seam = [
+        (DULServiceProvider, ("_is_transport_event", "_decode_pdu", "idle_timer_expired", "stop_dul", "kill_dul")),
+        (Association, ("_run_reactor", "_serve_request")),
+        (RequestHandler, ("_create_association",)),
+    ]
+    whole = all(callable(getattr(kind, name, None)) for kind, names in seam for name in names)
+    return whole and pynetdicom.__version__ == TESTED_VERSION and hasattr(select, "poll")
+
+
+def request_handler(intake: Intake, describe: Describe, silence_s: float) -> type[RequestHandler]:
+    """The handler class for an association server whose C-STOREs go to ``intake``.
+
+    ``describe`` turns association, SOP class UID, SOP instance UID and transfer syntax UID into a request;
+    ``silence_s`` is how long a peer may stop in the middle of a message.
+    """
+
+    class _Handler(RequestHandler):  # type: ignore[misc]  # pynetdicom ships no types
+        def _create_association(self) -> Association:
+            association = super()._create_association()
+            association.dul.__class__ = StreamingDul
+            association.dul.adopt(intake, describe, silence_s)
+            return association
+
+    return _Handler
+
+
+class StreamingDul(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ships no types
+    """pynetdicom's upper layer thread; in state 6 (data transfer) it reads the stream itself."""
+
+    def adopt(self, intake: Intake, describe: Describe, silence_s: float) -> None:
+        """Take over an association whose threads have not been started."""
+        self._intake = intake
+        self._describe = describe
+        self._silence_s = silence_s
+        self._connection: socket.socket = self.socket.socket
+        self._is_tls = hasattr(self._connection, "pending")
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+        self.to_provider_queue = _WakingQueue(self.wake)
+        self.assoc._reactor_checkpoint = _Gate(self.assoc)  # noqa: SLF001
+        self._poll = select.poll()
+        self._poll.register(self._connection, select.POLLIN)
+        self._poll.register(self._wake_reader, select.POLLIN)
+        self._fragments = Fragments(self)
+        self._buffer = memoryview(b"")
+        self._begin = self._end = 0
+        self._read_at = time.monotonic()
+        self._transfer: Transfer | None = None
+        self._request: dict[int, bytes] = {}
+        self._other: bytearray = bytearray()
+
+    def run(self) -> None:
+        """The thread: whatever ends it, nothing of an unfinished object stays."""
+        try:
+            super().run()
+        finally:
+            if self._transfer is not None:
+                self._transfer.abandon()
+                self._transfer = None
+            self._buffer = memoryview(b"")
+            self.assoc._reactor_checkpoint.work.set()  # noqa: SLF001
+            for each in (self._wake_reader, self._wake_writer, self._connection):
+                each.close()
+
+    def wake(self) -> None:
+        """Have the thread look at its queues; callable from any thread."""
+        with suppress(OSError):
+            self._wake_writer.send(b"\0")
+
+    def kill_dul(self) -> None:
+        """End the thread."""
+        super().kill_dul()
+        self.wake()
+
+    def stop_dul(self) -> bool:
+        """End the thread if the association is over; False when it is not."""
+        if self.state_machine.current_state != "Sta1":
+            return False
+        self.kill_dul()
+        if threading.current_thread() is not self:
+            self.join()
+        return True
+
+    def _is_transport_event(self) -> bool:
+        """Read from the network; True when something for the state machine came of it."""
+        state = self.state_machine.current_state
+        if self.to_user_queue.queue or self.dimse_messages or self.assoc._kill:  # noqa: SLF001
+            self.assoc._reactor_checkpoint.work.set()  # noqa: SLF001
+        if state != "Sta6":
+            return self._negotiate(state)
+        try:
+            return self._stream()
+        except ProtocolError as error:
+            log.warning("association aborted", reason=f"protocol error: {error}", peer=self.assoc.requestor.address)
+            self.event_queue.put("Evt19")
+            return True
+
+    @property
+    def dimse_messages(self) -> bool:
+        """Whether pynetdicom has a whole message to handle."""
+        return bool(self.assoc.dimse.msg_queue.queue)
+
+    def _negotiate(self, state: str) -> bool:
+        """All other states: pynetdicom reads, once there is something to read."""
+        if state != "Sta13" and self.socket and self.socket.socket and not self.event_queue.queue:
+            self._wait(WAIT_S)
+        if self._announces_too_much():
+            if state == "Sta13":
+                self.socket.close()
+            else:
+                self.event_queue.put("Evt19")
+            return True
+        return bool(super()._is_transport_event())
+
+    def _announces_too_much(self) -> bool:
+        """Whether a PDU of negotiation is about to be read that no peer needs to be so long."""
+        if self._is_tls or not (self.socket and self.socket.ready):
+            return False
+        try:
+            head = self._connection.recv(6, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return False
+        return len(head) == 6 and int.from_bytes(head[2:], "big") > MAX_NEGOTIATION_PDU_BYTES
+
+    def _stream(self) -> bool:
+        """State 6: read until there is something for pynetdicom to do."""
+        if not self._buffer:
+            self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        while True:
+            if self._begin < self._end:
+                self._begin += self._fragments.feed(self._buffer[self._begin : self._end])
+            if self.event_queue.queue:
+                return True
+            if self.dimse_messages:
+                self.assoc._reactor_checkpoint.work.set()  # noqa: SLF001
+            if self.to_provider_queue.queue or self._kill_thread:
+                return False
+            if not self._wait(WAIT_S):
+                silent_s = time.monotonic() - self._read_at
+                if self._fragments.between_messages:
+                    return False
+                if silent_s > self._silence_s:
+                    log.warning("peer fell silent inside a message", peer=self.assoc.requestor.address)
+                    self.event_queue.put("Evt17")
+                    return True
+                continue
+            if not self._read():
+                self.event_queue.put("Evt17")
+                return True
+
+    def _read(self) -> bool:
+        """Fill the buffer; False when the connection is closed."""
+        left = self._end - self._begin
+        if self._begin:
+            self._buffer[:left] = bytes(self._buffer[self._begin : self._end])
+            self._begin, self._end = 0, left
+        try:
+            count = self._connection.recv_into(self._buffer[self._end :])
+        except (BlockingIOError, InterruptedError):
+            return True
+        except OSError:
+            return False
+        if not count:
+            return False
+        self._end += count
+        self._read_at = time.monotonic()
+        self._idle_timer.restart()
+        if _QUICKACK is not None and not self._is_tls:
+            # Senders without TCP_NODELAY wait for our acknowledgement before they send the rest of an object.
+            with suppress(OSError):
+                self._connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        return True
+
+    def _wait(self, seconds: float) -> bool:
+        """Block until there is something to read (True), or another thread wants something or time is up."""
+        if self._is_tls and self._connection.pending():  # type: ignore[attr-defined]  # an SSLSocket
+            return True
+        ready = [fd for fd, _ in self._poll.poll(seconds * 1000)]
+        if self._wake_reader.fileno() in ready:
+            with suppress(OSError):
+                self._wake_reader.recv(4096)
+        return self._connection.fileno() in ready
+
+    # ── what Fragments hands on ──
+
+    def command(self, context_id: int, command: bytes) -> bool:
+        """A command set; C-STORE requests are served here, everything else by pynetdicom."""
+        elements = parse_command(command)
+        has_data = elements.get(_DATA_SET_TYPE, _NO_DATA_SET) != _NO_DATA_SET
+        if elements.get(_COMMAND_FIELD) != _C_STORE_RQ:
+            self._hand_on(context_id, 3, command)
+            return has_data
+        context = self.assoc._accepted_cx.get(context_id)  # noqa: SLF001
+        if context is None or not {_SOP_CLASS, _SOP_INSTANCE, _MESSAGE_ID} <= elements.keys():
+            raise ProtocolError("C-STORE request in no accepted context, or incomplete")
+        uids = [elements[tag].rstrip(b"\0 ").decode("latin-1") for tag in (_SOP_CLASS, _SOP_INSTANCE)]
+        self._request = elements
+        self._transfer = self._intake.begin(
+            self._describe(self.assoc, uids[0], uids[1], str(context.transfer_syntax[0]))
+        )
+        if not has_data:
+            self._answer(context_id)
+        return has_data
+
+    def data(self, context_id: int, parts: list[memoryview], *, last: bool) -> None:
+        """Bytes of a data set."""
+        if self._transfer is not None:
+            self._transfer.write(parts)
+            if last:
+                self._answer(context_id)
+            return
+        for part in parts:
+            self._other += part
+        if len(self._other) > MAX_OTHER_DATA_BYTES:
+            raise ProtocolError("oversized data set of a message that is not C-STORE")
+        if last:
+            other, self._other = bytes(self._other), bytearray()
+            self._hand_on(context_id, 2, other)
+
+    def other_pdu(self, pdu: bytes) -> None:
+        """Release, abort, or what does not belong here: for pynetdicom's state machine."""
+        try:
+            decoded, event = self._decode_pdu(bytearray(pdu))
+        except Exception as error:
+            raise ProtocolError("undecodable PDU") from error
+        self._recv_pdu.put(decoded)
+        self.event_queue.put(event)
+
+    def _hand_on(self, context_id: int, control: int, data: bytes) -> None:
+        primitive = P_DATA()
+        primitive.presentation_data_value_list = [[context_id, bytes([control]) + data]]
+        self.assoc.dimse.receive_primitive(primitive)
+
+    def _answer(self, context_id: int) -> None:
+        transfer, self._transfer = self._transfer, None
+        if transfer is None:
+            return
+        answer = transfer.finish()
+        with suppress(OSError):  # a peer that is gone shows at the next read
+            self._connection.sendall(p_data(context_id, encode_command(response(self._request, answer))))
+        self._read_at = time.monotonic()
+        self._idle_timer.restart()
+
+
+def response(request: dict[int, bytes], answer: Answer) -> dict[int, bytes]:
+    """The elements of a C-STORE response (PS3.7 9.3.1.2)."""
+    elements = {
+        _SOP_CLASS: request[_SOP_CLASS],
+        _COMMAND_FIELD: _C_STORE_RSP,
+        _RESPONDED_TO: request[_MESSAGE_ID],
+        _DATA_SET_TYPE: _NO_DATA_SET,
+        _STATUS: answer.status.to_bytes(2, "little"),
+        _SOP_INSTANCE: request[_SOP_INSTANCE],
+    }
+    if answer.comment:
+        comment = answer.comment.encode("ascii", "replace")
+        elements[_ERROR_COMMENT] = comment + b" " * (len(comment) % 2)
+    return elements
+
+
+class _WakingQueue(queue.Queue[Any]):
+    """What pynetdicom's other thread wants sent; it wakes the thread that sends."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        super().__init__()
+        self._wake = wake
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        self._wake()
+
+
+class _Gate(threading.Event):
+    """Stands where pynetdicom's association thread pauses, and keeps it there until it has something to do."""
+
+    def __init__(self, association: Association) -> None:
+        super().__init__()
+        self._association = association
+        self.work = threading.Event()
+        super().set()
+
+    def set(self) -> None:
+        """Let the thread look for work."""
+        super().set()
+        self.work.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Called by the association's thread before each of its rounds."""
+        while not self._has_work():
+            self.work.wait(1.0)
+            self.work.clear()
+        return super().wait(timeout)
+
+    def _has_work(self) -> bool:
+        association, dul = self._association, self._association.dul
+        if not dul.is_alive():
+            return True
+        if association._kill:  # noqa: SLF001
+            # This thread closes the socket when it ends: not before the A-ABORT is out.
+            return dul.state_machine.current_state in ("Sta1", "Sta13")
+        waiting = association.dimse.msg_queue.queue or dul.to_user_queue.queue
+        return bool(waiting or dul.idle_timer_expired() or dul._kill_thread)  # noqa: SLF001
+
+
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)

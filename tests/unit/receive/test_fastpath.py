@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pynetdicom
+import pytest
+from pydicom.uid import CTImageStorage
+from pynetdicom import build_context
+
+from miqa_node.deliver.cstore import TidyAE
+from miqa_node.domain.instance import Received
+from miqa_node.receive import fastpath
+from miqa_node.receive.scp import StorageScp
+from miqa_node.settings import DicomSettings
+from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image
+
+StartNode = Callable[..., Node]
+
+
+@pytest.fixture
+def node(start_node: StartNode) -> Node:
+    return start_node()
+
+
+fast = pytest.mark.parametrize("start_node", [True], indirect=True, ids=["fast"])
+
+
+def test_the_pinned_pynetdicom_has_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fastpath.is_available()
+    monkeypatch.setattr(pynetdicom, "__version__", "3.0.5")
+    assert not fastpath.is_available()
+
+
+def test_a_missing_seam_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("pynetdicom.dul.DULServiceProvider._is_transport_event")
+    assert not fastpath.is_available()
+
+
+def test_another_version_is_received_from_all_the_same(
+    tmp_path: Path, dicom_settings: Callable[..., DicomSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pynetdicom, "__version__", "3.0.5")
+    received: list[Received] = []
+    scp = StorageScp(dicom_settings(), tmp_path / "in", received.append, lambda: None)
+    scp.start()
+    try:
+        ds = small_image()
+        response = send_raw(scp.port, encoded(ds), sop_instance=ds.SOPInstanceUID)
+    finally:
+        scp.stop()
+    assert response is not None
+    assert response.Status == 0
+    assert len(received) == 1
+
+
+@fast
+@pytest.mark.parametrize("size", [1, 2, 7, 100, 1000])
+def test_hostile_fragmentation(node: Node, size: int) -> None:
+    """A PDU per fragment, several fragments per PDU, empty ones between, TCP segments of any length."""
+    ds = small_image(size=500)
+    data = encoded(ds)
+    command = RawPeer.command(CTImageStorage, ds.SOPInstanceUID)
+    fragments = [data[at : at + size] for at in range(0, len(data), size)]
+    stream = p_data(*(pdv(1, command[at : at + size]) for at in range(0, len(command), size)), pdv(3, b""))
+    half = len(fragments) // 2
+    stream += b"".join(p_data(pdv(0, fragment), pdv(0, b"")) for fragment in fragments[:half])
+    stream += p_data(*(pdv(0, fragment) for fragment in fragments[half:]), pdv(2, b""))
+    with RawPeer(node.port) as peer:
+        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(stream), 997):
+            peer.socket.sendall(stream[at : at + 997])
+        assert peer.read_status() == 0x0000
+    assert node.files[0].endswith(data)
+
+
+@fast
+def test_several_requests_in_one_segment(node: Node) -> None:
+    images = [small_image() for _ in range(5)]
+    stream = b"".join(
+        p_data(pdv(3, RawPeer.command(CTImageStorage, ds.SOPInstanceUID)), pdv(2, encoded(ds))) for ds in images
+    )
+    with RawPeer(node.port) as peer:
+        peer.socket.sendall(stream)
+        assert [peer.read_status() for _ in images] == [0] * 5
+        peer.socket.sendall(b"\x05\x00\x00\x00\x00\x04\0\0\0\0")
+        assert peer.read_pdu()[0] == 6
+    assert [file[-100:] for file in node.files] == [encoded(ds)[-100:] for ds in images]
+
+
+@fast
+@pytest.mark.parametrize(
+    "stream",
+    [
+        p_data(pdv(2, b"data without a command")),
+        p_data(struct.pack(">IBB", 0xFFFFFFF0, 1, 3)),
+        b"\x04\x00\x00\x00\x00\x02\0\0",
+        b"\x09\x00\x00\x00\x00\x04\0\0\0\0",
+        b"\x05\x00\xff\xff\xff\xff",
+        p_data(pdv(3, b"\0" * 40)),
+        p_data(pdv(3, RawPeer.command(CTImageStorage, "1.2.3"), context_id=9)),
+        b"\x01\x00\x00\x00\x00\x04\0\0\0\0",
+        b"\x06\x00\x00\x00\x00\x04\0\0\0\0",
+    ],
+)
+def test_whoever_breaks_the_protocol_is_aborted(node: Node, stream: bytes) -> None:
+    with RawPeer(node.port) as peer:
+        peer.socket.sendall(stream)
+        assert peer.read_pdu()[0] == 7
+    assert node.leftovers() == []
+    assert node.received == []
+    ds = small_image()
+    response = send_raw(node.port, encoded(ds), sop_instance=ds.SOPInstanceUID)
+    assert response is not None
+    assert response.Status == 0
+
+
+@fast
+def test_a_request_without_a_data_set_gets_its_status(node: Node) -> None:
+    with RawPeer(node.port) as peer:
+        for _ in range(2):
+            peer.socket.sendall(p_data(pdv(3, RawPeer.command(CTImageStorage, "1.2.3", has_data=False))))
+            assert peer.read_status() == 0xC000
+
+
+@fast
+def test_an_oversized_negotiation_is_not_read(start_node: StartNode) -> None:
+    node = start_node(acse_timeout_s=1.0)
+    with socket.create_connection(("127.0.0.1", node.port), timeout=5) as connection:
+        connection.sendall(b"\x01\x00\xff\xff\xff\xff")
+        assert connection.recv(10)[:1] == b"\x07"
+
+
+@fast
+def test_memory_stays_flat_for_large_objects(start_node: StartNode) -> None:
+    node = start_node()
+    node.scp._intake._receive = lambda received: None  # the fixture's own would read the file
+    ds = small_image()
+    uid = ds.SOPInstanceUID
+    megabyte = b"\0" * (1 << 20)
+    size = 200 << 20
+    with RawPeer(node.port) as peer:
+        before = psutil.Process().memory_info().rss
+        del ds.PixelData
+        peer.socket.sendall(p_data(pdv(3, RawPeer.command(CTImageStorage, uid))))
+        pixel_head = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, size)
+        peer.socket.sendall(p_data(pdv(0, encoded(ds) + pixel_head)))
+        # One single fragment of 200 MB: nobody may wait for its end before writing.
+        peer.socket.sendall(struct.pack(">BxI", 4, size + 6) + struct.pack(">IBB", size + 2, 1, 2))
+        peak = 0
+        for _ in range(size >> 20):
+            peer.socket.sendall(megabyte)
+            peak = max(peak, psutil.Process().memory_info().rss)
+        assert peer.read_status() == 0x0000
+    assert peak - before < 50 << 20
+
+
+@fast
+def test_idle_associations_cost_next_to_nothing(start_node: StartNode) -> None:
+    node = start_node()
+    peers = [RawPeer(node.port) for _ in range(15)]
+    try:
+        time.sleep(0.2)
+        process = psutil.Process()
+        before = sum(process.cpu_times()[:2])
+        time.sleep(1.0)
+        assert sum(process.cpu_times()[:2]) - before < 0.2
+    finally:
+        for peer in peers:
+            peer.socket.close()
+
+
+@fast
+def test_many_associations_at_once(node: Node) -> None:
+    failures: list[object] = []
+
+    def sender() -> None:
+        association = TidyAE("TEST").associate("127.0.0.1", node.port, [build_context(CTImageStorage)])
+        for _ in range(10):
+            ds = small_image(size=50_000)
+            if association.send_c_store(ds).get("Status") != 0:
+                failures.append(ds)
+        association.release()
+
+    threads = [threading.Thread(target=sender) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert len(node.received) == 60
+
+
+@fast
+def test_other_services_still_work_between_stores(node: Node) -> None:
+    ds = small_image()
+    contexts = [build_context(CTImageStorage), build_context("1.2.840.10008.1.1")]
+    association = TidyAE("TEST").associate("127.0.0.1", node.port, contexts)
+    for _ in range(3):
+        assert association.send_c_store(ds).Status == 0
+        assert association.send_c_echo().Status == 0
+    association.release()
+    assert association.is_released
