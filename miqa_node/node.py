@@ -88,7 +88,7 @@ class Node:
         self._roll_call = RollCall(self.database, settings.node.name, settings.work)
         self._lanes = Lanes(DatabaseOutbox(self.database, self.objects), self.destinations, settings.deliver)
         services = WebServices(self.database, self.objects, settings, self.readiness)
-        self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web.host, settings.web.port)
+        self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
         self._stops: list[Callable[[], None]] = []
 
     def start(self) -> None:

@@ -156,6 +156,7 @@ class WebSettings(_Table):
     host: str
     port: Port
     allowed_hosts: tuple[str, ...]
+    max_connections: Count
     max_request_bytes: Count
     page_size: Annotated[int, Field(ge=1, le=1000)]
     max_upload_bytes: Count

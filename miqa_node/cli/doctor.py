@@ -79,9 +79,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         yield Outcome("settings", False, str(error), "Correct the file, the flag or the environment variable.")
         return
     quiet_logs(settings)
-    source = f"{config} over the defaults" if config else "the defaults"
-    variables = sum(name.startswith("MIQA_") and "__" in name for name in os.environ)
-    yield Outcome("settings", True, f"{source}, {variables} environment variables")
+    yield _outcome("settings", partial(_sources, settings, config))
     checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
         ("data directory", _data_directory),
         ("database", _database),
@@ -104,6 +102,16 @@ def _outcome(name: str, check: Callable[[], str]) -> Outcome:
         return Outcome(name, False, wrong.detail, wrong.mend)
     except MiqaError as error:
         return Outcome(name, False, str(error), "See docs/reference/configuration.md.")
+
+
+def _sources(settings: Settings, config: Path | None) -> str:
+    tables = tuple(f"MIQA_{table.upper()}__" for table in type(settings).model_fields)
+    variables = [name for name in os.environ if name.upper().startswith("MIQA_") and "__" in name]
+    if unknown := [name for name in variables if not name.upper().startswith(tables)]:
+        mend = "Correct or remove them; docs/reference/configuration.md lists every variable."
+        raise Wrong(f"no table of the settings has the name of {', '.join(sorted(unknown))}", mend)
+    source = f"{config} over the defaults" if config else "the defaults"
+    return f"{source}, {len(variables)} environment variables"
 
 
 def _data_directory(settings: Settings) -> str:

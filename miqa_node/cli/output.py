@@ -83,8 +83,11 @@ def print_table(columns: Sequence[Column | str], rows: Iterable[Sequence[str]], 
 
 @contextmanager
 def progress(items: Sequence[T], what: str) -> Iterator[Iterator[T]]:
-    """Iterate over ``items`` with a progress bar on stderr, when that is a terminal."""
-    if not sys.stderr.isatty() or len(items) < 2:
+    """Iterate over ``items`` with a progress bar on stderr, when the results go elsewhere.
+
+    On a terminal the results themselves show how far it is, and a bar would stand between them.
+    """
+    if not sys.stderr.isatty() or sys.stdout.isatty() or len(items) < 2:
         yield iter(items)
         return
     from rich.console import Console  # noqa: PLC0415

@@ -30,7 +30,6 @@ WITHHELD = "(withheld: it may quote a data set)"
 PATIENT_KEYS = frozenset(
     {
         "accessionnumber",
-        "address",
         "admissionid",
         "birthdate",
         "comment",

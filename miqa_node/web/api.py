@@ -17,13 +17,21 @@ from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
 
 MAX_PAGE = 1000
+MAX_OFFSET = 10**9
 
 Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Instance UID (0020,000D).")]
 DigestOrUid = Annotated[
     str,
     Path(pattern=r"^([0-9.]{1,64}|[0-9a-f]{64})$", description="Digest, or a SOP instance, series or study UID."),
 ]
-Actor = Annotated[str, Field(min_length=1, max_length=64, description="Who does it; written into the item's events.")]
+NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+"""PostgreSQL takes no NUL, and people cannot see the others."""
+
+Actor = Annotated[
+    str,
+    Field(min_length=1, max_length=64, pattern=NO_CONTROLS, description="Who does it; written into the item's events."),
+]
+Comment = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$", description="Why.")]
 
 
 class Strict(BaseModel):
@@ -37,18 +45,28 @@ class WorklistQuery(Strict):
 
     state: list[WorklistState] = Field([], description="One or more states.")
     verdict: list[Verdict] = Field([], description="One or more verdicts of the study.")
-    modality: str = Field("", max_length=16, description="Modality (0008,0060) of a flagged image.")
-    body_part: str = Field("", max_length=64, description="Body Part Examined (0018,0015) of a flagged image.")
-    view: str = Field("", max_length=64, description="View Position (0018,5101) of a flagged image.")
-    station: str = Field("", max_length=64, description="Station Name (0008,1010) of a flagged image.")
-    reason: str = Field("", max_length=64, description="Name of a finding, measurement or plausibility issue.")
-    claimed_by: str = Field("", max_length=64, description="Who claimed it.")
-    accession_number: str = Field("", max_length=64, description="Accession Number (0008,0050).")
+    modality: str = Field(
+        "", max_length=16, pattern=NO_CONTROLS, description="Modality (0008,0060) of a flagged image."
+    )
+    body_part: str = Field(
+        "", max_length=64, pattern=NO_CONTROLS, description="Body Part Examined (0018,0015) of a flagged image."
+    )
+    view: str = Field(
+        "", max_length=64, pattern=NO_CONTROLS, description="View Position (0018,5101) of a flagged image."
+    )
+    station: str = Field(
+        "", max_length=64, pattern=NO_CONTROLS, description="Station Name (0008,1010) of a flagged image."
+    )
+    reason: str = Field(
+        "", max_length=64, pattern=NO_CONTROLS, description="Name of a finding, measurement or plausibility issue."
+    )
+    claimed_by: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Who claimed it.")
+    accession_number: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Accession Number (0008,0050).")
     uid: str = Field("", pattern=r"^[0-9.]{0,64}$", description="A study, series or SOP instance UID.")
     since: AwareDatetime | None = Field(None, description="Flagged at this time or later; with time zone.")
     until: AwareDatetime | None = Field(None, description="Flagged before this time; with time zone.")
     limit: int | None = Field(None, ge=1, le=MAX_PAGE, description="At most so many; default is web.page_size.")
-    offset: int = Field(0, ge=0, description="Leave out so many of the newest.")
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Leave out so many of the newest.")
 
     def filter(self) -> worklist.Filter:
         """The same for the store."""
@@ -88,7 +106,7 @@ class Decision(Strict):
 
     actor: Actor
     resolution: Resolution
-    comment: str = Field("", max_length=2000)
+    comment: Comment = ""
 
 
 class Instances(BaseModel):

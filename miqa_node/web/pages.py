@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Form, HTTPException, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import Field
 
@@ -19,8 +19,9 @@ from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.store import deliveries, history, instances, worklist
 from miqa_node.store.database import Transaction
-from miqa_node.web.api import Actor, Strict, Uid
+from miqa_node.web.api import NO_CONTROLS, Actor, Comment, Strict, Uid
 from miqa_node.web.html import render
+from miqa_node.web.security import may_change
 from miqa_node.web.services import Services
 
 PREVIEW_MAX_AGE_S = 3600
@@ -57,10 +58,10 @@ class WorklistForm(Strict):
 
     show: Show = Show.UNRESOLVED
     verdict: Literal[""] | Verdict = ""
-    reason: str = Field("", max_length=64)
-    modality: str = Field("", max_length=16)
-    station: str = Field("", max_length=64)
-    accession_number: str = Field("", max_length=64)
+    reason: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
+    station: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    accession_number: str = Field("", max_length=64, pattern=NO_CONTROLS)
     page: int = Field(1, ge=1, le=1_000_000)
 
     def filter(self) -> worklist.Filter:
@@ -108,7 +109,7 @@ def worklist_page(services: Services, query: Annotated[WorklistForm, Query()]) -
 
 
 @router.get("/studies/{study_uid}")
-def study_page(services: Services, study_uid: Uid) -> str:
+def study_page(request: Request, services: Services, study_uid: Uid) -> str:
     """One study: its images with findings and measurements, where the results went, and what people did."""
     size = services.settings.web.page_size
     with services.database.begin() as transaction:
@@ -125,6 +126,7 @@ def study_page(services: Services, study_uid: Uid) -> str:
         item=item,
         events=events,
         resolutions=list(Resolution),
+        may_change=may_change(request.scope),
     )
 
 
@@ -150,7 +152,7 @@ def resolve(
     study_uid: Uid,
     actor: Annotated[Actor, Form()],
     resolution: Annotated[Resolution, Form()],
-    comment: Annotated[str, Form(max_length=2000)] = "",
+    comment: Annotated[Comment, Form()] = "",
 ) -> Response:
     """The buttons "Confirmed", "Dismissed" and "Retaken"."""
     with services.database.begin() as transaction:

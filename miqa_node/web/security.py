@@ -107,12 +107,17 @@ class Guard:
         return limited
 
 
-def _check_client(scope: Scope) -> None:
+def may_change(scope: Scope) -> bool:
+    """Whether the request comes from the host that the node runs on: over loopback, or by its own address."""
     client = scope.get("client")
     server = scope.get("server")
     if client is None:  # a Unix socket: the file system says who may
-        return
-    if _is_loopback(client[0]) or (server is not None and client[0] == server[0]):
+        return True
+    return is_loopback(client[0]) or (server is not None and client[0] == server[0])
+
+
+def _check_client(scope: Scope) -> None:
+    if may_change(scope):
         return
     raise Refused(
         HTTPStatus.FORBIDDEN,
@@ -170,5 +175,6 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether only this host can come from, or reach, the address."""
     return _is_address(address) and ip_address(address).is_loopback

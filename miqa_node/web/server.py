@@ -5,10 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from miqa_node.errors import SettingsError
+from miqa_node.settings import WebSettings
+from miqa_node.web.security import is_loopback
+
+log = structlog.get_logger(__name__)
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
@@ -18,8 +23,8 @@ STOP_TIMEOUT_S = 5.0
 class WebServer:
     """One listening socket; ``port`` is the real one, also when 0 was asked for."""
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
-        self._socket = _listen(host, port)
+    def __init__(self, app: FastAPI, settings: WebSettings) -> None:
+        self._socket = _listen(settings.host, settings.port)
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -27,6 +32,7 @@ class WebServer:
                 log_config=None,  # the node's own log takes uvicorn's lines as it takes everybody's
                 access_log=False,  # paths hold UIDs, and the metrics count enough
                 server_header=False,
+                limit_concurrency=settings.max_connections,
                 timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
                 lifespan="off",
             )
@@ -43,6 +49,9 @@ class WebServer:
             waiting.wait(0.02)
         if not self._server.started:
             raise SettingsError("The web interface did not start; the log says why.")
+        address = self._socket.getsockname()[0]
+        if not is_loopback(address):
+            log.warning("other hosts may read pages and pictures", address=address, port=self.port)
 
     def stop(self) -> None:
         """Finish open requests and close the socket; safe to call twice."""

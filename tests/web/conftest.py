@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
 
 from miqa_node.settings import load_settings
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
 from miqa_node.web.app import WebServices, create_app
 from tests.web.staging import Stage
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[MutableMapping[str, object]]]:
+    """What was logged; it is kept from the console, where it would be rendered at length."""
+    with capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture(scope="session")

@@ -169,7 +169,9 @@ def test_a_database_that_does_not_answer_is_503(stage, client: TestClient) -> No
     assert answer.json()["detail"].startswith("The database did not answer")
 
 
-def test_an_unexpected_error_tells_nothing(stage, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_tells_nothing_but_the_log(
+    client: TestClient, logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def explode(*_: object, **__: object) -> None:
         raise ValueError("Muster^Erika")
 
@@ -180,6 +182,7 @@ def test_an_unexpected_error_tells_nothing(stage, client: TestClient, monkeypatc
     assert answer.status_code == 500
     assert answer.json()["title"] == "Internal Server Error"
     assert "Muster" not in answer.text
+    assert [(line["event"], line["path"]) for line in logged] == [("request failed", "/api/v1/worklist")]
 
 
 def test_openapi_describes_every_operation_and_its_errors(client: TestClient) -> None:

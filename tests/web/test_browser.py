@@ -11,6 +11,7 @@ import pytest
 
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
+from miqa_node.settings import load_settings
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 
@@ -38,7 +39,7 @@ def browser() -> Iterator[sync_api.Browser]:
 
 @pytest.fixture
 def address(stage) -> Iterator[str]:
-    server = WebServer(create_app(stage.services), "127.0.0.1", 0)
+    server = WebServer(create_app(stage.services), load_settings(web={"port": 0}).web)
     server.start()
     yield f"http://127.0.0.1:{server.port}"
     server.stop()

@@ -47,6 +47,24 @@ def test_this_host_may_change(stage, connect: Callable[..., TestClient], address
     assert connect(client=address).post(CLAIM, json=MARA).status_code == 200
 
 
+def test_this_host_may_change_by_its_own_address_too(stage, connect: Callable[..., TestClient]) -> None:
+    stage.add(1)
+
+    own = connect(client="192.0.2.5", base_url="http://192.0.2.5:8080")
+
+    assert own.post(CLAIM, json=MARA).status_code == 200
+
+
+def test_other_hosts_see_no_buttons(stage, connect: Callable[..., TestClient]) -> None:
+    stage.add(1)
+
+    page = connect(client="10.0.0.7").get("/studies/1.2.3.1").text
+
+    assert "<form" not in page
+    assert "only on the host that it runs on" in page
+    assert "<form" in connect().get("/studies/1.2.3.1").text
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

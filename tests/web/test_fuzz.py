@@ -1,0 +1,55 @@
+"""Whatever somebody sends, the interface answers with sense and never with a fault of its own."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from miqa_node.web.api import WorklistQuery
+
+# Text as a browser or a program can send it in an address: anything but halves of surrogate pairs.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=70)
+QUERY = st.dictionaries(st.sampled_from(sorted(WorklistQuery.model_fields)) | TEXT, TEXT | st.integers().map(str))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+BODY = st.fixed_dictionaries({}, optional={"actor": TEXT, "resolution": TEXT, "comment": TEXT, "more": JSON}) | JSON
+IS_JSON = {"content-type": "application/json"}
+MANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@MANY
+@given(query=QUERY)
+def test_any_filter(stage, client: TestClient, query: dict[str, str]) -> None:
+    for path in ("/api/v1/worklist", "/"):
+        answer = client.get(path, params=query)
+        assert answer.status_code in (HTTPStatus.OK, HTTPStatus.UNPROCESSABLE_ENTITY), answer.text
+
+
+@MANY
+@given(body=BODY, action=st.sampled_from(["claim", "release", "resolve"]))
+def test_any_body(stage, client: TestClient, body: object, action: str) -> None:
+    stage.add(1)
+
+    answer = client.post(f"/api/v1/worklist/1.2.3.1/{action}", content=json.dumps(body), headers=IS_JSON)
+
+    assert answer.status_code in (200, 409, 413, 422), answer.text
+
+
+@MANY
+@given(name=TEXT)
+def test_any_uid(client: TestClient, name: str) -> None:
+    from urllib.parse import quote
+
+    for path in ("/api/v1/worklist/", "/api/v1/instances/", "/studies/", "/previews/"):
+        answer = client.get(path + quote(name, safe=""))
+        assert answer.status_code in (200, 307, 404, 405, 422), (path, answer.text)
