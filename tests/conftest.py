@@ -1,7 +1,8 @@
-"""Fixtures that every kind of test shares: databases, object stores, samples, and the data folder beside the checkout."""
+"""Fixtures that every kind of test shares: databases, object stores, samples, and the shared data folder."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import socket
 import subprocess
@@ -10,7 +11,9 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from miqa_node.store.database import Database
 
@@ -48,7 +51,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip("postgresql is not installed")
     if shutil.which("runuser") is None:
         pytest.skip("runuser is not there to start PostgreSQL as its own user")
-    folder = Path("/tmp") / f"miqa-pg-{free_port()}"  # noqa: S108 - the postgres user cannot reach pytest's folder
+    folder = Path("/tmp") / f"miqa-pg-{free_port()}"
     port = free_port()
     as_postgres = ["runuser", "-u", "postgres", "--"]
     subprocess.run(
@@ -99,6 +102,27 @@ def database(database_url: str) -> Iterator[Database]:
     database.migrate()
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A real S3 server of this test run."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket_url(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of an empty bucket of its own; the environment says how to reach it."""
+    variables = {"ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s", "REGION": "us-east-1", "ENDPOINT": s3_endpoint}
+    for name, value in {**variables, "ALLOW_HTTP": "true"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    bucket = f"miqa-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]}"
+    boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/node"
 
 
 def _wait_for_port(port: int, limit_s: float = 30.0) -> None:

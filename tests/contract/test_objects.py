@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
@@ -17,26 +14,11 @@ from miqa_node.store.objects import open_objects
 KEY = "instances/ab/abcdef.dcm"
 
 
-@pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture(params=["disk", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "disk":
         return open_objects("", tmp_path / "objects", 0)
-    endpoint = request.getfixturevalue("s3_endpoint")
-    environment = {"ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s", "REGION": "us-east-1", "ENDPOINT": endpoint}
-    for name, value in {**environment, "ALLOW_HTTP": "true"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    bucket = f"miqa-{abs(hash(str(tmp_path)))}"
-    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket=bucket)
-    return open_objects(f"s3://{bucket}/node", tmp_path / "cache", 0)
+    return open_objects(request.getfixturevalue("bucket_url"), tmp_path / "cache", 0)
 
 
 def test_what_was_put_comes_back(store: ObjectStore) -> None:

@@ -84,9 +84,20 @@ def wait_until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-def test_an_image_comes_in_and_its_report_goes_out(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
+@pytest.fixture(params=["embedded", pytest.param("PostgreSQL and S3", marks=pytest.mark.peers)])
+def stores(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of a node on its embedded defaults, and of one on services that many nodes share."""
+    if request.param == "embedded":
+        return {}
+    names = {"database_url": "postgres_url", "objects_url": "bucket_url"}
+    return {key: request.getfixturevalue(fixture) for key, fixture in names.items()}
+
+
+def test_an_image_comes_in_and_its_report_goes_out(
+    tmp_path: Path, samples: Path, pacs: Pacs, stores: dict[str, str]
+) -> None:
     destination = parse_flag(f"PACS=PACS@127.0.0.1:{pacs.port}")
-    with Node(settings_in(tmp_path), [destination]) as node:
+    with Node(settings_in(tmp_path, store=stores), [destination]) as node:
         assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
         assert get(node.web_port, "/readyz") == (200, {"status": "ready", "reasons": []})
         wait_until(lambda: any(ds.Modality == "SR" for ds in pacs.objects))
