@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -11,31 +10,39 @@ import typer
 
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import print_json, print_line
+from miqa_node.cli.output import Column, print_json, print_table
 
-_NEEDED = ("torch", "sklearn", "onnxscript", "matplotlib", "h5py")
+_NEEDED = ("torch", "scipy", "onnxscript")
 
 app = typer.Typer(no_args_is_help=True, help='Make model packages: quality. Needs the extra "train".')
+
+DataFolder = Annotated[
+    Path,
+    typer.Option("--data", metavar="DIR", exists=True, file_okay=False, help="Folder with the radiographs and labels."),
+]
 
 
 @app.command()
 def quality(
-    data_dir: Annotated[
-        Path,
-        typer.Argument(metavar="DATA", exists=True, file_okay=False, help="Folder with the training radiographs."),
+    data: DataFolder,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package is made in.")],
-    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Train so long.")] = 120.0,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same samples.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in DIR.")] = False,
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Train so long.")] = 76.0,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Train so many steps instead; repeatable on one machine.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
+    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this version.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Train the model of quality findings on radiographs with simulated defects, and export it as a package."""
+    """Train the model of quality findings on radiographs with simulated defects, and write it as a package."""
     _require_train()
     quiet_logs(settings_of(config))
-    from miqa_node.training import train_quality  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.training.quality import train_quality  # noqa: PLC0415 - keeps --help fast
 
-    package = train_quality(data_dir, out, minutes=minutes, seed=seed, resume=resume)
+    package = train_quality(data, out, minutes=minutes, steps=steps, seed=seed, resume=resume, version=version)
     typer.echo(str(package))
 
 
@@ -43,25 +50,26 @@ def evaluate(
     package: Annotated[
         Path, typer.Argument(metavar="PACKAGE", exists=True, file_okay=False, help="Folder of a model package.")
     ],
-    data_dir: Annotated[
-        Path, typer.Argument(metavar="DATA", exists=True, file_okay=False, help="Folder with the evaluation images.")
-    ],
+    data: DataFolder,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write figures and tables there.")
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write all figures there as JSON.")
     ] = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Measure a package on images that it was not trained on: AUROC with intervals, recall, calibration."""
+    """Measure a package on images of hospitals that it was not trained on."""
     _require_train()
     quiet_logs(settings_of(config))
-    from miqa_node.training import evaluate_quality  # noqa: PLC0415
+    from miqa_node.training.evaluate import evaluate_quality  # noqa: PLC0415
 
-    figures = evaluate_quality(package, data_dir, out)
+    file = out or Path(f"evaluation-{package.resolve().name}.json")
+    figures = evaluate_quality(package, data, file)
     if as_json:
         print_json(figures)
-    else:
-        print_line(json.dumps(figures, indent=2, ensure_ascii=False))
+        return
+    rows = ((name, f"{row['auroc']:.3f}") for name, row in figures["simulated"]["findings"].items())
+    print_table(("Finding", Column("AUROC", number=True)), rows)
+    typer.echo(f"All figures are in {file}.", err=True)
 
 
 def _require_train() -> None:
