@@ -168,15 +168,17 @@ def _pixel_issues(header: Header, radiograph: Radiograph, values: Mapping[str, f
         return
     if values.get("noise_share", 0.0) > NOISE_ONLY_SHARE:
         yield "blank_image", "The pixels hold nothing but noise."
+    if not is_projection(header):
+        return
     low, high = radiograph.stored_range
-    if header.bits_stored > 8 and (int(stored.max()) - min(0, low)) * (1 << UNUSED_BITS) <= high - low:
+    if header.bits_stored > 8 and low == 0 and (int(stored.max()) + 1) << UNUSED_BITS <= high + 1:
         yield "bits_stored_unused", f"The {UNUSED_BITS} highest of {header.bits_stored} stored bits are never used."
     if values.get("clipped_by_voi", 0.0) > CLIPPED_BY_VOI_LIMIT:
         yield (
             "voi_clips_image",
             f"The window shows {values['clipped_by_voi']:.0f} % of the pixels as pure black or white.",
         )
-    if is_projection(header) and _looks_inverted(header, radiograph):
+    if _looks_inverted(header, radiograph):
         yield "inverted_look", "Lungs are brighter than the mediastinum: the grayscale is probably inverted."
 
 

@@ -25,7 +25,7 @@ def grid(plane: Plane) -> Iterator[Measurement]:
 
     The power spectra of up to 512 rows, Hann-weighted, are averaged, and of as many columns; the peak is the
     largest ratio to the median of the neighbouring 41 frequencies, above 0.03 cycles per pixel, where anatomy ends
-    (after Lin et al., Med Phys 33, 2006). Averaging power keeps lines that are not quite parallel to the matrix.
+    (after Lin et al., J Digit Imaging 19, 2006). Averaging power keeps lines that are not quite parallel to the matrix.
     """
     if min(plane.shape) < SMALLEST_SIDE:
         return

@@ -1,0 +1,38 @@
+"""Every measurement and plausibility issue stands in the reference, and nothing stands there that does not exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from miqa_node.assess.measure.projection import measure
+from miqa_node.imaging.plausibility import ISSUES
+from tests.unit.measure.phantoms import chest, header, radiograph
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "measurements.md"
+
+
+def rows(section_is_plausibility: bool) -> dict[str, str]:
+    """Name → second column of the tables of the page."""
+    measurements, plausibility = PAGE.read_text("utf-8").split("## Plausibility")
+    text = plausibility if section_is_plausibility else measurements
+    return dict(re.findall(r"^\| `([a-z0-9_]+)` \| ([^|]+) \|", text, re.MULTILINE))
+
+
+def taken() -> dict[str, set[str]]:
+    """Every measurement that can be taken, with its units."""
+    found: dict[str, set[str]] = {}
+    described = header(target_exposure_index=400.0, deviation_index=0.5)
+    for spacing_mm in ((0.15, 0.15), None):
+        for measurement in measure(radiograph(chest(), spacing_mm=spacing_mm), described):
+            found.setdefault(measurement.name, set()).add(measurement.unit)
+    return found
+
+
+def test_every_measurement_is_documented_with_its_unit() -> None:
+    documented = {name: set(unit.strip().split(" or ")) for name, unit in rows(section_is_plausibility=False).items()}
+    assert taken() == documented
+
+
+def test_every_plausibility_issue_is_documented() -> None:
+    assert set(rows(section_is_plausibility=True)) == set(ISSUES)
