@@ -103,7 +103,7 @@ class StreamingDul(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ship
             super().run()
         finally:
             if self._transfer is not None:
-                self._transfer.abandon()
+                self._transfer.end()
                 self._transfer = None
             self._buffer = memoryview(b"")
             self.assoc._reactor_checkpoint.work.set()  # noqa: SLF001
@@ -280,12 +280,14 @@ class StreamingDul(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ship
         self.assoc.dimse.receive_primitive(primitive)
 
     def _answer(self, context_id: int) -> None:
-        transfer, self._transfer = self._transfer, None
+        transfer = self._transfer
         if transfer is None:
             return
         answer = transfer.finish()
         with suppress(OSError):  # a peer that is gone shows at the next read
             self._connection.sendall(p_data(context_id, encode_command(response(self._request, answer))))
+        transfer.end()
+        self._transfer = None
         self._read_at = time.monotonic()
         self._idle_timer.restart()
 

@@ -44,7 +44,7 @@ class Intake:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._under_way = 0
-        self._checked_at = float("-inf")
+        self._checked_at = self._ended_at = float("-inf")
         self._refusal: ResourcesError | None = None
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -60,6 +60,11 @@ class Intake:
         with self._idle:
             return self._idle.wait_for(lambda: self._under_way == 0, timeout_s)
 
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last transfer ended."""
+        return time.monotonic() - self._ended_at
+
     def open_file(self, request: StoreRequest) -> Incoming:
         """Room for one object; ResourcesError when there is none."""
         self._check_room()
@@ -73,6 +78,7 @@ class Intake:
         """One transfer is over."""
         with self._idle:
             self._under_way -= 1
+            self._ended_at = time.monotonic()
             self._idle.notify_all()
 
     def _check_room(self) -> None:
@@ -93,7 +99,10 @@ class Intake:
 
 
 class Transfer:
-    """One C-STORE. The first thing that goes wrong decides the answer; what comes after it is drained."""
+    """One C-STORE. The first thing that goes wrong decides the answer; what comes after it is drained.
+
+    ``end`` must be called once the answer is out, or when the association ends before that.
+    """
 
     def __init__(self, intake: Intake, request: StoreRequest) -> None:
         self._intake = intake
@@ -124,14 +133,14 @@ class Transfer:
                 self._intake.keep(self._incoming.complete())
         except Exception as error:  # noqa: BLE001
             self._error = error
+        self._close()
         answer = self._answer()
-        self.abandon()
         metrics.CSTORE_RECEIVED.labels(f"{answer.status:04X}").inc()
         metrics.CSTORE_RECEIVE_SECONDS.observe(time.perf_counter() - begun)
         return answer
 
-    def abandon(self) -> None:
-        """Nothing of the object stays in the incoming folder."""
+    def end(self) -> None:
+        """It is over: nothing of the object stays in the incoming folder, and the node may stop."""
         if self._over:
             return
         self._over = True

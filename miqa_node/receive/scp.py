@@ -121,6 +121,8 @@ class StorageScp:
         thread.join()
         if not self._intake.wait_idle(limit_s):
             log.warning("objects still arriving at shutdown are dropped; their senders got no answer")
+        if not self._fast:
+            time.sleep(max(0.0, _LAST_ANSWER_S - self._intake.idle_s))
         _abort_all(server.active_associations)
         self._server = self._thread = None
         log.info("stopped listening", ae_title=self._settings.ae_title)
@@ -178,7 +180,9 @@ class StorageScp:
         )
         if request.DataSet is not None:
             transfer.write([request.DataSet.getbuffer()])
-        return _response(transfer.finish())
+        answer = transfer.finish()
+        transfer.end()
+        return _response(answer)
 
     def _count_open(self) -> float:
         with self._lock:
@@ -191,6 +195,8 @@ class StorageScp:
 
 _NO_LIMIT = 1_000_000
 _POLL_S = 0.1
+_LAST_ANSWER_S = 0.2
+"""pynetdicom's own handler returns before its answer is out; the fast path knows when it is."""
 _COLLECT_INTERVAL_S = 30.0
 
 

@@ -211,9 +211,6 @@ def test_an_abort_in_the_middle_of_an_object_leaves_nothing(start_node: StartNod
         command = RawPeer.command(CTImageStorage, "1.2.3")
         peer.socket.sendall(p_data(pdv(3, command)) + p_data(pdv(0, encoded(small_image()))))
         time.sleep(0.1)
-    deadline = time.monotonic() + 5
-    while node.leftovers() and time.monotonic() < deadline:
-        time.sleep(0.02)
     assert node.leftovers() == []
     assert node.received == []
 
@@ -327,11 +324,12 @@ def test_stop_lets_a_running_store_finish(start_node: StartNode) -> None:
     )
     sender.start()
     assert entered.wait(5)
+    port = node.port
     node.scp.stop()
     sender.join(10)
     assert responses[0].Status == 0x0000
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", (node.received and node.scp.port) or node.port), timeout=1)
+        socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
 def test_stop_ends_idle_associations_at_once(start_node: StartNode) -> None:

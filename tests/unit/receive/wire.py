@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -41,7 +42,11 @@ class Node:
         return self.scp.port
 
     def leftovers(self) -> list[Path]:
-        return list(self.folder.iterdir())
+        """What is still in the incoming folder; a connection's end is given time to be noticed."""
+        deadline = time.monotonic() + 5
+        while (found := list(self.folder.iterdir())) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return found
 
 
 def small_image(sop_class: str = CTImageStorage, size: int = 2000) -> Dataset:
