@@ -67,8 +67,13 @@ def evaluate(
     if as_json:
         print_json(figures)
         return
-    rows = ((name, f"{row['auroc']:.3f}") for name, row in figures["simulated"]["findings"].items())
-    print_table(("Finding", Column("AUROC", number=True)), rows)
+    rows = (
+        (name, f"{row['auroc']:.3f}", f"{row['interval'][0]:.3f} – {row['interval'][1]:.3f}",
+         f"{row['recall_at_95_specificity']:.2f}")
+        for name, row in figures["simulated"]["findings"].items()
+    )  # fmt: skip
+    numbers = (Column(heading, number=True) for heading in ("AUROC", "95 % interval", "Recall at 95 % specificity"))
+    print_table(("Finding", *numbers), rows)
     typer.echo(f"All figures are in {file}.", err=True)
 
 

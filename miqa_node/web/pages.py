@@ -17,6 +17,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
+from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.store import deliveries, history, instances, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.web.api import NO_CONTROLS, Actor, Comment, Strict, Uid
@@ -102,7 +103,7 @@ def worklist_page(services: Services, query: Annotated[WorklistForm, Query()]) -
         newer=query.address(query.page - 1) if query.page > 1 else "",
         shows=list(Show),
         verdicts=[verdict for verdict in Verdict if verdict.flagged],
-        reasons=list(FindingName),
+        reasons={"Findings": [name.value for name in FindingName], "Header against pixels": list(ISSUES)},
         not_ready=services.readiness(),
         now=datetime.now(UTC),
     )

@@ -71,6 +71,13 @@ def test_filter_and_pages(stage, client: TestClient) -> None:
     assert "REVIEW</span>" not in rejected
 
 
+@pytest.mark.parametrize("reason", ["motion_blur", "inverted_look", "grid_peak"])
+def test_the_filter_keeps_what_was_chosen_also_when_it_is_on_no_list(client: TestClient, reason: str) -> None:
+    page = client.get(f"/?reason={reason}&verdict=REJECT").text
+
+    assert re.findall(r'<option value="(\w+)" selected>', page) == ["unresolved", "REJECT", reason]
+
+
 def test_a_page_that_does_not_exist_is_a_page_for_people(client: TestClient) -> None:
     answer = client.get("/studies/1.9", headers={"accept": "text/html"})
 
