@@ -53,6 +53,7 @@ class ImageAssessor:
             score=quality_score(findings) if findings else None,
             model=self._package.identity if self._package is not None and findings else None,
             not_assessed=reason,
+            calibration=self._package.calibration.identity if self._package is not None and findings else "",
             decoder=radiograph.decoder,
             steps=radiograph.steps,
             timings_ms=clock.milliseconds,
@@ -92,7 +93,7 @@ def _judge(
     }
     if gate:
         thresholds = {GateClass(row.name): row.threshold for row in package.card.outputs.classes if row.gate}
-        findings.append(_gate_finding(gate, thresholds))
+        findings.append(gate_finding(gate, thresholds))
     maps = {
         FindingName(row.name): SaliencyMap(
             _normalised(inputs.to_source(outputs["maps"][0, index])), package.card.saliency.method
@@ -103,7 +104,7 @@ def _judge(
     return tuple(findings), gate, maps
 
 
-def _gate_finding(gate: Mapping[GateClass, float], thresholds: Mapping[GateClass, float]) -> Finding:
+def gate_finding(gate: Mapping[GateClass, float], thresholds: Mapping[GateClass, float]) -> Finding:
     """The gate as one row: the class that is furthest beyond, or nearest to, its own threshold."""
     worst = max(gate, key=lambda name: gate[name] - thresholds[name])
     return Finding(FindingName.GATE, GATE_CODES[worst], gate[worst], gate[worst], thresholds[worst])

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from miqa_node.assess.certificate import Certificate
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.domain.instance import Header
 from miqa_node.errors import ModelPackageError
@@ -113,7 +114,7 @@ class Card(BaseModel):
     outputs: Outputs
     saliency: Saliency
     calibration: dict[str, Any]
-    certificate: dict[str, Any] | None = None
+    certificate: Certificate | None = None
     training: dict[str, Any]
     metrics: dict[str, Any]
     golden: tuple[Golden, ...]
@@ -136,5 +137,10 @@ def read_card(folder: Path) -> Card:
     except yaml.YAMLError as error:
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not YAML: {error}") from error
     except ValidationError as error:
-        places = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        places = explain_card_error(error)
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} does not follow the schema: {places}") from error
+
+
+def explain_card_error(error: ValidationError) -> str:
+    """Each place where a card does not follow the schema, and how."""
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

@@ -1,37 +1,55 @@
-"""Model packages: a folder with a graph, its card and golden examples, checked before it may judge anything."""
+"""Model packages: a graph, its card and golden examples, checked before it may judge anything.
+
+A package is a folder ``<name>-<version>/`` or one bare ``<name>-<version>.onnx`` that carries its card, and if it is
+to become active its goldens, in its own metadata. docs/reference/model-package.md describes both.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.bare import bare_card, embedded_goldens, read_metadata
 from miqa_node.assess.card import CARD_NAME, METADATA_KEY, Card, read_card
 from miqa_node.assess.preprocess import Inputs, prepare
 from miqa_node.assess.session import Session
+from miqa_node.assess.site_calibration import InForce, apply_calibration
 from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings
 
 GRAPH_NAME = "model.onnx"
+BARE_SUFFIX = ".onnx"
 GOLDEN_TOLERANCE = 2e-3
 """Largest difference of a probability or severity from the golden one: room for another provider's arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package that passed its checks, ready to run."""
+    """A package that passed its checks, ready to run.
+
+    ``folder`` is the file itself for a bare one. ``golden_differences`` says for each golden how far its results here
+    are from the expected ones; without any the package may only run beside the active one.
+    """
 
     folder: Path
     card: Card
     identity: ModelIdentity
     session: Session
+    golden_differences: Mapping[str, float] = field(default_factory=dict)
+    calibration: InForce = InForce()
+
+    @property
+    def name(self) -> str:
+        """``<name>-<version>``."""
+        return f"{self.card.name}-{self.card.version}"
 
     def prepare(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> Inputs:
         """The graph's inputs made of presentation values, shape (rows, columns), 0 black and 65,535 white."""
@@ -53,20 +71,35 @@ class Package:
 
 
 def package_folders(models_dir: Path) -> list[Path]:
-    """Every folder that holds a card, oldest version of each name first."""
+    """Every package, folder or bare file, oldest version of each name first."""
     if not models_dir.is_dir():
         return []
-    folders = [folder for folder in models_dir.iterdir() if (folder / CARD_NAME).is_file()]
-    return sorted(folders, key=_name_and_version)
+    found = [path for path in models_dir.iterdir() if _is_bare(path) or (path / CARD_NAME).is_file()]
+    return sorted(found, key=name_and_version)
+
+
+def find_package(models_dir: Path, name: str) -> Path | None:
+    """The package called ``<name>-<version>``; a folder before a bare file."""
+    if Path(name).name != name:
+        return None
+    folder, bare = models_dir / name, models_dir / f"{name}{BARE_SUFFIX}"
+    if (folder / CARD_NAME).is_file():
+        return folder
+    return bare if bare.is_file() else None
 
 
 def newest_package(models_dir: Path, name: str) -> Path | None:
-    """Folder of the newest version of a package, None when there is none."""
-    folders = [folder for folder in package_folders(models_dir) if _name_and_version(folder)[0] == name]
+    """Folder of the newest version of a package, None when there is none.
+
+    A bare file never counts: what somebody dropped into the folder judges nothing until somebody activates it.
+    """
+    folders = [path for path in package_folders(models_dir) if path.is_dir() and name_and_version(path)[0] == name]
     return folders[-1] if folders else None
 
 
-def open_package(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> Package:
+def open_package(
+    folder: Path, accelerator: Accelerator, settings: AssessSettings, *, goldens_required: bool = True
+) -> Package:
     """Load a package and check it: checksums, embedded card, classes, and the goldens on the provider in use.
 
     Raises
@@ -76,32 +109,108 @@ def open_package(folder: Path, accelerator: Accelerator, settings: AssessSetting
     SettingsError
         The settings require a GPU and there is none that works.
     """
-    card = read_card(folder)
-    _check_files(folder, card.files)
+    bare = _is_bare(folder)
+    graph = folder if bare else folder / GRAPH_NAME
+    if bare:
+        metadata = read_metadata(graph)
+        card, goldens = bare_card(folder.stem, metadata), embedded_goldens(folder.stem, metadata)
+    else:
+        card = read_card(folder)
+        _check_files(folder, card)
+        goldens = {}
+    _check_name(folder, card)
     session = Session(
-        folder / GRAPH_NAME,
+        graph,
         accelerator,
         intra_op_threads=settings.intra_op_threads,
         inter_op_threads=settings.inter_op_threads,
     )
-    _check_embedded_card(folder, card, session)
-    identity = ModelIdentity(card.name, card.version, _sha256(folder / GRAPH_NAME))
-    package = Package(folder, card, identity, session)
-    _check_goldens(package)
-    return package
+    if not bare:
+        _check_embedded_card(folder, card, session)
+        goldens = _golden_files(folder, card)
+    _check_outputs(folder, card, session)
+    package = Package(folder, card, ModelIdentity(card.name, card.version, sha256_of(graph)), session)
+    return _with_goldens(package, goldens, required=goldens_required)
 
 
-def _check_files(folder: Path, files: Mapping[str, str]) -> None:
-    if GRAPH_NAME not in files:
+def with_calibration(package: Package, found: InForce) -> Package:
+    """The package as the site reads it."""
+    card = apply_calibration(package.card, found.calibration) if found.calibration else package.card
+    return Package(package.folder, card, package.identity, package.session, package.golden_differences, found)
+
+
+def name_and_version(path: Path) -> tuple[str, tuple[int, ...]]:
+    """Name and version of a package's path; what is not called so has no version."""
+    label = path.stem if _is_bare(path) else path.name
+    name, _, version = label.rpartition("-")
+    numbers = version.split(".")
+    if not name or not all(number.isdigit() for number in numbers):
+        return label, ()
+    return name, tuple(int(number) for number in numbers)
+
+
+def golden_difference(package: Package, image: bytes, expected: bytes) -> float:
+    """Largest difference of probability or severity between a golden image's outputs here and the expected ones.
+
+    The image is a grayscale PNG of presentation values and takes the whole way: preprocessing and graph.
+    """
+    pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_UNCHANGED) if image else None
+    if pixels is None or pixels.ndim != 2:
+        raise ModelPackageError(f"{package.name}: a golden input is not a grayscale PNG.")
+    display = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
+    outputs = package.run(package.prepare(np.asarray(display, np.uint16)).arrays)
+    try:
+        wanted = json.loads(expected)
+        probability, severity = wanted["probability"], wanted["severity"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelPackageError(f"{package.name}: what a golden should give is not written down.") from error
+    found = package.probabilities(outputs["logits"])
+    return max(_distance(found, probability), _distance(outputs["severity"][0], severity))
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _with_goldens(package: Package, goldens: Mapping[str, tuple[bytes, bytes]], *, required: bool) -> Package:
+    if not goldens and required:
+        raise ModelPackageError(
+            f"{package.name}: there are no golden examples to check the graph with; it can only run as a candidate "
+            "beside the active package (miqa-node models shadow)."
+        )
+    differences = {name: golden_difference(package, *golden) for name, golden in goldens.items()}
+    for name, difference in differences.items():
+        if not difference <= GOLDEN_TOLERANCE:
+            raise ModelPackageError(
+                f"{package.name}: {name} gives results on {package.session.provider} that differ "
+                f"by {difference:.3g} from the expected ones; {GOLDEN_TOLERANCE:g} is allowed."
+            )
+    return Package(package.folder, package.card, package.identity, package.session, differences)
+
+
+def _check_files(folder: Path, card: Card) -> None:
+    if GRAPH_NAME not in card.files:
         raise ModelPackageError(f"{folder.name}: the card gives no checksum of {GRAPH_NAME}.")
-    for name, wanted in files.items():
+    for golden in card.golden:
+        for name in (golden.input, golden.expected):
+            if name not in card.files:
+                raise ModelPackageError(f"{folder.name}: the card gives no checksum of {name}.")
+    for name, wanted in card.files.items():
         path = folder / name
         if ".." in Path(name).parts or Path(name).is_absolute():
             raise ModelPackageError(f"{folder.name}: the card names a file outside of the package.")
         if not path.is_file():
             raise ModelPackageError(f"{folder.name}: {name} is missing.")
-        if _sha256(path) != wanted:
+        if sha256_of(path) != wanted:
             raise ModelPackageError(f"{folder.name}: {name} is not the file that the card was written for.")
+
+
+def _check_name(folder: Path, card: Card) -> None:
+    label = folder.stem if _is_bare(folder) else folder.name
+    if label != f"{card.name}-{card.version}":
+        raise ModelPackageError(f"{folder.name}: by its card it is called {card.name}-{card.version}; rename it.")
 
 
 def _check_embedded_card(folder: Path, card: Card, session: Session) -> None:
@@ -118,31 +227,19 @@ def _check_embedded_card(folder: Path, card: Card, session: Session) -> None:
             )
 
 
-def _check_goldens(package: Package) -> None:
-    if not package.card.golden:
-        raise ModelPackageError(f"{package.folder.name}: there are no golden examples to check the graph with.")
-    for golden in package.card.golden:
-        difference = golden_difference(package, golden.input, golden.expected)
-        if difference > GOLDEN_TOLERANCE:
-            raise ModelPackageError(
-                f"{package.folder.name}: {golden.input} gives results on {package.session.provider} that differ "
-                f"by {difference:.3g} from the expected ones; {GOLDEN_TOLERANCE:g} is allowed."
-            )
+def _check_outputs(folder: Path, card: Card, session: Session) -> None:
+    if missing := [name for name in ("logits", "severity", card.saliency.maps) if name not in session.outputs]:
+        raise ModelPackageError(f"{folder.name}: the graph has no output called {' or '.join(missing)}.")
+    if missing := [name for name in ("global_view", "crops") if name not in session.inputs]:
+        raise ModelPackageError(f"{folder.name}: the graph has no input called {' or '.join(missing)}.")
 
 
-def golden_difference(package: Package, image: str, expected: str) -> float:
-    """Largest difference of probability or severity between a golden image's outputs here and the expected ones.
+def _golden_files(folder: Path, card: Card) -> dict[str, tuple[bytes, bytes]]:
+    return {g.input: ((folder / g.input).read_bytes(), (folder / g.expected).read_bytes()) for g in card.golden}
 
-    The image is a grayscale PNG of presentation values and takes the whole way: preprocessing and graph.
-    """
-    pixels = cv2.imread(str(package.folder / image), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.ndim != 2:
-        raise ModelPackageError(f"{package.folder.name}: {image} is not a grayscale PNG.")
-    display = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
-    outputs = package.run(package.prepare(display).arrays)
-    wanted = json.loads((package.folder / expected).read_text("utf-8"))
-    probability = package.probabilities(outputs["logits"])
-    return max(_distance(probability, wanted["probability"]), _distance(outputs["severity"][0], wanted["severity"]))
+
+def _is_bare(path: Path) -> bool:
+    return path.suffix == BARE_SUFFIX and path.is_file()
 
 
 def _distance(values: NDArray[np.floating], wanted: Sequence[float]) -> float:
@@ -150,16 +247,3 @@ def _distance(values: NDArray[np.floating], wanted: Sequence[float]) -> float:
     if expected.shape != values.shape:
         return float("inf")
     return float(np.abs(values - expected).max())
-
-
-def _name_and_version(folder: Path) -> tuple[str, tuple[int, ...]]:
-    name, _, version = folder.name.rpartition("-")
-    numbers = version.split(".")
-    if not name or not all(number.isdigit() for number in numbers):
-        return folder.name, ()
-    return name, tuple(int(number) for number in numbers)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -57,6 +57,8 @@ class Assessment:
     score: float | None = None
     model: ModelIdentity | None = None
     not_assessed: str = ""
+    calibration: str = ""
+    """SHA-256 of the site's calibration file that the probabilities were read with; empty for the card's own."""
     quarantined: bool = False
     """The assessment broke its worker again and again; people must look at the image themselves."""
     decoder: str = ""

@@ -116,6 +116,7 @@ class Disposition:
     """The verdict with its reasons and the policy that gave it.
 
     ``attention`` puts a study on the worklist whatever the verdict: something went wrong that people must know.
+    ``certificate`` says how far the verdict may be trusted: "certified …" or "no certificate", with the reason.
     """
 
     verdict: Verdict
@@ -123,6 +124,7 @@ class Disposition:
     policy_version: str
     scope: str
     attention: bool = False
+    certificate: str = ""
 
     @property
     def flagged(self) -> bool:

@@ -39,6 +39,8 @@ class WorklistImage:
     body_part: str
     view: str
     station: str
+    certificate: str = ""
+    """How far the verdict may be trusted, as the disposition says it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,7 @@ def save_disposition(
             "scope": disposition.scope,
             "reasons": documents.dump_reasons(disposition.reasons),
             "decided_at": decided_at,
+            "certificate": disposition.certificate,
         },
     )
 
@@ -178,7 +179,12 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
         return None
     attention = row.flagged and not Verdict(row.verdict).flagged
     return Disposition(
-        Verdict(row.verdict), documents.load_reasons(row.reasons), row.policy_version, row.scope, attention
+        Verdict(row.verdict),
+        documents.load_reasons(row.reasons),
+        row.policy_version,
+        row.scope,
+        attention,
+        row.certificate,
     )
 
 

@@ -97,6 +97,7 @@ dispositions = sa.Table(
     sa.Column("scope", sa.Text, nullable=False),
     sa.Column("reasons", sa.JSON, nullable=False),
     sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.Column("certificate", sa.Text, nullable=False, server_default=""),
 )
 
 # One row per DICOM object that the node made.
@@ -158,6 +159,33 @@ worklist_events = sa.Table(
     sa.Column("action", sa.String(16), nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("comment", sa.Text, nullable=False),
+)
+
+# Decisions about which model package is active or runs as a shadow; rows are only ever added, the newest counts.
+activations = sa.Table(
+    "activations",
+    metadata,
+    sa.Column("activation_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("slot", sa.String(16), nullable=False),
+    sa.Column("package", sa.Text, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index("ix_activations_slot", "slot", "activation_id"),
+)
+
+# What a candidate package said of an image, silently: never part of a verdict, a report or the worklist.
+shadow_assessments = sa.Table(
+    "shadow_assessments",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("package", sa.String(128), primary_key=True, index=True),
+    sa.Column("model_sha256", sa.String(64), nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("policy_version", sa.Text, nullable=False),
+    sa.Column("assessed_at", UtcDateTime, nullable=False),
 )
 
 # Heartbeats: a process that is silent too long has its jobs handed to others.

@@ -219,7 +219,13 @@ def _image_conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
 
 def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[WorklistImage, ...]]:
     query = (
-        sa.select(instances, dispositions.c.verdict, dispositions.c.reasons, assessments.c.score)
+        sa.select(
+            instances,
+            dispositions.c.verdict,
+            dispositions.c.reasons,
+            dispositions.c.certificate,
+            assessments.c.score,
+        )
         .join(dispositions, dispositions.c.digest == instances.c.digest)
         .join(assessments, assessments.c.digest == instances.c.digest, isouter=True)
         .where(
@@ -240,6 +246,7 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
             body_part=row.body_part,
             view=row.view,
             station=row.station,
+            certificate=row.certificate,
         )
         images[row.study_instance_uid] = (*images.get(row.study_instance_uid, ()), image)
     return images

@@ -1,0 +1,111 @@
+"""A model package in one file: the card and the goldens of a bare ``.onnx`` stand in its own metadata.
+
+Metadata keys (ONNX ``metadata_props``): ``miqa_card`` is the card as JSON without ``files``; ``miqa_goldens`` is a
+JSON object from the name of each golden input to ``{"png": base64, "expected": {...}}``. Nothing but these two and
+the graph is read, and nothing of it is ever executed but the graph.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from pydantic import ValidationError
+
+from miqa_node.assess.card import METADATA_KEY, Card, explain_card_error
+from miqa_node.errors import ModelPackageError
+
+GOLDENS_KEY = "miqa_goldens"
+MAX_GRAPH_BYTES = 2_000_000_000
+"""The limit of the format itself; larger graphs keep their weights outside, which a bare file cannot."""
+MAX_CARD_CHARACTERS = 1_000_000
+MAX_GOLDENS = 64
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a graph.
+
+    Raises
+    ------
+    ModelPackageError
+        The file is no graph, or keeps its weights in other files.
+    """
+    if path.stat().st_size > MAX_GRAPH_BYTES:
+        raise ModelPackageError(f"{path.name}: a graph is never larger than {MAX_GRAPH_BYTES} bytes.")
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, ValueError, OSError) as error:
+        raise ModelPackageError(f"{path.name} is not an ONNX graph.") from error
+    if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer):
+        raise ModelPackageError(f"{path.name} keeps weights in other files; make it a package folder.")
+    return {item.key: item.value for item in model.metadata_props}
+
+
+def bare_card(name: str, metadata: Mapping[str, str]) -> Card:
+    """The card inside a bare graph.
+
+    Raises
+    ------
+    ModelPackageError
+        There is none, or it does not follow the schema.
+    """
+    text = metadata.get(METADATA_KEY)
+    if text is None:
+        raise ModelPackageError(f"{name}: the graph holds no card in its metadata ({METADATA_KEY}).")
+    if len(text) > MAX_CARD_CHARACTERS:
+        raise ModelPackageError(f"{name}: a card is never longer than {MAX_CARD_CHARACTERS} characters.")
+    try:
+        sections = json.loads(text)
+        return Card.model_validate({**sections, "files": {}})
+    except ValidationError as error:
+        raise ModelPackageError(f"{name}: the card does not follow the schema: {explain_card_error(error)}") from error
+    except (ValueError, TypeError) as error:
+        raise ModelPackageError(f"{name}: the card in the metadata is not JSON.") from error
+
+
+def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[bytes, bytes]]:
+    """Golden inputs (PNG) and expected outputs (JSON) by name; empty when the graph carries none.
+
+    Raises
+    ------
+    ModelPackageError
+        They are there but cannot be read.
+    """
+    text = metadata.get(GOLDENS_KEY)
+    if text is None:
+        return {}
+    try:
+        given = json.loads(text)
+        goldens = {
+            key: (base64.b64decode(golden["png"], validate=True), json.dumps(golden["expected"]).encode())
+            for key, golden in given.items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
+        raise ModelPackageError(f"{name}: the goldens in the metadata cannot be read.") from error
+    if len(goldens) > MAX_GOLDENS:
+        raise ModelPackageError(f"{name}: more than {MAX_GOLDENS} goldens.")
+    return goldens
+
+
+def pack(folder: Path, card: Card, graph_name: str, out: Path) -> None:
+    """Write a package folder as one bare graph; ``folder`` must have passed its checks."""
+    model = onnx.load(folder / graph_name)
+    goldens = {
+        golden.input: {
+            "png": base64.b64encode((folder / golden.input).read_bytes()).decode(),
+            "expected": json.loads((folder / golden.expected).read_text("utf-8")),
+        }
+        for golden in card.golden
+    }
+    metadata = {item.key: item.value for item in model.metadata_props}
+    metadata |= {
+        METADATA_KEY: json.dumps(card.model_dump(mode="json", exclude={"files"})),
+        GOLDENS_KEY: json.dumps(goldens),
+    }
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, out)

@@ -1,0 +1,97 @@
+"""What stands beside a verdict about its reliability: a certificate with what it is bound to, or that there is none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from miqa_node.assess.guarantee import Promise
+from miqa_node.domain.policy import Policy
+
+NO_CERTIFICATE = "no certificate"
+Share = Annotated[float, Field(gt=0, lt=1)]
+Amount = Annotated[int, Field(ge=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Guarantee(_Section):
+    """One promise that held on the test split: ``k`` failures among ``n`` images, whose share stays under ``limit``.
+
+    ``limit`` is the α of "accepted_bad" or the β of "bad_accepted"; the promise is wrong with a probability of at
+    most ``delta``. ``upper_limit`` is the Clopper–Pearson limit at the operating points that were chosen.
+    """
+
+    promise: Promise
+    limit: Share
+    delta: Share
+    n: Amount
+    k: Amount
+    upper_limit: Annotated[float, Field(ge=0, le=1)]
+
+    @property
+    def sentence(self) -> str:
+        """As people read it."""
+        sure = f"{100 * (1 - self.delta):g} % confidence, {self.k} of {self.n}"
+        if self.promise is Promise.ACCEPTED_BAD:
+            return f"of accepted images at most {100 * self.limit:g} % are bad ({sure})"
+        return f"of bad images at most {100 * self.limit:g} % are accepted ({sure})"
+
+
+class Refusal(_Section):
+    """A promise that could not be shown to hold: why, and how many more labelled patients might show it."""
+
+    promise: Promise
+    limit: Share
+    delta: Share
+    n: Amount
+    k: Amount
+    reason: str
+    labels_needed: Amount | None
+
+
+class Certificate(_Section):
+    """What was promised, on what evidence and under which policy.
+
+    ``world`` is "site" for labels that people gave to images of the site, "simulated" for simulated defects: such a
+    certificate says nothing about real ones. ``site`` is empty in the card of a package that ships.
+    """
+
+    made_on: date
+    world: Literal["site", "simulated"]
+    site: str
+    policy_version: str
+    policy_sha256: str
+    guarantees: tuple[Guarantee, ...]
+    refused: tuple[Refusal, ...] = ()
+
+    def expired(self, policy: Policy, site: str) -> str:
+        """What changed since, as the end of a sentence; empty when nothing did."""
+        if self.policy_sha256 != policy_sha256(policy):
+            return f"the policy changed from {self.policy_version} to {policy.version}"
+        if self.world == "site" and self.site != site:
+            return "it was made at another site"
+        return ""
+
+    def sentence(self, policy: Policy, site: str) -> str:
+        """What may be shown beside a verdict of this policy at this site."""
+        if not self.guarantees:
+            return NO_CERTIFICATE
+        if reason := self.expired(policy, site):
+            return f"{NO_CERTIFICATE}: that of {self.made_on} expired, {reason}"
+        where = f" for {self.site}" if self.site else ""
+        world = ", for simulated defects only" if self.world == "simulated" else ""
+        promises = "; ".join(guarantee.sentence for guarantee in self.guarantees)
+        return f"certified {self.made_on}{where}{world}: {promises}"
+
+
+def policy_sha256(policy: Policy) -> str:
+    """Identity of the rules; comments and layout of policy.toml do not count, its version does."""
+    return hashlib.sha256(json.dumps(asdict(policy), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,164 @@
+"""The site's own calibration of a package: a file outside of it that changes how its numbers are read at run time.
+
+It lies in ``<data_dir>/calibration/<package>.yaml``, is made by ``miqa-node calibrate`` and bound to the graph's
+checksum and to the site; the certificate in it is bound to the policy as well. What does not fit is never used
+silently: the log and every verdict's certificate say so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from miqa_node.assess.card import Card
+from miqa_node.assess.certificate import NO_CERTIFICATE, Certificate, Share
+from miqa_node.domain.policy import Policy
+from miqa_node.errors import ModelPackageError
+
+MAX_FILE_BYTES = 1_000_000
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Labels(_Section):
+    """The labels that a calibration rests on. ``fitted`` and ``tested`` count patients of the two splits."""
+
+    origin: str
+    simulated: bool
+    patients: int
+    patients_known: bool
+    bad: int
+    fitted: int
+    tested: int
+    left_out: dict[str, int] = {}
+
+
+class HeadCalibration(_Section):
+    """One column of ``logits`` as the site reads it; ``ece_*`` are errors on the test split, before and after.
+
+    ``fitted`` is false where labels were too few and the card's temperature and bias stay.
+    """
+
+    temperature: Annotated[float, Field(gt=0)]
+    bias: float
+    threshold: Share
+    fitted: bool
+    present: int
+    ece_before: float | None
+    ece_after: float | None
+
+
+class SiteCalibration(_Section):
+    """A whole file. ``offset`` is by how many calibrated logits operating points are stricter than the card's."""
+
+    format: Literal[1] = 1
+    package: str
+    model_sha256: str
+    site: str
+    made_at: datetime
+    labels: Labels
+    offset: Annotated[float, Field(le=0)]
+    heads: dict[str, HeadCalibration]
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The calibration that a loaded package runs with; ``identity`` is that of the file, empty without one.
+
+    ``refused`` says why a file that is there is not used.
+    """
+
+    calibration: SiteCalibration | None = None
+    identity: str = ""
+    refused: str = ""
+
+
+def calibration_path(data_dir: Path, package: str) -> Path:
+    """Where the file of a package lies."""
+    return data_dir / "calibration" / f"{package}.yaml"
+
+
+def read_calibration(path: Path) -> tuple[SiteCalibration, str]:
+    """The calibration and the identity of its file.
+
+    Raises
+    ------
+    ModelPackageError
+        The file cannot be read or does not follow the schema.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ModelPackageError(f"{path.name}: a calibration is never larger than {MAX_FILE_BYTES} bytes.")
+        data = path.read_bytes()
+        return SiteCalibration.model_validate(yaml.safe_load(data)), hashlib.sha256(data).hexdigest()
+    except OSError as error:
+        raise ModelPackageError(f"{path.name} cannot be read: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise ModelPackageError(f"{path.name} is not YAML: {error}") from error
+    except ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ModelPackageError(f"{path.name} does not follow the schema: {places}") from error
+
+
+def write_calibration(path: Path, calibration: SiteCalibration) -> str:
+    """Write the file whole or not at all; its identity."""
+    data = yaml.safe_dump(calibration.model_dump(mode="json"), sort_keys=False, allow_unicode=True).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return hashlib.sha256(data).hexdigest()
+
+
+def in_force(path: Path, card: Card, model_sha256: str, site: str) -> InForce:
+    """The site's calibration of a package, where there is one that fits the graph and the site."""
+    if not path.is_file():
+        return InForce()
+    try:
+        calibration, identity = read_calibration(path)
+    except ModelPackageError as error:
+        return InForce(refused=f"the calibration cannot be used: {error}")
+    if calibration.model_sha256 != model_sha256:
+        return InForce(refused=f"that of {calibration.made_at:%Y-%m-%d} expired, the model changed")
+    if calibration.site != site:
+        return InForce(refused=f"that of {calibration.made_at:%Y-%m-%d} expired, it was made at another site")
+    if set(calibration.heads) != {row.name for row in card.outputs.classes}:
+        return InForce(refused="the calibration cannot be used: its heads are not those of the card")
+    return InForce(calibration, identity)
+
+
+def apply_calibration(card: Card, calibration: SiteCalibration) -> Card:
+    """The card with temperatures, biases and operating points of the site."""
+    classes = tuple(
+        row.model_copy(
+            update={
+                "temperature": calibration.heads[row.name].temperature,
+                "bias": calibration.heads[row.name].bias,
+                "threshold": calibration.heads[row.name].threshold,
+            }
+        )
+        for row in card.outputs.classes
+    )
+    return card.model_copy(update={"outputs": card.outputs.model_copy(update={"classes": classes})})
+
+
+def certificate_sentence(card: Card, found: InForce, policy: Policy, site: str) -> str:
+    """What to show beside a verdict that the package gave with this calibration under this policy."""
+    if found.refused:
+        return f"{NO_CERTIFICATE}: {found.refused}"
+    if found.calibration is not None:
+        return found.calibration.certificate.sentence(policy, site)
+    return card.certificate.sentence(policy, site) if card.certificate is not None else NO_CERTIFICATE

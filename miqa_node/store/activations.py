@@ -1,0 +1,79 @@
+"""Which model packages the site chose, and every choice before: what running processes follow without a restart."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.model_choice import Activation, ModelChoice, Slot
+from miqa_node.errors import ConflictError
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import activations
+
+ACTIVATED, ROLLED_BACK = "activated", "rolled back"
+
+
+def choose(transaction: Transaction, slot: Slot, package: str, actor: str, comment: str, now: datetime) -> bool:
+    """Write a choice down; False, and nothing is written, when it is the one in force. Empty takes it back."""
+    if _in_force(transaction, slot) == package:
+        return False
+    _write(transaction, slot, package, ACTIVATED, actor, comment, now)
+    return True
+
+
+def roll_back(transaction: Transaction, slot: Slot, actor: str, comment: str, now: datetime) -> str:
+    """Go back to the choice before the one in force, and return it; empty is "as without a choice".
+
+    Raises
+    ------
+    ConflictError
+        Nothing was chosen, or everything was rolled back already.
+    """
+    before = _stack(history(transaction, slot))
+    if len(before) < 2:
+        raise ConflictError(f"There is no earlier {slot.value} package to go back to.")
+    _write(transaction, slot, before[-2], ROLLED_BACK, actor, comment, now)
+    return before[-2]
+
+
+def current(transaction: Transaction) -> ModelChoice:
+    """What is chosen now."""
+    return ModelChoice(_in_force(transaction, Slot.ACTIVE), _in_force(transaction, Slot.SHADOW))
+
+
+def history(transaction: Transaction, slot: Slot) -> list[Activation]:
+    """Every choice for a slot, oldest first."""
+    query = sa.select(activations).where(activations.c.slot == slot.value).order_by(activations.c.activation_id)
+    return [
+        Activation(row.at, Slot(row.slot), row.package, row.action, row.actor, row.comment)
+        for row in transaction.execute(query)
+    ]
+
+
+def _stack(events: list[Activation]) -> list[str]:
+    """The choices that were not rolled back, below them that there was none."""
+    stack = [""]
+    for event in events:
+        if event.action == ROLLED_BACK:
+            stack.pop()
+        else:
+            stack.append(event.package)
+    return stack
+
+
+def _in_force(transaction: Transaction, slot: Slot) -> str:
+    newest = (
+        sa.select(activations.c.package)
+        .where(activations.c.slot == slot.value)
+        .order_by(activations.c.activation_id.desc())
+        .limit(1)
+    )
+    return transaction.execute(newest).scalar_one_or_none() or ""
+
+
+def _write(
+    transaction: Transaction, slot: Slot, package: str, action: str, actor: str, comment: str, now: datetime
+) -> None:
+    values = {"slot": slot.value, "package": package, "action": action, "actor": actor, "comment": comment, "at": now}
+    transaction.execute(sa.insert(activations).values(values))

@@ -1,0 +1,96 @@
+"""What packages said of the same images, side by side: the active one's assessments and a candidate's silent ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.store import documents
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import assessments, dispositions, instances, shadow_assessments
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one package said of one image, and the verdict that the policy gave it then."""
+
+    digest: InstanceDigest
+    sop_instance_uid: str
+    verdict: Verdict
+    policy_version: str
+    assessment: Assessment
+
+
+def save(transaction: Transaction, package: str, sha256: str, assessment: Assessment, disposition: Disposition) -> bool:
+    """Keep a candidate's opinion apart from everything that people see; False when there was one already."""
+    return insert_or_ignore(
+        transaction,
+        shadow_assessments,
+        {
+            "digest": assessment.digest,
+            "package": package,
+            "model_sha256": sha256,
+            "document": documents.dump_assessment(assessment),
+            "verdict": disposition.verdict.value,
+            "policy_version": disposition.policy_version,
+            "assessed_at": assessment.assessed_at,
+        },
+    )
+
+
+def opinions(transaction: Transaction, package: str, *, limit: int) -> dict[InstanceDigest, Opinion]:
+    """The newest opinions of a package, as active one or as candidate, by image."""
+    name, _, version = package.rpartition("-")
+    active = (
+        sa.select(
+            assessments.c.digest,
+            assessments.c.document,
+            assessments.c.assessed_at,
+            dispositions.c.verdict,
+            dispositions.c.policy_version,
+            instances.c.sop_instance_uid,
+        )
+        .join(dispositions, dispositions.c.digest == assessments.c.digest)
+        .join(instances, instances.c.digest == assessments.c.digest)
+        .where(assessments.c.model_name == name, assessments.c.model_version == version)
+        .order_by(assessments.c.assessed_at.desc())
+        .limit(limit)
+    )
+    shadow = (
+        sa.select(
+            shadow_assessments.c.digest,
+            shadow_assessments.c.document,
+            shadow_assessments.c.assessed_at,
+            shadow_assessments.c.verdict,
+            shadow_assessments.c.policy_version,
+            instances.c.sop_instance_uid,
+        )
+        .join(instances, instances.c.digest == shadow_assessments.c.digest)
+        .where(shadow_assessments.c.package == package)
+        .order_by(shadow_assessments.c.assessed_at.desc())
+        .limit(limit)
+    )
+    found: dict[InstanceDigest, Opinion] = {}
+    for query in (shadow, active):  # where both exist, the one that counted wins
+        for row in transaction.execute(query):
+            digest = InstanceDigest(row.digest)
+            found[digest] = Opinion(
+                digest,
+                row.sop_instance_uid,
+                Verdict(row.verdict),
+                row.policy_version,
+                documents.load_assessment(row.document),
+            )
+    return found
+
+
+def count(transaction: Transaction, package: str) -> int:
+    """How many silent opinions there are of a package."""
+    query = (
+        sa.select(sa.func.count()).select_from(shadow_assessments).where(shadow_assessments.c.package == package)
+    )
+    return transaction.execute(query).scalar_one()
