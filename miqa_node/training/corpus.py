@@ -1,0 +1,76 @@
+"""Everything the quality model learns from and is calibrated with, read from the data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pydicom
+import pydicom.data
+from numpy.typing import NDArray
+
+from miqa_node.training.datasets import ImageCache, Record, read_records, training_split
+from miqa_node.training.degrade import Image, pitch_of
+from miqa_node.training.degrade.cutouts import cut_out
+
+CACHE = Path(".cache/training")
+OTHER_BODY_PARTS = ("MR2_UNCR.dcm", "US1_UNCR.dcm", "693_UNCR.dcm", "liver.dcm", "eCT_Supplemental.dcm")
+"""Files of pydicom-data (MIT) that show no chest; the extremity RG3 is kept for tests."""
+OTHER_TEST_FILES = ("CT_small.dcm", "MR_small.dcm", "examples_ybr_color.dcm", "examples_palette.dcm")
+"""Files of pydicom (MIT) that show no chest."""
+LARGEST_CUTOUT = 0.16
+"""Boxes wider or higher than this share of the image hold runs of leads, not one object."""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityData:
+    """Records for fitting, held out by patient, and of another hospital (operating points only); their pixels."""
+
+    fitting: list[Record]
+    held_out: list[Record]
+    other_hospital: list[Record]
+    cache: ImageCache
+    others: list[NDArray[np.uint8]]
+
+
+def read_quality_data(data_dir: Path, cache_dir: Path = CACHE) -> QualityData:
+    """Read ``cxr_train`` and the training annotations; OpenIST serves operating points only, never weights."""
+    records = read_records(data_dir / "cxr_train", data_dir / "annotations" / "train.jsonl")
+    cache = ImageCache(cache_dir, [r.path for r in records])
+    fitting, held_out = training_split(records)
+    other_hospital = [r for r in records if r.source == "openist"]
+    return QualityData(fitting, held_out, other_hospital, cache, other_body_parts())
+
+
+def other_body_parts() -> list[NDArray[np.uint8]]:
+    """8-bit images that are no frontal chest radiographs, from public test files; those not installed are left out."""
+    images = []
+    for name in (*OTHER_BODY_PARTS, *OTHER_TEST_FILES):
+        path = pydicom.data.get_testdata_file(name, download=False)
+        if path is None:
+            continue
+        pixels = np.asarray(pydicom.dcmread(str(path)).pixel_array)
+        while pixels.ndim > 2:
+            pixels = pixels[..., 0] if pixels.shape[-1] in {3, 4} else pixels[len(pixels) // 2]
+        low, high = np.percentile(pixels, (0.5, 99.5))
+        grey = np.clip((pixels - low) / max(float(high - low), 1.0), 0, 1) * 255
+        scale = max(1.0, 256 / min(grey.shape))
+        images.append(np.asarray(cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR), np.uint8))
+    return images
+
+
+def real_cutouts(records: Sequence[Record], cache: ImageCache) -> list[tuple[Image, float]]:
+    """Real objects cut from annotated images, each with its pixel pitch in mm; they live in memory only."""
+    pieces = []
+    for record in records:
+        image = cache[record.path].astype(np.float32) / np.float32(255)
+        for box in record.boxes:
+            x0, y0, x1, y1 = box.box
+            if box.sure and max(x1 - x0, y1 - y0) <= LARGEST_CUTOUT:
+                piece = cut_out(image, box.box)
+                if piece is not None:
+                    pieces.append((piece, pitch_of(image)))
+    return pieces

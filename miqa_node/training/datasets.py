@@ -1,0 +1,155 @@
+"""Which images a model may learn from: manifests, licences, splits by patient, decoded once into a memory map."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+HELD_OUT_SHARE = 0.15
+"""Share of the patients kept for thresholds and calibration."""
+REAL_KINDS = frozenset({"external_object", "monitoring", "implant"})
+"""Annotated kinds that are foreign objects; L/R markers ("annotation") are not, tubes and lines are left undecided."""
+EVALUATION_HOSPITAL_URL = "ml-workgroup/covid-19-image-repository"
+"""Where 64 of the Cohen images come from: the Hannover hospital of the evaluation set, so they stay out of training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An annotated object; ``box`` is (x0, y0, x1, y1) as fractions of the image."""
+
+    box: tuple[float, float, float, float]
+    kind: str
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One image of a manifest. ``objects`` is None where nobody looked for objects."""
+
+    path: Path
+    source: str
+    licence: str
+    patient: str
+    view: str
+    notes: str
+    objects: tuple[Box, ...] | None = None
+    grades: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_real_object(self) -> bool | None:
+        """Whether a foreign object was annotated; None when that is not known (nobody looked, tubes, unsure)."""
+        if self.objects is None:
+            return None
+        if any(o.kind in REAL_KINDS and o.sure for o in self.objects):
+            return True
+        doubtful = any(o.kind in REAL_KINDS or o.kind == "tube_line" for o in self.objects)
+        return None if doubtful else False
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The annotated foreign objects, also those that the reader was not sure of."""
+        return tuple(o for o in self.objects or () if o.kind in REAL_KINDS)
+
+
+def read_records(folder: Path, annotations: Path | None = None) -> list[Record]:
+    """The images of ``folder/manifest.csv`` with the annotations of a JSON-lines file where there are any."""
+    drawn: dict[str, dict[str, Any]] = {}
+    if annotations is not None:
+        lines = annotations.read_text(encoding="utf-8").splitlines()
+        drawn = {row["file"]: row for row in map(json.loads, lines)}
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as stream:
+        return [_record(folder, row, drawn.get(row["file"])) for row in csv.DictReader(stream)]
+
+
+def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None) -> Record:
+    objects = None
+    if drawn is not None:
+        objects = tuple(Box(tuple(o["box"]), o["kind"], bool(o.get("sure", True))) for o in drawn["objects"])
+    return Record(
+        path=folder / row["file"],
+        source=row["source_set"],
+        licence=row["licence"],
+        patient=row["patient"],
+        view=row["view"],
+        notes=row["notes"],
+        objects=objects,
+        grades=dict(drawn["quality"]) if drawn else {},
+    )
+
+
+def may_ship(record: Record) -> bool:
+    """Whether weights that learned from the image may be given away, and the hospital is none of the evaluation's.
+
+    NIH (free use, attribution), Kermany and Cohen under CC BY; not OpenIST, whose licence is unknown.
+    """
+    if record.source == "nih" or record.source.startswith("ker"):
+        return True
+    return (
+        record.source == "cohen" and record.licence.startswith("CC BY") and EVALUATION_HOSPITAL_URL not in record.notes
+    )
+
+
+def held_out(record: Record, seed: int = 0) -> bool:
+    """Whether the patient belongs to the part that no weights are fitted on; the same in every run."""
+    digest = hashlib.sha256(f"{seed}:{record.source}:{record.patient}".encode()).digest()
+    return int.from_bytes(digest[:4]) / 2**32 < HELD_OUT_SHARE
+
+
+def training_split(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+    """(for fitting, held out) of the records whose weights may ship, split by patient."""
+    allowed = [r for r in records if may_ship(r)]
+    return [r for r in allowed if not held_out(r)], [r for r in allowed if held_out(r)]
+
+
+class ImageCache:
+    """Decoded 8-bit grey images of many files in one memory map, made at first use.
+
+    The folder holds ``<digest>.u8`` and ``<digest>.json``; the digest is of the names and sizes of the files.
+    """
+
+    def __init__(self, folder: Path, paths: Sequence[Path]) -> None:
+        named = json.dumps([(p.name, p.stat().st_size) for p in paths])
+        digest = hashlib.sha256(named.encode()).hexdigest()[:16]
+        data, index = folder / f"{digest}.u8", folder / f"{digest}.json"
+        if not index.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _decode_all(paths, data, index)
+        self._index: dict[str, tuple[int, int, int]] = {k: tuple(v) for k, v in json.loads(index.read_text()).items()}
+        self._data = data
+        self._pixels = np.memmap(data, np.uint8, "r")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Worker processes map the file again instead of getting its bytes."""
+        return {"_index": self._index, "_data": self._data}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._index, self._data = state["_index"], state["_data"]
+        self._pixels = np.memmap(self._data, np.uint8, "r")
+
+    def __getitem__(self, path: Path) -> NDArray[np.uint8]:
+        """The image's pixels (rows, columns), read-only."""
+        start, rows, columns = self._index[path.name]
+        return self._pixels[start : start + rows * columns].reshape(rows, columns)
+
+
+def _decode_all(paths: Sequence[Path], data: Path, index: Path) -> None:
+    offsets, position = {}, 0
+    with data.with_suffix(".part").open("wb") as stream:
+        for path in paths:
+            image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            if image is None:
+                msg = f"cannot decode {path.name}"
+                raise ValueError(msg)
+            offsets[path.name] = (position, int(image.shape[0]), int(image.shape[1]))
+            position += stream.write(np.ascontiguousarray(image).tobytes())
+    data.with_suffix(".part").rename(data)
+    index.write_text(json.dumps(offsets), encoding="utf-8")

@@ -1,0 +1,243 @@
+"""Figures of a package on hospitals it never saw: simulated defects, clean images, real objects, the gate."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
+from miqa_node.training.corpus import CACHE, QualityData, read_quality_data, real_cutouts
+from miqa_node.training.datasets import REAL_KINDS, Record, read_records
+from miqa_node.training.degrade import Image, Material, gate
+from miqa_node.training.export import Graph
+from miqa_node.training.pointing import chance, hit, peak
+from miqa_node.training.samples import COLUMN
+from miqa_node.training.scores import Case, auroc, auroc_interval, judge, judge_simulated, read_image
+
+LEVELS = (0.25, 0.5, 0.75, 1.0)
+MARKED = 0.5
+"""Severity from which the issue's targets count."""
+OBJECT = FindingName.FOREIGN_OBJECT
+NATIVE_PX = 1400
+"""Longer side from which an image has about the pitch of a detector."""
+
+Probability = Callable[[NDArray[np.floating]], NDArray[np.float64]]
+
+
+def evaluate_graph(
+    graph: Graph, probability: Probability, thresholds: NDArray[np.float64], data_dir: Path,
+    training: QualityData, *, seed: int = 7, draws: int = 1,
+) -> dict[str, Any]:  # fmt: skip
+    """All figures as plain data; ``draws`` simulations per image and finding (objects: three times as many)."""
+    records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
+    clean = [judge(graph, r, read_image(r)) for r in records]
+    spotless = [r for r in records if r.has_real_object is False]
+    others = [d for d in DEFECTS if d is not OBJECT]
+    simulated = judge_simulated(graph, records, read_image, others, LEVELS, seed=seed, draws=draws)
+    simulated += judge_simulated(graph, spotless, read_image, [OBJECT], LEVELS, seed=seed, draws=3 * draws)
+    cutouts = Material(cutouts=real_cutouts(training.fitting, training.cache))
+    unseen = judge_simulated(
+        graph,
+        spotless,
+        read_image,
+        [OBJECT],
+        LEVELS,
+        seed=seed + 1,
+        draws=3 * draws,
+        material=cutouts,
+        family="cutouts",
+    )
+    findings = {d.value: _finding(d, clean, simulated) for d in DEFECTS}
+    means = [row["auroc"] for row in findings.values()]
+    correlations = [row["severity_rank_correlation"] for row in findings.values()]
+    return {
+        "data": f"{len(records)} images, {len({r.patient for r in records})} patients, hospitals not seen in training",
+        "simulated": {
+            "severity": f"{MARKED} and more against the images as they are; intervals by bootstrap over patients",
+            "mean_auroc": _round(float(np.mean(means))),
+            "worst": min(findings, key=lambda name: findings[name]["auroc"]),
+            "mean_severity_rank_correlation": _round(float(np.mean(correlations))),
+            "findings": findings,
+            "unseen_object_family": _family(clean, simulated, unseen),
+        },
+        "clean": _clean(clean, probability, thresholds),
+        "real_objects": _real_objects(graph, records, clean),
+        "gate": _gate(graph, records, clean, seed),
+    }
+
+
+def evaluate_quality(package_dir: Path, data_dir: Path, out: Path, *, cache_dir: Path = CACHE) -> dict[str, Any]:
+    """Evaluate an installed package on ``data_dir/cxr_eval`` and write ``out`` as JSON (``miqa-node evaluate``)."""
+    from miqa_node.assess.card import read_card  # noqa: PLC0415 - only a finished package has a card
+
+    card = read_card(package_dir)
+    rows = card.outputs.classes
+    bias, temperature = np.array([r.bias for r in rows]), np.array([r.temperature for r in rows])
+
+    def probability(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        return np.asarray(1.0 / (1.0 + np.exp(-(logits.astype(np.float64) + bias) / temperature)))
+
+    graph = Graph(package_dir / "model.onnx", card.preprocess)
+    training = read_quality_data(data_dir, cache_dir)
+    figures = evaluate_graph(graph, probability, np.array([r.threshold for r in rows]), data_dir, training, draws=2)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return figures
+
+
+def _finding(finding: FindingName, clean: Sequence[Case], simulated: Sequence[Case]) -> dict[str, Any]:
+    column = COLUMN[finding]
+    negatives = [c for c in clean if finding is not OBJECT or c.record.has_real_object is False]
+    mine = [c for c in simulated if c.made == finding.value]
+    marked = [c for c in mine if c.level >= MARKED]
+    value, low, high = _interval(marked, negatives, column)
+    by_level = {str(s): _round(_auroc([c for c in mine if c.level == s], negatives, column)) for s in LEVELS}
+    native = [c for c in marked if _is_native(c.record)]
+    return {
+        "auroc": value,
+        "interval": [low, high],
+        "by_severity": by_level,
+        "recall_at_95_specificity": _recall(marked, negatives, column),
+        "severity_rank_correlation": _round(_rank_correlation(mine, column)),
+        "native_pitch": {
+            "auroc": _round(_auroc(native, [c for c in negatives if _is_native(c.record)], column)),
+            "images": len(native),
+        },
+    }
+
+
+def _family(clean: Sequence[Case], seen: Sequence[Case], unseen: Sequence[Case]) -> dict[str, Any]:
+    column = COLUMN[OBJECT]
+    negatives = [c for c in clean if c.record.has_real_object is False]
+    shapes = [c for c in seen if c.made == OBJECT.value and c.level >= MARKED]
+    value, low, high = _interval([c for c in unseen if c.level >= MARKED], negatives, column)
+    return {"shapes_auroc": _round(_auroc(shapes, negatives, column)), "cutouts_auroc": value, "interval": [low, high]}
+
+
+def _clean(clean: Sequence[Case], probability: Probability, thresholds: NDArray[np.float64]) -> dict[str, Any]:
+    """How often images are flagged that a reader found nothing wrong with, and by which heads."""
+    flags = {True: Counter[str](), False: Counter[str]()}
+    totals, flagged = Counter[bool](), Counter[bool]()
+    for case in clean:
+        spotless = _is_unremarkable(case.record)
+        over = probability(case.logits) >= thresholds
+        names = [name for name, column in COLUMN.items() if over[column]]
+        totals[spotless] += 1
+        flagged[spotless] += bool(names)
+        flags[spotless].update(names)
+    return {
+        "unremarkable_images": totals[True],
+        "unremarkable_flagged": _round(flagged[True] / max(totals[True], 1)),
+        "unremarkable_flagged_by": dict(flags[True].most_common()),
+        "other_images": totals[False],
+        "other_flagged": _round(flagged[False] / max(totals[False], 1)),
+        "other_flagged_by": dict(flags[False].most_common()),
+        "note": "unremarkable: no object, device or tube, every grade 0 or 1 at most in one, usable; read by eye",
+    }
+
+
+def _is_unremarkable(record: Record) -> bool:
+    bad = [g for name, g in record.grades.items() if name != "usable" and g]
+    return (
+        record.has_real_object is False
+        and record.grades.get("usable") == "yes"
+        and len(bad) <= 1
+        and max(bad, default=0) <= 1
+    )
+
+
+def _real_objects(graph: Graph, records: Sequence[Record], clean: Sequence[Case]) -> dict[str, Any]:
+    column = COLUMN[OBJECT]
+    value, low, high = _interval(
+        [c for c in clean if c.record.has_real_object], [c for c in clean if c.record.has_real_object is False], column
+    )
+    played, centre, random = [], [], []
+    patients = []
+    for record in (r for r in records if r.has_real_object):
+        boxes = [b.box for b in record.boxes if b.kind in REAL_KINDS]
+        display = np.rint(read_image(record) * np.float32(65535)).astype(np.uint16)
+        played.append(hit(peak(graph(display).maps[column]), boxes))
+        centre.append(hit((0.5, 0.5), boxes).tolerant)
+        random.append(chance(boxes))
+        patients.append(record.patient)
+    tolerant = np.array([h.tolerant for h in played], float)
+    return {
+        "auroc": value,
+        "interval": [low, high],
+        "pointing_game": _round(float(tolerant.mean())),
+        "pointing_game_interval": _mean_interval(tolerant, patients),
+        "pointing_game_no_tolerance": _round(float(np.mean([h.exact for h in played]))),
+        "pointing_game_centre": _round(float(np.mean(centre))),
+        "pointing_game_random": _round(float(np.mean(random))),
+        "images": len(played),
+        "tolerance": "2.5 % of the image's side; peak of the class map smoothed with σ = 1 cell",
+    }
+
+
+def _gate(graph: Graph, records: Sequence[Record], clean: Sequence[Case], seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    made: dict[GateClass, list[Image]] = {g: [] for g in GateClass}
+    for record in records[::2]:
+        image = read_image(record)
+        made[GateClass.INVERTED].append(gate.inverted(image))
+        made[GateClass.NOT_FRONTAL_CHEST].append(gate.not_frontal_chest(image, rng))
+        made[GateClass.NOT_FRONTAL_CHEST].append(gate.phantom((440, 440), rng))
+        made[GateClass.BLANK].append(gate.blank((440, 440), rng))
+    figures = {}
+    for kind, images in made.items():
+        column = COLUMN[kind.value]
+        scores = np.array([judge(graph, records[0], image).logits[column] for image in images])
+        figures[kind.value] = _round(auroc(scores, np.array([c.logits[column] for c in clean])))
+    return figures
+
+
+def _interval(positive: Sequence[Case], negative: Sequence[Case], column: int) -> tuple[float, float, float]:
+    scores = [np.array([c.logits[column] for c in group], np.float64) for group in (positive, negative)]
+    patients = [[c.record.patient for c in group] for group in (positive, negative)]
+    value, low, high = auroc_interval(scores[0], patients[0], scores[1], patients[1])
+    return _round(value), _round(low), _round(high)
+
+
+def _mean_interval(values: NDArray[np.float64], patients: Sequence[str]) -> list[float]:
+    names = sorted(set(patients))
+    groups = [values[[p == name for p in patients]] for name in names]
+    rng = np.random.default_rng(0)
+    means = [
+        np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))]).mean() for _ in range(400)
+    ]
+    return [_round(float(v)) for v in np.percentile(means, (2.5, 97.5))]
+
+
+def _auroc(positive: Sequence[Case], negative: Sequence[Case], column: int) -> float:
+    return auroc(np.array([c.logits[column] for c in positive]), np.array([c.logits[column] for c in negative]))
+
+
+def _recall(positive: Sequence[Case], negative: Sequence[Case], column: int) -> float:
+    limit = np.quantile([c.logits[column] for c in negative], 0.95)
+    return _round(float(np.mean([c.logits[column] > limit for c in positive])))
+
+
+def _rank_correlation(cases: Sequence[Case], column: int) -> float:
+    """Spearman's correlation of the stated and the simulated severity."""
+    stated = _ranks(np.array([c.severity[column] for c in cases]))
+    made = _ranks(np.array([c.level for c in cases]))
+    return float(np.corrcoef(stated, made)[0, 1])
+
+
+def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2.0)[inverse], np.float64)
+
+
+def _is_native(record: Record) -> bool:
+    return bool(max(read_image(record).shape) >= NATIVE_PX)
+
+
+def _round(value: float) -> float:
+    return round(value, 3)

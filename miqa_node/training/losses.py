@@ -1,0 +1,86 @@
+"""What the quality network is punished for: wrong presence, wrong severity, wrong order, wrong place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
+
+POSITIVE_WEIGHT = 2.0
+SEVERITY_WEIGHT, ABSENT_WEIGHT = 1.5, 0.15
+RANKING_WEIGHT, RANKING_GAP = 0.25, 0.15
+CELL_WEIGHT, BOX_WEIGHT = 0.5, 0.5
+POSITIVES_OF_AN_IMAGE = 8.0
+"""By what the sum over an image's wrong cells is divided: about as many cells as an object covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Targets of N samples, stacked; see ``samples.Sample`` for the planes, -1 is unknown."""
+
+    present: Tensor
+    severity: Tensor
+    cells: Tensor
+    boxes: Tensor
+
+
+def total_loss(outputs: tuple[Tensor, ...], batch: Batch, map_columns: list[int]) -> tuple[Tensor, dict[str, float]]:
+    """Weighted sum of the parts, and the parts for the log."""
+    logits, severity_logits, cell_logits = (o.float() for o in outputs[:3])
+    cell_logits = cell_logits[:, map_columns]
+    parts = {
+        "present": presence(logits, batch.present),
+        "severity": SEVERITY_WEIGHT * severity(severity_logits, batch.severity),
+        "ranking": RANKING_WEIGHT * ranking(severity_logits, batch.severity),
+        "cells": CELL_WEIGHT * cells(cell_logits, batch.cells),
+        "boxes": BOX_WEIGHT * boxes(cell_logits, batch.boxes),
+    }
+    return torch.stack(list(parts.values())).sum(), {name: float(value.detach()) for name, value in parts.items()}
+
+
+def presence(logits: Tensor, present: Tensor) -> Tensor:
+    """Binary cross-entropy over what is known."""
+    known = (present >= 0).float()
+    weight = known * (1.0 + (POSITIVE_WEIGHT - 1.0) * (present > 0).float())
+    loss = F.binary_cross_entropy_with_logits(logits, present.clamp_min(0), reduction="none")
+    # The sum over classes and the mean over images: a class does not lose weight because there are many.
+    return (loss * weight).sum() / logits.shape[0] / 4.0
+
+
+def severity(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Smooth L1 of the severity; absent defects count little, for their severity means little."""
+    weight = (wanted > 0).float() + ABSENT_WEIGHT * (wanted == 0).float()
+    loss = F.smooth_l1_loss(logits.sigmoid(), wanted.clamp_min(0), reduction="none", beta=0.1)
+    return (loss * weight).sum() / weight.sum().clamp_min(1.0)
+
+
+def ranking(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Pairs of the batch, class by class: the worse one must score higher (Burges et al., ICML 2005)."""
+    known = wanted >= 0
+    gap = wanted[:, None] - wanted[None]
+    pairs = (gap > RANKING_GAP) & known[:, None] & known[None]
+    loss = F.softplus(-(logits[:, None] - logits[None]))
+    return (loss * pairs).sum() / pairs.sum().clamp_min(1)
+
+
+def cells(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Where objects are and are not; confident wrong cells count most (focal, Lin et al., ICCV 2017)."""
+    here, nowhere = (wanted == 1).float(), (wanted == 0).float()
+    miss = (F.softplus(-logits) * here).sum((2, 3)) / here.sum((2, 3)).clamp_min(1.0)
+    false = (logits.sigmoid().square() * F.softplus(logits) * nowhere).sum((2, 3)) / POSITIVES_OF_AN_IMAGE
+    return (miss + false).sum() / logits.shape[0]
+
+
+def boxes(logits: Tensor, numbers: Tensor) -> Tensor:
+    """Inside each annotated box the best cells must be positive; boxes of leads are loose (multiple instances)."""
+    losses = []
+    for image, plane in zip(*torch.nonzero((numbers > 0).flatten(2).any(2), as_tuple=True), strict=True):
+        values, number = logits[image, plane], numbers[image, plane]
+        for box in torch.unique(number[number > 0]):
+            inside = values[number == box]
+            share = 3 if inside.numel() <= 16 else 10
+            best = inside.topk(max(1, inside.numel() // share)).values
+            losses.append(F.softplus(-best.mean()))
+    return torch.stack(losses).sum() / logits.shape[0] / 3.0 if losses else logits.sum() * 0.0

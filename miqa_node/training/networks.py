@@ -1,0 +1,157 @@
+"""The quality network: a residual net over the global view, a smaller one over the crops, one set of class maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
+
+SHARPNESS = 4.0
+"""Of the log-mean-exp that pools a class map: between the mean (0) and the maximum (infinite)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Channels of the stages; the card keeps them so that a package can be trained further."""
+
+    stem: int = 16
+    global_stages: tuple[int, int, int, int] = (24, 48, 96, 160)
+    neck: int = 64
+    crop_stages: tuple[int, int, int] = (24, 48, 96)
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions with batch normalisation around a shortcut (He et al., CVPR 2016)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = _convolution(inputs, outputs, 3, stride)
+        self.second = _convolution(outputs, outputs, 3, 1)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else _convolution(inputs, outputs, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape (N, outputs, H / stride, W / stride)."""
+        return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
+
+
+class GlobalNet(nn.Module):
+    """Global view to features at 1/32 and to fused features at 1/8 of its size."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        a, b, c, d = widths.global_stages
+        self.stem = _convolution(1, widths.stem, 5, 2)
+        self.stage1 = Block(widths.stem, a, 2)
+        self.stage2 = nn.Sequential(Block(a, b, 2), Block(b, b))
+        self.stage3 = nn.Sequential(Block(b, c, 2), Block(c, c))
+        self.stage4 = nn.Sequential(Block(c, d, 2), Block(d, d))
+        self.lateral2 = _convolution(b, widths.neck, 1, 1)
+        self.lateral3 = _convolution(c, widths.neck, 1, 1)
+        self.lateral4 = _convolution(d, widths.neck, 1, 1)
+        self.smooth = _convolution(widths.neck, widths.neck, 3, 1)
+
+    def forward(self, view: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, d, H/32, W/32) and (N, neck, H/8, W/8)."""
+        fine = self.stage2(self.stage1(F.relu(self.stem(view))))
+        middle = self.stage3(fine)
+        deep = self.stage4(middle)
+        fused = F.relu(self.lateral3(middle) + _twice(self.lateral4(deep)))
+        fused = F.relu(self.lateral2(fine) + _twice(fused))
+        return deep, F.relu(self.smooth(fused))
+
+
+class CropNet(nn.Module):
+    """Crops to one feature vector each."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        a, b, c = widths.crop_stages
+        self.stem = _convolution(1, widths.stem, 5, 2)
+        self.stages = nn.Sequential(Block(widths.stem, a, 2), Block(a, b, 2), Block(b, c, 2))
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """(N, c) from (N, 1, h, w)."""
+        return cast("Tensor", self.stages(F.relu(self.stem(crops))).mean((2, 3)))
+
+
+class QualityNet(nn.Module):
+    """Logit, severity and a class map per class; see the graph's contract in the model card.
+
+    A class's logit is a weighted sum of its pooled map (log-mean-exp), the deep global features and the crop
+    features (mean and root mean square over the crops, so their number does not matter). Classes in ``placed`` are
+    decided by their map alone: a net that may look at the whole image learns that bedside images have leads, not
+    what a lead looks like.
+    """
+
+    context: Tensor
+
+    def __init__(self, classes: int, placed: Sequence[int] = (), widths: Widths | None = None) -> None:
+        super().__init__()
+        widths = widths or Widths()
+        self.widths = widths
+        self.global_net, self.crop_net = GlobalNet(widths), CropNet(widths)
+        self.evidence = nn.Conv2d(widths.neck, classes, 1)
+        nn.init.constant_(cast("Tensor", self.evidence.bias), -3.0)
+        features = widths.global_stages[3] + 2 * widths.crop_stages[2]
+        self.drop = nn.Dropout(0.1)
+        self.classify = nn.Linear(features, classes, bias=False)
+        self.grade = nn.Linear(features + classes, classes)
+        self.map_weight = nn.Parameter(torch.ones(classes))
+        self.bias = nn.Parameter(torch.zeros(classes))
+        context = torch.ones(classes)
+        context[list(placed)] = 0.0
+        self.register_buffer("context", context)
+
+    def forward(self, view: Tensor, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """``view`` (N, 1, H, W), ``crops`` (N·K, 1, h, w) in order of N.
+
+        Returns logits (N, C), severity logits (N, C), map logits (N, C, H/8, W/8) and the taps ``deep``, ``fused``.
+        """
+        deep, fused = self.global_net(view)
+        cells = self.evidence(fused)
+        each = self.crop_net(crops).float().unflatten(0, (view.shape[0], -1))
+        spread = (each * each).mean(1).clamp_min(1e-6).sqrt()
+        together = self.drop(torch.cat([deep.float().mean((2, 3)), each.mean(1), spread], 1))
+        pooled = pool(cells.float())
+        logits = self.bias + self.context * self.classify(together) + self.map_weight * pooled
+        severity = self.grade(torch.cat([together, pooled.detach()], 1))
+        return logits, severity, cells, deep, fused
+
+
+class ExportedNet(nn.Module):
+    """The graph of a package: one image, its crops, and outputs as the card's contract names them."""
+
+    def __init__(self, net: QualityNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, global_view: Tensor, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Logits (1, C), severity in [0, 1] (1, C), maps in [0, 1] (1, C, H/8, W/8), taps."""
+        net = self.net
+        deep, fused = net.global_net(global_view)
+        cells = net.evidence(fused)
+        pooled = pool(cells)
+        each = net.crop_net(crops)
+        spread = (each * each).mean(0, keepdim=True).clamp_min(1e-6).sqrt()
+        together = torch.cat([deep.mean((2, 3)), each.mean(0, keepdim=True), spread], 1)
+        logits = net.bias + net.context * net.classify(together) + net.map_weight * pooled
+        severity = net.grade(torch.cat([together, pooled], 1)).sigmoid()
+        return logits, severity, cells.sigmoid(), deep, fused
+
+
+def pool(cells: Tensor) -> Tensor:
+    """Log-mean-exp of a map of logits, (N, C) from (N, C, h, w); the clamp keeps exp finite."""
+    return (cells.clamp(-15.0, 15.0) * SHARPNESS).exp().mean((2, 3)).clamp_min(1e-20).log() / SHARPNESS
+
+
+def _convolution(inputs: int, outputs: int, size: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs))
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

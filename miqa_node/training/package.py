@@ -1,0 +1,198 @@
+"""Writes a model package: graph with its card inside, card.yaml, goldens, MODEL_CARD.md (SCIENCE.md §7)."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import onnx
+import pydicom
+import yaml
+from numpy.typing import NDArray
+
+from miqa_node.assess.card import METADATA_KEY, Card
+from miqa_node.assess.preprocess import Preprocess
+from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, FindingName, GateClass
+from miqa_node.training.calibrate import Calibration
+from miqa_node.training.corpus import QualityData
+from miqa_node.training.degrade import Image, degrade, gate
+from miqa_node.training.degrade.sheet import FIELD_MM, sample_chest
+from miqa_node.training.export import TAPS, Graph
+from miqa_node.training.model_card import model_card
+
+GOLDEN_LONG_SIDE_PX = 560
+SOP_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.1",  # Computed Radiography
+    "1.2.840.10008.5.1.4.1.1.1.1",  # Digital X-Ray, for presentation
+    "1.2.840.10008.5.1.4.1.1.1.1.1",  # Digital X-Ray, for processing
+    "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture: PNG and JPEG come as these
+)
+INTENDED_USE = (
+    "Finds technical quality defects of frontal chest radiographs of adults within seconds of the exposure, so that a "
+    "radiographer or a worklist can look again while the patient is still there."
+)
+NOT_FOR = (
+    "diagnosis of any disease",
+    "rejecting images without a person",
+    "predicting what radiographers reject: no reject statistics were used",
+    "other body parts, lateral views, portable images of small children",
+)
+LIMITS = (
+    "Every defect but real foreign objects was simulated; figures say how simulated defects are found, not real ones.",
+    (
+        "Training images are 8-bit and mostly 512 px wide (0.8 mm a pixel): blur under 0.3 mm, fine noise and grid "
+        "lines are below what they can teach; crops are therefore taken at 1024 px on the longer side, not finer."
+    ),
+    "Exposure indices are not used; noise is judged from pixels after unknown processing.",
+    "Rotation of the patient about his own axis is not assessed, only rotation in the image plane.",
+    "Mirror images are told from the position of the heart and of markers; situs inversus looks like a mirror image.",
+    "Tubes and lines are neither taught nor counted as foreign objects; markers are not foreign objects.",
+    "Annotations of real objects were drawn by careful readers who are not radiologists or radiographers.",
+    "Children are hardly represented: 34 of the training images.",
+)
+
+
+def write_package(
+    graph_file: Path, folder: Path, calibration: Calibration, spec: Preprocess, data: QualityData,
+    training: Mapping[str, Any], metrics: Mapping[str, Any], version: str,
+) -> Path:  # fmt: skip
+    """Make the whole folder; the graph file is copied and gets the card into its metadata."""
+    (folder / "golden").mkdir(parents=True, exist_ok=True)
+    names = write_golden_images(folder / "golden")
+    card = card_of(calibration, spec, data, training, metrics, version, names)
+    model = onnx.load(str(graph_file))
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(card, sort_keys=True)})
+    onnx.save(model, str(folder / "model.onnx"))
+    graph = Graph(folder / "model.onnx", spec)
+    for name in names:
+        _write_expected(folder / "golden" / name, graph, calibration)
+    card["files"] = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in [folder / "model.onnx", *sorted((folder / "golden").iterdir())]
+    }
+    Card.model_validate(card)
+    text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120)
+    (folder / "card.yaml").write_text(text, encoding="utf-8")
+    (folder / "MODEL_CARD.md").write_text(model_card(card), encoding="utf-8")
+    return folder
+
+
+def card_of(
+    calibration: Calibration, spec: Preprocess, data: QualityData, training: Mapping[str, Any],
+    metrics: Mapping[str, Any], version: str, goldens: list[str],
+) -> dict[str, Any]:  # fmt: skip
+    """The card as plain data, without the checksums of files."""
+    card: dict[str, Any] = {
+        "name": "quality",
+        "version": version,
+        "intended_use": INTENDED_USE,
+        "not_for": list(NOT_FOR),
+        "limits": list(LIMITS),
+        "applicability": {
+            "modality": ["CR", "DX", "OT", "SC"],
+            "body_part": ["CHEST", "THORAX", ""],
+            "view": ["PA", "AP", ""],
+            "sop_class": list(SOP_CLASSES),
+            "pixel_pitch_mm": {"min": 0.05, "max": 1.2},
+        },
+        "preprocess": spec.model_dump(mode="json"),
+        "outputs": {"classes": _classes(calibration)},
+        "saliency": {
+            "maps": "maps",
+            "taps": list(TAPS),
+            "method": "class-evidence map, 1/8 of the global view, sigmoid; covers the whole (stretched) image",
+            "map_threshold": 0.5,
+        },
+        "calibration": calibration.report,
+        "certificate": None,
+        "training": {"data": _sources(data), **training},
+        "metrics": dict(metrics),
+        "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in goldens],
+        "files": {},
+        "date": date.today().isoformat(),  # noqa: DTZ011 - a day is enough
+    }
+    # Through JSON once, so that card.yaml and the card in the graph hold the same plain numbers.
+    plain: dict[str, Any] = json.loads(json.dumps(card))
+    return {name: value for name, value in plain.items() if name != "files"}
+
+
+def write_golden_images(folder: Path) -> list[str]:
+    """Eight 8-bit PNGs of the public sample chest, simulated defects of it, and phantoms; returns their names."""
+    data_store = importlib.import_module("data_store")
+    source = Path(str(data_store.__file__)).parent / "data" / "RG1_UNCR.dcm"
+    chest = sample_chest(pydicom.dcmread(source).pixel_array)
+    scale = GOLDEN_LONG_SIDE_PX / max(chest.shape)
+    chest = cast("Image", cv2.resize(chest, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    pitch_mm = FIELD_MM / chest.shape[1]
+
+    def bad(finding: FindingName, seed: int) -> Image:
+        return degrade(chest, finding, 1.0, np.random.default_rng(seed), pitch_mm)
+
+    images = {
+        "chest": chest,
+        "motion_blur": bad(FindingName.MOTION_BLUR, 3),
+        "noise_underexposure": bad(FindingName.NOISE_UNDEREXPOSURE, 3),
+        "foreign_object": bad(FindingName.FOREIGN_OBJECT, 4),
+        "clipped_anatomy": bad(FindingName.CLIPPED_ANATOMY, 3),
+        "inverted": gate.inverted(chest),
+        "phantom": gate.phantom((400, 360), np.random.default_rng(5)),
+        "blank": gate.blank((300, 360), np.random.default_rng(4)),
+    }
+    for name, image in images.items():
+        pixels = np.rint(image * 255).astype(np.uint8)
+        if not cv2.imwrite(str(folder / f"{name}.png"), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
+            msg = f"cannot write {folder / name}.png"
+            raise OSError(msg)
+    return list(images)
+
+
+def _write_expected(stem: Path, graph: Graph, calibration: Calibration) -> None:
+    pixels = cv2.imread(f"{stem}.png", cv2.IMREAD_UNCHANGED)
+    prediction = graph(np.asarray(pixels).astype(np.uint16) * 257)
+    expected = {
+        "probability": _rounded(calibration.probability(prediction.logits)),
+        "severity": _rounded(prediction.severity),
+    }
+    Path(f"{stem}.json").write_text(json.dumps(expected) + "\n", encoding="utf-8")
+
+
+def _classes(calibration: Calibration) -> list[dict[str, Any]]:
+    codes = [(d.value, False, FINDING_CODES[d]) for d in DEFECTS] + [(g.value, True, GATE_CODES[g]) for g in GateClass]
+    return [
+        {
+            "name": name,
+            "gate": is_gate,
+            "code": {"value": code.value, "scheme": code.scheme, "meaning": code.meaning},
+            "threshold": round(float(calibration.threshold[column]), 4),
+            "temperature": round(float(calibration.temperature[column]), 4),
+            "bias": round(float(calibration.bias[column]), 4),
+        }
+        for column, (name, is_gate, code) in enumerate(codes)
+    ]
+
+
+def _sources(data: QualityData) -> list[dict[str, Any]]:
+    licences = Counter((r.source, r.licence) for r in data.fitting)
+    return [
+        {
+            "source": {"nih": "NIH ChestX-ray14", "cohen": "Cohen et al. covid-chestxray-dataset"}.get(
+                source, "Kermany et al., Mendeley 10.17632/rscbjbr9sj"
+            ),
+            "licence": licence,
+            "images": images,
+            "patients": len({r.patient for r in data.fitting if (r.source, r.licence) == (source, licence)}),
+        }
+        for (source, licence), images in licences.most_common()
+    ]
+
+
+def _rounded(values: NDArray[np.floating]) -> list[float]:
+    return [round(float(v), 6) for v in values]

@@ -1,0 +1,312 @@
+"""One training sample: an image as some hospital might have made it, with known defects, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.preprocess import Preprocess, crop_origins, cut_crops, global_view, normalise, working_image
+from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
+from miqa_node.training.datasets import Box, ImageCache, Record
+from miqa_node.training.degrade import ORDER, Image, Material, degrade, gate, pitch_of
+from miqa_node.training.degrade.physics import clip, gaussian_blur
+
+CLASSES: tuple[str, ...] = (*(d.value for d in DEFECTS), *(g.value for g in GateClass))
+COLUMN = {name: index for index, name in enumerate(CLASSES)}
+MAP_CLASSES = (FindingName.FOREIGN_OBJECT, FindingName.DETECTOR_OVERLAY_ARTIFACT)
+"""Findings with a place that training knows: their maps are supervised."""
+MOVES_PIXELS = frozenset({FindingName.CLIPPED_ANATOMY, FindingName.ROTATION_ORIENTATION, FindingName.DOUBLE_EXPOSURE})
+MAP_STRIDE = 8
+UNKNOWN = -1.0
+CLEAN_SHARE, GATE_SHARE = 0.22, 0.10
+LEAST_SEVERITY = 0.12
+GRADED_AS = {
+    "clipped_anatomy": FindingName.CLIPPED_ANATOMY,
+    "rotation": FindingName.ROTATION_ORIENTATION,
+    "under_exposed": FindingName.NOISE_UNDEREXPOSURE,
+    "noise": FindingName.NOISE_UNDEREXPOSURE,
+    "over_exposed": FindingName.OVEREXPOSURE_SATURATION,
+    "blur": FindingName.UNSHARP,
+    "low_contrast": FindingName.CONTRAST_PROCESSING,
+    "grid_or_detector_artifact": FindingName.GRID_ARTIFACT,
+}
+"""A reader's grade above 0 leaves the class undecided unless it is simulated: the grades are weak labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a net gets and should say.
+
+    ``global_view`` (1, H, W); ``crops`` (K, 1, h, w); ``present`` and ``severity`` (C,), -1 where unknown;
+    ``cells`` (2, H/8, W/8): for each of MAP_CLASSES 1 here, 0 not here, -1 unknown;
+    ``boxes`` (2, H/8, W/8) int: number of the annotated box that a cell lies in (a lead runs somewhere in it), 0 none.
+    """
+
+    global_view: NDArray[np.float32]
+    crops: NDArray[np.float32]
+    present: NDArray[np.float32]
+    severity: NDArray[np.float32]
+    cells: NDArray[np.float32]
+    boxes: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An image before defects: display values, the annotated boxes moved with it, what is known of objects."""
+
+    image: Image
+    boxes: tuple[Box, ...]
+    record: Record
+
+
+class Sampler:
+    """Draws samples; sample ``index`` of a seed is always the same."""
+
+    def __init__(
+        self, records: Sequence[Record], cache: ImageCache, others: Sequence[NDArray[np.uint8]], spec: Preprocess,
+        *, seed: int, crops: int,
+    ) -> None:  # fmt: skip
+        """``others``: 8-bit images that are no frontal chests, beside the phantoms."""
+        self._records, self._cache, self._others, self._spec = records, cache, others, spec
+        self._seed, self._crops = seed, crops
+        known = np.array([1.0 if r.has_real_object is None else 2.5 for r in records])
+        clear = np.array([2.0 if r.has_real_object is False else 1.0 for r in records])
+        weight = known * clear
+        self._weight = weight / weight.sum()
+
+    def __call__(self, index: int) -> Sample:
+        """Sample number ``index``."""
+        rng = np.random.default_rng((self._seed, index))
+        record = self._records[int(rng.choice(len(self._records), p=self._weight))]
+        base = vary(record, self._cache[record.path], rng)
+        kind = rng.uniform()
+        if kind < GATE_SHARE:
+            return self._gate_sample(base, rng)
+        severities = {} if kind < GATE_SHARE + CLEAN_SHARE else draw_defects(rng)
+        return self._defect_sample(base, severities, rng)
+
+    def _defect_sample(self, base: Base, severities: dict[FindingName, float], rng: np.random.Generator) -> Sample:
+        image, pitch = base.image, pitch_of(base.image)
+        material = Material(other=self._another(rng) if severities else None)
+        touched: dict[FindingName, Image] = {}
+        for finding in (f for f in ORDER if f in severities):
+            before = image
+            image = degrade(image, finding, severities[finding], rng, pitch, material)
+            if finding in MAP_CLASSES:
+                touched[finding] = np.abs(image - before)
+        present, severity = self._labels(base, severities)
+        cells, boxes = self._places(base, severities, touched)
+        return self._finish(image, present, severity, cells, boxes, rng)
+
+    def _gate_sample(self, base: Base, rng: np.random.Generator) -> Sample:
+        present = np.full(len(CLASSES), UNKNOWN, np.float32)
+        kind = GateClass(str(rng.choice(np.array([g.value for g in GateClass]), p=(0.35, 0.4, 0.25))))
+        shape = (int(rng.integers(384, 640)), int(rng.integers(384, 640)))
+        if kind is GateClass.INVERTED:
+            image = gate.inverted(base.image)
+        elif kind is GateClass.BLANK:
+            image = gate.blank(shape, rng)
+        else:
+            image = self._no_chest(base, shape, rng)
+        present[[COLUMN[g.value] for g in GateClass]] = 0.0
+        present[COLUMN[kind.value]] = 1.0
+        severity = np.full(len(CLASSES), UNKNOWN, np.float32)
+        severity[COLUMN[kind.value]] = 1.0
+        side = self._spec.global_view.rows // MAP_STRIDE
+        nowhere = np.full((len(MAP_CLASSES), side, side), UNKNOWN, np.float32)
+        return self._finish(image, present, severity, nowhere, np.zeros(nowhere.shape, np.int16), rng)
+
+    def _no_chest(self, base: Base, shape: tuple[int, int], rng: np.random.Generator) -> Image:
+        kind = rng.uniform()
+        if kind < 0.35:
+            return gate.not_frontal_chest(base.image, rng)
+        if kind < 0.6 or not self._others:
+            return gate.phantom(shape, rng)
+        other = self._others[int(rng.integers(len(self._others)))]
+        other = np.rot90(other, int(rng.integers(4)))[:, :: int(rng.choice((1, -1)))]
+        scale = rng.uniform(300, 640) / max(other.shape)
+        small = cv2.resize(np.ascontiguousarray(other), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        return _tone(np.asarray(small, np.float32) / np.float32(255), rng)
+
+    def _another(self, rng: np.random.Generator) -> Image:
+        record = self._records[int(rng.integers(len(self._records)))]
+        pixels = self._cache[record.path]
+        step = max(1, max(pixels.shape) // 512)
+        return np.ascontiguousarray(pixels[::step, ::step]).astype(np.float32) / np.float32(255)
+
+    def _labels(
+        self, base: Base, severities: dict[FindingName, float]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        present = np.zeros(len(CLASSES), np.float32)
+        severity = np.zeros(len(CLASSES), np.float32)
+        for grade, finding in GRADED_AS.items():
+            if base.record.grades.get(grade, 0) > 0:
+                present[COLUMN[finding]] = severity[COLUMN[finding]] = UNKNOWN
+        real = base.record.has_real_object
+        if real is not False:
+            present[COLUMN[FindingName.FOREIGN_OBJECT]] = 1.0 if real else UNKNOWN
+            severity[COLUMN[FindingName.FOREIGN_OBJECT]] = UNKNOWN
+        for finding, value in severities.items():
+            present[COLUMN[finding]] = 1.0
+            severity[COLUMN[finding]] = value
+        return present, severity
+
+    def _places(
+        self, base: Base, severities: dict[FindingName, float], touched: dict[FindingName, Image]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+        side = self._spec.global_view.rows // MAP_STRIDE
+        cells = np.zeros((len(MAP_CLASSES), side, side), np.float32)
+        boxes = np.zeros((len(MAP_CLASSES), side, side), np.int16)
+        if base.record.objects is None:
+            cells[0] = UNKNOWN
+        for number, box in enumerate(base.boxes, 1):
+            area = _cells_of(box.box, side)
+            cells[0][area] = UNKNOWN
+            if box.sure:
+                boxes[0][area] = number
+        for plane, finding in enumerate(MAP_CLASSES):
+            if finding in touched:
+                small = cv2.resize(touched[finding], (side, side), interpolation=cv2.INTER_AREA)
+                peak = float(touched[finding].max())
+                here, maybe = small > max(0.05 * peak, 0.004), small > 0.01 * peak
+                cells[plane] = np.where(here, 1.0, np.where(maybe, UNKNOWN, cells[plane]))
+        if MOVES_PIXELS & severities.keys():
+            cells[:], boxes[:] = UNKNOWN, 0
+        return cells, boxes
+
+    def _finish(
+        self, image: Image, present: NDArray[np.float32], severity: NDArray[np.float32],
+        cells: NDArray[np.float32], boxes: NDArray[np.int16], rng: np.random.Generator,
+    ) -> Sample:  # fmt: skip
+        """The package's own preprocessing; a few random crops stand for the whole grid."""
+        spec = self._spec
+        display = np.rint(image * np.float32(65535)).astype(np.uint16)
+        working = normalise(working_image(display, spec.crops), spec.normalise)
+        origins = np.array(crop_origins(working.shape, spec.crops))
+        chosen = origins[rng.permutation(len(origins))[: self._crops]]
+        if len(chosen) < self._crops:
+            chosen = np.concatenate([chosen, chosen[rng.integers(len(chosen), size=self._crops - len(chosen))]])
+        chosen = chosen + rng.integers(-20, 21, chosen.shape)
+        chosen = np.clip(chosen, 0, np.array(working.shape) - spec.crops.size_px)
+        crops = cut_crops(working, [(int(y), int(x)) for y, x in chosen], spec.crops.size_px)
+        return Sample(global_view(working, spec.global_view)[0], crops, present, severity, cells, boxes)
+
+
+def draw_defects(rng: np.random.Generator) -> dict[FindingName, float]:
+    """One defect (60 %), two (30 %) or three (10 %) with severities from 0.12 to 1."""
+    count = int(rng.choice((1, 2, 3), p=(0.6, 0.3, 0.1)))
+    chosen = rng.choice(len(DEFECTS), count, replace=False)
+    return {DEFECTS[i]: float(rng.uniform(LEAST_SEVERITY, 1.0)) for i in chosen}
+
+
+def vary(record: Record, pixels: NDArray[np.uint8], rng: np.random.Generator) -> Base:
+    """The image as another hospital might have delivered it: size, framing, tone curve, sharpening, JPEG, markers.
+
+    Nothing here is a defect: turns stay below 1.2°, JPEG above quality 88, sharpening mild.
+    """
+    image, boxes = _frame(pixels, record.boxes, rng)
+    image = _tone(image, rng)
+    if rng.uniform() < 0.4:
+        soft = gaussian_blur(image, rng.uniform(0.6, 2.5))
+        image = clip(image + np.float32(rng.uniform(0.1, 0.9)) * (image - soft))
+    if rng.uniform() < 0.1:
+        equaliser = cv2.createCLAHE(rng.uniform(1.0, 3.0), (8, 8))
+        image = equaliser.apply(np.rint(image * 255).astype(np.uint8)).astype(np.float32) / np.float32(255)
+    if rng.uniform() < 0.5:
+        image = _mark(image, rng)
+    if rng.uniform() < 0.5:
+        quality = int(rng.integers(88, 98))
+        coded = cv2.imencode(".jpg", np.rint(image * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.float32) / np.float32(255)
+    return Base(image, boxes, record)
+
+
+def _frame(pixels: NDArray[np.uint8], boxes: Sequence[Box], rng: np.random.Generator) -> tuple[Image, tuple[Box, ...]]:
+    """Trim up to 4 % of each side, change size and aspect, sometimes turn a little or add black borders."""
+    rows, columns = pixels.shape
+    trim = rng.uniform(0.0, 0.04, 4) * (rng.uniform() < 0.6)
+    x0, y0 = int(trim[0] * columns), int(trim[1] * rows)
+    x1, y1 = columns - int(trim[2] * columns), rows - int(trim[3] * rows)
+    part = pixels[y0:y1, x0:x1]
+    longest = max(part.shape)
+    fine = longest > 700 and rng.uniform() < 0.35
+    target = longest if fine else min(longest, int(rng.integers(430, 660)))
+    scale = target / longest
+    aspect = 1.0 + rng.uniform(-0.1, 0.1) * (rng.uniform() < 0.5)
+    size = (max(round(part.shape[1] * scale * aspect), 200), max(round(part.shape[0] * scale / aspect), 200))
+    small = cv2.resize(
+        np.ascontiguousarray(part), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    image = np.asarray(small, np.float32) / np.float32(255)
+    moved = [_through(b, (x0 / columns, y0 / rows, x1 / columns, y1 / rows)) for b in boxes]
+    if rng.uniform() < 0.3:
+        centre = ((size[0] - 1) / 2, (size[1] - 1) / 2)
+        turn = cv2.getRotationMatrix2D(centre, rng.uniform(-1.2, 1.2), 1.0)
+        turned = cv2.warpAffine(image, turn, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        image = clip(cast("Image", turned))
+    if rng.uniform() < 0.12:
+        image, moved = _borders(image, moved, rng)
+    return image, tuple(moved)
+
+
+def _borders(image: Image, boxes: list[Box], rng: np.random.Generator) -> tuple[Image, list[Box]]:
+    """Black collimation outside the image."""
+    rows, columns = image.shape
+    left, right = (rng.uniform(0.0, 0.08, 2) * columns * (rng.uniform() < 0.7)).astype(int)
+    top, bottom = (rng.uniform(0.0, 0.08, 2) * rows * (rng.uniform() < 0.7)).astype(int)
+    wide = cv2.copyMakeBorder(image, int(top), int(bottom), int(left), int(right), cv2.BORDER_CONSTANT, value=0.0)
+    height, width = wide.shape
+    window = (-left / columns, -top / rows, (width - left) / columns, (height - top) / rows)
+    return cast("Image", wide), [_through(b, window) for b in boxes]
+
+
+def _through(box: Box, window: tuple[float, float, float, float]) -> Box:
+    """The box in coordinates of a window of the image (fractions), cut at its edges."""
+    x0, y0, x1, y1 = window
+    a, b, c, d = box.box
+    moved = ((a - x0) / (x1 - x0), (b - y0) / (y1 - y0), (c - x0) / (x1 - x0), (d - y0) / (y1 - y0))
+    clipped = [float(np.clip(v, 0.0, 1.0)) for v in moved]
+    return Box((clipped[0], clipped[1], clipped[2], clipped[3]), box.kind, box.sure)
+
+
+def _tone(image: Image, rng: np.random.Generator) -> Image:
+    """Another presentation: gamma 0.65 to 1.5, an S-curve, and a part of the display range only."""
+    curve = np.linspace(0.0, 1.0, 1025) ** np.exp(rng.uniform(-0.43, 0.4))
+    bend = rng.uniform(-0.35, 0.35)
+    curve = curve + bend * np.sin(2 * np.pi * curve) / (2 * np.pi)
+    low, high = rng.uniform(0.0, 0.15), rng.uniform(0.7, 1.0)
+    curve = (low + (high - low) * curve).astype(np.float32)
+    position = image * np.float32(1024)
+    below = np.minimum(position.astype(np.int32), 1023)
+    share = position - below.astype(np.float32)
+    return np.asarray(curve[below] + (curve[below + 1] - curve[below]) * share, np.float32)
+
+
+def _mark(image: Image, rng: np.random.Generator) -> Image:
+    """L/R markers and words near the border: they belong there and are no artifact."""
+    rows, columns = image.shape
+    ink = np.zeros(image.shape, np.uint8)
+    for _ in range(int(rng.integers(1, 3))):
+        words = str(rng.choice(("L", "R", "L", "R", "D", "I", "PORTABLE", "ERECT", "AP", "SUPINE", "L  ap")))
+        scale = rng.uniform(0.5, 1.6) * max(rows, columns) / 512 * (1.0 if len(words) < 3 else 0.45)
+        (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+        x = rng.uniform(0.01, 0.14) * columns if rng.uniform() < 0.5 else rng.uniform(0.86, 0.98) * columns - width
+        y = height + rng.uniform(0.01, 0.16) * rows if rng.uniform() < 0.75 else rng.uniform(0.9, 0.985) * rows
+        level, thick = int(rng.integers(200, 256)), max(1, round(scale * rng.uniform(1.0, 3.0)))
+        place = (int(np.clip(x, 0, max(columns - width, 0))), int(y))
+        cv2.putText(ink, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale, level, thick, cv2.LINE_AA)
+        if rng.uniform() < 0.25 and len(words) < 3:
+            centre = (place[0] + width // 2, place[1] - height // 2)
+            cv2.circle(ink, centre, round(0.9 * max(width, height)), level, thick, cv2.LINE_AA)
+    return np.asarray(np.maximum(image, ink.astype(np.float32) / np.float32(255)), np.float32)
+
+
+def _cells_of(box: tuple[float, float, float, float], side: int) -> tuple[slice, slice]:
+    x0, y0, x1, y1 = box
+    left, top = int(np.floor(x0 * side)), int(np.floor(y0 * side))
+    return slice(top, max(int(np.ceil(y1 * side)), top + 1)), slice(left, max(int(np.ceil(x1 * side)), left + 1))

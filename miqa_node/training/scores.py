@@ -1,0 +1,96 @@
+"""Scores of many images by many draws: what calibration and evaluation count with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.domain.finding import FindingName
+from miqa_node.training.datasets import Record
+from miqa_node.training.degrade import FAMILIES, Image, Material, degrade, pitch_of
+from miqa_node.training.export import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One judged image. ``made`` names what was simulated ("" nothing), ``level`` how severe."""
+
+    record: Record
+    made: str
+    level: float
+    logits: NDArray[np.float32]
+    severity: NDArray[np.float32]
+
+
+def judge(graph: Graph, record: Record, image: Image, made: str = "", level: float = 0.0) -> Case:
+    """Judge a display image with values in [0, 1]."""
+    prediction = graph(np.rint(image * np.float32(65535)).astype(np.uint16))
+    return Case(record, made, level, prediction.logits, prediction.severity)
+
+
+def judge_simulated(
+    graph: Graph, records: Sequence[Record], load: Callable[[Record], Image], findings: Iterable[FindingName],
+    levels: Sequence[float], *, seed: int, draws: int = 1, material: Material | None = None, family: str = "",
+) -> list[Case]:  # fmt: skip
+    """Every record with every finding, ``draws`` times, the levels taken in turn; seeded by record and finding.
+
+    ``family`` chooses the generator of foreign objects; the cases are then named ``foreign_object:<family>``.
+    """
+    cases = []
+    for number, record in enumerate(records):
+        image = load(record)
+        pitch_mm = pitch_of(image)
+        other = load(records[(number * 7 + 3) % len(records)])
+        for place, finding in enumerate(findings):
+            for draw in range(draws):
+                rng = np.random.default_rng((seed, number, place, draw))
+                level = float(levels[(number + place + draw) % len(levels)])
+                more = Material(other=other, cutouts=material.cutouts if material else ())
+                if family:
+                    changed = FAMILIES[family](image, level, rng, pitch_mm, more)
+                else:
+                    changed = degrade(image, finding, level, rng, pitch_mm, more)
+                cases.append(
+                    judge(graph, record, changed, f"{finding.value}:{family}" if family else finding.value, level)
+                )
+    return cases
+
+
+def read_image(record: Record) -> Image:
+    """The file's pixels as display values."""
+    pixels = cv2.imread(str(record.path), cv2.IMREAD_GRAYSCALE)
+    return np.asarray(pixels, np.float32) / np.float32(255)
+
+
+def auroc(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
+    """Area under the ROC curve by ranks (Mann and Whitney 1947); ties count half; NaN when a side is empty."""
+    if positive.size == 0 or negative.size == 0:
+        return float("nan")
+    both = np.concatenate([positive, negative])
+    _, inverse, counts = np.unique(both, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
+    wins = ranks[: positive.size].sum() - positive.size * (positive.size + 1) / 2.0
+    return float(wins / (positive.size * negative.size))
+
+
+def auroc_interval(
+    positive: NDArray[np.floating], positive_patients: Sequence[str], negative: NDArray[np.floating],
+    negative_patients: Sequence[str], *, seed: int = 0, rounds: int = 400,
+) -> tuple[float, float, float]:  # fmt: skip
+    """AUROC with its 95 % interval; whole patients are drawn with replacement, for their images resemble each other."""
+    patients = sorted({*positive_patients, *negative_patients})
+    place = {patient: index for index, patient in enumerate(patients)}
+    of_positive = np.array([place[p] for p in positive_patients], int)
+    of_negative = np.array([place[p] for p in negative_patients], int)
+    rng, values = np.random.default_rng(seed), []
+    for _ in range(rounds):
+        times = np.bincount(rng.integers(len(patients), size=len(patients)), minlength=len(patients))
+        value = auroc(np.repeat(positive, times[of_positive]), np.repeat(negative, times[of_negative]))
+        if not np.isnan(value):
+            values.append(value)
+    low, high = np.percentile(values, (2.5, 97.5)) if values else (float("nan"), float("nan"))
+    return auroc(positive, negative), float(low), float(high)

@@ -1,0 +1,117 @@
+"""What figures are counted with: AUROC, intervals by patient, calibration, Pointing Game, licences and splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("scipy")
+
+from miqa_node.training.calibrate import expected_calibration_error, platt
+from miqa_node.training.datasets import Box, ImageCache, Record, held_out, may_ship, read_records, training_split
+from miqa_node.training.pointing import chance, hit, peak
+from miqa_node.training.scores import auroc, auroc_interval
+
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
+NIH = "NIH Clinical Center public release"
+
+
+def _record(patient: str, source: str = "nih", licence: str = NIH, notes: str = "") -> Record:
+    return Record(Path(f"{patient}.jpg"), source, licence, patient, "PA", notes)
+
+
+def test_auroc_of_known_rankings() -> None:
+    assert auroc(np.array([3.0, 4.0]), np.array([1.0, 2.0])) == 1.0
+    assert auroc(np.array([1.0, 4.0]), np.array([2.0, 3.0])) == 0.5
+    assert auroc(np.array([1.0]), np.array([1.0])) == 0.5
+    assert np.isnan(auroc(np.array([]), np.array([1.0])))
+
+
+def test_interval_is_wider_when_images_come_from_few_patients() -> None:
+    rng = np.random.default_rng(1)
+    level = np.repeat(rng.normal(0, 1, 20), 10)
+    positive, negative = level + 0.8 + rng.normal(0, 0.3, 200), level + rng.normal(0, 0.3, 200)
+    few = [f"p{i // 10}" for i in range(200)]
+    many = [f"q{i}" for i in range(200)]
+    others = [f"r{i}" for i in range(200)]
+    _, low_few, high_few = auroc_interval(positive, few, negative, [f"s{i // 10}" for i in range(200)])
+    value, low, high = auroc_interval(positive, many, negative, others)
+    assert low < value < high
+    assert high_few - low_few > 1.5 * (high - low)
+
+
+def test_platt_scaling_mends_overconfidence() -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.normal(0, 1.5, 4000)
+    wanted = rng.uniform(size=4000) < 1 / (1 + np.exp(-truth))
+    logits = (3.0 * truth + 2.0).astype(np.float32)
+    temperature, bias = platt(logits, wanted)
+    assert temperature == pytest.approx(3.0, rel=0.15)
+    assert bias == pytest.approx(-2.0, abs=0.4)
+    before = expected_calibration_error(1 / (1 + np.exp(-logits)), wanted)
+    after = expected_calibration_error(1 / (1 + np.exp(-(logits + bias) / temperature)), wanted)
+    assert after < 0.03 < before
+
+
+def test_pointing_game() -> None:
+    values = np.zeros((40, 40), np.float32)
+    values[10, 30] = 1.0
+    x, y = peak(values)
+    assert (x, y) == pytest.approx((30.5 / 40, 10.5 / 40))
+    assert hit((x, y), [(0.7, 0.2, 0.8, 0.3)]).exact
+    beside = hit((x, y), [(0.78, 0.2, 0.9, 0.3)])
+    assert beside.tolerant
+    assert not beside.exact
+    assert not hit((x, y), [(0.1, 0.1, 0.2, 0.2)]).tolerant
+    assert chance([(0.0, 0.0, 0.5, 1.0)]) == pytest.approx(0.525, abs=0.02)
+
+
+def test_weights_may_learn_only_from_what_may_ship() -> None:
+    assert may_ship(_record("1"))
+    assert may_ship(_record("2", "ker512", "CC BY 4.0"))
+    assert may_ship(_record("3", "cohen", "CC BY 4.0"))
+    assert not may_ship(_record("4", "cohen", "listed as authorized for everyone"))
+    assert not may_ship(_record("5", "openist", "unknown"))
+    hannover = "url https://github.com/ml-workgroup/covid-19-image-repository"
+    assert not may_ship(_record("6", "cohen", "CC BY 3.0", hannover)), "the evaluation's hospital"
+
+
+def test_split_is_by_patient_and_stable() -> None:
+    records = [_record(str(i // 3)) for i in range(900)]
+    fitting, kept = training_split(records)
+    assert not {r.patient for r in fitting} & {r.patient for r in kept}
+    assert 0.1 < len(kept) / len(records) < 0.2
+    assert [held_out(r) for r in records[:5]] == [held_out(r) for r in records[:5]]
+
+
+def test_doubtful_objects_are_neither_yes_nor_no() -> None:
+    def record(*objects: Box) -> Record:
+        return Record(Path("a"), "nih", NIH, "1", "AP", "", objects)
+
+    where = (0.1, 0.1, 0.2, 0.2)
+    assert record(Box(where, "monitoring", True)).has_real_object is True
+    assert record(Box(where, "annotation", True)).has_real_object is False
+    assert record(Box(where, "implant", False)).has_real_object is None
+    assert record(Box(where, "tube_line", True)).has_real_object is None
+    assert _record("1").has_real_object is None
+
+
+@pytest.mark.shared
+def test_manifests_are_read_and_decoded_once(tmp_path: Path) -> None:
+    if not SHARED.is_dir():
+        pytest.skip("the project's shared data folder is not beside the checkout")
+    records = read_records(SHARED / "cxr_train", SHARED / "annotations" / "train.jsonl")
+    assert len(records) == 1131
+    assert sum(r.objects is not None for r in records) == 380
+    fitting, kept = training_split(records)
+    evaluation = {r.patient for r in read_records(SHARED / "cxr_eval")}
+    assert not evaluation & {r.patient for r in (*fitting, *kept)}
+    assert {r.source for r in fitting} == {"nih", "cohen", "ker512"}
+    few = [r.path for r in records[:3]]
+    cache = ImageCache(tmp_path, few)
+    again = ImageCache(tmp_path, few)
+    assert np.array_equal(cache[few[1]], again[few[1]])
+    assert cache[few[1]].ndim == 2

@@ -1,0 +1,161 @@
+"""The network learns, resumes, exports to ONNX and says the same there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from miqa_node.assess.preprocess import GlobalView, Preprocess  # noqa: E402
+from miqa_node.training import losses  # noqa: E402
+from miqa_node.training.export import INPUTS, OUTPUTS, TOLERANCE, Graph, compare, export, fold_normalisation  # noqa: E402
+from miqa_node.training.fit import FitSettings, fit  # noqa: E402
+from miqa_node.training.networks import ExportedNet, QualityNet  # noqa: E402
+from miqa_node.training.samples import CLASSES, MAP_CLASSES, Sample  # noqa: E402
+
+SPEC = Preprocess(global_view=GlobalView(rows=64, columns=64))
+
+
+@pytest.fixture(scope="module")
+def net() -> QualityNet:
+    torch.manual_seed(3)
+    net = QualityNet(len(CLASSES), (8,))
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 1.5)
+    return net.eval()
+
+
+class _Easy:
+    """A sampler with the Sampler's signature: bright images have the first defect, dark ones have none."""
+
+    def __call__(self, index: int) -> Sample:
+        rng = np.random.default_rng(index)
+        bright = index % 2
+        view = rng.normal(bright * 2 - 1, 0.3, (1, 64, 64)).astype(np.float32)
+        crops = rng.normal(bright * 2 - 1, 0.3, (2, 1, 32, 32)).astype(np.float32)
+        present = np.zeros(len(CLASSES), np.float32)
+        present[0] = bright
+        cells = np.zeros((len(MAP_CLASSES), 8, 8), np.float32)
+        return Sample(view, crops, present, present * 0.7, cells, np.zeros(cells.shape, np.int16))
+
+
+def test_export_says_what_torch_says(net: QualityNet, tmp_path: Path) -> None:
+    assert export(net, tmp_path / "model.onnx", SPEC) < TOLERANCE
+    model = onnx.load(tmp_path / "model.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert model.opset_import[0].version >= 18
+    assert tuple(i.name for i in model.graph.input) == INPUTS
+    assert tuple(o.name for o in model.graph.output) == OUTPUTS
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[1].shape[1:] == [1, 160, 160]
+    view = torch.randn(1, 1, 64, 64)
+    for count in (1, 4, 16):
+        assert compare(ExportedNet(net), tmp_path / "model.onnx", view, torch.randn(count, 1, 160, 160)) < TOLERANCE
+    prediction = Graph(tmp_path / "model.onnx", SPEC)(np.full((200, 220), 30000, np.uint16))
+    assert prediction.logits.shape == prediction.severity.shape == (len(CLASSES),)
+    assert prediction.maps.shape == (len(CLASSES), 8, 8)
+    assert prediction.maps.min() >= 0
+    assert 0 <= prediction.severity.min() <= prediction.severity.max() <= 1
+
+
+def test_folding_batch_normalisation_changes_nothing(net: QualityNet) -> None:
+    folded = fold_normalisation(net)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    view, crops = torch.randn(1, 1, 64, 64), torch.randn(3, 1, 96, 96)
+    with torch.no_grad():
+        for ours, theirs in zip(net(view, crops), folded(view, crops), strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_training_and_exported_forms_agree(net: QualityNet) -> None:
+    view, crops = torch.randn(1, 1, 64, 64), torch.randn(5, 1, 96, 96)
+    with torch.no_grad():
+        logits, severity, cells, *_ = net(view, crops)
+        exported = ExportedNet(net)(view, crops)
+    assert torch.allclose(logits, exported[0], atol=1e-5)
+    assert torch.allclose(severity.sigmoid(), exported[1], atol=1e-5)
+    assert torch.allclose(cells.sigmoid(), exported[2], atol=1e-5)
+
+
+def test_number_of_equal_crops_does_not_matter(net: QualityNet) -> None:
+    view, crop = torch.randn(1, 1, 64, 64), torch.randn(1, 1, 96, 96)
+    with torch.no_grad():
+        one, nine = (ExportedNet(net)(view, crop.repeat(n, 1, 1, 1))[0] for n in (1, 9))
+    assert torch.allclose(one, nine, atol=1e-5)
+
+
+def test_placed_classes_hear_only_their_map(net: QualityNet) -> None:
+    view = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        first, second = (net(view, torch.randn(2, 1, 96, 96) * scale)[0] for scale in (0.1, 3.0))
+    assert torch.equal(first[:, 8], second[:, 8])
+    assert not torch.equal(first[:, 0], second[:, 0])
+
+
+def test_fit_learns_and_resumes_where_it_was(tmp_path: Path) -> None:
+    """A run in two parts ends exactly as the run in one part; an easy class is learned."""
+    whole = fit(_Easy(), tmp_path / "whole", FitSettings(steps=24, batch=8, seed=5))
+    half = FitSettings(steps=24, batch=8, seed=5, checkpoint_s=0.0)
+    _stop_after(tmp_path / "parts", half, 10)
+    rest = fit(_Easy(), tmp_path / "parts", half, resume=True)
+    assert rest.step == whole.step == 24
+    for ours, theirs in zip(whole.net.state_dict().values(), rest.net.state_dict().values(), strict=True):
+        assert torch.allclose(ours.float(), theirs.float(), atol=1e-3)
+    net = whole.net.eval()
+    samples = [_Easy()(i) for i in (100, 101)]
+    with torch.no_grad():
+        dark, bright = (
+            net(torch.from_numpy(s.global_view[None]), torch.from_numpy(s.crops))[0][0, 0].item() for s in samples
+        )
+    assert bright > dark
+
+
+def _stop_after(folder: Path, settings: FitSettings, steps: int) -> None:
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    class Sampler(_Easy):
+        def __call__(self, index: int) -> Sample:
+            if index >= steps * settings.batch:
+                raise Stop
+            return super().__call__(index)
+
+    with pytest.raises(Stop):
+        fit(Sampler(), folder, settings)
+
+
+def test_unknown_labels_cost_nothing() -> None:
+    logits = torch.randn(4, 14, requires_grad=True)
+    assert losses.presence(logits, torch.full((4, 14), -1.0)).item() == 0
+    assert losses.severity(logits, torch.full((4, 14), -1.0)).item() == 0
+    assert losses.ranking(logits, torch.full((4, 14), -1.0)).item() == 0
+    cells = torch.randn(2, 2, 6, 6)
+    assert losses.cells(cells, torch.full((2, 2, 6, 6), -1.0)).item() == 0
+    assert losses.boxes(cells, torch.zeros(2, 2, 6, 6, dtype=torch.int16)).item() == 0
+
+
+def test_ranking_loss_falls_when_the_order_is_right() -> None:
+    wanted = torch.tensor([[0.1], [0.5], [0.9]])
+    right, wrong = torch.tensor([[-3.0], [0.0], [3.0]]), torch.tensor([[3.0], [0.0], [-3.0]])
+    assert losses.ranking(right, wanted) < 0.1
+    assert losses.ranking(wrong, wanted) > 2.0
+
+
+def test_a_box_wants_some_of_its_cells_not_all() -> None:
+    numbers = torch.zeros(1, 2, 8, 8, dtype=torch.int16)
+    numbers[0, 0, 2:6, 2:6] = 1
+    nothing = torch.full((1, 2, 8, 8), -4.0)
+    a_few = nothing.clone()
+    a_few[0, 0, 3, 2:6] = 4.0
+    a_few[0, 0, 4, 2] = 4.0
+    outside = nothing.clone()
+    outside[0, 0, 0] = 4.0
+    assert losses.boxes(a_few, numbers) < 0.1 * losses.boxes(nothing, numbers)
+    assert losses.boxes(outside, numbers) == losses.boxes(nothing, numbers)
