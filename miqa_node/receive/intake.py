@@ -46,8 +46,17 @@ class Intake:
         self._under_way = 0
         self._checked_at = self._ended_at = float("-inf")
         self._refusal: ResourcesError | None = None
+        self._closed = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
+
+    def open(self) -> None:
+        """Take objects, again."""
+        self._closed.clear()
+
+    def close(self) -> None:
+        """Refuse what comes from now on, so that senders stop; what is under way may finish."""
+        self._closed.set()
 
     def begin(self, request: StoreRequest) -> Transfer:
         """A C-STORE request has come and its data set follows."""
@@ -67,6 +76,8 @@ class Intake:
 
     def open_file(self, request: StoreRequest) -> Incoming:
         """Room for one object; ResourcesError when there is none."""
+        if self._closed.is_set():
+            raise ResourcesError("The node is stopping.")
         self._check_room()
         return Incoming(self._folder, request, self._max_bytes)
 

@@ -83,6 +83,7 @@ class StorageScp:
         ae.maximum_associations = _NO_LIMIT  # judged in _admit, where silent connections do not count
         ae.add_supported_context(Verification)
         self._stopping.clear()
+        self._intake.open()
         self._server = ae.make_server(
             (settings.host, settings.port),
             evt_handlers=[
@@ -117,6 +118,7 @@ class StorageScp:
             return
         limit_s = self._settings.acse_timeout_s if timeout_s is None else timeout_s
         self._stopping.set()
+        self._intake.close()
         server.shutdown()
         thread.join()
         if not self._intake.wait_idle(limit_s):
