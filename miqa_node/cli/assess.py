@@ -16,6 +16,8 @@ from miqa_node.cli.files import images
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
 
+from miqa_node.errors import ModelPackageError, SettingsError
+
 if TYPE_CHECKING:
     from miqa_node.assess.local import LocalResult
 
@@ -48,6 +50,8 @@ def assess(
     from miqa_node.assess.local import LocalAssessor  # noqa: PLC0415 - keeps --help fast
 
     files, left_out = images(paths)
+    if not files:
+        raise typer.BadParameter("there are no images in the given folders")
     if left_out:
         typer.echo(f"{left_out} files in folders are no images and were left out.", err=True)
     for folder in (saliency_dir, out):
@@ -63,6 +67,8 @@ def assess(
                 try:
                     result = assessor.assess_file(file, modality=modality, body_part=body_part, view=view)
                     writer.write(file, result)
+                except (ModelPackageError, SettingsError):
+                    raise  # no fault of the file: the next one would meet it too
                 except Exception as error:  # noqa: BLE001 - one file's surprise must not keep the others from being done
                     failed += 1
                     _print_error(file, error_text(error), as_json=as_json)

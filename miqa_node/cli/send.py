@@ -37,6 +37,8 @@ def send(
     from miqa_node.deliver.destinations import parse_flag  # noqa: PLC0415
 
     files, left_out = images(paths, DICOM_SUFFIXES)
+    if not files:
+        raise typer.BadParameter("there are no DICOM files in the given folders")
     if left_out:
         typer.echo(f"{left_out} files in folders are no DICOM files and were left out.", err=True)
     destination = CStoreDestination(parse_flag(f"send={to}"), settings.deliver, settings.dicom.ae_title)

@@ -117,8 +117,25 @@ def test_lines_for_people(cli, config, folder) -> None:
     assert page.split()[0] == "error"
 
 
-def test_a_path_that_does_not_exist_is_a_wrong_command_line(cli, tmp_path) -> None:
+def test_a_broken_package_stops_it_at_once(cli, folder, tmp_path) -> None:
+    write_package(tmp_path / "models" / "tiny-1.0.0")
+    (tmp_path / "models" / "tiny-1.0.0" / "model.onnx").write_bytes(b"other")
+    config = tmp_path / "site.toml"
+    config.write_text(f'[assess]\nmodels_dir = "{tmp_path / "models"}"\nquality_package = "tiny-1.0.0"\n')
+
+    ran = cli("assess", folder, "--json", "--config", config)
+
+    assert (ran.code, ran.out) == (Exit.FAILED, "")
+    assert "model.onnx" in ran.err
+
+
+def test_a_path_without_images_is_a_wrong_command_line(cli, tmp_path) -> None:
+    (tmp_path / "note.txt").touch()
+
     assert cli("assess", tmp_path / "nothing.dcm").code == Exit.USAGE
+    empty = cli("assess", tmp_path)
+    assert empty.code == Exit.USAGE
+    assert "no images" in empty.err
 
 
 def test_folders_give_images_only_but_named_files_are_always_taken(folder: Path) -> None:
