@@ -31,8 +31,8 @@ def grid(plane: Plane) -> Iterator[Measurement]:
         return
     spacing = plane.spacing_mm
     candidates = [
-        (*_highest_peak(_line_spectrum(plane.stored)), spacing[1] if spacing else None),
-        (*_highest_peak(_line_spectrum(plane.stored.T)), spacing[0] if spacing else None),
+        (*_highest_peak(*_line_spectrum(plane.stored, axis=1)), spacing[1] if spacing else None),
+        (*_highest_peak(*_line_spectrum(plane.stored, axis=0)), spacing[0] if spacing else None),
     ]
     peak_db, frequency, pitch_mm = max(candidates, key=lambda candidate: candidate[0])
     if not np.isfinite(peak_db):
@@ -44,20 +44,26 @@ def grid(plane: Plane) -> Iterator[Measurement]:
         yield Measurement("grid_frequency", frequency / pitch_mm, "{lp}/mm")
 
 
-def _line_spectrum(lines: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean power spectrum along axis 1 of evenly chosen lines."""
-    chosen = np.linspace(0, len(lines) - 1, min(MAX_LINES, len(lines))).astype(np.intp)
-    rows = np.ascontiguousarray(lines[chosen])
-    rows -= rows.mean(axis=1, keepdims=True)
-    rows *= np.hanning(rows.shape[1]).astype(np.float32)
-    spectrum = np.fft.rfft(rows, axis=1)
+def _line_spectrum(stored: NDArray[np.float32], axis: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean power spectrum of evenly chosen lines along ``axis``, and its frequencies in cycles per pixel.
+
+    A few pixels at the end are left out so that the length has no large prime factor, which would slow the FFT down.
+    """
+    length, count = stored.shape[axis], stored.shape[1 - axis]
+    while cv2.getOptimalDFTSize(length) != length:
+        length -= 1
+    chosen = np.linspace(0, count - 1, min(MAX_LINES, count)).astype(np.intp)
+    lines = stored[chosen, :length] if axis == 1 else np.ascontiguousarray(stored[:length, chosen].T)
+    lines = lines - lines.mean(axis=1, keepdims=True)
+    lines *= np.hanning(length).astype(np.float32)
+    spectrum = np.fft.rfft(lines, axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    return np.asarray(power.mean(axis=0), dtype=np.float64)
+    return np.asarray(power.mean(axis=0), dtype=np.float64), np.asarray(np.fft.rfftfreq(length), dtype=np.float64)
 
 
-def _highest_peak(power: NDArray[np.float64]) -> tuple[float, float]:
+def _highest_peak(power: NDArray[np.float64], frequencies: NDArray[np.float64]) -> tuple[float, float]:
     """(dB above the neighbourhood, cycles per pixel) of the highest narrow peak; −inf when there is no power."""
-    first = max(BACKGROUND_BINS, int(np.ceil(LOWEST_FREQUENCY * 2 * (len(power) - 1))))
+    first = max(BACKGROUND_BINS, int(np.searchsorted(frequencies, LOWEST_FREQUENCY)))
     first = min(first, len(power) // 4)
     padded = np.pad(power, BACKGROUND_BINS // 2, mode="reflect")
     background = np.median(sliding_window_view(padded, BACKGROUND_BINS), axis=1)
@@ -69,8 +75,7 @@ def _highest_peak(power: NDArray[np.float64]) -> tuple[float, float]:
     ratio = np.where(usable, power / np.where(usable, background, 1.0), 0.0)
     at = int(ratio.argmax())
     near = slice(max(0, at - PEAK_BINS), at + PEAK_BINS + 1)
-    centre = float(np.average(np.arange(len(power))[near], weights=power[near]))
-    return float(10.0 * np.log10(ratio[at])), centre / (2.0 * (len(power) - 1))
+    return float(10.0 * np.log10(ratio[at])), float(np.average(frequencies[near], weights=power[near]))
 
 
 def blockiness(plane: Plane) -> Iterator[Measurement]:

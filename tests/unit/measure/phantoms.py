@@ -66,7 +66,7 @@ def chest(rows: int = 512, columns: int = 512, noise: float = 8.0, seed: int = 1
     return np.asarray(image + np.random.default_rng(seed).normal(0, noise, image.shape))
 
 
-def edges(sigma_px: float, size: int = 512) -> NDArray[np.float64]:
+def edges(sigma_px: float, size: int = 384) -> NDArray[np.float64]:
     """A slanted grid of bright squares of 128 pixels, blurred by a Gaussian of ``sigma_px``, supersampled."""
     y, x = np.mgrid[0 : 4 * size, 0 : 4 * size] / 4.0
     angle = np.deg2rad(5.0)

@@ -38,7 +38,7 @@ def test_blur_lowers_every_sharpness_measure() -> None:
 @pytest.mark.parametrize("sigma_px", [1.0, 2.0, 4.0, 8.0])
 def test_the_edge_slope_of_a_gaussian_blur_is_2_56_sigma(sigma_px: float) -> None:
     """10–90 % of a Gaussian edge is 2 · 1.2816 · σ; bilinear sampling widens it a little."""
-    found = values(radiograph(edges(sigma_px) + np.random.default_rng(3).normal(0, 4, (512, 512))))
+    found = values(radiograph(edges(sigma_px) + np.random.default_rng(3).normal(0, 4, (384, 384))))
     assert found["edge_slope_10_90"] == pytest.approx(2.563 * sigma_px * PITCH_MM, rel=0.12)
     assert found["edge_width_10_90"] == pytest.approx(2.563 * sigma_px, rel=0.12)
 

@@ -1,0 +1,127 @@
+"""Measures reading headers, decoding each transfer syntax in the children, and each measurement of a radiograph.
+
+    python -m benchmarks.imaging
+
+The files are those of the package pydicom-data; the extremity radiograph (1760 × 1760, 10 bits) is also encoded here in
+the lossless syntaxes that have an encoder.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pydicom
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
+
+from benchmarks.machine import describe, keep
+from miqa_node.assess.measure.anatomy import chest_contrast, outline
+from miqa_node.assess.measure.exposure import range_use
+from miqa_node.assess.measure.noise import noise
+from miqa_node.assess.measure.periodic import blockiness, grid
+from miqa_node.assess.measure.plane import Plane, stored_statistics
+from miqa_node.assess.measure.projection import measure
+from miqa_node.assess.measure.sharpness import sharpness
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.headers import read_header
+from miqa_node.settings import load_settings
+
+SAMPLES = Path(str(files("data_store") / "data"))
+CT = Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm"
+REPEATS = 9
+
+
+def main() -> None:
+    """Measure all three and keep the result."""
+    cv2.setNumThreads(1)
+    machine = describe()
+    chest = SAMPLES / "RG1_UNCR.dcm"
+    headers = {name: timed(partial(read_header, path), 200) for name, path in (("CT", CT), ("CR", chest))}
+    with tempfile.TemporaryDirectory() as folder, Decoder(load_settings().imaging) as decoder:
+        decoded = decode_times(decoder, Path(folder))
+        image = decoder.decode(chest)
+    header, _ = read_header(chest)
+    result = {
+        "read_header": headers,
+        "decode": decoded,
+        "measure": {"image": "{} x {}".format(*image.shape), **measure_times(image, header)},
+    }
+    keep("imaging", machine, result)
+
+
+def decode_times(decoder: Decoder, folder: Path) -> dict[str, dict[str, Any]]:
+    """From the call to mapped pixels, per case."""
+    paths = {
+        "chest 1955 x 1841, uncompressed": SAMPLES / "RG1_UNCR.dcm",
+        "chest 1955 x 1841, JPEG 2000 lossless": SAMPLES / "RG1_J2KR.dcm",
+        "chest 1955 x 1841, JPEG 2000 lossy": SAMPLES / "RG1_J2KI.dcm",
+        "extremity 1760 x 1760, uncompressed": SAMPLES / "RG3_UNCR.dcm",
+        "NM 1024 x 256, JPEG Lossless": SAMPLES / "JPEG-LL.dcm",
+        "CT 128 x 128, uncompressed": CT,
+    }
+    syntaxes = {
+        "RLE": RLELossless,
+        "JPEG-LS": JPEGLSLossless,
+        "JPEG 2000 lossless": JPEG2000Lossless,
+        "deflated": DeflatedExplicitVRLittleEndian,
+    }
+    for name, syntax in syntaxes.items():
+        ds = pydicom.dcmread(SAMPLES / "RG3_UNCR.dcm")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if syntax.is_encapsulated:
+                ds.compress(syntax)
+            else:
+                ds.file_meta.TransferSyntaxUID = syntax
+        paths[f"extremity 1760 x 1760, {name}"] = folder / f"{name}.dcm"
+        ds.save_as(folder / f"{name}.dcm")
+    return {
+        name: {"decoder": decoder.decode(path).decoder, **timed(partial(decoder.decode, path), REPEATS)}
+        for name, path in paths.items()
+    }
+
+
+def measure_times(image: Radiograph, header: Header) -> dict[str, Any]:
+    """All measurements together, and each group with what it needs already prepared."""
+    plane = Plane(image)
+    values = stored_statistics(plane)
+    groups: dict[str, Callable[[], Iterable[object]]] = {
+        "range and exposure": partial(range_use, plane, values),
+        "sharpness": partial(sharpness, plane),
+        "noise": partial(noise, plane, values),
+        "grid": partial(grid, plane),
+        "blockiness": partial(blockiness, plane),
+        "outline": partial(outline, plane),
+        "chest contrast": partial(chest_contrast, plane, header),
+    }
+    times = {name: timed(_exhausting(run), REPEATS) for name, run in groups.items()}
+    return {"all": timed(partial(measure, image, header), REPEATS)} | times
+
+
+def _exhausting(run: Callable[[], Iterable[object]]) -> Callable[[], object]:
+    return lambda: list(run())
+
+
+def timed(run: Callable[[], object], repeats: int) -> dict[str, float]:
+    """The best and the median duration, after one run for warming up."""
+    run()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        run()
+        times.append(1e3 * (time.perf_counter() - started))
+    return {"best_ms": round(min(times), 3), "median_ms": round(statistics.median(times), 3)}
+
+
+if __name__ == "__main__":
+    main()
