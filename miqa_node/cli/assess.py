@@ -15,7 +15,6 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import images
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
-
 from miqa_node.errors import ModelPackageError, SettingsError
 
 if TYPE_CHECKING:
