@@ -65,7 +65,7 @@ DEFECTS = (
         "DicomSRValidator",
         r"Template 2010 .*\[Row 3\] CODE CID 7011: within 1: /CONTAINER \(113010,DCM,\"Quality Issue\"\): "
         r"Conditional content item present when condition not satisfied",
-        "PS3.16 TID 2010 row 3 asks for a Document Title Modifier from CID 7011 if the concept name of row 1, the title, "
+        "PS3.16 TID 2010 row 3 asks for a Document Title Modifier from CID 7011 if the name of row 1, the title, "
         "is 113001 or 113010. The validator looks for a CODE item named 113010 beside the title, which never exists.",
     ),
     Defect(

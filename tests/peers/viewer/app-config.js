@@ -1,0 +1,37 @@
+// Settings of the OHIF viewer for a local PACS: one DICOMweb source, same origin, nothing from outside.
+window.config = {
+  routerBasename: null,
+  extensions: [],
+  modes: [],
+  customizationService: {},
+  showStudyList: true,
+  maxNumberOfWebWorkers: 1,
+  showCPUFallbackMessage: false,
+  showWarningMessageForCrossOrigin: false,
+  investigationalUseDialog: { option: "never" },
+  disableConfirmationPrompts: true,
+  showErrorDetails: "always",
+  defaultDataSourceName: "dicomweb",
+  dataSources: [
+    {
+      namespace: "@ohif/extension-default.dataSourcesModule.dicomweb",
+      sourceName: "dicomweb",
+      configuration: {
+        friendlyName: "PACS",
+        name: "pacs",
+        qidoRoot: "/dicom-web",
+        wadoRoot: "/dicom-web",
+        wadoUriRoot: "/wado",
+        qidoSupportsIncludeField: false,
+        imageRendering: "wadors",
+        thumbnailRendering: "wadors",
+        enableStudyLazyLoad: true,
+        supportsFuzzyMatching: false,
+        supportsWildcard: true,
+        omitQuotationForMultipartRequest: true,
+        singlepart: "bulkdata,video",
+        bulkDataURI: { enabled: true, relativeResolution: "studies" },
+      },
+    },
+  ],
+};
