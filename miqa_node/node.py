@@ -11,10 +11,12 @@ import structlog
 
 from miqa_node.assess.active import ActiveModels
 from miqa_node.assess.local import LocalAssessor
+from miqa_node.assess.shadow import Shadow
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
 from miqa_node.deliver.lanes import Lanes
+from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.policy import parse_policy
+from miqa_node.domain.policy import decide, parse_policy
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.decode import Decoder
@@ -22,12 +24,14 @@ from miqa_node.pipeline import Pipeline
 from miqa_node.receive.scp import StorageScp
 from miqa_node.report import ReportSettings
 from miqa_node.settings import Settings, WatchedFile
+from miqa_node.store import shadows
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
+from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.queue import DurableQueue, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
 
@@ -69,7 +73,9 @@ class Node:
         self.database, self.objects = open_store(settings)
         self.destinations = Destinations(settings.destinations_file, destinations)
         self.policy = WatchedFile(settings.policy_file, parse_policy)
-        self.models = ActiveModels(settings)
+        self._choice = ChosenModels(self.database, settings.assess.follow_interval_s)
+        self.models = ActiveModels(settings, self._choice.current)
+        self._shadow = Shadow(settings, self._choice.current, self._keep_shadow)
         self._queue = DurableQueue(self.database, self._version)
         self._decoder = Decoder(settings.imaging)
         self._pipeline = Pipeline(
@@ -82,6 +88,8 @@ class Node:
             destinations=self._destinations_for,
             max_attempts=settings.work.max_attempts,
             report_settings=ReportSettings(settings.node.name, settings.assess.saliency_threshold),
+            certify=self.models.certificate,
+            candidate=self._shadow,
         )
         self._scp = StorageScp(settings.dicom, settings.incoming_dir, self._pipeline.receive, self._check_store)
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
@@ -102,6 +110,8 @@ class Node:
     def _start(self) -> None:
         self._stops.append(self.database.close)
         migrate(self.database)
+        followers = (self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
+        self._begin(lambda: self._choice.start(followers), self._choice.stop)
         if self.role.works:
             self._stops.append(self._decoder.close)
             self._start_work()
@@ -124,6 +134,7 @@ class Node:
             # Images are still received and kept: their jobs wait, and /readyz says what for.
             log.error("no image will be assessed", reason=str(error))
             return
+        self._begin(self._shadow.start, self._shadow.stop)
         self._begin(lambda: self._worker.start(self._pipeline_steps()), self._worker.stop)
         self._begin(self._roll_call.start, self._roll_call.stop)
 
@@ -176,6 +187,11 @@ class Node:
 
     def _destinations_for(self, kind: ResultKind) -> list[str]:
         return [name for name, config in self.destinations.current().items() if kind in config.objects]
+
+    def _keep_shadow(self, package: str, sha256: str, assessment: Assessment) -> None:
+        disposition = decide(assessment, self.policy.current())
+        with self.database.begin() as transaction:
+            shadows.save(transaction, package, sha256, assessment, disposition)
 
     def _check_store(self) -> None:
         self.objects.check()

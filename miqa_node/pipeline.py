@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from miqa_node.assess.certificate import NO_CERTIFICATE
 from miqa_node.assess.maps import dump_maps, load_maps
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.domain.codes import OTHER_FAILURE
@@ -26,7 +27,7 @@ from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest, Received, StoredInstance
 from miqa_node.domain.policy import Disposition, Policy, Reason, decide
-from miqa_node.domain.ports import Assessor, JobQueue, Judgement, ObjectStore
+from miqa_node.domain.ports import Assessor, Candidate, JobQueue, Judgement, ObjectStore
 from miqa_node.errors import DecodeError, NotFoundError
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image, is_projection
@@ -55,6 +56,9 @@ CONFLICTING = PlausibilityIssue(
 DestinationsFor = Callable[[ResultKind], Sequence[str]]
 """Names of the destinations whose profile asks for objects of a kind."""
 
+Certify = Callable[[Assessment, Policy], str]
+"""How far a verdict on the assessment under the policy may be trusted, in a sentence."""
+
 
 class Pipeline:
     """The stages, in order, and what they need; built by ``node``."""
@@ -71,6 +75,8 @@ class Pipeline:
         destinations: DestinationsFor,
         max_attempts: int,
         report_settings: ReportSettings,
+        certify: Certify = lambda _assessment, _policy: NO_CERTIFICATE,
+        candidate: Candidate | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -81,6 +87,8 @@ class Pipeline:
         self._destinations = destinations
         self._max_attempts = max_attempts
         self._report_settings = report_settings
+        self._certify = certify
+        self._candidate = candidate
 
     # ── receive and store: when this returns, the sender is answered 0x0000 and nothing may get lost ──
 
@@ -125,6 +133,8 @@ class Pipeline:
             return _not_assessed(instance, f"The pixels could not be decoded: {error}")
         self._keep_preview(instance.digest, radiograph)
         judgement = self._assessor().assess(instance.header, radiograph, instance.digest)
+        if self._candidate is not None:
+            self._candidate.offer(instance.header, radiograph, instance.digest)
         timings.update(judgement.assessment.timings_ms)
         issues = (*judgement.assessment.plausibility, *([CONFLICTING] if instance.conflicting else ()))
         return replace(judgement, assessment=replace(judgement.assessment, plausibility=issues, timings_ms=timings))
@@ -144,7 +154,8 @@ class Pipeline:
         if assessment is None:
             raise NotFoundError(f"{digest} has not been assessed.")
         timings: dict[str, float] = {}
-        disposition = decide(assessment, self._policy())
+        policy = self._policy()
+        disposition = replace(decide(assessment, policy), certificate=self._certify(assessment, policy))
         try:
             with _timed("report", timings):
                 results = self._report(instance, assessment, disposition)
@@ -163,6 +174,8 @@ class Pipeline:
                     deliveries.queue(transaction, result, destination, now)
             if disposition.flagged:
                 worklist.flag(transaction, uid, disposition.verdict, now)
+        if self._candidate is not None:
+            self._candidate.verdict_is_out(digest)
         metrics.IMAGES.labels(verdict=disposition.verdict.value).inc()
         _log_image(instance, assessment, disposition, {**assessment.timings_ms, **timings}, now)
 

@@ -66,6 +66,7 @@ class NodeSettings(_Table):
     """Table ``[node]``."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    site: Annotated[str, Field(max_length=64)]
     data_dir: Path
     accelerator: Accelerator
 
@@ -125,6 +126,11 @@ class AssessSettings(_Table):
     intra_op_threads: Count
     inter_op_threads: Count
     saliency_threshold: Annotated[float, Field(gt=0, lt=1)]
+    follow_interval_s: Seconds
+    shadow_queue: Count
+    shadow_timeout_s: Seconds
+    shadow_memory_bytes: Count
+    shadow_max_failures: Count
 
 
 class PolicySettings(_Table):

@@ -1,59 +1,172 @@
-"""The models in force: which packages judge images in this process."""
+"""The models in force: which package judges images in this process, followed while the node runs."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.packages import Package, newest_package, open_package
+from miqa_node.assess.certificate import NO_CERTIFICATE
+from miqa_node.assess.packages import (
+    Package,
+    find_package,
+    newest_package,
+    open_package,
+    package_label,
+    with_calibration,
+)
 from miqa_node.assess.session import available_provider
+from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import Assessor
-from miqa_node.errors import ModelPackageError
+from miqa_node.errors import MiqaError, ModelPackageError
 from miqa_node.settings import Settings
 
+log = structlog.get_logger(__name__)
+
 QUALITY = "quality"
+MEASUREMENTS_ONLY = "measurements"
+
+Stamp = tuple[str, int, int]
+"""What decides whether something has to be loaded again: package, and time and size of its calibration file."""
+
+
+def no_choice() -> ModelChoice:
+    """Nobody chose anything: the settings, or the newest package."""
+    return ModelChoice()
 
 
 class ActiveModels:
-    """Loads the quality package once and hands out the assessor that uses it."""
+    """Loads the quality package and hands out the assessor that uses it.
 
-    def __init__(self, settings: Settings) -> None:
+    ``choice`` says what the site chose (the database, read by ``node``). :meth:`follow` loads what is new while the
+    old package goes on judging; assessments that run finish on the one they began with.
+    """
+
+    def __init__(
+        self, settings: Settings, choice: Callable[[], ModelChoice] = no_choice, *, calibrated: bool = True
+    ) -> None:
         self._settings = settings
-        self._folder = quality_folder(settings)
+        self._choice = choice
+        self._calibrated = calibrated
+        self._default = quality_folder(settings)
+        self._wanted = self._default
         self._lock = threading.Lock()
+        self._opened: Package | None = None
+        self._package: Package | None = None
         self._assessor: ImageAssessor | None = None
+        self._stamp: Stamp | None = None
+        self._failed: Stamp | None = None
+        self._said = ""
 
     @property
     def name(self) -> str:
-        """Folder name of the quality package, which holds its version; "measurements" when there is none."""
-        return self._folder.name if self._folder else "measurements"
+        """Name of the package that is chosen, which holds its version; "measurements" when there is none."""
+        return _label(self._wanted)
+
+    @property
+    def package(self) -> Package | None:
+        """The package that judges now; None before :meth:`load`, or when there is none."""
+        return self._package
 
     def load(self) -> None:
         """Load and check the package, goldens included; ModelPackageError says what is wrong with it."""
         with self._lock:
             if self._assessor is None:
-                self._assessor = ImageAssessor(self._open())
+                self._wanted = self._find(self._choice())
+                self._take(self._wanted)
+
+    def follow(self) -> None:
+        """See whether the choice or the site's calibration changed, and load what is new.
+
+        A package that cannot be loaded never replaces one that works: the log says why, and it is tried again when
+        the choice or the calibration changes.
+        """
+        with self._lock:
+            try:
+                self._wanted = self._find(self._choice())
+                stamp = self._look(self._wanted)
+                if self._assessor is None or stamp in (self._stamp, self._failed):
+                    return
+                self._failed = stamp
+                self._take(self._wanted)
+                log.info("models changed", active=self.name)
+                self._said = ""
+            except MiqaError as error:
+                if str(error) != self._said:  # once, not at every look
+                    log.error("the chosen model package cannot be used, the one before stays", reason=str(error))
+                self._said = str(error)
 
     def assessor(self) -> Assessor:
         """The assessor in force."""
-        self.load()
-        assert self._assessor is not None  # noqa: S101 - load() either sets it or raises
-        return self._assessor
+        assessor = self._assessor
+        if assessor is None:
+            self.load()
+            assessor = self._assessor
+        assert assessor is not None  # noqa: S101 - load() either sets it or raises
+        return assessor
 
     def check(self) -> None:
         """Raise the error that keeps models from running, a missing GPU provider included."""
         available_provider(self._settings.node.accelerator)
-        self.load()
+        if self._assessor is None:
+            self.load()
 
-    def _open(self) -> Package | None:
-        if self._folder is None:
-            return None
-        return open_package(self._folder, self._settings.node.accelerator, self._settings.assess)
+    def certificate(self, assessment: Assessment, policy: Policy) -> str:
+        """What to show beside the verdict on this assessment; only what fits all of model, site and policy counts."""
+        package, model = self._package, assessment.model
+        if package is None or model is None:
+            return NO_CERTIFICATE
+        if model.sha256 != package.identity.sha256 or assessment.calibration != package.calibration.identity:
+            return f"{NO_CERTIFICATE}: the model or its calibration changed after the image was assessed"
+        return certificate_sentence(package.card, package.calibration, policy, self._settings.node.site)
+
+    def _find(self, choice: ModelChoice) -> Path | None:
+        # A package that the settings name is not overruled by anything that happens later.
+        if not choice.active or self._settings.assess.quality_package:
+            return self._default
+        found = find_package(self._settings.models_dir, choice.active)
+        if found is None:
+            raise ModelPackageError(f"The active package {choice.active} is not in {self._settings.models_dir}.")
+        return found
+
+    def _take(self, folder: Path | None) -> None:
+        stamp = self._look(folder)
+        if folder is None:
+            self._opened = package = None
+        else:
+            if self._opened is None or self._opened.folder != folder:
+                self._opened = open_package(folder, self._settings.node.accelerator, self._settings.assess)
+            package = self._as_calibrated(self._opened)
+        self._assessor, self._package = ImageAssessor(package), package
+        self._stamp, self._failed = stamp, None
+
+    def _as_calibrated(self, package: Package) -> Package:
+        if not self._calibrated:
+            return package
+        node = self._settings.node
+        path = calibration_path(node.data_dir, package.name)
+        found = in_force(path, package.card, package.identity.sha256, node.site)
+        if found.refused:
+            log.warning("the site's calibration is not used", package=package.name, reason=found.refused)
+        return with_calibration(package, found)
+
+    def _look(self, folder: Path | None) -> Stamp:
+        name = _label(folder)
+        try:
+            status = calibration_path(self._settings.node.data_dir, name).stat()
+        except OSError:
+            return (name, 0, 0)
+        return (name, status.st_mtime_ns, status.st_size)
 
 
 def quality_folder(settings: Settings) -> Path | None:
-    """Folder of the quality package that the settings name, or of the newest one; None when there is none.
+    """Package that the settings name, or the newest quality package; None when there is none.
 
     Raises
     ------
@@ -63,7 +176,20 @@ def quality_folder(settings: Settings) -> Path | None:
     wanted = settings.assess.quality_package
     if not wanted:
         return newest_package(settings.models_dir, QUALITY)
-    folder = settings.models_dir / wanted
-    if not folder.is_dir():
+    found = find_package(settings.models_dir, wanted)
+    if found is None:
         raise ModelPackageError(f"assess.quality_package names {wanted!r}, which is not in {settings.models_dir}.")
-    return folder
+    return found
+
+
+def chosen_package(settings: Settings, choice: ModelChoice) -> Path | None:
+    """Package that judges images under these settings and this choice; None when there is none."""
+    if choice.active and not settings.assess.quality_package:
+        return find_package(settings.models_dir, choice.active)
+    return quality_folder(settings)
+
+
+def _label(folder: Path | None) -> str:
+    if folder is None:
+        return MEASUREMENTS_ONLY
+    return package_label(folder)

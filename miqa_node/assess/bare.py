@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
 from pydantic import ValidationError
 
 from miqa_node.assess.card import METADATA_KEY, Card, explain_card_error
@@ -39,7 +38,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelPackageError(f"{path.name}: a graph is never larger than {MAX_GRAPH_BYTES} bytes.")
     try:
         model = onnx.load(path, load_external_data=False)
-    except (DecodeError, ValueError, OSError) as error:
+    except Exception as error:  # protobuf's errors have no common base but this
         raise ModelPackageError(f"{path.name} is not an ONNX graph.") from error
     if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer):
         raise ModelPackageError(f"{path.name} keeps weights in other files; make it a package folder.")

@@ -21,7 +21,7 @@ def binomial_cdf(failures: int, trials: int, probability: float) -> float:
     >>> round(binomial_cdf(0, 59, 0.05), 4), binomial_cdf(3, 3, 0.5)
     (0.0485, 1.0)
     """
-    if not 0 <= failures or not 0 <= trials or not 0.0 <= probability <= 1.0:
+    if failures < 0 or trials < 0 or not 0.0 <= probability <= 1.0:
         raise ValueError(f"there is no Binomial({trials}, {probability}) with {failures} failures")
     if failures >= trials or probability == 0.0:
         return 1.0

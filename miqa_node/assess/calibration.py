@@ -211,7 +211,7 @@ def _certify(
     fitting: NDArray[np.float64],
     testing: NDArray[np.float64],
     bad: NDArray[np.bool_],
-    covers_accepted: bool,  # noqa: FBT001
+    covers_accepted: bool,
     wishes: Wishes,
 ) -> tuple[float, tuple[Guarantee, ...], tuple[Refusal, ...]]:
     """The offset to run with, and what is promised there or not."""
@@ -276,7 +276,7 @@ def _why_not(
     share: float,
     patients: int,
     limit: float,
-    covers_accepted: bool,  # noqa: FBT001
+    covers_accepted: bool,
     delta: float,
 ) -> tuple[str, int | None]:
     """A sentence, and how many more labelled patients it takes; ``share`` of all patients are trials of the test."""

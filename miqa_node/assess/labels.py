@@ -1,4 +1,4 @@
-"""Images that people (or a simulator) labelled: from a folder, a table or review decisions to a fair sample of patients.
+"""Images that people or a simulator labelled: from a folder, a table or decisions to a fair sample of patients.
 
 Three ways to write labels down:
 

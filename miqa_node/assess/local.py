@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +14,8 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Disposition, decide, parse_policy
+from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.domain.policy import Disposition, Policy, decide, parse_policy
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
@@ -36,11 +37,15 @@ class LocalResult:
 
 
 class LocalAssessor:
-    """Assesses files one by one with the models and the policy of the settings."""
+    """Assesses files one by one with the models and the policy of the settings.
 
-    def __init__(self, settings: Settings) -> None:
+    ``choice`` is what a node of these settings was told to use; ``calibrated=False`` leaves the site's calibration out.
+    """
+
+    def __init__(self, settings: Settings, choice: ModelChoice | None = None, *, calibrated: bool = True) -> None:
         self._policy = WatchedFile(settings.policy_file, parse_policy)
-        self._models = ActiveModels(settings)
+        chosen = choice or ModelChoice()
+        self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
         self._decoder = Decoder(settings.imaging)
 
     def assess_file(
@@ -63,8 +68,20 @@ class LocalAssessor:
                 raise DecodeError("The object is not an image.")
             radiograph = self._decoder.decode(path)
         judgement = self._models.assessor().assess(header, radiograph, digest)
-        disposition = decide(judgement.assessment, self._policy.current())
+        policy = self._policy.current()
+        disposition = decide(judgement.assessment, policy)
+        disposition = replace(disposition, certificate=self._models.certificate(judgement.assessment, policy))
         return LocalResult(path, not picture, judgement.assessment, disposition, judgement.maps, radiograph)
+
+    @property
+    def models(self) -> ActiveModels:
+        """The models that judge."""
+        return self._models
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy.current()
 
     def close(self) -> None:
         """End the decoding processes."""

@@ -44,7 +44,7 @@ class Package:
     identity: ModelIdentity
     session: Session
     golden_differences: Mapping[str, float] = field(default_factory=dict)
-    calibration: InForce = InForce()
+    calibration: InForce = field(default_factory=InForce)
 
     @property
     def name(self) -> str:
@@ -113,7 +113,7 @@ def open_package(
     graph = folder if bare else folder / GRAPH_NAME
     if bare:
         metadata = read_metadata(graph)
-        card, goldens = bare_card(folder.stem, metadata), embedded_goldens(folder.stem, metadata)
+        card, goldens = bare_card(folder.name, metadata), embedded_goldens(folder.name, metadata)
     else:
         card = read_card(folder)
         _check_files(folder, card)
@@ -141,12 +141,17 @@ def with_calibration(package: Package, found: InForce) -> Package:
 
 def name_and_version(path: Path) -> tuple[str, tuple[int, ...]]:
     """Name and version of a package's path; what is not called so has no version."""
-    label = path.stem if _is_bare(path) else path.name
+    label = package_label(path)
     name, _, version = label.rpartition("-")
     numbers = version.split(".")
     if not name or not all(number.isdigit() for number in numbers):
         return label, ()
     return name, tuple(int(number) for number in numbers)
+
+
+def package_label(path: Path) -> str:
+    """``<name>-<version>`` of a folder or a bare file."""
+    return path.name.removesuffix(BARE_SUFFIX)
 
 
 def golden_difference(package: Package, image: bytes, expected: bytes) -> float:
@@ -208,7 +213,7 @@ def _check_files(folder: Path, card: Card) -> None:
 
 
 def _check_name(folder: Path, card: Card) -> None:
-    label = folder.stem if _is_bare(folder) else folder.name
+    label = package_label(folder)
     if label != f"{card.name}-{card.version}":
         raise ModelPackageError(f"{folder.name}: by its card it is called {card.name}-{card.version}; rename it.")
 

@@ -62,6 +62,16 @@ class Assessor(Protocol):
         """Measure and judge; never raises for an image that is out of scope, it says so in ``not_assessed``."""
 
 
+class Candidate(Protocol):
+    """Something that may judge images silently, after their verdict is out and without delaying anything."""
+
+    def offer(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> None:
+        """Hold the decoded image until :meth:`verdict_is_out`; never waits and never raises."""
+
+    def verdict_is_out(self, digest: InstanceDigest) -> None:
+        """The active verdict is written down; never waits and never raises."""
+
+
 class Destination(Protocol):
     """Takes result objects: a DICOM storage SCP, a STOW-RS service or a folder."""
 

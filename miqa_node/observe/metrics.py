@@ -68,6 +68,12 @@ STAGE_SECONDS = Histogram(
     buckets=_STAGE_BUCKETS_S,
     registry=REGISTRY,
 )
+SHADOW_IMAGES = Counter(
+    "miqa_shadow_images_total",
+    "Images offered to the shadow package: judged, failed (it crashed, hung or refused) or dropped (too many waited).",
+    ["outcome"],
+    registry=REGISTRY,
+)
 JOBS_WAITING = Gauge(
     "miqa_jobs_waiting",
     "Images received whose durable work is not finished.",

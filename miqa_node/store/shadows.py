@@ -90,7 +90,5 @@ def opinions(transaction: Transaction, package: str, *, limit: int) -> dict[Inst
 
 def count(transaction: Transaction, package: str) -> int:
     """How many silent opinions there are of a package."""
-    query = (
-        sa.select(sa.func.count()).select_from(shadow_assessments).where(shadow_assessments.c.package == package)
-    )
+    query = sa.select(sa.func.count()).select_from(shadow_assessments).where(shadow_assessments.c.package == package)
     return transaction.execute(query).scalar_one()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from miqa_node.cli.exits import Exit
-from tests.unit.assess.test_packages import write_package
+from tests.unit.assess.making import write_package
 
 
 @pytest.fixture

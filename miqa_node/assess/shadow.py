@@ -1,0 +1,210 @@
+"""Has a candidate package judge images silently beside the active one, where it can do no harm.
+
+The candidate works in a child process of low priority on the pixels that were decoded for the active package, and
+only after the active verdict is written down. It may crash, hang, eat memory or be slow: images then go unjudged by
+it, nothing else happens. Its opinions are kept apart (:mod:`miqa_node.store.shadows`) and reach no report, no
+worklist and no PACS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import queue
+import resource
+import signal
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from pebble import ProcessExpired, ProcessPool
+
+from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.assess.packages import find_package, open_package, package_label, sha256_of, with_calibration
+from miqa_node.assess.session import CPU_PROVIDER, available_provider
+from miqa_node.assess.site_calibration import calibration_path, in_force
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.errors import MiqaError
+from miqa_node.observe import metrics
+from miqa_node.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+LOWEST_PRIORITY = 19
+IMAGES_PER_CHILD = 1000
+"""A child is replaced after so many images, which bounds what a leaking graph can collect."""
+
+Save = Callable[[str, str, Assessment], None]
+"""Keeps an opinion: name of the package, checksum of its graph, assessment."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    header: Header
+    radiograph: Radiograph
+    digest: InstanceDigest
+
+
+class Shadow:
+    """One candidate, a short queue, one thread and one child process; without a candidate it does nothing.
+
+    ``offer`` and ``verdict_is_out`` never wait and never raise for what the candidate does.
+    """
+
+    def __init__(self, settings: Settings, choice: Callable[[], ModelChoice], save: Save) -> None:
+        self._settings = settings
+        self._choice = choice
+        self._save = save
+        self._folder: Path | None = None
+        self._missing = ""
+        self._lock = threading.Lock()
+        self._waiting_for_verdict: OrderedDict[InstanceDigest, _Image] = OrderedDict()
+        self._queue: queue.Queue[_Image | None] = queue.Queue(settings.assess.shadow_queue)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
+        self._child: _Child | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the candidate; empty without one."""
+        return package_label(self._folder) if self._folder else ""
+
+    def start(self) -> None:
+        """Begin to judge what is offered."""
+        self.follow()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End at once; what waits stays unjudged."""
+        self._stopping.set()
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(None)
+        if self._child is not None:
+            self._child.close()
+        self._thread.join()
+
+    def follow(self) -> None:
+        """See whether another candidate was chosen."""
+        choice = self._choice()
+        folder = find_package(self._settings.models_dir, choice.shadow) if choice.shadow else None
+        missing = choice.shadow if folder is None else ""
+        if missing and missing != self._missing:
+            log.error("the shadow package is not there", package=missing)
+        self._missing = missing
+        if folder != self._folder:
+            self._folder = folder
+            log.info("shadow package changed", package=self.name)
+
+    def offer(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> None:
+        """Hold an image until its verdict is out; the oldest held one is let go when there are too many."""
+        if self._folder is None:
+            return
+        with self._lock:
+            self._waiting_for_verdict[digest] = _Image(header, radiograph, digest)
+            if len(self._waiting_for_verdict) > self._settings.assess.shadow_queue:
+                self._waiting_for_verdict.popitem(last=False)
+                metrics.SHADOW_IMAGES.labels("dropped").inc()
+
+    def verdict_is_out(self, digest: InstanceDigest) -> None:
+        """Let the candidate judge the image as soon as it can; not at all when too many wait."""
+        with self._lock:
+            image = self._waiting_for_verdict.pop(digest, None)
+        if image is None:
+            return
+        try:
+            self._queue.put_nowait(image)
+        except queue.Full:
+            metrics.SHADOW_IMAGES.labels("dropped").inc()
+
+    def _run(self) -> None:
+        failures = 0
+        while (image := self._queue.get()) is not None and not self._stopping.is_set():
+            folder = self._folder
+            if folder is None:
+                continue
+            if self._child is None or self._child.folder != folder:
+                if self._child is not None:
+                    self._child.close()
+                self._child, failures = _Child(folder, self._settings), 0
+            if failures >= self._settings.assess.shadow_max_failures:
+                continue
+            if self._judge(self._child, image):
+                failures = 0
+                continue
+            failures += 1
+            if failures == self._settings.assess.shadow_max_failures:
+                log.error("the shadow package failed too often and is left alone", package=self.name)
+
+    def _judge(self, child: _Child, image: _Image) -> bool:
+        try:
+            assessment = child.judge(image)
+            self._save(package_label(child.folder), child.sha256, assessment)
+        except Exception as error:  # noqa: BLE001 - whatever a candidate does must not reach the active way
+            if not self._stopping.is_set():
+                reason = str(error) if isinstance(error, MiqaError) else type(error).__name__
+                log.warning("the shadow package failed", package=package_label(child.folder), reason=reason)
+                metrics.SHADOW_IMAGES.labels("failed").inc()
+            return False
+        metrics.SHADOW_IMAGES.labels("judged").inc()
+        return True
+
+
+class _Child:
+    """The process that a candidate lives in; a new one takes over when it dies."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.sha256 = sha256_of(folder if folder.is_file() else folder / "model.onnx")
+        self._settings = settings
+        self._pool = ProcessPool(
+            max_workers=1, max_tasks=IMAGES_PER_CHILD, context=multiprocessing.get_context("forkserver")
+        )
+
+    def judge(self, image: _Image) -> Assessment:
+        """The candidate's assessment; whatever went wrong in the child as an exception here."""
+        arguments = (self.folder, self._settings.model_dump(), image)
+        future = self._pool.schedule(_judge_in_child, args=arguments, timeout=self._settings.assess.shadow_timeout_s)
+        try:
+            assessment: Assessment = future.result()
+        except FutureTimeoutError:
+            raise TimeoutError("over its time") from None
+        except ProcessExpired as died:
+            raise ChildProcessError("its process died") from died
+        return assessment
+
+    def close(self) -> None:
+        """Kill the process, whatever it does."""
+        self._pool.stop()
+        self._pool.join()
+
+
+_loaded: dict[Path, ImageAssessor] = {}  # in the child only, which serves one candidate
+
+
+def _judge_in_child(folder: Path, settings: dict[str, object], image: _Image) -> Assessment:
+    if folder not in _loaded:
+        _loaded[folder] = _load(folder, Settings.model_validate(settings))
+    return _loaded[folder].assess(image.header, image.radiograph, image.digest).assessment
+
+
+def _load(folder: Path, settings: Settings) -> ImageAssessor:
+    """Limit this process, then open the candidate on one thread: threads of its session inherit the low priority."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(LOWEST_PRIORITY)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if available_provider(settings.node.accelerator) == CPU_PROVIDER:  # CUDA reserves more addresses than any limit
+        limit = settings.assess.shadow_memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    assess = settings.assess.model_copy(update={"intra_op_threads": 1, "inter_op_threads": 1})
+    package = open_package(folder, settings.node.accelerator, assess, goldens_required=False)
+    path = calibration_path(settings.node.data_dir, package.name)
+    found = in_force(path, package.card, package.identity.sha256, settings.node.site)
+    return ImageAssessor(with_calibration(package, found))

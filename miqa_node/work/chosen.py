@@ -1,0 +1,56 @@
+"""Follows which models the site chose, so that an activation reaches every running process without a restart."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.errors import ResourcesError
+from miqa_node.store import activations
+from miqa_node.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+
+class ChosenModels:
+    """A thread that looks which models the site chose, so that no image waits for the question."""
+
+    def __init__(self, database: Database, interval_s: float) -> None:
+        self._database = database
+        self._interval_s = interval_s
+        self._choice = ModelChoice()
+        self._followers: Sequence[Callable[[], None]] = ()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="chosen-models", daemon=True)
+
+    def current(self) -> ModelChoice:
+        """The choice at the last look."""
+        return self._choice
+
+    def start(self, followers: Sequence[Callable[[], None]]) -> None:
+        """Look once before this returns, then again and again, and tell the followers each time."""
+        self._followers = followers
+        self._look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval_s):
+            try:
+                self._look()
+            except ResourcesError as error:
+                log.warning("the choice of models waits for the database", error=str(error))
+
+    def _look(self) -> None:
+        with self._database.begin() as transaction:
+            self._choice = activations.current(transaction)
+        for follower in self._followers:
+            follower()

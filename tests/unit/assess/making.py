@@ -1,0 +1,121 @@
+"""Writes real model packages for tests: a tiny graph of the contract with its card and a golden example."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import yaml
+from onnx import TensorProto, helper, numpy_helper
+
+from miqa_node.assess.card import METADATA_KEY
+from miqa_node.assess.preprocess import Crops, GlobalView, Preprocess, prepare
+from miqa_node.domain.finding import DEFECTS, GateClass
+
+CLASSES = [*(name.value for name in DEFECTS), *(name.value for name in GateClass)]
+
+
+def graph(card: dict[str, Any]) -> onnx.ModelProto:
+    """A real, tiny graph of the contract: class k's logit is the mean of the view, times k, plus that of the crops."""
+    count = len(CLASSES)
+    weights = np.arange(count, dtype=np.float32).reshape(1, count) / count
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["global_view"], ["view_mean"]),
+        helper.make_node("Reshape", ["view_mean", "row"], ["view_row"]),
+        helper.make_node("MatMul", ["view_row", "weights"], ["by_class"]),
+        helper.make_node("ReduceMean", ["crops"], ["crop_mean"], keepdims=0),
+        helper.make_node("Add", ["by_class", "crop_mean"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["severity"]),
+        helper.make_node("AveragePool", ["global_view"], ["small"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Abs", ["small"], ["positive"]),
+        helper.make_node("Expand", ["positive", "maps_shape"], ["maps"]),
+    ]
+    constants = [
+        numpy_helper.from_array(weights, "weights"),
+        numpy_helper.from_array(np.array([1, 1], np.int64), "row"),
+        numpy_helper.from_array(np.array([1, count, 1, 1], np.int64), "maps_shape"),
+    ]
+    view = [1, 1, 64, 64]
+    made = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info("global_view", TensorProto.FLOAT, view),
+            helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["crops", 1, 32, 32]),
+        ],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in (("logits", [1, count]), ("severity", [1, count]), ("maps", [1, count, 8, 8]))
+        ],
+        constants,
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, {METADATA_KEY: json.dumps({k: v for k, v in card.items() if k != "files"})})
+    return model
+
+
+def write_package(folder: Path, version: str = "1.0.0", name: str = "tiny", **changes: Any) -> dict[str, Any]:
+    """Write a complete package; the card as written. ``changes`` replace sections of it."""
+    (folder / "golden").mkdir(parents=True)
+    spec = Preprocess(
+        global_view=GlobalView(rows=64, columns=64), crops=Crops(size_px=32, long_side_px=96, most_per_side=2)
+    )
+    code = {"value": "111207", "scheme": "DCM", "meaning": "Image artifact(s)"}
+    card: dict[str, Any] = {
+        "name": name,
+        "version": version,
+        "intended_use": "tests",
+        "not_for": "patients",
+        "limits": [],
+        "applicability": {
+            "modality": ["CR"],
+            "body_part": ["CHEST", ""],
+            "view": ["PA", "AP"],
+            "pixel_pitch_mm": {"min": 0.05, "max": 1.0},
+        },
+        "preprocess": spec.model_dump(mode="json"),
+        "outputs": {
+            "classes": [
+                {
+                    "name": n,
+                    "gate": n in set(GateClass),
+                    "code": code,
+                    "threshold": 0.5,
+                    "temperature": 2.0,
+                    "bias": 0.1,
+                }
+                for n in CLASSES
+            ]
+        },
+        "saliency": {"maps": "maps", "method": "mean", "taps": []},
+        "calibration": {},
+        "training": {},
+        "metrics": {},
+        "golden": [{"input": "golden/0.png", "expected": "golden/0.json"}],
+    } | changes
+    onnx.save(graph(card), folder / "model.onnx")
+    pixels = np.random.default_rng(0).integers(0, 65536, (120, 90), np.uint16)
+    cv2.imwrite(str(folder / "golden/0.png"), pixels)
+    write_expected(folder, pixels, spec)
+    card["files"] = {name: sha256(folder / name) for name in ("model.onnx", "golden/0.png", "golden/0.json")}
+    (folder / "card.yaml").write_text(yaml.safe_dump(card))
+    return card
+
+
+def write_expected(folder: Path, pixels: np.ndarray, spec: Preprocess) -> None:
+    inputs = prepare(pixels, None, spec)
+    logits = inputs.global_view.mean() * np.arange(len(CLASSES)) / len(CLASSES) + inputs.crops.mean()
+    expected = {
+        "probability": (1 / (1 + np.exp(-(logits + 0.1) / 2.0))).tolist(),
+        "severity": (1 / (1 + np.exp(-logits))).tolist(),
+    }
+    (folder / "golden/0.json").write_text(json.dumps(expected))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
