@@ -55,12 +55,14 @@ def read_dataset(path: Path) -> tuple[FileDataset, list[str]]:
     ------
     DecodeError
         It cannot be parsed, or has no pixels or no image size.
+    OSError
+        The file is not there or may not be read.
     """
     repairs: list[str] = []
     try:
         ds = pydicom.dcmread(path, force=True)
-    except MemoryError:
-        raise
+    except (MemoryError, FileNotFoundError, PermissionError):
+        raise  # the store's fault and not the image's: worth another attempt
     except Exception as broken:  # noqa: BLE001 - the parser gives up at the first broken sequence, wherever it is
         ds = _read_only_what_is_needed(path)
         repairs.append(f"data set broken ({_brief(broken)}), read only its image description")

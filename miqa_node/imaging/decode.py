@@ -70,6 +70,8 @@ class Decoder:
             The pixels are in a syntax that is not decoded, or damaged; the text says which and what to do.
         DecodeLimitError
             The child ran past its time or memory limit, or died. The pool goes on with a new one.
+        OSError
+            The file is not there or may not be read.
         """
         limit_s = self._settings.decode_timeout_s
         with _transfer_file() as file:

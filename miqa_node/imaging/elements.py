@@ -95,11 +95,11 @@ def read_elements(path: Path, wanted: AbstractSet[int]) -> Elements:
 
         read: Read = read_file
         found: dict[int, Element] = {}
-        encoding = find_encoding(read, found, wanted)
-        if encoding.transfer_syntax_uid == DEFLATED_LE:
-            read = _inflating(read, encoding.offset)
-            encoding = Encoding(DEFLATED_LE, 0, implicit=False, big_endian=False)
         try:
+            encoding = find_encoding(read, found, wanted)
+            if encoding.transfer_syntax_uid == DEFLATED_LE:
+                read = _inflating(read, encoding.offset)
+                encoding = Encoding(DEFLATED_LE, 0, implicit=False, big_endian=False)
             pixel_tag, pixel_offset = _walk(read, encoding, wanted, found)
         except error as broken:
             raise DataSetError(_NOT_DICOM) from broken

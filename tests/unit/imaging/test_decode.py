@@ -79,6 +79,11 @@ def test_decoding_leaves_no_file_and_no_descriptor_behind(decoder: Decoder, samp
     assert process.num_fds() <= before + 1
 
 
+def test_a_missing_file_is_not_the_fault_of_the_image(decoder: Decoder, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        decoder.decode(tmp_path / "gone.dcm")
+
+
 def test_threads_share_the_pool(samples: Path) -> None:
     names = ["MR2_UNCR.dcm", "RG3_UNCR.dcm", "MR2_J2KR.dcm", "693_UNCR.dcm"] * 3
     with Decoder(settings(decode_processes=2)) as decoder, ThreadPoolExecutor(4) as threads:
