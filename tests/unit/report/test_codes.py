@@ -1,0 +1,115 @@
+"""The codes are the standard's, and what is not the standard's is documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydicom.sr._concepts_dict import concepts
+from pydicom.sr.codedict import codes as standard
+
+from miqa_node.domain import codes as domain_codes
+from miqa_node.domain.codes import Code
+from miqa_node.domain.finding import FindingName
+from miqa_node.report import codes
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "docs/reference/results.md").read_text("utf-8")
+NAME = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
+
+
+def cell(code: Code) -> str:
+    return f"({code.value}, {code.scheme}, {code.meaning})"
+
+
+def all_codes() -> list[Code]:
+    """Every code that the two tables of codes hold."""
+    found: list[Code] = []
+    for module in (codes, domain_codes):
+        for value in vars(module).values():
+            values = value.values() if isinstance(value, dict) else [value]
+            found += [v for v in values if isinstance(v, Code)]
+    return list(dict.fromkeys(found))
+
+
+def _known() -> dict[tuple[str, str], set[str]]:
+    """What the standard calls each code; a code can have more than one meaning, in different context groups."""
+    meanings: dict[tuple[str, str], set[str]] = {}
+    for scheme, entries in concepts.items():
+        for by_value in entries.values():
+            for value, (meaning, _) in by_value.items():
+                meanings.setdefault((scheme, value), set()).add(re.sub(r" \(attribute\)$", "", meaning).lower())
+    return meanings
+
+
+KNOWN = _known()
+
+
+@pytest.mark.parametrize("code", [c for c in all_codes() if c.scheme in {"DCM", "SCT"}], ids=lambda c: c.value)
+def test_standard_codes_mean_what_the_standard_says(code: Code) -> None:
+    assert code.meaning.lower() in KNOWN[code.scheme, code.value]
+
+
+@pytest.mark.parametrize("modality", codes.PROCEDURES)
+def test_procedures_are_of_context_group_100(modality: str) -> None:
+    code = codes.procedure_code(modality)
+    group = [getattr(standard.cid100, name) for name in standard.cid100.dir()]
+    assert (code.value, code.scheme) in {(c.value, c.scheme_designator) for c in group}
+
+
+def test_reasons_and_segment_types_are_of_their_context_groups() -> None:
+    reasons = {getattr(standard.cid7011, name).value for name in standard.cid7011.dir()}
+    from miqa_node.domain.finding import FINDING_CODES, GATE_CODES
+
+    assert {code.value for code in (*FINDING_CODES.values(), *GATE_CODES.values())} <= reasons
+    assert codes.FOREIGN_BODY.value in {getattr(standard.cid7158, name).value for name in standard.cid7158.dir()}
+    categories = {getattr(standard.cid7150, name).value for name in standard.cid7150.dir()}
+    assert {codes.segment_codes(name)[0].value for name in FindingName} <= categories
+
+
+def test_private_codes_are_short_and_each_has_one_meaning() -> None:
+    values = [concept.value for concept in codes.SCHEME_99MIQA]
+    assert len(values) == len(set(values))
+    assert all(re.fullmatch(r"[A-Z][A-Z0-9_]{0,15}", value) for value in values)
+    assert all(len(concept.meaning) <= 64 and concept.meaning.isascii() for concept in codes.SCHEME_99MIQA)
+
+
+@pytest.mark.parametrize("concept", codes.SCHEME_99MIQA, ids=lambda c: c.value)
+def test_every_private_code_is_documented(concept: codes.Concept) -> None:
+    row = f"| `{concept.value}` | {concept.meaning} | {concept.definition} | {cell(concept.parent)} |"
+    assert row in PAGE, f"docs/reference/results.md lacks\n{row}"
+
+
+def test_nothing_else_is_documented_as_private_code() -> None:
+    section = PAGE.split("## The scheme 99MIQA")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `([A-Z0-9_]+)` \|", section, re.M)) == {c.value for c in codes.SCHEME_99MIQA}
+
+
+@pytest.mark.parametrize("name", [*codes.MEASUREMENTS, *codes.STANDARD_MEASUREMENTS])
+def test_every_measurement_is_documented_with_its_concept(name: str) -> None:
+    row = f"| `{name}` | {cell(codes.measurement_code(name))} |"
+    assert row in PAGE, f"docs/reference/results.md lacks\n{row}"
+
+
+@pytest.mark.parametrize("name", FindingName, ids=lambda name: name.value)
+def test_every_finding_is_documented_with_its_codes(name: FindingName) -> None:
+    from miqa_node.domain.finding import FINDING_CODES
+
+    row = f"| `{name.value}` | {cell(codes.finding_code(name))} | {cell(FINDING_CODES[name])} |"
+    assert row in PAGE, f"docs/reference/results.md lacks\n{row}"
+
+
+def test_every_measurement_that_the_node_takes_has_a_concept_of_its_own() -> None:
+    taken: set[str] = set()
+    for file in Path(ROOT, "miqa_node/assess/measure").glob("*.py"):
+        taken |= set(re.findall(rf'Measurement\(\s*"({NAME})"', file.read_text("utf-8")))
+    assert len(taken) > 15
+    assert taken <= {*codes.MEASUREMENTS, *codes.STANDARD_MEASUREMENTS}
+
+
+def test_a_measurement_of_a_later_version_gets_a_code_of_its_own() -> None:
+    made = [codes.measurement_code(f"a_long_name_of_a_measurement_{i}") for i in range(50)]
+    assert len({code.value for code in made}) == 50
+    assert all(len(code.value) <= 16 and code.scheme == codes.SCHEME for code in made)
+    assert codes.measurement_code("slice_gap") == Code("SLICE_GAP", "99MIQA", "Slice gap")
