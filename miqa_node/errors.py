@@ -10,6 +10,7 @@ MiqaError
 │   └── DecodeError        the pixels cannot be decoded; the data set itself was stored
 │       └── DecodeLimitError   the decoder ran past its time or memory limit, or crashed
 ├── ModelPackageError      a model package is incomplete, altered or not runnable here
+│   └── UnsupportedOperatorError   no gradient can be taken through the graph; its class maps remain
 ├── ReportError            a result object would not be valid DICOM
 ├── DeliveryError          one attempt to deliver one object failed; it will be tried again
 │   └── DeliveryRefusedError    the destination will never take this object; a person must look
@@ -58,6 +59,10 @@ class DecodeLimitError(DecodeError):
 
 class ModelPackageError(MiqaError):
     """A model package is incomplete, altered or not runnable on this machine."""
+
+
+class UnsupportedOperatorError(ModelPackageError):
+    """A graph has an operator that gradients cannot be taken through; it still runs, with its class maps."""
 
 
 class ReportError(MiqaError):

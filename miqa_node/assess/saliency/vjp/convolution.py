@@ -1,0 +1,144 @@
+"""Rules of convolutions: which transposed convolution is exact, and which one the runtime computes quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.saliency.tape import Call, Dim, Value
+from miqa_node.assess.saliency.vjp.registry import rule
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How a window moves over the spatial axes, one number per axis; padding before and after."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """Distance between the first and the last element that a window sees."""
+        return tuple(d * (k - 1) for k, d in zip(self.kernel, self.dilations, strict=True))
+
+    def margins(self, more: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        """Padding, before and after, that brings a gradient back to the size of the input; ``more`` at the end."""
+        before = [r - p for r, p in zip(self.reach, self.before, strict=True)]
+        return before, [r - p + m for r, p, m in zip(self.reach, self.after, more, strict=True)]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """As attributes of a node."""
+        return {
+            "kernel_shape": list(self.kernel),
+            "strides": list(self.strides),
+            "dilations": list(self.dilations),
+            "pads": [*self.before, *self.after],
+        }
+
+    def slack(self, inputs: tuple[Dim, ...], outputs: tuple[Dim, ...]) -> list[int] | None:
+        """How many elements at the end no window begins at (negative with ceil_mode); None when sizes are free."""
+        sizes = [
+            size + p + q - (made - 1) * s - r - 1
+            for size, made, p, q, s, r in zip(
+                inputs, outputs, self.before, self.after, self.strides, self.reach, strict=True
+            )
+            if isinstance(size, int) and isinstance(made, int)
+        ]
+        return sizes if len(sizes) == len(self.kernel) else None
+
+
+@rule("Conv")
+def conv(call: Call) -> Mapping[int, Value]:
+    """The weight is correlated with the input, so its mirror image is with the gradient."""
+    call.only(0)
+    weight = call.constant(1)
+    groups, window = int(call.attributes.get("group", 1)), window_of(call, weight.shape[2:])
+    slack = window.slack(call.dims()[2:], call.output_dims()[2:])
+    if set(window.strides) == {1}:
+        before, after = window.margins((0,) * len(window.kernel))
+        if min(*before, *after) >= 0:
+            return {0: _mirrored(call, call.g, weight, groups, window, (*before, *after))}
+    elif groups > 1 and slack is not None and len(set(window.strides)) == 1 and len(window.strides) == 2:
+        # ConvTranspose with groups is slow in ONNX Runtime: zeros between the elements, then a plain convolution.
+        stride = window.strides[0]
+        before, after = window.margins(tuple(extra - stride + 1 for extra in slack))
+        if min(*before, *after) >= 0:
+            return {0: _mirrored(call, _spread(call, stride), weight, groups, window, (*before, *after))}
+    return {0: transposed(call, call.g, call.x(1), window, groups)}
+
+
+@rule("ConvTranspose")
+def conv_transpose(call: Call) -> Mapping[int, Value]:
+    """The plain convolution with the same weight."""
+    call.only(0)
+    if "output_shape" in call.attributes:
+        raise call.unsupported("it names its output_shape")
+    weight = call.constant(1)
+    window = window_of(call, weight.shape[2:])
+    group = int(call.attributes.get("group", 1))
+    return {0: call.tape.op("Conv", call.g, call.x(1), group=group, **window.attributes)}
+
+
+def window_of(call: Call, kernel: tuple[int, ...]) -> Window:
+    """The window of a convolution or pooling node, automatic padding resolved."""
+    axes = len(kernel)
+    strides = tuple(call.attributes.get("strides", (1,) * axes))
+    dilations = tuple(call.attributes.get("dilations", (1,) * axes))
+    pads = tuple(call.attributes.get("pads", (0,) * 2 * axes))
+    automatic = call.attributes.get("auto_pad", b"NOTSET")
+    if automatic == b"VALID":
+        pads = (0,) * 2 * axes
+    elif automatic != b"NOTSET":
+        if call.node.op_type == "ConvTranspose":
+            raise call.unsupported("it pads automatically")
+        free = Window(kernel, strides, dilations, (0,) * axes, (0,) * axes)
+        slack = free.slack(call.dims()[2:], call.output_dims()[2:])
+        total = [max(-s, 0) for s in slack if slack] if slack is not None else call.fixed((None,))
+        upper = automatic == b"SAME_UPPER"
+        before = [t // 2 if upper else t - t // 2 for t in total]
+        pads = (*before, *(t - b for t, b in zip(total, before, strict=True)))
+    return Window(tuple(kernel), strides, dilations, pads[:axes], pads[axes:])
+
+
+def transposed(call: Call, gradient: Value, weight: Value, window: Window, groups: int) -> Value:
+    """The adjoint of a convolution, in the size of the call's input."""
+    tape, axes = call.tape, len(window.kernel)
+    attributes: dict[str, Any] = window.attributes | {"group": groups}
+    slack = window.slack(call.dims()[2:], call.output_dims()[2:])
+    if slack is not None and all(0 <= extra < stride for extra, stride in zip(slack, window.strides, strict=True)):
+        return tape.op("ConvTranspose", gradient, weight, output_padding=slack, **attributes)
+    # Free sizes, or windows that end outside: made too large, then cut to what the input has.
+    attributes["pads"] = [*window.before, *(0,) * axes]
+    more = [stride - 1 for stride in window.strides]
+    large = tape.op("ConvTranspose", gradient, weight, output_padding=more, **attributes)
+    return tape.op(
+        "Slice", large, tape.integers([0] * axes), call.x().sizes(2), tape.integers(range(2, axes + 2))
+    )  # fmt: skip
+
+
+def _mirrored(
+    call: Call, gradient: Value, weight: NDArray[np.floating], groups: int, window: Window, pads: Sequence[int]
+) -> Value:
+    """Convolution of stride 1 with the weight mirrored and its input and output channels exchanged."""
+    outputs, inputs, *kernel = weight.shape
+    grouped = weight.reshape(groups, outputs // groups, inputs, *kernel).swapaxes(1, 2)
+    mirrored = np.flip(grouped.reshape(groups * inputs, outputs // groups, *kernel), tuple(range(2, 2 + len(kernel))))
+    return call.tape.op(
+        "Conv", gradient, call.tape.constant(np.ascontiguousarray(mirrored)),
+        group=groups, kernel_shape=kernel, dilations=list(window.dilations), pads=list(pads),
+    )  # fmt: skip
+
+
+def _spread(call: Call, stride: int) -> Value:
+    """The gradient with ``stride`` - 1 zeros after each element of rows and columns."""
+    [channels] = call.fixed(call.output_dims()[1:2])
+    pads = call.tape.integers([0] * 5 + [channels * (stride * stride - 1), 0, 0])
+    return call.tape.op("DepthToSpace", call.tape.op("Pad", call.g, pads), blocksize=stride, mode="DCR")

@@ -1,0 +1,165 @@
+"""Rules of operators that only move elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from miqa_node.assess.saliency.tape import FIRST_AXIS, Call, Value
+from miqa_node.assess.saliency.vjp.registry import rule, unbroadcast
+from miqa_node.assess.saliency.vjp.resampling import along_axis
+
+
+@rule("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+def reshape(call: Call) -> Mapping[int, Value]:
+    """Back to the shape of the input; the first axis must stay what it was."""
+    given, made = call.dims(), call.output_dims()
+    if not given or not made or not _same_rows(call, given, made):
+        raise call.unsupported(FIRST_AXIS)
+    return {0: call.g.reshaped_like(call.x())}
+
+
+def _same_rows(call: Call, given: tuple[object, ...], made: tuple[object, ...]) -> bool:
+    if call.node.op_type == "Flatten":
+        return call.axis(int(call.attributes.get("axis", 1)), len(given)) == 1
+    if call.node.op_type == "Squeeze" and not call.has(1):
+        return given[0] == made[0] != 1
+    if call.node.op_type in {"Squeeze", "Unsqueeze"}:
+        rank = max(len(given), len(made))
+        return all(int(a) % rank for a in call.constant(1).ravel())
+    wanted = call.tape.constant_of(call.node.input[1])
+    if wanted is not None and int(wanted[0]) == 0 and not call.attributes.get("allowzero", 0):
+        return True
+    if given[0] == made[0] and given[0] is not None:
+        return True
+    # [-1, …]: as many rows as before if each keeps its number of elements.
+    sizes = [int(d) for d in (*given[1:], *made[1:]) if isinstance(d, int)]
+    known = len(sizes) == len(given) + len(made) - 2
+    return known and bool(np.prod(sizes[: len(given) - 1]) == np.prod(sizes[len(given) - 1 :]))
+
+
+@rule("Transpose")
+def transpose(call: Call) -> Mapping[int, Value]:
+    """Back to the order before."""
+    order = list(call.attributes.get("perm", range(call.rank())[::-1]))
+    if order[0] != 0:
+        raise call.unsupported(FIRST_AXIS)
+    return {0: call.g.transpose([order.index(n) for n in range(len(order))])}
+
+
+@rule("Concat")
+def concat(call: Call) -> Mapping[int, Value]:
+    """To each part its own."""
+    axis, count = call.axis(int(call.attributes["axis"]), call.rank()), len(call.node.input)
+    if count == 1:
+        return {0: call.g}
+    along = [call.dims(n)[axis] for n in range(count)]
+    if all(isinstance(d, int) for d in along):
+        lengths = call.tape.integers(call.fixed(along))
+    else:
+        lengths = call.tape.op("Concat", *(call.x(n).sizes(axis, axis + 1) for n in range(count)), axis=0)
+    return dict(enumerate(call.tape.ops("Split", [call.g, lengths], count, kind=call.g.kind, axis=axis)))
+
+
+@rule("Split")
+def split(call: Call) -> Mapping[int, Value]:
+    """The parts together, 0 for those that nobody uses."""
+    axis = call.axis(int(call.attributes.get("axis", 0)), call.rank())
+    known = next(g for g in call.gradients if g is not None)
+    parts = []
+    for name, gradient in zip(call.node.output, call.gradients, strict=True):
+        part = gradient
+        if part is None:
+            shape = call.tape.op("Concat", known.sizes(0, 1), call.tape.value(name).sizes(1), axis=0)
+            part = call.tape.op("Expand", known.like(0.0), shape)
+        parts.append(part)
+    return {0: call.tape.op("Concat", *parts, axis=axis)}
+
+
+@rule("Slice")
+def slice_(call: Call) -> Mapping[int, Value]:
+    """Each element back to where it was taken, 0 elsewhere; any start, end and step."""
+    axes = [int(a) for a in call.constant(3).ravel()] if call.has(3) else range(call.constant(1).size)
+    gradient = call.g
+    for n, axis in enumerate(axes):
+        gradient = _unsliced(call, gradient, n, call.axis(axis, call.rank()))
+    return {0: gradient}
+
+
+def _unsliced(call: Call, gradient: Value, n: int, axis: int) -> Value:
+    """Undo the n-th part of a slice: numbers of the taken elements give, for each element, where it went."""
+    tape, x = call.tape, call.x()
+    starts, ends, *steps = [tape.integers([int(call.constant(i)[n])]) for i in (1, 2, 4) if call.has(i)]
+    length = tape.op("Squeeze", x.sizes(axis, axis + 1), tape.integers([0]))
+    zero, one = (tape.constant(np.array(v, np.int64)) for v in (0, 1))
+    taken = tape.op("Slice", tape.op("Range", zero, length, one), starts, ends, tape.integers([0]), *steps)
+    count = tape.op("Squeeze", taken.sizes(), tape.integers([0]))
+    nowhere = tape.op("Expand", count, x.sizes(axis, axis + 1))
+    where = tape.op("ScatterElements", nowhere, taken, tape.op("Range", zero, count, one), axis=0)
+    # One more element, 0, behind those of the gradient: what was not taken gets it.
+    pads = tape.integers([0, 1])
+    longer = tape.op("Pad", gradient, pads, None, tape.integers([axis]), kind=gradient.kind)
+    return tape.op("Gather", longer, where, axis=axis)
+
+
+@rule("Pad")
+def pad(call: Call) -> Mapping[int, Value]:
+    """Cut for zeros around the image; added up for what was mirrored or repeated."""
+    mode, rank = call.attributes.get("mode", b"constant"), call.rank()
+    axes = [call.axis(int(a), rank) if a else 0 for a in call.constant(3).ravel()] if call.has(3) else range(rank)
+    pads = call.constant(1)
+    around = {axis: (int(pads[n]), int(pads[n + len(axes)])) for n, axis in enumerate(axes)}
+    if any(around.get(0, (0, 0))):
+        raise call.unsupported(FIRST_AXIS)
+    gradient, tape = call.g, call.tape
+    for axis, (before, after) in around.items():
+        if not (before or after):
+            continue
+        if mode == b"constant":
+            gradient = tape.op("Pad", gradient, tape.integers([-before, -after]), None, tape.integers([axis]))
+        else:
+            [length] = call.fixed(call.dims()[axis : axis + 1])
+            eye = tape.constant(np.eye(length, dtype=np.float32))
+            matrix = tape.op("Pad", eye, tape.integers([before, after]), None, tape.integers([0]), mode=mode.decode())
+            gradient = along_axis(gradient, matrix, axis, rank)
+    return {0: gradient}
+
+
+@rule("Gather")
+def gather(call: Call) -> Mapping[int, Value]:
+    """Added up where each element was taken, for indices that do not depend on the image."""
+    call.only(0)
+    rank = call.rank()
+    axis = call.axis(int(call.attributes.get("axis", 0)), rank)
+    [length] = call.fixed(call.dims()[axis : axis + 1])
+    indices = call.constant(1)
+    matrix = np.eye(length, dtype=np.float32)[np.atleast_1d(indices)]
+    if indices.ndim > 1:
+        raise call.unsupported("its indices have several axes")
+    gradient = call.g if indices.ndim else call.tape.op("Unsqueeze", call.g, call.tape.integers([axis]))
+    return {0: along_axis(gradient, call.tape.constant(matrix), axis, rank)}
+
+
+@rule("Expand")
+def expand(call: Call) -> Mapping[int, Value]:
+    """Added up along the axes that were repeated."""
+    return {0: unbroadcast(call, call.g, 0)}
+
+
+@rule("DepthToSpace")
+def depth_to_space(call: Call) -> Mapping[int, Value]:
+    """The other way round; in the order CRD the channels change places."""
+    block = int(call.attributes["blocksize"])
+    gradient = call.tape.op("SpaceToDepth", call.g, blocksize=block)
+    if call.attributes.get("mode", b"DCR") == b"CRD":
+        [channels] = call.fixed(call.dims()[1:2])
+        order = np.arange(channels).reshape(block * block, -1).T.ravel()
+        gradient = call.tape.op("Gather", gradient, call.tape.constant(order.astype(np.int64)), axis=1)
+    return {0: gradient}
+
+
+@rule("SpaceToDepth")
+def space_to_depth(call: Call) -> Mapping[int, Value]:
+    """The other way round."""
+    return {0: call.tape.op("DepthToSpace", call.g, blocksize=int(call.attributes["blocksize"]), mode="DCR")}
