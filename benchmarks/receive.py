@@ -121,8 +121,10 @@ def make_files(folder: Path, kind: str, count: int) -> list[Path]:
 
 @contextmanager
 def node(folder: Path) -> Iterator[int]:
-    """The whole node, receiving only."""
+    """The whole node, receiving only, with the folders that a node has after its first few hundred objects."""
     port = free_port()
+    for number in range(256):
+        (folder / "objects" / "instances" / f"{number:02x}").mkdir(parents=True)
     command = [str(Path(sys.executable).with_name("miqa-node")), "run", "--role", "receive"]
     command += ["--data-dir", str(folder), "--dicom-port", str(port), "--web-port", str(free_port())]
     with running(folder, command, port):
