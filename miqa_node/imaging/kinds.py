@@ -78,6 +78,11 @@ def is_projection(header: Header) -> bool:
     return header.modality in _PROJECTION_MODALITIES and not known_otherwise
 
 
+def is_capture(header: Header) -> bool:
+    """Whether the object is a Secondary Capture, whose module tells neither geometry nor exposure (PS3.3 A.8)."""
+    return _belongs(header.sop_class_uid, _CAPTURE_FAMILY)
+
+
 def _is_monochrome(header: Header) -> bool:
     return header.samples_per_pixel <= 1 and header.photometric_interpretation in ("MONOCHROME1", "MONOCHROME2", "")
 

@@ -16,7 +16,7 @@ from miqa_node.domain.assessment import Measurement, PlausibilityIssue
 from miqa_node.domain.codes import Code
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
-from miqa_node.imaging.kinds import is_projection
+from miqa_node.imaging.kinds import is_capture, is_projection
 from miqa_node.imaging.regions import FRONTAL_VIEWS, LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
 
 ISSUES: dict[str, Code] = {
@@ -104,7 +104,7 @@ def _projection_issues(header: Header) -> Issues:
     if header.modality in MODALITIES_WITH_VIEW and not view:
         yield "view_missing", "View Position and View Code Sequence are empty."
     yield from _orientation_issues(header, part, view)
-    if header.pixel_spacing_mm is None:
+    if header.pixel_spacing_mm is None and not is_capture(header):
         yield "spacing_missing", "No pixel spacing: sizes in millimetres cannot be given."
     if not header.has_voi and header.bits_stored > 8 and header.presentation_intent_type != "FOR PROCESSING":
         yield "voi_missing", "Neither window nor VOI LUT: each viewer will show the image differently."
@@ -134,7 +134,7 @@ def _anatomy_issues(header: Header, part: str, view: str) -> Issues:
 def _orientation_issues(header: Header, part: str, view: str) -> Issues:
     orientation = header.patient_orientation
     if not any(orientation):
-        if header.modality in MODALITIES_WITH_VIEW:
+        if header.modality in MODALITIES_WITH_VIEW and not is_capture(header):
             yield "orientation_missing", "Patient Orientation is empty: left and right cannot be told."
         return
     if part in UNPAIRED and view in FRONTAL_VIEWS and len(orientation) == 2:
@@ -145,7 +145,8 @@ def _orientation_issues(header: Header, part: str, view: str) -> Issues:
 
 def _exposure_issues(header: Header) -> Issues:
     index, deviation = header.exposure_index, header.deviation_index
-    if header.modality in MODALITIES_WITH_EXPOSURE_INDEX and index is None and deviation is None:
+    expected = header.modality in MODALITIES_WITH_EXPOSURE_INDEX and not is_capture(header)
+    if expected and index is None and deviation is None:
         yield "exposure_index_missing", "No Exposure Index (IEC 62494-1): the dose cannot be judged from the header."
     if deviation is not None and deviation < -DEVIATION_INDEX_LIMIT:
         yield "deviation_index_low", f"Deviation Index {deviation:.1f}: less than half of the intended exposure."

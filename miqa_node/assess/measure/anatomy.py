@@ -69,10 +69,17 @@ def chest_contrast(plane: Plane, header: Header) -> Iterator[Measurement]:
 
 
 def _region(plane: Plane, box: Box) -> tuple[float, float] | None:
-    """(mean, noise) of presentation values in the box; None when it is tiny, padded or saturated."""
+    """(mean, noise) of presentation values in the box; None when it is tiny, padded or uniform.
+
+    The noise is measured on stored values and put on the presentation scale by the ratio of both standard
+    deviations: presentation values of few bits lie far apart, and their steps would pass for noise or hide it.
+    """
     region = place(plane.shape, box)
-    display = plane.display[region]
+    display, stored = plane.display[region], plane.stored_values[region]
     if display.size < 1024 or (plane.mask is not None and not plane.mask[region].all()):
         return None
-    sigma = noise_sigma(display, None)
-    return None if sigma is None else (float(display.mean()), sigma)
+    sigma = noise_sigma(stored, None)
+    deviation = float(stored.std(dtype=np.float64))
+    if sigma is None or deviation <= 0:
+        return None
+    return float(display.mean()), sigma * float(display.std(dtype=np.float64)) / deviation

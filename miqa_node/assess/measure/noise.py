@@ -38,10 +38,12 @@ def noise_sigma(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -
     """Standard deviation of white noise: median of |HH| / 0.6745 over the Haar HH band (Donoho, Johnstone 1994).
 
     ``usable`` says which pixels count, None for all; a 2 × 2 block counts when its four pixels do. The median is
-    interpolated inside its integer class, so that noise below one stored value is still resolved.
+    interpolated inside its integer class, so that noise below one stored value is still resolved; of values deeper
+    than 16 bits it is taken as it is.
     """
+    deep = stored.dtype.itemsize > 2
     rows, columns = stored.shape[0] // 2 * 2, stored.shape[1] // 2 * 2
-    blocks = stored[:rows, :columns].astype(np.int32)
+    blocks: NDArray[np.signedinteger] = stored[:rows, :columns].astype(np.int64 if deep else np.int32)
     differences = blocks[:, 0::2] - blocks[:, 1::2]
     diagonal = np.abs(differences[0::2] - differences[1::2])  # 2 · |HH|
     if usable is not None:
@@ -49,7 +51,9 @@ def noise_sigma(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -
         diagonal = diagonal[pairs[0::2] & pairs[1::2]]
     if diagonal.size < 256:
         return None
-    counts = np.bincount(np.minimum(diagonal.ravel(), 1 << 18))
+    if deep:
+        return float(np.median(diagonal)) / 2.0 / MAD_TO_SIGMA
+    counts = np.bincount(diagonal.ravel())
     return _grouped_median(counts) / 2.0 / MAD_TO_SIGMA
 
 

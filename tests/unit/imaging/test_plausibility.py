@@ -71,6 +71,12 @@ def test_headers_that_deserve_an_issue(name: str, changes: dict[str, object]) ->
         {"exposure_index": None, "deviation_index": 0.0},
         {"has_voi": False, "bits_stored": 8, "bits_allocated": 8},
         {"burned_in_annotation": "NO"},
+        {
+            "sop_class_uid": "1.2.840.10008.5.1.4.1.1.7",
+            "patient_orientation": (),
+            "pixel_spacing_mm": None,
+            "exposure_index": None,
+        },
     ],
 )
 def test_headers_that_are_fine(changes: dict[str, object]) -> None:
