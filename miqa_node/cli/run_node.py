@@ -43,7 +43,7 @@ def run(
 
     destinations = [parse_flag(text) for text in destination or ()]
     set_up_logging(settings.log, node=settings.node.name)
-    stop = _stop_signal()
+    stop = stop_signal()
     with Node(settings, destinations, Role(role)) as node:
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{settings.dicom.host}:{node.dicom_port}")
@@ -52,7 +52,7 @@ def run(
         typer.echo("stopping")
 
 
-def _stop_signal() -> threading.Event:
+def stop_signal() -> threading.Event:
     """Set by the first Ctrl-C or SIGTERM; a second one is not waited for."""
     stop = threading.Event()
 

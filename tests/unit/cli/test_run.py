@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 
 from miqa_node.cli.exits import Exit
+from miqa_node.cli.run_node import stop_signal
 
 UID = "1.2.826.0.1.3680043.8.498.1"
 NODE = [sys.executable, "-c", "from miqa_node.cli import main; main()"]
@@ -120,18 +122,30 @@ def test_from_the_modality_to_the_pacs_and_the_worklist(cli, start, pacs: Pacs, 
     assert "P-4711" not in log
 
 
-def test_a_taken_port_names_its_setting_and_ctrl_c_is_a_clean_end(start, data_dir: Path, tmp_path: Path) -> None:
-    node = start("--data-dir", data_dir)
-    port = node.web.rpartition(":")[2]
-    flags = ["--data-dir", tmp_path / "second", "--dicom-port", "0", "--web-port", port]
+def test_a_taken_port_names_its_setting(cli, data_dir: Path) -> None:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        ran = cli("run", "--data-dir", data_dir, "--dicom-port", "0", "--web-port", holder.getsockname()[1])
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
-    second = subprocess.run([*NODE, "run", *map(str, flags)], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.code == Exit.USAGE
+    assert "web.port" in ran.err
 
-    assert second.returncode == Exit.USAGE
-    assert "web.port" in second.stderr
-    assert "Traceback" not in second.stderr
-    node.process.send_signal(signal.SIGINT)
-    assert node.process.wait(timeout=30) == Exit.OK
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_ends_the_node_cleanly_and_a_second_one_at_once(number: signal.Signals) -> None:
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        stop = stop_signal()
+        assert not stop.is_set()
+        signal.raise_signal(number)
+        assert stop.wait(timeout=5)
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def test_doctor_asks_destinations_by_c_echo(cli, pacs: Pacs, data_dir: Path) -> None:
