@@ -118,10 +118,9 @@ def _number(name: Code, value: float | None, unit: str) -> hd.Measurement | None
 def _place_group(group: hd.ContentSequence, source: Source, row: int) -> None:
     """Row 10c of TID 1501: the group is about the whole image. OHIF loses its viewport over a group with no place."""
     if source.has_pixels:
-        image = hd.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
-        region = hd.ImageRegion(hd.GraphicTypeValues.POLYLINE, _whole_image(source, row), image)
-        region.RelationshipType = hd.RelationshipTypeValues.CONTAINS.value
-        group[0].ContentSequence.append(region)
+        place = _place(_whole_image(source, row), codes.IMAGE_REGION, source)
+        place.RelationshipType = hd.RelationshipTypeValues.CONTAINS.value
+        group[0].ContentSequence.append(place)
 
 
 def _place_numbers(group: hd.ContentSequence, source: Source, outline: NDArray[np.float64]) -> None:
@@ -132,9 +131,13 @@ def _place_numbers(group: hd.ContentSequence, source: Source, outline: NDArray[n
     """
     for item in group[0].ContentSequence:
         if item.ValueType == "NUM":
-            image = hd.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
-            place = hd.CoordinatesForMeasurement(hd.GraphicTypeValues.POLYLINE, outline, image)
-            item.ContentSequence = hd.ContentSequence([place])
+            item.ContentSequence = hd.ContentSequence([_place(outline, codes.SOURCE_OF_MEASUREMENT, source)])
+
+
+def _place(outline: NDArray[np.float64], purpose: Code, source: Source) -> hd.CoordinatesForMeasurement:
+    # Not hd.ImageRegion: it reads highdicom's tables of the whole standard, 130 MB in memory.
+    image = hd.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
+    return hd.CoordinatesForMeasurement(hd.GraphicTypeValues.POLYLINE, outline, image, coded(purpose))
 
 
 def _segment_reference(source: Source, region: Region, lineage: Lineage) -> hd.ReferencedSegmentationFrame:

@@ -120,8 +120,8 @@ def test_the_validators_find_what_is_wrong(
 
 
 @pytest.mark.shared
-def test_the_validators_of_the_workplace_agree(tmp_path: Path) -> None:
-    """A second, independent runner with its own idea of what an error is; what it reports must be a listed defect."""
+def test_a_second_runner_agrees(tmp_path: Path) -> None:
+    """One with its own idea of what an error is; what it reports must be a listed defect."""
     runner = SHARED / "tools" / "validate-dicom"
     if not runner.exists():
         pytest.skip("the shared folder is not beside the checkout")

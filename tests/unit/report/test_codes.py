@@ -83,7 +83,7 @@ def test_every_private_code_is_documented(concept: codes.Concept) -> None:
 
 def test_nothing_else_is_documented_as_private_code() -> None:
     section = PAGE.split("## The scheme 99MIQA")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `([A-Z0-9_]+)` \|", section, re.M)) == {c.value for c in codes.SCHEME_99MIQA}
+    assert set(re.findall(r"^\| `([A-Z0-9_]+)` \|", section, re.MULTILINE)) == {c.value for c in codes.SCHEME_99MIQA}
 
 
 @pytest.mark.parametrize("name", [*codes.MEASUREMENTS, *codes.STANDARD_MEASUREMENTS])
