@@ -82,6 +82,24 @@ def read_labels(source: Path) -> LabelSet:
     return LabelSet(tuple(labels), "folder" if source.is_dir() else "table", patients_known=not unknown)
 
 
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One accepted image of the node that was chosen at random and reviewed."""
+
+    digest: str
+    findings: frozenset[str] | None
+    sampled: float
+
+
+def read_audit(table: Path) -> list[Audited]:
+    """Rows of a CSV file with the columns ``digest``, ``label`` and ``sampled``; SettingsError names what is wrong."""
+    lines = _lines(table, {"digest", "label", "sampled"})
+    return [
+        Audited(line["digest"], parse_label(line["label"] or ""), _sampled(line["sampled"], number))
+        for number, line in enumerate(lines, start=2)
+    ]
+
+
 def parse_label(text: str) -> frozenset[str] | None:
     """The findings that a label names; empty for a good image, None for a bad one without a kind.
 
@@ -125,6 +143,16 @@ def _of_folder(folder: Path) -> list[tuple[Path, str, str, float]]:
 
 
 def _of_table(table: Path) -> list[tuple[Path, str, str, float]]:
+    rows = []
+    for number, line in enumerate(_lines(table, {"image", "label"}), start=2):
+        path = table.parent / (line["image"] or "")
+        if not path.is_file():
+            raise SettingsError(f"{table}, line {number}: there is no file {line['image']!r}.")
+        rows.append((path, line["label"] or "", line.get("patient") or "", _sampled(line.get("sampled"), number)))
+    return rows
+
+
+def _lines(table: Path, columns: set[str]) -> list[dict[str, str]]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file))
@@ -132,15 +160,9 @@ def _of_table(table: Path) -> list[tuple[Path, str, str, float]]:
         raise SettingsError(f"{table} cannot be read as CSV: {error}") from error
     if len(lines) > MAX_LABELS:
         raise SettingsError(f"{table} has more than {MAX_LABELS} lines.")
-    if lines and (missing := {"image", "label"} - set(lines[0])):
+    if lines and (missing := columns - set(lines[0])):
         raise SettingsError(f"{table} has no column {' and '.join(sorted(missing))}.")
-    rows = []
-    for number, line in enumerate(lines, start=2):
-        path = table.parent / (line["image"] or "")
-        if not path.is_file():
-            raise SettingsError(f"{table}, line {number}: there is no file {line['image']!r}.")
-        rows.append((path, line["label"] or "", line.get("patient") or "", _sampled(line.get("sampled"), number)))
-    return rows
+    return lines
 
 
 def _sampled(text: str | None, line: int) -> float:

@@ -97,6 +97,11 @@ def newest_package(models_dir: Path, name: str) -> Path | None:
     return folders[-1] if folders else None
 
 
+def read_package_card(path: Path) -> Card:
+    """The card of a folder or of a bare file, read without running anything; ModelPackageError when it is no card."""
+    return bare_card(path.name, read_metadata(path)) if _is_bare(path) else read_card(path)
+
+
 def open_package(
     folder: Path, accelerator: Accelerator, settings: AssessSettings, *, goldens_required: bool = True
 ) -> Package:

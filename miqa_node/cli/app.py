@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from miqa_node import __version__
-from miqa_node.cli import assess, doctor, explain, migrate, models, reference, run_node, send, train, worklist
+from miqa_node.cli import (
+    assess,
+    calibrate,
+    doctor,
+    explain,
+    migrate,
+    models,
+    reference,
+    run_node,
+    send,
+    train,
+    worklist,
+)
 from miqa_node.cli.exits import Exit, code_of
 from miqa_node.errors import MiqaError
 
@@ -29,6 +41,7 @@ app.command("send", rich_help_panel=_LOOK)(send.send)
 app.command("explain", rich_help_panel=_LOOK)(explain.explain)
 app.add_typer(worklist.app, name="worklist", rich_help_panel=_LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
+app.command("calibrate", rich_help_panel=_MODELS)(calibrate.calibrate)
 app.add_typer(train.app, name="train", rich_help_panel=_MODELS)
 app.command("evaluate", rich_help_panel=_MODELS)(train.evaluate)
 app.command("reference", hidden=True)(reference.reference)

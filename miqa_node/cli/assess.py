@@ -13,6 +13,7 @@ import typer
 
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import images
+from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
 from miqa_node.errors import ModelPackageError, SettingsError
@@ -57,8 +58,9 @@ def assess(
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     writer = _Writer(saliency_dir, out, settings.assess.saliency_threshold, settings.node.name)
-    assessor = LocalAssessor(settings)
+    assessor = LocalAssessor(settings, choice_of(settings))
     failed = 0
+    certificates: dict[str, None] = {}
     try:
         with progress(files, "Assessing") as remaining:
             for file in remaining:
@@ -72,9 +74,13 @@ def assess(
                     failed += 1
                     _print_error(file, error_text(error), as_json=as_json)
                 else:
+                    certificates[result.disposition.certificate] = None
                     _print_result(file, result, time.perf_counter() - started, as_json=as_json)
     finally:
         assessor.close()
+    if not as_json:
+        for certificate in certificates:  # once below all verdicts, which share it
+            typer.echo(certificate, err=True)
     if failed:
         typer.echo(f"{failed} of {len(files)} files could not be assessed.", err=True)
         raise typer.Exit(Exit.FAILED)
@@ -88,6 +94,7 @@ def document(file: Path, result: LocalResult, total_s: float) -> dict[str, Any]:
         "file": str(file),
         "sop_instance_uid": assessment.header.sop_instance_uid,
         "verdict": disposition.verdict.value,
+        "certificate": disposition.certificate,
         "score": None if assessment.score is None else round(assessment.score, 1),
         "reasons": [reason.text for reason in disposition.reasons],
         "findings": [

@@ -160,13 +160,11 @@ def _object_store(settings: Settings) -> str:
 
 
 def _policy(settings: Settings) -> str:
-    import tomllib  # noqa: PLC0415
-
-    from miqa_node.domain.policy import parse_policy  # noqa: PLC0415
+    from miqa_node.settings import read_policy  # noqa: PLC0415
 
     try:
-        policy = parse_policy(tomllib.loads(settings.policy_file.read_text("utf-8")))
-    except (OSError, ValueError, MiqaError) as error:
+        policy = read_policy(settings.policy_file)
+    except MiqaError as error:
         mend = "Compare it with config/policy.toml; docs/reference/configuration.md names the setting policy.file."
         raise Wrong(f"{settings.policy_file}: {error}", mend) from error
     return f"{settings.policy_file}, version {policy.version}, {len(policy.scopes)} scopes"
@@ -184,16 +182,19 @@ def _accelerator(settings: Settings) -> str:
 
 
 def _models(settings: Settings) -> str:
-    from miqa_node.assess.active import quality_folder  # noqa: PLC0415
+    from miqa_node.assess.active import chosen_package  # noqa: PLC0415
+    from miqa_node.cli.model_choice import choice_of  # noqa: PLC0415
     from miqa_node.cli.models import check_one  # noqa: PLC0415
 
-    folder = quality_folder(settings)
+    folder = chosen_package(settings, choice_of(settings))
     if folder is None:
         mend = "Set assess.models_dir to a folder of packages, or install the node with its own."
         raise Wrong(f"no quality package in {settings.models_dir}: every image is NOT_ASSESSED", mend)
     outcome = check_one(folder, settings)
     if not outcome["ok"]:
         raise Wrong(outcome["error"], "Restore the package's files as they were released.")
+    if not outcome["may_be_active"]:
+        raise Wrong(f"{folder.name} has no golden images", "Activate a package that has: miqa-node models activate.")
     return f"{folder.name}, {outcome['goldens']} golden images agree on {outcome['provider']}"
 
 

@@ -59,6 +59,8 @@ def _tell(image: InstanceHistory, place: str) -> None:
     if image.disposition is not None:
         policy = f"policy {image.disposition.policy_version}, scope {image.disposition.scope or '–'}"
         _fact("verdict", f"{image.disposition.verdict.value} at {moment(image.decided_at)} ({policy})")
+        if image.disposition.certificate:
+            _fact("", image.disposition.certificate)
         for reason in image.disposition.reasons:
             _fact("", f"{reason.text} ({reason.code.value} {reason.code.scheme}, {reason.code.meaning})")
     for result in image.results:

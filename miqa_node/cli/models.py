@@ -1,4 +1,4 @@
-"""``miqa-node models``: which model packages there are, and whether they compute here what they should."""
+"""``miqa-node models``: which model packages there are, which judges, and whether they compute what they should."""
 
 from __future__ import annotations
 
@@ -8,34 +8,48 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from miqa_node.cli import compare, model_choice, model_files
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import print_json, print_line, print_table
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.errors import MiqaError, NotFoundError
 
 if TYPE_CHECKING:
     from miqa_node.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Model packages: list, check.")
+app = typer.Typer(no_args_is_help=True, help="Model packages: list, check, activate, roll back, compare, describe.")
+app.command()(model_choice.activate)
+app.command()(model_choice.rollback)
+app.command()(model_choice.shadow)
+app.command()(model_choice.history)
+app.command()(compare.compare)
+app.command()(model_files.card)
+app.command()(model_files.certificate)
+app.command()(model_files.pack)
 
 
 @app.command("list")
-def list_(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """List the model packages; the one marked "active" judges the images."""
-    settings = settings_of(config)
+def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the model packages; the one marked "active" judges the images, "shadow" judges silently beside it."""
+    settings = settings_of(config, data_dir)
     quiet_logs(settings)
-    from miqa_node.assess.active import quality_folder  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.assess.packages import package_folders  # noqa: PLC0415
+    from miqa_node.assess.active import chosen_package  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.assess.packages import find_package, package_folders  # noqa: PLC0415
 
-    active = quality_folder(settings)
-    packages = [_describe(folder, active=folder == active) for folder in package_folders(settings.models_dir)]
+    choice = model_choice.choice_of(settings)
+    active = chosen_package(settings, choice)
+    shadow = find_package(settings.models_dir, choice.shadow) if choice.shadow else None
+    packages = [
+        {**_describe(path), "active": path == active, "shadow": path == shadow}
+        for path in package_folders(settings.models_dir)
+    ]
     if as_json:
         print_json(packages)
         return
     print_table(
         ("Package", "", "For", "sha256 of the graph", "Intended use"),
         (
-            (one["folder"], "active" if one["active"] else "", one.get("applies_to", ""),
+            (one["folder"], "active" if one["active"] else "shadow" if one["shadow"] else "", one.get("applies_to", ""),
              one.get("sha256", "")[:12], one.get("error") or one.get("intended_use", ""))
             for one in packages
         ),
@@ -55,58 +69,87 @@ def check(
     """Check packages: files against their checksums, card against graph, golden images on this machine's provider."""
     settings = settings_of(config)
     quiet_logs(settings)
-    from miqa_node.assess.packages import package_folders  # noqa: PLC0415
+    from miqa_node.assess.packages import package_folders, package_label  # noqa: PLC0415
 
-    folders = {folder.name: folder for folder in package_folders(settings.models_dir)}
-    if missing := [name for name in names or () if name not in folders]:
+    paths = {package_label(path): path for path in package_folders(settings.models_dir)}
+    if missing := [name for name in names or () if name not in paths]:
         raise NotFoundError(f"There is no package {', '.join(missing)} in {settings.models_dir}.")
-    if not folders:
+    if not paths:
         raise NotFoundError(f"There are no model packages in {settings.models_dir}.")
-    outcomes = [check_one(folders[name], settings) for name in names or folders]
-    for outcome in outcomes:
-        if as_json:
+    outcomes = [check_one(paths[name], settings) for name in names or paths]
+    if as_json:
+        for outcome in outcomes:
             print_json(outcome)
-        else:
-            words = f"{outcome['provider']}, {outcome['ms']:.0f} ms" if outcome["ok"] else outcome["error"]
-            print_line("ok  " if outcome["ok"] else "fail", outcome["folder"], words)
+    else:
+        _print_checks(outcomes)
     if not all(outcome["ok"] for outcome in outcomes):
         raise typer.Exit(Exit.FAILED)
 
 
-def check_one(folder: Path, settings: Settings) -> dict[str, Any]:
-    """Whether a package may judge images on this machine; "error" says why not."""
-    from miqa_node.assess.packages import open_package  # noqa: PLC0415
+def check_one(path: Path, settings: Settings) -> dict[str, Any]:
+    """Whether a package may judge images on this machine; "error" says why not.
+
+    A package without goldens is sound, but "may_be_active" is false.
+    """
+    from miqa_node.assess.packages import open_package, package_label  # noqa: PLC0415
 
     started = time.perf_counter()
+    label = package_label(path)
     try:
-        package = open_package(folder, settings.node.accelerator, settings.assess)
+        package = open_package(path, settings.node.accelerator, settings.assess, goldens_required=False)
     except MiqaError as error:
-        return {"folder": folder.name, "ok": False, "error": str(error)}
+        return {"folder": label, "ok": False, "error": str(error)}
     return {
-        "folder": folder.name,
+        "folder": label,
         "ok": True,
+        "may_be_active": bool(package.golden_differences),
         "provider": package.session.provider,
-        "goldens": len(package.card.golden),
+        "goldens": len(package.golden_differences),
+        "golden_differences": dict(package.golden_differences),
+        "largest_difference": max(package.golden_differences.values(), default=None),
         "ms": round((time.perf_counter() - started) * 1e3, 1),
     }
 
 
-def _describe(folder: Path, *, active: bool) -> dict[str, Any]:
-    from miqa_node.assess.card import read_card  # noqa: PLC0415
-    from miqa_node.assess.packages import GRAPH_NAME  # noqa: PLC0415
+def _print_checks(outcomes: list[dict[str, Any]]) -> None:
+    rows = []
+    for outcome in outcomes:
+        if not outcome["ok"]:
+            rows.append(("fail", outcome["folder"], "", "", "", "", outcome["error"]))
+            continue
+        largest = outcome["largest_difference"]
+        rows.append((
+            "ok",
+            outcome["folder"],
+            outcome["provider"],
+            str(outcome["goldens"]),
+            "" if largest is None else f"{largest:.1e}",
+            f"{outcome['ms']:.0f} ms",
+            "" if outcome["may_be_active"] else "no goldens: only as shadow",
+        ))  # fmt: skip
+    print_table(
+        ("", "Package", "Provider", Column("Goldens", number=True), Column("Largest difference", number=True),
+         Column("Time", number=True), ""),
+        rows,
+    )  # fmt: skip
 
+
+def _describe(path: Path) -> dict[str, Any]:
+    from miqa_node.assess.packages import package_label, read_package_card, sha256_of  # noqa: PLC0415
+
+    label = package_label(path)
     try:
-        card = read_card(folder)
+        card = read_package_card(path)
     except MiqaError as error:
-        return {"folder": folder.name, "active": active, "error": str(error)}
+        return {"folder": label, "error": str(error)}
     scope = card.applicability
     parts = (scope.modality, scope.body_part, scope.view)
     return {
-        "folder": folder.name,
-        "active": active,
+        "folder": label,
         "name": card.name,
         "version": card.version,
-        "sha256": card.files.get(GRAPH_NAME, ""),
+        "bare": path.is_file(),
+        "sha256": sha256_of(path if path.is_file() else path / "model.onnx"),
         "applies_to": ", ".join("/".join(part) for part in parts if part),
         "intended_use": " ".join(card.intended_use.split()),
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
+from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import transaction
@@ -18,9 +18,6 @@ from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 app = typer.Typer(no_args_is_help=True, help="Flagged studies: list, show, claim, release, resolve.")
 
 StudyUid = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")]
-Actor = Annotated[
-    str | None, typer.Option("--as", metavar="NAME", help="Who does it; default is the name of the login.")
-]
 
 _SPAN = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -124,6 +121,8 @@ def show(study_uid: StudyUid, config: ConfigFile = None, data_dir: DataDir = Non
             for image in item.images
         ),
     )  # fmt: skip
+    for certificate in dict.fromkeys(image.certificate for image in item.images if image.certificate):
+        print_line(certificate)
     for event in events:
         print_line(moment(event.at), event.action, f"by {event.actor}" if event.actor else "", event.comment)
 
@@ -140,7 +139,7 @@ def claim(
     from miqa_node.store import worklist  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:
-        item = worklist.claim(begun, study_uid, actor or _login(), datetime.now(UTC))
+        item = worklist.claim(begun, study_uid, actor or login(), datetime.now(UTC))
     _print_changed(item, as_json=as_json)
 
 
@@ -156,7 +155,7 @@ def release(
     from miqa_node.store import worklist  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:
-        item = worklist.unclaim(begun, study_uid, actor or _login(), datetime.now(UTC))
+        item = worklist.unclaim(begun, study_uid, actor or login(), datetime.now(UTC))
     _print_changed(item, as_json=as_json)
 
 
@@ -174,15 +173,8 @@ def resolve(
     from miqa_node.store import worklist  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:
-        item = worklist.resolve(begun, study_uid, resolution, actor or _login(), comment, datetime.now(UTC))
+        item = worklist.resolve(begun, study_uid, resolution, actor or login(), comment, datetime.now(UTC))
     _print_changed(item, as_json=as_json)
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError) as error:
-        raise typer.BadParameter("this login has no name; say who you are with --as NAME") from error
 
 
 def _print_changed(item: WorklistItem, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import dispositions, instances, studies, worklist
@@ -22,6 +23,26 @@ class Reviewed:
     patient: str
     resolution: Resolution
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a received image lies, and whose it is."""
+
+    object_key: str
+    patient: str
+
+
+def locate(transaction: Transaction, digest: str) -> Place:
+    """Where the image of a digest lies; NotFoundError when it was not received."""
+    row = transaction.execute(
+        sa.select(instances.c.object_key, studies.c.patient_id, studies.c.study_instance_uid)
+        .join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
+        .where(instances.c.digest == digest)
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"No instance has the digest {digest}.")
+    return Place(row.object_key, row.patient_id or row.study_instance_uid)
 
 
 def resolved(transaction: Transaction) -> tuple[list[Reviewed], int]:

@@ -1,0 +1,106 @@
+"""Compares what two packages said of the same images: where they agree, and what one would have flagged alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.policy import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One image as both judged it; ``uid`` is its SOP Instance UID."""
+
+    uid: str
+    first: Assessment
+    second: Assessment
+    first_verdict: Verdict
+    second_verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class FindingAgreement:
+    """One finding over all images that both packages judged.
+
+    Counts say in how many it is present to both, to one or to none; differences are of calibrated probabilities.
+    """
+
+    finding: FindingName
+    both: int
+    only_first: int
+    only_second: int
+    neither: int
+    mean_difference: float
+    largest_difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``agreement`` is the share of equal verdicts, ``kappa`` Cohen's, corrected for chance; None without images.
+
+    ``verdicts`` counts (first's verdict, second's verdict, images).
+    """
+
+    images: int
+    agreement: float | None
+    kappa: float | None
+    verdicts: tuple[tuple[Verdict, Verdict, int], ...]
+    findings: tuple[FindingAgreement, ...]
+    flagged_only_by_first: tuple[str, ...]
+    flagged_only_by_second: tuple[str, ...]
+    mean_score_difference: float | None
+
+
+def compare(pairs: Sequence[Pair]) -> Comparison:
+    """Compare; the order of pairs is the order of the UIDs."""
+    table = Counter((pair.first_verdict, pair.second_verdict) for pair in pairs)
+    agreement, kappa = _agreement(table)
+    scores = [
+        pair.second.score - pair.first.score
+        for pair in pairs
+        if pair.first.score is not None and pair.second.score is not None
+    ]
+    return Comparison(
+        images=len(pairs),
+        agreement=agreement,
+        kappa=kappa,
+        verdicts=tuple((a, b, table[a, b]) for a in Verdict for b in Verdict if table[a, b]),
+        findings=tuple(row for name in FindingName if (row := _finding(pairs, name)) is not None),
+        flagged_only_by_first=tuple(p.uid for p in pairs if p.first_verdict.flagged and not p.second_verdict.flagged),
+        flagged_only_by_second=tuple(p.uid for p in pairs if p.second_verdict.flagged and not p.first_verdict.flagged),
+        mean_score_difference=sum(scores) / len(scores) if scores else None,
+    )
+
+
+def _agreement(table: Counter[tuple[Verdict, Verdict]]) -> tuple[float | None, float | None]:
+    total = table.total()
+    if not total:
+        return None, None
+    observed = sum(table[verdict, verdict] for verdict in Verdict) / total
+    by_chance = sum(
+        sum(table[verdict, other] for other in Verdict) * sum(table[other, verdict] for other in Verdict)
+        for verdict in Verdict
+    ) / (total * total)
+    # Where both always say the same one thing there is nothing to correct for chance.
+    return observed, None if by_chance >= 1.0 else (observed - by_chance) / (1.0 - by_chance)
+
+
+def _finding(pairs: Sequence[Pair], name: FindingName) -> FindingAgreement | None:
+    rows = [(a, b) for p in pairs if (a := p.first.finding(name)) is not None and (b := p.second.finding(name))]
+    if not rows:
+        return None
+    seen = Counter((a.present, b.present) for a, b in rows)
+    differences = [abs(a.probability - b.probability) for a, b in rows]
+    return FindingAgreement(
+        finding=name,
+        both=seen[True, True],
+        only_first=seen[True, False],
+        only_second=seen[False, True],
+        neither=seen[False, False],
+        mean_difference=sum(differences) / len(differences),
+        largest_difference=max(differences),
+    )

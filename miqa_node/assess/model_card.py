@@ -1,0 +1,162 @@
+"""MODEL_CARD.md: the card of a package as a page for people; every word and figure in it comes from the card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from miqa_node.assess.card import Card
+from miqa_node.assess.certificate import Certificate
+
+Cell = str | int | float | bool | None
+
+
+def model_card(card: Card) -> str:
+    """Markdown of a whole card."""
+    not_for = (card.not_for,) if isinstance(card.not_for, str) else card.not_for
+    lines = [
+        f"# {card.name} {card.version}",
+        "",
+        "Generated from the card of the package; do not edit.",
+        "",
+        _one_line(card.intended_use),
+        "",
+        "**Not for:** " + "; ".join(_one_line(text) for text in not_for) + ".",
+        "",
+        "## Limits",
+        "",
+        *(f"- {_one_line(limit)}" for limit in card.limits or ("None is stated.",)),
+        "",
+        "## Applies to",
+        "",
+        *_applicability(card),
+        "",
+        "## Classes and operating points",
+        "",
+        *_table(
+            ("class", "gate", "code", "threshold", "temperature", "bias"),
+            [
+                (row.name, row.gate, f"{row.code.value} {row.code.scheme} {row.code.meaning}", row.threshold,
+                 row.temperature, row.bias)
+                for row in card.outputs.classes
+            ],
+        ),
+        "",
+        "## Certificate",
+        "",
+        *_certificate(card.certificate),
+        "",
+        *_section("Calibration", card.calibration),
+        *_section("Figures", card.metrics),
+        *_section("Training", card.training),
+        "## Files",
+        "",
+        *_table(("file", "SHA-256"), sorted(card.files.items())),
+        "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _applicability(card: Card) -> list[str]:
+    scope = card.applicability
+    lists = {
+        "Modality": scope.modality,
+        "Body Part Examined": scope.body_part,
+        "View Position": scope.view,
+        "SOP Class UID": scope.sop_class,
+    }
+    lines = [
+        f"- {name}: {', '.join(value or '(absent)' for value in values) or 'any'}" for name, values in lists.items()
+    ]
+    if scope.pixel_pitch_mm is not None:
+        lines.append(f"- Pixel pitch: {scope.pixel_pitch_mm.min:g} to {scope.pixel_pitch_mm.max:g} mm")
+    return lines
+
+
+def _certificate(certificate: Certificate | None) -> list[str]:
+    if certificate is None or not certificate.guarantees:
+        return ["None: a site makes its own with `miqa-node calibrate`."]
+    world = "It certifies simulated defects only. " if certificate.world == "simulated" else ""
+    return [
+        f"{world}Made on {certificate.made_on} under the policy {certificate.policy_version}:",
+        "",
+        *(f"- {guarantee.sentence}" for guarantee in certificate.guarantees),
+    ]
+
+
+def _section(title: str, values: Mapping[str, Any], level: int = 2) -> list[str]:
+    """A heading, then numbers and texts as a list, and what is nested as tables or sections of their own."""
+    if not values:
+        return []
+    plain = {name: value for name, value in values.items() if not _is_nested(value)}
+    lines = [f"{'#' * min(level, 6)} {title}", "", *(f"- {_words(k)}: {_text(v)}" for k, v in plain.items())]
+    if plain:
+        lines.append("")
+    for name, value in values.items():
+        if name in plain:
+            continue
+        if isinstance(value, Mapping) and not _is_table(list(value.values())):
+            lines += _section(_words(name), value, level + 1)
+        else:
+            lines += [f"{'#' * min(level + 1, 6)} {_words(name)}", "", *_rows(value), ""]
+    return lines
+
+
+def _rows(value: Mapping[str, Any] | Sequence[Any]) -> list[str]:
+    """A mapping or list of mappings as a table; nested cells are flattened to ``outer inner`` columns."""
+    named = isinstance(value, Mapping)
+    records = [_flat(row) for row in (value.values() if isinstance(value, Mapping) else value)]
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    rows = [[_text(record.get(name)) for name in columns] for record in records]
+    if named:
+        rows = [[str(name), *row] for name, row in zip(value, rows, strict=True)]
+    return _table(["", *columns] if named else columns, rows)
+
+
+def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        label = f"{prefix}{_words(name).lower()}"
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{label} ")
+        else:
+            flat[label] = value
+    return flat
+
+
+def _is_nested(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value)
+    return isinstance(value, Sequence) and not isinstance(value, str) and _is_table(value)
+
+
+def _is_table(values: Sequence[Any]) -> bool:
+    return bool(values) and all(isinstance(value, Mapping) for value in values)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[str]:
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return lines + ["| " + " | ".join(_text(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_words(str(k))} {_text(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_text(item) for item in value)
+    return _one_line(str(value))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _words(name: str) -> str:
+    text = str(name).replace("_", " ")
+    return text[:1].upper() + text[1:]

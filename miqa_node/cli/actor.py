@@ -1,0 +1,20 @@
+"""Who gives a command: what a person did is written down with a name."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+Actor = Annotated[
+    str | None, typer.Option("--as", metavar="NAME", help="Who does it; default is the name of the login.")
+]
+
+
+def login() -> str:
+    """The name of the login."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:
+        raise typer.BadParameter("this login has no name; say who you are with --as NAME") from error

@@ -1,0 +1,202 @@
+"""``miqa-node calibrate``: the site's own temperatures, operating points and certificate from labelled images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from miqa_node.cli.exits import Exit
+from miqa_node.cli.model_choice import choice_of
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.cli.output import print_json, print_line, print_table, progress
+from miqa_node.errors import MiqaError, NotFoundError, SettingsError
+
+if TYPE_CHECKING:
+    from miqa_node.assess.calibration import Judged
+    from miqa_node.assess.labels import Label, LabelSet
+    from miqa_node.assess.local import LocalAssessor
+    from miqa_node.assess.site_calibration import SiteCalibration
+    from miqa_node.settings import Settings
+
+_LIMIT = {"min": 0.0005, "max": 0.5}
+
+
+def calibrate(
+    labels: Annotated[
+        Path | None,
+        typer.Argument(metavar="[LABELS]", exists=True, help="Folder of class/image files, or a CSV: image, label."),
+    ] = None,
+    decisions: Annotated[
+        bool, typer.Option("--decisions", help="Use what people decided about the node's own flagged studies.")
+    ] = False,
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False,
+            help="With --decisions: CSV of accepted images that were sampled and reviewed: digest, label, sampled.",
+        ),
+    ] = None,
+    package: Annotated[str, typer.Option(metavar="NAME-VERSION", help="Default is the active package.")] = "",
+    alpha: Annotated[
+        float, typer.Option(metavar="SHARE", **_LIMIT, help="Of accepted images at most so many are bad.")
+    ] = 0.05,
+    beta: Annotated[
+        float, typer.Option(metavar="SHARE", **_LIMIT, help="Of bad images at most so many are accepted.")
+    ] = 0.05,
+    delta: Annotated[
+        float, typer.Option(metavar="SHARE", **_LIMIT, help="Each promise is wrong with at most this probability.")
+    ] = 0.05,
+    only: Annotated[str, typer.Option(metavar="alpha|beta", help="Ask for one of the promises only.")] = "",
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="The labels are simulated defects; the certificate will say so.")
+    ] = False,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Decides which patients fit and which test.")] = 0,
+    modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "DX",
+    body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "CHEST",
+    view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "PA",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be written, and write nothing.")] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Calibrate a package for this site and certify its verdicts, from images that people labelled.
+
+    Exit code 1 says that a promise could not be certified; what could be was still written. Running processes use a
+    new calibration at once; the certificate expires when the model, the policy or the site changes.
+    """
+    if (labels is None) is not decisions or only not in {"", "alpha", "beta"}:
+        raise typer.BadParameter("give labelled images or --decisions, and alpha or beta to --only")
+    tables: dict[str, dict[str, Any]] = {"assess": {"quality_package": package or None}}
+    settings = settings_of(config, data_dir, **tables)
+    quiet_logs(settings)
+    if not settings.node.site:
+        raise SettingsError('A certificate is made for a site: set node.site, for example site = "General Hospital".')
+    from miqa_node.assess.calibration import Wishes, make_calibration  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.assess.labels import fair_sample, read_labels  # noqa: PLC0415
+    from miqa_node.assess.local import LocalAssessor  # noqa: PLC0415
+
+    given = read_labels(labels) if labels is not None else _decisions(settings, audit)
+    wishes = Wishes(
+        accepted_bad=None if only == "beta" else alpha,
+        bad_accepted=None if only == "alpha" else beta,
+        delta=delta,
+        seed=seed,
+        simulated=simulated,
+    )
+    sample = fair_sample(given.labels, seed)
+    with LocalAssessor(settings, choice_of(settings), calibrated=False) as assessor:
+        assessor.models.load()
+        active = assessor.models.package
+        if active is None:
+            raise NotFoundError(f"There is no package to calibrate in {settings.models_dir}.")
+        pictures = {"modality": modality, "body_part": body_part, "view": view}
+        judged, left_out = _judge(assessor, sample, pictures)
+        given = replace(given, left_out=(*given.left_out, *left_out.items()))
+        made = make_calibration(
+            judged, given, active.card, active.identity.sha256, assessor.policy, settings.node.site, wishes,
+            datetime.now(UTC),
+        )  # fmt: skip
+    useful = bool(made.certificate.guarantees) or any(head.fitted for head in made.heads.values())
+    _write(made, settings, write=useful and not dry_run)
+    if as_json:
+        print_json({**made.model_dump(mode="json"), "written": useful and not dry_run})
+    else:
+        _print(made, written=useful and not dry_run)
+    if not useful and not dry_run:
+        typer.echo("Nothing was written: there are too few labels to change anything.", err=True)
+    if made.certificate.refused:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _judge(assessor: LocalAssessor, sample: list[Label], pictures: dict[str, str]) -> tuple[list[Judged], Counter[str]]:
+    from miqa_node.assess.calibration import Judged  # noqa: PLC0415
+    from miqa_node.errors import ModelPackageError  # noqa: PLC0415
+
+    judged, left_out = [], Counter[str]()
+    with progress(sample, "Judging") as remaining:
+        for label in remaining:
+            try:
+                assessment = assessor.assess_file(label.path, **pictures).assessment
+            except (ModelPackageError, SettingsError):
+                raise
+            except (MiqaError, OSError):
+                left_out["unreadable"] += 1
+                continue
+            if assessment.not_assessed:
+                left_out["outside of what the model was made for"] += 1
+                continue
+            judged.append(Judged(label, assessment))
+    return judged, left_out
+
+
+def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
+    """Labels of the node's own images: resolutions of flagged studies, and accepted images reviewed at random."""
+    from miqa_node.assess.labels import Label, LabelSet, read_audit  # noqa: PLC0415
+    from miqa_node.cli.store import check_exists  # noqa: PLC0415
+    from miqa_node.domain.finding import DEFECTS  # noqa: PLC0415
+    from miqa_node.domain.worklist import Resolution  # noqa: PLC0415
+    from miqa_node.node import open_store  # noqa: PLC0415
+    from miqa_node.store import reviews  # noqa: PLC0415
+
+    check_exists(settings)
+    database, objects = open_store(settings)
+    defects = {name.value for name in DEFECTS}
+    found = []
+    try:
+        database.check()
+        with database.begin() as begun:
+            decided, ambiguous = reviews.resolved(begun)
+            audited = [(reviews.locate(begun, row.digest), row) for row in (read_audit(audit) if audit else ())]
+        for one in decided:
+            findings: frozenset[str] | None = frozenset()
+            if one.resolution is not Resolution.DISMISSED:
+                # The decision is about the image; which finding it meant is known only when there is just one.
+                findings = frozenset(one.reasons) if len(one.reasons) == 1 and set(one.reasons) <= defects else None
+            found.append(Label(objects.local_path(one.object_key), findings, one.patient))
+        for place, row in audited:
+            found.append(Label(objects.local_path(place.object_key), row.findings, place.patient, row.sampled))
+    finally:
+        database.close()
+    left_out = (("study with several flagged images", ambiguous),) if ambiguous else ()
+    return LabelSet(tuple(found), "review decisions", covers_accepted=bool(audited), left_out=left_out)
+
+
+def _write(made: SiteCalibration, settings: Settings, *, write: bool) -> None:
+    from miqa_node.assess.site_calibration import calibration_path, write_calibration  # noqa: PLC0415
+
+    if write:
+        write_calibration(calibration_path(settings.node.data_dir, made.package), made)
+
+
+def _print(made: SiteCalibration, *, written: bool) -> None:
+    labels = made.labels
+    known = "" if labels.patients_known else " (unknown: each image counts as one)"
+    print_line(f"{made.package} at {made.site}: {labels.patients} patients{known}, {labels.bad} of their images bad; "
+               f"{labels.fitted} fit, {labels.tested} test")  # fmt: skip
+    for reason, count in labels.left_out.items():
+        print_line(f"left out: {count}, {reason}")
+    print_table(
+        ("Class", "Present", "Temperature", "Bias", "Threshold", "ECE before", "ECE after", ""),
+        (
+            (name, str(head.present), f"{head.temperature:.3g}", f"{head.bias:.3g}", f"{head.threshold:.3f}",
+             _number(head.ece_before), _number(head.ece_after), "" if head.fitted else "as on the card")
+            for name, head in made.heads.items()
+        ),
+    )  # fmt: skip
+    print_line(f"operating points moved by {made.offset:.2f} logits")
+    world = "simulated world only: " if labels.simulated else ""
+    for guarantee in made.certificate.guarantees:
+        print_line("certified", f"{world}{guarantee.sentence}")
+    for refusal in made.certificate.refused:
+        more = f" About {refusal.labels_needed} more labelled patients." if refusal.labels_needed else ""
+        print_line("no certificate", f"({refusal.promise.value} at {100 * refusal.limit:g} %): {refusal.reason}{more}")
+    print_line("written" if written else "not written")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

@@ -1,0 +1,174 @@
+"""``miqa-node models activate``, ``rollback``, ``shadow`` and ``history``: which packages running processes use."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
+from miqa_node.cli.store import check_exists, transaction
+from miqa_node.domain.model_choice import ModelChoice, Slot
+from miqa_node.errors import ConflictError, NotFoundError, ResourcesError, SettingsError
+
+if TYPE_CHECKING:
+    from miqa_node.assess.packages import Package
+    from miqa_node.settings import Settings
+
+Comment = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the history.")]
+PackageName = Annotated[str, typer.Argument(metavar="NAME-VERSION", help="As `models list` shows it.")]
+
+
+def activate(
+    name: PackageName,
+    comment: Comment = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a package judge images from now on; running processes follow without a restart.
+
+    The package is checked first, goldens on this machine's provider included. Images that are being judged are
+    finished by the package before; nothing is judged twice.
+    """
+    settings = _ready(config, data_dir)
+    if settings.assess.quality_package:
+        raise SettingsError(
+            f"assess.quality_package = {settings.assess.quality_package!r} in the settings decides which package is "
+            "active. Take it out to choose with this command."
+        )
+    package = open_named(settings, name)
+    from miqa_node.store import activations  # noqa: PLC0415 - keeps --help fast
+
+    with transaction(config, data_dir) as begun:
+        changed = activations.choose(begun, Slot.ACTIVE, package.name, actor or login(), comment, datetime.now(UTC))
+    _tell(Slot.ACTIVE, package.name, changed, settings, as_json=as_json)
+    _warn_of_calibration(package, settings)
+
+
+def rollback(
+    shadow: Annotated[bool, typer.Option("--shadow", help="Of the shadow package instead of the active one.")] = False,
+    comment: Comment = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to the package that was active before the one that is."""
+    settings = _ready(config, data_dir)
+    slot = Slot.SHADOW if shadow else Slot.ACTIVE
+    from miqa_node.store import activations  # noqa: PLC0415
+
+    with transaction(config, data_dir) as begun:
+        name = activations.roll_back(begun, slot, actor or login(), comment, datetime.now(UTC))
+        if name:
+            # Within the transaction: a package that is gone or broken here leaves the choice as it is.
+            open_named(settings, name, candidate=shadow)
+    _tell(slot, name, True, settings, as_json=as_json)
+
+
+def shadow(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME-VERSION]", help="As `models list` shows it.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="End the shadow mode.")] = False,
+    comment: Comment = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a candidate judge the same images silently beside the active package; `models compare` shows the outcome."""
+    if (name is None) is not off:
+        raise typer.BadParameter("name one package, or give --off")
+    settings = _ready(config, data_dir)
+    chosen = open_named(settings, name, candidate=True).name if name else ""
+    from miqa_node.assess.active import chosen_package  # noqa: PLC0415
+    from miqa_node.assess.packages import package_label  # noqa: PLC0415
+    from miqa_node.store import activations  # noqa: PLC0415
+
+    with transaction(config, data_dir) as begun:
+        active = chosen_package(settings, activations.current(begun))
+        if active is not None and chosen == package_label(active):
+            raise ConflictError(f"{chosen} is the active package; a shadow is another one.")
+        changed = activations.choose(begun, Slot.SHADOW, chosen, actor or login(), comment, datetime.now(UTC))
+    _tell(Slot.SHADOW, chosen, changed, settings, as_json=as_json)
+
+
+def history(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List every activation and rollback."""
+    from miqa_node.store import activations  # noqa: PLC0415
+
+    with transaction(config, data_dir) as begun:
+        events = [event for slot in Slot for event in activations.history(begun, slot)]
+    events.sort(key=lambda event: event.at)
+    if as_json:
+        print_json([to_json(event) for event in events])
+        return
+    print_table(
+        ("When", "Slot", "What", "Package", "Who", "Comment"),
+        ((moment(e.at), e.slot.value, e.action, e.package or "–", e.actor, e.comment) for e in events),
+    )
+
+
+def choice_of(settings: Settings) -> ModelChoice:
+    """What the node of these settings was told to use; nothing where there is no node."""
+    try:
+        check_exists(settings)
+    except SettingsError:
+        return ModelChoice()
+    from miqa_node.store import activations  # noqa: PLC0415
+    from miqa_node.store.database import Database  # noqa: PLC0415
+
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        database.check()
+        with database.begin() as begun:
+            return activations.current(begun)
+    except ResourcesError:
+        if settings.store.database_url:
+            raise  # a node is meant; judging by another package than it does would be wrong
+        return ModelChoice()  # a database of an older version knows no choice
+    finally:
+        database.close()
+
+
+def open_named(settings: Settings, name: str, *, candidate: bool = False) -> Package:
+    """The package of a name, checked; a candidate needs no goldens."""
+    from miqa_node.assess.packages import find_package, open_package  # noqa: PLC0415
+
+    path = find_package(settings.models_dir, name)
+    if path is None:
+        raise NotFoundError(f"There is no package {name} in {settings.models_dir}.")
+    return open_package(path, settings.node.accelerator, settings.assess, goldens_required=not candidate)
+
+
+def _ready(config: Path | None, data_dir: Path | None) -> Settings:
+    settings = settings_of(config, data_dir)
+    quiet_logs(settings)
+    check_exists(settings)
+    return settings
+
+
+def _tell(slot: Slot, name: str, changed: bool, settings: Settings, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"slot": slot.value, "package": name, "changed": changed})
+        return
+    default = "as the settings say" if slot is Slot.ACTIVE else "none"
+    print_line(slot.value, name or default, "" if changed else "(it was already)")
+    if changed:
+        typer.echo(f"Running processes follow within {settings.assess.follow_interval_s:g} s.", err=True)
+
+
+def _warn_of_calibration(package: Package, settings: Settings) -> None:
+    from miqa_node.assess.site_calibration import calibration_path, in_force  # noqa: PLC0415
+
+    path = calibration_path(settings.node.data_dir, package.name)
+    found = in_force(path, package.card, package.identity.sha256, settings.node.site)
+    if found.refused:
+        typer.echo(f"The site's calibration is not used: {found.refused}.", err=True)
+    elif found.calibration is None:
+        typer.echo("This package is not calibrated for this site; see miqa-node calibrate.", err=True)

@@ -1,0 +1,127 @@
+"""``miqa-node models card``, ``certificate`` and ``pack``: what a package says of itself, and a package in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from miqa_node.cli.model_choice import PackageName, choice_of, open_named
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.cli.output import print_json, print_line, print_table
+from miqa_node.errors import ConflictError, NotFoundError
+
+if TYPE_CHECKING:
+    from miqa_node.settings import Settings
+
+
+def card(
+    name: PackageName,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a package's card as a page for people: use, limits, operating points, figures, training data, licences."""
+    settings = settings_of(config)
+    quiet_logs(settings)
+    from miqa_node.assess.model_card import model_card  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.assess.packages import read_package_card  # noqa: PLC0415
+
+    found = read_package_card(_path(settings, name))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    elif out is None:
+        typer.echo(model_card(found), nl=False)
+    else:
+        out.write_text(model_card(found), "utf-8")
+
+
+def certificate(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME-VERSION]", help="Default is the active package.")] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what the verdicts of a package are certified for at this site, and with which calibration it runs."""
+    settings = settings_of(config, data_dir)
+    quiet_logs(settings)
+    shown = _certificate(settings, _path(settings, name) if name else _active(settings))
+    if as_json:
+        print_json(shown)
+        return
+    print_line(shown["package"], shown["certificate"])
+    for refusal in shown["refused"]:
+        more = (
+            f" About {refusal['labels_needed']} more labelled patients are needed." if refusal["labels_needed"] else ""
+        )
+        print_line("not certified:", f"{refusal['promise']} at {100 * refusal['limit']:g} %.", refusal["reason"] + more)
+    if shown["heads"]:
+        print_table(
+            ("Class", "Temperature", "Bias", "Threshold", "ECE before", "ECE after"),
+            (
+                (head, f"{v['temperature']:.3g}", f"{v['bias']:.3g}", f"{v['threshold']:.3f}",
+                 _number(v["ece_before"]), _number(v["ece_after"]))
+                for head, v in shown["heads"].items()
+            ),
+        )  # fmt: skip
+
+
+def pack(
+    name: PackageName,
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it: NAME-VERSION.onnx.")],
+    config: ConfigFile = None,
+) -> None:
+    """Write a package folder as one .onnx with its card and goldens inside, to drop into another node's models."""
+    settings = settings_of(config)
+    quiet_logs(settings)
+    from miqa_node.assess.bare import pack as write_bare  # noqa: PLC0415
+    from miqa_node.assess.packages import GRAPH_NAME  # noqa: PLC0415
+
+    package = open_named(settings, name)
+    if package.folder.is_file():
+        raise ConflictError(f"{name} is one file already: {package.folder}.")
+    if out.name != f"{name}.onnx":
+        raise typer.BadParameter(f"call it {name}.onnx: a package is found by its name")
+    write_bare(package.folder, package.card, GRAPH_NAME, out)
+
+
+def _certificate(settings: Settings, path: Path) -> dict[str, Any]:
+    from miqa_node.assess.packages import package_label, read_package_card, sha256_of  # noqa: PLC0415
+    from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force  # noqa: PLC0415
+    from miqa_node.settings import read_policy  # noqa: PLC0415
+
+    card = read_package_card(path)
+    sha256 = sha256_of(path if path.is_file() else path / "model.onnx")
+    found = in_force(calibration_path(settings.node.data_dir, package_label(path)), card, sha256, settings.node.site)
+    policy = read_policy(settings.policy_file)
+    calibration = found.calibration.model_dump(mode="json") if found.calibration else None
+    return {
+        "package": package_label(path),
+        "certificate": certificate_sentence(card, found, policy, settings.node.site),
+        "refused": calibration["certificate"]["refused"] if calibration else [],
+        "heads": calibration["heads"] if calibration else {},
+        "calibration": calibration,
+    }
+
+
+def _active(settings: Settings) -> Path:
+    from miqa_node.assess.active import chosen_package  # noqa: PLC0415
+
+    path = chosen_package(settings, choice_of(settings))
+    if path is None:
+        raise NotFoundError(f"No package is active; {settings.models_dir} holds no quality package.")
+    return path
+
+
+def _path(settings: Settings, name: str) -> Path:
+    from miqa_node.assess.packages import find_package  # noqa: PLC0415
+
+    path = find_package(settings.models_dir, name)
+    if path is None:
+        raise NotFoundError(f"There is no package {name} in {settings.models_dir}.")
+    return path
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
