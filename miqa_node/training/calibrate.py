@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from scipy.optimize import minimize
 
 from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
 from miqa_node.training.corpus import QualityData
-from miqa_node.training.datasets import Record, held_out
+from miqa_node.training.datasets import Record
 from miqa_node.training.degrade import Image, gate
 from miqa_node.training.export import Graph
 from miqa_node.training.samples import CLASSES, COLUMN, vary
@@ -21,6 +22,8 @@ CLEAN_FLAGGED = 0.07
 """Share of clean images that may be flagged by any head together; each head gets an equal share of specificity."""
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 BINS = 10
+LEAST_THRESHOLD = 0.2
+"""No head flags below this probability, however quiet clean images are."""
 GATE_DRAWS = 60
 
 
@@ -107,13 +110,19 @@ def operating_points(
     groups = [_clean_scores(calibration, group) for group in (clean, elsewhere) if group]
     best: tuple[NDArray[np.float64], float, float] | None = None
     for specificity in np.arange(0.95, 0.9991, 0.0025):
-        threshold = np.max([np.nanquantile(g, specificity, axis=0) for g in groups], axis=0)
-        threshold = np.clip(threshold + 1e-6, 0.05, 0.98)
+        # A group in which nobody looked for a class (NaN) has no say in its threshold.
+        threshold = np.max([_quantiles(g, specificity) for g in groups], axis=0)
+        threshold = np.clip(threshold + 1e-6, LEAST_THRESHOLD, 0.98)
         flagged = max(float(np.mean(np.any(np.nan_to_num(g) >= threshold, axis=1))) for g in groups)
         best = (np.round(threshold, 4), float(specificity), flagged)
         if flagged <= CLEAN_FLAGGED:
             break
     return cast("tuple[NDArray[np.float64], float, float]", best)
+
+
+def _quantiles(scores: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    columns = [column[~np.isnan(column)] for column in scores.T]
+    return np.array([np.quantile(column, share) if column.size else 0.0 for column in columns])
 
 
 def _clean_scores(calibration: Calibration, cases: list[Case]) -> NDArray[np.float64]:
@@ -146,7 +155,7 @@ def _labelled(
 
 def held_out_half(record: Record) -> bool:
     """Splits the held-out patients once more, into halves."""
-    return sum(record.patient.encode()) % 2 == 0 if not held_out(record, seed=1) else True
+    return hashlib.sha256(record.patient.encode()).digest()[0] % 2 == 0
 
 
 def _plain(data: QualityData, record: Record) -> Image:

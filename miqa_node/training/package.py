@@ -7,7 +7,7 @@ import importlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -113,11 +113,10 @@ def card_of(
         },
         "calibration": calibration.report,
         "certificate": None,
-        "training": {"data": _sources(data), **training},
+        "training": {"data": _sources(data), **training, "date": datetime.now(UTC).date().isoformat()},
         "metrics": dict(metrics),
         "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in goldens],
         "files": {},
-        "date": date.today().isoformat(),  # noqa: DTZ011 - a day is enough
     }
     # Through JSON once, so that card.yaml and the card in the graph hold the same plain numbers.
     plain: dict[str, Any] = json.loads(json.dumps(card))
