@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -45,12 +46,18 @@ def stage(tmp_path: Path, migrated: Path) -> Iterator[Stage]:
     database.close()
 
 
+_applications: list[FastAPI] = []
+
+
 @pytest.fixture
-def connect(stage: Stage) -> Iterator[Callable[..., TestClient]]:
+def connect(stage: Stage) -> Callable[..., TestClient]:
     """Clients of the application; ``client`` is the address that the request comes from."""
+    # FastAPI works out its routes at the first request, which takes longer than any of these tests.
+    app = _applications[0] if _applications else create_app(stage.services)
+    _applications[:] = [app]
+    app.state.services = stage.services
 
     def make(client: str = "127.0.0.1", base_url: str = "http://localhost:8080") -> TestClient:
-        app = create_app(stage.services)
         return TestClient(app, base_url, raise_server_exceptions=False, client=(client, 50000), follow_redirects=False)
 
     return make
