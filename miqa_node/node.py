@@ -15,15 +15,14 @@ from miqa_node.assess.shadow import Shadow
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
 from miqa_node.deliver.lanes import Lanes
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.policy import decide, parse_policy
+from miqa_node.domain.policy import decide
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
 from miqa_node.receive.scp import StorageScp
 from miqa_node.report import ReportSettings
-from miqa_node.settings import Settings, WatchedFile
+from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.store import shadows
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
@@ -72,7 +71,7 @@ class Node:
         self.role = role
         self.database, self.objects = open_store(settings)
         self.destinations = Destinations(settings.destinations_file, destinations)
-        self.policy = WatchedFile(settings.policy_file, parse_policy)
+        self.policy = WatchedFile(settings.policy_file, read_policy)
         self._choice = ChosenModels(self.database, settings.assess.follow_interval_s)
         self.models = ActiveModels(settings, self._choice.current)
         self._shadow = Shadow(settings, self._choice.current, self._keep_shadow)
@@ -85,7 +84,7 @@ class Node:
             decoder=self._decoder,
             assessor=self.models.assessor,
             policy=self.policy.current,
-            destinations=self._destinations_for,
+            destinations=self.destinations.wanting,
             max_attempts=settings.work.max_attempts,
             report_settings=ReportSettings(settings.node.name, settings.assess.saliency_threshold),
             certify=self.models.certificate,
@@ -94,7 +93,12 @@ class Node:
         self._scp = StorageScp(settings.dicom, settings.incoming_dir, self._pipeline.receive, self._check_store)
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
         self._roll_call = RollCall(self.database, settings.node.name, settings.work)
-        self._lanes = Lanes(DatabaseOutbox(self.database, self.objects), self.destinations, settings.deliver)
+        self._lanes = Lanes(
+            DatabaseOutbox(self.database, self.objects),
+            self.destinations,
+            settings.deliver,
+            calling_ae_title=settings.dicom.ae_title,
+        )
         services = WebServices(self.database, self.objects, settings, self.readiness)
         self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
         self._stops: list[Callable[[], None]] = []
@@ -184,9 +188,6 @@ class Node:
 
     def _version(self) -> str:
         return f"{self.models.name}:{self.policy.current().version}"
-
-    def _destinations_for(self, kind: ResultKind) -> list[str]:
-        return [name for name, config in self.destinations.current().items() if kind in config.objects]
 
     def _keep_shadow(self, package: str, sha256: str, assessment: Assessment) -> None:
         disposition = decide(assessment, self.policy.current())

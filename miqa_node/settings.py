@@ -22,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from miqa_node.domain.policy import Policy, parse_policy
 from miqa_node.errors import SettingsError
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,20 @@ class Accelerator(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     GPU = "gpu"
+
+
+class SaliencyMethod(StrEnum):
+    """How the place of a finding is shown; docs/explanation/saliency.md compares them."""
+
+    CLASS_MAP = "class_map"
+    NORMGRAD_BIAS = "normgrad_bias"
+    NORMGRAD_SCALING = "normgrad_scaling"
+    NORMGRAD_CONV1X1 = "normgrad_conv1x1"
+    NORMGRAD_CONV3X3 = "normgrad_conv3x3"
+    NORMGRAD_COMBINED = "normgrad_combined"
+    GRADCAM = "gradcam"
+    LAYERCAM = "layercam"
+    OCCLUSION = "occlusion"
 
 
 class LogFormat(StrEnum):
@@ -126,6 +141,8 @@ class AssessSettings(_Table):
     intra_op_threads: Count
     inter_op_threads: Count
     saliency_threshold: Annotated[float, Field(gt=0, lt=1)]
+    saliency_method: SaliencyMethod
+    saliency_timeout_s: Seconds
     follow_interval_s: Seconds
     shadow_queue: Count
     shadow_timeout_s: Seconds
@@ -260,47 +277,51 @@ def load_settings(config: Path | None = None, **overrides: dict[str, Any]) -> Se
 
 
 class WatchedFile(Generic[T]):
-    """A TOML file of the site that may change while the node runs.
+    """A file of the site that may change while the node runs.
 
-    It is read again when its time or size changes; a version with an error in it never replaces a good one.
-    ``absent`` stands for a file that does not exist; without it a missing file is a SettingsError at the start.
+    It is read again when it changes. A version with an error in it never replaces a good one, and a file that
+    vanishes changes nothing. ``absent`` stands for one that does not exist at the start; without it that is an error.
     """
 
-    def __init__(self, path: Path, parse: Callable[[dict[str, Any]], T], absent: T | None = None) -> None:
+    def __init__(self, path: Path, read: Callable[[Path], T], absent: T | None = None) -> None:
         self._path = path
-        self._parse = parse
-        self._absent = absent
+        self._read = read
         self._lock = threading.Lock()
         self._stamp = self._look()
-        self._value = self._read()
+        self._value = absent if absent is not None and self._stamp is None else read(path)
 
     def current(self) -> T:
-        """What the newest readable version of the file says."""
+        """What the newest readable version of the file says; cheap enough to ask often."""
         with self._lock:
             stamp = self._look()
             if stamp != self._stamp:
                 self._stamp = stamp
                 try:
-                    self._value = self._read()
-                    log.info("settings file read again", file=self._path.name)
+                    self._value = self._read(self._path)
+                    log.info("file read again", file=self._path.name)
                 except SettingsError as error:
-                    log.error("settings file has an error, what was read before stays", error=str(error))
+                    log.error("the last good version stays in force", file=self._path.name, reason=str(error))
             return self._value
 
-    def _look(self) -> tuple[int, int]:
+    def _look(self) -> tuple[int, int, int] | None:
         try:
             status = self._path.stat()
         except OSError:
-            return (0, 0)
-        return (status.st_mtime_ns, status.st_size)
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
 
-    def _read(self) -> T:
-        if self._absent is not None and not self._path.exists():
-            return self._absent
-        try:
-            return self._parse(tomllib.loads(self._path.read_text("utf-8")))
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{self._path} cannot be read as TOML: {error}") from error
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document in a TOML file; SettingsError says why there is none."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path.name}: cannot be read as TOML: {error}") from error
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy in a ``policy.toml``."""
+    return parse_policy(read_toml(path))
 
 
 def share_dir(name: str) -> Path:
@@ -315,10 +336,7 @@ def _toml_files(config: Path | None) -> list[Path]:
     defaults = share_dir("config") / "miqa.toml"
     if config is None:
         return [defaults]
-    try:
-        tomllib.loads(config.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{config}: cannot be read as TOML: {error}") from error
+    read_toml(config)  # pydantic's own source would take a file that is not there for an empty one
     return [config, defaults]
 
 

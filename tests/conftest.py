@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import boto3
+import psycopg
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -63,8 +64,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_for_port(port)
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        _wait_for_postgres(url)
+        yield url
     finally:
         server.terminate()
         server.wait(timeout=30)
@@ -125,11 +127,14 @@ def bucket_url(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return f"s3://{bucket}/node"
 
 
-def _wait_for_port(port: int, limit_s: float = 30.0) -> None:
+def _wait_for_postgres(url: str, limit_s: float = 60.0) -> None:
     end = time.monotonic() + limit_s
-    while time.monotonic() < end:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on port {port}")
+    while True:
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError:  # it listens before it is ready
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return

@@ -15,13 +15,13 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.model_choice import ModelChoice
-from miqa_node.domain.policy import Disposition, Policy, decide, parse_policy
+from miqa_node.domain.policy import Disposition, Policy, decide
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image
 from miqa_node.imaging.picture import is_picture, read_picture
-from miqa_node.settings import Settings, WatchedFile
+from miqa_node.settings import Settings, WatchedFile, read_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class LocalAssessor:
     """
 
     def __init__(self, settings: Settings, choice: ModelChoice | None = None, *, calibrated: bool = True) -> None:
-        self._policy = WatchedFile(settings.policy_file, parse_policy)
+        self._policy = WatchedFile(settings.policy_file, read_policy)
         chosen = choice or ModelChoice()
         self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
         self._decoder = Decoder(settings.imaging)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-import threading
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
-
-import structlog
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.errors import SettingsError
-
-log = structlog.get_logger(__name__)
+from miqa_node.settings import WatchedFile, read_toml
 
 KINDS = ("cstore",)
 MAX_CONCURRENCY = 32
@@ -41,60 +35,24 @@ class DestinationConfig:
 
 
 class Destinations:
-    """The destinations in force. ``fixed`` ones win over those of the same name in the file.
-
-    A file that becomes unreadable or wrong changes nothing: the last good version stays in force and the
-    error is logged. So does a file that vanishes; to have no destinations, leave it empty.
-    """
+    """The destinations in force: of a watched file, which need not exist, and ``fixed`` ones, which win."""
 
     def __init__(self, file: Path, fixed: Sequence[DestinationConfig] = ()) -> None:
-        self._file = file
         self._fixed = _by_name(fixed, "the command line")
-        self._lock = threading.Lock()
-        self._signature = self._read_signature()
-        self._current = self._merge(parse_destinations(file) if self._signature else ())
+        self._file = WatchedFile[Sequence[DestinationConfig]](file, parse_destinations, absent=())
 
     def current(self) -> Mapping[str, DestinationConfig]:
         """Destinations by name; cheap enough to ask often."""
-        signature = self._read_signature()
-        with self._lock:
-            if signature != self._signature:
-                self._signature = signature
-                self._reload(vanished=signature is None)
-            return self._current
+        return {config.name: config for config in self._file.current()} | self._fixed
 
     def wanting(self, kind: ResultKind) -> tuple[str, ...]:
         """Names of the destinations that objects of a kind go to."""
         return tuple(name for name, config in self.current().items() if kind in config.objects)
 
-    def _reload(self, *, vanished: bool) -> None:
-        if vanished:
-            log.error("destinations file has vanished; the destinations stay in force", file=self._file.name)
-            return
-        try:
-            self._current = self._merge(parse_destinations(self._file))
-        except SettingsError as error:
-            log.error("destinations file is wrong; the last good version stays in force", reason=str(error))
-            return
-        log.info("destinations read", destinations=sorted(self._current))
-
-    def _merge(self, of_file: Sequence[DestinationConfig]) -> Mapping[str, DestinationConfig]:
-        return MappingProxyType({**_by_name(of_file, self._file.name), **self._fixed})
-
-    def _read_signature(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._file.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
-
 
 def parse_destinations(file: Path) -> tuple[DestinationConfig, ...]:
     """Read the ``[[destination]]`` tables; SettingsError names the table and key that is wrong."""
-    try:
-        document = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{file.name}: cannot be read as TOML: {error}") from error
+    document = read_toml(file)
     if unknown := set(document) - {"destination"}:
         raise SettingsError(f"{file.name}: unknown: {', '.join(sorted(unknown))}. Write [[destination]] tables.")
     tables = document.get("destination", [])
