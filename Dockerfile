@@ -5,7 +5,7 @@
 
 ARG PYTHON=3.12
 
-FROM python:${PYTHON}-slim-bookworm AS build
+FROM python:${PYTHON}-slim-trixie AS build
 ARG ACCEL=cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
@@ -25,7 +25,7 @@ COPY miqa_node miqa_node
 RUN /opt/miqa/bin/pip install --no-deps --no-build-isolation . \
     && /opt/miqa/bin/pip uninstall --yes hatchling editables
 
-FROM python:${PYTHON}-slim-bookworm
+FROM python:${PYTHON}-slim-trixie
 RUN groupadd --system --gid 10001 miqa \
     && useradd --system --uid 10001 --gid miqa --home-dir /data --no-create-home --shell /usr/sbin/nologin miqa \
     && install --directory --owner=miqa --group=miqa --mode=0700 /data
