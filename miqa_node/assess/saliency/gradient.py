@@ -71,10 +71,9 @@ def differentiate(tape: Tape, taps: Sequence[str], logits: str) -> list[Value]:
 def _answer(
     tape: Tape, node: onnx.NodeProto, totals: tuple[Value | None, ...], active: tuple[bool, ...]
 ) -> dict[int, Value]:
-    if node.domain in {"", "ai.onnx"}:
-        if node.op_type in RULES:
-            attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-            return dict(RULES[node.op_type](Call(tape, node, totals, active, attributes)))
+    if node.domain in {"", "ai.onnx"} and node.op_type in RULES:
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        return dict(RULES[node.op_type](Call(tape, node, totals, active, attributes)))
     operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
     raise UnsupportedOperatorError(f"No gradient through {operator}: there is no rule for this operator.")
 

@@ -85,7 +85,7 @@ class Tape:
         return self._constants[name]
 
     def dependents(self, names: Iterable[str], except_through: frozenset[str]) -> set[str]:
-        """The tensors that depend on any of the given ones, themselves included, but not only through some operators."""
+        """The tensors that depend on any of the given ones, themselves included; some operators pass nothing on."""
         found = set(names)
         for node in self._graph.node:
             if node.op_type not in except_through and any(name in found for name in node.input):

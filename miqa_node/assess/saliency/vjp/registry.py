@@ -13,8 +13,8 @@ Rule = Callable[[Call], Mapping[int, Value]]
 RULES: dict[str, Rule] = {}
 
 CONSTANT = frozenset(
-    {"ArgMax", "ArgMin", "Ceil", "ConstantOfShape", "EyeLike", "Equal", "Floor", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less",
-     "LessOrEqual", "NonZero", "Not", "Range", "Round", "Shape", "Sign", "Size"}
+    {"ArgMax", "ArgMin", "Ceil", "ConstantOfShape", "Equal", "EyeLike", "Floor", "Greater", "GreaterOrEqual", "IsInf",
+     "IsNaN", "Less", "LessOrEqual", "NonZero", "Not", "Range", "Round", "Shape", "Sign", "Size"}
 )  # fmt: skip
 """Operators that are constant almost everywhere: no gradient passes."""
 

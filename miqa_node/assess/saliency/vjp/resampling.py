@@ -16,7 +16,6 @@ KEPT = ("antialias", "coordinate_transformation_mode", "cubic_coeff_a", "exclude
 def resize(call: Call) -> Mapping[int, Value]:
     """Every mode: the matrix of an axis is what the operator itself makes of the unit matrix."""
     rank = call.rank()
-    given, made = call.fixed(call.dims()[1:]), call.fixed(call.output_dims()[1:])
     if call.attributes.get("coordinate_transformation_mode") == b"tf_crop_and_resize":
         raise call.unsupported("it crops")
     if call.attributes.get("keep_aspect_ratio_policy", b"stretch") != b"stretch":
@@ -24,6 +23,7 @@ def resize(call: Call) -> Mapping[int, Value]:
     scales = _scales(call, rank)
     if scales is not None and scales[0] != 1.0:
         raise call.unsupported(FIRST_AXIS)
+    given, made = call.fixed(call.dims()[1:]), call.fixed(call.output_dims()[1:])
     gradient = call.g
     for axis, (size, new) in enumerate(zip(given, made, strict=True), 1):
         if size != new or (scales is not None and scales[axis] != 1.0):
