@@ -8,10 +8,8 @@ Running one of them twice changes nothing: what is written has a key that does n
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,13 +31,12 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image, is_projection
 from miqa_node.imaging.preview import preview_png
 from miqa_node.observe import metrics
+from miqa_node.observe.stages import StageClock
 from miqa_node.report import ReportSettings, make_objects
 from miqa_node.store import deliveries, instances, worklist
 from miqa_node.store.database import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from miqa_node.imaging.decode import Decoder
 
 log = structlog.get_logger(__name__)
@@ -125,17 +122,17 @@ class Pipeline:
     def _judge(self, instance: StoredInstance) -> Judgement:
         if not is_image(instance.header):
             return _not_assessed(instance, "The object is not an image.")
-        timings: dict[str, float] = {}
+        clock = StageClock()
+        source = self._objects.local_path(instance.object_key)
         try:
-            with _timed("decode", timings):
-                radiograph = self._decoder.decode(self._objects.local_path(instance.object_key))
+            radiograph = clock.time("decode", lambda: self._decoder.decode(source))
         except DecodeError as error:
             return _not_assessed(instance, f"The pixels could not be decoded: {error}")
         self._keep_preview(instance.digest, radiograph)
         judgement = self._assessor().assess(instance.header, radiograph, instance.digest)
         if self._candidate is not None:
             self._candidate.offer(instance.header, radiograph, instance.digest)
-        timings.update(judgement.assessment.timings_ms)
+        timings = {**clock.milliseconds, **judgement.assessment.timings_ms}
         issues = (*judgement.assessment.plausibility, *([CONFLICTING] if instance.conflicting else ()))
         return replace(judgement, assessment=replace(judgement.assessment, plausibility=issues, timings_ms=timings))
 
@@ -153,12 +150,11 @@ class Pipeline:
             assessment = instances.load_assessment(transaction, digest)
         if assessment is None:
             raise NotFoundError(f"{digest} has not been assessed.")
-        timings: dict[str, float] = {}
+        clock = StageClock()
         policy = self._policy()
         disposition = replace(decide(assessment, policy), certificate=self._certify(assessment, policy))
         try:
-            with _timed("report", timings):
-                results = self._report(instance, assessment, disposition)
+            results = clock.time("report", lambda: self._report(instance, assessment, disposition))
         except Exception as error:  # noqa: BLE001 - a foreign header may break a writer in any way
             # A report that cannot be written must not hide the verdict: people see the study and why.
             log.error("report failed", digest=digest[:16], error=type(error).__name__, where=_where(error))
@@ -177,7 +173,7 @@ class Pipeline:
         if self._candidate is not None:
             self._candidate.verdict_is_out(digest)
         metrics.IMAGES.labels(verdict=disposition.verdict.value).inc()
-        _log_image(instance, assessment, disposition, {**assessment.timings_ms, **timings}, now)
+        _log_image(instance, assessment, disposition, {**assessment.timings_ms, **clock.milliseconds}, now)
 
     def _report(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> list[ResultObject]:
         if not is_projection(instance.header):
@@ -210,15 +206,6 @@ def _with_report_failure(disposition: Disposition) -> Disposition:
     text = "The report could not be made from this object's header; the result was not sent to the PACS."
     reason = Reason("report_failed", text, OTHER_FAILURE, disposition.verdict)
     return replace(disposition, reasons=(*disposition.reasons, reason), attention=True)
-
-
-@contextmanager
-def _timed(stage: str, timings: dict[str, float]) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds = time.perf_counter() - started
-    timings[stage] = round(seconds * 1e3, 1)
-    metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
 
 
 def _log_image(

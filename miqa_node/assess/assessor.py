@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.measure.projection import measure
 from miqa_node.assess.packages import Package
+from miqa_node.assess.preprocess import Inputs
+from miqa_node.assess.saliency.explainer import Explainer
+from miqa_node.assess.saliency.methods import normalised
 from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.finding import FINDING_CODES, GATE_CODES, Finding, FindingName, GateClass, quality_score
 from miqa_node.domain.image import Radiograph, SaliencyMap
@@ -19,19 +20,20 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.ports import Judgement
 from miqa_node.imaging.kinds import is_projection
 from miqa_node.imaging.plausibility import check
-
-T = TypeVar("T")
+from miqa_node.observe.stages import StageClock
 
 
 class ImageAssessor:
     """See :class:`~miqa_node.domain.ports.Assessor`; without a package it only measures."""
 
-    def __init__(self, package: Package | None) -> None:
+    def __init__(self, package: Package | None, explainer: Explainer | None = None) -> None:
+        """Without an explainer the class maps of the graph show where findings were seen."""
         self._package = package
+        self._explainer = explainer
 
     def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Judgement:
         """Measure, check plausibility, and have the model judge what its card covers."""
-        clock = _Clock()
+        clock = StageClock()
         measurements: tuple[Measurement, ...] = ()
         if is_projection(header):
             measurements = clock.time("measure", lambda: measure(radiograph, header))
@@ -41,7 +43,7 @@ class ImageAssessor:
         gate: Mapping[GateClass, float] = {}
         maps: Mapping[FindingName, SaliencyMap] = {}
         if self._package is not None and not reason:
-            findings, gate, maps = _judge(self._package, radiograph, clock)
+            findings, gate, maps = _judge(self._package, self._explainer, radiograph, clock)
         assessment = Assessment(
             digest=digest,
             header=header,
@@ -69,7 +71,7 @@ class ImageAssessor:
 
 
 def _judge(
-    package: Package, radiograph: Radiograph, clock: _Clock
+    package: Package, explainer: Explainer | None, radiograph: Radiograph, clock: StageClock
 ) -> tuple[tuple[Finding, ...], dict[GateClass, float], dict[FindingName, SaliencyMap]]:
     inputs = clock.time("preprocess", lambda: package.prepare(radiograph.display, radiograph.valid))
     outputs = clock.time("infer", lambda: package.run(inputs.arrays))
@@ -94,34 +96,25 @@ def _judge(
     if gate:
         thresholds = {GateClass(row.name): row.threshold for row in package.card.outputs.classes if row.gate}
         findings.append(gate_finding(gate, thresholds))
-    maps = {
-        FindingName(row.name): SaliencyMap(
-            _normalised(inputs.to_source(outputs["maps"][0, index])), package.card.saliency.method
-        )
-        for index, row in enumerate(package.card.outputs.classes)
-        if not row.gate and findings[index].present
-    }
-    return tuple(findings), gate, maps
+    return tuple(findings), gate, _maps(package, explainer, inputs, outputs["maps"][0], findings, clock)
+
+
+def _maps(
+    package: Package, explainer: Explainer | None, inputs: Inputs, class_maps: NDArray[np.float32],
+    findings: Sequence[Finding], clock: StageClock,
+) -> dict[FindingName, SaliencyMap]:  # fmt: skip
+    """Where each present defect was seen."""
+    present = {f.name.value for f in findings if f.present}
+    shown = {n: row.name for n, row in enumerate(package.card.outputs.classes) if not row.gate and row.name in present}
+    if explainer is None or not shown:
+        maps, method = {n: normalised(inputs.to_source(class_maps[n])) for n in shown}, package.card.saliency.method
+    else:
+        explanation = clock.time("explain", lambda: explainer.explain(inputs, class_maps, tuple(shown)))
+        maps, method = dict(explanation.maps), explanation.method
+    return {FindingName(name): SaliencyMap(maps[n], method) for n, name in shown.items()}
 
 
 def gate_finding(gate: Mapping[GateClass, float], thresholds: Mapping[GateClass, float]) -> Finding:
     """The gate as one row: the class that is furthest beyond, or nearest to, its own threshold."""
     worst = max(gate, key=lambda name: gate[name] - thresholds[name])
     return Finding(FindingName.GATE, GATE_CODES[worst], gate[worst], gate[worst], thresholds[worst])
-
-
-def _normalised(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale to [0, 1] by the map's peak; an all-zero map stays zero."""
-    peak = float(values.max(initial=0.0))
-    return np.clip(values / peak, 0.0, 1.0).astype(np.float32) if peak > 0 else np.zeros_like(values)
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.milliseconds: dict[str, float] = {}
-
-    def time(self, stage: str, work: Callable[[], T]) -> T:
-        started = time.perf_counter()
-        result = work()
-        self.milliseconds[stage] = round((time.perf_counter() - started) * 1e3, 1)
-        return result

@@ -21,6 +21,7 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image
 from miqa_node.imaging.picture import is_picture, read_picture
+from miqa_node.observe.stages import StageClock
 from miqa_node.settings import Settings, WatchedFile, read_policy
 
 
@@ -58,16 +59,21 @@ class LocalAssessor:
         UnreadableError
             The file is neither DICOM nor a picture, or its pixels cannot be decoded.
         """
+        clock = StageClock()
         digest = _digest(path)
         picture = is_picture(path)
         if picture:
-            header, radiograph = read_picture(path, modality=modality, body_part=body_part, view=view)
+            header, radiograph = clock.time(
+                "decode", lambda: read_picture(path, modality=modality, body_part=body_part, view=view)
+            )
         else:
             header, _ = read_header(path)
             if not is_image(header):
                 raise DecodeError("The object is not an image.")
-            radiograph = self._decoder.decode(path)
+            radiograph = clock.time("decode", lambda: self._decoder.decode(path))
         judgement = self._models.assessor().assess(header, radiograph, digest)
+        timings = {**clock.milliseconds, **judgement.assessment.timings_ms}
+        judgement = replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
         policy = self._policy.current()
         disposition = decide(judgement.assessment, policy)
         disposition = replace(disposition, certificate=self._models.certificate(judgement.assessment, policy))

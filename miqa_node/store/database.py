@@ -44,12 +44,14 @@ class Database:
         Raises
         ------
         ResourcesError
-            The database cannot be reached or is locked for longer than its time-out.
+            The database cannot be reached, is damaged, or is locked for longer than its time-out.
         """
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except sa.exc.OperationalError as error:
+        except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
+            if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
+                raise  # a mistake of ours, which waiting does not mend
             raise ResourcesError(f"The database did not answer: {_first_line(error)}") from error
 
     def migrate(self) -> None:
@@ -102,6 +104,6 @@ def _alembic_config() -> Config:
     return config
 
 
-def _first_line(error: sa.exc.OperationalError) -> str:
+def _first_line(error: sa.exc.DBAPIError) -> str:
     # The statement's parameters may hold patient data: only the driver's own first line is shown.
     return str(error.orig).splitlines()[0] if error.orig else type(error).__name__

@@ -66,3 +66,11 @@ def test_a_database_that_is_not_there_is_a_lack_of_resources() -> None:
     with pytest.raises(ResourcesError), database.begin() as transaction:
         transaction.execute(sa.text("SELECT 1"))
     database.close()
+
+
+def test_a_damaged_database_is_a_lack_of_resources_too(tmp_path) -> None:
+    (tmp_path / "x.sqlite").write_bytes(b"no database at all" * 1000)
+    database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")
+    with pytest.raises(ResourcesError, match="not a database"), database.begin() as transaction:
+        transaction.execute(sa.text("SELECT 1 FROM studies"))
+    database.close()
