@@ -18,6 +18,7 @@ from miqa_node.assess.packages import (
     package_label,
     with_calibration,
 )
+from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.session import available_provider
 from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
 from miqa_node.domain.assessment import Assessment
@@ -143,7 +144,10 @@ class ActiveModels:
             if self._opened is None or self._opened.folder != folder:
                 self._opened = open_package(folder, self._settings.node.accelerator, self._settings.assess)
             package = self._as_calibrated(self._opened)
-        self._assessor, self._package = ImageAssessor(package), package
+        explainer = None
+        if package is not None:
+            explainer = Explainer(package, self._settings.node.accelerator, self._settings.assess)
+        self._assessor, self._package = ImageAssessor(package, explainer), package
         self._stamp, self._failed = stamp, None
 
     def _as_calibrated(self, package: Package) -> Package:

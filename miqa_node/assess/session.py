@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -43,10 +44,40 @@ class Session:
         self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """Run the graph; the named outputs as arrays."""
-        values = self._session.run(list(outputs), dict(inputs))
+    def run(
+        self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.float32]], timeout_s: float | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Run the graph; the named outputs as arrays.
+
+        TimeoutError when it takes longer than ``timeout_s``; the graph then stops at its next node.
+        """
+        if timeout_s is None:
+            values = self._session.run(list(outputs), dict(inputs))
+        else:
+            values = self._run_within(outputs, inputs, timeout_s)
         return dict(zip(outputs, values, strict=True))
+
+    def _run_within(
+        self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.float32]], timeout_s: float
+    ) -> list[NDArray[np.float32]]:
+        options, late = ort.RunOptions(), threading.Event()
+
+        def stop() -> None:
+            late.set()
+            options.terminate = True
+
+        timer = threading.Timer(timeout_s, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            values: list[NDArray[np.float32]] = self._session.run(list(outputs), dict(inputs), options)
+        except Exception as error:
+            if late.is_set():
+                raise TimeoutError(f"the graph was stopped after {timeout_s:g} s") from error
+            raise
+        finally:
+            timer.cancel()
+        return values
 
 
 def available_provider(accelerator: Accelerator) -> str:
