@@ -22,8 +22,8 @@ CLEAN_FLAGGED = 0.07
 """Share of clean images that may be flagged by any head together; each head gets an equal share of specificity."""
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 BINS = 10
-LEAST_THRESHOLD = 0.2
-"""No head flags below this probability, however quiet clean images are."""
+LEAST_THRESHOLD = 0.5
+"""No head flags what is less likely there than not, however quiet clean images are."""
 GATE_DRAWS = 60
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
 POSITIVE_WEIGHT = 2.0
+MARKED_SEVERITY = 0.4
 SEVERITY_WEIGHT, ABSENT_WEIGHT = 1.5, 0.15
 RANKING_WEIGHT, RANKING_GAP = 0.25, 0.15
 CELL_WEIGHT, BOX_WEIGHT = 0.5, 0.5
@@ -31,7 +32,7 @@ def total_loss(outputs: tuple[Tensor, ...], batch: Batch, map_columns: list[int]
     logits, severity_logits, cell_logits = (o.float() for o in outputs[:3])
     cell_logits = cell_logits[:, map_columns]
     parts = {
-        "present": presence(logits, batch.present),
+        "present": presence(logits, batch.present, batch.severity),
         "severity": SEVERITY_WEIGHT * severity(severity_logits, batch.severity),
         "ranking": RANKING_WEIGHT * ranking(severity_logits, batch.severity),
         "cells": CELL_WEIGHT * cells(cell_logits, batch.cells),
@@ -40,10 +41,11 @@ def total_loss(outputs: tuple[Tensor, ...], batch: Batch, map_columns: list[int]
     return torch.stack(list(parts.values())).sum(), {name: float(value.detach()) for name, value in parts.items()}
 
 
-def presence(logits: Tensor, present: Tensor) -> Tensor:
-    """Binary cross-entropy over what is known."""
+def presence(logits: Tensor, present: Tensor, degree: Tensor) -> Tensor:
+    """Binary cross-entropy over what is known; a defect that is hardly there counts less than a marked one."""
     known = (present >= 0).float()
-    weight = known * (1.0 + (POSITIVE_WEIGHT - 1.0) * (present > 0).float())
+    marked = torch.where(degree > 0, (degree / MARKED_SEVERITY).clamp(0.25, 1.0), 1.0)
+    weight = known * torch.where(present > 0, POSITIVE_WEIGHT * marked, 1.0)
     loss = F.binary_cross_entropy_with_logits(logits, present.clamp_min(0), reduction="none")
     # The sum over classes and the mean over images: a class does not lose weight because there are many.
     return (loss * weight).sum() / logits.shape[0] / 4.0

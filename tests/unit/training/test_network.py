@@ -133,7 +133,7 @@ def _stop_after(folder: Path, settings: FitSettings, steps: int) -> None:
 
 def test_unknown_labels_cost_nothing() -> None:
     logits = torch.randn(4, 14, requires_grad=True)
-    assert losses.presence(logits, torch.full((4, 14), -1.0)).item() == 0
+    assert losses.presence(logits, torch.full((4, 14), -1.0), torch.full((4, 14), -1.0)).item() == 0
     assert losses.severity(logits, torch.full((4, 14), -1.0)).item() == 0
     assert losses.ranking(logits, torch.full((4, 14), -1.0)).item() == 0
     cells = torch.randn(2, 2, 6, 6)
