@@ -12,6 +12,7 @@ _JPEG = "1.2.840.10008.1.2.4."
 
 _SOF_SYNTAX = {0xC0: JPEG_BASELINE, 0xC1: JPEG_EXTENDED, 0xC2: JPEG_EXTENDED, 0xC3: JPEG_LOSSLESS, 0xF7: JPEG_LS}
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_J2K_START, _COD, _SOT = b"\xff\x4f\xff\x51", b"\xff\x52", b"\xff\x90"
 MAX_SEGMENTS = 1000
 
 
@@ -20,7 +21,7 @@ def transfer_syntax_of(frame: bytes, declared: str) -> str:
 
     Archives exist that re-compress and forget to change the syntax, or the other way round.
     """
-    if frame[:4] == b"\xff\x4f\xff\x51" or frame[4:8] == b"jP  ":
+    if frame[:4] == _J2K_START or frame[4:8] == b"jP  ":
         family = (JPEG_2000, "1.2.840.10008.1.2.4.90", *(f"{_JPEG}{n}" for n in (201, 202, 203)))
         return declared if declared in family else JPEG_2000
     marker = _frame_marker(frame)
@@ -32,6 +33,18 @@ def transfer_syntax_of(frame: bytes, declared: str) -> str:
         JPEG_EXTENDED: {JPEG_EXTENDED, *(f"{_JPEG}{n}" for n in range(52, 67))},
     }
     return declared if declared in agreeing.get(actual, {actual}) else actual
+
+
+def is_reversible(frame: bytes) -> bool:
+    """Whether a JPEG 2000 or HTJ2K frame says that its wavelet transform is reversible (ISO/IEC 15444-1 A.6.1)."""
+    at = frame.find(_J2K_START, 0, MAX_SEGMENTS) + 2
+    for _ in range(MAX_SEGMENTS if at > 1 else 0):
+        if frame[at : at + 2] == _COD:
+            return frame[at + 13 : at + 14] == b"\x01"
+        if frame[at : at + 2] == _SOT:
+            break
+        at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
+    return False
 
 
 def mend_sequential_scan(frame: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """The one place that says which library decodes which transfer syntax.
 
 A new codec is a new row here. The first plug-in of a row that succeeds is recorded with its version in the
-image's steps, so a result can always be traced to the code that made its pixels. SimpleITK is not among them:
-it inverts MONOCHROME1.
+image's steps, so a result can always be traced to the code that made its pixels. SimpleITK is not among them, because
+it inverts MONOCHROME1; pylibjpeg-libjpeg is not, because it is licensed under the GPL.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydicom.pixels.decoders import base as native
 from pydicom.pixels.decoders.base import Decoder as SyntaxDecoder
 
 from miqa_node.errors import DecodeError
+from miqa_node.imaging import imagecodecs_plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Plugin:
 
 
 PILLOW = Plugin("pillow", "pillow")
-LIBJPEG = Plugin("pylibjpeg", "pylibjpeg-libjpeg")
+IMAGECODECS = Plugin("imagecodecs", "imagecodecs")
 OPENJPEG = Plugin("pylibjpeg", "pylibjpeg-openjpeg")
 RLE = Plugin("pylibjpeg", "pylibjpeg-rle")
 CHARLS = Plugin("pyjpegls", "pyjpegls")
@@ -42,35 +43,37 @@ class Syntax:
     plugins: tuple[Plugin, ...]
 
 
-_JPEG_ANY = (LIBJPEG,)
-
 SYNTAXES: dict[str, Syntax] = {
     "1.2.840.10008.1.2": Syntax("Implicit VR Little Endian", native.ImplicitVRLittleEndianDecoder, (NATIVE,)),
     "1.2.840.10008.1.2.1": Syntax("Explicit VR Little Endian", native.ExplicitVRLittleEndianDecoder, (NATIVE,)),
     "1.2.840.10008.1.2.2": Syntax("Explicit VR Big Endian", native.ExplicitVRBigEndianDecoder, (NATIVE,)),
     "1.2.840.10008.1.2.1.99": Syntax("Deflated Explicit VR", native.DeflatedExplicitVRLittleEndianDecoder, (NATIVE,)),
     "1.2.840.10008.1.2.5": Syntax("RLE Lossless", native.RLELosslessDecoder, (RLE,)),
-    "1.2.840.10008.1.2.4.50": Syntax("JPEG Baseline", native.JPEGBaseline8BitDecoder, (PILLOW, LIBJPEG)),
-    "1.2.840.10008.1.2.4.51": Syntax("JPEG Extended", native.JPEGExtended12BitDecoder, _JPEG_ANY),
-    "1.2.840.10008.1.2.4.57": Syntax("JPEG Lossless", native.JPEGLosslessDecoder, _JPEG_ANY),
-    "1.2.840.10008.1.2.4.70": Syntax("JPEG Lossless SV1", native.JPEGLosslessSV1Decoder, _JPEG_ANY),
-    "1.2.840.10008.1.2.4.80": Syntax("JPEG-LS Lossless", native.JPEGLSLosslessDecoder, (CHARLS, LIBJPEG)),
-    "1.2.840.10008.1.2.4.81": Syntax("JPEG-LS Near-Lossless", native.JPEGLSNearLosslessDecoder, (CHARLS, LIBJPEG)),
+    "1.2.840.10008.1.2.4.50": Syntax("JPEG Baseline", native.JPEGBaseline8BitDecoder, (PILLOW, IMAGECODECS)),
+    "1.2.840.10008.1.2.4.51": Syntax("JPEG Extended", native.JPEGExtended12BitDecoder, (IMAGECODECS,)),
+    "1.2.840.10008.1.2.4.57": Syntax("JPEG Lossless", native.JPEGLosslessDecoder, (IMAGECODECS,)),
+    "1.2.840.10008.1.2.4.70": Syntax("JPEG Lossless SV1", native.JPEGLosslessSV1Decoder, (IMAGECODECS,)),
+    "1.2.840.10008.1.2.4.80": Syntax("JPEG-LS Lossless", native.JPEGLSLosslessDecoder, (CHARLS,)),
+    "1.2.840.10008.1.2.4.81": Syntax("JPEG-LS Near-Lossless", native.JPEGLSNearLosslessDecoder, (CHARLS,)),
     "1.2.840.10008.1.2.4.90": Syntax("JPEG 2000 Lossless", native.JPEG2000LosslessDecoder, (OPENJPEG,)),
     "1.2.840.10008.1.2.4.91": Syntax("JPEG 2000", native.JPEG2000Decoder, (OPENJPEG,)),
-    "1.2.840.10008.1.2.4.201": Syntax("HTJ2K Lossless", native.HTJ2KLosslessDecoder, (OPENJPEG,)),
-    "1.2.840.10008.1.2.4.202": Syntax("HTJ2K Lossless RPCL", native.HTJ2KLosslessRPCLDecoder, (OPENJPEG,)),
+    "1.2.840.10008.1.2.4.201": Syntax("HTJ2K Lossless", native.HTJ2KLosslessDecoder, (IMAGECODECS, OPENJPEG)),
+    "1.2.840.10008.1.2.4.202": Syntax("HTJ2K Lossless RPCL", native.HTJ2KLosslessRPCLDecoder, (IMAGECODECS, OPENJPEG)),
     "1.2.840.10008.1.2.4.203": Syntax("HTJ2K", native.HTJ2KDecoder, (OPENJPEG,)),
 }
-# Retired JPEG processes (PS3.5 2004, 10.2): one library decodes every process, so old archives stay readable.
+# Retired JPEG processes (PS3.5 2004, 10.2), arithmetic and progressive ones, so that old archives stay readable.
 SYNTAXES |= {
-    f"1.2.840.10008.1.2.4.{number}": Syntax("JPEG, retired process", native.JPEGExtended12BitDecoder, _JPEG_ANY)
-    for number in (52, 53, 54, 55, 56, 58, 59, 60, 61, 62, 63, 64, 65, 66)
+    f"1.2.840.10008.1.2.4.{number}": Syntax("JPEG, retired process", native.JPEGExtended12BitDecoder, (IMAGECODECS,))
+    for number in (52, 53, 54, 55, 56)
 }
+for _runner in dict.fromkeys(syntax.runner for syntax in SYNTAXES.values() if IMAGECODECS in syntax.plugins):
+    _runner.add_plugin(IMAGECODECS.label, (imagecodecs_plugin.__name__, imagecodecs_plugin.decode_frame.__name__))
 
 _VIDEO = "MPEG-2, H.264 or HEVC video; it is stored and delivered, but not decoded or assessed"
 _JPIP = "a JPIP reference: the pixels lie on another server, and the node does not fetch them"
+_RETIRED = "a retired hierarchical or arithmetic lossless JPEG process; no decoder for it is installed"
 _UNDECODABLE: dict[str, str] = {
+    **{f"1.2.840.10008.1.2.4.{number}": _RETIRED for number in range(58, 67)},
     **{f"1.2.840.10008.1.2.4.{number}": _VIDEO for number in range(100, 109)},
     **{f"1.2.840.10008.1.2.4.{number}.1": _VIDEO for number in range(100, 107)},
     **{f"1.2.840.10008.1.2.7.{number}": "SMPTE ST 2110 live video; it has no stored pixels" for number in (1, 2, 3)},

@@ -103,7 +103,7 @@ def _pixels_only(ds: FileDataset, syntax: Syntax, frame: int, frames: int) -> tu
     """
     source = Dataset(ds.group_dataset(0x0028))
     source.file_meta = FileMetaDataset()
-    source.file_meta.TransferSyntaxUID = ds.file_meta.TransferSyntaxUID
+    source.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a retired process, that of its stand-in
     source.set_original_encoding(ds.original_encoding[0], ds.original_encoding[1])
     if not ds.file_meta.TransferSyntaxUID.is_encapsulated:
         source["PixelData"] = ds["PixelData"]

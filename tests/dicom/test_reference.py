@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
+import numpy as np
 import pytest
 
 from miqa_node.imaging.decode import Decoder
 from miqa_node.settings import load_settings
-from tests.dicom.reference import FOLDERS, Case, load_cases, observe
+from tests.dicom.reference import FOLDERS, LOSSLESS_JPEG, Case, decode_sof3, load_cases, observe
 
 CASES = load_cases()
+UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,26 @@ def test_the_table_covers_the_installed_files() -> None:
         listed = {case.file for case in CASES if case.source == source}
         assert listed, source
         assert {name for name in listed if not (FOLDERS[source] / name).exists()} == set()
+
+
+@pytest.mark.parametrize("syntax", ["5", "4.57", "4.70", "4.80", "4.90"])
+def test_lossless_cases_have_the_pixels_of_an_uncompressed_case(syntax: str) -> None:
+    """Some pictures are in the table uncompressed too: the strongest witness, for it needs no codec at all."""
+    plain = {case.stored_sha256 for case in CASES if case.transfer_syntax in UNCOMPRESSED}
+    compressed = [case for case in CASES if case.transfer_syntax == f"1.2.840.10008.1.2.{syntax}"]
+    assert any(case.stored_sha256 in plain for case in compressed)
+
+
+@pytest.mark.parametrize(
+    "case", [_mark(case) for case in CASES if case.transfer_syntax.endswith(LOSSLESS_JPEG) and not case.error]
+)
+def test_lossless_jpeg_has_the_same_pixels_in_an_independent_decoder(case: Case, decoder: Decoder) -> None:
+    if not FOLDERS[case.source].is_dir():
+        pytest.skip("the shared data folder is not beside the checkout")
+    image, other = decoder.decode(case.path), decode_sof3(case.path)
+    if other.ndim == 3:  # the node shows luminance
+        other = cv2.cvtColor(other, cv2.COLOR_RGB2GRAY)
+    assert np.array_equal(image.stored, other)
 
 
 def test_lossless_cases_were_confirmed_by_another_decoder() -> None:

@@ -1,0 +1,71 @@
+"""Decodes JPEG and lossless HTJ2K frames with imagecodecs: a plug-in for pydicom, listed in :mod:`.decoders`.
+
+Of the many codecs of imagecodecs two are used: libjpeg-turbo, which decodes all of JPEG but its hierarchical and
+arithmetic lossless processes, and OpenJPH for HTJ2K. pydicom asks a plug-in for the three public names here.
+"""
+
+from __future__ import annotations
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.pixels.decoders.base import DecodeRunner
+from pydicom.uid import HTJ2KLossless, HTJ2KLosslessRPCL, JPEGTransferSyntaxes
+
+from miqa_node.imaging.codestream import is_reversible
+
+HTJ2K_LOSSLESS = (HTJ2KLossless, HTJ2KLosslessRPCL)
+DECODER_DEPENDENCIES = {
+    **dict.fromkeys(JPEGTransferSyntaxes, ("imagecodecs with libjpeg-turbo 3",)),
+    **dict.fromkeys(HTJ2K_LOSSLESS, ("imagecodecs with OpenJPH",)),
+}
+
+_END = b"\xff\xd9"
+_ANY_DATA = bytes(range(1, 255))
+
+
+def is_available(transfer_syntax_uid: str) -> bool:
+    """Whether the installed build has the codec; 12-bit and lossless JPEG need its libjpeg-turbo to be 3.0 or later."""
+    if transfer_syntax_uid in HTJ2K_LOSSLESS:
+        return bool(imagecodecs.HTJ2K.available)
+    return bool(imagecodecs.JPEG8.available and imagecodecs.JPEG8.all_precisions)
+
+
+def decode_frame(frame: bytes, runner: DecodeRunner) -> bytes:
+    """The samples of one frame, by pixel, colours as they are in the codestream.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        The frame is damaged, cut off, of another size than the header says, or not of the declared syntax.
+    """
+    pixels = _decode_htj2k(frame) if runner.transfer_syntax in HTJ2K_LOSSLESS else _decode_jpeg(frame, runner)
+    if pixels.shape[:2] != (runner.rows, runner.columns):
+        raise ValueError("the frame has {} × {} pixels, unlike the header".format(*pixels.shape[:2]))
+    # The codestream's precision decides how wide its samples are, whatever Bits Allocated says.
+    runner.set_option("bits_allocated", 8 * pixels.dtype.itemsize)
+    runner.set_option("planar_configuration", 0)
+    return pixels.tobytes()
+
+
+def _decode_jpeg(frame: bytes, runner: DecodeRunner) -> NDArray[np.unsignedinteger]:
+    # Told that the colours are already those that are wanted, the decoder leaves them: pydicom converts them.
+    colours = "YCBCR" if runner.samples_per_pixel == 3 else None
+
+    def decode(data: bytes) -> NDArray[np.unsignedinteger]:
+        return imagecodecs.jpeg8_decode(data, colorspace=colours, outcolorspace=colours)
+
+    pixels = decode(frame)
+    # libjpeg-turbo fills what is missing of a frame and reports no error. Some writers only forget the marker of the
+    # end: then all pixels are there, and nothing that follows changes them.
+    if _END not in frame[-16:] and not np.array_equal(pixels, decode(frame + _ANY_DATA + _END)):
+        raise ValueError("the frame is cut off")
+    return pixels
+
+
+def _decode_htj2k(frame: bytes) -> NDArray[np.integer]:
+    if not is_reversible(frame):
+        # OpenJPH's lossy samples are not clamped here: overshooting white comes out black.
+        raise ValueError("the frame is lossy")
+    pixels: NDArray[np.integer] = imagecodecs.htj2k_decode(frame)
+    return pixels

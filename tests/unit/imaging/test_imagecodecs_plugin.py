@@ -1,0 +1,186 @@
+"""JPEG and HTJ2K: frames encoded here come back as they were, and broken ones are refused instead of filled."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import HTJ2KLossless, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
+
+from miqa_node.errors import DecodeError
+from miqa_node.imaging.codestream import is_reversible
+from miqa_node.imaging.decoders import SYNTAXES
+from miqa_node.imaging.frame import Frame, decode_frame
+
+FULL_PROGRESSION = "1.2.840.10008.1.2.4.55"
+RAMP = np.add.outer(np.arange(32), 2 * np.arange(32)).astype(np.uint8)
+ARITHMETIC = {  # the ramp at quality 95 by cjpeg of libjpeg-turbo, sequential and progressive: no encoder is at hand
+    "1.2.840.10008.1.2.4.52": (
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoKBggLDAsK"
+        "DAkKCgr/yQALCAAgACABAREA/8wABgAQEAX/2gAIAQEAAD8A/wDzWTGxXFyJQHoOMJL4ftRIoj77DjDTP94V7K+VI7ympLD6J1ENSxWBa+UXoijA"
+        "d/u6xh1yJKvoaC/T66H/2Q=="
+    ),
+    "1.2.840.10008.1.2.4.56": (
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoKBggLDAsK"
+        "DAkKCgr/ygALCAAgACABAREA/8wABAAQ/9oACAEBAAAAAf8A5qdUU4aEW89r2gj/zAAEEAX/2gAIAQEAAQUCFXHmBq0LGvvWauC9tDrgmP/MAAQQ"
+        "Bf/aAAgBAQAGPwKw/8wABBAF/9oACAEBAAE/ISMYV28xtQUJiIQg/9oACAEBAAAAEEvG/8wABBAF/9oACAEBAAE/EKYQDoD/2Q=="
+    ),
+}
+
+
+@pytest.fixture
+def chest(samples: Path) -> NDArray[np.uint16]:
+    """A part of a real radiograph, 15 bits."""
+    return np.ascontiguousarray(pydicom.dcmread(samples / "RG1_UNCR.dcm").pixel_array[700:1000, 500:900])
+
+
+def stored_as(folder: Path, frame: bytes, syntax: str, like: NDArray[np.integer], bits: int) -> Path:
+    """An object whose one frame is the encoded one, described as the array is."""
+    ds = pydicom.dcmread(Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm")
+    ds.Rows, ds.Columns = like.shape[:2]
+    ds.SamplesPerPixel = 1 if like.ndim == 2 else 3
+    ds.PhotometricInterpretation = "MONOCHROME2" if like.ndim == 2 else "RGB"
+    if like.ndim == 3:
+        ds.PlanarConfiguration = 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 8 * like.itemsize, bits, bits - 1
+    ds.PixelRepresentation = 1 if like.dtype.kind == "i" else 0
+    for keyword in ("PixelPaddingValue", "SmallestImagePixelValue", "LargestImagePixelValue"):
+        if keyword in ds:
+            delattr(ds, keyword)
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    ds.PixelData = encapsulate([frame])
+    ds["PixelData"].is_undefined_length = True
+    ds.save_as(folder / "a.dcm")
+    return folder / "a.dcm"
+
+
+def decode(path: Path) -> Frame:
+    return decode_frame(path, 0, 10**9)
+
+
+@pytest.mark.parametrize("predictor", range(1, 8))
+def test_every_predictor_of_lossless_jpeg_gives_the_pixels_back(
+    tmp_path: Path, chest: NDArray[np.uint16], predictor: int
+) -> None:
+    encoded = imagecodecs.jpeg8_encode(chest, bitspersample=16, lossless=True, predictor=predictor)
+    syntax = JPEGLosslessSV1 if predictor == 1 else JPEGLossless
+    frame = decode(stored_as(tmp_path, encoded, syntax, chest, 16))
+    assert np.array_equal(frame.stored, chest)
+    assert frame.decoder.startswith("imagecodecs ")
+    assert np.array_equal(imagecodecs.jpegsof3_decode(encoded), chest)  # so the encoder did not err along with us
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+def test_every_depth_of_lossless_jpeg_gives_the_pixels_back(
+    tmp_path: Path, chest: NDArray[np.uint16], bits: int
+) -> None:
+    pixels = (chest >> max(0, 15 - bits)).astype(np.uint8 if bits == 8 else np.uint16)
+    encoded = imagecodecs.jpeg8_encode(pixels, bitspersample=bits, lossless=True, predictor=1)
+    wide = pixels.astype(np.uint16)  # 8-bit samples too may be declared in 16 allocated bits
+    assert np.array_equal(decode(stored_as(tmp_path, encoded, JPEGLosslessSV1, wide, bits)).stored, pixels)
+
+
+def test_12_bit_jpeg_is_near_the_original(tmp_path: Path, chest: NDArray[np.uint16]) -> None:
+    pixels = chest >> 3
+    encoded = imagecodecs.jpeg8_encode(pixels, level=98, bitspersample=12)
+    frame = decode(stored_as(tmp_path, encoded, JPEGExtended12Bit, pixels, 12))
+    assert np.abs(frame.stored.astype(int) - pixels).mean() < 8
+
+
+def test_colours_of_lossless_jpeg_are_left_alone(tmp_path: Path) -> None:
+    rgb = np.dstack([RAMP, RAMP[::-1], RAMP.T])
+    encoded = imagecodecs.jpeg8_encode(rgb, lossless=True, predictor=1, colorspace="RGB", outcolorspace="RGB")
+    frame = decode(stored_as(tmp_path, encoded, JPEGLosslessSV1, rgb, 8))
+    assert np.abs(frame.stored - rgb @ [0.299, 0.587, 0.114]).max() <= 0.51
+
+
+@pytest.mark.parametrize("syntax", ARITHMETIC)
+def test_retired_arithmetic_processes_are_decoded(tmp_path: Path, syntax: str) -> None:
+    frame = decode(stored_as(tmp_path, base64.b64decode(ARITHMETIC[syntax]), syntax, RAMP, 8))
+    assert np.abs(frame.stored.astype(int) - RAMP).max() <= 1
+
+
+def test_the_retired_progressive_process_is_decoded(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.fromarray(RAMP).save(file, "JPEG", quality=95, progressive=True)
+    frame = decode(stored_as(tmp_path, file.getvalue(), FULL_PROGRESSION, RAMP, 8))
+    assert np.abs(frame.stored.astype(int) - RAMP).max() <= 2
+
+
+@pytest.mark.parametrize("number", [58, 59, 66])
+def test_retired_processes_without_a_decoder_say_so(tmp_path: Path, number: int) -> None:
+    path = stored_as(tmp_path, b"\xff\xd8\xff\xd9", f"1.2.840.10008.1.2.4.{number}", RAMP, 8)
+    with pytest.raises(DecodeError, match=r"retired.*no decoder"):
+        decode(path)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_frame_that_is_cut_off_is_refused_and_not_filled(
+    tmp_path: Path, chest: NDArray[np.uint16], share: float, lossless: bool
+) -> None:
+    pixels = chest >> 3
+    encoded = imagecodecs.jpeg8_encode(pixels, bitspersample=12, lossless=lossless, predictor=1 if lossless else None)
+    syntax = JPEGLosslessSV1 if lossless else JPEGExtended12Bit
+    path = stored_as(tmp_path, encoded[: int(share * len(encoded))], syntax, pixels, 12)
+    with pytest.raises(DecodeError, match="cut off"):
+        decode(path)
+
+
+@pytest.mark.parametrize("name", ["JPEG-LL.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm"])
+def test_a_forgotten_end_marker_costs_nothing(tmp_path: Path, samples: Path, name: str) -> None:
+    ds = pydicom.dcmread(samples / name)
+    encoded = next(generate_frames(ds.PixelData, number_of_frames=1))
+    ds.PixelData = encapsulate([encoded[: encoded.rindex(b"\xff\xd9")]])
+    ds["PixelData"].is_undefined_length = True
+    ds.save_as(tmp_path / "a.dcm")
+    assert np.array_equal(decode(tmp_path / "a.dcm").stored, decode(samples / name).stored)
+
+
+def test_a_frame_of_another_size_is_refused(tmp_path: Path, chest: NDArray[np.uint16]) -> None:
+    encoded = imagecodecs.jpeg8_encode(chest, bitspersample=16, lossless=True, predictor=1)
+    path = stored_as(tmp_path, encoded, JPEGLosslessSV1, chest.T, 16)  # as many pixels
+    with pytest.raises(DecodeError, match="300 × 400 pixels, unlike the header"):
+        decode(path)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_lossless_htj2k_gives_the_pixels_back(tmp_path: Path, chest: NDArray[np.uint16], signed: bool) -> None:
+    pixels = (chest.astype(np.int32) - 8192).astype(np.int16) if signed else chest
+    encoded = imagecodecs.htj2k_encode(pixels, reversible=True)
+    frame = decode(stored_as(tmp_path, encoded, HTJ2KLossless, pixels, 16))
+    assert np.array_equal(frame.stored, pixels)
+    assert frame.decoder.startswith("imagecodecs ")
+    other, _ = SYNTAXES[HTJ2KLossless].runner.as_array(
+        pydicom.dcmread(tmp_path / "a.dcm"), decoding_plugin="pylibjpeg"
+    )  # OpenJPEG, which shares no code with OpenJPH
+    assert np.array_equal(other, pixels)
+
+
+def test_white_stays_white_in_lossy_htj2k_that_is_declared_lossless(tmp_path: Path) -> None:
+    """OpenJPH would wrap what overshoots white around to black, so OpenJPEG decodes what is not reversible."""
+    checks = np.zeros((128, 128), np.uint8)
+    checks[::3, ::5] = 255
+    checks[40:90, 40:90] = 255
+    encoded = imagecodecs.htj2k_encode(checks, level=0.05, reversible=False)
+    wrapped = imagecodecs.htj2k_decode(encoded)
+    assert (np.abs(wrapped.astype(int) - checks) > 200).any(), "the trap is gone: OpenJPH may decode lossy frames too"
+    frame = decode(stored_as(tmp_path, encoded, HTJ2KLossless, checks, 8))
+    assert frame.decoder.startswith("pylibjpeg-openjpeg ")
+    assert (frame.stored[40:90, 40:90] > 150).all()
+
+
+def test_reversibility_is_read_from_the_main_header(chest: NDArray[np.uint16]) -> None:
+    assert is_reversible(imagecodecs.htj2k_encode(chest, reversible=True))
+    assert is_reversible(imagecodecs.jpeg2k_encode(chest, level=0, codecformat="jp2"))
+    assert not is_reversible(imagecodecs.htj2k_encode(chest, level=0.01, reversible=False))
+    for nothing in (b"", b"\xff\x4f\xff\x51", b"\xff\x4f\xff\x51" + b"\0" * 50, b"\xff\x4f\xff\x51\0\x02\xff\x90"):
+        assert not is_reversible(nothing)
