@@ -14,7 +14,7 @@ from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
 from miqa_node.training.corpus import QualityData
 from miqa_node.training.datasets import Record
 from miqa_node.training.degrade import Image, gate
-from miqa_node.training.export import Graph
+from miqa_node.training.graph import Judge
 from miqa_node.training.samples import CLASSES, COLUMN, vary
 from miqa_node.training.scores import Case, judge, judge_simulated
 
@@ -41,7 +41,7 @@ class Calibration:
         return 1.0 / (1.0 + np.exp(-(logits.astype(np.float64) + self.bias) / self.temperature))
 
 
-def calibrate(graph: Graph, data: QualityData, seed: int = 11) -> Calibration:
+def calibrate(graph: Judge, data: QualityData, seed: int = 11) -> Calibration:
     """Platt scaling per head and thresholds that keep clean images clean, on held-out NIH and OpenIST images."""
 
     def load(record: Record) -> Image:
@@ -162,7 +162,7 @@ def _plain(data: QualityData, record: Record) -> Image:
     return data.cache[record.path].astype(np.float32) / np.float32(255)
 
 
-def _gate_cases(graph: Graph, data: QualityData, load: Any, seed: int) -> list[Case]:
+def _gate_cases(graph: Judge, data: QualityData, load: Any, seed: int) -> list[Case]:
     rng = np.random.default_rng((seed, 99))
     cases = [judge(graph, r, gate.inverted(load(r)), GateClass.INVERTED.value, 1.0) for r in data.held_out]
     for record in data.held_out[:GATE_DRAWS]:

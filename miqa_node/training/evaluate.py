@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data, real_cutouts
 from miqa_node.training.datasets import REAL_KINDS, Record, read_records
 from miqa_node.training.degrade import Image, Material, gate
-from miqa_node.training.export import Graph
+from miqa_node.training.graph import Graph, Judge
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.samples import COLUMN
 from miqa_node.training.scores import Case, auroc, auroc_interval, judge, judge_simulated, read_image
@@ -30,45 +31,75 @@ NATIVE_PX = 1400
 Probability = Callable[[NDArray[np.floating]], NDArray[np.float64]]
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Everything that a model was asked in an evaluation, and what it said.
+
+    ``unseen`` are simulated objects of the family that training does not use; ``gates`` images that are no frontal
+    chests; ``peaks`` the highest place, (x, y) as fractions, of the object map of each image with real objects.
+    """
+
+    clean: list[Case]
+    simulated: list[Case]
+    unseen: list[Case]
+    gates: list[Case]
+    peaks: list[tuple[Record, tuple[float, float]]]
+
+
 def evaluate_graph(
-    graph: Graph, probability: Probability, thresholds: NDArray[np.float64], data_dir: Path,
+    graph: Judge, probability: Probability, thresholds: NDArray[np.float64], data_dir: Path,
     training: QualityData, *, seed: int = 7, draws: int = 1,
 ) -> dict[str, Any]:  # fmt: skip
     """All figures as plain data; ``draws`` simulations per image and finding (objects: three times as many)."""
+    return figures_of(collect(graph, data_dir, training, seed=seed, draws=draws), probability, thresholds)
+
+
+def collect(graph: Judge, data_dir: Path, training: QualityData | None, *, seed: int = 7, draws: int = 1) -> Judged:
+    """Judge the images of ``cxr_eval`` as they are and with simulated defects; the same seed makes the same images.
+
+    Without ``training`` there are no cut-outs of real objects, and ``unseen`` stays empty.
+    """
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
-    clean = [judge(graph, r, read_image(r)) for r in records]
     spotless = [r for r in records if r.has_real_object is False]
     others = [d for d in DEFECTS if d is not OBJECT]
     simulated = judge_simulated(graph, records, read_image, others, LEVELS, seed=seed, draws=draws)
     simulated += judge_simulated(graph, spotless, read_image, [OBJECT], LEVELS, seed=seed, draws=3 * draws)
-    cutouts = Material(cutouts=real_cutouts(training.fitting, training.cache))
-    unseen = judge_simulated(
-        graph,
-        spotless,
-        read_image,
-        [OBJECT],
-        LEVELS,
-        seed=seed + 1,
-        draws=3 * draws,
-        material=cutouts,
-        family="cutouts",
+    unseen: list[Case] = []
+    if training is not None:
+        cutouts = Material(cutouts=real_cutouts(training.fitting, training.cache))
+        unseen = judge_simulated(
+            graph, spotless, read_image, [OBJECT], LEVELS, seed=seed + 1, draws=3 * draws, material=cutouts,
+            family="cutouts",
+        )  # fmt: skip
+    return Judged(
+        clean=[judge(graph, r, read_image(r)) for r in records],
+        simulated=simulated,
+        unseen=unseen,
+        gates=_judge_gates(graph, records, seed),
+        peaks=[(r, _object_peak(graph, r)) for r in records if r.has_real_object],
     )
+
+
+def figures_of(judged: Judged, probability: Probability, thresholds: NDArray[np.float64]) -> dict[str, Any]:
+    """The figures of a card's section ``metrics``."""
+    clean, simulated = judged.clean, judged.simulated
     findings = {d.value: _finding(d, clean, simulated) for d in DEFECTS}
     means = [row["auroc"] for row in findings.values()]
     correlations = [row["severity_rank_correlation"] for row in findings.values()]
+    patients = {c.record.patient for c in clean}
     return {
-        "data": f"{len(records)} images, {len({r.patient for r in records})} patients, hospitals not seen in training",
+        "data": f"{len(clean)} images, {len(patients)} patients, hospitals not seen in training",
         "simulated": {
             "severity": f"{MARKED} and more against the images as they are; intervals by bootstrap over patients",
             "mean_auroc": _round(float(np.mean(means))),
             "worst": min(findings, key=lambda name: findings[name]["auroc"]),
             "mean_severity_rank_correlation": _round(float(np.mean(correlations))),
             "findings": findings,
-            "unseen_object_family": _family(clean, simulated, unseen),
+            "unseen_object_family": _family(clean, simulated, judged.unseen),
         },
         "clean": _clean(clean, probability, thresholds),
-        "real_objects": _real_objects(graph, records, clean),
-        "gate": _gate(graph, records, clean, seed),
+        "real_objects": _real_objects(judged),
+        "gate": _gate(judged),
     }
 
 
@@ -152,49 +183,52 @@ def _is_unremarkable(record: Record) -> bool:
     )
 
 
-def _real_objects(graph: Graph, records: Sequence[Record], clean: Sequence[Case]) -> dict[str, Any]:
-    column = COLUMN[OBJECT]
+def _real_objects(judged: Judged) -> dict[str, Any]:
+    column, clean = COLUMN[OBJECT], judged.clean
     value, low, high = _interval(
         [c for c in clean if c.record.has_real_object], [c for c in clean if c.record.has_real_object is False], column
     )
-    played, centre, random = [], [], []
-    patients = []
-    for record in (r for r in records if r.has_real_object):
-        boxes = [b.box for b in record.boxes if b.kind in REAL_KINDS]
-        display = np.rint(read_image(record) * np.float32(65535)).astype(np.uint16)
-        played.append(hit(peak(graph(display).maps[column]), boxes))
-        centre.append(hit((0.5, 0.5), boxes).tolerant)
-        random.append(chance(boxes))
-        patients.append(record.patient)
+    boxes = [[b.box for b in record.boxes if b.kind in REAL_KINDS] for record, _ in judged.peaks]
+    played = [hit(point, of_image) for (_, point), of_image in zip(judged.peaks, boxes, strict=True)]
     tolerant = np.array([h.tolerant for h in played], float)
     return {
         "auroc": value,
         "interval": [low, high],
         "pointing_game": _round(float(tolerant.mean())),
-        "pointing_game_interval": _mean_interval(tolerant, patients),
+        "pointing_game_interval": _mean_interval(tolerant, [record.patient for record, _ in judged.peaks]),
         "pointing_game_no_tolerance": _round(float(np.mean([h.exact for h in played]))),
-        "pointing_game_centre": _round(float(np.mean(centre))),
-        "pointing_game_random": _round(float(np.mean(random))),
+        "pointing_game_centre": _round(float(np.mean([hit((0.5, 0.5), of_image).tolerant for of_image in boxes]))),
+        "pointing_game_random": _round(float(np.mean([chance(of_image) for of_image in boxes]))),
         "images": len(played),
         "tolerance": "2.5 % of the image's side; peak of the class map smoothed with σ = 1 cell",
     }
 
 
-def _gate(graph: Graph, records: Sequence[Record], clean: Sequence[Case], seed: int) -> dict[str, Any]:
+def _object_peak(graph: Judge, record: Record) -> tuple[float, float]:
+    display = np.rint(read_image(record) * np.float32(65535)).astype(np.uint16)
+    return peak(graph(display).maps[COLUMN[OBJECT]])
+
+
+def _judge_gates(graph: Judge, records: Sequence[Record], seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
-    made: dict[GateClass, list[Image]] = {g: [] for g in GateClass}
+    cases = []
     for record in records[::2]:
         image = read_image(record)
-        made[GateClass.INVERTED].append(gate.inverted(image))
-        made[GateClass.NOT_FRONTAL_CHEST].append(gate.not_frontal_chest(image, rng))
-        made[GateClass.NOT_FRONTAL_CHEST].append(gate.phantom((440, 440), rng))
-        made[GateClass.BLANK].append(gate.blank((440, 440), rng))
-    figures = {}
-    for kind, images in made.items():
-        column = COLUMN[kind.value]
-        scores = np.array([judge(graph, records[0], image).logits[column] for image in images])
-        figures[kind.value] = _round(auroc(scores, np.array([c.logits[column] for c in clean])))
-    return figures
+        made = (
+            (GateClass.INVERTED, gate.inverted(image)),
+            (GateClass.NOT_FRONTAL_CHEST, gate.not_frontal_chest(image, rng)),
+            (GateClass.NOT_FRONTAL_CHEST, gate.phantom((440, 440), rng)),
+            (GateClass.BLANK, gate.blank((440, 440), rng)),
+        )
+        cases += [judge(graph, record, changed, kind.value, 1.0) for kind, changed in made]
+    return cases
+
+
+def _gate(judged: Judged) -> dict[str, Any]:
+    return {
+        g.value: _round(_auroc([c for c in judged.gates if c.made == g.value], judged.clean, COLUMN[g.value]))
+        for g in GateClass
+    }
 
 
 def _interval(positive: Sequence[Case], negative: Sequence[Case], column: int) -> tuple[float, float, float]:

@@ -1,57 +1,28 @@
-"""From a fitted network to the graph of a package, checked against torch, and run as the node will run it."""
+"""From a fitted network to the graph of a package, checked against torch."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from miqa_node.assess.preprocess import Inputs, Preprocess, prepare
+from miqa_node.assess.preprocess import Preprocess
+from miqa_node.training.graph import OUTPUTS, Graph, Prediction
 from miqa_node.training.networks import ExportedNet, QualityNet
 
 OPSET = 18
 INPUTS = ("global_view", "crops")
-OUTPUTS = ("logits", "severity", "maps", "tap_deep", "tap_fused")
 TAPS = ("tap_deep", "tap_fused")
 TOLERANCE = 2e-4
 """Largest allowed difference between torch and ONNX Runtime in any output, both in single precision."""
 
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a graph says of one image: ``logits`` and ``severity`` (C,), ``maps`` (C, h, w)."""
-
-    logits: NDArray[np.float32]
-    severity: NDArray[np.float32]
-    maps: NDArray[np.float32]
-
-
-class Graph:
-    """A graph in ONNX Runtime with the preprocessing of its card."""
-
-    def __init__(self, path: Path, spec: Preprocess, threads: int = 2) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.spec = spec
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-    def __call__(self, display: NDArray[np.uint16]) -> Prediction:
-        """Judge display pixels (rows, columns), 0 black, 65,535 white."""
-        return self.run(prepare(display, None, self.spec))
-
-    def run(self, inputs: Inputs) -> Prediction:
-        """Judge prepared inputs."""
-        logits, severity, maps = self._session.run(list(OUTPUTS[:3]), inputs.arrays)
-        return Prediction(logits[0], severity[0], maps[0])
+__all__ = ["INPUTS", "OUTPUTS", "TAPS", "Graph", "Prediction", "compare", "export", "fold_normalisation"]
 
 
 def export(net: QualityNet, path: Path, spec: Preprocess) -> float:

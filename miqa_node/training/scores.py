@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from miqa_node.domain.finding import FindingName
 from miqa_node.training.datasets import Record
 from miqa_node.training.degrade import FAMILIES, Image, Material, degrade, pitch_of
-from miqa_node.training.export import Graph
+from miqa_node.training.graph import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Case:
     severity: NDArray[np.float32]
 
 
-def judge(graph: Graph, record: Record, image: Image, made: str = "", level: float = 0.0) -> Case:
+def judge(graph: Judge, record: Record, image: Image, made: str = "", level: float = 0.0) -> Case:
     """Judge a display image with values in [0, 1]."""
     prediction = graph(np.rint(image * np.float32(65535)).astype(np.uint16))
     return Case(record, made, level, prediction.logits, prediction.severity)
 
 
 def judge_simulated(
-    graph: Graph, records: Sequence[Record], load: Callable[[Record], Image], findings: Iterable[FindingName],
+    graph: Judge, records: Sequence[Record], load: Callable[[Record], Image], findings: Iterable[FindingName],
     levels: Sequence[float], *, seed: int, draws: int = 1, material: Material | None = None, family: str = "",
 ) -> list[Case]:  # fmt: skip
     """Every record with every finding, ``draws`` times, the levels taken in turn; seeded by record and finding.
