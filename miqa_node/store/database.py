@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,10 +83,17 @@ class Database:
 
 def insert_or_ignore(transaction: Transaction, table: sa.Table, values: dict[str, Any]) -> bool:
     """Insert one row unless a unique key is taken; whether it was inserted."""
+    return insert_returning(transaction, table, values, table.primary_key.columns) is not None
+
+
+def insert_returning(
+    transaction: Transaction, table: sa.Table, values: dict[str, Any], columns: Iterable[sa.Column[Any]]
+) -> sa.Row[Any] | None:
+    """Insert one row unless a unique key is taken; the columns of the row that was inserted, or None."""
     dialect = sqlite if transaction.dialect.name == "sqlite" else postgresql
     # RETURNING, because psycopg gives no row count for an insert that SQLAlchemy prepares.
-    insert = dialect.insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
-    return transaction.execute(insert).first() is not None
+    insert = dialect.insert(table).values(values).on_conflict_do_nothing().returning(*columns)
+    return transaction.execute(insert).first()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -13,7 +13,7 @@ from miqa_node.domain.instance import Header, InstanceDigest, Received, StoredIn
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
-from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.database import Transaction, insert_or_ignore, insert_returning
 from miqa_node.store.tables import assessments, attempts, dispositions, instances, studies
 
 
@@ -43,14 +43,8 @@ def record(
             "study_description": study.study_description,
         },
     )
-    conflicting = transaction.execute(
-        sa.select(
-            sa.exists().where(
-                instances.c.sop_instance_uid == header.sop_instance_uid, instances.c.digest != received.digest
-            )
-        )
-    ).scalar_one()
-    inserted = insert_or_ignore(
+    other = instances.alias()
+    row = insert_returning(
         transaction,
         instances,
         {
@@ -69,12 +63,13 @@ def record(
             "calling_ae_title": received.calling_ae_title[:16],
             "peer_address": received.peer_address,
             "received_at": received.received_at,
-            "conflicting": conflicting,
+            "conflicting": sa.exists().where(other.c.sop_instance_uid == header.sop_instance_uid),
         },
+        [instances.c.conflicting],
     )
-    if not inserted:
+    if row is None:
         return Novelty.DUPLICATE
-    return Novelty.CONFLICTING if conflicting else Novelty.NEW
+    return Novelty.CONFLICTING if row.conflicting else Novelty.NEW
 
 
 def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:

@@ -16,6 +16,7 @@ from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
 
 _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
+_SHARD = re.compile(r"[0-9a-f]{2}")
 
 
 def open_objects(url: str, folder: Path, min_free_bytes: int) -> ObjectStore:
@@ -88,6 +89,10 @@ class DiskObjects:
             return
         missing = [f for f in (folder, *folder.parents) if not f.exists()]
         folder.mkdir(parents=True, exist_ok=True)
+        if missing and _SHARD.fullmatch(folder.name):
+            # All shards of a kind at once: one flush now instead of one for each of the first images.
+            for shard in range(256):
+                (folder.parent / f"{shard:02x}").mkdir(exist_ok=True)
         for made in reversed(missing):
             _sync_folder(made.parent)
         self._known_folders.add(folder)
