@@ -41,8 +41,22 @@ class Calibration:
         return 1.0 / (1.0 + np.exp(-(logits.astype(np.float64) + self.bias) / self.temperature))
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a model said of the images that it is calibrated with: labelled ones, clean ones, another hospital's."""
+
+    everything: list[Case]
+    clean: list[Case]
+    elsewhere: list[Case]
+
+
 def calibrate(graph: Judge, data: QualityData, seed: int = 11) -> Calibration:
     """Platt scaling per head and thresholds that keep clean images clean, on held-out NIH and OpenIST images."""
+    return calibration_of(ask(graph, data, seed))
+
+
+def ask(graph: Judge, data: QualityData, seed: int = 11) -> Asked:
+    """Judge what calibration needs; the same seed makes the same images."""
 
     def load(record: Record) -> Image:
         rng = np.random.default_rng((seed, int.from_bytes(record.path.name.encode()[-8:]) % 2**32))
@@ -53,20 +67,24 @@ def calibrate(graph: Judge, data: QualityData, seed: int = 11) -> Calibration:
     plain = [judge(graph, r, _plain(data, r)) for r in data.held_out]
     elsewhere = [judge(graph, r, _plain(data, r)) for r in data.other_hospital]
     gates = _gate_cases(graph, data, load, seed)
-    everything = [*simulated, *clean, *plain, *gates]
+    return Asked([*simulated, *clean, *plain, *gates], [*clean, *plain], elsewhere)
+
+
+def calibration_of(asked: Asked) -> Calibration:
+    """Probabilities and operating points from what was said."""
     temperature, bias = np.ones(len(CLASSES)), np.zeros(len(CLASSES))
     errors = {}
     for column, name in enumerate(CLASSES):
-        logits, wanted, second = _labelled(everything, column, name)
+        logits, wanted, second = _labelled(asked.everything, column, name)
         temperature[column], bias[column] = platt(logits[~second], wanted[~second])
         probability = 1.0 / (1.0 + np.exp(-(logits[second] + bias[column]) / temperature[column]))
         errors[name] = round(expected_calibration_error(probability, wanted[second]), 4)
     unset = Calibration(temperature, bias, np.ones(len(CLASSES)), {})
-    threshold, specificity, flagged = operating_points(unset, [*clean, *plain], elsewhere)
+    threshold, specificity, flagged = operating_points(unset, asked.clean, asked.elsewhere)
     report = {
         "method": "Platt scaling per head (temperature and bias) on simulated defects",
         "data": "held-out NIH, Kermany and Cohen patients, half to fit, half to measure the error",
-        "images": len(everything),
+        "images": len(asked.everything),
         "expected_calibration_error": errors,
         "operating_points": (
             f"per-head specificity {specificity:.3f} on clean held-out images and on OpenIST images (another hospital, "

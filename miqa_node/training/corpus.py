@@ -12,7 +12,7 @@ import pydicom
 import pydicom.data
 from numpy.typing import NDArray
 
-from miqa_node.training.datasets import ImageCache, Record, read_records, training_split
+from miqa_node.training.datasets import ImageCache, Record, clear_images, read_records, training_split
 from miqa_node.training.degrade import Image, pitch_of
 from miqa_node.training.degrade.cutouts import cut_out
 
@@ -38,7 +38,7 @@ class QualityData:
 
 def read_quality_data(data_dir: Path, cache_dir: Path = CACHE) -> QualityData:
     """Read ``cxr_train`` and the training annotations; OpenIST serves operating points only, never weights."""
-    records = read_records(data_dir / "cxr_train", data_dir / "annotations" / "train.jsonl")
+    records = read_records(data_dir / "cxr_train", data_dir / "annotations" / "train.jsonl", clear_images())
     cache = ImageCache(cache_dir, [r.path for r in records])
     fitting, held_out = training_split(records)
     other_hospital = [r for r in records if r.source == "openist"]

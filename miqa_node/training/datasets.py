@@ -60,18 +60,30 @@ class Record:
         return tuple(o for o in self.objects or () if o.kind in REAL_KINDS)
 
 
-def read_records(folder: Path, annotations: Path | None = None) -> list[Record]:
-    """The images of ``folder/manifest.csv`` with the annotations of a JSON-lines file where there are any."""
+CLEAR_IMAGES = Path(__file__).with_name("clear_images.json")
+"""Training images outside of the annotations that were looked at and hold no object."""
+
+
+def clear_images() -> frozenset[str]:
+    """File names of CLEAR_IMAGES."""
+    return frozenset(json.loads(CLEAR_IMAGES.read_text(encoding="utf-8"))["files"])
+
+
+def read_records(folder: Path, annotations: Path | None = None, clear: frozenset[str] = frozenset()) -> list[Record]:
+    """The images of ``folder/manifest.csv`` with the annotations of a JSON-lines file where there are any.
+
+    Images named in ``clear`` count as looked at and without objects.
+    """
     drawn: dict[str, dict[str, Any]] = {}
     if annotations is not None:
         lines = annotations.read_text(encoding="utf-8").splitlines()
         drawn = {row["file"]: row for row in map(json.loads, lines)}
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as stream:
-        return [_record(folder, row, drawn.get(row["file"])) for row in csv.DictReader(stream)]
+        return [_record(folder, row, drawn.get(row["file"]), row["file"] in clear) for row in csv.DictReader(stream)]
 
 
-def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None) -> Record:
-    objects = None
+def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None, clear: bool) -> Record:
+    objects: tuple[Box, ...] | None = () if clear else None
     if drawn is not None:
         objects = tuple(Box(tuple(o["box"]), o["kind"], bool(o.get("sure", True))) for o in drawn["objects"])
     return Record(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data, real_cutouts
 from miqa_node.training.datasets import REAL_KINDS, Record, read_records
-from miqa_node.training.degrade import Image, Material, gate
+from miqa_node.training.degrade import Material, gate
 from miqa_node.training.graph import Graph, Judge
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.samples import COLUMN

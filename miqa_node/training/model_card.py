@@ -39,7 +39,7 @@ def model_card(card: Mapping[str, Any]) -> str:
         f"Command: `{training['command']}`. {training['simulated']}",
         (
             f"Seed {training['seed']}, {training['steps']} steps of {training['batch']} images in "
-            f"{training['minutes']} minutes on {training['machine']}."
+            f"{training['minutes']} minutes on {training['machine']}. History: {training['history']}."
         ),
         "",
         "| source | licence | images | patients |",

@@ -1,0 +1,1 @@
+"""Quality models of the measurements alone: logistic regression, support vectors and random forest beside the CNN."""

@@ -1,0 +1,106 @@
+"""Turns an image into the row of measurements that classical models judge, by the node's own code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.measure.projection import measure
+from miqa_node.assess.measured import measurement_vector
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.training.graph import Prediction
+from miqa_node.training.samples import CLASSES
+
+FEATURES: tuple[str, ...] = (
+    "brightness",
+    "contrast",
+    "entropy",
+    "pixels_at_minimum",
+    "pixels_at_maximum",
+    "laplacian_variance",
+    "tenengrad",
+    "edge_width_10_90",
+    "noise_share",
+    "grid_peak",
+    "blockiness",
+    "left_right_symmetry",
+    "border_contact",
+    "snr_lung",
+    "cnr_lung_mediastinum",
+)
+"""The measurements whose value does not depend on how many bits, which window or which header an image came with.
+
+Left out: noise_sigma and local_variance_mode (in stored values), used_range_share and clipped_by_voi (what is left of
+them in 8-bit pictures is the export), grid_frequency and edge_slope_10_90 (unit or presence depends on the header's
+spacing), the exposure indices (training pictures have none).
+"""
+HEADER = Header(
+    sop_class_uid="1.2.840.10008.5.1.4.1.1.7",
+    sop_instance_uid=SopInstanceUid("2.25.1"),
+    series_instance_uid=SeriesInstanceUid("2.25.2"),
+    study_instance_uid=StudyInstanceUid("2.25.3"),
+    transfer_syntax_uid="1.2.840.10008.1.2.1",
+    modality="DX",
+    body_part_examined="CHEST",
+    view_position="PA",
+)
+"""What every image of training says of itself: a frontal chest without spacing and exposure index."""
+DENOISE_STRENGTH = 5.0
+EQUALISE_LIMIT, EQUALISE_TILES = 2.0, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What is done to the image before it is measured; a package is only made of models without any.
+
+    ``denoise``: non-local means (Buades, Coll, Morel, CVPR 2005); ``enhance``: CLAHE (Zuiderveld 1994).
+    """
+
+    denoise: bool = False
+    enhance: bool = False
+
+    @property
+    def name(self) -> str:
+        """For tables and names of files."""
+        chosen = [name for name, on in (("denoise", self.denoise), ("enhance", self.enhance)) if on]
+        return "+".join(chosen) or "none"
+
+    def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The treated picture, shape (rows, columns)."""
+        if self.denoise:
+            picture = np.asarray(cv2.fastNlMeansDenoising(picture, None, DENOISE_STRENGTH, 5, 11), np.uint8)
+        if self.enhance:
+            equaliser = cv2.createCLAHE(EQUALISE_LIMIT, (EQUALISE_TILES, EQUALISE_TILES))
+            picture = np.asarray(equaliser.apply(picture), np.uint8)
+        return picture
+
+
+class Measurer:
+    """A :class:`~miqa_node.training.graph.Judge` whose "logits" are the measurements, NaN where one is missing.
+
+    So every part of training and evaluation that asks a model can be asked once for the measurements, and any number
+    of models judge these afterwards.
+    """
+
+    def __init__(self, treatment: Treatment | None = None) -> None:
+        self._treatment = treatment or Treatment()
+
+    def __call__(self, display: NDArray[np.uint16]) -> Prediction:
+        """Measure display pixels (rows, columns), 0 black, 65,535 white."""
+        silent = np.zeros(len(CLASSES), np.float32)
+        return Prediction(self.features(display), silent, np.zeros((len(CLASSES), 1, 1), np.float32))
+
+    def features(self, display: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """The row of FEATURES.
+
+        Measured at 8 bits: simulated images would else be finer graded than the 8-bit ones that they were made from,
+        and models would learn to see that.
+        """
+        picture = self._treatment((display >> 8).astype(np.uint8))
+        display8 = picture.astype(np.uint16) * np.uint16(257)
+        radiograph = Radiograph(stored=picture, display=display8, stored_range=(0, 255), spacing_mm=None)
+        return measurement_vector(measure(radiograph, HEADER), FEATURES)

@@ -1,0 +1,158 @@
+"""The measured tables that classical models learn from and are judged by, made once and kept in the cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+import miqa_node
+from miqa_node.assess.preprocess import Preprocess
+from miqa_node.training.calibrate import Asked, ask
+from miqa_node.training.classical.features import FEATURES, Measurer, Treatment
+from miqa_node.training.corpus import QualityData
+from miqa_node.training.datasets import Record, read_records
+from miqa_node.training.degrade import Image
+from miqa_node.training.evaluate import Judged, collect
+from miqa_node.training.samples import CLASSES, Sample, Sampler
+from miqa_node.training.scores import Case
+
+CACHE = Path(".cache/classical")
+SAMPLES = 6000
+DRAWS = 2
+SOURCES = (
+    "assess/measure",
+    "training/degrade",
+    "training/samples.py",
+    "training/scores.py",
+    "training/classical/features.py",
+)
+"""Code that decides what stands in a table: a change makes new ones."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Training samples: ``features`` (N, F), NaN where missing; ``present`` and ``severity`` (N, C), -1 unknown."""
+
+    features: NDArray[np.float32]
+    present: NDArray[np.float32]
+    severity: NDArray[np.float32]
+
+
+class _KeepsImage(Sampler):
+    """Draws the very samples that the network learns from, and keeps the image that each was made of."""
+
+    image: Image
+
+    def _finish(self, image: Image, *args: Any, **kwargs: Any) -> Sample:
+        self.image = image
+        return super()._finish(image, *args, **kwargs)
+
+
+def training_table(
+    data: QualityData, treatment: Treatment, *, seed: int, samples: int = SAMPLES, cache_dir: Path = CACHE,
+    progress: Progress | None = None,
+) -> Table:  # fmt: skip
+    """Samples 0 to ``samples`` − 1 of the seed, measured."""
+    path = cache_dir / f"train-{treatment.name}-{seed}-{samples}-{_fingerprint(data.fitting)}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as kept:
+            return Table(kept["features"], kept["present"], kept["severity"])
+    cv2.setNumThreads(1)
+    sampler = _KeepsImage(data.fitting, data.cache, data.others, Preprocess(), seed=seed, crops=1)
+    measurer = Measurer(treatment)
+    features = np.empty((samples, len(FEATURES)), np.float32)
+    present = np.empty((samples, len(CLASSES)), np.float32)
+    severity = np.empty((samples, len(CLASSES)), np.float32)
+    for index in range(samples):
+        sample = sampler(index)
+        display = np.rint(sampler.image * np.float32(65535)).astype(np.uint16)
+        features[index] = measurer.features(display)
+        present[index], severity[index] = sample.present, sample.severity
+        if progress is not None:
+            progress(index + 1, samples)
+    _save(path, {"features": features, "present": present, "severity": severity})
+    return Table(features, present, severity)
+
+
+def evaluation_table(
+    data_dir: Path, data: QualityData, treatment: Treatment, *, cache_dir: Path = CACHE, draws: int = DRAWS
+) -> Judged:
+    """Everything of an evaluation, with measurements for logits; see :class:`.features.Measurer`."""
+    records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
+    path = cache_dir / f"evaluation-{treatment.name}-{draws}-{_fingerprint(records)}.npz"
+    if not path.exists():
+        made = collect(Measurer(treatment), data_dir, data, draws=draws)
+        groups = {"clean": made.clean, "simulated": made.simulated, "unseen": made.unseen, "gates": made.gates}
+        _save(path, _arrays(groups))
+    groups = _cases(path, records)
+    centre = [(r, (0.5, 0.5)) for r in records if r.has_real_object]
+    return Judged(groups["clean"], groups["simulated"], groups["unseen"], groups["gates"], centre)
+
+
+def calibration_table(data: QualityData, treatment: Treatment, *, cache_dir: Path = CACHE) -> Asked:
+    """Everything that calibration asks, with measurements for logits."""
+    records = [*data.held_out, *data.other_hospital]
+    path = cache_dir / f"calibration-{treatment.name}-{_fingerprint(records)}.npz"
+    if not path.exists():
+        asked = ask(Measurer(treatment), data)
+        _save(path, _arrays({"everything": asked.everything, "clean": asked.clean, "elsewhere": asked.elsewhere}))
+    groups = _cases(path, records)
+    return Asked(groups["everything"], groups["clean"], groups["elsewhere"])
+
+
+def _arrays(groups: dict[str, list[Case]]) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, cases in groups.items():
+        arrays[f"{name}.file"] = np.array([c.record.path.name for c in cases], np.str_)
+        arrays[f"{name}.made"] = np.array([c.made for c in cases], np.str_)
+        arrays[f"{name}.level"] = np.array([c.level for c in cases], np.float64)
+        arrays[f"{name}.features"] = np.array([c.logits for c in cases], np.float32).reshape(len(cases), len(FEATURES))
+    return arrays
+
+
+def _cases(path: Path, records: Sequence[Record]) -> dict[str, list[Case]]:
+    by_name = {r.path.name: r for r in records}
+    silent = np.zeros(len(CLASSES), np.float32)
+    with np.load(path, allow_pickle=False) as kept:
+        names = {key.split(".")[0] for key in kept.files}
+        return {
+            name: [
+                Case(by_name[str(file)], str(made), float(level), row, silent)
+                for file, made, level, row in zip(
+                    *(kept[f"{name}.{what}"] for what in ("file", "made", "level", "features")), strict=True
+                )
+            ]
+            for name in names
+        }
+
+
+def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Beside and renamed, so that a kill leaves no half table."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.stem}-{os.getpid()}.part")
+    with part.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+    part.replace(path)
+
+
+def _fingerprint(records: Sequence[Record]) -> str:
+    """Of the images and of the code."""
+    digest = hashlib.sha256()
+    for record in records:
+        digest.update(f"{record.path.name}:{record.path.stat().st_size};".encode())
+    root = Path(miqa_node.__file__).parent
+    for source in SOURCES:
+        place = root / source
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
