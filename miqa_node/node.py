@@ -189,10 +189,10 @@ class Node:
     def _version(self) -> str:
         return f"{self.models.name}:{self.policy.current().version}"
 
-    def _keep_shadow(self, package: str, sha256: str, assessment: Assessment) -> None:
+    def _keep_shadow(self, package: str, assessment: Assessment) -> None:
         disposition = decide(assessment, self.policy.current())
         with self.database.begin() as transaction:
-            shadows.save(transaction, package, sha256, assessment, disposition)
+            shadows.save(transaction, package, assessment, disposition)
 
     def _check_store(self) -> None:
         self.objects.check()

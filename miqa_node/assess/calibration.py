@@ -21,7 +21,7 @@ from miqa_node.assess.card import Card
 from miqa_node.assess.certificate import Certificate, Guarantee, Refusal, policy_sha256
 from miqa_node.assess.guarantee import Count, Promise, Walk, count_at, first_offset, offset_grid, walk
 from miqa_node.assess.labels import Label, LabelSet, split_patients
-from miqa_node.assess.platt import Scaling, calibration_error, fit_scaling, logit, sigmoid
+from miqa_node.assess.platt import Scaling, calibration_error, expit, fit_scaling, logit
 from miqa_node.assess.site_calibration import HeadCalibration, Labels, SiteCalibration
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import GateClass
@@ -29,8 +29,8 @@ from miqa_node.domain.policy import Policy, Verdict, decide
 
 STRICTEST_OFFSET = -12.0
 """In logits; beyond it every operating point flags everything."""
-BISECTIONS = 24
-"""Margins are found to 12 / 2²⁴ logits."""
+BISECTIONS = 14
+"""Margins are found to 12 / 2¹⁴ logits, always on the side on which the image is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def fit_heads(fitting: Sequence[Judged], testing: Sequence[Judged], card: Card) 
         before = Scaling(row.temperature, row.bias)
         after = fit_scaling(*_head(fitting, row.name, before)) or before
         logits, present = _head(testing, row.name, before)
-        threshold = float(sigmoid(np.array((before.logit(row.threshold) + after.bias) / after.temperature)))
+        threshold = expit((before.logit(row.threshold) + after.bias) / after.temperature)
         heads[row.name] = HeadCalibration(
             temperature=after.temperature,
             bias=after.bias,
@@ -158,7 +158,7 @@ def _probability(assessment: Assessment, name: str) -> float:
 def _moved(threshold: float, offset: float, card: Card, name: str) -> float:
     """An operating point moved by so many logits. The gate's stay: a stricter gate would hide defects behind it."""
     row = next(row for row in card.outputs.classes if row.name == name)
-    return threshold if row.gate else float(sigmoid(np.array(logit(threshold) + offset)))
+    return threshold if row.gate else expit(logit(threshold) + offset)
 
 
 class _Reader:
@@ -175,7 +175,7 @@ class _Reader:
 
         def again(name: str) -> float:
             raw = before[name].logit(_probability(assessment, name))
-            return float(scalings[name].probability(np.array(raw)))
+            return expit((raw + scalings[name].bias) / scalings[name].temperature)
 
         gate = {name: again(name.value) for name in assessment.gate}
         thresholds = {name: heads[name.value].threshold for name in gate}
@@ -185,13 +185,14 @@ class _Reader:
             for finding in assessment.findings
             if finding.name.value in heads
         ]
+        self._points = [logit(finding.threshold) for finding in self._defects]
         self._assessment = replace(assessment, gate=gate)
 
     def accepted(self, policy: Policy, offset: float) -> bool:
         """Whether the verdict would be ACCEPT with operating points moved by ``offset`` logits."""
         moved = [
-            replace(finding, threshold=float(sigmoid(np.array(logit(finding.threshold) + offset))))
-            for finding in self._defects
+            replace(finding, threshold=expit(point + offset))
+            for finding, point in zip(self._defects, self._points, strict=True)
         ]
         assessment = replace(self._assessment, findings=(*moved, *self._fixed))
         return decide(assessment, policy).verdict is Verdict.ACCEPT

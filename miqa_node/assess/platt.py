@@ -80,6 +80,11 @@ def sigmoid(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1.0 / (1.0 + np.exp(-clipped)))
 
 
+def expit(value: float) -> float:
+    """1 / (1 + exp(−value)) of one number."""
+    return 1.0 / (1.0 + math.exp(-max(-LOGIT_LIMIT, min(LOGIT_LIMIT, value))))
+
+
 def logit(probability: float) -> float:
     """ln(p / (1 − p)), kept within ±36."""
     if probability <= 0.0:

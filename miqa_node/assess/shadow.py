@@ -18,6 +18,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ import structlog
 from pebble import ProcessExpired, ProcessPool
 
 from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.packages import find_package, open_package, package_label, sha256_of, with_calibration
+from miqa_node.assess.packages import find_package, open_package, package_label, with_calibration
 from miqa_node.assess.session import CPU_PROVIDER, available_provider
 from miqa_node.assess.site_calibration import calibration_path, in_force
 from miqa_node.domain.assessment import Assessment
@@ -41,9 +42,11 @@ log = structlog.get_logger(__name__)
 LOWEST_PRIORITY = 19
 IMAGES_PER_CHILD = 1000
 """A child is replaced after so many images, which bounds what a leaking graph can collect."""
+STOP_INTERVAL_S = 0.5
+"""How long the end of the node may wait for an image that the candidate is busy with."""
 
-Save = Callable[[str, str, Assessment], None]
-"""Keeps an opinion: name of the package, checksum of its graph, assessment."""
+Save = Callable[[str, Assessment], None]
+"""Keeps an opinion: name of the package and its assessment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,6 @@ class Shadow:
         self._queue: queue.Queue[_Image | None] = queue.Queue(settings.assess.shadow_queue)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
-        self._child: _Child | None = None
 
     @property
     def name(self) -> str:
@@ -87,9 +89,8 @@ class Shadow:
         self._stopping.set()
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
-        if self._child is not None:
-            self._child.close()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def follow(self) -> None:
         """See whether another candidate was chosen."""
@@ -125,28 +126,30 @@ class Shadow:
             metrics.SHADOW_IMAGES.labels("dropped").inc()
 
     def _run(self) -> None:
-        failures = 0
+        child, failures = None, 0
         while (image := self._queue.get()) is not None and not self._stopping.is_set():
             folder = self._folder
             if folder is None:
                 continue
-            if self._child is None or self._child.folder != folder:
-                if self._child is not None:
-                    self._child.close()
-                self._child, failures = _Child(folder, self._settings), 0
+            if child is None or child.folder != folder:
+                if child is not None:
+                    child.close()
+                child, failures = _Child(folder, self._settings, self._stopping), 0
             if failures >= self._settings.assess.shadow_max_failures:
                 continue
-            if self._judge(self._child, image):
+            if self._judge(child, image):
                 failures = 0
                 continue
             failures += 1
             if failures == self._settings.assess.shadow_max_failures:
                 log.error("the shadow package failed too often and is left alone", package=self.name)
+        if child is not None:
+            child.close()
 
     def _judge(self, child: _Child, image: _Image) -> bool:
         try:
             assessment = child.judge(image)
-            self._save(package_label(child.folder), child.sha256, assessment)
+            self._save(package_label(child.folder), assessment)
         except Exception as error:  # noqa: BLE001 - whatever a candidate does must not reach the active way
             if not self._stopping.is_set():
                 reason = str(error) if isinstance(error, MiqaError) else type(error).__name__
@@ -160,9 +163,9 @@ class Shadow:
 class _Child:
     """The process that a candidate lives in; a new one takes over when it dies."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, stopping: threading.Event) -> None:
         self.folder = folder
-        self.sha256 = sha256_of(folder if folder.is_file() else folder / "model.onnx")
+        self._stopping = stopping
         self._settings = settings
         self._pool = ProcessPool(
             max_workers=1, max_tasks=IMAGES_PER_CHILD, context=multiprocessing.get_context("forkserver")
@@ -172,6 +175,10 @@ class _Child:
         """The candidate's assessment; whatever went wrong in the child as an exception here."""
         arguments = (self.folder, self._settings.model_dump(), image)
         future = self._pool.schedule(_judge_in_child, args=arguments, timeout=self._settings.assess.shadow_timeout_s)
+        while not wait([future], timeout=STOP_INTERVAL_S).done:
+            if self._stopping.is_set():
+                future.cancel()
+                raise InterruptedError("the node stops")
         try:
             assessment: Assessment = future.result()
         except FutureTimeoutError:

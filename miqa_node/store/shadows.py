@@ -25,7 +25,7 @@ class Opinion:
     assessment: Assessment
 
 
-def save(transaction: Transaction, package: str, sha256: str, assessment: Assessment, disposition: Disposition) -> bool:
+def save(transaction: Transaction, package: str, assessment: Assessment, disposition: Disposition) -> bool:
     """Keep a candidate's opinion apart from everything that people see; False when there was one already."""
     return insert_or_ignore(
         transaction,
@@ -33,7 +33,7 @@ def save(transaction: Transaction, package: str, sha256: str, assessment: Assess
         {
             "digest": assessment.digest,
             "package": package,
-            "model_sha256": sha256,
+            "model_sha256": assessment.model.sha256 if assessment.model else "",
             "document": documents.dump_assessment(assessment),
             "verdict": disposition.verdict.value,
             "policy_version": disposition.policy_version,

@@ -16,12 +16,17 @@ from onnx import TensorProto, helper, numpy_helper
 from miqa_node.assess.card import METADATA_KEY
 from miqa_node.assess.preprocess import Crops, GlobalView, Preprocess, prepare
 from miqa_node.domain.finding import DEFECTS, GateClass
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 
 CLASSES = [*(name.value for name in DEFECTS), *(name.value for name in GateClass)]
 
 
-def graph(card: dict[str, Any]) -> onnx.ModelProto:
-    """A real, tiny graph of the contract: class k's logit is the mean of the view, times k, plus that of the crops."""
+def graph(card: dict[str, Any], fault: str = "") -> onnx.ModelProto:
+    """A real, tiny graph of the contract: class k's logit is the mean of the view, times k, plus that of the crops.
+
+    With the fault "slow" it loops for hours, with "hungry" it asks for 80 GB.
+    """
     count = len(CLASSES)
     weights = np.arange(count, dtype=np.float32).reshape(1, count) / count
     nodes = [
@@ -29,7 +34,8 @@ def graph(card: dict[str, Any]) -> onnx.ModelProto:
         helper.make_node("Reshape", ["view_mean", "row"], ["view_row"]),
         helper.make_node("MatMul", ["view_row", "weights"], ["by_class"]),
         helper.make_node("ReduceMean", ["crops"], ["crop_mean"], keepdims=0),
-        helper.make_node("Add", ["by_class", "crop_mean"], ["logits"]),
+        helper.make_node("Add", ["by_class", "crop_mean"], ["sum"]),
+        *_fault(fault),
         helper.make_node("Sigmoid", ["logits"], ["severity"]),
         helper.make_node("AveragePool", ["global_view"], ["small"], kernel_shape=[8, 8], strides=[8, 8]),
         helper.make_node("Abs", ["small"], ["positive"]),
@@ -39,6 +45,8 @@ def graph(card: dict[str, Any]) -> onnx.ModelProto:
         numpy_helper.from_array(weights, "weights"),
         numpy_helper.from_array(np.array([1, 1], np.int64), "row"),
         numpy_helper.from_array(np.array([1, count, 1, 1], np.int64), "maps_shape"),
+        numpy_helper.from_array(np.array([1 << 40], np.int64), "trips"),
+        numpy_helper.from_array(np.array([20_000_000_000, 1], np.int64), "huge"),
     ]
     view = [1, 1, 64, 64]
     made = helper.make_graph(
@@ -59,7 +67,32 @@ def graph(card: dict[str, Any]) -> onnx.ModelProto:
     return model
 
 
-def write_package(folder: Path, version: str = "1.0.0", name: str = "tiny", **changes: Any) -> dict[str, Any]:
+def _fault(fault: str) -> list[onnx.NodeProto]:
+    if fault == "slow":
+        value, truth = TensorProto.FLOAT, TensorProto.BOOL
+        body = helper.make_graph(
+            [helper.make_node("Identity", ["go"], ["go_on"]), helper.make_node("Identity", ["x"], ["y"])],
+            "forever",
+            [
+                helper.make_tensor_value_info("i", TensorProto.INT64, []),
+                helper.make_tensor_value_info("go", truth, []),
+                helper.make_tensor_value_info("x", value, None),
+            ],
+            [helper.make_tensor_value_info("go_on", truth, []), helper.make_tensor_value_info("y", value, None)],
+        )
+        return [helper.make_node("Loop", ["trips", "", "sum"], ["logits"], body=body)]
+    if fault == "hungry":
+        return [
+            helper.make_node("Expand", ["view_mean", "huge"], ["eighty_gigabytes"]),
+            helper.make_node("ReduceMean", ["eighty_gigabytes"], ["much"], keepdims=0),
+            helper.make_node("Add", ["sum", "much"], ["logits"]),
+        ]
+    return [helper.make_node("Identity", ["sum"], ["logits"])]
+
+
+def write_package(
+    folder: Path, version: str = "1.0.0", name: str = "tiny", *, fault: str = "", **changes: Any
+) -> dict[str, Any]:
     """Write a complete package; the card as written. ``changes`` replace sections of it."""
     (folder / "golden").mkdir(parents=True)
     spec = Preprocess(
@@ -98,11 +131,12 @@ def write_package(folder: Path, version: str = "1.0.0", name: str = "tiny", **ch
         "metrics": {},
         "golden": [{"input": "golden/0.png", "expected": "golden/0.json"}],
     } | changes
-    onnx.save(graph(card), folder / "model.onnx")
+    onnx.save(graph(card, fault), folder / "model.onnx")
     pixels = np.random.default_rng(0).integers(0, 65536, (120, 90), np.uint16)
     cv2.imwrite(str(folder / "golden/0.png"), pixels)
     write_expected(folder, pixels, spec)
-    card["files"] = {name: sha256(folder / name) for name in ("model.onnx", "golden/0.png", "golden/0.json")}
+    goldens = ("golden/0.png", "golden/0.json") if card["golden"] else ()
+    card["files"] = {name: sha256(folder / name) for name in ("model.onnx", *goldens)}
     (folder / "card.yaml").write_text(yaml.safe_dump(card))
     return card
 
@@ -119,3 +153,16 @@ def write_expected(folder: Path, pixels: np.ndarray, spec: Preprocess) -> None:
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def radiograph(seed: int = 0, shape: tuple[int, int] = (120, 90)) -> Radiograph:
+    """Noise as a decoded image; its mean falls with the seed."""
+    pixels = np.random.default_rng(seed).integers(0, 65536 >> min(seed, 8), shape, np.uint16)
+    return Radiograph(pixels, pixels, (0, 65535), (0.2, 0.2), steps=("made",), decoder="made")
+
+
+def chest_header(number: int = 1, **values: Any) -> Header:
+    """Header of a chest radiograph that the tiny package applies to."""
+    given = {"modality": "CR", "body_part_examined": "CHEST", "view_position": "PA"} | values
+    uids = SopInstanceUid(f"1.2.3.{number}"), SeriesInstanceUid("1.2.4"), StudyInstanceUid(f"1.2.5.{number}")
+    return Header("1.2.840.10008.5.1.4.1.1.1", *uids, "1.2.840.10008.1.2.1", **given)

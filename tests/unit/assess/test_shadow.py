@@ -1,0 +1,148 @@
+"""A candidate judges silently, and whatever it does, the active way does not notice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+import pytest
+
+from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.assess.packages import open_package
+from miqa_node.assess.shadow import LOWEST_PRIORITY, Shadow
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.observe import metrics
+from miqa_node.settings import Accelerator, Settings, load_settings
+from tests.unit.assess.making import chest_header, radiograph, write_package
+
+AT_ONCE_S = 0.5
+"""Far less than any candidate takes; a bare put into a queue, with room for a machine that does much else."""
+
+
+class Rig:
+    """A shadow with what it saved, and the site's choice at hand."""
+
+    def __init__(self, folder: Path, **assess: Any) -> None:
+        self.models = folder / "models"
+        given = {"models_dir": str(self.models), "shadow_timeout_s": 60.0} | assess
+        self.settings: Settings = load_settings(
+            node={"data_dir": folder, "accelerator": "cpu", "site": "here"}, assess=given
+        )
+        self.saved: list[tuple[str, Assessment]] = []
+        self.choice = ModelChoice()
+        self.shadow = Shadow(self.settings, lambda: self.choice, lambda p, a: self.saved.append((p, a)))
+        self.before = self.counts()
+
+    def counts(self) -> dict[str, float]:
+        return {
+            outcome: metrics.SHADOW_IMAGES.labels(outcome)._value.get() for outcome in ("judged", "failed", "dropped")
+        }
+
+    def count(self, outcome: str) -> int:
+        return int(self.counts()[outcome] - self.before[outcome])
+
+    def choose(self, package: str) -> None:
+        self.choice = ModelChoice(shadow=package)
+        self.shadow.follow()
+
+    def offer(self, number: int) -> float:
+        """Offer an image and say that its verdict is out; how long both took."""
+        digest, started = InstanceDigest(f"{number:064x}"), time.perf_counter()
+        self.shadow.offer(chest_header(number), radiograph(number), digest)
+        self.shadow.verdict_is_out(digest)
+        return time.perf_counter() - started
+
+    def __enter__(self) -> Self:
+        self.shadow.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shadow.stop()
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def busy_children() -> list[psutil.Process]:
+    return [p for p in psutil.Process().children(recursive=True) if p.nice() == LOWEST_PRIORITY]
+
+
+def test_it_judges_after_the_verdict_what_the_same_package_would_say_in_front(tmp_path: Path) -> None:
+    write_package(tmp_path / "models" / "tiny-1.0.0")
+    with Rig(tmp_path) as rig:
+        rig.choose("tiny-1.0.0")
+        digest = InstanceDigest("a" * 64)
+        rig.shadow.offer(chest_header(), radiograph(), digest)
+        rig.offer(2)
+        wait_until(lambda: len(rig.saved) == 1)
+        assert rig.saved[0][1].digest != digest, "the first image has no verdict yet"
+        rig.shadow.verdict_is_out(digest)
+        wait_until(lambda: len(rig.saved) == 2)
+        assert busy_children(), "the candidate has a process of lowest priority of its own"
+    package = open_package(rig.models / "tiny-1.0.0", Accelerator.CPU, rig.settings.assess)
+    wanted = ImageAssessor(package).assess(chest_header(), radiograph(), digest).assessment
+    name, said = rig.saved[1]
+    assert name == "tiny-1.0.0"
+    assert [f.probability for f in said.findings] == pytest.approx([f.probability for f in wanted.findings])
+    assert said.model == wanted.model
+    assert not busy_children(), "it goes with the node"
+
+
+def test_without_a_candidate_nothing_is_held(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        rig.choose("tiny-9.9.9")
+        assert rig.offer(1) < AT_ONCE_S
+        assert rig.shadow.name == ""
+    assert rig.count("dropped") == rig.count("failed") == 0
+
+
+def test_a_slow_candidate_is_stopped_and_one_that_dies_again_and_again_is_left_alone(tmp_path: Path) -> None:
+    write_package(tmp_path / "models" / "tiny-1.0.0")
+    write_package(tmp_path / "models" / "tiny-2.0.0", "2.0.0", fault="slow", golden=[])
+    with Rig(tmp_path, shadow_timeout_s=5.0, shadow_max_failures=2) as rig:
+        rig.choose("tiny-2.0.0")
+        assert rig.offer(1) < AT_ONCE_S
+        wait_until(lambda: bool(busy_children()))
+        os.kill(busy_children()[0].pid, signal.SIGKILL)
+        wait_until(lambda: rig.count("failed") == 1)
+        assert rig.offer(2) < AT_ONCE_S
+        wait_until(lambda: rig.count("failed") == 2)
+        assert rig.offer(3) < AT_ONCE_S
+        wait_until(rig.shadow._queue.empty)
+        rig.choose("tiny-1.0.0")  # another candidate starts afresh
+        rig.offer(4)
+        wait_until(lambda: bool(rig.saved))
+        assert rig.count("failed") == 2, "the third image was not even tried"
+
+
+def test_a_candidate_that_wants_too_much_memory_fails_alone(tmp_path: Path) -> None:
+    write_package(tmp_path / "models" / "tiny-3.0.0", "3.0.0", fault="hungry", golden=[])
+    with Rig(tmp_path, shadow_memory_bytes=4 << 30) as rig:
+        rig.choose("tiny-3.0.0")
+        assert rig.offer(1) < AT_ONCE_S
+        wait_until(lambda: rig.count("failed") == 1)
+    assert rig.saved == []
+
+
+def test_more_images_than_may_wait_are_let_go(tmp_path: Path) -> None:
+    write_package(tmp_path / "models" / "tiny-2.0.0", "2.0.0", fault="slow", golden=[])
+    with Rig(tmp_path, shadow_queue=2) as rig:
+        rig.choose("tiny-2.0.0")
+        took = [rig.offer(number) for number in range(1, 9)]
+        assert max(took) < AT_ONCE_S
+        assert rig.count("dropped") >= 5  # one is judged, two wait
+        held = [InstanceDigest(f"{number:064x}") for number in range(20, 25)]
+        for digest in held:  # their verdicts never come
+            rig.shadow.offer(chest_header(), radiograph(), digest)
+        assert rig.count("dropped") >= 8
