@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from miqa_node.assess.saliency.class_maps import add_class_maps
 from miqa_node.assess.saliency.gradient import SEED, add_gradients, gradient_name
 from miqa_node.assess.saliency.graph_maps import COMBINED, LAYER_MAPS, add_maps
 from miqa_node.assess.saliency.prune import keep_outputs, split_by_input
@@ -168,3 +169,49 @@ def test_a_graph_splits_into_what_moves_and_what_stays(run: Any) -> None:
     nothing, same = split_by_input(network(), "global_view", ["coarse"])
     assert nothing is None
     assert [i.name for i in same.graph.input] == ["global_view"]
+
+
+def classifier(head: str) -> onnx.ModelProto:
+    """A convolution, a mean, and a linear layer as exporters write it."""
+    rng = np.random.default_rng(6)
+    weights = {"w": rng.standard_normal((5, 1, 3, 3)), "head": rng.standard_normal((5, 3)), "b": np.ones(3)}
+
+    def node(op: str, inputs: str, output: str, **attributes: Any) -> Any:
+        return helper.make_node(op, inputs.split(" "), [output], **attributes)
+
+    heads = {
+        "gemm": [node("GlobalAveragePool", "x", "p"), node("Flatten", "p", "f"),
+                 node("Gemm", "f turned b", "logits", transB=1)],
+        "matmul": [node("ReduceMean", "x place", "p", keepdims=0), node("MatMul", "p head", "m"),
+                   node("Add", "m b", "logits")],
+        "maximum": [node("GlobalMaxPool", "x", "p"), node("Flatten", "p", "f"), node("Gemm", "f head b", "logits")],
+        "activated": [node("GlobalAveragePool", "x", "p"), node("Flatten", "p", "f"), node("MatMul", "f head", "m"),
+                      node("Tanh", "m", "logits")],
+    }  # fmt: skip
+    arrays = {k: v.astype(np.float32) for k, v in weights.items()} | {"place": np.array([2, 3])}
+    arrays["turned"] = np.ascontiguousarray(arrays["head"].T)
+    made = helper.make_graph(
+        [node("Conv", "image w", "c"), node("Relu", "c", "x"), *heads[head]],
+        "classifier",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["images", 1, 9, 8])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["images", 3])],
+        [numpy_helper.from_array(v, k) for k, v in arrays.items()],
+    )
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+@pytest.mark.parametrize("head", ["gemm", "matmul"])
+def test_class_maps_are_normgrad_of_every_class_without_a_backward_pass(run: Any, head: str) -> None:
+    image = np.random.default_rng(7).standard_normal((2, 1, 9, 8)).astype(np.float32)
+    out = run(add_class_maps(classifier(head)), {"image": image})
+    assert out["maps"].shape == (2, 3, 7, 6)
+    slow = add_maps(classifier(head), ["x"], "logits", ["normgrad_scaling"])
+    for column in range(3):
+        wanted = run(slow, {"image": image, SEED: np.eye(3, dtype=np.float32)[column : column + 1]})
+        np.testing.assert_allclose(out["maps"][:, column], wanted["normgrad_scaling"][:, 0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("head", "says"), [("maximum", "mean of a feature map"), ("activated", "linear layer")])
+def test_class_maps_need_a_linear_layer_of_a_mean(head: str, says: str) -> None:
+    with pytest.raises(UnsupportedOperatorError, match=says):
+        add_class_maps(classifier(head))
