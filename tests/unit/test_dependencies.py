@@ -1,0 +1,153 @@
+"""What the node needs at run time is under a licence that a hospital can accept, and is documented with it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "reference" / "dependencies.md"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+PERMISSIVE = {
+    *("0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0"),
+    *("ISC", "MIT", "MIT-CMU", "PSF-2.0", "Zlib"),
+}
+LESSER_GPL = {"LGPL", "LGPL-2.1-only", "LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later"}
+EXPLAINED = {"pebble", "psycopg", "psycopg-binary"}
+"""Under the LGPL, used unchanged as separate packages; the page says what that asks of whoever passes a node on."""
+
+SPDX = {  # how authors write a licence where they give no SPDX expression
+    "3-Clause BSD License": "BSD-3-Clause",
+    "Apache 2.0": "Apache-2.0",
+    "Apache Software License": "Apache-2.0",
+    "BSD License": "BSD",
+    "GNU Library or Lesser General Public License (LGPL)": "LGPL",
+    "ISC License (ISCL)": "ISC",
+    "MIT License": "MIT",
+}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared_licence(package: Distribution) -> str:
+    """The SPDX expression, else the classifiers, else the free text; empty when the package says nothing."""
+    metadata = package.metadata
+    if expression := metadata.get("License-Expression"):
+        return str(expression)
+    classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith("License ::")]
+    if classifiers:  # of several, each may be for a part
+        names = (line.split("::")[-1].strip() for line in classifiers)
+        return " AND ".join(SPDX.get(name, name) for name in names)
+    text = str(metadata.get("License") or "").strip()
+    return SPDX.get(text, text)
+
+
+def acceptable(name: str, expression: str) -> bool:
+    """Whether one alternative of the expression has only permissive parts, or explained LGPL ones."""
+    allowed = PERMISSIVE | (LESSER_GPL if name in EXPLAINED else set())
+    return any(set(alternative.split(" AND ")) <= allowed for alternative in expression.split(" OR "))
+
+
+def runtime_packages() -> dict[str, Distribution]:
+    """Everything that an installation without extras but with ONNX Runtime for CPUs brings, on this machine."""
+    found: dict[str, Distribution] = {}
+    waiting = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["cpu"]]]
+    done: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        wanted = waiting.pop()
+        key = (normal(wanted.name), frozenset(wanted.extras))
+        if key in done:
+            continue
+        done.add(key)
+        try:
+            package = distribution(wanted.name)
+        except PackageNotFoundError:
+            if key[0] == "onnxruntime":  # its place is taken by the one for GPUs, under the same licence
+                continue
+            raise
+        found[key[0]] = package
+        for line in package.requires or []:
+            needed = Requirement(line)
+            extras = ("", *wanted.extras)
+            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+                waiting.append(needed)
+    return found
+
+
+def tables() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Rows of the page's first two tables by package: range, licence, purpose; and licence, brought by."""
+    direct, brought = PAGE.read_text("utf-8").split("## Asked for by those")
+    return _rows(direct.split("## Asked for by the node")[1]), _rows(brought.split("\n## ")[0])
+
+
+def _rows(text: str) -> dict[str, list[str]]:
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return {line[0].strip("`"): [cell.strip("` ") for cell in line[1:]] for line in lines}
+
+
+PACKAGES = runtime_packages()
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES))
+def test_the_licence_is_acceptable_and_as_documented(name: str) -> None:
+    licence = declared_licence(PACKAGES[name])
+    assert acceptable(name, licence), f"{name} is under {licence or 'no licence that it names'}"
+    direct, brought = tables()
+    documented = direct[name][1] if name in direct else brought[name][0]
+    assert documented == licence
+
+
+@pytest.mark.parametrize(
+    "licence",
+    [
+        "GPL-3.0-only",
+        "GPL-2.0-or-later",
+        "AGPL-3.0-only",
+        "SSPL-1.0",
+        "MIT AND GPL-3.0-only",
+        "LGPL-3.0-only",
+        "GNU General Public License v3 (GPLv3)",
+        "LicenseRef-Proprietary",
+        "UNKNOWN",
+        "",
+    ],
+)
+def test_licences_that_bind_the_node_or_say_nothing_are_refused(licence: str) -> None:
+    assert not acceptable("some-package", licence)
+
+
+def test_a_choice_of_licences_may_be_taken() -> None:
+    assert acceptable("some-package", "GPL-3.0-only OR MIT")
+    assert acceptable("psycopg", "LGPL-3.0-only")
+
+
+def test_the_page_lists_what_the_project_asks_for() -> None:
+    direct, _ = tables()
+    asked = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["cpu"]]]
+    assert {name: SpecifierSet(row[0]) for name, row in direct.items()} == {
+        normal(wanted.name): wanted.specifier for wanted in asked
+    }
+    assert all(len(row) == 3 and row[2] for row in direct.values())
+
+
+def test_the_page_lists_nothing_that_is_gone() -> None:
+    pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
+    direct, brought = tables()
+    assert set(direct) | set(brought) <= pinned
+    assert not set(direct) & set(brought)
+
+
+def test_the_page_explains_every_package_under_the_lgpl() -> None:
+    explanation = PAGE.read_text("utf-8").split("## Lesser GPL")[1]
+    lesser = {name for name, package in PACKAGES.items() if declared_licence(package).startswith("LGPL")}
+    assert lesser == EXPLAINED
+    assert all(f"`{name}`" in explanation for name in lesser)
