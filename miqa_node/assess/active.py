@@ -145,7 +145,7 @@ class ActiveModels:
                 self._opened = open_package(folder, self._settings.node.accelerator, self._settings.assess)
             package = self._as_calibrated(self._opened)
         explainer = None
-        if package is not None:
+        if package is not None and not package.judges_measurements:
             explainer = Explainer(package, self._settings.node.accelerator, self._settings.assess)
         self._assessor, self._package = ImageAssessor(package, explainer), package
         self._stamp, self._failed = stamp, None

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.measure.projection import measure
+from miqa_node.assess.measured import CONTRIBUTIONS, contributions_of, inputs_of
 from miqa_node.assess.packages import Package
 from miqa_node.assess.preprocess import Inputs
 from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.saliency.methods import normalised
-from miqa_node.domain.assessment import Assessment, Measurement
+from miqa_node.domain.assessment import Assessment, Contribution, Measurement
 from miqa_node.domain.finding import FINDING_CODES, GATE_CODES, Finding, FindingName, GateClass, quality_score
 from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.instance import Header, InstanceDigest
@@ -42,8 +43,12 @@ class ImageAssessor:
         findings: tuple[Finding, ...] = ()
         gate: Mapping[GateClass, float] = {}
         maps: Mapping[FindingName, SaliencyMap] = {}
+        contributions: Mapping[FindingName, tuple[Contribution, ...]] = {}
         if self._package is not None and not reason:
-            findings, gate, maps = _judge(self._package, self._explainer, radiograph, clock)
+            if self._package.judges_measurements:
+                findings, gate, contributions = _judge_measurements(self._package, measurements, clock)
+            else:
+                findings, gate, maps = _judge(self._package, self._explainer, radiograph, clock)
         assessment = Assessment(
             digest=digest,
             header=header,
@@ -59,6 +64,7 @@ class ImageAssessor:
             decoder=radiograph.decoder,
             steps=radiograph.steps,
             timings_ms=clock.milliseconds,
+            contributions=contributions,
         )
         return Judgement(assessment, maps)
 
@@ -75,6 +81,30 @@ def _judge(
 ) -> tuple[tuple[Finding, ...], dict[GateClass, float], dict[FindingName, SaliencyMap]]:
     inputs = clock.time("preprocess", lambda: package.prepare(radiograph.display, radiograph.valid))
     outputs = clock.time("infer", lambda: package.run(inputs.arrays))
+    findings, gate = _read(package, outputs)
+    return findings, gate, _maps(package, explainer, inputs, outputs["maps"][0], findings, clock)
+
+
+def _judge_measurements(
+    package: Package, measurements: Sequence[Measurement], clock: StageClock
+) -> tuple[tuple[Finding, ...], dict[GateClass, float], dict[FindingName, tuple[Contribution, ...]]]:
+    """A model of numbers has no maps; it says instead what each number did to each finding that is present."""
+    card = package.card
+    outputs = clock.time("infer", lambda: package.run(inputs_of(measurements, card.measurements)))
+    findings, gate = _read(package, outputs)
+    present = {f.name.value for f in findings if f.present}
+    parts = {
+        FindingName(row.name): contributions_of(outputs[CONTRIBUTIONS][0, index], measurements, card.measurements)
+        for index, row in enumerate(card.outputs.classes)
+        if not row.gate and row.name in present
+    }
+    return findings, gate, parts
+
+
+def _read(
+    package: Package, outputs: Mapping[str, NDArray[np.float32]]
+) -> tuple[tuple[Finding, ...], dict[GateClass, float]]:
+    """Findings and gate from logits and severities, as the card calibrates them."""
     probability = package.probabilities(outputs["logits"])
     severity = outputs["severity"][0]
     findings = [
@@ -96,7 +126,7 @@ def _judge(
     if gate:
         thresholds = {GateClass(row.name): row.threshold for row in package.card.outputs.classes if row.gate}
         findings.append(gate_finding(gate, thresholds))
-    return tuple(findings), gate, _maps(package, explainer, inputs, outputs["maps"][0], findings, clock)
+    return tuple(findings), gate
 
 
 def _maps(

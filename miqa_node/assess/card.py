@@ -83,8 +83,15 @@ class Outputs(_Section):
     classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
 
 
+class MeasuredInput(_Section):
+    """One measurement that a graph judges, and what stands in where it could not be taken."""
+
+    name: str
+    imputed: float
+
+
 class Saliency(_Section):
-    """How the graph explains itself."""
+    """How the graph explains itself; a graph of measurements has no ``maps``, it names contributions instead."""
 
     maps: str
     method: str
@@ -110,7 +117,9 @@ class Card(BaseModel):
     not_for: str | tuple[str, ...]
     limits: tuple[str, ...]
     applicability: Applicability
-    preprocess: Preprocess
+    preprocess: Preprocess = Preprocess()
+    measurements: tuple[MeasuredInput, ...] = ()
+    """Not empty: the graph judges these numbers, shape (1, F) as input ``measurements``, and sees no pixels."""
     outputs: Outputs
     saliency: Saliency
     calibration: dict[str, Any]

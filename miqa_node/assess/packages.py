@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess import measured
 from miqa_node.assess.bare import bare_card, embedded_goldens, read_metadata
 from miqa_node.assess.card import CARD_NAME, METADATA_KEY, Card, read_card
 from miqa_node.assess.preprocess import Inputs, prepare
@@ -51,13 +52,23 @@ class Package:
         """``<name>-<version>``."""
         return f"{self.card.name}-{self.card.version}"
 
+    @property
+    def judges_measurements(self) -> bool:
+        """Whether the graph looks at measurements, not at pixels."""
+        return bool(self.card.measurements)
+
     def prepare(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> Inputs:
         """The graph's inputs made of presentation values, shape (rows, columns), 0 black and 65,535 white."""
         return prepare(display, valid, self.card.preprocess)
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """Outputs ``logits`` (1, C), ``severity`` (1, C) and the class maps (1, C, rows, columns) as ``maps``."""
+        """Outputs ``logits`` (1, C), ``severity`` (1, C) and the class maps (1, C, rows, columns) as ``maps``.
+
+        A graph of measurements gives ``contributions`` (1, C, F) instead of maps.
+        """
         maps = self.card.saliency.maps
+        if self.judges_measurements:
+            return self.session.run(("logits", "severity", measured.CONTRIBUTIONS), inputs)
         outputs = self.session.run(("logits", "severity", maps), inputs)
         return {"logits": outputs["logits"], "severity": outputs["severity"], "maps": outputs[maps]}
 
@@ -168,7 +179,7 @@ def golden_difference(package: Package, image: bytes, expected: bytes) -> float:
     if pixels is None or pixels.ndim != 2:
         raise ModelPackageError(f"{package.name}: a golden input is not a grayscale PNG.")
     display = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
-    outputs = package.run(package.prepare(np.asarray(display, np.uint16)).arrays)
+    outputs = package.run(_golden_inputs(package, np.asarray(display, np.uint16)))
     try:
         wanted = json.loads(expected)
         probability, severity = wanted["probability"], wanted["severity"]
@@ -176,6 +187,12 @@ def golden_difference(package: Package, image: bytes, expected: bytes) -> float:
         raise ModelPackageError(f"{package.name}: what a golden should give is not written down.") from error
     found = package.probabilities(outputs["logits"])
     return max(_distance(found, probability), _distance(outputs["severity"][0], severity))
+
+
+def _golden_inputs(package: Package, display: NDArray[np.uint16]) -> dict[str, NDArray[np.float32]]:
+    if not package.judges_measurements:
+        return package.prepare(display).arrays
+    return measured.inputs_of(measured.measure_picture(display), package.card.measurements)
 
 
 def sha256_of(path: Path) -> str:
@@ -238,9 +255,11 @@ def _check_embedded_card(folder: Path, card: Card, session: Session) -> None:
 
 
 def _check_outputs(folder: Path, card: Card, session: Session) -> None:
-    if missing := [name for name in ("logits", "severity", card.saliency.maps) if name not in session.outputs]:
+    shown = measured.CONTRIBUTIONS if card.measurements else card.saliency.maps
+    if missing := [name for name in ("logits", "severity", shown) if name not in session.outputs]:
         raise ModelPackageError(f"{folder.name}: the graph has no output called {' or '.join(missing)}.")
-    if missing := [name for name in ("global_view", "crops") if name not in session.inputs]:
+    needed = (measured.INPUT,) if card.measurements else ("global_view", "crops")
+    if missing := [name for name in needed if name not in session.inputs]:
         raise ModelPackageError(f"{folder.name}: the graph has no input called {' or '.join(missing)}.")
 
 

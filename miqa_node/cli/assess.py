@@ -106,6 +106,13 @@ def document(file: Path, result: LocalResult, total_s: float) -> dict[str, Any]:
             }
             for finding in assessment.findings
         ],
+        "contributions": {
+            name.value: [
+                {"measurement": c.measurement, "value": c.value, "unit": c.unit, "part": round(c.part, 3)}
+                for c in parts
+            ]
+            for name, parts in assessment.contributions.items()
+        },
         "gate": {name.value: round(probability, 4) for name, probability in assessment.gate.items()},
         "measurements": {
             m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit}

@@ -22,6 +22,21 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one measurement did to a finding, where the model judges measurements.
+
+    ``part`` is in logits before calibration, against what is usual of good images: positive speaks for the finding.
+    The bias and the parts of all measurements add up to the logit. ``value`` is None where the measurement could not
+    be taken and a usual value stood in.
+    """
+
+    measurement: str
+    value: float | None
+    unit: str
+    part: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlausibilityIssue:
     """Header and pixels contradict each other, or the header lacks what it should hold."""
 
@@ -64,6 +79,8 @@ class Assessment:
     decoder: str = ""
     steps: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    contributions: Mapping[FindingName, tuple[Contribution, ...]] = field(default_factory=dict)
+    """For each present finding of a model of measurements: the strongest first. Empty for models of pixels."""
 
     def finding(self, name: FindingName) -> Finding | None:
         """The row of that name, if a model judged it."""
