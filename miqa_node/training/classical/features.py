@@ -8,10 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.measure.projection import measure
-from miqa_node.assess.measured import measurement_vector
-from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.assess.measured import measure_picture, measurement_vector
 from miqa_node.training.graph import Prediction
 from miqa_node.training.samples import CLASSES
 
@@ -38,17 +35,6 @@ Left out: noise_sigma and local_variance_mode (in stored values), used_range_sha
 them in 8-bit pictures is the export), grid_frequency and edge_slope_10_90 (unit or presence depends on the header's
 spacing), the exposure indices (training pictures have none).
 """
-HEADER = Header(
-    sop_class_uid="1.2.840.10008.5.1.4.1.1.7",
-    sop_instance_uid=SopInstanceUid("2.25.1"),
-    series_instance_uid=SeriesInstanceUid("2.25.2"),
-    study_instance_uid=StudyInstanceUid("2.25.3"),
-    transfer_syntax_uid="1.2.840.10008.1.2.1",
-    modality="DX",
-    body_part_examined="CHEST",
-    view_position="PA",
-)
-"""What every image of training says of itself: a frontal chest without spacing and exposure index."""
 DENOISE_STRENGTH = 5.0
 EQUALISE_LIMIT, EQUALISE_TILES = 2.0, 8
 
@@ -101,6 +87,4 @@ class Measurer:
         and models would learn to see that.
         """
         picture = self._treatment((display >> 8).astype(np.uint8))
-        display8 = picture.astype(np.uint16) * np.uint16(257)
-        radiograph = Radiograph(stored=picture, display=display8, stored_range=(0, 255), spacing_mm=None)
-        return measurement_vector(measure(radiograph, HEADER), FEATURES)
+        return measurement_vector(measure_picture(picture.astype(np.uint16) * np.uint16(257)), FEATURES)

@@ -1,0 +1,100 @@
+"""Writes the additive model as an ONNX graph of a dozen nodes: measurements in, logits and what each one did out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from miqa_node.assess.measured import CONTRIBUTIONS, INPUT
+from miqa_node.training.classical.basis import KNOTS, LIMIT
+from miqa_node.training.classical.models import Linear, Model, curves
+
+OPSET, IR_VERSION = 18, 10
+
+
+def additive_graph(model: Model, usual: NDArray[np.float32]) -> onnx.ModelProto:
+    """The graph of a model whose heads are linear in the hinges.
+
+    Input ``measurements`` (1, F), nothing missing. Outputs ``logits`` (1, C), ``severity`` (1, C) in [0, 1] and
+    ``contributions`` (1, C, F): each measurement's part of the logit, less its part for ``usual`` (F,), the scaled
+    measurements of a usual good image. ValueError when the model is not additive.
+    """
+    heads = [head for head in model.heads if isinstance(head, Linear)]
+    if len(heads) != len(model.heads) or not model.bends:
+        msg = f"{model.name} is not additive"
+        raise ValueError(msg)
+    bent_usual = np.maximum(usual[:, None] - np.array(KNOTS, np.float32), 0.0)
+    weights = np.stack([curves(head) for head in heads])
+    offset = (weights * bent_usual).sum(axis=2)
+    bias = np.array([head.bias for head in heads]) + offset.sum(axis=1)
+    features, classes = len(usual), len(heads)
+    constants = {
+        "unit": model.scale.unit,
+        "mean": model.scale.mean,
+        "deviation": model.scale.deviation,
+        "one": np.float32(1.0),
+        "low": np.float32(-LIMIT),
+        "high": np.float32(LIMIT),
+        "knots": np.array(KNOTS, np.float32).reshape(1, 1, -1),
+        "weights": weights[None],
+        "usual_parts": offset[None],
+        "bias": bias[None],
+        "severity_weights": np.stack([head.weights for head in model.severity], axis=1),
+        "severity_bias": np.array([head.bias for head in model.severity]),
+        "zero": np.float32(0.0),
+    }
+    shapes = {
+        "last": np.array([2], np.int64),
+        "innermost": np.array([3], np.int64),
+        "second": np.array([1], np.int64),
+        "row": np.array([1, -1], np.int64),
+    }
+    nodes = [
+        _node("Sign", [INPUT], "sign"),
+        _node("Abs", [INPUT], "size"),
+        _node("Div", ["size", "unit"], "in_units"),
+        _node("Add", ["in_units", "one"], "shifted"),
+        _node("Log", ["shifted"], "log"),
+        _node("Mul", ["log", "sign"], "signed"),
+        _node("Sub", ["signed", "mean"], "centred"),
+        _node("Div", ["centred", "deviation"], "scaled"),
+        _node("Clip", ["scaled", "low", "high"], "z"),
+        _node("Unsqueeze", ["z", "last"], "column"),
+        _node("Sub", ["column", "knots"], "beyond"),
+        _node("Relu", ["beyond"], "bent"),
+        _node("Unsqueeze", ["bent", "second"], "of_all"),
+        _node("Mul", ["of_all", "weights"], "products"),
+        _node("ReduceSum", ["products", "innermost"], "parts", keepdims=0),
+        _node("Sub", ["parts", "usual_parts"], CONTRIBUTIONS),
+        _node("ReduceSum", [CONTRIBUTIONS, "last"], "total", keepdims=0),
+        _node("Add", ["total", "bias"], "logits"),
+        _node("Reshape", ["bent", "row"], "bent_row"),
+        _node("Gemm", ["bent_row", "severity_weights", "severity_bias"], "grade"),
+        _node("Clip", ["grade", "zero", "one"], "severity"),
+    ]
+    outputs: dict[str, list[int]] = {
+        "logits": [1, classes],
+        "severity": [1, classes],
+        CONTRIBUTIONS: [1, classes, features],
+    }
+    made = helper.make_graph(
+        nodes,
+        "additive",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [1, features])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+        [numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in constants.items()]
+        + [numpy_helper.from_array(v, k) for k, v in shapes.items()],
+    )
+    graph = helper.make_model(
+        made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="miqa-node"
+    )
+    onnx.checker.check_model(graph)
+    return graph
+
+
+def _node(operator: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(operator, inputs, [output], **attributes)

@@ -1,0 +1,147 @@
+"""The classical models of one table: logistic regression, additive regression, support vectors, random forest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.svm import SVC, LinearSVC
+
+from miqa_node.training.classical.basis import KNOTS, Scale, hinges
+from miqa_node.training.classical.table import Table
+from miqa_node.training.samples import CLASSES
+
+RIDGE = 3.0
+ABSENT_WEIGHT = 0.15
+"""Of samples without the defect when its severity is fitted, as in the network's loss."""
+TREES, LEAF = 300, 3
+ADDITIVE = "additive"
+
+
+class Head(Protocol):
+    """Says of rows (N, ·) how strongly they look like a class; any monotone scale, shape (N,)."""
+
+    def __call__(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """weights · row + bias."""
+
+    weights: NDArray[np.float64]
+    bias: float
+
+    def __call__(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Scores."""
+        return np.asarray(rows @ self.weights + self.bias, np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One kind of model with a head per class; ``severity`` holds a linear head on the hinges per class."""
+
+    name: str
+    scale: Scale
+    heads: tuple[Head, ...]
+    severity: tuple[Linear, ...]
+    bends: bool
+    fit_s: float
+
+    def judge(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits and severities in [0, 1], both (N, C), of a table (N, F)."""
+        z = self.scale.standardise(features)
+        bent = hinges(z)
+        rows = bent if self.bends else z
+        logits = np.stack([head(rows) for head in self.heads], axis=1)
+        severity = np.stack([np.clip(head(bent), 0.0, 1.0) for head in self.severity], axis=1)
+        return logits.astype(np.float32), severity.astype(np.float32)
+
+
+def fit_model(name: str, table: Table, seed: int) -> Model:
+    """Fit one of KINDS to a table; the same seed gives the same model."""
+    started = time.perf_counter()
+    fit, bends = KINDS[name]
+    scale = Scale.of(table.features)
+    z = scale.standardise(table.features)
+    bent = hinges(z)
+    rows = bent if bends else z
+    heads, severity = [], []
+    for column in range(len(CLASSES)):
+        known = table.present[:, column] >= 0
+        heads.append(fit(rows[known], table.present[known, column] > 0, seed))
+        severity.append(_fit_severity(bent, table.severity[:, column]))
+    return Model(name, scale, tuple(heads), tuple(severity), bends, time.perf_counter() - started)
+
+
+def curves(head: Linear) -> NDArray[np.float64]:
+    """The hinges' weights by measurement, shape (F, K)."""
+    return head.weights.reshape(-1, len(KNOTS))
+
+
+def _logistic(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
+    return _linear(LogisticRegression(C=1.0, class_weight="balanced", max_iter=3000, random_state=seed), rows, wanted)
+
+
+def _additive(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
+    """Logistic regression on hinges: an additive model, whose every measurement has a curve of its own.
+
+    Hastie and Tibshirani, Statistical Science 1 (1986), with piecewise linear curves (Friedman 1991).
+    """
+    return _linear(LogisticRegression(C=0.3, class_weight="balanced", max_iter=5000, random_state=seed), rows, wanted)
+
+
+def _linear_svm(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
+    return _linear(LinearSVC(C=0.3, class_weight="balanced", max_iter=20000, random_state=seed), rows, wanted)
+
+
+def _rbf_svm(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
+    fitted = SVC(C=3.0, kernel="rbf", gamma="scale", class_weight="balanced", random_state=seed).fit(rows, wanted)
+    return _scored(fitted.decision_function)
+
+
+def _forest(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
+    fitted = RandomForestClassifier(
+        TREES, min_samples_leaf=LEAF, class_weight="balanced_subsample", random_state=seed, n_jobs=1
+    ).fit(rows, wanted)
+
+    def log_odds(some: NDArray[np.float32]) -> NDArray[np.float64]:
+        share = np.clip(fitted.predict_proba(some)[:, 1], 1e-3, 1.0 - 1e-3)
+        return np.asarray(np.log(share / (1.0 - share)), np.float64)
+
+    return _scored(log_odds)
+
+
+def _linear(estimator: Any, rows: NDArray[np.float32], wanted: NDArray[np.bool_]) -> Linear:
+    fitted = estimator.fit(rows.astype(np.float64), wanted)
+    return Linear(np.asarray(fitted.coef_[0], np.float64), float(fitted.intercept_[0]))
+
+
+def _scored(function: Callable[[NDArray[np.float32]], Any]) -> Head:
+    def head(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray(function(rows), np.float64)
+
+    return head
+
+
+def _fit_severity(rows: NDArray[np.float32], wanted: NDArray[np.float32]) -> Linear:
+    known = wanted >= 0
+    weight = np.where(wanted[known] > 0, 1.0, ABSENT_WEIGHT)
+    fitted = Ridge(RIDGE).fit(rows[known].astype(np.float64), wanted[known], sample_weight=weight)
+    return Linear(np.asarray(fitted.coef_, np.float64), float(fitted.intercept_))
+
+
+KINDS: Mapping[str, tuple[Callable[[NDArray[np.float32], NDArray[np.bool_], int], Head], bool]] = {
+    "lr": (_logistic, False),
+    ADDITIVE: (_additive, True),
+    "svm-linear": (_linear_svm, False),
+    "svm-rbf": (_rbf_svm, False),
+    "forest": (_forest, False),
+}
+"""How each kind is fitted, and whether it gets the hinges or the standardised measurements."""
