@@ -92,6 +92,8 @@ class ActiveModels:
             try:
                 self._wanted = self._find(self._choice())
                 stamp = self._look(self._wanted)
+                if stamp == self._stamp:
+                    self._failed, self._said = None, ""
                 if self._assessor is None or stamp in (self._stamp, self._failed):
                     return
                 self._failed = stamp
@@ -161,12 +163,11 @@ class ActiveModels:
         return with_calibration(package, found)
 
     def _look(self, folder: Path | None) -> Stamp:
-        name = _label(folder)
         try:
-            status = calibration_path(self._settings.node.data_dir, name).stat()
+            status = calibration_path(self._settings.node.data_dir, _label(folder)).stat()
         except OSError:
-            return (name, 0, 0)
-        return (name, status.st_mtime_ns, status.st_size)
+            return (str(folder), 0, 0)
+        return (str(folder), status.st_mtime_ns, status.st_size)
 
 
 def quality_folder(settings: Settings) -> Path | None:

@@ -104,6 +104,8 @@ def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
     said = [f"{disposition.verdict}: {reason.text}" for reason in disposition.reasons]
     if assessment.not_assessed and not any(assessment.not_assessed in sentence for sentence in said):
         said.append(f"NOT_ASSESSED by the model: {assessment.not_assessed}")
+    if disposition.certificate:
+        said.append(disposition.certificate)
     return [ascii_text(sentence, MAX_COMMENT_CHARACTERS) for sentence in said]
 
 

@@ -1,0 +1,180 @@
+"""A whole node whose models change while images stream in: nothing is lost, judged twice or judged by a bad package."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, build_context
+
+from miqa_node.assess.certificate import NO_CERTIFICATE
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.model_choice import Slot
+from miqa_node.node import Node
+from miqa_node.settings import load_settings
+from miqa_node.store import activations, history, instances, shadows
+from miqa_node.store.database import Database
+from tests.unit.assess.making import write_package
+
+CR = "1.2.840.10008.5.1.4.1.1.1"
+
+
+def chest(number: int) -> pydicom.Dataset:
+    """A small chest radiograph of noise; each number is another patient."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CR, f"1.2.826.0.1.1.{number}"
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    ds.SOPClassUID, ds.SOPInstanceUID = CR, f"1.2.826.0.1.1.{number}"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = f"1.2.826.0.1.2.{number}", f"1.2.826.0.1.3.{number}"
+    ds.PatientID, ds.PatientName, ds.StudyDate = f"P{number}", "Doe^Jane", "20261120"
+    ds.Modality, ds.BodyPartExamined, ds.ViewPosition = "CR", "CHEST", "PA"
+    ds.Rows, ds.Columns, ds.PixelSpacing = 120, 96, [0.2, 0.2]
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation, ds.SamplesPerPixel = 16, 12, 11, 0, 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.PixelData = np.random.default_rng(number).integers(0, 4096, (120, 96), np.uint16).tobytes()
+    return ds
+
+
+def store(port: int, *numbers: int) -> None:
+    ae = AE("SCANNER")
+    ae.requested_contexts = [build_context(CR, ExplicitVRLittleEndian)]
+    association = ae.associate("127.0.0.1", port, ae_title="MIQA")
+    assert association.is_established
+    assert [association.send_c_store(chest(number)).Status for number in numbers] == [0] * len(numbers)
+    association.release()
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float = 90.0) -> None:
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+class Site:
+    """A node with two versions of a package, and what became of its images."""
+
+    def __init__(self, folder: Path, **assess: Any) -> None:
+        self.folder = folder
+        for version in ("1.0.0", "1.1.0"):
+            write_package(folder / "models" / f"quality-{version}", version, "quality")
+        self.settings = load_settings(
+            node={"data_dir": folder / "node", "name": "t", "accelerator": "cpu", "site": "General"},
+            dicom={"port": 0, "host": "127.0.0.1"},
+            web={"port": 0},
+            imaging={"decode_processes": 1},
+            assess={"models_dir": str(folder / "models"), "follow_interval_s": 0.1} | assess,
+        )
+        self.node = Node(self.settings)
+
+    @property
+    def database(self) -> Database:
+        return self.node.database
+
+    def choose(self, package: str, slot: Slot = Slot.ACTIVE) -> None:
+        with self.database.begin() as transaction:
+            activations.choose(transaction, slot, package, "admin", "", datetime.now(UTC))
+
+    def found(self, number: int) -> history.InstanceHistory | None:
+        with self.database.begin() as transaction:
+            rows = history.of_uid(transaction, f"1.2.826.0.1.1.{number}", limit=2)
+        assert len(rows) <= 1
+        return rows[0] if rows else None
+
+    def assessment(self, number: int) -> Assessment | None:
+        row = self.found(number)
+        return row.assessment if row and row.disposition else None
+
+    def versions(self, numbers: range) -> list[str]:
+        wait_until(lambda: all(self.assessment(number) for number in numbers))
+        made = [self.assessment(number) for number in numbers]
+        return [one.model.version if one and one.model else "" for one in made]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_activation_and_rollback_reach_a_running_node_while_images_stream_in(site: Site) -> None:
+    with site.node:
+        assert site.node.models.name == "quality-1.1.0"
+        sender = threading.Thread(target=lambda: [store(site.node.dicom_port, n) for n in range(1, 13)])
+        sender.start()
+        wait_until(lambda: site.assessment(3) is not None)
+        site.choose("quality-1.0.0")
+        sender.join()
+        streamed = site.versions(range(1, 13))
+        wait_until(lambda: site.node.models.name == "quality-1.0.0")
+        wait_until(lambda: site.node.models.package.card.version == "1.0.0")
+        store(site.node.dicom_port, 13, 1, 2)  # 1 and 2 come again: nothing is judged twice
+        assert site.versions(range(13, 14)) == ["1.0.0"]
+        with site.database.begin() as transaction:
+            assert activations.roll_back(transaction, Slot.ACTIVE, "admin", "", datetime.now(UTC)) == ""
+        wait_until(lambda: site.node.models.package.card.version == "1.1.0")
+        store(site.node.dicom_port, 14)
+        assert site.versions(range(14, 15)) == ["1.1.0"]
+        assert site.versions(range(1, 13)) == streamed
+        assert set(streamed[:3]) == {"1.1.0"}
+        assert set(streamed) <= {"1.0.0", "1.1.0"}
+        with site.database.begin() as transaction:
+            assert instances.count(transaction).received == 14
+            assert instances.count(transaction).decided == 14
+        row = site.found(14)
+        assert row is not None
+        assert row.disposition is not None
+        assert row.disposition.certificate == NO_CERTIFICATE
+
+
+def test_a_bad_package_that_is_activated_or_shadows_leaves_the_way_of_images_alone(tmp_path: Path) -> None:
+    site = Site(tmp_path, shadow_timeout_s=2.0, shadow_max_failures=2, shadow_queue=2)
+    write_package(tmp_path / "models" / "quality-3.0.0", "3.0.0", "quality", fault="slow", golden=[])
+    with site.node:
+        site.choose("quality-2.0.0")  # there is none
+        site.choose("quality-3.0.0", Slot.SHADOW)  # it loops for hours
+        wait_until(lambda: site.node._shadow.name == "quality-3.0.0")
+        started = time.monotonic()
+        store(site.node.dicom_port, *range(1, 7))
+        assert set(site.versions(range(1, 7))) == {"1.1.0"}
+        assert time.monotonic() - started < 30.0, "the slow one would have taken forever"
+        assert site.node.readiness() == []
+        with site.database.begin() as transaction:
+            assert shadows.count(transaction, "quality-3.0.0") == 0
+
+
+def test_a_shadow_judges_the_same_images_and_nobody_hears_of_it(site: Site) -> None:
+    with site.node:
+        site.choose("quality-1.0.0", Slot.SHADOW)
+        wait_until(lambda: site.node._shadow.name == "quality-1.0.0")
+
+        def judged() -> int:
+            with site.database.begin() as transaction:
+                return shadows.count(transaction, "quality-1.0.0")
+
+        for number in range(1, 4):
+            store(site.node.dicom_port, number)
+            wait_until(lambda wanted=number: judged() == wanted)
+        assert set(site.versions(range(1, 4))) == {"1.1.0"}
+        with site.database.begin() as transaction:
+            silent = shadows.opinions(transaction, "quality-1.0.0", limit=10)
+            active = shadows.opinions(transaction, "quality-1.1.0", limit=10)
+            for digest in silent:
+                rows = history.of_instance(transaction, InstanceDigest(digest))
+                assert rows.assessment is not None
+                assert rows.assessment.model is not None
+                assert rows.assessment.model.version == "1.1.0"
+        assert set(silent) == set(active)
+        for digest, opinion in silent.items():
+            assert opinion.verdict is active[digest].verdict  # the same graph under another number
+    assert not (site.folder / "node" / "calibration").exists()
