@@ -17,19 +17,25 @@ from miqa_node.training.graph import Judge
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One judged image. ``made`` names what was simulated ("" nothing), ``level`` how severe."""
+    """One judged image. ``made`` names what was simulated ("" nothing), ``level`` how severe.
+
+    ``origin`` is (seed, number, place, draw) of a simulated image, from which :func:`simulate` makes it again.
+    """
 
     record: Record
     made: str
     level: float
     logits: NDArray[np.float32]
     severity: NDArray[np.float32]
+    origin: tuple[int, ...] = ()
 
 
-def judge(graph: Judge, record: Record, image: Image, made: str = "", level: float = 0.0) -> Case:
+def judge(
+    graph: Judge, record: Record, image: Image, made: str = "", level: float = 0.0, origin: tuple[int, ...] = ()
+) -> Case:
     """Judge a display image with values in [0, 1]."""
     prediction = graph(np.rint(image * np.float32(65535)).astype(np.uint16))
-    return Case(record, made, level, prediction.logits, prediction.severity)
+    return Case(record, made, level, prediction.logits, prediction.severity, origin)
 
 
 def judge_simulated(
@@ -40,24 +46,41 @@ def judge_simulated(
 
     ``family`` chooses the generator of foreign objects; the cases are then named ``foreign_object:<family>``.
     """
+    wanted = list(findings)
+    made = {finding: f"{finding.value}:{family}" if family else finding.value for finding in wanted}
     cases = []
     for number, record in enumerate(records):
-        image = load(record)
-        pitch_mm = pitch_of(image)
-        other = load(records[(number * 7 + 3) % len(records)])
-        for place, finding in enumerate(findings):
+        images = (load(record), load(_other(records, number)))
+        for place, finding in enumerate(wanted):
             for draw in range(draws):
-                rng = np.random.default_rng((seed, number, place, draw))
+                origin = (seed, number, place, draw)
                 level = float(levels[(number + place + draw) % len(levels)])
-                more = Material(other=other, cutouts=material.cutouts if material else ())
-                if family:
-                    changed = FAMILIES[family](image, level, rng, pitch_mm, more)
-                else:
-                    changed = degrade(image, finding, level, rng, pitch_mm, more)
-                cases.append(
-                    judge(graph, record, changed, f"{finding.value}:{family}" if family else finding.value, level)
-                )
+                changed = simulate(*images, finding, level, origin, material, family)
+                cases.append(judge(graph, record, changed, made[finding], level, origin))
     return cases
+
+
+def simulate(
+    image: Image, other: Image, finding: FindingName, level: float, origin: tuple[int, ...],
+    material: Material | None = None, family: str = "",
+) -> Image:  # fmt: skip
+    """The image with a defect; the same origin makes the same one. ``other`` is for double exposures."""
+    rng = np.random.default_rng(origin)
+    more = Material(other=other, cutouts=material.cutouts if material else ())
+    if family:
+        return FAMILIES[family](image, level, rng, pitch_of(image), more)
+    return degrade(image, finding, level, rng, pitch_of(image), more)
+
+
+def simulate_again(case: Case, records: Sequence[Record], load: Callable[[Record], Image]) -> Image:
+    """The image of a simulated case of one of the standard simulators, for people to look at."""
+    number = case.origin[1]
+    finding = FindingName(case.made)
+    return simulate(load(records[number]), load(_other(records, number)), finding, case.level, case.origin)
+
+
+def _other(records: Sequence[Record], number: int) -> Record:
+    return records[(number * 7 + 3) % len(records)]
 
 
 def read_image(record: Record) -> Image:
