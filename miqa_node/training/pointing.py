@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.card import Card, read_card
+from miqa_node.assess.preprocess import prepare
+from miqa_node.assess.saliency.explained import CHANGING, ExplainedGraph
+from miqa_node.assess.saliency.methods import BASELINES, METHODS, explain
+from miqa_node.domain.finding import FindingName
+from miqa_node.settings import Accelerator, load_settings
+from miqa_node.training.map_scores import deletion, energy_inside, insertion, pixel_average_precision
+from miqa_node.training.outlines import Annotated, Outline, box
+
 TOLERANCE = 15.0 / 600.0
 """Share of the image's side by which the peak may miss a box: 15 px at 600 px."""
 SMOOTHING = 1.0
 """Gaussian σ in map cells before the peak is taken."""
+ROUNDS = 1000
+"""Of the bootstrap."""
 
 Boxes = Sequence[tuple[float, float, float, float]]
 
@@ -32,19 +45,135 @@ def peak(values: NDArray[np.float32]) -> tuple[float, float]:
     return (float(column) + 0.5) / smooth.shape[1], (float(row) + 0.5) / smooth.shape[0]
 
 
+def play(point: tuple[float, float], outlines: Iterable[Outline]) -> Hit:
+    """Play one image with outlines of any kind."""
+    drawn = list(outlines)
+    return Hit(any(o.contains(point) for o in drawn), any(o.contains(point, TOLERANCE) for o in drawn))
+
+
 def hit(point: tuple[float, float], boxes: Boxes) -> Hit:
-    """Play one image."""
-    return Hit(_inside(point, boxes, 0.0), _inside(point, boxes, TOLERANCE))
+    """Play one image with boxes."""
+    return play(point, (box(*one) for one in boxes))
 
 
 def chance(boxes: Boxes, grid: int = 60) -> float:
     """Share of the image where a random point would count as a hit with tolerance."""
+    return chance_of([box(*one) for one in boxes], TOLERANCE, grid)
+
+
+def chance_of(outlines: Sequence[Outline], tolerance: float, grid: int = 60) -> float:
+    """Share of the image where a random point would count as a hit."""
     points = [((x + 0.5) / grid, (y + 0.5) / grid) for y in range(grid) for x in range(grid)]
-    return sum(_inside(p, boxes, TOLERANCE) for p in points) / len(points)
+    return sum(any(o.contains(p, tolerance) for o in outlines) for p in points) / len(points)
 
 
-def _inside(point: tuple[float, float], boxes: Boxes, tolerance: float) -> bool:
-    x, y = point
-    return any(
-        x0 - tolerance <= x <= x1 + tolerance and y0 - tolerance <= y <= y1 + tolerance for x0, y0, x1, y1 in boxes
+def evaluate_pointing(
+    package_dir: Path, dataset: Sequence[Annotated], *, finding: str = FindingName.FOREIGN_OBJECT,
+    methods: Sequence[str] = METHODS, curves: int = 0, seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Every method on the same images, as plain data: one row per method with figures and intervals over patients.
+
+    ``curves`` images, evenly spread, also get insertion and deletion (seconds each). An operator that cannot be
+    differentiated fails the whole evaluation: a table without the method would hide it. ValueError when the package
+    has no such class, or no image is annotated.
+    """
+    card = read_card(package_dir)
+    names = [row.name for row in card.outputs.classes]
+    if finding not in names:
+        msg = f"{package_dir.name} has no class {finding!r}; it has {', '.join(names)}"
+        raise ValueError(msg)
+    images = [a for a in dataset if a.outlines]
+    if not images:
+        msg = "no image of the data set has an annotation"
+        raise ValueError(msg)
+    rows: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
+    graph = ExplainedGraph(
+        package_dir / "model.onnx", card.saliency.taps, card.saliency.maps, Accelerator.AUTO, load_settings().assess
     )
+    with_curves = set(np.linspace(0, len(images) - 1, min(curves, len(images))).round().astype(int).tolist())
+    for number, image in enumerate(images):
+        found = _one_image(graph, card, names.index(finding), image, methods, number in with_curves, seed + number)
+        for method in methods:
+            rows[method].append(found[method])
+    patients = [image.patient for image in images]
+    return {
+        "finding": str(finding),
+        "images": len(images),
+        "patients": len(set(patients)),
+        "images_with_curves": len(with_curves),
+        "tolerance": TOLERANCE,
+        "methods": {method: _summary(values, patients) for method, values in rows.items()},
+    }
+
+
+def interval_by_patient(
+    values: NDArray[np.float64], patients: Sequence[str], *, seed: int = 0, rounds: int = ROUNDS
+) -> tuple[float, float]:
+    """95 % interval of the mean; whole patients are drawn with replacement, for their images resemble each other."""
+    names = {name: number for number, name in enumerate(dict.fromkeys(patients))}
+    index = np.array([names[p] for p in patients])
+    sums, counts = np.bincount(index, values), np.bincount(index)
+    drawn = np.random.default_rng(seed).integers(len(names), size=(rounds, len(names)))
+    low, high = np.percentile(sums[drawn].sum(1) / counts[drawn].sum(1), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def _one_image(
+    graph: ExplainedGraph, card: Card, column: int, image: Annotated, methods: Sequence[str], curves: bool, seed: int
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    pixels = cv2.imread(str(image.path), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        msg = f"{image.path.name} is no picture that can be read"
+        raise ValueError(msg)
+    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY)
+    display = grey if grey.dtype == np.uint16 else grey.astype(np.uint16) * 257
+    inputs = prepare(np.asarray(display, np.uint16), None, card.preprocess)
+    row = card.outputs.classes[column]
+    logits = graph.logits_of_views(inputs.arrays) if curves else None
+
+    def confidence(view: NDArray[np.float32]) -> float:
+        assert logits is not None  # noqa: S101 - only asked when there are curves
+        return float(1.0 / (1.0 + np.exp(-(float(logits(view)[column]) + row.bias) / row.temperature)))
+
+    found = {}
+    for method in methods:
+        [values] = explain(method, graph, inputs, [column], seed=seed)
+        found[method] = _figures(method, values, image.outlines)
+        if curves:
+            view = inputs.arrays[CHANGING]
+            found[method]["deletion"] = deletion(confidence, view, values)
+            found[method]["insertion"] = insertion(confidence, view, values)
+    return found
+
+
+def _figures(method: str, values: NDArray[np.float32], outlines: Sequence[Outline]) -> dict[str, float]:
+    if method == BASELINES[1]:
+        # What a random point scores on average, instead of what one happened to.
+        played = {"tolerant": chance_of(outlines, TOLERANCE), "exact": chance_of(outlines, 0.0)}
+    else:
+        one = play((0.5, 0.5) if method == BASELINES[0] else peak(values), outlines)
+        played = {"tolerant": float(one.tolerant), "exact": float(one.exact)}
+    more = {
+        "energy_inside": energy_inside(values, outlines),
+        "pixel_average_precision": pixel_average_precision(values, outlines),
+    }
+    return played | more
+
+
+def _summary(rows: Sequence[dict[str, float]], patients: Sequence[str]) -> dict[str, Any]:
+    def mean(key: str) -> float:
+        return round(float(np.mean([row[key] for row in rows])), 4)
+
+    tolerant = np.array([row["tolerant"] for row in rows], np.float64)
+    summary: dict[str, Any] = {
+        "pointing_game": mean("tolerant"),
+        "pointing_game_interval": [round(v, 4) for v in interval_by_patient(tolerant, patients)],
+        "pointing_game_no_tolerance": mean("exact"),
+        "energy_inside": mean("energy_inside"),
+        "pixel_average_precision": mean("pixel_average_precision"),
+    }
+    for curve in ("insertion", "deletion"):
+        areas = [row[curve] for row in rows if curve in row]
+        if areas:
+            summary[curve] = round(float(np.mean(areas)), 4)
+    return summary

@@ -1,0 +1,71 @@
+"""Figures of saliency maps beside the Pointing Game: energy in the outlines, pixel AP, insertion and deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.training.outlines import Outline
+
+STEPS = 16
+"""Of insertion and deletion: pictures between the untouched and the empty one."""
+BLUR = 1.0 / 24.0
+"""σ of the picture that insertion begins with, as a share of its side: nothing of an object is left."""
+
+Confidence = Callable[[NDArray[np.float32]], float]
+"""The class's probability for a global view (1, 1, rows, columns)."""
+
+
+def energy_inside(values: NDArray[np.float32], outlines: Sequence[Outline]) -> float:
+    """Share of the map's sum that lies inside (Wang et al., CVPRW 2020); 0 for an empty map."""
+    total = float(values.sum(dtype=np.float64))
+    return float(values[_union(outlines, values.shape)].sum(dtype=np.float64)) / total if total > 0 else 0.0
+
+
+def pixel_average_precision(values: NDArray[np.float32], outlines: Sequence[Outline]) -> float:
+    """Average precision of the cells as a ranking of which lie inside; equal values count as one step."""
+    inside = _union(outlines, values.shape).ravel()
+    order = np.argsort(-values.ravel(), kind="stable")
+    ranked, hits = values.ravel()[order], np.cumsum(inside[order])
+    last = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
+    found = hits[last].astype(np.float64)
+    recall = found / max(int(inside.sum()), 1)
+    return float((np.diff(recall, prepend=0.0) * found / (last + 1)).sum())
+
+
+def deletion(confidence: Confidence, view: NDArray[np.float32], values: NDArray[np.float32]) -> float:
+    """Area under the class's probability while the most salient cells turn grey first (Petsiuk et al., BMVC 2018).
+
+    Lower is better. ``view`` is the normalised global view (mean 0), ``values`` a map over the whole of it.
+    """
+    return _area(confidence, view, np.zeros_like(view), values)
+
+
+def insertion(confidence: Confidence, view: NDArray[np.float32], values: NDArray[np.float32]) -> float:
+    """The same while they appear first in a blurred picture; higher is better."""
+    blurred = cv2.GaussianBlur(view[0, 0], (0, 0), BLUR * max(view.shape[2:]))
+    return _area(confidence, np.asarray(blurred, np.float32)[None, None], view, values)
+
+
+def _area(
+    confidence: Confidence, begin: NDArray[np.float32], end: NDArray[np.float32], values: NDArray[np.float32]
+) -> float:
+    """Trapezoids over the share of changed pixels, from ``begin`` to ``end`` in the order of the map."""
+    fine = cv2.resize(values, begin.shape[:1:-1], interpolation=cv2.INTER_LINEAR).ravel()
+    order = np.argsort(-fine, kind="stable")
+    picture, to = begin.copy().ravel(), end.ravel()
+    heights = [confidence(begin)]
+    for part in np.array_split(order, STEPS):
+        picture[part] = to[part]
+        heights.append(confidence(picture.reshape(begin.shape)))
+    return float(np.trapezoid(heights, dx=1.0 / STEPS))
+
+
+def _union(outlines: Sequence[Outline], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    made = np.zeros(shape, bool)
+    for outline in outlines:
+        made |= outline.mask(*shape)
+    return made
