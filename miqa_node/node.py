@@ -113,11 +113,12 @@ class Node:
 
     def _start(self) -> None:
         self._stops.append(self.database.close)
+        if self.role.works:  # first, because the children start beside all that follows
+            self._begin(self._decoder.warm, self._decoder.close)
         migrate(self.database)
         followers = (self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
         self._begin(lambda: self._choice.start(followers), self._choice.stop)
         if self.role.works:
-            self._stops.append(self._decoder.close)
             self._start_work()
             self._begin(self._lanes.start, self._lanes.stop)
         self._begin(self._web.start, self._web.stop)

@@ -6,12 +6,14 @@ memory file, which is written once and mapped once: nothing has to be cleaned up
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import multiprocessing
 import os
 import resource
 import signal
 import tempfile
+import threading
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +62,20 @@ class Decoder:
             initargs=(settings.decode_memory_bytes,),
             context=context,
         )
+        self._warming: threading.Thread | None = None
+
+    def warm(self) -> None:
+        """Start the children in the background and return at once, so that the first image does not wait for them.
+
+        They need about half a second, nearly all for the imports of their common parent; without this the first call
+        of ``decode`` waits for it. Call it at most once.
+        """
+        self._warming = threading.Thread(target=self._start_children, name="warm-decoder", daemon=True)
+        self._warming.start()
+
+    def _start_children(self) -> None:
+        with contextlib.suppress(OSError):  # the first image tries again, and can say what is wrong
+            self._pool.schedule(_ready)
 
     def decode(self, path: Path, frame: int = 0) -> Radiograph:
         """Decode one frame, counted from 0, and present it (:mod:`miqa_node.imaging.grayscale`).
@@ -96,6 +112,8 @@ class Decoder:
 
     def close(self) -> None:
         """Stop the children; images being decoded fail."""
+        if self._warming is not None:
+            self._warming.join()  # a pool that is stopped while it starts would go on
         self._pool.stop()
         self._pool.join()
 
@@ -114,6 +132,10 @@ def _limit_child(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     cv2.setNumThreads(1)
+
+
+def _ready() -> None:
+    """In the child: nothing; the pool starts its children when something is scheduled."""
 
 
 def _decode_to_file(path: Path, frame: int, max_pixels: int, transfer: str) -> _Layout:

@@ -100,6 +100,27 @@ def test_an_image_that_takes_too_long_is_given_up_and_the_next_one_decodes(sampl
         decodes_a_small_image(decoder, samples)
 
 
+def test_a_warm_decoder_has_its_children_before_the_first_image(samples: Path) -> None:
+    others = _decoding_children(os.getpid())
+    with Decoder(settings(decode_processes=2)) as decoder:
+        decoder.warm()
+        deadline = time.monotonic() + 60
+        while len(children := _decoding_children(os.getpid()) - others) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(children) == 2
+        decodes_a_small_image(decoder, samples)
+        assert _decoding_children(os.getpid()) - others == children
+
+
+def test_a_decoder_that_is_closed_while_it_warms_leaves_no_children() -> None:
+    others = _decoding_children(os.getpid())
+    for _ in range(3):
+        decoder = Decoder(settings())
+        decoder.warm()
+        decoder.close()
+        assert _decoding_children(os.getpid()) == others
+
+
 def test_an_image_that_needs_too_much_memory_is_given_up(tmp_path: Path, samples: Path) -> None:
     ds = pydicom.dcmread(samples / "MR2_UNCR.dcm")
     ds.Rows, ds.Columns = 30000, 30000
@@ -168,7 +189,7 @@ def decodes_a_small_image(decoder: Decoder, samples: Path) -> None:
     assert decoder.decode(samples / "693_UNCR.dcm").shape == (512, 512)
 
 
-def _decoding_children(pid: int) -> list[int]:
+def _decoding_children(pid: int) -> set[int]:
     """Children of the fork server: the processes that decode."""
     children = psutil.Process(pid).children(recursive=True)
-    return [child.pid for child in children if child.parent() is not None and child.ppid() != pid]
+    return {child.pid for child in children if child.parent() is not None and child.ppid() != pid}
