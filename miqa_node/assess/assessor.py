@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.anomaly.detector import AnomalyDetector
 from miqa_node.assess.measure.projection import measure
 from miqa_node.assess.measured import CONTRIBUTIONS, contributions_of, inputs_of
 from miqa_node.assess.packages import Package
 from miqa_node.assess.preprocess import Inputs
 from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.saliency.methods import normalised
-from miqa_node.domain.assessment import Assessment, Contribution, Measurement
+from miqa_node.domain.anomaly import AnomalyScore
+from miqa_node.domain.assessment import Assessment, Contribution, Measurement, PlausibilityIssue
 from miqa_node.domain.finding import FINDING_CODES, GATE_CODES, Finding, FindingName, GateClass, quality_score
 from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.instance import Header, InstanceDigest
@@ -27,10 +30,18 @@ from miqa_node.observe.stages import StageClock
 class ImageAssessor:
     """See :class:`~miqa_node.domain.ports.Assessor`; without a package it only measures."""
 
-    def __init__(self, package: Package | None, explainer: Explainer | None = None) -> None:
-        """Without an explainer the class maps of the graph show where findings were seen."""
+    def __init__(
+        self, package: Package | None, explainer: Explainer | None = None, data_dir: Path | None = None
+    ) -> None:
+        """Without an explainer the class maps of the graph show where findings were seen.
+
+        ``data_dir`` is where the site's own anomaly baseline lies; without it the package's own counts.
+        """
         self._package = package
         self._explainer = explainer
+        self._detector: AnomalyDetector | None = None
+        if package is not None and package.anomaly is not None:
+            self._detector = AnomalyDetector(package.anomaly, package.name, data_dir)
 
     def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Judgement:
         """Measure, check plausibility, and have the model judge what its card covers."""
@@ -43,12 +54,18 @@ class ImageAssessor:
         findings: tuple[Finding, ...] = ()
         gate: Mapping[GateClass, float] = {}
         maps: Mapping[FindingName, SaliencyMap] = {}
+        anomaly: AnomalyScore | None = None
+        anomaly_map: SaliencyMap | None = None
         contributions: Mapping[FindingName, tuple[Contribution, ...]] = {}
         if self._package is not None and not reason:
             if self._package.judges_measurements:
                 findings, gate, contributions = _judge_measurements(self._package, measurements, clock)
             else:
-                findings, gate, maps = _judge(self._package, self._explainer, radiograph, clock)
+                inputs, outputs = _run(self._package, radiograph, clock)
+                findings, gate, maps = _judge(self._package, self._explainer, inputs, outputs, clock)
+                if (detector := self._detector) is not None:
+                    anomaly, anomaly_map = clock.time("anomaly", lambda: detector.judge(outputs, inputs))
+                plausibility = _without_overruled(plausibility, gate, self._package)
         assessment = Assessment(
             digest=digest,
             header=header,
@@ -57,6 +74,7 @@ class ImageAssessor:
             gate=gate,
             measurements=measurements,
             plausibility=plausibility,
+            anomaly=anomaly,
             score=quality_score(findings) if findings else None,
             model=self._package.identity if self._package is not None and findings else None,
             not_assessed=reason,
@@ -66,7 +84,7 @@ class ImageAssessor:
             timings_ms=clock.milliseconds,
             contributions=contributions,
         )
-        return Judgement(assessment, maps)
+        return Judgement(assessment, maps, anomaly_map)
 
     def _out_of_scope(self, header: Header, radiograph: Radiograph) -> str:
         if self._package is None:
@@ -76,11 +94,15 @@ class ImageAssessor:
         return self._package.card.applicability.excludes(header, radiograph.spacing_mm)
 
 
-def _judge(
-    package: Package, explainer: Explainer | None, radiograph: Radiograph, clock: StageClock
-) -> tuple[tuple[Finding, ...], dict[GateClass, float], dict[FindingName, SaliencyMap]]:
+def _run(package: Package, radiograph: Radiograph, clock: StageClock) -> tuple[Inputs, dict[str, NDArray[np.float32]]]:
     inputs = clock.time("preprocess", lambda: package.prepare(radiograph.display, radiograph.valid))
-    outputs = clock.time("infer", lambda: package.run(inputs.arrays))
+    return inputs, clock.time("infer", lambda: package.run(inputs.arrays))
+
+
+def _judge(
+    package: Package, explainer: Explainer | None, inputs: Inputs, outputs: Mapping[str, NDArray[np.float32]],
+    clock: StageClock,
+) -> tuple[tuple[Finding, ...], dict[GateClass, float], dict[FindingName, SaliencyMap]]:  # fmt: skip
     findings, gate = _read(package, outputs)
     return findings, gate, _maps(package, explainer, inputs, outputs["maps"][0], findings, clock)
 
@@ -142,6 +164,17 @@ def _maps(
         explanation = clock.time("explain", lambda: explainer.explain(inputs, class_maps, tuple(shown)))
         maps, method = dict(explanation.maps), explanation.method
     return {FindingName(name): SaliencyMap(maps[n], method) for n, name in shown.items()}
+
+
+def _without_overruled(
+    issues: tuple[PlausibilityIssue, ...], gate: Mapping[GateClass, float], package: Package
+) -> tuple[PlausibilityIssue, ...]:
+    """A model that learned what inverted images look like knows better than fixed boxes on the image do."""
+    thresholds = {row.name: row.threshold for row in package.card.outputs.classes}
+    inverted = GateClass.INVERTED
+    if inverted not in gate or gate[inverted] >= thresholds[inverted]:
+        return issues
+    return tuple(issue for issue in issues if issue.name != "inverted_look")
 
 
 def gate_finding(gate: Mapping[GateClass, float], thresholds: Mapping[GateClass, float]) -> Finding:

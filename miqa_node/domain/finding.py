@@ -57,6 +57,28 @@ GATE_CODES: dict[GateClass, Code] = {
     GateClass.BLANK: codes.NO_IMAGE,
 }
 
+FINDING_WORDS: dict[FindingName, str] = {
+    FindingName.MOTION_BLUR: "Motion blur",
+    FindingName.UNSHARP: "Unsharp",
+    FindingName.NOISE_UNDEREXPOSURE: "Noisy or under-exposed",
+    FindingName.OVEREXPOSURE_SATURATION: "Over-exposed or saturated",
+    FindingName.CONTRAST_PROCESSING: "Contrast or processing unfit",
+    FindingName.GRID_ARTIFACT: "Grid lines or cut-off",
+    FindingName.CLIPPED_ANATOMY: "Anatomy cut off",
+    FindingName.ROTATION_ORIENTATION: "Rotated or mirrored",
+    FindingName.FOREIGN_OBJECT: "Foreign object",
+    FindingName.DETECTOR_OVERLAY_ARTIFACT: "Detector artifact or text over anatomy",
+    FindingName.DOUBLE_EXPOSURE: "Double exposure",
+    FindingName.GATE: "Not what the model was made for",
+}
+"""What a finding is called where people read it."""
+
+GATE_WORDS: dict[GateClass, str] = {
+    GateClass.INVERTED: "Grayscale inverted",
+    GateClass.NOT_FRONTAL_CHEST: "Not a frontal chest radiograph",
+    GateClass.BLANK: "Blank image",
+}
+
 DEFECTS: tuple[FindingName, ...] = tuple(name for name in FindingName if name is not FindingName.GATE)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import UNKNOWN_FAILURE, Code
-from miqa_node.domain.finding import FINDING_CODES, FindingName
+from miqa_node.domain.finding import FINDING_CODES, FINDING_WORDS, GATE_CODES, GATE_WORDS, Finding, FindingName
 from miqa_node.domain.instance import Header
 from miqa_node.errors import SettingsError
 
@@ -180,7 +180,7 @@ def _finding_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]
         before = reasons.get(rule.finding)
         if before is not None and before.verdict.rank >= rule.verdict.rank:
             continue
-        text = f"{_words(rule.finding)}: probability {finding.probability:.2f}, severity {finding.severity:.2f}"
+        text = f"{_finding_words(finding)}: probability {finding.probability:.2f}, severity {finding.severity:.2f}"
         reasons[rule.finding] = Reason(rule.finding.value, text, finding.code, rule.verdict)
     return tuple(reasons.values())
 
@@ -273,6 +273,14 @@ def _flag(text: str) -> Verdict:
 
 def _matches(allowed: tuple[str, ...], value: str) -> bool:
     return not allowed or value in allowed
+
+
+def _finding_words(finding: Finding) -> str:
+    if finding.name is FindingName.GATE:
+        return next(
+            (GATE_WORDS[g] for g, code in GATE_CODES.items() if code == finding.code), FINDING_WORDS[finding.name]
+        )
+    return FINDING_WORDS[finding.name]
 
 
 def _words(name: str) -> str:

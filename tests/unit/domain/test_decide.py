@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from miqa_node.domain.assessment import Assessment, Measurement, PlausibilityIssue
 from miqa_node.domain.codes import INAPPROPRIATE_PROCESSING, MOTION_BLUR, OTHER_FAILURE
-from miqa_node.domain.finding import DEFECTS, FINDING_CODES, Finding, FindingName, quality_score
+from miqa_node.domain.finding import (
+    DEFECTS,
+    FINDING_CODES,
+    GATE_CODES,
+    Finding,
+    FindingName,
+    GateClass,
+    quality_score,
+)
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.domain.policy import Policy, Verdict, decide, parse_policy
 from miqa_node.errors import SettingsError
@@ -98,13 +107,15 @@ def test_every_reason_is_listed_and_the_worst_gives_the_verdict(policy: Policy) 
 def test_an_image_outside_the_gate_is_judged_by_the_gate_alone(policy: Policy) -> None:
     outside = assessment(gate=(0.9, 0.9), motion_blur=(0.99, 0.9))
     assert [reason.name for reason in decide(outside, policy).reasons] == ["gate"]
+    assert decide(outside, policy).reasons[0].text.startswith("Not what the model was made for: probability 0.90")
+    inverted = replace(outside.findings[-1], code=GATE_CODES[GateClass.INVERTED])
+    looked = decide(replace(outside, findings=(*outside.findings[:-1], inverted)), policy)
+    assert looked.reasons[0].text.startswith("Grayscale inverted: probability 0.90")
     no_gate_rule = Policy("x", (policy.scopes[1],))
     assert decide(outside, no_gate_rule).verdict is Verdict.NOT_ASSESSED
 
 
 def test_measurements_and_plausibility(policy: Policy) -> None:
-    from dataclasses import replace
-
     clipped = replace(assessment(), measurements=(Measurement("pixels_at_maximum", 25.0, "%"),))
     assert decide(clipped, policy).verdict is Verdict.REJECT
     assert "25 %" in decide(clipped, policy).reasons[0].text
@@ -124,8 +135,6 @@ def test_out_of_scope_is_never_accepted(policy: Policy) -> None:
 
 
 def test_a_rule_on_a_measurement_also_flags_what_no_model_judged(policy: Policy) -> None:
-    from dataclasses import replace
-
     flat = replace(
         assessment(body_part="KNEE", not_assessed="outside"), measurements=(Measurement("entropy", 0.2, "bit"),)
     )
