@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from miqa_node.training.outlines import Outline
 
 STEPS = 16
 """Of insertion and deletion: pictures between the untouched and the empty one."""
@@ -19,17 +17,16 @@ Confidence = Callable[[NDArray[np.float32]], float]
 """The class's probability for a global view (1, 1, rows, columns)."""
 
 
-def energy_inside(values: NDArray[np.float32], outlines: Sequence[Outline]) -> float:
+def energy_inside(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
     """Share of the map's sum that lies inside (Wang et al., CVPRW 2020); 0 for an empty map."""
     total = float(values.sum(dtype=np.float64))
-    return float(values[_union(outlines, values.shape)].sum(dtype=np.float64)) / total if total > 0 else 0.0
+    return float(values[inside].sum(dtype=np.float64)) / total if total > 0 else 0.0
 
 
-def pixel_average_precision(values: NDArray[np.float32], outlines: Sequence[Outline]) -> float:
+def pixel_average_precision(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
     """Average precision of the cells as a ranking of which lie inside; equal values count as one step."""
-    inside = _union(outlines, values.shape).ravel()
     order = np.argsort(-values.ravel(), kind="stable")
-    ranked, hits = values.ravel()[order], np.cumsum(inside[order])
+    ranked, hits = values.ravel()[order], np.cumsum(inside.ravel()[order])
     last = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
     found = hits[last].astype(np.float64)
     recall = found / max(int(inside.sum()), 1)
@@ -62,10 +59,3 @@ def _area(
         picture[part] = to[part]
         heights.append(confidence(picture.reshape(begin.shape)))
     return float(np.trapezoid(heights, dx=1.0 / STEPS))
-
-
-def _union(outlines: Sequence[Outline], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    made = np.zeros(shape, bool)
-    for outline in outlines:
-        made |= outline.mask(*shape)
-    return made

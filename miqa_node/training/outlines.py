@@ -54,11 +54,15 @@ class Outline:
 
     def mask(self, rows: int, columns: int) -> NDArray[np.bool_]:
         """Cells of a grid over the image whose centre lies inside; the nearest cell when the outline is smaller."""
-        y, x = np.mgrid[0:rows, 0:columns]
-        centres = zip(((x + 0.5) / columns).ravel().tolist(), ((y + 0.5) / rows).ravel().tolist(), strict=True)
-        inside = np.array([self.contains(c) for c in centres], bool).reshape(rows, columns)
+        corners = np.array(self.points)
+        inside = np.zeros((rows, columns), bool)
+        left, top = np.floor(corners.min(0).clip(0, 1) * (columns, rows)).astype(int)
+        right, bottom = np.ceil(corners.max(0).clip(0, 1) * (columns, rows)).astype(int)
+        for row in range(top, bottom):
+            for column in range(left, right):
+                inside[row, column] = self.contains(((column + 0.5) / columns, (row + 0.5) / rows))
         if not inside.any():
-            middle = np.mean(np.array(self.points), axis=0)
+            middle = corners.mean(axis=0)
             inside[min(int(middle[1] * rows), rows - 1), min(int(middle[0] * columns), columns - 1)] = True
         return inside
 
@@ -70,6 +74,14 @@ class Annotated:
     path: Path
     patient: str
     outlines: tuple[Outline, ...]
+
+
+def inside_any(outlines: Sequence[Outline], rows: int, columns: int) -> NDArray[np.bool_]:
+    """Cells that lie inside at least one outline."""
+    made = np.zeros((rows, columns), bool)
+    for outline in outlines:
+        made |= outline.mask(rows, columns)
+    return made
 
 
 def box(x0: float, y0: float, x1: float, y1: float) -> Outline:

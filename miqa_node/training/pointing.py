@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 from miqa_node.assess.card import Card, read_card
 from miqa_node.assess.preprocess import prepare
 from miqa_node.assess.saliency.explained import CHANGING, ExplainedGraph
-from miqa_node.assess.saliency.methods import BASELINES, METHODS, explain
+from miqa_node.assess.saliency.methods import CENTRE, METHODS, RANDOM, explain
 from miqa_node.domain.finding import FindingName
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.map_scores import deletion, energy_inside, insertion, pixel_average_precision
-from miqa_node.training.outlines import Annotated, Outline, box
+from miqa_node.training.outlines import Annotated, Outline, box, inside_any
 
 TOLERANCE = 15.0 / 600.0
 """Share of the image's side by which the peak may miss a box: 15 px at 600 px."""
@@ -136,9 +137,13 @@ def _one_image(
         return float(1.0 / (1.0 + np.exp(-(float(logits(view)[column]) + row.bias) / row.temperature)))
 
     found = {}
+    inside_of = cache(lambda shape: inside_any(image.outlines, *shape))
     for method in methods:
         [values] = explain(method, graph, inputs, [column], seed=seed)
-        found[method] = _figures(method, values, image.outlines)
+        found[method] = _played(method, values, image.outlines) | {
+            "energy_inside": energy_inside(values, inside_of(values.shape)),
+            "pixel_average_precision": pixel_average_precision(values, inside_of(values.shape)),
+        }
         if curves:
             view = inputs.arrays[CHANGING]
             found[method]["deletion"] = deletion(confidence, view, values)
@@ -146,18 +151,12 @@ def _one_image(
     return found
 
 
-def _figures(method: str, values: NDArray[np.float32], outlines: Sequence[Outline]) -> dict[str, float]:
-    if method == BASELINES[1]:
+def _played(method: str, values: NDArray[np.float32], outlines: Sequence[Outline]) -> dict[str, float]:
+    if method == RANDOM:
         # What a random point scores on average, instead of what one happened to.
-        played = {"tolerant": chance_of(outlines, TOLERANCE), "exact": chance_of(outlines, 0.0)}
-    else:
-        one = play((0.5, 0.5) if method == BASELINES[0] else peak(values), outlines)
-        played = {"tolerant": float(one.tolerant), "exact": float(one.exact)}
-    more = {
-        "energy_inside": energy_inside(values, outlines),
-        "pixel_average_precision": pixel_average_precision(values, outlines),
-    }
-    return played | more
+        return {"tolerant": chance_of(outlines, TOLERANCE), "exact": chance_of(outlines, 0.0)}
+    one = play((0.5, 0.5) if method == CENTRE else peak(values), outlines)
+    return {"tolerant": float(one.tolerant), "exact": float(one.exact)}
 
 
 def _summary(rows: Sequence[dict[str, float]], patients: Sequence[str]) -> dict[str, Any]:

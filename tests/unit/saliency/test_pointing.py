@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from miqa_node.training.map_scores import STEPS, deletion, energy_inside, insertion, pixel_average_precision
-from miqa_node.training.outlines import Annotated, Kind, Outline, box, object_cxr, pathologies, real_objects
+from miqa_node.training.outlines import Annotated, Kind, Outline, box, inside_any, object_cxr, pathologies, real_objects
 from miqa_node.training.pointing import (
     TOLERANCE,
     chance,
@@ -89,21 +89,24 @@ def test_chance_is_the_share_of_the_image() -> None:
 
 
 def test_energy_and_average_precision() -> None:
-    inside = LEFT.mask(20, 20).astype(np.float32)
+    lies_inside = LEFT.mask(20, 20)
+    inside = lies_inside.astype(np.float32)
     half = box(0.1, 0.2, 0.3, 0.4).mask(20, 20).astype(np.float32)
     everywhere = np.ones((20, 20), np.float32)
-    assert energy_inside(inside, [LEFT]) == 1.0
-    assert energy_inside(1 - inside, [LEFT]) == 0.0
-    assert energy_inside(everywhere, [LEFT]) == pytest.approx(0.08)
-    assert energy_inside(0 * inside, [LEFT]) == 0.0
-    assert pixel_average_precision(inside, [LEFT]) == pytest.approx(1.0)
-    assert pixel_average_precision(everywhere, [LEFT]) == pytest.approx(0.08)
+    assert energy_inside(inside, lies_inside) == 1.0
+    assert energy_inside(1 - inside, lies_inside) == 0.0
+    assert energy_inside(everywhere, lies_inside) == pytest.approx(0.08)
+    assert energy_inside(0 * inside, lies_inside) == 0.0
+    assert pixel_average_precision(inside, lies_inside) == pytest.approx(1.0)
+    assert pixel_average_precision(everywhere, lies_inside) == pytest.approx(0.08)
     # The half that is seen comes first and right; the other half comes with everything else.
-    assert pixel_average_precision(half, [LEFT]) == pytest.approx(0.5 * 1.0 + 0.5 * 0.08)
+    assert pixel_average_precision(half, lies_inside) == pytest.approx(0.5 * 1.0 + 0.5 * 0.08)
     ranked = np.arange(20 * 20, dtype=np.float32).reshape(20, 20)
-    labels = LEFT.mask(20, 20).ravel()[::-1]
+    labels = lies_inside.ravel()[::-1]
     precision = np.cumsum(labels) / np.arange(1, 401)
-    assert pixel_average_precision(ranked, [LEFT]) == pytest.approx(precision[labels].mean())
+    assert pixel_average_precision(ranked, lies_inside) == pytest.approx(precision[labels].mean())
+    both = inside_any([LEFT, box(0.0, 0.0, 1.0, 0.1)], 20, 20)
+    assert both.sum() == 32 + 40
 
 
 def test_deletion_and_insertion_reward_the_place_that_matters() -> None:
