@@ -9,10 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pydicom
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, build_context
 
@@ -24,26 +21,7 @@ from miqa_node.node import Node
 from miqa_node.settings import load_settings
 from miqa_node.store import activations, history, instances, shadows
 from miqa_node.store.database import Database
-from tests.unit.assess.making import write_package
-
-CR = "1.2.840.10008.5.1.4.1.1.1"
-
-
-def chest(number: int) -> pydicom.Dataset:
-    """A small chest radiograph of noise; each number is another patient."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CR, f"1.2.826.0.1.1.{number}"
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    ds.SOPClassUID, ds.SOPInstanceUID = CR, f"1.2.826.0.1.1.{number}"
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = f"1.2.826.0.1.2.{number}", f"1.2.826.0.1.3.{number}"
-    ds.PatientID, ds.PatientName, ds.StudyDate = f"P{number}", "Doe^Jane", "20261120"
-    ds.Modality, ds.BodyPartExamined, ds.ViewPosition = "CR", "CHEST", "PA"
-    ds.Rows, ds.Columns, ds.PixelSpacing = 120, 96, [0.2, 0.2]
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation, ds.SamplesPerPixel = 16, 12, 11, 0, 1
-    ds.PhotometricInterpretation = "MONOCHROME2"
-    ds.PixelData = np.random.default_rng(number).integers(0, 4096, (120, 96), np.uint16).tobytes()
-    return ds
+from tests.unit.assess.making import CR, chest_dataset, write_package
 
 
 def store(port: int, *numbers: int) -> None:
@@ -51,7 +29,7 @@ def store(port: int, *numbers: int) -> None:
     ae.requested_contexts = [build_context(CR, ExplicitVRLittleEndian)]
     association = ae.associate("127.0.0.1", port, ae_title="MIQA")
     assert association.is_established
-    assert [association.send_c_store(chest(number)).Status for number in numbers] == [0] * len(numbers)
+    assert [association.send_c_store(chest_dataset(number)).Status for number in numbers] == [0] * len(numbers)
     association.release()
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 import yaml
 from onnx import TensorProto, helper, numpy_helper
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from miqa_node.assess.card import METADATA_KEY
 from miqa_node.assess.preprocess import Crops, GlobalView, Preprocess, prepare
@@ -19,6 +21,7 @@ from miqa_node.domain.finding import DEFECTS, GateClass
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 
+CR = "1.2.840.10008.5.1.4.1.1.1"
 CLASSES = [*(name.value for name in DEFECTS), *(name.value for name in GateClass)]
 
 
@@ -165,4 +168,23 @@ def chest_header(number: int = 1, **values: Any) -> Header:
     """Header of a chest radiograph that the tiny package applies to."""
     given = {"modality": "CR", "body_part_examined": "CHEST", "view_position": "PA"} | values
     uids = SopInstanceUid(f"1.2.3.{number}"), SeriesInstanceUid("1.2.4"), StudyInstanceUid(f"1.2.5.{number}")
-    return Header("1.2.840.10008.5.1.4.1.1.1", *uids, "1.2.840.10008.1.2.1", **given)
+    return Header(CR, *uids, "1.2.840.10008.1.2.1", **given)
+
+
+def chest_dataset(number: int, brightness: float = 0.5) -> FileDataset:
+    """A small chest radiograph of noise, each number of another patient; the tiny graph fires on bright ones."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CR, f"1.2.826.0.1.1.{number}"
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    ds.SOPClassUID, ds.SOPInstanceUID = CR, f"1.2.826.0.1.1.{number}"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = f"1.2.826.0.1.2.{number}", f"1.2.826.0.1.3.{number}"
+    ds.PatientID, ds.PatientName, ds.StudyDate = f"P{number}", "Doe^Jane", "20261120"
+    ds.Modality, ds.BodyPartExamined, ds.ViewPosition = "CR", "CHEST", "PA"
+    ds.Rows, ds.Columns, ds.PixelSpacing = 120, 96, [0.2, 0.2]
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation, ds.SamplesPerPixel = 16, 12, 11, 0, 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    rng = np.random.default_rng(number)
+    bright = rng.random((120, 96)) < brightness
+    ds.PixelData = (bright * 3000 + rng.integers(0, 1000, (120, 96))).astype(np.uint16).tobytes()
+    return ds

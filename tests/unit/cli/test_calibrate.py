@@ -1,0 +1,144 @@
+"""From labelled images to certified verdicts, and back to none when something changes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from miqa_node.cli.exits import Exit
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import Resolution
+from miqa_node.store import worklist
+from tests.unit.assess.making import chest_dataset, write_package
+
+POLICY = """
+version = "{version}"
+[[scope]]
+name = "all"
+finding = [{{ name = "motion_blur", verdict = "REVIEW" }}]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, data_dir: Path) -> Path:
+    write_package(tmp_path / "models" / "quality-1.0.0", "1.0.0", "quality")
+    (tmp_path / "policy.toml").write_text(POLICY.format(version="p1"))
+    file = tmp_path / "site.toml"
+    file.write_text(
+        f'[node]\ndata_dir = "{data_dir}"\nsite = "General"\n'
+        f'[assess]\nmodels_dir = "{tmp_path / "models"}"\n[policy]\nfile = "{tmp_path / "policy.toml"}"\n'
+    )
+    return file
+
+
+def write_labels(folder: Path, good: int, bad: int) -> Path:
+    """Dark images are good, bright ones blurred: the tiny graph can tell."""
+    for name, count, brightness, first in (("good", good, 0.1, 0), ("motion_blur", bad, 0.9, 500)):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(first, first + count):
+            chest_dataset(number, brightness).save_as(folder / name / f"{number}.dcm")
+    return folder
+
+
+def test_labels_make_a_certificate_that_is_shown_until_something_changes(cli, config, tmp_path, data_dir) -> None:
+    labels = write_labels(tmp_path / "labels", 60, 60)
+    tried = cli("calibrate", labels, "--alpha", "0.2", "--beta", "0.2", "--dry-run", "--config", config)
+    assert tried.code == Exit.OK
+    assert not (data_dir / "calibration").exists()
+    assert "not written" in tried.out
+
+    made = cli("calibrate", labels, "--alpha", "0.2", "--beta", "0.2", "--json", "--config", config)
+    assert made.code == Exit.OK
+    assert made.json["written"]
+    assert made.json["labels"]["patients"] == 120
+    assert made.json["labels"]["patients_known"]
+    assert [g["promise"] for g in made.json["certificate"]["guarantees"]] == ["accepted_bad", "bad_accepted"]
+    assert (data_dir / "calibration" / "quality-1.0.0.yaml").is_file()
+
+    judged = cli("assess", labels / "good" / "1.dcm", "--json", "--config", config).json
+    assert judged["verdict"] == "ACCEPT"
+    assert judged["certificate"].startswith("certified ")
+    assert "for General: of accepted images at most 20 % are bad (95 % confidence, 0 of " in judged["certificate"]
+    assert judged["certificate"] in cli("assess", labels / "good" / "1.dcm", "--config", config).err
+    shown = cli("models", "certificate", "--json", "--config", config).json
+    assert shown["certificate"] == judged["certificate"]
+    assert "motion_blur" in cli("models", "certificate", "quality-1.0.0", "--config", config).out
+
+    (tmp_path / "policy.toml").write_text(POLICY.format(version="p2"))
+    expired = cli("assess", labels / "good" / "1.dcm", "--json", "--config", config).json
+    assert expired["certificate"].startswith("no certificate: that of")
+    assert expired["certificate"].endswith("expired, the policy changed from p1 to p2")
+
+
+def test_too_few_labels_say_how_many_more_and_write_nothing(cli, config, tmp_path, data_dir) -> None:
+    few = cli("calibrate", write_labels(tmp_path / "labels", 4, 2), "--config", config)
+    assert few.code == Exit.FAILED
+    assert "more labelled patients" in few.out
+    assert "no certificate" in few.out
+    assert "Nothing was written" in few.err
+    assert not (data_dir / "calibration").exists()
+
+
+def test_what_cannot_be_judged_is_left_out_and_counted(cli, config, tmp_path) -> None:
+    labels = write_labels(tmp_path / "labels", 2, 1)
+    knee = chest_dataset(900)
+    knee.BodyPartExamined = "KNEE"
+    knee.save_as(labels / "good" / "knee.dcm")
+    (labels / "good" / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 64)
+    made = cli("calibrate", labels, "--json", "--dry-run", "--config", config).json
+    assert made["labels"]["left_out"] == {"unreadable": 1, "outside of what the model was made for": 1}
+    assert made["labels"]["patients"] == 3
+
+
+def test_a_site_without_a_name_gets_no_certificate(cli, config, tmp_path) -> None:
+    config.write_text(config.read_text().replace('site = "General"\n', ""))
+    ran = cli("calibrate", write_labels(tmp_path / "labels", 1, 1), "--config", config)
+    assert ran.code == Exit.USAGE
+    assert "set node.site" in ran.err
+
+
+@pytest.mark.parametrize("words", [(), ("LABELS", "--decisions"), ("LABELS", "--only", "gamma")])
+def test_a_wrong_call_is_refused(cli, config, tmp_path, words) -> None:
+    labels = write_labels(tmp_path / "labels", 1, 1)
+    given = [labels if word == "LABELS" else word for word in words]
+    assert cli("calibrate", *given, "--config", config).code == Exit.USAGE
+
+
+def test_the_nodes_own_decisions_count_once_accepted_images_are_audited(cli, config, tmp_path, stage) -> None:
+    services, now, audit = stage.services, datetime.now(UTC), ["digest,label,sampled"]
+    for number in range(60):
+        bright = number < 30
+        study, digest = stage.add(number, Verdict.REVIEW if bright else Verdict.ACCEPT)
+        file = tmp_path / "one.dcm"
+        chest_dataset(number, 0.9 if bright else 0.1).save_as(file)
+        services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", file.read_bytes())
+        if bright:
+            with services.database.begin() as transaction:
+                decision = Resolution.RETAKEN if number % 2 else Resolution.CONFIRMED
+                worklist.resolve(transaction, study, decision, "anna", "", now)
+        else:
+            audit.append(f"{digest},good,1")
+    for number in (100, 101):  # two flagged images: nobody knows which was meant
+        study, _ = stage.add(number, Verdict.REVIEW, study=99)
+    with services.database.begin() as transaction:
+        worklist.resolve(transaction, study, Resolution.CONFIRMED, "anna", "", now)
+
+    alone = cli("calibrate", "--decisions", "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
+    assert alone.code == Exit.FAILED
+    assert not alone.json["written"]
+    assert alone.json["labels"]["left_out"] == {"study with several flagged images": 1}
+    assert {r["labels_needed"] for r in alone.json["certificate"]["refused"]} == {None}
+    assert all("random sample of accepted" in r["reason"] for r in alone.json["certificate"]["refused"])
+
+    (tmp_path / "audit.csv").write_text("\n".join(audit) + "\n")
+    words = ("--alpha", "0.3", "--beta", "0.3", "--audit", tmp_path / "audit.csv", "--json", "--config", config)
+    made = cli("calibrate", "--decisions", *words)
+    assert made.code == Exit.OK, made.out
+    assert made.json["labels"]["origin"] == "review decisions"
+    assert made.json["labels"]["patients"] == 60
+    assert made.json["labels"]["bad"] == 30
+
+    (tmp_path / "audit.csv").write_text("digest,label,sampled\n" + "f" * 64 + ",good,1\n")
+    assert cli("calibrate", "--decisions", *words).code == Exit.NOT_FOUND
