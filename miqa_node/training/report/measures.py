@@ -151,7 +151,7 @@ def classification(bad: Floats, good: Floats, threshold: float) -> dict[str, Any
         "false_negative": fn,
         "true_negative": tn,
         "accuracy": _share(tp + tn, tp + tn + fp + fn),
-        "precision": _share(tp, tp + fp),
+        "precision_at_point": _share(tp, tp + fp),
         "recall": _share(tp, tp + fn),
         "specificity": _share(tn, tn + fp),
         "f1": _share(2 * tp, 2 * tp + fp + fn),

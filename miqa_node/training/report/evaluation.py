@@ -1,0 +1,151 @@
+"""``miqa-node evaluate``: one package, one set of images, every figure of the protocol as data, page and file."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from miqa_node.domain.finding import DEFECTS, GateClass
+from miqa_node.training.evaluate import MARKED, OBJECT, Judged, figures_of
+from miqa_node.training.outlines import real_objects
+from miqa_node.training.pointing import evaluate_pointing
+from miqa_node.training.report import measures
+from miqa_node.training.report.gallery import worst_errors
+from miqa_node.training.report.material import Material, is_protocol, labelled, protocol
+from miqa_node.training.report.page import write_page
+from miqa_node.training.report.subject import Subject
+from miqa_node.training.samples import CLASSES, COLUMN
+
+REPORT_NAME, FIGURES_NAME = "report.html", "figures.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the report is to hold.
+
+    ``draws``: simulations per image and finding; ``against``: further packages judged on the same images;
+    ``methods``: saliency methods to play, on up to ``saliency_images`` images (0: none), ``curves`` of which get
+    insertion and deletion; ``gallery``: worst misses and false alarms shown per finding.
+    """
+
+    draws: int = 2
+    seed: int = 7
+    simulate: bool = False
+    against: tuple[Path, ...] = ()
+    methods: tuple[str, ...] = ()
+    saliency_images: int = 1000
+    curves: int = 12
+    gallery: int = 2
+
+
+def evaluate_package(package: Path, source: Path, out: Path, wishes: Wishes) -> dict[str, Any]:
+    """Write ``out/report.html`` and ``out/figures.json``; returns the figures.
+
+    Raises
+    ------
+    ModelPackageError, SettingsError
+        The package cannot be used, or the images tell nothing; the text says why.
+    """
+    subject = Subject(package)
+    material = _material(subject, source, wishes)
+    figures = _figures(subject, material)
+    figures["comparison"] = [
+        _row(subject, figures),
+        *(_row(other, _figures(other, _material(other, source, wishes))) for other in map(Subject, wishes.against)),
+    ]
+    figures["saliency"] = _saliency(subject, package, source, wishes)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / FIGURES_NAME).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_page(out / REPORT_NAME, figures, worst_errors(subject, material, wishes.gallery))
+    return figures
+
+
+def _material(subject: Subject, source: Path, wishes: Wishes) -> Material:
+    if is_protocol(source):
+        return protocol(subject, source, seed=wishes.seed, draws=wishes.draws)
+    return labelled(subject, source, simulate=wishes.simulate, seed=wishes.seed, draws=wishes.draws)
+
+
+def _figures(subject: Subject, material: Material) -> dict[str, Any]:
+    judged, scales = material.judged, subject.scales
+    shown = [d for d in DEFECTS if d.value in subject.known and measures.positives(judged, d)]
+    findings = {}
+    for finding in shown:
+        column = COLUMN[finding]
+        bad, good = measures.positives(judged, finding), measures.negatives(judged, finding)
+        probability = [scales.probability(np.array([c.logits for c in group]))[:, column] for group in (bad, good)]
+        everything = measures.positives(judged, finding, 0.0)
+        stated = scales.probability(np.array([c.logits for c in [*everything, *good]]))[:, column]
+        wanted = np.arange(len(stated)) < len(everything)
+        findings[finding.value] = {
+            **measures.finding_curves(judged, finding),
+            **measures.classification(probability[0], probability[1], scales.threshold[column]),
+            "reliability": measures.reliability(stated, wanted),
+        }
+    means = [row["auroc"] for row in findings.values()]
+    identity = subject.package.identity
+    return {
+        "package": {
+            "name": subject.package.name,
+            "sha256": identity.sha256,
+            "judges": "measurements" if subject.package.judges_measurements else "pixels",
+        },
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, {subject.package.session.provider}",
+        "data": material.text,
+        "simulated": material.simulated,
+        "left_out": dict(material.left_out),
+        "marked": MARKED,
+        "mean_auroc": round(float(np.mean(means)), 3),
+        "worst": min(findings, key=lambda name: float(findings[name]["auroc"])),
+        "findings": findings,
+        "not_judged": [d.value for d in DEFECTS if d not in shown],
+        "confusion": measures.confusion(judged, scales.probability, scales.threshold),
+        "population": measures.by_population(judged, material.population),
+        "gate": _gate(judged),
+        "card_figures": _card_figures(judged, subject),
+        "milliseconds": round(subject.milliseconds(), 1),
+    }
+
+
+def _card_figures(judged: Judged, subject: Subject) -> dict[str, Any] | None:
+    """The figures as cards give them; only where the protocol was judged by a package of all classes."""
+    if not judged.peaks or len(subject.known) < len(CLASSES):
+        return None
+    return figures_of(judged, subject.scales.probability, subject.scales.threshold)
+
+
+def _gate(judged: Judged) -> dict[str, Any]:
+    rows = {}
+    for gate in GateClass:
+        bad = [c for c in judged.gates if c.made == gate.value]
+        if bad:
+            rows[gate.value] = measures.interval(bad, judged.clean, COLUMN[gate.value])
+    return rows
+
+
+def _row(subject: Subject, figures: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "package": subject.package.name,
+        "kind": "measurements" if subject.package.judges_measurements else "pixels",
+        "mean_auroc": figures["mean_auroc"],
+        "findings": {name: row["auroc"] for name, row in figures["findings"].items()},
+        "milliseconds": figures["milliseconds"],
+    }
+
+
+def _saliency(subject: Subject, package: Path, source: Path, wishes: Wishes) -> dict[str, Any] | None:
+    """Every method on the annotated images; None where there are none, or the package has no maps."""
+    if not wishes.saliency_images or subject.explained() is None or package.is_file() or not is_protocol(source):
+        return None
+    annotated = real_objects(source)
+    step = max(1, -(-len(annotated) // wishes.saliency_images))
+    methods: Sequence[str] = wishes.methods
+    return evaluate_pointing(package, annotated[::step], finding=OBJECT, methods=methods, curves=wishes.curves)

@@ -1,0 +1,99 @@
+"""The worst errors of a package as pictures: what it missed most clearly, what it cried out at for nothing, and why."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.saliency.methods import normalised
+from miqa_node.domain.finding import DEFECTS, FindingName
+from miqa_node.training.degrade import Image
+from miqa_node.training.report import measures
+from miqa_node.training.report.material import Material
+from miqa_node.training.report.subject import Subject
+from miqa_node.training.samples import COLUMN
+from miqa_node.training.scores import Case
+
+SIDE_PX = 300
+JPEG_QUALITY = 80
+MAP_SHARE = 0.55
+"""How much of a picture's colour its map takes at the peak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One error: pictures as data URIs; ``overlay`` is empty for packages without maps, ``reasons`` for those with."""
+
+    finding: str
+    kind: str
+    probability: float
+    threshold: float
+    level: float
+    name: str
+    picture: str
+    overlay: str
+    reasons: list[tuple[str, float]]
+
+
+def worst_errors(subject: Subject, material: Material, count: int) -> list[Shown]:
+    """``count`` misses of marked severity and ``count`` false alarms of each finding, the worst first."""
+    scales, shown = subject.scales, []
+    for finding in DEFECTS:
+        if finding.value not in subject.known:
+            continue
+        column = COLUMN[finding]
+        missed = sorted(measures.positives(material.judged, finding), key=lambda c: float(c.logits[column]))
+        alarms = sorted(measures.negatives(material.judged, finding), key=lambda c: -float(c.logits[column]))
+        for kind, cases in (("missed", missed), ("false alarm", alarms)):
+            for case in cases[:count]:
+                probability = float(scales.probability(case.logits)[column])
+                if (probability >= scales.threshold[column]) == (kind == "false alarm"):
+                    shown.append(_show(subject, material, case, finding, kind, probability))
+    return shown
+
+
+def _show(
+    subject: Subject, material: Material, case: Case, finding: FindingName, kind: str, probability: float
+) -> Shown:
+    image = material.image(case)
+    display = np.rint(image * np.float32(65535)).astype(np.uint16)
+    overlay, reasons = "", []
+    if subject.package.judges_measurements:
+        reasons = subject.strongest(display, finding.value)
+    else:
+        overlay = _uri(_overlay(image, normalised(subject(display).maps[COLUMN[finding]])))
+    return Shown(
+        finding=finding.value,
+        kind=kind,
+        probability=probability,
+        threshold=float(subject.scales.threshold[COLUMN[finding]]),
+        level=case.level,
+        name=case.record.path.name,
+        picture=_uri(_grey(image)),
+        overlay=overlay,
+        reasons=reasons,
+    )
+
+
+def _grey(image: Image) -> NDArray[np.uint8]:
+    scale = SIDE_PX / max(image.shape)
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return np.asarray(np.clip(np.rint(np.asarray(small) * 255), 0, 255), np.uint8)
+
+
+def _overlay(image: Image, values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The picture in blue, green, red, with the map in colours of its height."""
+    grey = _grey(image)
+    fine = cv2.resize(values, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    heat = cv2.applyColorMap(np.rint(np.clip(fine, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    share = (MAP_SHARE * np.clip(fine, 0, 1))[..., None]
+    return np.asarray(np.rint(grey[..., None] * (1 - share) + heat * share), np.uint8)
+
+
+def _uri(pixels: NDArray[np.uint8]) -> str:
+    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()

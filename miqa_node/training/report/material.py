@@ -1,0 +1,153 @@
+"""Has a package judge what it is evaluated with: the project's protocol, or anybody's labelled images."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from miqa_node.assess.labels import Label, read_labels
+from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header
+from miqa_node.errors import MiqaError, SettingsError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.headers import read_header
+from miqa_node.imaging.picture import is_picture, read_picture
+from miqa_node.settings import load_settings
+from miqa_node.training.corpus import read_quality_data
+from miqa_node.training.datasets import Record, read_records
+from miqa_node.training.degrade import Image
+from miqa_node.training.evaluate import LEVELS, OBJECT, Judged, collect
+from miqa_node.training.report.subject import Subject
+from miqa_node.training.scores import Case, judge_simulated, read_image, simulate_again
+
+LABELLED_LEVEL = 1.0
+"""Severity of a labelled defect, which nobody stated: it counts as marked."""
+KEPT_DECODED = 4
+
+Read = Callable[[Path], tuple[Header, Radiograph]]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What was judged and how to look at it again.
+
+    ``records`` are the images that simulated ones were made of, in that order; ``load`` reads one as display values.
+    ``population`` says by file name who is shown ("adult", "child"); ``left_out`` counts images by the reason.
+    """
+
+    judged: Judged
+    records: list[Record]
+    load: Callable[[Record], Image]
+    population: Mapping[str, str]
+    text: str
+    simulated: bool
+    left_out: Mapping[str, int]
+
+    def image(self, case: Case) -> Image:
+        """The very image that was judged."""
+        if not case.origin:
+            return self.load(case.record)
+        standard = self.simulated and any(r.objects for r in self.records)
+        spotless = [r for r in self.records if r.has_real_object is False]
+        pool = spotless if standard and case.made == OBJECT.value else self.records
+        return simulate_again(case, pool, self.load)
+
+
+def is_protocol(source: Path) -> bool:
+    """Whether a folder is laid out as the project's protocol wants it."""
+    return (source / "cxr_eval" / "manifest.csv").is_file()
+
+
+def protocol(subject: Subject, source: Path, *, seed: int, draws: int) -> Material:
+    """The evaluation set of the project, as every card states its figures; see docs/how-to/evaluate.md."""
+    folder = source / "cxr_eval"
+    records = read_records(folder, source / "annotations" / "eval.jsonl")
+    training = read_quality_data(source) if (source / "cxr_train" / "manifest.csv").is_file() else None
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as stream:
+        population = {row["file"]: row.get("population", "") for row in csv.DictReader(stream)}
+    judged = collect(subject, source, training, seed=seed, draws=draws)
+    patients = len({r.patient for r in records})
+    text = f"{len(records)} images of {patients} patients from hospitals that no model was trained on"
+    return Material(judged, records, read_image, population, text, simulated=True, left_out={})
+
+
+def labelled(subject: Subject, source: Path, *, simulate: bool, seed: int, draws: int) -> Material:
+    """A folder of folders ``class/image`` or a CSV file; PNG, JPEG and DICOM alike.
+
+    With ``simulate`` the good images get simulated defects, and other labels are not used. SettingsError when there
+    is nothing to compare.
+    """
+    given = read_labels(source)
+    settings = load_settings()
+    left_out: Counter[str] = Counter()
+    with Decoder(settings.imaging) as decoder:
+
+        @lru_cache(KEPT_DECODED)
+        def read(path: Path) -> tuple[Header, Radiograph]:
+            if is_picture(path):
+                return read_picture(path, modality="DX", body_part="CHEST", view="PA")
+            return read_header(path)[0], decoder.decode(path)
+
+        def load(record: Record) -> Image:
+            return (read(record.path)[1].display / np.float32(65535)).astype(np.float32)
+
+        chosen = [label for label in given.labels if not (simulate and label.bad)]
+        cases = [case for label in chosen for case in _judge(subject, label, read, left_out)]
+        clean = [case for case in cases if not case.made]
+        if simulate:
+            records = [case.record for case in clean]
+            made = judge_simulated(subject, records, load, DEFECTS, LEVELS, seed=seed, draws=draws)
+        else:
+            records, made = [], [case for case in cases if case.made in set(DEFECTS)]
+        gates = [case for case in cases if case.made in set(GateClass)]
+    if not clean or not made:
+        raise SettingsError(
+            f"{source}: figures need images labelled good and, unless defects are simulated, images with findings."
+        )
+    patients = len({case.record.patient for case in [*clean, *made]})
+    text = f"{len({c.record.path for c in [*cases]})} labelled images of {patients} patients"
+    judged = Judged(clean, made, [], gates, [])
+    return Material(judged, records, _loader(), {}, text, simulated=simulate, left_out=dict(left_out))
+
+
+def _judge(subject: Subject, label: Label, read: Read, left_out: Counter[str]) -> list[Case]:
+    """A case for each finding of a labelled image, or one of a good image; none when it cannot be used."""
+    if label.findings is None:
+        left_out["bad, but nobody said how"] += 1
+        return []
+    try:
+        header, radiograph = read(label.path)
+    except MiqaError as error:
+        left_out[str(error)] += 1
+        return []
+    prediction = subject.judge_file(header, radiograph)
+    known = None if OBJECT.value in label.findings else ()
+    record = Record(label.path, "labelled", "", label.patient, header.view_position, "", known)
+    case = Case(record, "", 0.0, prediction.logits, prediction.severity)
+    if not label.findings:
+        return [case]
+    return [replace(case, made=name, level=LABELLED_LEVEL) for name in sorted(label.findings)]
+
+
+def _loader() -> Callable[[Record], Image]:
+    """Reads one image at a time, for the gallery."""
+
+    def load(record: Record) -> Image:
+        if is_picture(record.path):
+            display = read_picture(record.path, modality="DX", body_part="CHEST", view="PA")[1].display
+        else:
+            with Decoder(load_settings().imaging) as decoder:
+                display = decoder.decode(record.path).display
+        return (display / np.float32(65535)).astype(np.float32)
+
+    return load
+
+
+__all__ = ["FindingName", "Material", "is_protocol", "labelled", "protocol"]

@@ -1,0 +1,55 @@
+"""Writes the report: one HTML file that asks nothing of any server, readable in light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from miqa_node.training.report import figures as drawn
+from miqa_node.training.report.gallery import Shown
+
+TEMPLATE = "page.html"
+
+
+def write_page(path: Path, figures: dict[str, Any], errors: Sequence[Shown]) -> None:
+    """Write the page of the figures of :func:`.evaluation.evaluate_package` and the worst errors."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"words": _words, "share": _share, "figure": _figure, "span": _span}
+    findings = figures["findings"]
+    pictures = {
+        "roc": drawn.roc_panels(findings),
+        "precision": drawn.precision_panels(findings),
+        "severity": drawn.severity_panels(findings) if figures["simulated"] else "",
+        "reliability": drawn.reliability_panels(findings),
+        "confusion": drawn.confusion_matrix(figures["confusion"]),
+        "comparison": drawn.comparison_bars(figures["comparison"]) if len(figures["comparison"]) > 1 else "",
+    }
+    groups = {name: [e for e in errors if e.finding == name] for name in dict.fromkeys(e.finding for e in errors)}
+    text = environment.get_template(TEMPLATE).render(**figures, pictures=pictures, errors=groups)
+    path.write_text(text, encoding="utf-8")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _figure(value: float | None, digits: int = 3) -> str:
+    """A dash where there is nothing to state."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _span(limits: Sequence[float | None] | None) -> str:
+    return "" if limits is None or limits[0] is None else f"{limits[0]:.3f}–{limits[1]:.3f}"
