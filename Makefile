@@ -58,9 +58,11 @@ demo: setup ## Tell the same story once in a temporary folder; fails when any pa
 models: setup ## Check every model package against its card and its golden inputs
 	$(BIN)/miqa-node models check
 
-bench: setup ## Measure latency and throughput; results go to benchmarks/results/
+bench: setup ## Measure latency, throughput and receiving; results go to benchmarks/results/
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.throughput
+	@if command -v storescp >/dev/null && command -v Orthanc >/dev/null; then $(BIN)/python -m benchmarks.receive; \
+		else echo "benchmarks.receive needs dcmtk and orthanc beside the node; left out."; fi
 
 ## Check -----------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from miqa_node.domain.assessment import Assessment, Measurement
-from miqa_node.domain.finding import DEFECTS, FINDING_CODES, Finding, FindingName
+from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, Finding, FindingName
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.domain.policy import Policy, Scope, Verdict, decide, parse_policy
 from miqa_node.errors import SettingsError
@@ -136,6 +136,40 @@ def test_contradictions_in_the_policy_are_defined_in_the_reference(policy: Polic
     for one in policy.scopes:
         for rule in one.plausibility:
             assert re.search(rf"`{rule.issue}`", pages), f"{rule.issue} stands in policy.toml but not in the reference"
+
+
+def test_every_finding_and_gate_class_stands_in_the_reference_with_its_code() -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|\n").split("|")]
+        for line in (ROOT / "docs" / "reference" / "findings.md").read_text("utf-8").splitlines()
+        if line.startswith("| `")
+    ]
+    documented = {row[0].strip("`"): row[-1] for row in rows}
+    coded = {
+        **{name.value: code for name, code in FINDING_CODES.items()},
+        **{g.value: c for g, c in GATE_CODES.items()},
+    }
+    assert set(documented) == set(coded)
+    for name, code in coded.items():
+        assert f"{code.value} {code.meaning}" in documented[name]
+
+
+def test_severities_in_the_reference_are_those_of_the_simulators() -> None:
+    from miqa_node.training.degrade import blur, double, exposure, grid, positioning, processing
+
+    page = (ROOT / "docs" / "reference" / "findings.md").read_text("utf-8")
+    for values, form in [
+        (blur.MOTION_MM, "{:g} / {:g} / {:g} / {:g} mm of motion"),
+        (blur.UNSHARP_SIGMA_MM, "σ {:g} / {:g} / {:g} / {:g} mm"),
+        ([1 / f for f in exposure.DOSE_FRACTION], "1/{:g}, 1/{:g}, 1/{:g}, 1/{:g} of the dose"),
+        ([100 * s for s in exposure.SATURATED_SHARE], "{:g} / {:g} / {:g} / {:g} % of the body"),
+        (processing.JPEG_QUALITY, "quality {:g} / {:g} / {:g} / {:g}"),
+        ([100 * a for a in grid.LINE_AMPLITUDE], "lines of {:g} / {:g} / {:g} / {:g} %"),
+        (positioning.BEYOND_EDGE_MM, "{:g} / {:g} / {:g} / {:g} mm of lung"),
+        (positioning.TURN_DEGREES, "{:g} / {:g} / {:g} / {:g}°"),
+        ([str(s).lstrip("0") for s in double.SECOND_SHARE], "share of {} / {} / {} / {}"),
+    ]:
+        assert form.format(*values) in page
 
 
 @pytest.mark.parametrize(
