@@ -165,12 +165,14 @@ One object per line and file, in the order of the files:
 | `file` | The path as it was given, or below the folder that was given. |
 | `sop_instance_uid` | Of DICOM files; empty for PNG and JPEG. |
 | `verdict` | `ACCEPT`, `REVIEW`, `REJECT` or `NOT_ASSESSED`. |
+| `certificate` | How far the verdict may be trusted: `certified …` or `no certificate`, with the reason. |
 | `score` | 0 to 100, 100 is best; null when no model judged the image. |
 | `reasons` | Sentences: why the verdict is what it is. |
 | `findings` | One object per row of the taxonomy, also below its threshold; empty when no model judged. |
 | `findings[].name`, `.code` | Name of the finding, and its code value in DICOM CID 7011. |
 | `findings[].probability`, `.severity` | Calibrated probability and severity, 0 to 1. |
 | `gate` | Probability of each reason why an image is outside what the model can judge. |
+| `anomaly` | `score` of how unusual the image is, and `percentile` of the `baseline`, `training` or `site`; or null. |
 | `measurements` | Name → `value` and `unit` (UCUM). |
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
