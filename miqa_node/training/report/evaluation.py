@@ -143,7 +143,12 @@ def _row(subject: Subject, figures: dict[str, Any]) -> dict[str, Any]:
 
 def _saliency(subject: Subject, package: Path, source: Path, wishes: Wishes) -> dict[str, Any] | None:
     """Every method on the annotated images; None where there are none, or the package has no maps."""
-    if not wishes.saliency_images or subject.explained() is None or package.is_file() or not is_protocol(source):
+    if (
+        not wishes.saliency_images
+        or subject.package.judges_measurements
+        or package.is_file()
+        or not is_protocol(source)
+    ):
         return None
     annotated = real_objects(source)
     step = max(1, -(-len(annotated) // wishes.saliency_images))

@@ -119,12 +119,12 @@ def comparison_bars(rows: Sequence[Mapping[str, Any]]) -> str:
         figure = Figure(figsize=(9.2, 3.4), layout="constrained")
         axes = figure.add_subplot()
         width = 0.8 / len(rows)
-        colours = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined, unused-ignore] # stubs know no subclasses
+        colours = mpl.colormaps["tab10"]
         for number, row in enumerate(rows):
             values = [row["findings"].get(name) or np.nan for name in names]
             at = np.arange(len(names)) + (number - (len(rows) - 1) / 2) * width
             label = f"{row['package']} (mean {row['mean_auroc']:.3f})"
-            axes.bar(at, values, width * 0.92, color=colours[number % 10], label=label)
+            axes.bar(at, values, width * 0.92, color=colours(number % 10), label=label)
         axes.set_ylim(0.4, 1.0)
         axes.set_xticks(range(len(names)), [n.replace("_", "\n") for n in names], fontsize=6.5)
         axes.set_ylabel("AUROC")
@@ -132,19 +132,40 @@ def comparison_bars(rows: Sequence[Mapping[str, Any]]) -> str:
         return _svg(figure, "comparison")
 
 
-def curve_panels(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], quantity: str) -> str:
-    """A small panel for each named curve (x, y), for what a measurement contributes."""
+def roc_of_models(models: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """For each finding the ROC curves of several models in one panel; ``models``: name, finding, curve."""
+    colours = mpl.colormaps["tab10"]
 
     def draw(axes: Axes, row: Mapping[str, Any]) -> None:
-        axes.axhline(0, color=INK, alpha=0.35, linewidth=0.7, linestyle=":")
-        axes.plot(row["x"], row["y"], color=LINE)
+        axes.plot([0, 1], [0, 1], color=INK, alpha=0.35, linewidth=0.7, linestyle=":")
+        for number, (name, curve) in enumerate(row.items()):
+            axes.plot(np.linspace(0, 1, len(curve)), curve, color=colours(number), linewidth=1, label=name)
+        if row is first:
+            axes.legend(frameon=False, fontsize=6, loc="lower right")
 
-    return _panels({n: {"x": x, "y": y} for n, (x, y) in curves.items()}, draw, "", quantity, square=False, unit=False)
+    findings = {name: {model: curves[name] for model, curves in models.items()} for name in next(iter(models.values()))}
+    first = next(iter(findings.values()))
+    return _panels(findings, draw, "1 − specificity", "sensitivity")
+
+
+def heat(values: Any, rows: Sequence[str], columns: Sequence[str], label: str) -> str:
+    """A table of numbers of 0 and more in colours, e.g. how far a measurement can move a finding."""
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(9.2, 0.3 * len(rows) + 1.4), layout="constrained")
+        axes = figure.add_subplot()
+        highest = float(np.max(values))
+        axes.imshow(values, cmap="Blues", vmin=0, vmax=highest, aspect="auto", alpha=0.85)
+        axes.set_xticks(range(len(columns)), [c.replace("_", " ") for c in columns], rotation=40, ha="right")
+        axes.set_yticks(range(len(rows)), [r.replace("_", " ") for r in rows])
+        for (i, j), value in np.ndenumerate(values):
+            ink = "white" if value > 0.55 * highest else "#123a63"
+            axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color=ink)
+        return _svg(figure, label)
 
 
 def _panels(
     findings: Findings, draw: Callable[[Axes, Mapping[str, Any]], None], x: str, y: str,
-    *, square: bool = True, unit: bool = True,
+    *, square: bool = True,
 ) -> str:  # fmt: skip
     rows = -(-len(findings) // COLUMNS)
     with mpl.rc_context(SETTINGS):
@@ -152,9 +173,8 @@ def _panels(
         for number, (name, row) in enumerate(findings.items()):
             axes = figure.add_subplot(rows, COLUMNS, number + 1)
             axes.set_title(name.replace("_", " "), loc="left")
-            if unit:
-                axes.set_xlim(0, 1)
-                axes.set_ylim(0, 1.02)
+            axes.set_xlim(0, 1)
+            axes.set_ylim(0, 1.02)
             draw(axes, row)
             if number >= len(findings) - COLUMNS:
                 axes.set_xlabel(x)

@@ -16,14 +16,6 @@ TEMPLATE = "page.html"
 
 def write_page(path: Path, figures: dict[str, Any], errors: Sequence[Shown]) -> None:
     """Write the page of the figures of :func:`.evaluation.evaluate_package` and the worst errors."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"words": _words, "share": _share, "figure": _figure, "span": _span}
     findings = figures["findings"]
     pictures = {
         "roc": drawn.roc_panels(findings),
@@ -34,8 +26,21 @@ def write_page(path: Path, figures: dict[str, Any], errors: Sequence[Shown]) -> 
         "comparison": drawn.comparison_bars(figures["comparison"]) if len(figures["comparison"]) > 1 else "",
     }
     groups = {name: [e for e in errors if e.finding == name] for name in dict.fromkeys(e.finding for e in errors)}
-    text = environment.get_template(TEMPLATE).render(**figures, pictures=pictures, errors=groups)
+    text = render(TEMPLATE, **figures, pictures=pictures, errors=groups)
     path.write_text(text, encoding="utf-8")
+
+
+def render(template: str, **values: Any) -> str:
+    """A page of one of this folder's templates; what a template needs and does not get is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"words": _words, "share": _share, "figure": _figure, "span": _span}
+    return environment.get_template(template).render(**values)
 
 
 def _words(name: str) -> str:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.measure.projection import measure
 from miqa_node.assess.measured import CONTRIBUTIONS, inputs_of, measure_picture
-from miqa_node.assess.packages import GRAPH_NAME, Package, open_package
-from miqa_node.assess.saliency.explained import ExplainedGraph
+from miqa_node.assess.packages import Package, open_package
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
@@ -73,14 +72,6 @@ class Subject:
             scales.temperature[target], scales.bias[target] = row.temperature, row.bias
             scales.threshold[target] = row.threshold
         return scales
-
-    def explained(self) -> ExplainedGraph | None:
-        """The graph for saliency methods; None for a package that sees no pixels."""
-        if self.package.judges_measurements:
-            return None
-        graph = self.package.folder if self.package.folder.is_file() else self.package.folder / GRAPH_NAME
-        card = self.package.card.saliency
-        return ExplainedGraph(graph, card.taps, card.maps, Accelerator.CPU, self._settings)
 
     def column(self, name: str) -> int:
         """The package's own column of a class."""

@@ -1,0 +1,91 @@
+"""Ships the additive model as a package: card, graph of a few nodes, goldens measured by the node's own code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import yaml
+from numpy.typing import NDArray
+
+from miqa_node.assess.card import METADATA_KEY, Card
+from miqa_node.assess.measured import inputs_of, measure_picture
+from miqa_node.assess.model_card import model_card
+from miqa_node.assess.preprocess import Preprocess
+from miqa_node.training.calibrate import Calibration
+from miqa_node.training.classical.features import FEATURES
+from miqa_node.training.classical.graph import additive_graph
+from miqa_node.training.classical.models import Model
+from miqa_node.training.corpus import QualityData
+from miqa_node.training.package import card_of, write_golden_images
+
+NAME = "quality-classical"
+METHOD = "contributions of the measurements to the logit; there is no map"
+INTENDED_USE = (
+    "Finds technical quality defects of frontal chest radiographs of adults from the node's own measurements, for "
+    "sites that want every judgement explained exactly: each finding's logit is a sum of one curve per measurement."
+)
+LIMITS = (
+    "It judges 15 numbers of the whole image and sees no picture: it has no map, and cannot say where anything is.",
+    "Foreign objects, wrong positioning and mirror images hardly change these numbers; see the figures by finding.",
+    "The measurements were taken at 8 bits in training; noise of deeper images is resolved finer than it knew.",
+    "Every defect but real foreign objects was simulated; figures say how simulated defects are found, not real ones.",
+    "Exposure indices are not used, for the training images have none.",
+    "Children are hardly represented: 34 of the training images.",
+)
+
+
+def write_classical_package(
+    model: Model, usual: NDArray[np.float32], folder: Path, calibration: Calibration, data: QualityData,
+    training: Mapping[str, Any], metrics: Mapping[str, Any], version: str,
+) -> Path:  # fmt: skip
+    """Make the whole folder; ``usual`` (F,) are the scaled measurements of a usual good image."""
+    (folder / "golden").mkdir(parents=True, exist_ok=True)
+    names = write_golden_images(folder / "golden")
+    card = _card(model, calibration, data, training, metrics, version, names)
+    graph = additive_graph(model, usual)
+    onnx.helper.set_model_props(graph, {METADATA_KEY: json.dumps(card, sort_keys=True)})
+    onnx.save(graph, str(folder / "model.onnx"))
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    wanted = Card.model_validate(card | {"files": {}}).measurements
+    for name in names:
+        pixels = cv2.imread(str(folder / "golden" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        inputs = inputs_of(measure_picture(np.asarray(pixels).astype(np.uint16) * np.uint16(257)), wanted)
+        logits, severity = session.run(["logits", "severity"], inputs)
+        expected = {
+            "probability": [round(float(v), 6) for v in calibration.probability(logits[0])],
+            "severity": [round(float(v), 6) for v in severity[0]],
+        }
+        (folder / "golden" / f"{name}.json").write_text(json.dumps(expected) + "\n", encoding="utf-8")
+    card["files"] = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in [folder / "model.onnx", *sorted((folder / "golden").iterdir())]
+    }
+    text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120)
+    (folder / "card.yaml").write_text(text, encoding="utf-8")
+    (folder / "MODEL_CARD.md").write_text(model_card(Card.model_validate(card)), encoding="utf-8")
+    return folder
+
+
+def _card(
+    model: Model, calibration: Calibration, data: QualityData, training: Mapping[str, Any],
+    metrics: Mapping[str, Any], version: str, goldens: list[str],
+) -> dict[str, Any]:  # fmt: skip
+    """The card of the network's package, for a model that looks at numbers; without the checksums of files."""
+    card = card_of(calibration, Preprocess(), data, training, metrics, version, goldens)
+    del card["preprocess"]
+    imputed = zip(FEATURES, model.scale.imputed, strict=True)
+    return card | {
+        "name": NAME,
+        "intended_use": INTENDED_USE,
+        "limits": list(LIMITS),
+        "measurements": [{"name": name, "imputed": round(float(value), 6)} for name, value in imputed],
+        "saliency": {"maps": "", "method": METHOD},
+    }

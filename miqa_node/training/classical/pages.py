@@ -1,0 +1,50 @@
+"""The comparison of classical models as a page: figures, ROC, what the additive model looks at, confusion, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.domain.finding import DEFECTS
+from miqa_node.training.classical.basis import KNOTS
+from miqa_node.training.classical.features import FEATURES
+from miqa_node.training.classical.models import ADDITIVE, Linear, Model, curves
+from miqa_node.training.classical.table import Table
+from miqa_node.training.report import figures as drawn
+from miqa_node.training.report.page import render
+
+TEMPLATE = "comparison.html"
+
+
+def write_comparison(path: Path, comparison: Mapping[str, Any], models: Mapping[str, Model], table: Table) -> None:
+    """Write the page of what :func:`.compare.train_classical` found."""
+    outcomes, rows = comparison["outcomes"], comparison["rows"]
+    pictures = {
+        "bars": drawn.comparison_bars(rows),
+        "roc": drawn.roc_of_models({name: outcome["roc"] for name, outcome in outcomes.items()}),
+        "confusion": {name: drawn.confusion_matrix(outcome["confusion"]) for name, outcome in outcomes.items()},
+        "effects": "",
+    }
+    if ADDITIVE in models:
+        names = [d.value for d in DEFECTS]
+        pictures["effects"] = drawn.heat(effects(models[ADDITIVE], table), names, FEATURES, "effects of measurements")
+    best = max(rows, key=lambda row: float(row["mean_auroc"]))["package"]
+    path.write_text(render(TEMPLATE, **comparison, pictures=pictures, best=best), encoding="utf-8")
+
+
+def effects(model: Model, table: Table) -> NDArray[np.float64]:
+    """How far each measurement (columns) moves each defect's logit (rows) over the samples' 5th to 95th percentile."""
+    z = model.scale.standardise(table.features)
+    bent = np.maximum(z[:, :, None] - np.array(KNOTS, np.float32), 0.0)
+    ranges = []
+    for head in model.heads[: len(DEFECTS)]:
+        if not isinstance(head, Linear):
+            msg = f"{model.name} is not additive"
+            raise TypeError(msg)
+        low, high = np.percentile((bent * curves(head)).sum(axis=2), (5, 95), axis=0)
+        ranges.append(high - low)
+    return np.asarray(ranges, np.float64)
