@@ -149,7 +149,7 @@ class ActiveModels:
         explainer = None
         if package is not None and not package.judges_measurements:
             explainer = Explainer(package, self._settings.node.accelerator, self._settings.assess)
-        self._assessor, self._package = ImageAssessor(package, explainer), package
+        self._assessor, self._package = ImageAssessor(package, explainer, self._settings.node.data_dir), package
         self._stamp, self._failed = stamp, None
 
     def _as_calibrated(self, package: Package) -> Package:

@@ -1,8 +1,8 @@
-"""A model package in one file: the card and the goldens of a bare ``.onnx`` stand in its own metadata.
+"""A model package in one file: card, goldens and anomaly file of a bare ``.onnx`` stand in its own metadata.
 
 Metadata keys (ONNX ``metadata_props``): ``miqa_card`` is the card as JSON without ``files``; ``miqa_goldens`` is a
-JSON object from the name of each golden input to ``{"png": base64, "expected": {...}}``. Nothing but these two and
-the graph is read, and nothing of it is ever executed but the graph.
+JSON object from the name of each golden input to ``{"png": base64, "expected": {...}}``; ``miqa_anomaly`` is
+the anomaly file of the card, base64. Nothing but these and the graph is read, nothing is ever executed but the graph.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from miqa_node.assess.card import METADATA_KEY, Card, explain_card_error
 from miqa_node.errors import ModelPackageError
 
 GOLDENS_KEY = "miqa_goldens"
+ANOMALY_KEY = "miqa_anomaly"
 MAX_GRAPH_BYTES = 2_000_000_000
 """The limit of the format itself; larger graphs keep their weights outside, which a bare file cannot."""
 MAX_CARD_CHARACTERS = 1_000_000
@@ -91,6 +92,14 @@ def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[
     return goldens
 
 
+def embedded_anomaly(name: str, metadata: Mapping[str, str]) -> bytes:
+    """The anomaly file inside a bare graph, empty when there is none; ModelPackageError when it cannot be read."""
+    try:
+        return base64.b64decode(metadata.get(ANOMALY_KEY, ""), validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise ModelPackageError(f"{name}: the anomaly file in the metadata cannot be read.") from error
+
+
 def pack(folder: Path, card: Card, graph_name: str, out: Path) -> None:
     """Write a package folder as one bare graph; ``folder`` must have passed its checks."""
     model = onnx.load(folder / graph_name)
@@ -106,5 +115,7 @@ def pack(folder: Path, card: Card, graph_name: str, out: Path) -> None:
         METADATA_KEY: json.dumps(card.model_dump(mode="json", exclude={"files"})),
         GOLDENS_KEY: json.dumps(goldens),
     }
+    if card.anomaly is not None:
+        metadata[ANOMALY_KEY] = base64.b64encode((folder / card.anomaly.file).read_bytes()).decode()
     onnx.helper.set_model_props(model, metadata)
     onnx.save(model, out)

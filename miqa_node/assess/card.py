@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from miqa_node.assess.anomaly.section import AnomalySection
 from miqa_node.assess.certificate import Certificate
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.domain.instance import Header
@@ -124,6 +125,7 @@ class Card(BaseModel):
     saliency: Saliency
     calibration: dict[str, Any]
     certificate: Certificate | None = None
+    anomaly: AnomalySection | None = None
     training: dict[str, Any]
     metrics: dict[str, Any]
     golden: tuple[Golden, ...]

@@ -35,6 +35,7 @@ class LocalResult:
     disposition: Disposition
     maps: Mapping[FindingName, SaliencyMap]
     radiograph: Radiograph
+    anomaly_map: SaliencyMap | None = None
 
 
 class LocalAssessor:
@@ -77,7 +78,9 @@ class LocalAssessor:
         policy = self._policy.current()
         disposition = decide(judgement.assessment, policy)
         disposition = replace(disposition, certificate=self._models.certificate(judgement.assessment, policy))
-        return LocalResult(path, not picture, judgement.assessment, disposition, judgement.maps, radiograph)
+        return LocalResult(
+            path, not picture, judgement.assessment, disposition, judgement.maps, radiograph, judgement.anomaly_map
+        )
 
     @property
     def models(self) -> ActiveModels:

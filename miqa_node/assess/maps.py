@@ -10,19 +10,30 @@ import numpy as np
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMap
 
+ANOMALY = "anomaly"
 
-def dump_maps(maps: Mapping[FindingName, SaliencyMap]) -> bytes:
+
+def dump_maps(maps: Mapping[FindingName, SaliencyMap], anomaly: SaliencyMap | None = None) -> bytes:
     """NumPy archive of half-precision maps, one array per finding; ``method`` rides in the array's name."""
     buffer = io.BytesIO()
-    arrays = {f"{name.value}|{m.method}": m.values.astype(np.float16) for name, m in maps.items()}
+    named = {**{name.value: m for name, m in maps.items()}, **({ANOMALY: anomaly} if anomaly is not None else {})}
+    arrays = {f"{name}|{m.method}": m.values.astype(np.float16) for name, m in named.items()}
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
 def load_maps(data: bytes) -> dict[FindingName, SaliencyMap]:
-    """The maps of :func:`dump_maps`, float32 in [0, 1]."""
+    """The findings' maps of :func:`dump_maps`, float32 in [0, 1]."""
+    return {FindingName(name): saliency for name, saliency in _read(data).items() if name != ANOMALY}
+
+
+def load_anomaly_map(data: bytes) -> SaliencyMap | None:
+    """Where an unusual image is unlike others; None when the image is not unusual."""
+    return _read(data).get(ANOMALY)
+
+
+def _read(data: bytes) -> dict[str, SaliencyMap]:
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         return {
-            FindingName(key.split("|")[0]): SaliencyMap(archive[key].astype(np.float32), key.split("|")[1])
-            for key in archive.files
+            key.split("|")[0]: SaliencyMap(archive[key].astype(np.float32), key.split("|")[1]) for key in archive.files
         }

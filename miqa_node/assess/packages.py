@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess import measured
-from miqa_node.assess.bare import bare_card, embedded_goldens, read_metadata
+from miqa_node.assess.anomaly.detector import AnomalyModel, read_model
+from miqa_node.assess.bare import bare_card, embedded_anomaly, embedded_goldens, read_metadata
 from miqa_node.assess.card import CARD_NAME, METADATA_KEY, Card, read_card
 from miqa_node.assess.preprocess import Inputs, prepare
 from miqa_node.assess.session import Session
@@ -46,6 +47,7 @@ class Package:
     session: Session
     golden_differences: Mapping[str, float] = field(default_factory=dict)
     calibration: InForce = field(default_factory=InForce)
+    anomaly: AnomalyModel | None = None
 
     @property
     def name(self) -> str:
@@ -64,13 +66,15 @@ class Package:
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """Outputs ``logits`` (1, C), ``severity`` (1, C) and the class maps (1, C, rows, columns) as ``maps``.
 
-        A graph of measurements gives ``contributions`` (1, C, F) instead of maps.
+        A graph of measurements gives ``contributions`` (1, C, F) instead of maps. Outputs that the anomaly score looks
+        at come under their own names.
         """
         maps = self.card.saliency.maps
         if self.judges_measurements:
             return self.session.run(("logits", "severity", measured.CONTRIBUTIONS), inputs)
-        outputs = self.session.run(("logits", "severity", maps), inputs)
-        return {"logits": outputs["logits"], "severity": outputs["severity"], "maps": outputs[maps]}
+        looked_at = self.anomaly.section.tensors if self.anomaly is not None else ()
+        outputs = self.session.run(tuple(dict.fromkeys(("logits", "severity", maps, *looked_at))), inputs)
+        return {**outputs, "maps": outputs[maps]}
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities, shape (C,), of ``logits``, shape (1, C)."""
@@ -102,10 +106,11 @@ def find_package(models_dir: Path, name: str) -> Path | None:
 def newest_package(models_dir: Path, name: str) -> Path | None:
     """Folder of the newest version of a package, None when there is none.
 
-    A bare file never counts: what somebody dropped into the folder judges nothing until somebody activates it.
+    A bare file never counts, nor does what has no goldens: what somebody dropped into the folder judges nothing until
+    somebody activates it.
     """
     folders = [path for path in package_folders(models_dir) if path.is_dir() and name_and_version(path)[0] == name]
-    return folders[-1] if folders else None
+    return next((folder for folder in reversed(folders) if not _is_candidate(folder)), None)
 
 
 def read_package_card(path: Path) -> Card:
@@ -130,10 +135,12 @@ def open_package(
     if bare:
         metadata = read_metadata(graph)
         card, goldens = bare_card(folder.name, metadata), embedded_goldens(folder.name, metadata)
+        companion = embedded_anomaly(folder.name, metadata)
     else:
         card = read_card(folder)
         _check_files(folder, card)
         goldens = {}
+        companion = (folder / card.anomaly.file).read_bytes() if card.anomaly is not None else b""
     _check_name(folder, card)
     session = Session(
         graph,
@@ -145,14 +152,15 @@ def open_package(
         _check_embedded_card(folder, card, session)
         goldens = _golden_files(folder, card)
     _check_outputs(folder, card, session)
-    package = Package(folder, card, ModelIdentity(card.name, card.version, sha256_of(graph)), session)
+    identity = ModelIdentity(card.name, card.version, sha256_of(graph))
+    package = Package(folder, card, identity, session, anomaly=_anomaly(folder, card, session, companion))
     return _with_goldens(package, goldens, required=goldens_required)
 
 
 def with_calibration(package: Package, found: InForce) -> Package:
     """The package as the site reads it."""
     card = apply_calibration(package.card, found.calibration) if found.calibration else package.card
-    return Package(package.folder, card, package.identity, package.session, package.golden_differences, found)
+    return replace(package, card=card, calibration=found)
 
 
 def name_and_version(path: Path) -> tuple[str, tuple[int, ...]]:
@@ -214,16 +222,24 @@ def _with_goldens(package: Package, goldens: Mapping[str, tuple[bytes, bytes]], 
                 f"{package.name}: {name} gives results on {package.session.provider} that differ "
                 f"by {difference:.3g} from the expected ones; {GOLDEN_TOLERANCE:g} is allowed."
             )
-    return Package(package.folder, package.card, package.identity, package.session, differences)
+    return replace(package, golden_differences=differences)
+
+
+def _anomaly(folder: Path, card: Card, session: Session, companion: bytes) -> AnomalyModel | None:
+    if card.anomaly is None or (_is_bare(folder) and not companion):  # a bare file need not carry it
+        return None
+    try:
+        return read_model(card.anomaly, companion, hashlib.sha256(companion).hexdigest(), session.channels)
+    except ModelPackageError as error:
+        raise ModelPackageError(f"{folder.name}: {error}") from error
 
 
 def _check_files(folder: Path, card: Card) -> None:
-    if GRAPH_NAME not in card.files:
-        raise ModelPackageError(f"{folder.name}: the card gives no checksum of {GRAPH_NAME}.")
-    for golden in card.golden:
-        for name in (golden.input, golden.expected):
-            if name not in card.files:
-                raise ModelPackageError(f"{folder.name}: the card gives no checksum of {name}.")
+    goldens = [name for golden in card.golden for name in (golden.input, golden.expected)]
+    companions = [card.anomaly.file] if card.anomaly is not None else []
+    for name in (GRAPH_NAME, *goldens, *companions):
+        if name not in card.files:
+            raise ModelPackageError(f"{folder.name}: the card gives no checksum of {name}.")
     for name, wanted in card.files.items():
         path = folder / name
         if ".." in Path(name).parts or Path(name).is_absolute():
@@ -265,6 +281,13 @@ def _check_outputs(folder: Path, card: Card, session: Session) -> None:
 
 def _golden_files(folder: Path, card: Card) -> dict[str, tuple[bytes, bytes]]:
     return {g.input: ((folder / g.input).read_bytes(), (folder / g.expected).read_bytes()) for g in card.golden}
+
+
+def _is_candidate(folder: Path) -> bool:
+    try:
+        return not read_card(folder).golden
+    except ModelPackageError:
+        return False  # a damaged package is no reason to fall back on an older one without a word
 
 
 def _is_bare(path: Path) -> bool:

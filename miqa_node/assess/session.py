@@ -42,6 +42,10 @@ class Session:
             raise SettingsError(gpu_missing())
         self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
+        self.channels: Mapping[str, int] = {
+            o.name: o.shape[1] for o in self._session.get_outputs() if len(o.shape) == 4 and isinstance(o.shape[1], int)
+        }
+        """Second axis of the outputs that are stacks of images and do not leave it open."""
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def run(

@@ -20,6 +20,7 @@ from miqa_node.errors import ModelPackageError, SettingsError
 
 if TYPE_CHECKING:
     from miqa_node.assess.local import LocalResult
+    from miqa_node.domain.anomaly import AnomalyScore
 
 
 def assess(
@@ -114,6 +115,7 @@ def document(file: Path, result: LocalResult, total_s: float) -> dict[str, Any]:
             for name, parts in assessment.contributions.items()
         },
         "gate": {name.value: round(probability, 4) for name, probability in assessment.gate.items()},
+        "anomaly": _anomaly(assessment.anomaly),
         "measurements": {
             m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit}
             for m in assessment.measurements
@@ -121,6 +123,13 @@ def document(file: Path, result: LocalResult, total_s: float) -> dict[str, Any]:
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
         "timings_ms": {**assessment.timings_ms, "total": round(total_s * 1e3, 1)},
     }
+
+
+def _anomaly(anomaly: AnomalyScore | None) -> dict[str, Any] | None:
+    if anomaly is None:
+        return None
+    shown = {"score": round(anomaly.score, 4), "percentile": round(anomaly.percentile, 2)}
+    return {**shown, "baseline": anomaly.baseline.value}
 
 
 @dataclass
@@ -154,6 +163,8 @@ class _Writer:
             saliency = result.maps.get(finding.name)
             if finding.present and saliency is not None:
                 write_map(saliency, result.radiograph, stem.with_name(f"{stem.name}.{finding.name.value}"))
+        if result.anomaly_map is not None:
+            write_map(result.anomaly_map, result.radiograph, stem.with_name(f"{stem.name}.anomaly"))
 
     def _write_objects(self, stem: Path, result: LocalResult) -> None:
         from miqa_node.report import ReportSettings, make_objects  # noqa: PLC0415

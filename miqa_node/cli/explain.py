@@ -87,6 +87,9 @@ def _tell_assessment(image: InstanceHistory) -> None:
         _fact("decoded", ", ".join(assessment.steps))
     if assessment.timings_ms:
         _fact("timings", ", ".join(f"{stage} {ms:.0f} ms" for stage, ms in assessment.timings_ms.items()))
+    if (anomaly := assessment.anomaly) is not None:
+        among = "this site's images" if anomaly.baseline == "site" else "the images of the training"
+        _fact("anomaly", f"score {anomaly.score:.3f}, percentile {anomaly.percentile:.1f} among {among}")
     if assessment.findings:
         print_table(
             ("Finding", "Probability", "Severity", "Threshold", "Present"),

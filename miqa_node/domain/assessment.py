@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import Finding, FindingName, GateClass
 from miqa_node.domain.instance import Header, InstanceDigest
@@ -69,6 +70,8 @@ class Assessment:
     gate: Mapping[GateClass, float] = field(default_factory=dict)
     measurements: tuple[Measurement, ...] = ()
     plausibility: tuple[PlausibilityIssue, ...] = ()
+    anomaly: AnomalyScore | None = None
+    """How unlike other images it is; None when the package that judged cannot say."""
     score: float | None = None
     model: ModelIdentity | None = None
     not_assessed: str = ""

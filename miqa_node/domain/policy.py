@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.codes import UNKNOWN_FAILURE, Code
+from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
 from miqa_node.domain.finding import FINDING_CODES, FINDING_WORDS, GATE_CODES, GATE_WORDS, Finding, FindingName
 from miqa_node.domain.instance import Header
 from miqa_node.errors import SettingsError
@@ -73,6 +73,17 @@ class PlausibilityRule:
 
 
 @dataclass(frozen=True, slots=True)
+class AnomalyRule:
+    """REVIEW when the image is more unusual than so many percent of the baseline's images.
+
+    There is no other verdict to ask for: disease makes images unusual, too.
+    """
+
+    min_percentile: float
+    verdict: Verdict = Verdict.REVIEW
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """The rules for one kind of image; empty tuples match everything."""
 
@@ -83,6 +94,7 @@ class Scope:
     findings: tuple[FindingRule, ...] = ()
     measurements: tuple[MeasurementRule, ...] = ()
     plausibility: tuple[PlausibilityRule, ...] = ()
+    anomaly: AnomalyRule | None = None
 
     def covers(self, header: Header) -> bool:
         """Whether the image belongs to this scope."""
@@ -148,6 +160,7 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
         *_finding_reasons(assessment, scope),
         *_measurement_reasons(assessment, scope),
         *_plausibility_reasons(assessment, scope),
+        *_anomaly_reasons(assessment, scope),
     )
     if reasons:
         worst = max((r.verdict for r in reasons), key=lambda v: v.rank)
@@ -208,6 +221,13 @@ def _plausibility_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason,
     )
 
 
+def _anomaly_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
+    rule, anomaly = scope.anomaly, assessment.anomaly
+    if rule is None or anomaly is None or anomaly.percentile < rule.min_percentile:
+        return ()
+    return (Reason("anomaly", anomaly.sentence, OTHER_FAILURE, rule.verdict),)
+
+
 def parse_policy(document: Mapping[str, Any]) -> Policy:
     """Read the tables of ``policy.toml``; SettingsError names the scope and key that is wrong."""
     version = document.get("version")
@@ -221,7 +241,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
 
 def _parse_scope(table: Mapping[str, Any]) -> Scope:
     name = table.get("name", "")
-    known = {"name", "modality", "body_part", "view", "finding", "measurement", "plausibility"}
+    known = {"name", "modality", "body_part", "view", "finding", "measurement", "plausibility", "anomaly"}
     if unknown := set(table) - known:
         raise SettingsError(f"policy.toml: scope {name!r} has unknown keys: {', '.join(sorted(unknown))}.")
     try:
@@ -235,6 +255,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             plausibility=tuple(
                 PlausibilityRule(rule["name"], _flag(rule["verdict"])) for rule in table.get("plausibility", ())
             ),
+            anomaly=_parse_anomaly(table["anomaly"]) if "anomaly" in table else None,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise SettingsError(f"policy.toml: scope {name!r}: {error!s} is missing or not allowed.") from error
@@ -262,6 +283,16 @@ def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
         raise KeyError("above or below")
     reason = FINDING_CODES[FindingName(rule["reason"])]
     return MeasurementRule(rule["name"], comparison, float(rule[comparison.value]), _flag(rule["verdict"]), reason)
+
+
+def _parse_anomaly(rule: Mapping[str, Any]) -> AnomalyRule:
+    _check_keys(rule, {"min_percentile", "verdict"})
+    least = float(rule["min_percentile"])
+    if not 0.0 <= least <= 100.0:
+        raise ValueError(f"anomaly min_percentile {least:g}, a number from 0 to 100")
+    if Verdict(rule["verdict"]) is not Verdict.REVIEW:
+        raise ValueError(f"anomaly verdict {rule['verdict']} (only REVIEW, since disease is unusual too)")
+    return AnomalyRule(least)
 
 
 def _flag(text: str) -> Verdict:

@@ -49,10 +49,14 @@ class JobQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one assessor contributes: an assessment without identity of the image, and where it saw what."""
+    """What one assessor contributes: an assessment without identity of the image, and where it saw what.
+
+    ``anomaly_map`` shows where an unusual image is unlike others; no finding belongs to it.
+    """
 
     assessment: Assessment
     maps: Mapping[FindingName, SaliencyMap]
+    anomaly_map: SaliencyMap | None = None
 
 
 class Assessor(Protocol):

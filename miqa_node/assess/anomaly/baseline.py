@@ -1,0 +1,102 @@
+"""Ranks a score among those of ordinary images: the package's own, and those of the site where it has a baseline.
+
+A percentile is the share of the n baseline scores that are lower, of n + 1: the score counts as one of them. Should an
+image come from the same source as the baseline, it reaches the percentile p with a probability of at most 1 − p/100,
+whatever the distribution (conformal anomaly detection, Laxhammar and Falkman 2010). n images reach 100·n/(n + 1).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from miqa_node.errors import SettingsError
+
+LEAST_IMAGES = 200
+"""A site's baseline of fewer images could never reach the percentile 99.5."""
+MOST_IMAGES = 20_000
+MAX_FILE_BYTES = 2_000_000
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class SiteBaseline(BaseModel):
+    """A whole file ``<data_dir>/anomaly/<package>.json``; ``anomaly_sha256`` is that of the package's anomaly file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    package: str
+    anomaly_sha256: str
+    site: str
+    made_at: datetime
+    scores: Annotated[tuple[Share, ...], Field(min_length=LEAST_IMAGES, max_length=MOST_IMAGES)]
+
+
+def percentile(score: float, ordinary: NDArray[np.float64]) -> float:
+    """Percentile of a score among sorted ones."""
+    return 100.0 * int(np.searchsorted(ordinary, score, side="left")) / (len(ordinary) + 1)
+
+
+def baseline_path(data_dir: Path, package: str) -> Path:
+    """Where the site's baseline of a package lies."""
+    return data_dir / "anomaly" / f"{package}.json"
+
+
+def read_baseline(path: Path) -> SiteBaseline:
+    """The site's baseline.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read or is none.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise SettingsError(f"{path.name}: an anomaly baseline is never larger than {MAX_FILE_BYTES} bytes.")
+        return SiteBaseline.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        raise SettingsError(f"{path.name} is no anomaly baseline: make it again with miqa-node models baseline.") from (
+            error
+        )
+
+
+def write_baseline(path: Path, baseline: SiteBaseline) -> None:
+    """Write the file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        file.write(baseline.model_dump_json().encode())
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def make_baseline(
+    scores: Iterable[float], *, package: str, anomaly_sha256: str, site: str, now: datetime
+) -> SiteBaseline:
+    """The baseline of a site's scores.
+
+    Raises
+    ------
+    SettingsError
+        There are too few; the text says how many are needed.
+    """
+    given = sorted(round(score, 6) for score in scores)
+    if len(given) < LEAST_IMAGES:
+        raise SettingsError(
+            f"{len(given)} images are too few for a baseline: {LEAST_IMAGES} are needed, since n images can place "
+            "another one at the percentile 100 n / (n + 1) at most."
+        )
+    return SiteBaseline(
+        package=package, anomaly_sha256=anomaly_sha256, site=site, made_at=now, scores=tuple(given[:MOST_IMAGES])
+    )

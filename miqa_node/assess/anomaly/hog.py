@@ -1,0 +1,41 @@
+"""Histograms of oriented gradients of the global view: coarse shape, which a network trained on defects may not keep.
+
+Dalal and Triggs, CVPR 2005, with unsigned orientations, linear votes between neighbouring orientations, and blocks of
+2×2 cells normalised by L2-Hys.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE_PX = 128
+CELL_PX = 16
+CELLS = SIDE_PX // CELL_PX
+ORIENTATIONS = 9
+CLIP = 0.2
+"""Of L2-Hys: no single orientation of a block counts for more."""
+LENGTH = (CELLS - 1) ** 2 * 4 * ORIENTATIONS
+
+
+def hog(view: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Shape (LENGTH,) from a picture (rows, columns) of any range; made SIDE_PX high and wide first."""
+    small = cv2.resize(view, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float64)
+    down, right = np.gradient(small)
+    strength = np.hypot(down, right)
+    place = np.arctan2(down, right) % np.pi * (ORIENTATIONS / np.pi)
+    below = np.floor(place).astype(np.int64)
+    share = place - below
+    rows, columns = np.indices(small.shape) // CELL_PX
+    cell = (rows * CELLS + columns) * ORIENTATIONS
+    bins = np.concatenate([(cell + (below + more) % ORIENTATIONS).ravel() for more in (0, 1)])
+    votes = np.concatenate([(strength * (1.0 - share)).ravel(), (strength * share).ravel()])
+    cells = np.bincount(bins, votes, CELLS * CELLS * ORIENTATIONS).reshape(CELLS, CELLS, ORIENTATIONS)
+    blocks = np.concatenate([cells[:-1, :-1], cells[:-1, 1:], cells[1:, :-1], cells[1:, 1:]], axis=2)
+    blocks = np.minimum(_unit(blocks), CLIP)
+    return np.asarray(_unit(blocks).ravel(), np.float64)
+
+
+def _unit(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(blocks / np.sqrt((blocks**2).sum(axis=2, keepdims=True) + 1e-10), np.float64)

@@ -1,0 +1,49 @@
+"""The section ``anomaly`` of a package's card: which features are looked at, and which file holds what is ordinary."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TapBlock(_Section):
+    """Mean and standard deviation over the places of each channel of an output of the graph, (1, C, rows, columns)."""
+
+    kind: Literal["tap"] = "tap"
+    tensor: str
+
+
+class HogBlock(_Section):
+    """Histograms of oriented gradients of the global view (:mod:`~miqa_node.assess.anomaly.hog`)."""
+
+    kind: Literal["hog"] = "hog"
+
+
+Block = Annotated[TapBlock | HogBlock, Field(discriminator="kind")]
+
+
+class AnomalySection(_Section):
+    """How the score is made: the features of all blocks side by side, then the forest in ``file``.
+
+    A block whose arrays in the file have a projection is reduced by it first. ``regions`` is the output of the graph
+    whose places are compared with those of ordinary images, None for no map; a map is made from ``map_percentile`` on.
+    ``training`` and ``metrics`` are for people.
+    """
+
+    file: str
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1, max_length=8)]
+    regions: str | None = None
+    map_percentile: Annotated[float, Field(ge=0, le=100)] = 95.0
+    training: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Outputs of the graph that are looked at."""
+        named = [block.tensor for block in self.blocks if isinstance(block, TapBlock)]
+        return tuple(dict.fromkeys([*named, *([self.regions] if self.regions else [])]))
