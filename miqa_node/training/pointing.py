@@ -88,9 +88,7 @@ def evaluate_pointing(
         msg = "no image of the data set has an annotation"
         raise ValueError(msg)
     rows: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
-    graph = ExplainedGraph(
-        package_dir / "model.onnx", card.saliency.taps, card.saliency.maps, Accelerator.AUTO, load_settings().assess
-    )
+    graph = ExplainedGraph(package_dir / "model.onnx", card, Accelerator.AUTO, load_settings().assess)
     with_curves = set(np.linspace(0, len(images) - 1, min(curves, len(images))).round().astype(int).tolist())
     for number, image in enumerate(images):
         found = _one_image(graph, card, names.index(finding), image, methods, number in with_curves, seed + number)

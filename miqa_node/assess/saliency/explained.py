@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from miqa_node.assess.card import Card
 from miqa_node.assess.saliency.gradient import SEED
 from miqa_node.assess.saliency.graph_maps import add_maps
 from miqa_node.assess.saliency.prune import split_by_input
@@ -30,18 +31,16 @@ Arrays = Mapping[str, NDArray[np.float32]]
 class ExplainedGraph:
     """The graph of a file; may be used from several threads."""
 
-    def __init__(
-        self, path: Path, taps: Sequence[str], maps: str, accelerator: Accelerator, settings: AssessSettings
-    ) -> None:
-        """``taps`` and ``maps`` are tensors of the graph, as the card names them."""
+    def __init__(self, path: Path, card: Card, accelerator: Accelerator, settings: AssessSettings) -> None:
+        """The card names the classes, the layers that gradients are taken at, and the graph's own maps."""
         self._path = path
-        self._taps = tuple(taps)
-        self._maps = maps
+        self._taps = card.saliency.taps
+        self._maps = card.saliency.maps
+        self._classes = len(card.outputs.classes)
         self._accelerator = accelerator
         self._settings = settings
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
-        self._classes = 0
 
     def class_maps(self, inputs: Arrays, columns: Sequence[int], timeout_s: float | None = None) -> NDArray[np.float32]:
         """The graph's own maps of some classes, shape (columns, rows, columns of the map)."""
@@ -85,8 +84,6 @@ class ExplainedGraph:
 
     def _with_maps(self, method: str) -> bytes:
         model = add_maps(onnx.load(str(self._path)), self._taps, LOGITS, [method])
-        seed = next(i for i in model.graph.input if i.name == SEED)
-        self._classes = int(seed.type.tensor_type.shape.dim[1].dim_value)
         return bytes(model.SerializeToString())
 
     def _split(self) -> tuple[bytes | None, bytes]:

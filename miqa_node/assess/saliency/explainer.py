@@ -32,12 +32,11 @@ class Explainer:
 
     def __init__(self, package: Package, accelerator: Accelerator, settings: AssessSettings) -> None:
         graph = package.folder if package.folder.is_file() else package.folder / GRAPH_NAME
-        card = package.card.saliency
         self._package = package.name
-        self._own_method = card.method
+        self._own_method = package.card.saliency.method
         self._method = settings.saliency_method
         self._timeout_s = settings.saliency_timeout_s
-        self._graph = ExplainedGraph(graph, card.taps, card.maps, accelerator, settings)
+        self._graph = ExplainedGraph(graph, package.card, accelerator, settings)
         self._unusable = False
 
     def explain(self, inputs: Inputs, class_maps: NDArray[np.float32], columns: Sequence[int]) -> Explanation:

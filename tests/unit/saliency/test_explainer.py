@@ -60,9 +60,9 @@ def header() -> Header:
     )  # fmt: skip
 
 
-def graph_of(package: Package, taps: Sequence[str] = ("global_view",)) -> explained.ExplainedGraph:
-    path = package.folder / "model.onnx"
-    return explained.ExplainedGraph(path, taps, "maps", Accelerator.CPU, settings_with("class_map"))
+def graph_of(package: Package) -> explained.ExplainedGraph:
+    settings = settings_with("class_map")
+    return explained.ExplainedGraph(package.folder / "model.onnx", package.card, Accelerator.CPU, settings)
 
 
 @pytest.mark.parametrize("method", METHODS)
