@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,6 +115,12 @@ def test_activation_and_rollback_reach_a_running_node_while_images_stream_in(sit
         assert row is not None
         assert row.disposition is not None
         assert row.disposition.certificate == NO_CERTIFICATE
+        address = f"http://127.0.0.1:{site.node.web_port}"
+        with urllib.request.urlopen(f"{address}/api/v1/instances/1.2.826.0.1.1.14") as answer:
+            [shown] = json.load(answer)["instances"]
+        assert shown["disposition"]["certificate"] == NO_CERTIFICATE
+        with urllib.request.urlopen(f"{address}/studies/1.2.826.0.1.2.14") as answer:
+            assert f">{NO_CERTIFICATE}<" in answer.read().decode()
 
 
 def test_a_bad_package_that_is_activated_or_shadows_leaves_the_way_of_images_alone(tmp_path: Path) -> None:
