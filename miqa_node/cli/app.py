@@ -11,6 +11,7 @@ from miqa_node.cli import (
     assess,
     calibrate,
     doctor,
+    evaluate,
     explain,
     migrate,
     models,
@@ -43,7 +44,7 @@ app.add_typer(worklist.app, name="worklist", rich_help_panel=_LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
 app.command("calibrate", rich_help_panel=_MODELS)(calibrate.calibrate)
 app.add_typer(train.app, name="train", rich_help_panel=_MODELS)
-app.command("evaluate", rich_help_panel=_MODELS)(train.evaluate)
+app.add_typer(evaluate.app, name="evaluate", rich_help_panel=_MODELS)
 app.command("reference", hidden=True)(reference.reference)
 
 

@@ -1,10 +1,11 @@
-"""``miqa-node train`` and ``evaluate``: make model packages and measure them; needs the extra [train]."""
+"""``miqa-node train``: make model packages; needs the extra [train]."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +15,7 @@ from miqa_node.cli.output import Column, print_json, print_table
 
 _NEEDED = ("torch", "scipy", "onnxscript")
 
-app = typer.Typer(no_args_is_help=True, help='Make model packages: quality. Needs the extra "train".')
+app = typer.Typer(no_args_is_help=True, help='Make model packages. Needs the extra "train".')
 
 DataFolder = Annotated[
     Path,
@@ -38,7 +39,7 @@ def quality(
     config: ConfigFile = None,
 ) -> None:
     """Train the model of quality findings on radiographs with simulated defects, and write it as a package."""
-    _require_train()
+    require(_NEEDED)
     quiet_logs(settings_of(config))
     from miqa_node.training.quality import train_quality  # noqa: PLC0415 - keeps --help fast
 
@@ -46,42 +47,82 @@ def quality(
     typer.echo(str(package))
 
 
-def evaluate(
-    package: Annotated[
-        Path, typer.Argument(metavar="PACKAGE", exists=True, file_okay=False, help="Folder of a model package.")
-    ],
+class Kind(StrEnum):
+    """Which classical models to fit."""
+
+    LOGISTIC = "lr"
+    ADDITIVE = "additive"
+    SVM = "svm"
+    FOREST = "forest"
+    ALL = "all"
+
+
+_MEANT = {Kind.SVM: ("svm-linear", "svm-rbf"), Kind.ALL: ("lr", "additive", "svm-linear", "svm-rbf", "forest")}
+
+
+@app.command()
+def classical(
     data: DataFolder,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write all figures there as JSON.")
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder for the package and the comparison.")
+    ],
+    model: Annotated[Kind, typer.Option(help="lr, additive, svm, forest, or all of them.")] = Kind.ALL,
+    samples: Annotated[int, typer.Option(metavar="N", min=200, help="Measure so many training samples.")] = 3000,
+    draws: Annotated[int, typer.Option(metavar="N", min=1, help="Simulations per image and finding to judge by.")] = 2,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
+    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Package of a network to compare with."),
     ] = None,
+    denoise: Annotated[
+        bool, typer.Option("--denoise", help="Remove noise before measuring; makes no package.")
+    ] = False,
+    enhance: Annotated[
+        bool, typer.Option("--enhance", help="Equalise contrast (CLAHE) before measuring; makes no package.")
+    ] = False,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Measure a package on images of hospitals that it was not trained on."""
-    _require_train()
+    """Fit models of the measurements on the network's samples, compare them, and write the additive one as a package.
+
+    The measured tables are kept in .cache, so that a second run takes seconds.
+    """
+    require((*_NEEDED, "sklearn", "matplotlib"))
     quiet_logs(settings_of(config))
-    from miqa_node.training.evaluate import evaluate_quality  # noqa: PLC0415
+    from miqa_node.training.classical.compare import train_classical  # noqa: PLC0415
+    from miqa_node.training.classical.features import Treatment  # noqa: PLC0415
 
-    file = out or Path(f"evaluation-{package.resolve().name}.json")
-    figures = evaluate_quality(package, data, file)
-    if as_json:
-        print_json(figures)
-        return
-    rows = (
-        (name, f"{row['auroc']:.3f}", f"{row['interval'][0]:.3f} – {row['interval'][1]:.3f}",
-         f"{row['recall_at_95_specificity']:.2f}")
-        for name, row in figures["simulated"]["findings"].items()
+    found = train_classical(
+        data, out, kinds=_MEANT.get(model, (model.value,)), seed=seed, version=version, samples=samples, draws=draws,
+        treatment=Treatment(denoise=denoise, enhance=enhance), against=against,
     )  # fmt: skip
-    numbers = (Column(heading, number=True) for heading in ("AUROC", "95 % interval", "Recall at 95 % specificity"))
-    print_table(("Finding", *numbers), rows)
-    typer.echo(f"All figures are in {file}.", err=True)
+    if as_json:
+        print_json(found["rows"])
+        return
+    _print_comparison(found["rows"])
+    typer.echo(f"The comparison is in {out / ('comparison-' + found['treatment'])}.", err=True)
+    if "package" in found:
+        typer.echo(found["package"])
 
 
-def _require_train() -> None:
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+def _print_comparison(rows: list[dict[str, Any]]) -> None:
+    headings = ("Mean AUROC", "Real objects", "Accuracy", "Precision", "Recall", "F1", "ms")
+    keys = ("mean_auroc", "real_objects", "accuracy", "precision_at_point", "recall", "f1")
+
+    def cells(row: dict[str, Any]) -> tuple[str, ...]:
+        values = [f"{row[key]:.3f}" if row.get(key) is not None else "–" for key in keys]
+        return (row["package"], *values, f"{row['milliseconds']:.0f}" if row["milliseconds"] else "–")
+
+    print_table(("Model", *(Column(heading, number=True) for heading in headings)), (cells(row) for row in rows))
+
+
+def require(needed: tuple[str, ...]) -> None:
+    """End with a sentence that says what to install, when a module is missing."""
+    missing = [name for name in needed if find_spec(name) is None]
     if missing:
         typer.echo(
-            f"miqa-node: training needs what is not installed here: {', '.join(missing)}. "
+            f"miqa-node: this needs what is not installed here: {', '.join(missing)}. "
             "Install the extra: make setup-train, or pip install 'miqa-node[cpu,train]'.",
             err=True,
         )

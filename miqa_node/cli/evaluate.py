@@ -1,0 +1,156 @@
+"""``miqa-node evaluate``: every figure of a model package on one page, and the Pointing Game; needs no torch."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
+from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.cli.train import require
+
+_NEEDED_TO_REPORT = ("matplotlib",)
+
+
+class _ReportByDefault(TyperGroup):
+    """``evaluate PACKAGE …`` means ``evaluate report PACKAGE …``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, "--help", "-h"}:
+            args = ["report", *args]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+
+app = typer.Typer(
+    cls=_ReportByDefault,
+    no_args_is_help=True,
+    help='Measure a package. "report" may be left out: miqa-node evaluate PACKAGE --data DIR.',
+)
+
+
+@app.command()
+def report(
+    package: Annotated[
+        Path, typer.Argument(metavar="PACKAGE", exists=True, help="Folder or bare file of a model package.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            metavar="PATH",
+            exists=True,
+            help="The project's data folder; or your own images, as folders class/image or a CSV file of labels.",
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", file_okay=False, help="Folder for report.html and figures.json.")
+    ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PACKAGE", exists=True, help="Judge the same images with this package, too; repeatable."),
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Simulate defects on your own good images instead of using labels.")
+    ] = False,
+    draws: Annotated[int, typer.Option(metavar="N", min=1, help="Simulations per image and finding.")] = 2,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed simulates the same defects.")] = 7,
+    gallery: Annotated[int, typer.Option(metavar="N", min=0, help="Worst errors shown per finding and kind.")] = 2,
+    saliency_images: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Play the Pointing Game on at most so many images; 0: not at all.")
+    ] = 1000,
+    occlusion: Annotated[
+        bool, typer.Option("--occlusion", help="Play it with occlusion, too: seconds an image.")
+    ] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Write one page with every figure of a package: curves, severity, calibration, errors, saliency, comparison.
+
+    The page holds images of the data; nothing on it is fetched from elsewhere.
+    """
+    require(_NEEDED_TO_REPORT)
+    quiet_logs(settings_of(config))
+    from miqa_node.assess.saliency.methods import METHODS  # noqa: PLC0415
+    from miqa_node.training.report.evaluation import Wishes, evaluate_package  # noqa: PLC0415
+
+    folder = out or Path(f"evaluation-{package.resolve().name}")
+    wishes = Wishes(
+        draws=draws, seed=seed, simulate=simulate, against=tuple(against or ()), gallery=gallery,
+        methods=tuple(m for m in METHODS if occlusion or m != "occlusion"), saliency_images=saliency_images,
+    )  # fmt: skip
+    figures = evaluate_package(package, data, folder, wishes)
+    if as_json:
+        print_json(figures)
+        return
+    rows = (
+        (name, f"{row['auroc']:.3f}", " – ".join(f"{v:.3f}" for v in row["auroc_interval"]),
+         f"{row['recall_at_95_specificity']:.2f}")
+        for name, row in figures["findings"].items()
+    )  # fmt: skip
+    numbers = (Column(heading, number=True) for heading in ("AUROC", "95 % interval", "Recall at 95 % specificity"))
+    print_table(("Finding", *numbers), rows)
+    typer.echo(f"The report is {folder / 'report.html'}.", err=True)
+
+
+class Dataset(StrEnum):
+    """Annotated images to play the Pointing Game on."""
+
+    REAL_OBJECTS = "real-objects"
+    PATHOLOGIES = "pathologies"
+    OBJECT_CXR = "object-cxr"
+
+
+@app.command("pointing-game")
+def pointing_game(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="Folder of the data set.")
+    ],
+    package: Annotated[
+        Path, typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Folder of a model package.")
+    ],
+    dataset: Annotated[
+        Dataset, typer.Option(help="Layout: the project's folder, or Object-CXR as it was published.")
+    ] = Dataset.REAL_OBJECTS,
+    part: Annotated[str, typer.Option(metavar="NAME", help="Part of Object-CXR: <part>.csv and <part>/.")] = "dev",
+    finding: Annotated[str, typer.Option(metavar="NAME", help="Class whose maps play.")] = "foreign_object",
+    method: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this saliency method; repeatable.")
+    ] = None,
+    curves: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Insertion and deletion on so many of the images.")
+    ] = 0,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Count how often a saliency map's peak lies on the annotated object, for every method and two baselines."""
+    quiet_logs(settings_of(config))
+    from miqa_node.assess.saliency.methods import METHODS  # noqa: PLC0415
+    from miqa_node.training import outlines  # noqa: PLC0415
+    from miqa_node.training.pointing import evaluate_pointing  # noqa: PLC0415
+
+    if unknown := [name for name in method or () if name not in METHODS]:
+        raise typer.BadParameter(f"there is no method {unknown[0]}; there are {', '.join(METHODS)}")
+    read = {
+        Dataset.REAL_OBJECTS: lambda: outlines.real_objects(folder),
+        Dataset.PATHOLOGIES: lambda: outlines.pathologies(folder),
+        Dataset.OBJECT_CXR: lambda: outlines.object_cxr(folder, part),
+    }
+    try:
+        found = evaluate_pointing(package, read[dataset](), finding=finding, methods=method or METHODS, curves=curves)
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from error
+    if as_json:
+        print_json(found)
+        return
+    rows = (
+        (name, f"{row['pointing_game']:.3f}", " – ".join(f"{v:.3f}" for v in row["pointing_game_interval"]),
+         f"{row['pointing_game_no_tolerance']:.3f}")
+        for name, row in found["methods"].items()
+    )  # fmt: skip
+    numbers = (Column(heading, number=True) for heading in ("Pointing Game", "95 % interval", "Without tolerance"))
+    print_table(("Method", *numbers), rows)
