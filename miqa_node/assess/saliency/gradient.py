@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import onnx
 from onnx import helper
 
-from miqa_node.assess.saliency.tape import Call, Tape, Value
+from miqa_node.assess.saliency.call import Call
+from miqa_node.assess.saliency.tape import Tape, Value
 from miqa_node.assess.saliency.vjp import CONSTANT, RULES
 from miqa_node.errors import ModelPackageError, UnsupportedOperatorError
 

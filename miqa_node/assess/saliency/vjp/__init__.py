@@ -1,6 +1,6 @@
 """Vector-Jacobian products: for each operator of ONNX, the nodes that carry a gradient from its output to its inputs.
 
-One module per family of operators. A rule gets a :class:`~miqa_node.assess.saliency.tape.Call` and answers with the
+One module per family of operators. A rule gets a :class:`~miqa_node.assess.saliency.call.Call` and answers with the
 gradients of those inputs that have one, by their index. Names follow the books: x input, y output, g gradient.
 """
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.saliency.tape import Call, Dim, Value
+from miqa_node.assess.saliency.call import Call
+from miqa_node.assess.saliency.tape import Dim, Value
 from miqa_node.assess.saliency.vjp.registry import rule
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from miqa_node.assess.saliency.tape import Call, Value
+from miqa_node.assess.saliency.call import Call
+from miqa_node.assess.saliency.tape import Value
 from miqa_node.assess.saliency.vjp.registry import rule
 
 EPSILON = 1e-5

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from onnx import TensorProto
 
-from miqa_node.assess.saliency.tape import Call, Value
+from miqa_node.assess.saliency.call import Call
+from miqa_node.assess.saliency.tape import Value
 from miqa_node.assess.saliency.vjp.registry import rule, unbroadcast
 
 FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})

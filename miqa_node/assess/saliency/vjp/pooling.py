@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from miqa_node.assess.saliency.tape import Call, Value
+from miqa_node.assess.saliency.call import Call
+from miqa_node.assess.saliency.tape import Value
 from miqa_node.assess.saliency.vjp.convolution import Window, transposed, window_of
 from miqa_node.assess.saliency.vjp.registry import rule
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from miqa_node.assess.saliency.tape import FIRST_AXIS, Call, Value
+from miqa_node.assess.saliency.call import FIRST_AXIS, Call
+from miqa_node.assess.saliency.tape import Value
 from miqa_node.assess.saliency.vjp.registry import rule
 
 

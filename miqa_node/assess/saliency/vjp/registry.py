@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from miqa_node.assess.saliency.tape import FIRST_AXIS, Call, Value
+from miqa_node.assess.saliency.call import FIRST_AXIS, Call
+from miqa_node.assess.saliency.tape import Value
 
 Rule = Callable[[Call], Mapping[int, Value]]
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from miqa_node.assess.saliency.tape import FIRST_AXIS, Call, Value
+from miqa_node.assess.saliency.call import FIRST_AXIS, Call
+from miqa_node.assess.saliency.tape import Value
 from miqa_node.assess.saliency.vjp.registry import rule
 
 KEPT = ("antialias", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside", "mode", "nearest_mode")
