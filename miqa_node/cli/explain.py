@@ -9,6 +9,7 @@ import typer
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import transaction
+from miqa_node.domain.assessment import contributions_text
 from miqa_node.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def _tell_assessment(image: InstanceHistory) -> None:
             ((f.name.value, f"{f.probability:.3f}", f"{f.severity:.2f}", f"{f.threshold:.3f}",
               "yes" if f.present else "") for f in assessment.findings),
         )  # fmt: skip
+    for name, parts in assessment.contributions.items():
+        _fact("because", f"{name.value}: {contributions_text(parts)}")
     if assessment.measurements:
         print_table(
             ("Measurement", "Value", "Unit"), ((m.name, f"{m.value:.4g}", m.unit) for m in assessment.measurements)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -35,6 +35,17 @@ class Contribution:
     value: float | None
     unit: str
     part: float
+
+
+def contributions_text(contributions: Sequence[Contribution], most: int = 3) -> str:
+    """The strongest contributions in words, e.g. "noise_share 3.1 % (+2.40), contrast 12 % (−0.61)"."""
+
+    def words(one: Contribution) -> str:
+        unit = "" if one.unit in {"", "1"} else f" {one.unit}"
+        value = "not measured" if one.value is None else f"{one.value:.3g}{unit}"
+        return f"{one.measurement} {value} ({one.part:+.2f})".replace("(-", "(−")
+
+    return ", ".join(words(one) for one in contributions[:most])
 
 
 @dataclass(frozen=True, slots=True)

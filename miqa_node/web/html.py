@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from miqa_node import __version__
+from miqa_node.domain.assessment import contributions_text
 
 
 def render(template: str, **values: Any) -> str:
@@ -55,5 +56,5 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(words=words, moment=moment, day=day, figures=figures)
+_environment.filters.update(contributions=contributions_text, words=words, moment=moment, day=day, figures=figures)
 _environment.globals["version"] = __version__

@@ -17,7 +17,7 @@ from miqa_node.domain.finding import DEFECTS, GateClass
 from miqa_node.training.degrade.sheet import sample_chest
 
 ROOT = Path(__file__).resolve().parents[3]
-PACKAGES = sorted(p.parent for p in (ROOT / "models").glob("quality-*/card.yaml"))
+PACKAGES = sorted(p.parent for p in (ROOT / "models").glob("quality-[0-9]*/card.yaml"))
 LARGEST_PACKAGE_BYTES = 8_000_000
 
 
