@@ -83,10 +83,11 @@ def test_gelu(graph: Any, check: Any, approximate: str) -> None:
 
 
 def test_swish(graph: Any, check: Any) -> None:
-    """As an operator of set 24 where the runtime has it, and as the product that exporters write."""
+    """As an operator of set 24, and as the product that exporters write."""
     rng = rng_of("swish")
     x = rng.uniform(-3, 3, (2, 3, 4)).astype(np.float32)
     check(graph([node("Sigmoid", "x", "s"), node("Mul", "x s")], x.shape), x, rng)
+    check(graph([node("Swish", alpha=1.5)], x.shape, opset=24), x, rng)
 
 
 def test_a_function_that_is_flat_passes_nothing(graph: Any, check: Any) -> None:
