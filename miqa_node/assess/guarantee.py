@@ -108,6 +108,8 @@ def first_offset(
     for index, offset in enumerate(grid):
         share = float((margins <= offset).mean())
         expected = share * tested
-        if expected - START_MARGIN * math.sqrt(expected * (1.0 - share)) >= needed:
+        # Both splits are samples: the share is uncertain, and so is how many of the test split will be accepted.
+        variance = expected * (1.0 - share) * (1.0 + tested / margins.size)
+        if expected - START_MARGIN * math.sqrt(variance) >= needed:
             return index
     return len(grid) - 1
