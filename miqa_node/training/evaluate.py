@@ -65,8 +65,9 @@ def collect(graph: Judge, data_dir: Path, training: QualityData | None, *, seed:
     simulated = judge_simulated(graph, records, read_image, others, LEVELS, seed=seed, draws=draws)
     simulated += judge_simulated(graph, spotless, read_image, [OBJECT], LEVELS, seed=seed, draws=3 * draws)
     unseen: list[Case] = []
-    if training is not None:
-        cutouts = Material(cutouts=real_cutouts(training.fitting, training.cache))
+    pieces = real_cutouts(training.fitting, training.cache) if training is not None else []
+    if pieces:
+        cutouts = Material(cutouts=pieces)
         unseen = judge_simulated(
             graph, spotless, read_image, [OBJECT], LEVELS, seed=seed + 1, draws=3 * draws, material=cutouts,
             family="cutouts",
