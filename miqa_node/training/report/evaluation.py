@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -61,10 +62,20 @@ def evaluate_package(package: Path, source: Path, out: Path, wishes: Wishes) -> 
         *(_row(other, _figures(other, _material(other, source, wishes))) for other in map(Subject, wishes.against)),
     ]
     figures["saliency"] = _saliency(subject, package, source, wishes)
+    figures = cast("dict[str, Any]", _without_nan(figures))
     out.mkdir(parents=True, exist_ok=True)
     (out / FIGURES_NAME).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     write_page(out / REPORT_NAME, figures, worst_errors(subject, material, wishes.gallery))
     return figures
+
+
+def _without_nan(value: Any) -> Any:
+    """Figures that cannot be stated are null, which JSON has, and not NaN, which it has not."""
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _material(subject: Subject, source: Path, wishes: Wishes) -> Material:
