@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from miqa_node.assess.platt import sigmoid
 from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
 from miqa_node.training.corpus import QualityData
 from miqa_node.training.datasets import Record
@@ -38,7 +39,7 @@ class Calibration:
 
     def probability(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated probabilities of logits (…, C)."""
-        return 1.0 / (1.0 + np.exp(-(logits.astype(np.float64) + self.bias) / self.temperature))
+        return sigmoid((logits.astype(np.float64) + self.bias) / self.temperature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def calibration_of(asked: Asked) -> Calibration:
     for column, name in enumerate(CLASSES):
         logits, wanted, second = _labelled(asked.everything, column, name)
         temperature[column], bias[column] = platt(logits[~second], wanted[~second])
-        probability = 1.0 / (1.0 + np.exp(-(logits[second] + bias[column]) / temperature[column]))
+        probability = sigmoid((logits[second].astype(np.float64) + bias[column]) / temperature[column])
         errors[name] = round(expected_calibration_error(probability, wanted[second]), 4)
     unset = Calibration(temperature, bias, np.ones(len(CLASSES)), {})
     threshold, specificity, flagged = operating_points(unset, asked.clean, asked.elsewhere)

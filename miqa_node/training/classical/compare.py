@@ -81,7 +81,7 @@ def train_classical(
         "measurements": list(FEATURES),
         "samples": samples,
         "seed": seed,
-        "rows": [_network_row(against)] * (against is not None) + [_row(outcome) for outcome in outcomes],
+        "rows": [*([_network_row(against)] if against else []), *(_row(outcome) for outcome in outcomes)],
         "outcomes": {outcome.model.name: outcome.figures for outcome in outcomes},
     }
     folder = out_dir / f"comparison-{treatment.name}"
@@ -202,9 +202,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _network_row(package: Path | None) -> dict[str, Any]:
+def _network_row(package: Path) -> dict[str, Any]:
     """As the network's card states it, on the same images."""
-    assert package is not None  # noqa: S101 - only asked for when there is one
     metrics: Mapping[str, Any] = yaml.safe_load((package / "card.yaml").read_text("utf-8"))["metrics"]
     simulated = metrics["simulated"]
     said = str(metrics.get("milliseconds", "")).split(" ", maxsplit=1)[0]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from miqa_node.assess.measure.projection import measure
 from miqa_node.assess.measured import CONTRIBUTIONS, inputs_of, measure_picture
 from miqa_node.assess.packages import Package, open_package
+from miqa_node.assess.platt import sigmoid
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
@@ -35,7 +36,7 @@ class Scales:
     def probability(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated probabilities of logits (…, C)."""
         shifted = (np.asarray(logits, np.float64) + self.bias) / self.temperature
-        return np.asarray(1.0 / (1.0 + np.exp(-shifted)), np.float64)
+        return sigmoid(shifted)
 
 
 class Subject:
