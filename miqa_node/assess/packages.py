@@ -20,6 +20,7 @@ from miqa_node.assess import measured
 from miqa_node.assess.anomaly.detector import AnomalyModel, read_model
 from miqa_node.assess.bare import bare_card, embedded_anomaly, embedded_goldens, read_metadata
 from miqa_node.assess.card import CARD_NAME, METADATA_KEY, Card, read_card
+from miqa_node.assess.platt import sigmoid
 from miqa_node.assess.preprocess import Inputs, prepare
 from miqa_node.assess.session import Session
 from miqa_node.assess.site_calibration import InForce, apply_calibration
@@ -81,8 +82,7 @@ class Package:
         rows = self.card.outputs.classes
         bias = np.array([row.bias for row in rows])
         temperature = np.array([row.temperature for row in rows])
-        calibrated: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-(logits[0].astype(np.float64) + bias) / temperature))
-        return calibrated
+        return sigmoid((logits[0].astype(np.float64) + bias) / temperature)
 
 
 def package_folders(models_dir: Path) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -103,6 +105,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")  # a committed transaction survives a power cut
     connection.execute("PRAGMA foreign_keys=ON")
+    if sqlite3.sqlite_version_info < (3, 42):
+        # The queue's own tables ask for unixepoch('subsec'), which older versions answer with NULL.
+        connection.create_function("unixepoch", 1, lambda _modifier: time.time())
 
 
 def _alembic_config() -> Config:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.platt import sigmoid
 from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data, real_cutouts
 from miqa_node.training.datasets import REAL_KINDS, Record, read_records
@@ -113,7 +114,7 @@ def evaluate_quality(package_dir: Path, data_dir: Path, out: Path, *, cache_dir:
     bias, temperature = np.array([r.bias for r in rows]), np.array([r.temperature for r in rows])
 
     def probability(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        return np.asarray(1.0 / (1.0 + np.exp(-(logits.astype(np.float64) + bias) / temperature)))
+        return sigmoid((logits.astype(np.float64) + bias) / temperature)
 
     graph = Graph(package_dir / "model.onnx", card.preprocess)
     training = read_quality_data(data_dir, cache_dir)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import Card, read_card
+from miqa_node.assess.platt import expit
 from miqa_node.assess.preprocess import prepare
 from miqa_node.assess.saliency.explained import CHANGING, ExplainedGraph
 from miqa_node.assess.saliency.methods import CENTRE, METHODS, RANDOM, explain
@@ -132,7 +133,7 @@ def _one_image(
 
     def confidence(view: NDArray[np.float32]) -> float:
         assert logits is not None  # noqa: S101 - only asked when there are curves
-        return float(1.0 / (1.0 + np.exp(-(float(logits(view)[column]) + row.bias) / row.temperature)))
+        return expit((float(logits(view)[column]) + row.bias) / row.temperature)
 
     found = {}
     inside_of = cache(lambda shape: inside_any(image.outlines, *shape))
