@@ -49,6 +49,7 @@ def model_card(card: Card) -> str:
         *_section("Calibration", card.calibration),
         *_section("Figures", card.metrics),
         *_section("Training", card.training),
+        *(_section("Anomaly", card.anomaly.model_dump(mode="json")) if card.anomaly is not None else ()),
         "## Files",
         "",
         *_table(("file", "SHA-256"), sorted(card.files.items())),

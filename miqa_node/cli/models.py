@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from miqa_node.cli import compare, model_choice, model_files
+from miqa_node.cli import baseline, compare, model_choice, model_files
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
@@ -23,6 +23,7 @@ app.command()(model_choice.rollback)
 app.command()(model_choice.shadow)
 app.command()(model_choice.history)
 app.command()(compare.compare)
+app.command()(baseline.baseline)
 app.command()(model_files.card)
 app.command()(model_files.certificate)
 app.command()(model_files.pack)

@@ -106,6 +106,24 @@ def classical(
         typer.echo(found["package"])
 
 
+@app.command()
+def anomaly(
+    data: DataFolder,
+    package: Annotated[
+        Path,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Folder of the package; changed in place."),
+    ],
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed grows the same trees.")] = 1,
+    config: ConfigFile = None,
+) -> None:
+    """Teach a finished quality package which images are ordinary, by its own features; replaces what it knew."""
+    require(("sklearn", "scipy"))
+    quiet_logs(settings_of(config))
+    from miqa_node.training.anomaly import train_anomaly  # noqa: PLC0415
+
+    typer.echo(str(train_anomaly(data, package, seed=seed)))
+
+
 def _print_comparison(rows: list[dict[str, Any]]) -> None:
     headings = ("Mean AUROC", "Real objects", "Accuracy", "Precision", "Recall", "F1", "ms")
     keys = ("mean_auroc", "real_objects", "accuracy", "precision_at_point", "recall", "f1")

@@ -212,8 +212,27 @@ CERTAINTIES: dict[FindingName, Concept] = {
 """The probability of a finding. One concept for each, because viewers show a number with its own name and nothing
 else: "Certainty of Finding 93 %" would not say of which."""
 
+ANOMALY_SCORE = Concept(
+    "ANOMALY_SCORE",
+    "Anomaly score",
+    "How soon random cuts separate the image from ordinary ones (Isolation Forest), 0 to 1: higher is more unusual.",
+)
+ANOMALY_TRAINING = Concept(
+    "ANOMALY_TRAINING",
+    "Anomaly percentile, training",
+    "Share of the images that the model learned from that are less unusual.",
+)
+ANOMALY_SITE = Concept(
+    "ANOMALY_SITE",
+    "Anomaly percentile, site",
+    "Share of the images of the site's own baseline that are less unusual.",
+)
+
 SCHEME_99MIQA: tuple[Concept, ...] = (
     SEVERITY,
+    ANOMALY_SCORE,
+    ANOMALY_TRAINING,
+    ANOMALY_SITE,
     *CERTAINTIES.values(),
     *(concept for concept in FINDINGS.values() if isinstance(concept, Concept)),
     *MEASUREMENTS.values(),

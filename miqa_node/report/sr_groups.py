@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node import __version__
+from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import ResultKind
@@ -36,6 +37,7 @@ def image_group(
     # Viewers show only the first few numbers of a group: the exposure indices, which people know, come first.
     measured = sorted(assessment.measurements, key=lambda m: m.name not in codes.STANDARD_MEASUREMENTS)
     numbers += [_number(codes.measurement_code(m.name), m.value, m.unit) for m in measured]
+    numbers += _anomaly(assessment.anomaly)
     group = hd.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking("image", "Image quality", lineage),
         finding_type=coded(codes.IMAGE_QUALITY),
@@ -85,6 +87,16 @@ def finding_group(
     )
     _place_numbers(group, source, region.outline)
     return group
+
+
+def _anomaly(anomaly: AnomalyScore | None) -> list[hd.Measurement | None]:
+    if anomaly is None:
+        return []
+    return [
+        _number(codes.ANOMALY_SCORE.code, anomaly.score, "1"),
+        _number(codes.ANOMALY_TRAINING.code, anomaly.training_percentile, "%"),
+        _number(codes.ANOMALY_SITE.code, anomaly.site_percentile, "%"),
+    ]
 
 
 def _evaluations(disposition: Disposition) -> list[hd.QualitativeEvaluation]:

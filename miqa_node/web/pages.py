@@ -103,7 +103,11 @@ def worklist_page(services: Services, query: Annotated[WorklistForm, Query()]) -
         newer=query.address(query.page - 1) if query.page > 1 else "",
         shows=list(Show),
         verdicts=[verdict for verdict in Verdict if verdict.flagged],
-        reasons={"Findings": [name.value for name in FindingName], "Header against pixels": list(ISSUES)},
+        reasons={
+            "Findings": [name.value for name in FindingName],
+            "Header against pixels": list(ISSUES),
+            "Unlike others": ["anomaly"],
+        },
         not_ready=services.readiness(),
         now=datetime.now(UTC),
     )

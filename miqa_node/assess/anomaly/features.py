@@ -32,8 +32,11 @@ class Projection:
 def raw_features(block: Block, outputs: Outputs, view: NDArray[np.float32]) -> NDArray[np.float64]:
     """What one block sees, shape (F,); ``view`` is the global view (rows, columns)."""
     if isinstance(block, TapBlock):
-        places = outputs[block.tensor][0].reshape(outputs[block.tensor].shape[1], -1).astype(np.float64)
-        return np.concatenate([places.mean(axis=1), places.std(axis=1)])
+        parts = []
+        for name in block.tensors:
+            places = outputs[name][0].reshape(outputs[name].shape[1], -1)
+            parts += [places.mean(axis=1), places.std(axis=1)]
+        return np.concatenate(parts).astype(np.float64)
     return hog(view)
 
 

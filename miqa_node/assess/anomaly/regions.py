@@ -59,8 +59,10 @@ def pool_places(tensor: NDArray[np.float32]) -> NDArray[np.float32]:
 def nearest(places: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[np.float32]:
     """Euclidean distance from the nearest row of ``bank`` (M, C), shape (rows, columns), of (rows, columns, C)."""
     flat = places.reshape(-1, places.shape[-1])
-    squared = (flat**2).sum(axis=1)[:, None] + (bank**2).sum(axis=1) - 2.0 * flat @ bank.T
-    distances = np.sqrt(np.maximum(squared.min(axis=1), 0.0))
+    # |x − b|² = |x|² + |b|² − 2 x·b, in place: these are the largest arrays that an image's judgement makes.
+    products = flat @ (-2.0 * bank.T)
+    products += (bank**2).sum(axis=1)
+    distances = np.sqrt(np.maximum((flat**2).sum(axis=1) + products.min(axis=1), 0.0))
     return np.asarray(distances.reshape(places.shape[:2]), np.float32)
 
 

@@ -12,10 +12,10 @@ class _Section(BaseModel):
 
 
 class TapBlock(_Section):
-    """Mean and standard deviation over the places of each channel of an output of the graph, (1, C, rows, columns)."""
+    """Mean and standard deviation over the places of each channel of outputs of the graph, (1, C, rows, columns)."""
 
-    kind: Literal["tap"] = "tap"
-    tensor: str
+    kind: Literal["taps"] = "taps"
+    tensors: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)]
 
 
 class HogBlock(_Section):
@@ -45,5 +45,5 @@ class AnomalySection(_Section):
     @property
     def tensors(self) -> tuple[str, ...]:
         """Outputs of the graph that are looked at."""
-        named = [block.tensor for block in self.blocks if isinstance(block, TapBlock)]
+        named = [name for block in self.blocks if isinstance(block, TapBlock) for name in block.tensors]
         return tuple(dict.fromkeys([*named, *([self.regions] if self.regions else [])]))

@@ -1,0 +1,90 @@
+"""``miqa-node models baseline``: which images are ordinary at this site, from its own images."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from miqa_node.cli.files import images
+from miqa_node.cli.model_choice import choice_of
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.cli.output import print_json, print_line, progress
+from miqa_node.errors import NotFoundError, UnreadableError
+
+if TYPE_CHECKING:
+    from miqa_node.assess.local import LocalAssessor
+    from miqa_node.assess.packages import Package
+
+MOST = 20_000
+
+
+def baseline(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", exists=True, help="Images, or folders of them; default: those assessed."),
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=MOST, help="The newest N images at most.")] = 5_000,
+    modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "DX",
+    body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "CHEST",
+    view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "PA",
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn which images are ordinary at this site; anomaly percentiles then refer to its own images.
+
+    Take images as they come, not chosen ones; at least 200 are needed. Running processes use the baseline at once.
+    """
+    settings = settings_of(config, data_dir)
+    quiet_logs(settings)
+    from miqa_node.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline  # noqa: PLC0415
+    from miqa_node.assess.local import LocalAssessor  # noqa: PLC0415
+
+    with LocalAssessor(settings, choice_of(settings)) as assessor:
+        assessor.models.load()
+        package = assessor.models.package
+        if package is None or package.anomaly is None:
+            raise NotFoundError("The active package knows nothing about anomalies (miqa-node train anomaly).")
+        if paths:
+            pictures = {"modality": modality, "body_part": body_part, "view": view}
+            scores = _of_files(assessor, paths, pictures, limit)
+        else:
+            scores = _assessed(package, config, data_dir, limit)
+    made = make_baseline(
+        scores,
+        package=package.name,
+        anomaly_sha256=package.anomaly.sha256,
+        site=settings.node.site,
+        now=datetime.now(UTC),
+    )
+    path = baseline_path(settings.node.data_dir, package.name)
+    write_baseline(path, made)
+    if as_json:
+        print_json({"file": str(path), "package": package.name, "images": len(made.scores)})
+    else:
+        print_line(f"{len(made.scores)} images are the anomaly baseline of {package.name} at this site: {path}")
+
+
+def _assessed(package: Package, config: Path | None, data_dir: Path | None, limit: int) -> list[float]:
+    from miqa_node.cli.store import transaction  # noqa: PLC0415
+    from miqa_node.store.anomalies import newest_scores  # noqa: PLC0415
+
+    with transaction(config, data_dir) as begun:
+        return newest_scores(begun, package.identity.sha256, limit=limit)
+
+
+def _of_files(assessor: LocalAssessor, paths: list[Path], pictures: dict[str, str], limit: int) -> list[float]:
+    scores = []
+    with progress(images(paths)[0][:limit], "Assessing") as remaining:
+        for file in remaining:
+            try:
+                anomaly = assessor.assess_file(file, **pictures).assessment.anomaly
+            except UnreadableError:
+                typer.echo(f"{file.name} cannot be read and is left out.", err=True)
+                continue
+            if anomaly is not None:
+                scores.append(anomaly.score)
+    return scores

@@ -1,0 +1,246 @@
+"""How well the anomaly score tells what is not ordinary, on hospitals that nothing was learnt from (SCIENCE.md §4)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.anomaly.baseline import percentile
+from miqa_node.domain.finding import DEFECTS
+from miqa_node.errors import MiqaError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.headers import read_header
+from miqa_node.imaging.kinds import is_image
+from miqa_node.settings import load_settings
+from miqa_node.training.anomaly import Learnt, Look, Looker, display, fit_forest, ordinary_scores, project
+from miqa_node.training.corpus import OTHER_BODY_PARTS, OTHER_TEST_FILES, QualityData
+from miqa_node.training.datasets import Record, read_records
+from miqa_node.training.degrade import Image, Material, degrade, pitch_of
+from miqa_node.training.pointing import chance, hit, peak
+from miqa_node.training.scores import auroc, auroc_interval, read_image
+
+LEVELS = (0.5, 0.75, 1.0)
+LIMIT = 99.5
+SHOWN_LIMITS = (95.0, 99.0, LIMIT)
+SETS: Mapping[str, Sequence[str]] = {"network": ("network",), "hog": ("hog",), "network and hog": ("network", "hog")}
+SHIPPED = "network"
+LEAST_SIDE_PX = 64
+REPEATS = 200
+"""Random halves of a hospital's patients that its own baseline is tried with."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Looks at images of one kind, with who they show."""
+
+    looks: list[Look]
+    patients: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """Everything that scores are measured on."""
+
+    clean: Seen
+    records: list[Record]
+    simulated: Mapping[str, Seen]
+    not_chest: Seen
+    second_hospital: Seen
+
+
+def figures(looker: Looker, learnt: Learnt, data: QualityData, data_dir: Path, seed: int) -> dict[str, Any]:
+    """Figures of the shipped set of features and of the others, as plain data."""
+    test = _gather(looker, data, data_dir, seed)
+    by_set = {name: _of_set(kinds, learnt, test, seed) for name, kinds in SETS.items()}
+    return {
+        "data": (
+            f"{len(test.records)} images of {len(set(test.clean.patients))} patients of hospitals not seen in "
+            f"training; {len(test.second_hospital.looks)} of a further one; {len(test.not_chest.looks)} pictures that "
+            "are no frontal chest radiographs and were not used in training"
+        ),
+        **by_set[SHIPPED],
+        "regions": _regions(looker, learnt, test.records),
+        "milliseconds": _milliseconds(looker, learnt, data),
+        "features_compared": {name: _short(row) for name, row in by_set.items()},
+    }
+
+
+def _gather(looker: Looker, data: QualityData, data_dir: Path, seed: int) -> Test:
+    records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
+    images = [read_image(record) for record in records]
+    who = [f"{record.source}/{record.patient}" for record in records]
+    simulated = {finding.value: Seen([], []) for finding in DEFECTS}
+    for number, image in enumerate(images):
+        other = images[(number * 7 + 3) % len(images)]
+        for place, finding in enumerate(DEFECTS):
+            rng = np.random.default_rng((seed, number, place))
+            level = LEVELS[(number + place) % len(LEVELS)]
+            bad = degrade(image, finding, level, rng, pitch_of(image), Material(other=other))
+            simulated[finding.value].looks.append(looker.look(_display(bad)))
+            simulated[finding.value].patients.append(who[number])
+    return Test(
+        clean=Seen([looker.look(_display(image)) for image in images], who),
+        records=records,
+        simulated=simulated,
+        not_chest=_not_chest(looker, data_dir / "dicom_cases"),
+        second_hospital=Seen(
+            [looker.look(display(data, record)) for record in data.other_hospital],
+            [record.patient for record in data.other_hospital],
+        ),
+    )
+
+
+def _not_chest(looker: Looker, folder: Path) -> Seen:
+    """Every distinct picture of a folder of DICOM files that is no frontal chest and did not serve in training."""
+    used = tuple(name.split(".", maxsplit=1)[0].split("_UNCR")[0] for name in (*OTHER_BODY_PARTS, *OTHER_TEST_FILES))
+    seen, distinct = Seen([], []), set[bytes]()
+    decoder = Decoder(load_settings().imaging)
+    try:
+        for path in sorted(folder.glob("*.dcm")):
+            name = path.stem.rpartition("__")[2]
+            try:
+                header, _ = read_header(path)
+                if not is_image(header) or header.body_part_examined == "CHEST" or name.startswith(used):
+                    continue
+                pixels = decoder.decode(path).display
+            except MiqaError:
+                continue
+            # The same picture comes in many transfer syntaxes; a coarse copy tells pictures apart.
+            coarse = (cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA) >> 13).tobytes()
+            if min(pixels.shape) >= LEAST_SIDE_PX and coarse not in distinct:
+                distinct.add(coarse)
+                seen.looks.append(looker.look(pixels))
+                seen.patients.append(path.name)
+    finally:
+        decoder.close()
+    return seen
+
+
+def _of_set(kinds: Sequence[str], learnt: Learnt, test: Test, seed: int) -> dict[str, Any]:
+    folds, held_out = ordinary_scores(kinds, learnt.looks, learnt.patients, learnt.held_out, seed)
+    ordinary = np.sort(np.concatenate([folds, held_out]))
+    projections, forest = fit_forest(kinds, learnt.looks, seed)
+
+    def score(seen: Seen) -> Floats:
+        return forest.score(project(kinds, projections, seen.looks))
+
+    clean, who = score(test.clean), test.clean.patients
+    findings = {name: _auroc(score(seen), seen.patients, clean, who) for name, seen in test.simulated.items()}
+    with_object = np.array([record.has_real_object is True for record in test.records])
+    without = np.array([record.has_real_object is False for record in test.records])
+    other = score(test.not_chest)
+    return {
+        "simulated": {
+            "severity": "0.5 and more, against the same images as they are",
+            "mean_auroc": _round(float(np.mean([row["auroc"] for row in findings.values()]))),
+            "findings": findings,
+        },
+        "not_chest": {
+            **_auroc(other, test.not_chest.patients, clean, who),
+            "above_limit": _above(other, ordinary, LIMIT),
+        },
+        "real_objects": _auroc(clean[with_object], _some(who, with_object), clean[without], _some(who, without)),
+        "other_hospitals": {
+            "limit": f"percentile {LIMIT} of the training's baseline",
+            "held_out_patients_against_fitted": _round(auroc(held_out, folds)),
+            "cxr_eval_against_held_out": _round(auroc(clean, held_out)),
+            "above": {
+                name: {str(limit): _above(scores, ordinary, limit) for limit in SHOWN_LIMITS}
+                for name, scores in (("cxr_eval", clean), ("second_hospital", score(test.second_hospital)))
+            },
+            "with_own_baseline": {
+                "cxr_eval": _own_baseline(clean, who, seed),
+                "second_hospital": _own_baseline(score(test.second_hospital), test.second_hospital.patients, seed),
+                "note": f"half of the patients as baseline, the others judged; {REPEATS} random halves, mean share",
+            },
+        },
+    }
+
+
+def _own_baseline(scores: Floats, patients: Sequence[str], seed: int) -> dict[str, float]:
+    """Share of a hospital's images above limits, when a random half of its patients is the baseline of the others."""
+    rng = np.random.default_rng(seed)
+    names = sorted(set(patients))
+    shares: dict[float, list[float]] = {limit: [] for limit in SHOWN_LIMITS}
+    for _ in range(REPEATS):
+        half = set(rng.permutation(names)[: len(names) // 2])
+        mine = np.array([patient in half for patient in patients])
+        own = np.sort(scores[mine])
+        for limit, found in shares.items():
+            if percentile(np.inf, own) >= limit:  # fewer images cannot place any other one there
+                found.append(_above(scores[~mine], own, limit))
+    return {str(limit): _round(float(np.mean(found))) for limit, found in shares.items() if found}
+
+
+def _regions(looker: Looker, learnt: Learnt, records: Sequence[Record]) -> dict[str, Any]:
+    """Whether the most unusual place of an image lies on a real object: it need not, so many things are unusual."""
+    hits, centre, random = [], [], []
+    for record in records:
+        boxes = [box.box for box in record.boxes]
+        if not record.has_real_object:
+            continue
+        _, outputs = looker.run(_display(read_image(record)))
+        found = learnt.model.region_map(outputs)
+        assert found is not None  # noqa: S101 - a model that is learnt here has a memory of places
+        hits.append(hit(peak(found.values), boxes).tolerant)
+        centre.append(hit((0.5, 0.5), boxes).tolerant)
+        random.append(chance(boxes))
+    names = ("pointing_game", "pointing_game_centre", "pointing_game_random")
+    shares = (_round(float(np.mean(values))) for values in (hits, centre, random))
+    return {"images": len(hits), **dict(zip(names, shares, strict=True))}
+
+
+def _milliseconds(looker: Looker, learnt: Learnt, data: QualityData, rounds: int = 15) -> dict[str, float]:
+    """Median time of score and of map, beyond the run of the graph, on this machine."""
+    inputs, outputs = looker.run(display(data, data.fitting[0]))
+    times: dict[str, list[float]] = {"score": [], "map": []}
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        learnt.model.score(outputs, inputs)
+        between = time.perf_counter()
+        learnt.model.region_map(outputs)
+        times["score"].append(between - begun)
+        times["map"].append(time.perf_counter() - between)
+    return {name: round(float(np.median(values)) * 1e3, 2) for name, values in times.items()}
+
+
+def _short(row: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        "simulated": row["simulated"]["mean_auroc"],
+        "not_chest": row["not_chest"]["auroc"],
+        "real_objects": row["real_objects"]["auroc"],
+        "cxr_eval_above_limit": row["other_hospitals"]["above"]["cxr_eval"][str(LIMIT)],
+    }
+
+
+def _auroc(
+    unusual: Floats, unusual_patients: Sequence[str], ordinary: Floats, patients: Sequence[str]
+) -> dict[str, Any]:
+    value, low, high = auroc_interval(unusual, unusual_patients, ordinary, patients)
+    return {"auroc": _round(value), "interval": [_round(low), _round(high)], "images": len(unusual)}
+
+
+def _above(scores: Floats, ordinary: Floats, limit: float) -> float:
+    """Share of the scores whose percentile reaches the limit."""
+    return _round(float(np.mean([percentile(float(score), ordinary) >= limit for score in scores])))
+
+
+def _some(values: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
+    return [value for value, wanted in zip(values, chosen, strict=True) if wanted]
+
+
+def _display(image: Image) -> NDArray[np.uint16]:
+    return np.asarray(np.rint(image * np.float32(65535)), np.uint16)
+
+
+def _round(value: float) -> float:
+    return round(value, 3)

@@ -1,0 +1,110 @@
+"""The flat forest scores as scikit-learn does, and a file that is not one is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from miqa_node.assess.anomaly.arrays import dump_arrays, load_arrays
+from miqa_node.assess.anomaly.forest import read_forest
+from miqa_node.errors import ModelPackageError
+
+sklearn_ensemble = pytest.importorskip("sklearn.ensemble")
+WIDTH = 12
+
+
+def rows(count: int, seed: int, spread: float = 1.0) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(scale=spread, size=(count, WIDTH))
+
+
+def fitted(**how: Any) -> Any:
+    training = rows(400, 1)
+    training[:80] = training[0]  # leaves that hold many equal samples
+    return sklearn_ensemble.IsolationForest(random_state=3, **how).fit(training.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "how", [{"n_estimators": 100}, {"n_estimators": 30, "max_features": 0.5}, {"n_estimators": 5, "max_samples": 8}]
+)
+def test_scores_are_those_of_scikit_learn(how: dict[str, Any]) -> None:
+    from miqa_node.training.isolation import flatten
+
+    model = fitted(**how)
+    forest = read_forest(load_arrays(dump_arrays(flatten(model).arrays())), WIDTH)
+    judged = np.concatenate([rows(300, 2), rows(100, 4, spread=6.0)])
+
+    wanted = -model.score_samples(judged.astype(np.float32))
+
+    assert np.abs(forest.score(judged) - wanted).max() < 1e-12
+    assert np.abs(forest.score(judged[7:8]) - wanted[7:8]).max() < 1e-12
+    assert wanted.std() > 1e-3, "a forest that says the same of everything would prove nothing"
+
+
+def test_what_lies_apart_scores_higher() -> None:
+    from miqa_node.training.isolation import grow
+
+    forest = grow(rows(500, 1), trees=100, samples=128, seed=0)
+
+    ordinary, apart = forest.score(rows(200, 2)), forest.score(rows(200, 3) + 8.0)
+
+    assert apart.min() > ordinary.max()
+    assert 0 < ordinary.min() < apart.max() < 1
+
+
+@pytest.mark.parametrize("name", ["left", "right", "roots", "feature"])
+@pytest.mark.parametrize("value", [-1, 10**6])
+def test_a_forest_that_points_outside_is_refused(name: str, value: int) -> None:
+    from miqa_node.training.isolation import flatten
+
+    arrays = flatten(fitted(n_estimators=3)).arrays()
+    arrays[f"forest_{name}"][1] = value
+
+    with pytest.raises(ModelPackageError, match="points outside"):
+        read_forest(arrays, WIDTH)
+
+
+def test_a_forest_for_other_features_is_refused() -> None:
+    from miqa_node.training.isolation import flatten
+
+    with pytest.raises(ModelPackageError, match="points outside"):
+        read_forest(flatten(fitted(n_estimators=20)).arrays(), WIDTH - 6)
+
+
+def test_a_forest_that_runs_in_circles_ends() -> None:
+    from miqa_node.training.isolation import flatten
+
+    arrays = flatten(fitted(n_estimators=2)).arrays()
+    arrays["forest_left"][:] = arrays["forest_right"][:] = np.roll(np.arange(len(arrays["forest_left"])), 1)
+
+    assert np.isfinite(read_forest(arrays, WIDTH).score(rows(3, 0))).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"forest_depth": None}, "no array forest_depth"),
+        ({"forest_threshold": np.array([np.nan])}, "kind or shape"),
+        ({"forest_scale": np.array([np.inf])}, "not a number"),
+        ({"forest_scale": np.array([0.0])}, "no positive scale"),
+        ({"forest_feature": np.array([0.5])}, "kind or shape"),
+    ],
+)
+def test_arrays_that_are_no_forest_are_refused(change: dict[str, Any], said: str) -> None:
+    from miqa_node.training.isolation import flatten
+
+    arrays = {**flatten(fitted(n_estimators=2)).arrays(), **change}
+
+    with pytest.raises(ModelPackageError, match=said):
+        read_forest({name: values for name, values in arrays.items() if values is not None}, WIDTH)
+
+
+def test_a_file_with_objects_in_it_is_refused(tmp_path) -> None:
+    np.savez(tmp_path / "bad.npz", forest_depth=np.array([{"a": 1}], dtype=object))
+
+    with pytest.raises(ModelPackageError, match="plain arrays"):
+        load_arrays((tmp_path / "bad.npz").read_bytes())
+    with pytest.raises(ModelPackageError, match="plain arrays"):
+        load_arrays(b"not an archive")
