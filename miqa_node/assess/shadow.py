@@ -205,7 +205,7 @@ def _judge_in_child(folder: Path, settings: dict[str, object], image: _Image) ->
 def _load(folder: Path, settings: Settings) -> ImageAssessor:
     """Limit this process, then open the candidate on one thread: threads of its session inherit the low priority."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(LOWEST_PRIORITY)
+    os.setpriority(os.PRIO_PROCESS, 0, LOWEST_PRIORITY)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if available_provider(settings.node.accelerator) == CPU_PROVIDER:  # CUDA reserves more addresses than any limit
         limit = settings.assess.shadow_memory_bytes
