@@ -37,7 +37,7 @@ from miqa_node.training.isolation import coreset, grow, principal_components
 FILE = "anomaly.npz"
 TREES, SAMPLES = 200, 256
 COMPONENTS = 64
-HEADING = "\n## Anomaly\n\n"
+HEADING = "\n## Unusual images\n\n"
 FOLDS = 5
 BANK, PLACES_PER_IMAGE = 1024, 40
 

@@ -1,0 +1,83 @@
+"""What the packages that ship say of their own golden images, and that their page and the docs state their figures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from miqa_node.assess.anomaly.detector import AnomalyDetector
+from miqa_node.assess.card import read_card
+from miqa_node.assess.packages import Package, open_package
+from miqa_node.assess.preprocess import Inputs
+from miqa_node.settings import Accelerator, load_settings
+from tests.conftest import ROOT
+
+FOLDERS = [p for p in sorted((ROOT / "models").glob("quality-*/")) if read_card(p).anomaly is not None]
+LARGEST_MS = 15.0
+
+pytestmark = pytest.mark.skipif(not FOLDERS, reason="no package here was taught what is ordinary")
+
+
+@pytest.fixture(scope="module", params=FOLDERS, ids=lambda p: p.name)
+def package(request: pytest.FixtureRequest) -> Package:
+    return open_package(request.param, Accelerator.CPU, load_settings().assess)
+
+
+def run(package: Package, name: str) -> tuple[dict[str, np.ndarray], Inputs]:
+    pixels = cv2.imread(str(package.folder / "golden" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+    inputs = package.prepare(np.asarray(pixels, np.uint16) * np.uint16(257))
+    return package.run(inputs.arrays), inputs
+
+
+def test_what_is_no_chest_is_more_unusual_than_a_chest(package: Package) -> None:
+    assert package.anomaly is not None
+    detector = AnomalyDetector(package.anomaly, package.name, None)
+
+    found = {name: detector.judge(*run(package, name)) for name in ("chest", "phantom", "blank", "inverted")}
+
+    percentiles = {name: score.percentile for name, (score, _) in found.items()}
+    assert percentiles["chest"] < 99.5
+    for name in ("phantom", "blank", "inverted"):
+        assert percentiles[name] >= 99.5, percentiles
+        made = found[name][1]
+        assert made is not None
+        assert made.values.max() == 1.0
+
+
+def test_it_costs_little(package: Package) -> None:
+    assert package.anomaly is not None
+    outputs, inputs = run(package, "chest")
+    times = []
+    for _ in range(20):
+        begun = time.process_time()
+        package.anomaly.score(outputs, inputs)
+        package.anomaly.region_map(outputs)
+        times.append((time.process_time() - begun) * 1e3)
+
+    assert min(times) < LARGEST_MS
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+def test_page_and_documentation_state_the_figures_of_the_card(folder: Path) -> None:
+    section = read_card(folder).anomaly
+    assert section is not None
+    figures = section.metrics
+    shift = figures["other_hospitals"]
+    page = (folder / "MODEL_CARD.md").read_text("utf-8")
+    for name in ("not_chest", "real_objects"):
+        assert str(figures[name]["auroc"]) in page
+    assert str(figures["simulated"]["mean_auroc"]) in page
+
+    explained = Path(ROOT, "docs/explanation/anomaly.md").read_text("utf-8")
+    if f"**{folder.name}**" not in explained:
+        pytest.skip("the documentation shows the figures of another version")
+    shown = [figures["not_chest"]["auroc"], figures["real_objects"]["auroc"], figures["simulated"]["mean_auroc"]]
+    shown += [set_["simulated"] for set_ in figures["features_compared"].values()]
+    assert [f"{value:.3f}" for value in shown if f"{value:.3f}" not in explained] == []
+    shares = [*shift["above"]["cxr_eval"].values(), *shift["above"]["second_hospital"].values()]
+    shares += [shift["with_own_baseline"][name]["95.0"] for name in ("cxr_eval", "second_hospital")]
+    assert [f"{100 * share:.1f} %" for share in shares if f"{100 * share:.1f} %" not in explained] == []
