@@ -175,3 +175,9 @@ def test_the_wheel_holds_what_an_installed_node_needs(tmp_path: Path) -> None:
     needed |= {str(path.relative_to(ROOT)) for path in (ROOT / "miqa_node" / "web").rglob("*.html")}
     assert needed <= names
     assert not {name for name in names if name.startswith(("tests/", "docs/"))}
+
+
+def test_every_page_stands_in_the_table_of_contents() -> None:
+    contents = (ROOT / "mkdocs.yml").read_text()
+    pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if f" {page}\n" not in contents + "\n"] == []
