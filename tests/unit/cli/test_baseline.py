@@ -9,13 +9,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
 
 from miqa_node.assess.anomaly.baseline import baseline_path, read_baseline
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment, ModelIdentity
+from miqa_node.domain.policy import Verdict
 from miqa_node.store import instances
 from miqa_node.store.database import Database
+from miqa_node.store.documents import dump_assessment
+from miqa_node.store.tables import assessments
+from miqa_node.web.app import create_app
 from tests.unit.store.making import digest, header, received, study
 
 pytest.importorskip("sklearn")
@@ -32,11 +38,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def config(tmp_path: Path, data_dir: Path, models: Path) -> Path:
     file = tmp_path / "site.toml"
     file.write_text(
@@ -47,7 +48,6 @@ def config(tmp_path: Path, data_dir: Path, models: Path) -> Path:
 
 def put_assessments(data_dir: Path, sha256: str, scores: list[float | None]) -> None:
     """What the node keeps of images that it assessed, the last score the newest."""
-    data_dir.mkdir()
     database = Database(f"sqlite:///{(data_dir / 'miqa.sqlite').absolute()}", pool_size=1)
     database.migrate()
     begin = datetime(2026, 11, 1, tzinfo=UTC)
@@ -117,3 +117,18 @@ def test_assess_tells_score_percentile_and_baseline(cli, config: Path, tmp_path:
     values = np.load(tmp_path / "maps" / "odd.anomaly.npy")
     assert values.shape == odd_pixels(4).shape
     assert values.max() > 0.9
+
+
+def test_explain_and_the_page_tell_how_unusual_an_image_is(cli, stage, tmp_path: Path) -> None:
+    study_uid, name = stage.add(1, Verdict.ACCEPT)
+    with stage.services.database.begin() as transaction:
+        found = instances.load_assessment(transaction, name)
+        assert found is not None
+        document = dump_assessment(replace(found, anomaly=AnomalyScore(0.5123, 80.0, 99.6)))
+        transaction.execute(sa.update(assessments).where(assessments.c.digest == name).values(document=document))
+
+    told = cli("explain", study_uid, "--data-dir", stage.services.settings.node.data_dir).out
+    page = TestClient(create_app(stage.services), base_url="http://localhost:8080").get(f"/studies/{study_uid}").text
+
+    assert "score 0.512, percentile 99.6 among this site's images" in told
+    assert "More unusual than 99.6 % of the images of this site." in page
