@@ -84,7 +84,7 @@ def classical(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Fit models of the measurements on the network's samples, compare them, and write the additive one as a package.
+    """Fit models of the measurements on the network's samples, compare them, and write the plainest as a package.
 
     The measured tables are kept in .cache, so that a second run takes seconds.
     """

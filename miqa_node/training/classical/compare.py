@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from miqa_node.domain.finding import DEFECTS, FindingName
 from miqa_node.training.calibrate import Asked, Calibration, calibration_of
 from miqa_node.training.classical.features import FEATURES, Measurer, Treatment
-from miqa_node.training.classical.models import ADDITIVE, KINDS, Model, fit_model
+from miqa_node.training.classical.models import KINDS, SHIPPED, Model, fit_model
 from miqa_node.training.classical.package import NAME, write_classical_package
 from miqa_node.training.classical.pages import write_comparison
 from miqa_node.training.classical.table import (
@@ -36,7 +36,7 @@ from miqa_node.training.corpus import read_quality_data
 from miqa_node.training.evaluate import Judged, figures_of
 from miqa_node.training.report import measures
 from miqa_node.training.samples import COLUMN
-from miqa_node.training.scores import Case
+from miqa_node.training.scores import Case, auroc
 
 TIMED_SIDE_PX, TIMED_ROUNDS = 2048, 5
 LEFT_OUT_OF_CARDS = frozenset({"confusion", "errors", "operating_points", "fit_s", "roc"})
@@ -63,9 +63,9 @@ def train_classical(
 ) -> dict[str, Any]:  # fmt: skip
     """Fit, calibrate, evaluate and compare; returns the comparison and writes it into ``out_dir``.
 
-    ``out_dir/comparison-<treatment>/`` gets ``comparison.json`` and ``comparison.html``; when the additive model is
-    among the kinds and the images were not treated, ``out_dir/quality-classical-<version>/`` is its package.
-    ``against`` is the package of the network, whose card gives the network's row.
+    ``out_dir/comparison-<treatment>/`` gets ``comparison.json`` and ``comparison.html``; when the logistic
+    regression is among the kinds and the images were not treated, ``out_dir/quality-classical-<version>/`` is its
+    package. ``against`` is the package of the network, whose card gives the network's row.
     """
     treatment = treatment or Treatment()
     data = read_quality_data(data_dir, image_cache)
@@ -74,6 +74,7 @@ def train_classical(
     asked = calibration_table(data, treatment, cache_dir=cache_dir)
     judged = evaluation_table(data_dir, data, treatment, cache_dir=cache_dir, draws=draws)
     outcomes = [_outcome(fit_model(kind, table, seed), asked, judged, treatment) for kind in kinds]
+    rows = [*([_network_row(against)] if against else []), *(_row(outcome) for outcome in outcomes)]
     command = f"miqa-node train classical --data DIR --out models --samples {samples} --seed {seed}"
     comparison: dict[str, Any] = {
         "data": outcomes[0].figures["data"],
@@ -81,14 +82,14 @@ def train_classical(
         "measurements": list(FEATURES),
         "samples": samples,
         "seed": seed,
-        "rows": [*([_network_row(against)] if against else []), *(_row(outcome) for outcome in outcomes)],
+        "rows": rows,
         "outcomes": {outcome.model.name: outcome.figures for outcome in outcomes},
     }
     folder = out_dir / f"comparison-{treatment.name}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "comparison.json").write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
     write_comparison(folder / "comparison.html", comparison, {o.model.name: o.model for o in outcomes}, table)
-    shipped = next((o for o in outcomes if o.model.name == ADDITIVE), None)
+    shipped = next((o for o in outcomes if o.model.name == SHIPPED), None)
     if shipped is not None and treatment == Treatment():
         training = _training(command, seed, samples, time.perf_counter() - started, shipped.model)
         usual = usual_measurements(shipped.model, table)
@@ -109,9 +110,8 @@ def usual_measurements(model: Model, table: Table) -> NDArray[np.float32]:
 
 
 def _outcome(model: Model, asked: Asked, judged: Judged, treatment: Treatment) -> Outcome:
-    calibration = calibration_of(
-        Asked(*(_answers(model, cases) for cases in (asked.everything, asked.clean, asked.elsewhere)))
-    )
+    said = Asked(*(_answers(model, cases) for cases in (asked.everything, asked.clean, asked.elsewhere)))
+    calibration = calibration_of(said)
     answered = Judged(
         clean=_answers(model, judged.clean),
         simulated=_answers(model, judged.simulated),
@@ -125,9 +125,17 @@ def _outcome(model: Model, asked: Asked, judged: Judged, treatment: Treatment) -
     figures["confusion"] = measures.confusion(answered, calibration.probability, calibration.threshold)
     figures["errors"] = _errors(answered, calibration)
     figures["roc"] = {d.value: _roc(answered, COLUMN[d], d) for d in DEFECTS}
+    figures["held_out_auroc"] = _held_out(said)
     figures["milliseconds"] = round(_milliseconds(model, treatment), 1)
     figures["fit_s"] = round(model.fit_s, 1)
     return Outcome(model, calibration, answered, figures)
+
+
+def _held_out(said: Asked) -> float:
+    """Mean AUROC on held-out patients of the training hospitals: what one would choose a model by."""
+    judged = Judged(said.clean, said.everything, [], [], [])
+    groups = [(measures.positives(judged, d), measures.negatives(judged, d), COLUMN[d]) for d in DEFECTS]
+    return round(float(np.mean([auroc(measures.scores(b, c), measures.scores(g, c)) for b, g, c in groups])), 3)
 
 
 def _answers(model: Model, cases: Sequence[Case]) -> list[Case]:
@@ -196,6 +204,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
         "package": outcome.model.name,
         "mean_auroc": simulated["mean_auroc"],
         "findings": {name: row["auroc"] for name, row in simulated["findings"].items()},
+        "held_out_auroc": figures["held_out_auroc"],
         "real_objects": figures["real_objects"]["auroc"],
         **figures["operating_points"]["mean"],
         "milliseconds": figures["milliseconds"],
@@ -239,7 +248,7 @@ def _training(command: str, seed: int, samples: int, elapsed_s: float, model: Mo
     return {
         "command": command,
         "simulated": SIMULATED,
-        "model": "logistic regression on piecewise linear curves of 15 measurements (an additive model)",
+        "model": "logistic regression on 15 standardised measurements, one per finding; severity by ridge regression",
         "seed": seed,
         "samples": samples,
         "minutes": round(elapsed_s / 60.0, 1),

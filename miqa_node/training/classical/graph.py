@@ -1,4 +1,4 @@
-"""Writes the additive model as an ONNX graph of a dozen nodes: measurements in, logits and what each one did out."""
+"""Writes a model that sums over measurements as an ONNX graph of 21 nodes: logits, and what each measurement did."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ from onnx import TensorProto, helper, numpy_helper
 
 from miqa_node.assess.measured import CONTRIBUTIONS, INPUT
 from miqa_node.training.classical.basis import KNOTS, LIMIT
-from miqa_node.training.classical.models import Linear, Model, curves
+from miqa_node.training.classical.models import Model, curves
 
 OPSET, IR_VERSION = 18, 10
 
 
-def additive_graph(model: Model, usual: NDArray[np.float32]) -> onnx.ModelProto:
-    """The graph of a model whose heads are linear in the hinges.
+def sum_graph(model: Model, usual: NDArray[np.float32]) -> onnx.ModelProto:
+    """The graph of a model whose heads are sums over measurements, with or without bends.
 
     Input ``measurements`` (1, F), nothing missing. Outputs ``logits`` (1, C), ``severity`` (1, C) in [0, 1] and
     ``contributions`` (1, C, F): each measurement's part of the logit, less its part for ``usual`` (F,), the scaled
-    measurements of a usual good image. ValueError when the model is not additive.
+    measurements of a usual good image. TypeError when a head is no such sum.
     """
-    heads = [head for head in model.heads if isinstance(head, Linear)]
-    if len(heads) != len(model.heads) or not model.bends:
-        msg = f"{model.name} is not additive"
-        raise ValueError(msg)
+    heads = [curves(head, bends=model.bends) for head in model.heads]
+    grades = [curves(head, bends=model.bends) for head in model.severity]
     bent_usual = np.maximum(usual[:, None] - np.array(KNOTS, np.float32), 0.0)
-    weights = np.stack([curves(head) for head in heads])
+    weights = np.stack([head for head, _ in heads])
     offset = (weights * bent_usual).sum(axis=2)
-    bias = np.array([head.bias for head in heads]) + offset.sum(axis=1)
+    bias = np.array([bias for _, bias in heads]) + offset.sum(axis=1)
     features, classes = len(usual), len(heads)
     constants = {
         "unit": model.scale.unit,
@@ -43,8 +41,8 @@ def additive_graph(model: Model, usual: NDArray[np.float32]) -> onnx.ModelProto:
         "weights": weights[None],
         "usual_parts": offset[None],
         "bias": bias[None],
-        "severity_weights": np.stack([head.weights for head in model.severity], axis=1),
-        "severity_bias": np.array([head.bias for head in model.severity]),
+        "severity_weights": np.stack([grade.ravel() for grade, _ in grades], axis=1),
+        "severity_bias": np.array([bias for _, bias in grades]),
         "zero": np.float32(0.0),
     }
     shapes = {
@@ -83,7 +81,7 @@ def additive_graph(model: Model, usual: NDArray[np.float32]) -> onnx.ModelProto:
     }
     made = helper.make_graph(
         nodes,
-        "additive",
+        "sums",
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [1, features])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
         [numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in constants.items()]

@@ -22,7 +22,8 @@ RIDGE = 3.0
 ABSENT_WEIGHT = 0.15
 """Of samples without the defect when its severity is fitted, as in the network's loss."""
 TREES, LEAF = 200, 3
-ADDITIVE = "additive"
+SHIPPED = "lr"
+"""The kind that becomes a package: the plainest, chosen before anything was evaluated."""
 
 
 class Head(Protocol):
@@ -46,7 +47,10 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One kind of model with a head per class; ``severity`` holds a linear head on the hinges per class."""
+    """One kind of model with a head per class; ``severity`` holds a linear head per class.
+
+    With ``bends`` heads look at the hinges of :mod:`.basis`, else at the standardised measurements.
+    """
 
     name: str
     scale: Scale
@@ -58,10 +62,9 @@ class Model:
     def judge(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits and severities in [0, 1], both (N, C), of a table (N, F)."""
         z = self.scale.standardise(features)
-        bent = hinges(z)
-        rows = bent if self.bends else z
+        rows = hinges(z) if self.bends else z
         logits = np.stack([head(rows) for head in self.heads], axis=1)
-        severity = np.stack([np.clip(head(bent), 0.0, 1.0) for head in self.severity], axis=1)
+        severity = np.stack([np.clip(head(rows), 0.0, 1.0) for head in self.severity], axis=1)
         return logits.astype(np.float32), severity.astype(np.float32)
 
 
@@ -71,20 +74,29 @@ def fit_model(name: str, table: Table, seed: int) -> Model:
     fit, bends = KINDS[name]
     scale = Scale.of(table.features)
     z = scale.standardise(table.features)
-    bent = hinges(z)
-    rows = bent if bends else z
+    rows = hinges(z) if bends else z
     heads, severity = [], []
     with threadpool_limits(1):  # matrices this small lose more to waiting threads than they win, and the order of sums
         for column in range(len(CLASSES)):
             known = table.present[:, column] >= 0
             heads.append(fit(rows[known], table.present[known, column] > 0, seed))
-            severity.append(_fit_severity(bent, table.severity[:, column]))
+            severity.append(_fit_severity(rows, table.severity[:, column]))
     return Model(name, scale, tuple(heads), tuple(severity), bends, time.perf_counter() - started)
 
 
-def curves(head: Linear) -> NDArray[np.float64]:
-    """The hinges' weights by measurement, shape (F, K)."""
-    return head.weights.reshape(-1, len(KNOTS))
+def curves(head: Head, *, bends: bool) -> tuple[NDArray[np.float64], float]:
+    """A linear head as hinges' weights by measurement, shape (F, K), and a bias; a straight line is one hinge.
+
+    TypeError when the head is no sum over measurements.
+    """
+    if not isinstance(head, Linear):
+        msg = "only logistic regressions and linear support vectors are sums over measurements"
+        raise TypeError(msg)
+    if bends:
+        return head.weights.reshape(-1, len(KNOTS)), head.bias
+    weights = np.zeros((len(head.weights), len(KNOTS)))
+    weights[:, 0] = head.weights  # max(0, z − knot) is z − knot above the lowest knot, where all of z lies
+    return weights, head.bias + KNOTS[0] * float(head.weights.sum())
 
 
 def _logistic(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
@@ -141,7 +153,7 @@ def _fit_severity(rows: NDArray[np.float32], wanted: NDArray[np.float32]) -> Lin
 
 KINDS: Mapping[str, tuple[Callable[[NDArray[np.float32], NDArray[np.bool_], int], Head], bool]] = {
     "lr": (_logistic, False),
-    ADDITIVE: (_additive, True),
+    "additive": (_additive, True),
     "svm-linear": (_linear_svm, False),
     "svm-rbf": (_rbf_svm, False),
     "forest": (_forest, False),

@@ -1,4 +1,4 @@
-"""Ships the additive model as a package: card, graph of a few nodes, goldens measured by the node's own code."""
+"""Ships the logistic regression as a package: card, graph of a few nodes, goldens measured by the node's own code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from miqa_node.assess.model_card import model_card
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.training.calibrate import Calibration
 from miqa_node.training.classical.features import FEATURES
-from miqa_node.training.classical.graph import additive_graph
+from miqa_node.training.classical.graph import sum_graph
 from miqa_node.training.classical.models import Model
 from miqa_node.training.corpus import QualityData
 from miqa_node.training.package import card_of, write_golden_images
@@ -30,7 +30,7 @@ NAME = "quality-classical"
 METHOD = "contributions of the measurements to the logit; there is no map"
 INTENDED_USE = (
     "Finds technical quality defects of frontal chest radiographs of adults from the node's own measurements, for "
-    "sites that want every judgement explained exactly: each finding's logit is a sum of one curve per measurement."
+    "sites that want every judgement explained exactly: each finding's logit is a sum with a part for each measurement."
 )
 LIMITS = (
     "It judges 15 numbers of the whole image and sees no picture: it has no map, and cannot say where anything is.",
@@ -50,7 +50,7 @@ def write_classical_package(
     (folder / "golden").mkdir(parents=True, exist_ok=True)
     names = write_golden_images(folder / "golden")
     card = _card(model, calibration, data, training, metrics, version, names)
-    graph = additive_graph(model, usual)
+    graph = sum_graph(model, usual)
     onnx.helper.set_model_props(graph, {METADATA_KEY: json.dumps(card, sort_keys=True)})
     onnx.save(graph, str(folder / "model.onnx"))
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""The comparison of classical models as a page: figures, ROC, what the additive model looks at, confusion, errors."""
+"""The comparison of classical models as a page: figures, ROC, what the shipped one looks at, confusion, errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from miqa_node.domain.finding import DEFECTS
 from miqa_node.training.classical.basis import KNOTS
 from miqa_node.training.classical.features import FEATURES
-from miqa_node.training.classical.models import ADDITIVE, Linear, Model, curves
+from miqa_node.training.classical.models import SHIPPED, Model, curves
 from miqa_node.training.classical.table import Table
 from miqa_node.training.report import figures as drawn
 from miqa_node.training.report.page import render
@@ -29,9 +29,9 @@ def write_comparison(path: Path, comparison: Mapping[str, Any], models: Mapping[
         "confusion": {name: drawn.confusion_matrix(outcome["confusion"]) for name, outcome in outcomes.items()},
         "effects": "",
     }
-    if ADDITIVE in models:
+    if SHIPPED in models:
         names = [d.value for d in DEFECTS]
-        pictures["effects"] = drawn.heat(effects(models[ADDITIVE], table), names, FEATURES, "effects of measurements")
+        pictures["effects"] = drawn.heat(effects(models[SHIPPED], table), names, FEATURES, "effects of measurements")
     best = max(rows, key=lambda row: float(row["mean_auroc"]))["package"]
     path.write_text(render(TEMPLATE, **comparison, pictures=pictures, best=best), encoding="utf-8")
 
@@ -42,9 +42,7 @@ def effects(model: Model, table: Table) -> NDArray[np.float64]:
     bent = np.maximum(z[:, :, None] - np.array(KNOTS, np.float32), 0.0)
     ranges = []
     for head in model.heads[: len(DEFECTS)]:
-        if not isinstance(head, Linear):
-            msg = f"{model.name} is not additive"
-            raise TypeError(msg)
-        low, high = np.percentile((bent * curves(head)).sum(axis=2), (5, 95), axis=0)
+        weights, _ = curves(head, bends=model.bends)
+        low, high = np.percentile((bent * weights).sum(axis=2), (5, 95), axis=0)
         ranges.append(high - low)
     return np.asarray(ranges, np.float64)
