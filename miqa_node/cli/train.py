@@ -64,7 +64,7 @@ _MEANT = {Kind.SVM: ("svm-linear", "svm-rbf"), Kind.ALL: ("lr", "additive", "svm
 def classical(
     data: DataFolder,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder for the package and the comparison.")
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
     ],
     model: Annotated[Kind, typer.Option(help="lr, additive, svm, forest, or all of them.")] = Kind.ALL,
     samples: Annotated[int, typer.Option(metavar="N", min=200, help="Measure so many training samples.")] = 3000,
@@ -74,6 +74,10 @@ def classical(
     against: Annotated[
         Path | None,
         typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Package of a network to compare with."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", file_okay=False, help="Folder for the comparison; training-runs/… by default."),
     ] = None,
     denoise: Annotated[
         bool, typer.Option("--denoise", help="Remove noise before measuring; makes no package.")
@@ -96,12 +100,13 @@ def classical(
     found = train_classical(
         data, out, kinds=_MEANT.get(model, (model.value,)), seed=seed, version=version, samples=samples, draws=draws,
         treatment=Treatment(denoise=denoise, enhance=enhance), against=against,
+        report_dir=report,
     )  # fmt: skip
     if as_json:
         print_json(found["rows"])
         return
     _print_comparison(found["rows"])
-    typer.echo(f"The comparison is in {out / ('comparison-' + found['treatment'])}.", err=True)
+    typer.echo(f"The comparison is {found['report']}.", err=True)
     if "package" in found:
         typer.echo(found["package"])
 

@@ -38,7 +38,8 @@ from miqa_node.training.report import measures
 from miqa_node.training.samples import COLUMN
 from miqa_node.training.scores import Case, auroc
 
-TIMED_SIDE_PX, TIMED_ROUNDS = 2048, 5
+RUNS = Path("training-runs")
+TIMED_SIDE_PX, TIMED_ROUNDS = 2048, 7
 LEFT_OUT_OF_CARDS = frozenset({"confusion", "errors", "operating_points", "fit_s", "roc"})
 SIMULATED = (
     "The samples of the network's training (same seed, same simulators), each measured once; findings that a sample "
@@ -59,13 +60,14 @@ class Outcome:
 def train_classical(
     data_dir: Path, out_dir: Path, *, kinds: Sequence[str] = tuple(KINDS), seed: int = 1, version: str = "0.1.0",
     samples: int = SAMPLES, draws: int = DRAWS, treatment: Treatment | None = None, against: Path | None = None,
+    report_dir: Path | None = None,
     cache_dir: Path = CACHE, image_cache: Path = IMAGES, progress: Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Fit, calibrate, evaluate and compare; returns the comparison and writes it into ``out_dir``.
+    """Fit, calibrate, evaluate and compare; returns the comparison.
 
-    ``out_dir/comparison-<treatment>/`` gets ``comparison.json`` and ``comparison.html``; when the logistic
-    regression is among the kinds and the images were not treated, ``out_dir/quality-classical-<version>/`` is its
-    package. ``against`` is the package of the network, whose card gives the network's row.
+    ``report_dir`` (by default a folder of training-runs) gets ``comparison.json`` and ``comparison.html``; when the
+    logistic regression is among the kinds and the images were not treated, ``out_dir/quality-classical-<version>/`` is
+    its package. ``against`` is the package of the network, whose card gives the network's row.
     """
     treatment = treatment or Treatment()
     data = read_quality_data(data_dir, image_cache)
@@ -85,7 +87,7 @@ def train_classical(
         "rows": rows,
         "outcomes": {outcome.model.name: outcome.figures for outcome in outcomes},
     }
-    folder = out_dir / f"comparison-{treatment.name}"
+    folder = report_dir or RUNS / f"classical-{version}-{treatment.name}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "comparison.json").write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
     write_comparison(folder / "comparison.html", comparison, {o.model.name: o.model for o in outcomes}, table)
@@ -99,6 +101,7 @@ def train_classical(
                 _card_metrics(shipped, comparison["rows"]), version,
             )
         )  # fmt: skip
+    comparison["report"] = str(folder / "comparison.html")
     return comparison
 
 

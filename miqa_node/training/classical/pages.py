@@ -25,7 +25,9 @@ def write_comparison(path: Path, comparison: Mapping[str, Any], models: Mapping[
     outcomes, rows = comparison["outcomes"], comparison["rows"]
     pictures = {
         "bars": drawn.comparison_bars(rows),
-        "roc": drawn.roc_of_models({name: outcome["roc"] for name, outcome in outcomes.items()}),
+        "roc": drawn.roc_of_models(
+            {name: outcome["roc"] for name, outcome in outcomes.items()}, first_colour=len(rows) - len(outcomes)
+        ),
         "confusion": {name: drawn.confusion_matrix(outcome["confusion"]) for name, outcome in outcomes.items()},
         "effects": "",
     }

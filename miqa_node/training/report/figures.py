@@ -132,14 +132,16 @@ def comparison_bars(rows: Sequence[Mapping[str, Any]]) -> str:
         return _svg(figure, "comparison")
 
 
-def roc_of_models(models: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+def roc_of_models(models: Mapping[str, Mapping[str, Sequence[float]]], first_colour: int = 0) -> str:
     """For each finding the ROC curves of several models in one panel; ``models``: name, finding, curve."""
     colours = mpl.colormaps["tab10"]
 
     def draw(axes: Axes, row: Mapping[str, Any]) -> None:
         axes.plot([0, 1], [0, 1], color=INK, alpha=0.35, linewidth=0.7, linestyle=":")
         for number, (name, curve) in enumerate(row.items()):
-            axes.plot(np.linspace(0, 1, len(curve)), curve, color=colours(number), linewidth=1, label=name)
+            axes.plot(
+                np.linspace(0, 1, len(curve)), curve, color=colours(first_colour + number), linewidth=1, label=name
+            )
         if row is first:
             axes.legend(frameon=False, fontsize=6, loc="lower right")
 

@@ -126,7 +126,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     """The whole command on a small data folder, with two models."""
     folder = tmp_path_factory.mktemp("classical")
     data, out = write_data(folder / "data", training=20, evaluation=4), folder / "models"
-    settings = {"kinds": ("lr", "additive"), "samples": 80, "draws": 1}
+    settings = {"kinds": ("lr", "additive"), "samples": 80, "draws": 1, "report_dir": out / "comparison"}
     found = train_classical(data, out, **settings, cache_dir=folder / "cache", image_cache=folder / "images")
     again = train_classical(data, out, **settings, cache_dir=folder / "cache", image_cache=folder / "images")
     assert [row["findings"] for row in found["rows"]] == [row["findings"] for row in again["rows"]]
@@ -140,9 +140,9 @@ def test_comparison_has_every_model_and_finding_and_a_page(trained: tuple[Path, 
         assert set(row["findings"]) == set(DEFECTS)
         assert 0.5 < row["mean_auroc"] <= 1.0
         assert row["milliseconds"] > 0
-    written = json.loads((out / "comparison-none" / "comparison.json").read_text())["rows"]
+    written = json.loads((out / "comparison" / "comparison.json").read_text())["rows"]
     assert [row["findings"] for row in written] == [row["findings"] for row in found["rows"]]
-    page = (out / "comparison-none" / "comparison.html").read_text()
+    page = (out / "comparison" / "comparison.html").read_text()
     assert page.count("<svg") == 5
     assert "http://" not in page.replace("http://www.w3.org/", "")
 
