@@ -51,7 +51,7 @@ from miqa_node.settings import load_settings
 
 SAMPLES = Path(str(files("data_store") / "data"))
 CT = Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm"
-REPEATS = 9
+REPEATS = 25
 SETTLE_S = 10
 ENCODED: dict[str, tuple[str, Callable[[Any], bytes | bytearray]]] = {
     "extremity 1760 x 1760, JPEG Lossless": (
