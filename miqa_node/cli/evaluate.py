@@ -114,7 +114,11 @@ def pointing_game(
         Path, typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Folder of a model package.")
     ],
     dataset: Annotated[
-        Dataset, typer.Option(help="Layout: the project's folder, or Object-CXR as it was published.")
+        Dataset,
+        typer.Option(
+            metavar="NAME",
+            help="real-objects or pathologies of the project's folder, or object-cxr as it was published.",
+        ),
     ] = Dataset.REAL_OBJECTS,
     part: Annotated[str, typer.Option(metavar="NAME", help="Part of Object-CXR: <part>.csv and <part>/.")] = "dev",
     finding: Annotated[str, typer.Option(metavar="NAME", help="Class whose maps play.")] = "foreign_object",

@@ -66,7 +66,7 @@ def classical(
     out: Annotated[
         Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
     ],
-    model: Annotated[Kind, typer.Option(help="lr, additive, svm, forest, or all of them.")] = Kind.ALL,
+    model: Annotated[Kind, typer.Option(metavar="KIND", help="lr, additive, svm, forest, or all of them.")] = Kind.ALL,
     samples: Annotated[int, typer.Option(metavar="N", min=200, help="Measure so many training samples.")] = 3000,
     draws: Annotated[int, typer.Option(metavar="N", min=1, help="Simulations per image and finding to judge by.")] = 2,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
