@@ -26,6 +26,8 @@ BINS = 10
 LEAST_THRESHOLD = 0.5
 """No head flags what is less likely there than not, however quiet clean images are."""
 GATE_DRAWS = 60
+FEW_IMAGES = 59
+"""Fewer clean images than this, none of them flagged, cannot show 95 % specificity (exact binomial, 95 %)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,14 @@ def operating_points(
 
 def _quantiles(scores: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     columns = [column[~np.isnan(column)] for column in scores.T]
-    return np.array([np.quantile(column, share) if column.size else 0.0 for column in columns])
+    return np.array([_quantile(column, share) for column in columns])
+
+
+def _quantile(scores: NDArray[np.float64], share: float) -> float:
+    """The quantile; of few images the highest, since no lower limit could be shown to hold (SCIENCE.md §5)."""
+    if scores.size == 0:
+        return 0.0
+    return float(scores.max() if scores.size < FEW_IMAGES else np.quantile(scores, share))
 
 
 def _clean_scores(calibration: Calibration, cases: list[Case]) -> NDArray[np.float64]:
