@@ -87,11 +87,15 @@ class Learnt:
 
 def train_anomaly(data_dir: Path, package_dir: Path, *, seed: int = 1, cache_dir: Path = CACHE) -> Path:
     """Learn from ``data_dir/cxr_train``, measure on ``data_dir/cxr_eval``, and write the package in place."""
+    return teach(package_dir, read_quality_data(data_dir, cache_dir), data_dir, seed=seed)
+
+
+def teach(package_dir: Path, data: QualityData, data_dir: Path, *, seed: int = 1) -> Path:
+    """The same with the training images at hand."""
     from miqa_node.training.anomaly_figures import figures  # noqa: PLC0415 - it uses this module
 
     card = read_card(package_dir)
     looker = Looker(package_dir, card)
-    data = read_quality_data(data_dir, cache_dir)
     learnt = learn(looker, data, seed)
     metrics = figures(looker, learnt, data, data_dir, seed)
     training = {
@@ -230,7 +234,8 @@ def _page(section: AnomalySection) -> list[str]:
         ),
         (
             f"Of another hospital's images {above['95.0']:.1%} lie above the percentile 95 of the training's baseline, "
-            f"{above['99.5']:.1%} above 99.5; with a baseline of its own {own['95.0']:.1%} above 95."
+            f"{above['99.5']:.1%} above 99.5"
+            + (f"; with a baseline of its own {own['95.0']:.1%} above 95." if "95.0" in own else ".")
         ),
     ]
 

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from miqa_node.assess.anomaly.baseline import percentile
 from miqa_node.domain.finding import DEFECTS
 from miqa_node.errors import MiqaError
-from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image
-from miqa_node.settings import load_settings
 from miqa_node.training.anomaly import Learnt, Look, Looker, display, fit_forest, ordinary_scores, project
 from miqa_node.training.corpus import OTHER_BODY_PARTS, OTHER_TEST_FILES, QualityData
 from miqa_node.training.datasets import Record, read_records
@@ -32,6 +31,7 @@ SHOWN_LIMITS = (95.0, 99.0, LIMIT)
 SETS: Mapping[str, Sequence[str]] = {"network": ("network",), "hog": ("hog",), "network and hog": ("network", "hog")}
 SHIPPED = "network"
 LEAST_SIDE_PX = 64
+MOST_PIXELS = 50_000_000
 REPEATS = 200
 """Random halves of a hospital's patients that its own baseline is tried with."""
 
@@ -75,6 +75,7 @@ def figures(looker: Looker, learnt: Learnt, data: QualityData, data_dir: Path, s
 
 
 def _gather(looker: Looker, data: QualityData, data_dir: Path, seed: int) -> Test:
+    not_chest = _not_chest(looker, data_dir / "dicom_cases")
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
     images = [read_image(record) for record in records]
     who = [f"{record.source}/{record.patient}" for record in records]
@@ -91,7 +92,7 @@ def _gather(looker: Looker, data: QualityData, data_dir: Path, seed: int) -> Tes
         clean=Seen([looker.look(_display(image)) for image in images], who),
         records=records,
         simulated=simulated,
-        not_chest=_not_chest(looker, data_dir / "dicom_cases"),
+        not_chest=not_chest,
         second_hospital=Seen(
             [looker.look(display(data, record)) for record in data.other_hospital],
             [record.patient for record in data.other_hospital],
@@ -103,25 +104,24 @@ def _not_chest(looker: Looker, folder: Path) -> Seen:
     """Every distinct picture of a folder of DICOM files that is no frontal chest and did not serve in training."""
     used = tuple(name.split(".", maxsplit=1)[0].split("_UNCR")[0] for name in (*OTHER_BODY_PARTS, *OTHER_TEST_FILES))
     seen, distinct = Seen([], []), set[bytes]()
-    decoder = Decoder(load_settings().imaging)
-    try:
-        for path in sorted(folder.glob("*.dcm")):
-            name = path.stem.rpartition("__")[2]
-            try:
-                header, _ = read_header(path)
-                if not is_image(header) or header.body_part_examined == "CHEST" or name.startswith(used):
-                    continue
-                pixels = decoder.decode(path).display
-            except MiqaError:
+    for path in sorted(folder.glob("*.dcm")):
+        name = path.stem.rpartition("__")[2]
+        try:
+            header, _ = read_header(path)
+            if not is_image(header) or header.body_part_examined == "CHEST" or name.startswith(used):
                 continue
-            # The same picture comes in many transfer syntaxes; a coarse copy tells pictures apart.
-            coarse = (cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA) >> 13).tobytes()
-            if min(pixels.shape) >= LEAST_SIDE_PX and coarse not in distinct:
-                distinct.add(coarse)
-                seen.looks.append(looker.look(pixels))
-                seen.patients.append(path.name)
-    finally:
-        decoder.close()
+            pixels = decode_frame(path, 0, MOST_PIXELS).display
+        except MiqaError:
+            continue
+        # The same picture comes in many transfer syntaxes; a coarse copy tells pictures apart.
+        coarse = (cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA) >> 13).tobytes()
+        if min(pixels.shape) >= LEAST_SIDE_PX and coarse not in distinct:
+            distinct.add(coarse)
+            seen.looks.append(looker.look(pixels))
+            seen.patients.append(path.name)
+    if not seen.looks:
+        msg = f"there is no picture in {folder.name} that could be told from chest radiographs"
+        raise ValueError(msg)
     return seen
 
 

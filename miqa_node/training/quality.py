@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from miqa_node.assess.preprocess import Preprocess
+from miqa_node.training.anomaly import teach
 from miqa_node.training.calibrate import Calibration, calibrate
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data
 from miqa_node.training.datasets import Record
@@ -68,9 +69,10 @@ def package_run(
         "parameters": sum(p.numel() for p in run.net.parameters()),
         "history": history or "one run without interference",
     }
-    return write_package(
+    folder = write_package(
         graph_file, out_dir / f"quality-{version}", calibration, spec, data, training, metrics, version
     )
+    return teach(folder, data, data_dir)
 
 
 def sampler_of(data: QualityData, records: Sequence[Record], seed: int, spec: Preprocess) -> Sampler:
