@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import SVC, LinearSVC
 from threadpoolctl import threadpool_limits
 
+from miqa_node.errors import SettingsError
 from miqa_node.training.classical.basis import KNOTS, Scale, hinges
 from miqa_node.training.classical.table import Table
 from miqa_node.training.samples import CLASSES
@@ -69,7 +70,10 @@ class Model:
 
 
 def fit_model(name: str, table: Table, seed: int) -> Model:
-    """Fit one of KINDS to a table; the same seed gives the same model."""
+    """Fit one of KINDS to a table; the same seed gives the same model.
+
+    SettingsError when the table is too small to hold every class.
+    """
     started = time.perf_counter()
     fit, bends = KINDS[name]
     scale = Scale.of(table.features)
@@ -79,6 +83,8 @@ def fit_model(name: str, table: Table, seed: int) -> Model:
     with threadpool_limits(1):  # matrices this small lose more to waiting threads than they win, and the order of sums
         for column in range(len(CLASSES)):
             known = table.present[:, column] >= 0
+            if len(np.unique(table.present[known, column])) < 2:
+                raise SettingsError(f"{len(known)} samples show no {CLASSES[column]}, or nothing else: take more.")
             heads.append(fit(rows[known], table.present[known, column] > 0, seed))
             severity.append(_fit_severity(rows, table.severity[:, column]))
     return Model(name, scale, tuple(heads), tuple(severity), bends, time.perf_counter() - started)

@@ -201,11 +201,11 @@ def _note(axes: Axes, text: str, where: str) -> None:
 def _svg(figure: Figure, label: str) -> str:
     """The figure as an element of a page: no prologue, ids of its own, ink in the page's colour."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": label}, transparent=True)
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     text = buffer.getvalue()
-    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     own = re.sub(r"\W+", "-", label)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{own}-", text)
-    text = re.sub(r'(<svg [^>]*?)width="[^"]*" height="[^"]*"', r'\1role="img"', text, count=1)
+    text = re.sub(r'(<svg [^>]*?)width="[^"]*" height="[^"]*"', rf'\1role="img" aria-label="{label}"', text, count=1)
     text = re.sub(r'height="[0-9.]+pt" ', "", re.sub(r'width="[0-9.]+pt" ', "", text, count=1), count=1)
     return text.replace(INK, "currentColor")
