@@ -59,7 +59,9 @@ def package_run(
     metrics = evaluate_graph(graph, calibration.probability, calibration.threshold, data_dir, data, draws=draws)
     metrics["milliseconds"] = timing(graph)
     training: dict[str, Any] = {
-        "command": f"miqa-node train quality --data DIR --out models --steps {run.step} --seed {settings.seed}",
+        "command": (
+            f"miqa-node train quality --data DIR --out models --steps {run.step} --seed {settings.seed} --version {version}"
+        ),
         "simulated": SIMULATED,
         "seed": settings.seed,
         "steps": run.step,
