@@ -60,7 +60,8 @@ def package_run(
     metrics["milliseconds"] = timing(graph)
     training: dict[str, Any] = {
         "command": (
-            f"miqa-node train quality --data DIR --out models --steps {run.step} --seed {settings.seed} --version {version}"
+            f"miqa-node train quality --data DIR --out models --steps {run.step} --seed {settings.seed} "
+            f"--version {version}"
         ),
         "simulated": SIMULATED,
         "seed": settings.seed,
