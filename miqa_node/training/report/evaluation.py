@@ -92,9 +92,8 @@ def _figures(subject: Subject, material: Material) -> dict[str, Any]:
         column = COLUMN[finding]
         bad, good = measures.positives(judged, finding), measures.negatives(judged, finding)
         probability = [scales.probability(np.array([c.logits for c in group]))[:, column] for group in (bad, good)]
-        everything = measures.positives(judged, finding, 0.0)
-        stated = scales.probability(np.array([c.logits for c in [*everything, *good]]))[:, column]
-        wanted = np.arange(len(stated)) < len(everything)
+        mixture, wanted = measures.labelled(judged, finding)
+        stated = scales.probability(np.array([c.logits for c in mixture]))[:, column]
         findings[finding.value] = {
             **measures.finding_curves(judged, finding),
             **measures.classification(probability[0], probability[1], scales.threshold[column]),

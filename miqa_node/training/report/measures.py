@@ -37,6 +37,22 @@ def negatives(judged: Judged, finding: FindingName) -> list[Case]:
     return [c for c in judged.clean if finding is not OBJECT or c.record.has_real_object is False]
 
 
+def labelled(judged: Judged, finding: FindingName) -> tuple[list[Case], NDArray[np.bool_]]:
+    """All images with the truth of one finding, in the mixture that probabilities are calibrated for.
+
+    Images with other defects count as free of it. Where nobody knows of real objects, an image is left out.
+    """
+    cases, wanted = [], []
+    for case in [*judged.clean, *judged.simulated]:
+        truth: bool | None = case.made == finding.value
+        if finding is OBJECT and not truth:
+            truth = case.record.has_real_object
+        if truth is not None:
+            cases.append(case)
+            wanted.append(truth)
+    return cases, np.array(wanted, bool)
+
+
 def scores(cases: Sequence[Case], column: int) -> Floats:
     """Logits of one class."""
     return np.array([c.logits[column] for c in cases], np.float64)

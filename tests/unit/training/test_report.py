@@ -66,6 +66,19 @@ def test_finding_has_intervals_by_severity_and_source() -> None:
     assert len(row["roc"]) == len(row["roc_band"][0]) == measures.CURVE_POINTS
 
 
+def test_an_image_of_which_nobody_knows_is_not_calibrated_with() -> None:
+    cases, wanted = measures.labelled(judged(), BLUR)
+    assert len(cases) == 40
+    assert wanted.sum() == 20
+    unknown = judged()
+    unknown.clean[0] = Case(
+        Record(Path("x"), "a", "", "x", "", "", None), "", 0.0, unknown.clean[0].logits, unknown.clean[0].severity
+    )
+    cases, wanted = measures.labelled(unknown, FindingName.FOREIGN_OBJECT)
+    assert len(cases) == 39
+    assert not wanted.any()
+
+
 def test_counts_at_an_operating_point() -> None:
     row = measures.classification(np.array([0.9, 0.6, 0.2]), np.array([0.7, 0.1, 0.1, 0.1]), 0.5)
     assert (row["true_positive"], row["false_positive"], row["false_negative"], row["true_negative"]) == (2, 1, 1, 3)
