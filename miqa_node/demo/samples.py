@@ -56,15 +56,17 @@ class Defect:
     make: Callable[[Image], Image]
 
 
-def _defect(finding: FindingName, title: str, accession_number: str, severity: float) -> Defect:
+def _defect(finding: FindingName, title: str, accession_number: str, severity: float, seed: int = _SEED) -> Defect:
     def make(image: Image) -> Image:
-        return degrade(image, finding, severity, np.random.default_rng(_SEED), CHEST_PITCH_MM)
+        return degrade(image, finding, severity, np.random.default_rng(seed), CHEST_PITCH_MM)
 
     return Defect(finding, title, accession_number, severity, make)
 
 
 DEFECTS = (
-    _defect(FindingName.MOTION_BLUR, "4 mm of motion", "SIM-MOTION", 1.0),
+    # An example that the model sees: its card says how much motion it misses (some directions and double outlines).
+    _defect(FindingName.MOTION_BLUR, "4 mm of motion", "SIM-MOTION", 1.0, seed=0),
+    _defect(FindingName.FOREIGN_OBJECT, "objects on the chest", "SIM-OBJECT", 1.0, seed=1),
     _defect(FindingName.NOISE_UNDEREXPOSURE, "1/16 of the dose", "SIM-DOSE", 1.0),
     _defect(FindingName.CLIPPED_ANATOMY, "lungs cut off by 30 mm", "SIM-CLIPPED", 1.0),
     Defect(FindingName.GATE, "grey scale inverted", "SIM-INVERTED", 1.0, gate.inverted),
