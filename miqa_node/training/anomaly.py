@@ -26,6 +26,7 @@ from miqa_node.assess.anomaly.forest import Forest
 from miqa_node.assess.anomaly.regions import MemoryBank, nearest, pool_places
 from miqa_node.assess.anomaly.section import AnomalySection, Block, HogBlock, TapBlock
 from miqa_node.assess.card import METADATA_KEY, Card, read_card
+from miqa_node.assess.model_card import model_card
 from miqa_node.assess.packages import GRAPH_NAME
 from miqa_node.assess.preprocess import Inputs, Preprocess, prepare
 from miqa_node.assess.session import Session
@@ -37,7 +38,6 @@ from miqa_node.training.isolation import coreset, grow, principal_components
 FILE = "anomaly.npz"
 TREES, SAMPLES = 200, 256
 COMPONENTS = 64
-HEADING = "\n## Unusual images\n\n"
 FOLDS = 5
 BANK, PLACES_PER_IMAGE = 1024, 40
 
@@ -194,50 +194,11 @@ def write(package_dir: Path, section: AnomalySection, model: AnomalyModel) -> Pa
     for name in (GRAPH_NAME, FILE):
         files[name] = hashlib.sha256((package_dir / name).read_bytes()).hexdigest()
     card["files"] = files
-    Card.model_validate(card)
+    page = model_card(Card.model_validate(card))
     text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120)
     (package_dir / "card.yaml").write_text(text, encoding="utf-8")
-    page = package_dir / "MODEL_CARD.md"
-    before = page.read_text("utf-8").split(HEADING)[0] if page.is_file() else ""
-    page.write_text(before + HEADING + "\n".join(_page(section)) + "\n", encoding="utf-8")
+    (package_dir / "MODEL_CARD.md").write_text(page, encoding="utf-8")
     return package_dir
-
-
-def _page(section: AnomalySection) -> list[str]:
-    """The part of MODEL_CARD.md, the last one; without figures only that there is a score."""
-    lines = ["Unusual images go to review and are never rejected for it: a score, not a finding."]
-    if not section.metrics:
-        return lines
-    figures, shift = section.metrics, section.metrics["other_hospitals"]
-    above, own = shift["above"]["cxr_eval"], shift["with_own_baseline"]["cxr_eval"]
-    return [
-        *lines,
-        f"On {figures['data']}.",
-        "",
-        "| told from ordinary images | AUROC (95 %) | images |",
-        "|---|---|---|",
-        *(
-            f"| {name} | {row['auroc']} ({row['interval'][0]}–{row['interval'][1]}) | {row['images']} |"
-            for name, row in (
-                ("no frontal chest radiograph", figures["not_chest"]),
-                ("real foreign objects", figures["real_objects"]),
-                *(
-                    (f"simulated {name}", row)
-                    for name, row in sorted(figures["simulated"]["findings"].items(), key=lambda it: -it[1]["auroc"])
-                ),
-            )
-        ),
-        "",
-        (
-            f"Simulated defects of severity {figures['simulated']['severity']}, mean "
-            f"{figures['simulated']['mean_auroc']}: the score tells what is no chest radiograph, not most defects."
-        ),
-        (
-            f"Of another hospital's images {above['95.0']:.1%} lie above the percentile 95 of the training's baseline, "
-            f"{above['99.5']:.1%} above 99.5"
-            + (f"; with a baseline of its own {own['95.0']:.1%} above 95." if "95.0" in own else ".")
-        ),
-    ]
 
 
 def display(data: QualityData, record: Record) -> NDArray[np.uint16]:

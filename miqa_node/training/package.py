@@ -19,6 +19,7 @@ import yaml
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import METADATA_KEY, Card
+from miqa_node.assess.model_card import model_card
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, FindingName, GateClass
 from miqa_node.training.calibrate import Calibration
@@ -26,7 +27,6 @@ from miqa_node.training.corpus import QualityData
 from miqa_node.training.degrade import Image, degrade, gate
 from miqa_node.training.degrade.sheet import FIELD_MM, sample_chest
 from miqa_node.training.export import TAPS, Graph
-from miqa_node.training.model_card import model_card
 
 GOLDEN_LONG_SIDE_PX = 560
 SOP_CLASSES = (
@@ -85,10 +85,9 @@ def write_package(
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in [folder / "model.onnx", *sorted((folder / "golden").iterdir())]
     }
-    Card.model_validate(card)
     text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120)
     (folder / "card.yaml").write_text(text, encoding="utf-8")
-    (folder / "MODEL_CARD.md").write_text(model_card(card), encoding="utf-8")
+    (folder / "MODEL_CARD.md").write_text(model_card(Card.model_validate(card)), encoding="utf-8")
     return folder
 
 
