@@ -15,6 +15,9 @@ from miqa_node.domain.instance import is_uid
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.headers import read_header
 
+# What pydicom says of damaged character sets.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 SEEDS = [
     (PYDICOM_FILES / name).read_bytes()[:6000]

@@ -387,7 +387,8 @@ def test_connections_that_ask_for_nothing_leave_no_associations_behind(start_nod
 
     def count() -> int:
         gc.collect()
-        return sum(isinstance(thing, Association) for thing in gc.get_objects())
+        # Not isinstance: it asks each object for its class, and some objects of torch warn when they are asked.
+        return sum(issubclass(type(thing), Association) for thing in gc.get_objects())
 
     node = start_node()
     before = count()

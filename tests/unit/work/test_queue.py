@@ -107,7 +107,7 @@ def test_one_name_works_once_on_a_machine(database: Database, started: Recorder,
 
 
 CHILD = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from miqa_node.settings import load_settings
 from miqa_node.store.database import Database
@@ -115,7 +115,7 @@ from miqa_node.work.queue import Worker
 database = Database(sys.argv[1])
 settings = load_settings(work={"poll_interval_s": 0.05, "concurrency": 3}).work
 def hang(digest):
-    print(digest, flush=True)
+    os.write(1, digest.encode() + b"\\n")  # one write, so that the lines of three threads stay lines
     time.sleep(600)
 Worker(database, "dead", settings, Path(sys.argv[2])).start((("assess", hang), ("conclude", hang)))
 time.sleep(600)
@@ -128,28 +128,30 @@ def test_jobs_of_a_killed_process_are_taken_over_by_another(
     for digest in "abc":
         promise(database, queue, digest)
     url = database.url.render_as_string(hide_password=False)
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", CHILD, url, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": "."},
-    )
-    assert child.stdout is not None
-    assert sorted(child.stdout.readline().strip() for _ in range(3)) == ["a", "b", "c"]
-    child.kill()
-    child.wait()
-    child.stdout.close()
+    ) as child:
+        try:
+            assert child.stdout is not None
+            assert sorted(child.stdout.readline().strip() for _ in range(3)) == ["a", "b", "c"]
+        finally:
+            child.kill()
     recorder = Recorder()
     worker = Worker(database, "alive", SETTINGS, tmp_path)
     worker.start(recorder.steps())
     roll_call = RollCall(database, "alive", SETTINGS)
     roll_call.start()
-    with database.begin() as transaction:
-        long_ago = datetime.now(UTC) - timedelta(seconds=SETTINGS.dead_after_s + 1)
-        transaction.execute(sa.insert(executors).values(name="dead", started_at=long_ago, heartbeat_at=long_ago))
-    assert roll_call.take_over() == 3
-    assert roll_call.take_over() == 0
-    wait_until(lambda: sum(step == "conclude" for step, _ in recorder.done) == 3)
-    roll_call.stop()
-    worker.stop()
+    try:
+        with database.begin() as transaction:
+            long_ago = datetime.now(UTC) - timedelta(seconds=SETTINGS.dead_after_s + 1)
+            transaction.execute(sa.insert(executors).values(name="dead", started_at=long_ago, heartbeat_at=long_ago))
+        assert roll_call.take_over() == 3
+        assert roll_call.take_over() == 0
+        wait_until(lambda: sum(step == "conclude" for step, _ in recorder.done) == 3)
+    finally:
+        roll_call.stop()
+        worker.stop()
     assert sorted(recorder.done) == sorted((step, d) for d in "abc" for step in ("assess", "conclude"))
