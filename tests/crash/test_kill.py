@@ -140,6 +140,7 @@ def pacs() -> Iterator[Pacs]:
     pacs = Pacs()
     yield pacs
     pacs.close()
+    gc.collect()  # the sockets of refused connections go here, and not in the middle of another test
 
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
@@ -167,7 +168,6 @@ def test_killed_twenty_times_at_random_instants(tmp_path: Path, samples: Path, p
     _wait_until(lambda: answered <= set(pacs.reports), "every answered image has its report")
     time.sleep(2.0)
     node.close()
-    gc.collect()  # the sockets of refused connections go here, and not in the middle of another test
     print(
         json.dumps(
             {
