@@ -81,6 +81,11 @@ def write_package(
     graph = Graph(folder / "model.onnx", spec)
     for name in names:
         _write_expected(folder / "golden" / name, graph, calibration)
+    return write_card(folder, card)
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> Path:
+    """Add the checksums of graph and goldens to the card, and write card.yaml and MODEL_CARD.md; the folder."""
     card["files"] = {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in [folder / "model.onnx", *sorted((folder / "golden").iterdir())]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,19 +11,17 @@ import cv2
 import numpy as np
 import onnx
 import onnxruntime
-import yaml
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import METADATA_KEY, Card
 from miqa_node.assess.measured import inputs_of, measure_picture
-from miqa_node.assess.model_card import model_card
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.training.calibrate import Calibration
 from miqa_node.training.classical.features import FEATURES
 from miqa_node.training.classical.graph import sum_graph
 from miqa_node.training.classical.models import Model
 from miqa_node.training.corpus import QualityData
-from miqa_node.training.package import card_of, write_golden_images
+from miqa_node.training.package import card_of, write_card, write_golden_images
 
 NAME = "quality-classical"
 METHOD = "contributions of the measurements to the logit; there is no map"
@@ -64,14 +61,7 @@ def write_classical_package(
             "severity": [round(float(v), 6) for v in severity[0]],
         }
         (folder / "golden" / f"{name}.json").write_text(json.dumps(expected) + "\n", encoding="utf-8")
-    card["files"] = {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in [folder / "model.onnx", *sorted((folder / "golden").iterdir())]
-    }
-    text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120)
-    (folder / "card.yaml").write_text(text, encoding="utf-8")
-    (folder / "MODEL_CARD.md").write_text(model_card(Card.model_validate(card)), encoding="utf-8")
-    return folder
+    return write_card(folder, card)
 
 
 def _card(
