@@ -36,6 +36,10 @@ def quality(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this version.")] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Begin with the weights of this checkpoint."),
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Train the model of quality findings on radiographs with simulated defects, and write it as a package."""
@@ -43,7 +47,9 @@ def quality(
     quiet_logs(settings_of(config))
     from miqa_node.training.quality import train_quality  # noqa: PLC0415 - keeps --help fast
 
-    package = train_quality(data, out, minutes=minutes, steps=steps, seed=seed, resume=resume, version=version)
+    package = train_quality(
+        data, out, minutes=minutes, steps=steps, seed=seed, resume=resume, version=version, start=start
+    )
     typer.echo(str(package))
 
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
-from miqa_node.assess.platt import sigmoid
+from miqa_node.assess.platt import Scaling, calibration_error, fit_scaling, sigmoid
 from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
 from miqa_node.training.corpus import QualityData
 from miqa_node.training.datasets import Record
 from miqa_node.training.degrade import Image, gate
 from miqa_node.training.graph import Judge
-from miqa_node.training.samples import CLASSES, COLUMN, vary
+from miqa_node.training.samples import CLASSES, COLUMN, LARGE_PX, vary
 from miqa_node.training.scores import Case, judge, judge_simulated
 
 CLEAN_FLAGGED = 0.07
 """Share of clean images that may be flagged by any head together; each head gets an equal share of specificity."""
 LEVELS = (0.25, 0.5, 0.75, 1.0)
-BINS = 10
 LEAST_THRESHOLD = 0.5
 """No head flags what is less likely there than not, however quiet clean images are."""
 GATE_DRAWS = 60
@@ -79,56 +78,33 @@ def calibration_of(asked: Asked) -> Calibration:
     errors = {}
     for column, name in enumerate(CLASSES):
         logits, wanted, second = _labelled(asked.everything, column, name)
-        temperature[column], bias[column] = platt(logits[~second], wanted[~second])
-        probability = sigmoid((logits[second].astype(np.float64) + bias[column]) / temperature[column])
-        errors[name] = round(expected_calibration_error(probability, wanted[second]), 4)
+        scaling = fit_scaling(logits[~second], wanted[~second]) or Scaling(1.0, 0.0)
+        temperature[column], bias[column] = scaling.temperature, scaling.bias
+        errors[name] = round(calibration_error(scaling.probability(logits[second]), wanted[second]), 4)
     unset = Calibration(temperature, bias, np.ones(len(CLASSES)), {})
     threshold, specificity, flagged = operating_points(unset, asked.clean, asked.elsewhere)
     report = {
-        "method": "Platt scaling per head (temperature and bias) on simulated defects",
+        "method": "Platt scaling per head (temperature and bias) on simulated defects; error in ten bins of equal mass",
         "data": "held-out NIH, Kermany and Cohen patients, half to fit, half to measure the error",
         "images": len(asked.everything),
         "expected_calibration_error": errors,
         "operating_points": (
-            f"per-head specificity {specificity:.3f} on clean held-out images and on OpenIST images (another hospital, "
-            f"used for operating points only), so that {flagged:.1%} of them are flagged by any head"
+            f"per-head specificity {specificity:.3f} on the clean images of each source apart: held-out ones, "
+            f"large and small NIH images on their own, and OpenIST (another hospital, used for operating points only); "
+            f"at most {flagged:.1%} of any of them are flagged by any head"
         ),
     }
     return Calibration(temperature, bias, threshold, report)
 
 
-def platt(logits: NDArray[np.floating], wanted: NDArray[np.bool_]) -> tuple[float, float]:
-    """(temperature, bias) of least log-loss with Platt's smoothed targets (Platt 1999)."""
-    positives, negatives = int(wanted.sum()), int((~wanted).sum())
-    if positives == 0 or negatives == 0:
-        return 1.0, 0.0
-    target = np.where(wanted, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    x = logits.astype(np.float64)
-
-    def loss(p: NDArray[np.float64]) -> float:
-        z = (x + p[1]) * np.exp(-p[0])
-        return float(np.mean(np.logaddexp(0.0, z) - target * z))
-
-    best = minimize(loss, np.zeros(2), method="Nelder-Mead", options={"maxiter": 2000, "xatol": 1e-5, "fatol": 1e-9})
-    return float(np.clip(np.exp(best.x[0]), 0.05, 20.0)), float(best.x[1])
-
-
-def expected_calibration_error(probability: NDArray[np.floating], wanted: NDArray[np.bool_]) -> float:
-    """Mean distance of stated and observed share over ten equal bins, weighted by their counts (Guo et al. 2017)."""
-    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
-    total = 0.0
-    for b in range(BINS):
-        inside = bins == b
-        if inside.any():
-            total += float(inside.mean()) * abs(float(probability[inside].mean()) - float(wanted[inside].mean()))
-    return total
-
-
 def operating_points(
     calibration: Calibration, clean: list[Case], elsewhere: list[Case]
 ) -> tuple[NDArray[np.float64], float, float]:
-    """Thresholds per class, the specificity of each head and the share of clean images that any head then flags."""
-    groups = [_clean_scores(calibration, group) for group in (clean, elsewhere) if group]
+    """Thresholds per class, the specificity of each head and the share of clean images that any head then flags.
+
+    The worst source decides: an average over hospitals says little about the next one.
+    """
+    groups = [_clean_scores(calibration, group) for group in _by_source([*clean, *elsewhere])]
     best: tuple[NDArray[np.float64], float, float] | None = None
     for specificity in np.arange(0.95, 0.9991, 0.0025):
         # A group in which nobody looked for a class (NaN) has no say in its threshold.
@@ -139,6 +115,16 @@ def operating_points(
         if flagged <= CLEAN_FLAGGED:
             break
     return cast("tuple[NDArray[np.float64], float, float]", best)
+
+
+def _by_source(cases: Sequence[Case]) -> list[list[Case]]:
+    """The cases of each source with enough of them, and all of the rest together."""
+    groups: dict[tuple[str, bool], list[Case]] = {}
+    for case in cases:
+        groups.setdefault((case.record.source, case.record.long_side_px > LARGE_PX), []).append(case)
+    enough = [group for group in groups.values() if len(group) >= FEW_IMAGES]
+    rest = [case for group in groups.values() if len(group) < FEW_IMAGES for case in group]
+    return [*enough, rest] if rest else enough
 
 
 def _quantiles(scores: NDArray[np.float64], share: float) -> NDArray[np.float64]:
@@ -165,7 +151,7 @@ def _clean_scores(calibration: Calibration, cases: list[Case]) -> NDArray[np.flo
 
 def _labelled(
     cases: list[Case], column: int, name: str
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Logits of a class, its truth, which cases are of the second half of patients; doubtful ones left out."""
     logits, wanted, second = [], [], []
     for case in cases:
@@ -175,10 +161,10 @@ def _labelled(
         if case.made in {g.value for g in GateClass} and name not in {g.value for g in GateClass}:
             truth = None
         if truth is not None:
-            logits.append(case.logits[column])
+            logits.append(float(case.logits[column]))
             wanted.append(truth)
             second.append(held_out_half(case.record))
-    return np.array(logits, np.float32), np.array(wanted, bool), np.array(second, bool)
+    return np.array(logits, np.float64), np.array(wanted, bool), np.array(second, bool)
 
 
 def held_out_half(record: Record) -> bool:

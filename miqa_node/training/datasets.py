@@ -43,6 +43,7 @@ class Record:
     notes: str
     objects: tuple[Box, ...] | None = None
     grades: dict[str, Any] = field(default_factory=dict)
+    long_side_px: int = 0
 
     @property
     def has_real_object(self) -> bool | None:
@@ -95,6 +96,7 @@ def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None, cle
         notes=row["notes"],
         objects=objects,
         grades=dict(drawn["quality"]) if drawn else {},
+        long_side_px=max(int(row.get("width") or 0), int(row.get("height") or 0)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -18,9 +18,12 @@ import torch
 from torch import Tensor
 
 from miqa_node.domain.finding import FindingName
-from miqa_node.training.losses import Batch, total_loss
+from miqa_node.training.losses import RANKING_WEIGHT, Batch, total_loss
 from miqa_node.training.networks import QualityNet
-from miqa_node.training.samples import CLASSES, COLUMN, MAP_CLASSES, Sample, Sampler
+from miqa_node.training.samples import CLASSES, COLUMN, MAP_CLASSES, Sample
+
+Draw = Callable[[int], Sample]
+"""Gives sample number n; the same one whenever it is asked."""
 
 CHECKPOINT = "checkpoint.pt"
 MAP_COLUMNS = [COLUMN[name] for name in MAP_CLASSES]
@@ -44,9 +47,12 @@ class FitSettings:
     threads: int = 1
     workers: int = 1
     checkpoint_s: float = 120.0
+    ranking_weight: float = RANKING_WEIGHT
+    start: str = ""
+    """Checkpoint of another run whose weights this one begins with; weights that it lacks begin as usual."""
 
 
-def batches(sampler: Sampler, first: int, size: int, workers: int) -> Iterator[tuple[Tensor, Tensor, Batch]]:
+def batches(sampler: Draw, first: int, size: int, workers: int) -> Iterator[tuple[Tensor, Tensor, Batch]]:
     """Batches of samples from number ``first`` on, made ahead by threads, in an order that timing cannot change.
 
     Threads are enough: numpy, OpenCV and torch leave the interpreter lock while they work. Forked workers hang where
@@ -73,6 +79,9 @@ class Fit:
         torch.set_num_threads(settings.threads)
         self.settings, self.folder = settings, folder
         self.net = QualityNet(len(CLASSES), PLACED).to(memory_format=torch.channels_last)
+        if settings.start:
+            state = torch.load(settings.start, weights_only=True)["average"]
+            self.net.load_state_dict(state, strict=False)
         self.average = QualityNet(len(CLASSES), PLACED)
         self.average.load_state_dict(self.net.state_dict())
         self.optimiser = torch.optim.AdamW(
@@ -124,7 +133,7 @@ class Fit:
             group["lr"] = self.learning_rate()
         with torch.autocast("cpu", torch.bfloat16):
             outputs = self.net(view, crops.flatten(0, 1))
-        loss, parts = total_loss(outputs, targets, MAP_COLUMNS)
+        loss, parts = total_loss(outputs, targets, MAP_COLUMNS, self.settings.ranking_weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -143,7 +152,7 @@ class Fit:
                 old.copy_(new)
 
 
-def fit(sampler: Sampler, folder: Path, settings: FitSettings, *, resume: bool = False) -> Fit:
+def fit(sampler: Draw, folder: Path, settings: FitSettings, *, resume: bool = False) -> Fit:
     """Run to the end of the settings; the folder keeps the checkpoint and ``log.jsonl``."""
     folder.mkdir(parents=True, exist_ok=True)
     run = Fit(settings, folder)

@@ -27,14 +27,16 @@ class Batch:
     boxes: Tensor
 
 
-def total_loss(outputs: tuple[Tensor, ...], batch: Batch, map_columns: list[int]) -> tuple[Tensor, dict[str, float]]:
+def total_loss(
+    outputs: tuple[Tensor, ...], batch: Batch, map_columns: list[int], ranking_weight: float = RANKING_WEIGHT
+) -> tuple[Tensor, dict[str, float]]:
     """Weighted sum of the parts, and the parts for the log."""
     logits, severity_logits, cell_logits = (o.float() for o in outputs[:3])
     cell_logits = cell_logits[:, map_columns]
     parts = {
         "present": presence(logits, batch.present, batch.severity),
         "severity": SEVERITY_WEIGHT * severity(severity_logits, batch.severity),
-        "ranking": RANKING_WEIGHT * ranking(severity_logits, batch.severity),
+        "ranking": ranking_weight * ranking(severity_logits, batch.severity),
         "cells": CELL_WEIGHT * cells(cell_logits, batch.cells),
         "boxes": BOX_WEIGHT * boxes(cell_logits, batch.boxes),
     }

@@ -1,4 +1,4 @@
-"""The quality network: a residual net over the global view, a smaller one over the crops, one set of class maps."""
+"""The quality network: a net over the global view, a smaller one and texture over the crops, one set of class maps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
+from miqa_node.training.texture import TextureNet
+
+TEXTURE_PX = 96
+"""Side of the part of a crop that training takes textures of; their means do not depend on the area, the time does."""
 SHARPNESS = 4.0
 """Of the log-mean-exp that pools a class map: between the mean (0) and the maximum (infinite)."""
 
@@ -22,6 +26,7 @@ class Widths:
     global_stages: tuple[int, int, int, int] = (24, 48, 96, 160)
     neck: int = 64
     crop_stages: tuple[int, int, int] = (24, 48, 96)
+    texture: int = 64
 
 
 class Block(nn.Module):
@@ -82,10 +87,10 @@ class CropNet(nn.Module):
 class QualityNet(nn.Module):
     """Logit, severity and a class map per class; see the graph's contract in the model card.
 
-    A class's logit is a weighted sum of its pooled map (log-mean-exp), the deep global features and the crop
-    features (mean and root mean square over the crops, so their number does not matter). Classes in ``placed`` are
-    decided by their map alone: a net that may look at the whole image learns that bedside images have leads, not
-    what a lead looks like.
+    A class's logit is a weighted sum of its pooled map (log-mean-exp), the deep global features, and the features and
+    the texture of the crops (mean and root mean square over them, so their number does not matter). Classes in
+    ``placed`` are decided by their map alone: a net that may look at the whole image learns that bedside images have
+    leads, not what a lead looks like.
     """
 
     context: Tensor
@@ -95,12 +100,19 @@ class QualityNet(nn.Module):
         widths = widths or Widths()
         self.widths = widths
         self.global_net, self.crop_net = GlobalNet(widths), CropNet(widths)
+        self.texture_net = TextureNet(widths.texture)
         self.evidence = nn.Conv2d(widths.neck, classes, 1)
         nn.init.constant_(cast("Tensor", self.evidence.bias), -3.0)
         features = widths.global_stages[3] + 2 * widths.crop_stages[2]
         self.drop = nn.Dropout(0.1)
         self.classify = nn.Linear(features, classes, bias=False)
         self.grade = nn.Linear(features + classes, classes)
+        # Apart from the two above, and silent at first, so that a run may begin with the weights of a net without.
+        self.texture = nn.Sequential(nn.Linear(2 * widths.texture, widths.texture), nn.ReLU())
+        self.classify_texture = nn.Linear(widths.texture, classes, bias=False)
+        self.grade_texture = nn.Linear(widths.texture, classes, bias=False)
+        for silent in (self.classify_texture, self.grade_texture):
+            nn.init.zeros_(silent.weight)
         self.map_weight = nn.Parameter(torch.ones(classes))
         self.bias = nn.Parameter(torch.zeros(classes))
         context = torch.ones(classes)
@@ -114,13 +126,20 @@ class QualityNet(nn.Module):
         """
         deep, fused = self.global_net(view)
         cells = self.evidence(fused)
-        each = self.crop_net(crops).float().unflatten(0, (view.shape[0], -1))
-        spread = (each * each).mean(1).clamp_min(1e-6).sqrt()
-        together = self.drop(torch.cat([deep.float().mean((2, 3)), each.mean(1), spread], 1))
-        pooled = pool(cells.float())
-        logits = self.bias + self.context * self.classify(together) + self.map_weight * pooled
-        severity = self.grade(torch.cat([together, pooled.detach()], 1))
+        images = view.shape[0]
+        each = self.crop_net(crops).float().unflatten(0, (images, -1))
+        together = self.drop(torch.cat([deep.float().mean((2, 3)), *over_crops(each, 1)], 1))
+        textures = self.texture_net(crops[..., :TEXTURE_PX, :TEXTURE_PX]).unflatten(0, (images, -1))
+        logits, severity = self.judge(together, textures, pool(cells.float()))
         return logits, severity, cells, deep, fused
+
+    def judge(self, together: Tensor, textures: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and severity logits (N, C) of features (N, F), textures (N, K, T) and pooled maps (N, C)."""
+        texture = self.texture(torch.cat(over_crops(textures, 1), 1).float())
+        elsewhere = self.classify(together) + self.classify_texture(texture)
+        logits = self.bias + self.context * elsewhere + self.map_weight * pooled
+        severity = self.grade(torch.cat([together, pooled.detach()], 1)) + self.grade_texture(texture)
+        return logits, severity
 
 
 class ExportedNet(nn.Module):
@@ -136,12 +155,15 @@ class ExportedNet(nn.Module):
         deep, fused = net.global_net(global_view)
         cells = net.evidence(fused)
         pooled = pool(cells)
-        each = net.crop_net(crops)
-        spread = (each * each).mean(0, keepdim=True).clamp_min(1e-6).sqrt()
-        together = torch.cat([deep.mean((2, 3)), each.mean(0, keepdim=True), spread], 1)
-        logits = net.bias + net.context * net.classify(together) + net.map_weight * pooled
-        severity = net.grade(torch.cat([together, pooled], 1)).sigmoid()
-        return logits, severity, cells.sigmoid(), deep, fused
+        each, textures = net.crop_net(crops)[None], net.texture_net(crops)[None]
+        together = torch.cat([deep.mean((2, 3)), *over_crops(each, 1)], 1)
+        logits, severity = net.judge(together, textures, pooled)
+        return logits, severity.sigmoid(), cells.sigmoid(), deep, fused
+
+
+def over_crops(features: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Mean and root mean square over the crops."""
+    return features.mean(axis), (features * features).mean(axis).clamp_min(1e-6).sqrt()
 
 
 def pool(cells: Tensor) -> Tensor:

@@ -21,6 +21,10 @@ COLUMN = {name: index for index, name in enumerate(CLASSES)}
 MAP_CLASSES = (FindingName.FOREIGN_OBJECT, FindingName.DETECTOR_OVERLAY_ARTIFACT)
 """Findings with a place that training knows: their maps are supervised."""
 MOVES_PIXELS = frozenset({FindingName.CLIPPED_ANATOMY, FindingName.ROTATION_ORIENTATION, FindingName.DOUBLE_EXPOSURE})
+HARD_TO_SEE = frozenset({
+    FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE_UNDEREXPOSURE, FindingName.CONTRAST_PROCESSING,
+    FindingName.GRID_ARTIFACT, FindingName.DETECTOR_OVERLAY_ARTIFACT,
+})  # fmt: skip
 MAP_STRIDE = 8
 UNKNOWN = -1.0
 CLEAN_SHARE, GATE_SHARE = 0.22, 0.10
@@ -201,9 +205,10 @@ class Sampler:
 
 
 def draw_defects(rng: np.random.Generator) -> dict[FindingName, float]:
-    """One defect (60 %), two (30 %) or three (10 %) with severities from 0.12 to 1."""
+    """One defect (60 %), two (30 %) or three (10 %) with severities from 0.12 to 1; those hard to see more often."""
     count = int(rng.choice((1, 2, 3), p=(0.6, 0.3, 0.1)))
-    chosen = rng.choice(len(DEFECTS), count, replace=False)
+    weight = np.array([2.0 if defect in HARD_TO_SEE else 1.0 for defect in DEFECTS])
+    chosen = rng.choice(len(DEFECTS), count, replace=False, p=weight / weight.sum())
     return {DEFECTS[i]: float(rng.uniform(LEAST_SEVERITY, 1.0)) for i in chosen}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.platt import calibration_error
 from miqa_node.domain.finding import DEFECTS, FindingName
 from miqa_node.training.evaluate import LEVELS, MARKED, OBJECT, Judged
 from miqa_node.training.samples import COLUMN
@@ -193,13 +194,9 @@ def confusion(
 def reliability(probability: Floats, wanted: NDArray[np.bool_]) -> dict[str, Any]:
     """Stated against observed share in ten equal bins, the expected calibration error and the Brier score."""
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
-    rows, error = [], 0.0
-    for b in range(BINS):
-        inside = bins == b
-        if inside.any():
-            stated, observed = float(probability[inside].mean()), float(wanted[inside].mean())
-            error += float(inside.mean()) * abs(stated - observed)
-            rows.append([_round(stated), _round(observed), int(inside.sum())])
+    parts = [bins == b for b in range(BINS) if (bins == b).any()]
+    rows = [[_round(float(probability[p].mean())), _round(float(wanted[p].mean())), int(p.sum())] for p in parts]
+    error = calibration_error(probability, wanted)
     brier = float(np.mean((probability - wanted) ** 2)) if probability.size else float("nan")
     return {"bins": rows, "expected_calibration_error": _round(error), "brier": _round(brier)}
 

@@ -10,10 +10,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
-from miqa_node.training.calibrate import expected_calibration_error, platt
+from miqa_node.training.calibrate import Calibration, operating_points
 from miqa_node.training.datasets import Box, ImageCache, Record, held_out, may_ship, read_records, training_split
 from miqa_node.training.pointing import chance, hit, peak
-from miqa_node.training.scores import auroc, auroc_interval
+from miqa_node.training.samples import CLASSES
+from miqa_node.training.scores import Case, auroc, auroc_interval
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 NIH = "NIH Clinical Center public release"
@@ -43,17 +44,21 @@ def test_interval_is_wider_when_images_come_from_few_patients() -> None:
     assert high_few - low_few > 1.5 * (high - low)
 
 
-def test_platt_scaling_mends_overconfidence() -> None:
+def test_the_source_with_the_worst_images_sets_the_thresholds() -> None:
     rng = np.random.default_rng(2)
-    truth = rng.normal(0, 1.5, 4000)
-    wanted = rng.uniform(size=4000) < 1 / (1 + np.exp(-truth))
-    logits = (3.0 * truth + 2.0).astype(np.float32)
-    temperature, bias = platt(logits, wanted)
-    assert temperature == pytest.approx(3.0, rel=0.15)
-    assert bias == pytest.approx(-2.0, abs=0.4)
-    before = expected_calibration_error(1 / (1 + np.exp(-logits)), wanted)
-    after = expected_calibration_error(1 / (1 + np.exp(-(logits + bias) / temperature)), wanted)
-    assert after < 0.03 < before
+
+    def cases(source: str, centre: float, count: int) -> list[Case]:
+        logits = rng.normal(centre, 1.0, (count, len(CLASSES))).astype(np.float32)
+        record = Record(Path("x.png"), source, "CC0", "p", "PA", "", objects=())
+        return [Case(record, "", 0.0, row, np.zeros_like(row)) for row in logits]
+
+    plain = Calibration(np.ones(len(CLASSES)), np.zeros(len(CLASSES)), np.ones(len(CLASSES)), {})
+    quiet, loud = cases("quiet", -6.0, 3000), cases("loud", -2.0, 300)
+    alone, _, _ = operating_points(plain, quiet, [])
+    both, _, flagged = operating_points(plain, quiet, loud)
+    assert (alone == 0.5).all()  # nothing of the quiet source comes near
+    assert (both > alone).any()  # pooled, the loud ones would be a tenth of the images
+    assert flagged <= 0.08
 
 
 def test_pointing_game() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -14,9 +15,10 @@ torch = pytest.importorskip("torch")
 from miqa_node.assess.preprocess import GlobalView, Preprocess  # noqa: E402
 from miqa_node.training import losses  # noqa: E402
 from miqa_node.training.export import INPUTS, OUTPUTS, TOLERANCE, Graph, compare, export, fold_normalisation  # noqa: E402
-from miqa_node.training.fit import FitSettings, fit  # noqa: E402
+from miqa_node.training.fit import CHECKPOINT, Fit, FitSettings, fit  # noqa: E402
 from miqa_node.training.networks import ExportedNet, QualityNet  # noqa: E402
 from miqa_node.training.samples import CLASSES, MAP_CLASSES, Sample  # noqa: E402
+from miqa_node.training.texture import FREQUENCIES, ORIENTATIONS, TextureNet, filter_bank  # noqa: E402
 
 SPEC = Preprocess(global_view=GlobalView(rows=64, columns=64))
 
@@ -67,7 +69,8 @@ def test_export_says_what_torch_says(net: QualityNet, tmp_path: Path) -> None:
 
 def test_folding_batch_normalisation_changes_nothing(net: QualityNet) -> None:
     folded = fold_normalisation(net)
-    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    left = [name for name, module in folded.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert left == ["texture_net.scale"]  # no convolution before it
     view, crops = torch.randn(1, 1, 64, 64), torch.randn(3, 1, 96, 96)
     with torch.no_grad():
         for ours, theirs in zip(net(view, crops), folded(view, crops), strict=True):
@@ -159,3 +162,39 @@ def test_a_box_wants_some_of_its_cells_not_all() -> None:
     outside[0, 0, 0] = 4.0
     assert losses.boxes(a_few, numbers) < 0.1 * losses.boxes(nothing, numbers)
     assert losses.boxes(outside, numbers) == losses.boxes(nothing, numbers)
+
+
+def test_textures_tell_noise_from_blur_at_once() -> None:
+    """Before anything is learned the log-energies of fine filters rise with noise and fall with blur."""
+    rng = np.random.default_rng(4)
+    smooth = cv2.GaussianBlur(rng.normal(0, 1, (96, 96)).astype(np.float32), None, 3.0)
+    edges = cv2.GaussianBlur((smooth > 0).astype(np.float32), None, 0.6)
+    variants = (edges, cv2.GaussianBlur(edges, None, 1.0), edges + rng.normal(0, 0.05, edges.shape).astype(np.float32))
+    texture = TextureNet().eval()
+    crops = torch.from_numpy(np.stack(variants)[:, None])
+    fine = texture.energies(crops)[:, : len(texture.filters)].mean((1, 2, 3))
+    assert fine[1] < fine[0] < fine[2]
+
+
+def test_motion_takes_energy_across_its_direction() -> None:
+    rng = np.random.default_rng(5)
+    noise = rng.normal(0, 1, (96, 96)).astype(np.float32)
+    sideways = cv2.blur(noise, (5, 1))
+    energies = TextureNet().eval().energies(torch.from_numpy(np.stack([noise, sideways])[:, None])).mean((2, 3))
+    loss = (energies[0] - energies[1])[: len(FREQUENCIES) * ORIENTATIONS].reshape(len(FREQUENCIES), ORIENTATIONS)
+    assert (loss[:, 0] > loss[:, ORIENTATIONS // 2] + 0.5).all()  # waves along the rows suffer, those down do not
+
+
+def test_filters_see_no_brightness() -> None:
+    bank = filter_bank()
+    assert np.abs(bank.sum((2, 3))).max() < 1e-5
+    assert (bank**2).sum((1, 2, 3)) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_a_run_begins_with_the_weights_of_another(tmp_path: Path) -> None:
+    first = fit(_Easy(), tmp_path / "first", FitSettings(steps=3, batch=4, seed=1))
+    settings = FitSettings(steps=1, seed=2, start=str(tmp_path / "first" / CHECKPOINT))
+    again = Fit(settings, tmp_path / "second")
+    for name, value in first.average.state_dict().items():
+        assert torch.equal(again.net.state_dict()[name], value), name
+    assert again.step == 0

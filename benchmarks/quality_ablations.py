@@ -1,0 +1,170 @@
+"""What each part of the quality network is for: short runs with one part taken away, judged on held-out patients.
+
+    python -m benchmarks.quality_ablations --data DIR --steps 400
+
+Every run has the same seed, steps and batch and begins from random weights; it is judged on patients of the training's
+hospitals that no run saw, never on the evaluation set. Short runs tell in which direction a part works, not what it is
+worth after a long one; two seeds of the whole network tell how much of a difference is chance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from benchmarks.machine import describe, keep
+from miqa_node.assess.preprocess import Crops, GlobalView, Preprocess, prepare
+from miqa_node.domain.finding import DEFECTS, FindingName
+from miqa_node.training.calibrate import LEVELS
+from miqa_node.training.corpus import QualityData, read_quality_data
+from miqa_node.training.datasets import Record
+from miqa_node.training.degrade import Image
+from miqa_node.training.export import export
+from miqa_node.training.fit import Fit, FitSettings, batches
+from miqa_node.training.graph import Graph, Prediction
+from miqa_node.training.losses import RANKING_WEIGHT
+from miqa_node.training.quality import sampler_of
+from miqa_node.training.samples import COLUMN, Sample, Sampler, vary
+from miqa_node.training.scores import Case, auroc, judge, judge_simulated
+
+MARKED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The network without one of its parts."""
+
+    name: str
+    seed: int = 1
+    spec: Preprocess = field(default_factory=Preprocess)
+    crops: bool = True
+    texture: bool = True
+    ranking: bool = True
+    real_objects: bool = True
+
+
+VARIANTS = (
+    Variant("whole"),
+    Variant("whole, other seed", seed=2),
+    Variant("without crops", crops=False),
+    Variant("without texture", texture=False),
+    Variant("without ranking loss", ranking=False),
+    Variant("without real objects", real_objects=False),
+    Variant("global view 256", spec=Preprocess(global_view=GlobalView(rows=256, columns=256))),
+    Variant("crops at 512", spec=Preprocess(crops=Crops(long_side_px=512))),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run all variants and keep the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, default=Path(".cache/training"))
+    parser.add_argument("--steps", type=int, default=400)
+    asked = parser.parse_args(arguments)
+    data = read_quality_data(asked.data, asked.cache)
+    rows, machine = {}, describe()
+    for variant in VARIANTS:
+        rows[variant.name] = run(variant, data, asked.steps)
+        print(variant.name, rows[variant.name], flush=True)
+        keep("quality_ablations", machine, {"steps": asked.steps, "variants": rows})
+
+
+def run(variant: Variant, data: QualityData, steps: int) -> dict[str, Any]:
+    """Fit and judge one variant."""
+    with tempfile.TemporaryDirectory() as folder:
+        graph = _fitted(variant, data, steps, Path(folder))
+    said: Callable[..., Prediction] = graph if variant.crops else _Blind(graph)
+    return _figures(said, data)
+
+
+def _fitted(variant: Variant, data: QualityData, steps: int, folder: Path) -> Graph:
+    records: list[Record] = data.fitting
+    if not variant.real_objects:
+        records = [replace(r, objects=() if r.has_real_object is False else None) for r in records]
+    settings = FitSettings(steps=steps, seed=variant.seed, ranking_weight=RANKING_WEIGHT if variant.ranking else 0.0)
+    fit = Fit(settings, folder)
+    if not variant.texture:
+        _silence(fit.net.classify_texture, fit.net.grade_texture)
+    sampler = sampler_of(data, records, variant.seed, variant.spec)
+    stream = batches(sampler if variant.crops else _WithoutCrops(sampler), 0, settings.batch, settings.workers)
+    for view, crops, targets in stream:
+        if fit.progress >= 1.0:
+            break
+        fit.train_step(view, crops, targets)
+    export(fit.average, folder / "graph.onnx", variant.spec)
+    return Graph(folder / "graph.onnx", variant.spec)
+
+
+def _silence(*layers: nn.Linear) -> None:
+    # They begin at zero, so without gradients nothing of the texture ever reaches an output.
+    for layer in layers:
+        layer.requires_grad_(requires_grad=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _WithoutCrops:
+    sampler: Sampler
+
+    def __call__(self, index: int) -> Sample:
+        sample = self.sampler(index)
+        return replace(sample, crops=np.zeros_like(sample.crops))
+
+
+@dataclass(frozen=True, slots=True)
+class _Blind:
+    graph: Graph
+
+    def __call__(self, display: Any) -> Prediction:
+        inputs = prepare(display, None, self.graph.spec)
+        return self.graph.run(replace(inputs, crops=np.zeros_like(inputs.crops)))
+
+
+def _figures(graph: Callable[..., Prediction], data: QualityData) -> dict[str, Any]:
+    def load(record: Record) -> Image:
+        rng = np.random.default_rng((5, int.from_bytes(record.path.name.encode()[-8:]) % 2**32))
+        return vary(record, data.cache[record.path], rng).image
+
+    simulated = judge_simulated(graph, data.held_out, load, DEFECTS, LEVELS, seed=5)
+    clean = [judge(graph, r, load(r)) for r in data.held_out]
+    findings = {d.value: round(_auroc(d, simulated, clean), 3) for d in DEFECTS}
+    return {
+        "mean_auroc": round(float(np.mean(list(findings.values()))), 3),
+        "real_objects_auroc": round(_real_objects(clean), 3),
+        "mean_severity_rank_correlation": round(float(np.mean([_order(d, simulated) for d in DEFECTS])), 3),
+        "findings": findings,
+        "images": len(data.held_out),
+    }
+
+
+def _auroc(finding: FindingName, simulated: Sequence[Case], clean: Sequence[Case]) -> float:
+    column = COLUMN[finding]
+    none = [c for c in clean if finding is not FindingName.FOREIGN_OBJECT or c.record.has_real_object is False]
+    marked = [c.logits[column] for c in simulated if c.made == finding.value and c.level >= MARKED]
+    return auroc(np.array(marked), np.array([c.logits[column] for c in none]))
+
+
+def _real_objects(clean: Sequence[Case]) -> float:
+    column = COLUMN[FindingName.FOREIGN_OBJECT]
+    groups = [
+        np.array([c.logits[column] for c in clean if c.record.has_real_object is there]) for there in (True, False)
+    ]
+    return auroc(*groups)
+
+
+def _order(finding: FindingName, simulated: Sequence[Case]) -> float:
+    mine = [c for c in simulated if c.made == finding.value]
+    stated = np.array([c.severity[COLUMN[finding]] for c in mine]).argsort().argsort()
+    levels = np.array([c.level for c in mine])
+    return float(np.corrcoef(stated, levels)[0, 1])
+
+
+if __name__ == "__main__":
+    main()
