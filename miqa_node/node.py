@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import time
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ from miqa_node.assess.local import LocalAssessor
 from miqa_node.assess.shadow import Shadow
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
 from miqa_node.deliver.lanes import Lanes
+from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.policy import decide
 from miqa_node.domain.ports import ObjectStore
@@ -27,6 +29,7 @@ from miqa_node.store import shadows
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
 from miqa_node.store.outbox import DatabaseOutbox
+from miqa_node.store.pseudonyms import open_key
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
@@ -89,6 +92,7 @@ class Node:
             report_settings=ReportSettings(settings.node.name, settings.assess.saliency_threshold),
             certify=self.models.certificate,
             candidate=self._shadow,
+            rules=acquisition_rules(settings),
         )
         self._scp = StorageScp(settings.dicom, settings.incoming_dir, self._pipeline.receive, self._check_store)
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
@@ -210,6 +214,21 @@ def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
         raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
     objects = open_objects(settings.store.objects_url, settings.objects_dir, settings.store.min_free_bytes)
     return Database(settings.database_url, settings.store.pool_size), objects
+
+
+def acquisition_rules(settings: Settings) -> AcquisitionRules:
+    """How the site names rooms and shifts, keeps people's names and draws samples; makes the key of pseudonyms."""
+    site = settings.analysis
+    return AcquisitionRules(
+        key=open_key(settings.node.data_dir / "pseudonym.key", site.pseudonym_key),
+        rooms=site.rooms,
+        shifts={name: time.fromisoformat(start) for name, start in site.shifts.items()},
+        repeat_window_s=site.repeat_window_s,
+        show_operators=site.show_operators,
+        assume_archived=site.assume_archived,
+        archive_ae_titles=site.archive_ae_titles,
+        audit_share=site.audit_share,
+    )
 
 
 def build_assessor(settings: Settings) -> LocalAssessor:

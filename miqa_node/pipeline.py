@@ -19,12 +19,14 @@ import structlog
 
 from miqa_node.assess.certificate import NO_CERTIFICATE
 from miqa_node.assess.maps import dump_maps, load_maps
+from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
-from miqa_node.domain.codes import OTHER_FAILURE
+from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
 from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest, Received, StoredInstance
-from miqa_node.domain.policy import Disposition, Policy, Reason, decide
+from miqa_node.domain.label import RequestKind
+from miqa_node.domain.policy import Disposition, Policy, Reason, Verdict, decide
 from miqa_node.domain.ports import Assessor, Candidate, JobQueue, Judgement, ObjectStore
 from miqa_node.errors import DecodeError, NotFoundError
 from miqa_node.imaging.headers import read_header
@@ -33,7 +35,7 @@ from miqa_node.imaging.preview import preview_png
 from miqa_node.observe import metrics
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import ReportSettings, make_objects
-from miqa_node.store import deliveries, instances, worklist
+from miqa_node.store import acquisitions, deliveries, instances, label_requests, worklist
 from miqa_node.store.database import Database
 
 if TYPE_CHECKING:
@@ -48,6 +50,10 @@ CONFLICTING = PlausibilityIssue(
     "conflicting_instance",
     "An object with the same SOP Instance UID and other content came earlier; both are kept.",
     OTHER_FAILURE,
+)
+
+AUDIT = Reason(
+    "audit", "Accepted, and drawn at random: say whether it is a good image.", UNKNOWN_FAILURE, Verdict.ACCEPT
 )
 
 DestinationsFor = Callable[[ResultKind], Sequence[str]]
@@ -74,6 +80,7 @@ class Pipeline:
         report_settings: ReportSettings,
         certify: Certify = lambda _assessment, _policy: NO_CERTIFICATE,
         candidate: Candidate | None = None,
+        rules: AcquisitionRules | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -86,16 +93,17 @@ class Pipeline:
         self._report_settings = report_settings
         self._certify = certify
         self._candidate = candidate
+        self._rules = rules or AcquisitionRules()
 
     # ── receive and store: when this returns, the sender is answered 0x0000 and nothing may get lost ──
 
     def receive(self, received: Received) -> None:
         """Keep the object and promise the work: one transaction holds the instance and its job."""
         header, study = read_header(Path(received.path))
-        key = _key("instances", received.digest, ".dcm")
+        key, operator = _key("instances", received.digest, ".dcm"), self._rules.operator(study.operators_name)
         self._objects.put_file(key, Path(received.path))
         with self._database.begin() as transaction:
-            novelty = instances.record(transaction, header, study, received, key)
+            novelty = instances.record(transaction, header, study, received, key, operator)
             if novelty is not instances.Novelty.DUPLICATE:
                 self._queue.enqueue_assess(transaction, received.digest)
         log.debug("received", digest=received.digest[:16], novelty=novelty.value, calling_ae=received.calling_ae_title)
@@ -160,10 +168,17 @@ class Pipeline:
             log.error("report failed", digest=digest[:16], error=type(error).__name__, where=_where(error))
             results, disposition = [], _with_report_failure(disposition)
         now = datetime.now(UTC)
+        audited = disposition.verdict is Verdict.ACCEPT and self._rules.audits(digest)
+        if audited:  # after the report: that people look at it is nothing to tell the PACS
+            disposition = replace(disposition, reasons=(*disposition.reasons, AUDIT), attention=True)
         with self._database.begin() as transaction:
             uid = instance.header.study_instance_uid
             if not instances.save_disposition(transaction, digest, uid, disposition, now):
                 return
+            if is_projection(instance.header) and acquisitions.counts(instance):
+                acquisitions.record(transaction, instance, assessment, disposition, self._rules, now)
+            if audited:
+                label_requests.ask(transaction, digest, RequestKind.AUDIT, self._rules.audit_share, now)
             for result in results:
                 deliveries.record_result(transaction, digest, result, now)
                 for destination in self._destinations(result.kind):

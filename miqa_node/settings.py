@@ -31,6 +31,7 @@ T = TypeVar("T")
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")]
 
 
@@ -173,6 +174,22 @@ class DeliverSettings(_Table):
     poll_interval_s: Seconds
 
 
+class AnalysisSettings(_Table):
+    """Table ``[analysis]``."""
+
+    rooms: dict[str, str]
+    shifts: dict[str, Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]]
+    repeat_window_s: Seconds
+    show_operators: bool
+    pseudonym_key: str
+    assume_archived: bool
+    archive_ae_titles: tuple[str, ...]
+    target_percent: Annotated[float, Field(gt=0, lt=100)]
+    action_percent: Annotated[float, Field(gt=0, lt=100)]
+    audit_share: Share
+    second_reader_share: Share
+
+
 class WebSettings(_Table):
     """Table ``[web]``."""
 
@@ -211,6 +228,7 @@ class Settings(BaseSettings):
     assess: AssessSettings
     policy: PolicySettings
     deliver: DeliverSettings
+    analysis: AnalysisSettings
     web: WebSettings
     log: LogSettings
 

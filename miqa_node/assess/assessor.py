@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.anomaly.detector import AnomalyDetector
+from miqa_node.assess.maps import with_peaks
 from miqa_node.assess.measure.projection import measure
 from miqa_node.assess.measured import CONTRIBUTIONS, contributions_of, inputs_of
 from miqa_node.assess.packages import Package
@@ -70,7 +71,7 @@ class ImageAssessor:
             digest=digest,
             header=header,
             assessed_at=datetime.now(UTC),
-            findings=findings,
+            findings=with_peaks(findings, maps),
             gate=gate,
             measurements=measurements,
             plausibility=plausibility,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from miqa_node.domain.finding import FindingName
+from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import SaliencyMap
 
 ANOMALY = "anomaly"
@@ -30,6 +31,24 @@ def load_maps(data: bytes) -> dict[FindingName, SaliencyMap]:
 def load_anomaly_map(data: bytes) -> SaliencyMap | None:
     """Where an unusual image is unlike others; None when the image is not unusual."""
     return _read(data).get(ANOMALY)
+
+
+def with_peaks(findings: Sequence[Finding], maps: Mapping[FindingName, SaliencyMap]) -> tuple[Finding, ...]:
+    """The findings, those that are present with the place where their map is highest."""
+    return tuple(
+        replace(finding, peak=_peak(maps[finding.name])) if finding.present and finding.name in maps else finding
+        for finding in findings
+    )
+
+
+def _peak(saliency: SaliencyMap) -> tuple[float, float] | None:
+    """(x, y) of the middle of the highest cell, as fractions of the image; None for a map that shows nothing."""
+    values = saliency.values
+    if not values.size or not float(values.max()) > 0.0:
+        return None
+    row, column = np.unravel_index(int(values.argmax()), values.shape)
+    rows, columns = values.shape
+    return round((float(column) + 0.5) / columns, 4), round((float(row) + 0.5) / rows, 4)
 
 
 def _read(data: bytes) -> dict[str, SaliencyMap]:

@@ -103,7 +103,7 @@ def configuration_page() -> str:
 def _setting_row(table: str, setting: re.Match[str], defaults: dict[str, Any]) -> str:
     key, comment = setting["key"], setting["comment"].strip()
     value = defaults[table][key]
-    shown = "empty" if value in ("", []) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    shown = "empty" if value in ("", [], {}) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
     variable = f"`MIQA_{table.upper()}__{key.upper()}`"
     cells = (f"`{table}.{key}`", shown, variable, comment.replace("|", "\\|"))
     return f"| {' | '.join(cells)} |"

@@ -89,6 +89,7 @@ class Finding:
     ``probability`` is calibrated and in [0, 1], ``severity`` in [0, 1] on the scale of the simulated
     defects (0.25, 0.5, 0.75 and 1 are defined in physical units, see docs/reference/findings.md).
     ``threshold`` is the operating point of the model's card: at or above it the finding is present.
+    ``peak`` is where its map is highest, (x, y) as fractions of the image's width and height; None without a map.
     """
 
     name: FindingName
@@ -96,6 +97,7 @@ class Finding:
     probability: float
     severity: float
     threshold: float
+    peak: tuple[float, float] | None = None
 
     @property
     def present(self) -> bool:

@@ -63,13 +63,20 @@ class Header:
     burned_in_annotation: str = ""
     has_pixels: bool = False
     has_voi: bool = False
+    detector_id: str = ""
+    """Detector ID (0018,700A), or Device Serial Number (0018,1000) where that is empty."""
+    performed_location: str = ""
+    """Performed Location (0040,0243): the room, where a sender says it."""
     quality_control: bool = False
     """A test object: Quality Control Image (0028,0300), or names and descriptions that say phantom or QC."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """The patient and study identification kept for the worklist, never for logs or metrics."""
+    """The patient and study identification kept for the worklist, never for logs or metrics.
+
+    ``operators_name`` is the first of Operators' Name (0008,1070): of the image it was read from, not of the study.
+    """
 
     study_instance_uid: StudyInstanceUid
     accession_number: str
@@ -77,6 +84,7 @@ class StudyRecord:
     patient_name: str
     study_date: str
     study_description: str
+    operators_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +112,7 @@ class StoredInstance:
     object_key: str
     received_at: datetime
     calling_ae_title: str
+    operator: str = ""
+    """Who made the image: a pseudonym, unless the site allows names."""
     conflicting: bool = False
     """Another instance with the same SOP Instance UID but other bytes came earlier; both are kept."""

@@ -43,11 +43,13 @@ _TAGS: dict[str, int] = {
         "StationName",
         "StudyDescription",
         "SeriesDescription",
+        "OperatorsName",
         "ManufacturerModelName",
         "AnatomicRegionSequence",
         "PatientName",
         "PatientID",
         "BodyPartExamined",
+        "DeviceSerialNumber",
         "ProtocolName",
         "ImagerPixelSpacing",
         "NominalScannedPixelSpacing",
@@ -55,6 +57,7 @@ _TAGS: dict[str, int] = {
         "ExposureIndex",
         "TargetExposureIndex",
         "DeviationIndex",
+        "DetectorID",
         "StudyInstanceUID",
         "SeriesInstanceUID",
         "PatientOrientation",
@@ -73,6 +76,7 @@ _TAGS: dict[str, int] = {
         "WindowCenter",
         "VOILUTSequence",
         "ViewCodeSequence",
+        "PerformedLocation",
         "SharedFunctionalGroupsSequence",
         "PerFrameFunctionalGroupsSequence",
     ]
@@ -129,6 +133,8 @@ def read_header(path: Path) -> tuple[Header, StudyRecord]:
         burned_in_annotation=values.word("BurnedInAnnotation"),
         has_pixels=bool(elements.pixel_tag),
         has_voi=_has_voi(values),
+        detector_id=values.text("DetectorID") or values.text("DeviceSerialNumber"),
+        performed_location=values.text("PerformedLocation"),
         quality_control=_is_quality_control(values),
     )
     return header, StudyRecord(
@@ -138,6 +144,7 @@ def read_header(path: Path) -> tuple[Header, StudyRecord]:
         patient_name=values.text("PatientName"),
         study_date=values.text("StudyDate"),
         study_description=values.text("StudyDescription"),
+        operators_name=values.text("OperatorsName").split("\\")[0].strip(),
     )
 
 

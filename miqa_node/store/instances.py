@@ -28,9 +28,14 @@ class Novelty(StrEnum):
 
 
 def record(
-    transaction: Transaction, header: Header, study: StudyRecord, received: Received, object_key: str
+    transaction: Transaction,
+    header: Header,
+    study: StudyRecord,
+    received: Received,
+    object_key: str,
+    operator: str = "",
 ) -> Novelty:
-    """Write down an instance that lies in the object store."""
+    """Write down an instance that lies in the object store; ``operator`` is a pseudonym, unless names are allowed."""
     insert_or_ignore(
         transaction,
         studies,
@@ -63,6 +68,7 @@ def record(
             "calling_ae_title": received.calling_ae_title[:16],
             "peer_address": received.peer_address,
             "received_at": received.received_at,
+            "operator": operator,
             "conflicting": sa.exists().where(other.c.sop_instance_uid == header.sop_instance_uid),
         },
         [instances.c.conflicting],
@@ -83,6 +89,7 @@ def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:
         object_key=row.object_key,
         received_at=row.received_at,
         calling_ae_title=row.calling_ae_title,
+        operator=row.operator,
         conflicting=row.conflicting,
     )
 

@@ -70,6 +70,7 @@ instances = sa.Table(
     sa.Column("peer_address", sa.Text, nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
     sa.Column("conflicting", sa.Boolean, nullable=False),
+    sa.Column("operator", sa.Text, nullable=False, server_default=""),
 )
 
 # One row per assessed instance: the whole assessment as JSON, and the columns that queries ask for.
@@ -203,4 +204,152 @@ attempts = sa.Table(
     metadata,
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
     sa.Column("begun", sa.Integer, nullable=False),
+)
+
+# One row per decided exposure, narrow, for counting: what it was, where and when it was made, what became of it.
+# "day" and "acquired_at" are the hospital's local time. "changed_at" is what the roll-up looks at; "binned" says that
+# its measurements are in measurement_weeks.
+acquisitions = sa.Table(
+    "acquisitions",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("acquired_at", sa.DateTime, nullable=False),
+    sa.Column("patient_key", sa.String(20), nullable=False),
+    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("room", sa.Text, nullable=False),
+    sa.Column("station", sa.Text, nullable=False),
+    sa.Column("detector", sa.Text, nullable=False),
+    sa.Column("operator", sa.Text, nullable=False),
+    sa.Column("body_part", sa.Text, nullable=False),
+    sa.Column("view", sa.Text, nullable=False),
+    sa.Column("laterality", sa.String(16), nullable=False),
+    sa.Column("shift", sa.Text, nullable=False),
+    sa.Column("exposure_index", sa.Float),
+    sa.Column("target_exposure_index", sa.Float),
+    sa.Column("deviation_index", sa.Float),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("archived", sa.Boolean, nullable=False),
+    sa.Column("repeated", sa.Boolean, nullable=False),
+    sa.Column("rejected", sa.Boolean, nullable=False),
+    sa.Column("reject_reason", sa.String(16), nullable=False),
+    sa.Column("judged_bad", sa.Boolean),
+    sa.Column("binned", sa.Boolean, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False, index=True),
+    sa.Index("ix_acquisitions_day", "day"),
+    sa.Index("ix_acquisitions_room", "room", "day"),
+    sa.Index("ix_acquisitions_patient", "patient_key", "acquired_at"),
+    sa.Index(
+        "ix_acquisitions_unbinned",
+        "digest",
+        sqlite_where=sa.text("NOT binned"),
+        postgresql_where=sa.text("NOT binned"),
+    ),
+)
+
+# One row per finding that is present in an exposure, with the place of its peak as fractions of width and height.
+acquisition_findings = sa.Table(
+    "acquisition_findings",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("finding", sa.String(32), primary_key=True),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("detector", sa.Text, nullable=False),
+    sa.Column("patient_key", sa.String(20), nullable=False),
+    sa.Column("x", sa.Float),
+    sa.Column("y", sa.Float),
+    sa.Index("ix_acquisition_findings_finding", "finding", "day"),
+)
+
+# One row per judgement of an image by a person or another system; rows are only ever added, each person's newest
+# counts. "findings" is null when the image is bad and nobody said how; "sampled" is the probability with which the
+# image was chosen to be judged; "source_uid" is the object that brought the judgement, where one did.
+labels = sa.Table(
+    "labels",
+    metadata,
+    sa.Column("label_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), nullable=False, index=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("origin", sa.String(16), nullable=False),
+    sa.Column("bad", sa.Boolean, nullable=False),
+    sa.Column("rejects", sa.Boolean, nullable=False),
+    sa.Column("findings", sa.JSON(none_as_null=True)),
+    sa.Column("reason", sa.String(16), nullable=False),
+    sa.Column("regions", sa.JSON, nullable=False),
+    sa.Column("blind", sa.Boolean, nullable=False),
+    sa.Column("sampled", sa.Float, nullable=False),
+    sa.Column("source_uid", Uid, nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("model_name", sa.Text, nullable=False),
+    sa.Column("model_version", sa.Text, nullable=False),
+    sa.Column("model_sha256", sa.String(64), nullable=False),
+    sa.Column("policy_version", sa.Text, nullable=False),
+)
+
+# What the model had said of each finding of a labelled image, beside what the label says of it (null: unknown).
+label_findings = sa.Table(
+    "label_findings",
+    metadata,
+    sa.Column("label_id", sa.BigInteger, sa.ForeignKey("labels.label_id"), primary_key=True, autoincrement=False),
+    sa.Column("finding", sa.String(32), primary_key=True),
+    sa.Column("probability", sa.Float, nullable=False),
+    sa.Column("present", sa.Boolean, nullable=False),
+    sa.Column("labelled", sa.Boolean),
+)
+
+# Images that people are asked to judge although nothing flagged them: audits of accepted images, and second readings.
+# "share" is the probability with which the image was drawn.
+requests = sa.Table(
+    "label_requests",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("share", sa.Float, nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("first_reader", sa.Text, nullable=False),
+    sa.Column("answered_at", UtcDateTime, index=True),
+)
+
+# The roll-up: counts of one day, one modality and one value of a dimension ("room", "shift" …; "all" has one value).
+# Sums of deviation index and of the logarithm of exposure index give means and spreads of any period.
+acquisition_days = sa.Table(
+    "acquisition_days",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("modality", sa.String(16), primary_key=True),
+    sa.Column("dimension", sa.String(16), primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    *(
+        sa.Column(name, sa.Integer, nullable=False)
+        for name in ("images", "judged", "flagged", "rejected", "repeated", "escaped", "suspected")
+    ),
+    sa.Column("di_count", sa.Integer, nullable=False),
+    sa.Column("di_sum", sa.Float, nullable=False),
+    sa.Column("di_squares", sa.Float, nullable=False),
+    sa.Column("di_low", sa.Integer, nullable=False),
+    sa.Column("di_high", sa.Integer, nullable=False),
+    sa.Column("ei_count", sa.Integer, nullable=False),
+    sa.Column("ei_log_sum", sa.Float, nullable=False),
+    sa.Index("ix_acquisition_days_dimension", "dimension", "day"),
+)
+
+# How often a measurement fell into a bin, by ISO week (its Monday) and station; statistics/bins.py says what bins are.
+measurement_weeks = sa.Table(
+    "measurement_weeks",
+    metadata,
+    sa.Column("week", sa.Date, primary_key=True),
+    sa.Column("station", sa.Text, primary_key=True),
+    sa.Column("measurement", sa.String(64), primary_key=True),
+    sa.Column("bin", sa.Integer, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+
+# Until when changes of acquisitions are in the roll-up.
+rollup_marks = sa.Table(
+    "rollup_marks",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("until", UtcDateTime, nullable=False),
 )

@@ -7,11 +7,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from miqa_node.domain.instance import StudyInstanceUid
+from miqa_node.domain.instance import InstanceDigest, StudyInstanceUid
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistImage, WorklistItem, WorklistState, check_transition
 from miqa_node.errors import NotFoundError
-from miqa_node.store import documents
+from miqa_node.store import decisions, documents
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import assessments, dispositions, instances, studies, worklist, worklist_events
 
@@ -128,14 +128,17 @@ def unclaim(transaction: Transaction, study_instance_uid: str, actor: str, now: 
 def resolve(
     transaction: Transaction, study_instance_uid: str, resolution: Resolution, actor: str, comment: str, now: datetime
 ) -> WorklistItem:
-    """Decide an item."""
+    """Decide an item; the decision becomes a label of the image that it is about."""
     values: dict[str, object] = {
         "resolution": resolution.value,
         "resolved_by": actor,
         "resolved_at": now,
         "comment": comment,
     }
-    return _move(transaction, study_instance_uid, WorklistState.RESOLVED, actor, resolution.value, comment, now, values)
+    item = _move(transaction, study_instance_uid, WorklistState.RESOLVED, actor, resolution.value, comment, now, values)
+    if len(item.images) == 1:  # of several nobody said which one is meant
+        decisions.label(transaction, InstanceDigest(item.images[0].digest), resolution, actor, now)
+    return item
 
 
 def _move(

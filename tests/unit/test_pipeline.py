@@ -13,15 +13,19 @@ import pydicom
 import pytest
 
 from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.assess.packages import open_package
+from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.instance import InstanceDigest, Received
+from miqa_node.domain.label import RequestKind
 from miqa_node.domain.policy import Policy, Verdict, parse_policy
+from miqa_node.domain.ports import Assessor
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
 from miqa_node.report import ReportSettings
-from miqa_node.settings import load_settings
-from miqa_node.store import deliveries, instances, worklist
+from miqa_node.settings import Accelerator, load_settings
+from miqa_node.store import deliveries, instances, label_requests, tables, worklist
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
 
@@ -46,7 +50,10 @@ class ListQueue:
 class Rig:
     """A pipeline with its parts at hand."""
 
-    def __init__(self, folder: Path, decoder: Decoder, policy: Policy) -> None:
+    def __init__(
+        self, folder: Path, decoder: Decoder, policy: Policy, *, rules: AcquisitionRules | None = None,
+        assessor: Assessor | None = None,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
         self.database.migrate()
@@ -57,11 +64,12 @@ class Rig:
             objects=self.objects,
             queue=self.queue,
             decoder=decoder,
-            assessor=lambda: ImageAssessor(None),
+            assessor=lambda: assessor or ImageAssessor(None),
             policy=lambda: policy,
             destinations=lambda kind: ["PACS", "ARCHIVE"] if kind is ResultKind.SR else ["PACS"],
             max_attempts=3,
             report_settings=ReportSettings(),
+            rules=rules,
         )
 
     def receive(self, source: Path, change: dict[str, Any] | None = None) -> InstanceDigest:
@@ -238,3 +246,30 @@ def test_what_is_not_dicom_is_refused(rig: Rig, tmp_path: Path) -> None:
         rig.receive(page)
     with rig.database.begin() as transaction:
         assert instances.count(transaction).received == 0
+
+
+def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_nobody_else(
+    tmp_path: Path, decoder: Decoder, samples: Path
+) -> None:
+    settings = load_settings()
+    package = open_package(settings.models_dir / "quality-0.2.0", Accelerator.CPU, settings.assess)
+    everything_goes = parse_policy({"version": "t", "scope": [{"name": "all"}]})
+    rules = AcquisitionRules(key=b"k", rooms={"SCANNER": "Room 5"}, audit_share=1.0)
+    rig = Rig(tmp_path, decoder, everything_goes, rules=rules, assessor=ImageAssessor(package))
+    digest = rig.receive(samples / "RG1_UNCR.dcm", {"OperatorsName": "Meier^Anna", "StationName": ""})
+    rig.finish(digest)
+    with rig.database.begin() as transaction:
+        disposition = instances.load_disposition(transaction, digest)
+        [item] = worklist.select(transaction, worklist.Filter(verdict=(Verdict.ACCEPT,)), limit=9)
+        request = label_requests.find(transaction, digest, RequestKind.AUDIT)
+        [counted] = transaction.execute(tables.acquisitions.select()).all()
+    rig.database.close()
+    assert disposition is not None
+    assert (disposition.verdict, disposition.flagged) == (Verdict.ACCEPT, True)
+    assert [reason.name for reason in disposition.reasons] == ["audit"]
+    assert item.images[0].digest == digest
+    assert request is not None
+    assert request.share == 1.0
+    assert [kind for kind, _ in rig.queued(digest)] == ["SR", "SR"]  # no key object names it
+    assert (counted.room, counted.verdict) == ("Room 5", "ACCEPT")
+    assert counted.operator == rules.operator("Meier^Anna") != ""

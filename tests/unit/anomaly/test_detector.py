@@ -17,10 +17,10 @@ from miqa_node.assess.anomaly.baseline import baseline_path, make_baseline, writ
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.bare import ANOMALY_KEY, pack
 from miqa_node.assess.card import METADATA_KEY, read_card
-from miqa_node.assess.maps import dump_maps, load_anomaly_map, load_maps
+from miqa_node.assess.maps import dump_maps, load_anomaly_map, load_maps, with_peaks
 from miqa_node.assess.packages import GRAPH_NAME, Package, open_package
 from miqa_node.domain.anomaly import Baseline
-from miqa_node.domain.finding import FindingName
+from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.ports import Judgement
@@ -112,6 +112,21 @@ def test_the_map_lies_beside_those_of_findings_and_is_none_of_them() -> None:
     assert found.method == "patchcore"
     assert np.abs(found.values - (1 - values)).max() < 1e-3
     assert load_anomaly_map(dump_maps({})) is None
+
+
+def test_a_finding_that_is_present_says_where_its_map_is_highest() -> None:
+    values = np.zeros((4, 8), np.float32)
+    values[3, 1] = 0.7
+    maps = {FindingName.UNSHARP: SaliencyMap(values, "class"), FindingName.MOTION_BLUR: SaliencyMap(values, "class")}
+    maps[FindingName.GRID_ARTIFACT] = SaliencyMap(np.zeros((4, 8), np.float32), "class")
+    probabilities = {FindingName.UNSHARP: 0.9, FindingName.MOTION_BLUR: 0.1, FindingName.GRID_ARTIFACT: 0.9}
+    findings = [Finding(name, FINDING_CODES[name], p, 0.5, 0.5) for name, p in probabilities.items()]
+    peaks = {finding.name: finding.peak for finding in with_peaks(findings, maps)}
+    assert peaks == {
+        FindingName.UNSHARP: (0.1875, 0.875),
+        FindingName.MOTION_BLUR: None,
+        FindingName.GRID_ARTIFACT: None,
+    }
 
 
 def test_teaching_changes_card_and_checksums_but_not_the_graph(taught: Path, tmp_path: Path) -> None:

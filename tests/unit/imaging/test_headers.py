@@ -188,6 +188,16 @@ def test_view_and_region_codes_stand_in_for_empty_elements(tmp_path: Path) -> No
     assert (header.view_position, header.body_part_examined) == ("postero-anterior", "CHEST")
 
 
+def test_who_made_the_image_where_and_with_which_detector(tmp_path: Path) -> None:
+    given = {"OperatorsName": ["Meier^Anna", "Huber^Eva"], "PerformedLocation": "Room 3", "DeviceSerialNumber": "S9"}
+    header, study = read_header(make(tmp_path / "a", **given))
+    assert study.operators_name == "Meier^Anna"
+    assert (header.performed_location, header.detector_id) == ("Room 3", "S9")
+    assert "Meier" not in str(header)
+    header, _ = read_header(make(tmp_path / "b", **given, DetectorID="D7"))
+    assert header.detector_id == "D7"
+
+
 def test_spacing_prefers_the_detector_and_needs_to_be_positive(tmp_path: Path) -> None:
     path = make(tmp_path / "a.dcm", ImagerPixelSpacing=[0.2, 0.1], PixelSpacing=[0.5, 0.5])
     assert read_header(path)[0].pixel_spacing_mm == (0.2, 0.1)

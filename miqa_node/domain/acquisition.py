@@ -1,0 +1,79 @@
+"""One exposure as the analysis counts it: what, where and when it was, and no name of a patient."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time
+
+from miqa_node.domain.instance import InstanceDigest, StoredInstance
+
+KEY_CHARACTERS = 16
+"""64 bits of the keyed hash: two of a million patients share one with a probability of 3e-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """Times are the hospital's local time, without a zone; ``room`` and ``shift`` follow the site's rules."""
+
+    acquired_at: datetime
+    patient_key: str
+    room: str
+    shift: str
+    archived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionRules:
+    """How a site names its rooms and shifts, keeps people's names and draws samples.
+
+    ``rooms`` maps station names or calling AE titles to rooms, ``shifts`` names to the time of day when each begins.
+    Whoever has ``key`` can find out which pseudonym belongs to a known name.
+    """
+
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    rooms: Mapping[str, str] = field(default_factory=dict)
+    shifts: Mapping[str, time] = field(default_factory=dict)
+    repeat_window_s: float = 900.0
+    show_operators: bool = False
+    assume_archived: bool = True
+    archive_ae_titles: tuple[str, ...] = ()
+    audit_share: float = 0.0
+
+    def operator(self, name: str) -> str:
+        """The operator's name or pseudonym, empty when nobody is named."""
+        plain = " ".join(name.replace("^", " ").split())
+        if self.show_operators or not plain:
+            return plain
+        return f"op-{self._hash('operator', plain.casefold())[:8]}"
+
+    def describe(self, instance: StoredInstance, patient: str) -> Acquisition:
+        """The exposure; ``patient`` is a Patient ID, or the study's UID where there is none."""
+        header = instance.header
+        at = header.acquired_at or instance.received_at.astimezone().replace(tzinfo=None)
+        station, sender = header.station_name, instance.calling_ae_title
+        named = self.rooms.get(station) or self.rooms.get(sender) or header.performed_location
+        return Acquisition(
+            acquired_at=at,
+            patient_key=self._hash("patient", patient)[:KEY_CHARACTERS],
+            room=named or station or sender,
+            shift=self.shift(at.time()),
+            archived=self.assume_archived or sender in self.archive_ae_titles,
+        )
+
+    def shift(self, at: time) -> str:
+        """The shift that a time of day belongs to; the last one goes on after midnight."""
+        begun = [name for name, start in sorted(self.shifts.items(), key=lambda item: item[1]) if start <= at]
+        if begun:
+            return begun[-1]
+        return max(self.shifts, key=lambda name: self.shifts[name]) if self.shifts else ""
+
+    def audits(self, digest: InstanceDigest) -> bool:
+        """Whether an accepted image is drawn for an audit; nobody without the key can tell before."""
+        return int(self._hash("audit", digest)[:16], 16) / 2.0**64 < self.audit_share
+
+    def _hash(self, purpose: str, text: str) -> str:
+        return hmac.new(self.key, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()

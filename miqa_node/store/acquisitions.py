@@ -1,0 +1,127 @@
+"""Exposures as the analysis counts them: one narrow row each, written with the verdict."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from miqa_node.domain.acquisition import Acquisition, AcquisitionRules
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import Header, StoredInstance
+from miqa_node.domain.policy import Disposition
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import acquisition_findings, acquisitions, studies
+
+SAME_EXPOSURE_S = 2.0
+"""Images of one exposure, processed in several ways, carry about the same time; a repeat takes longer."""
+
+
+def counts(instance: StoredInstance) -> bool:
+    """Whether an exposure of a patient is counted by this image.
+
+    Not test objects, not the raw image beside the one for presentation, and not an object whose UID came before.
+    """
+    header = instance.header
+    return not (header.quality_control or instance.conflicting or header.presentation_intent_type == "FOR PROCESSING")
+
+
+def record(
+    transaction: Transaction,
+    instance: StoredInstance,
+    assessment: Assessment,
+    disposition: Disposition,
+    rules: AcquisitionRules,
+    now: datetime,
+) -> None:
+    """Write the exposure of an image down, and note of which earlier exposure it is a repeat."""
+    header = instance.header
+    patient_id = transaction.execute(
+        sa.select(studies.c.patient_id).where(studies.c.study_instance_uid == header.study_instance_uid)
+    ).scalar_one_or_none()
+    made = rules.describe(instance, patient_id or header.study_instance_uid)
+    model = assessment.model
+    new = insert_or_ignore(
+        transaction,
+        acquisitions,
+        {
+            "digest": instance.digest,
+            "day": made.acquired_at.date(),
+            "acquired_at": made.acquired_at,
+            "patient_key": made.patient_key,
+            "modality": header.modality[:16],
+            "room": made.room,
+            "station": header.station_name or instance.calling_ae_title,
+            "detector": header.detector_id or header.station_name or instance.calling_ae_title,
+            "operator": instance.operator,
+            "body_part": header.body_part_examined,
+            "view": header.view_position,
+            "laterality": header.image_laterality[:16],
+            "shift": made.shift,
+            "exposure_index": header.exposure_index,
+            "target_exposure_index": header.target_exposure_index,
+            "deviation_index": header.deviation_index,
+            "verdict": disposition.verdict.value,
+            "model": f"{model.name}-{model.version}" if model else "",
+            "archived": made.archived,
+            "repeated": _later_one(transaction, header, made, rules),
+            "rejected": False,
+            "reject_reason": "",
+            "judged_bad": None,
+            "binned": False,
+            "changed_at": now,
+        },
+    )
+    if not new:
+        return
+    _mark_earlier_ones(transaction, header, made, rules, now)
+    for finding in assessment.findings:
+        if finding.present:
+            x, y = finding.peak or (None, None)
+            values = {"digest": instance.digest, "finding": finding.name.value, "day": made.acquired_at.date()}
+            values |= {"detector": header.detector_id or header.station_name or instance.calling_ae_title}
+            transaction.execute(
+                sa.insert(acquisition_findings).values(**values, patient_key=made.patient_key, x=x, y=y)
+            )
+
+
+def _same(header: Header, made: Acquisition) -> list[sa.ColumnElement[bool]]:
+    """The same view of the same patient."""
+    return [
+        acquisitions.c.patient_key == made.patient_key,
+        acquisitions.c.modality == header.modality[:16],
+        acquisitions.c.body_part == header.body_part_examined,
+        acquisitions.c.view == header.view_position,
+        acquisitions.c.laterality == header.image_laterality[:16],
+    ]
+
+
+def _later_one(transaction: Transaction, header: Header, made: Acquisition, rules: AcquisitionRules) -> bool:
+    """Whether a later image of the same view is here already: images may arrive in any order."""
+    if not header.view_position:
+        return False
+    first = made.acquired_at + timedelta(seconds=SAME_EXPOSURE_S)
+    last = made.acquired_at + timedelta(seconds=rules.repeat_window_s)
+    query = sa.select(acquisitions.c.digest).where(
+        *_same(header, made), acquisitions.c.acquired_at >= first, acquisitions.c.acquired_at <= last
+    )
+    return transaction.execute(query.limit(1)).first() is not None
+
+
+def _mark_earlier_ones(
+    transaction: Transaction, header: Header, made: Acquisition, rules: AcquisitionRules, now: datetime
+) -> None:
+    if not header.view_position:
+        return
+    first = made.acquired_at - timedelta(seconds=rules.repeat_window_s)
+    last = made.acquired_at - timedelta(seconds=SAME_EXPOSURE_S)
+    transaction.execute(
+        sa.update(acquisitions)
+        .where(
+            *_same(header, made),
+            acquisitions.c.acquired_at >= first,
+            acquisitions.c.acquired_at <= last,
+            ~acquisitions.c.repeated,
+        )
+        .values(repeated=True, changed_at=now)
+    )

@@ -1,0 +1,70 @@
+"""Images that people are asked to judge although nothing flagged them: audits, and second readings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.label import RequestKind
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import requests
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRequest:
+    """One image to judge; ``first_reader`` may not be the one who answers."""
+
+    digest: InstanceDigest
+    kind: RequestKind
+    share: float
+    asked_at: datetime
+    first_reader: str
+    answered_at: datetime | None
+
+
+def ask(
+    transaction: Transaction,
+    digest: InstanceDigest,
+    kind: RequestKind,
+    share: float,
+    now: datetime,
+    first_reader: str = "",
+) -> bool:
+    """Put an image on the list of one kind; False when it was there already."""
+    values = {"digest": digest, "kind": kind.value, "share": share, "asked_at": now, "first_reader": first_reader}
+    return insert_or_ignore(transaction, requests, values)
+
+
+def find(transaction: Transaction, digest: str, kind: RequestKind) -> LabelRequest | None:
+    """The request of a kind for an image, answered or not."""
+    row = transaction.execute(
+        sa.select(requests).where(requests.c.digest == digest, requests.c.kind == kind.value)
+    ).one_or_none()
+    return None if row is None else _request(row)
+
+
+def waiting(transaction: Transaction, kind: RequestKind, reader: str, *, limit: int) -> list[LabelRequest]:
+    """What a reader may judge, oldest first: nothing that this reader judged the first time."""
+    query = (
+        sa.select(requests)
+        .where(requests.c.kind == kind.value, requests.c.answered_at.is_(None), requests.c.first_reader != reader)
+        .order_by(requests.c.asked_at)
+        .limit(limit)
+    )
+    return [_request(row) for row in transaction.execute(query)]
+
+
+def count(transaction: Transaction, kind: RequestKind) -> tuple[int, int]:
+    """How many were asked for, and how many of them were answered."""
+    query = sa.select(sa.func.count(), sa.func.count(requests.c.answered_at)).where(requests.c.kind == kind.value)
+    asked, answered = transaction.execute(query).one()
+    return int(asked), int(answered)
+
+
+def _request(row: sa.Row[tuple[object, ...]]) -> LabelRequest:
+    return LabelRequest(
+        InstanceDigest(row.digest), RequestKind(row.kind), row.share, row.asked_at, row.first_reader, row.answered_at
+    )

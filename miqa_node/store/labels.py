@@ -1,0 +1,155 @@
+"""Labels: what people and other systems said of images, beside what the node had said; rows are only ever added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.label import Judgement, Label, LabelId, LabelOrigin, Region, RequestKind
+from miqa_node.errors import NotFoundError
+from miqa_node.store import documents
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import acquisitions, assessments, dispositions, instances, label_findings, labels, requests
+
+REQUESTS = {LabelOrigin.AUDIT: RequestKind.AUDIT, LabelOrigin.SECOND_READING: RequestKind.SECOND_READING}
+"""Which request a label of an origin answers."""
+
+
+def add(transaction: Transaction, digest: InstanceDigest, said: Judgement, now: datetime) -> LabelId | None:
+    """Keep what was said of an image; None, and nothing changes, when the same object has said it before.
+
+    Raises
+    ------
+    NotFoundError
+        No image of this digest was received.
+    """
+    if transaction.execute(sa.select(instances.c.digest).where(instances.c.digest == digest)).first() is None:
+        raise NotFoundError(f"No instance has the digest {digest}.")
+    if said.source_uid and _said_before(transaction, digest, said.source_uid):
+        return None
+    row = transaction.execute(
+        sa.select(assessments.c.document, dispositions.c.verdict, dispositions.c.policy_version)
+        .join(dispositions, dispositions.c.digest == assessments.c.digest)
+        .where(assessments.c.digest == digest)
+    ).one_or_none()
+    assessment = documents.load_assessment(row.document) if row else None
+    model = assessment.model if assessment else None
+    label_id = LabelId(
+        transaction.execute(
+            sa.insert(labels)
+            .values(
+                digest=digest,
+                at=now,
+                actor=said.actor,
+                origin=said.origin.value,
+                bad=said.bad,
+                rejects=said.rejects,
+                findings=None if said.findings is None else list(said.findings),
+                reason=said.reason,
+                regions=[{"finding": region.finding, "points": region.points} for region in said.regions],
+                blind=said.blind,
+                sampled=said.sampled,
+                source_uid=said.source_uid,
+                verdict=row.verdict if row else "",
+                model_name=model.name if model else "",
+                model_version=model.version if model else "",
+                model_sha256=model.sha256 if model else "",
+                policy_version=row.policy_version if row else "",
+            )
+            .returning(labels.c.label_id)
+        ).scalar_one()
+    )
+    rows = [
+        {
+            "label_id": label_id,
+            "finding": finding.name.value,
+            "probability": finding.probability,
+            "present": finding.present,
+            "labelled": None if said.findings is None else finding.name.value in said.findings,
+        }
+        for finding in (assessment.findings if assessment else ())
+    ]
+    if rows:
+        transaction.execute(sa.insert(label_findings), rows)
+    _count(transaction, digest, said, now)
+    return label_id
+
+
+def select(
+    transaction: Transaction, *, since: datetime | None = None, until: datetime | None = None
+) -> Iterator[Label]:
+    """All labels, oldest first."""
+    query = sa.select(labels).order_by(labels.c.label_id)
+    if since is not None:
+        query = query.where(labels.c.at >= since)
+    if until is not None:
+        query = query.where(labels.c.at < until)
+    for row in transaction.execution_options(yield_per=1000).execute(query):
+        yield _label(row)
+
+
+def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[Label]:
+    """The labels of some images, oldest first."""
+    query = sa.select(labels).where(labels.c.digest.in_(digests)).order_by(labels.c.label_id)
+    return [_label(row) for row in transaction.execute(query)]
+
+
+def _said_before(transaction: Transaction, digest: InstanceDigest, source_uid: str) -> bool:
+    query = sa.select(labels.c.label_id).where(labels.c.digest == digest, labels.c.source_uid == source_uid)
+    return transaction.execute(query.limit(1)).first() is not None
+
+
+def _count(transaction: Transaction, digest: InstanceDigest, said: Judgement, now: datetime) -> None:
+    """Let the analysis know. A second reading is about the readers: it rejects nothing and brings nothing back."""
+    if said.origin is not LabelOrigin.SECOND_READING:
+        values: dict[str, Any] = {"judged_bad": said.bad, "changed_at": now}
+        # A good word takes back a person's earlier rejection, never that of another system.
+        if said.rejects or not _noted(transaction, digest):
+            values |= {"rejected": said.rejects, "reject_reason": said.reason if said.rejects else ""}
+        transaction.execute(sa.update(acquisitions).where(acquisitions.c.digest == digest).values(**values))
+    if kind := REQUESTS.get(said.origin):
+        transaction.execute(
+            sa.update(requests)
+            .where(requests.c.digest == digest, requests.c.kind == kind.value, requests.c.answered_at.is_(None))
+            .values(answered_at=now)
+        )
+
+
+def _noted(transaction: Transaction, digest: InstanceDigest) -> bool:
+    note = sa.select(labels.c.label_id).where(
+        labels.c.digest == digest, labels.c.origin == LabelOrigin.REJECTION_NOTE.value
+    )
+    return transaction.execute(note.limit(1)).first() is not None
+
+
+def _label(row: Any) -> Label:
+    said = Judgement(
+        actor=row.actor,
+        origin=LabelOrigin(row.origin),
+        bad=row.bad,
+        rejects=row.rejects,
+        findings=None if row.findings is None else tuple(row.findings),
+        reason=row.reason,
+        regions=tuple(
+            Region(tuple((float(x), float(y)) for x, y in region["points"]), region["finding"])
+            for region in row.regions
+        ),
+        blind=row.blind,
+        sampled=row.sampled,
+        source_uid=row.source_uid,
+    )
+    return Label(
+        LabelId(row.label_id),
+        InstanceDigest(row.digest),
+        row.at,
+        said,
+        row.verdict,
+        row.model_name,
+        row.model_version,
+        row.model_sha256,
+        row.policy_version,
+    )

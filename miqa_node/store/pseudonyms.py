@@ -1,0 +1,34 @@
+"""The secret behind pseudonyms of people: made once, kept where only the node's own account reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from miqa_node.errors import SettingsError
+
+KEY_BYTES = 32
+
+
+def open_key(path: Path, given: str) -> bytes:
+    """The key: of the settings where they give one, else the file's, which is made when it is not there.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be made or read.
+    """
+    if given:
+        return hashlib.sha256(given.encode()).digest()
+    try:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return bytes.fromhex(path.read_text("ascii").strip())
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(KEY_BYTES) + "\n")
+        return bytes.fromhex(path.read_text("ascii").strip())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path.name} in node.data_dir cannot be used as the key of pseudonyms: {error}") from error
