@@ -22,7 +22,7 @@ from miqa_node.assess.maps import dump_maps, load_maps
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
-from miqa_node.domain.delivery import ResultKind, ResultObject
+from miqa_node.domain.delivery import DEFAULT_KINDS, DRAWN_KINDS, ResultKind, ResultObject
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest, Received, StoredInstance
 from miqa_node.domain.label import RequestKind
@@ -195,7 +195,11 @@ class Pipeline:
             return []  # nobody wants one report per slice, nor a report about a report
         source = self._objects.local_path(instance.object_key)
         maps = load_maps(self._objects.get(_key("maps", instance.digest, ".npz")))
-        made = make_objects(source, assessment, disposition, maps, self._report_settings)
+        kinds = {kind for kind in ResultKind if kind in DEFAULT_KINDS or self._destinations(kind)}
+        drawn = disposition.verdict.flagged and not kinds.isdisjoint(DRAWN_KINDS)
+        # Decoded once more, and only where somebody asked for a picture: pixels are not kept between durable steps.
+        radiograph = self._decoder.decode(source) if drawn else None
+        made = make_objects(source, assessment, disposition, maps, self._report_settings, kinds, radiograph)
         results = []
         for one in made:
             key = f"results/{instance.digest[:2]}/{one.sop_instance_uid}.dcm"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
 from miqa_node.errors import SettingsError
 from miqa_node.settings import WatchedFile, read_toml
 
@@ -30,7 +30,7 @@ class DestinationConfig:
     port: int
     kind: str = "cstore"
     calling_ae_title: str | None = None
-    objects: tuple[ResultKind, ...] = tuple(ResultKind)
+    objects: tuple[ResultKind, ...] = DEFAULT_KINDS
     concurrency: int | None = None
 
 
@@ -116,7 +116,7 @@ def _number(table: Mapping[str, Any], key: str, where: str, maximum: int) -> int
 
 
 def _objects(table: Mapping[str, Any], where: str) -> tuple[ResultKind, ...]:
-    asked = table.get("objects", [kind.value for kind in ResultKind])
+    asked = table.get("objects", [kind.value for kind in DEFAULT_KINDS])
     try:
         return tuple(dict.fromkeys(ResultKind(kind) for kind in asked))
     except (ValueError, TypeError) as error:

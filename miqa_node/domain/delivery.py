@@ -11,11 +11,27 @@ DeliveryId = NewType("DeliveryId", int)
 
 
 class ResultKind(StrEnum):
-    """The kinds of objects that the node makes."""
+    """The kinds of objects that the node makes; destinations choose among them by these names."""
 
     SR = "SR"
     SEG = "SEG"
     KOS = "KOS"
+    SEG_FRACTIONAL = "SEG_FRACTIONAL"
+    """The saliency itself in 255 steps, JPEG 2000 lossless."""
+    GSPS = "GSPS"
+    SC = "SC"
+    """The heat map as a picture, JPEG baseline; the next two are the same picture without loss."""
+    SC_RLE = "SC_RLE"
+    SC_J2K = "SC_J2K"
+    REJECTION = "REJECTION"
+    """A key object 113001 that archives obey (IHE IOCM); made only when a person confirmed the rejection."""
+
+
+DEFAULT_KINDS = (ResultKind.SR, ResultKind.SEG, ResultKind.KOS)
+"""What is made of every image that asks for it, and sent where a destination names nothing else."""
+
+DRAWN_KINDS = frozenset({ResultKind.GSPS, ResultKind.SC, ResultKind.SC_RLE, ResultKind.SC_J2K})
+"""What needs the decoded pixels; GSPS only to find the border that its shutter hides."""
 
 
 class DeliveryState(StrEnum):

@@ -28,6 +28,7 @@ SOURCE_OF_MEASUREMENT = Code("121112", "DCM", "Source of Measurement")
 IMAGING_MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 QUALITY_ISSUE = Code("113010", "DCM", "Quality Issue")
+REJECTED_FOR_QUALITY = Code("113001", "DCM", "Rejected for Quality Reasons")
 KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
 DOCUMENT_TITLE_MODIFIER = Code("113011", "DCM", "Document Title Modifier")
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
@@ -38,6 +39,13 @@ PHYSICAL_OBJECT = Code("260787004", "SCT", "Physical object")
 SPATIAL_CONCEPT = Code("309825002", "SCT", "Spatial and Relational Concept")
 SEVERITY_ATTRIBUTE = Code("246112005", "SCT", "Severity")
 SIGNAL_TO_NOISE = Code("113060", "DCM", "Signal to noise")
+
+OTHER_REJECTION_REASONS = (  # CID 7011 without those that the node itself finds (domain/codes.py)
+    codes.UNKNOWN_FAILURE,
+    Code("111216", "DCM", "Mechanical failure"),
+    Code("111217", "DCM", "Electrical failure"),
+    Code("111218", "DCM", "Software failure"),
+)
 
 QUALITY_ASSESSMENTS: dict[Verdict, Code] = {  # CID 6044
     Verdict.REJECT: Code("111235", "DCM", "Unusable - Quality renders image unusable"),

@@ -23,6 +23,12 @@ _SERIES: dict[ResultKind, tuple[str, int, str]] = {  # Modality, Series Number, 
     ResultKind.SR: ("SR", 9901, "Image quality report"),
     ResultKind.SEG: ("SEG", 9902, "Quality findings"),
     ResultKind.KOS: ("KO", 9903, "Quality issue"),
+    ResultKind.GSPS: ("PR", 9904, "Quality findings, outlines"),
+    ResultKind.SC: ("OT", 9905, "Quality findings, picture"),
+    ResultKind.SC_RLE: ("OT", 9905, "Quality findings, picture"),
+    ResultKind.SC_J2K: ("OT", 9905, "Quality findings, picture"),
+    ResultKind.SEG_FRACTIONAL: ("SEG", 9907, "Quality findings, saliency"),
+    ResultKind.REJECTION: ("KO", 9908, "Rejected for quality reasons"),
 }
 
 
@@ -71,6 +77,12 @@ def local_time(moment: datetime, source: Source) -> datetime:
         minutes = int(offset[1:3]) * 60 + int(offset[3:])
         return moment.astimezone(timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
     return moment.astimezone()
+
+
+def laterality(source: Source) -> str | None:
+    """The side of a paired body part, for General Series (PS3.3 C.7.3.1, type 2C); None where nobody said it."""
+    said = text(source.header, "Laterality") or text(source.header, "ImageLaterality")
+    return said if said in ("R", "L") else None
 
 
 def code_item(code: Code) -> Dataset:

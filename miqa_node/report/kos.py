@@ -1,12 +1,14 @@
 """Makes the Key Object Selection that marks a flagged image as a quality issue (PS3.16 TID 2010).
 
 The title is 113010 Quality Issue, which archives only show. 113001 Rejected for Quality Reasons makes them hide or
-delete the image, so it is never given by a program, only by a person.
+delete the image, so it is never given by a program, only by a person (``rejection``).
 """
 
 from __future__ import annotations
 
-from highdicom.sr import CodeContentItem, ImageContentItem, RelationshipTypeValues, TextContentItem
+from collections.abc import Sequence as Many
+
+from highdicom.sr import CodeContentItem, ContentSequence, ImageContentItem, RelationshipTypeValues, TextContentItem
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -31,29 +33,42 @@ def make_kos(
 ) -> Dataset:
     """The key object document (PS3.3 A.35.4) of one flagged image."""
     document = begin_instance(ResultKind.KOS, SOP_CLASS_UID, source, assessment, lineage, settings)
+    observer = device_observer(settings)
+    fill_kos(
+        document, [source], codes.QUALITY_ISSUE, worst_reason(disposition), observer, describe_disposition(disposition)
+    )
+    return document
+
+
+def fill_kos(
+    document: Dataset, sources: Many[Source], title: Code, reason: Code, observer: ContentSequence, description: str
+) -> None:
+    """Title with the reason (CID 7011) as its modifier, observer, description, and the images that are meant."""
+    first, *others = sources
     document.ReferencedPerformedProcedureStepSequence = Sequence()
-    document.CurrentRequestedProcedureEvidenceSequence = evidence(source)
+    document.CurrentRequestedProcedureEvidenceSequence = evidence(
+        first, *((other.series_instance_uid, other.sop_class_uid, other.sop_instance_uid) for other in others)
+    )
     document.ValueType = "CONTAINER"
-    document.ConceptNameCodeSequence = code_sequence(codes.QUALITY_ISSUE)
+    document.ConceptNameCodeSequence = code_sequence(title)
     document.ContinuityOfContent = "SEPARATE"
     document.ContentTemplateSequence = Sequence([_template()])
     document.ContentSequence = Sequence(
         [
             CodeContentItem(
                 name=coded(codes.DOCUMENT_TITLE_MODIFIER),
-                value=coded(worst_reason(disposition)),
+                value=coded(reason),
                 relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
             ),
-            *device_observer(settings),
+            *observer,
             TextContentItem(
                 name=coded(codes.KEY_OBJECT_DESCRIPTION),
-                value=_description(disposition),
+                value=description,
                 relationship_type=RelationshipTypeValues.CONTAINS,
             ),
-            _image(source),
+            *(_image(source) for source in sources),
         ]
     )
-    return document
 
 
 def worst_reason(disposition: Disposition) -> Code:
@@ -62,7 +77,8 @@ def worst_reason(disposition: Disposition) -> Code:
     return next(deciding, UNKNOWN_FAILURE)
 
 
-def _description(disposition: Disposition) -> str:
+def describe_disposition(disposition: Disposition) -> str:
+    """Verdict and reasons as one text."""
     sentence = "; ".join(reason.text for reason in disposition.reasons)
     return ascii_text(f"{disposition.verdict}: {sentence}", MAX_DESCRIPTION_CHARACTERS)
 

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.policy import Disposition
+from miqa_node.report.capture import SYNTAXES, make_capture
+from miqa_node.report.gsps import can_have_gsps, make_gsps
 from miqa_node.report.inherit import inherited_elements
 from miqa_node.report.kos import make_kos
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.mask import Region, find_regions
-from miqa_node.report.seg import make_seg
+from miqa_node.report.picture import draw_page
+from miqa_node.report.seg import make_fractional_seg, make_seg
 from miqa_node.report.source import Source, read_source
 from miqa_node.report.sr import make_sr
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import encode
+
+PLAIN = ExplicitVRLittleEndian
+
+_Made = tuple[ResultKind, Dataset, str]
+"""Kind, the object's own elements, and the transfer syntax that it is to be written in."""
 
 
 def make_objects(
@@ -30,11 +39,14 @@ def make_objects(
     disposition: Disposition,
     maps: Mapping[FindingName, SaliencyMap],
     settings: ReportSettings | None = None,
+    kinds: Collection[ResultKind] = DEFAULT_KINDS,
+    radiograph: Radiograph | None = None,
 ) -> tuple[MadeObject, ...]:
-    """The report for every image; segmentation and key object also for a flagged one.
+    """The report for every image; of a flagged one also the other ``kinds`` that have something to show.
 
-    Objects that others refer to come first, so that a reader never meets a reference to what is not there yet.
-    The same arguments give the same bytes.
+    Pictures (SC) and the shutter of a presentation state need ``radiograph``, the decoded image; without it there
+    are none. Objects that others refer to come first, so that a reader never meets a reference to what is not there
+    yet. The same arguments give the same bytes.
 
     Raises
     ------
@@ -46,17 +58,50 @@ def make_objects(
     lineage = Lineage.of(image.sop_instance_uid, assessment, disposition)
     flagged = disposition.verdict.flagged
     regions = _regions(image, assessment, maps, settings) if flagged else ()
-    made: list[tuple[ResultKind, Dataset]] = []
-    if regions:
-        made.append((ResultKind.SEG, make_seg(image, assessment, regions, lineage, settings)))
-    made.append((ResultKind.SR, make_sr(image, assessment, disposition, regions, lineage, settings)))
+    made: list[_Made] = []
+    if regions and ResultKind.SEG in kinds:
+        made.append((ResultKind.SEG, make_seg(image, assessment, regions, lineage, settings), PLAIN))
+    if ResultKind.SR in kinds:
+        # The report may only refer to a segmentation that is made.
+        placed = regions if ResultKind.SEG in kinds else ()
+        made.append((ResultKind.SR, make_sr(image, assessment, disposition, placed, lineage, settings), PLAIN))
+    if flagged and ResultKind.KOS in kinds:
+        made.append((ResultKind.KOS, make_kos(image, assessment, disposition, lineage, settings), PLAIN))
     if flagged:
-        made.append((ResultKind.KOS, make_kos(image, assessment, disposition, lineage, settings)))
+        made += _on_request(image, assessment, disposition, regions, radiograph, kinds, lineage, settings)
     inherited = inherited_elements(image)
-    objects = tuple(MadeObject(kind, own.SOPClassUID, own.SOPInstanceUID, encode(own, inherited)) for kind, own in made)
+    objects = tuple(
+        MadeObject(kind, own.SOPClassUID, own.SOPInstanceUID, encode(own, inherited, syntax))
+        for kind, own, syntax in made
+    )
     for item in objects:
         check_file(item.data, item.sop_class_uid, item.sop_instance_uid, image, inherited)
     return objects
+
+
+def _on_request(
+    image: Source,
+    assessment: Assessment,
+    disposition: Disposition,
+    regions: tuple[Region, ...],
+    radiograph: Radiograph | None,
+    kinds: Collection[ResultKind],
+    lineage: Lineage,
+    settings: ReportSettings,
+) -> Iterator[_Made]:
+    """What a destination must ask for by name."""
+    if regions and ResultKind.SEG_FRACTIONAL in kinds:
+        seg = make_fractional_seg(image, assessment, regions, lineage, settings)
+        yield ResultKind.SEG_FRACTIONAL, seg, JPEG2000Lossless
+    if ResultKind.GSPS in kinds and can_have_gsps(image):
+        stored = radiograph.stored if radiograph else None
+        state = make_gsps(image, assessment, disposition, regions, stored, lineage, settings)
+        yield ResultKind.GSPS, state, PLAIN
+    wanted = [kind for kind in SYNTAXES if kind in kinds]
+    if radiograph is not None and wanted:
+        picture = draw_page(radiograph.display, regions, disposition, assessment.score)
+        for kind in wanted:
+            yield kind, make_capture(kind, image, assessment, picture, lineage, settings), SYNTAXES[kind]
 
 
 def _regions(

@@ -14,6 +14,8 @@ from miqa_node.domain.image import SaliencyMap
 
 MAX_OUTLINE_POINTS = 400
 """An outline is simplified until it has no more points; viewers draw it, nobody measures on it."""
+MAX_OUTLINES = 20
+"""Of a mask in many parts, so many of the largest are outlined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Region:
     ``mask``: bool, shape (rows, columns) of the source image.
     ``outline``: float, shape (n, 2), the closed polygon (first point repeated) around the largest connected part
     as (column, row) in the image-relative coordinates of PS3.3 C.18.6.1.2, where a pixel's centre is at .5, .5.
+    ``values``: float32, the saliency map that the mask was made of, in its own rows and columns.
     """
 
     finding: Finding
@@ -30,6 +33,7 @@ class Region:
     mask: NDArray[np.bool_]
     outline: NDArray[np.float64]
     method: str
+    values: NDArray[np.float32]
 
 
 def find_regions(
@@ -43,7 +47,7 @@ def find_regions(
             continue
         mask = threshold_map(saliency.values, shape, threshold)
         if mask.any():
-            regions.append(Region(finding, len(regions) + 1, mask, outline_of(mask), saliency.method))
+            regions.append(Region(finding, len(regions) + 1, mask, outline_of(mask), saliency.method, saliency.values))
     return tuple(regions)
 
 
@@ -53,20 +57,36 @@ def threshold_map(values: NDArray[np.float32], shape: tuple[int, int], threshold
     The map covers the whole image, so map cell (0, 0) lies over the corner of the image, not on its first pixel.
     A map without a positive finite peak gives an empty mask.
     """
+    heat = spread_map(values, shape)
+    mask: NDArray[np.bool_] = (heat >= threshold) & (heat > 0.0)
+    return mask
+
+
+def spread_map(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The map over the whole image, float32 of ``shape`` (rows, columns), as shares of its peak; else zeros."""
     finite = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     peak = float(finite.max(initial=0.0))
     if peak <= 0.0:
-        return np.zeros(shape, bool)
+        return np.zeros(shape, np.float32)
     rows, columns = shape
-    fine = cv2.resize(finite, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    mask: NDArray[np.bool_] = fine >= threshold * peak
-    return mask
+    fine: NDArray[np.float32] = cv2.resize(finite, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    shares: NDArray[np.float32] = np.clip(fine / np.float32(peak), 0.0, 1.0)
+    return shares
 
 
 def outline_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The closed polygon around the largest connected part of a mask that is not empty."""
+    return outlines_of(mask)[0]
+
+
+def outlines_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+    """The closed polygons around the connected parts of a mask, as :class:`Region` says, the largest first."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    contour = max(contours, key=lambda c: (cv2.contourArea(c), len(c)))
+    largest = sorted(contours, key=lambda c: (cv2.contourArea(c), len(c)), reverse=True)[:MAX_OUTLINES]
+    return [_polygon(contour) for contour in largest]
+
+
+def _polygon(contour: NDArray[np.int32]) -> NDArray[np.float64]:
     tolerance_px = 0.5
     while len(contour) > MAX_OUTLINE_POINTS:
         contour = cv2.approxPolyDP(contour, tolerance_px, closed=True)

@@ -1,27 +1,32 @@
-"""Makes the Segmentation of where the findings are: BINARY, in the source's rows and columns (docs/adr/0005)."""
+"""Makes the Segmentations of where the findings are, in the source's rows and columns (docs/adr/0005)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence as Many
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import JPEG2000Lossless
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import FindingName
 from miqa_node.report import codes
 from miqa_node.report.instance import begin_instance, code_sequence, reference
+from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import ReportSettings
-from miqa_node.report.mask import Region
+from miqa_node.report.mask import Region, spread_map
+from miqa_node.report.pixels import add_encapsulated
 from miqa_node.report.seg_geometry import add_geometry
-from miqa_node.report.seg_lossy import add_lossy_history
 from miqa_node.report.source import Source
 from miqa_node.report.uids import Lineage
 from miqa_node.report.write import ascii_text
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.66.4"
+FRACTIONAL_MAXIMUM = 255
 
 # One colour per finding, the same in every study, as CIELab (PS3.3 C.10.7.1.1): L 0-100, a and b -128..127.
 COLOURS: dict[FindingName, tuple[float, float, float]] = {
@@ -40,24 +45,69 @@ COLOURS: dict[FindingName, tuple[float, float, float]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """One frame: where in one source image a segment is. ``values``: bool, or uint8 shares of 255 for FRACTIONAL."""
+
+    segment_number: int
+    source: Source
+    values: NDArray[np.bool_] | NDArray[np.uint8]
+
+
 def make_seg(
     source: Source, assessment: Assessment, regions: Many[Region], lineage: Lineage, settings: ReportSettings
 ) -> Dataset:
     """The segmentation (PS3.3 A.51), one segment and one frame for each region."""
     seg = begin_instance(ResultKind.SEG, SOP_CLASS_UID, source, assessment, lineage, settings)
+    seg.SegmentationType = "BINARY"
+    segments = [_segment(region, assessment, lineage) for region in regions]
+    planes = [Plane(region.segment_number, source, region.mask) for region in regions]
+    fill_seg(seg, segments, planes, lineage.uid(ResultKind.SEG, "dimension"), settings)
+    _add_bits(seg, planes)
+    return seg
+
+
+def make_fractional_seg(
+    source: Source, assessment: Assessment, regions: Many[Region], lineage: Lineage, settings: ReportSettings
+) -> Dataset:
+    """The saliency maps themselves, as shares of their peaks in 255 steps; to be written as JPEG 2000 lossless."""
+    seg = begin_instance(ResultKind.SEG_FRACTIONAL, SOP_CLASS_UID, source, assessment, lineage, settings)
+    seg.SegmentationType = "FRACTIONAL"
+    seg.SegmentationFractionalType = "PROBABILITY"
+    seg.MaximumFractionalValue = FRACTIONAL_MAXIMUM
+    segments = [_segment(region, assessment, lineage) for region in regions]
+    planes = [Plane(region.segment_number, source, _shares(region, source)) for region in regions]
+    fill_seg(seg, segments, planes, lineage.uid(ResultKind.SEG_FRACTIONAL, "dimension"), settings)
+    seg.BitsAllocated = seg.BitsStored = 8
+    seg.HighBit = 7
+    add_encapsulated(seg, [plane.values for plane in planes if plane.values.dtype == np.uint8], JPEG2000Lossless)
+    return seg
+
+
+def fill_seg(
+    seg: Dataset, segments: Many[Dataset], planes: Many[Plane], dimension_uid: str, settings: ReportSettings
+) -> None:
+    """Everything of a segmentation but its pixels."""
+    sources = list({plane.source.sop_instance_uid: plane.source for plane in planes}.values())
     seg.ImageType = ["DERIVED", "PRIMARY"]
     seg.ContentLabel = "IMAGE_QUALITY"
     seg.ContentDescription = "Where quality findings were seen"
     seg.ContentCreatorName = None
-    seg.SegmentationType = "BINARY"
-    seg.SegmentsOverlap = "YES" if len(regions) > 1 else "NO"
-    seg.SegmentSequence = Sequence(_segment(region, assessment, lineage) for region in regions)
-    _add_references(seg, source)
-    add_lossy_history(seg, source)
-    _add_pixels(seg, source, regions)
-    _add_frames(seg, source, regions, lineage)
-    add_geometry(seg, source, settings)
-    return seg
+    seg.SegmentsOverlap = "YES" if len(segments) > 1 else "NO"
+    seg.SegmentSequence = Sequence(segments)
+    seg.Rows, seg.Columns = sources[0].shape
+    seg.NumberOfFrames = len(planes)
+    seg.SamplesPerPixel = 1
+    seg.PhotometricInterpretation = "MONOCHROME2"
+    seg.PixelRepresentation = 0
+    _add_references(seg, sources)
+    add_lossy_history(seg, sources[0])
+    _add_frames(seg, planes, dimension_uid)
+    add_geometry(seg, [plane.source for plane in planes], settings)
+
+
+def _shares(region: Region, source: Source) -> NDArray[np.uint8]:
+    return np.rint(spread_map(region.values, source.shape) * FRACTIONAL_MAXIMUM).astype(np.uint8)
 
 
 def _segment(region: Region, assessment: Assessment, lineage: Lineage) -> Dataset:
@@ -75,7 +125,7 @@ def _segment(region: Region, assessment: Assessment, lineage: Lineage) -> Datase
     segment.SegmentationAlgorithmIdentificationSequence = Sequence([_algorithm(assessment)])
     segment.SegmentedPropertyCategoryCodeSequence = code_sequence(category)
     segment.SegmentedPropertyTypeCodeSequence = code_sequence(kind)
-    segment.RecommendedDisplayCIELabValue = _cielab(COLOURS[name])
+    segment.RecommendedDisplayCIELabValue = cielab(COLOURS[name])
     segment.TrackingID = name.value
     segment.TrackingUID = lineage.uid(ResultKind.SR, "tracking", name.value)
     return segment
@@ -94,44 +144,43 @@ def _algorithm_name(assessment: Assessment) -> str:
     return ascii_text(assessment.model.name, 64) if assessment.model else "miqa-node"
 
 
-def _cielab(colour: tuple[float, float, float]) -> list[int]:
+def cielab(colour: tuple[float, float, float]) -> list[int]:
+    """The colour as three unsigned shorts (PS3.3 C.10.7.1.1)."""
     lightness, a, b = colour
     return [round(lightness * 655.35), round((a + 128.0) * 257.0), round((b + 128.0) * 257.0)]
 
 
-def _add_references(seg: Dataset, source: Source) -> None:
+def _add_references(seg: Dataset, sources: Many[Source]) -> None:
     """Common Instance Reference (PS3.3 C.12.2)."""
     series = Dataset()
-    series.SeriesInstanceUID = source.series_instance_uid
-    series.ReferencedInstanceSequence = Sequence([reference(source.sop_class_uid, source.sop_instance_uid)])
+    series.SeriesInstanceUID = sources[0].series_instance_uid
+    series.ReferencedInstanceSequence = Sequence(
+        [reference(source.sop_class_uid, source.sop_instance_uid) for source in sources]
+    )
     seg.ReferencedSeriesSequence = Sequence([series])
 
 
-def _add_pixels(seg: Dataset, source: Source, regions: Many[Region]) -> None:
+def _add_bits(seg: Dataset, planes: Many[Plane]) -> None:
     """Segmentation Image (PS3.3 C.8.20.2): one bit per pixel, frames without a gap between them (PS3.5 8.1.1)."""
-    seg.Rows, seg.Columns = source.shape
-    seg.NumberOfFrames = len(regions)
-    seg.SamplesPerPixel = 1
-    seg.PhotometricInterpretation = "MONOCHROME2"
     seg.BitsAllocated = seg.BitsStored = 1
-    seg.HighBit = seg.PixelRepresentation = 0
-    bits = np.packbits(np.concatenate([region.mask.ravel() for region in regions]), bitorder="little").tobytes()
+    seg.HighBit = 0
+    bits = np.packbits(np.concatenate([plane.values.ravel() for plane in planes]), bitorder="little").tobytes()
     seg.add_new("PixelData", "OB", bits + b"\0" * (len(bits) % 2))
 
 
-def _add_frames(seg: Dataset, source: Source, regions: Many[Region], lineage: Lineage) -> None:
+def _add_frames(seg: Dataset, planes: Many[Plane], dimension_uid: str) -> None:
     """Multi-frame Dimension and the per-frame functional groups (PS3.3 C.7.6.17, C.7.6.16)."""
     organization = Dataset()
-    organization.DimensionOrganizationUID = lineage.uid(ResultKind.SEG, "dimension")
+    organization.DimensionOrganizationUID = dimension_uid
     seg.DimensionOrganizationSequence = Sequence([organization])
     index = Dataset()
-    index.DimensionOrganizationUID = organization.DimensionOrganizationUID
+    index.DimensionOrganizationUID = dimension_uid
     index.DimensionIndexPointer = 0x0062000B  # Referenced Segment Number
     index.FunctionalGroupPointer = 0x0062000A  # Segment Identification Sequence
     index.DimensionDescriptionLabel = "Segment"
     seg.DimensionIndexSequence = Sequence([index])
     seg.SharedFunctionalGroupsSequence = Sequence([Dataset()])
-    seg.PerFrameFunctionalGroupsSequence = Sequence(_frame(region.segment_number, source) for region in regions)
+    seg.PerFrameFunctionalGroupsSequence = Sequence(_frame(plane.segment_number, plane.source) for plane in planes)
 
 
 def _frame(segment_number: int, source: Source) -> Dataset:

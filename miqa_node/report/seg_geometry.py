@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Many
+
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -13,30 +15,32 @@ NOMINAL_THICKNESS_MM = 1.0
 NOMINAL_ORIENTATION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
-def add_geometry(seg: Dataset, source: Source, settings: ReportSettings) -> None:
+def add_geometry(seg: Dataset, sources: Many[Source], settings: ReportSettings) -> None:
     """Pixel measures, orientation and position (PS3.3 C.7.6.16.2.1, .3, .4), never an invented frame of reference.
 
-    A projection radiograph has no position in space. Its segmentation then gets a nominal orientation and, where
-    the header has no spacing, a nominal spacing, which the standard permits and viewers need to draw it on
-    the source; ``settings.nominal_geometry`` leaves both out.
+    ``sources`` are the source images of the segmentation's frames, one for each. A projection radiograph has no
+    position in space. Its segmentation then gets a nominal orientation and, where the header has no spacing, a
+    nominal spacing, which the standard permits and viewers need to draw it on the source;
+    ``settings.nominal_geometry`` leaves both out.
     """
     shared = seg.SharedFunctionalGroupsSequence[0]
-    orientation = numbers(source.header, "ImageOrientationPatient", 6)
-    position = numbers(source.header, "ImagePositionPatient", 3)
-    frame_of_reference = text(source.header, "FrameOfReferenceUID")
-    if orientation and position and frame_of_reference and source.spacing_mm:
+    first = sources[0]
+    orientation = numbers(first.header, "ImageOrientationPatient", 6)
+    positions = [numbers(source.header, "ImagePositionPatient", 3) for source in sources]
+    frame_of_reference = text(first.header, "FrameOfReferenceUID")
+    if orientation and all(positions) and frame_of_reference and first.spacing_mm:
         seg.FrameOfReferenceUID = frame_of_reference
-        seg.PositionReferenceIndicator = text(source.header, "PositionReferenceIndicator") or None
-        shared.PixelMeasuresSequence = Sequence([_measures(source)])
+        seg.PositionReferenceIndicator = text(first.header, "PositionReferenceIndicator") or None
+        shared.PixelMeasuresSequence = Sequence([_measures(first)])
         shared.PlaneOrientationSequence = Sequence([_orientation(orientation)])
-        for frame in seg.PerFrameFunctionalGroupsSequence:
+        for frame, position in zip(seg.PerFrameFunctionalGroupsSequence, positions, strict=True):
             plane = Dataset()
-            plane.ImagePositionPatient = list(position)
+            plane.ImagePositionPatient = [_decimal(value) for value in position or ()]
             frame.PlanePositionSequence = Sequence([plane])
         return
-    seg.PatientOrientation = list(source.patient_orientation) or None  # type 2C without an orientation in space
+    seg.PatientOrientation = list(first.patient_orientation) or None  # type 2C without an orientation in space
     if settings.nominal_geometry:
-        shared.PixelMeasuresSequence = Sequence([_measures(source)])
+        shared.PixelMeasuresSequence = Sequence([_measures(first)])
         shared.PlaneOrientationSequence = Sequence([_orientation(NOMINAL_ORIENTATION)])
 
 

@@ -13,40 +13,56 @@ from pydicom import config, dcmread
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
 from pydicom.valuerep import STR_VR, validate_value
 
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import ReportError
-from miqa_node.report import kos, seg, sr
+from miqa_node.report import capture, gsps, kos, seg, sr
 from miqa_node.report.elements import Element
 from miqa_node.report.source import Source
 
+_REFERENCES = ("ReferencedSOPSequence", "ReferencedInstanceSequence", "ReferencedImageSequence", "SourceImageSequence")
 _SINGLE_TEXT_VRS = frozenset({"LT", "ST", "UR", "UT"})
 
 _EVERY_OBJECT = {  # SOP Common, Patient, General Study, Series, Enhanced General Equipment
-    1: "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Modality ContentDate "
-    "ContentTime Manufacturer ManufacturerModelName DeviceSerialNumber SoftwareVersions",
+    1: "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Modality "
+    "Manufacturer ManufacturerModelName DeviceSerialNumber SoftwareVersions",
     2: "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber "
     "ReferringPhysicianName StudyID",
 }
-_DOCUMENT = "ValueType ConceptNameCodeSequence ContinuityOfContent ContentTemplateSequence ContentSequence "
+_CONTENT = "ContentDate ContentTime "
+_DOCUMENT = _CONTENT + "ValueType ConceptNameCodeSequence ContinuityOfContent ContentTemplateSequence ContentSequence "
+_PIXELS = (
+    "ImageType SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored HighBit "
+    "PixelRepresentation LossyImageCompression PixelData "
+)
+_REPORT = {
+    1: _DOCUMENT + "CompletionFlag VerificationFlag CurrentRequestedProcedureEvidenceSequence",
+    2: "ReferencedPerformedProcedureStepSequence PerformedProcedureCodeSequence",
+}
 _BY_CLASS: dict[str, dict[int, str]] = {
-    sr.SOP_CLASS_UID: {
-        1: _DOCUMENT + "CompletionFlag VerificationFlag CurrentRequestedProcedureEvidenceSequence",
-        2: "ReferencedPerformedProcedureStepSequence PerformedProcedureCodeSequence",
-    },
+    sr.SOP_CLASS_UID: _REPORT,
     kos.SOP_CLASS_UID: {
         1: _DOCUMENT + "CurrentRequestedProcedureEvidenceSequence",
         2: "ReferencedPerformedProcedureStepSequence",
     },
     seg.SOP_CLASS_UID: {
-        1: "ImageType SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored HighBit "
-        "PixelRepresentation LossyImageCompression SegmentationType SegmentSequence ContentLabel NumberOfFrames "
+        1: _CONTENT + _PIXELS + "SegmentationType SegmentSequence ContentLabel NumberOfFrames "
         "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DimensionOrganizationSequence "
-        "DimensionIndexSequence ReferencedSeriesSequence PixelData",
+        "DimensionIndexSequence ReferencedSeriesSequence",
         2: "ContentDescription ContentCreatorName",
+    },
+    gsps.SOP_CLASS_UID: {
+        1: "PresentationCreationDate PresentationCreationTime ContentLabel ReferencedSeriesSequence "
+        "DisplayedAreaSelectionSequence GraphicAnnotationSequence GraphicLayerSequence PresentationLUTShape",
+        2: "ContentDescription ContentCreatorName Laterality",
+    },
+    capture.SOP_CLASS_UID: {
+        1: _CONTENT + _PIXELS + "ConversionType PlanarConfiguration SourceImageSequence",
+        2: "PatientOrientation Laterality",
     },
 }
 
@@ -135,8 +151,8 @@ def _references(dataset: Dataset, source: Source) -> Iterator[str]:
 def _listed(dataset: Dataset) -> Iterator[str]:
     studies = dataset.get("CurrentRequestedProcedureEvidenceSequence") or [dataset]
     for study in studies:
-        for series in study.get("ReferencedSeriesSequence", ()):
-            for keyword in ("ReferencedSOPSequence", "ReferencedInstanceSequence"):
+        for series in (*study.get("ReferencedSeriesSequence", ()), study):
+            for keyword in _REFERENCES:
                 for item in series.get(keyword, ()):
                     yield item.ReferencedSOPInstanceUID
 
@@ -151,9 +167,14 @@ def _referred(item: Dataset) -> Iterator[str]:
 def _pixels(dataset: Dataset) -> Iterator[str]:
     if "PixelData" not in dataset:
         return
-    bits = dataset.Rows * dataset.Columns * dataset.NumberOfFrames * dataset.BitsAllocated
-    expected = (bits + 7) // 8
-    if len(dataset.PixelData) != expected + expected % 2:
-        yield "PixelData has the wrong length"
-    if len(dataset.PerFrameFunctionalGroupsSequence) != dataset.NumberOfFrames:
+    frames = int(dataset.get("NumberOfFrames", 1))
+    if dataset.file_meta.TransferSyntaxUID.is_compressed:
+        if sum(1 for _ in generate_frames(dataset.PixelData, number_of_frames=frames)) != frames:
+            yield "PixelData has not one fragment sequence for each frame"
+    else:
+        bits = dataset.Rows * dataset.Columns * frames * dataset.SamplesPerPixel * dataset.BitsAllocated
+        expected = (bits + 7) // 8
+        if len(dataset.PixelData) != expected + expected % 2:
+            yield "PixelData has the wrong length"
+    if len(dataset.get("PerFrameFunctionalGroupsSequence", range(frames))) != frames:
         yield "there is not one functional group for each frame"

@@ -1,4 +1,4 @@
-"""Encodes a result as a DICOM file (PS3.10), Explicit VR Little Endian, the same bytes for the same data set."""
+"""Encodes a result as a DICOM file (PS3.10), the same bytes for the same data set."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from miqa_node.report.uids import derive_uid
 IMPLEMENTATION_CLASS_UID = derive_uid("miqa-node", "implementation class")
 
 
-def encode(own: Dataset, inherited: Mapping[BaseTag, Element]) -> bytes:
+def encode(
+    own: Dataset, inherited: Mapping[BaseTag, Element], transfer_syntax_uid: str = ExplicitVRLittleEndian
+) -> bytes:
     """The complete file. ``own`` must hold ASCII text only (:func:`ascii_text`).
 
     What the node adds is ASCII, which every character set that PS3.3 C.12.1.1.2 allows contains. So the declared
     set may be anything, even one that this machine has no codec for, and the inherited text stays as it was.
     """
     elements: dict[BaseTag, Element] = {**inherited, **{element.tag: element for element in own}}
-    return b"\0" * 128 + b"DICM" + _file_meta(own) + encode_elements(elements)
+    return b"\0" * 128 + b"DICM" + _file_meta(own, transfer_syntax_uid) + encode_elements(elements)
 
 
 def ascii_text(text: str, limit: int | None = None) -> str:
@@ -44,12 +46,12 @@ def ascii_text(text: str, limit: int | None = None) -> str:
     return " ".join(safe.split())[:limit].strip()
 
 
-def _file_meta(own: Dataset) -> bytes:
+def _file_meta(own: Dataset, transfer_syntax_uid: str) -> bytes:
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
     meta.MediaStorageSOPClassUID = UID(own.SOPClassUID)
     meta.MediaStorageSOPInstanceUID = UID(own.SOPInstanceUID)
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = f"MIQA_{__version__}"[:16]
     out = DicomBytesIO()

@@ -13,8 +13,9 @@ import pytest
 from pydicom.data import get_charset_files
 from pydicom.dataset import Dataset
 
+from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
 from miqa_node.domain.policy import Verdict
-from miqa_node.report import MadeObject, make_objects
+from miqa_node.report import Confirmation, MadeObject, make_objects, rejection_note
 from tests.conftest import SHARED
 from tests.peers.validators import errors, known_defect, missing_tools
 from tests.unit.report import making
@@ -67,6 +68,19 @@ def test_other_kinds_of_images(case: str, tmp_path: Path) -> None:
 def test_headers_that_lack_something(case: str, tmp_path: Path) -> None:
     source = making.write(making.small(), tmp_path / "source.dcm", making.AWKWARD[case])
     assert validated(making.flagged(source), tmp_path, SLOW) == {}
+
+
+@pytest.mark.parametrize("source", [making.CHEST, making.EXTREMITY], ids=lambda path: path.stem)
+def test_what_a_destination_must_ask_for(source: Path, tmp_path: Path) -> None:
+    asked = [kind for kind in ResultKind if kind not in {*DEFAULT_KINDS, ResultKind.REJECTION}]
+    made = making.flagged(source, asked, making.radiograph(source))
+    assert {item.kind for item in made} == set(asked)
+    assert validated(made, tmp_path) == {}
+
+
+def test_a_rejection_note(tmp_path: Path) -> None:
+    confirmed = Confirmation("j.doe", making.ASSESSED_AT, "111210", "both hands moved")
+    assert validated((rejection_note([making.CHEST], making.assessment(), confirmed),), tmp_path) == {}
 
 
 @pytest.mark.parametrize("file", ["RG1_J2KI.dcm", "RG3_J2KR.dcm"])

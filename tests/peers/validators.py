@@ -63,14 +63,14 @@ DEFECTS = (
     ),
     Defect(
         "DicomSRValidator",
-        r"Template 2010 .*\[Row 3\] CODE CID 7011: within 1: /CONTAINER \(113010,DCM,\"Quality Issue\"\): "
+        r"Template 2010 .*\[Row 3\] CODE CID 7011: within 1: /CONTAINER \(1130(10|01),DCM,\"[^)]*\"\): "
         r"Conditional content item present when condition not satisfied",
         "PS3.16 TID 2010 row 3 asks for a Document Title Modifier from CID 7011 if the name of row 1, the title, "
-        "is 113001 or 113010. The validator looks for a CODE item named 113010 beside the title, which never exists.",
+        "is 113001 or 113010. The validator looks for a CODE item of that name beside the title, which never exists.",
     ),
     Defect(
         "DicomSRValidator",
-        r"Template 2010 .*\[Row 4\] CODE CID 7012: within 1: /CONTAINER \(113010,DCM,\"Quality Issue\"\): "
+        r"Template 2010 .*\[Row 4\] CODE CID 7012: within 1: /CONTAINER \(1130(10|01),DCM,\"[^)]*\"\): "
         r"Conditional content item present when condition not satisfied",
         "PS3.16 TID 2010 row 4 has the same concept name as row 3, with values from CID 7012, and applies to the title "
         "113013. The validator takes row 3's item for row 4's because it compares names only.",

@@ -66,7 +66,7 @@ class Rig:
             decoder=decoder,
             assessor=lambda: assessor or ImageAssessor(None),
             policy=lambda: policy,
-            destinations=lambda kind: ["PACS", "ARCHIVE"] if kind is ResultKind.SR else ["PACS"],
+            destinations=lambda kind: {ResultKind.SR: ["PACS", "ARCHIVE"], ResultKind.KOS: ["PACS"]}.get(kind, []),
             max_attempts=3,
             report_settings=ReportSettings(),
             rules=rules,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -13,8 +13,9 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset
 
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
+from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
 from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName, quality_score
-from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.instance import (
     Header,
     InstanceDigest,
@@ -23,6 +24,7 @@ from miqa_node.domain.instance import (
     StudyInstanceUid,
 )
 from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.imaging.frame import decode_frame
 from miqa_node.report import MadeObject, make_objects
 
 SAMPLES = Path(str(files("data_store") / "data"))
@@ -87,12 +89,27 @@ def bump(row: float, column: float, cells: int = 32) -> SaliencyMap:
     return SaliencyMap(values.astype(np.float32), "normgrad-scaling")
 
 
-def flagged(source: Path) -> tuple[MadeObject, ...]:
-    """SEG, SR and KOS of an image with three defects, two of them with a place."""
+def radiograph(source: Path) -> Radiograph:
+    """The decoded image, in this process."""
+    frame = decode_frame(source, 0, max_pixels=10**8)
+    return Radiograph(
+        frame.stored, frame.display, frame.stored_range, frame.spacing_mm, frame.valid, frame.steps, frame.decoder
+    )
+
+
+def flagged(
+    source: Path, kinds: Collection[ResultKind] = DEFAULT_KINDS, pixels: Radiograph | None = None
+) -> tuple[MadeObject, ...]:
+    """The objects of an image with three defects, two of them with a place; ``pixels`` are for the pictures."""
     seen = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)
     maps = {FindingName.FOREIGN_OBJECT: bump(0.3, 0.7), FindingName.MOTION_BLUR: bump(0.65, 0.25)}
     verdict = disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR)
-    return make_objects(source, assessment(*seen), verdict, maps)
+    return make_objects(source, assessment(*seen), verdict, maps, kinds=kinds, radiograph=pixels)
+
+
+def everything(source: Path) -> tuple[MadeObject, ...]:
+    """Every kind of object that the pipeline can make of the image."""
+    return flagged(source, [kind for kind in ResultKind if kind is not ResultKind.REJECTION], radiograph(source))
 
 
 def read(made: MadeObject) -> FileDataset:

@@ -1,0 +1,73 @@
+"""Makes the Secondary Capture: the image with its findings as a picture that every viewer shows (PS3.3 A.8.1)."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.report import codes
+from miqa_node.report.instance import begin_instance, code_sequence, laterality, reference
+from miqa_node.report.lossy import add_lossy_history
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.picture import Picture
+from miqa_node.report.pixels import add_encapsulated
+from miqa_node.report.source import Source, text
+from miqa_node.report.uids import Lineage
+
+SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"
+SYNTAXES = {
+    ResultKind.SC: JPEGBaseline8Bit,
+    ResultKind.SC_RLE: RLELossless,
+    ResultKind.SC_J2K: JPEG2000Lossless,
+}
+_PHOTOMETRIC = {JPEGBaseline8Bit: "YBR_FULL_422", RLELossless: "RGB", JPEG2000Lossless: "YBR_RCT"}
+_LOSSY_METHOD = "ISO_10918_1"
+
+
+def make_capture(
+    kind: ResultKind,
+    source: Source,
+    assessment: Assessment,
+    picture: Picture,
+    lineage: Lineage,
+    settings: ReportSettings,
+) -> Dataset:
+    """The picture as an object, compressed as ``kind`` says (:data:`SYNTAXES`)."""
+    syntax = SYNTAXES[kind]
+    capture = begin_instance(kind, SOP_CLASS_UID, source, assessment, lineage, settings)
+    capture.Laterality = laterality(source)
+    capture.ConversionType = "WSD"
+    capture.ImageType = ["DERIVED", "SECONDARY", "QUALITY"]
+    capture.PatientOrientation = list(source.patient_orientation) or None
+    capture.DerivationDescription = "Image with heat map and outlines of quality findings; verdict in words below"
+    capture.SourceImageSequence = Sequence([_source(source)])
+    _add_annotation(capture, source)
+    capture.SamplesPerPixel = 3
+    capture.PhotometricInterpretation = _PHOTOMETRIC[syntax]
+    capture.PlanarConfiguration = 0
+    capture.Rows, capture.Columns = picture.shape[:2]
+    capture.BitsAllocated = capture.BitsStored = 8
+    capture.HighBit, capture.PixelRepresentation = 7, 0
+    add_encapsulated(capture, [picture], syntax)
+    ratio = picture.size / len(capture.PixelData)
+    add_lossy_history(capture, source, (ratio, _LOSSY_METHOD) if syntax == JPEGBaseline8Bit else None)
+    return capture
+
+
+def _source(source: Source) -> Dataset:
+    image = reference(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
+    image.PurposeOfReferenceCodeSequence = code_sequence(codes.SOURCE_IMAGE)
+    return image
+
+
+def _add_annotation(capture: Dataset, source: Source) -> None:
+    """Take Burned In Annotation from the source, and leave it out where the source does.
+
+    It asks whether the pixels identify the patient (PS3.3 C.7.6.1). The node's own words do not.
+    """
+    burned_in = text(source.header, "BurnedInAnnotation")
+    if burned_in in ("YES", "NO"):
+        capture.BurnedInAnnotation = burned_in

@@ -1,0 +1,92 @@
+"""Carries the source's grayscale steps into a presentation state, which replaces those of the image (PS3.3 C.11)."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from miqa_node.report.source import Source, text
+from miqa_node.report.write import ascii_text
+
+_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+
+
+def add_grayscale(state: Dataset, source: Source) -> None:
+    """Modality LUT, Softcopy VOI LUT and Softcopy Presentation LUT (PS3.3 C.11.1, C.11.8, C.11.6).
+
+    Of several windows or tables the first, which is the one that the image was judged with.
+    """
+    _add_modality(state, _group(source, "PixelValueTransformationSequence"))
+    voi = _voi(_group(source, "FrameVOILUTSequence"))
+    if voi is not None:
+        state.SoftcopyVOILUTSequence = Sequence([voi])
+    header = source.header
+    inverse = (
+        header.get("PhotometricInterpretation") == "MONOCHROME1" or text(header, "PresentationLUTShape") == "INVERSE"
+    )
+    state.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
+
+
+def _group(source: Source, keyword: str) -> Dataset:
+    """Where the elements are: in the first frame's functional groups, the shared ones, or the data set itself."""
+    for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        items = source.header.get(groups)
+        if items and items[0].get(keyword):
+            group: Dataset = items[0][keyword].value[0]
+            return group
+    return source.header
+
+
+def _add_modality(state: Dataset, group: Dataset) -> None:
+    if tables := group.get("ModalityLUTSequence"):
+        table = _table(tables[0])
+        if table is not None:
+            table.ModalityLUTType = ascii_text(text(tables[0], "ModalityLUTType"), 64) or "US"
+            state.ModalityLUTSequence = Sequence([table])
+            return
+    slope, intercept = _first(group, "RescaleSlope"), _first(group, "RescaleIntercept")
+    if slope is not None and intercept is not None:
+        state.RescaleIntercept, state.RescaleSlope = _decimal(intercept), _decimal(slope)
+        state.RescaleType = ascii_text(text(group, "RescaleType"), 64) or "US"
+
+
+def _voi(group: Dataset) -> Dataset | None:
+    if tables := group.get("VOILUTSequence"):
+        table = _table(tables[0])
+        if table is not None:
+            item = Dataset()
+            item.VOILUTSequence = Sequence([table])
+            return item
+    center, width = _first(group, "WindowCenter"), _first(group, "WindowWidth")
+    function = text(group, "VOILUTFunction") or "LINEAR"
+    if center is None or width is None or function not in _FUNCTIONS:
+        return None
+    if (width < 1.0 and function == "LINEAR") or width <= 0.0:
+        return None  # PS3.3 C.11.2.1.2 forbids it
+    item = Dataset()
+    item.WindowCenter, item.WindowWidth = _decimal(center), _decimal(width)
+    if function != "LINEAR":
+        item.VOILUTFunction = function
+    return item
+
+
+def _table(given: Dataset) -> Dataset | None:
+    """The table without its words, whose character set is the source's."""
+    if "LUTDescriptor" not in given or not given.get("LUTData"):
+        return None
+    table = Dataset()
+    table.add(given["LUTDescriptor"])
+    table.add(given["LUTData"])
+    return table
+
+
+def _first(group: Dataset, keyword: str) -> float | None:
+    value = group.get(keyword)
+    try:
+        return float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.10g}"[:16]

@@ -1,0 +1,59 @@
+"""Says in a result with pixels whether they were ever compressed with loss: once lossy, always lossy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from miqa_node.report.source import Source, text
+
+_METHODS = {  # by transfer syntax, PS3.3 C.7.6.1.1.5.1
+    "1.2.840.10008.1.2.4.50": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.51": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.81": "ISO_14495_1",
+    "1.2.840.10008.1.2.4.91": "ISO_15444_1",
+    "1.2.840.10008.1.2.4.203": "ISO_15444_15",
+}
+_ALWAYS_LOSSY = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
+
+
+def is_lossy(source: Source) -> bool:
+    """Whether the source's pixels were ever compressed with loss, as far as its header and syntax tell."""
+    return text(source.header, "LossyImageCompression") == "01" or source.transfer_syntax_uid in _ALWAYS_LOSSY
+
+
+def add_lossy_history(result: Dataset, source: Source, own: tuple[float, str] | None = None) -> None:
+    """Lossy Image Compression with ratio and method (PS3.3 C.7.6.1.1.5, C.8.20.2).
+
+    Where the source says lossy but not how, the method is that of its transfer syntax and the ratio that of its
+    file; where the pixels were decompressed since, both are unknown and left out. ``own`` are ratio and method of
+    the loss that the result itself adds, which comes last in the lists.
+    """
+    lossy = is_lossy(source)
+    result.LossyImageCompression = "01" if lossy or own else "00"
+    ratios, methods = _of_source(source) if lossy else ([], [])
+    if own:
+        ratios, methods = [*ratios, f"{own[0]:.4g}"], [*methods, own[1]]
+    if ratios:
+        result.LossyImageCompressionRatio, result.LossyImageCompressionMethod = ratios, methods
+
+
+def _of_source(source: Source) -> tuple[list[str], list[str]]:
+    ratio, method = source.header.get("LossyImageCompressionRatio"), source.header.get("LossyImageCompressionMethod")
+    if ratio and method:
+        return [str(r) for r in _values(ratio)], [str(m) for m in _values(method)]
+    if source.transfer_syntax_uid in _METHODS:
+        return [f"{_ratio(source):.4g}"], [_METHODS[source.transfer_syntax_uid]]
+    return [], []
+
+
+def _values(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, MultiValue) else [value]
+
+
+def _ratio(source: Source) -> float:
+    samples = int(source.header.get("SamplesPerPixel") or 1) * source.number_of_frames
+    bits = source.rows * source.columns * samples * int(source.header.get("BitsAllocated") or 8)
+    return max(1.0, bits / 8 / source.size_bytes)

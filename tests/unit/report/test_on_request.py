@@ -1,0 +1,196 @@
+"""The objects that a destination must ask for: presentation state, pictures, fractional segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.pixels import pixel_array
+
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.policy import Verdict
+from miqa_node.report import MadeObject, make_objects
+from miqa_node.report.gsps_shutter import exposed_field
+from miqa_node.report.picture import MIN_SIDE
+from tests.unit.report import making
+
+SHAPE = (200, 160)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return making.write(making.small(*SHAPE), tmp_path_factory.mktemp("source") / "source.dcm")
+
+
+@pytest.fixture(scope="module")
+def made(source: Path) -> dict[ResultKind, MadeObject]:
+    return {item.kind: item for item in making.everything(source)}
+
+
+def dataset(made: dict[ResultKind, MadeObject], kind: ResultKind) -> pydicom.FileDataset:
+    return making.read(made[kind])
+
+
+def test_all_of_them_are_made_once_asked_for_and_none_without(source: Path, made: dict[ResultKind, MadeObject]) -> None:
+    assert set(made) == set(ResultKind) - {ResultKind.REJECTION}
+    assert len({item.sop_instance_uid for item in made.values()}) == len(made)
+    assert [item.data for item in making.everything(source)] == [item.data for item in made.values()]
+
+
+def test_an_accepted_image_has_none_of_them(source: Path) -> None:
+    accepted = making.disposition(Verdict.ACCEPT)
+    given = make_objects(source, making.assessment(), accepted, {}, None, tuple(ResultKind), making.radiograph(source))
+    assert [item.kind for item in given] == [ResultKind.SR]
+
+
+def test_a_report_does_not_refer_to_a_segmentation_that_nobody_asked_for(source: Path) -> None:
+    (report,) = making.flagged(source, [ResultKind.SR])
+    study = making.read(report).CurrentRequestedProcedureEvidenceSequence[0]
+    assert len(study.ReferencedSeriesSequence) == 1
+
+
+def test_the_presentation_state_draws_the_edge_of_each_segment(made: dict[ResultKind, MadeObject]) -> None:
+    state, seg = dataset(made, ResultKind.GSPS), dataset(made, ResultKind.SEG)
+    drawn = [item for item in state.GraphicAnnotationSequence if "GraphicObjectSequence" in item]
+    assert len(drawn) == seg.NumberOfFrames
+    for annotation, mask in zip(drawn, seg.pixel_array, strict=True):
+        points = np.array(annotation.GraphicObjectSequence[0].GraphicData).reshape(-1, 2)
+        rows, columns = np.nonzero(mask)
+        assert points.min(axis=0) == pytest.approx([columns.min() + 0.5, rows.min() + 0.5], abs=1.0)
+        assert points.max(axis=0) == pytest.approx([columns.max() + 0.5, rows.max() + 0.5], abs=1.0)
+        assert (points[0] == points[-1]).all()
+    said = [item.TextObjectSequence[0].UnformattedTextValue for item in state.GraphicAnnotationSequence]
+    assert said[0].startswith("REJECT")
+    assert said[0].endswith("Decision support only")
+    assert said[1:] == ["Motion blur 93%", "Foreign object 93%"]
+    layers = [layer.GraphicLayer for layer in state.GraphicLayerSequence]
+    assert [item.GraphicLayer for item in state.GraphicAnnotationSequence] == layers
+
+
+def test_the_presentation_state_shows_the_image_as_its_own_header_does(tmp_path: Path) -> None:
+    def change(ds: pydicom.Dataset) -> None:
+        ds.PhotometricInterpretation = "MONOCHROME1"
+        ds.WindowCenter, ds.WindowWidth, ds.VOILUTFunction = [900, 100], [600, 50], "SIGMOID"
+        ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = "2", "-7.5", "OD"
+
+    source = making.write(making.small(), tmp_path / "source.dcm", change)
+    (state,) = map(making.read, making.flagged(source, [ResultKind.GSPS]))
+    voi = state.SoftcopyVOILUTSequence[0]
+    assert (voi.WindowCenter, voi.WindowWidth, voi.VOILUTFunction) == (900, 600, "SIGMOID")
+    assert (state.RescaleSlope, state.RescaleIntercept, state.RescaleType) == (2, -7.5, "OD")
+    assert state.PresentationLUTShape == "INVERSE"
+    area = state.DisplayedAreaSelectionSequence[0]
+    assert area.DisplayedAreaBottomRightHandCorner == [160, 200]
+
+
+def test_colour_has_no_grayscale_presentation_state(tmp_path: Path) -> None:
+    def change(ds: pydicom.Dataset) -> None:
+        ds.PhotometricInterpretation = "RGB"
+
+    source = making.write(making.small(), tmp_path / "source.dcm", change)
+    assert making.flagged(source, [ResultKind.GSPS]) == ()
+
+
+def test_a_black_border_around_clipped_anatomy_is_shuttered(source: Path) -> None:
+    whole = making.radiograph(source)
+    stored = whole.stored.copy()
+    stored[:, :20] = 0
+    stored[180:] = 0
+    (state,) = map(making.read, making.flagged(source, [ResultKind.GSPS], replace(whole, stored=stored)))
+    assert state.ShutterShape == "RECTANGULAR"
+    edges = (state.ShutterLeftVerticalEdge, state.ShutterRightVerticalEdge)
+    assert edges == (21, 160)
+    assert (state.ShutterUpperHorizontalEdge, state.ShutterLowerHorizontalEdge) == (1, 180)
+    (without,) = map(making.read, making.flagged(source, [ResultKind.GSPS], whole))
+    assert "ShutterShape" not in without
+
+
+def test_a_border_that_is_all_there_is_or_nothing_is_no_shutter() -> None:
+    assert exposed_field(np.zeros((50, 50), np.uint16)) is None
+    assert exposed_field(np.arange(2500, dtype=np.uint16).reshape(50, 50)) is None
+
+
+def test_the_shutter_of_the_image_is_repeated(tmp_path: Path) -> None:
+    def change(ds: pydicom.Dataset) -> None:
+        ds.ShutterShape, ds.CenterOfCircularShutter, ds.RadiusOfCircularShutter = "CIRCULAR", [100, 80], 70
+
+    source = making.write(making.small(), tmp_path / "source.dcm", change)
+    (state,) = map(making.read, making.flagged(source, [ResultKind.GSPS]))
+    assert (state.ShutterShape, state.CenterOfCircularShutter, state.RadiusOfCircularShutter) == (
+        "CIRCULAR",
+        [100, 80],
+        70,
+    )
+
+
+def test_the_fractional_segmentation_peaks_where_the_map_does(made: dict[ResultKind, MadeObject]) -> None:
+    fractional, binary = dataset(made, ResultKind.SEG_FRACTIONAL), dataset(made, ResultKind.SEG)
+    shares, masks = fractional.pixel_array, binary.pixel_array
+    assert fractional.file_meta.TransferSyntaxUID == pydicom.uid.JPEG2000Lossless
+    assert fractional.MaximumFractionalValue == 255
+    assert shares.max(axis=(1, 2)).min() >= 250
+    assert ((shares >= 128) == (masks == 1)).mean() > 0.995
+    assert [s.SegmentLabel for s in fractional.SegmentSequence] == [s.SegmentLabel for s in binary.SegmentSequence]
+
+
+def test_the_pictures_are_one_picture_in_three_syntaxes(made: dict[ResultKind, MadeObject]) -> None:
+    jpeg, rle, j2k = (dataset(made, kind) for kind in (ResultKind.SC, ResultKind.SC_RLE, ResultKind.SC_J2K))
+    assert (pixel_array(rle) == pixel_array(j2k)).all()
+    difference = np.abs(pixel_array(jpeg).astype(int) - pixel_array(rle))
+    assert difference.mean() < 4
+    assert [ds.LossyImageCompression for ds in (jpeg, rle, j2k)] == ["01", "00", "00"]
+    assert jpeg.LossyImageCompressionMethod == "ISO_10918_1"
+    assert jpeg.LossyImageCompressionRatio > 1
+    assert len(made[ResultKind.SC].data) < len(made[ResultKind.SC_J2K].data)
+
+
+def test_the_picture_shows_heat_where_the_finding_is_and_words_below_the_image(
+    source: Path, made: dict[ResultKind, MadeObject]
+) -> None:
+    picture = pixel_array(dataset(made, ResultKind.SC_J2K)).astype(int)
+    rows, columns = MIN_SIDE, round(MIN_SIDE * SHAPE[1] / SHAPE[0])
+    assert picture.shape[1] == columns
+    assert picture.shape[0] > rows  # the strip of words
+    coloured = np.ptp(picture, axis=2)
+    at = (round(0.3 * rows), round(0.7 * columns))  # the foreign object of making.flagged
+    assert coloured[at] > 40
+    assert coloured[5, 5] == 0
+    words = picture[rows:]
+    assert (words.max(axis=2) > 150).mean() > 0.01
+    assert (making.radiograph(source).display[10, 10] >> 8) == pytest.approx(
+        picture[round(10.5 / 200 * rows), round(10.5 / 160 * columns), 0], abs=6
+    )
+
+
+@pytest.mark.parametrize(("said", "expected"), [("YES", "YES"), ("NO", "NO"), (None, None)])
+def test_burned_in_annotation_is_what_the_source_says(tmp_path: Path, said: str | None, expected: str | None) -> None:
+    def change(ds: pydicom.Dataset) -> None:
+        making.without("BurnedInAnnotation")(ds)
+        if said:
+            ds.BurnedInAnnotation = said
+
+    source = making.write(making.small(), tmp_path / "source.dcm", change)
+    (capture,) = map(making.read, making.flagged(source, [ResultKind.SC], making.radiograph(source)))
+    assert capture.get("BurnedInAnnotation") == expected
+
+
+def test_a_large_image_makes_a_picture_of_bounded_size(source: Path) -> None:
+    wide = np.zeros((600, 5000), np.uint16)
+    pixels = Radiograph(wide, wide, (0, 4095), None)
+    (capture,) = map(making.read, making.flagged(source, [ResultKind.SC], pixels))
+    assert capture.Columns == 2048
+
+
+def test_a_finding_without_a_place_is_in_the_words_only(source: Path) -> None:
+    verdict = making.disposition(Verdict.REVIEW, FindingName.UNSHARP)
+    given = make_objects(
+        source, making.assessment(FindingName.UNSHARP), verdict, {}, None, tuple(ResultKind), making.radiograph(source)
+    )
+    state = next(making.read(item) for item in given if item.kind is ResultKind.GSPS)
+    assert [layer.GraphicLayer for layer in state.GraphicLayerSequence] == ["VERDICT"]
+    assert ResultKind.SEG_FRACTIONAL not in {item.kind for item in given}
