@@ -18,7 +18,7 @@ $(error ACCEL is "$(ACCEL)"; it must be cpu or gpu)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train run demo test test-all lint format types layers peers docs docs-serve bench models constraints clean distclean
+.PHONY: help setup setup-train run demo test test-all lint format types layers peers translations docs docs-serve bench models constraints clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ types: setup ## Check types
 
 layers: setup ## Check that each part imports only what stands below it (docs/adr/0002)
 	$(BIN)/lint-imports
+
+translations: setup ## Compile the catalogues of the narrative after a change of a .po file
+	$(BIN)/pybabel compile --domain narrative --directory miqa_node/report/locale
 
 docs: setup ## Build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -24,6 +24,7 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
 from miqa_node.receive.scp import StorageScp
 from miqa_node.report import ReportSettings
+from miqa_node.report.catalogue import voice
 from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.store import shadows
 from miqa_node.store.database import Database
@@ -89,7 +90,11 @@ class Node:
             policy=self.policy.current,
             destinations=self.destinations.wanting,
             max_attempts=settings.work.max_attempts,
-            report_settings=ReportSettings(settings.node.name, settings.assess.saliency_threshold),
+            report_settings=ReportSettings(
+                settings.node.name,
+                settings.assess.saliency_threshold,
+                language=voice(settings.node.language).language,
+            ),
             certify=self.models.certificate,
             candidate=self._shadow,
             rules=acquisition_rules(settings),

@@ -83,6 +83,7 @@ class NodeSettings(_Table):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     site: Annotated[str, Field(max_length=64)]
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
     data_dir: Path
     accelerator: Accelerator
 

@@ -58,7 +58,7 @@ def assess(
     for folder in (saliency_dir, out):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    writer = _Writer(saliency_dir, out, settings.assess.saliency_threshold, settings.node.name)
+    writer = _Writer(saliency_dir, out, settings.assess.saliency_threshold, settings.node.name, settings.node.language)
     assessor = LocalAssessor(settings, choice_of(settings))
     failed = 0
     certificates: dict[str, None] = {}
@@ -76,7 +76,7 @@ def assess(
                     _print_error(file, error_text(error), as_json=as_json)
                 else:
                     certificates[result.disposition.certificate] = None
-                    _print_result(file, result, time.perf_counter() - started, as_json=as_json)
+                    _print_result(file, result, time.perf_counter() - started, settings.node.language, as_json=as_json)
     finally:
         assessor.close()
     if not as_json:
@@ -87,8 +87,10 @@ def assess(
         raise typer.Exit(Exit.FAILED)
 
 
-def document(file: Path, result: LocalResult, total_s: float) -> dict[str, Any]:
+def document(file: Path, result: LocalResult, total_s: float, language: str = "en") -> dict[str, Any]:
     """One line of ``--json``; docs/reference/cli.md explains its keys."""
+    from miqa_node.report.narrative import narrative  # noqa: PLC0415 - keeps --help fast
+
     assessment, disposition = result.assessment, result.disposition
     model = assessment.model
     return {
@@ -98,6 +100,7 @@ def document(file: Path, result: LocalResult, total_s: float) -> dict[str, Any]:
         "certificate": disposition.certificate,
         "score": None if assessment.score is None else round(assessment.score, 1),
         "reasons": [reason.text for reason in disposition.reasons],
+        "narrative": list(narrative(assessment, disposition, language)),
         "findings": [
             {
                 "name": finding.name.value,
@@ -140,6 +143,7 @@ class _Writer:
     out: Path | None
     saliency_threshold: float
     node_name: str
+    language: str
     _taken: Counter[str] = field(default_factory=Counter)
 
     def write(self, file: Path, result: LocalResult) -> None:
@@ -174,15 +178,15 @@ class _Writer:
                 f"{stem.name}: not a DICOM file, so there is nothing that DICOM objects could refer to.", err=True
             )
             return
-        settings = ReportSettings(node_name=self.node_name, saliency_threshold=self.saliency_threshold)
+        settings = ReportSettings(self.node_name, self.saliency_threshold, language=self.language)
         made = make_objects(result.source, result.assessment, result.disposition, result.maps, settings)
         for one in made:
             stem.with_name(f"{stem.name}.{one.kind.value.lower()}.dcm").write_bytes(one.data)
 
 
-def _print_result(file: Path, result: LocalResult, total_s: float, *, as_json: bool) -> None:
+def _print_result(file: Path, result: LocalResult, total_s: float, language: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(document(file, result, total_s))
+        print_json(document(file, result, total_s, language))
         return
     score = result.assessment.score
     reasons = "; ".join(reason.text for reason in result.disposition.reasons)

@@ -25,8 +25,10 @@ class ReportSettings:
     ``saliency_threshold`` is the share, in (0, 1), of a map's peak above which a pixel belongs to a finding's segment.
     ``nominal_geometry`` gives segmentations of projection radiographs, which have no frame of reference, a
     nominal orientation and spacing: viewers such as OHIF show nothing at all without them.
+    ``language`` is that of the narrative, see :func:`miqa_node.report.catalogue.languages`.
     """
 
     node_name: str = "miqa-node"
     saliency_threshold: float = 0.5
     nominal_geometry: bool = True
+    language: str = "en"

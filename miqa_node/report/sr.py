@@ -44,7 +44,7 @@ def make_sr(
     report.PreliminaryFlag = "FINAL"
     report.CurrentRequestedProcedureEvidenceSequence = evidence(source, *_segmentation(regions, lineage))
     groups = [
-        image_group(source, assessment, disposition, lineage),
+        image_group(source, assessment, disposition, lineage, settings.language),
         *_finding_groups(source, assessment, regions, lineage),
     ]
     content = hd.MeasurementReport(

@@ -16,8 +16,10 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.policy import Disposition
 from miqa_node.report import codes, seg
+from miqa_node.report.catalogue import voice
 from miqa_node.report.content import coded
 from miqa_node.report.mask import Region
+from miqa_node.report.narrative import narrative
 from miqa_node.report.source import Source
 from miqa_node.report.uids import Lineage
 from miqa_node.report.write import ascii_text
@@ -30,9 +32,9 @@ FRAME_INSET = 0.05
 
 
 def image_group(
-    source: Source, assessment: Assessment, disposition: Disposition, lineage: Lineage
+    source: Source, assessment: Assessment, disposition: Disposition, lineage: Lineage, language: str
 ) -> hd.MeasurementsAndQualitativeEvaluations:
-    """TID 1501 for the image: rating, verdict with its reasons, measurements."""
+    """TID 1501 for the image: rating, verdict with its reasons, measurements, and everything in sentences."""
     numbers = [_number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
     # Viewers show only the first few numbers of a group: the exposure indices, which people know, come first.
     measured = sorted(assessment.measurements, key=lambda m: m.name not in codes.STANDARD_MEASUREMENTS)
@@ -54,6 +56,7 @@ def image_group(
                 relationship_type=hd.RelationshipTypeValues.CONTAINS,
             )
         )
+    group[0].ContentSequence.append(_narrative(assessment, disposition, language))
     _place_group(group, source, 0)
     return group
 
@@ -119,6 +122,23 @@ def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
     if disposition.certificate:
         said.append(disposition.certificate)
     return [ascii_text(sentence, MAX_COMMENT_CHARACTERS) for sentence in said]
+
+
+def _narrative(assessment: Assessment, disposition: Disposition, language: str) -> hd.TextContentItem:
+    """The narrative as one text, with the language that it is in (TID 1204)."""
+    item = hd.TextContentItem(
+        name=coded(codes.NARRATIVE_SUMMARY),
+        value="\r\n".join(ascii_text(sentence) for sentence in narrative(assessment, disposition, language)),
+        relationship_type=hd.RelationshipTypeValues.CONTAINS,
+    )
+    item.ContentSequence = hd.ContentSequence([
+        hd.CodeContentItem(
+            name=coded(codes.LANGUAGE_OF_CONTENT),
+            value=coded(voice(language).code),
+            relationship_type=hd.RelationshipTypeValues.HAS_CONCEPT_MOD,
+        )
+    ])  # fmt: skip
+    return item
 
 
 def _number(name: Code, value: float | None, unit: str) -> hd.Measurement | None:

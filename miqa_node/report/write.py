@@ -16,6 +16,11 @@ from miqa_node.report.elements import Element, encode_elements
 from miqa_node.report.uids import derive_uid
 
 IMPLEMENTATION_CLASS_UID = derive_uid("miqa-node", "implementation class")
+SPELLINGS = str.maketrans({
+    "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "×": "x", "·": "*", "°": " degrees",
+    "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss",
+})  # fmt: skip
+"""What has a usual spelling in ASCII."""
 
 
 def encode(
@@ -31,16 +36,14 @@ def encode(
 
 
 def ascii_text(text: str, limit: int | None = None) -> str:
-    """``text`` in ASCII: accents dropped, other characters replaced by a question mark, cut to ``limit``.
+    """``text`` in ASCII, cut to ``limit``: umlauts spelled out, accents dropped, other characters a question mark.
 
     Backslash and tilde are replaced too: they separate values, or are other characters in ISO_IR 13.
 
     >>> ascii_text("Aufnahme zu spät – ≥ 5 %")
-    'Aufnahme zu spat - >= 5 %'
+    'Aufnahme zu spaet - >= 5 %'
     """
-    for character, replacement in (("–", "-"), ("—", "-"), ("≥", ">="), ("≤", "<="), ("×", "x"), ("·", "*")):
-        text = text.replace(character, replacement)
-    plain = unicodedata.normalize("NFKD", text)
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(SPELLINGS))
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     safe = plain.encode("ascii", "replace").decode("ascii").replace("\\", "/").replace("~", "-")
     return " ".join(safe.split())[:limit].strip()

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
+from miqa_node.report.narrative import narrative
 from miqa_node.store import history, worklist
 from miqa_node.store.history import InstanceHistory
 from miqa_node.web.problems import responses
@@ -114,6 +115,7 @@ class Instances(BaseModel):
 
     instances: list[InstanceHistory]
     truncated: bool = Field(description="There are more than limit.")
+    narratives: dict[str, tuple[str, ...]] = Field(description="What was found in sentences, by digest.")
 
 
 router = APIRouter(prefix="/api/v1")
@@ -179,4 +181,10 @@ def show_instances(
         found = history.of_uid(transaction, digest_or_uid, limit=most + 1)
     if not found:
         raise NotFoundError(f"No instance, series or study {digest_or_uid} was received.")
-    return Instances(instances=found[:most], truncated=len(found) > most)
+    language = services.settings.node.language
+    told = {
+        one.instance.digest: narrative(one.assessment, one.disposition, language)
+        for one in found[:most]
+        if one.assessment is not None and one.disposition is not None
+    }
+    return Instances(instances=found[:most], truncated=len(found) > most, narratives=told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -18,8 +19,10 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.imaging.plausibility import ISSUES
+from miqa_node.report.narrative import Sentence, sentences
 from miqa_node.store import deliveries, history, instances, worklist
 from miqa_node.store.database import Transaction
+from miqa_node.store.history import InstanceHistory
 from miqa_node.web.api import NO_CONTROLS, Actor, Comment, Strict, Uid
 from miqa_node.web.html import render
 from miqa_node.web.security import may_change
@@ -127,6 +130,8 @@ def study_page(request: Request, services: Services, study_uid: Uid) -> str:
         "study.html",
         study=study,
         images=images[:size],
+        language=services.settings.node.language,
+        told=_told(images[:size], services.settings.node.language),
         truncated=len(images) > size,
         item=item,
         events=events,
@@ -174,6 +179,15 @@ def preview(services: Services, digest: Annotated[str, Path(pattern=r"^[0-9a-f]{
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no preview: the image was not decoded.") from error
     headers = {"cache-control": f"private, max-age={PREVIEW_MAX_AGE_S}"}
     return Response(data, media_type="image/png", headers=headers)
+
+
+def _told(images: Sequence[InstanceHistory], language: str) -> dict[str, tuple[Sentence, ...]]:
+    """What was found of each image in sentences, by digest."""
+    return {
+        image.instance.digest: sentences(image.assessment, image.disposition, language)
+        for image in images
+        if image.assessment is not None and image.disposition is not None
+    }
 
 
 def _item(transaction: Transaction, study_uid: str) -> WorklistItem | None:

@@ -19,6 +19,8 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import ReportError
 from miqa_node.report import MadeObject, ReportSettings, make_objects
+from miqa_node.report.narrative import narrative
+from miqa_node.report.write import ascii_text
 from tests.unit.report import making
 
 FOREIGN, MOTION = FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR
@@ -316,7 +318,7 @@ def test_text_that_is_not_ascii_is_written_so_that_any_character_set_holds_it(so
     verdict = making.disposition(Verdict.REVIEW, FOREIGN, text="Gegenstand über der Lunge – σ ≥ 5 \\ ~")
     made = make_objects(source, making.assessment(FOREIGN), verdict, {}, ReportSettings(node_name="Röntgen 1"))
     report = of_kind(made, ResultKind.SR)
-    assert values(groups(report)[0], "121106") == ["REVIEW: Gegenstand uber der Lunge - ? >= 5 / -"]
+    assert values(groups(report)[0], "121106") == ["REVIEW: Gegenstand ueber der Lunge - ? >= 5 / -"]
     assert report.DeviceSerialNumber == "Rontgen 1"
 
 
@@ -335,3 +337,14 @@ def test_a_file_that_is_not_dicom_is_refused(tmp_path: Path) -> None:
     path.write_text("<html>not found</html>")
     with pytest.raises(ReportError, match="cannot be read"):
         making.flagged(path)
+
+
+def test_the_report_tells_everything_in_sentences_and_says_in_which_language(source: Path) -> None:
+    given, said = making.assessment(FOREIGN), making.disposition(Verdict.REVIEW, FOREIGN)
+    made = make_objects(source, given, said, {}, ReportSettings(language="de"))
+    image = groups(of_kind(made, ResultKind.SR))[0]
+    [told] = values(image, "111412")
+    assert told.split("\r\n") == [ascii_text(sentence) for sentence in narrative(given, said, "de")]
+    assert "Fremdkoerper" in told
+    item = next(item for item in image.ContentSequence if name(item) == "111412")
+    assert item.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "de"

@@ -1,0 +1,63 @@
+"""Reads the catalogues that say the narrative in other languages than English, the language of its message ids."""
+
+from __future__ import annotations
+
+import gettext
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from miqa_node.domain.codes import Code
+from miqa_node.errors import SettingsError
+
+FOLDER = Path(__file__).with_name("locale")
+DOMAIN = "narrative"
+SOURCE = "en"
+NAMES = {"en": "English", "de": "German"}
+DECIMAL_COMMA = frozenset({"de"})
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One language: how words and numbers are said in it."""
+
+    language: str
+    translations: gettext.NullTranslations
+
+    def say(self, message: str, **values: str) -> str:
+        """The message in this language with the values in its braces."""
+        said = self.translations.gettext(message)
+        return said.format(**values) if values else said
+
+    def number(self, value: float, digits: int = 2) -> str:
+        """A number of so many significant digits, never in powers of ten."""
+        text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
+        if "e" in text:
+            text = f"{value:.6f}".rstrip("0").rstrip(".")
+        return self.numerals(text.replace("-", "−"))
+
+    def numerals(self, text: str) -> str:
+        """Decimal points of a text as this language writes them."""
+        return re.sub(r"(?<=\d)\.(?=\d)", ",", text) if self.language in DECIMAL_COMMA else text
+
+    @property
+    def code(self) -> Code:
+        """The language as DICOM codes it (CID 5000, by RFC 5646)."""
+        return Code(self.language, "RFC5646", NAMES.get(self.language, self.language))
+
+
+def languages() -> tuple[str, ...]:
+    """Languages that the narrative can be told in."""
+    found = (path.parent.parent.name for path in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
+    return (SOURCE, *sorted(found))
+
+
+@cache
+def voice(language: str) -> Voice:
+    """The language; SettingsError names those that there are when there is no such one."""
+    if language == SOURCE:
+        return Voice(language, gettext.NullTranslations())
+    if language not in languages():
+        raise SettingsError(f"report.language is {language!r}; the node speaks {', '.join(languages())}.")
+    return Voice(language, gettext.translation(DOMAIN, FOLDER, [language]))

@@ -1,0 +1,197 @@
+"""Tells people in sentences what was found of an image and what to do next; the same facts always give the same text.
+
+Report, pages, JSON and PDF say these same sentences. Nothing is added to what assessment and disposition hold, and no
+model writes here: that is :mod:`miqa_node.report.caption`, whose sentences are marked.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from miqa_node.domain.anomaly import Baseline
+from miqa_node.domain.assessment import Assessment, Measurement
+from miqa_node.domain.finding import FINDING_WORDS, GATE_CODES, GATE_WORDS, Finding, FindingName, GateClass
+from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.report import codes
+from miqa_node.report.catalogue import SOURCE, Voice, voice
+from miqa_node.report.phrases import (
+    ADVICE,
+    ANOMALY_SITE,
+    ANOMALY_TRAINING,
+    FINDING,
+    GATE,
+    GRADE_LIMITS,
+    GRADES,
+    LIKE,
+    MEASURED,
+    MEASUREMENTS,
+    NO_DEFECT,
+    PLAUSIBILITY,
+    REASONS,
+    RULES,
+    SCORE,
+    VERDICTS,
+)  # fmt: skip
+
+UNUSUAL_PERCENTILE = 95.0
+"""From here on the anomaly is told, whether or not the policy asks for a look."""
+EDGES = ("edge_slope_10_90", "edge_width_10_90")
+
+_RULE = re.compile(r" (?P<value>\S+(?: \S+)?) is (?P<how>above|below) (?P<limit>.+)$")
+
+
+class Part(StrEnum):
+    """What a sentence is about."""
+
+    VERDICT = "verdict"
+    FINDING = "finding"
+    MEASUREMENT = "measurement"
+    PLAUSIBILITY = "plausibility"
+    ANOMALY = "anomaly"
+    ADVICE = "advice"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence and what it is about."""
+
+    part: Part
+    text: str
+
+
+def narrative(assessment: Assessment, disposition: Disposition, language: str = SOURCE) -> tuple[str, ...]:
+    """The sentences in the order in which people read them: verdict, what was found, what to do."""
+    return tuple(sentence.text for sentence in sentences(assessment, disposition, language))
+
+
+def sentences(assessment: Assessment, disposition: Disposition, language: str = SOURCE) -> tuple[Sentence, ...]:
+    """The same with what each is about; SettingsError when the node does not speak the language."""
+    told = voice(language)
+    parts = (
+        (Part.VERDICT, _verdict(assessment, disposition, told)),
+        (Part.FINDING, _findings(assessment, told)),
+        (Part.MEASUREMENT, _measurements(assessment, disposition, told)),
+        (Part.PLAUSIBILITY, _plausibility(assessment, told)),
+        (Part.ANOMALY, _anomaly(assessment, disposition, told)),
+        (Part.ADVICE, _advice(assessment, disposition, told)),
+    )
+    return tuple(Sentence(part, text) for part, texts in parts for text in texts)
+
+
+def advice(reason: Reason, gate: GateClass | None = None, language: str = SOURCE) -> str:
+    """What to do about one reason of a disposition; empty when there is nothing to do."""
+    key = gate if reason.name == FindingName.GATE and gate is not None else reason.name
+    return voice(language).say(ADVICE[key]) if key in ADVICE else ""
+
+
+def gate_class(assessment: Assessment) -> GateClass | None:
+    """Why the image is outside of what the model was made for; None when it is not, or no class fits."""
+    gate = assessment.finding(FindingName.GATE)
+    if gate is None or not gate.present:
+        return None
+    fitting = [name for name, code in GATE_CODES.items() if code == gate.code]
+    return max(fitting, key=lambda name: assessment.gate.get(name, 0.0), default=None)
+
+
+def _verdict(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
+    yield told.say(VERDICTS[disposition.verdict])
+    unjudged = [r.text for r in disposition.reasons if r.name in {"not_assessed", "report_failed"}]
+    if assessment.not_assessed and assessment.not_assessed not in unjudged:
+        unjudged.insert(0, assessment.not_assessed)
+    yield from (_retold(text, told) for text in unjudged)
+    if assessment.score is not None and gate_class(assessment) is None:
+        yield told.say(SCORE, score=f"{assessment.score:.0f}")
+
+
+def _findings(assessment: Assessment, told: Voice) -> Iterator[str]:
+    gate = gate_class(assessment)
+    if gate is not None:
+        yield told.say(GATE, gate=told.say(GATE_WORDS[gate]), probability=_percent(assessment.gate.get(gate, 1.0)))
+        return
+    present = [f for f in assessment.findings if f.present]
+    yield from (_finding(f, told) for f in sorted(present, key=lambda f: -f.probability * f.severity))
+    if assessment.findings and not present:
+        yield told.say(NO_DEFECT)
+
+
+def _finding(finding: Finding, told: Voice) -> str:
+    grade = bisect_right(GRADE_LIMITS, finding.severity)
+    words = told.say(FINDING_WORDS[finding.name])
+    if finding.name not in LIKE:  # a gate that no class explains
+        return told.say(GATE, gate=words, probability=_percent(finding.probability))
+    template, sizes = LIKE[finding.name]
+    size = sizes[grade]
+    like = told.say(size) if template == "{size}" else told.say(template, size=told.numerals(size))
+    shown = {"finding": words, "grade": told.say(GRADES[grade]), "like": like}
+    return told.say(FINDING, **shown, probability=_percent(finding.probability))
+
+
+def _measurements(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
+    for reason in disposition.reasons:
+        measured, match = assessment.measurement(reason.name), _RULE.search(reason.text)
+        if measured is not None and match is not None:
+            value, limit = (told.numerals(match[group]) for group in ("value", "limit"))
+            yield told.say(RULES[match["how"]], measurement=_name(measured, told), value=value, limit=limit)
+    given = {m.name: m for m in assessment.measurements}
+    edges = next((name for name in EDGES if name in given), "")
+    chosen = [given[n] for n in MEASUREMENTS if n in given and (n not in EDGES or n == edges)]
+    if chosen:
+        yield told.say(MEASURED, list=", ".join(_measured(m, told) for m in chosen))
+
+
+def _measured(measured: Measurement, told: Voice) -> str:
+    value = told.number(measured.value)
+    if measured.name == "deviation_index":
+        # IEC 62494-1: ten times the common logarithm of the exposure over the intended one.
+        return told.say(MEASUREMENTS[measured.name], value=value, factor=told.number(10.0 ** (measured.value / 10.0)))
+    return told.say(MEASUREMENTS[measured.name], value=value)
+
+
+def _name(measured: Measurement, told: Voice) -> str:
+    """A measurement as reports call it."""
+    return told.say(codes.measurement_code(measured.name).meaning)
+
+
+def _plausibility(assessment: Assessment, told: Voice) -> Iterator[str]:
+    for issue in assessment.plausibility:
+        yield told.say(PLAUSIBILITY[issue.name]) if issue.name in PLAUSIBILITY else issue.message
+
+
+def _anomaly(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
+    found = assessment.anomaly
+    asked = any(reason.name == "anomaly" for reason in disposition.reasons)
+    if found is not None and (asked or found.percentile >= UNUSUAL_PERCENTILE):
+        text = ANOMALY_SITE if found.baseline is Baseline.SITE else ANOMALY_TRAINING
+        yield told.say(text, percentile=told.numerals(f"{found.percentile:.1f}"))
+
+
+def _advice(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
+    if disposition.verdict is Verdict.ACCEPT:
+        return
+    gate = gate_class(assessment)
+    given = (advice(reason, gate, told.language) for reason in disposition.reasons)
+    yield from dict.fromkeys(text for text in given if text)
+
+
+def _retold(text: str, told: Voice) -> str:
+    """A sentence of another stage in this language; one that is not known stays as it is."""
+    for template in REASONS:
+        match = _pattern(template).fullmatch(text)
+        if match is not None:
+            values = {name: told.numerals(value) for name, value in match.groupdict().items()}
+            return told.say(template, **values)
+    return text
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    pieces = re.split(r"\{(\w+)\}", template)
+    names = (f"(?P<{piece}>.+?)" if number % 2 else re.escape(piece) for number, piece in enumerate(pieces))
+    return re.compile("".join(names))
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f}"

@@ -1,0 +1,150 @@
+"""Everything that the narrative can say, in English: a table for each kind of sentence, and one for what to do next.
+
+The words are the message ids of the catalogues in ``report/locale``; :func:`messages` lists them all, and a test wants
+a translation of each. Numbers go into braces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from miqa_node.domain.finding import FINDING_WORDS, GATE_WORDS, FindingName, GateClass
+from miqa_node.domain.policy import Verdict
+from miqa_node.report import codes
+
+VERDICTS: Mapping[Verdict, str] = {
+    Verdict.ACCEPT: "The image meets the quality rules of this site.",
+    Verdict.REVIEW: "A person should look at this image: it does not meet the quality rules of this site.",
+    Verdict.REJECT: "The image is probably not usable; a person should look at it now.",
+    Verdict.NOT_ASSESSED: "The quality of the image was not judged.",
+}
+SCORE = "Quality score {score} of 100."
+NO_DEFECT = "No quality defect was found."
+
+GRADES = ("slight", "moderate", "marked", "severe")
+GRADE_LIMITS = (0.375, 0.625, 0.875)
+"""Half way between the marks 0.25, 0.5, 0.75 and 1 of docs/reference/findings.md."""
+FINDING = "{finding}: {grade}, {like} (probability {probability} %)."
+LIKE: Mapping[FindingName, tuple[str, tuple[str, str, str, str]]] = {
+    FindingName.MOTION_BLUR: ("as of a movement by about {size} mm", ("0.5", "1", "2", "4")),
+    FindingName.UNSHARP: ("as of a focus that smears points over about {size} mm", ("0.35", "0.7", "1.4", "2.4")),
+    FindingName.NOISE_UNDEREXPOSURE: ("as of 1/{size} of the dose", ("2", "4", "8", "16")),
+    FindingName.OVEREXPOSURE_SATURATION: ("as if {size} % of the body were at the limit", ("1", "3", "8", "20")),
+    FindingName.CONTRAST_PROCESSING: ("as if {size} % of the contrast were left", ("80", "60", "40", "25")),
+    FindingName.GRID_ARTIFACT: (
+        "as of a loss of {size} % at the edge, or of lines as strong",
+        ("15", "30", "50", "75"),
+    ),
+    FindingName.CLIPPED_ANATOMY: ("as if {size} mm of lung were missing at one side", ("5", "10", "20", "30")),
+    FindingName.ROTATION_ORIENTATION: ("as of a turn by {size}°, or mirrored", ("2", "5", "10", "20")),
+    FindingName.FOREIGN_OBJECT: ("{size}", ("small or faint", "clearly visible", "large or dense", "hiding much lung")),
+    FindingName.DETECTOR_OVERLAY_ARTIFACT: ("{size}", ("faint", "clearly visible", "strong", "hiding anatomy")),
+    FindingName.DOUBLE_EXPOSURE: ("as if the second exposure had {size} % of the image", ("10", "20", "35", "50")),
+}
+"""What a severity is as bad as: a template, and what goes into it at each grade."""
+
+GATE = (
+    "{gate}: the image is not what the model was made for, so its findings are not told (probability {probability} %)."
+)
+
+MEASURED = "Measured: {list}."
+MEASUREMENTS: Mapping[str, str] = {
+    "deviation_index": "exposure {factor} times the intended one (deviation index {value})",
+    "exposure_index": "exposure index {value}",
+    "edge_slope_10_90": "edges {value} mm wide",
+    "edge_width_10_90": "edges {value} pixels wide",
+    "noise_share": "noise {value} % of the contrast",
+    "contrast": "contrast {value} % of white",
+}
+"""Measurements that are told, in this order; the first of the two edge widths that there is."""
+RULES: Mapping[str, str] = {
+    "above": "{measurement} is {value}, above the limit of {limit}.",
+    "below": "{measurement} is {value}, below the limit of {limit}.",
+}
+
+PLAUSIBILITY: Mapping[str, str] = {
+    "body_part_missing": "The header does not say which body part this is.",
+    "body_part_contradicts_modality": "The body part in the header does not fit the modality.",
+    "view_missing": "The header does not say which view this is.",
+    "view_contradicts_body_part": "The view in the header does not fit the body part.",
+    "laterality_missing": "The header does not say which side this is.",
+    "laterality_unexpected": "The header names a side, but the view shows both.",
+    "orientation_missing": "The header does not say where left and right are.",
+    "orientation_unusual": "By its header the image is mirrored or turned.",
+    "spacing_missing": "The header gives no pixel spacing: nothing can be measured in millimetres.",
+    "voi_missing": "The header gives no window: each viewer will show the image differently.",
+    "voi_clips_image": "The window shows most of the image as pure black or white.",
+    "for_processing": "The image is raw data for processing and was not made for viewing.",
+    "inverted_look": "The lungs are brighter than the mediastinum: black and white are probably exchanged.",
+    "exposure_index_missing": "The header gives no exposure index, so the dose cannot be judged by it.",
+    "deviation_index_low": "By its header the image got less than half of the intended exposure.",
+    "deviation_index_high": "By its header the image got more than double the intended exposure.",
+    "burned_in_annotation": "The header says that text is burned into the pixels.",
+    "quality_control_image": "The header calls this a phantom or a quality control image.",
+    "blank_image": "The image is blank, or holds nothing but noise.",
+    "bits_stored_exceeded": "The pixels use more bits than the header allows.",
+    "bits_stored_unused": "The highest bits of the pixels are never used.",
+    "matrix_contradicts_header": "The image has another size than its header says.",
+    "conflicting_instance": "Another image came under the same UID; both are kept.",
+}
+
+ANOMALY_SITE = "The image is more unusual than {percentile} % of the images of this site; unusual is not wrong."
+ANOMALY_TRAINING = (
+    "The image is more unusual than {percentile} % of the images that the model learned from; unusual is not wrong."
+)
+
+REASONS: tuple[str, ...] = (
+    "No quality model is installed.",
+    "The image has several frames; the model judges single radiographs.",
+    "{element} {value} is outside what the model was made for.",
+    "The pixel pitch {pitch} mm is outside the model's {low} to {high} mm.",
+    "The object is not an image.",
+    "The pixels could not be decoded: {why}",
+    "The assessment was begun {count} times and never finished.",
+    "The policy has no scope for this kind of image.",
+    "The image is not what the model was made for.",
+    "The report could not be made from this object's header; the result was not sent to the PACS.",
+)
+"""Why an image was not judged, as other stages say it: their sentences are recognised by these and said again."""
+
+ADVICE: Mapping[str, str] = {
+    FindingName.MOTION_BLUR: "Repeat with the patient held still, after a breathing command, with a shorter exposure.",
+    FindingName.UNSHARP: "Check focal spot, distance and detector, then repeat.",
+    FindingName.NOISE_UNDEREXPOSURE: "Check exposure settings and chambers; repeat if the question cannot be answered.",
+    FindingName.OVEREXPOSURE_SATURATION: "Repeat with less exposure; process again first if the raw data are there.",
+    FindingName.CONTRAST_PROCESSING: "Process the raw data again with the right protocol; no new exposure is needed.",
+    FindingName.GRID_ARTIFACT: "Check grid, distance and centring, then repeat.",
+    FindingName.CLIPPED_ANATOMY: "Repeat with the whole lungs in the field, if collimation did not only hide them.",
+    FindingName.ROTATION_ORIENTATION: "Correct marker and orientation; repeat only if the patient was turned.",
+    FindingName.FOREIGN_OBJECT: "Remove what can be taken off, then repeat if it hides anatomy; devices stay.",
+    FindingName.DETECTOR_OVERLAY_ARTIFACT: "Check and calibrate the detector before the next patient.",
+    FindingName.DOUBLE_EXPOSURE: "Find out whose exposures these are, then repeat.",
+    GateClass.INVERTED: "Have black and white exchanged; no new exposure is needed.",
+    GateClass.NOT_FRONTAL_CHEST: "Check body part and view in the header.",
+    GateClass.BLANK: "Repeat if this was meant to be an image of a patient.",
+    "deviation_index_low": "Check the exposure settings before the next patient.",
+    "deviation_index_high": "Check the exposure settings before the next patient.",
+    "inverted_look": "Have black and white exchanged; no new exposure is needed.",
+    "voi_clips_image": "Set the window again; no new exposure is needed.",
+    "blank_image": "Repeat if this was meant to be an image of a patient.",
+    "conflicting_instance": "Find out which of the two images is right.",
+    "anomaly": "Look at the marked region; nothing need be wrong.",
+    "not_assessed": "Look at the image yourself: the node says nothing of its quality.",
+}
+"""What to do next, by the name of a reason, or by the class of the gate."""
+
+
+def messages() -> Iterator[str]:
+    """Every message id."""
+    yield from VERDICTS.values()
+    yield from (SCORE, NO_DEFECT, FINDING, GATE, MEASURED, ANOMALY_SITE, ANOMALY_TRAINING)
+    yield from GRADES
+    for template, sizes in LIKE.values():
+        yield from (template,) if template != "{size}" else sizes
+    yield from FINDING_WORDS.values()
+    yield from GATE_WORDS.values()
+    for table in (MEASUREMENTS, RULES, PLAUSIBILITY, ADVICE):
+        yield from table.values()
+    yield from REASONS
+    yield from (concept.meaning for concept in codes.MEASUREMENTS.values())
+    yield from (code.meaning for code in codes.STANDARD_MEASUREMENTS.values())

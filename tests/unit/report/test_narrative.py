@@ -1,0 +1,185 @@
+"""What the narrative says: the whole text of typical images in each language, and that no translation is missing."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+
+from miqa_node.assess.card import Applicability
+from miqa_node.domain import codes
+from miqa_node.domain.anomaly import AnomalyScore
+from miqa_node.domain.assessment import Measurement, PlausibilityIssue
+from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, Finding, FindingName, GateClass
+from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.domain.policy import Disposition, Reason, Verdict, decide, parse_policy
+from miqa_node.errors import SettingsError
+from miqa_node.imaging.plausibility import ISSUES
+from miqa_node.report.catalogue import FOLDER, SOURCE, languages
+from miqa_node.report.narrative import Part, narrative, sentences
+from miqa_node.report.phrases import LIKE, PLAUSIBILITY, messages
+from tests.unit.report import making
+
+MEASURED = (
+    Measurement("edge_slope_10_90", 0.41234567, "mm"),
+    Measurement("edge_width_10_90", 2.125, "{pixel}"),
+    Measurement("noise_share", 3.1, "%"),
+    Measurement("deviation_index", -1.3, "1"),
+)
+POLICY = parse_policy({
+    "version": "test",
+    "scope": [{
+        "name": "chest",
+        "finding": [{"name": "motion_blur", "verdict": "REVIEW"}, {"name": "gate", "verdict": "REVIEW"}],
+        "measurement": [{"name": "noise_share", "above": 2, "verdict": "REVIEW", "reason": "noise_underexposure"}],
+        "plausibility": [{"name": "inverted_look", "verdict": "REVIEW"}],
+        "anomaly": {"min_percentile": 99.5, "verdict": "REVIEW"},
+    }],
+})  # fmt: skip
+INVERTED = PlausibilityIssue("inverted_look", "Lungs are brighter …", codes.INAPPROPRIATE_PROCESSING)
+
+ENGLISH = (
+    "A person should look at this image: it does not meet the quality rules of this site.",
+    "Quality score 42 of 100.",
+    "Motion blur: moderate, as of a movement by about 1 mm (probability 93 %).",
+    "Noise share of contrast is 3.1 %, above the limit of 2 %.",
+    (
+        "Measured: exposure 0.74 times the intended one (deviation index −1.3), edges 0.41 mm wide, noise 3.1 % of the "
+        "contrast."
+    ),
+    "The lungs are brighter than the mediastinum: black and white are probably exchanged.",
+    "The image is more unusual than 99.7 % of the images of this site; unusual is not wrong.",
+    "Repeat with the patient held still, after a breathing command, with a shorter exposure.",
+    "Have black and white exchanged; no new exposure is needed.",
+    "Look at the marked region; nothing need be wrong.",
+)
+GERMAN = (
+    "Ein Mensch sollte dieses Bild ansehen: Es erfüllt die Qualitätsregeln dieses Hauses nicht.",
+    "Qualitätswert 42 von 100.",
+    "Bewegungsunschärfe: mäßig, wie bei einer Bewegung um etwa 1 mm (Wahrscheinlichkeit 93 %).",
+    "Rauschanteil am Kontrast ist 3,1 %, über der Grenze von 2 %.",
+    (
+        "Gemessen: Belichtung das 0,74-Fache der beabsichtigten (Abweichungsindex −1,3), Kanten 0,41 mm breit, "
+        "Rauschen 3,1 % des Kontrasts."
+    ),
+    "Die Lungen sind heller als das Mediastinum: Schwarz und Weiß sind wahrscheinlich vertauscht.",
+    "Das Bild ist ungewöhnlicher als 99,7 % der Bilder dieses Hauses; ungewöhnlich ist nicht falsch.",
+    "Wiederholen: Patient ruhig halten, Atemkommando geben, kürzer belichten.",
+    "Schwarz und Weiß tauschen lassen; eine neue Aufnahme ist nicht nötig.",
+    "Den markierten Bereich ansehen; es muss nichts falsch sein.",
+)
+
+
+def everything() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The narrative of an image with one of each, in both languages."""
+    given = replace(
+        making.assessment(FindingName.MOTION_BLUR, measurements=MEASURED),
+        plausibility=(INVERTED,),
+        anomaly=AnomalyScore(0.61, 98.0, 99.7),
+    )
+    said = decide(given, POLICY)
+    return narrative(given, said), narrative(given, said, "de")
+
+
+def test_the_whole_text_in_both_languages() -> None:
+    assert everything() == (ENGLISH, GERMAN)
+
+
+def test_an_ordinary_image_is_told_in_three_sentences_and_needs_nothing_done() -> None:
+    given = making.assessment(measurements=MEASURED[:1])
+    accepted = decide(given, POLICY)
+    assert narrative(given, accepted) == (
+        "The image meets the quality rules of this site.",
+        "Quality score 100 of 100.",
+        "No quality defect was found.",
+        "Measured: edges 0.41 mm wide.",
+    )
+    assert {s.part for s in sentences(given, accepted)} == {Part.VERDICT, Part.FINDING, Part.MEASUREMENT}
+
+
+def test_what_is_not_a_chest_has_no_findings_told() -> None:
+    given = making.assessment(FindingName.FOREIGN_OBJECT)
+    gate = Finding(FindingName.GATE, GATE_CODES[GateClass.INVERTED], 0.97, 0.97, 0.5)
+    rows = (*(f for f in given.findings if f.name is not FindingName.GATE), gate)
+    given = replace(given, findings=rows, gate={GateClass.INVERTED: 0.97, GateClass.BLANK: 0.01}, measurements=())
+    assert narrative(given, decide(given, POLICY)) == (
+        "A person should look at this image: it does not meet the quality rules of this site.",
+        (
+            "Grayscale inverted: the image is not what the model was made for, so its findings are not told "
+            "(probability 97 %)."
+        ),
+        "Have black and white exchanged; no new exposure is needed.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "german"),
+    [
+        ("No quality model is installed.", "Es ist kein Qualitätsmodell installiert."),
+        (
+            "The assessment was begun 3 times and never finished.",
+            "Die Beurteilung wurde 3-mal begonnen und nie beendet.",
+        ),
+        ("Something that no stage says.", "Something that no stage says."),
+    ],
+)
+def test_why_an_image_was_not_judged(reason: str, german: str) -> None:
+    given = making.not_assessed(reason)
+    said = Disposition(
+        Verdict.NOT_ASSESSED, (Reason("not_assessed", reason, codes.UNKNOWN_FAILURE, Verdict.NOT_ASSESSED),), "1", ""
+    )
+    assert narrative(given, said)[1] == reason
+    told = narrative(given, said, "de")
+    assert told[1] == german
+    assert told[-1] == "Das Bild selbst ansehen: Über seine Qualität ist nichts bekannt."
+
+
+def test_what_the_card_says_of_scope_is_said_in_german() -> None:
+    header = Header("", SopInstanceUid(""), SeriesInstanceUid(""), StudyInstanceUid(""), "", "MG")
+    scope = Applicability(modality=("CR",), body_part=(), view=(), pixel_pitch_mm={"min": 0.05, "max": 1.2})
+    inside = replace(header, modality="CR")
+    for reason in (scope.excludes(header, None), scope.excludes(inside, (1.5, 1.5))):
+        given = making.not_assessed(reason)
+        assert "liegt außerhalb" in narrative(given, decide(given, POLICY), "de")[1], reason
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+@pytest.mark.parametrize("language", languages())
+def test_every_finding_has_a_sentence_for_every_severity(name: FindingName, language: str) -> None:
+    told = []
+    for severity in (0.1, 0.5, 0.75, 1.0):
+        row = Finding(name, FINDING_CODES[name], 0.8, severity, 0.5)
+        given = replace(making.assessment(measurements=()), findings=(row,))
+        told.append(narrative(given, making.disposition(Verdict.REVIEW, name), language)[2])
+    assert len(set(told)) == 4
+    assert all(re.fullmatch(r"[^{}]+: [^{}]+, [^{}]+ \(\w+ 80 %\)\.", text) for text in told), told
+
+
+def test_the_tables_know_every_finding_and_every_issue() -> None:
+    assert set(LIKE) == set(DEFECTS)
+    assert set(PLAUSIBILITY) == {*ISSUES, "conflicting_instance"}
+
+
+@pytest.mark.parametrize("language", [language for language in languages() if language != SOURCE])
+def test_no_translation_is_missing_or_left_over_and_what_ships_is_what_was_written(language: str) -> None:
+    folder = FOLDER / language / "LC_MESSAGES"
+    with (folder / "narrative.po").open("rb") as stream:
+        written = {str(m.id): m for m in read_po(stream, locale=language) if m.id}
+    wanted = set(messages())
+    assert set(written) == wanted
+    for message in written.values():
+        assert message.string, message.id
+        assert not message.fuzzy, message.id
+        assert set(re.findall(r"\{\w+\}", str(message.string))) == set(re.findall(r"\{\w+\}", str(message.id)))
+    compiled = read_mo(io.BytesIO((folder / "narrative.mo").read_bytes()))
+    assert {m.id: m.string for m in compiled if m.id} == {i: m.string for i, m in written.items()}
+
+
+def test_a_language_that_the_node_does_not_speak_is_refused_by_name() -> None:
+    given = making.assessment()
+    with pytest.raises(SettingsError, match=r"'fr'; the node speaks en, de"):
+        narrative(given, making.disposition(Verdict.ACCEPT), "fr")
