@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from miqa_node.assess.certificate import NO_CERTIFICATE
-from miqa_node.assess.maps import dump_maps, load_maps
+from miqa_node.assess.maps import dump_maps, load_anomaly_map, load_maps
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
@@ -194,12 +194,15 @@ class Pipeline:
         if not is_projection(instance.header):
             return []  # nobody wants one report per slice, nor a report about a report
         source = self._objects.local_path(instance.object_key)
-        maps = load_maps(self._objects.get(_key("maps", instance.digest, ".npz")))
+        kept = self._objects.get(_key("maps", instance.digest, ".npz"))
         kinds = {kind for kind in ResultKind if kind in DEFAULT_KINDS or self._destinations(kind)}
         drawn = disposition.verdict.flagged and not kinds.isdisjoint(DRAWN_KINDS)
         # Decoded once more, and only where somebody asked for a picture: pixels are not kept between durable steps.
         radiograph = self._decoder.decode(source) if drawn else None
-        made = make_objects(source, assessment, disposition, maps, self._report_settings, kinds, radiograph)
+        made = make_objects(
+            source, assessment, disposition, load_maps(kept), self._report_settings, kinds, radiograph,
+            anomaly_map=load_anomaly_map(kept),
+        )  # fmt: skip
         results = []
         for one in made:
             key = f"results/{instance.digest[:2]}/{one.sop_instance_uid}.dcm"

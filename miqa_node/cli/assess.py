@@ -179,7 +179,14 @@ class _Writer:
             )
             return
         settings = ReportSettings(self.node_name, self.saliency_threshold, language=self.language)
-        made = make_objects(result.source, result.assessment, result.disposition, result.maps, settings)
+        made = make_objects(
+            result.source,
+            result.assessment,
+            result.disposition,
+            result.maps,
+            settings,
+            anomaly_map=result.anomaly_map,
+        )
         for one in made:
             stem.with_name(f"{stem.name}.{one.kind.value.lower()}.dcm").write_bytes(one.data)
 

@@ -238,11 +238,18 @@ ANOMALY_SITE = Concept(
     "Share of the images of the site's own baseline that are less unusual.",
 )
 
+UNUSUAL_REGION = Concept(
+    "UNUSUAL_REGION",
+    "Unusual region",
+    "A place of the image that looks like none of the ordinary images: no defect by itself.",
+)
+
 SCHEME_99MIQA: tuple[Concept, ...] = (
     SEVERITY,
     ANOMALY_SCORE,
     ANOMALY_TRAINING,
     ANOMALY_SITE,
+    UNUSUAL_REGION,
     *CERTAINTIES.values(),
     *(concept for concept in FINDINGS.values() if isinstance(concept, Concept)),
     *MEASUREMENTS.values(),

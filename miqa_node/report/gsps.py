@@ -11,14 +11,13 @@ from pydicom.sequence import Sequence
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import FINDING_WORDS
 from miqa_node.domain.policy import Disposition
 from miqa_node.report.gsps_gray import add_grayscale
 from miqa_node.report.gsps_shutter import add_shutter
 from miqa_node.report.instance import begin_instance, laterality, reference
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.mask import Region, outlines_of
-from miqa_node.report.seg import COLOURS, cielab
+from miqa_node.report.seg import cielab
 from miqa_node.report.source import Source, numbers
 from miqa_node.report.uids import Lineage
 from miqa_node.report.write import ascii_text
@@ -92,10 +91,10 @@ def _add_graphics(state: Dataset, source: Source, disposition: Disposition, regi
     annotations = [_annotation(VERDICT_LAYER, source, [_verdict_text(disposition)], [])]
     for region in regions:
         name = f"FINDING_{region.segment_number}"
-        words = FINDING_WORDS[region.finding.name]
-        layers.append(_layer(name, len(layers) + 1, words, COLOURS[region.finding.name]))
+        subject = region.subject
+        layers.append(_layer(name, len(layers) + 1, subject.words, subject.colour))
         outlines = outlines_of(region.mask)
-        said = f"{words} {region.finding.probability:.0%}"
+        said = subject.words if subject.certainty is None else f"{subject.words} {subject.certainty:.0%}"
         annotations.append(
             _annotation(name, source, [_finding_text(said, outlines[0], source)], [_polyline(o) for o in outlines])
         )

@@ -18,11 +18,12 @@ from miqa_node.report.gsps import can_have_gsps, make_gsps
 from miqa_node.report.inherit import inherited_elements
 from miqa_node.report.kos import make_kos
 from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.report.mask import Region, find_regions
+from miqa_node.report.mask import Region, regions_of
 from miqa_node.report.picture import draw_page
 from miqa_node.report.seg import make_fractional_seg, make_seg
 from miqa_node.report.source import Source, read_source
 from miqa_node.report.sr import make_sr
+from miqa_node.report.subject import of_anomaly, of_finding
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import encode
@@ -41,12 +42,14 @@ def make_objects(
     settings: ReportSettings | None = None,
     kinds: Collection[ResultKind] = DEFAULT_KINDS,
     radiograph: Radiograph | None = None,
+    anomaly_map: SaliencyMap | None = None,
 ) -> tuple[MadeObject, ...]:
     """The report for every image; of a flagged one also the other ``kinds`` that have something to show.
 
     Pictures (SC) and the shutter of a presentation state need ``radiograph``, the decoded image; without it there
-    are none. Objects that others refer to come first, so that a reader never meets a reference to what is not there
-    yet. The same arguments give the same bytes.
+    are none. ``anomaly_map`` becomes a region when the anomaly rule of the policy is among the reasons of the verdict.
+    Objects that others refer to come first, so that a reader never meets a reference to what is not there yet. The
+    same arguments give the same bytes.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def make_objects(
     image = read_source(source)
     lineage = Lineage.of(image.sop_instance_uid, assessment, disposition)
     flagged = disposition.verdict.flagged
-    regions = _regions(image, assessment, maps, settings) if flagged else ()
+    regions = _regions(image, assessment, disposition, maps, anomaly_map, settings) if flagged else ()
     made: list[_Made] = []
     if regions and ResultKind.SEG in kinds:
         made.append((ResultKind.SEG, make_seg(image, assessment, regions, lineage, settings), PLAIN))
@@ -105,8 +108,13 @@ def _on_request(
 
 
 def _regions(
-    image: Source, assessment: Assessment, maps: Mapping[FindingName, SaliencyMap], settings: ReportSettings
-) -> tuple[Region, ...]:
+    image: Source, assessment: Assessment, disposition: Disposition, maps: Mapping[FindingName, SaliencyMap],
+    anomaly_map: SaliencyMap | None, settings: ReportSettings,
+) -> tuple[Region, ...]:  # fmt: skip
     if not image.has_pixels:
         return ()
-    return find_regions(assessment.findings, maps, image.shape, settings.saliency_threshold)
+    seen = [(of_finding(f), maps[f.name]) for f in assessment.findings if f.present and f.name in maps]
+    asked = any(reason.name == "anomaly" for reason in disposition.reasons)
+    if asked and anomaly_map is not None and assessment.anomaly is not None:
+        seen.append((of_anomaly(assessment.anomaly), anomaly_map))
+    return regions_of(seen, image.shape, settings.saliency_threshold)

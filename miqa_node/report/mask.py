@@ -1,16 +1,16 @@
-"""Turns a finding's saliency map into a region of the source image: a mask and its outline."""
+"""Turns a map of the assessment into a region of the source image: a mask and its outline."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import SaliencyMap
+from miqa_node.report.subject import Subject
 
 MAX_OUTLINE_POINTS = 400
 """An outline is simplified until it has no more points; viewers draw it, nobody measures on it."""
@@ -20,7 +20,7 @@ MAX_OUTLINES = 20
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Where a finding was seen.
+    """Where a finding was seen, or what is unusual.
 
     ``mask``: bool, shape (rows, columns) of the source image.
     ``outline``: float, shape (n, 2), the closed polygon (first point repeated) around the largest connected part
@@ -28,7 +28,7 @@ class Region:
     ``values``: float32, the saliency map that the mask was made of, in its own rows and columns.
     """
 
-    finding: Finding
+    subject: Subject
     segment_number: int
     mask: NDArray[np.bool_]
     outline: NDArray[np.float64]
@@ -36,18 +36,15 @@ class Region:
     values: NDArray[np.float32]
 
 
-def find_regions(
-    findings: Iterable[Finding], maps: Mapping[FindingName, SaliencyMap], shape: tuple[int, int], threshold: float
+def regions_of(
+    seen: Iterable[tuple[Subject, SaliencyMap]], shape: tuple[int, int], threshold: float
 ) -> tuple[Region, ...]:
-    """Regions of the findings that are present and have a map with anything in it, numbered from 1."""
+    """Regions of subjects whose map has anything in it, numbered from 1."""
     regions: list[Region] = []
-    for finding in findings:
-        saliency = maps.get(finding.name)
-        if not finding.present or saliency is None:
-            continue
+    for subject, saliency in seen:
         mask = threshold_map(saliency.values, shape, threshold)
         if mask.any():
-            regions.append(Region(finding, len(regions) + 1, mask, outline_of(mask), saliency.method, saliency.values))
+            regions.append(Region(subject, len(regions) + 1, mask, outline_of(mask), saliency.method, saliency.values))
     return tuple(regions)
 
 

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from miqa_node.domain.finding import FINDING_WORDS
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.report.mask import Region, outlines_of, spread_map
-from miqa_node.report.seg import COLOURS
 from miqa_node.report.write import ascii_text
 
 MAX_SIDE = 2048
@@ -48,14 +46,14 @@ def draw_findings(display: NDArray[np.uint16], regions: Sequence[Region]) -> Pic
     gray = (cv2.resize(display, (columns, rows), interpolation=method) >> 8).astype(np.uint8)
     picture = np.repeat(gray[..., np.newaxis], 3, axis=2)
     for region in regions:
-        colour = rgb(COLOURS[region.finding.name])
+        colour = rgb(region.subject.colour)
         heat = spread_map(region.values, (rows, columns))[..., np.newaxis] * np.float32(HEAT_OPACITY)
         picture = np.rint(picture * (1.0 - heat) + np.array(colour, np.float32) * heat).astype(np.uint8)
     thickness = max(1, round(max(rows, columns) / 500))
     for region in regions:
         for outline in outlines_of(region.mask):
             points = np.rint(outline * scale).astype(np.int32).reshape(-1, 1, 2)
-            cv2.polylines(picture, [points], True, rgb(COLOURS[region.finding.name]), thickness, cv2.LINE_AA)
+            cv2.polylines(picture, [points], True, rgb(region.subject.colour), thickness, cv2.LINE_AA)
     return picture
 
 
@@ -102,7 +100,8 @@ def _lines(regions: Sequence[Region], disposition: Disposition, score: float | N
     if len(disposition.reasons) > MAX_REASONS:
         lines.append((f"and {len(disposition.reasons) - MAX_REASONS} more; see the report", _FAINT, None))
     for region in regions:
-        said = f"{FINDING_WORDS[region.finding.name]}: where the model looked"
-        lines += [(part, _INK, rgb(COLOURS[region.finding.name])) for part in textwrap.wrap(said, width)[:1]]
+        where = "unlike other images" if region.subject.certainty is None else "where the model looked"
+        said = f"{region.subject.words}: {where}"
+        lines += [(part, _INK, rgb(region.subject.colour)) for part in textwrap.wrap(said, width)[:1]]
     lines += [(part, _FAINT, None) for part in textwrap.wrap(NOTICE, width)]
     return lines

@@ -1,4 +1,4 @@
-"""Makes the Segmentations of where the findings are, in the source's rows and columns (docs/adr/0005)."""
+"""Makes the Segmentations of findings and unusual places, in the source's rows and columns (docs/adr/0005)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pydicom.uid import JPEG2000Lossless
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import FindingName
 from miqa_node.report import codes
 from miqa_node.report.instance import begin_instance, code_sequence, reference
 from miqa_node.report.lossy import add_lossy_history
@@ -27,22 +26,6 @@ from miqa_node.report.write import ascii_text
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.66.4"
 FRACTIONAL_MAXIMUM = 255
-
-# One colour per finding, the same in every study, as CIELab (PS3.3 C.10.7.1.1): L 0-100, a and b -128..127.
-COLOURS: dict[FindingName, tuple[float, float, float]] = {
-    FindingName.MOTION_BLUR: (67.0, 43.0, 74.0),
-    FindingName.UNSHARP: (76.0, 10.0, 75.0),
-    FindingName.NOISE_UNDEREXPOSURE: (60.0, 0.0, -45.0),
-    FindingName.OVEREXPOSURE_SATURATION: (92.0, -15.0, 85.0),
-    FindingName.CONTRAST_PROCESSING: (75.0, -40.0, -10.0),
-    FindingName.GRID_ARTIFACT: (80.0, -60.0, 60.0),
-    FindingName.CLIPPED_ANATOMY: (55.0, 75.0, -45.0),
-    FindingName.ROTATION_ORIENTATION: (62.0, 55.0, -55.0),
-    FindingName.FOREIGN_OBJECT: (54.0, 78.0, 62.0),
-    FindingName.DETECTOR_OVERLAY_ARTIFACT: (85.0, -50.0, 10.0),
-    FindingName.DOUBLE_EXPOSURE: (70.0, 40.0, 10.0),
-    FindingName.GATE: (70.0, 0.0, 0.0),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +94,19 @@ def _shares(region: Region, source: Source) -> NDArray[np.uint8]:
 
 
 def _segment(region: Region, assessment: Assessment, lineage: Lineage) -> Dataset:
-    name = region.finding.name
-    category, kind = codes.segment_codes(name)
+    subject = region.subject
     segment = Dataset()
     segment.SegmentNumber = region.segment_number
-    segment.SegmentLabel = kind.meaning
-    segment.SegmentDescription = ascii_text(
-        f"Certainty {region.finding.probability:.0%}, severity {region.finding.severity:.0%}; map: {region.method}",
-        1024,
-    )
+    segment.SegmentLabel = subject.kind.meaning
+    segment.SegmentDescription = ascii_text(f"{subject.description}; map: {region.method}", 1024)
     segment.SegmentAlgorithmType = "AUTOMATIC"
     segment.SegmentAlgorithmName = _algorithm_name(assessment)
     segment.SegmentationAlgorithmIdentificationSequence = Sequence([_algorithm(assessment)])
-    segment.SegmentedPropertyCategoryCodeSequence = code_sequence(category)
-    segment.SegmentedPropertyTypeCodeSequence = code_sequence(kind)
-    segment.RecommendedDisplayCIELabValue = cielab(COLOURS[name])
-    segment.TrackingID = name.value
-    segment.TrackingUID = lineage.uid(ResultKind.SR, "tracking", name.value)
+    segment.SegmentedPropertyCategoryCodeSequence = code_sequence(subject.category)
+    segment.SegmentedPropertyTypeCodeSequence = code_sequence(subject.kind)
+    segment.RecommendedDisplayCIELabValue = cielab(subject.colour)
+    segment.TrackingID = subject.name
+    segment.TrackingUID = lineage.uid(ResultKind.SR, "tracking", subject.name)
     return segment
 
 

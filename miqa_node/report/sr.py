@@ -17,8 +17,9 @@ from miqa_node.report.instance import begin_instance
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.mask import Region
 from miqa_node.report.source import Source
-from miqa_node.report.sr_groups import finding_group, image_group
+from miqa_node.report.sr_groups import finding_group, image_group, unusual_group
 from miqa_node.report.sr_library import image_library
+from miqa_node.report.subject import UNUSUAL_REGION
 from miqa_node.report.uids import Lineage
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -32,7 +33,7 @@ def make_sr(
     lineage: Lineage,
     settings: ReportSettings,
 ) -> Dataset:
-    """The report: one group for the image, one for each finding that is present.
+    """The report: one group for the image, one for each finding that is present, one for an unusual region.
 
     ``regions`` are those of the segmentation that goes with the report; without one the tuple is empty.
     """
@@ -65,20 +66,24 @@ def make_sr(
 def _finding_groups(
     source: Source, assessment: Assessment, regions: Many[Region], lineage: Lineage
 ) -> list[hd.MeasurementsAndQualitativeEvaluations]:
-    region_of = {region.finding.name: region for region in regions}
+    region_of = {region.subject.name: region for region in regions}
     present = [finding for finding in assessment.findings if finding.present]
-    unplaced = [finding.name for finding in present if finding.name not in region_of]
-    return [
+    unplaced = [finding.name for finding in present if finding.name.value not in region_of]
+    groups = [
         finding_group(
             source,
             assessment,
             finding,
-            region_of.get(finding.name),
+            region_of.get(finding.name.value),
             unplaced.index(finding.name) + 1 if finding.name in unplaced else 0,
             lineage,
         )
         for finding in present
     ]
+    unusual = region_of.get(UNUSUAL_REGION)
+    if unusual is not None and assessment.anomaly is not None:
+        groups.append(unusual_group(source, assessment, assessment.anomaly, unusual, lineage))
+    return groups
 
 
 def _segmentation(regions: Many[Region], lineage: Lineage) -> list[tuple[str, str, str]]:

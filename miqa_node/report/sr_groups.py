@@ -92,6 +92,23 @@ def finding_group(
     return group
 
 
+def unusual_group(
+    source: Source, assessment: Assessment, anomaly: AnomalyScore, region: Region, lineage: Lineage
+) -> hd.PlanarROIMeasurementsAndQualitativeEvaluations:
+    """TID 1410 for the unusual region, with how unusual the whole image is; it is no quality finding."""
+    name = region.subject.name
+    group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(name, name, lineage),
+        finding_category=coded(codes.IMAGE_QUALITY),
+        finding_type=coded(region.subject.kind),
+        algorithm_id=_algorithm(assessment, None),
+        measurements=[number for number in _anomaly(anomaly) if number is not None],
+        referenced_segment=_segment_reference(source, region, lineage),
+    )
+    _place_numbers(group, source, region.outline)
+    return group
+
+
 def _anomaly(anomaly: AnomalyScore | None) -> list[hd.Measurement | None]:
     if anomaly is None:
         return []

@@ -17,8 +17,8 @@ from miqa_node.domain.finding import FINDING_CODES, FindingName
 from tests.unit.assess.test_packages import write_package
 from tests.web.staging import phantom_png
 
-KEYS = """file sop_instance_uid verdict certificate score reasons findings contributions gate anomaly measurements model
-timings_ms"""
+KEYS = """file sop_instance_uid verdict certificate score reasons narrative findings contributions gate anomaly
+measurements model timings_ms"""
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMap
-from miqa_node.report.mask import MAX_OUTLINE_POINTS, find_regions, outline_of, threshold_map
+from miqa_node.report.mask import MAX_OUTLINE_POINTS, outline_of, regions_of, threshold_map
+from miqa_node.report.subject import of_finding
 from tests.unit.report.making import findings
 
 
@@ -35,14 +35,14 @@ def test_a_map_without_a_peak_has_no_region(value: float) -> None:
     assert not threshold_map(np.full((5, 5), value, np.float32), (50, 50), 0.5).any()
 
 
-def test_only_findings_that_are_present_get_a_region() -> None:
-    values = SaliencyMap(np.eye(8, dtype=np.float32), "test")
-    maps = dict.fromkeys(FindingName, values)
-    regions = find_regions(findings(FindingName.UNSHARP, FindingName.FOREIGN_OBJECT), maps, (64, 64), 0.5)
-    assert [(r.finding.name, r.segment_number) for r in regions] == [
-        (FindingName.UNSHARP, 1),
-        (FindingName.FOREIGN_OBJECT, 2),
-    ]
+def test_only_maps_that_show_something_get_a_region_and_they_are_numbered() -> None:
+    full, blank = (
+        SaliencyMap(values, "test") for values in (np.eye(8, dtype=np.float32), np.zeros((8, 8), np.float32))
+    )
+    rows = findings()[:3]
+    seen = [(of_finding(row), shown) for row, shown in zip(rows, (full, blank, full), strict=True)]
+    regions = regions_of(seen, (64, 64), 0.5)
+    assert [(r.subject.name, r.segment_number) for r in regions] == [(rows[0].name.value, 1), (rows[2].name.value, 2)]
 
 
 def test_the_outline_goes_round_the_largest_part_and_begins_below() -> None:

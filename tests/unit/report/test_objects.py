@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Verdict
+from miqa_node.domain.policy import Reason, Verdict
 from miqa_node.errors import ReportError
 from miqa_node.report import MadeObject, ReportSettings, make_objects
 from miqa_node.report.narrative import narrative
@@ -319,7 +322,7 @@ def test_text_that_is_not_ascii_is_written_so_that_any_character_set_holds_it(so
     made = make_objects(source, making.assessment(FOREIGN), verdict, {}, ReportSettings(node_name="Röntgen 1"))
     report = of_kind(made, ResultKind.SR)
     assert values(groups(report)[0], "121106") == ["REVIEW: Gegenstand ueber der Lunge - ? >= 5 / -"]
-    assert report.DeviceSerialNumber == "Rontgen 1"
+    assert report.DeviceSerialNumber == "Roentgen 1"
 
 
 @pytest.mark.parametrize("missing", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "SOPClassUID"])
@@ -348,3 +351,35 @@ def test_the_report_tells_everything_in_sentences_and_says_in_which_language(sou
     assert "Fremdkoerper" in told
     item = next(item for item in image.ContentSequence if name(item) == "111412")
     assert item.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "de"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_an_unusual_region_is_a_segment_of_its_own_when_the_policy_asked_and_no_defect(
+    source: Path, asked: bool
+) -> None:
+    given = replace(making.assessment(FOREIGN), anomaly=AnomalyScore(0.61, 99.9))
+    said = making.disposition(Verdict.REVIEW, FOREIGN)
+    if asked:
+        unusual = Reason("anomaly", "Unusual image", OTHER_FAILURE, Verdict.REVIEW)
+        said = replace(said, reasons=(*said.reasons, unusual))
+    maps = {FOREIGN: making.bump(0.3, 0.7)}
+    made = make_objects(source, given, said, maps, anomaly_map=making.bump(0.7, 0.2))
+    seg, report = of_kind(made, ResultKind.SEG), of_kind(made, ResultKind.SR)
+    kinds_shown = [s.SegmentedPropertyTypeCodeSequence[0].CodeValue for s in seg.SegmentSequence]
+    assert kinds_shown == ["19227008", "UNUSUAL_REGION"][: 1 + asked]
+    regions = [g for g in groups(report) if values(g, "121071") == ["UNUSUAL_REGION"]]
+    assert len(regions) == asked
+    if asked:
+        assert float(values(regions[0], "ANOMALY_TRAINING")[0]) == 99.9
+        assert values(regions[0], "111052") == [], "an unusual region has no reason of CID 7011"
+        frames = highdicom.seg.Segmentation.from_dataset(seg).get_pixels_by_source_instance(
+            [
+                seg.PerFrameFunctionalGroupsSequence[0]
+                .DerivationImageSequence[0]
+                .SourceImageSequence[0]
+                .ReferencedSOPInstanceUID
+            ],
+            segment_numbers=[2],
+        )
+        rows, columns = np.nonzero(frames[0, ..., 0])
+        assert (rows.mean() / seg.Rows, columns.mean() / seg.Columns) == pytest.approx((0.7, 0.2), abs=0.03)
