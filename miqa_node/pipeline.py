@@ -36,7 +36,8 @@ from miqa_node.observe import metrics
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import ReportSettings, make_objects
 from miqa_node.store import acquisitions, deliveries, instances, label_requests, worklist
-from miqa_node.store.database import Database
+from miqa_node.store.database import Database, Transaction
+from miqa_node.store.group import GroupCommit
 
 if TYPE_CHECKING:
     from miqa_node.imaging.decode import Decoder
@@ -83,6 +84,7 @@ class Pipeline:
         rules: AcquisitionRules | None = None,
     ) -> None:
         self._database = database
+        self._arrivals = GroupCommit(database)
         self._objects = objects
         self._queue = queue
         self._decoder = decoder
@@ -102,10 +104,14 @@ class Pipeline:
         header, study = read_header(Path(received.path))
         key, operator = _key("instances", received.digest, ".dcm"), self._rules.operator(study.operators_name)
         self._objects.put_file(key, Path(received.path))
-        with self._database.begin() as transaction:
+
+        def promise(transaction: Transaction) -> instances.Novelty:
             novelty = instances.record(transaction, header, study, received, key, operator)
             if novelty is not instances.Novelty.DUPLICATE:
                 self._queue.enqueue_assess(transaction, received.digest)
+            return novelty
+
+        novelty = self._arrivals.run(promise)
         log.debug("received", digest=received.digest[:16], novelty=novelty.value, calling_ae=received.calling_ae_title)
 
     # ── assess: decode, measure, infer, explain ──

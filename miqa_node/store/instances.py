@@ -16,6 +16,8 @@ from miqa_node.store import documents
 from miqa_node.store.database import Transaction, insert_or_ignore, insert_returning
 from miqa_node.store.tables import assessments, attempts, dispositions, instances, studies
 
+_EARLIER = instances.alias()
+
 
 class Novelty(StrEnum):
     """What an arriving instance is to the node."""
@@ -48,7 +50,6 @@ def record(
             "study_description": study.study_description,
         },
     )
-    other = instances.alias()
     row = insert_returning(
         transaction,
         instances,
@@ -69,7 +70,7 @@ def record(
             "peer_address": received.peer_address,
             "received_at": received.received_at,
             "operator": operator,
-            "conflicting": sa.exists().where(other.c.sop_instance_uid == header.sop_instance_uid),
+            "conflicting": sa.exists().where(_EARLIER.c.sop_instance_uid == header.sop_instance_uid),
         },
         [instances.c.conflicting],
     )

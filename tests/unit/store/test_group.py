@@ -1,0 +1,99 @@
+"""Group commit: everybody's rows, everybody's own error, and nobody returns before the commit."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from miqa_node.errors import ResourcesError
+from miqa_node.store.database import Database, Transaction, insert_or_ignore
+from miqa_node.store.group import MAX_GROUP, GroupCommit
+from miqa_node.store.tables import executors
+
+
+def add(name: str) -> object:
+    def write(transaction: Transaction) -> str:
+        now = datetime.now(UTC)
+        insert_or_ignore(transaction, executors, {"name": name, "started_at": now, "heartbeat_at": now})
+        if name.startswith("bad"):
+            raise ValueError(name)
+        return name
+
+    return write
+
+
+def names(database: Database) -> set[str]:
+    with database.begin() as transaction:
+        return set(transaction.execute(sa.select(executors.c.name)).scalars())
+
+
+def test_many_threads_share_transactions_and_find_their_rows_committed(database: Database) -> None:
+    group = GroupCommit(database)
+
+    def one(number: int) -> None:
+        assert group.run(add(f"n{number}")) == f"n{number}"
+        assert f"n{number}" in names(database)  # another connection sees it: it is committed
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(one, range(200)))
+    assert names(database) == {f"n{number}" for number in range(200)}
+
+
+def test_whoever_comes_while_one_writes_goes_together(database: Database) -> None:
+    group = GroupCommit(database)
+    transactions: list[object] = []
+    first_is_in, go_on = threading.Event(), threading.Event()
+
+    def slow(transaction: Transaction) -> None:
+        first_is_in.set()
+        assert go_on.wait(20)
+
+    def note(transaction: Transaction) -> None:
+        transactions.append(transaction)
+
+    with ThreadPoolExecutor(MAX_GROUP + 10) as pool:
+        futures = [pool.submit(group.run, slow)]
+        assert first_is_in.wait(20)
+        futures += [pool.submit(group.run, note) for _ in range(MAX_GROUP + 8)]
+        while len(group._waiting) < MAX_GROUP + 8:
+            pass
+        go_on.set()
+        for future in futures:
+            future.result(20)
+    sizes = [sum(one is other for other in transactions) for one in dict.fromkeys(transactions)]
+    assert sizes == [MAX_GROUP, 8]
+
+
+def test_one_that_fails_takes_nobody_along(database: Database) -> None:
+    group = GroupCommit(database)
+    outcomes: dict[str, object] = {}
+
+    def one(name: str) -> None:
+        try:
+            outcomes[name] = group.run(add(name))
+        except ValueError as error:
+            outcomes[name] = error
+
+    wanted = [f"{'bad' if number % 5 == 0 else 'good'}{number}" for number in range(60)]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(one, wanted))
+    good = {name for name in wanted if name.startswith("good")}
+    assert names(database) == good
+    assert {name for name, outcome in outcomes.items() if isinstance(outcome, ValueError)} == set(wanted) - good
+
+
+def test_a_database_that_is_away_is_said_to_everybody(database: Database) -> None:
+    group = GroupCommit(database)
+
+    def away(transaction: Transaction) -> None:
+        raise ResourcesError("away")
+
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(group.run, away) for _ in range(8)]:
+            with pytest.raises(ResourcesError):
+                future.result(20)
+    assert group.run(add("later")) == "later"
