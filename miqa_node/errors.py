@@ -13,7 +13,8 @@ MiqaError
 │   └── UnsupportedOperatorError   no gradient can be taken through the graph; its class maps remain
 ├── ReportError            a result object would not be valid DICOM
 ├── DeliveryError          one attempt to deliver one object failed; it will be tried again
-│   └── DeliveryRefusedError    the destination will never take this object; a person must look
+│   ├── DeliveryRefusedError    the destination will never take this object; a person must look
+│   └── CommitmentUnsupportedError    the destination never promises to keep objects; they stay SENT
 └── NotFoundError          no such instance, worklist item or delivery
     ConflictError          the item is in a state that does not allow the transition
 """
@@ -75,6 +76,10 @@ class DeliveryError(MiqaError):
 
 class DeliveryRefusedError(DeliveryError):
     """The destination will never take this object; a person must look at it."""
+
+
+class CommitmentUnsupportedError(DeliveryError):
+    """The destination does no storage commitment; what it was sent stays SENT."""
 
 
 class NotFoundError(MiqaError):

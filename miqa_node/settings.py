@@ -170,6 +170,7 @@ class DeliverSettings(_Table):
     max_attempts: Count
     breaker_failures: Count
     breaker_pause_s: Seconds
+    commitment_timeout_s: Seconds
     batch_size: Count
     idle_association_s: Seconds
     poll_interval_s: Seconds

@@ -10,6 +10,7 @@ from miqa_node import __version__
 from miqa_node.cli import (
     assess,
     calibrate,
+    deliveries,
     doctor,
     evaluate,
     explain,
@@ -40,6 +41,7 @@ app.command("migrate", rich_help_panel=_SERVE)(migrate.migrate)
 app.command("assess", rich_help_panel=_LOOK)(assess.assess)
 app.command("send", rich_help_panel=_LOOK)(send.send)
 app.command("explain", rich_help_panel=_LOOK)(explain.explain)
+app.add_typer(deliveries.app, name="deliveries", rich_help_panel=_LOOK)
 app.add_typer(worklist.app, name="worklist", rich_help_panel=_LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
 app.command("calibrate", rich_help_panel=_MODELS)(calibrate.calibrate)

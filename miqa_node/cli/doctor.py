@@ -49,7 +49,10 @@ def doctor(
     data_dir: DataDir = None,
     destination: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=AET@HOST:PORT", help="Check this destination too; repeatable."),
+        typer.Option(
+            metavar="NAME=WHERE",
+            help="Check this destination too; WHERE is AET@HOST:PORT, an http(s) address or a folder; repeatable.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -239,14 +242,18 @@ def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Ite
 
 
 def _echo(config: DestinationConfig, settings: Settings) -> str:
-    from miqa_node.deliver.cstore import CStoreDestination  # noqa: PLC0415
+    from miqa_node.deliver.connect import connect  # noqa: PLC0415
 
-    where = f"{config.ae_title}@{config.host}:{config.port}"
-    destination = CStoreDestination(config, settings.deliver, settings.dicom.ae_title)
+    destination = connect(config, settings.deliver, settings.dicom.ae_title)
     try:
-        destination.echo()
+        destination.check()
     except MiqaError as error:
         calling = config.calling_ae_title or settings.dicom.ae_title
         mend = f"Check that it runs, its address, and that it lets {calling} in."
-        raise Wrong(f"{where}: {error}", mend) from error
-    return f"{where} answers C-ECHO"
+        raise Wrong(f"{config.address}: {error}", mend) from error
+    finally:
+        destination.close()
+    return f"{config.address} {_ANSWERS[config.kind]}"
+
+
+_ANSWERS = {"cstore": "answers C-ECHO", "stow": "answers DICOMweb", "folder": "can be written"}

@@ -32,7 +32,11 @@ def run(
     ] = None,
     destination: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=AET@HOST:PORT", help="Where results go, besides the destinations file; repeatable."),
+        typer.Option(
+            metavar="NAME=WHERE",
+            help="Where results go, besides the destinations file: AET@HOST:PORT, an http(s) address or a folder; "
+            "repeatable.",
+        ),
     ] = None,
 ) -> None:
     """Receive, assess, report and deliver until Ctrl-C or SIGTERM."""

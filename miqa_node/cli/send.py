@@ -1,4 +1,4 @@
-"""``miqa-node send``: pushes DICOM files to a storage SCP, with the node's own sender."""
+"""``miqa-node send``: pushes DICOM files to a destination, with the node's own sender."""
 
 from __future__ import annotations
 
@@ -13,27 +13,34 @@ from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
 
 if TYPE_CHECKING:
-    from miqa_node.deliver.cstore import CStoreDestination
+    from miqa_node.domain.ports import Destination
 
 
 def send(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders of them.")
     ],
-    to: Annotated[str, typer.Option("--to", metavar="AET@HOST:PORT", help="The storage SCP that they go to.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="WHERE",
+            help="AET@HOST:PORT of a storage SCP, the http(s) address of a STOW-RS service, or a folder.",
+        ),
+    ],
     calling_ae_title: Annotated[
         str | None, typer.Option(metavar="AET", help="Who sends; default is dicom.ae_title.")
     ] = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Send DICOM files over C-STORE.
+    """Send DICOM files over C-STORE or STOW-RS, or copy them to a folder.
 
     Exit code 1 says that a file could not be sent; the others still are.
     """
     settings = settings_of(config, dicom={"ae_title": calling_ae_title})
     quiet_logs(settings)
-    from miqa_node.deliver.cstore import CStoreDestination  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.deliver.connect import connect  # noqa: PLC0415 - keeps --help fast
     from miqa_node.deliver.destinations import parse_flag  # noqa: PLC0415
 
     files, left_out = images(paths, DICOM_SUFFIXES)
@@ -41,7 +48,7 @@ def send(
         raise typer.BadParameter("there are no DICOM files in the given folders")
     if left_out:
         typer.echo(f"{left_out} files in folders are no DICOM files and were left out.", err=True)
-    destination = CStoreDestination(parse_flag(f"send={to}"), settings.deliver, settings.dicom.ae_title)
+    destination = connect(parse_flag(f"send={to}"), settings.deliver, settings.dicom.ae_title)
     failed = 0
     try:
         with progress(files, "Sending") as remaining:
@@ -56,7 +63,7 @@ def send(
         raise typer.Exit(Exit.FAILED)
 
 
-def _send_one(destination: CStoreDestination, file: Path) -> tuple[str, Exception | None]:
+def _send_one(destination: Destination, file: Path) -> tuple[str, Exception | None]:
     from miqa_node.errors import MiqaError  # noqa: PLC0415
     from miqa_node.imaging.headers import read_header  # noqa: PLC0415
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,11 +20,21 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import AssociationSocket
 
+from miqa_node.deliver.commitment import (
+    PROCESSING_FAILURE,
+    PUSH_MODEL,
+    PUSH_MODEL_INSTANCE,
+    REQUEST_ACTION,
+    encode_request,
+    read_report,
+)
 from miqa_node.deliver.destinations import DestinationConfig
 from miqa_node.deliver.guard import Exchange, prepare_socket
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.deliver.statuses import SUCCESS, judge
+from miqa_node.deliver.tls import client_context
+from miqa_node.domain.delivery import CommitmentReport, ResultKind
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.errors import DataSetError, DeliveryError, DeliveryRefusedError
+from miqa_node.errors import CommitmentUnsupportedError, DataSetError, DeliveryError, DeliveryRefusedError
 from miqa_node.imaging.elements import find_encoding
 from miqa_node.settings import DeliverSettings
 
@@ -33,24 +43,29 @@ log = structlog.get_logger(__name__)
 # pynetdicom's own log handlers format every PDU even when nobody reads the lines.
 _config.LOG_HANDLER_LEVEL = "none"
 
-SUCCESS = 0x0000
-DUPLICATE_SOP_INSTANCE = 0x0111
-
-# Statuses that the same object will meet again and again (PS3.4 B.2.3, PS3.7 C.5): only a person can help.
-_FINAL = frozenset({0x0115, 0x0117, 0x0119, 0x0122, 0x0211, 0x0212, *range(0xA900, 0xAA00)})
-_WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
-
 
 class CStoreDestination:
-    """A storage SCP; see :class:`~miqa_node.domain.ports.Destination`. One object serves one thread."""
+    """A storage SCP; see :class:`~miqa_node.domain.ports.Destination`. One object serves one thread.
 
-    def __init__(self, config: DestinationConfig, settings: DeliverSettings, calling_ae_title: str) -> None:
+    ``on_report`` gets the reports of storage commitment that come on an association that was asked on; it is called
+    from another thread. Peers that open an association of their own report to the node's storage SCP.
+    """
+
+    def __init__(
+        self,
+        config: DestinationConfig,
+        settings: DeliverSettings,
+        calling_ae_title: str,
+        on_report: Callable[[CommitmentReport], None] | None = None,
+    ) -> None:
         self.name = config.name
         self._config = config
         self._settings = settings
         self._calling_ae_title = config.calling_ae_title or calling_ae_title
+        self._on_report = on_report
         self._proposed: set[tuple[str, str]] = set()
         self._link: _Link | None = None
+        self._commitment_link: _Link | None = None
 
     def send(self, files: Sequence[tuple[str, str, bytes]]) -> Sequence[Exception | None]:
         """Send in order; DeliveryError for what may succeed later, DeliveryRefusedError for what never will."""
@@ -60,7 +75,7 @@ class CStoreDestination:
         """Whether objects of this kind go here."""
         return kind in self._config.objects
 
-    def echo(self) -> None:
+    def check(self) -> None:
         """C-ECHO on an association of its own; DeliveryError says what is wrong."""
         link = self._open([build_context(Verification)])
         try:
@@ -72,11 +87,35 @@ class CStoreDestination:
         if status != SUCCESS:
             raise DeliveryError(f"C-ECHO was answered with status 0x{status:04X}.")
 
+    def request_commitment(self, transaction_uid: str, objects: Sequence[tuple[str, str]], /) -> None:
+        """N-ACTION (PS3.4 J.3.2), on an association of its own that stays open for the report."""
+        link = self._commitment_link
+        if link is None or not link.is_open:
+            link = self._commitment_link = self._open_for_commitment()
+        context = link.association.accepted_contexts[0]
+        information = encode_request(
+            transaction_uid, objects, implicit=context.transfer_syntax[0] == ImplicitVRLittleEndian
+        )
+        try:
+            status = link.exchange.action(
+                int(context.context_id), PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST_ACTION, information
+            )
+        except DeliveryError:
+            self._commitment_link = None
+            link.abort()
+            raise
+        if status in _NO_COMMITMENT:
+            raise CommitmentUnsupportedError(f"Storage commitment was answered with status 0x{status:04X}.")
+        if status != SUCCESS:
+            raise DeliveryError(f"Storage commitment was answered with status 0x{status:04X}.")
+
     def close(self) -> None:
-        """Release the association."""
-        link, self._link = self._link, None
-        if link is not None:
-            link.release()
+        """Release the associations."""
+        links = (self._link, self._commitment_link)
+        self._link = self._commitment_link = None
+        for link in links:
+            if link is not None:
+                link.release()
 
     def abort(self) -> None:
         """Break off whatever is under way; may be called from another thread."""
@@ -123,21 +162,18 @@ class CStoreDestination:
         return link.exchange.store(context_id, sop_class_uid, sop_instance_uid, data_set)
 
     def _judge(self, status: int, sop_instance_uid: str) -> None:
-        if status == SUCCESS:
-            return
-        if status in _WARNINGS or status == DUPLICATE_SOP_INSTANCE:
+        if not judge(status, self._config.on_warning):
             name, code = self.name, f"{status:04X}"
             log.info("delivered with a warning", destination=name, sop_instance_uid=sop_instance_uid, status=code)
-            return
-        kind = DeliveryRefusedError if status in _FINAL else DeliveryError
-        raise kind(f"The peer answered with status 0x{status:04X}.")
 
     def _connect(self, sop_class_uid: str, syntax: str) -> bool:
         """Have an association on which the class was proposed in the syntax; True when it was opened just now."""
         wanted = (sop_class_uid, syntax)
         if self._link is not None and wanted in self._proposed and self._link.is_open:
             return False
-        self.close()
+        link, self._link = self._link, None
+        if link is not None:
+            link.release()
         self._proposed.add(wanted)
         self._link = self._open(_contexts(self._proposed))
         return True
@@ -146,6 +182,25 @@ class CStoreDestination:
         link, self._link = self._link, None
         if link is not None:
             link.abort()
+
+    def _open_for_commitment(self) -> _Link:
+        try:
+            return self._open([build_context(PUSH_MODEL)])
+        except DeliveryRefusedError as error:
+            raise CommitmentUnsupportedError(
+                "The peer does no storage commitment. What it was sent stays SENT; set commitment = false."
+            ) from error
+
+    def _reported(self, event: evt.Event) -> tuple[int, None]:
+        """N-EVENT-REPORT on the association that was asked on."""
+        try:
+            report = read_report(event.event_type, event.event_information)
+            if self._on_report is not None:
+                self._on_report(report)
+        except Exception as error:  # noqa: BLE001 - the peer must get an answer, and may then report again
+            log.error("report of storage commitment failed", destination=self.name, error=type(error).__name__)
+            return PROCESSING_FAILURE, None
+        return SUCCESS, None
 
     def _open(self, contexts: list[PresentationContext]) -> _Link:
         config, settings = self._config, self._settings
@@ -162,7 +217,11 @@ class CStoreDestination:
                 config.port,
                 contexts,
                 config.ae_title,
-                evt_handlers=[(evt.EVT_CONN_OPEN, _prepare, [settings.dimse_timeout_s])],
+                tls_args=(client_context(config), config.host) if config.tls else None,
+                evt_handlers=[
+                    (evt.EVT_CONN_OPEN, _prepare, [settings.dimse_timeout_s]),
+                    (evt.EVT_N_EVENT_REPORT, self._reported),
+                ],
             )
         except OSError as error:
             raise DeliveryError(f"{where}: the host name cannot be resolved ({error.strerror}).") from error
@@ -239,6 +298,9 @@ class _Link:
         with suppress(OSError, AttributeError):
             self.association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
 
+
+_NO_COMMITMENT = frozenset({0x0118, 0x0122, 0x0123, 0x0211})
+"""No such SOP class, no such action, unrecognized operation (PS3.7 C.5): the peer knows no storage commitment."""
 
 _RELEASE_S = 2.0
 _ABORT_S = 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,47 @@ from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
 from miqa_node.errors import SettingsError
 from miqa_node.settings import WatchedFile, read_toml
 
-KINDS = ("cstore",)
 MAX_CONCURRENCY = 32
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_AE_TITLE = re.compile(r"(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}")
-_KEYS = frozenset({"name", "kind", "ae_title", "host", "port", "calling_ae_title", "objects", "concurrency"})
+
+class OnWarning(StrEnum):
+    """What a warning status (PS3.4 B.2.3: stored, but not as it was sent) means for the delivery."""
+
+    ACCEPT = "accept"
+    """The object is there: SENT, with a line in the log."""
+    RETRY = "retry"
+    """It counts as a failed attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationConfig:
-    """One destination; ``calling_ae_title`` None is the node's own, ``concurrency`` None the setting's."""
+    """One destination; ``calling_ae_title`` None is the node's own, ``concurrency`` None the setting's.
+
+    ``kind`` says which of the others count: cstore (host to commitment), stow (url to token_file) or folder.
+    """
 
     name: str
-    ae_title: str
-    host: str
-    port: int
+    ae_title: str = ""
+    host: str = ""
+    port: int = 0
     kind: str = "cstore"
     calling_ae_title: str | None = None
     objects: tuple[ResultKind, ...] = DEFAULT_KINDS
     concurrency: int | None = None
+    on_warning: OnWarning = OnWarning.ACCEPT
+    commitment: bool = False
+    tls: bool = False
+    tls_ca: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    url: str = ""
+    token_file: str = ""
+    folder: str = ""
+
+    @property
+    def address(self) -> str:
+        """Where it is, as log lines and errors name it."""
+        return self.url or self.folder or f"{self.ae_title}@{self.host}:{self.port}"
 
 
 class Destinations:
@@ -64,41 +86,84 @@ def parse_destinations(file: Path) -> tuple[DestinationConfig, ...]:
 
 
 def parse_flag(text: str) -> DestinationConfig:
-    """Read ``NAME=AET@HOST:PORT`` of the command line.
+    """Read ``NAME=AET@HOST:PORT``, ``NAME=https://…`` (STOW-RS) or ``NAME=/folder`` of the command line.
 
     >>> parse_flag("pacs=ORTHANC@127.0.0.1:4242").port
     4242
+    >>> parse_flag("cloud=https://pacs.example/dicom-web").kind, parse_flag("out=/srv/out").kind
+    ('stow', 'folder')
     """
+    where = f"--destination {text!r}"
     name, equals, rest = text.partition("=")
-    ae_title, at, where = rest.partition("@")
-    host, colon, port = where.rpartition(":")
+    if equals and rest.startswith(("http://", "https://")):
+        return _parse({"name": name, "kind": "stow", "url": rest}, where)
+    if equals and rest.startswith("/"):
+        return _parse({"name": name, "kind": "folder", "folder": rest}, where)
+    ae_title, at, address = rest.partition("@")
+    host, colon, port = address.rpartition(":")
     if not (equals and at and colon) or not re.fullmatch("[0-9]{1,5}", port):
-        raise SettingsError(f"--destination {text!r}: write NAME=AET@HOST:PORT, for example pacs=ORTHANC@10.0.0.5:104.")
-    table = {"name": name, "ae_title": ae_title, "host": host.strip("[]"), "port": int(port)}
-    return _parse(table, f"--destination {text!r}")
+        raise SettingsError(
+            f"{where}: write NAME=AET@HOST:PORT, for example pacs=ORTHANC@10.0.0.5:104, or NAME=https://… for STOW-RS, "
+            "or NAME=/folder."
+        )
+    return _parse({"name": name, "ae_title": ae_title, "host": host.strip("[]"), "port": int(port)}, where)
 
 
 def _parse(table: Mapping[str, Any], where: str) -> DestinationConfig:
     name = _text(table, "name", where, _NAME, "1 to 64 letters, digits, dots, hyphens or underscores")
     where = f"{where} ({name})"
-    if unknown := set(table) - _KEYS:
-        raise SettingsError(f"{where}: unknown: {', '.join(sorted(unknown))}. Known are {', '.join(sorted(_KEYS))}.")
     kind = table.get("kind", "cstore")
-    if kind not in KINDS:
-        raise SettingsError(f"{where}: kind {kind!r} is unknown; use {' or '.join(KINDS)}.")
-    title = "1 to 16 characters of ASCII without backslash"
-    return DestinationConfig(
-        name=name,
-        kind=kind,
-        ae_title=_text(table, "ae_title", where, _AE_TITLE, title),
-        host=_text(table, "host", where, re.compile(r"[^\s/@]{1,255}"), "a host name or IP address"),
-        port=_number(table, "port", where, 65535),
-        calling_ae_title=_text(table, "calling_ae_title", where, _AE_TITLE, title)
-        if "calling_ae_title" in table
-        else None,
-        objects=_objects(table, where),
-        concurrency=_number(table, "concurrency", where, MAX_CONCURRENCY) if "concurrency" in table else None,
-    )
+    if kind not in _KEYS:
+        raise SettingsError(f"{where}: kind {kind!r} is unknown; use {' or '.join(_KEYS)}.")
+    known = _COMMON_KEYS | _KEYS[kind]
+    if unknown := set(table) - known:
+        raise SettingsError(
+            f"{where}: unknown: {', '.join(sorted(unknown))}. "
+            f"A destination of kind {kind} knows {', '.join(sorted(known))}."
+        )
+    values: dict[str, Any] = {"name": name, "kind": kind, "objects": _objects(table, where)}
+    values |= {key: _text(table, key, where, *_TEXTS[key]) for key in _REQUIRED[kind]}
+    values |= {key: _text(table, key, where, *_TEXTS[key]) for key in sorted(_OPTIONAL_TEXTS & table.keys())}
+    values |= {key: _flag(table, key, where) for key in ("tls", "commitment") if key in table}
+    if kind == "cstore":
+        values["port"] = _number(table, "port", where, 65535)
+    if "concurrency" in table:
+        values["concurrency"] = _number(table, "concurrency", where, MAX_CONCURRENCY)
+    if "on_warning" in table:
+        values["on_warning"] = _on_warning(table["on_warning"], where)
+    return _check_tls(DestinationConfig(**values), where)
+
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_AE_TITLE = re.compile(r"(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}")
+_PATH = re.compile(r"[^\x00]{1,4096}")
+
+_COMMON_KEYS = frozenset({"name", "kind", "objects", "concurrency"})
+_TLS_KEYS = frozenset({"tls_ca", "tls_certificate", "tls_key"})
+_KEYS = {
+    "cstore": _TLS_KEYS | {"ae_title", "host", "port", "calling_ae_title", "tls", "commitment", "on_warning"},
+    "stow": _TLS_KEYS | {"url", "token_file", "on_warning"},
+    "folder": frozenset({"folder"}),
+}
+_REQUIRED = {"cstore": ("ae_title", "host"), "stow": ("url",), "folder": ("folder",)}
+_OPTIONAL_TEXTS = frozenset({"calling_ae_title", "token_file"}) | _TLS_KEYS
+_TEXTS = {
+    "ae_title": (_AE_TITLE, "1 to 16 characters of ASCII without backslash"),
+    "calling_ae_title": (_AE_TITLE, "1 to 16 characters of ASCII without backslash"),
+    "host": (re.compile(r"[^\s/@]{1,255}"), "a host name or IP address"),
+    "url": (re.compile(r"https?://[^\s/?#]+[^\s?#]*"), "an address such as https://pacs.example/dicom-web"),
+    "folder": (re.compile(r"/[^\x00]{0,4095}"), "the whole path of a folder"),
+    **dict.fromkeys(("token_file", "tls_ca", "tls_certificate", "tls_key"), (_PATH, "the path of a file")),
+}
+
+
+def _check_tls(config: DestinationConfig, where: str) -> DestinationConfig:
+    if config.tls_key and not config.tls_certificate:
+        raise SettingsError(f"{where}: tls_key belongs to a tls_certificate; give both.")
+    given = config.tls_ca or config.tls_certificate
+    if given and not (config.tls or config.url.startswith("https:")):
+        raise SettingsError(f"{where}: certificates are given but TLS is off; set tls = true, or an https address.")
+    return config
 
 
 def _text(table: Mapping[str, Any], key: str, where: str, pattern: re.Pattern[str], expected: str) -> str:
@@ -113,6 +178,20 @@ def _number(table: Mapping[str, Any], key: str, where: str, maximum: int) -> int
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
         raise SettingsError(f"{where}: {key} must be a whole number from 1 to {maximum}.")
     return value
+
+
+def _flag(table: Mapping[str, Any], key: str, where: str) -> bool:
+    value = table[key]
+    if not isinstance(value, bool):
+        raise SettingsError(f"{where}: {key} must be true or false.")
+    return value
+
+
+def _on_warning(value: object, where: str) -> OnWarning:
+    try:
+        return OnWarning(value)
+    except ValueError as error:
+        raise SettingsError(f"{where}: on_warning must be {' or '.join(OnWarning)}.") from error
 
 
 def _objects(table: Mapping[str, Any], where: str) -> tuple[ResultKind, ...]:

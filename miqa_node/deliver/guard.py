@@ -16,8 +16,8 @@ from io import BytesIO
 from typing import Any
 
 from pynetdicom.association import Association
-from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ
-from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, N_ACTION_RQ
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_ACTION
 
 from miqa_node.errors import DeliveryError
 
@@ -35,6 +35,7 @@ class Exchange:
         self._timeout_s = timeout_s
         self._message_id = 0
         self._awaited: int | None = None
+        self._requests: list[tuple[int, Any]] = []
         association._serve_request = functools.partial(self._serve, association._serve_request)  # noqa: SLF001
 
     def store(self, context_id: int, sop_class_uid: str, sop_instance_uid: str, data_set: bytes) -> int:
@@ -52,6 +53,17 @@ class Exchange:
         request.AffectedSOPClassUID = "1.2.840.10008.1.1"
         return self._exchange(request, C_ECHO_RQ(), context_id)
 
+    def action(
+        self, context_id: int, sop_class_uid: str, sop_instance_uid: str, action_type: int, information: BytesIO
+    ) -> int:
+        """Send an N-ACTION request; the response's status."""
+        request = N_ACTION()
+        request.RequestedSOPClassUID = sop_class_uid
+        request.RequestedSOPInstanceUID = sop_instance_uid
+        request.ActionTypeID = action_type
+        request.ActionInformation = information
+        return self._exchange(request, N_ACTION_RQ(), context_id)
+
     def _exchange(self, request: Any, message: Any, context_id: int) -> int:
         association = self._association
         self._message_id = self._message_id % 0xFFFF + 1
@@ -67,6 +79,9 @@ class Exchange:
             return self._wait(request.MessageID)
         finally:
             self._awaited = None
+            for asked in self._requests:  # the peer's own requests, which came before its response
+                association.dimse.msg_queue.put(asked)
+            self._requests = []
             association._reactor_checkpoint.set()  # noqa: SLF001
 
     def _wait(self, message_id: int) -> int:
@@ -76,7 +91,7 @@ class Exchange:
         deadline = time.monotonic() + self._timeout_s
         while time.monotonic() < deadline:
             try:
-                _, response = association.dimse.msg_queue.get(timeout=min(_SLICE_S, self._timeout_s))
+                context_id, response = association.dimse.msg_queue.get(timeout=min(_SLICE_S, self._timeout_s))
             except queue.Empty:
                 if association.acse.is_aborted() or not association.dul.is_alive():
                     raise DeliveryError("The peer aborted the association or closed the connection.") from None
@@ -86,6 +101,9 @@ class Exchange:
                 continue
             if response is not None and response.MessageIDBeingRespondedTo == message_id and response.is_valid_response:
                 return int(response.Status)
+            if response is not None and response.is_valid_request:
+                self._requests.append((context_id, response))
+                continue
             raise DeliveryError("The peer sent a message that is no response to the request.")
         raise DeliveryError(f"No response within {self._timeout_s:g} s.")
 

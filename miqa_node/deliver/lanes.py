@@ -9,18 +9,20 @@ from __future__ import annotations
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
 from miqa_node.deliver.breaker import Breaker, BreakerState, Permit
-from miqa_node.deliver.cstore import CStoreDestination
+from miqa_node.deliver.connect import connect as connect_destination
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
 from miqa_node.domain.delivery import Delivery, DeliveryId
 from miqa_node.domain.ports import Destination, Outbox
-from miqa_node.errors import DeliveryRefusedError, MiqaError
+from miqa_node.errors import CommitmentUnsupportedError, DeliveryRefusedError, MiqaError
 from miqa_node.observe import metrics
 from miqa_node.settings import DeliverSettings
 
@@ -59,7 +61,7 @@ class Lanes:
         self._outbox = outbox
         self._destinations = destinations
         self._settings = settings
-        self._connect = connect or (lambda config: CStoreDestination(config, settings, calling_ae_title))
+        self._connect = connect or partial(_connect, outbox, settings, calling_ae_title)
         self._lock = threading.Lock()
         self._routes: dict[str, _Route] = {}
         self._ending: list[_Route] = []
@@ -179,7 +181,7 @@ class _Lane(threading.Thread):
         trouble_s = pause_s
         while not self._route.stopping.is_set():
             try:
-                worked = self._work()
+                worked = self._work() or self._commit()
                 trouble_s = pause_s
             except Exception as error:  # noqa: BLE001 - a lane must outlive whatever happens to its outbox
                 log.error("lane is in trouble", destination=self._route.config.name, error=type(error).__name__)
@@ -236,9 +238,38 @@ class _Lane(threading.Thread):
         finally:
             self.in_flight = 0
             if sent:
-                self._outbox.sent(sent)
+                self._outbox.sent(sent, commit=self._route.config.commitment)
             if waiting:
                 self._outbox.release([delivery.delivery_id for delivery in waiting])
+
+    def _commit(self) -> bool:
+        """Ask the destination to promise that it keeps what it was sent; False when there is nothing to ask for."""
+        config = self._route.config
+        if not config.commitment or self._route.breaker.state is not BreakerState.CLOSED:
+            return False
+        batch = self._outbox.claim_uncommitted(config.name, self._settings.batch_size, self._worst_s + BATCH_S)
+        if not batch:
+            return False
+        ids = [delivery.delivery_id for delivery in batch]
+        objects = [(delivery.result.sop_class_uid, delivery.result.sop_instance_uid) for delivery in batch]
+        # Written down first: the report may be here before the answer to the request.
+        transaction_uid = f"2.25.{uuid.uuid4().int}"
+        again_at = datetime.now(UTC) + timedelta(seconds=self._settings.commitment_timeout_s)
+        self._outbox.commitment_asked(ids, transaction_uid, again_at)
+        self._used_at, self._connected = time.monotonic(), True
+        outcome = "asked"
+        try:
+            self._destination.request_commitment(transaction_uid, objects)
+        except CommitmentUnsupportedError as error:
+            outcome = "unsupported"
+            log.warning("no storage commitment", destination=config.name, reason=str(error))
+            self._outbox.commitment_failed(ids, str(error), None)
+        except MiqaError as error:
+            outcome = "failed"
+            log.warning("storage commitment could not be asked for", destination=config.name, reason=str(error))
+            self._outbox.commitment_failed(ids, str(error), datetime.now(UTC) + self._backoff(3))
+        metrics.COMMITMENTS.labels(config.name, outcome).inc(len(ids))
+        return True
 
     def _send_one(self, delivery: Delivery) -> Exception | None:
         name, result = self._route.config.name, delivery.result
@@ -291,3 +322,9 @@ class _Lane(threading.Thread):
         if self._connected and time.monotonic() - self._used_at >= self._settings.idle_association_s:
             self._destination.close()
             self._connected = False
+
+
+def _connect(
+    outbox: Outbox, settings: DeliverSettings, calling_ae_title: str, config: DestinationConfig
+) -> Destination:
+    return connect_destination(config, settings, calling_ae_title, outbox.commitment_reported)

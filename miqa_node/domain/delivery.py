@@ -35,12 +35,50 @@ DRAWN_KINDS = frozenset({ResultKind.GSPS, ResultKind.SC, ResultKind.SC_RLE, Resu
 
 
 class DeliveryState(StrEnum):
-    """QUEUED until the destination answered success; COMMITTED once it promised to keep it (PS3.4 J)."""
+    """QUEUED until the destination answered success; COMMITTED once it promised to keep it (PS3.4 J).
+
+    HELD waits for a person to release it. CANCELLED is never sent unless a person sends it again.
+    """
 
     QUEUED = "QUEUED"
     SENT = "SENT"
     COMMITTED = "COMMITTED"
     FAILED = "FAILED"
+    HELD = "HELD"
+    CANCELLED = "CANCELLED"
+
+
+class DeliveryAction(StrEnum):
+    """What a person does with a delivery."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+    RESEND = "resend"
+    CANCEL = "cancel"
+
+    @property
+    def possible_in(self) -> frozenset[DeliveryState]:
+        """The states that it may be done in."""
+        return _POSSIBLE[self]
+
+    @property
+    def leads_to(self) -> DeliveryState:
+        """The state after it."""
+        return _LEADS_TO[self]
+
+
+_POSSIBLE = {
+    DeliveryAction.HOLD: frozenset({DeliveryState.QUEUED, DeliveryState.FAILED}),
+    DeliveryAction.RELEASE: frozenset({DeliveryState.HELD}),
+    DeliveryAction.RESEND: frozenset(DeliveryState) - {DeliveryState.QUEUED},
+    DeliveryAction.CANCEL: frozenset({DeliveryState.QUEUED, DeliveryState.HELD, DeliveryState.FAILED}),
+}
+_LEADS_TO = {
+    DeliveryAction.HOLD: DeliveryState.HELD,
+    DeliveryAction.RELEASE: DeliveryState.QUEUED,
+    DeliveryAction.RESEND: DeliveryState.QUEUED,
+    DeliveryAction.CANCEL: DeliveryState.CANCELLED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +102,17 @@ class Delivery:
     attempts: int
     next_attempt_at: datetime
     last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentReport:
+    """What an archive says to a request for storage commitment (PS3.4 J.3.3): it keeps these, it lacks those.
+
+    ``complete`` is event type 1: it keeps everything that was asked for. ``failed`` pairs SOP Instance UIDs with
+    Failure Reasons (0008,1197).
+    """
+
+    transaction_uid: str
+    complete: bool
+    kept: tuple[str, ...] = ()
+    failed: tuple[tuple[str, int], ...] = ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import Delivery, DeliveryId, ResultKind
+from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, ResultKind
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.instance import Header, InstanceDigest
@@ -87,6 +87,15 @@ class Destination(Protocol):
     def wants(self, kind: ResultKind) -> bool:
         """Whether the destination's profile asks for objects of this kind."""
 
+    def check(self) -> None:
+        """Raise DeliveryError, with the reason, unless the destination is there and lets the node in."""
+
+    def request_commitment(self, transaction_uid: str, objects: Sequence[tuple[str, str]], /) -> None:
+        """Ask it to promise that it keeps (SOP class UID, SOP instance UID); its answer comes later, as a report.
+
+        CommitmentUnsupportedError says that it never will, any other DeliveryError that asking failed now.
+        """
+
     def close(self) -> None:
         """Release connections."""
 
@@ -103,11 +112,23 @@ class Outbox(Protocol):
     def data(self, delivery: Delivery) -> bytes:
         """The DICOM file to send."""
 
-    def sent(self, delivery_ids: Sequence[DeliveryId]) -> None:
-        """The destination answered success."""
+    def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
+        """The destination answered success; with ``commit`` it is to be asked for storage commitment next."""
 
     def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
         """One attempt failed; None as ``retry_at`` gives up until a person sends it again."""
 
     def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
         """Give claimed deliveries back untried."""
+
+    def claim_uncommitted(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
+        """Take SENT deliveries to ask commitment for; nobody else gets them before the lease has run out."""
+
+    def commitment_asked(self, delivery_ids: Sequence[DeliveryId], transaction_uid: str, again_at: datetime) -> None:
+        """The destination took the request; without a report it is asked again, in a new transaction."""
+
+    def commitment_failed(self, delivery_ids: Sequence[DeliveryId], error: str, retry_at: datetime | None) -> None:
+        """Asking failed; None as ``retry_at`` leaves them SENT for good."""
+
+    def commitment_reported(self, report: CommitmentReport) -> None:
+        """The destination's answer: all are COMMITTED, or what it lacks is sent again and the rest asked for anew."""

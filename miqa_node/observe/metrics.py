@@ -97,6 +97,12 @@ DELIVERY_SECONDS = Histogram(
     buckets=_DELIVERY_BUCKETS_S,
     registry=REGISTRY,
 )
+COMMITMENTS = Counter(
+    "miqa_commitments_total",
+    "Objects and storage commitment: asked, failed (asked again later), unsupported; reported as kept or as lacking.",
+    ["destination", "outcome"],
+    registry=REGISTRY,
+)
 DELIVERIES_WAITING = Gauge(
     "miqa_deliveries_waiting",
     "Objects that are queued for a destination.",

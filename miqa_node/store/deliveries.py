@@ -70,7 +70,7 @@ def claim(transaction: Transaction, destination: str, limit: int, now: datetime,
         .scalars()
         .all()
     )
-    return _load(transaction, deliveries.c.delivery_id.in_(taken)) if taken else []
+    return load_where(transaction, deliveries.c.delivery_id.in_(taken)) if taken else []
 
 
 def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
@@ -84,8 +84,8 @@ def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
     return transaction.execute(sa.select(query)).scalar_one()
 
 
-def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: datetime) -> None:
-    """The destination answered success."""
+def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: datetime, *, commit: bool = False) -> None:
+    """The destination answered success; with ``commit`` storage commitment is to be asked for."""
     transaction.execute(
         sa.update(deliveries)
         .where(deliveries.c.delivery_id.in_(delivery_ids))
@@ -95,17 +95,22 @@ def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: date
             sent_at=now,
             lease_until=None,
             last_error="",
+            transaction_uid=None,
+            commit_at=now if commit else None,
+            commit_attempts=0,
         )
     )
 
 
 def failed(transaction: Transaction, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
     """One attempt failed; ``retry_at`` None gives up: FAILED until a person sends it again."""
+    state = (DeliveryState.FAILED if retry_at is None else DeliveryState.QUEUED).value
     values: dict[str, object] = {
         "attempts": deliveries.c.attempts + 1,
         "last_error": error,
         "lease_until": None,
-        "state": (DeliveryState.FAILED if retry_at is None else DeliveryState.QUEUED).value,
+        # What a person held or cancelled meanwhile stays so.
+        "state": sa.case((deliveries.c.state == DeliveryState.QUEUED.value, state), else_=deliveries.c.state),
     }
     if retry_at is not None:
         values["next_attempt_at"] = retry_at
@@ -119,19 +124,9 @@ def release(transaction: Transaction, delivery_ids: Iterable[DeliveryId]) -> Non
     )
 
 
-def resend(transaction: Transaction, sop_instance_uid: str, now: datetime, destination: str | None = None) -> int:
-    """Queue the deliveries of a result again, whatever became of them; how many there are."""
-    query = sa.update(deliveries).where(deliveries.c.sop_instance_uid == sop_instance_uid)
-    if destination is not None:
-        query = query.where(deliveries.c.destination == destination)
-    return transaction.execute(
-        query.values(state=DeliveryState.QUEUED.value, next_attempt_at=now, lease_until=None, attempts=0)
-    ).rowcount
-
-
 def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delivery]:
     """Every delivery of what was made from an instance."""
-    return _load(transaction, results.c.digest == digest)
+    return load_where(transaction, results.c.digest == digest)
 
 
 def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:
@@ -148,7 +143,8 @@ def count_by_state(transaction: Transaction) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): int(row[2]) for row in transaction.execute(query)}
 
 
-def _load(transaction: Transaction, condition: sa.ColumnElement[bool]) -> list[Delivery]:
+def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> list[Delivery]:
+    """Deliveries that meet a condition on the tables, the one that is due first at the beginning."""
     query = (
         sa.select(deliveries, results.c.sop_class_uid, results.c.kind, results.c.object_key)
         .join(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from miqa_node.domain.delivery import Delivery, DeliveryId
+from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId
 from miqa_node.domain.ports import ObjectStore
-from miqa_node.store import deliveries
+from miqa_node.observe import metrics
+from miqa_node.store import commitments, deliveries
 from miqa_node.store.database import Database
 
 
@@ -32,10 +33,10 @@ class DatabaseOutbox:
         """The DICOM file to send."""
         return self._objects.get(delivery.result.object_key)
 
-    def sent(self, delivery_ids: Sequence[DeliveryId]) -> None:
+    def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
         """Mark as SENT."""
         with self._database.begin() as transaction:
-            deliveries.sent(transaction, delivery_ids, datetime.now(UTC))
+            deliveries.sent(transaction, delivery_ids, datetime.now(UTC), commit=commit)
 
     def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
         """Note the error and when to try again."""
@@ -46,3 +47,28 @@ class DatabaseOutbox:
         """Give back untried."""
         with self._database.begin() as transaction:
             deliveries.release(transaction, delivery_ids)
+
+    def claim_uncommitted(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
+        """Take deliveries to ask commitment for."""
+        now = datetime.now(UTC)
+        with self._database.begin() as transaction:
+            if not commitments.is_due(transaction, destination, now):
+                return []
+            return commitments.claim(transaction, destination, limit, now, lease_s)
+
+    def commitment_asked(self, delivery_ids: Sequence[DeliveryId], transaction_uid: str, again_at: datetime) -> None:
+        """Note the transaction."""
+        with self._database.begin() as transaction:
+            commitments.asked(transaction, delivery_ids, transaction_uid, again_at)
+
+    def commitment_failed(self, delivery_ids: Sequence[DeliveryId], error: str, retry_at: datetime | None) -> None:
+        """Note the error and when to ask again."""
+        with self._database.begin() as transaction:
+            commitments.failed(transaction, delivery_ids, error, retry_at)
+
+    def commitment_reported(self, report: CommitmentReport) -> None:
+        """Write down what the destination keeps and what it lacks."""
+        with self._database.begin() as transaction:
+            outcome = commitments.reported(transaction, report, datetime.now(UTC))
+        for (destination, kept), count in outcome.items():
+            metrics.COMMITMENTS.labels(destination, "kept" if kept else "lacking").inc(count)

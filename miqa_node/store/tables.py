@@ -114,7 +114,7 @@ results = sa.Table(
 )
 
 # The outbox: one row per result and destination. A lane that works on a row holds a lease; when the lane dies,
-# the lease runs out.
+# the lease runs out. "commit_at": when to ask for storage commitment (again); "transaction_uid": the last request.
 deliveries = sa.Table(
     "deliveries",
     metadata,
@@ -128,8 +128,25 @@ deliveries = sa.Table(
     sa.Column("last_error", sa.Text, nullable=False),
     sa.Column("queued_at", UtcDateTime, nullable=False),
     sa.Column("sent_at", UtcDateTime),
+    sa.Column("transaction_uid", Uid, index=True),
+    sa.Column("commit_at", UtcDateTime),
+    sa.Column("commit_attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("committed_at", UtcDateTime),
     sa.UniqueConstraint("sop_instance_uid", "destination"),
     sa.Index("ix_deliveries_due", "destination", "state", "next_attempt_at"),
+    sa.Index("ix_deliveries_commit", "destination", "commit_at"),
+)
+
+# What people did with deliveries; rows are only ever added.
+delivery_events = sa.Table(
+    "delivery_events",
+    metadata,
+    sa.Column("event_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("delivery_id", sa.BigInteger, sa.ForeignKey("deliveries.delivery_id"), nullable=False, index=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
 )
 
 # One row per study that was ever flagged, with the state that people brought it to.

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 
 from miqa_node import __version__
 from miqa_node.observe import metrics
-from miqa_node.web import api, pages, status
+from miqa_node.web import api, deliveries, pages, status
 from miqa_node.web.problems import handle_errors
 from miqa_node.web.security import Guard
 from miqa_node.web.services import WebServices
@@ -41,6 +41,7 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
     app.include_router(status.router)
     if pages_and_api:
         app.include_router(api.router)
+        app.include_router(deliveries.router)
         app.include_router(pages.router)
         app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     handle_errors(app)

@@ -9,37 +9,84 @@ from pathlib import Path
 import pytest
 from pydicom.uid import BasicTextSRStorage, SegmentationStorage
 
-from miqa_node.deliver.cstore import CStoreDestination, split_file
+from miqa_node.deliver.connect import connect
+from miqa_node.deliver.cstore import split_file
 from miqa_node.deliver.destinations import DestinationConfig
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.ports import Destination
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
-from miqa_node.settings import load_settings
+from miqa_node.settings import DeliverSettings, load_settings
+from tests.unit.deliver.dicomweb import dicomweb
 from tests.unit.deliver.making import as_file, pacs, report
+
+File = tuple[str, str, bytes]
 
 
 @dataclass
 class Arrangement:
-    """A destination with what stands behind it; takes Basic Text SR and no segmentations."""
+    """A destination with what stands behind it, and a file that it never takes."""
 
     destination: Destination
     arrived: Callable[[], list[tuple[str, bytes]]]
     break_down: Callable[[], None]
+    never: File
 
 
-@pytest.fixture(params=["cstore"])
+@pytest.fixture(params=["cstore", "stow", "folder"])
 def arranged(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arrangement]:
     settings = load_settings(deliver={"dimse_timeout_s": 2.0, "connection_timeout_s": 2.0}).deliver
-    assert request.param == "cstore"
+    arrange = {"cstore": _cstore, "stow": _stow, "folder": _folder}[request.param]
+    yield from arrange(settings, tmp_path)
+
+
+def _cstore(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
     with pacs() as peer:
         config = DestinationConfig("there", "PACS", "127.0.0.1", peer.port, objects=(ResultKind.SR,))
-        destination = CStoreDestination(config, settings, "NODE")
+        destination = connect(config, settings, "NODE")
 
         def break_down() -> None:
             peer.answer = lambda event: 0xA700
 
-        yield Arrangement(destination, lambda: peer.stored, break_down)
+        never = as_file(report(SegmentationStorage))  # a class that the peer does not accept
+        yield Arrangement(destination, lambda: peer.stored, break_down, never)
         destination.close()
+
+
+def _stow(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
+    with dicomweb() as web:
+        destination = connect(
+            DestinationConfig("there", kind="stow", url=web.url, objects=(ResultKind.SR,)), settings, ""
+        )
+        web.reason = lambda ds: 0xA900 if ds.SOPClassUID == SegmentationStorage else 0
+
+        def break_down() -> None:
+            web.answer = lambda: (503, "text/plain", b"busy")
+
+        def arrived() -> list[tuple[str, bytes]]:
+            return [(uid, split_file(data)[1]) for uid, data in web.stored]
+
+        yield Arrangement(destination, arrived, break_down, as_file(report(SegmentationStorage)))
+        destination.close()
+
+
+def _folder(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    destination = connect(
+        DestinationConfig("there", kind="folder", folder=str(folder), objects=(ResultKind.SR,)), settings, ""
+    )
+
+    def arrived() -> list[tuple[str, bytes]]:
+        files = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        return [(path.stem, split_file(path.read_bytes())[1]) for path in files]
+
+    def break_down() -> None:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+    yield Arrangement(destination, arrived, break_down, (BasicTextSRStorage, "../evil", as_file(report())[2]))
+    destination.close()
 
 
 def test_has_its_name_and_profile(arranged: Arrangement) -> None:
@@ -49,8 +96,8 @@ def test_has_its_name_and_profile(arranged: Arrangement) -> None:
 
 
 def test_one_outcome_for_each_file_in_order(arranged: Arrangement) -> None:
-    good, never = as_file(report(BasicTextSRStorage)), as_file(report(SegmentationStorage))
-    outcomes = arranged.destination.send([good, never, good])
+    good = as_file(report(BasicTextSRStorage))
+    outcomes = arranged.destination.send([good, arranged.never, good])
     assert [type(outcome) for outcome in outcomes] == [type(None), DeliveryRefusedError, type(None)]
 
 
@@ -61,7 +108,7 @@ def test_nothing_to_send_is_nothing_to_do(arranged: Arrangement) -> None:
 def test_what_arrives_is_what_was_sent(arranged: Arrangement) -> None:
     files = [as_file(report()) for _ in range(3)]
     assert list(arranged.destination.send(files)) == [None] * 3
-    assert arranged.arrived() == [(uid, split_file(data)[1]) for _, uid, data in files]
+    assert sorted(arranged.arrived()) == sorted((uid, split_file(data)[1]) for _, uid, data in files)
 
 
 def test_a_passing_failure_is_one_that_may_be_tried_again(arranged: Arrangement) -> None:
@@ -71,9 +118,25 @@ def test_a_passing_failure_is_one_that_may_be_tried_again(arranged: Arrangement)
     assert not isinstance(outcome, DeliveryRefusedError)
 
 
+def test_is_checked_without_sending_anything(arranged: Arrangement) -> None:
+    arranged.destination.check()
+    assert arranged.arrived() == []
+
+
 def test_may_be_closed_at_any_time_and_used_again(arranged: Arrangement) -> None:
     arranged.destination.close()
     assert list(arranged.destination.send([as_file(report())])) == [None]
     arranged.destination.close()
     arranged.destination.close()
     assert list(arranged.destination.send([as_file(report())])) == [None]
+
+
+def test_a_folder_shows_whole_files_only_and_never_replaces_one(tmp_path: Path) -> None:
+    destination = connect(DestinationConfig("out", kind="folder", folder=str(tmp_path)), load_settings().deliver, "")
+    sop_class, uid, data = as_file(report())
+    (tmp_path / f"{uid}.dcm").write_bytes(b"something else")
+    (outcome,) = destination.send([(sop_class, uid, data)])
+    assert isinstance(outcome, DeliveryRefusedError)
+    assert "other content" in str(outcome)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{uid}.dcm"]
+    assert (tmp_path / f"{uid}.dcm").read_bytes() == b"something else"

@@ -188,7 +188,7 @@ def test_results_reach_orthanc_unchanged(orthanc: Orthanc) -> None:
     settings = load_settings().deliver
     config = DestinationConfig("pacs", "ORTHANC", "127.0.0.1", orthanc.dicom_port)
     destination = CStoreDestination(config, settings, "NODE")
-    destination.echo()
+    destination.check()
     files = [as_file(report(BasicTextSRStorage)) for _ in range(5)]
     assert list(destination.send(files)) == [None] * 5
     assert list(destination.send(files[:1])) == [None]  # again: the same object, no second one

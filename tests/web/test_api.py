@@ -193,3 +193,23 @@ def test_openapi_describes_every_operation_and_its_errors(client: TestClient) ->
         for status, response in operation["responses"].items():
             if status.startswith(("4", "5")) and path.startswith("/api/"):
                 assert list(response["content"]) == ["application/problem+json"], (path, status)
+
+
+def test_deliveries_are_listed_held_released_cancelled_and_sent_again(stage, client: TestClient) -> None:
+    for number in (1, 2):
+        stage.add(number)
+    page = client.get("/api/v1/deliveries", params={"destination": "PACS", "state": "QUEUED"}).json()
+    assert (page["total"], len(page["items"])) == (2, 2)
+    (one,) = client.get("/api/v1/deliveries", params={"uid": "1.2.3.4.5.1"}).json()["items"]
+    assert (one["kind"], one["source_sop_instance_uid"], one["study_instance_uid"]) == ("SR", "1.2.3.4.5.1", "1.2.3.1")
+    at = f"/api/v1/deliveries/{one['delivery_id']}"
+    body = {"actor": "anna", "comment": "PACS is being moved"}
+    for action, state in (("hold", "HELD"), ("release", "QUEUED"), ("cancel", "CANCELLED"), ("resend", "QUEUED")):
+        assert client.post(f"{at}/{action}", json=body).json()["state"] == state
+    refused = client.post(f"{at}/release", json=body)
+    assert (refused.status_code, "HELD" in refused.json()["detail"]) == (409, True)
+    events = client.get(at).json()["events"]
+    assert [event["action"] for event in events] == ["hold", "release", "cancel", "resend"]
+    assert {event["actor"] for event in events} == {"anna"}
+    assert client.get("/api/v1/deliveries/999").status_code == 404
+    assert client.post(f"{at}/explode", json=body).status_code == 422

@@ -16,7 +16,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
-from miqa_node.domain.delivery import Delivery, DeliveryId, DeliveryState, ResultKind, ResultObject
+from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, DeliveryState, ResultKind, ResultObject
 
 
 def report(sop_class: str = BasicTextSRStorage) -> Dataset:
@@ -46,6 +46,9 @@ class MemoryOutbox:
         self._rows: dict[int, Delivery] = {}
         self._data: dict[str, bytes] = {}
         self._leases: dict[int, datetime] = {}
+        self._commit_at: dict[int, datetime] = {}
+        self.transactions: list[tuple[str, list[DeliveryId]]] = []
+        self.reports: list[CommitmentReport] = []
         self.broken = False
 
     def put(self, destination: str, ds: Dataset | None = None, kind: ResultKind = ResultKind.SR) -> DeliveryId:
@@ -101,9 +104,42 @@ class MemoryOutbox:
     def lose(self, number: int) -> None:
         del self._data[self.row(number).result.object_key]
 
-    def sent(self, delivery_ids: Sequence[DeliveryId]) -> None:
+    def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
         for number in delivery_ids:
             self._change(number, state=DeliveryState.SENT, last_error="")
+            if commit:
+                self._commit_at[number] = datetime.now(UTC)
+
+    def claim_uncommitted(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
+        now = datetime.now(UTC)
+        with self._lock:
+            due = [number for number, at in self._commit_at.items() if at <= now][:limit]
+            for number in due:
+                self._commit_at[number] = now + timedelta(seconds=lease_s)
+            return [self._rows[number] for number in due if self._rows[number].destination == destination]
+
+    def commitment_asked(self, delivery_ids: Sequence[DeliveryId], transaction_uid: str, again_at: datetime) -> None:
+        with self._lock:
+            self.transactions.append((transaction_uid, list(delivery_ids)))
+            self._commit_at |= dict.fromkeys(delivery_ids, again_at)
+
+    def commitment_failed(self, delivery_ids: Sequence[DeliveryId], error: str, retry_at: datetime | None) -> None:
+        with self._lock:
+            for number in delivery_ids:
+                self._rows[number] = replace(self._rows[number], last_error=error)
+                if retry_at is None:
+                    del self._commit_at[number]
+                else:
+                    self._commit_at[number] = retry_at
+
+    def commitment_reported(self, report: CommitmentReport) -> None:
+        with self._lock:
+            self.reports.append(report)
+            for transaction_uid, numbers in self.transactions:
+                if transaction_uid == report.transaction_uid and report.complete:
+                    for number in numbers:
+                        self._rows[number] = replace(self._rows[number], state=DeliveryState.COMMITTED)
+                        self._commit_at.pop(number, None)
 
     def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
         if retry_at is None:

@@ -205,9 +205,9 @@ def test_large_objects(connect: Connect) -> None:
 
 def test_echo(connect: Connect) -> None:
     with pacs() as peer:
-        connect(peer.port).echo()
+        connect(peer.port).check()
     with pytest.raises(DeliveryError, match="refused"):
-        connect(peer.port).echo()
+        connect(peer.port).check()
 
 
 def test_wants(connect: Connect) -> None:

@@ -12,7 +12,7 @@ from miqa_node.deliver.breaker import BreakerState
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
 from miqa_node.deliver.lanes import Lanes
 from miqa_node.domain.delivery import DeliveryState, ResultKind
-from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
 from miqa_node.observe import metrics
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.making import MemoryOutbox, pacs, wait_until
@@ -51,6 +51,12 @@ class Scripted:
 
     def wants(self, kind: ResultKind) -> bool:
         return True
+
+    def check(self) -> None:
+        pass
+
+    def request_commitment(self, transaction_uid: str, objects: Sequence[tuple[str, str]], /) -> None:
+        raise CommitmentUnsupportedError("no")
 
     def close(self) -> None:
         self.closed += 1

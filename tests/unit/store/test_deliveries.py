@@ -5,10 +5,19 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
+import pytest
 from making import NOW, digest, header, received, study
 
-from miqa_node.domain.delivery import DeliveryId, DeliveryState, ResultKind, ResultObject
-from miqa_node.store import deliveries, instances
+from miqa_node.domain.delivery import (
+    CommitmentReport,
+    DeliveryAction,
+    DeliveryId,
+    DeliveryState,
+    ResultKind,
+    ResultObject,
+)
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.store import commitments, deliveries, delivery_jobs, instances
 from miqa_node.store.database import Database
 
 
@@ -65,8 +74,6 @@ def test_outcomes(database: Database) -> None:
         assert not deliveries.is_due(transaction, "B", NOW + timedelta(seconds=4))
         assert deliveries.is_due(transaction, "B", NOW + timedelta(seconds=5))
         assert not deliveries.is_due(transaction, "C", NOW + timedelta(days=9))
-        assert deliveries.resend(transaction, "2.25.1", NOW, "C") == 1
-        assert deliveries.is_due(transaction, "C", NOW)
         assert deliveries.count_by_state(transaction)["A", "SENT"] == 1
 
 
@@ -89,3 +96,103 @@ def test_two_lanes_at_once_never_take_the_same_delivery(database: Database) -> N
     for thread in lanes:
         thread.join()
     assert len(taken) == len(set(taken)) == 40
+
+
+def job_of(database: Database, destination: str = "PACS") -> int:
+    with database.begin() as transaction:
+        (job,) = delivery_jobs.select(transaction, delivery_jobs.Filter(destination=destination), limit=2)
+    return job.delivery_id
+
+
+def act(database: Database, action: DeliveryAction, delivery_id: int, comment: str = "") -> DeliveryState:
+    with database.begin() as transaction:
+        return delivery_jobs.act(transaction, action, delivery_id, "anna", comment, NOW).state
+
+
+def test_a_person_holds_releases_cancels_and_sends_again(database: Database) -> None:
+    queue(database, 1, "PACS")
+    job = job_of(database)
+    assert act(database, DeliveryAction.HOLD, job, "PACS is being moved") is DeliveryState.HELD
+    with database.begin() as transaction:
+        assert deliveries.claim(transaction, "PACS", 10, NOW, lease_s=60) == []
+    with pytest.raises(ConflictError, match="HELD; hold is possible while it is FAILED, QUEUED"):
+        act(database, DeliveryAction.HOLD, job)
+    assert act(database, DeliveryAction.RELEASE, job) is DeliveryState.QUEUED
+    assert act(database, DeliveryAction.CANCEL, job) is DeliveryState.CANCELLED
+    with pytest.raises(ConflictError):
+        act(database, DeliveryAction.RELEASE, job)
+    assert act(database, DeliveryAction.RESEND, job) is DeliveryState.QUEUED
+    with database.begin() as transaction:
+        assert len(deliveries.claim(transaction, "PACS", 10, NOW, lease_s=60)) == 1
+        _job, events = delivery_jobs.show(transaction, job)
+    assert [(event.action, event.actor, event.comment) for event in events] == [
+        ("hold", "anna", "PACS is being moved"),
+        ("release", "anna", ""),
+        ("cancel", "anna", ""),
+        ("resend", "anna", ""),
+    ]
+    with pytest.raises(NotFoundError, match="no delivery 99"):
+        act(database, DeliveryAction.HOLD, 99)
+
+
+def test_what_is_held_while_a_lane_tries_stays_held_when_that_fails(database: Database) -> None:
+    queue(database, 1, "PACS")
+    job = job_of(database)
+    with database.begin() as transaction:
+        (claimed,) = deliveries.claim(transaction, "PACS", 1, NOW, lease_s=60)
+    act(database, DeliveryAction.HOLD, job)
+    with database.begin() as transaction:
+        deliveries.failed(transaction, claimed.delivery_id, "no route", NOW)
+    assert states(database, 1) == [("PACS", DeliveryState.HELD, 1, "no route")]
+
+
+def test_many_at_once_by_filter(database: Database) -> None:
+    for number in (1, 2, 3):
+        queue(database, number, "PACS", "ARCHIVE")
+    with database.begin() as transaction:
+        pacs = delivery_jobs.Filter(destination="PACS")
+        assert delivery_jobs.act_on_all(transaction, DeliveryAction.HOLD, pacs, "anna", "", NOW) == 3
+        assert delivery_jobs.act_on_all(transaction, DeliveryAction.HOLD, pacs, "anna", "", NOW) == 0
+        held = delivery_jobs.Filter(state=(DeliveryState.HELD,))
+        assert delivery_jobs.count(transaction, held) == 3
+        one = delivery_jobs.Filter(uid="1.2.3.2", kind=(ResultKind.SR,))
+        assert {job.destination for job in delivery_jobs.select(transaction, one, limit=9)} == {"PACS", "ARCHIVE"}
+        assert delivery_jobs.count(transaction, delivery_jobs.Filter(kind=(ResultKind.SEG,))) == 0
+
+
+def test_commitment_from_asking_to_the_report(database: Database) -> None:
+    for number in (1, 2, 3):
+        queue(database, number, "PACS")
+    with database.begin() as transaction:
+        ids = [d.delivery_id for n in (1, 2, 3) for d in deliveries.of_instance(transaction, digest(n))]
+        assert not commitments.is_due(transaction, "PACS", NOW)
+        deliveries.sent(transaction, ids, NOW, commit=True)
+        assert commitments.is_due(transaction, "PACS", NOW)
+        assert {d.delivery_id for d in commitments.claim(transaction, "PACS", 9, NOW, lease_s=60)} == set(ids)
+        assert commitments.claim(transaction, "PACS", 9, NOW, lease_s=60) == []
+        commitments.asked(transaction, ids, "2.25.77", NOW + timedelta(minutes=10))
+        lacking = CommitmentReport("2.25.77", False, ("2.25.1", "2.25.2"), (("2.25.3", 0x0112),))
+        assert commitments.reported(transaction, CommitmentReport("2.25.1", True), NOW) == {}
+        assert commitments.reported(transaction, lacking, NOW) == {("PACS", False): 1}
+    assert [states(database, n)[0][1] for n in (1, 2, 3)] == ["SENT", "SENT", "QUEUED"]
+    assert "0x0112" in states(database, 3)[0][3]
+    with database.begin() as transaction:
+        rest = [d.delivery_id for d in commitments.claim(transaction, "PACS", 9, NOW, lease_s=60)]
+        assert set(rest) == set(ids[:2])
+        commitments.asked(transaction, rest, "2.25.78", NOW + timedelta(minutes=10))
+        assert commitments.reported(transaction, lacking, NOW) == {}  # of the old transaction: too late
+        whole = CommitmentReport("2.25.78", True, ("2.25.1", "2.25.2"))
+        assert commitments.reported(transaction, whole, NOW) == {("PACS", True): 2}
+    assert [states(database, n)[0][1] for n in (1, 2)] == ["COMMITTED", "COMMITTED"]
+
+
+def test_commitment_is_asked_for_a_limited_number_of_times(database: Database) -> None:
+    queue(database, 1, "PACS")
+    with database.begin() as transaction:
+        ids = [d.delivery_id for d in deliveries.of_instance(transaction, digest(1))]
+        deliveries.sent(transaction, ids, NOW, commit=True)
+        for number in range(commitments.MAX_REQUESTS):
+            assert commitments.is_due(transaction, "PACS", NOW)
+            commitments.asked(transaction, ids, f"2.25.{number}", NOW)
+        assert not commitments.is_due(transaction, "PACS", NOW)
+    assert states(database, 1)[0][1:] == (DeliveryState.SENT, 1, commitments.NO_REPORT)

@@ -1,0 +1,203 @@
+"""``miqa-node deliveries``: what goes where; hold, release, send again and cancel."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir
+from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
+from miqa_node.cli.store import transaction
+from miqa_node.domain.delivery import DeliveryAction, DeliveryState, ResultKind
+
+app = typer.Typer(no_args_is_help=True, help="Results on their way: list, show, hold, release, resend, cancel.")
+
+Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="Number of the delivery, as list shows it.")]
+Ids = Annotated[
+    list[int] | None, typer.Argument(metavar="ID...", min=1, help="Numbers of deliveries, as list shows them.")
+]
+States = Annotated[
+    list[DeliveryState] | None,
+    typer.Option("--state", metavar="QUEUED|FAILED|…", case_sensitive=False, help="Only in this state; repeatable."),
+]
+To = Annotated[str, typer.Option("--destination", metavar="NAME", help="Only to this destination.")]
+Kinds = Annotated[
+    list[ResultKind] | None,
+    typer.Option("--kind", metavar="SR|SEG|KOS|…", case_sensitive=False, help="Only objects of this kind; repeatable."),
+]
+Uid = Annotated[
+    str, typer.Option("--uid", metavar="UID", help="UID of the result, or of the image, series or study it is about.")
+]
+Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why; kept with the delivery.")]
+
+
+@app.command("list")
+def list_(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    state: States = None,
+    destination: To = "",
+    kind: Kinds = None,
+    uid: Uid = "",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="At most so many.")] = 100,
+    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Leave out so many of the newest.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """List deliveries, newest first."""
+    from miqa_node.store import delivery_jobs  # noqa: PLC0415 - keeps --help fast
+
+    wanted = delivery_jobs.Filter(tuple(state or ()), destination, tuple(kind or ()), uid)
+    with transaction(config, data_dir) as begun:
+        jobs = delivery_jobs.select(begun, wanted, limit=limit, offset=offset)
+        total = delivery_jobs.count(begun, wanted)
+    if as_json:
+        print_json({"items": [to_json(job) for job in jobs], "total": total, "limit": limit, "offset": offset})
+        return
+    print_table(
+        (Column("ID", number=True), "State", "Destination", "Kind", Column("Attempts", number=True), "Queued", "Next",
+         "Image", "Last error"),
+        ((str(job.delivery_id), job.state.value, job.destination, job.kind.value, str(job.attempts),
+          moment(job.queued_at), moment(job.next_attempt_at) if job.state is DeliveryState.QUEUED else "",
+          job.source_sop_instance_uid, job.last_error) for job in jobs),
+    )  # fmt: skip
+    if total > len(jobs):
+        typer.echo(f"{len(jobs)} of {total}", err=True)
+
+
+@app.command()
+def show(delivery_id: Id, config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show one delivery and what people did with it."""
+    from miqa_node.store import delivery_jobs  # noqa: PLC0415
+
+    with transaction(config, data_dir) as begun:
+        job, events = delivery_jobs.show(begun, delivery_id)
+    if as_json:
+        print_json({**to_json(job), "events": [to_json(event) for event in events]})
+        return
+    print_line(job.state.value, f"{job.kind.value} {job.sop_instance_uid} to {job.destination}")
+    print_line(f"of image {job.source_sop_instance_uid}, study {job.study_instance_uid}")
+    print_line(f"queued {moment(job.queued_at)}, attempts {job.attempts}",
+               f"sent {moment(job.sent_at)}" if job.sent_at else "",
+               f"committed {moment(job.committed_at)}" if job.committed_at else "")  # fmt: skip
+    print_line(job.last_error)
+    for event in events:
+        print_line(moment(event.at), event.action, f"by {event.actor}", event.comment)
+
+
+@app.command()
+def hold(
+    delivery_ids: Ids = None,
+    state: States = None,
+    destination: To = "",
+    kind: Kinds = None,
+    uid: Uid = "",
+    comment: Comment = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Do not send until released: deliveries by number, or all that the options name."""
+    chosen = _Chosen(delivery_ids, state, destination, kind, uid)
+    _act(DeliveryAction.HOLD, chosen, comment, actor, config, data_dir, as_json=as_json)
+
+
+@app.command()
+def release(
+    delivery_ids: Ids = None,
+    state: States = None,
+    destination: To = "",
+    kind: Kinds = None,
+    uid: Uid = "",
+    comment: Comment = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send what is held."""
+    chosen = _Chosen(delivery_ids, state, destination, kind, uid)
+    _act(DeliveryAction.RELEASE, chosen, comment, actor, config, data_dir, as_json=as_json)
+
+
+@app.command()
+def resend(
+    delivery_ids: Ids = None,
+    state: States = None,
+    destination: To = "",
+    kind: Kinds = None,
+    uid: Uid = "",
+    comment: Comment = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send again, whatever became of it: the same object with the same UID."""
+    chosen = _Chosen(delivery_ids, state, destination, kind, uid)
+    _act(DeliveryAction.RESEND, chosen, comment, actor, config, data_dir, as_json=as_json)
+
+
+@app.command()
+def cancel(
+    delivery_ids: Ids = None,
+    state: States = None,
+    destination: To = "",
+    kind: Kinds = None,
+    uid: Uid = "",
+    comment: Comment = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Never send; what was sent already stays where it is."""
+    chosen = _Chosen(delivery_ids, state, destination, kind, uid)
+    _act(DeliveryAction.CANCEL, chosen, comment, actor, config, data_dir, as_json=as_json)
+
+
+class _Chosen:
+    """Deliveries by number, or by filter; never both, and never all by accident."""
+
+    def __init__(
+        self,
+        delivery_ids: list[int] | None,
+        state: list[DeliveryState] | None,
+        destination: str,
+        kind: list[ResultKind] | None,
+        uid: str,
+    ) -> None:
+        self.ids = list(dict.fromkeys(delivery_ids or ()))
+        self.filter = (tuple(state or ()), destination, tuple(kind or ()), uid)
+        if bool(self.ids) == any(self.filter):
+            raise typer.BadParameter("give numbers of deliveries, or --destination, --state, --kind or --uid")
+
+
+def _act(
+    action: DeliveryAction,
+    chosen: _Chosen,
+    comment: str,
+    actor: str | None,
+    config: Path | None,
+    data_dir: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from miqa_node.store import delivery_jobs  # noqa: PLC0415
+
+    now, who = datetime.now(UTC), actor or login()
+    with transaction(config, data_dir) as begun:
+        for delivery_id in chosen.ids:
+            delivery_jobs.act(begun, action, delivery_id, who, comment, now)
+        count = len(chosen.ids)
+        if not chosen.ids:
+            wanted = delivery_jobs.Filter(*chosen.filter)
+            count = delivery_jobs.act_on_all(begun, action, wanted, who, comment, now)
+    if as_json:
+        print_json({"action": action.value, "deliveries": count, "state": action.leads_to.value})
+    else:
+        print_line(action.leads_to.value, f"{count} deliver{'y' if count == 1 else 'ies'}")

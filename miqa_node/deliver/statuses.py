@@ -1,0 +1,35 @@
+"""Says what a destination's status means for a delivery: done, try again, or never (PS3.4 B.2.3, PS3.7 C.5)."""
+
+from __future__ import annotations
+
+from miqa_node.deliver.destinations import OnWarning
+from miqa_node.errors import DeliveryError, DeliveryRefusedError
+
+SUCCESS = 0x0000
+DUPLICATE_SOP_INSTANCE = 0x0111
+
+# Statuses that the same object will meet again and again: only a person can help.
+_FINAL = frozenset({0x0115, 0x0117, 0x0119, 0x0122, 0x0211, 0x0212, *range(0xA900, 0xAA00)})
+_WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
+
+
+def judge(status: int, on_warning: OnWarning) -> bool:
+    """Whether the object arrived without remark; False when it did with a warning that is accepted.
+
+    Raises
+    ------
+    DeliveryRefusedError
+        The same object would be refused again.
+    DeliveryError
+        It did not arrive, or with a warning that is not accepted.
+    """
+    if status == SUCCESS:
+        return True
+    if status == DUPLICATE_SOP_INSTANCE:  # it is there already; results are the same object each time
+        return False
+    if status in _WARNINGS:
+        if on_warning is OnWarning.ACCEPT:
+            return False
+        raise DeliveryError(f"The peer answered with the warning 0x{status:04X}, and on_warning is retry.")
+    kind = DeliveryRefusedError if status in _FINAL else DeliveryError
+    raise kind(f"The peer answered with status 0x{status:04X}.")

@@ -1,0 +1,121 @@
+"""Storage commitment of what was sent: when to ask for it, in which transaction it was asked for, what was answered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, DeliveryState
+from miqa_node.store.database import Transaction
+from miqa_node.store.deliveries import load_where
+from miqa_node.store.tables import deliveries
+
+MAX_REQUESTS = 10
+"""After so many requests without a report a delivery stays SENT; a report that comes later still counts."""
+
+RESEND_AFTER_S = 30.0
+"""An object that the archive lacks is sent again after this pause."""
+
+NO_REPORT = f"Storage commitment was asked for {MAX_REQUESTS} times and never reported."
+
+
+def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
+    """Whether :func:`claim` would find something; takes no write lock."""
+    return transaction.execute(sa.select(sa.exists().where(*_due(destination, now)))).scalar_one()
+
+
+def claim(transaction: Transaction, destination: str, limit: int, now: datetime, lease_s: float) -> list[Delivery]:
+    """Take up to ``limit`` deliveries to ask commitment for; nobody else gets them for ``lease_s``."""
+    due = (
+        sa.select(deliveries.c.delivery_id)
+        .where(*_due(destination, now))
+        .order_by(deliveries.c.commit_at, deliveries.c.delivery_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    taken = (
+        transaction.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.delivery_id.in_(due))
+            .values(commit_at=now + timedelta(seconds=lease_s))
+            .returning(deliveries.c.delivery_id)
+        )
+        .scalars()
+        .all()
+    )
+    return load_where(transaction, deliveries.c.delivery_id.in_(taken)) if taken else []
+
+
+def asked(
+    transaction: Transaction, delivery_ids: Sequence[DeliveryId], transaction_uid: str, again_at: datetime
+) -> None:
+    """A request for the deliveries goes out; without a report they are due again, a limited number of times."""
+    is_last = deliveries.c.commit_attempts + 1 >= MAX_REQUESTS
+    transaction.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == DeliveryState.SENT.value)
+        .values(
+            transaction_uid=transaction_uid,
+            commit_attempts=deliveries.c.commit_attempts + 1,
+            commit_at=sa.case((is_last, sa.null()), else_=sa.bindparam("again", again_at, deliveries.c.commit_at.type)),
+            last_error=sa.case((is_last, NO_REPORT), else_=deliveries.c.last_error),
+        )
+    )
+
+
+def failed(transaction: Transaction, delivery_ids: Sequence[DeliveryId], error: str, retry_at: datetime | None) -> None:
+    """The request did not reach the archive; ``retry_at`` None asks no more."""
+    transaction.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == DeliveryState.SENT.value)
+        .values(last_error=error, transaction_uid=None, commit_at=retry_at)
+    )
+
+
+def reported(transaction: Transaction, report: CommitmentReport, now: datetime) -> Counter[tuple[str, bool]]:
+    """Take the archive's word; how many objects of which destination it keeps (True) or lacks (False).
+
+    Only a report that everything is kept commits (event type 1). After any other what is lacking is sent again, and
+    the rest is asked for once more. A report of a transaction that is unknown, or was followed by a newer one,
+    changes nothing.
+    """
+    rows = transaction.execute(
+        sa.select(deliveries.c.delivery_id, deliveries.c.destination, deliveries.c.sop_instance_uid)
+        .where(deliveries.c.transaction_uid == report.transaction_uid, deliveries.c.state == DeliveryState.SENT.value)
+        .with_for_update()
+    ).all()
+    reasons, kept = dict(report.failed), set(report.kept)
+    outcome = Counter[tuple[str, bool]]()
+    for row in rows:
+        uid = row.sop_instance_uid
+        if uid in reasons:
+            values = _lacking(reasons[uid], now)
+        elif report.complete and uid in kept:
+            values = {"state": DeliveryState.COMMITTED.value, "committed_at": now, "commit_at": None, "last_error": ""}
+        else:
+            values = {"transaction_uid": None, "commit_at": now}
+        transaction.execute(sa.update(deliveries).where(deliveries.c.delivery_id == row.delivery_id).values(values))
+        if uid in reasons or "committed_at" in values:
+            outcome[row.destination, uid not in reasons] += 1
+    return outcome
+
+
+def _due(destination: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        deliveries.c.destination == destination,
+        deliveries.c.state == DeliveryState.SENT.value,
+        deliveries.c.commit_at <= now,
+    )
+
+
+def _lacking(reason: int, now: datetime) -> dict[str, object]:
+    return {
+        "state": DeliveryState.QUEUED.value,
+        "last_error": f"The archive does not keep it: storage commitment failed with reason 0x{reason:04X}.",
+        "next_attempt_at": now + timedelta(seconds=RESEND_AFTER_S),
+        "transaction_uid": None,
+        "commit_at": None,
+    }

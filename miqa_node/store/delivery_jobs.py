@@ -1,0 +1,192 @@
+"""Deliveries as jobs that people look at, hold, release, send again and cancel; what they did is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.delivery import DeliveryAction, DeliveryId, DeliveryState, ResultKind
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import deliveries, delivery_events, instances, results
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryJob:
+    """One object on its way to one destination, with the image that it was made from."""
+
+    delivery_id: int
+    destination: str
+    state: DeliveryState
+    kind: ResultKind
+    sop_instance_uid: str
+    source_sop_instance_uid: str
+    study_instance_uid: str
+    attempts: int
+    queued_at: datetime
+    next_attempt_at: datetime
+    sent_at: datetime | None
+    committed_at: datetime | None
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEvent:
+    """One thing that a person did with a delivery."""
+
+    at: datetime
+    action: str
+    actor: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which deliveries; empty fields match everything."""
+
+    state: tuple[DeliveryState, ...] = ()
+    destination: str = ""
+    kind: tuple[ResultKind, ...] = ()
+    uid: str = ""
+    """UID of the result, of the image it was made from, or of that image's series or study."""
+
+
+def select(transaction: Transaction, wanted: Filter, *, limit: int, offset: int = 0) -> list[DeliveryJob]:
+    """Deliveries, the newest first."""
+    query = _query().where(*_conditions(wanted)).order_by(deliveries.c.delivery_id.desc()).limit(limit).offset(offset)
+    return [_job(row) for row in transaction.execute(query)]
+
+
+def count(transaction: Transaction, wanted: Filter) -> int:
+    """How many deliveries there are."""
+    query = sa.select(sa.func.count()).select_from(_joined()).where(*_conditions(wanted))
+    return int(transaction.execute(query).scalar_one())
+
+
+def show(transaction: Transaction, delivery_id: int) -> tuple[DeliveryJob, list[DeliveryEvent]]:
+    """One delivery and what people did with it; NotFoundError when there is none."""
+    row = transaction.execute(_query().where(deliveries.c.delivery_id == delivery_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no delivery {delivery_id}.")
+    events = transaction.execute(
+        sa.select(delivery_events)
+        .where(delivery_events.c.delivery_id == delivery_id)
+        .order_by(delivery_events.c.event_id)
+    )
+    return _job(row), [DeliveryEvent(event.at, event.action, event.actor, event.comment) for event in events]
+
+
+def act(
+    transaction: Transaction, action: DeliveryAction, delivery_id: int, actor: str, comment: str, now: datetime
+) -> DeliveryJob:
+    """Do one thing with one delivery.
+
+    An object that is being sent at this moment may still arrive after it was held or cancelled; it is SENT then.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such delivery.
+    ConflictError
+        Its state does not allow it; the text says which would.
+    """
+    if not _change(transaction, action, [delivery_id], now):
+        job, _events = show(transaction, delivery_id)
+        possible = ", ".join(sorted(state.value for state in action.possible_in))
+        raise ConflictError(
+            f"Delivery {delivery_id} is {job.state.value}; {action.value} is possible while it is {possible}."
+        )
+    _note(transaction, action, [delivery_id], actor, comment, now)
+    return show(transaction, delivery_id)[0]
+
+
+def act_on_all(
+    transaction: Transaction, action: DeliveryAction, wanted: Filter, actor: str, comment: str, now: datetime
+) -> int:
+    """Do one thing with every delivery that the filter and the action's own states admit; how many they were."""
+    query = sa.select(deliveries.c.delivery_id).select_from(_joined()).where(*_conditions(wanted))
+    found = list(transaction.execute(query).scalars())
+    changed: list[int] = []
+    for start in range(0, len(found), _BATCH):
+        changed += _change(transaction, action, found[start : start + _BATCH], now)
+    for start in range(0, len(changed), _BATCH):
+        _note(transaction, action, changed[start : start + _BATCH], actor, comment, now)
+    return len(changed)
+
+
+_BATCH = 500
+
+
+def _change(transaction: Transaction, action: DeliveryAction, ids: Sequence[int], now: datetime) -> list[int]:
+    values: dict[str, object] = {"state": action.leads_to.value}
+    if action.leads_to is DeliveryState.QUEUED:
+        values |= {"next_attempt_at": now, "lease_until": None}
+    if action is DeliveryAction.RESEND:
+        values |= {"attempts": 0, "transaction_uid": None, "commit_at": None, "committed_at": None}
+    changed = transaction.execute(
+        sa.update(deliveries)
+        .where(
+            deliveries.c.delivery_id.in_([DeliveryId(one) for one in ids]),
+            deliveries.c.state.in_([state.value for state in action.possible_in]),
+        )
+        .values(values)
+        .returning(deliveries.c.delivery_id)
+    )
+    return list(changed.scalars())
+
+
+def _note(
+    transaction: Transaction, action: DeliveryAction, ids: Sequence[int], actor: str, comment: str, now: datetime
+) -> None:
+    event = {"at": now, "action": action.value, "actor": actor, "comment": comment}
+    transaction.execute(sa.insert(delivery_events), [{"delivery_id": one, **event} for one in ids])
+
+
+def _joined() -> sa.FromClause:
+    return deliveries.join(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid).join(
+        instances, instances.c.digest == results.c.digest
+    )
+
+
+def _query() -> sa.Select[tuple[object, ...]]:
+    return sa.select(
+        deliveries,
+        results.c.kind,
+        instances.c.sop_instance_uid.label("source_sop_instance_uid"),
+        instances.c.study_instance_uid,
+    ).select_from(_joined())
+
+
+def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.state:
+        conditions.append(deliveries.c.state.in_([state.value for state in wanted.state]))
+    if wanted.destination:
+        conditions.append(deliveries.c.destination == wanted.destination)
+    if wanted.kind:
+        conditions.append(results.c.kind.in_([kind.value for kind in wanted.kind]))
+    if wanted.uid:
+        columns = (instances.c.sop_instance_uid, instances.c.series_instance_uid, instances.c.study_instance_uid)
+        conditions.append(sa.or_(deliveries.c.sop_instance_uid == wanted.uid, *(c == wanted.uid for c in columns)))
+    return conditions
+
+
+def _job(row: sa.Row[tuple[object, ...]]) -> DeliveryJob:
+    return DeliveryJob(
+        delivery_id=row.delivery_id,
+        destination=row.destination,
+        state=DeliveryState(row.state),
+        kind=ResultKind(row.kind),
+        sop_instance_uid=row.sop_instance_uid,
+        source_sop_instance_uid=row.source_sop_instance_uid,
+        study_instance_uid=row.study_instance_uid,
+        attempts=row.attempts,
+        queued_at=row.queued_at,
+        next_attempt_at=row.next_attempt_at,
+        sent_at=row.sent_at,
+        committed_at=row.committed_at,
+        last_error=row.last_error,
+    )

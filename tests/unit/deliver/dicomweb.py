@@ -1,0 +1,88 @@
+"""A STOW-RS service under test control, small but real: HTTP over a socket, a Store Instances Response as answer."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+
+class Web:
+    """``reason`` gives the Failure Reason for each data set, 0 stores it; ``answer`` replaces the whole answer."""
+
+    def __init__(self) -> None:
+        self.reason: Callable[[Dataset], int] = lambda ds: 0
+        self.warning: Callable[[Dataset], int] = lambda ds: 0
+        self.answer: Callable[[], tuple[int, str, bytes]] | None = None
+        self.stored: list[tuple[str, bytes]] = []
+        self.headers: list[dict[str, str]] = []
+        self.delay_s = 0.0
+        self.url = ""
+
+    def take(self, files: list[bytes]) -> tuple[int, str, bytes]:
+        kept, failed = [], []
+        for file in files:
+            ds = dcmread(BytesIO(file))
+            item = {"00081155": {"vr": "UI", "Value": [str(ds.SOPInstanceUID)]}}
+            if reason := self.reason(ds):
+                failed.append({**item, "00081197": {"vr": "US", "Value": [reason]}})
+                continue
+            self.stored.append((str(ds.SOPInstanceUID), file))
+            warned = {"00081196": {"vr": "US", "Value": [self.warning(ds)]}} if self.warning(ds) else {}
+            kept.append({**item, **warned})
+        if self.answer is not None:
+            return self.answer()
+        document = {"00081199": {"vr": "SQ", "Value": kept}, "00081198": {"vr": "SQ", "Value": failed}}
+        status = 200 if not failed else 202 if kept else 409
+        return status, "application/dicom+json", json.dumps(document).encode()
+
+
+@contextmanager
+def dicomweb(context: ssl.SSLContext | None = None) -> Iterator[Web]:
+    web = Web()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self._answer(200, "application/dicom+json", b"[]")
+
+        def do_POST(self) -> None:
+            web.headers.append(dict(self.headers))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+            parts = message_from_bytes(head + body, policy=policy.HTTP).iter_parts()
+            time.sleep(web.delay_s)
+            self._answer(*web.take([part.get_payload(decode=True) for part in parts]))
+
+        def _answer(self, status: int, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    web.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_address[1]}/dicom-web"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield web
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,143 @@
+"""What a STOW-RS service answers, and what becomes of the delivery."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+
+from miqa_node.deliver.destinations import DestinationConfig, OnWarning
+from miqa_node.deliver.stow import StowDestination, read_answer
+from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
+from miqa_node.settings import DeliverSettings
+from tests.unit.deliver.dicomweb import Web, dicomweb
+from tests.unit.deliver.making import as_file, report
+
+Make = Callable[..., DeliverSettings]
+
+
+def outcome_of(web: Web, settings: DeliverSettings, **more: object) -> Exception | None:
+    destination = StowDestination(DestinationConfig("web", kind="stow", url=web.url, **more), settings)
+    try:
+        return destination.send([as_file(report())])[0]
+    finally:
+        destination.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [
+        (503, DeliveryError, "503 Service Unavailable"),
+        (401, DeliveryError, "token_file"),
+        (404, DeliveryError, "url"),
+        (500, DeliveryError, "500"),
+        (302, DeliveryError, "302"),
+        (413, DeliveryRefusedError, "413"),
+        (415, DeliveryRefusedError, "415"),
+        (202, DeliveryError, "did not say"),
+    ],
+)
+def test_http_statuses(deliver_settings: Make, status: int, kind: type[Exception], says: str) -> None:
+    with dicomweb() as web:
+        web.answer = lambda: (status, "text/plain", b"")
+        outcome = outcome_of(web, deliver_settings())
+    assert type(outcome) is kind
+    assert says in str(outcome)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"), [(0x0110, DeliveryError), (0xA700, DeliveryError), (0xA900, DeliveryRefusedError)]
+)
+def test_failure_reasons(deliver_settings: Make, reason: int, kind: type[Exception]) -> None:
+    with dicomweb() as web:
+        web.reason = lambda ds: reason
+        outcome = outcome_of(web, deliver_settings())
+    assert type(outcome) is kind
+    assert f"{reason:04X}" in str(outcome)
+
+
+def test_a_warning_is_success_or_another_attempt_as_the_site_chose(deliver_settings: Make) -> None:
+    with dicomweb() as web:
+        web.warning = lambda ds: 0xB000
+        assert outcome_of(web, deliver_settings()) is None
+        outcome = outcome_of(web, deliver_settings(), on_warning=OnWarning.RETRY)
+    assert type(outcome) is DeliveryError
+    assert "B000" in str(outcome)
+
+
+def test_a_service_that_lies_about_other_objects_is_not_believed(deliver_settings: Make) -> None:
+    with dicomweb() as web:
+        other = b'{"00081199": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": ["1.2.3"]}}]}}'
+        web.answer = lambda: (200, "application/dicom+json", other)
+        outcome = outcome_of(web, deliver_settings())
+    assert type(outcome) is DeliveryError
+
+
+def test_answers_that_cannot_be_read(deliver_settings: Make) -> None:
+    for body in (b"<html>", b"[1]", b"{", b'{"00081199": 3}', b"x" * (2 << 20)):
+        with dicomweb() as web:
+            web.answer = lambda body=body: (200, "application/dicom+json", body)
+            assert type(outcome_of(web, deliver_settings())) is DeliveryError
+
+
+def test_xml_is_read_too() -> None:
+    item = (
+        '<Item number="1"><DicomAttribute tag="00081155" vr="UI"><Value number="1">1.2.{}</Value></DicomAttribute>'
+        "{}</Item>"
+    )
+    reason = '<DicomAttribute tag="00081197" vr="US"><Value number="1">272</Value></DicomAttribute>'
+    body = (
+        f'<NativeDicomModel><DicomAttribute tag="00081199" vr="SQ">{item.format(1, "")}</DicomAttribute>'
+        f'<DicomAttribute tag="00081198" vr="SQ">{item.format(2, reason)}</DicomAttribute></NativeDicomModel>'
+    )
+    assert read_answer("application/dicom+xml", body.encode()) == ({"1.2.1": 0}, {"1.2.2": 0x0110})
+    with pytest.raises(DeliveryError):
+        read_answer("text/xml", b'<!DOCTYPE x [<!ENTITY a "b">]><x/>')
+
+
+def test_a_slow_service_and_nobody(deliver_settings: Make) -> None:
+    with dicomweb() as web:
+        web.delay_s = 1.0
+        outcome = outcome_of(web, deliver_settings(dimse_timeout_s=0.3))
+        assert "no answer" in str(outcome)
+        gone = web.url
+    destination = StowDestination(DestinationConfig("web", kind="stow", url=gone), deliver_settings())
+    assert "nobody listens" in str(destination.send([as_file(report())])[0])
+    destination.close()
+
+
+def test_the_token_is_read_anew_each_time_and_a_folder_is_none(deliver_settings: Make, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("abc\n")
+    with dicomweb() as web:
+        assert outcome_of(web, deliver_settings(), token_file=str(token)) is None
+        assert web.headers[0]["Authorization"] == "Bearer abc"
+        assert 'type="application/dicom"' in web.headers[0]["Content-Type"]
+        assert "token_file" in str(outcome_of(web, deliver_settings(), token_file=str(tmp_path)))
+
+
+def test_tls_with_a_certificate_of_ours(deliver_settings: Make, tmp_path: Path) -> None:
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    client = ca.issue_cert("node@example.org")
+    client.private_key_and_cert_chain_pem.write_to_path(tmp_path / "node.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    trusted = {"tls_ca": str(tmp_path / "ca.pem")}
+    with dicomweb(context) as web:
+        assert outcome_of(web, deliver_settings(), **trusted, tls_certificate=str(tmp_path / "node.pem")) is None
+        assert type(outcome_of(web, deliver_settings())) is DeliveryError  # nobody trusts it
+        assert type(outcome_of(web, deliver_settings(), **trusted)) is DeliveryError  # it wants to know who we are
+        assert "cannot be used" in str(outcome_of(web, deliver_settings(), tls_ca=str(tmp_path / "none.pem")))
+    assert len(web.stored) == 1
+
+
+def test_commitment_is_nothing_for_it(deliver_settings: Make) -> None:
+    destination = StowDestination(DestinationConfig("web", kind="stow", url="http://127.0.0.1:1"), deliver_settings())
+    with pytest.raises(CommitmentUnsupportedError):
+        destination.request_commitment("1.2", [])
