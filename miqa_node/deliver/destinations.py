@@ -189,7 +189,7 @@ def _flag(table: Mapping[str, Any], key: str, where: str) -> bool:
 
 def _on_warning(value: object, where: str) -> OnWarning:
     try:
-        return OnWarning(value)
+        return OnWarning(str(value))
     except ValueError as error:
         raise SettingsError(f"{where}: on_warning must be {' or '.join(OnWarning)}.") from error
 

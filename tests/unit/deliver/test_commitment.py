@@ -26,7 +26,7 @@ Make = Callable[..., DeliverSettings]
 
 
 class Archive:
-    """A storage SCP that commits: on the association that it was asked on, ``delay_s`` after it was asked."""
+    """A storage SCP that commits: on the association that it was asked on."""
 
     def __init__(self) -> None:
         self.stored: list[str] = []
@@ -34,7 +34,7 @@ class Archive:
         self.answers: list[int] = []
         self.lacks: set[str] = set()
         self.status = 0x0000
-        self.delay_s = 0.0
+        self.reports = True
         self.port = 0
 
     def store(self, event: evt.Event) -> int:
@@ -43,12 +43,12 @@ class Archive:
 
     def action(self, event: evt.Event) -> tuple[int, None]:
         self.asked.append(event.action_information)
-        if self.status == 0x0000:
+        if self.status == 0x0000 and self.reports:
             threading.Thread(target=self._report, args=(event.assoc, event.action_information), daemon=True).start()
         return self.status, None
 
     def _report(self, association: object, asked: Dataset) -> None:
-        time.sleep(self.delay_s + 0.05)
+        time.sleep(0.05)
         event_type, report = self.report(asked)
         status, _ = association.send_n_event_report(
             report, event_type, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1"
@@ -130,7 +130,7 @@ def test_a_lying_archive_is_found_out(tmp_path: Path, deliver_settings: Make) ->
 def test_without_a_report_it_is_asked_again_in_another_transaction(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
     with archive() as peer:
-        peer.delay_s = 30.0
+        peer.reports = False
         outbox.put("pacs")
         with running(tmp_path, outbox, deliver_settings(commitment_timeout_s=0.2), peer.port):
             assert wait_until(lambda: len(peer.asked) >= 3)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,9 @@ def test_the_example_is_right_and_shows_every_key() -> None:
     configs = parse_destinations(example)
     assert len(configs) >= 2
     text = example.read_text("utf-8")
-    for key in ("name", "kind", "ae_title", "host", "port", "calling_ae_title", "objects", "concurrency"):
-        assert f"{key} = " in text
+    for field in fields(DestinationConfig):
+        assert f"{field.name} = " in text
+    assert {config.kind for config in configs} == {"cstore", "stow", "folder"}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,14 @@ def test_the_example_is_right_and_shows_every_key() -> None:
         (PACS + 'kind = "ftp"', "kind 'ftp'"),
         (PACS + 'objects = ["PDF"]', "objects must be"),
         (PACS + "concurrency = 0", "concurrency must be"),
+        (PACS + 'url = "https://x"', "kind cstore knows"),
+        (PACS + "commitment = 1", "commitment must be true or false"),
+        (PACS + 'on_warning = "shrug"', "accept or retry"),
+        (PACS + 'tls_ca = "/x"', "TLS is off"),
+        (PACS + 'tls = true\ntls_key = "/x"', "give both"),
+        ('[[destination]]\nname = "w"\nkind = "stow"\nurl = "ftp://x"', "url must be"),
+        ('[[destination]]\nname = "w"\nkind = "stow"\nurl = "https://x"\nport = 3', "kind stow knows"),
+        ('[[destination]]\nname = "f"\nkind = "folder"\nfolder = "out"', "whole path"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
