@@ -18,10 +18,10 @@ from miqa_node.errors import MiqaError
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image
-from miqa_node.training.anomaly import Learnt, Look, Looker, display, fit_forest, ordinary_scores, project
 from miqa_node.training.corpus import OTHER_BODY_PARTS, OTHER_TEST_FILES, QualityData
 from miqa_node.training.datasets import Record, read_records
 from miqa_node.training.degrade import Image, Material, degrade, pitch_of
+from miqa_node.training.ordinary import Learnt, Look, Looker, display, fit_forest, ordinary_scores, project
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.scores import auroc, auroc_interval, read_image
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,13 +13,9 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
-import onnx
 import pydicom
-import yaml
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import METADATA_KEY, Card
-from miqa_node.assess.model_card import model_card
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, FindingName, GateClass
 from miqa_node.training.calibrate import Calibration
@@ -27,6 +23,7 @@ from miqa_node.training.corpus import QualityData
 from miqa_node.training.degrade import Image, degrade, gate
 from miqa_node.training.degrade.sheet import FIELD_MM, sample_chest
 from miqa_node.training.export import TAPS, Graph
+from miqa_node.training.seal import GRAPH_NAME, seal
 
 GOLDEN_LONG_SIDE_PX = 560
 SOP_CLASSES = (
@@ -75,25 +72,11 @@ def write_package(
     (folder / "golden").mkdir(parents=True, exist_ok=True)
     names = write_golden_images(folder / "golden")
     card = card_of(calibration, spec, data, training, metrics, version, names)
-    model = onnx.load(str(graph_file))
-    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(card, sort_keys=True)})
-    onnx.save(model, str(folder / "model.onnx"))
-    graph = Graph(folder / "model.onnx", spec)
+    shutil.copyfile(graph_file, folder / GRAPH_NAME)
+    graph = Graph(folder / GRAPH_NAME, spec)
     for name in names:
         _write_expected(folder / "golden" / name, graph, calibration)
-    return write_card(folder, card)
-
-
-def write_card(folder: Path, card: dict[str, Any]) -> Path:
-    """Add the checksums of graph and goldens to the card, and write card.yaml and MODEL_CARD.md; the folder."""
-    card["files"] = {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in [folder / "model.onnx", *sorted((folder / "golden").iterdir())]
-    }
-    text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120)
-    (folder / "card.yaml").write_text(text, encoding="utf-8")
-    (folder / "MODEL_CARD.md").write_text(model_card(Card.model_validate(card)), encoding="utf-8")
-    return folder
+    return seal(folder, card)
 
 
 def card_of(
@@ -127,11 +110,8 @@ def card_of(
         "training": {"data": _sources(data), **training, "date": datetime.now(UTC).date().isoformat()},
         "metrics": dict(metrics),
         "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in goldens],
-        "files": {},
     }
-    # Through JSON once, so that card.yaml and the card in the graph hold the same plain numbers.
-    plain: dict[str, Any] = json.loads(json.dumps(card))
-    return {name: value for name, value in plain.items() if name != "files"}
+    return card
 
 
 def write_golden_images(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.card import METADATA_KEY, Card
+from miqa_node.assess.card import Card
 from miqa_node.assess.measured import inputs_of, measure_picture
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.training.calibrate import Calibration
@@ -21,7 +21,8 @@ from miqa_node.training.classical.features import FEATURES
 from miqa_node.training.classical.graph import sum_graph
 from miqa_node.training.classical.models import Model
 from miqa_node.training.corpus import QualityData
-from miqa_node.training.package import card_of, write_card, write_golden_images
+from miqa_node.training.package import card_of, write_golden_images
+from miqa_node.training.seal import seal
 
 NAME = "quality-classical"
 METHOD = "contributions of the measurements to the logit; there is no map"
@@ -48,7 +49,6 @@ def write_classical_package(
     names = write_golden_images(folder / "golden")
     card = _card(model, calibration, data, training, metrics, version, names)
     graph = sum_graph(model, usual)
-    onnx.helper.set_model_props(graph, {METADATA_KEY: json.dumps(card, sort_keys=True)})
     onnx.save(graph, str(folder / "model.onnx"))
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
     wanted = Card.model_validate(card | {"files": {}}).measurements
@@ -61,7 +61,7 @@ def write_classical_package(
             "severity": [round(float(v), 6) for v in severity[0]],
         }
         (folder / "golden" / f"{name}.json").write_text(json.dumps(expected) + "\n", encoding="utf-8")
-    return write_card(folder, card)
+    return seal(folder, card)
 
 
 def _card(

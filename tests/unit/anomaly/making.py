@@ -57,7 +57,8 @@ def corpus(fitting: int = 60, held_out: int = 40) -> QualityData:
 def taught_package(folder: Path) -> Path:
     """A tiny package that was taught what is ordinary, as ``miqa-node train anomaly`` does it."""
     from miqa_node.assess.card import read_card
-    from miqa_node.training.anomaly import Looker, learn, write
+    from miqa_node.training.anomaly import write
+    from miqa_node.training.ordinary import Looker, learn
 
     write_package(folder, saliency={"maps": "maps", "method": "mean", "taps": TAPS})
     learnt = learn(Looker(folder, read_card(folder)), corpus(), seed=1)

@@ -24,7 +24,7 @@ def tensor(seed: int, side: int = 48) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def bank():
     pytest.importorskip("sklearn")
-    from miqa_node.training.anomaly import remember
+    from miqa_node.training.ordinary import remember
 
     places = [pool_places(tensor(seed)) for seed in range(1, 9)]
     return remember(places[:6], places[6:], seed=1)
