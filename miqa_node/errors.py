@@ -15,8 +15,9 @@ MiqaError
 ├── DeliveryError          one attempt to deliver one object failed; it will be tried again
 │   ├── DeliveryRefusedError    the destination will never take this object; a person must look
 │   └── CommitmentUnsupportedError    the destination never promises to keep objects; they stay SENT
-└── NotFoundError          no such instance, worklist item or delivery
-    ConflictError          the item is in a state that does not allow the transition
+├── AccessError            an account, password, link or token is not usable
+├── NotFoundError          no such instance, worklist item or delivery
+└── ConflictError          the item is in a state that does not allow the transition
 """
 
 from __future__ import annotations
@@ -80,6 +81,10 @@ class DeliveryRefusedError(DeliveryError):
 
 class CommitmentUnsupportedError(DeliveryError):
     """The destination does no storage commitment; what it was sent stays SENT."""
+
+
+class AccessError(MiqaError):
+    """An account, password, link or token is not usable; the text says why to whoever may know."""
 
 
 class NotFoundError(MiqaError):

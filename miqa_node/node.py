@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import time
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -26,7 +26,7 @@ from miqa_node.receive.scp import StorageScp
 from miqa_node.report import ReportSettings
 from miqa_node.report.catalogue import voice
 from miqa_node.settings import Settings, WatchedFile, read_policy
-from miqa_node.store import shadows
+from miqa_node.store import shadows, users
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
 from miqa_node.store.outbox import DatabaseOutbox
@@ -177,6 +177,18 @@ class Node:
     def web_port(self) -> int:
         """The port that pages and REST interface really listen on."""
         return self._web.port
+
+    def set_up_link(self) -> str:
+        """The address at which the first account is made, good once; empty when there are accounts already."""
+        if not self.role.serves or self.settings.oidc.used:
+            return ""
+        with self.database.begin() as transaction:
+            if users.any_exists(transaction):
+                return ""
+            until = datetime.now(UTC) + timedelta(seconds=self.settings.access.invitation_lifetime_s)
+            secret = users.invite(transaction, "", until)
+        url = self.settings.web_url if self.settings.web.public_url else f"http://localhost:{self.web_port}"
+        return f"{url}/welcome/{secret}"
 
     def readiness(self) -> list[str]:
         """Why the node cannot do its work now; empty when it can."""

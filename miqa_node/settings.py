@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -197,11 +197,45 @@ class WebSettings(_Table):
 
     host: str
     port: Port
+    public_url: str
     allowed_hosts: tuple[str, ...]
     max_connections: Count
     max_request_bytes: Count
     page_size: Annotated[int, Field(ge=1, le=1000)]
     max_upload_bytes: Count
+
+
+class AccessSettings(_Table):
+    """Table ``[access]``."""
+
+    session_idle_s: Seconds
+    session_lifetime_s: Seconds
+    max_sessions: Count
+    password_min_characters: Annotated[int, Field(ge=8, le=64)]
+    invitation_lifetime_s: Seconds
+    sign_in_failures: Count
+    sign_in_failures_per_address: Count
+    sign_in_window_s: Seconds
+
+
+class OidcSettings(_Table):
+    """Table ``[oidc]``."""
+
+    issuer: str
+    client_id: str
+    client_secret: SecretStr
+    scope: str
+    name_claim: str
+    role_claim: str
+    viewers: tuple[str, ...]
+    reviewers: tuple[str, ...]
+    admins: tuple[str, ...]
+    timeout_s: Seconds
+
+    @property
+    def used(self) -> bool:
+        """Whether people sign on at the site's provider."""
+        return bool(self.issuer)
 
 
 class LogSettings(_Table):
@@ -232,12 +266,20 @@ class Settings(BaseSettings):
     deliver: DeliverSettings
     analysis: AnalysisSettings
     web: WebSettings
+    access: AccessSettings
+    oidc: OidcSettings
     log: LogSettings
 
     @property
     def database_url(self) -> str:
         """The SQLAlchemy URL in force."""
         return self.store.database_url or f"sqlite:///{(self.node.data_dir / 'miqa.sqlite').absolute()}"
+
+    @property
+    def web_url(self) -> str:
+        """What links to the pages begin with."""
+        host = "localhost" if self.web.host in ("0.0.0.0", "::", "127.0.0.1") else self.web.host  # noqa: S104 - compared
+        return self.web.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{self.web.port}"
 
     @property
     def objects_dir(self) -> Path:

@@ -20,6 +20,7 @@ from miqa_node.cli import (
     run_node,
     send,
     train,
+    users,
     worklist,
 )
 from miqa_node.cli.exits import Exit, code_of
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command("run", rich_help_panel=_SERVE)(run_node.run)
 app.command("doctor", rich_help_panel=_SERVE)(doctor.doctor)
 app.command("migrate", rich_help_panel=_SERVE)(migrate.migrate)
+app.add_typer(users.app, name="users", rich_help_panel=_SERVE)
 app.command("assess", rich_help_panel=_LOOK)(assess.assess)
 app.command("send", rich_help_panel=_LOOK)(send.send)
 app.command("explain", rich_help_panel=_LOOK)(explain.explain)

@@ -52,6 +52,9 @@ def run(
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{settings.dicom.host}:{node.dicom_port}")
         typer.echo(f"web   http://{_in_address(settings.web.host)}:{node.web_port}/")
+        if link := node.set_up_link():
+            typer.echo(f"set up {link}")
+            typer.echo("       opens once, for the first account; until then the pages answer to this host only")
         stop.wait()
         typer.echo("stopping")
 

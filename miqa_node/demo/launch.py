@@ -22,7 +22,8 @@ START_LIMIT_S = 60.0
 STOP_LIMIT_S = 30.0
 REQUEST_LIMIT_S = 10.0
 LOG_LINES_SHOWN = 15
-HTTP_OK, HTTP_NOT_FOUND = 200, 404
+HTTP_OK, HTTP_UNAUTHORIZED, HTTP_NOT_FOUND = 200, 401, 404
+ACCOUNT, EXIT_CONFLICT = "demo", 4
 
 
 class NodeProcess:
@@ -35,6 +36,8 @@ class NodeProcess:
         self.dicom_port = dicom_port
         self.web_port = web_port
         self.log_file = data_dir / "node.log"
+        self._data_dir = data_dir
+        self._headers: dict[str, str] = {}
         self._options = [
             *("run", "--data-dir", str(data_dir), "--ae-title", ae_title),
             *("--dicom-port", str(dicom_port), "--web-port", str(web_port), "--destination", destination),
@@ -66,6 +69,8 @@ class NodeProcess:
                 self.stop()
                 raise MiqaError(f"The node was not ready after {START_LIMIT_S:g} s.\n{self.last_lines()}")
             time.sleep(0.1)
+        if self._get("/api/v1/worklist?limit=1")[0] == HTTP_UNAUTHORIZED:
+            self._headers = {"Authorization": f"Bearer {self._new_token()}"}
 
     def stop(self) -> int:
         """Ask the node to finish, and return its exit code; -9 when it had to be killed."""
@@ -122,9 +127,23 @@ class NodeProcess:
         except OSError:
             return False
 
+    def _new_token(self) -> str:
+        """For a node of an earlier run whose owner has set up accounts meanwhile."""
+        program = [str(Path(sys.executable).with_name("miqa-node")), "users"]
+        where = ["--data-dir", str(self._data_dir)]
+        made = subprocess.run(  # noqa: S603 - our own program
+            [*program, "add", ACCOUNT, "--role", "service", *where], capture_output=True, check=False
+        )
+        if made.returncode not in (0, EXIT_CONFLICT):
+            raise MiqaError(f"The account {ACCOUNT} cannot be made: {made.stderr.decode()}")
+        token = subprocess.run(  # noqa: S603
+            [*program, "token", "add", ACCOUNT, "--days", "1", *where], capture_output=True, check=True
+        )
+        return token.stdout.decode().strip()
+
     def _get(self, path: str) -> tuple[int, Any]:
         with closing(http.client.HTTPConnection(HOST, self.web_port, timeout=REQUEST_LIMIT_S)) as connection:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=self._headers)
             response = connection.getresponse()
             return response.status, json.loads(response.read() or b"null")
 

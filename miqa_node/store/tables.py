@@ -370,3 +370,65 @@ rollup_marks = sa.Table(
     sa.Column("name", sa.String(32), primary_key=True),
     sa.Column("until", UtcDateTime, nullable=False),
 )
+
+# Accounts of people and programs. "password_hash" is empty for those who sign on elsewhere or not at all;
+# "subject" is issuer and subject of the site's sign-on (OIDC). Accounts are disabled, never removed.
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, unique=True),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+# One row per browser that is signed in. Only the SHA-256 of what the cookie holds is kept.
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("token_sha256", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+)
+
+# Tokens of programs; only their SHA-256 is kept. "scopes" are words with a space between.
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("token_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("token_sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("used_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+)
+
+# Links that may be used once: to set the node up ("name" is empty), or to choose a password.
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("token_sha256", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+)
+
+# Who signed in, or tried to; rows are only ever added. A name that no account has is not written down: it may be a
+# password that was typed into the wrong field.
+sign_ins = sa.Table(
+    "sign_ins",
+    metadata,
+    sa.Column("sign_in_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("peer_address", sa.Text, nullable=False),
+    sa.Column("means", sa.String(16), nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Index("ix_sign_ins_name", "name", "at"),
+    sa.Index("ix_sign_ins_peer_address", "peer_address", "at"),
+)

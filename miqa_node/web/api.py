@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from miqa_node.domain.policy import Verdict
@@ -14,6 +14,7 @@ from miqa_node.errors import NotFoundError
 from miqa_node.report.narrative import narrative
 from miqa_node.store import history, worklist
 from miqa_node.store.history import InstanceHistory
+from miqa_node.web.access import Reader, Reviewer, acting, check_csrf
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
 
@@ -30,7 +31,12 @@ NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 
 Actor = Annotated[
     str,
-    Field(min_length=1, max_length=64, pattern=NO_CONTROLS, description="Who does it; written into the item's events."),
+    Field(
+        max_length=64,
+        pattern=NO_CONTROLS,
+        description="Who does it; written into the item's events. Needed as long as the node has no accounts; "
+        "a service account names for whom it acts.",
+    ),
 ]
 Comment = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$", description="Why.")]
 
@@ -99,13 +105,13 @@ class WorklistPage(BaseModel):
 class Claim(Strict):
     """Who takes an item, or puts it back."""
 
-    actor: Actor
+    actor: Actor = ""
 
 
 class Decision(Strict):
     """What somebody decided about an item."""
 
-    actor: Actor
+    actor: Actor = ""
     resolution: Resolution
     comment: Comment = ""
 
@@ -118,11 +124,11 @@ class Instances(BaseModel):
     narratives: dict[str, tuple[str, ...]] = Field(description="What was found in sentences, by digest.")
 
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(check_csrf)])
 
 
-@router.get("/worklist", summary="List flagged studies", tags=["worklist"], responses=responses(422, 503))
-def list_worklist(services: Services, query: Annotated[WorklistQuery, Query()]) -> WorklistPage:
+@router.get("/worklist", summary="List flagged studies", tags=["worklist"], responses=responses(401, 403, 422, 503))
+def list_worklist(services: Services, _who: Reader, query: Annotated[WorklistQuery, Query()]) -> WorklistPage:
     """Flagged studies, newest first, with their flagged images and the reasons."""
     limit = query.limit or services.settings.web.page_size
     wanted = query.filter()
@@ -132,46 +138,52 @@ def list_worklist(services: Services, query: Annotated[WorklistQuery, Query()]) 
     return WorklistPage(items=items, total=total, limit=limit, offset=query.offset)
 
 
-@router.get("/worklist/{study_uid}", summary="One flagged study", tags=["worklist"], responses=responses(404, 422, 503))
-def show_worklist(services: Services, study_uid: Uid) -> WorklistItem:
+@router.get(
+    "/worklist/{study_uid}",
+    summary="One flagged study",
+    tags=["worklist"],
+    responses=responses(401, 403, 404, 422, 503),
+)
+def show_worklist(services: Services, _who: Reader, study_uid: Uid) -> WorklistItem:
     """One flagged study."""
     with services.database.begin() as transaction:
         return worklist.show(transaction, study_uid)
 
 
-_change_errors = responses(403, 404, 409, 415, 422, 503)
+_change_errors = responses(401, 403, 404, 409, 415, 422, 503)
 
 
 @router.post("/worklist/{study_uid}/claim", summary="Take a flagged study", tags=["worklist"], responses=_change_errors)
-def claim(services: Services, study_uid: Uid, body: Claim) -> WorklistItem:
+def claim(services: Services, who: Reviewer, study_uid: Uid, body: Claim) -> WorklistItem:
     """OPEN or CLAIMED becomes CLAIMED; claiming what somebody else has claimed moves it."""
     with services.database.begin() as transaction:
-        return worklist.claim(transaction, study_uid, body.actor, datetime.now(UTC))
+        return worklist.claim(transaction, study_uid, acting(who, body.actor), datetime.now(UTC))
 
 
 @router.post("/worklist/{study_uid}/release", summary="Put it back", tags=["worklist"], responses=_change_errors)
-def release(services: Services, study_uid: Uid, body: Claim) -> WorklistItem:
+def release(services: Services, who: Reviewer, study_uid: Uid, body: Claim) -> WorklistItem:
     """CLAIMED becomes OPEN."""
     with services.database.begin() as transaction:
-        return worklist.unclaim(transaction, study_uid, body.actor, datetime.now(UTC))
+        return worklist.unclaim(transaction, study_uid, acting(who, body.actor), datetime.now(UTC))
 
 
 @router.post("/worklist/{study_uid}/resolve", summary="Decide it", tags=["worklist"], responses=_change_errors)
-def resolve(services: Services, study_uid: Uid, body: Decision) -> WorklistItem:
+def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Decision) -> WorklistItem:
     """OPEN or CLAIMED becomes RESOLVED; a later flagged image of the study opens it again."""
     now = datetime.now(UTC)
     with services.database.begin() as transaction:
-        return worklist.resolve(transaction, study_uid, body.resolution, body.actor, body.comment, now)
+        return worklist.resolve(transaction, study_uid, body.resolution, acting(who, body.actor), body.comment, now)
 
 
 @router.get(
     "/instances/{digest_or_uid}",
     summary="What the node knows of an image",
     tags=["instances"],
-    responses=responses(404, 422, 503),
+    responses=responses(401, 403, 404, 422, 503),
 )
 def show_instances(
     services: Services,
+    _who: Reader,
     digest_or_uid: DigestOrUid,
     limit: Annotated[int | None, Query(ge=1, le=MAX_PAGE, description="Default is web.page_size.")] = None,
 ) -> Instances:

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 
 from miqa_node import __version__
 from miqa_node.observe import metrics
-from miqa_node.web import api, deliveries, pages, status
+from miqa_node.web import api, deliveries, oidc, pages, sign_in, status
 from miqa_node.web.problems import handle_errors
 from miqa_node.web.security import Guard
 from miqa_node.web.services import WebServices
@@ -19,7 +19,8 @@ __all__ = ["WebServices", "create_app"]
 _DESCRIPTION = """\
 What the node found out about the images that it received, and the worklist of the studies that it flagged.
 Errors are problem details (RFC 9457). Previews of images are at `/previews/{digest}.png`.
-Requests that change something are only taken from the host that the node runs on, as long as it knows no accounts.
+As long as the node has no accounts it only answers to the host that it runs on. From the first account on programs
+show a token (`Authorization: Bearer …`, made with `miqa-node users token add`).
 """
 
 
@@ -42,7 +43,8 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
     if pages_and_api:
         app.include_router(api.router)
         app.include_router(deliveries.router)
-        app.include_router(pages.router)
+        for page in (sign_in, oidc, pages):
+            app.include_router(page.router)
         app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     handle_errors(app)
     app.add_middleware(Guard, settings=services.settings.web)

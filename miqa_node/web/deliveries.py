@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
 from miqa_node.domain.delivery import DeliveryAction, DeliveryState, ResultKind
 from miqa_node.store import delivery_jobs
 from miqa_node.store.delivery_jobs import DeliveryEvent, DeliveryJob
+from miqa_node.web.access import Admin, Reader, acting, check_csrf
 from miqa_node.web.api import MAX_OFFSET, MAX_PAGE, NO_CONTROLS, Actor, Comment, Strict
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
@@ -56,15 +57,15 @@ class DeliveryDetail(BaseModel):
 class DeliveryChange(Strict):
     """Who does it, and why."""
 
-    actor: Actor
+    actor: Actor = ""
     comment: Comment = ""
 
 
-router = APIRouter(prefix="/api/v1/deliveries", tags=["deliveries"])
+router = APIRouter(prefix="/api/v1/deliveries", tags=["deliveries"], dependencies=[Depends(check_csrf)])
 
 
-@router.get("", summary="List deliveries", responses=responses(422, 503))
-def list_deliveries(services: Services, query: Annotated[DeliveryQuery, Query()]) -> DeliveryPage:
+@router.get("", summary="List deliveries", responses=responses(401, 403, 422, 503))
+def list_deliveries(services: Services, _who: Reader, query: Annotated[DeliveryQuery, Query()]) -> DeliveryPage:
     """Results on their way to destinations, newest first."""
     limit = query.limit or services.settings.web.page_size
     wanted = query.filter()
@@ -74,8 +75,8 @@ def list_deliveries(services: Services, query: Annotated[DeliveryQuery, Query()]
     return DeliveryPage(items=items, total=total, limit=limit, offset=query.offset)
 
 
-@router.get("/{delivery_id}", summary="One delivery", responses=responses(404, 422, 503))
-def show_delivery(services: Services, delivery_id: DeliveryNumber) -> DeliveryDetail:
+@router.get("/{delivery_id}", summary="One delivery", responses=responses(401, 403, 404, 422, 503))
+def show_delivery(services: Services, _who: Reader, delivery_id: DeliveryNumber) -> DeliveryDetail:
     """One delivery, and what people did with it."""
     with services.database.begin() as transaction:
         job, events = delivery_jobs.show(transaction, delivery_id)
@@ -85,12 +86,12 @@ def show_delivery(services: Services, delivery_id: DeliveryNumber) -> DeliveryDe
 @router.post(
     "/{delivery_id}/{action}",
     summary="Hold, release, send again or cancel",
-    responses=responses(403, 404, 409, 415, 422, 503),
+    responses=responses(401, 403, 404, 409, 415, 422, 503),
 )
 def change_delivery(
-    services: Services, delivery_id: DeliveryNumber, action: DeliveryAction, body: DeliveryChange
+    services: Services, who: Admin, delivery_id: DeliveryNumber, action: DeliveryAction, body: DeliveryChange
 ) -> DeliveryJob:
     """QUEUED or FAILED is held, HELD released, anything but QUEUED sent again; cancelled is what was not sent yet."""
     now = datetime.now(UTC)
     with services.database.begin() as transaction:
-        return delivery_jobs.act(transaction, action, delivery_id, body.actor, body.comment, now)
+        return delivery_jobs.act(transaction, action, delivery_id, acting(who, body.actor), body.comment, now)

@@ -9,10 +9,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from miqa_node import __version__
 from miqa_node.domain.assessment import contributions_text
+from miqa_node.web.navigation import NAVIGATION
 
 
 def render(template: str, **values: Any) -> str:
-    """One page as HTML; a value that the template asks for and does not get is an error."""
+    """One page as HTML; a value that the template asks for and does not get is an error.
+
+    Every page needs ``who`` (domain.access.Principal, or None before anybody is known) for the bar at its top.
+    """
     return _environment.get_template(template).render(values)
 
 
@@ -57,4 +61,4 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters.update(contributions=contributions_text, words=words, moment=moment, day=day, figures=figures)
-_environment.globals["version"] = __version__
+_environment.globals.update(version=__version__, navigation=NAVIGATION)

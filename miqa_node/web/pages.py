@@ -9,10 +9,11 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, HTTPException, Path, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import Form, HTTPException, Path, Query, Response
+from fastapi.responses import RedirectResponse
 from pydantic import Field
 
+from miqa_node.domain.access import Permission
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
@@ -23,9 +24,9 @@ from miqa_node.report.narrative import Sentence, sentences
 from miqa_node.store import deliveries, history, instances, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.store.history import InstanceHistory
+from miqa_node.web.access import Reader, Reviewer, acting, page_router
 from miqa_node.web.api import NO_CONTROLS, Actor, Comment, Strict, Uid
 from miqa_node.web.html import render
-from miqa_node.web.security import may_change
 from miqa_node.web.services import Services
 
 PREVIEW_MAX_AGE_S = 3600
@@ -33,7 +34,7 @@ PREVIEW_MAX_AGE_S = 3600
 
 UNRESOLVED = (WorklistState.OPEN, WorklistState.CLAIMED)
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 
 class Show(StrEnum):
@@ -86,7 +87,7 @@ class WorklistForm(Strict):
 
 
 @router.get("/")
-def worklist_page(services: Services, query: Annotated[WorklistForm, Query()]) -> str:
+def worklist_page(services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
     """Flagged studies, newest first."""
     size = services.settings.web.page_size
     wanted = query.filter()
@@ -96,6 +97,7 @@ def worklist_page(services: Services, query: Annotated[WorklistForm, Query()]) -
         numbers = _numbers(transaction)
     return render(
         "worklist.html",
+        who=who,
         items=items,
         total=total,
         numbers=numbers,
@@ -117,7 +119,7 @@ def worklist_page(services: Services, query: Annotated[WorklistForm, Query()]) -
 
 
 @router.get("/studies/{study_uid}")
-def study_page(request: Request, services: Services, study_uid: Uid) -> str:
+def study_page(services: Services, who: Reader, study_uid: Uid) -> str:
     """One study: its images with findings and measurements, where the results went, and what people did."""
     size = services.settings.web.page_size
     with services.database.begin() as transaction:
@@ -128,6 +130,7 @@ def study_page(request: Request, services: Services, study_uid: Uid) -> str:
     images.sort(key=lambda image: -(image.disposition.verdict.rank if image.disposition else 0))
     return render(
         "study.html",
+        who=who,
         study=study,
         images=images[:size],
         language=services.settings.node.language,
@@ -136,42 +139,43 @@ def study_page(request: Request, services: Services, study_uid: Uid) -> str:
         item=item,
         events=events,
         resolutions=list(Resolution),
-        may_change=may_change(request.scope),
+        may_change=who.may(Permission.REVIEW),
     )
 
 
 @router.post("/studies/{study_uid}/claim")
-def claim(services: Services, study_uid: Uid, actor: Annotated[Actor, Form()]) -> Response:
+def claim(services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "") -> Response:
     """The button "Claim"."""
     with services.database.begin() as transaction:
-        worklist.claim(transaction, study_uid, actor, datetime.now(UTC))
+        worklist.claim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
     return _back_to(study_uid)
 
 
 @router.post("/studies/{study_uid}/release")
-def release(services: Services, study_uid: Uid, actor: Annotated[Actor, Form()]) -> Response:
+def release(services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "") -> Response:
     """The button "Put back"."""
     with services.database.begin() as transaction:
-        worklist.unclaim(transaction, study_uid, actor, datetime.now(UTC))
+        worklist.unclaim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
     return _back_to(study_uid)
 
 
 @router.post("/studies/{study_uid}/resolve")
 def resolve(
     services: Services,
+    who: Reviewer,
     study_uid: Uid,
-    actor: Annotated[Actor, Form()],
     resolution: Annotated[Resolution, Form()],
+    actor: Annotated[Actor, Form()] = "",
     comment: Annotated[Comment, Form()] = "",
 ) -> Response:
     """The buttons "Confirmed", "Dismissed" and "Retaken"."""
     with services.database.begin() as transaction:
-        worklist.resolve(transaction, study_uid, resolution, actor, comment, datetime.now(UTC))
+        worklist.resolve(transaction, study_uid, resolution, acting(who, actor), comment, datetime.now(UTC))
     return _back_to(study_uid)
 
 
 @router.get("/previews/{digest}.png")
-def preview(services: Services, digest: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]) -> Response:
+def preview(services: Services, _who: Reader, digest: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]) -> Response:
     """A small picture of an image, as the pipeline kept it when it decoded the image."""
     try:
         data = services.objects.get(f"previews/{digest[:2]}/{digest}.png")

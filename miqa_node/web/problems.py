@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from miqa_node.errors import ConflictError, MiqaError, NotFoundError, ResourcesError
+from miqa_node.domain.access import Principal
+from miqa_node.errors import AccessError, ConflictError, MiqaError, NotFoundError, ResourcesError
 from miqa_node.web.html import render
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,6 +24,7 @@ log = structlog.get_logger(__name__)
 _STATUSES: tuple[tuple[type[MiqaError], HTTPStatus], ...] = (
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
+    (AccessError, HTTPStatus.FORBIDDEN),
     (ResourcesError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
@@ -63,10 +66,22 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _answer(request: Request, status: int, detail: str) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    if status == HTTPStatus.UNAUTHORIZED and "hx-request" in request.headers:
+        return Response("", status, {"hx-redirect": "/sign-in"})
+    if status == HTTPStatus.UNAUTHORIZED and wants_page and request.method == "GET":
+        return RedirectResponse(sign_in_address(request), HTTPStatus.SEE_OTHER)
     if wants_page:
+        who: Principal | None = getattr(request.state, "who", None)
         title = HTTPStatus(status).phrase
-        return Response(render("error.html", title=title, status=status, detail=detail), status, media_type="text/html")
+        page = render("error.html", title=title, status=status, detail=detail, who=who)
+        return Response(page, status, media_type="text/html")
     return problem(status, detail)
+
+
+def sign_in_address(request: Request) -> str:
+    """The sign-in page that leads back to what was asked for."""
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return "/sign-in" if target == "/" else "/sign-in?" + urlencode({"next": target})
 
 
 async def _on_miqa_error(request: Request, error: Exception) -> Response:

@@ -1,9 +1,8 @@
-"""What every request passes before it reaches a page or the REST interface.
+"""What every request passes before it reaches a page or the REST interface, whoever sends it.
 
-Until people have accounts the network is the only lock: the interface listens on this host alone, and when a
-site binds it elsewhere, others may read but not change anything. A browser on this host is not trusted either,
-since any page that it has open can send requests here; so the Host header must name this node (DNS rebinding) and
-requests that change something must come from this node's own pages or from a program (cross-site request forgery).
+A browser is not trusted, since any page that it has open can send requests here; so the Host header must name this
+node (DNS rebinding) and requests that change something must come from this node's own pages or from a program
+(cross-site request forgery). Who may do what is decided by web.access.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from miqa_node.web.problems import problem
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "content-security-policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' blob:; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "cross-origin-opener-policy": "same-origin",
@@ -36,6 +35,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
+_UPLOAD = "multipart/form-data"
 
 
 class Refused(HTTPException):
@@ -48,6 +48,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
         self._app = app
         self._max_bytes = settings.max_request_bytes
+        self._max_upload_bytes = settings.max_upload_bytes
         self._host_names = {"localhost", socket.gethostname().lower(), *(h.lower() for h in settings.allowed_hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,24 +66,29 @@ class Guard:
             await send(message)
 
         try:
-            self._check(scope)
-            await self._app(scope, self._limited(receive), guarded_send)
+            limit = self._check(scope)
+            await self._app(scope, _limited(receive, limit, self._name(limit)), guarded_send)
         except Refused as refused:
             if started:
                 raise
             await problem(refused.status_code, refused.detail)(scope, receive, guarded_send)
 
-    def _check(self, scope: Scope) -> None:
+    def _check(self, scope: Scope) -> int:
+        """How many bytes the body may have."""
         headers = Headers(scope=scope)
         self._check_host(headers)
+        limit = self._max_upload_bytes if _content_type(headers) == _UPLOAD else self._max_bytes
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._max_bytes:
-            raise _too_large(self._max_bytes)
-        if scope["method"] in _SAFE_METHODS:
-            return
-        _check_client(scope)
-        _check_origin(scope, headers)
-        _check_content_type(scope, headers)
+        if not length.isdigit() or int(length) > limit:
+            raise _too_large(self._name(limit))
+        if scope["method"] not in _SAFE_METHODS:
+            _check_origin(scope, headers)
+            _check_content_type(scope, headers)
+        return limit
+
+    def _name(self, limit: int) -> str:
+        setting = "max_upload_bytes" if limit == self._max_upload_bytes else "max_request_bytes"
+        return f"web.{setting} ({limit})"
 
     def _check_host(self, headers: Headers) -> None:
         name = _host_name(headers.get("host", ""))
@@ -93,37 +99,17 @@ class Guard:
                 "This node does not answer to that host name. Add it to the setting web.allowed_hosts if it should.",
             )
 
-    def _limited(self, receive: Receive) -> Receive:
-        left = self._max_bytes
 
-        async def limited() -> Message:
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise _too_large(self._max_bytes)
-            return message
+def _limited(receive: Receive, left: int, name: str) -> Receive:
+    async def limited() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise _too_large(name)
+        return message
 
-        return limited
-
-
-def may_change(scope: Scope) -> bool:
-    """Whether the request comes from the host that the node runs on: over loopback, or by its own address."""
-    client = scope.get("client")
-    server = scope.get("server")
-    if client is None:  # a Unix socket: the file system says who may
-        return True
-    return is_loopback(client[0]) or (server is not None and client[0] == server[0])
-
-
-def _check_client(scope: Scope) -> None:
-    if may_change(scope):
-        return
-    raise Refused(
-        HTTPStatus.FORBIDDEN,
-        "Until the node knows accounts, changes are only taken from the host that it runs on. "
-        "Use its pages there, or miqa-node worklist on its command line.",
-    )
+    return limited
 
 
 def _check_origin(scope: Scope, headers: Headers) -> None:
@@ -136,12 +122,12 @@ def _check_origin(scope: Scope, headers: Headers) -> None:
 
 
 def _check_content_type(scope: Scope, headers: Headers) -> None:
-    given = headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = _content_type(headers)
     if scope["path"].startswith("/api/"):
         # Pages of other sites cannot send this type without being asked for permission first, which they never get.
         if given != _JSON:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
-    elif given != _FORM or "origin" not in headers:
+    elif given not in (_FORM, _UPLOAD) or "origin" not in headers:
         raise Refused(HTTPStatus.FORBIDDEN, "Forms are only taken from this node's own pages.")
 
 
@@ -151,8 +137,12 @@ def _add_headers(headers: MutableHeaders) -> None:
     headers.setdefault("cache-control", "no-store")
 
 
-def _too_large(limit: int) -> Refused:
-    detail = f"The body is larger than web.max_request_bytes ({limit})."
+def _content_type(headers: Headers) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _too_large(name: str) -> Refused:
+    detail = f"The body is larger than {name}."
     return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 

@@ -14,7 +14,9 @@ from structlog.testing import capture_logs
 from miqa_node.settings import load_settings
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
+from miqa_node.web import passwords
 from miqa_node.web.app import WebServices, create_app
+from tests.web.people import QUICK
 from tests.web.staging import Stage
 
 
@@ -23,6 +25,12 @@ def logged() -> Iterator[list[MutableMapping[str, object]]]:
     """What was logged; it is kept from the console, where it would be rendered at length."""
     with capture_logs() as lines:
         yield lines
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords of tests are not worth 64 MiB each; test_passwords.py looks at the real hash."""
+    monkeypatch.setattr(passwords, "_hasher", QUICK)
 
 
 @pytest.fixture(scope="session")
@@ -50,12 +58,18 @@ _applications: list[FastAPI] = []
 
 
 @pytest.fixture
-def connect(stage: Stage) -> Callable[..., TestClient]:
-    """Clients of the application; ``client`` is the address that the request comes from."""
-    # FastAPI works out its routes at the first request, which takes longer than any of these tests.
+def app(stage: Stage) -> FastAPI:
+    """One for all tests: FastAPI works out its routes at the first request, which takes longer than most of them."""
     app = _applications[0] if _applications else create_app(stage.services)
     _applications[:] = [app]
     app.state.services = stage.services
+    app.state.oidc_provider = None
+    return app
+
+
+@pytest.fixture
+def connect(app: FastAPI) -> Callable[..., TestClient]:
+    """Clients of the application; ``client`` is the address that the request comes from."""
 
     def make(client: str = "127.0.0.1", base_url: str = "http://localhost:8080") -> TestClient:
         return TestClient(app, base_url, raise_server_exceptions=False, client=(client, 50000), follow_redirects=False)

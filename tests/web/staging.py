@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import cv2
 import numpy as np
+from fastapi.testclient import TestClient
 
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.domain.delivery import ResultKind, ResultObject
@@ -96,6 +98,13 @@ class Stage:
             if verdict.flagged:
                 worklist.flag(transaction, study_uid, verdict, at)
         return study_uid, digest
+
+
+def csrf(client: TestClient, path: str = "/") -> str:
+    """What a form of this client must send back."""
+    found = re.search(r'"X-CSRF-Token": "(\w+)"', client.get(path).text)
+    assert found is not None
+    return found[1]
 
 
 def phantom_png() -> bytes:

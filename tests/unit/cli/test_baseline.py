@@ -128,7 +128,8 @@ def test_explain_and_the_page_tell_how_unusual_an_image_is(cli, stage, tmp_path:
         transaction.execute(sa.update(assessments).where(assessments.c.digest == name).values(document=document))
 
     told = cli("explain", study_uid, "--data-dir", stage.services.settings.node.data_dir).out
-    page = TestClient(create_app(stage.services), base_url="http://localhost:8080").get(f"/studies/{study_uid}").text
+    browser = TestClient(create_app(stage.services), base_url="http://localhost:8080", client=("127.0.0.1", 1))
+    page = browser.get(f"/studies/{study_uid}").text
 
     assert "score 0.512, percentile 99.6 among this site's images" in told
     assert "More unusual than 99.6 % of the images of this site." in page

@@ -10,7 +10,7 @@ from miqa_node.web.app import create_app
 
 def test_json_is_that_of_the_rest_interface(cli, stage, data_dir) -> None:
     stage.add(1)
-    rest = TestClient(create_app(stage.services), base_url="http://localhost")
+    rest = TestClient(create_app(stage.services), base_url="http://localhost", client=("127.0.0.1", 1))
     listed = cli("deliveries", "list", "--json", "--data-dir", data_dir)
     assert listed.json["items"] == rest.get("/api/v1/deliveries").json()["items"]
     shown = cli("deliveries", "show", "1", "--json", "--data-dir", data_dir).json

@@ -14,7 +14,7 @@ from miqa_node.web.app import create_app
 def test_json_is_that_of_the_rest_interface(cli, stage, data_dir) -> None:
     stage.add(1)
     stage.add(2, Verdict.REVIEW)
-    rest = TestClient(create_app(stage.services), base_url="http://localhost")
+    rest = TestClient(create_app(stage.services), base_url="http://localhost", client=("127.0.0.1", 1))
 
     listed = cli("worklist", "list", "--json", "--data-dir", data_dir)
     shown = cli("worklist", "show", "1.2.3.1", "--json", "--data-dir", data_dir)

@@ -1,0 +1,21 @@
+"""Random secrets that are handed out once; the database keeps only their SHA-256.
+
+They have 256 random bits, so a fast hash is enough: nobody can try them all, as one could with passwords.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from secrets import token_urlsafe
+
+SECRET_BYTES = 32
+
+
+def new_secret() -> str:
+    """A new secret, fit for cookies and addresses."""
+    return token_urlsafe(SECRET_BYTES)
+
+
+def sha256_of(secret: str) -> str:
+    """What is kept of it."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,111 @@
+"""Browsers that are signed in, and the record of who signed in or tried to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from miqa_node.domain.access import Role
+from miqa_node.store.database import Transaction
+from miqa_node.store.secrets import new_secret, sha256_of
+from miqa_node.store.tables import sessions, sign_ins, users
+
+SEEN_EVERY = timedelta(minutes=1)
+"""How exactly the time of the last request is kept."""
+
+
+class Outcome(StrEnum):
+    """How somebody's try to sign in ended."""
+
+    SIGNED_IN = "signed in"
+    REFUSED = "refused"
+    THROTTLED = "throttled"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who is signed in with a browser."""
+
+    name: str
+    role: Role
+
+
+def start(transaction: Transaction, name: str, now: datetime, *, most: int) -> str:
+    """What the browser's cookie shall hold; the account's oldest sessions beyond ``most`` end."""
+    secret = new_secret()
+    transaction.execute(
+        sa.insert(sessions).values(token_sha256=sha256_of(secret), name=name, started_at=now, seen_at=now)
+    )
+    newest = (
+        sa.select(sessions.c.token_sha256)
+        .where(sessions.c.name == name)
+        .order_by(sessions.c.started_at.desc(), sessions.c.token_sha256)
+        .limit(most)
+    )
+    transaction.execute(
+        sa.delete(sessions).where(sessions.c.name == name, sessions.c.token_sha256.not_in(newest.scalar_subquery()))
+    )
+    return secret
+
+
+def find(
+    transaction: Transaction, secret: str, now: datetime, *, idle: timedelta, lifetime: timedelta
+) -> Session | None:
+    """Whose session a cookie stands for; None when it ended, or its account was disabled."""
+    row = transaction.execute(
+        sa.select(sessions.c.seen_at, users.c.name, users.c.role)
+        .join(users, users.c.name == sessions.c.name)
+        .where(
+            sessions.c.token_sha256 == sha256_of(secret),
+            sessions.c.seen_at > now - idle,
+            sessions.c.started_at > now - lifetime,
+            sa.not_(users.c.disabled),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if now - row.seen_at > SEEN_EVERY:
+        transaction.execute(sa.update(sessions).where(sessions.c.token_sha256 == sha256_of(secret)).values(seen_at=now))
+    return Session(row.name, Role(row.role))
+
+
+def end(transaction: Transaction, secret: str) -> None:
+    """Sign this browser out."""
+    transaction.execute(sa.delete(sessions).where(sessions.c.token_sha256 == sha256_of(secret)))
+
+
+def forget_ended(transaction: Transaction, now: datetime, *, idle: timedelta, lifetime: timedelta) -> None:
+    """Remove the rows of sessions that ended by themselves."""
+    transaction.execute(
+        sa.delete(sessions).where(sa.or_(sessions.c.seen_at <= now - idle, sessions.c.started_at <= now - lifetime))
+    )
+
+
+def note(transaction: Transaction, name: str, peer_address: str, means: str, outcome: Outcome, now: datetime) -> None:
+    """Write down that somebody signed in or tried to; ``name`` is empty when no account has it."""
+    transaction.execute(
+        sa.insert(sign_ins).values(at=now, name=name, peer_address=peer_address, means=means, outcome=outcome.value)
+    )
+
+
+def failures(transaction: Transaction, name: str, peer_address: str, since: datetime) -> tuple[int, int]:
+    """How often wrong passwords came since then: for the account from this address, and from this address at all.
+
+    Those for the account before it last signed in from there do not count.
+    """
+    here = sa.and_(sign_ins.c.peer_address == peer_address, sign_ins.c.at > since)
+    last = sa.select(sa.func.max(sign_ins.c.at)).where(
+        here, sign_ins.c.name == name, sign_ins.c.outcome == Outcome.SIGNED_IN.value
+    )
+    refused = sa.and_(here, sign_ins.c.outcome == Outcome.REFUSED.value)
+    of_name = sa.and_(refused, sign_ins.c.name == name, sign_ins.c.at > sa.func.coalesce(last.scalar_subquery(), since))
+    row = transaction.execute(
+        sa.select(
+            sa.select(sa.func.count()).where(of_name).scalar_subquery(),
+            sa.select(sa.func.count()).where(refused).scalar_subquery(),
+        )
+    ).one()
+    return int(row[0]), int(row[1])

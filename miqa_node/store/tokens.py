@@ -1,0 +1,113 @@
+"""Tokens that programs show instead of a password, each with scopes of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from miqa_node.domain.access import Permission, Role
+from miqa_node.errors import NotFoundError
+from miqa_node.store.database import Transaction
+from miqa_node.store.secrets import new_secret, sha256_of
+from miqa_node.store.tables import tokens, users
+
+PREFIX = "miqa_"
+"""Lets people and scanners of source code recognise a token that was left somewhere."""
+
+USED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is known of a token: all but itself."""
+
+    token_id: int
+    name: str
+    label: str
+    scopes: tuple[Permission, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whose token was shown, and what it allows: never more than the account's role does."""
+
+    name: str
+    role: Role
+    permissions: frozenset[Permission]
+
+
+def add(
+    transaction: Transaction,
+    name: str,
+    label: str,
+    scopes: Iterable[Permission],
+    now: datetime,
+    expires_at: datetime | None,
+) -> str:
+    """A new token of an account; it is shown this once."""
+    secret = PREFIX + new_secret()
+    transaction.execute(
+        sa.insert(tokens).values(
+            token_sha256=sha256_of(secret),
+            name=name,
+            label=label,
+            scopes=" ".join(sorted(scope.value for scope in set(scopes))),
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+    return secret
+
+
+def find(transaction: Transaction, secret: str, now: datetime) -> Bearer | None:
+    """Whose token it is; None when it is revoked, too old or unknown, or its account is disabled."""
+    row = transaction.execute(
+        sa.select(tokens.c.token_id, tokens.c.scopes, tokens.c.used_at, users.c.name, users.c.role)
+        .join(users, users.c.name == tokens.c.name)
+        .where(
+            tokens.c.token_sha256 == sha256_of(secret),
+            tokens.c.revoked_at.is_(None),
+            sa.or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now),
+            sa.not_(users.c.disabled),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.used_at is None or now - row.used_at > USED_EVERY:
+        transaction.execute(sa.update(tokens).where(tokens.c.token_id == row.token_id).values(used_at=now))
+    role = Role(row.role)
+    return Bearer(row.name, role, role.permissions & {Permission(scope) for scope in row.scopes.split()})
+
+
+def every(transaction: Transaction, name: str = "") -> list[Token]:
+    """All tokens, or those of one account, oldest first."""
+    query = sa.select(tokens).order_by(tokens.c.token_id)
+    return [
+        Token(
+            row.token_id,
+            row.name,
+            row.label,
+            tuple(Permission(scope) for scope in row.scopes.split()),
+            row.created_at,
+            row.expires_at,
+            row.used_at,
+            row.revoked_at,
+        )
+        for row in transaction.execute(query.where(tokens.c.name == name) if name else query)
+    ]
+
+
+def revoke(transaction: Transaction, token_id: int, now: datetime) -> None:
+    """Refuse a token from now on; NotFoundError when there is none of that number, or it is revoked already."""
+    revoked = transaction.execute(
+        sa.update(tokens).where(tokens.c.token_id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
+    )
+    if not revoked.rowcount:
+        raise NotFoundError(f"There is no token {token_id} in force.")

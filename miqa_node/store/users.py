@@ -1,0 +1,150 @@
+"""Accounts of people and programs, and the links that let somebody choose a password once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.access import Role
+from miqa_node.errors import AccessError, ConflictError, NotFoundError
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.secrets import new_secret, sha256_of
+from miqa_node.store.tables import invitations, sessions, tokens, users
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One account; ``password_hash`` is empty for those who sign on elsewhere or not at all."""
+
+    name: str
+    role: Role
+    password_hash: str
+    subject: str | None
+    disabled: bool
+    created_at: datetime
+
+
+def any_exists(transaction: Transaction) -> bool:
+    """Whether the node was set up."""
+    return transaction.execute(sa.select(users.c.name).limit(1)).first() is not None
+
+
+def find(transaction: Transaction, name: str) -> User | None:
+    """The account of that name."""
+    return _one(transaction, users.c.name == name)
+
+
+def load(transaction: Transaction, name: str) -> User:
+    """The account of that name; NotFoundError when there is none."""
+    found = find(transaction, name)
+    if found is None:
+        raise NotFoundError(f"There is no account {name}.")
+    return found
+
+
+def of_subject(transaction: Transaction, subject: str) -> User | None:
+    """The account of somebody who signed on at the site's provider."""
+    return _one(transaction, users.c.subject == subject)
+
+
+def every(transaction: Transaction) -> list[User]:
+    """All accounts by name."""
+    return [_user(row) for row in transaction.execute(sa.select(users).order_by(users.c.name))]
+
+
+def add(
+    transaction: Transaction,
+    name: str,
+    role: Role,
+    now: datetime,
+    *,
+    password_hash: str = "",
+    subject: str | None = None,
+) -> User:
+    """A new account; ConflictError when the name is taken."""
+    values = {
+        "name": name,
+        "role": role.value,
+        "password_hash": password_hash,
+        "subject": subject,
+        "disabled": False,
+        "created_at": now,
+    }
+    if not insert_or_ignore(transaction, users, values):
+        raise ConflictError(f"There is an account {name} already.")
+    return load(transaction, name)
+
+
+def set_role(transaction: Transaction, name: str, role: Role) -> None:
+    """Give an account another role; it counts from the next request on."""
+    _change(transaction, name, role=role.value)
+
+
+def renew_hash(transaction: Transaction, name: str, password_hash: str) -> None:
+    """Keep the same password with today's parameters."""
+    _change(transaction, name, password_hash=password_hash)
+
+
+def set_password(transaction: Transaction, name: str, password_hash: str) -> None:
+    """Replace the password and end every session of the account: whoever knew the old one is out."""
+    _change(transaction, name, password_hash=password_hash)
+    transaction.execute(sa.delete(sessions).where(sessions.c.name == name))
+
+
+def set_disabled(transaction: Transaction, name: str, *, disabled: bool, now: datetime) -> None:
+    """Shut an account out at once, its sessions, tokens and links too, or let it in again without them."""
+    _change(transaction, name, disabled=disabled)
+    if disabled:
+        transaction.execute(sa.delete(sessions).where(sessions.c.name == name))
+        transaction.execute(sa.delete(invitations).where(invitations.c.name == name))
+        transaction.execute(
+            sa.update(tokens).where(tokens.c.name == name, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
+        )
+
+
+def invite(transaction: Transaction, name: str, expires_at: datetime) -> str:
+    """The secret of a link that may be used once; ``name`` is empty for the link that sets the node up.
+
+    A new link takes the place of an older one for the same name.
+    """
+    secret = new_secret()
+    transaction.execute(sa.delete(invitations).where(invitations.c.name == name))
+    transaction.execute(sa.insert(invitations).values(token_sha256=sha256_of(secret), name=name, expires_at=expires_at))
+    return secret
+
+
+def invited(transaction: Transaction, secret: str, now: datetime) -> str:
+    """Whom a link is for; AccessError when it was used, is too old or never was."""
+    name = transaction.execute(
+        sa.select(invitations.c.name).where(
+            invitations.c.token_sha256 == sha256_of(secret), invitations.c.expires_at > now
+        )
+    ).scalar_one_or_none()
+    if name is None or (name == "" and any_exists(transaction)):
+        raise AccessError("This link was used already or is too old. Ask for a new one.")
+    return str(name)
+
+
+def use_invitation(transaction: Transaction, secret: str, now: datetime) -> str:
+    """The same, and the link is used up; of two who come at once one is refused."""
+    name = invited(transaction, secret, now)
+    used = transaction.execute(sa.delete(invitations).where(invitations.c.token_sha256 == sha256_of(secret)))
+    if not used.rowcount:
+        raise AccessError("This link was used already or is too old. Ask for a new one.")
+    return name
+
+
+def _change(transaction: Transaction, name: str, **values: object) -> None:
+    if not transaction.execute(sa.update(users).where(users.c.name == name).values(**values)).rowcount:
+        raise NotFoundError(f"There is no account {name}.")
+
+
+def _one(transaction: Transaction, condition: sa.ColumnElement[bool]) -> User | None:
+    row = transaction.execute(sa.select(users).where(condition)).one_or_none()
+    return None if row is None else _user(row)
+
+
+def _user(row: sa.Row[tuple[object, ...]]) -> User:
+    return User(row.name, Role(row.role), row.password_hash, row.subject, row.disabled, row.created_at)

@@ -1,0 +1,199 @@
+"""Who sent a request, and whether they may do what it asks for.
+
+A route names the permission that it needs by the type of a parameter: ``who: Reader``. Without accounts whoever is
+on this host may do everything, and others nothing; from the first account on everybody must sign in or show a token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from starlette.types import Scope
+
+from miqa_node.domain.access import NOBODY, Means, Permission, Principal, Role
+from miqa_node.store import sessions, tokens, users
+from miqa_node.store.secrets import new_secret
+from miqa_node.web.security import is_loopback
+from miqa_node.web.services import Services, WebServices
+
+COOKIE = "miqa_session"
+CSRF_HEADER = "x-csrf-token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+DISPLAYS = "/rooms"
+"""Pages below it may be opened with a token in the address, as a screen on a wall has no keyboard."""
+
+_PROXY_HEADERS = ("forwarded", "via", "x-real-ip")
+_process_secret = new_secret()
+
+
+def identify(request: Request, services: Services) -> Principal:
+    """Who sent the request; HTTPException 401 when a token is shown that is none."""
+    who = _identify(request, services)
+    request.state.who = who
+    return who
+
+
+Who = Annotated[Principal, Depends(identify)]
+
+
+class Needs:
+    """A dependency that lets only those pass who have the permission."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    def __call__(self, who: Who, services: Services) -> Principal:
+        """The principal, or an answer that says what is missing."""
+        if who.may(self.permission):
+            return who
+        if who.means is not Means.NOTHING:
+            raise HTTPException(
+                HTTPStatus.FORBIDDEN, f"This needs the permission {self.permission.value}, which {who.name} has not."
+            )
+        if not is_set_up(services):
+            raise HTTPException(
+                HTTPStatus.FORBIDDEN,
+                "This node has no accounts yet and answers only to the host that it runs on. "
+                "Open the set-up link that it printed when it started, or run miqa-node users add there.",
+            )
+        raise HTTPException(HTTPStatus.UNAUTHORIZED, "Sign in, or show a token.", {"www-authenticate": "Bearer"})
+
+
+Display = Annotated[Principal, Depends(Needs(Permission.DISPLAY))]
+Reader = Annotated[Principal, Depends(Needs(Permission.READ))]
+Reviewer = Annotated[Principal, Depends(Needs(Permission.REVIEW))]
+Uploader = Annotated[Principal, Depends(Needs(Permission.UPLOAD))]
+Admin = Annotated[Principal, Depends(Needs(Permission.ADMIN))]
+
+
+async def check_csrf(request: Request, who: Who) -> None:
+    """Refuse a change that does not prove that it comes from a page which this node gave to this session.
+
+    Programs with a token have nothing that a browser would send by itself. On a node without accounts the REST
+    interface is protected by its content type and the Origin header alone (web.security).
+    """
+    if request.method in SAFE_METHODS or who.means in (Means.NOTHING, Means.TOKEN):
+        return
+    if who.means is Means.HOST and request.url.path.startswith("/api/"):
+        return
+    given = request.headers.get(CSRF_HEADER) or (await _csrf_field(request))
+    if not hmac.compare_digest(given.encode(), who.csrf.encode()):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "This page is out of date. Load it again and repeat what you did.")
+
+
+def page_router(**options: Any) -> APIRouter:
+    """A router for pages: not part of the REST interface, and safe against requests that other pages forged."""
+    return APIRouter(
+        include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(check_csrf)], **options
+    )
+
+
+def acting(who: Principal, given: str) -> str:
+    """The name that a change is written down with.
+
+    Accounts act under their own name. A program with a service account may say for whom it acts. Without accounts
+    people type theirs.
+    """
+    given = given.strip()
+    if who.means is Means.HOST:
+        if not given:
+            why = "Say who does it: this node has no accounts."
+            raise RequestValidationError([{"loc": ("body", "actor"), "msg": why, "type": "missing"}])
+        return given
+    if not given or given == who.name:
+        return who.name
+    if who.role is Role.SERVICE:
+        return f"{given} via {who.name}"[:64]
+    raise HTTPException(HTTPStatus.FORBIDDEN, f"You are {who.name} and cannot act as somebody else.")
+
+
+def is_set_up(services: WebServices) -> bool:
+    """Whether people must sign in: there are accounts, or a provider that knows people."""
+    if services.settings.oidc.used:
+        return True
+    with services.database.begin() as transaction:
+        return users.any_exists(transaction)
+
+
+def from_this_host(scope: Scope, headers: dict[str, str]) -> bool:
+    """Whether the request comes from the host that the node runs on: over loopback, or by its own address.
+
+    What a proxy passed on does not count, unless the proxy says for whom (X-Forwarded-For, read by the server).
+    """
+    client, server = scope.get("client"), scope.get("server")
+    if "x-forwarded-for" not in headers and any(name in headers for name in _PROXY_HEADERS):
+        return False
+    if client is None:  # a Unix socket: the file system says who may
+        return True
+    return is_loopback(client[0]) or (server is not None and client[0] == server[0])
+
+
+def session_times(services: WebServices) -> dict[str, timedelta]:
+    """How long sessions last."""
+    access = services.settings.access
+    return {
+        "idle": timedelta(seconds=access.session_idle_s),
+        "lifetime": timedelta(seconds=access.session_lifetime_s),
+    }
+
+
+def _identify(request: Request, services: WebServices) -> Principal:
+    now = datetime.now(UTC)
+    kind, _, shown = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return _bearer(services, shown.strip(), now)
+    if request.url.path.startswith(DISPLAYS) and (key := request.query_params.get("key")):
+        return _bearer(services, key, now, only=Permission.DISPLAY)
+    cookie = request.cookies.get(COOKIE)
+    if cookie:
+        with services.database.begin() as transaction:
+            session = sessions.find(transaction, cookie, now, **session_times(services))
+        if session is not None:
+            return Principal(Means.SESSION, session.name, session.role, session.role.permissions, _csrf(cookie))
+    if from_this_host(request.scope, dict(request.headers)) and not is_set_up(services):
+        return Principal(Means.HOST, "", Role.ADMIN, Role.ADMIN.permissions, _csrf(_process_secret))
+    return NOBODY
+
+
+def _bearer(services: WebServices, shown: str, now: datetime, only: Permission | None = None) -> Principal:
+    with services.database.begin() as transaction:
+        bearer = tokens.find(transaction, shown, now)
+    if bearer is None:
+        raise HTTPException(
+            HTTPStatus.UNAUTHORIZED,
+            "The token is unknown, revoked or too old. miqa-node users token makes a new one.",
+            {"www-authenticate": 'Bearer error="invalid_token"'},
+        )
+    permissions = bearer.permissions if only is None else bearer.permissions & {only}
+    return Principal(Means.TOKEN, bearer.name, bearer.role, permissions)
+
+
+def _csrf(secret: str) -> str:
+    return hmac.new(secret.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+
+async def _csrf_field(request: Request) -> str:
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return ""
+    value = (await request.form()).get("csrf")
+    return value if isinstance(value, str) else ""
+
+
+def permission_of(route: Any) -> Permission | None:
+    """What a route asks for; None when anybody may call it."""
+    waiting: list[Any] = [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        call: Callable[..., Any] | None = dependant.call
+        if isinstance(call, Needs):
+            return call.permission
+        waiting.extend(dependant.dependencies)
+    return None

@@ -1,0 +1,75 @@
+"""Accounts and tokens on the command line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from miqa_node.cli.exits import Exit
+from miqa_node.domain.access import Permission
+from miqa_node.store import tokens, users
+
+
+def test_an_account_is_made_with_a_link_that_its_owner_opens(cli, stage, data_dir) -> None:
+    made = cli("users", "add", "Mara", "--role", "reviewer", "--data-dir", data_dir)
+    listed = cli("users", "list", "--json", "--data-dir", data_dir)
+
+    assert made.code == Exit.OK
+    assert made.out.startswith("http://localhost:8080/welcome/")
+    assert [(user["name"], user["role"]) for user in listed.json] == [("mara", "reviewer")]
+    assert listed.json[0]["signs_in"] == "has not chosen a password yet"
+    with stage.services.database.begin() as transaction:
+        secret = made.out.strip().rpartition("/")[2]
+        assert users.invited(transaction, secret, datetime.now(UTC)) == "mara"
+
+
+def test_a_second_account_of_a_name_and_names_that_are_none(cli, stage, data_dir) -> None:
+    cli("users", "add", "mara", "--data-dir", data_dir)
+
+    assert cli("users", "add", "MARA", "--data-dir", data_dir).code == Exit.CONFLICT
+    wrong = cli("users", "add", "no spaces please", "--data-dir", data_dir)
+    assert wrong.code == Exit.FAILED
+    assert "begins with" in wrong.err
+    assert cli("users", "role", "nobody", "admin", "--data-dir", data_dir).code == Exit.NOT_FOUND
+
+
+def test_roles_and_doors(cli, stage, data_dir) -> None:
+    cli("users", "add", "mara", "--data-dir", data_dir)
+
+    assert cli("users", "role", "mara", "admin", "--data-dir", data_dir).code == Exit.OK
+    assert "admin" in cli("users", "list", "--data-dir", data_dir).out
+    assert cli("users", "disable", "mara", "--data-dir", data_dir).code == Exit.OK
+    assert "is disabled" in cli("users", "list", "--data-dir", data_dir).out
+    assert cli("users", "link", "mara", "--data-dir", data_dir).code == Exit.FAILED
+    assert cli("users", "enable", "mara", "--data-dir", data_dir).code == Exit.OK
+    assert cli("users", "link", "mara", "--data-dir", data_dir).code == Exit.OK
+
+
+def test_a_program_gets_a_token_that_is_shown_once(cli, stage, data_dir) -> None:
+    added = cli("users", "add", "ris", "--role", "service", "--data-dir", data_dir)
+    scopes = ("--scope", "read", "--scope", "review")
+    made = cli("users", "token", "add", "ris", *scopes, "--label", "RIS", "--days", 30, "--data-dir", data_dir)
+    secret = made.out.strip()
+
+    assert "/welcome/" not in added.out
+    with stage.services.database.begin() as transaction:
+        found = tokens.find(transaction, secret, datetime.now(UTC))
+    assert found is not None
+    assert found.permissions == {Permission.READ, Permission.REVIEW}
+    [listed] = cli("users", "token", "list", "--json", "--data-dir", data_dir).json
+    assert (listed["name"], listed["label"], listed["revoked_at"]) == ("ris", "RIS", None)
+    assert secret not in cli("users", "token", "list", "--data-dir", data_dir).out
+    assert cli("users", "token", "revoke", listed["token_id"], "--data-dir", data_dir).code == Exit.OK
+    assert cli("users", "token", "revoke", listed["token_id"], "--data-dir", data_dir).code == Exit.NOT_FOUND
+    assert "revoked" in cli("users", "token", "list", "--data-dir", data_dir).out
+
+
+@pytest.mark.parametrize("scope", ["review", "admin"])
+def test_no_token_allows_more_than_its_account_may(cli, stage, data_dir, scope: str) -> None:
+    cli("users", "add", "eve", "--role", "viewer", "--data-dir", data_dir)
+
+    refused = cli("users", "token", "add", "eve", "--scope", scope, "--data-dir", data_dir)
+
+    assert refused.code == Exit.FAILED
+    assert f"does not allow {scope}" in refused.err

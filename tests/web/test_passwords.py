@@ -1,0 +1,41 @@
+"""What is kept of a password, and which may be chosen."""
+
+from __future__ import annotations
+
+import pytest
+from argon2 import PasswordHasher, Type, extract_parameters
+
+from miqa_node.errors import AccessError
+from miqa_node.web import passwords
+
+
+def test_the_hash_is_argon2id_with_the_parameters_of_rfc_9106(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher())
+    kept = passwords.hash_password("a long sentence")
+    found = extract_parameters(kept)
+
+    # RFC 9106 section 4, the second recommendation: 3 passes over 64 MiB with 4 lanes, 128-bit salt, 256-bit tag.
+    assert (found.type, found.time_cost, found.memory_cost, found.parallelism) == (Type.ID, 3, 64 * 1024, 4)
+    assert (found.salt_len, found.hash_len) == (16, 32)
+    assert passwords.matches(kept, "a long sentence")
+    assert not passwords.matches(kept, "another sentence")
+    assert passwords.hash_password("a long sentence") != kept
+    assert extract_parameters(passwords._NOBODYS) == found, "an account that is not there costs the same time"
+    assert not passwords.is_outdated(kept)
+
+
+@pytest.mark.parametrize("kept", ["", "nonsense", "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$x"])
+def test_nothing_matches_an_account_without_a_hash(kept: str) -> None:
+    assert not passwords.matches(kept, "")
+    assert not passwords.matches(kept, "the password of nobody")
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 257, "aaaaaaaaaaaaaaaa", "mara-mara-2026!", "MARA is my name 1"])
+def test_bad_choices(password: str) -> None:
+    with pytest.raises(AccessError):
+        passwords.check_new(password, "mara", 12)
+
+
+def test_good_choices() -> None:
+    for password in ("correct horse battery staple", "Grüße aus Köln 2026", "x9$" * 4 + "qwe"):
+        passwords.check_new(password, "mara", 12)
