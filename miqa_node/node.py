@@ -11,6 +11,7 @@ from typing import Self
 import structlog
 
 from miqa_node.assess.active import ActiveModels
+from miqa_node.assess.companions import Companions
 from miqa_node.assess.local import LocalAssessor
 from miqa_node.assess.shadow import Shadow
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
@@ -78,6 +79,7 @@ class Node:
         self.policy = WatchedFile(settings.policy_file, read_policy)
         self._choice = ChosenModels(self.database, settings.assess.follow_interval_s)
         self.models = ActiveModels(settings, self._choice.current)
+        self.companions = Companions(settings, self.models.assessor, self.policy.current)
         self._shadow = Shadow(settings, self._choice.current, self._keep_shadow)
         self._queue = DurableQueue(self.database, self._version)
         self._decoder = Decoder(settings.imaging)
@@ -86,7 +88,7 @@ class Node:
             objects=self.objects,
             queue=self._queue,
             decoder=self._decoder,
-            assessor=self.models.assessor,
+            assessor=self.companions.assessor,
             policy=self.policy.current,
             destinations=self.destinations.wanting,
             max_attempts=settings.work.max_attempts,
@@ -193,7 +195,8 @@ class Node:
     def readiness(self) -> list[str]:
         """Why the node cannot do its work now; empty when it can."""
         reasons = []
-        for check in (self.database.check, self.objects.check, *((self.models.check,) if self.role.works else ())):
+        judges = (self.models.check, self.companions.check) if self.role.works else ()
+        for check in (self.database.check, self.objects.check, *judges):
             try:
                 check()
             except MiqaError as error:

@@ -129,7 +129,8 @@ class Pipeline:
             judgement = _not_assessed(instance, reason, quarantined=True)
         else:
             judgement = self._judge(instance)
-        self._objects.put(_key("maps", digest, ".npz"), dump_maps(judgement.maps, judgement.anomaly_map))
+        maps = dump_maps(judgement.maps, judgement.anomaly_map, judgement.prediction_maps)
+        self._objects.put(_key("maps", digest, ".npz"), maps)
         with self._database.begin() as transaction:
             instances.save_assessment(transaction, judgement.assessment)
 

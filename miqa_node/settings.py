@@ -145,6 +145,8 @@ class AssessSettings(_Table):
     saliency_threshold: Annotated[float, Field(gt=0, lt=1)]
     saliency_method: SaliencyMethod
     saliency_timeout_s: Seconds
+    min_confidence: Annotated[float, Field(ge=0, le=1)]
+    max_percentile: Annotated[float, Field(ge=0, le=100)]
     follow_interval_s: Seconds
     shadow_queue: Count
     shadow_timeout_s: Seconds

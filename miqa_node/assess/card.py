@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,8 +17,20 @@ from miqa_node.domain.instance import Header
 from miqa_node.errors import ModelPackageError
 
 CARD_NAME = "card.yaml"
+GRAPH_NAME = "model.onnx"
 METADATA_KEY = "miqa_card"
 """Key of the card in the graph's metadata_props: the same card, without the checksums of files."""
+
+C = TypeVar("C", bound="BaseCard")
+
+
+class Task(StrEnum):
+    """What a package is for; all but the quality package run beside it, where the site's policy switches them on."""
+
+    QUALITY = "quality"
+    CLASSIFICATION = "classification"
+    ANOMALY = "anomaly"
+    ENHANCEMENT = "enhancement"
 
 
 class _Section(BaseModel):
@@ -107,49 +121,87 @@ class Golden(_Section):
     expected: str
 
 
-class Card(BaseModel):
-    """A whole card; sections that only people read are kept as they are."""
+class BaseCard(BaseModel):
+    """What the card of every package says, whatever its task; sections that only people read are kept as they are."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    task: Task = Task.QUALITY
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
     intended_use: str
     not_for: str | tuple[str, ...]
     limits: tuple[str, ...]
     applicability: Applicability
-    preprocess: Preprocess = Preprocess()
-    measurements: tuple[MeasuredInput, ...] = ()
-    """Not empty: the graph judges these numbers, shape (1, F) as input ``measurements``, and sees no pixels."""
-    outputs: Outputs
-    saliency: Saliency
     calibration: dict[str, Any]
-    certificate: Certificate | None = None
-    anomaly: AnomalySection | None = None
     training: dict[str, Any]
     metrics: dict[str, Any]
     golden: tuple[Golden, ...]
     files: dict[str, str]
 
+    @property
+    def label(self) -> str:
+        """``<name>-<version>``."""
+        return f"{self.name}-{self.version}"
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Names of the graph files; most packages have one."""
+        return (GRAPH_NAME,)
+
+
+class Card(BaseCard):
+    """The card of a quality package, which gives the findings and the gate."""
+
+    task: Literal[Task.QUALITY] = Task.QUALITY
+    preprocess: Preprocess = Preprocess()
+    measurements: tuple[MeasuredInput, ...] = ()
+    """Not empty: the graph judges these numbers, shape (1, F) as input ``measurements``, and sees no pixels."""
+    outputs: Outputs
+    saliency: Saliency
+    certificate: Certificate | None = None
+    anomaly: AnomalySection | None = None
+
 
 def read_card(folder: Path) -> Card:
-    """The card of a package folder.
+    """The card of a quality package's folder.
 
     Raises
     ------
     ModelPackageError
-        There is no card, or it does not follow the schema; the text names each place.
+        There is no card, it is that of a package with another task, or it does not follow the schema; the text names
+        each place.
     """
+    sections = read_sections(folder)
+    task = sections.get("task", Task.QUALITY)
+    if task != Task.QUALITY:
+        raise ModelPackageError(
+            f"{folder.name} is a package for {task}, not for quality: switch it on beside the quality package with "
+            "[[scope.package]] in policy.toml."
+        )
+    return checked_card(Card, sections, folder.name)
+
+
+def read_sections(folder: Path) -> dict[str, Any]:
+    """The sections of a card as they are written; ModelPackageError when there is no card."""
     path = folder / CARD_NAME
     try:
-        return Card.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        sections = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} cannot be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not YAML: {error}") from error
+    return sections if isinstance(sections, dict) else {}
+
+
+def checked_card(kind: type[C], sections: Mapping[str, Any], name: str) -> C:
+    """The sections as a card of some kind; ModelPackageError names each place where they do not follow its schema."""
+    try:
+        return kind.model_validate(sections)
     except ValidationError as error:
-        places = explain_card_error(error)
-        raise ModelPackageError(f"{folder.name}: {CARD_NAME} does not follow the schema: {places}") from error
+        raise ModelPackageError(f"{name}: {CARD_NAME} does not follow the schema: {explain_card_error(error)}") from (
+            error
+        )
 
 
 def explain_card_error(error: ValidationError) -> str:

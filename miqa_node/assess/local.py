@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from miqa_node.assess.active import ActiveModels
+from miqa_node.assess.companions import Companions
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap
@@ -36,18 +37,28 @@ class LocalResult:
     maps: Mapping[FindingName, SaliencyMap]
     radiograph: Radiograph
     anomaly_map: SaliencyMap | None = None
+    prediction_maps: Mapping[str, SaliencyMap] = field(default_factory=dict)
 
 
 class LocalAssessor:
     """Assesses files one by one with the models and the policy of the settings.
 
     ``choice`` is what a node of these settings was told to use; ``calibrated=False`` leaves the site's calibration out.
+    ``packages`` run beside the quality package whatever the policy switches on.
     """
 
-    def __init__(self, settings: Settings, choice: ModelChoice | None = None, *, calibrated: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        choice: ModelChoice | None = None,
+        *,
+        calibrated: bool = True,
+        packages: Sequence[str] = (),
+    ) -> None:
         self._policy = WatchedFile(settings.policy_file, read_policy)
         chosen = choice or ModelChoice()
         self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
+        self._companions = Companions(settings, self._models.assessor, self._policy.current, packages)
         self._decoder = Decoder(settings.imaging)
 
     def assess_file(
@@ -72,14 +83,21 @@ class LocalAssessor:
             if not is_image(header):
                 raise DecodeError("The object is not an image.")
             radiograph = clock.time("decode", lambda: self._decoder.decode(path))
-        judgement = self._models.assessor().assess(header, radiograph, digest)
+        judgement = self._companions.assess(header, radiograph, digest)
         timings = {**clock.milliseconds, **judgement.assessment.timings_ms}
         judgement = replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
         policy = self._policy.current()
         disposition = decide(judgement.assessment, policy)
         disposition = replace(disposition, certificate=self._models.certificate(judgement.assessment, policy))
         return LocalResult(
-            path, not picture, judgement.assessment, disposition, judgement.maps, radiograph, judgement.anomaly_map
+            path,
+            not picture,
+            judgement.assessment,
+            disposition,
+            judgement.maps,
+            radiograph,
+            judgement.anomaly_map,
+            judgement.prediction_maps,
         )
 
     @property

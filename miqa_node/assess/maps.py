@@ -12,12 +12,18 @@ from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.image import SaliencyMap
 
 ANOMALY = "anomaly"
+PREDICTION = "prediction:"
 
 
-def dump_maps(maps: Mapping[FindingName, SaliencyMap], anomaly: SaliencyMap | None = None) -> bytes:
-    """NumPy archive of half-precision maps, one array per finding; ``method`` rides in the array's name."""
+def dump_maps(
+    maps: Mapping[FindingName, SaliencyMap],
+    anomaly: SaliencyMap | None = None,
+    predictions: Mapping[str, SaliencyMap] | None = None,
+) -> bytes:
+    """NumPy archive of half-precision maps, one array per finding or package; ``method`` rides in the array's name."""
     buffer = io.BytesIO()
     named = {**{name.value: m for name, m in maps.items()}, **({ANOMALY: anomaly} if anomaly is not None else {})}
+    named |= {f"{PREDICTION}{package}": m for package, m in (predictions or {}).items()}
     arrays = {f"{name}|{m.method}": m.values.astype(np.float16) for name, m in named.items()}
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
@@ -25,7 +31,13 @@ def dump_maps(maps: Mapping[FindingName, SaliencyMap], anomaly: SaliencyMap | No
 
 def load_maps(data: bytes) -> dict[FindingName, SaliencyMap]:
     """The findings' maps of :func:`dump_maps`, float32 in [0, 1]."""
-    return {FindingName(name): saliency for name, saliency in _read(data).items() if name != ANOMALY}
+    return {FindingName(name): saliency for name, saliency in _read(data).items() if name in set(FindingName)}
+
+
+def load_prediction_maps(data: bytes) -> dict[str, SaliencyMap]:
+    """What each package's prediction was read from, by package; float32 in [0, 1]."""
+    read = _read(data).items()
+    return {name.removeprefix(PREDICTION): saliency for name, saliency in read if name.startswith(PREDICTION)}
 
 
 def load_anomaly_map(data: bytes) -> SaliencyMap | None:

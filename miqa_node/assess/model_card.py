@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from miqa_node.assess.card import Card
+from miqa_node.assess.card import BaseCard, Card
 from miqa_node.assess.certificate import Certificate
 
 Cell = str | int | float | bool | None
 
 
-def model_card(card: Card) -> str:
+def model_card(card: BaseCard) -> str:
     """Markdown of a whole card."""
     not_for = (card.not_for,) if isinstance(card.not_for, str) else card.not_for
     lines = [
@@ -31,25 +31,11 @@ def model_card(card: Card) -> str:
         "",
         *_applicability(card),
         "",
-        "## Classes and operating points",
-        "",
-        *_table(
-            ("class", "gate", "code", "threshold", "temperature", "bias"),
-            [
-                (row.name, row.gate, f"{row.code.value} {row.code.scheme} {row.code.meaning}", row.threshold,
-                 row.temperature, row.bias)
-                for row in card.outputs.classes
-            ],
-        ),
-        "",
-        "## Certificate",
-        "",
-        *_certificate(card.certificate),
-        "",
+        *_task(card),
         *_section("Calibration", card.calibration),
         *_section("Figures", card.metrics),
         *_section("Training", card.training),
-        *(_section("Anomaly", card.anomaly.model_dump(mode="json")) if card.anomaly is not None else ()),
+        *(_section("Anomaly", card.anomaly.model_dump(mode="json")) if isinstance(card, Card) and card.anomaly else ()),
         "## Files",
         "",
         *_table(("file", "SHA-256"), sorted(card.files.items())),
@@ -58,7 +44,37 @@ def model_card(card: Card) -> str:
     return "\n".join(lines)
 
 
-def _applicability(card: Card) -> list[str]:
+def _task(card: BaseCard) -> list[str]:
+    """What only cards of this task have."""
+    if isinstance(card, Card):
+        return [
+            "## Classes and operating points",
+            "",
+            *_table(
+                ("class", "gate", "code", "threshold", "temperature", "bias"),
+                [
+                    (
+                        row.name,
+                        row.gate,
+                        f"{row.code.value} {row.code.scheme} {row.code.meaning}",
+                        row.threshold,
+                        row.temperature,
+                        row.bias,
+                    )
+                    for row in card.outputs.classes
+                ],
+            ),
+            "",
+            "## Certificate",
+            "",
+            *_certificate(card.certificate),
+            "",
+        ]
+    own = card.model_dump(mode="json", include=set(type(card).model_fields) - set(BaseCard.model_fields))
+    return _section(_words(card.task.value), own)
+
+
+def _applicability(card: BaseCard) -> list[str]:
     scope = card.applicability
     lists = {
         "Modality": scope.modality,

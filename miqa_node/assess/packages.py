@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from miqa_node.assess import measured
 from miqa_node.assess.anomaly.detector import AnomalyModel, read_model
 from miqa_node.assess.bare import bare_card, embedded_anomaly, embedded_goldens, read_metadata
-from miqa_node.assess.card import CARD_NAME, METADATA_KEY, Card, read_card
+from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, BaseCard, Card, read_card, read_sections
 from miqa_node.assess.platt import sigmoid
 from miqa_node.assess.preprocess import Inputs, prepare
 from miqa_node.assess.session import Session
@@ -28,7 +28,6 @@ from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings
 
-GRAPH_NAME = "model.onnx"
 BARE_SUFFIX = ".onnx"
 GOLDEN_TOLERANCE = 2e-3
 """Largest difference of a probability or severity from the golden one: room for another provider's arithmetic."""
@@ -53,7 +52,12 @@ class Package:
     @property
     def name(self) -> str:
         """``<name>-<version>``."""
-        return f"{self.card.name}-{self.card.version}"
+        return self.card.label
+
+    @property
+    def provider(self) -> str:
+        """What runs the graph."""
+        return self.session.provider
 
     @property
     def judges_measurements(self) -> bool:
@@ -138,10 +142,11 @@ def open_package(
         companion = embedded_anomaly(folder.name, metadata)
     else:
         card = read_card(folder)
-        _check_files(folder, card)
+        companions = (card.anomaly.file,) if card.anomaly is not None else ()
+        check_files(folder, card, companions)
         goldens = {}
         companion = (folder / card.anomaly.file).read_bytes() if card.anomaly is not None else b""
-    _check_name(folder, card)
+    check_name(folder, card)
     session = Session(
         graph,
         accelerator,
@@ -149,8 +154,8 @@ def open_package(
         inter_op_threads=settings.inter_op_threads,
     )
     if not bare:
-        _check_embedded_card(folder, card, session)
-        goldens = _golden_files(folder, card)
+        check_embedded_card(folder, card, session)
+        goldens = golden_files(folder, card)
     _check_outputs(folder, card, session)
     identity = ModelIdentity(card.name, card.version, sha256_of(graph))
     package = Package(folder, card, identity, session, anomaly=_anomaly(folder, card, session, companion))
@@ -183,11 +188,10 @@ def golden_difference(package: Package, image: bytes, expected: bytes) -> float:
 
     The image is a grayscale PNG of presentation values and takes the whole way: preprocessing and graph.
     """
-    pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_UNCHANGED) if image else None
-    if pixels is None or pixels.ndim != 2:
+    display = golden_pixels(image)
+    if display is None or display.ndim != 2:
         raise ModelPackageError(f"{package.name}: a golden input is not a grayscale PNG.")
-    display = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
-    outputs = package.run(_golden_inputs(package, np.asarray(display, np.uint16)))
+    outputs = package.run(_golden_inputs(package, display))
     try:
         wanted = json.loads(expected)
         probability, severity = wanted["probability"], wanted["severity"]
@@ -195,6 +199,15 @@ def golden_difference(package: Package, image: bytes, expected: bytes) -> float:
         raise ModelPackageError(f"{package.name}: what a golden should give is not written down.") from error
     found = package.probabilities(outputs["logits"])
     return max(_distance(found, probability), _distance(outputs["severity"][0], severity))
+
+
+def golden_pixels(image: bytes) -> NDArray[np.uint16] | None:
+    """Presentation values of a golden PNG, (rows, columns) or (rows, columns, 3) as RGB; None when it is no picture."""
+    pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_UNCHANGED) if image else None
+    if pixels is None:
+        return None
+    deep = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
+    return np.asarray(deep if deep.ndim == 2 else deep[..., 2::-1], np.uint16)
 
 
 def _golden_inputs(package: Package, display: NDArray[np.uint16]) -> dict[str, NDArray[np.float32]]:
@@ -207,6 +220,12 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksum(path: Path, graphs: Sequence[str]) -> str:
+    """What identifies the graphs of a package: the checksum of the only one, or of the list of all."""
+    each = [sha256_of(path)] if path.is_file() else [sha256_of(path / name) for name in graphs]
+    return each[0] if len(each) == 1 else hashlib.sha256("\n".join(each).encode()).hexdigest()
 
 
 def _with_goldens(package: Package, goldens: Mapping[str, tuple[bytes, bytes]], *, required: bool) -> Package:
@@ -234,10 +253,10 @@ def _anomaly(folder: Path, card: Card, session: Session, companion: bytes) -> An
         raise ModelPackageError(f"{folder.name}: {error}") from error
 
 
-def _check_files(folder: Path, card: Card) -> None:
+def check_files(folder: Path, card: BaseCard, others: Sequence[str] = ()) -> None:
+    """Refuse a folder whose files are not those that the card gives checksums of; ``others`` it must name, too."""
     goldens = [name for golden in card.golden for name in (golden.input, golden.expected)]
-    companions = [card.anomaly.file] if card.anomaly is not None else []
-    for name in (GRAPH_NAME, *goldens, *companions):
+    for name in (*card.graphs, *goldens, *others):
         if name not in card.files:
             raise ModelPackageError(f"{folder.name}: the card gives no checksum of {name}.")
     for name, wanted in card.files.items():
@@ -250,23 +269,24 @@ def _check_files(folder: Path, card: Card) -> None:
             raise ModelPackageError(f"{folder.name}: {name} is not the file that the card was written for.")
 
 
-def _check_name(folder: Path, card: Card) -> None:
-    label = package_label(folder)
-    if label != f"{card.name}-{card.version}":
-        raise ModelPackageError(f"{folder.name}: by its card it is called {card.name}-{card.version}; rename it.")
+def check_name(folder: Path, card: BaseCard) -> None:
+    """Refuse a package that is not called as its card says."""
+    if package_label(folder) != card.label:
+        raise ModelPackageError(f"{folder.name}: by its card it is called {card.label}; rename it.")
 
 
-def _check_embedded_card(folder: Path, card: Card, session: Session) -> None:
+def check_embedded_card(folder: Path, card: BaseCard, session: Session, graph: str = GRAPH_NAME) -> None:
+    """Refuse a graph that holds another card than the folder."""
     embedded = session.metadata.get(METADATA_KEY)
     if embedded is None:
-        raise ModelPackageError(f"{folder.name}: {GRAPH_NAME} holds no card in its metadata ({METADATA_KEY}).")
+        raise ModelPackageError(f"{folder.name}: {graph} holds no card in its metadata ({METADATA_KEY}).")
     outside = card.model_dump(mode="json")
     for section, value in json.loads(embedded).items():
         if section == "files":
             continue
-        if Card.model_validate({**outside, section: value}).model_dump(mode="json") != outside:
+        if type(card).model_validate({**outside, section: value}).model_dump(mode="json") != outside:
             raise ModelPackageError(
-                f"{folder.name}: section {section!r} of {CARD_NAME} differs from the card inside {GRAPH_NAME}."
+                f"{folder.name}: section {section!r} of {CARD_NAME} differs from the card inside {graph}."
             )
 
 
@@ -279,13 +299,14 @@ def _check_outputs(folder: Path, card: Card, session: Session) -> None:
         raise ModelPackageError(f"{folder.name}: the graph has no input called {' or '.join(missing)}.")
 
 
-def _golden_files(folder: Path, card: Card) -> dict[str, tuple[bytes, bytes]]:
+def golden_files(folder: Path, card: BaseCard) -> dict[str, tuple[bytes, bytes]]:
+    """Golden inputs (PNG) and expected outputs (JSON) of a folder, by the name of the input."""
     return {g.input: ((folder / g.input).read_bytes(), (folder / g.expected).read_bytes()) for g in card.golden}
 
 
 def _is_candidate(folder: Path) -> bool:
     try:
-        return not read_card(folder).golden
+        return not read_sections(folder).get("golden")
     except ModelPackageError:
         return False  # a damaged package is no reason to fall back on an older one without a word
 

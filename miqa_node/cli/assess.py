@@ -16,11 +16,13 @@ from miqa_node.cli.files import images
 from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
+from miqa_node.domain.prediction import DECISION_SUPPORT
 from miqa_node.errors import ModelPackageError, SettingsError
 
 if TYPE_CHECKING:
     from miqa_node.assess.local import LocalResult
     from miqa_node.domain.anomaly import AnomalyScore
+    from miqa_node.domain.prediction import Prediction
 
 
 def assess(
@@ -37,6 +39,12 @@ def assess(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write the DICOM objects: SR, SEG, KOS.")
     ] = None,
+    packages: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[,NAME]", help="Run these packages, too; --json then has what they predict. Decision support."
+        ),
+    ] = "",
     modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "DX",
     body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "CHEST",
     view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "PA",
@@ -59,7 +67,8 @@ def assess(
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     writer = _Writer(saliency_dir, out, settings.assess.saliency_threshold, settings.node.name, settings.node.language)
-    assessor = LocalAssessor(settings, choice_of(settings))
+    named = [name.strip() for name in packages.split(",") if name.strip()]
+    assessor = LocalAssessor(settings, choice_of(settings), packages=named)
     failed = 0
     certificates: dict[str, None] = {}
     try:
@@ -119,6 +128,7 @@ def document(file: Path, result: LocalResult, total_s: float, language: str = "e
         },
         "gate": {name.value: round(probability, 4) for name, probability in assessment.gate.items()},
         "anomaly": _anomaly(assessment.anomaly),
+        "predictions": [_prediction(one) for one in assessment.predictions],
         "measurements": {
             m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit}
             for m in assessment.measurements
@@ -133,6 +143,18 @@ def _anomaly(anomaly: AnomalyScore | None) -> dict[str, Any] | None:
         return None
     shown = {"score": round(anomaly.score, 4), "percentile": round(anomaly.percentile, 2)}
     return {**shown, "baseline": anomaly.baseline.value}
+
+
+def _prediction(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "package": prediction.package,
+        "label": prediction.label or None,
+        "confidence": round(prediction.confidence, 4),
+        "status": prediction.status.value,
+        "scores": {label: round(score, 4) for label, score in prediction.scores.items()},
+        "pending": [one.text for one in prediction.pending],
+        "note": DECISION_SUPPORT,
+    }
 
 
 @dataclass
@@ -167,6 +189,8 @@ class _Writer:
             saliency = result.maps.get(finding.name)
             if finding.present and saliency is not None:
                 write_map(saliency, result.radiograph, stem.with_name(f"{stem.name}.{finding.name.value}"))
+        for package, saliency in result.prediction_maps.items():
+            write_map(saliency, result.radiograph, stem.with_name(f"{stem.name}.{package}"))
         if result.anomaly_map is not None:
             write_map(result.anomaly_map, result.radiograph, stem.with_name(f"{stem.name}.anomaly"))
 
@@ -199,6 +223,8 @@ def _print_result(file: Path, result: LocalResult, total_s: float, language: str
     reasons = "; ".join(reason.text for reason in result.disposition.reasons)
     score_text = f"{score:3.0f}" if score is not None else "  –"
     print_line(f"{result.disposition.verdict.value:<12}", score_text, str(file), reasons)
+    for prediction in result.assessment.predictions:
+        print_line(" " * 16, prediction.sentence)
 
 
 def _print_error(file: Path, error: str, *, as_json: bool) -> None:

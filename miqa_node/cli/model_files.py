@@ -25,10 +25,10 @@ def card(
     """Print a package's card as a page for people: use, limits, operating points, figures, training data, licences."""
     settings = settings_of(config)
     quiet_logs(settings)
+    from miqa_node.assess.companions import read_any_card  # noqa: PLC0415
     from miqa_node.assess.model_card import model_card  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.assess.packages import read_package_card  # noqa: PLC0415
 
-    found = read_package_card(_path(settings, name))
+    found = read_any_card(_path(settings, name))
     if as_json:
         print_json(found.model_dump(mode="json"))
     elif out is None:
@@ -76,7 +76,7 @@ def pack(
     settings = settings_of(config)
     quiet_logs(settings)
     from miqa_node.assess.bare import pack as write_bare  # noqa: PLC0415
-    from miqa_node.assess.packages import GRAPH_NAME  # noqa: PLC0415
+    from miqa_node.assess.card import GRAPH_NAME  # noqa: PLC0415
 
     package = open_named(settings, name)
     if package.folder.is_file():

@@ -31,7 +31,10 @@ app.command()(model_files.pack)
 
 @app.command("list")
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """List the model packages; the one marked "active" judges the images, "shadow" judges silently beside it."""
+    """List the model packages; the one marked "active" judges the images, "shadow" judges silently beside it.
+
+    "on" marks a package for another task that the policy switches on beside the active one.
+    """
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
     from miqa_node.assess.active import chosen_package  # noqa: PLC0415 - keeps --help fast
@@ -41,16 +44,17 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
     active = chosen_package(settings, choice)
     shadow = find_package(settings.models_dir, choice.shadow) if choice.shadow else None
     packages = [
-        {**_describe(path), "active": path == active, "shadow": path == shadow}
+        {**_describe(path, settings), "active": path == active, "shadow": path == shadow}
         for path in package_folders(settings.models_dir)
     ]
     if as_json:
         print_json(packages)
         return
     print_table(
-        ("Package", "", "For", "sha256 of the graph", "Intended use"),
+        ("Package", "", "Task", "For", "sha256 of the graph", "Intended use"),
         (
-            (one["folder"], "active" if one["active"] else "shadow" if one["shadow"] else "", one.get("applies_to", ""),
+            (one["folder"], "active" if one["active"] else "shadow" if one["shadow"] else "on" if
+             one.get("switched_on") else "", one.get("task", ""), one.get("applies_to", ""),
              one.get("sha256", "")[:12], one.get("error") or one.get("intended_use", ""))
             for one in packages
         ),
@@ -92,19 +96,28 @@ def check_one(path: Path, settings: Settings) -> dict[str, Any]:
 
     A package without goldens is sound, but "may_be_active" is false.
     """
-    from miqa_node.assess.packages import open_package, package_label  # noqa: PLC0415
+    from miqa_node.assess.card import Task  # noqa: PLC0415
+    from miqa_node.assess.companion import Companion  # noqa: PLC0415
+    from miqa_node.assess.companions import open_companion, task_of  # noqa: PLC0415
+    from miqa_node.assess.packages import Package, open_package, package_label  # noqa: PLC0415
 
     started = time.perf_counter()
     label = package_label(path)
     try:
-        package = open_package(path, settings.node.accelerator, settings.assess, goldens_required=False)
+        task = task_of(path)
+        package: Package | Companion
+        if task is Task.QUALITY:
+            package = open_package(path, settings.node.accelerator, settings.assess, goldens_required=False)
+        else:
+            _, package = open_companion(path, settings.node.accelerator, settings.assess)
     except MiqaError as error:
         return {"folder": label, "ok": False, "error": str(error)}
     return {
         "folder": label,
         "ok": True,
-        "may_be_active": bool(package.golden_differences),
-        "provider": package.session.provider,
+        "task": task.value,
+        "may_be_active": task is Task.QUALITY and bool(package.golden_differences),
+        "provider": package.provider,
         "goldens": len(package.golden_differences),
         "golden_differences": dict(package.golden_differences),
         "largest_difference": max(package.golden_differences.values(), default=None),
@@ -126,7 +139,7 @@ def _print_checks(outcomes: list[dict[str, Any]]) -> None:
             str(outcome["goldens"]),
             "" if largest is None else f"{largest:.1e}",
             f"{outcome['ms']:.0f} ms",
-            "" if outcome["may_be_active"] else "no goldens: only as shadow",
+            _may(outcome),
         ))  # fmt: skip
     print_table(
         ("", "Package", "Provider", Column("Goldens", number=True), Column("Largest difference", number=True),
@@ -135,12 +148,19 @@ def _print_checks(outcomes: list[dict[str, Any]]) -> None:
     )  # fmt: skip
 
 
-def _describe(path: Path) -> dict[str, Any]:
-    from miqa_node.assess.packages import package_label, read_package_card, sha256_of  # noqa: PLC0415
+def _may(outcome: dict[str, Any]) -> str:
+    if outcome["task"] != "quality":
+        return f"{outcome['task']}: switched on in policy.toml"
+    return "" if outcome["may_be_active"] else "no goldens: only as shadow"
+
+
+def _describe(path: Path, settings: Settings) -> dict[str, Any]:
+    from miqa_node.assess.companions import read_any_card, switched_on  # noqa: PLC0415
+    from miqa_node.assess.packages import checksum, package_label  # noqa: PLC0415
 
     label = package_label(path)
     try:
-        card = read_package_card(path)
+        card = read_any_card(path)
     except MiqaError as error:
         return {"folder": label, "error": str(error)}
     scope = card.applicability
@@ -150,7 +170,9 @@ def _describe(path: Path) -> dict[str, Any]:
         "name": card.name,
         "version": card.version,
         "bare": path.is_file(),
-        "sha256": sha256_of(path if path.is_file() else path / "model.onnx"),
+        "task": card.task.value,
+        "switched_on": card.task.value != "quality" and switched_on(path, settings),
+        "sha256": checksum(path, card.graphs),
         "applies_to": ", ".join("/".join(part) for part in parts if part),
         "intended_use": " ".join(card.intended_use.split()),
     }

@@ -175,6 +175,7 @@ One object per line and file, in the order of the files:
 | `contributions` | Only models of measurements: what each did to a present finding's logit (`part`), strongest first. |
 | `gate` | Probability of each reason why an image is outside what the model can judge. |
 | `anomaly` | `score` of how unusual the image is, and `percentile` of the `baseline`, `training` or `site`; or null. |
+| `predictions` | Of packages beside quality: `package`, `label`, `confidence`, `status`, `scores`, why `pending`. |
 | `measurements` | Name → `value` and `unit` (UCUM). |
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |

@@ -55,6 +55,9 @@ def list_(
     reason: Annotated[
         str, typer.Option(metavar="NAME", help="A finding, measurement or plausibility issue, e.g. motion_blur.")
     ] = "",
+    pending_review: Annotated[
+        bool, typer.Option("--pending-review", help="Only studies with a prediction that waits for a person.")
+    ] = False,
     claimed_by: Annotated[str, typer.Option(metavar="NAME", help="Who claimed it.")] = "",
     accession_number: Annotated[str, typer.Option(metavar="SH", help="As (0008,0050) writes it.")] = "",
     uid: Annotated[str, typer.Option(metavar="UID", help="A study, series or SOP instance UID.")] = "",
@@ -79,6 +82,7 @@ def list_(
         view=view,
         station=station,
         reason=reason,
+        pending_review=pending_review,
         claimed_by=claimed_by,
         accession_number=accession_number,
         uid=uid,

@@ -10,6 +10,7 @@ from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import Finding, FindingName, GateClass
 from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ class Assessment:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     contributions: Mapping[FindingName, tuple[Contribution, ...]] = field(default_factory=dict)
     """For each present finding of a model of measurements: the strongest first. Empty for models of pixels."""
+    predictions: tuple[Prediction, ...] = ()
+    """What the packages that the site switched on beside the quality package say; decision support, not diagnosis."""
 
     def finding(self, name: FindingName) -> Finding | None:
         """The row of that name, if a model judged it."""

@@ -14,6 +14,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
 from miqa_node.domain.finding import FINDING_CODES, FINDING_WORDS, GATE_CODES, GATE_WORDS, Finding, FindingName
 from miqa_node.domain.instance import Header
+from miqa_node.domain.prediction import DECISION_SUPPORT
 from miqa_node.errors import SettingsError
 
 
@@ -84,6 +85,19 @@ class AnomalyRule:
 
 
 @dataclass(frozen=True, slots=True)
+class PackageRule:
+    """Switches a further package on beside the quality package, and says when its predictions may be automated.
+
+    ``package`` is a name (its newest version) or ``<name>-<version>``. What is None stands as in the settings.
+    """
+
+    package: str
+    min_confidence: float | None = None
+    max_percentile: float | None = None
+    accepted_only: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """The rules for one kind of image; empty tuples match everything."""
 
@@ -95,6 +109,7 @@ class Scope:
     measurements: tuple[MeasurementRule, ...] = ()
     plausibility: tuple[PlausibilityRule, ...] = ()
     anomaly: AnomalyRule | None = None
+    packages: tuple[PackageRule, ...] = ()
 
     def covers(self, header: Header) -> bool:
         """Whether the image belongs to this scope."""
@@ -111,6 +126,10 @@ class Policy:
 
     version: str
     scopes: tuple[Scope, ...]
+
+    def scope_of(self, header: Header) -> Scope | None:
+        """The scope that applies to an image."""
+        return next((scope for scope in self.scopes if scope.covers(header)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +169,28 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     An image that no model judged, or that no scope covers, is NOT_ASSESSED unless a rule on a
     measurement or on plausibility flags it; it is never ACCEPT. One whose gate is present is outside what the
     model can judge: only the rules on the gate count of its findings, and without one it is NOT_ASSESSED.
+
+    A prediction that waits for a person never changes the verdict, which is about quality alone; it puts the study on
+    the worklist with its own reasons.
     """
+    quality = decide_quality(assessment, policy)
+    waiting = tuple(
+        Reason(
+            one.reason.value, f"{prediction.package}: {one.text} ({DECISION_SUPPORT})", OTHER_FAILURE, Verdict.ACCEPT
+        )
+        for prediction in assessment.predictions
+        for one in prediction.pending
+    )
+    if not waiting:
+        return quality
+    return replace(quality, reasons=(*quality.reasons, *waiting), attention=True)
+
+
+def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
+    """What the quality of the image alone gives it; see :func:`decide`."""
     if assessment.quarantined:
         return replace(_not_assessed(assessment.not_assessed, policy, ""), attention=True)
-    scope = next((s for s in policy.scopes if s.covers(assessment.header)), None)
+    scope = policy.scope_of(assessment.header)
     if scope is None:
         return _not_assessed("The policy has no scope for this kind of image.", policy, "")
     reasons = (
@@ -241,7 +278,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
 
 def _parse_scope(table: Mapping[str, Any]) -> Scope:
     name = table.get("name", "")
-    known = {"name", "modality", "body_part", "view", "finding", "measurement", "plausibility", "anomaly"}
+    known = {"name", "modality", "body_part", "view", "finding", "measurement", "plausibility", "anomaly", "package"}
     if unknown := set(table) - known:
         raise SettingsError(f"policy.toml: scope {name!r} has unknown keys: {', '.join(sorted(unknown))}.")
     try:
@@ -256,6 +293,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
                 PlausibilityRule(rule["name"], _flag(rule["verdict"])) for rule in table.get("plausibility", ())
             ),
             anomaly=_parse_anomaly(table["anomaly"]) if "anomaly" in table else None,
+            packages=tuple(_parse_package(rule) for rule in table.get("package", ())),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise SettingsError(f"policy.toml: scope {name!r}: {error!s} is missing or not allowed.") from error
@@ -293,6 +331,21 @@ def _parse_anomaly(rule: Mapping[str, Any]) -> AnomalyRule:
     if Verdict(rule["verdict"]) is not Verdict.REVIEW:
         raise ValueError(f"anomaly verdict {rule['verdict']} (only REVIEW, since disease is unusual too)")
     return AnomalyRule(least)
+
+
+def _parse_package(rule: Mapping[str, Any]) -> PackageRule:
+    _check_keys(rule, {"name", "min_confidence", "max_percentile", "accepted_only"})
+    confidence, percentile = rule.get("min_confidence"), rule.get("max_percentile")
+    if confidence is not None and not 0.0 <= float(confidence) <= 1.0:
+        raise ValueError(f"package min_confidence {float(confidence):g}, a number from 0 to 1")
+    if percentile is not None and not 0.0 <= float(percentile) <= 100.0:
+        raise ValueError(f"package max_percentile {float(percentile):g}, a number from 0 to 100")
+    return PackageRule(
+        str(rule["name"]),
+        None if confidence is None else float(confidence),
+        None if percentile is None else float(percentile),
+        None if (only := rule.get("accepted_only")) is None else bool(only),
+    )
 
 
 def _flag(text: str) -> Verdict:

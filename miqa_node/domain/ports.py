@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,12 +51,14 @@ class JobQueue(Protocol):
 class Judgement:
     """What one assessor contributes: an assessment without identity of the image, and where it saw what.
 
-    ``anomaly_map`` shows where an unusual image is unlike others; no finding belongs to it.
+    ``anomaly_map`` shows where an unusual image is unlike others; no finding belongs to it. ``prediction_maps`` shows
+    by package what its prediction was read from.
     """
 
     assessment: Assessment
     maps: Mapping[FindingName, SaliencyMap]
     anomaly_map: SaliencyMap | None = None
+    prediction_maps: Mapping[str, SaliencyMap] = field(default_factory=dict)
 
 
 class Assessor(Protocol):

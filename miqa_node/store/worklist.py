@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest, StudyInstanceUid
 from miqa_node.domain.policy import Verdict
+from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.worklist import Resolution, WorklistImage, WorklistItem, WorklistState, check_transition
 from miqa_node.errors import NotFoundError
 from miqa_node.store import decisions, documents
@@ -28,6 +29,8 @@ class Filter:
     station: str = ""
     reason: str = ""
     """Name of a finding, measurement or plausibility issue among the reasons."""
+    pending_review: bool = False
+    """Only studies with a prediction that waits for a person."""
     claimed_by: str = ""
     accession_number: str = ""
     uid: str = ""
@@ -206,9 +209,9 @@ def _image_conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     )
     conditions: list[sa.ColumnElement[bool]] = [column == value for column, value in pairs if value]
     if wanted.reason:
-        conditions.append(
-            sa.cast(dispositions.c.reasons, sa.Text).contains(f'"name": "{wanted.reason}"', autoescape=True)
-        )
+        conditions.append(_named(wanted.reason))
+    if wanted.pending_review:
+        conditions.append(sa.or_(*(_named(reason.value) for reason in PendingReason)))
     if wanted.uid:
         conditions.append(
             sa.or_(
@@ -218,6 +221,10 @@ def _image_conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
             )
         )
     return conditions
+
+
+def _named(reason: str) -> sa.ColumnElement[bool]:
+    return sa.cast(dispositions.c.reasons, sa.Text).contains(f'"name": "{reason}"', autoescape=True)
 
 
 def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[WorklistImage, ...]]:

@@ -67,6 +67,7 @@ class WorklistQuery(Strict):
     reason: str = Field(
         "", max_length=64, pattern=NO_CONTROLS, description="Name of a finding, measurement or plausibility issue."
     )
+    pending_review: bool = Field(False, description="Only studies with a prediction that waits for a person.")
     claimed_by: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Who claimed it.")
     accession_number: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Accession Number (0008,0050).")
     uid: str = Field("", pattern=r"^[0-9.]{0,64}$", description="A study, series or SOP instance UID.")
@@ -85,6 +86,7 @@ class WorklistQuery(Strict):
             view=self.view,
             station=self.station,
             reason=self.reason,
+            pending_review=self.pending_review,
             claimed_by=self.claimed_by,
             accession_number=self.accession_number,
             uid=self.uid,

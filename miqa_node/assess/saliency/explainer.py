@@ -9,7 +9,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from miqa_node.assess.packages import GRAPH_NAME, Package
+from miqa_node.assess.card import GRAPH_NAME
+from miqa_node.assess.packages import Package
 from miqa_node.assess.preprocess import Inputs
 from miqa_node.assess.saliency.explained import ExplainedGraph
 from miqa_node.assess.saliency.methods import explain, normalised

@@ -16,9 +16,9 @@ import yaml
 from miqa_node.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.bare import ANOMALY_KEY, pack
-from miqa_node.assess.card import METADATA_KEY, read_card
+from miqa_node.assess.card import GRAPH_NAME, METADATA_KEY, read_card
 from miqa_node.assess.maps import dump_maps, load_anomaly_map, load_maps, with_peaks
-from miqa_node.assess.packages import GRAPH_NAME, Package, open_package
+from miqa_node.assess.packages import Package, open_package
 from miqa_node.domain.anomaly import Baseline
 from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName
 from miqa_node.domain.image import SaliencyMap

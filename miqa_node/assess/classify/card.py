@@ -1,0 +1,90 @@
+"""The card of a classification package: how to feed its graphs, what they answer, and how that is calibrated."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from miqa_node.assess.card import GRAPH_NAME, BaseCard, CardCode, Task
+from miqa_node.assess.classify.picture import PictureInput
+
+MAX_LABELS = 1000
+MAX_MEMBERS = 16
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LabelRow(_Section):
+    """One column of every graph's ``logits``; ``code`` says in a report what the label means, where there is one."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    code: CardCode | None = None
+
+
+class Member(_Section):
+    """One graph of the ensemble: input ``image`` (1, channels, rows, columns), output ``logits`` (1, labels).
+
+    Its probabilities are softmax((logits + bias) / temperature). ``tap`` is the tensor of its last feature map, where
+    Grad-CAM looks; without one the member has no map.
+    """
+
+    file: str = GRAPH_NAME
+    architecture: str
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    bias: tuple[float, ...] = ()
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    tap: str | None = None
+
+
+class Combination(_Section):
+    """Calibration of the members' weighted mean p: softmax((log p + bias) / temperature)."""
+
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    bias: tuple[float, ...] = ()
+
+
+class OperatingPoint(_Section):
+    """Which label is given: ``label`` from ``threshold`` on, below it the likeliest of the others.
+
+    Without an operating point the likeliest label is given.
+    """
+
+    label: str
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+
+
+class ClassifierCard(BaseCard):
+    """The card of a package with ``task: classification``.
+
+    ``clinical`` labels say something of the patient, not of the image; they are decision support, not diagnosis.
+    """
+
+    task: Literal[Task.CLASSIFICATION] = Task.CLASSIFICATION
+    clinical: bool
+    picture: PictureInput
+    labels: Annotated[tuple[LabelRow, ...], Field(min_length=2, max_length=MAX_LABELS)]
+    members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=MAX_MEMBERS)]
+    combination: Combination = Combination()
+    operating_point: OperatingPoint | None = None
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Names of the members' graph files."""
+        return tuple(member.file for member in self.members)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        names = [row.name for row in self.labels]
+        if len(set(names)) != len(names):
+            raise ValueError("two labels have the same name")
+        if len(set(self.graphs)) != len(self.graphs):
+            raise ValueError("two members name the same file")
+        biases = (*(member.bias for member in self.members), self.combination.bias)
+        if any(len(bias) not in {0, len(names)} for bias in biases):
+            raise ValueError("a bias must have one number for each label, or none at all")
+        if self.operating_point is not None and self.operating_point.label not in names:
+            raise ValueError(f"the operating point names the label {self.operating_point.label}, which there is not")
+        return self

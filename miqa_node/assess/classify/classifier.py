@@ -1,0 +1,211 @@
+"""A classification package that passed its checks: scores, label and Grad-CAM of one picture."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from miqa_node.assess.card import checked_card, read_sections
+from miqa_node.assess.classify.card import ClassifierCard, Combination, Member
+from miqa_node.assess.classify.picture import prepare, to_source
+from miqa_node.assess.packages import (
+    GOLDEN_TOLERANCE,
+    check_embedded_card,
+    check_files,
+    check_name,
+    checksum,
+    golden_files,
+    golden_pixels,
+)
+from miqa_node.assess.saliency.gradient import SEED
+from miqa_node.assess.saliency.graph_maps import add_maps
+from miqa_node.assess.saliency.methods import normalised
+from miqa_node.assess.session import Session
+from miqa_node.domain.image import SaliencyMap
+from miqa_node.errors import ModelPackageError
+from miqa_node.settings import Accelerator, AssessSettings
+
+IMAGE, LOGITS = "image", "logits"
+GRADCAM = "gradcam"
+LEAST_PROBABILITY = 1e-12
+"""Keeps the logarithm of a mean probability finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """An ensemble that is ready to run; may be used from several threads."""
+
+    folder: Path
+    card: ClassifierCard
+    sha256: str
+    """That of the graph; of several, that of the list of their checksums."""
+    sessions: tuple[Session, ...]
+    accelerator: Accelerator
+    settings: AssessSettings
+    golden_differences: Mapping[str, float] = field(default_factory=dict)
+    _maps: dict[str, Session] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def name(self) -> str:
+        """``<name>-<version>``."""
+        return self.card.label
+
+    @property
+    def provider(self) -> str:
+        """What runs the graphs."""
+        return self.sessions[0].provider
+
+    def scores(self, image: NDArray[np.float32]) -> dict[str, float]:
+        """Calibrated probability of each label for an input of :func:`~miqa_node.assess.classify.picture.prepare`."""
+        logits = [session.run((LOGITS,), {IMAGE: image})[LOGITS] for session in self.sessions]
+        values = combined(logits, self.card.members, self.card.combination)[0]
+        return {row.name: float(value) for row, value in zip(self.card.labels, values, strict=True)}
+
+    def label(self, scores: Mapping[str, float]) -> str:
+        """The label that is given for these scores."""
+        point = self.card.operating_point
+        if point is None:
+            return max(scores, key=lambda name: scores[name])
+        if scores[point.label] >= point.threshold:
+            return point.label
+        return max((name for name in scores if name != point.label), key=lambda name: scores[name])
+
+    def see(
+        self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None
+    ) -> tuple[dict[str, float], NDArray[np.float32]]:
+        """Scores of a picture (see :func:`~miqa_node.assess.classify.picture.prepare`), and the input made of it."""
+        image = prepare(display, self.card.picture, valid)
+        return self.scores(image), image
+
+    def grad_cam(
+        self, image: NDArray[np.float32], label: str, shape: tuple[int, ...], timeout_s: float | None = None
+    ) -> SaliencyMap | None:
+        """Where the members saw a label (Selvaraju et al., ICCV 2017), the mean of their maps over the source image.
+
+        ``shape`` begins with the source's (rows, columns). None when no member has a tap.
+
+        Raises
+        ------
+        UnsupportedOperatorError
+            No gradient can be taken through a member's graph.
+        TimeoutError
+            One member took longer than ``timeout_s``.
+        """
+        column = [row.name for row in self.card.labels].index(label)
+        seed = np.zeros((1, len(self.card.labels)), np.float32)
+        seed[0, column] = 1.0
+        maps, weights = [], []
+        for member in self.card.members:
+            if member.tap is None:
+                continue
+            session = self._map_session(member)
+            given = {name: array for name, array in {IMAGE: image, SEED: seed}.items() if name in session.inputs}
+            maps.append(normalised(session.run([GRADCAM], given, timeout_s)[GRADCAM][0, 0]))
+            weights.append(member.weight)
+        if not maps:
+            return None
+        rows, columns = (max(one.shape[axis] for one in maps) for axis in (0, 1))
+        fine = [cv2.resize(one, (columns, rows), interpolation=cv2.INTER_LINEAR) for one in maps]
+        mean = np.average(np.stack(fine), axis=0, weights=weights).astype(np.float32)
+        return SaliencyMap(normalised(to_source(mean, shape, self.card.picture)), GRADCAM)
+
+    def _map_session(self, member: Member) -> Session:
+        with self._lock:
+            if member.file not in self._maps:
+                tap = member.tap or ""
+                model = add_maps(onnx.load(str(self.folder / member.file)), [tap], LOGITS, [GRADCAM])
+                self._maps[member.file] = _session(bytes(model.SerializeToString()), self.accelerator, self.settings)
+            return self._maps[member.file]
+
+
+def open_classifier(
+    folder: Path, accelerator: Accelerator, settings: AssessSettings, *, goldens_required: bool = True
+) -> Classifier:
+    """Load a classification package and check it: checksums, embedded cards, and goldens on the provider in use.
+
+    Raises
+    ------
+    ModelPackageError
+        Something is missing, altered or computes other numbers here than it should; the text says what.
+    SettingsError
+        The settings require a GPU and there is none that works.
+    """
+    card = checked_card(ClassifierCard, read_sections(folder), folder.name)
+    check_files(folder, card)
+    check_name(folder, card)
+    sessions = []
+    for name in card.graphs:
+        session = _session(folder / name, accelerator, settings)
+        check_embedded_card(folder, card, session, name)
+        if IMAGE not in session.inputs or LOGITS not in session.outputs:
+            raise ModelPackageError(f"{folder.name}: {name} has no input called {IMAGE} or no output {LOGITS}.")
+        sessions.append(session)
+    made = Classifier(folder, card, checksum(folder, card.graphs), tuple(sessions), accelerator, settings)
+    return _with_goldens(made, required=goldens_required)
+
+
+def combined(
+    logits: Sequence[NDArray[np.floating]], members: Sequence[Member], combination: Combination
+) -> NDArray[np.float64]:
+    """Calibrated probabilities, (N, labels), of the members' logits, each (N, labels)."""
+    parts = [
+        member.weight * _softmax((one.astype(np.float64) + _bias(member.bias)) / member.temperature)
+        for one, member in zip(logits, members, strict=True)
+    ]
+    mean = np.sum(parts, axis=0) / sum(member.weight for member in members)
+    raw = np.log(np.maximum(mean, LEAST_PROBABILITY))
+    return _softmax((raw + _bias(combination.bias)) / combination.temperature)
+
+
+def _with_goldens(classifier: Classifier, *, required: bool) -> Classifier:
+    goldens = golden_files(classifier.folder, classifier.card)
+    if not goldens and required:
+        raise ModelPackageError(f"{classifier.name}: there are no golden examples to check the graphs with.")
+    differences = {}
+    for name, (image, expected) in goldens.items():
+        differences[name] = _golden_difference(classifier, image, expected)
+        if not differences[name] <= GOLDEN_TOLERANCE:
+            raise ModelPackageError(
+                f"{classifier.name}: {name} gives results on {classifier.provider} that differ by "
+                f"{differences[name]:.3g} from the expected ones; {GOLDEN_TOLERANCE:g} is allowed."
+            )
+    return replace(classifier, golden_differences=differences)
+
+
+def _golden_difference(classifier: Classifier, image: bytes, expected: bytes) -> float:
+    display = golden_pixels(image)
+    if display is None:
+        raise ModelPackageError(f"{classifier.name}: a golden input is not a PNG.")
+    try:
+        wanted = {str(name): float(value) for name, value in json.loads(expected)["scores"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelPackageError(f"{classifier.name}: what a golden should give is not written down.") from error
+    found, _ = classifier.see(display)
+    return max(abs(value - wanted.get(name, float("inf"))) for name, value in found.items())
+
+
+def _session(model: Path | bytes, accelerator: Accelerator, settings: AssessSettings) -> Session:
+    return Session(
+        model,
+        accelerator,
+        intra_op_threads=settings.intra_op_threads,
+        inter_op_threads=settings.inter_op_threads,
+    )
+
+
+def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted = np.exp(values - values.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def _bias(bias: Sequence[float]) -> NDArray[np.float64]:
+    return np.array(bias or (0.0,))

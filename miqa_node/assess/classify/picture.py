@@ -1,0 +1,155 @@
+"""Turns display pixels into a classifier's input, as the package's card says; training runs this same code.
+
+The steps, in order: percentiles of the image become 0 to 1 (grayscale only), the size, CLAHE, then (x − mean) / std.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Channel = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Clahe(_Section):
+    """Contrast-limited adaptive histogram equalisation of the sized image (Zuiderveld, Graphics Gems IV, 1994).
+
+    ``clip_limit`` is OpenCV's: how many times an even histogram's height a bin may reach. The image is cut into
+    ``tiles`` × ``tiles``. Of colour images the lightness is equalised.
+    """
+
+    clip_limit: Annotated[float, Field(gt=0, le=40)] = 2.0
+    tiles: Annotated[int, Field(ge=1, le=64)] = 8
+
+
+class Stretch(_Section):
+    """Display values between two percentiles of a grayscale image become 0 to 1, what is beyond is cut.
+
+    ``least_range`` (share of the display range) keeps the noise of a blank image from becoming a picture.
+    """
+
+    low_percentile: Annotated[float, Field(ge=0, lt=50)] = 0.5
+    high_percentile: Annotated[float, Field(gt=50, le=100)] = 99.5
+    least_range: Annotated[float, Field(gt=0, le=1)] = 0.02
+
+
+class PictureInput(_Section):
+    """The ``picture`` section of a card.
+
+    ``fit``: "stretch" fills the size without keeping the aspect, "pad" keeps it and lays the image on black.
+    ``channels`` 3 repeats a grayscale image; with ``colour`` an image that has colour keeps it, else it becomes
+    luminance. ``mean`` and ``std`` have one number for all channels, or one for each.
+    """
+
+    rows: Annotated[int, Field(ge=16, le=1024)]
+    columns: Annotated[int, Field(ge=16, le=1024)]
+    fit: Literal["stretch", "pad"] = "stretch"
+    channels: Literal[1, 3] = 1
+    colour: bool = False
+    stretch: Stretch | None = Stretch()
+    clahe: Clahe | None = None
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[Channel, ...] = (0.25,)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.colour and self.channels != 3:
+            raise ValueError("colour needs 3 channels")
+        if any(len(values) not in {1, self.channels} for values in (self.mean, self.std)):
+            raise ValueError("mean and std have one number, or one for each channel")
+        return self
+
+
+def prepare(
+    display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """The graph's input, (1, channels, rows, columns), of presentation values.
+
+    ``display`` has shape (rows, columns), or (rows, columns, 3) as RGB; 0 is black and 65,535 is white. Where ``valid``
+    is False (padding) the model sees black.
+    """
+    return normalised(sized(display, spec, valid), spec)
+
+
+def sized(display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """The image before normalisation, 8 bits, (rows, columns) or (rows, columns, 3): what training caches."""
+    if display.ndim == 3 and not spec.colour:
+        display = cv2.cvtColor(display, cv2.COLOR_RGB2GRAY).astype(np.uint16)
+    values = _stretched(display, spec.stretch, valid) if display.ndim == 2 else display.astype(np.float32) / 65535.0
+    top, left, rows, columns = _place(display.shape, spec)
+    scale = max(rows / display.shape[0], columns / display.shape[1])
+    how = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+    fine = np.clip(cv2.resize(values, (columns, rows), interpolation=how), 0.0, 1.0)
+    small: NDArray[np.uint8] = np.rint(fine * 255.0).astype(np.uint8)
+    if spec.clahe is not None:
+        small = _equalised(small, spec.clahe)
+    if (rows, columns) == (spec.rows, spec.columns):
+        return small
+    whole = np.zeros((spec.rows, spec.columns, *small.shape[2:]), np.uint8)
+    whole[top : top + rows, left : left + columns] = small
+    return whole
+
+
+def normalised(small: NDArray[np.uint8], spec: PictureInput) -> NDArray[np.float32]:
+    """(1, channels, rows, columns) of a sized image."""
+    image = small.astype(np.float32) / np.float32(255.0)
+    planes = image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)
+    if planes.shape[0] == 1 and spec.channels == 3:
+        planes = np.repeat(planes, 3, axis=0)
+    mean, std = (np.array(values, np.float32).reshape(-1, 1, 1) for values in (spec.mean, spec.std))
+    return np.ascontiguousarray(((planes - mean) / std)[None], np.float32)
+
+
+def to_source(values: NDArray[np.float32], shape: tuple[int, ...], spec: PictureInput) -> NDArray[np.float32]:
+    """The part of a map over the input that covers the source image, whose shape begins with (rows, columns)."""
+    top, left, rows, columns = _place(shape, spec)
+    if (rows, columns) == (spec.rows, spec.columns):
+        return values
+    fine = cv2.resize(values, (spec.columns, spec.rows), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(fine[top : top + rows, left : left + columns], np.float32)
+
+
+def _place(shape: tuple[int, ...], spec: PictureInput) -> tuple[int, int, int, int]:
+    """(top, left, rows, columns) that the image takes in the input."""
+    if spec.fit == "stretch":
+        return 0, 0, spec.rows, spec.columns
+    scale = min(spec.rows / shape[0], spec.columns / shape[1])
+    rows, columns = (
+        max(1, min(whole, round(side * scale)))
+        for side, whole in zip(shape[:2], (spec.rows, spec.columns), strict=True)
+    )
+    return (spec.rows - rows) // 2, (spec.columns - columns) // 2, rows, columns
+
+
+def _stretched(
+    display: NDArray[np.uint16], spec: Stretch | None, valid: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    kept = valid if valid is not None and not valid.all() else None
+    if spec is None:
+        values = display.astype(np.float32) / np.float32(65535.0)
+    else:
+        sample = display if kept is None else display[kept]
+        low, high = np.percentile(sample, (spec.low_percentile, spec.high_percentile)) if sample.size else (0.0, 0.0)
+        span = max(float(high - low), spec.least_range * 65535.0)
+        values = (display.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
+        np.clip(values, 0.0, 1.0, out=values)
+    if kept is not None:
+        values[~kept] = 0.0
+    return values
+
+
+def _equalised(small: NDArray[np.uint8], spec: Clahe) -> NDArray[np.uint8]:
+    clahe = cv2.createCLAHE(spec.clip_limit, (spec.tiles, spec.tiles))
+    if small.ndim == 2:
+        return np.asarray(clahe.apply(small), np.uint8)
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    lab[..., 0] = clahe.apply(np.ascontiguousarray(lab[..., 0]))
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.uint8)

@@ -1,0 +1,71 @@
+"""Decides whether a prediction stands by itself or waits for a person: quality first, then confidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.policy import Disposition, PackageRule, Verdict
+from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What a prediction must reach to be automated; a package's rule in the policy overrides the settings."""
+
+    min_confidence: float
+    max_percentile: float
+    accepted_only: bool = False
+
+    def of(self, rule: PackageRule) -> Routing:
+        """As the rule changes it."""
+        return Routing(
+            self.min_confidence if rule.min_confidence is None else rule.min_confidence,
+            self.max_percentile if rule.max_percentile is None else rule.max_percentile,
+            self.accepted_only if rule.accepted_only is None else rule.accepted_only,
+        )
+
+
+def route(prediction: Prediction, assessment: Assessment, disposition: Disposition, routing: Routing) -> Prediction:
+    """The prediction with every reason to wait; ``disposition`` is what quality alone gave the image.
+
+    One that the package could not make waits already.
+    """
+    if not prediction.label:
+        return prediction
+    pending = (
+        *_quality(assessment, disposition, routing),
+        *_unusual(assessment, routing),
+        *_unsure(prediction, routing),
+    )
+    return replace(prediction, pending=pending)
+
+
+def _quality(assessment: Assessment, disposition: Disposition, routing: Routing) -> tuple[Pending, ...]:
+    gate = assessment.finding(FindingName.GATE)
+    if disposition.verdict is Verdict.REJECT:
+        text = "The image was rejected for its quality."
+    elif disposition.verdict is Verdict.NOT_ASSESSED:
+        text = "The quality of the image was not assessed."
+    elif gate is not None and gate.present:
+        text = "The image is not what the quality model was made for."
+    elif routing.accepted_only and disposition.verdict is not Verdict.ACCEPT:
+        text = "The quality of the image must be reviewed first."
+    else:
+        return ()
+    return (Pending(PendingReason.QUALITY_FIRST, text),)
+
+
+def _unusual(assessment: Assessment, routing: Routing) -> tuple[Pending, ...]:
+    anomaly = assessment.anomaly
+    if anomaly is None or anomaly.percentile < routing.max_percentile:
+        return ()
+    return (Pending(PendingReason.OUT_OF_DISTRIBUTION, f"{anomaly.sentence}."),)
+
+
+def _unsure(prediction: Prediction, routing: Routing) -> tuple[Pending, ...]:
+    if prediction.confidence >= routing.min_confidence:
+        return ()
+    text = f"Low confidence: {prediction.label} {prediction.confidence:.2f}, below {routing.min_confidence:.2f}."
+    return (Pending(PendingReason.LOW_CONFIDENCE, text),)
