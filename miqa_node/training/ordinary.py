@@ -15,8 +15,7 @@ from miqa_node.assess.anomaly.features import Projection, raw_features
 from miqa_node.assess.anomaly.forest import Forest
 from miqa_node.assess.anomaly.regions import MemoryBank, nearest, pool_places
 from miqa_node.assess.anomaly.section import AnomalySection, Block, HogBlock, TapBlock
-from miqa_node.assess.card import Card
-from miqa_node.assess.packages import GRAPH_NAME
+from miqa_node.assess.card import GRAPH_NAME, Card
 from miqa_node.assess.preprocess import Inputs, Preprocess, prepare
 from miqa_node.assess.session import Session
 from miqa_node.settings import Accelerator
