@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.assessor import gate_finding
-from miqa_node.assess.binomial import trials_needed
 from miqa_node.assess.card import Card
 from miqa_node.assess.certificate import Certificate, Guarantee, Refusal, policy_sha256
 from miqa_node.assess.guarantee import Count, Promise, Walk, count_at, first_offset, offset_grid, walk
@@ -26,6 +25,7 @@ from miqa_node.assess.site_calibration import HeadCalibration, Labels, SiteCalib
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import GateClass
 from miqa_node.domain.policy import Policy, Verdict, decide
+from miqa_node.statistics.binomial import trials_needed
 
 STRICTEST_OFFSET = -12.0
 """In logits; beyond it every operating point flags everything."""

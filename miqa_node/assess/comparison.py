@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
+from miqa_node.statistics.agreement import agreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Comparison:
 def compare(pairs: Sequence[Pair]) -> Comparison:
     """Compare; the order of pairs is the order of the UIDs."""
     table = Counter((pair.first_verdict, pair.second_verdict) for pair in pairs)
-    agreement, kappa = _agreement(table)
+    agreed = agreement(table)
     scores = [
         pair.second.score - pair.first.score
         for pair in pairs
@@ -66,27 +67,14 @@ def compare(pairs: Sequence[Pair]) -> Comparison:
     ]
     return Comparison(
         images=len(pairs),
-        agreement=agreement,
-        kappa=kappa,
+        agreement=agreed.observed,
+        kappa=agreed.kappa,
         verdicts=tuple((a, b, table[a, b]) for a in Verdict for b in Verdict if table[a, b]),
         findings=tuple(row for name in FindingName if (row := _finding(pairs, name)) is not None),
         flagged_only_by_first=tuple(p.uid for p in pairs if p.first_verdict.flagged and not p.second_verdict.flagged),
         flagged_only_by_second=tuple(p.uid for p in pairs if p.second_verdict.flagged and not p.first_verdict.flagged),
         mean_score_difference=sum(scores) / len(scores) if scores else None,
     )
-
-
-def _agreement(table: Counter[tuple[Verdict, Verdict]]) -> tuple[float | None, float | None]:
-    total = table.total()
-    if not total:
-        return None, None
-    observed = sum(table[verdict, verdict] for verdict in Verdict) / total
-    by_chance = sum(
-        sum(table[verdict, other] for other in Verdict) * sum(table[other, verdict] for other in Verdict)
-        for verdict in Verdict
-    ) / (total * total)
-    # Where both always say the same one thing there is nothing to correct for chance.
-    return observed, None if by_chance >= 1.0 else (observed - by_chance) / (1.0 - by_chance)
 
 
 def _finding(pairs: Sequence[Pair], name: FindingName) -> FindingAgreement | None:

@@ -26,7 +26,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.binomial import binomial_cdf, trials_needed, upper_limit
+from miqa_node.statistics.binomial import binomial_cdf, trials_needed, upper_limit
 
 GRID_POINTS = 40
 """Offsets that are tested at most; more would not find a much looser one."""

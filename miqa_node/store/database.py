@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -105,6 +106,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")  # a committed transaction survives a power cut
     connection.execute("PRAGMA foreign_keys=ON")
+    # SQLite has these two only where it was built with its mathematics.
+    connection.create_function("floor", 1, lambda value: None if value is None else math.floor(value))
+    connection.create_function("ln", 1, lambda value: math.log(value) if value and value > 0 else None)
     if sqlite3.sqlite_version_info < (3, 42):
         # The queue's own tables ask for unixepoch('subsec'), which older versions answer with NULL.
         connection.create_function("unixepoch", 1, lambda _modifier: time.time())

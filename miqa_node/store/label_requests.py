@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from random import SystemRandom
 
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import RequestKind
+from miqa_node.domain.label import LabelOrigin, RequestKind
 from miqa_node.store.database import Transaction, insert_or_ignore
-from miqa_node.store.tables import requests
+from miqa_node.store.tables import acquisitions, labels, requests, rollup_marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,29 @@ def ask(
     return insert_or_ignore(transaction, requests, values)
 
 
+def draw_second_readings(transaction: Transaction, share: float, now: datetime, *, limit: int) -> int:
+    """Ask for second readings of decisions since the last look; how many decisions were looked at.
+
+    Drawn with the machine's own randomness: nobody can know while deciding whether a second reader follows.
+    """
+    mark = "second readings"
+    insert_or_ignore(transaction, rollup_marks, {"name": mark, "until": now})
+    since = transaction.execute(sa.select(rollup_marks.c.until).where(rollup_marks.c.name == mark)).scalar_one()
+    query = (
+        sa.select(labels.c.digest, labels.c.actor, labels.c.at)
+        .where(labels.c.origin.in_([LabelOrigin.DECISION.value, LabelOrigin.AUDIT.value]), labels.c.at > since)
+        .order_by(labels.c.at)
+        .limit(limit)
+    )
+    rows = transaction.execute(query).all()
+    for row in rows:
+        if SystemRandom().random() < share:
+            ask(transaction, InstanceDigest(row.digest), RequestKind.SECOND_READING, share, now, row.actor)
+    if rows:
+        transaction.execute(sa.update(rollup_marks).where(rollup_marks.c.name == mark).values(until=rows[-1].at))
+    return len(rows)
+
+
 def find(transaction: Transaction, digest: str, kind: RequestKind) -> LabelRequest | None:
     """The request of a kind for an image, answered or not."""
     row = transaction.execute(
@@ -55,6 +79,13 @@ def waiting(transaction: Transaction, kind: RequestKind, reader: str, *, limit: 
         .limit(limit)
     )
     return [_request(row) for row in transaction.execute(query)]
+
+
+def kind_of_image(transaction: Transaction, digest: str) -> str:
+    """What is in the picture, as a reader may know: modality, body part and view."""
+    of = acquisitions.c
+    row = transaction.execute(sa.select(of.modality, of.body_part, of.view).where(of.digest == digest)).one_or_none()
+    return "" if row is None else " · ".join(part for part in row if part)
 
 
 def count(transaction: Transaction, kind: RequestKind) -> tuple[int, int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -14,6 +15,16 @@ from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import acquisitions, assessments, dispositions, instances, label_findings, labels, requests
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCount:
+    """How many labels have something in common, and how many of them say that the image is bad."""
+
+    value: str
+    labels: int
+    bad: int
+
 
 REQUESTS = {LabelOrigin.AUDIT: RequestKind.AUDIT, LabelOrigin.SECOND_READING: RequestKind.SECOND_READING}
 """Which request a label of an origin answers."""
@@ -90,6 +101,32 @@ def select(
         query = query.where(labels.c.at < until)
     for row in transaction.execution_options(yield_per=1000).execute(query):
         yield _label(row)
+
+
+def count(
+    transaction: Transaction, by: Literal["origin", "actor"], since: datetime, until: datetime
+) -> list[LabelCount]:
+    """Labels of a period by where they come from or who gave them, the most first."""
+    query = (
+        sa.select(labels.c[by], sa.func.count(), sa.func.count(sa.case((labels.c.bad, 1))))
+        .where(labels.c.at >= since, labels.c.at < until)
+        .group_by(labels.c[by])
+        .order_by(sa.func.count().desc(), labels.c[by])
+    )
+    return [LabelCount(row[0], int(row[1]), int(row[2])) for row in transaction.execute(query)]
+
+
+def count_findings(transaction: Transaction, since: datetime, until: datetime) -> list[LabelCount]:
+    """Labels of a period that say whether a finding is there, and how many say that it is."""
+    of = label_findings.c
+    query = (
+        sa.select(of.finding, sa.func.count(), sa.func.count(sa.case((of.labelled, 1))))
+        .join(labels, labels.c.label_id == of.label_id)
+        .where(labels.c.at >= since, labels.c.at < until, of.labelled.is_not(None))
+        .group_by(of.finding)
+        .order_by(of.finding)
+    )
+    return [LabelCount(row[0], int(row[1]), int(row[2])) for row in transaction.execute(query)]
 
 
 def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[Label]:

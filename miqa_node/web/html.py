@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from miqa_node import __version__
+from miqa_node.analysis.drawing import Drawing, to_svg
 from miqa_node.domain.assessment import contributions_text
+from miqa_node.statistics.rates import Rate
 from miqa_node.web.navigation import NAVIGATION
 
 
@@ -53,6 +56,30 @@ def figures(value: float) -> str:
     return f"{value:.4g}"
 
 
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as people read it; a dash where there is none.
+
+    >>> percent(0.0834), percent(None)
+    ('8.3 %', '–')
+    """
+    return "–" if share is None else f"{100.0 * share:.{digits}f} %"
+
+
+def interval(rate: Rate) -> str:
+    """The limits of a share.
+
+    >>> from miqa_node.statistics.rates import rate
+    >>> interval(rate(8, 100))
+    '4.1–15.0 %'
+    """
+    return "–" if rate.low is None or rate.high is None else f"{100.0 * rate.low:.1f}–{100.0 * rate.high:.1f} %"
+
+
+def svg(drawing: Drawing) -> Markup:
+    """A drawing inside the page; its words are escaped where it is written."""
+    return Markup(to_svg(drawing))  # noqa: S704
+
+
 _environment = Environment(
     loader=PackageLoader("miqa_node.web"),
     autoescape=True,
@@ -61,4 +88,5 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters.update(contributions=contributions_text, words=words, moment=moment, day=day, figures=figures)
+_environment.filters.update(percent=percent, interval=interval, svg=svg)
 _environment.globals.update(version=__version__, navigation=NAVIGATION)

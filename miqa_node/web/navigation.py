@@ -16,4 +16,7 @@ class Entry:
     permission: Permission
 
 
-NAVIGATION = (Entry("Worklist", "/", Permission.READ),)
+NAVIGATION = (
+    Entry("Worklist", "/", Permission.READ),
+    Entry("Analysis", "/analysis", Permission.READ),
+)

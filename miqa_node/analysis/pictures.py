@@ -1,0 +1,73 @@
+"""Which figures stand on a page or in a report, by name; the tables beside them say the same in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from miqa_node.analysis.drawing import Drawing, Ink
+from miqa_node.analysis.figures import Bar, CoursePoint, bars, control_chart, course, places, reliability
+from miqa_node.analysis.rejects import Group, Level, RejectAnalysis
+from miqa_node.analysis.watch import ModelWatch
+
+MOST_BARS = 20
+INKS: dict[Level, Ink] = {Level.INVESTIGATE: "bad", Level.ABOVE_TARGET: "change"}
+
+
+def reject_pictures(found: RejectAnalysis) -> dict[str, Drawing]:
+    """Of the reject analysis: "trend", "exposure", "reasons", and one for each dimension that has values."""
+    labels = [_label(point.start, found.step) for point in found.trend]
+    pictures: dict[str, Drawing] = {}
+    if found.trend:
+        trend = control_chart(f"Reject rate by {found.step}, with control limits.", labels, found.chart)
+        pictures["trend"] = trend
+    deviations = [point.exposure.deviation for point in found.trend]
+    if any(value is not None for value in deviations):
+        pictures["exposure"] = course(
+            f"Mean deviation index by {found.step}; 0 is the intended exposure, ±3 double and half.",
+            [CoursePoint(label, value) for label, value in zip(labels, deviations, strict=True)],
+            "",
+            lines=[(0.0, "axis", "as intended")],
+            zero=False,
+        )
+    if found.reasons:
+        rows = [Bar(reason.words, reason.of_images) for reason in found.reasons[:MOST_BARS]]
+        pictures["reasons"] = bars("Rejected images by reason, as shares of all images.", rows)
+    for name, groups in found.groups.items():
+        if groups:
+            pictures[name] = _groups(name, groups, found)
+    return pictures
+
+
+def watch_pictures(found: ModelWatch) -> dict[str, Drawing]:
+    """Of the model watch: "rooms", "curve NAME", "chart NAME" and "place NUMBER"."""
+    pictures: dict[str, Drawing] = {}
+    if found.rooms:
+        rows = [Bar(room.room, room.confirmed) for room in found.rooms[:MOST_BARS]]
+        pictures["rooms"] = bars("Flagged images that people confirmed, by room.", rows)
+    for curve in found.curves:
+        points = [(point.probability, point.confirmed) for point in curve.points]
+        pictures[f"curve {curve.finding}"] = reliability(
+            f"{curve.words}: probability said by the model against the share that people confirmed.", points
+        )
+    for chart in found.charts:
+        labels = [f"{start:%d %b}" for start in chart.starts]
+        pictures[f"chart {chart.finding}"] = control_chart(
+            f"{chart.words}: share of images in which it is present, with control limits.", labels, chart.chart
+        )
+    for number, place in enumerate(found.recurrences):
+        pictures[f"place {number}"] = places(
+            f"Place on the detector: {100 * place.x:.0f} % across, {100 * place.y:.0f} % down.", [(place.x, place.y)]
+        )
+    return pictures
+
+
+def _groups(name: str, groups: Sequence[Group], found: RejectAnalysis) -> Drawing:
+    rows = [Bar(group.value, group.rejected, INKS.get(group.level, "data")) for group in groups[:MOST_BARS]]
+    lines: list[tuple[float, Ink]] = [(found.target_percent, "target"), (found.action_percent, "action")]
+    words = name.replace("_", " ")
+    return bars(f"Reject rate by {words}, with intervals, target and action line.", rows, lines)
+
+
+def _label(start: date, step: str) -> str:
+    return f"{start:%b %Y}" if step == "month" else f"{start:%d %b}"

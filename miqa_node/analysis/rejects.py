@@ -1,0 +1,229 @@
+"""Reject analysis of a period (AAPM TG-151, TG-305): rates with denominators, limits and action lines.
+
+What is counted is said in docs/explanation/reject-analysis.md; the store counts (:mod:`miqa_node.store.census`), this
+module turns counts into rates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+
+from miqa_node.domain import codes
+from miqa_node.domain.codes import Code
+from miqa_node.settings import AnalysisSettings
+from miqa_node.statistics.charts import Chart, p_chart
+from miqa_node.statistics.rates import Rate, rate
+from miqa_node.store import census, rollup
+from miqa_node.store.census import Counts, Escape, NoteCount, Period
+from miqa_node.store.database import Transaction
+
+DIMENSIONS = ("room", "station", "operator", "body_part", "view", "shift")
+LEAST_IMAGES = 20
+"""With fewer images a group is listed and not judged."""
+LISTED_ESCAPES = 25
+DAILY_UP_TO_DAYS, WEEKLY_UP_TO_DAYS = 62, 400
+NO_REASON = "No reason given"
+
+REASON_WORDS: dict[str, str] = {
+    code.value: code.meaning for code in vars(codes).values() if isinstance(code, Code) and code.scheme == "DCM"
+}
+
+
+class Level(StrEnum):
+    """Where a rate stands against the site's lines."""
+
+    FINE = "fine"
+    ABOVE_TARGET = "above target"
+    INVESTIGATE = "investigate"
+    FEW = "too few images"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One value of a dimension."""
+
+    value: str
+    images: int
+    rejected: Rate
+    flagged: Rate
+    repeated: Rate
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonShare:
+    """One reason of rejections: its share of all images, and of all rejections."""
+
+    code: str
+    words: str
+    of_images: Rate
+    of_rejections: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How a station (or a month) was exposed.
+
+    ``deviation`` and ``spread`` are mean and standard deviation of the deviation index (IEC 62494-1), ``low`` and
+    ``high`` the shares beyond half and double the intended exposure; ``exposure_index`` is the geometric mean.
+    """
+
+    value: str
+    deviations: int
+    deviation: float | None
+    spread: float | None
+    low: Rate
+    high: Rate
+    exposure_indices: int
+    exposure_index: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """One day, week or month, by its first day."""
+
+    start: date
+    counts: Counts
+    exposure: Exposure
+
+
+@dataclass(frozen=True, slots=True)
+class RejectAnalysis:
+    """Everything that the page, the report and the command show of a period."""
+
+    period: Period
+    target_percent: float
+    action_percent: float
+    total: Counts
+    rejected: Rate
+    flagged: Rate
+    repeated: Rate
+    escaped: Rate
+    suspected: Rate
+    level: Level
+    groups: dict[str, list[Group]]
+    reasons: list[ReasonShare]
+    step: str
+    trend: list[TrendPoint]
+    chart: Chart
+    exposures: list[Exposure]
+    escapes: list[Escape]
+    notes: list[NoteCount]
+
+
+def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -> RejectAnalysis:
+    """The analysis of a period; the roll-up must be fresh."""
+    counted = census.by_dimensions(transaction, period, [rollup.ALL, rollup.REASON, *DIMENSIONS])
+    total = counted[rollup.ALL][0] if counted[rollup.ALL] else Counts("")
+    days = census.by_day(transaction, period)
+    step, trend = _trend(days, period)
+    return RejectAnalysis(
+        period=period,
+        target_percent=lines.target_percent,
+        action_percent=lines.action_percent,
+        total=total,
+        rejected=rate(total.rejected, total.images),
+        flagged=rate(total.flagged, total.judged),
+        repeated=rate(total.repeated, total.images),
+        escaped=rate(total.escaped, total.images),
+        suspected=rate(total.suspected, total.images),
+        level=_level(total, lines),
+        groups={name: [_group(counts, lines) for counts in counted[name]] for name in DIMENSIONS},
+        reasons=_reasons(counted[rollup.REASON], total),
+        step=step,
+        trend=trend,
+        chart=p_chart([(point.counts.rejected, point.counts.images) for point in trend]),
+        exposures=[_exposure(counts) for counts in counted["station"] if counts.di_count or counts.ei_count],
+        escapes=census.escapes(transaction, period, limit=LISTED_ESCAPES),
+        notes=census.notes(transaction, _moment(period.since), _moment(period.until)),
+    )
+
+
+def _group(counts: Counts, lines: AnalysisSettings) -> Group:
+    return Group(
+        value=counts.value,
+        images=counts.images,
+        rejected=rate(counts.rejected, counts.images),
+        flagged=rate(counts.flagged, counts.judged),
+        repeated=rate(counts.repeated, counts.images),
+        level=_level(counts, lines),
+    )
+
+
+def _level(counts: Counts, lines: AnalysisSettings) -> Level:
+    """Only a rate that is surely above the action line, with its whole interval, asks for work."""
+    found = rate(counts.rejected, counts.images)
+    if counts.images < LEAST_IMAGES or found.share is None or found.low is None:
+        return Level.FEW
+    if 100.0 * found.low > lines.action_percent:
+        return Level.INVESTIGATE
+    return Level.ABOVE_TARGET if 100.0 * found.share > lines.target_percent else Level.FINE
+
+
+def _reasons(counted: Sequence[Counts], total: Counts) -> list[ReasonShare]:
+    found = [
+        ReasonShare(
+            counts.value,
+            REASON_WORDS.get(counts.value, counts.value) or NO_REASON,
+            rate(counts.rejected, total.images),
+            rate(counts.rejected, total.rejected),
+        )
+        for counts in counted
+        if counts.rejected
+    ]
+    return sorted(found, key=lambda one: (-one.of_images.count, one.words))
+
+
+def _exposure(counts: Counts) -> Exposure:
+    n = counts.di_count
+    mean = counts.di_sum / n if n else None
+    spread = None
+    if mean is not None and n > 1:
+        spread = math.sqrt(max(counts.di_squares - n * mean * mean, 0.0) / (n - 1))
+    return Exposure(
+        value=counts.value,
+        deviations=n,
+        deviation=mean,
+        spread=spread,
+        low=rate(counts.di_low, n),
+        high=rate(counts.di_high, n),
+        exposure_indices=counts.ei_count,
+        exposure_index=math.exp(counts.ei_log_sum / counts.ei_count) if counts.ei_count else None,
+    )
+
+
+def _trend(days: Sequence[tuple[date, Counts]], period: Period) -> tuple[str, list[TrendPoint]]:
+    """Points of a day, week or month each, with gaps where there were no images; their number stays readable."""
+    if not days:
+        return "day", []
+    length = (min(period.until, days[-1][0] + timedelta(days=1)) - max(period.since, days[0][0])).days
+    step = "day" if length <= DAILY_UP_TO_DAYS else "week" if length <= WEEKLY_UP_TO_DAYS else "month"
+    grouped: dict[date, list[Counts]] = {}
+    for day, counts in days:
+        grouped.setdefault(_start(day, step), []).append(counts)
+    trend, at, last = [], _start(days[0][0], step), _start(days[-1][0], step)
+    while at <= last:
+        counts = total_of(grouped.get(at, []))
+        trend.append(TrendPoint(at, counts, _exposure(counts)))
+        at = _start(at + timedelta(days={"day": 1, "week": 7, "month": 31}[step]), step)
+    return step, trend
+
+
+def total_of(parts: Sequence[Counts]) -> Counts:
+    """The sum of several counts."""
+    names = [name for name in Counts.__dataclass_fields__ if name != "value"]
+    return Counts("", **{name: sum(getattr(part, name) for part in parts) for name in names})
+
+
+def _start(day: date, step: str) -> date:
+    if step == "day":
+        return day
+    return day - timedelta(days=day.weekday()) if step == "week" else day.replace(day=1)
+
+
+def _moment(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,0 +1,58 @@
+"""The analysis as rows, for CSV files: numbers as they were counted, and shares with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from miqa_node.analysis.rejects import Group, RejectAnalysis
+from miqa_node.statistics.rates import Rate
+
+REJECT_COLUMNS = [
+    "dimension", "value", "images", "rejected", "reject_share", "reject_low", "reject_high", "flagged", "flagged_share",
+    "repeated", "repeated_share", "level",
+]  # fmt: skip
+
+
+def reject_rows(found: RejectAnalysis) -> Iterator[list[object]]:
+    """A heading, the whole, every value of every dimension, and the reasons."""
+    yield list(REJECT_COLUMNS)
+    whole = Group("", found.total.images, found.rejected, found.flagged, found.repeated, found.level)
+    yield ["all", *_group(whole)]
+    for dimension, groups in found.groups.items():
+        for group in groups:
+            yield [dimension, *_group(group)]
+    for reason in found.reasons:
+        share = reason.of_images
+        words = f"{reason.code} {reason.words}".strip()
+        yield ["reason", words, share.total, share.count, *_share(share), "", "", "", "", ""]
+
+
+def _group(group: Group) -> list[object]:
+    return [
+        safe(group.value),
+        group.images,
+        group.rejected.count,
+        *_share(group.rejected),
+        group.flagged.count,
+        _number(group.flagged.share),
+        group.repeated.count,
+        _number(group.repeated.share),
+        group.level.value,
+    ]
+
+
+def _share(found: Rate) -> list[object]:
+    return [_number(found.share), _number(found.low), _number(found.high)]
+
+
+def _number(value: float | None) -> object:
+    return "" if value is None else round(value, 6)
+
+
+def safe(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula: what comes from headers may be anything.
+
+    >>> safe("=1+1"), safe("Room 1")
+    ("'=1+1", 'Room 1')
+    """
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

@@ -1,0 +1,223 @@
+"""The watch over the model: whether people agree with it, whether its probabilities are true, and what drifts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from miqa_node.domain.finding import DEFECTS, FINDING_WORDS, FindingName
+from miqa_node.domain.label import RequestKind
+from miqa_node.statistics.agreement import Agreement, agreement
+from miqa_node.statistics.charts import Chart, p_chart
+from miqa_node.statistics.drift import Drift, drift
+from miqa_node.statistics.rates import Rate, rate
+from miqa_node.statistics.recurrence import Recurrence, recurrences
+from miqa_node.store import census, label_requests, measurement_weeks, readings
+from miqa_node.store.census import Period
+from miqa_node.store.database import Transaction
+from miqa_node.store.readings import Outcome, ReliabilityBin
+
+OF_THE_DETECTOR = (FindingName.DETECTOR_OVERLAY_ARTIFACT, FindingName.GRID_ARTIFACT)
+"""Findings that belong to the device and not to the patient: at one place again and again they are its defect."""
+MOST_PEAKS = 20_000
+MOST_SHADOWS = 20_000
+REFERENCE_WEEKS = 12
+"""Weeks before the period that say what was usual."""
+LEAST_JUDGED = 10
+WEEKLY_FROM_DAYS = 93
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPrecision:
+    """How often people confirmed what the model had flagged in a room."""
+
+    room: str
+    confirmed: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """Images with about this probability, and how many of them people confirmed."""
+
+    probability: float
+    confirmed: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Probability against truth of one finding; ``error`` is the expected calibration error (weighted by counts)."""
+
+    finding: str
+    words: str
+    judged: int
+    error: float
+    points: list[CurvePoint]
+
+
+@dataclass(frozen=True, slots=True)
+class FindingChart:
+    """How often a finding is present, over time."""
+
+    finding: str
+    words: str
+    images: int
+    starts: list[date]
+    chart: Chart
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementDrift:
+    """One measurement in the period against the reference before it."""
+
+    measurement: str
+    drift: Drift
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowAgreement:
+    """A candidate beside the active package, over its newest images."""
+
+    package: str
+    agreement: Agreement
+    flagged_only_by_active: int
+    flagged_only_by_candidate: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWatch:
+    """Everything that the page and the command show.
+
+    ``precision`` is over flagged images that people judged, ``missed`` over audited images that the model had accepted:
+    both are what their denominators say. ``agreement`` weighs each image by what it stands for, and is only given when
+    accepted images were audited.
+    """
+
+    period: Period
+    reference: tuple[date, date]
+    precision: Rate
+    missed: Rate
+    agreement: Agreement | None
+    rooms: list[RoomPrecision]
+    curves: list[Curve]
+    audits: tuple[int, int]
+    second_asked: tuple[int, int]
+    second_readings: Agreement
+    drifts: list[MeasurementDrift]
+    charts: list[FindingChart]
+    shadows: list[ShadowAgreement]
+    recurrences: list[Recurrence]
+
+
+def watch(transaction: Transaction, period: Period) -> ModelWatch:
+    """The watch over a period; judgements count by the day when they were made. The roll-up must be fresh."""
+    since, until = _moment(period.since), _moment(period.until)
+    outcomes = readings.outcomes(transaction, since, until)
+    reference = (period.since - timedelta(weeks=REFERENCE_WEEKS), period.since)
+    return ModelWatch(
+        period=period,
+        reference=reference,
+        precision=_rate([one for one in outcomes if one.flagged]),
+        missed=_rate([one for one in outcomes if not one.flagged]),
+        agreement=_weighted(outcomes),
+        rooms=_rooms(outcomes),
+        curves=curves(readings.reliability(transaction, since, until)),
+        audits=label_requests.count(transaction, RequestKind.AUDIT),
+        second_asked=label_requests.count(transaction, RequestKind.SECOND_READING),
+        second_readings=agreement(readings.second_readings(transaction, since, until)),
+        drifts=_drifts(transaction, period, reference),
+        charts=_charts(transaction, period),
+        shadows=_shadows(transaction),
+        recurrences=recurrences(
+            readings.peaks(transaction, [name.value for name in OF_THE_DETECTOR], period.since, limit=MOST_PEAKS)
+        ),
+    )
+
+
+def curves(bins: Sequence[ReliabilityBin]) -> list[Curve]:
+    """Reliability curves from counts, in the order of the taxonomy."""
+    found = []
+    for name in DEFECTS:
+        own = [one for one in bins if one.finding == name.value]
+        judged = sum(one.judged for one in own)
+        if judged < LEAST_JUDGED:
+            continue
+        points = [CurvePoint(one.probability_sum / one.judged, rate(one.confirmed, one.judged)) for one in own]
+        error = sum(abs(one.probability_sum - one.confirmed) for one in own) / judged
+        found.append(Curve(name.value, FINDING_WORDS[name], judged, error, points))
+    return found
+
+
+def _rate(outcomes: Sequence[Outcome]) -> Rate:
+    return rate(sum(one.bad for one in outcomes), sum(one.judged for one in outcomes))
+
+
+def _rooms(outcomes: Sequence[Outcome]) -> list[RoomPrecision]:
+    found = [RoomPrecision(one.room, rate(one.bad, one.judged)) for one in outcomes if one.flagged]
+    return sorted(found, key=lambda one: (-one.confirmed.total, one.room))
+
+
+def _weighted(outcomes: Sequence[Outcome]) -> Agreement | None:
+    """Of the model's word with people's, as if all images had been judged; None without audits."""
+    if not any(not one.flagged and one.judged for one in outcomes):
+        return None
+    table: dict[tuple[str, str], float] = {}
+    for one in outcomes:
+        model = "bad" if one.flagged else "good"
+        for person, weight in (("bad", one.weighted_bad), ("good", one.weighted - one.weighted_bad)):
+            table[model, person] = table.get((model, person), 0.0) + weight
+    found = agreement(table)
+    # The limits would be those of as many judgements as images: there were fewer.
+    return Agreement(found.judged, found.observed, found.kappa, None, None)
+
+
+def _drifts(transaction: Transaction, period: Period, reference: tuple[date, date]) -> list[MeasurementDrift]:
+    before = measurement_weeks.histograms(transaction, *reference)
+    now = measurement_weeks.histograms(transaction, measurement_weeks.monday(period.since), period.until)
+    found = [MeasurementDrift(name, drift(before.get(name, {}), now[name])) for name in sorted(now)]
+    return sorted(found, key=lambda one: -(one.drift.psi or 0.0))
+
+
+def _charts(transaction: Transaction, period: Period) -> list[FindingChart]:
+    days = census.by_day(transaction, Period(period.since, period.until, period.modality))
+    weekly = len(days) > WEEKLY_FROM_DAYS
+
+    def start(day: date) -> date:
+        return measurement_weeks.monday(day) if weekly else day
+
+    judged: dict[date, int] = {}
+    for day, counts in days:
+        judged[start(day)] = judged.get(start(day), 0) + counts.judged
+    present: dict[str, dict[date, int]] = {}
+    for day, finding, images in census.findings_by_day(transaction, period):
+        by_start = present.setdefault(finding, {})
+        by_start[start(day)] = by_start.get(start(day), 0) + images
+    starts = sorted(judged)
+    return [
+        FindingChart(
+            name.value,
+            FINDING_WORDS[name],
+            sum(present[name.value].values()),
+            starts,
+            p_chart([(min(present[name.value].get(at, 0), judged[at]), judged[at]) for at in starts]),
+        )
+        for name in FindingName
+        if name.value in present
+    ]
+
+
+def _shadows(transaction: Transaction) -> list[ShadowAgreement]:
+    flagged = {"REVIEW", "REJECT"}
+    return [
+        ShadowAgreement(
+            one.package,
+            agreement(one.table),
+            sum(n for (active, other), n in one.table.items() if active in flagged and other not in flagged),
+            sum(n for (active, other), n in one.table.items() if other in flagged and active not in flagged),
+        )
+        for one in readings.shadow_verdicts(transaction, limit=MOST_SHADOWS)
+    ]
+
+
+def _moment(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

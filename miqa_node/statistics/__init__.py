@@ -1,0 +1,1 @@
+"""Pure statistics that the stages share: no images, no rows, no settings."""

@@ -1,0 +1,58 @@
+"""How far two judges agree beyond chance: two readers, a reader and a model, or two models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TypeVar
+
+from miqa_node.statistics.rates import CONFIDENCE
+
+W = TypeVar("W", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """``observed`` is the share of equal judgements, ``kappa`` Cohen's, corrected for chance.
+
+    None without judgements; kappa and its limits are None as well where both always say the same one thing.
+    """
+
+    judged: float
+    observed: float | None
+    kappa: float | None
+    low: float | None
+    high: float | None
+
+
+def agreement(table: Mapping[tuple[W, W], float], confidence: float = CONFIDENCE) -> Agreement:
+    """Agreement from counts by (first judge's word, second judge's word).
+
+    Kappa: J. Cohen, Educ. Psychol. Meas. 20 (1960) 37–46. Its limits are those of the large-sample variance of
+    J. L. Fleiss, J. Cohen, B. S. Everitt, Psychol. Bull. 72 (1969) 323–327, and mean little under about 50 judgements.
+
+    >>> found = agreement({("bad", "bad"): 20, ("bad", "good"): 5, ("good", "bad"): 10, ("good", "good"): 15})
+    >>> found.observed, round(found.kappa, 3)
+    (0.7, 0.4)
+    """
+    total = float(sum(table.values()))
+    if not total:
+        return Agreement(0.0, None, None, None, None)
+    words = sorted({word for pair in table for word in pair}, key=repr)
+    share = {pair: count / total for pair, count in table.items()}
+    first = {word: sum(share.get((word, other), 0.0) for other in words) for word in words}
+    second = {word: sum(share.get((other, word), 0.0) for other in words) for word in words}
+    observed = sum(share.get((word, word), 0.0) for word in words)
+    chance = sum(first[word] * second[word] for word in words)
+    if chance >= 1.0 - 1e-12:
+        return Agreement(total, observed, None, None, None)
+    kappa = (observed - chance) / (1.0 - chance)
+    same = sum(
+        share.get((word, word), 0.0) * (1.0 - (first[word] + second[word]) * (1.0 - kappa)) ** 2 for word in words
+    )
+    apart = sum(part * (second[a] + first[b]) ** 2 for (a, b), part in share.items() if a != b)
+    variance = same + (1.0 - kappa) ** 2 * apart - (kappa - chance * (1.0 - kappa)) ** 2
+    spread = NormalDist().inv_cdf(0.5 + confidence / 2.0) * math.sqrt(max(variance, 0.0) / total) / (1.0 - chance)
+    return Agreement(total, observed, kappa, max(kappa - spread, -1.0), min(kappa + spread, 1.0))

@@ -1,0 +1,229 @@
+"""Counts of exposures for the reject analysis: of a period, by a dimension, by day or by month."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.store import rollup
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import acquisition_days, acquisitions, instances, labels
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Which exposures to count: of the days from ``since`` to before ``until``; empty fields match everything."""
+
+    since: date
+    until: date
+    modality: str = ""
+    room: str = ""
+    body_part: str = ""
+
+    @property
+    def narrow(self) -> bool:
+        """Whether single exposures must be read, because the roll-up does not know the combination."""
+        return bool(self.room or self.body_part)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted of one group. Sums of deviation index and of the logarithm of exposure index give means."""
+
+    value: str
+    images: int = 0
+    judged: int = 0
+    flagged: int = 0
+    rejected: int = 0
+    repeated: int = 0
+    escaped: int = 0
+    suspected: int = 0
+    di_count: int = 0
+    di_sum: float = 0.0
+    di_squares: float = 0.0
+    di_low: int = 0
+    di_high: int = 0
+    ei_count: int = 0
+    ei_log_sum: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Escape:
+    """An image that people judged bad, that nobody rejected, and that the archive has."""
+
+    day: date
+    study_instance_uid: str
+    digest: str
+    room: str
+    body_part: str
+    view: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteCount:
+    """How many rejections another system told of."""
+
+    sender: str
+    reason: str
+    images: int
+
+
+def by_dimensions(transaction: Transaction, period: Period, dimensions: Sequence[str]) -> dict[str, list[Counts]]:
+    """Counts by each value of some dimensions, the most images first; the roll-up must be fresh."""
+    if not period.narrow:
+        return _from_days(transaction, period, dimensions)
+    return {dimension: _from_images(transaction, period, dimension) for dimension in dimensions}
+
+
+def by_day(transaction: Transaction, period: Period) -> list[tuple[date, Counts]]:
+    """Counts of each day that has images, oldest first."""
+    if period.narrow:
+        query = sa.select(acquisitions.c.day, *_labelled(rollup.MEASURES)).where(*_images(period))
+        query = query.group_by(acquisitions.c.day).order_by(acquisitions.c.day)
+    else:
+        query = sa.select(acquisition_days.c.day, *_sums()).where(*_days(period, [rollup.ALL]))
+        query = query.group_by(acquisition_days.c.day).order_by(acquisition_days.c.day)
+    return [(row.day, _counts("", row)) for row in transaction.execute(query)]
+
+
+def by_month(transaction: Transaction, period: Period, dimension: str) -> list[tuple[date, Counts]]:
+    """Counts by month and value of a dimension."""
+    column = acquisitions.c.day if period.narrow else acquisition_days.c.day
+    year, month = sa.extract("year", column), sa.extract("month", column)
+    value: sa.ColumnElement[str]
+    if period.narrow:
+        value = rollup.DIMENSIONS[dimension]
+        query = sa.select(
+            year.label("year"), month.label("month"), value.label("value"), *_labelled(rollup.MEASURES)
+        ).where(*_images(period))
+    else:
+        value = acquisition_days.c.value
+        query = sa.select(year.label("year"), month.label("month"), value, *_sums()).where(*_days(period, [dimension]))
+    query = query.group_by(year, month, value).order_by(year, month, value)
+    return [(date(int(row.year), int(row.month), 1), _counts(row.value, row)) for row in transaction.execute(query)]
+
+
+def findings_by_day(transaction: Transaction, period: Period) -> list[tuple[date, str, int]]:
+    """(day, finding, images in which it is present)."""
+    query = (
+        sa.select(acquisition_days.c.day, acquisition_days.c.value, sa.func.sum(acquisition_days.c.images))
+        .where(*_days(period, [rollup.FINDING]))
+        .group_by(acquisition_days.c.day, acquisition_days.c.value)
+        .order_by(acquisition_days.c.day)
+    )
+    return [(row[0], row[1], int(row[2])) for row in transaction.execute(query)]
+
+
+def span(transaction: Transaction) -> tuple[date, date] | None:
+    """First and last day with images; None without any."""
+    low, high = transaction.execute(sa.select(sa.func.min(acquisitions.c.day), sa.func.max(acquisitions.c.day))).one()
+    return None if low is None else (low, high)
+
+
+def choices(transaction: Transaction, dimension: str, *, limit: int) -> list[str]:
+    """Values of a dimension that were ever seen, in their order."""
+    column = acquisition_days.c.modality if dimension == "modality" else acquisition_days.c.value
+    wanted = rollup.ALL if dimension == "modality" else dimension
+    query = sa.select(column).where(acquisition_days.c.dimension == wanted).distinct().order_by(column).limit(limit)
+    return [value for value in transaction.execute(query).scalars() if value]
+
+
+def escapes(transaction: Transaction, period: Period, *, limit: int) -> list[Escape]:
+    """The newest images that should have been rejected and were not."""
+    query = (
+        sa.select(acquisitions, instances.c.study_instance_uid)
+        .join(instances, instances.c.digest == acquisitions.c.digest)
+        .where(*_images(period), acquisitions.c.judged_bad, acquisitions.c.archived, ~acquisitions.c.rejected)
+        .order_by(acquisitions.c.day.desc(), acquisitions.c.acquired_at.desc())
+        .limit(limit)
+    )
+    return [
+        Escape(row.day, row.study_instance_uid, row.digest, row.room, row.body_part, row.view, row.verdict)
+        for row in transaction.execute(query)
+    ]
+
+
+def notes(transaction: Transaction, since: datetime, until: datetime) -> list[NoteCount]:
+    """Rejections that other systems told of, by sender and reason."""
+    query = (
+        sa.select(labels.c.actor, labels.c.reason, sa.func.count())
+        .where(labels.c.origin == "rejection_note", labels.c.at >= since, labels.c.at < until)
+        .group_by(labels.c.actor, labels.c.reason)
+        .order_by(sa.func.count().desc(), labels.c.actor)
+    )
+    return [NoteCount(row[0], row[1], int(row[2])) for row in transaction.execute(query)]
+
+
+def _from_days(transaction: Transaction, period: Period, dimensions: Sequence[str]) -> dict[str, list[Counts]]:
+    query = (
+        sa.select(acquisition_days.c.dimension, acquisition_days.c.value, *_sums())
+        .where(*_days(period, dimensions))
+        .group_by(acquisition_days.c.dimension, acquisition_days.c.value)
+        .order_by(sa.func.sum(acquisition_days.c.images).desc(), acquisition_days.c.value)
+    )
+    found: dict[str, list[Counts]] = {dimension: [] for dimension in dimensions}
+    for row in transaction.execute(query):
+        found[row.dimension].append(_counts(row.value, row))
+    return found
+
+
+def _from_images(transaction: Transaction, period: Period, dimension: str) -> list[Counts]:
+    conditions = _images(period)
+    if dimension == rollup.ALL:
+        row = transaction.execute(sa.select(*_labelled(rollup.MEASURES)).where(*conditions)).one()
+        return [_counts("", row)]
+    column: sa.ColumnElement[str]
+    if dimension == rollup.REASON:
+        column = acquisitions.c.reject_reason
+        conditions.append(acquisitions.c.rejected)
+    else:
+        column = rollup.DIMENSIONS[dimension]
+    query = (
+        sa.select(column.label("value"), *_labelled(rollup.MEASURES))
+        .where(*conditions)
+        .group_by(column)
+        .order_by(sa.func.count().desc(), column)
+    )
+    return [_counts(row.value, row) for row in transaction.execute(query)]
+
+
+def _days(period: Period, dimensions: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = [
+        acquisition_days.c.dimension.in_(dimensions),
+        acquisition_days.c.day >= period.since,
+        acquisition_days.c.day < period.until,
+    ]
+    if period.modality:
+        conditions.append(acquisition_days.c.modality == period.modality)
+    return conditions
+
+
+def _images(period: Period) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = [acquisitions.c.day >= period.since, acquisitions.c.day < period.until]
+    pairs = (
+        (acquisitions.c.modality, period.modality),
+        (acquisitions.c.room, period.room),
+        (acquisitions.c.body_part, period.body_part),
+    )
+    return [*conditions, *(column == value for column, value in pairs if value)]
+
+
+def _sums() -> list[sa.Label[Any]]:
+    return [sa.func.sum(acquisition_days.c[name]).label(name) for name in rollup.MEASURES]
+
+
+def _labelled(measures: dict[str, sa.ColumnElement[Any]]) -> list[sa.Label[Any]]:
+    return [measure.label(name) for name, measure in measures.items()]
+
+
+def _counts(value: str, row: Any) -> Counts:
+    floats = {"di_sum", "di_squares", "ei_log_sum"}
+    numbers: dict[str, Any] = {
+        name: (float if name in floats else int)(getattr(row, name) or 0) for name in rollup.MEASURES
+    }
+    return Counts(value, **numbers)

@@ -1,0 +1,97 @@
+"""Counts measurements by week and station in fine bins, each image once, so that any two periods can be compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from miqa_node.statistics.bins import bin_of
+from miqa_node.store import documents
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import acquisitions, assessments, measurement_weeks
+
+ROWS_AT_ONCE = 1000
+
+
+def monday(day: date) -> date:
+    """The first day of the ISO week."""
+    return day - timedelta(days=day.weekday())
+
+
+def count(transaction: Transaction, *, limit: int) -> int:
+    """Count the measurements of exposures that are not counted yet, at most so many; how many there were."""
+    query = (
+        sa.select(acquisitions.c.digest, acquisitions.c.day, acquisitions.c.station, assessments.c.document)
+        .join(assessments, assessments.c.digest == acquisitions.c.digest)
+        .where(~acquisitions.c.binned)
+        .limit(limit)
+        .with_for_update(of=acquisitions, skip_locked=True)  # another process counts others
+    )
+    rows = transaction.execute(query).all()
+    counts: Counter[tuple[date, str, str, int]] = Counter()
+    for row in rows:
+        for measurement in documents.load_assessment(row.document).measurements:
+            counts[monday(row.day), row.station, measurement.name[:64], bin_of(measurement.value)] += 1
+    # In one order, so that two processes cannot wait for each other.
+    keyed = sorted(counts.items())
+    for start in range(0, len(keyed), ROWS_AT_ONCE):
+        _add(transaction, keyed[start : start + ROWS_AT_ONCE])
+    if rows:
+        # "binned" is no change that the roll-up must know of: changed_at stays.
+        transaction.execute(
+            sa.update(acquisitions).where(acquisitions.c.digest.in_([row.digest for row in rows])).values(binned=True)
+        )
+    return len(rows)
+
+
+def histograms(
+    transaction: Transaction, since: date, until: date, stations: tuple[str, ...] = ()
+) -> dict[str, dict[int, int]]:
+    """Measurement → bin → count, of the weeks that begin in the period."""
+    table = measurement_weeks
+    query = (
+        sa.select(table.c.measurement, table.c.bin, sa.func.sum(table.c.count))
+        .where(table.c.week >= since, table.c.week < until)
+        .group_by(table.c.measurement, table.c.bin)
+    )
+    if stations:
+        query = query.where(table.c.station.in_(stations))
+    found: dict[str, dict[int, int]] = {}
+    for name, number, total in transaction.execute(query):
+        found.setdefault(name, {})[number] = int(total)
+    return found
+
+
+def histograms_by_station(
+    transaction: Transaction, since: date, until: date, measurement: str
+) -> dict[str, dict[int, int]]:
+    """Station → bin → count of one measurement."""
+    table = measurement_weeks
+    query = (
+        sa.select(table.c.station, table.c.bin, sa.func.sum(table.c.count))
+        .where(table.c.week >= since, table.c.week < until, table.c.measurement == measurement)
+        .group_by(table.c.station, table.c.bin)
+    )
+    found: dict[str, dict[int, int]] = {}
+    for station, number, total in transaction.execute(query):
+        found.setdefault(station, {})[number] = int(total)
+    return found
+
+
+def _add(transaction: Transaction, keyed: list[tuple[tuple[date, str, str, int], int]]) -> None:
+    dialect = sqlite if transaction.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(measurement_weeks).values(
+        [
+            {"week": week, "station": station, "measurement": name, "bin": number, "count": total}
+            for (week, station, name, number), total in keyed
+        ]
+    )
+    transaction.execute(
+        insert.on_conflict_do_update(
+            index_elements=["week", "station", "measurement", "bin"],
+            set_={"count": measurement_weeks.c.count + insert.excluded["count"]},
+        )
+    )

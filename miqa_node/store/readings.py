@@ -1,0 +1,171 @@
+"""What people said of images against what the model had said: for the watch over the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.label import LabelOrigin
+from miqa_node.domain.policy import Verdict
+from miqa_node.statistics.recurrence import Peak
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import (
+    acquisition_findings,
+    acquisitions,
+    dispositions,
+    label_findings,
+    labels,
+    shadow_assessments,
+)
+
+BINS = 10
+"""Of a reliability curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How often people judged images bad, of those that one kind of verdict had brought to them."""
+
+    room: str
+    flagged: bool
+    judged: int
+    bad: int
+    weighted: float
+    weighted_bad: float
+    """Each image counts as many times as it stands for: one over the probability with which it was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Images of which the model gave a finding a probability in one tenth of [0, 1]."""
+
+    finding: str
+    bin: int
+    judged: int
+    probability_sum: float
+    confirmed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowVerdicts:
+    """How often the active package said one verdict and a candidate another, of the candidate's newest images."""
+
+    package: str
+    table: dict[tuple[str, str], int]
+
+
+def outcomes(transaction: Transaction, since: datetime, until: datetime) -> list[Outcome]:
+    """What became of verdicts, by room; each image's newest judgement counts, second readings apart."""
+    newest = _newest(since, until)
+    flagged = labels.c.verdict.in_([Verdict.REVIEW.value, Verdict.REJECT.value])
+    bad = sa.case((labels.c.bad, 1), else_=0)
+    query = (
+        sa.select(
+            acquisitions.c.room,
+            flagged.label("flagged"),
+            sa.func.count().label("judged"),
+            sa.func.sum(bad).label("bad"),
+            sa.func.sum(1.0 / labels.c.sampled).label("weighted"),
+            sa.func.sum(bad / labels.c.sampled).label("weighted_bad"),
+        )
+        .join(newest, newest.c.label_id == labels.c.label_id)
+        .join(acquisitions, acquisitions.c.digest == labels.c.digest)
+        .where(labels.c.verdict.in_([Verdict.REVIEW.value, Verdict.REJECT.value, Verdict.ACCEPT.value]))
+        .group_by(acquisitions.c.room, flagged)
+    )
+    return [
+        Outcome(row.room, bool(row.flagged), row.judged, int(row.bad), float(row.weighted), float(row.weighted_bad))
+        for row in transaction.execute(query)
+    ]
+
+
+def reliability(transaction: Transaction, since: datetime, until: datetime) -> list[ReliabilityBin]:
+    """Counts by finding and tenth of probability, of judgements that say whether the finding is there."""
+    newest = _newest(since, until)
+    tenth = sa.cast(sa.func.floor(label_findings.c.probability * BINS), sa.Integer)
+    number = sa.case((label_findings.c.probability >= 1.0, BINS - 1), else_=tenth)  # 1 belongs to the last tenth
+    query = (
+        sa.select(
+            label_findings.c.finding,
+            number.label("bin"),
+            sa.func.count().label("judged"),
+            sa.func.sum(label_findings.c.probability).label("probabilities"),
+            sa.func.sum(sa.case((label_findings.c.labelled, 1), else_=0)).label("confirmed"),
+        )
+        .join(newest, newest.c.label_id == label_findings.c.label_id)
+        .where(label_findings.c.labelled.is_not(None))
+        .group_by(label_findings.c.finding, number)
+        .order_by(label_findings.c.finding, number)
+    )
+    return [
+        ReliabilityBin(row.finding, int(row.bin), row.judged, float(row.probabilities), int(row.confirmed))
+        for row in transaction.execute(query)
+    ]
+
+
+def second_readings(transaction: Transaction, since: datetime, until: datetime) -> dict[tuple[bool, bool], int]:
+    """How often the first and the second reader of an image said good or bad: (first bad, second bad) → images."""
+    first, second = labels.alias("first"), labels.alias("second")
+    before = (
+        sa.select(second.c.label_id, sa.func.max(first.c.label_id).label("first_id"))
+        .join(first, sa.and_(first.c.digest == second.c.digest, first.c.label_id < second.c.label_id))
+        .where(
+            second.c.origin == LabelOrigin.SECOND_READING.value,
+            first.c.origin.in_([LabelOrigin.DECISION.value, LabelOrigin.AUDIT.value]),
+            second.c.at >= since,
+            second.c.at < until,
+        )
+        .group_by(second.c.label_id)
+        .subquery()
+    )
+    query = (
+        sa.select(first.c.bad, second.c.bad, sa.func.count())
+        .select_from(before)
+        .join(first, first.c.label_id == before.c.first_id)
+        .join(second, second.c.label_id == before.c.label_id)
+        .group_by(first.c.bad, second.c.bad)
+    )
+    return {(bool(row[0]), bool(row[1])): int(row[2]) for row in transaction.execute(query)}
+
+
+def peaks(transaction: Transaction, findings: list[str], since: date, *, limit: int) -> list[Peak]:
+    """Where findings were seen, the newest first."""
+    of = acquisition_findings.c
+    query = (
+        sa.select(of.detector, of.patient_key, of.x, of.y)
+        .where(of.finding.in_(findings), of.day >= since, of.x.is_not(None))
+        .order_by(of.day.desc(), of.digest)
+        .limit(limit)
+    )
+    return [Peak(row.detector, row.patient_key, row.x, row.y) for row in transaction.execute(query)]
+
+
+def shadow_verdicts(transaction: Transaction, *, limit: int) -> list[ShadowVerdicts]:
+    """The verdicts of candidates beside those that counted."""
+    newest = (
+        sa.select(shadow_assessments.c.package, shadow_assessments.c.digest, shadow_assessments.c.verdict)
+        .order_by(shadow_assessments.c.assessed_at.desc())
+        .limit(limit)
+        .subquery()
+    )
+    query = (
+        sa.select(newest.c.package, dispositions.c.verdict, newest.c.verdict, sa.func.count())
+        .join(dispositions, dispositions.c.digest == newest.c.digest)
+        .group_by(newest.c.package, dispositions.c.verdict, newest.c.verdict)
+        .order_by(newest.c.package)
+    )
+    tables: dict[str, dict[tuple[str, str], int]] = {}
+    for row in transaction.execute(query):
+        tables.setdefault(row[0], {})[row[1], row[2]] = int(row[3])
+    return [ShadowVerdicts(package, table) for package, table in tables.items()]
+
+
+def _newest(since: datetime, until: datetime) -> sa.Subquery:
+    return (
+        sa.select(sa.func.max(labels.c.label_id).label("label_id"))
+        .where(labels.c.at >= since, labels.c.at < until, labels.c.origin != LabelOrigin.SECOND_READING.value)
+        .group_by(labels.c.digest)
+        .subquery()
+    )

@@ -1,0 +1,116 @@
+"""Keeps counts of every day and every value of a dimension: a million exposures are read as some thousand rows.
+
+A day is counted anew when one of its exposures changed; what is counted is always what :mod:`.acquisitions` holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.policy import Verdict
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import acquisition_days, acquisition_findings, acquisitions, rollup_marks
+
+ALL = "all"
+DIMENSIONS: dict[str, sa.Column[str]] = {
+    name: acquisitions.c[name] for name in ("room", "station", "operator", "body_part", "view", "shift")
+}
+REASON, FINDING = "reason", "finding"
+
+MARK = "days"
+OVERLAP = timedelta(minutes=2)
+"""A transaction that began before the last look may have committed after it: its day is counted again."""
+DAYS_AT_ONCE = 50
+LOCK = 7205178
+"""PostgreSQL's advisory lock of whoever counts."""
+DEVIATION_LIMIT = 3.0
+"""Half or double the intended exposure (AAPM TG-116); the same limit that plausibility flags."""
+
+_BAD = acquisitions.c.archived & ~acquisitions.c.rejected
+MEASURES: dict[str, sa.ColumnElement[Any]] = {
+    "images": sa.func.count(),
+    "judged": sa.func.count(sa.case((acquisitions.c.verdict != Verdict.NOT_ASSESSED.value, 1))),
+    "flagged": sa.func.count(sa.case((acquisitions.c.verdict.in_([Verdict.REVIEW.value, Verdict.REJECT.value]), 1))),
+    "rejected": sa.func.count(sa.case((acquisitions.c.rejected, 1))),
+    "repeated": sa.func.count(sa.case((acquisitions.c.repeated & ~acquisitions.c.rejected, 1))),
+    "escaped": sa.func.count(sa.case((_BAD & acquisitions.c.judged_bad, 1))),
+    "suspected": sa.func.count(
+        sa.case((_BAD & acquisitions.c.judged_bad.is_(None) & (acquisitions.c.verdict == Verdict.REJECT.value), 1))
+    ),
+    "di_count": sa.func.count(acquisitions.c.deviation_index),
+    "di_sum": sa.func.coalesce(sa.func.sum(acquisitions.c.deviation_index), 0.0),
+    "di_squares": sa.func.coalesce(sa.func.sum(acquisitions.c.deviation_index * acquisitions.c.deviation_index), 0.0),
+    "di_low": sa.func.count(sa.case((acquisitions.c.deviation_index < -DEVIATION_LIMIT, 1))),
+    "di_high": sa.func.count(sa.case((acquisitions.c.deviation_index > DEVIATION_LIMIT, 1))),
+    "ei_count": sa.func.count(sa.case((acquisitions.c.exposure_index > 0.0, 1))),
+    "ei_log_sum": sa.func.coalesce(
+        sa.func.sum(sa.case((acquisitions.c.exposure_index > 0.0, sa.func.ln(acquisitions.c.exposure_index)))), 0.0
+    ),
+}
+"""What is counted of exposures, however they are grouped."""
+
+
+def refresh(transaction: Transaction, now: datetime, *, most_days: int | None = None) -> int:
+    """Count the days that changed since the last look; how many are still to be counted.
+
+    With ``most_days`` only the newest so many are counted, and the mark stays where it was until all are. Does nothing
+    while another process counts.
+    """
+    if not _alone(transaction):
+        return 0
+    insert_or_ignore(transaction, rollup_marks, {"name": MARK, "until": datetime(1970, 1, 1, tzinfo=now.tzinfo)})
+    mark = transaction.execute(sa.select(rollup_marks.c.until).where(rollup_marks.c.name == MARK)).scalar_one()
+    changed = (
+        sa.select(acquisitions.c.day)
+        .where(acquisitions.c.changed_at >= mark - OVERLAP)
+        .distinct()
+        .order_by(acquisitions.c.day.desc())
+    )
+    days = list(transaction.execute(changed).scalars())
+    chosen = days[:most_days]
+    for start in range(0, len(chosen), DAYS_AT_ONCE):
+        _count(transaction, chosen[start : start + DAYS_AT_ONCE])
+    if len(chosen) == len(days):
+        transaction.execute(sa.update(rollup_marks).where(rollup_marks.c.name == MARK).values(until=now))
+    return len(days) - len(chosen)
+
+
+def _alone(transaction: Transaction) -> bool:
+    if transaction.dialect.name == "sqlite":
+        return True  # the first write takes the only lock
+    return bool(transaction.execute(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK))).scalar_one())
+
+
+def _count(transaction: Transaction, days: Sequence[date]) -> None:
+    transaction.execute(sa.delete(acquisition_days).where(acquisition_days.c.day.in_(days)))
+    _insert(transaction, days, ALL, sa.literal(""))
+    for dimension, column in DIMENSIONS.items():
+        _insert(transaction, days, dimension, column)
+    _insert(transaction, days, REASON, acquisitions.c.reject_reason, acquisitions.c.rejected)
+    _insert(transaction, days, FINDING, acquisition_findings.c.finding)
+
+
+def _insert(
+    transaction: Transaction,
+    days: Sequence[date],
+    dimension: str,
+    value: sa.ColumnElement[str],
+    *conditions: sa.ColumnElement[bool],
+) -> None:
+    source: sa.FromClause = acquisitions
+    if dimension == FINDING:
+        source = acquisitions.join(acquisition_findings, acquisition_findings.c.digest == acquisitions.c.digest)
+    keys = (acquisitions.c.day, acquisitions.c.modality)
+    grouped = keys if dimension == ALL else (*keys, value)
+    query = (
+        sa.select(*keys, sa.literal(dimension), value, *MEASURES.values())
+        .select_from(source)
+        .where(acquisitions.c.day.in_(days), *conditions)
+        .group_by(*grouped)
+    )
+    names = ["day", "modality", "dimension", "value", *MEASURES]
+    transaction.execute(sa.insert(acquisition_days).from_select(names, query))

@@ -1,0 +1,155 @@
+"""The pages of the analysis: rejects, the watch over the model, and the labels that people gave."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import Query
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from miqa_node.analysis import feedback, rejects, tables, watch
+from miqa_node.analysis.pictures import reject_pictures, watch_pictures
+from miqa_node.store import census, rollup
+from miqa_node.store.census import Period
+from miqa_node.store.database import Transaction
+from miqa_node.web.access import Reader, page_router
+from miqa_node.web.api import NO_CONTROLS, Strict
+from miqa_node.web.html import render
+from miqa_node.web.services import Services
+
+DEFAULT_DAYS = 30
+MOST_DAYS_TO_COUNT = 31
+"""So many changed days are counted anew while somebody waits; the node counts the others in the background."""
+MOST_CHOICES = 500
+
+router = page_router()
+
+
+class PeriodForm(Strict):
+    """The filter above each page; an untouched field is sent empty."""
+
+    since: Literal[""] | date = ""
+    until: Literal[""] | date = Field("", description="The last day of the period.")
+    modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
+    room: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    body_part: str = Field("", max_length=64, pattern=NO_CONTROLS)
+
+    def period(self, newest: date) -> Period:
+        """The same for the store; without days it is the last month of images."""
+        last = self.until or newest
+        first = self.since or last - timedelta(days=DEFAULT_DAYS - 1)
+        return Period(
+            min(first, last), max(first, last) + timedelta(days=1), self.modality, self.room.strip(), self.body_part
+        )
+
+
+Form = Annotated[PeriodForm, Query()]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What every page of the analysis shows around its figures."""
+
+    period: Period
+    last: date
+    address: str
+    shortcuts: list[tuple[str, str]]
+    modalities: list[str]
+    rooms: list[str]
+    body_parts: list[str]
+    waiting: int
+    """Days that are still to be counted."""
+
+
+@router.get("/analysis")
+def rejects_page(services: Services, who: Reader, query: Form) -> str:
+    """Reject analysis of a period."""
+    with services.database.begin() as transaction:
+        shown = _shown(transaction, query, "/analysis")
+        found = rejects.analyse(transaction, shown.period, services.settings.analysis)
+    return render(
+        "analysis_rejects.html", who=who, shown=shown, found=found, pictures=reject_pictures(found), query=query,
+        csv="/analysis/rejects.csv?" + _address(query),
+    )  # fmt: skip
+
+
+@router.get("/analysis/rejects.csv")
+def rejects_csv(services: Services, _who: Reader, query: Form) -> StreamingResponse:
+    """The same as a table: one row for each value of each dimension."""
+    with services.database.begin() as transaction:
+        shown = _shown(transaction, query, "/analysis")
+        found = rejects.analyse(transaction, shown.period, services.settings.analysis)
+    name = f"rejects-{shown.period.since:%Y%m%d}-{shown.last:%Y%m%d}.csv"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(_csv(tables.reject_rows(found)), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/analysis/model")
+def model_page(services: Services, who: Reader, query: Form) -> str:
+    """The watch over the model."""
+    with services.database.begin() as transaction:
+        shown = _shown(transaction, query, "/analysis/model")
+        found = watch.watch(transaction, shown.period)
+    return render("analysis_model.html", who=who, shown=shown, found=found, pictures=watch_pictures(found), query=query)
+
+
+@router.get("/analysis/labels")
+def labels_page(services: Services, who: Reader, query: Form) -> str:
+    """What people's decisions amount to as labels."""
+    with services.database.begin() as transaction:
+        shown = _shown(transaction, query, "/analysis/labels")
+        found = feedback.feedback(transaction, shown.period)
+    return render(
+        "analysis_labels.html", who=who, shown=shown, found=found, query=query, settings=services.settings.analysis
+    )
+
+
+def _shown(transaction: Transaction, query: PeriodForm, page: str) -> Shown:
+    now = datetime.now(UTC)
+    waiting = rollup.refresh(transaction, now, most_days=MOST_DAYS_TO_COUNT)
+    known = census.span(transaction)
+    newest = known[1] if known else now.date()
+    period = query.period(newest)
+    last = period.until - timedelta(days=1)
+    return Shown(
+        period=period,
+        last=last,
+        address=page,
+        shortcuts=_shortcuts(page, query, known or (newest, newest)),
+        modalities=census.choices(transaction, "modality", limit=MOST_CHOICES),
+        rooms=census.choices(transaction, "room", limit=MOST_CHOICES),
+        body_parts=census.choices(transaction, "body_part", limit=MOST_CHOICES),
+        waiting=waiting,
+    )
+
+
+def _shortcuts(page: str, query: PeriodForm, known: tuple[date, date]) -> list[tuple[str, str]]:
+    first, last = known
+    this = last.replace(day=1)
+    before = (this - timedelta(days=1)).replace(day=1)
+    spans = [
+        ("This month", this, last),
+        ("Last month", before, this - timedelta(days=1)),
+        ("12 months", max(first, last - timedelta(days=364)), last),
+        ("Everything", first, last),
+    ]
+    return [(name, f"{page}?{_address(query, since=since, until=until)}") for name, since, until in spans]
+
+
+def _address(query: PeriodForm, **other: date) -> str:
+    given = {**query.model_dump(), **other}
+    return urlencode({key: str(value) for key, value in given.items() if value})
+
+
+def _csv(rows: Iterator[list[object]]) -> Iterator[str]:
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line).writerow(row)
+        yield line.getvalue()

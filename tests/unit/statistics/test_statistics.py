@@ -1,0 +1,194 @@
+"""Statistics against cases worked out by hand, and against scipy and scikit-learn."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from miqa_node.statistics.agreement import agreement
+from miqa_node.statistics.bins import bin_of, value_of
+from miqa_node.statistics.charts import change_points, p_chart
+from miqa_node.statistics.drift import drift, median, psi
+from miqa_node.statistics.rates import chi_square_quantile, rate, wilson
+from miqa_node.statistics.recurrence import Peak, recurrences
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 20), (20, 20), (1, 7), (8, 100), (123, 4567)])
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+def test_wilson_is_that_of_scipy(count: int, total: int, confidence: float) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    expected = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
+    assert wilson(count, total, confidence) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_a_rate_of_nothing_is_no_rate() -> None:
+    assert rate(0, 0).share is None
+    assert rate(0, 0).percent is None
+    with pytest.raises(ValueError, match="no share"):
+        wilson(5, 4)
+
+
+@pytest.mark.parametrize("degrees", [3, 5, 9, 30])
+def test_chi_square_quantiles_are_about_those_of_scipy(degrees: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    assert chi_square_quantile(0.95, degrees) == pytest.approx(stats.chi2.ppf(0.95, degrees), rel=0.01)
+
+
+def test_kappa_is_that_of_scikit_learn() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(1)
+    first = rng.integers(0, 3, 200)
+    second = np.where(rng.uniform(size=200) < 0.6, first, rng.integers(0, 3, 200))
+    table: dict[tuple[int, int], int] = {}
+    for a, b in zip(first.tolist(), second.tolist(), strict=True):
+        table[a, b] = table.get((a, b), 0) + 1
+    found = agreement(table)
+    assert found.kappa == pytest.approx(metrics.cohen_kappa_score(first, second))
+    assert found.observed == pytest.approx(float(np.mean(first == second)))
+
+
+def test_the_limits_of_kappa_hold_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(2)
+    # Both say "bad" of 30 %; the second repeats the first with 0.6, so that kappa is 0.6 by construction.
+    inside = 0
+    for _ in range(400):
+        first = rng.uniform(size=150) < 0.3
+        second = np.where(rng.uniform(size=150) < 0.6, first, rng.uniform(size=150) < 0.3)
+        pairs = zip(first.tolist(), second.tolist(), strict=True)
+        table: dict[tuple[bool, bool], int] = {}
+        for pair in pairs:
+            table[pair] = table.get(pair, 0) + 1
+        found = agreement(table)
+        assert found.low is not None
+        assert found.high is not None
+        inside += found.low <= 0.6 <= found.high
+    assert 0.92 <= inside / 400 <= 0.985
+
+
+def test_judges_who_always_say_the_same_one_thing_have_no_kappa() -> None:
+    found = agreement({("good", "good"): 9})
+    assert (found.observed, found.kappa) == (1.0, None)
+    assert agreement({}).observed is None
+
+
+def test_psi_by_hand() -> None:
+    # Shares with the prior of a half: .5/.5 against 150.5/201, 50.5/201.
+    expected = (150.5 / 201 - 0.5) * math.log(150.5 / 201 / 0.5) + (50.5 / 201 - 0.5) * math.log(50.5 / 201 / 0.5)
+    assert psi([100, 100], [150, 50]) == pytest.approx(expected)
+    assert psi([10, 20, 30], [10, 20, 30]) == 0.0
+
+
+def counted(values: np.ndarray) -> dict[int, int]:
+    numbers, counts = np.unique([bin_of(float(value)) for value in values], return_counts=True)
+    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+
+def test_drift_finds_a_shift_of_half_a_standard_deviation_and_nothing_in_the_same_process() -> None:
+    rng = np.random.default_rng(3)
+    before, same, other = rng.normal(50, 5, 4000), rng.normal(50, 5, 800), rng.normal(52.5, 5, 800)
+    steady, moved = drift(counted(before), counted(same)), drift(counted(before), counted(other))
+    assert steady.word == "steady"
+    assert moved.word in {"watch", "drifted"}
+    # The index over tenths, from the values themselves.
+    edges = np.quantile(before, np.arange(1, 10) / 10)
+    shares = [np.histogram(v, [-np.inf, *edges, np.inf])[0] / len(v) for v in (before, other)]
+    assert moved.psi == pytest.approx(float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum()), rel=0.15)
+    assert moved.current_median == pytest.approx(float(np.median(other)), rel=0.011)
+
+
+def test_without_drift_one_of_twenty_exceeds_what_chance_gives() -> None:
+    rng = np.random.default_rng(4)
+    exceeded = 0
+    for _ in range(200):
+        found = drift(counted(rng.lognormal(0, 0.5, 500)), counted(rng.lognormal(0, 0.5, 300)))
+        assert found.psi is not None
+        assert found.by_chance is not None
+        exceeded += found.psi > found.by_chance
+    assert 2 <= exceeded <= 20
+
+
+def test_a_measurement_that_is_mostly_zero_has_fewer_groups_and_still_an_index() -> None:
+    found = drift({0: 900, 500: 100}, {0: 500, 500: 500})
+    assert found.word == "drifted"
+    assert median({0: 900, 500: 100}) == 0.0
+    assert drift({0: 10}, {0: 1000}).word == "too few"
+    assert median({}) is None
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-12, 3e-5, 0.7, 1.0, 123.4, 1e9, -2.5])
+def test_bins_keep_a_value_to_one_percent(value: float) -> None:
+    assert value_of(bin_of(value)) == pytest.approx(value, rel=0.0101, abs=1e-9)
+
+
+def test_bins_rise_with_the_value() -> None:
+    numbers = [bin_of(value) for value in (-100.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 100.0, math.inf)]
+    assert numbers == sorted(numbers)
+    assert bin_of(math.nan) == 0
+
+
+def test_a_p_chart_by_hand() -> None:
+    chart = p_chart([(5, 100), (15, 100), (10, 100), (10, 100)])
+    assert chart.centre == 0.1
+    # Moving ranges of the scores ∓5/3, ±5/3, 0, 0 are 10/3, 5/3, 0: their mean over 1.128 is the inflation.
+    assert chart.inflation == pytest.approx((10 / 3 + 5 / 3) / 3 / 1.128)
+    point = chart.points[1]
+    sigma = chart.inflation * 0.03
+    assert (point.low, point.high) == (pytest.approx(max(0.1 - 3 * sigma, 0)), pytest.approx(0.1 + 3 * sigma))
+    assert chart.points[0].ewma == pytest.approx(0.2 * 0.05 + 0.8 * 0.1)
+    assert not any(point.outside or point.drifted for point in chart.points)
+
+
+def test_a_day_out_of_limits_and_a_change_for_good_are_told_apart() -> None:
+    rng = np.random.default_rng(5)
+    usual = [(int(rng.binomial(300, 0.08)), 300) for _ in range(40)]
+    one_day = [*usual[:30], (60, 300), *usual[31:]]
+    chart = p_chart(one_day, reference=30)
+    assert [i for i, p in enumerate(chart.points) if p.outside] == [30]
+    assert not any(25 <= change.index <= 29 for change in chart.changes)
+    more = [*usual, *((int(rng.binomial(300, 0.12)), 300) for _ in range(20))]
+    chart = p_chart(more, reference=40)
+    [change] = chart.changes
+    assert abs(change.index - 40) <= 3
+    assert (change.before, change.after) == (pytest.approx(0.08, abs=0.01), pytest.approx(0.12, abs=0.015))
+    assert any(point.drifted for point in chart.points[41:48])
+
+
+def test_a_steady_process_seldom_has_a_change_point() -> None:
+    rng = np.random.default_rng(6)
+    alarms = sum(bool(change_points([(int(rng.binomial(200, 0.1)), 200) for _ in range(60)])) for _ in range(200))
+    assert alarms <= 6
+
+
+def test_days_without_images_are_gaps() -> None:
+    chart = p_chart([(0, 0), (5, 50), (0, 0), (6, 50)])
+    assert [point.share for point in chart.points] == [None, 0.1, None, 0.12]
+    assert p_chart([(0, 0)]).centre is None
+    assert p_chart([(0, 50), (0, 50), (0, 50)]).centre == 0.0
+
+
+def test_a_defect_at_one_place_of_one_detector_is_found_among_the_others() -> None:
+    rng = np.random.default_rng(7)
+    peaks = [
+        Peak(f"D{d}", f"P{d}-{i}", float(rng.uniform(0.1, 0.9)), float(rng.uniform(0.1, 0.9)))
+        for d in range(6) for i in range(60)
+    ]  # fmt: skip
+    spot = [Peak("D3", f"S{i}", 0.7 + float(rng.normal(0, 0.005)), 0.2 + float(rng.normal(0, 0.005))) for i in range(8)]
+    [found] = recurrences([*peaks, *spot])
+    assert (found.detector, round(found.x, 1), round(found.y, 1)) == ("D3", 0.7, 0.2)
+    assert 8 <= found.patients <= 10
+    assert found.seen == 68
+    assert found.p_value < 1e-6
+    assert recurrences(peaks) == []
+
+
+def test_what_all_detectors_show_at_a_place_is_no_defect_of_one() -> None:
+    rng = np.random.default_rng(8)
+    corner = [Peak(f"D{d}", f"P{d}-{i}", 0.95, 0.05) for d in range(5) for i in range(10)]
+    rest = [Peak(f"D{d}", f"Q{d}-{i}", *rng.uniform(0.1, 0.9, 2).tolist()) for d in range(5) for i in range(20)]
+    assert recurrences([*corner, *rest]) == []
+
+
+def test_one_patient_with_many_images_is_no_recurrence() -> None:
+    assert recurrences([Peak("D1", "P1", 0.5, 0.5) for _ in range(50)]) == []
