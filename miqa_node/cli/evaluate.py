@@ -101,6 +101,7 @@ class Dataset(StrEnum):
     """Annotated images to play the Pointing Game on."""
 
     REAL_OBJECTS = "real-objects"
+    HELD_OUT_OBJECTS = "held-out-objects"
     PATHOLOGIES = "pathologies"
     OBJECT_CXR = "object-cxr"
 
@@ -117,7 +118,8 @@ def pointing_game(
         Dataset,
         typer.Option(
             metavar="NAME",
-            help="real-objects or pathologies of the project's folder, or object-cxr as it was published.",
+            help="real-objects (to judge by), held-out-objects (to choose a method by) or pathologies of the project's "
+            "folder, or object-cxr as it was published.",
         ),
     ] = Dataset.REAL_OBJECTS,
     part: Annotated[str, typer.Option(metavar="NAME", help="Part of Object-CXR: <part>.csv and <part>/.")] = "dev",
@@ -141,6 +143,7 @@ def pointing_game(
         raise typer.BadParameter(f"there is no method {unknown[0]}; there are {', '.join(METHODS)}")
     read = {
         Dataset.REAL_OBJECTS: lambda: outlines.real_objects(folder),
+        Dataset.HELD_OUT_OBJECTS: lambda: outlines.real_objects(folder, choosing=True),
         Dataset.PATHOLOGIES: lambda: outlines.pathologies(folder),
         Dataset.OBJECT_CXR: lambda: outlines.object_cxr(folder, part),
     }
