@@ -35,6 +35,7 @@ from miqa_node.training.samples import COLUMN, Sample, Sampler, vary
 from miqa_node.training.scores import Case, auroc, judge, judge_simulated
 
 MARKED = 0.5
+BATCH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def _fitted(variant: Variant, data: QualityData, steps: int, folder: Path) -> Gr
     records: list[Record] = data.fitting
     if not variant.real_objects:
         records = [replace(r, objects=() if r.has_real_object is False else None) for r in records]
-    settings = FitSettings(steps=steps, seed=variant.seed, ranking_weight=RANKING_WEIGHT if variant.ranking else 0.0)
+    settings = FitSettings(
+        steps=steps, seed=variant.seed, batch=BATCH, ranking_weight=RANKING_WEIGHT if variant.ranking else 0.0
+    )
     fit = Fit(settings, folder)
     if not variant.texture:
         _silence(fit.net.classify_texture, fit.net.grade_texture)

@@ -19,13 +19,15 @@ from miqa_node.training.datasets import REAL_KINDS, Record, read_records
 from miqa_node.training.degrade import Material, gate
 from miqa_node.training.graph import Graph, Judge
 from miqa_node.training.pointing import chance, hit, peak
-from miqa_node.training.samples import COLUMN
+from miqa_node.training.samples import COLUMN, GRADED_AS
 from miqa_node.training.scores import Case, auroc, auroc_interval, judge, judge_simulated, read_image
 
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 MARKED = 0.5
 """Severity from which the issue's targets count."""
 OBJECT = FindingName.FOREIGN_OBJECT
+MEANS = ("auroc", "auroc_against_free", "auroc_within_source", "severity_rank_correlation")
+"""Figures of a finding whose mean over the findings is told, too."""
 NATIVE_PX = 1400
 """Longer side from which an image has about the pitch of a detector."""
 
@@ -86,16 +88,20 @@ def figures_of(judged: Judged, probability: Probability, thresholds: NDArray[np.
     """The figures of a card's section ``metrics``."""
     clean, simulated = judged.clean, judged.simulated
     findings = {d.value: _finding(d, clean, simulated) for d in DEFECTS}
-    means = [row["auroc"] for row in findings.values()]
-    correlations = [row["severity_rank_correlation"] for row in findings.values()]
+    means = {key: _round(float(np.mean([row[key] for row in findings.values()]))) for key in MEANS}
     patients = {c.record.patient for c in clean}
     return {
         "data": f"{len(clean)} images, {len(patients)} patients, hospitals not seen in training",
         "simulated": {
-            "severity": f"{MARKED} and more against the images as they are; intervals by bootstrap over patients",
-            "mean_auroc": _round(float(np.mean(means))),
+            "severity": (
+                f"{MARKED} and more against all images as they are; intervals by bootstrap over patients. Beside it: "
+                "against the images in which readers saw nothing of the finding, and the same within each hospital"
+            ),
+            "mean_auroc": means["auroc"],
+            "mean_auroc_against_free": means["auroc_against_free"],
+            "mean_auroc_within_source": means["auroc_within_source"],
             "worst": min(findings, key=lambda name: findings[name]["auroc"]),
-            "mean_severity_rank_correlation": _round(float(np.mean(correlations))),
+            "mean_severity_rank_correlation": means["severity_rank_correlation"],
             "findings": findings,
             "unseen_object_family": _family(clean, simulated, judged.unseen),
         },
@@ -132,9 +138,12 @@ def _finding(finding: FindingName, clean: Sequence[Case], simulated: Sequence[Ca
     value, low, high = _interval(marked, negatives, column)
     by_level = {str(s): _round(_auroc([c for c in mine if c.level == s], negatives, column)) for s in LEVELS}
     native = [c for c in marked if _is_native(c.record)]
+    free = [c for c in negatives if not _graded(c.record, finding)]
     return {
         "auroc": value,
         "interval": [low, high],
+        "auroc_against_free": _round(_auroc(marked, free, column)),
+        "auroc_within_source": _round(_within_sources(marked, free, column)),
         "by_severity": by_level,
         "recall_at_95_specificity": _recall(marked, negatives, column),
         "severity_rank_correlation": _round(_rank_correlation(mine, column)),
@@ -143,6 +152,21 @@ def _finding(finding: FindingName, clean: Sequence[Case], simulated: Sequence[Ca
             "images": len(native),
         },
     }
+
+
+def _graded(record: Record, finding: FindingName) -> bool:
+    """Whether a reader saw something of the finding in the image as it is."""
+    return any(record.grades.get(grade, 0) for grade, named in GRADED_AS.items() if named is finding)
+
+
+def _within_sources(positive: Sequence[Case], negative: Sequence[Case], column: int) -> float:
+    """Mean of the AUROC of each hospital, weighted by its images: a site compares its images with its own."""
+    values, weights = [], []
+    for source in sorted({c.record.source for c in positive} & {c.record.source for c in negative}):
+        mine = [[c for c in group if c.record.source == source] for group in (positive, negative)]
+        values.append(_auroc(mine[0], mine[1], column))
+        weights.append(len(mine[0]))
+    return float(np.average(values, weights=weights)) if values else float("nan")
 
 
 def _family(clean: Sequence[Case], seen: Sequence[Case], unseen: Sequence[Case]) -> dict[str, Any]:
@@ -272,7 +296,7 @@ def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _is_native(record: Record) -> bool:
-    return bool(max(read_image(record).shape) >= NATIVE_PX)
+    return record.long_side_px >= NATIVE_PX
 
 
 def _round(value: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
+from miqa_node.domain.finding import FindingName
 from miqa_node.training.calibrate import Calibration, operating_points
 from miqa_node.training.datasets import Box, ImageCache, Record, held_out, may_ship, read_records, training_split
+from miqa_node.training.evaluate import _finding
 from miqa_node.training.pointing import chance, hit, peak
-from miqa_node.training.samples import CLASSES
+from miqa_node.training.samples import CLASSES, COLUMN
 from miqa_node.training.scores import Case, auroc, auroc_interval
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -59,6 +62,28 @@ def test_the_source_with_the_worst_images_sets_the_thresholds() -> None:
     assert (alone == 0.5).all()  # nothing of the quiet source comes near
     assert (both > alone).any()  # pooled, the loud ones would be a tenth of the images
     assert flagged <= 0.08
+
+
+def test_hospitals_are_compared_with_themselves() -> None:
+    """A defect seen perfectly in each of two hospitals that look different is hidden by pooling them."""
+    column = COLUMN["unsharp"]
+
+    def cases(source: str, values: Sequence[float], made: str = "", grades: dict[str, int] | None = None) -> list[Case]:
+        record = Record(
+            Path("x.png"), source, "CC0", source, "PA", "", objects=(), grades=grades or {}, long_side_px=2000
+        )
+        rows = [np.zeros(len(CLASSES), np.float32) for _ in values]
+        for row, value in zip(rows, values, strict=True):
+            row[column] = value
+        levels = np.linspace(0.5, 1.0, len(rows)) if made else np.zeros(len(rows))
+        return [Case(record, made, float(level), row, row) for row, level in zip(rows, levels, strict=True)]
+
+    clean = cases("sharp", (0.0, 0.1)) + cases("soft", (2.0, 2.1)) + cases("soft", (9.0,), grades={"blur": 1})
+    bad = cases("sharp", (1.0, 1.1), "unsharp") + cases("soft", (3.0, 3.1), "unsharp")
+    row = _finding(FindingName.UNSHARP, clean, bad)
+    assert row["auroc"] == pytest.approx(0.6)  # 12 of 20 pairs
+    assert row["auroc_against_free"] == pytest.approx(0.75)
+    assert row["auroc_within_source"] == 1.0
 
 
 def test_pointing_game() -> None:
