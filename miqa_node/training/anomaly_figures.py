@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from miqa_node.imaging.kinds import is_image
 from miqa_node.training.corpus import OTHER_BODY_PARTS, OTHER_TEST_FILES, QualityData
 from miqa_node.training.datasets import Record, read_records
 from miqa_node.training.degrade import Image, Material, degrade, pitch_of
-from miqa_node.training.ordinary import Learnt, Look, Looker, display, fit_forest, ordinary_scores, project
+from miqa_node.training.ordinary import Learnt, Look, Looker, Ordinary, display, fit_forest, ordinary_scores, project
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.scores import auroc, auroc_interval, read_image
 
@@ -59,8 +59,8 @@ class Test:
 
 def figures(looker: Looker, learnt: Learnt, data: QualityData, data_dir: Path, seed: int) -> dict[str, Any]:
     """Figures of the shipped set of features and of the others, as plain data."""
-    test = _gather(looker, data, data_dir, seed)
-    by_set = {name: _of_set(kinds, learnt, test, seed) for name, kinds in SETS.items()}
+    test = gather(looker.look, data, data_dir, seed)
+    by_set = by_features(SETS, learnt, test, seed)
     return {
         "data": (
             f"{len(test.records)} images of {len(set(test.clean.patients))} patients of hospitals not seen in "
@@ -70,12 +70,20 @@ def figures(looker: Looker, learnt: Learnt, data: QualityData, data_dir: Path, s
         **by_set[SHIPPED],
         "regions": _regions(looker, learnt, test.records),
         "milliseconds": _milliseconds(looker, learnt, data),
-        "features_compared": {name: _short(row) for name, row in by_set.items()},
+        "features_compared": {name: short(row) for name, row in by_set.items()},
     }
 
 
-def _gather(looker: Looker, data: QualityData, data_dir: Path, seed: int) -> Test:
-    not_chest = _not_chest(looker, data_dir / "dicom_cases")
+def by_features(
+    sets: Mapping[str, Sequence[str]], learnt: Ordinary, test: Test, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Figures of forests of several sets of features, all on the same images."""
+    return {name: _of_set(kinds, learnt, test, seed) for name, kinds in sets.items()}
+
+
+def gather(look: Callable[[NDArray[np.uint16]], Look], data: QualityData, data_dir: Path, seed: int) -> Test:
+    """Look at everything that scores are measured on."""
+    not_chest = _not_chest(look, data_dir / "dicom_cases")
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
     images = [read_image(record) for record in records]
     who = [f"{record.source}/{record.patient}" for record in records]
@@ -86,21 +94,21 @@ def _gather(looker: Looker, data: QualityData, data_dir: Path, seed: int) -> Tes
             rng = np.random.default_rng((seed, number, place))
             level = LEVELS[(number + place) % len(LEVELS)]
             bad = degrade(image, finding, level, rng, pitch_of(image), Material(other=other))
-            simulated[finding.value].looks.append(looker.look(_display(bad)))
+            simulated[finding.value].looks.append(look(_display(bad)))
             simulated[finding.value].patients.append(who[number])
     return Test(
-        clean=Seen([looker.look(_display(image)) for image in images], who),
+        clean=Seen([look(_display(image)) for image in images], who),
         records=records,
         simulated=simulated,
         not_chest=not_chest,
         second_hospital=Seen(
-            [looker.look(display(data, record)) for record in data.other_hospital],
+            [look(display(data, record)) for record in data.other_hospital],
             [record.patient for record in data.other_hospital],
         ),
     )
 
 
-def _not_chest(looker: Looker, folder: Path) -> Seen:
+def _not_chest(look: Callable[[NDArray[np.uint16]], Look], folder: Path) -> Seen:
     """Every distinct picture of a folder of DICOM files that is no frontal chest and did not serve in training."""
     used = tuple(name.split(".", maxsplit=1)[0].split("_UNCR")[0] for name in (*OTHER_BODY_PARTS, *OTHER_TEST_FILES))
     seen, distinct = Seen([], []), set[bytes]()
@@ -117,7 +125,7 @@ def _not_chest(looker: Looker, folder: Path) -> Seen:
         coarse = (cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA) >> 13).tobytes()
         if min(pixels.shape) >= LEAST_SIDE_PX and coarse not in distinct:
             distinct.add(coarse)
-            seen.looks.append(looker.look(pixels))
+            seen.looks.append(look(pixels))
             seen.patients.append(path.name)
     if not seen.looks:
         msg = f"there is no picture in {folder.name} that could be told from chest radiographs"
@@ -125,7 +133,7 @@ def _not_chest(looker: Looker, folder: Path) -> Seen:
     return seen
 
 
-def _of_set(kinds: Sequence[str], learnt: Learnt, test: Test, seed: int) -> dict[str, Any]:
+def _of_set(kinds: Sequence[str], learnt: Ordinary, test: Test, seed: int) -> dict[str, Any]:
     folds, held_out = ordinary_scores(kinds, learnt.looks, learnt.patients, learnt.held_out, seed)
     ordinary = np.sort(np.concatenate([folds, held_out]))
     projections, forest = fit_forest(kinds, learnt.looks, seed)
@@ -213,7 +221,8 @@ def _milliseconds(looker: Looker, learnt: Learnt, data: QualityData, rounds: int
     return {name: round(min(values) * 1e3, 2) for name, values in times.items()}
 
 
-def _short(row: Mapping[str, Any]) -> dict[str, float]:
+def short(row: Mapping[str, Any]) -> dict[str, float]:
+    """The figures by which sets of features are compared."""
     return {
         "simulated": row["simulated"]["mean_auroc"],
         "not_chest": row["not_chest"]["auroc"],

@@ -44,6 +44,8 @@ class Record:
     objects: tuple[Box, ...] | None = None
     grades: dict[str, Any] = field(default_factory=dict)
     long_side_px: int = 0
+    split: str = ""
+    """The part that the source itself puts the image in ("train", "test" …), where it says so."""
 
     @property
     def has_real_object(self) -> bool | None:
@@ -97,6 +99,7 @@ def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None, cle
         objects=objects,
         grades=dict(drawn["quality"]) if drawn else {},
         long_side_px=max(int(row.get("width") or 0), int(row.get("height") or 0)),
+        split=row.get("split", ""),
     )
 
 

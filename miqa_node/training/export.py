@@ -44,7 +44,7 @@ def export(net: QualityNet, path: Path, spec: Preprocess) -> float:
         raise ValueError(msg)
     model: onnx.ModelProto = program.model_proto
     model.producer_name, model.doc_string = "miqa-node", ""
-    _forget_where_it_was_made(model)
+    forget_where_it_was_made(model)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     difference: float = compare(plain, path, view, crops)
@@ -80,7 +80,7 @@ def fold_normalisation(net: QualityNet) -> QualityNet:
     return folded
 
 
-def _forget_where_it_was_made(model: onnx.ModelProto) -> None:
+def forget_where_it_was_made(model: onnx.ModelProto) -> None:
     """Remove what the exporter notes of every node: stack traces with the paths of the machine."""
     del model.metadata_props[:]
     for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):

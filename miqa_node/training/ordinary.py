@@ -64,13 +64,19 @@ class Looker:
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
-    """A model with the looks that it was learnt from, by which other sets of features are compared with it."""
+class Ordinary:
+    """Looks at ordinary images: those that forests grow from, whose they are, and those of patients held out."""
 
-    model: AnomalyModel
     looks: Sequence[Look]
     patients: Sequence[str]
     held_out: Sequence[Look]
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt(Ordinary):
+    """A model with the looks that it was learnt from, by which other sets of features are compared with it."""
+
+    model: AnomalyModel
 
 
 def learn(looker: Looker, data: QualityData, seed: int) -> Learnt:
@@ -83,7 +89,7 @@ def learn(looker: Looker, data: QualityData, seed: int) -> Learnt:
     projections, forest = fit_forest(["network"], looks, seed)
     free = [look.places for look, record in zip(looks, data.fitting, strict=True) if not record.has_real_object]
     bank = remember(free, [look.places for look in held_out], seed)
-    return Learnt(AnomalyModel(section, projections, forest, ordinary, bank, ""), looks, patients, held_out)
+    return Learnt(looks, patients, held_out, AnomalyModel(section, projections, forest, ordinary, bank, ""))
 
 
 def fit_forest(kinds: Sequence[str], looks: Sequence[Look], seed: int) -> tuple[dict[int, Projection], Forest]:

@@ -21,20 +21,26 @@ LENGTH = (CELLS - 1) ** 2 * 4 * ORIENTATIONS
 
 def hog(view: NDArray[np.float32]) -> NDArray[np.float64]:
     """Shape (LENGTH,) from a picture (rows, columns) of any range; made SIDE_PX high and wide first."""
+    cells = histograms(view, CELLS)
+    blocks = np.concatenate([cells[:-1, :-1], cells[:-1, 1:], cells[1:, :-1], cells[1:, 1:]], axis=2)
+    blocks = np.minimum(_unit(blocks), CLIP)
+    return np.asarray(_unit(blocks).ravel(), np.float64)
+
+
+def histograms(view: NDArray[np.float32], cells: int) -> NDArray[np.float64]:
+    """Votes for each orientation in each cell, shape (cells, cells, ORIENTATIONS); ``cells`` divides SIDE_PX."""
     small = cv2.resize(view, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float64)
     down, right = np.gradient(small)
     strength = np.hypot(down, right)
     place = np.arctan2(down, right) % np.pi * (ORIENTATIONS / np.pi)
     below = np.floor(place).astype(np.int64)
     share = place - below
-    rows, columns = np.indices(small.shape) // CELL_PX
-    cell = (rows * CELLS + columns) * ORIENTATIONS
+    rows, columns = np.indices(small.shape) // (SIDE_PX // cells)
+    cell = (rows * cells + columns) * ORIENTATIONS
     bins = np.concatenate([(cell + (below + more) % ORIENTATIONS).ravel() for more in (0, 1)])
     votes = np.concatenate([(strength * (1.0 - share)).ravel(), (strength * share).ravel()])
-    cells = np.bincount(bins, votes, CELLS * CELLS * ORIENTATIONS).reshape(CELLS, CELLS, ORIENTATIONS)
-    blocks = np.concatenate([cells[:-1, :-1], cells[:-1, 1:], cells[1:, :-1], cells[1:, 1:]], axis=2)
-    blocks = np.minimum(_unit(blocks), CLIP)
-    return np.asarray(_unit(blocks).ravel(), np.float64)
+    counted = np.bincount(bins, votes, cells * cells * ORIENTATIONS).astype(np.float64)
+    return counted.reshape(cells, cells, ORIENTATIONS)
 
 
 def _unit(blocks: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""A small vision transformer that learns from chest radiographs without labels, for features that know no defects."""

@@ -1,0 +1,202 @@
+"""Trains the transformer on radiographs without a label; resumable, ends after a time or a number of steps."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from miqa_node.assess.preprocess import GlobalView, Normalise, Preprocess, prepare
+from miqa_node.training.attention.network import MaskedAutoencoder, VitShape
+from miqa_node.training.datasets import Record, held_out, may_ship, read_records
+
+CHECKPOINT = "checkpoint.pt"
+MARGIN = 1.2
+"""Images are kept this much larger than the network sees them, so that crops of them lose no resolution."""
+SEEN_SHARE = 0.25
+LEAST_CROP = 0.75
+"""Side of the smallest crop as a share of the image."""
+WARM_UP = 0.05
+AVERAGE = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainSettings:
+    """One run. It ends after ``steps`` steps or, when that is None, after ``minutes``."""
+
+    minutes: float = 20.0
+    steps: int | None = None
+    seed: int = 1
+    batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    threads: int = 1
+    checkpoint_s: float = 120.0
+    shape: VitShape = field(default_factory=VitShape)
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """A finished run; ``losses`` are those of every 100 steps."""
+
+    net: MaskedAutoencoder
+    steps: int
+    elapsed_s: float
+    losses: tuple[float, ...]
+
+
+def spec_of(shape: VitShape) -> Preprocess:
+    """How an image is made ready for the network."""
+    return Preprocess(global_view=GlobalView(rows=shape.side_px, columns=shape.side_px))
+
+
+def records_of(data_dir: Path) -> list[Record]:
+    """Images that may be learnt from: their licence allows weights, and no evaluation of anomalies uses the patient.
+
+    Of ``cxr_train`` and ``cxr_pneumonia``; patients held out, of ``cxr_boxes``, or of a test part are left out.
+    """
+    boxed = {record.patient for record in read_records(data_dir / "cxr_boxes")}
+    found: dict[str, Record] = {}
+    for folder in ("cxr_train", "cxr_pneumonia"):
+        if not (data_dir / folder / "manifest.csv").is_file():
+            continue
+        for record in read_records(data_dir / folder):
+            allowed = may_ship(record) and not held_out(record) and record.patient not in boxed
+            if allowed and record.split != "test":
+                found.setdefault(record.path.name, record)
+    return list(found.values())
+
+
+def small_views(records: Sequence[Record], shape: VitShape) -> NDArray[np.float32]:
+    """Normalised views (N, side, side), somewhat larger than the network's."""
+    side = round(shape.side_px * MARGIN)
+    spec = Preprocess(normalise=Normalise(), global_view=GlobalView(rows=side, columns=side))
+    views = np.empty((len(records), side, side), np.float16)
+    for number, record in enumerate(records):
+        pixels = cv2.imread(str(record.path), cv2.IMREAD_GRAYSCALE)
+        if pixels is None:
+            msg = f"cannot decode {record.path.name}"
+            raise ValueError(msg)
+        views[number] = prepare(pixels.astype(np.uint16) * 257, None, spec).global_view[0, 0]
+    return views.astype(np.float32)
+
+
+def pretrain(
+    views: NDArray[np.float32], folder: Path, settings: PretrainSettings, *, resume: bool = False
+) -> Pretrained:
+    """Fit the autoencoder; its weights are the running average of the last steps."""
+    torch.manual_seed(settings.seed)
+    torch.set_num_threads(settings.threads)
+    cv2.setNumThreads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    net, average = MaskedAutoencoder(settings.shape), MaskedAutoencoder(settings.shape)
+    average.load_state_dict(net.state_dict())
+    optimiser = torch.optim.AdamW(
+        net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.95)
+    )
+    state: dict[str, Any] = {"step": 0, "elapsed_s": 0.0, "losses": []}
+    if resume and (folder / CHECKPOINT).is_file():
+        saved = torch.load(folder / CHECKPOINT, weights_only=True)
+        net.load_state_dict(saved["net"])
+        average.load_state_dict(saved["average"])
+        optimiser.load_state_dict(saved["optimiser"])
+        state = saved["state"]
+    begun, kept_at, recent = time.monotonic() - state["elapsed_s"], time.monotonic(), []
+    while (progress := _progress(state, settings)) < 1.0:
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * _rate(progress)
+        rng = np.random.default_rng((settings.seed, state["step"]))
+        recent.append(_step(net, optimiser, draw(views, settings, rng), settings.shape))
+        _follow(average, net, min(AVERAGE, (1 + state["step"]) / (10 + state["step"])))
+        state["step"] += 1
+        state["elapsed_s"] = time.monotonic() - begun
+        if state["step"] % 100 == 0:
+            state["losses"].append(round(float(np.mean(recent)), 4))
+            recent.clear()
+        if time.monotonic() - kept_at > settings.checkpoint_s:
+            _keep(folder, net, average, optimiser, state)
+            kept_at = time.monotonic()
+    _keep(folder, net, average, optimiser, state)
+    return Pretrained(average.eval(), state["step"], state["elapsed_s"], tuple(state["losses"]))
+
+
+def draw(views: NDArray[np.float32], settings: PretrainSettings, rng: np.random.Generator) -> Tensor:
+    """A batch (N, 1, side, side): crops, never mirrored or turned, for a mirrored chest is not ordinary."""
+    side, full = settings.shape.side_px, views.shape[1]
+    batch = np.empty((settings.batch, 1, side, side), np.float32)
+    for row, number in enumerate(rng.integers(len(views), size=settings.batch)):
+        size = rng.uniform(LEAST_CROP, 1.0, 2) * full
+        top, left = (rng.uniform(0.0, full - length) for length in size)
+        move = np.array([[size[1] / side, 0.0, left], [0.0, size[0] / side, top]], np.float32)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        crop = cv2.warpAffine(views[number], move, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        batch[row, 0] = np.asarray(crop) * rng.uniform(0.9, 1.1) + rng.uniform(-0.1, 0.1)
+    return torch.from_numpy(batch)
+
+
+def _step(net: MaskedAutoencoder, optimiser: torch.optim.Optimizer, batch: Tensor, shape: VitShape) -> float:
+    count = shape.grid**2
+    order = torch.rand(len(batch), count).argsort(dim=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = net(batch, order, round(count * SEEN_SHARE))
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    optimiser.step()
+    return float(loss.detach())
+
+
+def _progress(state: dict[str, Any], settings: PretrainSettings) -> float:
+    if settings.steps is not None:
+        return float(state["step"]) / settings.steps
+    return float(state["elapsed_s"]) / (60.0 * settings.minutes)
+
+
+def _rate(progress: float) -> float:
+    if progress < WARM_UP:
+        return max(progress / WARM_UP, 0.02)
+    return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * (progress - WARM_UP) / (1.0 - WARM_UP)))
+
+
+@torch.no_grad()
+def _follow(average: MaskedAutoencoder, net: MaskedAutoencoder, share: float) -> None:
+    for mine, theirs in zip(average.parameters(), net.parameters(), strict=True):
+        mine.lerp_(theirs, 1.0 - share)
+
+
+def _keep(
+    folder: Path, net: MaskedAutoencoder, average: MaskedAutoencoder, optimiser: torch.optim.Optimizer,
+    state: dict[str, Any],
+) -> None:  # fmt: skip
+    part = folder / f"{CHECKPOINT}.part"
+    saved = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
+    torch.save({**saved, "state": state}, part)
+    part.replace(folder / CHECKPOINT)
+
+
+def facts(settings: PretrainSettings, run: Pretrained, records: Sequence[Record]) -> dict[str, Any]:
+    """What a card says of the run."""
+    return {
+        "method": "masked autoencoder (He et al., CVPR 2022), three quarters of the patches hidden, no labels",
+        "images": len(records),
+        "patients": len({(r.source, r.patient) for r in records}),
+        "licences": sorted({r.licence for r in records}),
+        "seed": settings.seed,
+        "steps": run.steps,
+        "batch": settings.batch,
+        "minutes": round(run.elapsed_s / 60.0, 1),
+        "machine": f"{settings.threads} of {os.cpu_count()} CPU cores, bf16 autocast, shared with other work",
+        "parameters": sum(p.numel() for p in run.net.encoder.parameters()),
+        "shape": asdict(settings.shape),
+        "losses_every_100_steps": list(run.losses[:: max(1, len(run.losses) // 20)]),
+    }
