@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from miqa_node.assess.anomaly.companion import OwnAnomaly
 from miqa_node.assess.card import BaseCard, Task, checked_card, read_sections
 from miqa_node.assess.classify import companion as classify
 from miqa_node.assess.classify.card import ClassifierCard
@@ -111,8 +112,7 @@ class Companions:
             if said and time.monotonic() - since < RETRY_AFTER_S:
                 raise ModelPackageError(said)
             try:
-                path = companion_folder(self._settings.models_dir, name)
-                made = open_companion(path, self._settings.node.accelerator, self._settings.assess)
+                made = self._load(name)
             except MiqaError as error:
                 if str(error) != said:  # once, not at every image
                     log.error("a package of the policy cannot be used", package=name, reason=str(error))
@@ -122,6 +122,17 @@ class Companions:
             self._opened[name] = made
             log.info("package opened", package=made[1].name, task=made[0].value, provider=made[1].provider)
             return made
+
+    def _load(self, name: str) -> tuple[Task, Companion]:
+        if _is_own_anomaly(self._settings.models_dir, name):
+            return Task.ANOMALY, OwnAnomaly()
+        path = companion_folder(self._settings.models_dir, name)
+        return open_companion(path, self._settings.node.accelerator, self._settings.assess)
+
+
+def _is_own_anomaly(models_dir: Path, name: str) -> bool:
+    """Whether "anomaly" means the score of the quality package: there is no package of that name."""
+    return name == OwnAnomaly.name and not any(name_and_version(p)[0] == name for p in package_folders(models_dir))
 
 
 def open_companion(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> tuple[Task, Companion]:

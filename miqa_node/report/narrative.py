@@ -15,7 +15,7 @@ from enum import StrEnum
 from miqa_node.domain.anomaly import Baseline
 from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.finding import FINDING_WORDS, GATE_CODES, GATE_WORDS, Finding, FindingName, GateClass
-from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.domain.policy import Disposition, Reason
 from miqa_node.report import codes
 from miqa_node.report.catalogue import SOURCE, Voice, voice
 from miqa_node.report.phrases import (
@@ -30,7 +30,10 @@ from miqa_node.report.phrases import (
     MEASURED,
     MEASUREMENTS,
     NO_DEFECT,
+    NO_PREDICTION,
+    PENDING,
     PLAUSIBILITY,
+    PREDICTION,
     REASONS,
     RULES,
     SCORE,
@@ -52,6 +55,7 @@ class Part(StrEnum):
     MEASUREMENT = "measurement"
     PLAUSIBILITY = "plausibility"
     ANOMALY = "anomaly"
+    PREDICTION = "prediction"
     ADVICE = "advice"
 
 
@@ -77,6 +81,7 @@ def sentences(assessment: Assessment, disposition: Disposition, language: str = 
         (Part.MEASUREMENT, _measurements(assessment, disposition, told)),
         (Part.PLAUSIBILITY, _plausibility(assessment, told)),
         (Part.ANOMALY, _anomaly(assessment, disposition, told)),
+        (Part.PREDICTION, _predictions(assessment, told)),
         (Part.ADVICE, _advice(assessment, disposition, told)),
     )
     return tuple(Sentence(part, text) for part, texts in parts for text in texts)
@@ -169,9 +174,17 @@ def _anomaly(assessment: Assessment, disposition: Disposition, told: Voice) -> I
         yield told.say(text, percentile=told.numerals(f"{found.percentile:.1f}"))
 
 
+def _predictions(assessment: Assessment, told: Voice) -> Iterator[str]:
+    for one in assessment.predictions:
+        if one.label:
+            confidence = _percent(one.confidence)
+            yield told.say(PREDICTION, package=one.package, label=one.label, confidence=confidence)
+        else:
+            yield told.say(NO_PREDICTION, package=one.package)
+        yield from dict.fromkeys(told.say(PENDING[waiting.reason]) for waiting in one.pending)
+
+
 def _advice(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
-    if disposition.verdict is Verdict.ACCEPT:
-        return
     gate = gate_class(assessment)
     given = (advice(reason, gate, told.language) for reason in disposition.reasons)
     yield from dict.fromkeys(text for text in given if text)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from miqa_node.domain.finding import FINDING_WORDS, GATE_WORDS, FindingName, GateClass
 from miqa_node.domain.policy import Verdict
+from miqa_node.domain.prediction import PendingReason
 from miqa_node.report import codes
 
 VERDICTS: Mapping[Verdict, str] = {
@@ -93,6 +94,15 @@ ANOMALY_TRAINING = (
     "The image is more unusual than {percentile} % of the images that the model learned from; unusual is not wrong."
 )
 
+PREDICTION = "{package}: {label} with a confidence of {confidence} % (decision support, not diagnosis)."
+NO_PREDICTION = "{package}: no prediction (decision support, not diagnosis)."
+PENDING: Mapping[PendingReason, str] = {
+    PendingReason.LOW_CONFIDENCE: "The prediction waits for a person: it is not sure enough.",
+    PendingReason.QUALITY_FIRST: "The prediction waits for a person: the quality of the image comes first.",
+    PendingReason.OUT_OF_DISTRIBUTION: "The prediction waits for a person: the image is too unusual.",
+    PendingReason.NOT_JUDGED: "The package could not judge this image.",
+}
+
 REASONS: tuple[str, ...] = (
     "No quality model is installed.",
     "The image has several frames; the model judges single radiographs.",
@@ -129,6 +139,10 @@ ADVICE: Mapping[str, str] = {
     "blank_image": "Repeat if this was meant to be an image of a patient.",
     "conflicting_instance": "Find out which of the two images is right.",
     "anomaly": "Look at the marked region; nothing need be wrong.",
+    PendingReason.LOW_CONFIDENCE: "Have a physician read the image; do not use the prediction by itself.",
+    PendingReason.QUALITY_FIRST: "Have a physician read the image; do not use the prediction by itself.",
+    PendingReason.OUT_OF_DISTRIBUTION: "Have a physician read the image; do not use the prediction by itself.",
+    PendingReason.NOT_JUDGED: "Have a physician read the image; do not use the prediction by itself.",
     "not_assessed": "Look at the image yourself: the node says nothing of its quality.",
 }
 """What to do next, by the name of a reason, or by the class of the gate."""
@@ -137,6 +151,7 @@ ADVICE: Mapping[str, str] = {
 def messages() -> Iterator[str]:
     """Every message id."""
     yield from VERDICTS.values()
+    yield from (PREDICTION, NO_PREDICTION, *PENDING.values())
     yield from (SCORE, NO_DEFECT, FINDING, GATE, MEASURED, ANOMALY_SITE, ANOMALY_TRAINING)
     yield from GRADES
     for template, sizes in LIKE.values():

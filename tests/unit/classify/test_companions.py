@@ -15,7 +15,7 @@ import pytest
 from miqa_node.assess.companions import Companions, companion_folder
 from miqa_node.assess.maps import dump_maps, load_maps, load_prediction_maps
 from miqa_node.domain.anomaly import AnomalyScore
-from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.assessment import Assessment, ModelIdentity
 from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, Finding, FindingName, GateClass
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
@@ -191,3 +191,24 @@ def test_an_image_of_several_frames_is_not_judged(judge: Judge, tmp_path: Path) 
     image = replace(Radiograph(pixels, pixels, (0, 65535), None), frames=2)
     found = Companions(settings, Quality, lambda: policy).assess(chest_header(), image, DIGEST)
     assert pending(found) == [PendingReason.NOT_JUDGED]
+
+
+def test_the_name_anomaly_means_the_score_of_the_quality_package(judge: Judge) -> None:
+    found = judge(Quality(), BRIGHT, {"name": "anomaly"}).assessment
+    assert found.anomaly == AnomalyScore(0.5, 50.0)
+    assert found.predictions == ()
+
+
+def test_a_quality_package_that_cannot_say_what_is_unusual_is_told_of(judge: Judge) -> None:
+    class Untaught(Quality):
+        def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Judgement:
+            judged = super().assess(header, radiograph, digest)
+            model = ModelIdentity("quality", "1.0.0", "ab")
+            return replace(judged, assessment=replace(judged.assessment, anomaly=None, model=model))
+
+    [one] = judge(Untaught(), BRIGHT, {"name": "anomaly"}).assessment.predictions
+    assert [waiting.reason for waiting in one.pending] == [PendingReason.NOT_JUDGED]
+    assert "miqa-node train anomaly" in one.pending[0].text
+    assert (
+        judge(Quality(said="No quality model is installed."), BRIGHT, {"name": "anomaly"}).assessment.predictions == ()
+    )

@@ -170,3 +170,11 @@ def test_an_overlay_colours_only_where_the_map_says_something() -> None:
 
     assert (picture[10:] == 30_000 >> 8).all()
     assert np.ptp(picture[0, 0].astype(int)) > 20
+
+
+def test_the_anomaly_is_asked_for_by_name(cli, folder) -> None:
+    line = cli("assess", folder / "chest.dcm", "--packages", "anomaly", "--json").json
+    assert set(line["anomaly"]) == {"score", "percentile", "baseline"}
+    assert 0.0 < line["anomaly"]["score"] < 1.0
+    assert 0.0 <= line["anomaly"]["percentile"] <= 100.0
+    assert line["predictions"] == []

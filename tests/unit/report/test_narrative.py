@@ -17,11 +17,12 @@ from miqa_node.domain.assessment import Measurement, PlausibilityIssue
 from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, Finding, FindingName, GateClass
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.domain.policy import Disposition, Reason, Verdict, decide, parse_policy
+from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 from miqa_node.errors import SettingsError
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.report.catalogue import FOLDER, SOURCE, languages
 from miqa_node.report.narrative import Part, narrative, sentences
-from miqa_node.report.phrases import LIKE, PLAUSIBILITY, messages
+from miqa_node.report.phrases import ADVICE, LIKE, PENDING, PLAUSIBILITY, messages
 from tests.unit.report import making
 
 MEASURED = (
@@ -183,3 +184,28 @@ def test_a_language_that_the_node_does_not_speak_is_refused_by_name() -> None:
     given = making.assessment()
     with pytest.raises(SettingsError, match=r"'fr'; the node speaks en, de"):
         narrative(given, making.disposition(Verdict.ACCEPT), "fr")
+
+
+def test_a_prediction_is_told_as_decision_support_with_why_it_waits() -> None:
+    waiting = (Pending(PendingReason.LOW_CONFIDENCE, "0.62 is below 0.80."),)
+    given = replace(
+        making.assessment(measurements=()),
+        predictions=(
+            Prediction("pneumonia-1.0.0", "ab", "Normal", 0.93, {"Normal": 0.93}),
+            Prediction("other-1.0.0", "ab", "Pneumonia", 0.62, {"Pneumonia": 0.62}, waiting),
+        ),
+    )
+    told = sentences(given, decide(given, POLICY))
+    assert [s.text for s in told if s.part is Part.PREDICTION] == [
+        "pneumonia-1.0.0: Normal with a confidence of 93 % (decision support, not diagnosis).",
+        "other-1.0.0: Pneumonia with a confidence of 62 % (decision support, not diagnosis).",
+        "The prediction waits for a person: it is not sure enough.",
+    ]
+    assert told[-1].text == "Have a physician read the image; do not use the prediction by itself."
+    german = narrative(given, decide(given, POLICY), "de")
+    assert "other-1.0.0: Pneumonia mit einer Sicherheit von 62 % (Entscheidungshilfe, keine Diagnose)." in german
+
+
+def test_every_reason_to_wait_has_a_sentence_and_advice() -> None:
+    assert set(PENDING) == set(PendingReason)
+    assert set(PendingReason) <= set(ADVICE)
