@@ -38,6 +38,7 @@ from miqa_node.web.services import WebServices
 from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.queue import DurableQueue, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
+from miqa_node.work.series import SeriesWatch
 
 log = structlog.get_logger(__name__)
 
@@ -99,11 +100,13 @@ class Node:
             ),
             certify=self.models.certificate,
             candidate=self._shadow,
+            max_slices=settings.work.series_max_slices,
             rules=acquisition_rules(settings),
         )
         self._scp = StorageScp(settings.dicom, settings.incoming_dir, self._pipeline.receive, self._check_store)
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
         self._roll_call = RollCall(self.database, settings.node.name, settings.work)
+        self._series = SeriesWatch(self.database, self._queue, settings.work)
         self._lanes = Lanes(
             DatabaseOutbox(self.database, self.objects),
             self.destinations,
@@ -153,6 +156,7 @@ class Node:
         self._begin(self._shadow.start, self._shadow.stop)
         self._begin(lambda: self._worker.start(self._pipeline_steps()), self._worker.stop)
         self._begin(self._roll_call.start, self._roll_call.stop)
+        self._begin(self._series.start, self._series.stop)
 
     def stop(self) -> None:
         """Stop everything, in the opposite order of starting; what is unfinished is finished after the next start."""

@@ -19,6 +19,8 @@ import structlog
 
 from miqa_node.assess.certificate import NO_CERTIFICATE
 from miqa_node.assess.maps import dump_maps, load_anomaly_map, load_maps
+from miqa_node.assess.volume.assessor import judge_series
+from miqa_node.assess.volume.marks import dump_extent, load_extent
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
@@ -30,12 +32,12 @@ from miqa_node.domain.policy import Disposition, Policy, Reason, Verdict, decide
 from miqa_node.domain.ports import Assessor, Candidate, JobQueue, Judgement, ObjectStore
 from miqa_node.errors import DecodeError, NotFoundError
 from miqa_node.imaging.headers import read_header
-from miqa_node.imaging.kinds import is_image, is_projection
+from miqa_node.imaging.kinds import is_image, is_projection, is_slice
 from miqa_node.imaging.preview import preview_png
 from miqa_node.observe import metrics
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import ReportSettings, make_objects
-from miqa_node.store import acquisitions, deliveries, instances, label_requests, worklist
+from miqa_node.report import MadeObject, Marked, ReportSettings, Stack, make_objects, make_series_objects
+from miqa_node.store import acquisitions, deliveries, instances, label_requests, series, worklist
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.group import GroupCommit
 
@@ -82,6 +84,7 @@ class Pipeline:
         certify: Certify = lambda _assessment, _policy: NO_CERTIFICATE,
         candidate: Candidate | None = None,
         rules: AcquisitionRules | None = None,
+        max_slices: int = 5000,
     ) -> None:
         self._database = database
         self._arrivals = GroupCommit(database)
@@ -96,6 +99,7 @@ class Pipeline:
         self._certify = certify
         self._candidate = candidate
         self._rules = rules or AcquisitionRules()
+        self._max_slices = max_slices
 
     # ── receive and store: when this returns, the sender is answered 0x0000 and nothing may get lost ──
 
@@ -108,7 +112,10 @@ class Pipeline:
         def promise(transaction: Transaction) -> instances.Novelty:
             novelty = instances.record(transaction, header, study, received, key, operator)
             if novelty is not instances.Novelty.DUPLICATE:
-                self._queue.enqueue_assess(transaction, received.digest)
+                if is_slice(header):  # its series is assessed once it is quiet or complete (work.series)
+                    series.arrive(transaction, header, received.received_at)
+                else:
+                    self._queue.enqueue_assess(transaction, received.digest)
             return novelty
 
         novelty = self._arrivals.run(promise)
@@ -127,6 +134,8 @@ class Pipeline:
             # It killed its worker every time: an answer for people is better than another dead worker.
             reason = f"The assessment was begun {begun - 1} times and never finished."
             judgement = _not_assessed(instance, reason, quarantined=True)
+        elif is_slice(instance.header):
+            judgement = self._judge_series(instance)
         else:
             judgement = self._judge(instance)
         maps = dump_maps(judgement.maps, judgement.anomaly_map, judgement.prediction_maps)
@@ -151,6 +160,18 @@ class Pipeline:
         issues = (*judgement.assessment.plausibility, *([CONFLICTING] if instance.conflicting else ()))
         return replace(judgement, assessment=replace(judgement.assessment, plausibility=issues, timings_ms=timings))
 
+    def _judge_series(self, last: StoredInstance) -> Judgement:
+        """Everything that has arrived of the series by now; ``last`` stands for it (docs/explanation/series.md)."""
+        with self._database.begin() as transaction:
+            stored = series.files(transaction, last.header.series_instance_uid)
+        files = [(one.digest, self._objects.local_path(one.object_key)) for one in stored if not one.conflicting]
+        judged = judge_series(last.header, last.digest, files, self._decoder.decode, self._max_slices)
+        if judged.shown is not None:
+            self._keep_preview(last.digest, judged.shown)
+        self._objects.put(_key("series", last.digest, ".npz"), dump_extent(judged.extent))
+        issues = (CONFLICTING,) if any(one.conflicting for one in stored) else ()
+        return Judgement(replace(judged.assessment, plausibility=issues), maps={})
+
     def _keep_preview(self, digest: InstanceDigest, radiograph: Radiograph) -> None:
         self._objects.put(_key("previews", digest, ".png"), preview_png(radiograph, PREVIEW_SIDE))
 
@@ -174,6 +195,7 @@ class Pipeline:
             # A report that cannot be written must not hide the verdict: people see the study and why.
             log.error("report failed", digest=digest[:16], error=type(error).__name__, where=_where(error))
             results, disposition = [], _with_report_failure(disposition)
+        members = self._members(instance) if is_slice(instance.header) else ()
         now = datetime.now(UTC)
         audited = disposition.verdict is Verdict.ACCEPT and self._rules.audits(digest)
         if audited:  # after the report: that people look at it is nothing to tell the PACS
@@ -190,6 +212,7 @@ class Pipeline:
                 deliveries.record_result(transaction, digest, result, now)
                 for destination in self._destinations(result.kind):
                     deliveries.queue(transaction, result, destination, now)
+            series.share_verdict(transaction, members, uid, disposition, now)
             if disposition.flagged:
                 worklist.flag(transaction, uid, disposition.verdict, now)
         if self._candidate is not None:
@@ -198,11 +221,13 @@ class Pipeline:
         _log_image(instance, assessment, disposition, {**assessment.timings_ms, **clock.milliseconds}, now)
 
     def _report(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> list[ResultObject]:
+        if is_slice(instance.header):
+            return self._report_series(instance, assessment, disposition)
         if not is_projection(instance.header):
             return []  # nobody wants one report per slice, nor a report about a report
         source = self._objects.local_path(instance.object_key)
+        kinds = self._kinds()
         kept = self._objects.get(_key("maps", instance.digest, ".npz"))
-        kinds = {kind for kind in ResultKind if kind in DEFAULT_KINDS or self._destinations(kind)}
         drawn = disposition.verdict.flagged and not kinds.isdisjoint(DRAWN_KINDS)
         # Decoded once more, and only where somebody asked for a picture: pixels are not kept between durable steps.
         radiograph = self._decoder.decode(source) if drawn else None
@@ -210,6 +235,38 @@ class Pipeline:
             source, assessment, disposition, load_maps(kept), self._report_settings, kinds, radiograph,
             anomaly_map=load_anomaly_map(kept),
         )  # fmt: skip
+        return self._keep_results(instance, made)
+
+    def _report_series(
+        self, last: StoredInstance, assessment: Assessment, disposition: Disposition
+    ) -> list[ResultObject]:
+        extent = load_extent(self._objects.get(_key("series", last.digest, ".npz")))
+        with self._database.begin() as transaction:
+            stored = series.files(transaction, last.header.series_instance_uid)
+            predecessors = series.earlier_reports(transaction, last.header.series_instance_uid, last.digest)
+        keys = {one.digest: one.object_key for one in stored}
+        slices = [(self._objects.local_path(keys[digest]), frame) for digest, frame in extent.slices]
+        if not slices:
+            return []
+        reports = [self._objects.local_path(report.object_key) for report in predecessors]
+        marks = [Marked(mark.measurement, mark.index, mark.mask) for mark in extent.marks]
+        stack = Stack(slices, marks, reports, self._decoder.decode)
+        made = make_series_objects(stack, assessment, disposition, self._report_settings, self._kinds())
+        return self._keep_results(last, made)
+
+    def _kinds(self) -> set[ResultKind]:
+        return {kind for kind in ResultKind if kind in DEFAULT_KINDS or self._destinations(kind)}
+
+    def _members(self, last: StoredInstance) -> list[InstanceDigest]:
+        """What gets the verdict of its series; all that is there when the series was given up before it was read."""
+        key = _key("series", last.digest, ".npz")
+        known = set(load_extent(self._objects.get(key)).slices) if self._objects.exists(key) else None
+        with self._database.begin() as transaction:
+            stored = series.files(transaction, last.header.series_instance_uid)
+        read = None if known is None else {digest for digest, _ in known}
+        return [one.digest for one in stored if read is None or one.conflicting or one.digest in read]
+
+    def _keep_results(self, instance: StoredInstance, made: Sequence[MadeObject]) -> list[ResultObject]:
         results = []
         for one in made:
             key = f"results/{instance.digest[:2]}/{one.sop_instance_uid}.dcm"

@@ -124,6 +124,9 @@ class WorkSettings(_Table):
     heartbeat_interval_s: Seconds
     dead_after_s: Seconds
     retention_days: Count
+    ct_quiet_s: Seconds
+    mr_quiet_s: Seconds
+    series_max_slices: Count
 
 
 class ImagingSettings(_Table):

@@ -28,3 +28,29 @@ INAPPROPRIATE_PROCESSING = Code("111219", "DCM", "Inappropriate image processing
 OTHER_FAILURE = Code("111220", "DCM", "Other failure")
 UNKNOWN_FAILURE = Code("111221", "DCM", "Unknown failure")
 DOUBLE_EXPOSURE = Code("113026", "DCM", "Double exposure")
+MECHANICAL_FAILURE = Code("111216", "DCM", "Mechanical failure")
+ELECTRICAL_FAILURE = Code("111217", "DCM", "Electrical failure")
+SOFTWARE_FAILURE = Code("111218", "DCM", "Software failure")
+
+REASON_CODES: dict[str, Code] = {
+    code.value: code
+    for code in (
+        IMAGE_ARTIFACT,
+        GRID_ARTIFACT,
+        POSITIONING,
+        MOTION_BLUR,
+        UNDER_EXPOSED,
+        OVER_EXPOSED,
+        NO_IMAGE,
+        DETECTOR_ARTIFACT,
+        OTHER_ARTIFACT,
+        MECHANICAL_FAILURE,
+        ELECTRICAL_FAILURE,
+        SOFTWARE_FAILURE,
+        INAPPROPRIATE_PROCESSING,
+        OTHER_FAILURE,
+        UNKNOWN_FAILURE,
+        DOUBLE_EXPOSURE,
+    )
+}
+"""All of CID 7011, also what only people can know, by code value."""

@@ -67,6 +67,8 @@ class Header:
     """Detector ID (0018,700A), or Device Serial Number (0018,1000) where that is empty."""
     performed_location: str = ""
     """Performed Location (0040,0243): the room, where a sender says it."""
+    series_images: int = 0
+    """How many images the series has, where the sender says it; 0 where it does not."""
     quality_control: bool = False
     """A test object: Quality Control Image (0028,0300), or names and descriptions that say phantom or QC."""
 

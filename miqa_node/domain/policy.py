@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
+from miqa_node.domain.codes import OTHER_FAILURE, REASON_CODES, UNKNOWN_FAILURE, Code
 from miqa_node.domain.finding import FINDING_CODES, FINDING_WORDS, GATE_CODES, GATE_WORDS, Finding, FindingName
 from miqa_node.domain.instance import Header
 from miqa_node.domain.prediction import DECISION_SUPPORT
@@ -110,6 +110,8 @@ class Scope:
     plausibility: tuple[PlausibilityRule, ...] = ()
     anomaly: AnomalyRule | None = None
     packages: tuple[PackageRule, ...] = ()
+    accept_measured: tuple[str, ...] = ()
+    """Without a model's judgement: ACCEPT when all these could be measured and no rule flags. Empty: never."""
 
     def covers(self, header: Header) -> bool:
         """Whether the image belongs to this scope."""
@@ -167,8 +169,9 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     """Give the image its verdict: the worst that any rule asks for, with every reason that applied.
 
     An image that no model judged, or that no scope covers, is NOT_ASSESSED unless a rule on a
-    measurement or on plausibility flags it; it is never ACCEPT. One whose gate is present is outside what the
-    model can judge: only the rules on the gate count of its findings, and without one it is NOT_ASSESSED.
+    measurement or on plausibility flags it; it is ACCEPT only where the scope names the measurements that
+    are enough. One whose gate is present is outside what the model can judge: only the rules on the gate count
+    of its findings, and without one it is NOT_ASSESSED.
 
     A prediction that waits for a person never changes the verdict, which is about quality alone; it puts the study on
     the worklist with its own reasons.
@@ -202,12 +205,16 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
     if reasons:
         worst = max((r.verdict for r in reasons), key=lambda v: v.rank)
         return Disposition(worst, reasons, policy.version, scope.name)
-    if assessment.not_assessed:
+    if assessment.not_assessed and not _is_measured(assessment, scope):
         return _not_assessed(assessment.not_assessed, policy, scope.name)
     gate = assessment.finding(FindingName.GATE)
     if gate is not None and gate.present:
         return _not_assessed("The image is not what the model was made for.", policy, scope.name)
     return Disposition(Verdict.ACCEPT, (), policy.version, scope.name)
+
+
+def _is_measured(assessment: Assessment, scope: Scope) -> bool:
+    return bool(scope.accept_measured) and all(assessment.measurement(name) for name in scope.accept_measured)
 
 
 def _not_assessed(text: str, policy: Policy, scope: str) -> Disposition:
@@ -278,7 +285,18 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
 
 def _parse_scope(table: Mapping[str, Any]) -> Scope:
     name = table.get("name", "")
-    known = {"name", "modality", "body_part", "view", "finding", "measurement", "plausibility", "anomaly", "package"}
+    known = {
+        "name",
+        "modality",
+        "body_part",
+        "view",
+        "finding",
+        "measurement",
+        "plausibility",
+        "anomaly",
+        "accept_measured",
+        "package",
+    }
     if unknown := set(table) - known:
         raise SettingsError(f"policy.toml: scope {name!r} has unknown keys: {', '.join(sorted(unknown))}.")
     try:
@@ -294,6 +312,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
             ),
             anomaly=_parse_anomaly(table["anomaly"]) if "anomaly" in table else None,
             packages=tuple(_parse_package(rule) for rule in table.get("package", ())),
+            accept_measured=_parse_names(table.get("accept_measured", ())),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise SettingsError(f"policy.toml: scope {name!r}: {error!s} is missing or not allowed.") from error
@@ -319,8 +338,19 @@ def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
     comparison = next((c for c in Comparison if c.value in rule), None)
     if comparison is None:
         raise KeyError("above or below")
-    reason = FINDING_CODES[FindingName(rule["reason"])]
+    reason = _parse_reason(rule["reason"])
     return MeasurementRule(rule["name"], comparison, float(rule[comparison.value]), _flag(rule["verdict"]), reason)
+
+
+def _parse_reason(text: str) -> Code:
+    """The name of a finding, or the code value of a reason of CID 7011."""
+    return REASON_CODES.get(text) or FINDING_CODES[FindingName(text)]
+
+
+def _parse_names(names: Any) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ValueError("accept_measured (a list of names of measurements)")
+    return tuple(names)
 
 
 def _parse_anomaly(rule: Mapping[str, Any]) -> AnomalyRule:

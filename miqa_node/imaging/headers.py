@@ -66,6 +66,8 @@ _TAGS: dict[str, int] = {
         "SamplesPerPixel",
         "PhotometricInterpretation",
         "NumberOfFrames",
+        "ImagesInAcquisition",
+        "NumberOfSeriesRelatedInstances",
         "Rows",
         "Columns",
         "PixelSpacing",
@@ -135,6 +137,7 @@ def read_header(path: Path) -> tuple[Header, StudyRecord]:
         has_voi=_has_voi(values),
         detector_id=values.text("DetectorID") or values.text("DeviceSerialNumber"),
         performed_location=values.text("PerformedLocation"),
+        series_images=values.count("NumberOfSeriesRelatedInstances") or values.count("ImagesInAcquisition"),
         quality_control=_is_quality_control(values),
     )
     return header, StudyRecord(

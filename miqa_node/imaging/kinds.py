@@ -46,6 +46,8 @@ _NOT_IMAGE_MODALITIES = frozenset(
 _PROJECTION_FAMILIES = ("1", "12.1", "12.2")
 # Digitised film and converted radiographs arrive as Secondary Capture with the modality of the original.
 _CAPTURE_FAMILY = "7"
+# CT and Enhanced CT, MR and Enhanced MR; "legacy converted" ones have the same root.
+_SERIES_FAMILIES = {"CT": ("2",), "MR": ("4",)}
 _PROJECTION_MODALITIES = frozenset({"CR", "DX", "MG", "RG", "XA", "RF", "IO", "PX"})
 
 
@@ -76,6 +78,16 @@ def is_projection(header: Header) -> bool:
         return True
     known_otherwise = uid.startswith("1.2.840.10008.") and not _belongs(uid, _CAPTURE_FAMILY)
     return header.modality in _PROJECTION_MODALITIES and not known_otherwise
+
+
+def is_slice(header: Header) -> bool:
+    """Whether the object is part of a CT or MR series, which is assessed as a whole: slices, volumes, localizers.
+
+    No for secondary captures of such series (dose sheets, screenshots) and for other modalities.
+    """
+    if not is_image(header) or not _is_monochrome(header) or not header.series_instance_uid:
+        return False
+    return any(_belongs(header.sop_class_uid, family) for family in _SERIES_FAMILIES.get(header.modality, ()))
 
 
 def is_capture(header: Header) -> bool:

@@ -3,5 +3,15 @@
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.make import make_objects
 from miqa_node.report.rejection import Confirmation, rejection_note
+from miqa_node.report.stack import Marked, Stack, make_series_objects
 
-__all__ = ["Confirmation", "MadeObject", "ReportSettings", "make_objects", "rejection_note"]
+__all__ = [
+    "Confirmation",
+    "MadeObject",
+    "Marked",
+    "ReportSettings",
+    "Stack",
+    "make_objects",
+    "make_series_objects",
+    "rejection_note",
+]

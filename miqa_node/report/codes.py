@@ -29,6 +29,7 @@ IMAGE_REGION = Code("111030", "DCM", "Image Region")
 SOURCE_OF_MEASUREMENT = Code("121112", "DCM", "Source of Measurement")
 IMAGING_MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+HISTOGRAM_ANALYSIS = Code("123105", "DCM", "Histogram Analysis")
 QUALITY_ISSUE = Code("113010", "DCM", "Quality Issue")
 REJECTED_FOR_QUALITY = Code("113001", "DCM", "Rejected for Quality Reasons")
 KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
@@ -41,13 +42,6 @@ PHYSICAL_OBJECT = Code("260787004", "SCT", "Physical object")
 SPATIAL_CONCEPT = Code("309825002", "SCT", "Spatial and Relational Concept")
 SEVERITY_ATTRIBUTE = Code("246112005", "SCT", "Severity")
 SIGNAL_TO_NOISE = Code("113060", "DCM", "Signal to noise")
-
-OTHER_REJECTION_REASONS = (  # CID 7011 without those that the node itself finds (domain/codes.py)
-    codes.UNKNOWN_FAILURE,
-    Code("111216", "DCM", "Mechanical failure"),
-    Code("111217", "DCM", "Electrical failure"),
-    Code("111218", "DCM", "Software failure"),
-)
 
 QUALITY_ASSESSMENTS: dict[Verdict, Code] = {  # CID 6044
     Verdict.REJECT: Code("111235", "DCM", "Unusable - Quality renders image unusable"),
@@ -155,6 +149,54 @@ MEASUREMENTS: dict[str, Concept] = {
     "border_contact": Concept(
         "BORDER_CONTACT", "Anatomy at image border", "Share of the image border that the body touches."
     ),
+    "slice_count": Concept("SLICES", "Number of slices", "Slices of the series that lie in one stack."),
+    "slices_unreadable": Concept("UNREADABLE", "Unreadable slices", "Slices whose pixels could not be decoded."),
+    "slice_distance": Concept(
+        "SLICE_DISTANCE", "Distance of slices", "Median distance of neighbouring slices along their normal."
+    ),
+    "slice_gaps": Concept(
+        "SLICE_GAPS", "Gaps between slices", "Neighbours further apart than 110 % of the median distance."
+    ),
+    "slice_gap_largest": Concept("LARGEST_GAP", "Largest gap", "Largest distance of neighbouring slices."),
+    "coverage": Concept("COVERAGE", "Coverage", "Extent of the stack along its normal."),
+    "slice_jump": Concept(
+        "SLICE_JUMP", "Jump between slices", "Largest deviation of a slice's mean signal from that of its neighbours."
+    ),
+    "ct_noise": Concept(
+        "CT_NOISE", "Noise in soft tissue", "Most frequent standard deviation in 6 mm windows of 0 to 100 HU."
+    ),
+    "nps_peak": Concept(
+        "NPS_PEAK", "Peak frequency of noise", "Frequency with the highest noise power in soft tissue."
+    ),
+    "air_noise": Concept("AIR_NOISE", "Noise in air", "Median over slices of the standard deviation of air."),
+    "streak_index": Concept(
+        "STREAK_INDEX", "Streak index", "Largest standard deviation of 6 mm means of the air around the body."
+    ),
+    "metal_share": Concept("METAL_SHARE", "Metal", "Share of the body above 3000 HU."),
+    "truncation": Concept(
+        "TRUNCATION", "Truncation", "Largest share of the edge of the field of view that the body touches on a slice."
+    ),
+    "mr_snr": Concept(
+        "MR_SNR", "Signal to noise of foreground", "Median over standard deviation of the foreground.", SIGNAL_TO_NOISE
+    ),
+    "mr_snr_dietrich": Concept(
+        "MR_SNR_DIETRICH",
+        "Signal to noise against air",
+        "Median of the foreground over the standard deviation of air, corrected for magnitude images.",
+        SIGNAL_TO_NOISE,
+    ),
+    "mr_fber": Concept(
+        "MR_FBER", "Foreground to background energy", "Median squared signal of the foreground over that of air."
+    ),
+    "mr_efc": Concept(
+        "MR_EFC", "Entropy focus criterion", "Entropy of the signal over its greatest value: ghosts and blur raise it."
+    ),
+    "mr_ghost": Concept(
+        "MR_GHOST", "Ghost to signal ratio", "Signal of air half a field away along phase, over other air, per signal."
+    ),
+    "mr_wrap": Concept(
+        "MR_WRAP", "Body at end of phase direction", "Largest share of the two ends of phase encoding with signal."
+    ),
 }
 """Concepts of the measurements that have no standard code, by the name of the measurement."""
 
@@ -162,6 +204,7 @@ STANDARD_MEASUREMENTS: dict[str, Code] = {
     "exposure_index": Code("113845", "DCM", "Exposure Index"),
     "target_exposure_index": Code("113846", "DCM", "Target Exposure Index"),
     "deviation_index": Code("113847", "DCM", "Deviation Index"),
+    "ctdi_vol": Code("113830", "DCM", "Mean CTDIvol"),
 }
 
 FINDINGS: dict[FindingName, Code | Concept] = {
@@ -269,6 +312,8 @@ UNITS: dict[str, str] = {  # UCUM code: meaning
     "1/mm": "per millimeter",
     "bit": "bit",
     "uGy": "microgray",
+    "mGy": "milligray",
+    "[hnsf'U]": "Hounsfield unit",
 }
 
 

@@ -29,13 +29,23 @@ MAX_DESCRIPTION_CHARACTERS = 1024
 
 
 def make_kos(
-    source: Source, assessment: Assessment, disposition: Disposition, lineage: Lineage, settings: ReportSettings
+    source: Source,
+    assessment: Assessment,
+    disposition: Disposition,
+    lineage: Lineage,
+    settings: ReportSettings,
+    series: Many[Source] = (),
 ) -> Dataset:
-    """The key object document (PS3.3 A.35.4) of one flagged image."""
+    """The key object document (PS3.3 A.35.4) of one flagged image, or of all images of a flagged ``series``."""
     document = begin_instance(ResultKind.KOS, SOP_CLASS_UID, source, assessment, lineage, settings)
     observer = device_observer(settings)
     fill_kos(
-        document, [source], codes.QUALITY_ISSUE, worst_reason(disposition), observer, describe_disposition(disposition)
+        document,
+        series or [source],
+        codes.QUALITY_ISSUE,
+        worst_reason(disposition),
+        observer,
+        describe_disposition(disposition),
     )
     return document
 

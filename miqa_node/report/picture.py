@@ -100,8 +100,7 @@ def _lines(regions: Sequence[Region], disposition: Disposition, score: float | N
     if len(disposition.reasons) > MAX_REASONS:
         lines.append((f"and {len(disposition.reasons) - MAX_REASONS} more; see the report", _FAINT, None))
     for region in regions:
-        where = "unlike other images" if region.subject.certainty is None else "where the model looked"
-        said = f"{region.subject.words}: {where}"
+        said = f"{region.subject.words}: {region.subject.where}"
         lines += [(part, _INK, rgb(region.subject.colour)) for part in textwrap.wrap(said, width)[:1]]
     lines += [(part, _FAINT, None) for part in textwrap.wrap(NOTICE, width)]
     return lines

@@ -13,9 +13,8 @@ from pathlib import Path
 from highdicom.sr import CodedConcept, ContentSequence, ObserverContext, PersonObserverIdentifyingAttributes
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.codes import Code
+from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import FINDING_CODES, GATE_CODES
 from miqa_node.errors import ReportError
 from miqa_node.report import codes
 from miqa_node.report.content import device_observer
@@ -27,11 +26,6 @@ from miqa_node.report.source import read_source
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import ascii_text, encode
-
-REASONS: dict[str, Code] = {
-    code.value: code for code in dict.fromkeys([*FINDING_CODES.values(), *GATE_CODES.values()])
-} | {code.value: code for code in codes.OTHER_REJECTION_REASONS}
-"""The reasons of CID 7011 that a person may give, by code value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +55,11 @@ def rejection_note(
     """
     settings = settings or ReportSettings()
     images = [read_source(path) for path in sources]
-    reason = REASONS.get(confirmation.reason)
+    reason = REASON_CODES.get(confirmation.reason)
     if reason is None:
-        raise ReportError(f"{confirmation.reason!r} is no reason of CID 7011; known are {', '.join(sorted(REASONS))}.")
+        raise ReportError(
+            f"{confirmation.reason!r} is no reason of CID 7011; known are {', '.join(sorted(REASON_CODES))}."
+        )
     if len({image.study_instance_uid for image in images}) != 1:
         raise ReportError("A rejection note needs images of exactly one study.")
     lineage = Lineage(("rejection", reason.value, *sorted(image.sop_instance_uid for image in images)))

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEG2000Lossless
 
+from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.report import codes
@@ -21,6 +22,7 @@ from miqa_node.report.mask import Region, spread_map
 from miqa_node.report.pixels import add_encapsulated
 from miqa_node.report.seg_geometry import add_geometry
 from miqa_node.report.source import Source
+from miqa_node.report.subject import Subject
 from miqa_node.report.uids import Lineage
 from miqa_node.report.write import ascii_text
 
@@ -35,6 +37,8 @@ class Plane:
     segment_number: int
     source: Source
     values: NDArray[np.bool_] | NDArray[np.uint8]
+    frame: int = 1
+    """Which frame of a multi-frame source, counted from 1."""
 
 
 def make_seg(
@@ -43,10 +47,13 @@ def make_seg(
     """The segmentation (PS3.3 A.51), one segment and one frame for each region."""
     seg = begin_instance(ResultKind.SEG, SOP_CLASS_UID, source, assessment, lineage, settings)
     seg.SegmentationType = "BINARY"
-    segments = [_segment(region, assessment, lineage) for region in regions]
+    segments = [
+        describe_segment(region.segment_number, region.subject, f"map: {region.method}", assessment, lineage)
+        for region in regions
+    ]
     planes = [Plane(region.segment_number, source, region.mask) for region in regions]
     fill_seg(seg, segments, planes, lineage.uid(ResultKind.SEG, "dimension"), settings)
-    _add_bits(seg, planes)
+    add_bits(seg, planes)
     return seg
 
 
@@ -58,7 +65,10 @@ def make_fractional_seg(
     seg.SegmentationType = "FRACTIONAL"
     seg.SegmentationFractionalType = "PROBABILITY"
     seg.MaximumFractionalValue = FRACTIONAL_MAXIMUM
-    segments = [_segment(region, assessment, lineage) for region in regions]
+    segments = [
+        describe_segment(region.segment_number, region.subject, f"map: {region.method}", assessment, lineage)
+        for region in regions
+    ]
     planes = [Plane(region.segment_number, source, _shares(region, source)) for region in regions]
     fill_seg(seg, segments, planes, lineage.uid(ResultKind.SEG_FRACTIONAL, "dimension"), settings)
     seg.BitsAllocated = seg.BitsStored = 8
@@ -70,7 +80,13 @@ def make_fractional_seg(
 def fill_seg(
     seg: Dataset, segments: Many[Dataset], planes: Many[Plane], dimension_uid: str, settings: ReportSettings
 ) -> None:
-    """Everything of a segmentation but its pixels."""
+    """Everything of a segmentation but its pixels; ``planes`` of one source image."""
+    describe_seg(seg, segments, planes, dimension_uid)
+    add_geometry(seg, [plane.source for plane in planes], settings)
+
+
+def describe_seg(seg: Dataset, segments: Many[Dataset], planes: Many[Plane], dimension_uid: str) -> None:
+    """Everything of a segmentation but its geometry and its pixels."""
     sources = list({plane.source.sop_instance_uid: plane.source for plane in planes}.values())
     seg.ImageType = ["DERIVED", "PRIMARY"]
     seg.ContentLabel = "IMAGE_QUALITY"
@@ -86,19 +102,18 @@ def fill_seg(
     _add_references(seg, sources)
     add_lossy_history(seg, sources[0])
     _add_frames(seg, planes, dimension_uid)
-    add_geometry(seg, [plane.source for plane in planes], settings)
 
 
 def _shares(region: Region, source: Source) -> NDArray[np.uint8]:
     return np.rint(spread_map(region.values, source.shape) * FRACTIONAL_MAXIMUM).astype(np.uint8)
 
 
-def _segment(region: Region, assessment: Assessment, lineage: Lineage) -> Dataset:
-    subject = region.subject
+def describe_segment(number: int, subject: Subject, origin: str, assessment: Assessment, lineage: Lineage) -> Dataset:
+    """One item of the Segment Sequence (PS3.3 C.8.20.4); ``origin`` says how the mask came about."""
     segment = Dataset()
-    segment.SegmentNumber = region.segment_number
+    segment.SegmentNumber = number
     segment.SegmentLabel = subject.kind.meaning
-    segment.SegmentDescription = ascii_text(f"{subject.description}; map: {region.method}", 1024)
+    segment.SegmentDescription = ascii_text(f"{subject.description}; {origin}", 1024)
     segment.SegmentAlgorithmType = "AUTOMATIC"
     segment.SegmentAlgorithmName = _algorithm_name(assessment)
     segment.SegmentationAlgorithmIdentificationSequence = Sequence([_algorithm(assessment)])
@@ -113,9 +128,11 @@ def _segment(region: Region, assessment: Assessment, lineage: Lineage) -> Datase
 def _algorithm(assessment: Assessment) -> Dataset:
     """Algorithm Identification (PS3.3 10.16)."""
     item = Dataset()
-    item.AlgorithmFamilyCodeSequence = code_sequence(codes.ARTIFICIAL_INTELLIGENCE)
+    item.AlgorithmFamilyCodeSequence = code_sequence(
+        codes.ARTIFICIAL_INTELLIGENCE if assessment.model else codes.HISTOGRAM_ANALYSIS
+    )
     item.AlgorithmName = _algorithm_name(assessment)
-    item.AlgorithmVersion = ascii_text(assessment.model.version, 64) if assessment.model else "0"
+    item.AlgorithmVersion = ascii_text(assessment.model.version, 64) if assessment.model else __version__
     return item
 
 
@@ -139,7 +156,7 @@ def _add_references(seg: Dataset, sources: Many[Source]) -> None:
     seg.ReferencedSeriesSequence = Sequence([series])
 
 
-def _add_bits(seg: Dataset, planes: Many[Plane]) -> None:
+def add_bits(seg: Dataset, planes: Many[Plane]) -> None:
     """Segmentation Image (PS3.3 C.8.20.2): one bit per pixel, frames without a gap between them (PS3.5 8.1.1)."""
     seg.BitsAllocated = seg.BitsStored = 1
     seg.HighBit = 0
@@ -159,14 +176,16 @@ def _add_frames(seg: Dataset, planes: Many[Plane], dimension_uid: str) -> None:
     index.DimensionDescriptionLabel = "Segment"
     seg.DimensionIndexSequence = Sequence([index])
     seg.SharedFunctionalGroupsSequence = Sequence([Dataset()])
-    seg.PerFrameFunctionalGroupsSequence = Sequence(_frame(plane.segment_number, plane.source) for plane in planes)
+    seg.PerFrameFunctionalGroupsSequence = Sequence(_frame(plane) for plane in planes)
 
 
-def _frame(segment_number: int, source: Source) -> Dataset:
+def _frame(plane: Plane) -> Dataset:
     identification, content, derivation = Dataset(), Dataset(), Dataset()
-    identification.ReferencedSegmentNumber = segment_number
-    content.DimensionIndexValues = [segment_number]
-    image = reference(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
+    source = plane.source
+    identification.ReferencedSegmentNumber = plane.segment_number
+    content.DimensionIndexValues = [plane.segment_number]
+    frames = [plane.frame] if source.number_of_frames > 1 else None
+    image = reference(source.sop_class_uid, source.sop_instance_uid, frames)
     image.PurposeOfReferenceCodeSequence = code_sequence(codes.SOURCE_IMAGE)
     image.SpatialLocationsPreserved = "YES"
     derivation.SourceImageSequence = Sequence([image])

@@ -7,6 +7,7 @@ from collections.abc import Sequence as Many
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from miqa_node.imaging.slices import Slice
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, numbers, text
 
@@ -44,11 +45,42 @@ def add_geometry(seg: Dataset, sources: Many[Source], settings: ReportSettings) 
         shared.PlaneOrientationSequence = Sequence([_orientation(NOMINAL_ORIENTATION)])
 
 
+def place_on_stack(seg: Dataset, source: Source, slices: Many[Slice], settings: ReportSettings) -> None:
+    """The same for a series, whose slices say where they lie; ``slices`` are those of the segmentation's frames."""
+    shared, first = seg.SharedFunctionalGroupsSequence[0], slices[0]
+    frame_of_reference = text(source.header, "FrameOfReferenceUID")
+    placed = all(one.position_mm and one.orientation and one.spacing_mm for one in slices)
+    if not (placed and frame_of_reference and first.orientation):
+        add_geometry(seg, [source] * len(slices), settings)
+        return
+    seg.FrameOfReferenceUID = frame_of_reference
+    seg.PositionReferenceIndicator = text(source.header, "PositionReferenceIndicator") or None
+    shared.PixelMeasuresSequence = Sequence([_measures_of(first.spacing_mm, first.thickness_mm)])
+    shared.PlaneOrientationSequence = Sequence([_orientation(first.orientation)])
+    index = Dataset()
+    index.DimensionOrganizationUID = seg.DimensionOrganizationSequence[0].DimensionOrganizationUID
+    index.DimensionIndexPointer = 0x00200032  # Image Position (Patient)
+    index.FunctionalGroupPointer = 0x00209113  # Plane Position Sequence
+    index.DimensionDescriptionLabel = "Position"
+    seg.DimensionIndexSequence.append(index)
+    places = sorted({one.place_mm or 0.0 for one in slices})
+    for frame, one in zip(seg.PerFrameFunctionalGroupsSequence, slices, strict=True):
+        plane = Dataset()
+        plane.ImagePositionPatient = [_decimal(value) for value in one.position_mm or ()]
+        frame.PlanePositionSequence = Sequence([plane])
+        content = frame.FrameContentSequence[0]
+        content.DimensionIndexValues = [content.DimensionIndexValues, places.index(one.place_mm or 0.0) + 1]
+
+
 def _measures(source: Source) -> Dataset:
+    return _measures_of(source.spacing_mm, numbers_of_one(source, "SliceThickness"))
+
+
+def _measures_of(spacing_mm: tuple[float, float] | None, thickness_mm: float | None) -> Dataset:
     item = Dataset()
-    item.PixelSpacing = [_decimal(value) for value in source.spacing_mm or NOMINAL_SPACING_MM]
-    thickness = numbers_of_one(source, "SliceThickness")
-    item.SliceThickness = _decimal(thickness or NOMINAL_THICKNESS_MM)
+    item.PixelSpacing = [_decimal(value) for value in spacing_mm or NOMINAL_SPACING_MM]
+    thick = thickness_mm if thickness_mm is not None and thickness_mm > 0 else NOMINAL_THICKNESS_MM
+    item.SliceThickness = _decimal(thick)
     return item
 
 

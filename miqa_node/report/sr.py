@@ -13,7 +13,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.policy import Disposition
 from miqa_node.report import codes, seg
 from miqa_node.report.content import coded, device_observer, evidence
-from miqa_node.report.instance import begin_instance
+from miqa_node.report.instance import begin_instance, reference
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.mask import Region
 from miqa_node.report.source import Source
@@ -32,10 +32,15 @@ def make_sr(
     regions: Many[Region],
     lineage: Lineage,
     settings: ReportSettings,
+    series: Many[Source] = (),
+    frame: int = 1,
+    predecessors: Many[Source] = (),
 ) -> Dataset:
     """The report: one group for the image, one for each finding that is present, one for an unusual region.
 
-    ``regions`` are those of the segmentation that goes with the report; without one the tuple is empty.
+    ``regions`` are those of the segmentation that goes with the report; without one the tuple is empty. A report about
+    a ``series`` lists all its images, ``source`` among them, and amends its ``predecessors``; ``frame``, counted from
+    1, is the one of ``source`` that shows where the report belongs.
     """
     report = begin_instance(ResultKind.SR, SOP_CLASS_UID, source, assessment, lineage, settings)
     report.ReferencedPerformedProcedureStepSequence = Sequence()
@@ -43,11 +48,15 @@ def make_sr(
     report.CompletionFlag = "COMPLETE"
     report.VerificationFlag = "UNVERIFIED"
     report.PreliminaryFlag = "FINAL"
-    report.CurrentRequestedProcedureEvidenceSequence = evidence(source, *_segmentation(regions, lineage))
+    report.CurrentRequestedProcedureEvidenceSequence = evidence(
+        source, *_others(source, series), *_segmentation(regions, lineage)
+    )
     groups = [
-        image_group(source, assessment, disposition, lineage, settings.language),
+        image_group(source, assessment, disposition, lineage, settings.language, series, frame),
         *_finding_groups(source, assessment, regions, lineage),
     ]
+    if predecessors:
+        report.PredecessorDocumentsSequence = _predecessors(source, predecessors)
     content = hd.MeasurementReport(
         observation_context=hd.ObservationContext(observer_device_context=device_observer(settings)),
         procedure_reported=coded(codes.procedure_code(source.modality)),
@@ -84,6 +93,24 @@ def _finding_groups(
     if unusual is not None and assessment.anomaly is not None:
         groups.append(unusual_group(source, assessment, assessment.anomaly, unusual, lineage))
     return groups
+
+
+def _others(source: Source, series: Many[Source]) -> list[tuple[str, str, str]]:
+    others = (one for one in series if one.sop_instance_uid != source.sop_instance_uid)
+    return [(one.series_instance_uid, one.sop_class_uid, one.sop_instance_uid) for one in others]
+
+
+def _predecessors(source: Source, predecessors: Many[Source]) -> Sequence:
+    """The reports that this one amends (PS3.3 C.17.2)."""
+    study = Dataset()
+    study.StudyInstanceUID = source.study_instance_uid
+    study.ReferencedSeriesSequence = Sequence()
+    for one in predecessors:
+        item = Dataset()
+        item.SeriesInstanceUID = one.series_instance_uid
+        item.ReferencedSOPSequence = Sequence([reference(one.sop_class_uid, one.sop_instance_uid)])
+        study.ReferencedSeriesSequence.append(item)
+    return Sequence([study])
 
 
 def _segmentation(regions: Many[Region], lineage: Lineage) -> list[tuple[str, str, str]]:

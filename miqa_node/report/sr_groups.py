@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import highdicom.sr as hd
 import numpy as np
@@ -32,9 +33,18 @@ FRAME_INSET = 0.05
 
 
 def image_group(
-    source: Source, assessment: Assessment, disposition: Disposition, lineage: Lineage, language: str
+    source: Source,
+    assessment: Assessment,
+    disposition: Disposition,
+    lineage: Lineage,
+    language: str,
+    series: Sequence[Source] = (),
+    frame: int = 1,
 ) -> hd.MeasurementsAndQualitativeEvaluations:
-    """TID 1501 for the image: rating, verdict with its reasons, measurements, and everything in sentences."""
+    """TID 1501 for the image: rating, verdict with its reasons, measurements, and everything in sentences.
+
+    For a ``series`` the same for all its images; its place is on ``frame`` of ``source``.
+    """
     numbers = [_number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
     # Viewers show only the first few numbers of a group: the exposure indices, which people know, come first.
     measured = sorted(assessment.measurements, key=lambda m: m.name not in codes.STANDARD_MEASUREMENTS)
@@ -46,7 +56,7 @@ def image_group(
         algorithm_id=_algorithm(assessment, disposition),
         measurements=[number for number in numbers if number is not None],
         qualitative_evaluations=_evaluations(disposition),
-        source_images=[_source_image(source)],
+        source_images=[_source_image(one, whole=True) for one in series] or [_source_image(source)],
     )
     for sentence in _sentences(assessment, disposition):
         group[0].ContentSequence.append(
@@ -57,7 +67,7 @@ def image_group(
             )
         )
     group[0].ContentSequence.append(_narrative(assessment, disposition, language))
-    _place_group(group, source, 0)
+    _place_group(group, source, 0, frame)
     return group
 
 
@@ -166,10 +176,10 @@ def _number(name: Code, value: float | None, unit: str) -> hd.Measurement | None
     return hd.Measurement(name=coded(name), value=float(f"{value:.6g}"), unit=coded(codes.unit_code(unit)))
 
 
-def _place_group(group: hd.ContentSequence, source: Source, row: int) -> None:
+def _place_group(group: hd.ContentSequence, source: Source, row: int, frame: int = 1) -> None:
     """Row 10c of TID 1501: the group is about the whole image. OHIF loses its viewport over a group with no place."""
     if source.has_pixels:
-        place = _place(_whole_image(source, row), codes.IMAGE_REGION, source)
+        place = _place(_whole_image(source, row), codes.IMAGE_REGION, source, frame)
         place.RelationshipType = hd.RelationshipTypeValues.CONTAINS.value
         group[0].ContentSequence.append(place)
 
@@ -185,9 +195,11 @@ def _place_numbers(group: hd.ContentSequence, source: Source, outline: NDArray[n
             item.ContentSequence = hd.ContentSequence([_place(outline, codes.SOURCE_OF_MEASUREMENT, source)])
 
 
-def _place(outline: NDArray[np.float64], purpose: Code, source: Source) -> hd.CoordinatesForMeasurement:
+def _place(outline: NDArray[np.float64], purpose: Code, source: Source, frame: int = 1) -> hd.CoordinatesForMeasurement:
     # Not hd.ImageRegion: it reads highdicom's tables of the whole standard, 130 MB in memory.
-    image = hd.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
+    image = hd.SourceImageForRegion(
+        source.sop_class_uid, source.sop_instance_uid, [frame] if source.number_of_frames > 1 else None
+    )
     return hd.CoordinatesForMeasurement(hd.GraphicTypeValues.POLYLINE, outline, image, coded(purpose))
 
 
@@ -234,5 +246,6 @@ def _evaluation(name: Code, value: Code) -> hd.QualitativeEvaluation:
     return hd.QualitativeEvaluation(name=coded(name), value=coded(value))
 
 
-def _source_image(source: Source) -> hd.SourceImageForMeasurementGroup:
-    return hd.SourceImageForMeasurementGroup(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
+def _source_image(source: Source, *, whole: bool = False) -> hd.SourceImageForMeasurementGroup:
+    frames = None if whole else source.frame_numbers
+    return hd.SourceImageForMeasurementGroup(source.sop_class_uid, source.sop_instance_uid, frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from miqa_node.domain.anomaly import AnomalyScore
+from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import FINDING_WORDS, Finding, FindingName
 from miqa_node.report import codes
@@ -27,6 +28,9 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     FindingName.DOUBLE_EXPOSURE: (70.0, 40.0, 10.0),
     FindingName.GATE: (70.0, 0.0, 0.0),
     UNUSUAL_REGION: (88.0, -20.0, -20.0),
+    "metal_share": (54.0, 78.0, 62.0),
+    "truncation": (55.0, 75.0, -45.0),
+    "mr_wrap": (55.0, 75.0, -45.0),
 }
 
 
@@ -44,6 +48,8 @@ class Subject:
     description: str
     words: str
     certainty: float | None = None
+    where: str = "where the model looked"
+    """What its colour on a picture means."""
 
 
 def of_finding(finding: Finding) -> Subject:
@@ -58,4 +64,27 @@ def of_anomaly(anomaly: AnomalyScore) -> Subject:
     """An unusual place, which is never a defect by itself."""
     text = f"{anomaly.sentence}. Unusual is not wrong"
     kind = codes.UNUSUAL_REGION.code
-    return Subject(UNUSUAL_REGION, codes.SPATIAL_CONCEPT, kind, COLOURS[UNUSUAL_REGION], text, kind.meaning)
+    return Subject(
+        UNUSUAL_REGION,
+        codes.SPATIAL_CONCEPT,
+        kind,
+        COLOURS[UNUSUAL_REGION],
+        text,
+        kind.meaning,
+        where="unlike other images",
+    )
+
+
+def of_measurement(measurement: Measurement) -> Subject:
+    """What a measurement of a CT or MR series marks on its slices."""
+    category, kind, words = MARKS[measurement.name]
+    text = f"{words}: {measurement.value:.4g} {measurement.unit} of the series"
+    return Subject(measurement.name, category, kind, COLOURS[measurement.name], text, words, where="marked")
+
+
+MARKS: dict[str, tuple[Code, Code, str]] = {
+    "metal_share": (codes.PHYSICAL_OBJECT, codes.FOREIGN_BODY, "Metal, above 3000 HU"),
+    "truncation": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body cut off by the field of view"),
+    "mr_wrap": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body at the end of the phase direction"),
+}
+"""(category, kind, words) of what is marked, by measurement."""

@@ -432,3 +432,15 @@ sign_ins = sa.Table(
     sa.Index("ix_sign_ins_name", "name", "at"),
     sa.Index("ix_sign_ins_peer_address", "peer_address", "at"),
 )
+
+# One row per CT or MR series that something was received of. "pending": what arrived last has not been assessed yet.
+series = sa.Table(
+    "series",
+    metadata,
+    sa.Column("series_instance_uid", Uid, primary_key=True),
+    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("expected", sa.Integer, nullable=False),
+    sa.Column("arrived_at", UtcDateTime, nullable=False),
+    sa.Column("pending", sa.Boolean, nullable=False),
+    sa.Index("ix_series_pending", "pending", "arrived_at"),
+)

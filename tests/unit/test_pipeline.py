@@ -219,8 +219,13 @@ def _broken(*_: object) -> None:
     raise ValueError("Doe^Jane")
 
 
-def test_slices_are_judged_with_their_series_and_get_no_report_each(rig: Rig, samples: Path) -> None:
-    digest = rig.receive(samples / "693_UNCR.dcm")  # MR
+def test_a_slice_waits_for_its_series(rig: Rig, samples: Path) -> None:
+    rig.receive(samples / "MR2_UNCR.dcm")
+    assert rig.queue.jobs == []
+
+
+def test_what_is_neither_radiograph_nor_series_gets_no_report(rig: Rig, samples: Path) -> None:
+    digest = rig.receive(samples / "US1_UNCR.dcm")
     rig.finish(digest)
     assert rig.queued(digest) == []
     assert rig.verdict(digest) is Verdict.NOT_ASSESSED

@@ -97,9 +97,31 @@ def test_other_radiographs_are_not_assessed_unless_a_rule_flags_them(policy: Pol
     assert {rule.finding for rule in scope(policy, OTHER).findings} == set(DEFECTS)
 
 
-@pytest.mark.parametrize("modality", ["CT", "MR", "US", "PT", "NM", "SR", ""])
+@pytest.mark.parametrize("modality", ["US", "PT", "NM", "SR", ""])
 def test_what_is_no_radiograph_has_no_scope(policy: Policy, modality: str) -> None:
     assert decide(judged({}, modality=modality), policy).verdict is Verdict.NOT_ASSESSED
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_a_series_is_only_flagged_or_not_assessed_until_the_site_names_what_is_enough(
+    policy: Policy, modality: str
+) -> None:
+    measured = Assessment(
+        InstanceDigest("0" * 64),
+        header(modality=modality),
+        datetime.now(UTC),
+        measurements=(Measurement("slice_gaps", 0.0, "1"),),
+        not_assessed="No model judges CT or MR series; they are measured.",
+    )
+    gap = replace(measured, measurements=(Measurement("slice_gaps", 1.0, "1"),))
+    assert decide(measured, policy).verdict is Verdict.NOT_ASSESSED
+    assert decide(gap, policy).verdict is Verdict.REVIEW
+    trusting = replace(
+        policy, scopes=tuple(replace(s, accept_measured=("slice_gaps",)) for s in policy.scopes if s.modality)
+    )
+    assert decide(measured, trusting).verdict is Verdict.ACCEPT
+    assert decide(gap, trusting).verdict is Verdict.REVIEW
+    assert decide(replace(measured, measurements=()), trusting).verdict is Verdict.NOT_ASSESSED
 
 
 def test_no_rule_is_shadowed_by_an_earlier_one_that_asks_for_more(policy: Policy) -> None:
@@ -120,6 +142,8 @@ def test_measurement_rules_fire_beyond_their_limits(policy: Policy) -> None:
         step = max(abs(rule.limit) * 0.01, 1e-6) * (1 if rule.comparison == "above" else -1)
         for value, flagged in ((rule.limit + step, True), (rule.limit - step, False)):
             of = {"body_part": "CHEST"} if one.name == CHEST else {"body_part": "HAND"}
+            if one.modality in (("CT",), ("MR",)):
+                of["modality"] = one.modality[0]
             image = replace(judged({}, **of), measurements=(Measurement(rule.measurement, value, "1"),))
             assert (rule.measurement in [r.name for r in decide(image, policy).reasons]) is flagged
 

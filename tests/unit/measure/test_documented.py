@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 from miqa_node.assess.measure.projection import measure
+from miqa_node.domain.assessment import Measurement
 from miqa_node.imaging.plausibility import ISSUES
 from tests.unit.measure.phantoms import chest, header, radiograph
+from tests.unit.volume import making
+from tests.unit.volume.test_measures import judged
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "measurements.md"
 
@@ -19,19 +22,29 @@ def rows(section_is_plausibility: bool) -> dict[str, str]:
     return dict(re.findall(r"^\| `([a-z0-9_]+)` \| ([^|]+) \|", text, re.MULTILINE))
 
 
-def taken() -> dict[str, set[str]]:
+def taken(folder: Path) -> dict[str, set[str]]:
     """Every measurement that can be taken, with its units."""
     found: dict[str, set[str]] = {}
     described = header(target_exposure_index=400.0, deviation_index=0.5)
     for spacing_mm in ((0.15, 0.15), None):
         for measurement in measure(radiograph(chest(), spacing_mm=spacing_mm), described):
             found.setdefault(measurement.name, set()).add(measurement.unit)
+    for measurement in of_series(folder):
+        found.setdefault(measurement.name, set()).add(measurement.unit)
     return found
 
 
-def test_every_measurement_is_documented_with_its_unit() -> None:
+def of_series(folder: Path) -> list[Measurement]:
+    """What a CT series with everything and an MR series give."""
+    places = [0.0, 5.0, 10.0, 25.0]
+    ct = making.write_series(folder / "ct", [making.body_ct(seed=n) for n in range(4)], "CT", places)
+    mr = making.write_series(folder / "mr", [making.head_mr(seed=n) for n in range(4)], "MR")
+    return [m for paths in (ct, mr) for m in judged(paths).assessment.measurements]
+
+
+def test_every_measurement_is_documented_with_its_unit(tmp_path: Path) -> None:
     documented = {name: set(unit.strip().split(" or ")) for name, unit in rows(section_is_plausibility=False).items()}
-    assert taken() == documented
+    assert taken(tmp_path) == documented
 
 
 def test_every_plausibility_issue_is_documented() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
 from miqa_node.errors import ReportError
 from miqa_node.report import Confirmation, rejection_note
-from miqa_node.report.rejection import REASONS
 from tests.unit.report import making
 
 CONFIRMED = Confirmation("maria.muster", datetime(2026, 11, 20, 10, 0, tzinfo=UTC), "111210", "both hands moved")
@@ -67,7 +67,7 @@ def test_images_of_two_studies_and_unknown_reasons_are_refused(source: Path, tmp
 
 
 def test_every_reason_of_cid_7011_can_be_given() -> None:
-    assert set(REASONS) == {*map(str, range(111207, 111222)), "113026"}
+    assert set(REASON_CODES) == {*map(str, range(111207, 111222)), "113026"}
 
 
 def test_nobody_gets_it_without_asking() -> None:

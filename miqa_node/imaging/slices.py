@@ -1,0 +1,146 @@
+"""Reads where each slice of a CT or MR series lies, and how its stored values become those of the modality."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread
+
+from miqa_node.domain.instance import InstanceDigest
+
+Vector = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One slice: an instance, or a frame of an enhanced one, counted from 0.
+
+    Geometry is that of PS3.3 C.7.6.2, in mm; None where the header lacks it. ``phase_columns`` says whether phase was
+    encoded along the columns (True), along the rows (False), or nobody said it (None).
+    """
+
+    digest: InstanceDigest
+    path: Path
+    frame: int
+    number: int
+    rows: int
+    columns: int
+    position_mm: Vector | None
+    orientation: Vector | None
+    spacing_mm: tuple[float, float] | None
+    thickness_mm: float | None
+    slope: float
+    intercept: float
+    ctdi_vol_mgy: float | None
+    phase_columns: bool | None
+    is_localizer: bool
+
+    @property
+    def place_mm(self) -> float | None:
+        """How far along the normal of its plane the slice lies."""
+        if self.position_mm is None or self.orientation is None:
+            return None
+        normal = np.cross(self.orientation[:3], self.orientation[3:])
+        return float(normal @ np.array(self.position_mm))
+
+    def values(self, stored: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Values of the modality (Hounsfield units in CT) of stored ones."""
+        return stored.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
+
+
+def read_slices(files: Iterable[tuple[InstanceDigest, Path]]) -> list[Slice]:
+    """The slices of a series in the order of space, else of their numbers; localizers last.
+
+    Files that are not DICOM are left out: they were stored, but nobody can place them.
+    """
+    slices = [one for digest, path in files for one in _read(digest, path)]
+    placed = all(one.place_mm is not None for one in slices if not one.is_localizer)
+    return sorted(slices, key=lambda s: (s.is_localizer, (s.place_mm or 0.0) if placed else 0.0, s.number, s.digest))
+
+
+def same_plane(slices: Sequence[Slice]) -> list[Slice]:
+    """The slices that form the stack: no localizers, and of several sizes or orientations the most frequent."""
+    body = [one for one in slices if not one.is_localizer]
+    kinds = [(one.rows, one.columns, _rounded(one.orientation)) for one in body]
+    if not kinds:
+        return []
+    main = max(dict.fromkeys(kinds), key=kinds.count)
+    return [one for one, kind in zip(body, kinds, strict=True) if kind == main]
+
+
+def _read(digest: InstanceDigest, path: Path) -> list[Slice]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd values become None below
+        try:
+            ds = dcmread(path, stop_before_pixels=True, force=True)
+            frames = _number(ds, "NumberOfFrames") or 1.0
+            return [_slice(ds, digest, path, frame) for frame in range(int(frames))]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError):
+            return []
+
+
+def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice:
+    plane = _group(ds, frame, "PlanePositionSequence")
+    turned = _group(ds, frame, "PlaneOrientationSequence")
+    measures = _group(ds, frame, "PixelMeasuresSequence")
+    transform = _group(ds, frame, "PixelValueTransformationSequence")
+    exposure = _group(ds, frame, "CTExposureSequence")
+    encoding = _group(ds, frame, "MRFOVGeometrySequence")
+    direction = encoding.get("InPlanePhaseEncodingDirection") or ""
+    slope = _number(transform, "RescaleSlope")
+    spacing = _numbers(measures, "PixelSpacing", 2)
+    image_type = ds.get("ImageType") or []
+    return Slice(
+        digest=digest,
+        path=path,
+        frame=frame,
+        number=int(_number(ds, "InstanceNumber") or 0) + frame,
+        rows=int(ds.get("Rows") or 0),
+        columns=int(ds.get("Columns") or 0),
+        position_mm=_numbers(plane, "ImagePositionPatient", 3),
+        orientation=_numbers(turned, "ImageOrientationPatient", 6),
+        spacing_mm=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
+        thickness_mm=_number(measures, "SliceThickness"),
+        slope=1.0 if slope is None else slope,
+        intercept=_number(transform, "RescaleIntercept") or 0.0,
+        ctdi_vol_mgy=_number(exposure, "CTDIvol"),
+        phase_columns={"COL": True, "COLUMN": True, "ROW": False}.get(str(direction)),
+        is_localizer="LOCALIZER" in image_type,
+    )
+
+
+def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
+    """Where an enhanced image has the elements: its frame's group, the shared one, else the data set itself."""
+    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or []
+    for groups in (per_frame[frame : frame + 1], ds.get("SharedFunctionalGroupsSequence") or []):
+        if groups and groups[0].get(keyword):
+            group: Dataset = groups[0][keyword].value[0]
+            return group
+    return ds
+
+
+def _number(ds: Dataset, keyword: str) -> float | None:
+    value: Any = ds.get(keyword)
+    try:
+        number = float(value[0] if isinstance(value, (list, tuple)) else value)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _numbers(ds: Dataset, keyword: str, count: int) -> Vector | None:
+    try:
+        values = tuple(float(value) for value in ds.get(keyword) or ())
+    except (TypeError, ValueError):
+        return None
+    return values if len(values) == count and all(np.isfinite(values)) else None
+
+
+def _rounded(orientation: Vector | None) -> Vector | None:
+    return None if orientation is None else tuple(round(value, 3) for value in orientation)

@@ -1,0 +1,136 @@
+"""CT and MR series: what has arrived of them, when one is to be assessed, and which instances it was about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from miqa_node.domain.delivery import ResultKind, ResultObject
+from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.policy import Disposition
+from miqa_node.store import documents
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import dispositions, instances, results, series
+
+
+def arrive(transaction: Transaction, header: Header, now: datetime) -> None:
+    """Something of the series was received: it waits for more."""
+    row = {
+        "series_instance_uid": header.series_instance_uid,
+        "modality": header.modality,
+        "expected": header.series_images,
+        "arrived_at": now,
+        "pending": True,
+    }
+    if not insert_or_ignore(transaction, series, row):
+        transaction.execute(
+            sa.update(series)
+            .where(series.c.series_instance_uid == header.series_instance_uid)
+            .values(arrived_at=now, pending=True)
+        )
+
+
+def any_pending(transaction: Transaction) -> bool:
+    """Whether any series waits; takes no write lock."""
+    return transaction.execute(sa.select(sa.exists().where(series.c.pending))).scalar_one()
+
+
+def take_due(transaction: Transaction, quiet_s: Mapping[str, float], now: datetime) -> list[InstanceDigest]:
+    """End the waiting of every series that is quiet for ``quiet_s`` of its modality, or complete by count.
+
+    Gives for each the instance that stands for it: the one that came last and has no verdict yet. A series of which
+    all instances have one has nothing new.
+    """
+    due = sa.update(series).where(series.c.pending, _is_due(quiet_s, now)).values(pending=False)
+    taken = transaction.execute(due.returning(series.c.series_instance_uid)).scalars().all()
+    newest = (_newest_undecided(transaction, uid) for uid in taken)
+    return [digest for digest in newest if digest is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One instance of a series; ``conflicting`` ones came after another of the same UID."""
+
+    digest: InstanceDigest
+    object_key: str
+    conflicting: bool
+
+
+def files(transaction: Transaction, series_instance_uid: str) -> list[Member]:
+    """Everything that was received of a series, oldest first."""
+    query = (
+        sa.select(instances.c.digest, instances.c.object_key, instances.c.conflicting)
+        .where(instances.c.series_instance_uid == series_instance_uid)
+        .order_by(instances.c.received_at, instances.c.digest)
+    )
+    return [Member(InstanceDigest(row.digest), row.object_key, row.conflicting) for row in transaction.execute(query)]
+
+
+def share_verdict(
+    transaction: Transaction, digests: Iterable[InstanceDigest], uid: str, disposition: Disposition, now: datetime
+) -> None:
+    """Give the slices that have none yet the verdict of their series; only the one that stands for it is flagged."""
+    for digest in digests:
+        insert_or_ignore(
+            transaction,
+            dispositions,
+            {
+                "digest": digest,
+                "study_instance_uid": uid,
+                "verdict": disposition.verdict.value,
+                "flagged": False,
+                "policy_version": disposition.policy_version,
+                "scope": disposition.scope,
+                "reasons": documents.dump_reasons(disposition.reasons),
+                "decided_at": now,
+                "certificate": disposition.certificate,
+            },
+        )
+
+
+def earlier_reports(transaction: Transaction, series_instance_uid: str, digest: InstanceDigest) -> list[ResultObject]:
+    """The reports that said something of the series before, oldest first."""
+    query = (
+        sa.select(results)
+        .join(instances, instances.c.digest == results.c.digest)
+        .where(
+            instances.c.series_instance_uid == series_instance_uid,
+            results.c.kind == ResultKind.SR.value,
+            results.c.digest != digest,
+        )
+        .order_by(results.c.made_at, results.c.sop_instance_uid)
+    )
+    return [
+        ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key)
+        for row in transaction.execute(query)
+    ]
+
+
+def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[bool]:
+    arrived = (
+        sa.select(sa.func.count())
+        .select_from(instances)
+        .where(instances.c.series_instance_uid == series.c.series_instance_uid)
+        .correlate(series)
+        .scalar_subquery()
+    )
+    quiet = [
+        sa.and_(series.c.modality == modality, series.c.arrived_at <= now - timedelta(seconds=seconds))
+        for modality, seconds in quiet_s.items()
+    ]
+    return sa.or_(*quiet, sa.and_(series.c.expected > 0, arrived >= series.c.expected))
+
+
+def _newest_undecided(transaction: Transaction, series_instance_uid: str) -> InstanceDigest | None:
+    query = (
+        sa.select(instances.c.digest)
+        .outerjoin(dispositions, dispositions.c.digest == instances.c.digest)
+        .where(instances.c.series_instance_uid == series_instance_uid, dispositions.c.digest.is_(None))
+        .order_by(instances.c.received_at.desc(), instances.c.digest)
+        .limit(1)
+    )
+    digest = transaction.execute(query).scalar_one_or_none()
+    return None if digest is None else InstanceDigest(digest)

@@ -1,0 +1,197 @@
+"""CT and MR measurements against phantoms whose noise, gaps, metal and signal are known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from miqa_node.assess.volume.assessor import SeriesJudgement, judge_series
+from miqa_node.assess.volume.marks import dump_extent, load_extent
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.errors import DecodeError
+from miqa_node.imaging.frame import decode_frame
+from miqa_node.imaging.headers import read_header
+from miqa_node.imaging.kinds import is_slice
+from miqa_node.imaging.slices import read_slices
+from tests.unit.volume import making
+
+
+def decode(path: Path, frame: int = 0) -> Radiograph:
+    decoded = decode_frame(path, frame, 10**8)
+    return Radiograph(decoded.stored, decoded.display, decoded.stored_range, decoded.spacing_mm, decoded.valid)
+
+
+def judged(paths: Sequence[Path], max_slices: int = 1000) -> SeriesJudgement:
+    files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
+    header, _ = read_header(paths[-1])
+    return judge_series(header, files[-1][0], files, decode, max_slices)
+
+
+def numbers(judgement: SeriesJudgement) -> dict[str, float]:
+    return {measurement.name: measurement.value for measurement in judgement.assessment.measurements}
+
+
+@pytest.mark.parametrize("noise_hu", [8.0, 20.0, 40.0])
+def test_the_noise_of_a_water_phantom_is_found(tmp_path: Path, noise_hu: float) -> None:
+    images = [making.body_ct(noise_hu, seed=seed) for seed in range(4)]
+    found = numbers(judged(making.write_series(tmp_path, images, "CT")))
+    assert found["ct_noise"] == pytest.approx(noise_hu, rel=0.07)
+    assert found["air_noise"] == pytest.approx(noise_hu, rel=0.1)
+    assert found["ctdi_vol"] == 8.5
+    assert found["metal_share"] == found["truncation"] == 0.0
+
+
+def test_smooth_noise_has_a_lower_peak_frequency(tmp_path: Path) -> None:
+    import cv2
+
+    sharp = [making.body_ct(20.0, seed=seed) for seed in range(4)]
+    smooth = [cv2.GaussianBlur(image, (0, 0), 1.5) for image in sharp]
+    peaks = [
+        numbers(judged(making.write_series(tmp_path / name, images, "CT")))["nps_peak"]
+        for name, images in (("sharp", sharp), ("smooth", smooth))
+    ]
+    assert peaks[1] < peaks[0]
+    assert peaks[1] < 0.5 / making.SPACING_MM / 2
+
+
+def test_metal_is_measured_and_marked_on_its_slices(tmp_path: Path) -> None:
+    images = [making.body_ct(seed=seed) for seed in range(6)]
+    images[2] = making.with_metal(images[2])
+    judgement = judged(making.write_series(tmp_path, images, "CT"))
+    body_px = np.pi * (140.0 / making.SPACING_MM) ** 2 * 6
+    assert numbers(judgement)["metal_share"] == pytest.approx(100.0 * 160 / body_px, rel=0.02)
+    (mark,) = judgement.extent.marks
+    assert (mark.measurement, mark.index) == ("metal_share", 2)
+    rows, columns = np.nonzero(mark.mask)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (90, 99, 50, 65)
+
+
+def test_a_body_larger_than_the_field_is_truncated(tmp_path: Path) -> None:
+    whole = numbers(judged(making.write_series(tmp_path / "a", [making.body_ct(radius_mm=150.0)] * 3, "CT")))
+    cut = numbers(judged(making.write_series(tmp_path / "b", [making.body_ct(radius_mm=205.0)] * 3, "CT")))
+    assert (whole["truncation"], cut["truncation"]) == (0.0, pytest.approx(100.0, abs=1.0))
+    rolled = [np.roll(making.body_ct(radius_mm=150.0), 30, axis=1)] * 3
+    assert 10.0 < numbers(judged(making.write_series(tmp_path / "c", rolled, "CT")))["truncation"] < 50.0
+
+
+def test_streaks_show_in_the_air_around_the_body(tmp_path: Path) -> None:
+    plain = [making.body_ct(radius_mm=120.0, seed=seed) for seed in range(3)]
+    clean = numbers(judged(making.write_series(tmp_path / "a", plain, "CT")))["streak_index"]
+    streaky = numbers(judged(making.write_series(tmp_path / "b", list(map(making.with_streaks, plain)), "CT")))
+    assert streaky["streak_index"] > 5 * clean
+
+
+def test_gaps_distance_and_coverage_come_from_positions(tmp_path: Path) -> None:
+    images = [making.body_ct(seed=seed) for seed in range(5)]
+    paths = making.write_series(tmp_path, images, "CT", places_mm=[40.0, 0.0, 5.0, 10.0, 15.0])
+    found = numbers(judged(paths))
+    assert (found["slice_count"], found["slice_distance"], found["slice_gaps"]) == (5.0, 5.0, 1.0)
+    assert (found["slice_gap_largest"], found["coverage"]) == (25.0, 45.0)
+
+
+def test_localizers_and_slices_of_other_sizes_are_not_part_of_the_stack(tmp_path: Path) -> None:
+    def localizer(dataset: pydicom.Dataset) -> None:
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+        dataset.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+
+    body = making.write_series(tmp_path / "a", [making.body_ct(seed=seed) for seed in range(4)], "CT")
+    scout = making.write_series(tmp_path / "b", [making.body_ct()], "CT", change=localizer, first=50)
+    small = making.write_series(tmp_path / "c", [making.body_ct()[:100]], "CT", first=60)
+    judgement = judged([*scout, *body, *small])
+    assert numbers(judgement)["slice_count"] == 4.0
+    assert len(judgement.extent.slices) == 6
+
+
+def test_magnitude_images_give_the_signal_to_noise_that_they_were_made_with(tmp_path: Path) -> None:
+    images = [making.head_mr(signal=600.0, air=10.0, seed=seed) for seed in range(5)]
+    found = numbers(judged(making.write_series(tmp_path, images, "MR")))
+    assert found["mr_snr_dietrich"] == pytest.approx(60.0, rel=0.05)
+    # The median of a squared Rayleigh variable is 2 σ² ln 2.
+    assert found["mr_fber"] == pytest.approx(600.0**2 / (200.0 * np.log(2.0)), rel=0.1)
+    assert found["mr_wrap"] == 0.0
+    assert found["mr_ghost"] < 0.2
+    assert found["slice_jump"] < 1.0
+    assert 0.0 < found["mr_efc"] < 1.0
+
+
+def test_a_ghost_a_wrap_and_a_dark_slice_are_seen(tmp_path: Path) -> None:
+    plain = [making.head_mr(seed=seed) for seed in range(5)]
+    ghosts = [image + 0.1 * np.roll(image, making.SIDE // 2, axis=0) for image in plain]
+    assert numbers(judged(making.write_series(tmp_path / "a", ghosts, "MR")))["mr_ghost"] == pytest.approx(10, abs=3)
+    wrapped = judged(making.write_series(tmp_path / "b", [np.roll(image, 60, axis=0) for image in plain], "MR"))
+    assert numbers(wrapped)["mr_wrap"] > 40
+    assert {mark.measurement for mark in wrapped.extent.marks} == {"mr_wrap"}
+    dark = [image * (0.5 if index == 2 else 1.0) for index, image in enumerate(plain)]
+    assert numbers(judged(making.write_series(tmp_path / "c", dark, "MR")))["slice_jump"] == pytest.approx(50, abs=3)
+
+
+def test_sharper_images_have_less_entropy_than_ghosted_ones(tmp_path: Path) -> None:
+    plain = [making.head_mr(seed=seed) for seed in range(3)]
+    ghosts = [image + 0.3 * np.roll(image, making.SIDE // 2, axis=0) for image in plain]
+    efc = [
+        numbers(judged(making.write_series(tmp_path / name, images, "MR")))["mr_efc"]
+        for name, images in (("plain", plain), ("ghosts", ghosts))
+    ]
+    assert efc[0] < efc[1]
+
+
+def test_slices_that_cannot_be_decoded_are_counted_and_take_no_part(tmp_path: Path) -> None:
+    paths = making.write_series(tmp_path, [making.body_ct(seed=seed) for seed in range(4)], "CT")
+
+    def broken(path: Path, frame: int) -> Radiograph:
+        if path == paths[1]:
+            raise DecodeError("The codestream ends early.")
+        return decode(path, frame)
+
+    files = [(InstanceDigest(path.stem), path) for path in paths]
+    header, _ = read_header(paths[0])
+    found = numbers(judge_series(header, files[0][0], files, broken, 100))
+    assert found["slices_unreadable"] == 1.0
+    assert found["ct_noise"] == pytest.approx(12.0, rel=0.1)
+
+
+def test_a_series_beyond_the_limit_says_so(tmp_path: Path) -> None:
+    judgement = judged(making.write_series(tmp_path, [making.body_ct()] * 3, "CT"), max_slices=2)
+    assert "work.series_max_slices (2)" in judgement.assessment.not_assessed
+
+
+def test_an_enhanced_ct_is_a_series_of_its_frames(samples: Path) -> None:
+    path = samples / "eCT_Supplemental.dcm"
+    header, _ = read_header(path)
+    assert is_slice(header)
+    slices = read_slices([(InstanceDigest("a"), path)])
+    assert sorted(one.frame for one in slices) == [0, 1]
+    assert len({one.place_mm for one in slices} - {None}) == 2
+    found = numbers(judged([path]))
+    assert found["slice_count"] == 2.0
+    assert found["slice_distance"] > 0
+
+
+def test_what_was_marked_is_kept(tmp_path: Path) -> None:
+    judgement = judged(making.write_series(tmp_path, [making.with_metal(making.body_ct())], "CT"))
+    kept = load_extent(dump_extent(judgement.extent))
+    assert kept.slices == judgement.extent.slices
+    (mark,), (before,) = kept.marks, judgement.extent.marks
+    assert (mark.measurement, mark.index) == (before.measurement, before.index)
+    assert (mark.mask == before.mask).all()
+
+
+def test_which_objects_are_slices(tmp_path: Path) -> None:
+    (path,) = making.write_series(tmp_path, [making.body_ct()], "CT")
+    header, _ = read_header(path)
+    assert is_slice(header)
+    for other in (
+        replace(header, sop_class_uid="1.2.840.10008.5.1.4.1.1.7"),
+        replace(header, modality="PT"),
+        replace(header, modality="MR"),
+        replace(header, has_pixels=False),
+        replace(header, samples_per_pixel=3, photometric_interpretation="RGB"),
+    ):
+        assert not is_slice(other)

@@ -1,0 +1,247 @@
+"""The way of a series: it waits until it is quiet or complete, is judged once as a whole, and late slices amend."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+
+from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.instance import InstanceDigest, Received
+from miqa_node.domain.policy import Verdict, parse_policy
+from miqa_node.imaging.decode import Decoder
+from miqa_node.pipeline import Pipeline
+from miqa_node.report import ReportSettings
+from miqa_node.settings import load_settings
+from miqa_node.store import deliveries, history, instances, series, worklist
+from miqa_node.store.database import Database
+from miqa_node.store.objects import DiskObjects
+from miqa_node.work.series import SeriesWatch
+from tests.unit.volume import making
+
+RULES: dict[str, Any] = {
+    "version": "s1",
+    "scope": [
+        {
+            "name": "CT",
+            "modality": ["CT"],
+            "accept_measured": ["ct_noise", "slice_gaps"],
+            "measurement": [
+                {"name": "slice_gaps", "above": 0, "verdict": "REVIEW", "reason": "111209"},
+                {"name": "metal_share", "above": 0.01, "verdict": "REVIEW", "reason": "foreign_object"},
+            ],
+        }
+    ],
+}
+
+
+class Jobs:
+    """The queue as a list; a job twice is one job, as in the durable one."""
+
+    def __init__(self) -> None:
+        self.digests: list[InstanceDigest] = []
+
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
+        if digest not in self.digests:
+            self.digests.append(digest)
+
+
+class Rig:
+    def __init__(self, folder: Path, decoder: Decoder) -> None:
+        self.folder = folder
+        self.database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
+        self.database.migrate()
+        self.objects = DiskObjects(folder / "objects")
+        self.jobs = Jobs()
+        self.now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+        self.pipeline = Pipeline(
+            database=self.database,
+            objects=self.objects,
+            queue=self.jobs,
+            decoder=decoder,
+            assessor=lambda: ImageAssessor(None),
+            policy=lambda: parse_policy(RULES),
+            destinations=lambda kind: ["PACS"] if kind in {ResultKind.SR, ResultKind.SEG, ResultKind.SC} else [],
+            max_attempts=3,
+            report_settings=ReportSettings(),
+        )
+
+    def receive(self, *paths: Path) -> list[InstanceDigest]:
+        digests = []
+        for path in paths:
+            copied = self.folder / "incoming.dcm"
+            shutil.copy(path, copied)
+            digest = InstanceDigest(hashlib.sha256(copied.read_bytes()).hexdigest())
+            size = copied.stat().st_size
+            self.now += timedelta(seconds=0.1)
+            self.pipeline.receive(Received(str(copied), digest, size, "CT1", "MIQA", "127.0.0.1", self.now))
+            digests.append(digest)
+        return digests
+
+    def look(self, after_s: float = 0.0) -> list[InstanceDigest]:
+        """What becomes due so long after the last arrival."""
+        with self.database.begin() as transaction:
+            return series.take_due(transaction, {"CT": 20.0, "MR": 60.0}, self.now + timedelta(seconds=after_s))
+
+    def finish(self, digest: InstanceDigest) -> Verdict:
+        self.pipeline.assess(digest)
+        self.pipeline.conclude(digest)
+        with self.database.begin() as transaction:
+            disposition = instances.load_disposition(transaction, digest)
+        assert disposition is not None
+        return disposition.verdict
+
+    def report(self, digest: InstanceDigest, kind: ResultKind = ResultKind.SR) -> pydicom.FileDataset:
+        with self.database.begin() as transaction:
+            [result] = [r for r in deliveries.results_of(transaction, digest) if r.kind is kind]
+        return pydicom.dcmread(self.objects.local_path(result.object_key))
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    with Decoder(load_settings().imaging) as decoder:
+        yield decoder
+
+
+@pytest.fixture
+def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
+    rig = Rig(tmp_path, decoder)
+    yield rig
+    rig.database.close()
+
+
+def test_nothing_is_promised_before_the_series_is_quiet(rig: Rig, tmp_path: Path) -> None:
+    digests = rig.receive(*making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(3)], "CT"))
+    assert rig.jobs.digests == []
+    assert rig.look(19.0) == []
+    assert rig.look(21.0) == [digests[-1]]
+    assert rig.look(21.0) == []
+
+
+def test_a_series_that_says_how_many_it_has_does_not_wait(rig: Rig, tmp_path: Path) -> None:
+    def three(dataset: pydicom.Dataset) -> None:
+        dataset.NumberOfSeriesRelatedInstances = 3
+
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(3)], "CT", change=three)
+    digests = rig.receive(*paths[:2])
+    assert rig.look() == []
+    digests += rig.receive(paths[2])
+    assert rig.look() == [digests[2]]
+
+
+def test_each_modality_waits_for_its_own_time(rig: Rig, tmp_path: Path) -> None:
+    rig.receive(*making.write_series(tmp_path / "s", [making.head_mr(seed=n) for n in range(2)], "MR"))
+    assert rig.look(21.0) == []
+    assert len(rig.look(61.0)) == 1
+
+
+def test_one_job_one_report_and_a_verdict_for_every_slice(rig: Rig, tmp_path: Path) -> None:
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(5)], "CT")
+    digests = rig.receive(*paths)
+    [anchor] = rig.look(30.0)
+    assert rig.finish(anchor) is Verdict.ACCEPT
+    with rig.database.begin() as transaction:
+        assert instances.count(transaction).decided == 5
+        assert sum(len(deliveries.results_of(transaction, digest)) for digest in digests) == 1
+        assert worklist.count(transaction, worklist.Filter()) == 0
+    report = rig.report(anchor)
+    [study] = report.CurrentRequestedProcedureEvidenceSequence
+    [listed] = study.ReferencedSeriesSequence
+    assert listed.SeriesInstanceUID == making.SERIES
+    assert {item.ReferencedSOPInstanceUID for item in listed.ReferencedSOPSequence} == {
+        making.read(path).SOPInstanceUID for path in paths
+    }
+    assert "PredecessorDocumentsSequence" not in report
+
+
+def test_a_flagged_series_is_listed_once_with_masks_on_its_own_geometry(rig: Rig, tmp_path: Path) -> None:
+    images = [making.body_ct(seed=n) for n in range(5)]
+    images[1], images[3] = making.with_metal(images[1]), making.with_metal(images[3])
+    rig.receive(*making.write_series(tmp_path / "s", images, "CT"))
+    [anchor] = rig.look(30.0)
+    assert rig.finish(anchor) is Verdict.REVIEW
+    with rig.database.begin() as transaction:
+        [item] = worklist.select(transaction, worklist.Filter(), limit=10)
+    assert [image.digest for image in item.images] == [anchor]
+    seg = rig.report(anchor, ResultKind.SEG)
+    assert seg.FrameOfReferenceUID == making.FRAME_OF_REFERENCE
+    places = [f.PlanePositionSequence[0].ImagePositionPatient[2] for f in seg.PerFrameFunctionalGroupsSequence]
+    assert places == [5, 15]
+    assert seg.pixel_array.sum() == 2 * 160
+    referred = [
+        f.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        for f in seg.PerFrameFunctionalGroupsSequence
+    ]
+    assert referred == [f"{making.SERIES}.2", f"{making.SERIES}.4"]
+    assert [list(f.FrameContentSequence[0].DimensionIndexValues) for f in seg.PerFrameFunctionalGroupsSequence] == [
+        [1, 1],
+        [1, 2],
+    ]
+    assert rig.report(anchor, ResultKind.SC).Columns >= 768
+
+
+def test_late_slices_amend(rig: Rig, tmp_path: Path) -> None:
+    images = [making.body_ct(seed=n) for n in range(6)]
+    paths = making.write_series(tmp_path / "s", images, "CT")
+    rig.receive(paths[0], paths[1], paths[3], paths[4])
+    [first] = rig.look(30.0)
+    assert rig.finish(first) is Verdict.REVIEW  # a slice is missing
+    rig.receive(paths[2], paths[5])
+    [second] = rig.look(30.0)
+    assert second != first
+    assert rig.finish(second) is Verdict.ACCEPT
+    amended = rig.report(second)
+    [study] = amended.PredecessorDocumentsSequence
+    [reference] = study.ReferencedSeriesSequence
+    earlier = rig.report(first)
+    assert reference.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == earlier.SOPInstanceUID
+    assert reference.SeriesInstanceUID == earlier.SeriesInstanceUID
+    assert amended.SOPInstanceUID != earlier.SOPInstanceUID
+    with rig.database.begin() as transaction:
+        assert instances.count(transaction).decided == 6
+
+
+def test_a_slice_sent_twice_starts_nothing_new(rig: Rig, tmp_path: Path) -> None:
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(2)], "CT")
+    rig.receive(*paths)
+    [anchor] = rig.look(30.0)
+    rig.finish(anchor)
+    rig.receive(*paths)
+    assert rig.look(30.0) == []
+
+
+def test_running_a_step_twice_changes_nothing(rig: Rig, tmp_path: Path) -> None:
+    rig.receive(*making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(3)], "CT"))
+    [anchor] = rig.look(30.0)
+    rig.finish(anchor)
+    before = rig.report(anchor)
+    rig.finish(anchor)
+    assert rig.report(anchor) == before
+
+
+def test_a_series_that_kills_its_worker_is_given_up_and_every_slice_says_so(rig: Rig, tmp_path: Path) -> None:
+    rig.receive(*making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(3)], "CT"))
+    [anchor] = rig.look(30.0)
+    with rig.database.begin() as transaction:
+        for _ in range(3):
+            instances.begin_attempt(transaction, anchor)
+    assert rig.finish(anchor) is Verdict.NOT_ASSESSED
+    with rig.database.begin() as transaction:
+        assert instances.count(transaction).decided == 3
+        assert worklist.count(transaction, worklist.Filter()) == 1
+        assert history.of_instance(transaction, anchor).disposition is not None
+
+
+def test_the_watch_promises_the_job_of_a_due_series_once(rig: Rig, tmp_path: Path) -> None:
+    rig.now = datetime.now(UTC) - timedelta(minutes=5)
+    digests = rig.receive(*making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(2)], "CT"))
+    watch = SeriesWatch(rig.database, rig.jobs, load_settings().work)
+    assert (watch.look(), watch.look()) == (1, 0)
+    assert rig.jobs.digests == [digests[-1]]
