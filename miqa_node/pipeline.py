@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from miqa_node.assess.certificate import NO_CERTIFICATE
-from miqa_node.assess.maps import dump_maps, load_anomaly_map, load_maps
+from miqa_node.assess.maps import dump_maps, load_anomaly_map, load_maps, load_prediction_maps
 from miqa_node.assess.volume.assessor import judge_series
 from miqa_node.assess.volume.marks import dump_extent, load_extent
 from miqa_node.domain.acquisition import AcquisitionRules
@@ -233,7 +233,7 @@ class Pipeline:
         radiograph = self._decoder.decode(source) if drawn else None
         made = make_objects(
             source, assessment, disposition, load_maps(kept), self._report_settings, kinds, radiograph,
-            anomaly_map=load_anomaly_map(kept),
+            anomaly_map=load_anomaly_map(kept), prediction_maps=load_prediction_maps(kept),
         )  # fmt: skip
         return self._keep_results(instance, made)
 

@@ -215,4 +215,4 @@ def _add(task: Task, companion: Companion, seen: Seen) -> Judgement:
 def _without(seen: Seen, reason: str) -> Judgement:
     """The judgement with a prediction that could not be made, so that people learn of it."""
     waiting = (Pending(PendingReason.NOT_JUDGED, reason),)
-    return seen.with_prediction(Prediction(seen.rule.package, "", "", 0.0, {}, waiting))
+    return seen.with_prediction(Prediction(seen.rule.package, "", "", 0.0, {}, pending=waiting))

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from miqa_node.domain.codes import Code
+
 DECISION_SUPPORT = "decision support, not diagnosis"
 """Stands beside every prediction, wherever people or programs read it."""
 
@@ -54,6 +56,8 @@ class Prediction:
     label: str
     confidence: float
     scores: Mapping[str, float]
+    code: Code | None = None
+    """What the label means in a coding scheme, where the package's card says it."""
     pending: tuple[Pending, ...] = ()
 
     @property

@@ -287,7 +287,57 @@ UNUSUAL_REGION = Concept(
     "A place of the image that looks like none of the ordinary images: no defect by itself.",
 )
 
+PREDICTION = Concept(
+    "PREDICTION",
+    "Prediction, decision support, not diagnosis",
+    "What a classification package beside the quality model says of the image. It is decision support, not diagnosis.",
+    ARTIFICIAL_INTELLIGENCE,
+)
+PREDICTED_LABEL = Concept(
+    "PREDICTED_LABEL",
+    "Predicted label",
+    "A label that has no code of its own; the comment of the group names it.",
+    ARTIFICIAL_INTELLIGENCE,
+)
+PREDICTION_CERTAINTY = Concept(
+    "P_PREDICTION",
+    "Certainty of prediction",
+    "Calibrated probability of the label that the package gives, 0 to 100 %.",
+    CERTAINTY_OF_FINDING,
+)
+PREDICTION_STATUS = Concept(
+    "PRED_STATUS",
+    "Status of prediction",
+    "Whether the prediction stands by itself or waits for a person.",
+    ARTIFICIAL_INTELLIGENCE,
+)
+AUTOMATED = Concept(
+    "AUTOMATED",
+    "Automated",
+    "Sure enough, of an image of sufficient quality, so that the site lets it stand by itself.",
+    ARTIFICIAL_INTELLIGENCE,
+)
+PENDING_REVIEW = Concept(
+    "PENDING_REVIEW",
+    "Pending review",
+    "Not to be used before a person has looked: low confidence, quality, an unusual image, or no prediction.",
+    ARTIFICIAL_INTELLIGENCE,
+)
+PREDICTION_REGION = Concept(
+    "PRED_REGION",
+    "Region of prediction",
+    "Where the package looked for the label that it gives (Grad-CAM): neither a border of a lesion nor a diagnosis.",
+    ARTIFICIAL_INTELLIGENCE,
+)
+
 SCHEME_99MIQA: tuple[Concept, ...] = (
+    PREDICTION,
+    PREDICTED_LABEL,
+    PREDICTION_CERTAINTY,
+    PREDICTION_STATUS,
+    AUTOMATED,
+    PENDING_REVIEW,
+    PREDICTION_REGION,
     SEVERITY,
     ANOMALY_SCORE,
     ANOMALY_TRAINING,

@@ -23,7 +23,7 @@ from miqa_node.report.picture import draw_page
 from miqa_node.report.seg import make_fractional_seg, make_seg
 from miqa_node.report.source import Source, read_source
 from miqa_node.report.sr import make_sr
-from miqa_node.report.subject import of_anomaly, of_finding
+from miqa_node.report.subject import Subject, of_anomaly, of_finding, of_prediction
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import encode
@@ -43,8 +43,11 @@ def make_objects(
     kinds: Collection[ResultKind] = DEFAULT_KINDS,
     radiograph: Radiograph | None = None,
     anomaly_map: SaliencyMap | None = None,
+    prediction_maps: Mapping[str, SaliencyMap] | None = None,
 ) -> tuple[MadeObject, ...]:
     """The report for every image; of a flagged one also the other ``kinds`` that have something to show.
+
+    What predictions were read from (``prediction_maps`` by package) is segmented whatever the verdict.
 
     Pictures (SC) and the shutter of a presentation state need ``radiograph``, the decoded image; without it there
     are none. ``anomaly_map`` becomes a region when the anomaly rule of the policy is among the reasons of the verdict.
@@ -60,7 +63,9 @@ def make_objects(
     image = read_source(source)
     lineage = Lineage.of(image.sop_instance_uid, assessment, disposition)
     flagged = disposition.verdict.flagged
-    regions = _regions(image, assessment, disposition, maps, anomaly_map, settings) if flagged else ()
+    seen = _seen(assessment, disposition, maps, anomaly_map) if flagged else []
+    seen += _predicted(assessment, prediction_maps or {})
+    regions = regions_of(seen, image.shape, settings.saliency_threshold) if image.has_pixels else ()
     made: list[_Made] = []
     if regions and ResultKind.SEG in kinds:
         made.append((ResultKind.SEG, make_seg(image, assessment, regions, lineage, settings), PLAIN))
@@ -107,14 +112,16 @@ def _on_request(
             yield kind, make_capture(kind, image, assessment, picture, lineage, settings), SYNTAXES[kind]
 
 
-def _regions(
-    image: Source, assessment: Assessment, disposition: Disposition, maps: Mapping[FindingName, SaliencyMap],
-    anomaly_map: SaliencyMap | None, settings: ReportSettings,
-) -> tuple[Region, ...]:  # fmt: skip
-    if not image.has_pixels:
-        return ()
+def _seen(
+    assessment: Assessment, disposition: Disposition, maps: Mapping[FindingName, SaliencyMap],
+    anomaly_map: SaliencyMap | None,
+) -> list[tuple[Subject, SaliencyMap]]:  # fmt: skip
     seen = [(of_finding(f), maps[f.name]) for f in assessment.findings if f.present and f.name in maps]
     asked = any(reason.name == "anomaly" for reason in disposition.reasons)
     if asked and anomaly_map is not None and assessment.anomaly is not None:
         seen.append((of_anomaly(assessment.anomaly), anomaly_map))
-    return regions_of(seen, image.shape, settings.saliency_threshold)
+    return seen
+
+
+def _predicted(assessment: Assessment, maps: Mapping[str, SaliencyMap]) -> list[tuple[Subject, SaliencyMap]]:
+    return [(of_prediction(one), maps[one.package]) for one in assessment.predictions if one.package in maps]

@@ -13,6 +13,7 @@ from pydicom.uid import JPEG2000Lossless
 
 from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.report import codes
 from miqa_node.report.instance import begin_instance, code_sequence, reference
@@ -53,6 +54,8 @@ def make_seg(
     ]
     planes = [Plane(region.segment_number, source, region.mask) for region in regions]
     fill_seg(seg, segments, planes, lineage.uid(ResultKind.SEG, "dimension"), settings)
+    if any(region.subject.algorithm for region in regions):
+        seg.ContentDescription = "Where quality findings and predictions were seen"
     add_bits(seg, planes)
     return seg
 
@@ -115,8 +118,11 @@ def describe_segment(number: int, subject: Subject, origin: str, assessment: Ass
     segment.SegmentLabel = subject.kind.meaning
     segment.SegmentDescription = ascii_text(f"{subject.description}; {origin}", 1024)
     segment.SegmentAlgorithmType = "AUTOMATIC"
-    segment.SegmentAlgorithmName = _algorithm_name(assessment)
-    segment.SegmentationAlgorithmIdentificationSequence = Sequence([_algorithm(assessment)])
+    name, version = subject.algorithm or _algorithm(assessment)
+    segment.SegmentAlgorithmName = ascii_text(name, 64)
+    learnt = assessment.model is not None or subject.algorithm is not None
+    family = codes.ARTIFICIAL_INTELLIGENCE if learnt else codes.HISTOGRAM_ANALYSIS
+    segment.SegmentationAlgorithmIdentificationSequence = Sequence([_identification(name, version, family)])
     segment.SegmentedPropertyCategoryCodeSequence = code_sequence(subject.category)
     segment.SegmentedPropertyTypeCodeSequence = code_sequence(subject.kind)
     segment.RecommendedDisplayCIELabValue = cielab(subject.colour)
@@ -125,19 +131,18 @@ def describe_segment(number: int, subject: Subject, origin: str, assessment: Ass
     return segment
 
 
-def _algorithm(assessment: Assessment) -> Dataset:
+def _identification(name: str, version: str, family: Code) -> Dataset:
     """Algorithm Identification (PS3.3 10.16)."""
     item = Dataset()
-    item.AlgorithmFamilyCodeSequence = code_sequence(
-        codes.ARTIFICIAL_INTELLIGENCE if assessment.model else codes.HISTOGRAM_ANALYSIS
-    )
-    item.AlgorithmName = _algorithm_name(assessment)
-    item.AlgorithmVersion = ascii_text(assessment.model.version, 64) if assessment.model else __version__
+    item.AlgorithmFamilyCodeSequence = code_sequence(family)
+    item.AlgorithmName = ascii_text(name, 64)
+    item.AlgorithmVersion = ascii_text(version, 64)
     return item
 
 
-def _algorithm_name(assessment: Assessment) -> str:
-    return ascii_text(assessment.model.name, 64) if assessment.model else "miqa-node"
+def _algorithm(assessment: Assessment) -> tuple[str, str]:
+    model = assessment.model
+    return (model.name, model.version) if model else ("miqa-node", __version__)
 
 
 def cielab(colour: tuple[float, float, float]) -> list[int]:

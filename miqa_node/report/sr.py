@@ -19,7 +19,8 @@ from miqa_node.report.mask import Region
 from miqa_node.report.source import Source
 from miqa_node.report.sr_groups import finding_group, image_group, unusual_group
 from miqa_node.report.sr_library import image_library
-from miqa_node.report.subject import UNUSUAL_REGION
+from miqa_node.report.sr_predictions import prediction_group
+from miqa_node.report.subject import UNUSUAL_REGION, prediction_name
 from miqa_node.report.uids import Lineage
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -36,7 +37,7 @@ def make_sr(
     frame: int = 1,
     predecessors: Many[Source] = (),
 ) -> Dataset:
-    """The report: one group for the image, one for each finding that is present, one for an unusual region.
+    """The report: groups for the image, each finding that is present, an unusual region, and each prediction.
 
     ``regions`` are those of the segmentation that goes with the report; without one the tuple is empty. A report about
     a ``series`` lists all its images, ``source`` among them, and amends its ``predecessors``; ``frame``, counted from
@@ -92,6 +93,10 @@ def _finding_groups(
     unusual = region_of.get(UNUSUAL_REGION)
     if unusual is not None and assessment.anomaly is not None:
         groups.append(unusual_group(source, assessment, assessment.anomaly, unusual, lineage))
+    for row, prediction in enumerate(assessment.predictions, start=len(unplaced) + 1):
+        groups.append(
+            prediction_group(source, prediction, region_of.get(prediction_name(prediction.package)), row, lineage)
+        )
     return groups
 
 

@@ -16,6 +16,7 @@ from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.policy import Disposition
+from miqa_node.domain.prediction import PendingReason
 from miqa_node.report import codes, seg
 from miqa_node.report.catalogue import voice
 from miqa_node.report.content import coded
@@ -45,18 +46,18 @@ def image_group(
 
     For a ``series`` the same for all its images; its place is on ``frame`` of ``source``.
     """
-    numbers = [_number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
+    numbers = [number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
     # Viewers show only the first few numbers of a group: the exposure indices, which people know, come first.
     measured = sorted(assessment.measurements, key=lambda m: m.name not in codes.STANDARD_MEASUREMENTS)
-    numbers += [_number(codes.measurement_code(m.name), m.value, m.unit) for m in measured]
+    numbers += [number(codes.measurement_code(m.name), m.value, m.unit) for m in measured]
     numbers += _anomaly(assessment.anomaly)
     group = hd.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking("image", "Image quality", lineage),
+        tracking_identifier=tracking("image", "Image quality", lineage),
         finding_type=coded(codes.IMAGE_QUALITY),
         algorithm_id=_algorithm(assessment, disposition),
         measurements=[number for number in numbers if number is not None],
         qualitative_evaluations=_evaluations(disposition),
-        source_images=[_source_image(one, whole=True) for one in series] or [_source_image(source)],
+        source_images=[source_image(one, whole=True) for one in series] or [source_image(source)],
     )
     for sentence in _sentences(assessment, disposition):
         group[0].ContentSequence.append(
@@ -67,7 +68,7 @@ def image_group(
             )
         )
     group[0].ContentSequence.append(_narrative(assessment, disposition, language))
-    _place_group(group, source, 0, frame)
+    place_group(group, source, 0, frame)
     return group
 
 
@@ -82,23 +83,23 @@ def finding_group(
         (codes.CERTAINTIES[finding.name].code, finding.probability),
         (codes.SEVERITY.code, finding.severity),
     )
-    numbers = [_number(name, round(100.0 * value, 1), "%") for name, value in percents]
+    numbers = [number(name, round(100.0 * value, 1), "%") for name, value in percents]
     content = {
-        "tracking_identifier": _tracking(finding.name.value, finding.name.value, lineage),
+        "tracking_identifier": tracking(finding.name.value, finding.name.value, lineage),
         "finding_category": coded(codes.IMAGE_QUALITY),
         "finding_type": coded(codes.finding_code(finding.name)),
         "algorithm_id": _algorithm(assessment, None),
         "measurements": [number for number in numbers if number is not None],
-        "qualitative_evaluations": [_evaluation(codes.QUALITY_FINDING, finding.code)],
+        "qualitative_evaluations": [evaluation(codes.QUALITY_FINDING, finding.code)],
     }
     if region is None:
-        group = hd.MeasurementsAndQualitativeEvaluations(**content, source_images=[_source_image(source)])
-        _place_group(group, source, row)
+        group = hd.MeasurementsAndQualitativeEvaluations(**content, source_images=[source_image(source)])
+        place_group(group, source, row)
         return group
     group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(
-        **content, referenced_segment=_segment_reference(source, region, lineage)
+        **content, referenced_segment=segment_reference(source, region, lineage)
     )
-    _place_numbers(group, source, region.outline)
+    place_numbers(group, source, region.outline)
     return group
 
 
@@ -108,14 +109,14 @@ def unusual_group(
     """TID 1410 for the unusual region, with how unusual the whole image is; it is no quality finding."""
     name = region.subject.name
     group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(name, name, lineage),
+        tracking_identifier=tracking(name, name, lineage),
         finding_category=coded(codes.IMAGE_QUALITY),
         finding_type=coded(region.subject.kind),
         algorithm_id=_algorithm(assessment, None),
         measurements=[number for number in _anomaly(anomaly) if number is not None],
-        referenced_segment=_segment_reference(source, region, lineage),
+        referenced_segment=segment_reference(source, region, lineage),
     )
-    _place_numbers(group, source, region.outline)
+    place_numbers(group, source, region.outline)
     return group
 
 
@@ -123,9 +124,9 @@ def _anomaly(anomaly: AnomalyScore | None) -> list[hd.Measurement | None]:
     if anomaly is None:
         return []
     return [
-        _number(codes.ANOMALY_SCORE.code, anomaly.score, "1"),
-        _number(codes.ANOMALY_TRAINING.code, anomaly.training_percentile, "%"),
-        _number(codes.ANOMALY_SITE.code, anomaly.site_percentile, "%"),
+        number(codes.ANOMALY_SCORE.code, anomaly.score, "1"),
+        number(codes.ANOMALY_TRAINING.code, anomaly.training_percentile, "%"),
+        number(codes.ANOMALY_SITE.code, anomaly.site_percentile, "%"),
     ]
 
 
@@ -134,16 +135,19 @@ def _evaluations(disposition: Disposition) -> list[hd.QualitativeEvaluation]:
     assessed = codes.QUALITY_ASSESSMENTS.get(disposition.verdict)
     if assessed is None:
         return []
-    reasons = dict.fromkeys(reason.code for reason in disposition.reasons)
+    reasons = dict.fromkeys(reason.code for reason in disposition.reasons if reason.name not in set(PendingReason))
     return [
-        _evaluation(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),
-        _evaluation(codes.QUALITY_ASSESSMENT, assessed),
-        *(_evaluation(codes.QUALITY_FINDING, code) for code in reasons),
+        evaluation(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),
+        evaluation(codes.QUALITY_ASSESSMENT, assessed),
+        *(evaluation(codes.QUALITY_FINDING, code) for code in reasons),
     ]
 
 
 def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
-    said = [f"{disposition.verdict}: {reason.text}" for reason in disposition.reasons]
+    said = [
+        f"{'PENDING REVIEW' if reason.name in set(PendingReason) else disposition.verdict}: {reason.text}"
+        for reason in disposition.reasons
+    ]
     if assessment.not_assessed and not any(assessment.not_assessed in sentence for sentence in said):
         said.append(f"NOT_ASSESSED by the model: {assessment.not_assessed}")
     if disposition.certificate:
@@ -168,7 +172,7 @@ def _narrative(assessment: Assessment, disposition: Disposition, language: str) 
     return item
 
 
-def _number(name: Code, value: float | None, unit: str) -> hd.Measurement | None:
+def number(name: Code, value: float | None, unit: str) -> hd.Measurement | None:
     """TID 300; nothing when there is no finite number."""
     if value is None or not math.isfinite(value):
         return None
@@ -176,7 +180,7 @@ def _number(name: Code, value: float | None, unit: str) -> hd.Measurement | None
     return hd.Measurement(name=coded(name), value=float(f"{value:.6g}"), unit=coded(codes.unit_code(unit)))
 
 
-def _place_group(group: hd.ContentSequence, source: Source, row: int, frame: int = 1) -> None:
+def place_group(group: hd.ContentSequence, source: Source, row: int, frame: int = 1) -> None:
     """Row 10c of TID 1501: the group is about the whole image. OHIF loses its viewport over a group with no place."""
     if source.has_pixels:
         place = _place(_whole_image(source, row), codes.IMAGE_REGION, source, frame)
@@ -184,7 +188,7 @@ def _place_group(group: hd.ContentSequence, source: Source, row: int, frame: int
         group[0].ContentSequence.append(place)
 
 
-def _place_numbers(group: hd.ContentSequence, source: Source, outline: NDArray[np.float64]) -> None:
+def place_numbers(group: hd.ContentSequence, source: Source, outline: NDArray[np.float64]) -> None:
     """Say of each number which part of the image it was inferred from (TID 320), for the same reason.
 
     A group of TID 1410 that refers to a segment must not have a region of its own. This comes after the group is
@@ -203,7 +207,8 @@ def _place(outline: NDArray[np.float64], purpose: Code, source: Source, frame: i
     return hd.CoordinatesForMeasurement(hd.GraphicTypeValues.POLYLINE, outline, image, coded(purpose))
 
 
-def _segment_reference(source: Source, region: Region, lineage: Lineage) -> hd.ReferencedSegmentationFrame:
+def segment_reference(source: Source, region: Region, lineage: Lineage) -> hd.ReferencedSegmentationFrame:
+    """The frame and segment of a region."""
     reference = hd.ReferencedSegmentationFrame(
         sop_class_uid=seg.SOP_CLASS_UID,
         sop_instance_uid=lineage.uid(ResultKind.SEG, "instance"),
@@ -225,7 +230,8 @@ def _whole_image(source: Source, row: int) -> NDArray[np.float64]:
     return np.array([*begin, [left, bottom], [right, bottom], [right, top], [left, top], begin[0]])
 
 
-def _tracking(role: str, identifier: str, lineage: Lineage) -> hd.TrackingIdentifier:
+def tracking(role: str, identifier: str, lineage: Lineage) -> hd.TrackingIdentifier:
+    """The identifier that a group shares with its segment; the same for the same lineage and role."""
     return hd.TrackingIdentifier(uid=lineage.uid(ResultKind.SR, "tracking", role), identifier=identifier)
 
 
@@ -242,10 +248,12 @@ def _algorithm(assessment: Assessment, disposition: Disposition | None) -> hd.Al
     )
 
 
-def _evaluation(name: Code, value: Code) -> hd.QualitativeEvaluation:
+def evaluation(name: Code, value: Code) -> hd.QualitativeEvaluation:
+    """A coded answer to a coded question."""
     return hd.QualitativeEvaluation(name=coded(name), value=coded(value))
 
 
-def _source_image(source: Source, *, whole: bool = False) -> hd.SourceImageForMeasurementGroup:
+def source_image(source: Source, *, whole: bool = False) -> hd.SourceImageForMeasurementGroup:
+    """An image that a group is about; with ``whole`` all its frames."""
     frames = None if whole else source.frame_numbers
     return hd.SourceImageForMeasurementGroup(source.sop_class_uid, source.sop_instance_uid, frames)

@@ -8,8 +8,11 @@ from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import FINDING_WORDS, Finding, FindingName
+from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.report import codes
 
+PREDICTION = "prediction"
+"""With a package after it: name of the subject that shows what a prediction was read from."""
 UNUSUAL_REGION = "unusual_region"
 """Name of the subject that is no finding: nothing need be wrong there."""
 
@@ -27,6 +30,7 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     FindingName.DETECTOR_OVERLAY_ARTIFACT: (85.0, -50.0, 10.0),
     FindingName.DOUBLE_EXPOSURE: (70.0, 40.0, 10.0),
     FindingName.GATE: (70.0, 0.0, 0.0),
+    PREDICTION: (60.0, 98.0, -60.0),
     UNUSUAL_REGION: (88.0, -20.0, -20.0),
     "metal_share": (54.0, 78.0, 62.0),
     "truncation": (55.0, 75.0, -45.0),
@@ -50,6 +54,8 @@ class Subject:
     certainty: float | None = None
     where: str = "where the model looked"
     """What its colour on a picture means."""
+    algorithm: tuple[str, str] | None = None
+    """Name and version of the package that saw it, where that is not the quality package."""
 
 
 def of_finding(finding: Finding) -> Subject:
@@ -88,3 +94,23 @@ MARKS: dict[str, tuple[Code, Code, str]] = {
     "mr_wrap": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body at the end of the phase direction"),
 }
 """(category, kind, words) of what is marked, by measurement."""
+
+
+def of_prediction(prediction: Prediction) -> Subject:
+    """What a prediction was read from; decision support, not diagnosis."""
+    package, _, version = prediction.package.rpartition("-")
+    return Subject(
+        prediction_name(prediction.package),
+        codes.SPATIAL_CONCEPT,
+        codes.PREDICTION_REGION.code,
+        COLOURS[PREDICTION],
+        prediction.sentence,
+        f"{prediction.label} ({DECISION_SUPPORT})",
+        prediction.confidence,
+        algorithm=(package, version),
+    )
+
+
+def prediction_name(package: str) -> str:
+    """Name of the subject of a package's prediction."""
+    return f"{PREDICTION}:{package}"

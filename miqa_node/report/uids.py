@@ -33,7 +33,8 @@ class Lineage:
         """The lineage of everything that is made for this image."""
         model = assessment.model
         judged_by = (model.name, model.version, model.sha256) if model else ("", "", "")
-        return cls((source_uid, assessment.digest, *judged_by, disposition.policy_version))
+        beside = (f"{one.package} {one.sha256} {one.status}" for one in assessment.predictions)
+        return cls((source_uid, assessment.digest, *judged_by, disposition.policy_version, *beside))
 
     def uid(self, kind: ResultKind, *role: str) -> str:
         """The UID that the object of this kind has in this role ("instance", "series", "tracking" …)."""

@@ -29,5 +29,5 @@ class OwnAnomaly:
         if assessment.anomaly is not None or assessment.model is None:
             return seen.judgement
         return seen.with_prediction(
-            Prediction(self.name, "", "", 0.0, {}, (Pending(PendingReason.NOT_JUDGED, CANNOT_SAY),))
+            Prediction(self.name, "", "", 0.0, {}, pending=(Pending(PendingReason.NOT_JUDGED, CANNOT_SAY),))
         )

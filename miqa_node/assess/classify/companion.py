@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.classify.classifier import Classifier, open_classifier
 from miqa_node.assess.companion import Seen
+from miqa_node.domain.codes import Code
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.ports import Judgement
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
@@ -60,16 +61,24 @@ class ClassifierCompanion:
             return seen.with_prediction(self._not_judged(reason))
         scores, image = classifier.see(radiograph.display, radiograph.valid)
         label = classifier.label(scores)
-        prediction = Prediction(self.name, self.sha256, label, scores[label], scores)
+        prediction = Prediction(self.name, self.sha256, label, scores[label], scores, self._code(label))
         routed = route(prediction, judgement.assessment, seen.disposition, self._routing.of(seen.rule))
         added = seen.with_prediction(routed)
+        point = classifier.card.operating_point
+        if point is not None and point.label != label:
+            return added  # nothing was found that could be shown
         saliency = self._map(image, label, radiograph.shape)
         if saliency is None:
             return added
         return replace(added, prediction_maps={**added.prediction_maps, self.name: saliency})
 
     def _not_judged(self, reason: str) -> Prediction:
-        return Prediction(self.name, self.sha256, "", 0.0, {}, (Pending(PendingReason.NOT_JUDGED, reason),))
+        waiting = (Pending(PendingReason.NOT_JUDGED, reason),)
+        return Prediction(self.name, self.sha256, "", 0.0, {}, pending=waiting)
+
+    def _code(self, label: str) -> Code | None:
+        code = next(row.code for row in self._classifier.card.labels if row.name == label)
+        return None if code is None else Code(code.value, code.scheme, code.meaning)
 
     def _map(self, image: NDArray[np.float32], label: str, shape: tuple[int, int]) -> SaliencyMap | None:
         """A prediction does not wait for its picture, nor fail with it."""

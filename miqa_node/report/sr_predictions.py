@@ -1,0 +1,78 @@
+"""Fills a measurement group of the report with what a package beside the quality model predicts of the image."""
+
+from __future__ import annotations
+
+import highdicom.sr as hd
+
+from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction, PredictionStatus
+from miqa_node.report import codes
+from miqa_node.report.content import coded
+from miqa_node.report.mask import Region
+from miqa_node.report.source import Source
+from miqa_node.report.sr_groups import (
+    MAX_COMMENT_CHARACTERS,
+    evaluation,
+    number,
+    place_group,
+    place_numbers,
+    segment_reference,
+    source_image,
+    tracking,
+)
+from miqa_node.report.subject import prediction_name
+from miqa_node.report.uids import Lineage
+from miqa_node.report.write import ascii_text
+
+STATUSES = {PredictionStatus.AUTOMATED: codes.AUTOMATED, PredictionStatus.PENDING_REVIEW: codes.PENDING_REVIEW}
+
+
+def prediction_group(
+    source: Source, prediction: Prediction, region: Region | None, row: int, lineage: Lineage
+) -> hd.MeasurementsAndQualitativeEvaluations | hd.PlanarROIMeasurementsAndQualitativeEvaluations:
+    """TID 1410 where there is a segment of it, else TID 1501: label, certainty, status, and why it waits.
+
+    ``row`` counts the groups that have the whole image as their place, so that their labels do not overlap.
+    """
+    name = prediction_name(prediction.package)
+    certainty = 100.0 * prediction.confidence if prediction.label else None
+    content = {
+        "tracking_identifier": tracking(name, name, lineage),
+        "finding_category": coded(codes.PREDICTION.code),
+        "finding_type": coded(prediction.code or codes.PREDICTED_LABEL.code),
+        "algorithm_id": _algorithm(prediction),
+        "measurements": [one for one in [number(codes.PREDICTION_CERTAINTY.code, certainty, "%")] if one is not None],
+        "qualitative_evaluations": [evaluation(codes.PREDICTION_STATUS.code, STATUSES[prediction.status].code)],
+    }
+    if region is None:
+        group = hd.MeasurementsAndQualitativeEvaluations(**content, source_images=[source_image(source)])
+    else:
+        reference = segment_reference(source, region, lineage)
+        group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(**content, referenced_segment=reference)
+    for sentence in _sentences(prediction):
+        item = hd.TextContentItem(
+            name=coded(codes.COMMENT),
+            value=ascii_text(sentence, MAX_COMMENT_CHARACTERS),
+            relationship_type=hd.RelationshipTypeValues.CONTAINS,
+        )
+        group[0].ContentSequence.append(item)
+    if region is None:
+        place_group(group, source, row)
+    else:
+        place_numbers(group, source, region.outline)
+    return group
+
+
+def _sentences(prediction: Prediction) -> list[str]:
+    scores = ", ".join(f"{label} {score:.3f}" for label, score in prediction.scores.items())
+    said = [prediction.sentence, *(one.text for one in prediction.pending)]
+    return [*said, f"Scores: {scores} ({DECISION_SUPPORT})"] if scores else said
+
+
+def _algorithm(prediction: Prediction) -> hd.AlgorithmIdentification:
+    """TID 4019."""
+    package, _, version = prediction.package.rpartition("-")
+    return hd.AlgorithmIdentification(
+        name=ascii_text(package or prediction.package),
+        version=ascii_text(version or "unknown"),
+        parameters=[f"model sha256 {prediction.sha256}"] if prediction.sha256 else None,
+    )
