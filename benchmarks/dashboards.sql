@@ -1,5 +1,8 @@
 -- Rows of three years for benchmarks/dashboards.py, all from the number of the image, so that runs are alike.
--- 4 % of images are rejected, 40 % are chests, 7 % get a REVIEW or REJECT verdict, 1 % of the accepted are audited.
+-- 4 %% of images are rejected, 40 %% are chests, 7 %% get a REVIEW or REJECT verdict, 1 %% of the accepted are audited.
+SET session_replication_role = replica;
+SET synchronous_commit = off;
+SET work_mem = '256MB';
 CREATE TEMP TABLE n AS SELECT i, 'i' || i AS key, abs(hashint4(i)) / 2147483647.0 AS u,
     abs(hashint4(i + 10000000)) / 2147483647.0 AS v, abs(hashint4(i + 20000000)) / 2147483647.0 AS w,
     encode(sha256(i::text::bytea), 'hex') AS digest, '1.2.826.0.1.3680043.2.' || i / 2 AS study

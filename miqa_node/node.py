@@ -10,8 +10,8 @@ from typing import Self
 
 import structlog
 
+from miqa_node.analysis.archive import keep_last_month
 from miqa_node.assess.active import ActiveModels
-from miqa_node.assess.caption.captioned import with_captions
 from miqa_node.assess.companions import Companions
 from miqa_node.assess.local import LocalAssessor
 from miqa_node.assess.shadow import Shadow
@@ -25,7 +25,7 @@ from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
 from miqa_node.receive.scp import StorageScp
-from miqa_node.report import ReportSettings, lower_class
+from miqa_node.report import ReportSettings
 from miqa_node.report.catalogue import voice
 from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.store import shadows, users
@@ -37,7 +37,8 @@ from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
 from miqa_node.work.chosen import ChosenModels
-from miqa_node.work.queue import DurableQueue, Worker, migrate_queue
+from miqa_node.work.counting import Counting
+from miqa_node.work.queue import DurableQueue, Schedule, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
 from miqa_node.work.series import SeriesWatch
 
@@ -90,7 +91,7 @@ class Node:
             objects=self.objects,
             queue=self._queue,
             decoder=self._decoder,
-            assessor=with_captions(settings, self.companions.assessor),
+            assessor=self.companions.assessor,
             policy=self.policy.current,
             destinations=self.destinations.wanting,
             max_attempts=settings.work.max_attempts,
@@ -106,10 +107,11 @@ class Node:
         )
         self._scp = StorageScp(settings.dicom, settings.incoming_dir, self._pipeline.receive, self._check_store)
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
+        self._counting = Counting(self.database, settings.analysis)
         self._roll_call = RollCall(self.database, settings.node.name, settings.work)
         self._series = SeriesWatch(self.database, self._queue, settings.work)
         self._lanes = Lanes(
-            DatabaseOutbox(self.database, self.objects, lower_class),
+            DatabaseOutbox(self.database, self.objects),
             self.destinations,
             settings.deliver,
             calling_ae_title=settings.dicom.ae_title,
@@ -155,7 +157,8 @@ class Node:
             log.error("no image will be assessed", reason=str(error))
             return
         self._begin(self._shadow.start, self._shadow.stop)
-        self._begin(lambda: self._worker.start(self._pipeline_steps()), self._worker.stop)
+        self._begin(lambda: self._worker.start(self._pipeline_steps(), self._schedules()), self._worker.stop)
+        self._begin(self._counting.start, self._counting.stop)
         self._begin(self._roll_call.start, self._roll_call.stop)
         self._begin(self._series.start, self._series.stop)
 
@@ -215,6 +218,13 @@ class Node:
 
     def _pipeline_steps(self) -> tuple[tuple[str, Callable[..., None]], ...]:
         return (("assess", self._pipeline.assess), ("conclude", self._pipeline.conclude))
+
+    def _schedules(self) -> tuple[Schedule, ...]:
+        def report(due_at: datetime) -> None:
+            month = keep_last_month(self.database, self.objects, self.settings, due_at)
+            log.info("monthly report", month=month)
+
+        return (Schedule("monthly-report", self.settings.analysis.report_schedule, report),)
 
     def _version(self) -> str:
         return f"{self.models.name}:{self.policy.current().version}"

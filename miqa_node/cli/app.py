@@ -8,6 +8,7 @@ import typer
 
 from miqa_node import __version__
 from miqa_node.cli import (
+    analysis,
     assess,
     calibrate,
     deliveries,
@@ -45,6 +46,7 @@ app.command("send", rich_help_panel=_LOOK)(send.send)
 app.command("explain", rich_help_panel=_LOOK)(explain.explain)
 app.add_typer(deliveries.app, name="deliveries", rich_help_panel=_LOOK)
 app.add_typer(worklist.app, name="worklist", rich_help_panel=_LOOK)
+app.add_typer(analysis.app, name="analysis", rich_help_panel=_LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
 app.command("calibrate", rich_help_panel=_MODELS)(calibrate.calibrate)
 app.add_typer(train.app, name="train", rich_help_panel=_MODELS)

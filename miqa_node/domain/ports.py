@@ -68,16 +68,6 @@ class Assessor(Protocol):
         """Measure and judge; never raises for an image that is out of scope, it says so in ``not_assessed``."""
 
 
-class Captioner(Protocol):
-    """Describes an image in sentences: a package of the site, or a server of the site."""
-
-    writer: str
-    """What is said to have written them."""
-
-    def describe(self, radiograph: Radiograph) -> Sequence[str]:
-        """One or more texts; any error means that there is none."""
-
-
 class Candidate(Protocol):
     """Something that may judge images silently, after their verdict is out and without delaying anything."""
 
@@ -132,9 +122,6 @@ class Outbox(Protocol):
 
     def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
         """Give claimed deliveries back untried."""
-
-    def lower(self, delivery: Delivery) -> bool:
-        """Have the same content in the next lower SOP class sent instead; False when there is none."""
 
     def claim_uncommitted(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
         """Take SENT deliveries to ask commitment for; nobody else gets them before the lease has run out."""

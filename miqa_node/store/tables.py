@@ -444,3 +444,11 @@ series = sa.Table(
     sa.Column("pending", sa.Boolean, nullable=False),
     sa.Index("ix_series_pending", "pending", "arrived_at"),
 )
+
+# Monthly reports that lie in the object store, by month ("2026-10").
+analysis_reports = sa.Table(
+    "analysis_reports",
+    metadata,
+    sa.Column("month", sa.String(7), primary_key=True),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+)

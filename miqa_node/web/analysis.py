@@ -7,16 +7,17 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-from fastapi import Query
+from fastapi import HTTPException, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from miqa_node.analysis import feedback, rejects, tables, watch
+from miqa_node.analysis import archive, feedback, rejects, tables, watch
 from miqa_node.analysis.pictures import reject_pictures, watch_pictures
-from miqa_node.store import census, rollup
+from miqa_node.store import census, reports, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 from miqa_node.web.access import Reader, page_router
@@ -28,6 +29,7 @@ DEFAULT_DAYS = 30
 MOST_DAYS_TO_COUNT = 31
 """So many changed days are counted anew while somebody waits; the node counts the others in the background."""
 MOST_CHOICES = 500
+MOST_REPORTS = 24
 
 router = page_router()
 
@@ -74,9 +76,10 @@ def rejects_page(services: Services, who: Reader, query: Form) -> str:
     with services.database.begin() as transaction:
         shown = _shown(transaction, query, "/analysis")
         found = rejects.analyse(transaction, shown.period, services.settings.analysis)
+        months = reports.months(transaction, limit=MOST_REPORTS)
     return render(
         "analysis_rejects.html", who=who, shown=shown, found=found, pictures=reject_pictures(found), query=query,
-        csv="/analysis/rejects.csv?" + _address(query),
+        csv="/analysis/rejects.csv?" + _address(query), months=months,
     )  # fmt: skip
 
 
@@ -109,6 +112,20 @@ def labels_page(services: Services, who: Reader, query: Form) -> str:
     return render(
         "analysis_labels.html", who=who, shown=shown, found=found, query=query, settings=services.settings.analysis
     )
+
+
+@router.get("/analysis/reports/{month}.{form}")
+def report(
+    services: Services, _who: Reader, month: Annotated[str, Path(pattern=r"^\d{4}-\d{2}$")], form: archive.Form
+) -> Response:
+    """A monthly report, as it was made then."""
+    with services.database.begin() as transaction:
+        if not reports.known(transaction, month):
+            raise HTTPException(HTTPStatus.NOT_FOUND, "No report of this month was made.")
+    data = services.objects.get(archive.key(month, form))
+    # An HTML report carries its style sheet inside, which the pages' own policy would not let it use.
+    headers = {"content-disposition": f'attachment; filename="rejects-{month}.{form.value}"'}
+    return Response(data, media_type=archive.MEDIA_TYPES[form], headers=headers)
 
 
 def _shown(transaction: Transaction, query: PeriodForm, page: str) -> Shown:

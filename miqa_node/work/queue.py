@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +23,8 @@ from miqa_node.settings import WorkSettings
 from miqa_node.store.database import Database
 
 log = structlog.get_logger(__name__)
+
+ScheduledWorkflow = Callable[[datetime, Any], None]
 
 APPLICATION_NAME = "miqa-node"
 APPLICATION_VERSION = "1"
@@ -68,6 +72,18 @@ class DurableQueue:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Something to do at set times: ``cron`` in UTC, empty for never; ``run`` gets the time at which it was due.
+
+    Durable: done once by one of all processes, and made up for when none ran at that time.
+    """
+
+    name: str
+    cron: str
+    run: Callable[[datetime], object]
+
+
 class Worker:
     """Runs jobs in this process. There can be one Worker a process, and one a node name."""
 
@@ -78,7 +94,11 @@ class Worker:
         self._lock_path = lock_dir / f"executor-{name}.lock"
         self._lock: IO[str] | None = None
 
-    def start(self, steps: tuple[tuple[str, Callable[[InstanceDigest], None]], ...]) -> None:
+    def start(
+        self,
+        steps: tuple[tuple[str, Callable[[InstanceDigest], None]], ...],
+        schedules: tuple[Schedule, ...] = (),
+    ) -> None:
         """Begin to take jobs; ``steps`` are the named stages that one job runs in order, each at least once.
 
         Raises
@@ -89,6 +109,7 @@ class Worker:
         self._lock = _lock_name(self._lock_path, self._name)
         DBOS(config=self._config())
         self._register(steps)
+        scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
         DBOS.listen_queues([ASSESS_QUEUE, RECOVERY_QUEUE])
         DBOS.launch()
         DBOS.register_queue(
@@ -99,6 +120,8 @@ class Worker:
         )
         # One at a time: a job that kills its worker must not take its neighbours along a second time.
         DBOS.register_queue(RECOVERY_QUEUE, worker_concurrency=1, polling_interval_sec=1.0, on_conflict="always_update")
+        for schedule, workflow in scheduled:
+            _set_schedule(schedule, workflow)
 
     def stop(self) -> None:
         """Finish what is running, within a limit, and take no more."""
@@ -137,6 +160,49 @@ class Worker:
                     _without_result(step),
                     InstanceDigest(digest),
                 )
+
+    def _register_schedule(self, schedule: Schedule) -> ScheduledWorkflow:
+        attempts = self._settings.max_attempts
+
+        @DBOS.workflow(name=schedule.name)
+        def scheduled(due_at: datetime, _context: Any) -> None:
+            DBOS.run_step(
+                {
+                    "name": schedule.name,
+                    "retries_allowed": True,
+                    "max_attempts": attempts,
+                    "interval_seconds": STEP_RETRY_INTERVAL_S,
+                    "backoff_rate": STEP_RETRY_BACKOFF,
+                },
+                _scheduled_step(schedule),
+                due_at,
+            )
+
+        return scheduled
+
+
+def _scheduled_step(schedule: Schedule) -> Callable[[datetime], None]:
+    def run(due_at: datetime) -> None:
+        try:
+            schedule.run(due_at)
+        except Exception as error:
+            log.error("scheduled work failed, it will be tried again", name=schedule.name, error=type(error).__name__)
+            raise
+
+    return run
+
+
+def _set_schedule(schedule: Schedule, workflow: ScheduledWorkflow) -> None:
+    """Keep the schedule as the settings say; an unchanged one goes on, so that what was missed is made up for."""
+    there = DBOS.get_schedule(schedule.name)
+    if there is not None and there["schedule"] == schedule.cron:
+        return
+    if there is not None:
+        DBOS.delete_schedule(schedule.name)
+    if schedule.cron:
+        DBOS.create_schedule(
+            schedule_name=schedule.name, workflow_fn=workflow, schedule=schedule.cron, automatic_backfill=True
+        )
 
 
 def migrate_queue(database: Database) -> None:

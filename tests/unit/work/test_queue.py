@@ -19,7 +19,7 @@ from miqa_node.errors import SettingsError
 from miqa_node.settings import WorkSettings, load_settings
 from miqa_node.store.database import Database
 from miqa_node.store.tables import executors
-from miqa_node.work.queue import DurableQueue, Worker, migrate_queue
+from miqa_node.work.queue import DurableQueue, Schedule, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
 
 SETTINGS: WorkSettings = load_settings(work={"poll_interval_s": 0.05, "max_attempts": 2}).work
@@ -155,3 +155,38 @@ def test_jobs_of_a_killed_process_are_taken_over_by_another(
         roll_call.stop()
         worker.stop()
     assert sorted(recorder.done) == sorted((step, d) for d in "abc" for step in ("assess", "conclude"))
+
+
+def test_scheduled_work_is_done_at_its_time_until_it_is_taken_off_the_schedule(
+    database: Database, queue: DurableQueue, tmp_path: Path
+) -> None:
+    due: list[datetime] = []
+    failed: list[datetime] = []
+
+    def run(due_at: datetime) -> None:
+        if not failed:
+            failed.append(due_at)
+            raise OSError("once")
+        due.append(due_at)
+
+    worker = Worker(database, "w1", SETTINGS, tmp_path)
+    worker.start((), (Schedule("monthly", "* * * * * *", run),))
+    try:
+        wait_until(lambda: len(due) >= 2)
+    finally:
+        worker.stop()
+    assert failed[0] in due  # tried again
+    assert len(set(due)) == len(due)
+    assert all(abs((at.astimezone(UTC) - datetime.now(UTC)).total_seconds()) < 60 for at in due)
+    worker = Worker(database, "w1", SETTINGS, tmp_path)
+    worker.start((), (Schedule("monthly", "", run),))
+    try:
+        quiet_since, done = time.monotonic(), len(due)  # what was missed before may still be made up for
+        end = quiet_since + 20.0
+        while time.monotonic() < quiet_since + 2.5:
+            assert time.monotonic() < end, "it goes on"
+            time.sleep(0.1)
+            if len(due) != done:
+                quiet_since, done = time.monotonic(), len(due)
+    finally:
+        worker.stop()

@@ -1,0 +1,46 @@
+"""Keeps the monthly reports in the object store, so that every machine of the node shows the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from miqa_node.analysis.report import make_report, month_before
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.settings import Settings
+from miqa_node.store import reports
+from miqa_node.store.database import Database
+
+
+class Form(StrEnum):
+    """How a report can be read."""
+
+    HTML = "html"
+    PDF = "pdf"
+    CSV = "csv"
+
+
+MEDIA_TYPES = {
+    Form.HTML: "text/html; charset=utf-8",
+    Form.PDF: "application/pdf",
+    Form.CSV: "text/csv; charset=utf-8",
+}
+
+
+def key(month: str, form: Form) -> str:
+    """Where one form of a report lies."""
+    return f"reports/rejects-{month}.{form.value}"
+
+
+def keep_last_month(database: Database, objects: ObjectStore, settings: Settings, at: datetime) -> str:
+    """Make the report of the month before ``at`` and keep it, once; the month."""
+    month = month_before(at.date())
+    with database.begin() as transaction:
+        if reports.known(transaction, month):
+            return month
+        made = make_report(transaction, month, settings, datetime.now(UTC))
+    for form, data in ((Form.HTML, made.html.encode()), (Form.PDF, made.pdf), (Form.CSV, made.csv.encode())):
+        objects.put(key(month, form), data)
+    with database.begin() as transaction:
+        reports.record(transaction, month, datetime.now(UTC))
+    return month

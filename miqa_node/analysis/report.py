@@ -1,0 +1,123 @@
+"""The monthly report: the reject analysis of a month as one HTML file, one PDF and one CSV, to keep and to send on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from miqa_node import __version__
+from miqa_node.analysis import rejects, watch
+from miqa_node.analysis.drawing import Drawing, to_svg
+from miqa_node.analysis.pdf import write_pdf
+from miqa_node.analysis.pictures import reject_pictures, watch_pictures
+from miqa_node.analysis.rejects import RejectAnalysis
+from miqa_node.analysis.sheets import sheets_of
+from miqa_node.analysis.tables import reject_rows
+from miqa_node.analysis.watch import ModelWatch
+from miqa_node.errors import SettingsError
+from miqa_node.settings import Settings
+from miqa_node.store import rollup
+from miqa_node.store.census import Period
+from miqa_node.store.database import Transaction
+
+_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+STYLE = Path(__file__).parent / "templates" / "report.css"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One month in three forms; nothing in it names a patient."""
+
+    month: str
+    html: str
+    pdf: bytes
+    csv: str
+
+
+def make_report(transaction: Transaction, month: str, settings: Settings, now: datetime | None = None) -> Report:
+    """Count what is not counted yet and make the report of a month, written "2026-10".
+
+    Raises
+    ------
+    SettingsError
+        That is no month.
+    """
+    made_at = now or datetime.now(UTC)
+    period = month_of(month)
+    rollup.refresh(transaction, made_at)
+    found = rejects.analyse(transaction, period, settings.analysis)
+    watched = watch.watch(transaction, period)
+    pictures = {**reject_pictures(found), **watch_pictures(watched)}
+    site = settings.node.site or settings.node.name
+    title = f"Reject analysis {period.since:%B %Y}"
+    return Report(
+        month,
+        _html(title, site, found, watched, pictures, made_at),
+        write_pdf(title, f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}", sheets_of(found, watched), pictures),
+        _csv(found),
+    )
+
+
+def month_of(text: str) -> Period:
+    """The days of a month.
+
+    >>> month_of("2026-12").until
+    datetime.date(2027, 1, 1)
+    """
+    match = _MONTH.fullmatch(text)
+    if match is None:
+        raise SettingsError(f"{text!r} is no month; write it as 2026-10.")
+    year, month = int(match[1]), int(match[2])
+    return Period(date(year, month, 1), date(year + month // 12, month % 12 + 1, 1))
+
+
+def month_before(day: date) -> str:
+    """The month that ended before a day.
+
+    >>> month_before(date(2026, 1, 2))
+    '2025-12'
+    """
+    year, month = (day.year, day.month - 1) if day.month > 1 else (day.year - 1, 12)
+    return f"{year:04}-{month:02}"
+
+
+def _html(
+    title: str,
+    site: str,
+    found: RejectAnalysis,
+    watched: ModelWatch,
+    pictures: dict[str, Drawing],
+    made_at: datetime,
+) -> str:
+    drawn = {name: Markup(to_svg(drawing)) for name, drawing in pictures.items()}  # noqa: S704 - escaped as it is written
+    return _environment.get_template("report.html").render(
+        title=title,
+        site=site,
+        version=__version__,
+        made_at=made_at,
+        style=Markup(STYLE.read_text("utf-8")),  # noqa: S704 - our own file
+        sheets=sheets_of(found, watched),
+        drawn=drawn,
+    )
+
+
+def _csv(found: RejectAnalysis) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(reject_rows(found))
+    return text.getvalue()
+
+
+_environment = Environment(
+    loader=PackageLoader("miqa_node.analysis"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)

@@ -1,0 +1,184 @@
+"""``miqa-node analysis``: the reject analysis and the watch over the model, printed, written and exported."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
+from miqa_node.cli.store import transaction
+from miqa_node.errors import SettingsError
+
+if TYPE_CHECKING:
+    from miqa_node.statistics.rates import Rate
+    from miqa_node.store.census import Period
+    from miqa_node.store.database import Transaction
+
+app = typer.Typer(no_args_is_help=True, help="Reject analysis and model watch: show, report, export.")
+
+Month = Annotated[str, typer.Option(metavar="YYYY-MM", help="A whole month; default is the last 30 days.")]
+MOST_PRINTED = 12
+
+
+class Table(StrEnum):
+    """What can be exported; docs/reference/analysis-schema.md describes each."""
+
+    IMAGES = "images"
+    DAYS = "days"
+    LABELS = "labels"
+    LABEL_FINDINGS = "label_findings"
+    FINDINGS = "findings"
+    MEASUREMENTS = "measurements"
+
+
+@app.command()
+def rejects(
+    month: Month = "",
+    modality: Annotated[str, typer.Option(metavar="CS", help="As (0008,0060) writes it.")] = "",
+    room: Annotated[str, typer.Option(metavar="NAME", help="One room only.")] = "",
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print reject rates with their intervals: of everything, by room and by reason."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from miqa_node.analysis.rejects import analyse  # noqa: PLC0415 - keeps --help fast
+
+    settings = settings_of(config, data_dir)
+    with transaction(config, data_dir) as begun:
+        period = replace(_period(begun, month), modality=modality, room=room)
+        found = analyse(begun, period, settings.analysis)
+    if as_json:
+        print_json(to_json(found))
+        return
+    days = f"{period.since} to {period.until - timedelta(days=1)}"
+    print_line(f"{days}: {found.total.images} images,", _text(found.rejected), f"rejected, {found.level.value}")
+    print_table(
+        ("Reason", Column("Images", number=True), Column("Of all images", number=True)),
+        ((one.words, str(one.of_images.count), _text(one.of_images)) for one in found.reasons[:MOST_PRINTED]),
+    )
+    print_table(
+        ("Room", Column("Images", number=True), Column("Rejected", number=True), Column("Repeated", number=True), ""),
+        (
+            (one.value, str(one.images), _text(one.rejected), _text(one.repeated), one.level.value)
+            for one in found.groups["room"][:MOST_PRINTED]
+        ),
+    )
+
+
+@app.command()
+def model(month: Month = "", config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Print how the model fares: precision, missed images, agreement, drift, recurring places."""
+    from miqa_node.analysis.watch import watch  # noqa: PLC0415
+
+    with transaction(config, data_dir) as begun:
+        found = watch(begun, _period(begun, month))
+    if as_json:
+        print_json(to_json(found))
+        return
+    print_line("flagged images that people confirmed:", _text(found.precision), f"of {found.precision.total}")
+    print_line("audited images that were bad though accepted:", _text(found.missed), f"of {found.missed.total}")
+    if found.second_readings.observed is not None:
+        kappa = "–" if found.second_readings.kappa is None else f"{found.second_readings.kappa:.2f}"
+        print_line(f"two readers agree: {100 * found.second_readings.observed:.1f} %, kappa {kappa}")
+    print_table(
+        ("Measurement", Column("PSI", number=True), "Says"),
+        ((one.measurement, f"{one.drift.psi:.3f}" if one.drift.psi is not None else "–", one.drift.word)
+         for one in found.drifts[:MOST_PRINTED]),
+    )  # fmt: skip
+    for place in found.recurrences:
+        print_line(f"{place.detector}: {place.patients} of {place.seen} patients show a defect at "
+                   f"{100 * place.x:.0f} % across, {100 * place.y:.0f} % down")  # fmt: skip
+
+
+@app.command()
+def report(
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="Which month; default is the one before this.")] = "",
+    out: Annotated[
+        Path, typer.Option(metavar="FILE|DIR", help="A .html, .pdf or .csv file, or a folder for all three.")
+    ] = Path(),
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write the monthly report as HTML, PDF and CSV."""
+    from miqa_node.analysis.report import make_report, month_before  # noqa: PLC0415
+
+    settings = settings_of(config, data_dir)
+    with transaction(config, data_dir) as begun:
+        made = make_report(begun, month or month_before(datetime.now(UTC).date()), settings)
+    forms = {".html": made.html.encode(), ".pdf": made.pdf, ".csv": made.csv.encode()}
+    if out.suffix in forms:
+        files = {out: forms[out.suffix]}
+    else:
+        files = {out / f"rejects-{made.month}{suffix}": data for suffix, data in forms.items()}
+    for file, data in files.items():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        except OSError as error:
+            raise SettingsError(f"{file} cannot be written: {error.strerror}.") from error
+        typer.echo(str(file))
+
+
+@app.command()
+def export(
+    table: Annotated[
+        Table, typer.Argument(metavar="VIEW", help="images, days, labels, label_findings, findings or measurements.")
+    ],
+    since: Annotated[str, typer.Option(metavar="DAY", help="First day, as 2026-10-01.")] = "",
+    until: Annotated[str, typer.Option(metavar="DAY", help="Last day.")] = "",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write one view of the analysis as CSV; its columns are described in docs/reference/analysis-schema.md."""
+    from miqa_node.analysis.tables import safe  # noqa: PLC0415
+    from miqa_node.store import rollup, views  # noqa: PLC0415
+
+    first, last = _day(since, date.min), _day(until, date.max)
+    with transaction(config, data_dir) as begun:
+        rollup.refresh(begun, datetime.now(UTC))
+        columns, rows = views.read(begun, table.value, first, last)
+        stream = out.open("w", newline="", encoding="utf-8") if out else sys.stdout
+        try:
+            writer = csv.writer(stream)
+            writer.writerow(columns)
+            writer.writerows([safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+        finally:
+            if out:
+                stream.close()
+
+
+def _period(begun: Transaction, month: str) -> Period:
+    from miqa_node.analysis.report import month_of  # noqa: PLC0415
+    from miqa_node.store import census, rollup  # noqa: PLC0415
+    from miqa_node.store.census import Period  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    rollup.refresh(begun, now)
+    if month:
+        return month_of(month)
+    known = census.span(begun)
+    last = known[1] if known else now.date()
+    return Period(last - timedelta(days=29), last + timedelta(days=1))
+
+
+def _day(text: str, otherwise: date) -> date:
+    try:
+        return date.fromisoformat(text) if text else otherwise
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no day; write it as 2026-10-01") from error
+
+
+def _text(found: Rate) -> str:
+    if found.share is None or found.low is None or found.high is None:
+        return "–"
+    return f"{100 * found.share:.1f} % ({100 * found.low:.1f}–{100 * found.high:.1f})"
