@@ -1,16 +1,32 @@
-"""What people's decisions amount to as labels: how many, by whom, of what, and how far readers agree."""
+"""What people's decisions amount to as labels: how many, by whom, of what, and how far readers and model agree."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from miqa_node.analysis.marks import MaskFigures, mask_figures
 from miqa_node.domain.label import RequestKind
+from miqa_node.domain.ports import ObjectStore
 from miqa_node.statistics.agreement import Agreement, agreement
 from miqa_node.store import label_requests, labels, readings
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 from miqa_node.store.labels import LabelCount
+
+MOST_MASKS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class FindingAgreement:
+    """On how many images model and people, one of them, or nobody saw a finding."""
+
+    finding: str
+    both: int
+    model_only: int
+    people_only: int
+    nobody: int
+    agreement: Agreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +43,15 @@ class Feedback:
     audits: tuple[int, int]
     second_asked: tuple[int, int]
     second_readings: Agreement
+    findings: list[FindingAgreement]
+    masks: list[MaskFigures]
 
 
-def feedback(transaction: Transaction, period: Period) -> Feedback:
-    """Labels by the day when they were given."""
+def feedback(transaction: Transaction, period: Period, objects: ObjectStore, threshold: float) -> Feedback:
+    """Labels by the day when they were given; ``threshold`` is that of the segmentations.
+
+    At most MOST_MASKS of the newest images that somebody drew on are compared with the maps in ``objects``.
+    """
     since, until = _moment(period.since), _moment(period.until)
     by_origin = labels.count(transaction, "origin", since, until)
     return Feedback(
@@ -43,6 +64,18 @@ def feedback(transaction: Transaction, period: Period) -> Feedback:
         by_reader=labels.count(transaction, "actor", since, until),
         audits=label_requests.count(transaction, RequestKind.AUDIT),
         second_asked=label_requests.count(transaction, RequestKind.SECOND_READING),
+        findings=[
+            FindingAgreement(
+                finding,
+                table.get((True, True), 0),
+                table.get((True, False), 0),
+                table.get((False, True), 0),
+                table.get((False, False), 0),
+                agreement(table),
+            )
+            for finding, table in readings.against_model(transaction, since, until).items()
+        ],
+        masks=mask_figures(labels.drawn(transaction, since, until, limit=MOST_MASKS), objects, threshold),
         second_readings=agreement(readings.second_readings(transaction, since, until)),
     )
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from miqa_node.cli.evaluate_feedback import feedback
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.cli.train import require
@@ -31,6 +32,9 @@ app = typer.Typer(
     no_args_is_help=True,
     help='Measure a package. "report" may be left out: miqa-node evaluate PACKAGE --data DIR.',
 )
+
+
+app.command()(feedback)
 
 
 @app.command()

@@ -135,6 +135,18 @@ def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> li
     return [_label(row) for row in transaction.execute(query)]
 
 
+def drawn(transaction: Transaction, since: datetime, until: datetime, *, limit: int) -> list[Label]:
+    """The newest label of each image that has regions, the newest first."""
+    query = sa.select(labels).where(labels.c.at >= since, labels.c.at < until).order_by(labels.c.label_id.desc())
+    found: dict[InstanceDigest, Label] = {}
+    for row in transaction.execution_options(yield_per=1000).execute(query):
+        if row.regions and row.digest not in found:
+            found[InstanceDigest(row.digest)] = _label(row)
+            if len(found) == limit:
+                break
+    return list(found.values())
+
+
 def _said_before(transaction: Transaction, digest: InstanceDigest, source_uid: str) -> bool:
     query = sa.select(labels.c.label_id).where(labels.c.digest == digest, labels.c.source_uid == source_uid)
     return transaction.execute(query.limit(1)).first() is not None

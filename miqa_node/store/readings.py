@@ -105,6 +105,25 @@ def reliability(transaction: Transaction, since: datetime, until: datetime) -> l
     ]
 
 
+def against_model(
+    transaction: Transaction, since: datetime, until: datetime
+) -> dict[str, dict[tuple[bool, bool], int]]:
+    """By finding, how often the model and the people said that it is there: (model, people) → images."""
+    newest = _newest(since, until)
+    of = label_findings.c
+    query = (
+        sa.select(of.finding, of.present, of.labelled, sa.func.count())
+        .join(newest, newest.c.label_id == of.label_id)
+        .where(of.labelled.is_not(None))
+        .group_by(of.finding, of.present, of.labelled)
+        .order_by(of.finding)
+    )
+    tables: dict[str, dict[tuple[bool, bool], int]] = {}
+    for row in transaction.execute(query):
+        tables.setdefault(row[0], {})[bool(row[1]), bool(row[2])] = int(row[3])
+    return tables
+
+
 def second_readings(transaction: Transaction, since: datetime, until: datetime) -> dict[tuple[bool, bool], int]:
     """How often the first and the second reader of an image said good or bad: (first bad, second bad) → images."""
     first, second = labels.alias("first"), labels.alias("second")

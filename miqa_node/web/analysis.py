@@ -108,7 +108,8 @@ def labels_page(services: Services, who: Reader, query: Form) -> str:
     """What people's decisions amount to as labels."""
     with services.database.begin() as transaction:
         shown = _shown(transaction, query, "/analysis/labels")
-        found = feedback.feedback(transaction, shown.period)
+        threshold = services.settings.assess.saliency_threshold
+        found = feedback.feedback(transaction, shown.period, services.objects, threshold)
     return render(
         "analysis_labels.html", who=who, shown=shown, found=found, query=query, settings=services.settings.analysis
     )

@@ -7,13 +7,16 @@ import io
 import re
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import Judgement, LabelOrigin, RequestKind
+from miqa_node.domain.label import Judgement, LabelOrigin, Region, RequestKind
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import acquisitions, instances, label_requests, labels, worklist
@@ -159,3 +162,19 @@ def test_the_second_reader_judges_without_knowing_and_kappa_is_shown(
     today = datetime.now(UTC).date()
     words = text(client.get(f"/analysis/labels?since=2026-11-01&until={max(today, NOW.date())}").text)
     assert "2 images were read twice; both said the same of 100.0 %" in words
+
+
+def test_what_people_drew_stands_beside_where_the_node_looked(hospital: list, client: TestClient, stage: Stage) -> None:
+    values = np.zeros((32, 32), np.float32)
+    values[:16, :16] = 1.0
+    corner = Region(((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)), "foreign_object")
+    said = Judgement("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(corner,))
+    with stage.services.database.begin() as transaction:
+        labels.add(transaction, hospital[0], said, NOW)
+    maps = dump_maps({FindingName.FOREIGN_OBJECT: SaliencyMap(values, "test")})
+    stage.services.objects.put(f"maps/{hospital[0][:2]}/{hospital[0]}.npz", maps)
+    words = text(client.get("/analysis/labels").text)
+    assert "Agreement of model and people" in words
+    drawn = re.search(r"Foreign object 1 1 (\d\.\d+) (\d\.\d+) 0\.25\d", words)
+    assert drawn is not None, words
+    assert float(drawn[1]) > 0.95

@@ -1,0 +1,138 @@
+"""What reviewers drew against where the node looked: Dice and IoU of masks, and what enhancement does there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.maps import load_anomaly_map, load_maps
+from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.label import Label, Region
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.errors import NotFoundError
+from miqa_node.report.mask import threshold_map
+from miqa_node.statistics.overlap import Mask, dice, iou
+
+GRID = 256
+"""Masks are compared in so many cells along a side."""
+ANOMALY = "anomaly"
+"""What is drawn without naming a finding is compared with the map of what is unusual."""
+
+SSIM_SIDE = 11
+"""Width of the window of SSIM: a smaller box has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFigures:
+    """One finding: on how many images people drew it, on how many of these the node had a map, and how these agree.
+
+    ``centre`` is the Dice of a square of the drawn area in the middle of the image: what is reached without looking.
+    Means over the images with a map, None without any.
+    """
+
+    finding: str
+    drawn: int
+    mapped: int
+    dice: float | None
+    iou: float | None
+    centre: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How near an enhanced image is to its original, mean over images: of the whole, and inside of what was drawn."""
+
+    images: int
+    psnr_db: float
+    ssim: float
+    psnr_marked_db: float
+    ssim_marked: float
+
+
+Pixels = NDArray[np.float32]
+Compare = Callable[[Pixels, Pixels], float]
+
+
+def mask_figures(labels: Sequence[Label], objects: ObjectStore, threshold: float) -> list[MaskFigures]:
+    """Figures of each finding that somebody drew, by the maps that the node kept when it assessed the images."""
+    rows: dict[str, list[tuple[float, float, float] | None]] = {}
+    for label in labels:
+        maps = kept_maps(objects, label.digest)
+        for finding in dict.fromkeys(region.finding or ANOMALY for region in label.judgement.regions):
+            drawn = drawn_mask([r for r in label.judgement.regions if (r.finding or ANOMALY) == finding])
+            seen = maps.get(finding)
+            figures = None
+            if seen is not None and drawn.any():
+                found = threshold_map(seen.values, (GRID, GRID), threshold)
+                figures = dice(found, drawn), iou(found, drawn), dice(_middle(float(drawn.mean())), drawn)
+            rows.setdefault(finding, []).append(figures)
+    return [_row(finding, rows[finding]) for finding in sorted(rows)]
+
+
+def fidelity(
+    labels: Sequence[Label], load: Callable[[InstanceDigest], tuple[Pixels, Pixels]], psnr_db: Compare, ssim: Compare
+) -> Fidelity | None:
+    """Figures of an enhancement on the images that people drew on; None without any.
+
+    ``load`` gives (original, enhanced) display values in [0, 1]. Inside a mark the box around it is compared.
+    """
+    rows = []
+    for label in labels:
+        original, enhanced = load(label.digest)
+        inside = [_cut(region, original, enhanced) for region in label.judgement.regions]
+        marked = [(psnr_db(b, a), ssim(b, a)) for a, b in inside if min(a.shape) > SSIM_SIDE]
+        if marked:
+            psnr_marked, ssim_marked = np.mean(marked, axis=0)
+            rows.append((psnr_db(enhanced, original), ssim(enhanced, original), psnr_marked, ssim_marked))
+    if not rows:
+        return None
+    psnr, similar, psnr_marked, ssim_marked = (float(value) for value in np.mean(rows, axis=0))
+    return Fidelity(len(rows), psnr, similar, psnr_marked, ssim_marked)
+
+
+def kept_maps(objects: ObjectStore, digest: InstanceDigest) -> dict[str, SaliencyMap]:
+    """The maps of an image by finding, and that of what is unusual; empty when none were kept."""
+    try:
+        data = objects.get(f"maps/{digest[:2]}/{digest}.npz")
+    except NotFoundError:
+        return {}
+    maps: dict[str, SaliencyMap] = {name.value: saliency for name, saliency in load_maps(data).items()}
+    unusual = load_anomaly_map(data)
+    return maps if unusual is None else {**maps, ANOMALY: unusual}
+
+
+def drawn_mask(regions: Sequence[Region]) -> Mask:
+    """Cells of the grid that lie in at least one of the polygons."""
+    mask = np.zeros((GRID, GRID), np.uint8)
+    for region in regions:
+        corners = np.rint(np.clip(np.array(region.points, np.float64), 0.0, 1.0) * GRID - 0.5).astype(np.int32)
+        cv2.fillPoly(mask, [corners.reshape(-1, 1, 2)], 1)
+    return mask > 0
+
+
+def _row(finding: str, rows: Sequence[tuple[float, float, float] | None]) -> MaskFigures:
+    seen = [row for row in rows if row is not None]
+    if not seen:
+        return MaskFigures(finding, len(rows), 0, None, None, None)
+    means = [float(value) for value in np.mean(seen, axis=0)]
+    return MaskFigures(finding, len(rows), len(seen), means[0], means[1], means[2])
+
+
+def _middle(area: float) -> Mask:
+    """A square in the middle that covers a share of the image."""
+    half = round(GRID * area**0.5 / 2)
+    mask = np.zeros((GRID, GRID), bool)
+    mask[GRID // 2 - half : GRID // 2 + half, GRID // 2 - half : GRID // 2 + half] = True
+    return mask
+
+
+def _cut(region: Region, original: Pixels, enhanced: Pixels) -> tuple[Pixels, Pixels]:
+    rows, columns = original.shape
+    x0, y0, x1, y1 = np.clip(region.box, 0.0, 1.0)
+    part = slice(int(y0 * rows), int(np.ceil(y1 * rows))), slice(int(x0 * columns), int(np.ceil(x1 * columns)))
+    return original[part], enhanced[part]

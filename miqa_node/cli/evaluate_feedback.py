@@ -1,0 +1,115 @@
+"""``miqa-node evaluate feedback``: what reviewers said and drew, against what the node had said and where it looked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.cli.store import check_exists
+
+if TYPE_CHECKING:
+    from miqa_node.analysis.feedback import Feedback
+    from miqa_node.analysis.marks import Fidelity
+
+DAY = "%Y-%m-%d"
+
+
+def feedback(
+    since: Annotated[datetime | None, typer.Option(metavar="DATE", formats=[DAY], help="First day of labels.")] = None,
+    until: Annotated[datetime | None, typer.Option(metavar="DATE", formats=[DAY], help="Last day of labels.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Also write one HTML page that stands alone.")
+    ] = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Compare the node with its reviewers: agreement for findings, Dice and IoU of what they drew.
+
+    Made from the decisions, audits and marks in the node's own database; nothing leaves it but figures.
+    """
+    settings = settings_of(config, data_dir)
+    quiet_logs(settings)
+    check_exists(settings)
+    from miqa_node.analysis.feedback import feedback as of_reviewers  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.node import open_store  # noqa: PLC0415
+    from miqa_node.store.census import Period  # noqa: PLC0415
+
+    first = (since or datetime(2000, 1, 1, tzinfo=UTC)).date()
+    last = (until or datetime.now(UTC)).date()
+    database, objects = open_store(settings)
+    try:
+        with database.begin() as transaction:
+            period = Period(first, last + timedelta(days=1))
+            found = of_reviewers(transaction, period, objects, settings.assess.saliency_threshold)
+    finally:
+        database.close()
+    fidelity: dict[str, Fidelity] = {}
+    if out is not None:
+        _write(out, found, fidelity)
+    if as_json:
+        print_json(document(found, fidelity))
+        return
+    _print(found, fidelity)
+    if out is not None:
+        typer.echo(f"The page is {out}.", err=True)
+
+
+def document(found: Feedback, fidelity: Mapping[str, Fidelity]) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    return {
+        "since": found.period.since.isoformat(),
+        "until": (found.period.until - timedelta(days=1)).isoformat(),
+        "labels": found.total,
+        "second_readings": asdict(found.second_readings),
+        "findings": [asdict(row) for row in found.findings],
+        "masks": [asdict(row) for row in found.masks],
+        "enhancement": {method: asdict(row) for method, row in fidelity.items()},
+    }
+
+
+def _print(found: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
+    heads = _heads("Finding", ("Both", "Model only", "People only", "Nobody", "κ"))
+    rows = (
+        (row.finding, str(row.both), str(row.model_only), str(row.people_only), str(row.nobody),
+         _figure(row.agreement.kappa, 2))
+        for row in found.findings
+    )  # fmt: skip
+    print_table(heads, rows, title="Agreement of model and people, in images")
+    heads = _heads("Finding", ("Drawn", "With a map", "Dice", "IoU", "Centre"))
+    masks = (
+        (row.finding, str(row.drawn), str(row.mapped), *(_figure(v) for v in (row.dice, row.iou, row.centre)))
+        for row in found.masks
+    )
+    print_table(heads, masks, title="What people drew, and where the node looked")
+    if fidelity:
+        heads = _heads("Method", ("Images", "PSNR", "SSIM", "PSNR in marks", "SSIM in marks"))
+        changed = (
+            (method, str(row.images), f"{row.psnr_db:.1f}", f"{row.ssim:.3f}", f"{row.psnr_marked_db:.1f}",
+             f"{row.ssim_marked:.3f}")
+            for method, row in fidelity.items()
+        )  # fmt: skip
+        print_table(heads, changed, title="What enhancement does to images that people drew on")
+
+
+def _heads(what: str, numbers: Sequence[str]) -> list[Column | str]:
+    return [what, *(Column(name, number=True) for name in numbers)]
+
+
+def _figure(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _write(path: Path, found: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
+    from miqa_node.web.html import render  # noqa: PLC0415
+
+    page = render("feedback_file.html", found=found, fidelity=fidelity, made=datetime.now(UTC))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")

@@ -1,0 +1,46 @@
+"""``miqa-node evaluate feedback``: figures from the node's own decisions and marks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from miqa_node.assess.maps import dump_maps
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.label import Judgement, LabelOrigin, Region
+from miqa_node.store import labels
+from tests.web.staging import NOW, PATIENT_NAME, Stage
+
+
+def test_decisions_and_marks_become_figures_and_one_page(cli, stage: Stage, data_dir: Path, tmp_path: Path) -> None:
+    _, digest = stage.add(1, finding=FindingName.FOREIGN_OBJECT)
+    values = np.zeros((32, 32), np.float32)
+    values[:16, :16] = 1.0
+    stage.services.objects.put(
+        f"maps/{digest[:2]}/{digest}.npz", dump_maps({FindingName.FOREIGN_OBJECT: SaliencyMap(values, "test")})
+    )
+    drawn = Region(((0.0, 0.0), (0.5, 0.0), (0.5, 0.25), (0.0, 0.25)), "foreign_object")
+    said = Judgement("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(drawn,))
+    with stage.services.database.begin() as transaction:
+        labels.add(transaction, digest, said, NOW)
+
+    page = tmp_path / "out" / "feedback.html"
+    ran = cli("evaluate", "feedback", "--data-dir", data_dir, "--json", "--out", page)
+
+    found = ran.json
+    assert found["labels"] == 1
+    [row] = [one for one in found["findings"] if one["finding"] == "foreign_object"]
+    assert (row["both"], row["people_only"]) == (1, 0)
+    [mask] = found["masks"]
+    assert (mask["drawn"], mask["mapped"]) == (1, 1)
+    assert 0.6 < mask["dice"] < 0.7
+    text = page.read_text("utf-8")
+    assert "Foreign object" in text
+    assert PATIENT_NAME not in text
+
+
+def test_before_anybody_judged_there_is_nothing_to_show(cli, stage: Stage, data_dir: Path) -> None:
+    found = cli("evaluate", "feedback", "--data-dir", data_dir, "--until", "2026-01-01", "--json").json
+    assert (found["labels"], found["findings"], found["masks"]) == (0, [], [])
