@@ -23,6 +23,8 @@ class ResultKind(StrEnum):
     """The heat map as a picture, JPEG baseline; the next two are the same picture without loss."""
     SC_RLE = "SC_RLE"
     SC_J2K = "SC_J2K"
+    PDF = "PDF"
+    """One page with picture, sentences and numbers."""
     REJECTION = "REJECTION"
     """A key object 113001 that archives obey (IHE IOCM); made only when a person confirmed the rejection."""
 
@@ -30,7 +32,7 @@ class ResultKind(StrEnum):
 DEFAULT_KINDS = (ResultKind.SR, ResultKind.SEG, ResultKind.KOS)
 """What is made of every image that asks for it, and sent where a destination names nothing else."""
 
-DRAWN_KINDS = frozenset({ResultKind.GSPS, ResultKind.SC, ResultKind.SC_RLE, ResultKind.SC_J2K})
+DRAWN_KINDS = frozenset({ResultKind.GSPS, ResultKind.SC, ResultKind.SC_RLE, ResultKind.SC_J2K, ResultKind.PDF})
 """What needs the decoded pixels; GSPS only to find the border that its shutter hides."""
 
 

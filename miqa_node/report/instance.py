@@ -27,6 +27,7 @@ _SERIES: dict[ResultKind, tuple[str, int, str]] = {  # Modality, Series Number, 
     ResultKind.SC: ("OT", 9905, "Quality findings, picture"),
     ResultKind.SC_RLE: ("OT", 9905, "Quality findings, picture"),
     ResultKind.SC_J2K: ("OT", 9905, "Quality findings, picture"),
+    ResultKind.PDF: ("DOC", 9906, "Image quality report, page"),
     ResultKind.SEG_FRACTIONAL: ("SEG", 9907, "Quality findings, saliency"),
     ResultKind.REJECTION: ("KO", 9908, "Rejected for quality reasons"),
 }

@@ -19,6 +19,8 @@ from miqa_node.report.inherit import inherited_elements
 from miqa_node.report.kos import make_kos
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.mask import Region, regions_of
+from miqa_node.report.page import draw_pdf
+from miqa_node.report.pdf import make_pdf
 from miqa_node.report.picture import draw_page
 from miqa_node.report.seg import make_fractional_seg, make_seg
 from miqa_node.report.source import Source, read_source
@@ -49,7 +51,7 @@ def make_objects(
 
     What predictions were read from (``prediction_maps`` by package) is segmented whatever the verdict.
 
-    Pictures (SC) and the shutter of a presentation state need ``radiograph``, the decoded image; without it there
+    Pictures (SC, PDF) and the shutter of a presentation state need ``radiograph``, the decoded image; without it there
     are none. ``anomaly_map`` becomes a region when the anomaly rule of the policy is among the reasons of the verdict.
     Objects that others refer to come first, so that a reader never meets a reference to what is not there yet. The
     same arguments give the same bytes.
@@ -110,6 +112,9 @@ def _on_request(
         picture = draw_page(radiograph.display, regions, disposition, assessment.score)
         for kind in wanted:
             yield kind, make_capture(kind, image, assessment, picture, lineage, settings), SYNTAXES[kind]
+    if radiograph is not None and ResultKind.PDF in kinds:
+        page = draw_pdf(assessment, disposition, radiograph.display, regions, settings.language)
+        yield ResultKind.PDF, make_pdf(image, assessment, page, lineage, settings), PLAIN
 
 
 def _seen(

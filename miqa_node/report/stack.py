@@ -24,6 +24,8 @@ from miqa_node.report.instance import begin_instance
 from miqa_node.report.kos import make_kos
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.mask import Region, outline_of
+from miqa_node.report.page import draw_pdf
+from miqa_node.report.pdf import make_pdf
 from miqa_node.report.picture import draw_page
 from miqa_node.report.seg import SOP_CLASS_UID, Plane, add_bits, describe_seg, describe_segment
 from miqa_node.report.seg_geometry import place_on_stack
@@ -113,6 +115,10 @@ def make_series_objects(
             (kind, make_capture(kind, middle, assessment, picture, lineage, settings), SYNTAXES[kind])
             for kind in wanted
         ]
+    if disposition.verdict.flagged and ResultKind.PDF in kinds and stack.decode is not None:
+        display = stack.decode(path, frame).display
+        page = draw_pdf(assessment, disposition, display, _drawn(marks, shown, assessment), settings.language)
+        made.append((ResultKind.PDF, make_pdf(middle, assessment, page, lineage, settings), ExplicitVRLittleEndian))
     inherited = inherited_elements(middle)
     objects = tuple(
         MadeObject(kind, own.SOPClassUID, own.SOPInstanceUID, encode(own, inherited, syntax))

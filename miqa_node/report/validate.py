@@ -20,11 +20,17 @@ from pydicom.valuerep import STR_VR, validate_value
 
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import ReportError
-from miqa_node.report import capture, gsps, kos, seg, sr
+from miqa_node.report import capture, gsps, kos, pdf, seg, sr
 from miqa_node.report.elements import Element
 from miqa_node.report.source import Source
 
-_REFERENCES = ("ReferencedSOPSequence", "ReferencedInstanceSequence", "ReferencedImageSequence", "SourceImageSequence")
+_REFERENCES = (
+    "ReferencedSOPSequence",
+    "ReferencedInstanceSequence",
+    "ReferencedImageSequence",
+    "SourceImageSequence",
+    "SourceInstanceSequence",
+)
 _SINGLE_TEXT_VRS = frozenset({"LT", "ST", "UR", "UT"})
 
 _EVERY_OBJECT = {  # SOP Common, Patient, General Study, Series, Enhanced General Equipment
@@ -59,6 +65,11 @@ _BY_CLASS: dict[str, dict[int, str]] = {
         1: "PresentationCreationDate PresentationCreationTime ContentLabel ReferencedSeriesSequence "
         "DisplayedAreaSelectionSequence GraphicAnnotationSequence GraphicLayerSequence PresentationLUTShape",
         2: "ContentDescription ContentCreatorName Laterality",
+    },
+    pdf.SOP_CLASS_UID: {
+        1: _CONTENT + "ConversionType BurnedInAnnotation MIMETypeOfEncapsulatedDocument EncapsulatedDocument "
+        "SourceInstanceSequence EncapsulatedDocumentLength",
+        2: "DocumentTitle ConceptNameCodeSequence AcquisitionDateTime",
     },
     capture.SOP_CLASS_UID: {
         1: _CONTENT + _PIXELS + "ConversionType PlanarConfiguration SourceImageSequence",
@@ -165,6 +176,8 @@ def _referred(item: Dataset) -> Iterator[str]:
 
 
 def _pixels(dataset: Dataset) -> Iterator[str]:
+    if "EncapsulatedDocument" in dataset and not dataset.EncapsulatedDocument.startswith(b"%PDF-"):
+        yield "EncapsulatedDocument is no PDF"
     if "PixelData" not in dataset:
         return
     frames = int(dataset.get("NumberOfFrames", 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.policy import Verdict
-from miqa_node.report import MadeObject, make_objects
+from miqa_node.report import MadeObject, ReportSettings, make_objects
 from miqa_node.report.gsps_shutter import exposed_field
+from miqa_node.report.narrative import narrative
 from miqa_node.report.picture import MIN_SIDE
 from tests.unit.report import making
 
@@ -194,3 +197,39 @@ def test_a_finding_without_a_place_is_in_the_words_only(source: Path) -> None:
     state = next(making.read(item) for item in given if item.kind is ResultKind.GSPS)
     assert [layer.GraphicLayer for layer in state.GraphicLayerSequence] == ["VERDICT"]
     assert ResultKind.SEG_FRACTIONAL not in {item.kind for item in given}
+
+
+def test_the_page_says_the_narrative_in_embedded_fonts(made: dict[ResultKind, MadeObject], tmp_path: Path) -> None:
+    document = dataset(made, ResultKind.PDF)
+    assert document.MIMETypeOfEncapsulatedDocument == "application/pdf"
+    assert document.BurnedInAnnotation == "NO"
+    page = document.EncapsulatedDocument[: document.EncapsulatedDocumentLength]
+    assert page.startswith(b"%PDF-")
+    assert page.rstrip().endswith(b"%%EOF")
+    assert page.count(b"/FontFile2") == 2
+    assert b"/Helvetica" not in page
+    assert b"/Count 1 " in page.replace(b"\n", b" ")  # one page
+
+
+@pytest.mark.peers
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils is not installed")
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_page_can_be_read(source: Path, tmp_path: Path, language: str) -> None:
+    assessment = making.assessment(FindingName.FOREIGN_OBJECT)
+    verdict = making.disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT)
+    maps = {FindingName.FOREIGN_OBJECT: making.bump(0.3, 0.7)}
+    settings = ReportSettings(language=language)
+    (made,) = make_objects(source, assessment, verdict, maps, settings, [ResultKind.PDF], making.radiograph(source))
+    document = making.read(made)
+    file = tmp_path / "page.pdf"
+    file.write_bytes(document.EncapsulatedDocument[: document.EncapsulatedDocumentLength])
+    text = subprocess.run(["pdftotext", "-layout", file, "-"], capture_output=True, text=True, check=True).stdout
+    joined = " ".join(text.split())
+    assert "Image quality: REJECT" in joined
+    for sentence in narrative(assessment, verdict, language):
+        assert sentence in joined
+    assert "Exposure Index" in joined
+    assert str(document.PatientName) not in joined
+    drawn = subprocess.run(["pdftoppm", "-r", "40", "-png", file, tmp_path / "page"], check=False, timeout=60)
+    assert drawn.returncode == 0
+    assert [path.name for path in tmp_path.glob("*.png")] == ["page-1.png"]

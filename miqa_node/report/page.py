@@ -1,0 +1,173 @@
+"""Lays the result of one image out on a page of paper: verdict, picture, sentences, numbers; fonts are embedded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import reportlab
+from numpy.typing import NDArray
+from PIL import Image as Pictures
+from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader, simpleSplit
+from reportlab.pdfbase.pdfmetrics import registerFont
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+
+from miqa_node import __version__
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.report.codes import measurement_code
+from miqa_node.report.mask import Region
+from miqa_node.report.narrative import narrative
+from miqa_node.report.picture import Picture, draw_findings, rgb
+from miqa_node.report.write import ascii_text
+
+PLAIN, BOLD = "Vera", "VeraBd"
+MARGIN = 18 * mm
+PICTURE_HEIGHT = 105 * mm
+PICTURE_SIDE_PX = 1200
+"""Longer side of the picture on the page: 300 dots per inch of its 105 mm."""
+MAX_SENTENCES = 14
+MAX_NUMBERS = 18
+NOTICE = "Decision support only, not for diagnosis. Whom this page belongs to stands in the DICOM object."
+
+_INK, _FAINT = HexColor("#1b1f24"), HexColor("#5b6570")
+_BAND = {
+    Verdict.ACCEPT: HexColor("#1f7a3d"),
+    Verdict.REVIEW: HexColor("#9a6700"),
+    Verdict.REJECT: HexColor("#b3261e"),
+    Verdict.NOT_ASSESSED: HexColor("#4a5a70"),
+}
+
+
+def draw_pdf(
+    assessment: Assessment,
+    disposition: Disposition,
+    display: NDArray[np.uint16],
+    regions: Sequence[Region],
+    language: str,
+) -> bytes:
+    """The page as PDF, the same bytes for the same arguments; ``display`` and ``regions`` as in ``draw_findings``."""
+    _register_fonts()
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=A4, invariant=1, pageCompression=1, lang=language, initialFontName=PLAIN)
+    canvas.setTitle("Image quality report")
+    canvas.setAuthor(f"miqa-node {__version__}")
+    width, height = A4
+    top = _band(canvas, assessment, disposition, height)
+    top = _picture(canvas, draw_findings(display, regions), top)
+    top = _legend(canvas, regions, top)
+    top = _sentences(canvas, narrative(assessment, disposition, language), top, width)
+    _numbers(canvas, assessment, top, width)
+    _foot(canvas, assessment, disposition, width)
+    canvas.showPage()
+    canvas.save()
+    return out.getvalue()
+
+
+def _band(canvas: Canvas, assessment: Assessment, disposition: Disposition, height: float) -> float:
+    band = 16 * mm
+    canvas.setFillColor(_BAND[disposition.verdict])
+    canvas.rect(0, height - band, A4[0], band, stroke=0, fill=1)
+    canvas.setFillColor(HexColor("#ffffff"))
+    canvas.setFont(BOLD, 15)
+    canvas.drawString(MARGIN, height - 10.5 * mm, f"Image quality: {disposition.verdict}")
+    if assessment.score is not None:
+        canvas.drawRightString(A4[0] - MARGIN, height - 10.5 * mm, f"{assessment.score:.0f} of 100")
+    return float(height - band - 6 * mm)
+
+
+def _picture(canvas: Canvas, picture: Picture, top: float) -> float:
+    image = Pictures.fromarray(picture)
+    image.thumbnail((PICTURE_SIDE_PX, PICTURE_SIDE_PX))
+    shown = io.BytesIO()
+    image.save(shown, "JPEG", quality=90)
+    shown.seek(0)
+    widest = A4[0] - 2 * MARGIN
+    scale = min(PICTURE_HEIGHT / image.height, widest / image.width)
+    size = (image.width * scale, image.height * scale)
+    canvas.drawImage(ImageReader(shown), (A4[0] - size[0]) / 2, top - size[1], *size)
+    return float(top - size[1] - 7 * mm)
+
+
+def _legend(canvas: Canvas, regions: Sequence[Region], top: float) -> float:
+    left = MARGIN
+    for subject in dict.fromkeys(region.subject for region in regions):
+        text = f"{subject.words}: {subject.where}"
+        canvas.setFillColor(Color(*(value / 255.0 for value in rgb(subject.colour))))
+        canvas.rect(left, top, 3 * mm, 3 * mm, stroke=0, fill=1)
+        canvas.setFillColor(_FAINT)
+        canvas.setFont(PLAIN, 8)
+        canvas.drawString(left + 4.5 * mm, top + 0.5 * mm, text)
+        left += 10 * mm + canvas.stringWidth(text, PLAIN, 8)
+        if left > A4[0] - 2 * MARGIN:
+            left, top = MARGIN, top - 4.5 * mm
+    return float(top - 7 * mm)
+
+
+def _sentences(canvas: Canvas, told: Sequence[str], top: float, width: float) -> float:
+    canvas.setFillColor(_INK)
+    for line in _wrapped(told[:MAX_SENTENCES], 10, width - 2 * MARGIN):
+        if top < 70 * mm:
+            break
+        canvas.setFont(PLAIN, 10)
+        canvas.drawString(MARGIN, top, line)
+        top -= 4.8 * mm
+    return float(top - 3 * mm)
+
+
+def _numbers(canvas: Canvas, assessment: Assessment, top: float, width: float) -> None:
+    """Two columns of measurements as far as the page goes; the report has them all."""
+    column = (width - 2 * MARGIN) / 2
+    canvas.setFont(BOLD, 8)
+    canvas.setFillColor(_FAINT)
+    if assessment.measurements and top > 35 * mm:
+        canvas.drawString(MARGIN, top, "Measurements")
+    rows = int(max(0.0, top - 32 * mm) // (4.2 * mm))
+    shown = assessment.measurements[: min(MAX_NUMBERS, 2 * rows)]
+    for n, measurement in enumerate(shown):
+        row, side = n % rows, n // rows
+        left, base = MARGIN + side * column, top - (row + 1) * 4.2 * mm
+        unit = "" if measurement.unit == "1" else f" {measurement.unit}"
+        canvas.setFont(PLAIN, 8)
+        canvas.setFillColor(_INK)
+        canvas.drawString(left, base, measurement_code(measurement.name).meaning)
+        canvas.drawRightString(left + column - 6 * mm, base, f"{measurement.value:.4g}{unit}")
+
+
+def _foot(canvas: Canvas, assessment: Assessment, disposition: Disposition, width: float) -> None:
+    model = f"{assessment.model.name} {assessment.model.version}" if assessment.model else "no model"
+    made = f"miqa-node {__version__}, {model}, policy {disposition.policy_version}"
+    lines = [made, *([disposition.certificate] if disposition.certificate else []), NOTICE]
+    canvas.setFillColor(_FAINT)
+    base = 10 * mm
+    for line in reversed(list(_wrapped(lines, 7.5, width - 2 * MARGIN))[:5]):
+        canvas.setFont(PLAIN, 7.5)
+        canvas.drawString(MARGIN, base, line)
+        base += 3.6 * mm
+
+
+def _wrapped(texts: Sequence[str], size: float, width: float) -> Iterator[str]:
+    for text in texts:
+        yield from simpleSplit(_printable(text), PLAIN, size, width)
+
+
+def _printable(text: str) -> str:
+    """What the font has no glyph for becomes ASCII."""
+    known = _register_fonts()
+    return "".join(character if ord(character) in known else ascii_text(character) or "?" for character in text)
+
+
+@cache
+def _register_fonts() -> frozenset[int]:
+    folder = Path(reportlab.__file__).parent / "fonts"
+    for name in (PLAIN, BOLD):
+        font = TTFont(name, str(folder / f"{name}.ttf"))
+        registerFont(font)
+    return frozenset(font.face.charToGlyph)
