@@ -19,6 +19,7 @@ from miqa_node.deliver.destinations import DestinationConfig, Destinations
 from miqa_node.deliver.lanes import Lanes
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.policy import decide
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import MiqaError, SettingsError
@@ -116,7 +117,14 @@ class Node:
             settings.deliver,
             calling_ae_title=settings.dicom.ae_title,
         )
-        services = WebServices(self.database, self.objects, settings, self.readiness)
+        services = WebServices(
+            self.database,
+            self.objects,
+            settings,
+            self.readiness,
+            self._decoder.decode,
+            lambda: self.destinations.wanting(ResultKind.REJECTION),
+        )
         self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
         self._stops: list[Callable[[], None]] = []
 
@@ -132,6 +140,8 @@ class Node:
         self._stops.append(self.database.close)
         if self.role.works:  # first, because the children start beside all that follows
             self._begin(self._decoder.warm, self._decoder.close)
+        elif self.role.serves:  # its children start with the first image that somebody looks at
+            self._stops.append(self._decoder.close)
         migrate(self.database)
         followers = (self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
         self._begin(lambda: self._choice.start(followers), self._choice.stop)

@@ -211,6 +211,14 @@ class WebSettings(_Table):
     max_request_bytes: Count
     page_size: Annotated[int, Field(ge=1, le=1000)]
     max_upload_bytes: Count
+    render_side: Annotated[int, Field(ge=256, le=8192)]
+    render_cache_bytes: Count
+    render_at_once: Count
+    viewer_url: str
+    live_interval_s: Seconds
+    live_heartbeat_s: Seconds
+    max_live_pages: Count
+    display_minutes: Count
 
 
 class AccessSettings(_Table):

@@ -153,6 +153,8 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
             decided, ambiguous = reviews.resolved(begun)
             audited = [(reviews.locate(begun, row.digest), row) for row in (read_audit(audit) if audit else ())]
         for one in decided:
+            if one.resolution is Resolution.ACCEPTED:
+                continue  # good enough: whether the defect is there was not said
             findings: frozenset[str] | None = frozenset()
             if one.resolution is not Resolution.DISMISSED:
                 # The decision is about the image; which finding it meant is known only when there is just one.

@@ -22,8 +22,18 @@ class Resolution(StrEnum):
     """What a person decided about a flagged study."""
 
     CONFIRMED = "confirmed"
+    """Rejected: the image is not to be used."""
     DISMISSED = "dismissed"
+    """The node was wrong, the image is good."""
     RETAKEN = "retaken"
+    """Not to be used, and a new exposure was asked for."""
+    ACCEPTED = "accepted"
+    """The defect is there, and the image is good enough for what it was made for."""
+
+    @property
+    def rejects(self) -> bool:
+        """Whether the image is not to be used."""
+        return self in (Resolution.CONFIRMED, Resolution.RETAKEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,11 @@ def label(
     ``reason`` is a code value of CID 7011 and ``findings`` are names of the taxonomy, where the person gave them. Where
     not, the reason of the flag stands for both, when there is just one: the decision is about it.
     """
-    bad = resolution is not Resolution.DISMISSED
+    bad = resolution.rejects
     flagged_for = _flagged_for(transaction, digest)
-    meant: tuple[str, ...] | None = () if not bad else None if findings is None else tuple(findings)
+    meant: tuple[str, ...] | None = None if findings is None else tuple(findings)
+    if resolution is Resolution.DISMISSED:
+        meant = ()  # while of an image that is good enough it is not known whether the defect is there
     if bad and meant is None and len(flagged_for) == 1:
         meant = flagged_for
     if bad and not reason and meant is not None and len(meant) == 1:

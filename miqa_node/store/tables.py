@@ -43,7 +43,7 @@ studies = sa.Table(
     metadata,
     sa.Column("study_instance_uid", Uid, primary_key=True),
     sa.Column("accession_number", sa.Text, nullable=False, index=True),
-    sa.Column("patient_id", sa.Text, nullable=False),
+    sa.Column("patient_id", sa.Text, nullable=False, index=True),
     sa.Column("patient_name", sa.Text, nullable=False),
     sa.Column("study_date", sa.String(8), nullable=False),
     sa.Column("study_description", sa.Text, nullable=False),
@@ -71,6 +71,7 @@ instances = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
     sa.Column("conflicting", sa.Boolean, nullable=False),
     sa.Column("operator", sa.Text, nullable=False, server_default=""),
+    sa.Index("ix_instances_station", "station", "received_at"),
 )
 
 # One row per assessed instance: the whole assessment as JSON, and the columns that queries ask for.
@@ -99,6 +100,7 @@ dispositions = sa.Table(
     sa.Column("reasons", sa.JSON, nullable=False),
     sa.Column("decided_at", UtcDateTime, nullable=False),
     sa.Column("certificate", sa.Text, nullable=False, server_default=""),
+    sa.Index("ix_dispositions_decided_at", "decided_at", "verdict"),
 )
 
 # One row per DICOM object that the node made.
@@ -134,6 +136,7 @@ deliveries = sa.Table(
     sa.Column("committed_at", UtcDateTime),
     sa.UniqueConstraint("sop_instance_uid", "destination"),
     sa.Index("ix_deliveries_due", "destination", "state", "next_attempt_at"),
+    sa.Index("ix_deliveries_state", "state"),
     sa.Index("ix_deliveries_commit", "destination", "commit_at"),
 )
 
@@ -165,6 +168,34 @@ worklist = sa.Table(
     sa.Column("resolved_at", UtcDateTime),
     sa.Column("comment", sa.Text, nullable=False),
     sa.Index("ix_worklist_state", "state", "flagged_at"),
+    sa.Index("ix_worklist_newest", "flagged_at", "rank", "study_instance_uid"),
+    sa.Index(
+        "ix_worklist_unresolved_newest",
+        "flagged_at",
+        "rank",
+        "study_instance_uid",
+        sqlite_where=sa.text("state != 'RESOLVED'"),
+        postgresql_where=sa.text("state != 'RESOLVED'"),
+    ),
+    sa.Index(
+        "ix_worklist_unresolved_worst",
+        "rank",
+        "flagged_at",
+        "study_instance_uid",
+        sqlite_where=sa.text("state != 'RESOLVED'"),
+        postgresql_where=sa.text("state != 'RESOLVED'"),
+    ),
+    sa.Index("ix_worklist_claimed_by", "claimed_by", "flagged_at"),
+)
+
+# What a flagged study can be found by: one row for each modality, body part, view, station and reason of its flagged
+# images, as "station:ROOM 1". One column, so that the database knows how common each is.
+worklist_facets = sa.Table(
+    "worklist_facets",
+    metadata,
+    sa.Column("study_instance_uid", Uid, sa.ForeignKey("worklist.study_instance_uid"), primary_key=True),
+    sa.Column("label", sa.Text, primary_key=True),
+    sa.Index("ix_worklist_facets_label", "label", "study_instance_uid"),
 )
 
 # What happened to a worklist item, by whom and when; rows are only ever added.

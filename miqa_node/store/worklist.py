@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest, StudyInstanceUid
+from miqa_node.domain.label import Region
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.worklist import Resolution, WorklistImage, WorklistItem, WorklistState, check_transition
 from miqa_node.errors import NotFoundError
 from miqa_node.store import decisions, documents
 from miqa_node.store.database import Transaction, insert_or_ignore
-from miqa_node.store.tables import assessments, dispositions, instances, studies, worklist, worklist_events
+from miqa_node.store.tables import (
+    assessments,
+    dispositions,
+    instances,
+    studies,
+    worklist,
+    worklist_events,
+    worklist_facets,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,25 @@ class Filter:
     until: datetime | None = None
 
 
+class Order(StrEnum):
+    """What comes first."""
+
+    NEWEST = "newest"
+    WORST = "worst"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of an item in a list: lists go on after it, however long they are."""
+
+    flagged_at: datetime
+    rank: int
+    study_instance_uid: str
+
+
+UNRESOLVED = frozenset({WorklistState.OPEN, WorklistState.CLAIMED})
+
+
 def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict: Verdict, now: datetime) -> None:
     """Put a study on the list, or let its verdict grow worse; a resolved one opens again."""
     new = insert_or_ignore(
@@ -55,6 +86,7 @@ def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict
             "comment": "",
         },
     )
+    _find_by(transaction, study_instance_uid)
     if new:
         _note(transaction, study_instance_uid, "flagged", "", "", now)
         return
@@ -80,27 +112,61 @@ def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict
 
 def select(transaction: Transaction, wanted: Filter, *, limit: int, offset: int = 0) -> list[WorklistItem]:
     """Flagged studies, newest first, with their flagged images."""
-    query = (
+    query = _query(wanted).order_by(*(column.desc() for column in _ORDERS[Order.NEWEST]))
+    return _items(transaction, query.limit(limit).offset(offset))
+
+
+def page(
+    transaction: Transaction,
+    wanted: Filter,
+    *,
+    limit: int,
+    order: Order = Order.NEWEST,
+    after: Place | None = None,
+    before: Place | None = None,
+) -> list[WorklistItem]:
+    """The items after a place of the list, or the last before it; as quick at the end of a list as at its start."""
+    columns = _ORDERS[order]
+    query = _query(wanted)
+    at = before or after
+    if at is not None:
+        values = [sa.literal(getattr(at, column.name), column.type) for column in columns]
+        here = sa.tuple_(*values)
+        query = query.where(sa.tuple_(*columns) > here if before else sa.tuple_(*columns) < here)
+    if before is not None:
+        return _items(transaction, query.order_by(*columns).limit(limit))[::-1]
+    return _items(transaction, query.order_by(*(column.desc() for column in columns)).limit(limit))
+
+
+def place_of(item: WorklistItem) -> Place:
+    """Where the item stands."""
+    return Place(item.flagged_at, item.verdict.rank, item.study_instance_uid)
+
+
+def _query(wanted: Filter) -> sa.Select[tuple[object, ...]]:
+    return (
         sa.select(worklist, studies.c.accession_number, studies.c.patient_id, studies.c.study_date)
         .join(studies, studies.c.study_instance_uid == worklist.c.study_instance_uid)
         .where(*_conditions(wanted))
-        .order_by(worklist.c.flagged_at.desc(), worklist.c.rank.desc(), worklist.c.study_instance_uid)
-        .limit(limit)
-        .offset(offset)
     )
+
+
+def _items(transaction: Transaction, query: sa.Select[tuple[object, ...]]) -> list[WorklistItem]:
     rows = transaction.execute(query).all()
     images = _images(transaction, [row.study_instance_uid for row in rows])
     return [_item(row, images.get(row.study_instance_uid, ())) for row in rows]
 
 
-def count(transaction: Transaction, wanted: Filter) -> int:
-    """How many studies a filter matches."""
-    query = (
-        sa.select(sa.func.count())
+def count(transaction: Transaction, wanted: Filter, most: int | None = None) -> int:
+    """How many studies a filter matches; with ``most`` the counting ends there."""
+    found = (
+        sa.select(sa.literal(1))
         .select_from(worklist.join(studies, studies.c.study_instance_uid == worklist.c.study_instance_uid))
         .where(*_conditions(wanted))
     )
-    return transaction.execute(query).scalar_one()
+    if most is not None:
+        found = found.limit(most)
+    return transaction.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one()
 
 
 def show(transaction: Transaction, study_instance_uid: str) -> WorklistItem:
@@ -129,9 +195,22 @@ def unclaim(transaction: Transaction, study_instance_uid: str, actor: str, now: 
 
 
 def resolve(
-    transaction: Transaction, study_instance_uid: str, resolution: Resolution, actor: str, comment: str, now: datetime
+    transaction: Transaction,
+    study_instance_uid: str,
+    resolution: Resolution,
+    actor: str,
+    comment: str,
+    now: datetime,
+    *,
+    digests: Sequence[str] = (),
+    reason: str = "",
+    regions: Mapping[str, Sequence[Region]] | None = None,
 ) -> WorklistItem:
-    """Decide an item; the decision becomes a label of the image that it is about."""
+    """Decide an item; the decision becomes a label of the images that it is about.
+
+    ``digests`` names them; without, it is the only flagged image, and of several nobody said which one is meant.
+    ``reason`` is a code value of CID 7011, ``regions`` are what the person drew, by digest.
+    """
     values: dict[str, object] = {
         "resolution": resolution.value,
         "resolved_by": actor,
@@ -139,8 +218,21 @@ def resolve(
         "comment": comment,
     }
     item = _move(transaction, study_instance_uid, WorklistState.RESOLVED, actor, resolution.value, comment, now, values)
-    if len(item.images) == 1:  # of several nobody said which one is meant
-        decisions.label(transaction, InstanceDigest(item.images[0].digest), resolution, actor, now)
+    drawn = regions or {}
+    meant = list(digests) or ([item.images[0].digest] if len(item.images) == 1 else sorted(drawn))
+    for digest in meant:
+        own = drawn.get(digest, ())
+        named = tuple(dict.fromkeys(region.finding for region in own if region.finding))
+        decisions.label(
+            transaction,
+            InstanceDigest(digest),
+            resolution,
+            actor,
+            now,
+            reason=reason,
+            findings=named or None,
+            regions=own,
+        )
     return item
 
 
@@ -177,7 +269,9 @@ def _note(transaction: Transaction, study_uid: str, action: str, actor: str, com
 
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = []
-    if wanted.state:
+    if wanted.state and set(wanted.state) == UNRESOLVED:
+        conditions.append(worklist.c.state != sa.literal_column("'RESOLVED'"))  # as the partial indexes say it
+    elif wanted.state:
         conditions.append(worklist.c.state.in_([s.value for s in wanted.state]))
     if wanted.verdict:
         conditions.append(worklist.c.verdict.in_([v.value for v in wanted.verdict]))
@@ -189,42 +283,52 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         conditions.append(worklist.c.flagged_at >= wanted.since)
     if wanted.until:
         conditions.append(worklist.c.flagged_at < wanted.until)
-    image = _image_conditions(wanted)
-    if image:
-        flagged = (
-            sa.select(dispositions.c.digest)
-            .join(instances, instances.c.digest == dispositions.c.digest)
-            .where(dispositions.c.study_instance_uid == worklist.c.study_instance_uid, dispositions.c.flagged, *image)
+    conditions += [
+        sa.exists().where(
+            worklist_facets.c.study_instance_uid == worklist.c.study_instance_uid, worklist_facets.c.label == label
         )
-        conditions.append(flagged.exists())
-    return conditions
-
-
-def _image_conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
-    pairs = (
-        (instances.c.modality, wanted.modality),
-        (instances.c.body_part, wanted.body_part),
-        (instances.c.view, wanted.view),
-        (instances.c.station, wanted.station),
-    )
-    conditions: list[sa.ColumnElement[bool]] = [column == value for column, value in pairs if value]
-    if wanted.reason:
-        conditions.append(_named(wanted.reason))
+        for label in _labels_of(wanted)
+    ]
     if wanted.pending_review:
-        conditions.append(sa.or_(*(_named(reason.value) for reason in PendingReason)))
-    if wanted.uid:
+        pending = worklist_facets.c.label.in_([f"reason:{reason.value}" for reason in PendingReason])
         conditions.append(
-            sa.or_(
-                instances.c.study_instance_uid == wanted.uid,
-                instances.c.series_instance_uid == wanted.uid,
-                instances.c.sop_instance_uid == wanted.uid,
-            )
+            sa.exists().where(worklist_facets.c.study_instance_uid == worklist.c.study_instance_uid, pending)
         )
+    if wanted.uid:
+        study = instances.c.study_instance_uid
+        named = sa.union(
+            *(sa.select(study).where(instances.c[name] == wanted.uid)
+              for name in ("study_instance_uid", "series_instance_uid", "sop_instance_uid"))
+        )  # fmt: skip
+        conditions.append(worklist.c.study_instance_uid.in_(named))
     return conditions
 
 
-def _named(reason: str) -> sa.ColumnElement[bool]:
-    return sa.cast(dispositions.c.reasons, sa.Text).contains(f'"name": "{reason}"', autoescape=True)
+def _labels_of(wanted: Filter) -> list[str]:
+    given = (
+        ("modality", wanted.modality),
+        ("body_part", wanted.body_part),
+        ("view", wanted.view),
+        ("station", wanted.station),
+        ("reason", wanted.reason),
+    )
+    return [f"{kind}:{value}" for kind, value in given if value]
+
+
+def _find_by(transaction: Transaction, study_instance_uid: str) -> None:
+    """Let the study be found by what its flagged images are and were flagged for."""
+    names = ("modality", "body_part", "view", "station")
+    rows = transaction.execute(
+        sa.select(dispositions.c.reasons, *(instances.c[name] for name in names))
+        .join(instances, instances.c.digest == dispositions.c.digest)
+        .where(dispositions.c.study_instance_uid == study_instance_uid, dispositions.c.flagged)
+    )
+    labels: set[str] = set()
+    for row in rows:
+        labels |= {f"{name}:{value}" for name, value in zip(names, row[1:], strict=True) if value}
+        labels |= {f"reason:{reason.name}" for reason in documents.load_reasons(row.reasons)}
+    for label in sorted(labels):
+        insert_or_ignore(transaction, worklist_facets, {"study_instance_uid": study_instance_uid, "label": label})
 
 
 def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[WorklistImage, ...]]:
@@ -278,3 +382,9 @@ def _item(row: sa.Row[tuple[object, ...]], images: tuple[WorklistImage, ...]) ->
         comment=row.comment,
         images=images,
     )
+
+
+_ORDERS: dict[Order, tuple[sa.ColumnElement[Any], ...]] = {
+    Order.NEWEST: (worklist.c.flagged_at, worklist.c.rank, worklist.c.study_instance_uid),
+    Order.WORST: (worklist.c.rank, worklist.c.flagged_at, worklist.c.study_instance_uid),
+}

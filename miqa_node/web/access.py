@@ -27,8 +27,8 @@ from miqa_node.web.services import Services, WebServices
 COOKIE = "miqa_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-DISPLAYS = "/rooms"
-"""Pages below it may be opened with a token in the address, as a screen on a wall has no keyboard."""
+DISPLAYS = ("/rooms", "/live")
+"""These may be opened with a token in the address, as a screen on a wall has no keyboard."""
 
 _PROXY_HEADERS = ("forwarded", "via", "x-real-ip")
 _process_secret = new_secret()

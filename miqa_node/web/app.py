@@ -9,7 +9,21 @@ from fastapi.staticfiles import StaticFiles
 
 from miqa_node import __version__
 from miqa_node.observe import metrics
-from miqa_node.web import analysis, api, deliveries, oidc, pages, readings, sign_in, status
+from miqa_node.web import (
+    analysis,
+    api,
+    deliveries,
+    live,
+    oidc,
+    pages,
+    pictures,
+    readings,
+    review,
+    rooms,
+    sign_in,
+    status,
+    study,
+)
 from miqa_node.web.problems import handle_errors
 from miqa_node.web.security import Guard
 from miqa_node.web.services import WebServices
@@ -39,11 +53,13 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.usual = {}
+    app.state.live = live.Live(services)
     app.include_router(status.router)
     if pages_and_api:
         app.include_router(api.router)
         app.include_router(deliveries.router)
-        for page in (sign_in, oidc, pages, analysis, readings):
+        for page in (sign_in, oidc, pages, study, review, pictures, rooms, live, analysis, readings):
             app.include_router(page.router)
         app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     handle_errors(app)

@@ -56,6 +56,21 @@ def figures(value: float) -> str:
     return f"{value:.4g}"
 
 
+def span(seconds: float) -> str:
+    """A time that passed, as short as it can be read.
+
+    >>> span(0.0), span(1.234), span(75.0), span(7500.0), span(200000.0)
+    ('0 s', '1.2 s', '1:15 min', '2:05 h', '2.3 d')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds else "0 s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)}:{int(seconds % 60):02d} min"
+    if seconds < 86400:
+        return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d} h"
+    return f"{seconds / 86400:.1f} d"
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as people read it; a dash where there is none.
 
@@ -88,5 +103,5 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters.update(contributions=contributions_text, words=words, moment=moment, day=day, figures=figures)
-_environment.filters.update(percent=percent, interval=interval, svg=svg)
+_environment.filters.update(percent=percent, interval=interval, svg=svg, span=span)
 _environment.globals.update(version=__version__, navigation=NAVIGATION)

@@ -18,5 +18,6 @@ class Entry:
 
 NAVIGATION = (
     Entry("Worklist", "/", Permission.READ),
+    Entry("Rooms", "/rooms", Permission.DISPLAY),
     Entry("Analysis", "/analysis", Permission.READ),
 )

@@ -1,38 +1,39 @@
-"""Pages for people: the worklist with thumbnails, and everything that is known of one study."""
+"""The worklist page: flagged studies, to be filtered, searched, and worked through with the keyboard."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+import re
+from dataclasses import asdict
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-from fastapi import Form, HTTPException, Path, Query, Response
-from fastapi.responses import RedirectResponse
+from fastapi import Form, Query, Request, Response
+from fastapi.responses import HTMLResponse
 from pydantic import Field
 
 from miqa_node.domain.access import Permission
-from miqa_node.domain.delivery import DeliveryState
-from miqa_node.domain.finding import FindingName
+from miqa_node.domain.finding import FINDING_WORDS, FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
-from miqa_node.errors import NotFoundError
+from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.imaging.plausibility import ISSUES
-from miqa_node.report.narrative import Sentence, sentences
-from miqa_node.store import deliveries, history, instances, worklist
-from miqa_node.store.database import Transaction
-from miqa_node.store.history import InstanceHistory
+from miqa_node.store import overview, worklist
+from miqa_node.store.worklist import Order, Place
 from miqa_node.web.access import Reader, Reviewer, acting, page_router
-from miqa_node.web.api import NO_CONTROLS, Actor, Comment, Strict, Uid
+from miqa_node.web.api import NO_CONTROLS, Actor, Comment, Strict
 from miqa_node.web.html import render
 from miqa_node.web.services import Services
 
-PREVIEW_MAX_AGE_S = 3600
-"""A preview never changes, but it should not outlive the work on a shared machine for long."""
+MOST_COUNTED = 1000
+"""Beyond it the page says "1,000+": counting a million costs more than it tells."""
+OVERVIEW_SPAN = timedelta(hours=24)
+BULK = Annotated[list[str], Form(max_length=1000)]
 
-UNRESOLVED = (WorklistState.OPEN, WorklistState.CLAIMED)
+_UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
+_PLACE = re.compile(r"([0-9T:.\-+]{19,32})~([0-9])~([0-9.]{1,64})")
 
 router = page_router()
 
@@ -51,169 +52,166 @@ class Show(StrEnum):
         """The same for the store; empty is all."""
         match self:
             case Show.UNRESOLVED:
-                return UNRESOLVED
+                return tuple(worklist.UNRESOLVED)
             case Show.ALL:
                 return ()
             case _:
                 return (WorklistState(self.value.upper()),)
 
 
+class Bulk(StrEnum):
+    """What can be done with several studies at once; a rejection needs a look at each."""
+
+    CLAIM = "claim"
+    RELEASE = "release"
+    DISMISS = "dismiss"
+    ACCEPT = "accept"
+
+
 class WorklistForm(Strict):
-    """The filter above the list; an untouched field is sent empty."""
+    """The filter above the list, kept in the page's address; an untouched field is sent empty."""
 
     show: Show = Show.UNRESOLVED
+    order: Order = Order.NEWEST
     verdict: Literal[""] | Verdict = ""
     reason: str = Field("", max_length=64, pattern=NO_CONTROLS)
     modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
+    body_part: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    view: str = Field("", max_length=64, pattern=NO_CONTROLS)
     station: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    accession_number: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    page: int = Field(1, ge=1, le=1_000_000)
+    assignee: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    search: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    since: Literal[""] | date = ""
+    until: Literal[""] | date = ""
+    after: str = Field("", max_length=120, pattern=NO_CONTROLS)
+    before: str = Field("", max_length=120, pattern=NO_CONTROLS)
 
     def filter(self) -> worklist.Filter:
-        """The same for the store."""
+        """The same for the store; what looks like a UID is looked for as one, else as an accession number."""
+        search = self.search.strip()
+        is_uid = _UID.fullmatch(search) is not None
         return worklist.Filter(
             state=self.show.states,
             verdict=(self.verdict,) if self.verdict else (),
             reason=self.reason,
             modality=self.modality.strip(),
+            body_part=self.body_part.strip(),
+            view=self.view.strip(),
             station=self.station.strip(),
-            accession_number=self.accession_number.strip(),
+            claimed_by=self.assignee.strip(),
+            accession_number="" if is_uid else search,
+            uid=search if is_uid else "",
+            since=datetime.combine(self.since, time(), UTC) if self.since else None,
+            until=datetime.combine(self.until, time(), UTC) + timedelta(days=1) if self.until else None,
         )
 
-    def address(self, page: int) -> str:
-        """Of another page of the same list."""
-        given = {key: str(value) for key, value in self.model_dump(mode="json", exclude={"page"}).items() if value}
-        return "/?" + urlencode({**given, "page": page})
+    def address(self, path: str = "/", **place: str) -> str:
+        """Of the same list, perhaps at another place of it."""
+        given = self.model_dump(mode="json", exclude={"after", "before"})
+        kept = {key: str(value) for key, value in given.items() if value and value != _DEFAULTS[key]}
+        return f"{path}?{urlencode(kept | place)}" if kept | place else path
+
+
+_DEFAULTS = WorklistForm.model_construct().model_dump(mode="json")
+_FILTERS = tuple(name for name in WorklistForm.model_fields if name not in {"after", "before", "order"})
 
 
 @router.get("/")
-def worklist_page(services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
-    """Flagged studies, newest first."""
-    size = services.settings.web.page_size
-    wanted = query.filter()
+def worklist_page(request: Request, services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
+    """Flagged studies, newest first or worst first."""
+    found = _listed(services, query)
+    template = "worklist_list.html" if "hx-request" in request.headers else "worklist.html"
     with services.database.begin() as transaction:
-        items = worklist.select(transaction, wanted, limit=size, offset=(query.page - 1) * size)
-        total = worklist.count(transaction, wanted)
-        numbers = _numbers(transaction)
+        numbers = asdict(overview.look(transaction, datetime.now(UTC) - OVERVIEW_SPAN))
     return render(
-        "worklist.html",
+        template,
         who=who,
-        items=items,
-        total=total,
-        numbers=numbers,
         query=query,
-        filtered=query.model_dump(exclude={"page"}) != WorklistForm().model_dump(exclude={"page"}),
-        first=(query.page - 1) * size + 1,
-        older=query.address(query.page + 1) if query.page * size < total else "",
-        newer=query.address(query.page - 1) if query.page > 1 else "",
+        numbers=numbers,
+        may_change=who.may(Permission.REVIEW),
+        filtered=any(getattr(query, name) != WorklistForm.model_fields[name].default for name in _FILTERS),
+        extended=any(getattr(query, name) for name in ("body_part", "view", "assignee", "since", "until")),
         shows=list(Show),
         verdicts=[verdict for verdict in Verdict if verdict.flagged],
         reasons={
-            "Findings": [name.value for name in FindingName],
-            "Header against pixels": list(ISSUES),
-            "Unlike others": ["anomaly"],
+            "Findings": {name.value: FINDING_WORDS[name] for name in FindingName},
+            "Header against pixels": {name: name.replace("_", " ").capitalize() for name in ISSUES},
+            "Other": {"anomaly": "Unlike others", "audit": "Audit of accepted images"},
         },
         not_ready=services.readiness(),
         now=datetime.now(UTC),
+        **found,
     )
 
 
-@router.get("/studies/{study_uid}")
-def study_page(services: Services, who: Reader, study_uid: Uid) -> str:
-    """One study: its images with findings and measurements, where the results went, and what people did."""
-    size = services.settings.web.page_size
-    with services.database.begin() as transaction:
-        study = history.of_study(transaction, study_uid)
-        images = history.of_uid(transaction, study_uid, limit=size + 1)
-        item = _item(transaction, study_uid)
-        events = history.of_worklist(transaction, study_uid)
-    images.sort(key=lambda image: -(image.disposition.verdict.rank if image.disposition else 0))
-    return render(
-        "study.html",
-        who=who,
-        study=study,
-        images=images[:size],
-        language=services.settings.node.language,
-        told=_told(images[:size], services.settings.node.language),
-        truncated=len(images) > size,
-        item=item,
-        events=events,
-        resolutions=list(Resolution),
-        may_change=who.may(Permission.REVIEW),
-    )
-
-
-@router.post("/studies/{study_uid}/claim")
-def claim(services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "") -> Response:
-    """The button "Claim"."""
-    with services.database.begin() as transaction:
-        worklist.claim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
-    return _back_to(study_uid)
-
-
-@router.post("/studies/{study_uid}/release")
-def release(services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "") -> Response:
-    """The button "Put back"."""
-    with services.database.begin() as transaction:
-        worklist.unclaim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
-    return _back_to(study_uid)
-
-
-@router.post("/studies/{study_uid}/resolve")
-def resolve(
+@router.post("/worklist/bulk")
+def bulk(
     services: Services,
     who: Reviewer,
-    study_uid: Uid,
-    resolution: Annotated[Resolution, Form()],
+    action: Annotated[Bulk, Form()],
+    study: BULK = [],  # noqa: B006 - FastAPI copies it
     actor: Annotated[Actor, Form()] = "",
     comment: Annotated[Comment, Form()] = "",
+    back: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
-    """The buttons "Confirmed", "Dismissed" and "Retaken"."""
+    """Do one thing with the selected studies; what somebody else changed meanwhile is left alone and told."""
+    name, now = acting(who, actor), datetime.now(UTC)
+    done, left = 0, 0
+    for uid in dict.fromkeys(study):
+        try:
+            with services.database.begin() as transaction:
+                match action:
+                    case Bulk.CLAIM:
+                        worklist.claim(transaction, uid, name, now)
+                    case Bulk.RELEASE:
+                        worklist.unclaim(transaction, uid, name, now)
+                    case Bulk.DISMISS:
+                        worklist.resolve(transaction, uid, Resolution.DISMISSED, name, comment, now)
+                    case Bulk.ACCEPT:
+                        worklist.resolve(transaction, uid, Resolution.ACCEPTED, name, comment, now)
+            done += 1
+        except (ConflictError, NotFoundError):
+            left += 1
+    page = render("bulk.html", who=who, action=action, done=done, left=left, back=_inside(back))
+    return HTMLResponse(page, HTTPStatus.OK)
+
+
+def _listed(services: Services, query: WorklistForm) -> dict[str, object]:
+    """One page of the list, and the addresses of its neighbours."""
+    size = services.settings.web.page_size
+    wanted = query.filter()
+    after, before = _place(query.after), _place(query.before)
     with services.database.begin() as transaction:
-        worklist.resolve(transaction, study_uid, resolution, acting(who, actor), comment, datetime.now(UTC))
-    return _back_to(study_uid)
-
-
-@router.get("/previews/{digest}.png")
-def preview(services: Services, _who: Reader, digest: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]) -> Response:
-    """A small picture of an image, as the pipeline kept it when it decoded the image."""
-    try:
-        data = services.objects.get(f"previews/{digest[:2]}/{digest}.png")
-    except NotFoundError as error:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no preview: the image was not decoded.") from error
-    headers = {"cache-control": f"private, max-age={PREVIEW_MAX_AGE_S}"}
-    return Response(data, media_type="image/png", headers=headers)
-
-
-def _told(images: Sequence[InstanceHistory], language: str) -> dict[str, tuple[Sentence, ...]]:
-    """What was found of each image in sentences, by digest."""
+        items = worklist.page(transaction, wanted, limit=size + 1, order=query.order, after=after, before=before)
+        total = worklist.count(transaction, wanted, MOST_COUNTED + 1)
+    more = len(items) > size
+    items = items[-size:] if before else items[:size]
+    forward = more if before is None else bool(items)
+    backward = more if before is not None else after is not None
     return {
-        image.instance.digest: sentences(image.assessment, image.disposition, language)
-        for image in images
-        if image.assessment is not None and image.disposition is not None
+        "items": items,
+        "total": f"{MOST_COUNTED:,}+" if total > MOST_COUNTED else str(total),
+        "next": query.address(after=_text(items[-1])) if items and forward else "",
+        "previous": query.address(before=_text(items[0])) if items and backward else "",
+        "here": query.address(**{name: getattr(query, name) for name in ("after", "before") if getattr(query, name)}),
     }
 
 
-def _item(transaction: Transaction, study_uid: str) -> WorklistItem | None:
-    try:
-        return worklist.show(transaction, study_uid)
-    except NotFoundError:
+def _text(item: WorklistItem) -> str:
+    place = worklist.place_of(item)
+    return f"{place.flagged_at.isoformat()}~{place.rank}~{place.study_instance_uid}"
+
+
+def _place(text: str) -> Place | None:
+    found = _PLACE.fullmatch(text)
+    if found is None:
         return None
+    try:
+        at = datetime.fromisoformat(found[1])
+    except ValueError:
+        return None
+    return Place(at.astimezone(UTC), int(found[2]), found[3]) if at.tzinfo else None
 
 
-def _numbers(transaction: Transaction) -> dict[str, int]:
-    counts = instances.count(transaction)
-    waiting = deliveries.count_by_state(transaction)
-    return {
-        "unresolved": worklist.count(transaction, worklist.Filter(state=UNRESOLVED)),
-        "received": counts.received,
-        "in work": counts.received - counts.decided,
-        "accepted": counts.verdicts.get(Verdict.ACCEPT, 0),
-        "not assessed": counts.verdicts.get(Verdict.NOT_ASSESSED, 0),
-        "deliveries waiting": sum(n for (_, state), n in waiting.items() if state == DeliveryState.QUEUED),
-        "deliveries failed": sum(n for (_, state), n in waiting.items() if state == DeliveryState.FAILED),
-    }
-
-
-def _back_to(study_uid: str) -> Response:
-    return RedirectResponse(f"/studies/{study_uid}", HTTPStatus.SEE_OTHER)
+def _inside(address: str) -> str:
+    return address if address.startswith("/?") or address == "/" else "/"

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from miqa_node.errors import SettingsError
 from miqa_node.settings import WebSettings
+from miqa_node.web.live import Live
 from miqa_node.web.security import is_loopback
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,7 @@ class WebServer:
 
     def __init__(self, app: FastAPI, settings: WebSettings) -> None:
         self._socket = _listen(settings.host, settings.port)
+        self._live: Live = app.state.live
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -55,6 +57,7 @@ class WebServer:
 
     def stop(self) -> None:
         """Finish open requests and close the socket; safe to call twice."""
+        self._live.stop()  # open streams would otherwise keep the server waiting
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(STOP_TIMEOUT_S + 5.0)

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from miqa_node.domain.image import Radiograph
 from miqa_node.domain.ports import ObjectStore
+from miqa_node.errors import DecodeError
 from miqa_node.settings import Settings
 from miqa_node.store.database import Database
 
 
+def _decodes_nothing(_path: Path) -> Radiograph:
+    raise DecodeError("This process decodes no images.")
+
+
 @dataclass(frozen=True, slots=True)
 class WebServices:
-    """Handed over by ``node``; ``readiness`` gives the reasons why the node is not ready."""
+    """Handed over by ``node``.
+
+    ``readiness`` gives the reasons why the node is not ready, ``decode`` the pixels of a stored file, ``archives`` the
+    names of the destinations that take rejection notes.
+    """
 
     database: Database
     objects: ObjectStore
     settings: Settings
     readiness: Callable[[], list[str]]
+    decode: Callable[[Path], Radiograph] = _decodes_nothing
+    archives: Callable[[], Sequence[str]] = tuple
 
 
 def _of(request: Request) -> WebServices:

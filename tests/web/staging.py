@@ -48,9 +48,10 @@ class Stage:
         study: int | None = None,
         preview: bytes | None = None,
         text: str | None = None,
+        at: datetime | None = None,
     ) -> tuple[StudyInstanceUid, InstanceDigest]:
         """Receive, assess, decide, report and flag image ``number``."""
-        at = NOW + timedelta(minutes=number)
+        at = at or NOW + timedelta(minutes=number)
         study_uid = StudyInstanceUid(f"1.2.3.{study if study is not None else number}")
         digest = InstanceDigest(hashlib.sha256(b"%d" % number).hexdigest())
         header = Header(

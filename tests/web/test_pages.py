@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import re
+from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
-from tests.web.staging import csrf
+from miqa_node.domain.worklist import Resolution
+from miqa_node.store import worklist
+from tests.web.staging import NOW, csrf
 
 
 def test_the_worklist_shows_thumbnail_verdict_reasons_and_state(stage, client: TestClient) -> None:
@@ -62,21 +67,96 @@ def test_filter_and_pages(stage, client: TestClient) -> None:
     for number in range(1, 6):
         stage.add(number, Verdict.REVIEW if number % 2 else Verdict.REJECT)
 
-    first = client.get("/").text
-    rejected = client.get("/?show=unresolved&verdict=REJECT&reason=&modality=&station=&accession_number=").text
+    def studies(page: str) -> list[str]:
+        return re.findall(r'data-study="1\.2\.3\.(\d)"', page)
 
-    assert "1–3 of 5" in first
-    assert 'rel="next" href="/?show=unresolved&amp;page=2"' in first
-    assert "4–5 of 5" in client.get("/?page=2").text
-    assert "1–2 of 2" in rejected
-    assert "REVIEW</span>" not in rejected
+    def neighbour(page: str, rel: str) -> str:
+        found = re.search(f'rel="{rel}" href="([^"]*)"', page)
+        return html.unescape(found[1]) if found else ""
+
+    first = client.get("/").text
+    second = client.get(neighbour(first, "next")).text
+    rejected = client.get("/?show=unresolved&verdict=REJECT&reason=&modality=&station=&search=&since=&until=").text
+
+    assert (studies(first), studies(second), studies(rejected)) == (["5", "4", "3"], ["2", "1"], ["4", "2"])
+    assert "3 of 5" in first
+    assert neighbour(first, "prev") == neighbour(second, "next") == ""
+    assert studies(client.get(neighbour(second, "prev")).text) == ["5", "4", "3"]
+    assert studies(client.get("/?order=worst").text) == ["4", "2", "5"]
+    onward = neighbour(client.get("/?order=worst").text, "next")
+    assert studies(client.get(onward).text) == ["3", "1"]
+    assert "order=worst" in onward
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("search=ACC2", {"2"}),
+        ("search=1.2.3.4.5.3", {"3"}),
+        ("search=1.2.3.2", {"2"}),
+        ("search=ACC", set()),
+        ("station=ROOM2", {"2"}),
+        ("body_part=CHEST&view=PA", {"1", "2", "3"}),
+        ("view=LL", set()),
+        ("reason=grid_artifact", {"3"}),
+        ("assignee=mara", {"1"}),
+        ("show=claimed", {"1"}),
+        ("show=open&station=ROOM1", {"3"}),
+        ("since=2026-11-21", {"3"}),
+        ("until=2026-11-20", {"1", "2"}),
+        ("since=2026-11-20&until=2026-11-21", {"1", "2", "3"}),
+    ],
+)
+def test_what_the_filters_find(stage, client: TestClient, query: str, found: set[str]) -> None:
+    stage.add(1)
+    stage.add(2, station="ROOM2")
+    stage.add(3, finding=FindingName.GRID_ARTIFACT, at=NOW + timedelta(days=1))
+    with stage.services.database.begin() as transaction:
+        worklist.claim(transaction, "1.2.3.1", "mara", NOW)
+
+    page = client.get(f"/?{query}").text
+
+    assert set(re.findall(r'data-study="1\.2\.3\.(\d)"', page)) == found
+
+
+def test_a_live_update_is_the_list_alone(stage, client: TestClient) -> None:
+    stage.add(1)
+
+    part = client.get("/?verdict=REJECT", headers={"hx-request": "true"}).text
+
+    assert part.lstrip().startswith('<div id="list" hx-get="/?verdict=REJECT"')
+    assert 'data-study="1.2.3.1"' in part
+    assert "<html" not in part
+
+
+@pytest.mark.parametrize(
+    ("action", "state"),
+    [("claim", "CLAIMED"), ("dismiss", "RESOLVED"), ("accept", "RESOLVED"), ("release", "OPEN")],
+)
+def test_several_studies_at_once(stage, client: TestClient, action: str, state: str) -> None:
+    for number in (1, 2, 3):
+        stage.add(number)
+    with stage.services.database.begin() as transaction:
+        worklist.claim(transaction, "1.2.3.1", "mara", NOW)
+        worklist.claim(transaction, "1.2.3.2", "mara", NOW)
+        worklist.resolve(transaction, "1.2.3.3", Resolution.RETAKEN, "kim", "", NOW)
+    form = {"action": action, "study": ["1.2.3.1", "1.2.3.2", "1.2.3.3"], "actor": "mara", "csrf": csrf(client)}
+
+    page = client.post("/worklist/bulk", data={**form, "back": "//evil"}, headers={"origin": "http://localhost:8080"})
+
+    assert "2 studies" in page.text
+    assert "1 was left alone" in page.text
+    assert 'href="/"' in page.text
+    with stage.services.database.begin() as transaction:
+        states = [worklist.show(transaction, f"1.2.3.{n}").state for n in (1, 2, 3)]
+    assert states == [state, state, "RESOLVED"]
 
 
 @pytest.mark.parametrize("reason", ["motion_blur", "inverted_look", "grid_peak"])
 def test_the_filter_keeps_what_was_chosen_also_when_it_is_on_no_list(client: TestClient, reason: str) -> None:
     page = client.get(f"/?reason={reason}&verdict=REJECT").text
 
-    assert re.findall(r'<option value="(\w+)" selected>', page) == ["unresolved", "REJECT", reason]
+    assert re.findall(r'<option value="(\w+)" selected>', page) == ["unresolved", "REJECT", reason, "newest"]
 
 
 def test_a_page_that_does_not_exist_is_a_page_for_people(client: TestClient) -> None:

@@ -1,0 +1,71 @@
+"""How the node is doing at a glance; everything here stays quick with millions of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.policy import Verdict
+from miqa_node.store import worklist
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import deliveries, dispositions, instances, worklist_events
+
+MOST = 10_000
+"""Counting ends here; people read "10,000+" as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Counts; those of images since a moment, those of deliveries and studies now, each up to :data:`MOST`."""
+
+    unresolved: int
+    received: int
+    in_work: int
+    accepted: int
+    not_assessed: int
+    deliveries_waiting: int
+    deliveries_failed: int
+
+
+def look(transaction: Transaction, since: datetime) -> Overview:
+    """Count what people want to know first."""
+    verdicts: dict[str, int] = {
+        row[0]: int(row[1])
+        for row in transaction.execute(
+            sa.select(dispositions.c.verdict, sa.func.count())
+            .where(dispositions.c.decided_at >= since)
+            .group_by(dispositions.c.verdict)
+        )
+    }
+    recent = instances.c.received_at >= since
+    undecided = sa.not_(sa.exists().where(dispositions.c.digest == instances.c.digest))
+    unresolved = worklist.Filter(state=tuple(worklist.UNRESOLVED))
+    return Overview(
+        unresolved=worklist.count(transaction, unresolved, MOST),
+        received=_count(transaction, sa.select(instances.c.digest).where(recent)),
+        in_work=_count(transaction, sa.select(instances.c.digest).where(recent, undecided)),
+        accepted=verdicts.get(Verdict.ACCEPT, 0),
+        not_assessed=verdicts.get(Verdict.NOT_ASSESSED, 0),
+        deliveries_waiting=_deliveries(transaction, DeliveryState.QUEUED),
+        deliveries_failed=_deliveries(transaction, DeliveryState.FAILED),
+    )
+
+
+def pulse(transaction: Transaction) -> tuple[object, ...]:
+    """Something that changes whenever an image came or was decided, or somebody did something; cheap to ask."""
+    return (
+        transaction.execute(sa.select(sa.func.max(worklist_events.c.event_id))).scalar_one(),
+        transaction.execute(sa.select(sa.func.max(dispositions.c.decided_at))).scalar_one(),
+        transaction.execute(sa.select(sa.func.max(instances.c.received_at))).scalar_one(),
+    )
+
+
+def _deliveries(transaction: Transaction, state: DeliveryState) -> int:
+    return _count(transaction, sa.select(deliveries.c.delivery_id).where(deliveries.c.state == state.value))
+
+
+def _count(transaction: Transaction, query: sa.Select[tuple[object]]) -> int:
+    return transaction.execute(sa.select(sa.func.count()).select_from(query.limit(MOST).subquery())).scalar_one()

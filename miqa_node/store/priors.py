@@ -1,0 +1,110 @@
+"""What an image is compared with: the newest earlier one of the same patient and view, and what is usual here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import sqlalchemy as sa
+
+from miqa_node.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.domain.policy import Verdict
+from miqa_node.store import documents
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import assessments, dispositions, instances, studies
+
+CANDIDATES = 20
+"""So many earlier images of the patient and view are looked at for one of the same side."""
+NEWEST = 5000
+"""The usual range is that of images among the newest decided ones: a site changes, and the query stays quick."""
+ENOUGH = 30
+MOST = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An earlier image of the same patient and view."""
+
+    digest: InstanceDigest
+    study_instance_uid: str
+    study_date: str
+    received_at: datetime
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The 5th and 95th percentile of a measurement over ``count`` accepted images of the same kind."""
+
+    low: float
+    high: float
+    count: int
+
+
+def prior_of(transaction: Transaction, image: StoredInstance, patient_id: str, study_date: str) -> Prior | None:
+    """The newest earlier image; None without a Patient ID, which different patients would share."""
+    if not patient_id:
+        return None
+    header = image.header
+    rows = transaction.execute(
+        sa.select(
+            instances.c.digest,
+            instances.c.study_instance_uid,
+            instances.c.header,
+            instances.c.received_at,
+            studies.c.study_date,
+            dispositions.c.verdict,
+        )
+        .join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
+        .join(dispositions, dispositions.c.digest == instances.c.digest, isouter=True)
+        .where(
+            studies.c.patient_id == patient_id,
+            studies.c.study_instance_uid != header.study_instance_uid,
+            studies.c.study_date <= study_date,
+            instances.c.modality == header.modality[:16],
+            instances.c.body_part == header.body_part_examined,
+            instances.c.view == header.view_position,
+            instances.c.received_at < image.received_at,
+        )
+        .order_by(studies.c.study_date.desc(), instances.c.received_at.desc())
+        .limit(CANDIDATES)
+    )
+    for row in rows:
+        if documents.load_header(row.header).image_laterality == header.image_laterality:
+            verdict = Verdict(row.verdict) if row.verdict else None
+            return Prior(InstanceDigest(row.digest), row.study_instance_uid, row.study_date, row.received_at, verdict)
+    return None
+
+
+def usual_ranges(transaction: Transaction, modality: str, body_part: str, view: str) -> dict[str, Usual]:
+    """What accepted images of this kind measured at this site lately; empty as long as there are too few."""
+    newest = (
+        sa.select(dispositions.c.digest, dispositions.c.verdict, dispositions.c.decided_at)
+        .order_by(dispositions.c.decided_at.desc())
+        .limit(NEWEST)
+        .subquery()
+    )
+    query = (
+        sa.select(assessments.c.document)
+        .join(newest, newest.c.digest == assessments.c.digest)
+        .join(instances, instances.c.digest == assessments.c.digest)
+        .where(
+            newest.c.verdict == Verdict.ACCEPT.value,
+            instances.c.modality == modality[:16],
+            instances.c.body_part == body_part,
+            instances.c.view == view,
+        )
+        .order_by(newest.c.decided_at.desc())
+        .limit(MOST)
+    )
+    values: dict[str, list[float]] = {}
+    for document in transaction.execute(query).scalars():
+        for measurement in document.get("measurements", ()):
+            if measurement["value"] is not None:
+                values.setdefault(measurement["name"], []).append(float(measurement["value"]))
+    return {
+        name: Usual(float(np.percentile(found, 5)), float(np.percentile(found, 95)), len(found))
+        for name, found in values.items()
+        if len(found) >= ENOUGH
+    }

@@ -1,0 +1,89 @@
+"""Pictures for the pages: previews, pixels to look at closely, and where each finding was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated
+
+import cv2
+import numpy as np
+from fastapi import HTTPException, Path, Request, Response
+
+from miqa_node.assess.maps import ANOMALY, load_anomaly_map, load_maps
+from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.errors import DecodeError, NotFoundError
+from miqa_node.store import instances
+from miqa_node.web.access import Reader, page_router
+from miqa_node.web.renders import Renders
+from miqa_node.web.services import Services, WebServices
+
+MAX_AGE_S = 3600
+"""A picture never changes, but it should not outlive the work on a shared machine for long."""
+KEPT = {"cache-control": f"private, max-age={MAX_AGE_S}"}
+
+Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
+
+router = page_router()
+
+
+@router.get("/previews/{digest}.png")
+def preview(services: Services, _who: Reader, digest: Digest) -> Response:
+    """A small picture of an image, as the pipeline kept it when it decoded the image."""
+    try:
+        data = services.objects.get(f"previews/{digest[:2]}/{digest}.png")
+    except NotFoundError as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no preview: the image was not decoded.") from error
+    return Response(data, media_type="image/png", headers=KEPT)
+
+
+@router.get("/images/{digest}/pixels")
+def pixels(request: Request, services: Services, _who: Reader, digest: Digest) -> Response:
+    """Presentation values for the canvas; X-Size tells rows and columns of the render and of the image."""
+    with services.database.begin() as transaction:
+        key = instances.load(transaction, InstanceDigest(digest)).object_key
+    try:
+        render = _renders(request, services).get(digest, lambda: services.decode(services.objects.local_path(key)))
+    except DecodeError as error:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+    size = f"{render.rows} {render.columns} {render.source_rows} {render.source_columns}"
+    headers = {**KEPT, "content-encoding": "gzip", "x-size": size, "vary": "accept-encoding"}
+    return Response(render.data, media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/images/{digest}/maps/{name}.png")
+def saliency(
+    services: Services, _who: Reader, digest: Digest, name: Annotated[str, Path(pattern=r"^[a-z_]{1,64}$")]
+) -> Response:
+    """Where a finding was seen, over the whole image: an 8-bit gray PNG, 255 is the strongest."""
+    found = maps_of(services, digest).get(name)
+    if found is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "Nothing shows where that was seen.")
+    values = np.clip(found.values * 255.0, 0, 255).astype(np.uint8)
+    return Response(bytes(cv2.imencode(".png", values)[1].tobytes()), media_type="image/png", headers=KEPT)
+
+
+def maps_of(services: WebServices, digest: str) -> Mapping[str, SaliencyMap]:
+    """The maps of an image by the name of their finding; that of an unusual image is called ``anomaly``."""
+    try:
+        data = services.objects.get(f"maps/{digest[:2]}/{digest}.npz")
+    except NotFoundError:
+        return {}
+    unusual = load_anomaly_map(data)
+    found = {name.value: saliency for name, saliency in load_maps(data).items()}
+    return found if unusual is None else {**found, ANOMALY: unusual}
+
+
+def _renders(request: Request, services: WebServices) -> Renders:
+    kept: tuple[WebServices, Renders] | None = getattr(request.app.state, "renders", None)
+    if kept is None or kept[0] is not services:
+        web = services.settings.web
+        renders = Renders(
+            services.settings.node.data_dir / "renders",
+            side=web.render_side,
+            max_bytes=web.render_cache_bytes,
+            at_once=web.render_at_once,
+        )
+        kept = request.app.state.renders = (services, renders)
+    return kept[1]

@@ -1,0 +1,21 @@
+/* Single keys for whoever works through studies: what each does stands on the button that it presses. */
+
+const typing = (target) => target.closest("input:not([type=checkbox]):not([type=range]), select, textarea, [contenteditable]");
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (event.key === "?") return toggleHelp(event);
+  if (event.key === "Escape" && !document.getElementById("help")?.hidden) return toggleHelp(event);
+  const button = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (!button || button.disabled) return;
+  event.preventDefault();
+  button.click();
+});
+
+function toggleHelp(event) {
+  const help = document.getElementById("help");
+  if (!help) return;
+  event.preventDefault();
+  help.hidden = !help.hidden;
+  if (!help.hidden) help.focus();
+}

@@ -1,0 +1,67 @@
+/* The display of a room: asks for its face after every change, says when the node is gone, and can make a sound. */
+
+const main = document.getElementById("now");
+const connection = document.getElementById("connection");
+const sound = document.getElementById("sound");
+const { now, live, patienceMs } = document.body.dataset;
+const TONES_HZ = { green: [880], amber: [660, 660], red: [440, 330, 440] };
+
+let heard = Date.now();
+let audio = null;
+
+function isConnected(yes) {
+  if (yes) heard = Date.now();
+  connection.hidden = yes;
+  document.body.classList.toggle("lost", !yes);
+}
+
+async function refresh() {
+  try {
+    const answer = await fetch(now, { cache: "no-store" });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const before = main.querySelector("[data-light]").dataset;
+    const [light, at] = [before.light, before.at];
+    main.innerHTML = await answer.text();
+    isConnected(true);
+    const after = main.querySelector("[data-light]").dataset;
+    if (after.light !== light || after.at !== at) play(after.light);
+  } catch {
+    isConnected(false);
+  }
+}
+
+function play(light) {
+  if (!audio || sound.getAttribute("aria-pressed") !== "true") return;
+  (TONES_HZ[light] || []).forEach((pitch, i) => {
+    const tone = audio.createOscillator();
+    const volume = audio.createGain();
+    tone.frequency.value = pitch;
+    volume.gain.value = 0.15;
+    tone.connect(volume).connect(audio.destination);
+    tone.start(audio.currentTime + i * 0.25);
+    tone.stop(audio.currentTime + i * 0.25 + 0.18);
+  });
+}
+
+sound.addEventListener("click", () => {
+  const on = sound.getAttribute("aria-pressed") !== "true";
+  sound.setAttribute("aria-pressed", String(on));
+  sound.textContent = on ? "Sound on" : "Sound off";
+  audio ??= new AudioContext(); // browsers allow it only after somebody touched the page
+});
+
+function listen() {
+  const source = new EventSource(live);
+  source.addEventListener("changed", refresh);
+  source.addEventListener("still", () => isConnected(true));
+  source.addEventListener("error", () => {
+    isConnected(false);
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000); // refused: the browser would not come back
+  });
+}
+
+listen();
+setInterval(() => {
+  if (Date.now() - heard > Number(patienceMs)) refresh(); // no message for too long: look whether the node is there
+}, 1000);
+setInterval(refresh, 60000); // an exposure that is too old goes away

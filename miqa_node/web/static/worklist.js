@@ -1,0 +1,93 @@
+/* The worklist by keyboard and in numbers: what is selected and where one stands survive every live update. */
+
+const bulk = document.getElementById("bulk");
+const picked = document.getElementById("picked");
+const help = document.getElementById("help");
+const live = document.getElementById("live");
+const selected = new Set();
+let current = null;
+
+const rows = () => [...document.querySelectorAll("[data-study]")];
+const typing = (target) => target.closest("input:not([type=checkbox]), select, textarea");
+
+function go(step) {
+  const all = rows();
+  const at = all.findIndex((row) => row.dataset.study === current);
+  const next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + step))];
+  if (!next) return;
+  current = next.dataset.study;
+  mark();
+  next.querySelector("a.open").focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
+}
+
+function mark() {
+  for (const row of rows()) {
+    row.classList.toggle("current", row.dataset.study === current);
+    const box = row.querySelector("input[name=study]");
+    if (box) box.checked = selected.has(row.dataset.study);
+  }
+  if (!bulk) return;
+  bulk.hidden = selected.size === 0;
+  picked.textContent = `${selected.size} selected`;
+}
+
+function pick(study, yes = !selected.has(study)) {
+  if (yes) selected.add(study);
+  else selected.delete(study);
+  mark();
+}
+
+function toggleHelp() {
+  help.hidden = !help.hidden;
+  if (!help.hidden) help.focus();
+}
+
+const follow = (rel) => document.querySelector(`a[rel=${rel}]`)?.click();
+const keys = {
+  j: () => go(1),
+  k: () => go(-1),
+  x: () => current && pick(current),
+  c: () => {
+    if (!bulk || (!selected.size && !current)) return;
+    if (!selected.size) pick(current, true);
+    bulk.hidden = false;
+    const name = bulk.elements.actor;
+    if (name && !name.value) name.focus();
+    else bulk.requestSubmit(document.getElementById("bulk-claim"));
+  },
+  "/": () => document.querySelector("input[name=search]").focus(),
+  n: () => follow("next"),
+  p: () => follow("prev"),
+  "?": toggleHelp,
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (event.key === "Escape" && !help.hidden) return toggleHelp();
+  const act = keys[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+document.getElementById("help-button").addEventListener("click", toggleHelp);
+document.addEventListener("change", (event) => {
+  if (event.target.name === "study") pick(event.target.value, event.target.checked);
+});
+document.addEventListener("focusin", (event) => {
+  const row = event.target.closest("[data-study]");
+  if (row && row.dataset.study !== current) {
+    current = row.dataset.study;
+    mark();
+  }
+});
+/* A live update replaces the list: what stood there before stays marked, and the focus stays on its study. */
+document.body.addEventListener("htmx:beforeSwap", () => {
+  document.body.dataset.refocus = document.activeElement?.closest("[data-study]") ? "yes" : "";
+});
+document.body.addEventListener("htmx:afterSettle", () => {
+  mark();
+  if (document.body.dataset.refocus) document.querySelector(".current a.open")?.focus({ preventScroll: true });
+});
+document.body.addEventListener("htmx:sseOpen", () => { live.textContent = "live"; live.className = "on"; });
+document.body.addEventListener("htmx:sseError", () => { live.textContent = "No connection to the node"; live.className = "off"; });

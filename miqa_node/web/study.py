@@ -1,0 +1,186 @@
+"""The page of one study: its images with findings and why, what was sent where, and everything that happened to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+
+from miqa_node.domain.access import Permission
+from miqa_node.domain.finding import FINDING_WORDS, Finding
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import WorklistItem, WorklistState
+from miqa_node.errors import NotFoundError
+from miqa_node.report.narrative import Sentence, advice, gate_class, sentences
+from miqa_node.report.rejection import REASONS
+from miqa_node.settings import Settings
+from miqa_node.store import history, priors, worklist
+from miqa_node.store.database import Transaction
+from miqa_node.store.history import InstanceHistory, WorklistEvent
+from miqa_node.store.priors import Prior, Usual
+from miqa_node.web.access import Reader, page_router
+from miqa_node.web.api import Uid
+from miqa_node.web.html import render
+from miqa_node.web.pictures import maps_of
+from miqa_node.web.services import Services, WebServices
+
+MAX_IMAGES = 24
+"""Of a study with more only the worst are shown; each has a canvas of its own."""
+USUAL_AGE_S = 600.0
+MAX_KINDS = 200
+
+router = page_router()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One thing that happened to an image on its way through the node; ``after_s`` counts from its arrival."""
+
+    at: datetime
+    after_s: float
+    text: str
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One image as the page shows it."""
+
+    history: InstanceHistory
+    told: tuple[Sentence, ...]
+    present: tuple[Finding, ...]
+    absent: tuple[Finding, ...]
+    maps: tuple[str, ...]
+    hints: tuple[str, ...]
+    usual: Mapping[str, Usual]
+    prior: Prior | None
+    timeline: tuple[Moment, ...]
+
+    @property
+    def flagged(self) -> bool:
+        """Whether people were asked to look at it."""
+        return self.history.disposition is not None and self.history.disposition.flagged
+
+
+@router.get("/studies/{study_uid}")
+def study_page(request: Request, services: Services, who: Reader, study_uid: Uid) -> str:
+    """One study: its images with findings and measurements, where the results went, and what people did."""
+    with services.database.begin() as transaction:
+        study = history.of_study(transaction, study_uid)
+        images = history.of_uid(transaction, study_uid, limit=services.settings.web.page_size + 1)
+        images.sort(key=lambda image: -(image.disposition.verdict.rank if image.disposition else 0))
+        shown = [_shown(request, services, transaction, image, study.patient_id, study.study_date)
+                 for image in images[:MAX_IMAGES]]  # fmt: skip
+        item = item_of(transaction, study_uid)
+        events = history.of_worklist(transaction, study_uid)
+    return render(
+        "study.html",
+        who=who,
+        study=study,
+        images=shown,
+        language=services.settings.node.language,
+        truncated=len(images) > MAX_IMAGES,
+        item=item,
+        unresolved=item is not None and item.state is not WorklistState.RESOLVED,
+        events=events,
+        reasons=sorted(REASONS.values(), key=lambda code: code.value),
+        likely=likely_reason(shown),
+        may_change=who.may(Permission.REVIEW),
+        viewer=viewer_link(services.settings, study_uid),
+        words=FINDING_WORDS,
+    )
+
+
+def item_of(transaction: Transaction, study_uid: str) -> WorklistItem | None:
+    """The study on the worklist; None when nothing of it was ever flagged."""
+    try:
+        return worklist.show(transaction, study_uid)
+    except NotFoundError:
+        return None
+
+
+def likely_reason(images: Sequence[Shown]) -> str:
+    """The code value of CID 7011 that the form offers first: that of the worst image's first deciding reason."""
+    for image in images:
+        disposition = image.history.disposition
+        if disposition is not None and disposition.flagged:
+            for reason in disposition.reasons:
+                if reason.verdict is disposition.verdict and reason.code.value in REASONS:
+                    return reason.code.value
+    return ""
+
+
+def viewer_link(settings: Settings, study_uid: str) -> str:
+    """Where the site's own viewer shows the study; empty when the site names none."""
+    template = settings.web.viewer_url
+    return template.replace("{study_uid}", quote(study_uid, safe="")) if "{study_uid}" in template else ""
+
+
+def _shown(
+    request: Request,
+    services: WebServices,
+    transaction: Transaction,
+    image: InstanceHistory,
+    patient_id: str,
+    study_date: str,
+) -> Shown:
+    assessment, disposition = image.assessment, image.disposition
+    language = services.settings.node.language
+    told: tuple[Sentence, ...] = ()
+    hints: tuple[str, ...] = ()
+    if assessment is not None and disposition is not None:
+        told = sentences(assessment, disposition, language)
+        gate = gate_class(assessment)
+        given = (advice(reason, gate, language) for reason in disposition.reasons)
+        hints = tuple(dict.fromkeys(hint for hint in given if hint))
+    findings = sorted(assessment.findings if assessment else (), key=lambda f: -f.probability)
+    return Shown(
+        history=image,
+        told=told,
+        present=tuple(finding for finding in findings if finding.present),
+        absent=tuple(finding for finding in findings if not finding.present),
+        maps=tuple(maps_of(services, image.instance.digest)),
+        hints=hints,
+        usual=_usual(request, transaction, image),
+        prior=priors.prior_of(transaction, image.instance, patient_id, study_date),
+        timeline=timeline(image, history.of_worklist(transaction, image.instance.header.study_instance_uid)),
+    )
+
+
+def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[Moment, ...]:
+    """Everything that happened to the image, oldest first."""
+    start = image.instance.received_at
+    found: list[tuple[datetime, str, bool]] = [(start, f"received from {image.instance.calling_ae_title}", False)]
+    if image.assessment is not None:
+        steps = ", ".join(f"{name} {value:.0f} ms" for name, value in image.assessment.timings_ms.items())
+        found.append((image.assessment.assessed_at, "assessed" + (f": {steps}" if steps else ""), False))
+    if image.disposition is not None and image.decided_at is not None:
+        verdict = image.disposition.verdict
+        found.append((image.decided_at, f"verdict {verdict.value.replace('_', ' ')}", verdict is Verdict.REJECT))
+    for result in image.results:
+        for delivery in result.deliveries:
+            if delivery.sent_at is not None:
+                found.append((delivery.sent_at, f"{result.kind.value} taken by {delivery.destination}", False))
+            elif delivery.last_error:
+                text = f"{result.kind.value} to {delivery.destination} waits: {delivery.last_error}"
+                found.append((delivery.next_attempt_at, text, True))
+    found.extend((event.at, f"{event.action} by {event.actor}", False) for event in events if event.actor)
+    ordered = sorted(found, key=lambda one: one[0])
+    return tuple(Moment(at, (at - start).total_seconds(), text, bad) for at, text, bad in ordered)
+
+
+def _usual(request: Request, transaction: Transaction, image: InstanceHistory) -> Mapping[str, Usual]:
+    header = image.instance.header
+    kind = (header.modality, header.body_part_examined, header.view_position)
+    kept: dict[Any, tuple[float, Mapping[str, Usual]]] = request.app.state.usual
+    now = time.monotonic()
+    if kind not in kept or now - kept[kind][0] > USUAL_AGE_S:
+        if len(kept) >= MAX_KINDS:
+            kept.clear()
+        kept[kind] = (now, priors.usual_ranges(transaction, *kind))
+    return kept[kind][1]
