@@ -12,13 +12,14 @@ from typing import Annotated, Any
 from fastapi import Form, HTTPException, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import ResultObject
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import Region
 from miqa_node.domain.worklist import Resolution, WorklistItem
 from miqa_node.report import ReportSettings
-from miqa_node.report.rejection import REASONS, Confirmation, rejection_note
+from miqa_node.report.rejection import Confirmation, rejection_note
 from miqa_node.store import deliveries, history, worklist
 from miqa_node.web.access import Reviewer, acting, page_router
 from miqa_node.web.api import Actor, Comment, Uid
@@ -99,8 +100,8 @@ def resolve(
             decision=decision,
             regions=regions,
             images=[image for image in item.images if not decision.digests or image.digest in decision.digests],
-            reason=REASONS.get(decision.reason),
-            reasons=sorted(REASONS.values(), key=lambda code: code.value),
+            reason=REASON_CODES.get(decision.reason),
+            reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
             archives=list(services.archives()),
         )
         return HTMLResponse(page)
@@ -193,7 +194,7 @@ def _note(services: WebServices, digests: Sequence[InstanceDigest], decision: De
 
 
 def _known_reason(reason: str) -> str:
-    if reason and reason not in REASONS:
+    if reason and reason not in REASON_CODES:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "reason: no code value of CID 7011.")
     return reason
 

@@ -12,12 +12,12 @@ from urllib.parse import quote
 from fastapi import Request
 
 from miqa_node.domain.access import Permission
+from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.finding import FINDING_WORDS, Finding
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.report.narrative import Sentence, advice, gate_class, sentences
-from miqa_node.report.rejection import REASONS
 from miqa_node.settings import Settings
 from miqa_node.store import history, priors, worklist
 from miqa_node.store.database import Transaction
@@ -88,7 +88,7 @@ def study_page(request: Request, services: Services, who: Reader, study_uid: Uid
         item=item,
         unresolved=item is not None and item.state is not WorklistState.RESOLVED,
         events=events,
-        reasons=sorted(REASONS.values(), key=lambda code: code.value),
+        reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
         likely=likely_reason(shown),
         may_change=who.may(Permission.REVIEW),
         viewer=viewer_link(services.settings, study_uid),
@@ -110,7 +110,7 @@ def likely_reason(images: Sequence[Shown]) -> str:
         disposition = image.history.disposition
         if disposition is not None and disposition.flagged:
             for reason in disposition.reasons:
-                if reason.verdict is disposition.verdict and reason.code.value in REASONS:
+                if reason.verdict is disposition.verdict and reason.code.value in REASON_CODES:
                     return reason.code.value
     return ""
 

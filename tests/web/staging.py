@@ -49,6 +49,9 @@ class Stage:
         preview: bytes | None = None,
         text: str | None = None,
         at: datetime | None = None,
+        patient: str | None = None,
+        study_date: str = "20261120",
+        noise: float = 12.5,
     ) -> tuple[StudyInstanceUid, InstanceDigest]:
         """Receive, assess, decide, report and flag image ``number``."""
         at = at or NOW + timedelta(minutes=number)
@@ -66,7 +69,14 @@ class Stage:
             station_name=station,
             has_pixels=True,
         )
-        record = StudyRecord(study_uid, f"ACC{number}", f"PID{number}", PATIENT_NAME, "20261120", "Thorax")
+        record = StudyRecord(
+            study_uid,
+            f"ACC{number}",
+            f"PID{number}" if patient is None else patient,
+            PATIENT_NAME,
+            study_date,
+            "Thorax",
+        )
         received = Received("unused", digest, 8_000_000, "MODALITY", "MIQA", "10.0.0.7", at)
         findings = tuple(
             Finding(name, FINDING_CODES[name], 0.97 if verdict.flagged and name is finding else 0.04, 0.6, 0.5)
@@ -77,7 +87,7 @@ class Stage:
             header,
             at,
             findings=findings,
-            measurements=(Measurement("noise", 12.5, "1"), Measurement("edge_slope", 0.41, "mm")),
+            measurements=(Measurement("noise", noise, "1"), Measurement("edge_slope", 0.41, "mm")),
             score=quality_score(f for f in findings if f.name in DEFECTS),
             model=ModelIdentity("quality", "0.1.0", "ab" * 32),
             timings_ms={"decode": 20.0},

@@ -1,0 +1,151 @@
+"""The display in a room: what it says of the newest exposure, and that it knows nothing of patients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from miqa_node.domain.access import Permission, Role
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.policy import Verdict
+from miqa_node.store import worklist
+from miqa_node.web.live import Live
+from tests.web.people import add_account, add_token
+from tests.web.staging import PATIENT_NAME
+
+
+def ago(minutes: float) -> datetime:
+    return datetime.now(UTC) - timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "light", "words"),
+    [
+        (Verdict.ACCEPT, "green", "Good"),
+        (Verdict.REVIEW, "amber", "Look again"),
+        (Verdict.REJECT, "red", "Not usable"),
+        (Verdict.NOT_ASSESSED, "unknown", "Not judged"),
+    ],
+)
+def test_the_light_follows_the_newest_exposure(stage, client: TestClient, verdict, light: str, words: str) -> None:
+    stage.add(1, Verdict.ACCEPT, at=ago(9))
+    stage.add(2, Verdict.REJECT, at=ago(8))
+    stage.add(3, verdict, at=ago(1))
+    stage.add(4, Verdict.REVIEW, at=ago(0), station="ROOM2")
+
+    page = client.get("/rooms/ROOM1").text
+
+    assert f'data-light="{light}"' in page
+    assert words in page
+    assert page.index('<li class="red">') < page.index('<li class="green">'), "earlier ones follow, newest first"
+    assert 'data-light="amber"' in client.get("/rooms/ROOM2/now").text
+
+
+def test_it_says_why_and_what_to_do_better_without_figures(stage, client: TestClient) -> None:
+    stage.add(1, Verdict.REJECT, FindingName.FOREIGN_OBJECT, at=ago(1))
+
+    page = client.get("/rooms/ROOM1/now").text
+
+    assert "<li>Foreign object</li>" in page
+    assert "Remove what can be taken off" in page
+    assert "0.97" not in page
+
+
+def test_nothing_on_it_is_about_the_patient(stage, client: TestClient) -> None:
+    study, digest = stage.add(1, Verdict.REJECT, at=ago(1))
+
+    for path in ("/rooms", "/rooms/ROOM1", "/rooms/ROOM1/now"):
+        page = client.get(path).text
+        for secret in (PATIENT_NAME, "Muster", "PID1", "ACC1", study, digest, "20261120", "1.2.3.4", "/previews/"):
+            assert secret not in page, (path, secret)
+
+
+def test_old_exposures_go_away(stage, client: TestClient) -> None:
+    stage.add(1, Verdict.REJECT, at=ago(31))
+
+    page = client.get("/rooms/ROOM1").text
+
+    assert 'data-light="idle"' in page
+    assert "No exposure in the last 30 minutes" in page
+
+
+def test_a_display_is_opened_with_a_token_that_opens_nothing_else(stage, connect: Callable[..., TestClient]) -> None:
+    stage.add(1, at=ago(1), station="ROOM 1/left")
+    add_account(stage, "screens", Role.VIEWER)
+    key = add_token(stage, "screens", Permission.DISPLAY)["authorization"].split()[1]
+    too_much = add_token(stage, "screens", Permission.READ)["authorization"].split()[1]
+    screen = connect(client="10.0.0.9")
+    room = "/rooms/ROOM%201%2Fleft"
+
+    page = screen.get(f"{room}?key={key}")
+
+    assert page.status_code == 200
+    assert f'data-now="{room}/now?key={key}"' in page.text
+    assert screen.get(f"{room}/now?key={key}").status_code == 200
+    assert screen.get(room).status_code == 401
+    assert screen.get(f"{room}?key={too_much}").status_code == 403
+    assert screen.get(f"/?key={key}").status_code in (401, 422)
+    assert screen.get(f"/api/v1/worklist/1.2.3.1?key={key}").status_code == 401
+
+
+def test_changes_are_told_to_every_page_whoever_made_them(stage) -> None:
+    web = stage.services.settings.web.model_copy(update={"live_interval_s": 0.02, "live_heartbeat_s": 0.3})
+    services = replace(stage.services, settings=stage.services.settings.model_copy(update={"web": web}))
+
+    async def until_still(stream: AsyncIterator[str]) -> int:
+        """How often a change was told before nothing happened for a while."""
+        told = 0
+        while "still" not in (message := await anext(stream)):
+            told += "changed" in message
+        return told
+
+    async def listen() -> list[list[int]]:
+        live = Live(services)
+        streams = [live.messages(), live.messages()]
+        heard = [[await until_still(stream)] for stream in streams]
+        assert live.streams == 2
+        for change in (lambda: stage.add(1), claim, lambda: None):
+            change()
+            for stream, told in zip(streams, heard, strict=True):
+                told.append(await until_still(stream))
+        for stream in streams:
+            await stream.aclose()
+        assert live.streams == 0
+        return heard
+
+    def claim() -> None:
+        with stage.services.database.begin() as transaction:
+            worklist.claim(transaction, "1.2.3.1", "mara", ago(0))
+
+    for told in asyncio.run(listen()):
+        assert all(told[:3]), "one when the page opens, one for each change"
+        assert told[3] == 0, "and none when nothing changed"
+
+
+def test_streams_end_when_the_node_stops(stage) -> None:
+    async def listen() -> None:
+        live = Live(stage.services)
+        stream = live.messages()
+        await anext(stream)
+        live.stop()
+        async for _ in stream:
+            pass
+
+    asyncio.run(asyncio.wait_for(listen(), 5.0))
+
+
+def test_the_stream_refuses_more_pages_than_the_setting_allows(stage, app, client: TestClient) -> None:
+    class Full:
+        streams = 100
+
+    before = app.state.live
+    app.state.live = Full()
+    try:
+        assert client.get("/live").status_code == 503
+    finally:
+        app.state.live = before
