@@ -14,6 +14,7 @@ MiqaError
 ├── ReportError            a result object would not be valid DICOM
 ├── DeliveryError          one attempt to deliver one object failed; it will be tried again
 │   ├── DeliveryRefusedError    the destination will never take this object; a person must look
+│   │   └── ClassRefusedError   … nor any other of its SOP class; a lower class may be taken
 │   └── CommitmentUnsupportedError    the destination never promises to keep objects; they stay SENT
 ├── AccessError            an account, password, link or token is not usable
 ├── NotFoundError          no such instance, worklist item or delivery
@@ -77,6 +78,10 @@ class DeliveryError(MiqaError):
 
 class DeliveryRefusedError(DeliveryError):
     """The destination will never take this object; a person must look at it."""
+
+
+class ClassRefusedError(DeliveryRefusedError):
+    """The destination takes no objects of this SOP class; it may take the same content in a lower one."""
 
 
 class CommitmentUnsupportedError(DeliveryError):

@@ -26,7 +26,7 @@ from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
 from miqa_node.receive.scp import StorageScp
-from miqa_node.report import ReportSettings
+from miqa_node.report import ReportSettings, lower_class
 from miqa_node.report.catalogue import voice
 from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.store import shadows, users
@@ -112,7 +112,7 @@ class Node:
         self._roll_call = RollCall(self.database, settings.node.name, settings.work)
         self._series = SeriesWatch(self.database, self._queue, settings.work)
         self._lanes = Lanes(
-            DatabaseOutbox(self.database, self.objects),
+            DatabaseOutbox(self.database, self.objects, lower_class),
             self.destinations,
             settings.deliver,
             calling_ae_title=settings.dicom.ae_title,

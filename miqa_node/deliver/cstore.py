@@ -34,7 +34,13 @@ from miqa_node.deliver.statuses import SUCCESS, judge
 from miqa_node.deliver.tls import client_context
 from miqa_node.domain.delivery import CommitmentReport, ResultKind
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.errors import CommitmentUnsupportedError, DataSetError, DeliveryError, DeliveryRefusedError
+from miqa_node.errors import (
+    ClassRefusedError,
+    CommitmentUnsupportedError,
+    DataSetError,
+    DeliveryError,
+    DeliveryRefusedError,
+)
 from miqa_node.imaging.elements import find_encoding
 from miqa_node.settings import DeliverSettings
 
@@ -228,7 +234,7 @@ class CStoreDestination:
         if association.is_established:
             return _Link(association, Exchange(association, settings.dimse_timeout_s))
         if association.rejected_contexts and not association.accepted_contexts:
-            raise DeliveryRefusedError(f"{where}: the peer accepts none of the SOP classes. Check its configuration.")
+            raise ClassRefusedError(f"{where}: the peer accepts none of the SOP classes. Check its configuration.")
         raise DeliveryError(f"{where}: {_why_not(association)}")
 
 
@@ -274,7 +280,7 @@ class _Link:
             if candidate in accepted:
                 return accepted[candidate], candidate
         name = UID(sop_class_uid).name
-        raise DeliveryRefusedError(
+        raise ClassRefusedError(
             f"The peer accepts no {name} in {UID(syntax).name}. Have it accept the class, "
             "or leave the kind out of the destination's objects."
         )

@@ -123,6 +123,9 @@ class Outbox(Protocol):
     def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
         """Give claimed deliveries back untried."""
 
+    def lower(self, delivery: Delivery) -> bool:
+        """Have the same content in the next lower SOP class sent instead; False when there is none."""
+
     def claim_uncommitted(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
         """Take SENT deliveries to ask commitment for; nobody else gets them before the lease has run out."""
 
