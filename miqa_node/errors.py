@@ -11,6 +11,7 @@ MiqaError
 │       └── DecodeLimitError   the decoder ran past its time or memory limit, or crashed
 ├── ModelPackageError      a model package is incomplete, altered or not runnable here
 │   └── UnsupportedOperatorError   no gradient can be taken through the graph; its class maps remain
+├── CaptionError           a backend wrote no caption; the image is judged without one
 ├── ReportError            a result object would not be valid DICOM
 ├── DeliveryError          one attempt to deliver one object failed; it will be tried again
 │   ├── DeliveryRefusedError    the destination will never take this object; a person must look
@@ -66,6 +67,10 @@ class ModelPackageError(MiqaError):
 
 class UnsupportedOperatorError(ModelPackageError):
     """A graph has an operator that gradients cannot be taken through; it still runs, with its class maps."""
+
+
+class CaptionError(MiqaError):
+    """A backend wrote no caption; nothing else of the image depends on it."""
 
 
 class ReportError(MiqaError):

@@ -12,6 +12,7 @@ import structlog
 
 from miqa_node.analysis.archive import keep_last_month
 from miqa_node.assess.active import ActiveModels
+from miqa_node.assess.caption.captioned import with_captions
 from miqa_node.assess.companions import Companions
 from miqa_node.assess.local import LocalAssessor
 from miqa_node.assess.shadow import Shadow
@@ -92,7 +93,7 @@ class Node:
             objects=self.objects,
             queue=self._queue,
             decoder=self._decoder,
-            assessor=self.companions.assessor,
+            assessor=with_captions(settings, self.companions.assessor),
             policy=self.policy.current,
             destinations=self.destinations.wanting,
             max_attempts=settings.work.max_attempts,

@@ -157,6 +157,31 @@ class AssessSettings(_Table):
     shadow_max_failures: Count
 
 
+class CaptionBackend(StrEnum):
+    """What describes images in sentences, beside the templates of the node."""
+
+    OFF = "off"
+    PACKAGE = "package"
+    HTTP = "http"
+
+
+class CaptionSettings(_Table):
+    """Table ``[caption]``."""
+
+    backend: CaptionBackend
+    package: str
+    url: str
+    token: SecretStr
+    long_side_px: Annotated[int, Field(ge=32, le=4096)]
+    timeout_s: Seconds
+    attempts: Count
+    pause_s: Annotated[float, Field(ge=0)]
+    max_answer_bytes: Count
+    max_tokens: Annotated[int, Field(ge=1, le=1024)]
+    max_sentences: Count
+    max_characters: Annotated[int, Field(ge=1, le=1024)]
+
+
 class PolicySettings(_Table):
     """Table ``[policy]``."""
 
@@ -278,6 +303,7 @@ class Settings(BaseSettings):
     work: WorkSettings
     imaging: ImagingSettings
     assess: AssessSettings
+    caption: CaptionSettings
     policy: PolicySettings
     deliver: DeliverSettings
     analysis: AnalysisSettings

@@ -68,6 +68,16 @@ class Assessor(Protocol):
         """Measure and judge; never raises for an image that is out of scope, it says so in ``not_assessed``."""
 
 
+class Captioner(Protocol):
+    """Describes an image in sentences: a package of the site, or a server of the site."""
+
+    writer: str
+    """What is said to have written them."""
+
+    def describe(self, radiograph: Radiograph) -> Sequence[str]:
+        """One or more texts; any error means that there is none."""
+
+
 class Candidate(Protocol):
     """Something that may judge images silently, after their verdict is out and without delaying anything."""
 

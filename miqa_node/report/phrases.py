@@ -94,6 +94,8 @@ ANOMALY_TRAINING = (
     "The image is more unusual than {percentile} % of the images that the model learned from; unusual is not wrong."
 )
 
+CAPTION = "Machine-written by {writer}, checked by nobody: {sentence}"
+
 PREDICTION = "{package}: {label} with a confidence of {confidence} % (decision support, not diagnosis)."
 NO_PREDICTION = "{package}: no prediction (decision support, not diagnosis)."
 PENDING: Mapping[PendingReason, str] = {
@@ -151,7 +153,7 @@ ADVICE: Mapping[str, str] = {
 def messages() -> Iterator[str]:
     """Every message id."""
     yield from VERDICTS.values()
-    yield from (PREDICTION, NO_PREDICTION, *PENDING.values())
+    yield from (CAPTION, PREDICTION, NO_PREDICTION, *PENDING.values())
     yield from (SCORE, NO_DEFECT, FINDING, GATE, MEASURED, ANOMALY_SITE, ANOMALY_TRAINING)
     yield from GRADES
     for template, sizes in LIKE.values():
