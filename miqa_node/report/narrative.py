@@ -33,6 +33,8 @@ from miqa_node.report.phrases import (
     NO_DEFECT,
     NO_PREDICTION,
     PENDING,
+    PLACED,
+    PLACES,
     PLAUSIBILITY,
     PREDICTION,
     REASONS,
@@ -134,8 +136,14 @@ def _finding(finding: Finding, told: Voice) -> str:
     template, sizes = LIKE[finding.name]
     size = sizes[grade]
     like = told.say(size) if template == "{size}" else told.say(template, size=told.numerals(size))
+    where = "" if finding.peak is None or finding.name not in PLACED else f" {told.say(_place(finding.peak))}"
     shown = {"finding": words, "grade": told.say(GRADES[grade]), "like": like}
-    return told.say(FINDING, **shown, probability=_percent(finding.probability))
+    return told.say(FINDING, **shown, probability=_percent(finding.probability)) + where
+
+
+def _place(peak: tuple[float, float]) -> str:
+    across, down = (min(int(3 * share), 2) for share in peak)
+    return PLACES[down][across]
 
 
 def _measurements(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
