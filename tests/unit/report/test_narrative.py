@@ -192,7 +192,7 @@ def test_a_prediction_is_told_as_decision_support_with_why_it_waits() -> None:
         making.assessment(measurements=()),
         predictions=(
             Prediction("pneumonia-1.0.0", "ab", "Normal", 0.93, {"Normal": 0.93}),
-            Prediction("other-1.0.0", "ab", "Pneumonia", 0.62, {"Pneumonia": 0.62}, waiting),
+            Prediction("other-1.0.0", "ab", "Pneumonia", 0.62, {"Pneumonia": 0.62}, pending=waiting),
         ),
     )
     told = sentences(given, decide(given, POLICY))
