@@ -15,6 +15,7 @@ from miqa_node.cli import (
     doctor,
     evaluate,
     explain,
+    labels,
     migrate,
     models,
     reference,
@@ -47,6 +48,7 @@ app.command("explain", rich_help_panel=_LOOK)(explain.explain)
 app.add_typer(deliveries.app, name="deliveries", rich_help_panel=_LOOK)
 app.add_typer(worklist.app, name="worklist", rich_help_panel=_LOOK)
 app.add_typer(analysis.app, name="analysis", rich_help_panel=_LOOK)
+app.add_typer(labels.app, name="labels", rich_help_panel=_LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
 app.command("calibrate", rich_help_panel=_MODELS)(calibrate.calibrate)
 app.add_typer(train.app, name="train", rich_help_panel=_MODELS)

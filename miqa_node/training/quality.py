@@ -34,7 +34,7 @@ SIMULATED = (
 def train_quality(
     data_dir: Path, out_dir: Path, *, minutes: float = 76.0, steps: int | None = None, seed: int = 1,
     resume: bool = False, version: str = "0.1.0", run_dir: Path | None = None, cache_dir: Path = CACHE, draws: int = 2,
-    start: Path | None = None,
+    start: Path | None = None, labels: Path | None = None,
 ) -> Path:  # fmt: skip
     """Fit, export, calibrate, evaluate, and write ``out_dir/quality-<version>``; returns that folder.
 
@@ -43,7 +43,7 @@ def train_quality(
     ``start`` is the checkpoint of another run whose weights this one begins with.
     """
     run_dir = run_dir or RUNS / f"quality-{version}"
-    data = read_quality_data(data_dir, cache_dir)
+    data = read_quality_data(data_dir, cache_dir, labels)
     settings = FitSettings(minutes=minutes, steps=steps, seed=seed, start=str(start) if start else "")
     run = fit(sampler_of(data, data.fitting, seed, Preprocess()), run_dir, settings, resume=resume)
     return package_run(run, data, data_dir, out_dir, version=version, draws=draws)
