@@ -57,6 +57,14 @@ class SaliencyMethod(StrEnum):
     OCCLUSION = "occlusion"
 
 
+class TlsMode(StrEnum):
+    """Whether the storage SCP listens with TLS: not, on a second port beside the plain one, or only there."""
+
+    OFF = "off"
+    ALSO = "also"
+    ONLY = "only"
+
+
 class LogFormat(StrEnum):
     """How log lines are written; AUTO is CONSOLE on a terminal and JSON elsewhere."""
 
@@ -104,6 +112,12 @@ class DicomSettings(_Table):
     dimse_timeout_s: Seconds
     network_timeout_s: Seconds
     max_object_bytes: Count
+    commitment_peers: tuple[str, ...]
+    tls: TlsMode
+    tls_port: Port
+    tls_certificate: str
+    tls_key: str
+    tls_client_ca: str
 
 
 class StoreSettings(_Table):
