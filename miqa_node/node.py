@@ -29,6 +29,8 @@ from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
 from miqa_node.receive.commitment import Commitment
+from miqa_node.receive.folder import FolderWatch
+from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
 from miqa_node.report import ReportSettings, lower_class
 from miqa_node.report.catalogue import voice
@@ -136,6 +138,10 @@ class Node:
             settings.deliver,
             calling_ae_title=settings.dicom.ae_title,
         )
+        self._intake = Intake(
+            settings.incoming_dir, self._pipeline.receive, self._check_store, settings.dicom.max_object_bytes
+        )
+        self._watch = FolderWatch(settings.watch, self._intake, settings.dicom.ae_title)
         services = WebServices(
             self.database,
             self.objects,
@@ -143,6 +149,7 @@ class Node:
             self.readiness,
             self._decoder.decode,
             lambda: self.destinations.wanting(ResultKind.REJECTION),
+            self._intake,
         )
         self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
         self._stops: list[Callable[[], None]] = []
@@ -171,6 +178,7 @@ class Node:
         if self.role.receives:  # last: nobody is let in before the node can keep what it is given
             self._begin(self._reporter.start, self._reporter.stop)
             self._begin(self._scp.start, self._scp.stop)
+            self._begin(self._watch.start, self._watch.stop)
         log.info(
             "started",
             role=self.role.value,

@@ -120,6 +120,16 @@ class DicomSettings(_Table):
     tls_client_ca: str
 
 
+class WatchSettings(_Table):
+    """Table ``[watch]``."""
+
+    folder: str
+    interval_s: Seconds
+    settle_s: Seconds
+    max_files: Count
+    keep_done_days: Count
+
+
 class StoreSettings(_Table):
     """Table ``[store]``."""
 
@@ -313,6 +323,7 @@ class Settings(BaseSettings):
 
     node: NodeSettings
     dicom: DicomSettings
+    watch: WatchSettings
     store: StoreSettings
     work: WorkSettings
     imaging: ImagingSettings

@@ -43,9 +43,7 @@ def supported(requested: Iterable[PresentationContext], *, commitment: bool = Fa
     for context in requested:
         if is_storage(context.abstract_syntax):
             syntaxes.setdefault(context.abstract_syntax, []).extend(context.transfer_syntax)
-        elif context.abstract_syntax == Verification or (
-            commitment and context.abstract_syntax == StorageCommitmentPushModel
-        ):
+        elif context.abstract_syntax in others:
             syntaxes[context.abstract_syntax] = [UID(syntax) for syntax in PLAIN_SYNTAXES]
     accepted = []
     for abstract_syntax, offered in syntaxes.items():

@@ -120,7 +120,8 @@ class StreamingDul(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ship
         except OSError as error:
             reason = getattr(error, "reason", None) or error.strerror or "no answer in dicom.dimse_timeout_s"
             log.warning("TLS handshake failed", peer=self.assoc.requestor.address, reason=str(reason))
-            self._connection.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
 
     def wake(self) -> None:
         """Have the thread look at its queues; callable from any thread."""

@@ -112,7 +112,7 @@ class StorageScp:
             log.info("listening", ae_title=settings.ae_title, host=settings.host, port=port, tls=name == "tls")
 
     def _listen(self, ae: AE, name: str, port: int, context: ssl.SSLContext | None) -> None:
-        handlers = [
+        handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_SOP_COMMON, _treat_as_storage),
             (evt.EVT_CONN_CLOSE, _end_waiting),

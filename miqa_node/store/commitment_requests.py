@@ -79,7 +79,7 @@ class DatabaseLedger:
             _change(transaction, request, {"last_error": error, "next_attempt_at": retry_at})
 
 
-def _change(transaction: Transaction, request: CommitmentRequest, values: dict[str, object]) -> None:
+def _change(transaction: Transaction, request: CommitmentRequest, values: Mapping[str, object]) -> None:
     transaction.execute(
         sa.update(requests).where(*_is(request)).values({**values, "attempts": requests.c.attempts + 1})
     )

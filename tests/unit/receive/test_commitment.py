@@ -172,12 +172,13 @@ def test_requests_and_reports_that_are_none_are_refused(keeping, tmp_path) -> No
     modality = Modality()
     with node(keeping, tmp_path, report=refuse) as scp, modality.association(scp.port) as ask:
         assert ask() == 0x0115
-        assert ask("no uid") == 0x0115
         assert ask("1.2.3.1", action=7) == 0x0123
         ae = AE("PACS")
         ae.add_requested_context(StorageCommitmentPushModel)
         association = ae.associate("127.0.0.1", scp.port)
-        status, _ = association.send_n_event_report(Dataset(), 1, StorageCommitmentPushModel, INSTANCE)
+        report = Dataset()
+        report.TransactionUID = "1.2.3"
+        status, _ = association.send_n_event_report(report, 1, StorageCommitmentPushModel, INSTANCE)
         assert status.Status == 0x0115
         association.release()
     with node(keeping, tmp_path, ask=away) as scp, modality.association(scp.port) as ask:
