@@ -44,6 +44,9 @@ def quality(
         Path | None,
         typer.Option(metavar="DIR", exists=True, file_okay=False, help="Learn from this export of labels as well."),
     ] = None,
+    learning_rate: Annotated[
+        float, typer.Option(metavar="X", min=1e-6, max=0.1, help="Of the optimiser, before it falls.")
+    ] = 2e-3,
     config: ConfigFile = None,
 ) -> None:
     """Train the model of quality findings on radiographs with simulated defects, and write it as a package."""
@@ -61,6 +64,7 @@ def quality(
         version=version,
         start=start,
         labels=labels,
+        learning_rate=learning_rate,
     )
     typer.echo(str(package))
 
