@@ -25,12 +25,13 @@ from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
 from miqa_node.domain.delivery import DEFAULT_KINDS, DRAWN_KINDS, ResultKind, ResultObject
+from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest, Received, StoredInstance
 from miqa_node.domain.label import RequestKind
 from miqa_node.domain.policy import Disposition, Policy, Reason, Verdict, decide
 from miqa_node.domain.ports import Assessor, Candidate, JobQueue, Judgement, ObjectStore
-from miqa_node.errors import DecodeError, NotFoundError
+from miqa_node.errors import DecodeError, MiqaError, NotFoundError
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image, is_projection, is_slice
 from miqa_node.imaging.preview import preview_png
@@ -85,6 +86,7 @@ class Pipeline:
         candidate: Candidate | None = None,
         rules: AcquisitionRules | None = None,
         max_slices: int = 5000,
+        enhance: Callable[[Radiograph], Enhanced] | None = None,
     ) -> None:
         self._database = database
         self._arrivals = GroupCommit(database)
@@ -100,6 +102,7 @@ class Pipeline:
         self._candidate = candidate
         self._rules = rules or AcquisitionRules()
         self._max_slices = max_slices
+        self._enhance = enhance
 
     # ── receive and store: when this returns, the sender is answered 0x0000 and nothing may get lost ──
 
@@ -230,10 +233,12 @@ class Pipeline:
         kept = self._objects.get(_key("maps", instance.digest, ".npz"))
         drawn = disposition.verdict.flagged and not kinds.isdisjoint(DRAWN_KINDS)
         # Decoded once more, and only where somebody asked for a picture: pixels are not kept between durable steps.
-        radiograph = self._decoder.decode(source) if drawn else None
+        wanted = ResultKind.ENHANCED in kinds
+        radiograph = self._decoder.decode(source) if drawn or (wanted and assessment.decoder) else None
         made = make_objects(
             source, assessment, disposition, load_maps(kept), self._report_settings, kinds, radiograph,
             anomaly_map=load_anomaly_map(kept), prediction_maps=load_prediction_maps(kept),
+            enhanced=self._enhanced(radiograph, instance.digest) if wanted and radiograph is not None else None,
         )  # fmt: skip
         return self._keep_results(instance, made)
 
@@ -273,6 +278,15 @@ class Pipeline:
             self._objects.put(key, one.data)
             results.append(ResultObject(one.sop_instance_uid, one.sop_class_uid, one.kind, key))
         return results
+
+    def _enhanced(self, radiograph: Radiograph, digest: InstanceDigest) -> Enhanced | None:
+        if self._enhance is None:
+            return None
+        try:
+            return self._enhance(radiograph)
+        except MiqaError as error:  # the copy is an extra: report and verdict go out without it
+            log.error("not enhanced", digest=digest[:16], reason=str(error))
+            return None
 
     # ── the deliveries are taken from the outbox by deliver.lanes, the worklist is read by web and cli ──
 

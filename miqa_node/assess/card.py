@@ -31,23 +31,20 @@ class Task(StrEnum):
     CLASSIFICATION = "classification"
     ANOMALY = "anomaly"
     ENHANCEMENT = "enhancement"
-    CAPTION = "caption"
 
 
-class Section(BaseModel):
-    """A part of a card: a key that the schema does not have is an error."""
-
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PixelPitch(Section):
+class PixelPitch(_Section):
     """Pixel pitches that the model was trained for."""
 
     min: Annotated[float, Field(gt=0)]
     max: Annotated[float, Field(gt=0)]
 
 
-class Applicability(Section):
+class Applicability(_Section):
     """The images that the model may judge; an empty list allows every value, "" an absent element."""
 
     modality: tuple[str, ...]
@@ -76,7 +73,7 @@ class Applicability(Section):
         return ""
 
 
-class CardCode(Section):
+class CardCode(_Section):
     """A coded concept."""
 
     value: str
@@ -84,7 +81,7 @@ class CardCode(Section):
     meaning: str
 
 
-class OutputClass(Section):
+class OutputClass(_Section):
     """One column of ``logits``: probability = 1 / (1 + exp(−(logit + bias) / temperature))."""
 
     name: str
@@ -95,20 +92,20 @@ class OutputClass(Section):
     bias: float
 
 
-class Outputs(Section):
+class Outputs(_Section):
     """The columns of the graph's ``logits``, ``severity`` and ``maps``."""
 
     classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
 
 
-class MeasuredInput(Section):
+class MeasuredInput(_Section):
     """One measurement that a graph judges, and what stands in where it could not be taken."""
 
     name: str
     imputed: float
 
 
-class Saliency(Section):
+class Saliency(_Section):
     """How the graph explains itself; a graph of measurements has no ``maps``, it names contributions instead."""
 
     maps: str
@@ -117,7 +114,7 @@ class Saliency(Section):
     map_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
-class Golden(Section):
+class Golden(_Section):
     """An input and what the graph says to it; checked on the provider in use before the package is used."""
 
     input: str

@@ -16,11 +16,12 @@ from pathlib import Path
 import structlog
 
 from miqa_node.assess.anomaly.companion import OwnAnomaly
-from miqa_node.assess.caption.package import CaptionCard
 from miqa_node.assess.card import BaseCard, Task, checked_card, read_sections
 from miqa_node.assess.classify import companion as classify
 from miqa_node.assess.classify.card import ClassifierCard
 from miqa_node.assess.companion import Companion, Seen
+from miqa_node.assess.enhance import denoiser
+from miqa_node.assess.enhance.card import DenoiserCard
 from miqa_node.assess.packages import find_package, name_and_version, package_folders, read_package_card
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
@@ -35,9 +36,12 @@ log = structlog.get_logger(__name__)
 
 Opener = Callable[[Path, Accelerator, AssessSettings], Companion]
 
-OPENERS: Mapping[Task, Opener] = {Task.CLASSIFICATION: classify.open_companion}
+OPENERS: Mapping[Task, Opener] = {
+    Task.CLASSIFICATION: classify.open_companion,
+    Task.ENHANCEMENT: denoiser.open_denoiser,
+}
 """How a package of each task is loaded and checked."""
-CARDS: Mapping[Task, type[BaseCard]] = {Task.CLASSIFICATION: ClassifierCard, Task.CAPTION: CaptionCard}
+CARDS: Mapping[Task, type[BaseCard]] = {Task.CLASSIFICATION: ClassifierCard, Task.ENHANCEMENT: DenoiserCard}
 """The schema of cards of each task but quality."""
 ORDER = (Task.ANOMALY, Task.CLASSIFICATION, Task.ENHANCEMENT)
 """What is unusual must be known before a prediction is routed."""

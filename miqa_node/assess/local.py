@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Self
 
 from miqa_node.assess.active import ActiveModels
-from miqa_node.assess.caption.captioned import with_captions
 from miqa_node.assess.companions import Companions
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
@@ -60,7 +59,6 @@ class LocalAssessor:
         chosen = choice or ModelChoice()
         self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
         self._companions = Companions(settings, self._models.assessor, self._policy.current, packages)
-        self._assessor = with_captions(settings, self._companions.assessor)
         self._decoder = Decoder(settings.imaging)
 
     def assess_file(
@@ -74,7 +72,7 @@ class LocalAssessor:
             The file is neither DICOM nor a picture, or its pixels cannot be decoded.
         """
         clock = StageClock()
-        digest = _digest(path)
+        digest = digest_of(path)
         picture = is_picture(path)
         if picture:
             header, radiograph = clock.time(
@@ -85,7 +83,7 @@ class LocalAssessor:
             if not is_image(header):
                 raise DecodeError("The object is not an image.")
             radiograph = clock.time("decode", lambda: self._decoder.decode(path))
-        judgement = self._assessor().assess(header, radiograph, digest)
+        judgement = self._companions.assess(header, radiograph, digest)
         timings = {**clock.milliseconds, **judgement.assessment.timings_ms}
         judgement = replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
         policy = self._policy.current()
@@ -127,6 +125,7 @@ class LocalAssessor:
         self.close()
 
 
-def _digest(path: Path) -> InstanceDigest:
+def digest_of(path: Path) -> InstanceDigest:
+    """What identifies a file that was never received: the SHA-256 of all its bytes."""
     with path.open("rb") as file:
         return InstanceDigest(hashlib.file_digest(file, "sha256").hexdigest())

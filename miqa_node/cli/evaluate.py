@@ -165,3 +165,49 @@ def pointing_game(
     )  # fmt: skip
     numbers = (Column(heading, number=True) for heading in ("Pointing Game", "95 % interval", "Without tolerance"))
     print_table(("Method", *numbers), rows)
+
+
+@app.command()
+def enhancement(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", exists=True, file_okay=False, help="The project's data folder.")
+    ],
+    method: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this enhancement method; repeatable.")
+    ] = None,
+    images: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many patients.")] = 81,
+    package: Annotated[
+        Path | None,
+        typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Quality package to ask before and after."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the figures as JSON.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed simulates the same noise.")] = 7,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Measure enhancement methods: fidelity at lower doses, edges, lesions, phantoms, and the node's own findings."""
+    settings = settings_of(config)
+    quiet_logs(settings)
+    from miqa_node.assess.enhance.enhancer import Enhancer  # noqa: PLC0415
+    from miqa_node.assess.enhance.methods import METHODS  # noqa: PLC0415
+    from miqa_node.training.enhancement.evaluate import evaluate_methods, write_figures  # noqa: PLC0415
+    from miqa_node.training.report.subject import Subject  # noqa: PLC0415
+
+    if unknown := [name for name in method or () if name not in METHODS]:
+        raise typer.BadParameter(f"there is no method {unknown[0]}; there are {', '.join(METHODS)}")
+    enhancer = Enhancer(settings)
+    functions = {name: (METHODS[name].purpose, enhancer.function(name)) for name in method or METHODS}
+    subject = Subject(package) if package is not None else None
+    figures = evaluate_methods(functions, data, subject=subject, images=images, seed=seed)
+    if out is not None:
+        write_figures(figures, out)
+    if as_json:
+        print_json(figures)
+        return
+    rows = (
+        (name, dose, f"{row['gain_db']:+.2f}", f"{row['ssim']:.3f}", f"{row['edge_ratio']:.3f}")
+        for name, doses in figures["fidelity"]["detector_pitch"].items() if name != "untouched"
+        for dose, row in doses.items()
+    )  # fmt: skip
+    headings = ("PSNR gain in dB", "SSIM", "Edge width of the original's")
+    print_table(("Method", "Dose", *(Column(heading, number=True) for heading in headings)), rows)

@@ -96,7 +96,6 @@ def check_one(path: Path, settings: Settings) -> dict[str, Any]:
 
     A package without goldens is sound, but "may_be_active" is false.
     """
-    from miqa_node.assess.caption.package import CaptionPackage, open_caption_package  # noqa: PLC0415
     from miqa_node.assess.card import Task  # noqa: PLC0415
     from miqa_node.assess.companion import Companion  # noqa: PLC0415
     from miqa_node.assess.companions import open_companion, task_of  # noqa: PLC0415
@@ -106,11 +105,9 @@ def check_one(path: Path, settings: Settings) -> dict[str, Any]:
     label = package_label(path)
     try:
         task = task_of(path)
-        package: Package | Companion | CaptionPackage
+        package: Package | Companion
         if task is Task.QUALITY:
             package = open_package(path, settings.node.accelerator, settings.assess, goldens_required=False)
-        elif task is Task.CAPTION:
-            package = open_caption_package(path, settings.node.accelerator, settings.assess, settings.caption)
         else:
             _, package = open_companion(path, settings.node.accelerator, settings.assess)
     except MiqaError as error:
@@ -152,6 +149,8 @@ def _print_checks(outcomes: list[dict[str, Any]]) -> None:
 
 
 def _may(outcome: dict[str, Any]) -> str:
+    if outcome["task"] == "enhancement":
+        return 'enhancement: assess.enhance_method = "learned"'
     if outcome["task"] != "quality":
         return f"{outcome['task']}: switched on in policy.toml"
     return "" if outcome["may_be_active"] else "no goldens: only as shadow"

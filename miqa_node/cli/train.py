@@ -40,13 +40,6 @@ def quality(
         Path | None,
         typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Begin with the weights of this checkpoint."),
     ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Learn from this export of labels as well."),
-    ] = None,
-    learning_rate: Annotated[
-        float, typer.Option(metavar="X", min=1e-6, max=0.1, help="Of the optimiser, before it falls.")
-    ] = 2e-3,
     config: ConfigFile = None,
 ) -> None:
     """Train the model of quality findings on radiographs with simulated defects, and write it as a package."""
@@ -55,16 +48,7 @@ def quality(
     from miqa_node.training.quality import train_quality  # noqa: PLC0415 - keeps --help fast
 
     package = train_quality(
-        data,
-        out,
-        minutes=minutes,
-        steps=steps,
-        seed=seed,
-        resume=resume,
-        version=version,
-        start=start,
-        labels=labels,
-        learning_rate=learning_rate,
+        data, out, minutes=minutes, steps=steps, seed=seed, resume=resume, version=version, start=start
     )
     typer.echo(str(package))
 
@@ -195,6 +179,30 @@ def attention(
         rows = ((name, f"{row['dice']:.3f}", f"{row['iou']:.3f}") for name, row in table["methods"].items())
         heads = ("Map", Column("Dice", number=True), Column("IoU", number=True))
         print_table(heads, rows, title=f"{what}, {table['images']} images")
+
+
+@app.command()
+def denoiser(
+    data: DataFolder,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
+    ],
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Train so long.")] = 15.0,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Train so many steps instead; repeatable on one machine.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same patches.")] = 1,
+    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
+    images: Annotated[int, typer.Option(metavar="N", min=1, help="Evaluate on at most so many patients.")] = 81,
+    config: ConfigFile = None,
+) -> None:
+    """Train the denoiser of the enhancement method "learned" on simulated quantum noise; one CPU thread is enough."""
+    require(_NEEDED)
+    quiet_logs(settings_of(config))
+    from miqa_node.training.denoiser.train import train_denoiser  # noqa: PLC0415
+
+    package = train_denoiser(data, out, minutes=minutes, steps=steps, seed=seed, version=version, images=images)
+    typer.echo(str(package))
 
 
 def _print_comparison(rows: list[dict[str, Any]]) -> None:

@@ -25,6 +25,8 @@ class ResultKind(StrEnum):
     SC_J2K = "SC_J2K"
     PDF = "PDF"
     """One page with picture, sentences and numbers."""
+    ENHANCED = "ENHANCED"
+    """The image with less noise or more contrast, as a derived image beside the original."""
     REJECTION = "REJECTION"
     """A key object 113001 that archives obey (IHE IOCM); made only when a person confirmed the rejection."""
 
@@ -33,7 +35,9 @@ DEFAULT_KINDS = (ResultKind.SR, ResultKind.SEG, ResultKind.KOS)
 """What is made of every image that asks for it, and sent where a destination names nothing else."""
 
 DRAWN_KINDS = frozenset({ResultKind.GSPS, ResultKind.SC, ResultKind.SC_RLE, ResultKind.SC_J2K, ResultKind.PDF})
-"""What needs the decoded pixels; GSPS only to find the border that its shutter hides."""
+"""What needs the decoded pixels; GSPS only to find the border that its shutter hides.
+
+The enhanced image needs them, too, whatever the verdict."""
 
 
 class DeliveryState(StrEnum):
@@ -118,15 +122,3 @@ class CommitmentReport:
     complete: bool
     kept: tuple[str, ...] = ()
     failed: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CommitmentRequest:
-    """A peer asks the node whether it keeps objects, as (SOP class UID, SOP instance UID) (PS3.4 J.3.2)."""
-
-    transaction_uid: str
-    calling_ae_title: str
-    called_ae_title: str
-    peer_address: str
-    objects: tuple[tuple[str, str], ...]
-    attempts: int = 0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from miqa_node import __version__
 
+MANUFACTURER = "miqa-node"
+"""Manufacturer (0008,0070) of everything that the node makes."""
+
 IMPLEMENTATION_CLASS_UID = "2.25.59086652453054321364664539064839663335"
 """The same for all versions of this software."""
 

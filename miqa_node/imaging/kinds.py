@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import Header
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -69,9 +70,11 @@ def is_projection(header: Header) -> bool:
     Yes for CR, DX, MG, intra-oral and panoramic images, for single-frame XA and RF (a spot film or a photo run's
     single shot), and for monochrome single-frame secondary captures that name such a modality (digitised film).
     No for cine runs and tomosynthesis (many frames), for colour (photographs, screenshots, this node's own
-    overlays) and for CT localizers, which are judged with their series.
+    overlays), for the enhanced images that this node makes, and for CT localizers, which are judged with their series.
     """
     if not is_image(header) or header.number_of_frames > 1 or not _is_monochrome(header):
+        return False
+    if header.manufacturer == MANUFACTURER:  # an enhanced image of this node, which a PACS routed back
         return False
     uid = header.sop_class_uid
     if any(_belongs(uid, family) for family in _PROJECTION_FAMILIES):

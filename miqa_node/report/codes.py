@@ -35,6 +35,8 @@ REJECTED_FOR_QUALITY = Code("113001", "DCM", "Rejected for Quality Reasons")
 KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
 DOCUMENT_TITLE_MODIFIER = Code("113011", "DCM", "Document Title Modifier")
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
+SMOOTHING = Code("113087", "DCM", "Smoothing")
+ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 ANATOMY_INCOMPLETE = Code("130576", "DCM", "Anatomy coverage incomplete")
 FOREIGN_BODY = Code("19227008", "SCT", "Foreign body")
@@ -286,6 +288,11 @@ UNUSUAL_REGION = Concept(
     "Unusual region",
     "A place of the image that looks like none of the ordinary images: no defect by itself.",
 )
+CONTRAST_ENHANCEMENT = Concept(
+    "CONTRAST_ENH",
+    "Local contrast enhancement",
+    "Derivation: differences between neighbouring parts of the image were made larger, on one or on several scales.",
+)
 
 PREDICTION = Concept(
     "PREDICTION",
@@ -343,6 +350,7 @@ SCHEME_99MIQA: tuple[Concept, ...] = (
     ANOMALY_TRAINING,
     ANOMALY_SITE,
     UNUSUAL_REGION,
+    CONTRAST_ENHANCEMENT,
     *CERTAINTIES.values(),
     *(concept for concept in FINDINGS.values() if isinstance(concept, Concept)),
     *MEASUREMENTS.values(),

@@ -7,7 +7,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from miqa_node.domain.codes import Code
-from miqa_node.report.instance import MANUFACTURER, reference
+from miqa_node.domain.implementation import MANUFACTURER
+from miqa_node.report.instance import reference
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source
 from miqa_node.report.uids import derive_uid

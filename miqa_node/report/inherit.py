@@ -82,14 +82,15 @@ def inherited_elements(source: Source) -> dict[BaseTag, Element]:
     """Every element that a result takes over, ready to be written as Explicit VR Little Endian."""
     inherited = [*CONTEXT, *PATIENT, *CLINICAL_TRIAL_SUBJECT, *GENERAL_STUDY, *PATIENT_STUDY, *CLINICAL_TRIAL_STUDY]
     tags = (Tag(tag) for tag in map(tag_for_keyword, inherited) if tag is not None)
-    elements = _copy_elements(source.header, (tag for tag in tags if tag in source.header))
+    elements = copy_elements(source.header, (tag for tag in tags if tag in source.header))
     for keyword in TYPE_2:
         tag = Tag(keyword)
         elements.setdefault(tag, DataElement(tag, dictionary_VR(tag), None))
     return elements
 
 
-def _copy_elements(dataset: Dataset, tags: Iterable[BaseTag]) -> dict[BaseTag, Element]:
+def copy_elements(dataset: Dataset, tags: Iterable[BaseTag]) -> dict[BaseTag, Element]:
+    """These elements of a data set, text as it was encoded, ready to be written as Explicit VR Little Endian."""
     return {tag: _copy_element(dataset, tag) for tag in tags}
 
 
@@ -97,11 +98,11 @@ def _copy_element(dataset: Dataset, tag: BaseTag) -> Element:
     element = cast("Element", dataset.get_item(tag))
     if isinstance(element, RawDataElement):
         vr = _vr_of(element)
-        if vr != "SQ" and vr not in _BINARY_VRS:
+        if vr != "SQ" and vr not in _BINARY_VRS and " or " not in vr:
             return raw_element(tag, vr, element.value or b"")
-    decoded = dataset[tag]
+    decoded = dataset[tag]  # here pydicom settles what the dictionary leaves open, such as US or SS
     if decoded.VR == "SQ":
-        return raw_sequence(tag, (_copy_elements(item, item.keys()) for item in decoded.value))
+        return raw_sequence(tag, (copy_elements(item, item.keys()) for item in decoded.value))
     return decoded
 
 

@@ -11,15 +11,14 @@ from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.report.codes import SCHEME
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, text
 from miqa_node.report.uids import Lineage, derive_uid
 from miqa_node.report.write import ascii_text
 
-MANUFACTURER = "miqa-node"
-
-_SERIES: dict[ResultKind, tuple[str, int, str]] = {  # Modality, Series Number, Series Description
+SERIES: dict[ResultKind, tuple[str, int, str]] = {  # Modality, Series Number, Series Description
     ResultKind.SR: ("SR", 9901, "Image quality report"),
     ResultKind.SEG: ("SEG", 9902, "Quality findings"),
     ResultKind.KOS: ("KO", 9903, "Quality issue"),
@@ -28,6 +27,7 @@ _SERIES: dict[ResultKind, tuple[str, int, str]] = {  # Modality, Series Number, 
     ResultKind.SC_RLE: ("OT", 9905, "Quality findings, picture"),
     ResultKind.SC_J2K: ("OT", 9905, "Quality findings, picture"),
     ResultKind.PDF: ("DOC", 9906, "Image quality report, page"),
+    ResultKind.ENHANCED: ("", 9909, "Enhanced image"),  # its modality is the source's
     ResultKind.SEG_FRACTIONAL: ("SEG", 9907, "Quality findings, saliency"),
     ResultKind.REJECTION: ("KO", 9908, "Rejected for quality reasons"),
 }
@@ -45,7 +45,7 @@ def begin_instance(
 
     Patient and study are inherited when the object is written, so they are not in it.
     """
-    modality, series_number, description = _SERIES[kind]
+    modality, series_number, description = SERIES[kind]
     made_at = local_time(assessment.assessed_at, source)
     date, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S.%f")
     instance = Dataset()
@@ -63,7 +63,7 @@ def begin_instance(
     instance.ManufacturerModelName = MANUFACTURER
     instance.DeviceSerialNumber = ascii_text(settings.node_name, 64) or MANUFACTURER
     instance.SoftwareVersions = _software_versions(assessment)
-    instance.CodingSchemeIdentificationSequence = Sequence([_private_scheme()])
+    instance.CodingSchemeIdentificationSequence = Sequence([private_scheme()])
     return instance
 
 
@@ -114,7 +114,8 @@ def _software_versions(assessment: Assessment) -> list[str]:
     return versions
 
 
-def _private_scheme() -> Dataset:
+def private_scheme() -> Dataset:
+    """What 99MIQA is (PS3.3 C.12.1), for objects with a code of it."""
     item = Dataset()
     item.CodingSchemeDesignator = SCHEME
     item.CodingSchemeUID = derive_uid("miqa-node", "coding scheme", SCHEME)

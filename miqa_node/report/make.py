@@ -10,10 +10,12 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
+from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.policy import Disposition
 from miqa_node.report.capture import SYNTAXES, make_capture
+from miqa_node.report.derived import make_enhanced
 from miqa_node.report.gsps import can_have_gsps, make_gsps
 from miqa_node.report.inherit import inherited_elements
 from miqa_node.report.kos import make_kos
@@ -46,15 +48,16 @@ def make_objects(
     radiograph: Radiograph | None = None,
     anomaly_map: SaliencyMap | None = None,
     prediction_maps: Mapping[str, SaliencyMap] | None = None,
+    enhanced: Enhanced | None = None,
 ) -> tuple[MadeObject, ...]:
     """The report for every image; of a flagged one also the other ``kinds`` that have something to show.
 
     What predictions were read from (``prediction_maps`` by package) is segmented whatever the verdict.
 
-    Pictures (SC, PDF) and the shutter of a presentation state need ``radiograph``, the decoded image; without it there
-    are none. ``anomaly_map`` becomes a region when the anomaly rule of the policy is among the reasons of the verdict.
-    Objects that others refer to come first, so that a reader never meets a reference to what is not there yet. The
-    same arguments give the same bytes.
+    Pictures (SC, PDF) and the shutter of a presentation state need ``radiograph``, the decoded image, and the derived
+    image needs ``enhanced``; without them there are none. ``anomaly_map`` becomes a region when the anomaly rule of the
+    policy is among the reasons of the verdict. Objects that others refer to come first, so that a reader never meets a
+    reference to what is not there yet. The same arguments give the same bytes.
 
     Raises
     ------
@@ -86,6 +89,9 @@ def make_objects(
     )
     for item in objects:
         check_file(item.data, item.sop_class_uid, item.sop_instance_uid, image, inherited)
+    if enhanced is not None and ResultKind.ENHANCED in kinds:
+        made_at = assessment.assessed_at  # not now: made again, it is to be the same file
+        objects += (make_enhanced(source, enhanced, assessment.digest, settings, made_at),)
     return objects
 
 

@@ -72,7 +72,7 @@ _BY_CLASS: dict[str, dict[int, str]] = {
         2: "DocumentTitle ConceptNameCodeSequence AcquisitionDateTime",
     },
     capture.SOP_CLASS_UID: {
-        1: _CONTENT + _PIXELS + "ConversionType PlanarConfiguration SourceImageSequence",
+        1: _CONTENT + _PIXELS + "ConversionType SourceImageSequence",
         2: "PatientOrientation Laterality",
     },
 }
@@ -114,6 +114,8 @@ def _presence(dataset: Dataset, sop_class_uid: str) -> Iterator[str]:
     for keyword in required(sop_class_uid, 1):
         if keyword not in dataset or dataset[keyword].is_empty:
             yield f"{keyword} is missing or empty"
+    if int(dataset.get("SamplesPerPixel", 1)) > 1 and "PlanarConfiguration" not in dataset:
+        yield "PlanarConfiguration is missing"
     for keyword in required(sop_class_uid, 2):
         if keyword not in dataset:
             yield f"{keyword} is missing"

@@ -6,7 +6,7 @@ import importlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -16,14 +16,16 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
+from miqa_node.assess.card import GRAPH_NAME
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, FindingName, GateClass
 from miqa_node.training.calibrate import Calibration
 from miqa_node.training.corpus import QualityData
+from miqa_node.training.datasets import Record
 from miqa_node.training.degrade import Image, degrade, gate
 from miqa_node.training.degrade.sheet import FIELD_MM, sample_chest
 from miqa_node.training.export import TAPS, Graph
-from miqa_node.training.seal import GRAPH_NAME, seal
+from miqa_node.training.seal import seal
 
 GOLDEN_LONG_SIDE_PX = 560
 SOP_CLASSES = (
@@ -107,7 +109,7 @@ def card_of(
         },
         "calibration": calibration.report,
         "certificate": None,
-        "training": {"data": _sources(data), **training, "date": datetime.now(UTC).date().isoformat()},
+        "training": {"data": sources_of(data.fitting), **training, "date": datetime.now(UTC).date().isoformat()},
         "metrics": dict(metrics),
         "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in goldens],
     }
@@ -169,8 +171,9 @@ def _classes(calibration: Calibration) -> list[dict[str, Any]]:
     ]
 
 
-def _sources(data: QualityData) -> list[dict[str, Any]]:
-    licences = Counter((r.source, r.licence) for r in data.fitting)
+def sources_of(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """The training data as cards state it: source, licence, number of images and of patients."""
+    licences = Counter((r.source, r.licence) for r in records)
     return [
         {
             "source": {"nih": "NIH ChestX-ray14", "cohen": "Cohen et al. covid-chestxray-dataset"}.get(
@@ -178,7 +181,7 @@ def _sources(data: QualityData) -> list[dict[str, Any]]:
             ),
             "licence": licence,
             "images": images,
-            "patients": len({r.patient for r in data.fitting if (r.source, r.licence) == (source, licence)}),
+            "patients": len({r.patient for r in records if (r.source, r.licence) == (source, licence)}),
         }
         for (source, licence), images in licences.most_common()
     ]

@@ -10,18 +10,17 @@ from typing import Any
 import onnx
 import yaml
 
-from miqa_node.assess.card import CARD_NAME, METADATA_KEY, BaseCard, Card
+from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, BaseCard, Card, Task
+from miqa_node.assess.companions import CARDS
 from miqa_node.assess.model_card import model_card
 
-GRAPH_NAME = "model.onnx"
 PAGE_NAME = "MODEL_CARD.md"
 
 
-def seal(folder: Path, card: dict[str, Any], kind: type[BaseCard] = Card) -> Path:
+def seal(folder: Path, card: dict[str, Any]) -> Path:
     """Write card.yaml and MODEL_CARD.md for what lies in the folder; the folder.
 
-    ``card`` is plain data that follows the schema of ``kind``; checksums that it already has are replaced. Other
-    metadata of the graph stays.
+    ``card`` is plain data; checksums that it already has are replaced. Other metadata of the graph stays.
     """
     # Through JSON once, so that card.yaml and the card in the graph hold the same plain numbers.
     plain: dict[str, Any] = json.loads(json.dumps({name: value for name, value in card.items() if name != "files"}))
@@ -31,8 +30,12 @@ def seal(folder: Path, card: dict[str, Any], kind: type[BaseCard] = Card) -> Pat
     onnx.save(graph, str(folder / GRAPH_NAME))
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in {CARD_NAME, PAGE_NAME})
     plain["files"] = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    page = model_card(kind.model_validate(plain))
+    page = model_card(_kind(plain).model_validate(plain))
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
     (folder / CARD_NAME).write_text(text, encoding="utf-8")
     (folder / PAGE_NAME).write_text(page, encoding="utf-8")
     return folder
+
+
+def _kind(sections: dict[str, Any]) -> type[BaseCard]:
+    return CARDS.get(Task(sections.get("task", Task.QUALITY)), Card)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.enhance.methods import METHODS
+from miqa_node.assess.enhance.plane import to_display
 from miqa_node.assess.measured import measure_picture, measurement_vector
 from miqa_node.training.graph import Prediction
 from miqa_node.training.samples import CLASSES
@@ -35,15 +36,13 @@ Left out: noise_sigma and local_variance_mode (in stored values), used_range_sha
 them in 8-bit pictures is the export), grid_frequency and edge_slope_10_90 (unit or presence depends on the header's
 spacing), the exposure indices (training pictures have none).
 """
-DENOISE_STRENGTH = 5.0
-EQUALISE_LIMIT, EQUALISE_TILES = 2.0, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
     """What is done to the image before it is measured; a package is only made of models without any.
 
-    ``denoise``: non-local means (Buades, Coll, Morel, CVPR 2005); ``enhance``: CLAHE (Zuiderveld 1994).
+    ``denoise`` is the node's enhancement method ``nlm``, ``enhance`` its method ``clahe``.
     """
 
     denoise: bool = False
@@ -58,11 +57,19 @@ class Treatment:
     def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The treated picture, shape (rows, columns)."""
         if self.denoise:
-            picture = np.asarray(cv2.fastNlMeansDenoising(picture, None, DENOISE_STRENGTH, 5, 11), np.uint8)
+            picture = _treated("nlm", picture)
         if self.enhance:
-            equaliser = cv2.createCLAHE(EQUALISE_LIMIT, (EQUALISE_TILES, EQUALISE_TILES))
-            picture = np.asarray(equaliser.apply(picture), np.uint8)
+            picture = _treated("clahe", picture)
         return picture
+
+
+def _treated(method: str, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    function = METHODS[method].function
+    if function is None:
+        msg = f"{method} needs a package"
+        raise ValueError(msg)
+    levels, _ = function(picture.astype(np.float32) / np.float32(255))
+    return (to_display(levels) >> 8).astype(np.uint8)
 
 
 class Measurer:

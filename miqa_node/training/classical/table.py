@@ -28,6 +28,7 @@ CACHE = Path(".cache/classical")
 SAMPLES = 3000
 DRAWS = 2
 SOURCES = (
+    "assess/enhance",
     "assess/measure",
     "training/degrade",
     "training/samples.py",

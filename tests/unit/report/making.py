@@ -12,8 +12,10 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
 
+from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
+from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName, quality_score
 from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.instance import (
@@ -26,6 +28,7 @@ from miqa_node.domain.instance import (
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.report import MadeObject, make_objects
+from miqa_node.settings import load_settings
 
 SAMPLES = Path(str(files("data_store") / "data"))
 CHEST = SAMPLES / "RG1_UNCR.dcm"
@@ -97,6 +100,11 @@ def radiograph(source: Path) -> Radiograph:
     )
 
 
+def enhanced(pixels: Radiograph, methods: str) -> Enhanced:
+    """The enhanced copy."""
+    return Enhancer(load_settings()).enhance(pixels, methods)
+
+
 def flagged(
     source: Path, kinds: Collection[ResultKind] = DEFAULT_KINDS, pixels: Radiograph | None = None
 ) -> tuple[MadeObject, ...]:
@@ -104,7 +112,8 @@ def flagged(
     seen = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)
     maps = {FindingName.FOREIGN_OBJECT: bump(0.3, 0.7), FindingName.MOTION_BLUR: bump(0.65, 0.25)}
     verdict = disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR)
-    return make_objects(source, assessment(*seen), verdict, maps, kinds=kinds, radiograph=pixels)
+    copy = enhanced(pixels, "clahe") if pixels is not None and ResultKind.ENHANCED in kinds else None
+    return make_objects(source, assessment(*seen), verdict, maps, kinds=kinds, radiograph=pixels, enhanced=copy)
 
 
 def everything(source: Path) -> tuple[MadeObject, ...]:

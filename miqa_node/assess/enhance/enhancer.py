@@ -1,0 +1,54 @@
+"""Makes the enhanced copy of a decoded image by the methods that a site or a person chose."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from miqa_node.assess.enhance.denoiser import DenoiserPackage, newest_denoiser
+from miqa_node.assess.enhance.methods import METHODS, Function, Purpose, parse_methods
+from miqa_node.assess.enhance.plane import plane_of
+from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.image import Radiograph
+from miqa_node.settings import Settings
+
+SMALLEST_SIDE_PX = 32
+
+
+class Enhancer:
+    """Methods by name; the learned one's package is opened, and checked, when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def enhance(self, radiograph: Radiograph, methods: str = "") -> Enhanced:
+        """The copy, and its difference from the source; ``methods`` is a chain, by default the settings'.
+
+        Raises
+        ------
+        SettingsError
+            There is no method of that name.
+        ModelPackageError
+            The learned method is asked for and its package is missing or altered.
+        """
+        chain = parse_methods(methods or self._settings.assess.enhance_method)
+        plane = plane_of(radiograph)
+        levels, steps = plane.levels, []
+        for method in chain:
+            if min(levels.shape) < SMALLEST_SIDE_PX:
+                steps.append(f"{method.name}: left as it is, smaller than {SMALLEST_SIDE_PX} pixels")
+                continue
+            levels, words = self.function(method.name)(levels)
+            steps.append(words)
+        made = plane.back(levels, tuple(steps))
+        learned = self._package.identity if any(method.function is None for method in chain) else None
+        denoised = any(method.purpose is Purpose.DENOISE for method in chain)
+        enhanced = any(method.purpose is Purpose.CONTRAST for method in chain)
+        return Enhanced(radiograph, made, tuple(m.name for m in chain), tuple(steps), denoised, enhanced, learned)
+
+    def function(self, name: str) -> Function:
+        """The function of one method."""
+        return METHODS[name].function or self._package.graph.denoise
+
+    @cached_property
+    def _package(self) -> DenoiserPackage:
+        return newest_denoiser(self._settings)

@@ -1,0 +1,67 @@
+"""Every way to enhance an image under one name: name → function from levels to levels and the step in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from miqa_node.assess.enhance.collaborative import collaborative_filter
+from miqa_node.assess.enhance.contrast import amplify_details, equalise
+from miqa_node.assess.enhance.nonlocal_means import nonlocal_means
+from miqa_node.assess.enhance.plane import Levels
+from miqa_node.assess.enhance.wavelet import wavelet_shrinkage
+from miqa_node.errors import SettingsError
+
+Function = Callable[[Levels], tuple[Levels, str]]
+"""Levels, float32 (rows, columns), 0 black and 1 white; the enhanced ones and what was done, in words."""
+
+LEARNED = "learned"
+"""The method that a model package makes possible (:mod:`.denoiser`)."""
+JOIN = "+"
+
+
+class Purpose(StrEnum):
+    """What a method is for."""
+
+    DENOISE = "denoise"
+    CONTRAST = "contrast"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method; ``what`` describes it in a few words."""
+
+    name: str
+    purpose: Purpose
+    what: str
+    function: Function | None
+    """None for the learned one, whose function comes with its package."""
+
+
+METHODS: Mapping[str, Method] = {
+    method.name: method
+    for method in (
+        Method(LEARNED, Purpose.DENOISE, "residual network of the package denoiser", None),
+        Method("nlm", Purpose.DENOISE, "non-local means", nonlocal_means),
+        Method("wavelet", Purpose.DENOISE, "BayesShrink of wavelets", wavelet_shrinkage),
+        Method("bm3d", Purpose.DENOISE, "collaborative filtering of the BM3D type; slow", collaborative_filter),
+        Method("clahe", Purpose.CONTRAST, "contrast-limited adaptive histogram equalisation", equalise),
+        Method("multiscale", Purpose.CONTRAST, "multi-scale contrast on a Laplacian pyramid", amplify_details),
+    )
+}
+
+
+def parse_methods(text: str) -> tuple[Method, ...]:
+    """The methods of a chain such as ``learned+multiscale``, in order; SettingsError names what there is.
+
+    >>> [method.name for method in parse_methods("nlm+clahe")]
+    ['nlm', 'clahe']
+    """
+    names = [name.strip() for name in text.split(JOIN)]
+    if unknown := [name for name in names if name not in METHODS]:
+        raise SettingsError(
+            f"There is no enhancement method {unknown[0]!r}; there are {', '.join(METHODS)}, "
+            f"and chains of them such as learned{JOIN}multiscale."
+        )
+    return tuple(METHODS[name] for name in names)

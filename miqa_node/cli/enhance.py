@@ -1,0 +1,96 @@
+"""``miqa-node enhance``: writes a copy of an image with less noise or more visible contrast; the original stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
+from miqa_node.cli.output import print_json, print_line
+
+if TYPE_CHECKING:
+    from miqa_node.domain.enhanced import Enhanced
+    from miqa_node.imaging.file import ImageFile
+
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def enhance(
+    source: Annotated[Path, typer.Argument(metavar="IN", exists=True, dir_okay=False, help="DICOM, PNG or JPEG file.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", dir_okay=False, help="File to write: .dcm from DICOM (a derived image), or .png or .jpg."
+        ),
+    ],
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="learned, nlm, wavelet or bm3d against noise, clahe or multiscale for contrast; or a chain such as "
+            "learned+multiscale. assess.enhance_method by default.",
+        ),
+    ] = "",
+    difference: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Write what was changed as a picture, too: gray is nothing."),
+    ] = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Write an enhanced copy of an image.
+
+    A copy is for the eyes. The node itself always judges the original.
+    """
+    settings = settings_of(config)
+    quiet_logs(settings)
+    _check_names(source, out, difference)
+    from miqa_node.assess.enhance.enhancer import Enhancer  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.imaging.decode import Decoder  # noqa: PLC0415
+    from miqa_node.imaging.file import read_image_file  # noqa: PLC0415
+    from miqa_node.imaging.picture import picture_bytes  # noqa: PLC0415
+
+    with Decoder(settings.imaging) as decoder:
+        image = read_image_file(source, decoder)
+        if image.radiograph.frames > 1:
+            raise typer.BadParameter(f"{source.name} has {image.radiograph.frames} frames; single images are enhanced.")
+        made = Enhancer(settings).enhance(image.radiograph, method)
+    if out.suffix.lower() in DICOM_SUFFIXES:
+        out.write_bytes(_derived(source, image, made, settings.node.name))
+    else:
+        out.write_bytes(picture_bytes(made.image.display, out.suffix, deep=image.header.bits_stored > 8))
+    if difference is not None:
+        difference.write_bytes(picture_bytes(made.difference_picture, difference.suffix))
+    if as_json:
+        print_json({"file": str(source), "out": str(out), "methods": made.methods, "steps": made.steps})
+        return
+    for step in made.steps:
+        print_line(step)
+
+
+def _check_names(source: Path, out: Path, difference: Path | None) -> None:
+    """Say what is wrong with the names before anything is computed."""
+    if out.suffix.lower() not in (*DICOM_SUFFIXES, *PICTURE_SUFFIXES):
+        known = ", ".join((*DICOM_SUFFIXES, *PICTURE_SUFFIXES))
+        raise typer.BadParameter(f"{out.name} must end in one of {known}, which says what to write.")
+    if difference is not None and difference.suffix.lower() not in PICTURE_SUFFIXES:
+        raise typer.BadParameter(f"--difference writes a picture; {difference.name} must end in .png or .jpg.")
+    for name in (out, *([difference] if difference else [])):
+        if name.exists() and name.samefile(source):
+            raise typer.BadParameter("the enhanced copy may not replace the original; give another name.")
+        if not name.parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {name.parent} to write {name.name} to.")
+
+
+def _derived(source: Path, image: ImageFile, made: Enhanced, node_name: str) -> bytes:
+    from miqa_node.assess.local import digest_of  # noqa: PLC0415
+    from miqa_node.report import ReportSettings, make_enhanced  # noqa: PLC0415
+
+    if not image.is_dicom:
+        raise typer.BadParameter("a picture has no patient and no study to make a DICOM object for; use .png.")
+    if image.header.samples_per_pixel > 1 or image.header.photometric_interpretation == "PALETTE COLOR":
+        raise typer.BadParameter("a colour image has no derived DICOM image here; use .png, which gets its luminance.")
+    return make_enhanced(source, made, digest_of(source), ReportSettings(node_name=node_name)).data

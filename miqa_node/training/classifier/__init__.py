@@ -1,1 +1,0 @@
-"""Makes a classification package of any labelled images: ``miqa-node train classifier``."""

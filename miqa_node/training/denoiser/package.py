@@ -1,0 +1,166 @@
+"""Writes the denoiser as a model package: graph with its card inside, card.yaml, goldens, MODEL_CARD.md."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import pydicom
+import torch
+
+from miqa_node.assess.card import GRAPH_NAME
+from miqa_node.assess.enhance.card import Tiles
+from miqa_node.assess.enhance.denoiser import INPUT, NAME, OUTPUT, TiledGraph
+from miqa_node.assess.session import Session
+from miqa_node.domain.finding import FindingName
+from miqa_node.settings import Accelerator
+from miqa_node.training.datasets import Record
+from miqa_node.training.degrade import Image, degrade, gate
+from miqa_node.training.degrade.sheet import FIELD_MM, sample_chest
+from miqa_node.training.denoiser.network import SPLIT, Denoiser, reach_px
+from miqa_node.training.export import OPSET, TOLERANCE, forget_where_it_was_made
+from miqa_node.training.package import SOP_CLASSES, sources_of
+from miqa_node.training.seal import seal
+
+TILE_PX = 512
+GOLDEN_LONG_SIDE_PX = 320
+INTENDED_USE = (
+    "Makes a copy of a projection radiograph with less quantum noise, for looking at beside the original. It replaces "
+    "no image and no verdict of the node is based on its output."
+)
+NOT_FOR = (
+    "replacing the original, or deleting it",
+    "diagnosis from the copy alone",
+    "making up for a dose that was too low",
+    "CT, MR, ultrasound and other images that are no projection radiographs",
+)
+LIMITS = (
+    "Noise was simulated on 8-bit images after unknown processing; no pair of real exposures at two doses was used.",
+    "Only detail finer than about 16 pixels can change: a Gaussian of 3 pixels of the noise estimate stays.",
+    "What cannot be told from noise, such as the finest trabeculae at an eighth of the dose, is smoothed with it.",
+    "Images that were made smaller have texture in neighbouring pixels that looks like noise; little is gained there.",
+    "Grid lines, dead pixels, compression blocks and the noise of stitched images were not taught.",
+)
+
+
+def export_denoiser(net: Denoiser, path: Path) -> float:
+    """Write the graph for tiles of any even size; the largest difference from torch, ValueError above the tolerance."""
+    net = net.eval()
+    image = torch.rand((1, 1, 96, 128), generator=torch.Generator().manual_seed(0))
+    with warnings.catch_warnings():
+        # The exporter of torch 2.13 calls functions that torch 2.13 itself deprecates.
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        sides = {axis: SPLIT * torch.export.Dim(name, min=16, max=2048) for axis, name in ((2, "rows"), (3, "columns"))}
+        program = torch.onnx.export(
+            net, (image,), dynamo=True, opset_version=OPSET, input_names=(INPUT,), output_names=(OUTPUT,),
+            dynamic_shapes=(sides,), verbose=False,
+        )  # fmt: skip
+    if program is None:
+        msg = "torch.onnx.export gave no program"
+        raise ValueError(msg)
+    model: onnx.ModelProto = program.model_proto
+    model.producer_name, model.doc_string = "miqa-node", ""
+    forget_where_it_was_made(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for shown in (image, image[..., :64, :66]):
+        with torch.no_grad():
+            wanted = net(shown).numpy()
+        worst = max(worst, float(np.abs(wanted - session.run([OUTPUT], {INPUT: shown.numpy()})[0]).max()))
+    if worst > TOLERANCE:
+        msg = f"the exported graph differs from torch by {worst:.2g}, {TOLERANCE:g} is allowed"
+        raise ValueError(msg)
+    return worst
+
+
+def denoiser_of(graph_file: Path) -> TiledGraph:
+    """A graph that is no package yet, run tile by tile as the node runs it."""
+    session = Session(graph_file, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
+    return TiledGraph(session, tiles(), NAME)
+
+
+def tiles() -> Tiles:
+    """How the node cuts large images."""
+    overlap = -(-reach_px() // SPLIT) * SPLIT
+    return Tiles(size_px=TILE_PX, overlap_px=overlap, multiple_px=SPLIT)
+
+
+def write_denoiser(
+    graph_file: Path, folder: Path, records: Sequence[Record], training: Mapping[str, Any], metrics: Mapping[str, Any],
+    version: str,
+) -> Path:  # fmt: skip
+    """Make the whole folder ``denoiser-<version>``; the graph file is copied and gets the card into its metadata."""
+    (folder / "golden").mkdir(parents=True, exist_ok=True)
+    names = _write_golden_images(folder / "golden")
+    card = _card(records, training, metrics, version, names)
+    shutil.copyfile(graph_file, folder / GRAPH_NAME)
+    package = denoiser_of(folder / GRAPH_NAME)
+    for name in names:
+        stem = folder / "golden" / name
+        values = [round(v, 6) for v in package.golden_values(Path(f"{stem}.png").read_bytes())]
+        Path(f"{stem}.json").write_text(json.dumps({"denoised": values}) + "\n", encoding="utf-8")
+    return seal(folder, card)
+
+
+def _card(
+    records: Sequence[Record], training: Mapping[str, Any], metrics: Mapping[str, Any], version: str, names: list[str]
+) -> dict[str, Any]:
+    return {
+        "task": "enhancement",
+        "name": NAME,
+        "version": version,
+        "intended_use": INTENDED_USE,
+        "not_for": list(NOT_FOR),
+        "limits": list(LIMITS),
+        "applicability": {
+            "modality": [],
+            "body_part": [],
+            "view": [],
+            "sop_class": list(SOP_CLASSES),
+            "pixel_pitch_mm": {"min": 0.05, "max": 1.2},
+        },
+        "tiles": tiles().model_dump(mode="json"),
+        "calibration": {},
+        "training": {"data": sources_of(records), **training, "date": datetime.now(UTC).date().isoformat()},
+        "metrics": dict(metrics),
+        "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in names],
+    }
+
+
+def _write_golden_images(folder: Path) -> list[str]:
+    """Four 8-bit PNGs: the public sample chest as it is, at quarter dose and at an eighth, and a phantom with noise."""
+    data_store = importlib.import_module("data_store")
+    source = Path(str(data_store.__file__)).parent / "data" / "RG1_UNCR.dcm"
+    chest = sample_chest(pydicom.dcmread(source).pixel_array)
+    scale = GOLDEN_LONG_SIDE_PX / max(chest.shape)
+    chest = cast("Image", cv2.resize(chest, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    pitch_mm = FIELD_MM / chest.shape[1] / 4.0  # as if it were a part of a detector's image
+
+    def noisy(image: Image, severity: float, seed: int) -> Image:
+        return degrade(image, FindingName.NOISE_UNDEREXPOSURE, severity, np.random.default_rng(seed), pitch_mm)
+
+    images = {
+        "chest": chest,
+        "chest_quarter_dose": noisy(chest, 0.5, 3),
+        "chest_eighth_dose": noisy(chest, 0.75, 4),
+        "phantom": noisy(gate.phantom((240, 300), np.random.default_rng(5)), 0.5, 6),
+    }
+    for name, image in images.items():
+        pixels = np.rint(image * 255).astype(np.uint8)
+        if not cv2.imwrite(str(folder / f"{name}.png"), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
+            msg = f"cannot write {folder / name}.png"
+            raise OSError(msg)
+    return list(images)
