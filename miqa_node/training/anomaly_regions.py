@@ -157,9 +157,9 @@ def _thresholded(name: str, image: Seen) -> list[Mask]:
 
 
 def _largest(values: NDArray[np.float32], share: float) -> Mask:
-    """The cells with the highest values, as many as the baselines take: the size of the mask then tells nothing."""
+    """The cells with the highest values, as many as the baselines take where the map shows so many at all."""
     fine = cv2.resize(values.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(fine >= np.quantile(fine, 1.0 - share), bool)
+    return np.asarray((fine >= np.quantile(fine, 1.0 - share)) & (fine > 0.0), bool)
 
 
 def _anywhere(side: float, rng: np.random.Generator) -> Mask:
