@@ -52,7 +52,7 @@ def feedback(transaction: Transaction, period: Period, objects: ObjectStore, thr
 
     At most MOST_MASKS of the newest images that somebody drew on are compared with the maps in ``objects``.
     """
-    since, until = _moment(period.since), _moment(period.until)
+    since, until = period_moments(period)
     by_origin = labels.count(transaction, "origin", since, until)
     return Feedback(
         period=period,
@@ -78,6 +78,11 @@ def feedback(transaction: Transaction, period: Period, objects: ObjectStore, thr
         masks=mask_figures(labels.drawn(transaction, since, until, limit=MOST_MASKS), objects, threshold),
         second_readings=agreement(readings.second_readings(transaction, since, until)),
     )
+
+
+def period_moments(period: Period) -> tuple[datetime, datetime]:
+    """First moment of a period, and the first one after it."""
+    return _moment(period.since), _moment(period.until)
 
 
 def _moment(day: date) -> datetime:

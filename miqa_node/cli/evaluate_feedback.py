@@ -17,6 +17,10 @@ from miqa_node.cli.store import check_exists
 if TYPE_CHECKING:
     from miqa_node.analysis.feedback import Feedback
     from miqa_node.analysis.marks import Fidelity
+    from miqa_node.domain.instance import InstanceDigest
+    from miqa_node.domain.label import Label
+    from miqa_node.domain.ports import ObjectStore
+    from miqa_node.settings import Settings
 
 DAY = "%Y-%m-%d"
 
@@ -27,11 +31,16 @@ def feedback(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Also write one HTML page that stands alone.")
     ] = None,
+    enhance: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METHOD", help="Also measure this enhancement on images that people drew on; repeatable."),
+    ] = None,
+    images: Annotated[int, typer.Option(metavar="N", min=1, help="Enhance at most so many of the newest.")] = 50,
     as_json: AsJson = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Compare the node with its reviewers: agreement for findings, Dice and IoU of what they drew.
+    """Compare the node with its reviewers: agreement for findings, Dice and IoU of what they drew, PSNR and SSIM.
 
     Made from the decisions, audits and marks in the node's own database; nothing leaves it but figures.
     """
@@ -39,7 +48,9 @@ def feedback(
     quiet_logs(settings)
     check_exists(settings)
     from miqa_node.analysis.feedback import feedback as of_reviewers  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.analysis.feedback import period_moments  # noqa: PLC0415
     from miqa_node.node import open_store  # noqa: PLC0415
+    from miqa_node.store import instances, labels  # noqa: PLC0415
     from miqa_node.store.census import Period  # noqa: PLC0415
 
     first = (since or datetime(2000, 1, 1, tzinfo=UTC)).date()
@@ -49,9 +60,12 @@ def feedback(
         with database.begin() as transaction:
             period = Period(first, last + timedelta(days=1))
             found = of_reviewers(transaction, period, objects, settings.assess.saliency_threshold)
+            since_at, until_at = period_moments(period)
+            marked = labels.drawn(transaction, since_at, until_at, limit=images) if enhance else []
+            keys = {label.digest: instances.load(transaction, label.digest).object_key for label in marked}
     finally:
         database.close()
-    fidelity: dict[str, Fidelity] = {}
+    fidelity = _enhanced(settings, objects, marked, keys, enhance or [])
     if out is not None:
         _write(out, found, fidelity)
     if as_json:
@@ -60,6 +74,37 @@ def feedback(
     _print(found, fidelity)
     if out is not None:
         typer.echo(f"The page is {out}.", err=True)
+
+
+def _enhanced(
+    settings: Settings, objects: ObjectStore, marked: Sequence[Label], keys: Mapping[InstanceDigest, str],
+    methods: Sequence[str],
+) -> dict[str, Fidelity]:  # fmt: skip
+    """What each method does to the images that people drew on; nothing where they drew nothing."""
+    if not marked or not methods:
+        return {}
+    import numpy as np  # noqa: PLC0415
+
+    from miqa_node.analysis.marks import Pixels, fidelity  # noqa: PLC0415
+    from miqa_node.assess.enhance.enhancer import Enhancer  # noqa: PLC0415
+    from miqa_node.imaging.decode import Decoder  # noqa: PLC0415
+    from miqa_node.training.enhancement.scores import psnr_db, ssim  # noqa: PLC0415
+
+    enhancer = Enhancer(settings)
+    made = {}
+    with Decoder(settings.imaging) as decoder:
+        for method in methods:
+
+            def load(digest: InstanceDigest, method: str = method) -> tuple[Pixels, Pixels]:
+                enhanced = enhancer.enhance(decoder.decode(objects.local_path(keys[digest])), method)
+                before, after = enhanced.source.display, enhanced.image.display
+                white = np.float32(65535)
+                return before.astype(np.float32) / white, after.astype(np.float32) / white
+
+            found = fidelity(marked, load, psnr_db, ssim)
+            if found is not None:
+                made[method] = found
+    return made
 
 
 def document(found: Feedback, fidelity: Mapping[str, Fidelity]) -> dict[str, Any]:

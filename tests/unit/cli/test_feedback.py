@@ -10,7 +10,7 @@ from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.label import Judgement, LabelOrigin, Region
-from miqa_node.store import labels
+from miqa_node.store import instances, labels
 from tests.web.staging import NOW, PATIENT_NAME, Stage
 
 
@@ -39,6 +39,26 @@ def test_decisions_and_marks_become_figures_and_one_page(cli, stage: Stage, data
     text = page.read_text("utf-8")
     assert "Foreign object" in text
     assert PATIENT_NAME not in text
+
+
+def test_an_enhancement_is_measured_on_the_images_that_people_drew_on(
+    cli, stage: Stage, data_dir: Path, samples: Path
+) -> None:
+    _, digest = stage.add(1, finding=FindingName.FOREIGN_OBJECT)
+    drawn = Region(((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6)), "foreign_object")
+    said = Judgement("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(drawn,))
+    with stage.services.database.begin() as transaction:
+        labels.add(transaction, digest, said, NOW)
+        key = instances.load(transaction, digest).object_key
+    stage.services.objects.put(key, (samples / "RG1_UNCR.dcm").read_bytes())
+
+    words = ("evaluate", "feedback", "--data-dir", data_dir, "--enhance", "wavelet", "--enhance", "clahe", "--json")
+    found = cli(*words).json["enhancement"]
+
+    assert set(found) == {"wavelet", "clahe"}
+    assert found["wavelet"]["images"] == 1
+    assert found["wavelet"]["psnr_db"] > found["clahe"]["psnr_db"] + 10  # contrast changes a picture much more
+    assert 0.0 < found["clahe"]["ssim_marked"] < found["wavelet"]["ssim_marked"] <= 1.0
 
 
 def test_before_anybody_judged_there_is_nothing_to_show(cli, stage: Stage, data_dir: Path) -> None:
