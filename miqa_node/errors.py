@@ -11,9 +11,11 @@ MiqaError
 │       └── DecodeLimitError   the decoder ran past its time or memory limit, or crashed
 ├── ModelPackageError      a model package is incomplete, altered or not runnable here
 │   └── UnsupportedOperatorError   no gradient can be taken through the graph; its class maps remain
+├── CaptionError           a backend wrote no caption; the image is judged without one
 ├── ReportError            a result object would not be valid DICOM
 ├── DeliveryError          one attempt to deliver one object failed; it will be tried again
 │   ├── DeliveryRefusedError    the destination will never take this object; a person must look
+│   │   └── ClassRefusedError   … nor any other of its SOP class; a lower class may be taken
 │   └── CommitmentUnsupportedError    the destination never promises to keep objects; they stay SENT
 ├── AccessError            an account, password, link or token is not usable
 ├── NotFoundError          no such instance, worklist item or delivery
@@ -67,6 +69,10 @@ class UnsupportedOperatorError(ModelPackageError):
     """A graph has an operator that gradients cannot be taken through; it still runs, with its class maps."""
 
 
+class CaptionError(MiqaError):
+    """A backend wrote no caption; nothing else of the image depends on it."""
+
+
 class ReportError(MiqaError):
     """A result object would not be valid DICOM."""
 
@@ -77,6 +83,10 @@ class DeliveryError(MiqaError):
 
 class DeliveryRefusedError(DeliveryError):
     """The destination will never take this object; a person must look at it."""
+
+
+class ClassRefusedError(DeliveryRefusedError):
+    """The destination takes no objects of this SOP class; it may take the same content in a lower one."""
 
 
 class CommitmentUnsupportedError(DeliveryError):

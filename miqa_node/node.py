@@ -12,12 +12,15 @@ import structlog
 
 from miqa_node.analysis.archive import keep_last_month
 from miqa_node.assess.active import ActiveModels
+from miqa_node.assess.caption.captioned import with_captions
 from miqa_node.assess.companions import Companions
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.local import LocalAssessor
 from miqa_node.assess.shadow import Shadow
+from miqa_node.deliver.commitment import read_report
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
 from miqa_node.deliver.lanes import Lanes
+from miqa_node.deliver.reports import CommitmentReporter
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
@@ -26,11 +29,15 @@ from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
+from miqa_node.receive.commitment import Commitment
+from miqa_node.receive.folder import FolderWatch
+from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
-from miqa_node.report import ReportSettings
+from miqa_node.report import ReportSettings, lower_class
 from miqa_node.report.catalogue import voice
 from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.store import shadows, users
+from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
 from miqa_node.store.outbox import DatabaseOutbox
@@ -93,7 +100,7 @@ class Node:
             objects=self.objects,
             queue=self._queue,
             decoder=self._decoder,
-            assessor=self.companions.assessor,
+            assessor=with_captions(settings, self.companions.assessor),
             policy=self.policy.current,
             destinations=self.destinations.wanting,
             max_attempts=settings.work.max_attempts,
@@ -108,17 +115,35 @@ class Node:
             enhance=Enhancer(settings).enhance,
             rules=acquisition_rules(settings),
         )
-        self._scp = StorageScp(settings.dicom, settings.incoming_dir, self._pipeline.receive, self._check_store)
+        outbox = DatabaseOutbox(self.database, self.objects, lower_class)
+        self._reporter = CommitmentReporter(
+            DatabaseLedger(self.database), settings.deliver, settings.dicom.ae_title, settings.dicom.commitment_peers
+        )
+        self._scp = StorageScp(
+            settings.dicom,
+            settings.incoming_dir,
+            self._pipeline.receive,
+            self._check_store,
+            commitment=Commitment(
+                self._reporter.ask,
+                self._reporter.answered,
+                lambda event_type, information: outbox.commitment_reported(read_report(event_type, information)),
+            ),
+        )
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
         self._counting = Counting(self.database, settings.analysis)
         self._roll_call = RollCall(self.database, settings.node.name, settings.work)
         self._series = SeriesWatch(self.database, self._queue, settings.work)
         self._lanes = Lanes(
-            DatabaseOutbox(self.database, self.objects),
+            outbox,
             self.destinations,
             settings.deliver,
             calling_ae_title=settings.dicom.ae_title,
         )
+        self._intake = Intake(
+            settings.incoming_dir, self._pipeline.receive, self._check_store, settings.dicom.max_object_bytes
+        )
+        self._watch = FolderWatch(settings.watch, self._intake, settings.dicom.ae_title)
         services = WebServices(
             self.database,
             self.objects,
@@ -126,6 +151,7 @@ class Node:
             self.readiness,
             self._decoder.decode,
             lambda: self.destinations.wanting(ResultKind.REJECTION),
+            self._intake,
         )
         self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
         self._stops: list[Callable[[], None]] = []
@@ -152,7 +178,9 @@ class Node:
             self._begin(self._lanes.start, self._lanes.stop)
         self._begin(self._web.start, self._web.stop)
         if self.role.receives:  # last: nobody is let in before the node can keep what it is given
+            self._begin(self._reporter.start, self._reporter.stop)
             self._begin(self._scp.start, self._scp.stop)
+            self._begin(self._watch.start, self._watch.stop)
         log.info(
             "started",
             role=self.role.value,

@@ -57,6 +57,14 @@ class SaliencyMethod(StrEnum):
     OCCLUSION = "occlusion"
 
 
+class TlsMode(StrEnum):
+    """Whether the storage SCP listens with TLS: not, on a second port beside the plain one, or only there."""
+
+    OFF = "off"
+    ALSO = "also"
+    ONLY = "only"
+
+
 class LogFormat(StrEnum):
     """How log lines are written; AUTO is CONSOLE on a terminal and JSON elsewhere."""
 
@@ -104,6 +112,22 @@ class DicomSettings(_Table):
     dimse_timeout_s: Seconds
     network_timeout_s: Seconds
     max_object_bytes: Count
+    commitment_peers: tuple[str, ...]
+    tls: TlsMode
+    tls_port: Port
+    tls_certificate: str
+    tls_key: str
+    tls_client_ca: str
+
+
+class WatchSettings(_Table):
+    """Table ``[watch]``."""
+
+    folder: str
+    interval_s: Seconds
+    settle_s: Seconds
+    max_files: Count
+    keep_done_days: Count
 
 
 class StoreSettings(_Table):
@@ -156,6 +180,31 @@ class AssessSettings(_Table):
     shadow_timeout_s: Seconds
     shadow_memory_bytes: Count
     shadow_max_failures: Count
+
+
+class CaptionBackend(StrEnum):
+    """What describes images in sentences, beside the templates of the node."""
+
+    OFF = "off"
+    PACKAGE = "package"
+    HTTP = "http"
+
+
+class CaptionSettings(_Table):
+    """Table ``[caption]``."""
+
+    backend: CaptionBackend
+    package: str
+    url: str
+    token: SecretStr
+    long_side_px: Annotated[int, Field(ge=32, le=4096)]
+    timeout_s: Seconds
+    attempts: Count
+    pause_s: Annotated[float, Field(ge=0)]
+    max_answer_bytes: Count
+    max_tokens: Annotated[int, Field(ge=1, le=1024)]
+    max_sentences: Count
+    max_characters: Annotated[int, Field(ge=1, le=1024)]
 
 
 class PolicySettings(_Table):
@@ -275,10 +324,12 @@ class Settings(BaseSettings):
 
     node: NodeSettings
     dicom: DicomSettings
+    watch: WatchSettings
     store: StoreSettings
     work: WorkSettings
     imaging: ImagingSettings
     assess: AssessSettings
+    caption: CaptionSettings
     policy: PolicySettings
     deliver: DeliverSettings
     analysis: AnalysisSettings

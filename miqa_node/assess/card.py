@@ -31,20 +31,23 @@ class Task(StrEnum):
     CLASSIFICATION = "classification"
     ANOMALY = "anomaly"
     ENHANCEMENT = "enhancement"
+    CAPTION = "caption"
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a card: a key that the schema does not have is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PixelPitch(_Section):
+class PixelPitch(Section):
     """Pixel pitches that the model was trained for."""
 
     min: Annotated[float, Field(gt=0)]
     max: Annotated[float, Field(gt=0)]
 
 
-class Applicability(_Section):
+class Applicability(Section):
     """The images that the model may judge; an empty list allows every value, "" an absent element."""
 
     modality: tuple[str, ...]
@@ -73,7 +76,7 @@ class Applicability(_Section):
         return ""
 
 
-class CardCode(_Section):
+class CardCode(Section):
     """A coded concept."""
 
     value: str
@@ -81,7 +84,7 @@ class CardCode(_Section):
     meaning: str
 
 
-class OutputClass(_Section):
+class OutputClass(Section):
     """One column of ``logits``: probability = 1 / (1 + exp(−(logit + bias) / temperature))."""
 
     name: str
@@ -92,20 +95,20 @@ class OutputClass(_Section):
     bias: float
 
 
-class Outputs(_Section):
+class Outputs(Section):
     """The columns of the graph's ``logits``, ``severity`` and ``maps``."""
 
     classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
 
 
-class MeasuredInput(_Section):
+class MeasuredInput(Section):
     """One measurement that a graph judges, and what stands in where it could not be taken."""
 
     name: str
     imputed: float
 
 
-class Saliency(_Section):
+class Saliency(Section):
     """How the graph explains itself; a graph of measurements has no ``maps``, it names contributions instead."""
 
     maps: str
@@ -114,7 +117,7 @@ class Saliency(_Section):
     map_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
-class Golden(_Section):
+class Golden(Section):
     """An input and what the graph says to it; checked on the provider in use before the package is used."""
 
     input: str

@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from miqa_node.assess.anomaly.companion import OwnAnomaly
+from miqa_node.assess.caption.package import CaptionCard
 from miqa_node.assess.card import BaseCard, Task, checked_card, read_sections
 from miqa_node.assess.classify import companion as classify
 from miqa_node.assess.classify.card import ClassifierCard
@@ -41,7 +42,11 @@ OPENERS: Mapping[Task, Opener] = {
     Task.ENHANCEMENT: denoiser.open_denoiser,
 }
 """How a package of each task is loaded and checked."""
-CARDS: Mapping[Task, type[BaseCard]] = {Task.CLASSIFICATION: ClassifierCard, Task.ENHANCEMENT: DenoiserCard}
+CARDS: Mapping[Task, type[BaseCard]] = {
+    Task.CLASSIFICATION: ClassifierCard,
+    Task.CAPTION: CaptionCard,
+    Task.ENHANCEMENT: DenoiserCard,
+}
 """The schema of cards of each task but quality."""
 ORDER = (Task.ANOMALY, Task.CLASSIFICATION, Task.ENHANCEMENT)
 """What is unusual must be known before a prediction is routed."""

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from miqa_node.assess.active import ActiveModels
+from miqa_node.assess.caption.captioned import with_captions
 from miqa_node.assess.companions import Companions
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
@@ -59,6 +60,7 @@ class LocalAssessor:
         chosen = choice or ModelChoice()
         self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
         self._companions = Companions(settings, self._models.assessor, self._policy.current, packages)
+        self._assessor = with_captions(settings, self._companions.assessor)
         self._decoder = Decoder(settings.imaging)
 
     def assess_file(
@@ -83,7 +85,7 @@ class LocalAssessor:
             if not is_image(header):
                 raise DecodeError("The object is not an image.")
             radiograph = clock.time("decode", lambda: self._decoder.decode(path))
-        judgement = self._companions.assess(header, radiograph, digest)
+        judgement = self._assessor().assess(header, radiograph, digest)
         timings = {**clock.milliseconds, **judgement.assessment.timings_ms}
         judgement = replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
         policy = self._policy.current()

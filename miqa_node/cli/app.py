@@ -11,17 +11,20 @@ from miqa_node.cli import (
     analysis,
     assess,
     calibrate,
+    deidentify,
     deliveries,
     doctor,
     enhance,
     evaluate,
     explain,
+    labels,
     migrate,
     models,
     reference,
     run_node,
     send,
     train,
+    train_classifier,
     users,
     worklist,
 )
@@ -49,10 +52,13 @@ app.command("explain", rich_help_panel=_LOOK)(explain.explain)
 app.add_typer(deliveries.app, name="deliveries", rich_help_panel=_LOOK)
 app.add_typer(worklist.app, name="worklist", rich_help_panel=_LOOK)
 app.add_typer(analysis.app, name="analysis", rich_help_panel=_LOOK)
+app.add_typer(labels.app, name="labels", rich_help_panel=_LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
 app.command("calibrate", rich_help_panel=_MODELS)(calibrate.calibrate)
+train.app.command("classifier")(train_classifier.classifier)
 app.add_typer(train.app, name="train", rich_help_panel=_MODELS)
 app.add_typer(evaluate.app, name="evaluate", rich_help_panel=_MODELS)
+app.command("deidentify", rich_help_panel=_MODELS)(deidentify.deidentify)
 app.command("reference", hidden=True)(reference.reference)
 
 

@@ -32,13 +32,13 @@ def calibrate(
         typer.Argument(metavar="[LABELS]", exists=True, help="Folder of class/image files, or a CSV: image, label."),
     ] = None,
     decisions: Annotated[
-        bool, typer.Option("--decisions", help="Use what people decided about the node's own flagged studies.")
+        bool, typer.Option("--decisions", help="Use what people said of the node's own images, audits included.")
     ] = False,
     audit: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", exists=True, dir_okay=False,
-            help="With --decisions: CSV of accepted images that were sampled and reviewed: digest, label, sampled.",
+            help="With --decisions: CSV of accepted images that were audited elsewhere: digest, label, sampled.",
         ),
     ] = None,
     package: Annotated[str, typer.Option(metavar="NAME-VERSION", help="Default is the active package.")] = "",
@@ -135,37 +135,34 @@ def _judge(assessor: LocalAssessor, sample: list[Label], pictures: dict[str, str
 
 
 def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
-    """Labels of the node's own images: resolutions of flagged studies, and accepted images reviewed at random."""
+    """Labels of the node's own images: of flagged ones, and of accepted ones that were audited."""
     from miqa_node.assess.labels import Label, LabelSet, read_audit  # noqa: PLC0415
     from miqa_node.cli.store import check_exists  # noqa: PLC0415
-    from miqa_node.domain.finding import DEFECTS  # noqa: PLC0415
-    from miqa_node.domain.worklist import Resolution  # noqa: PLC0415
+    from miqa_node.domain.label import LabelOrigin  # noqa: PLC0415
     from miqa_node.node import open_store  # noqa: PLC0415
     from miqa_node.store import reviews  # noqa: PLC0415
 
     check_exists(settings)
     database, objects = open_store(settings)
-    defects = {name.value for name in DEFECTS}
-    found = []
+    found, accepted = [], False
     try:
         database.check()
         with database.begin() as begun:
-            decided, ambiguous = reviews.resolved(begun)
+            decided, undecided = reviews.newest(begun), reviews.undecided_images(begun)
             audited = [(reviews.locate(begun, row.digest), row) for row in (read_audit(audit) if audit else ())]
         for one in decided:
-            if one.resolution is Resolution.ACCEPTED:
+            said = one.label.judgement
+            if said.findings is None and not said.bad:
                 continue  # good enough: whether the defect is there was not said
-            findings: frozenset[str] | None = frozenset()
-            if one.resolution is not Resolution.DISMISSED:
-                # The decision is about the image; which finding it meant is known only when there is just one.
-                findings = frozenset(one.reasons) if len(one.reasons) == 1 and set(one.reasons) <= defects else None
-            found.append(Label(objects.local_path(one.object_key), findings, one.patient))
+            findings = frozenset(said.findings or ()) if said.findings or not said.bad else None
+            accepted = accepted or (one.accepted and said.origin in {LabelOrigin.AUDIT, LabelOrigin.IMPORT})
+            found.append(Label(objects.local_path(one.object_key), findings, one.patient, said.sampled))
         for place, row in audited:
             found.append(Label(objects.local_path(place.object_key), row.findings, place.patient, row.sampled))
     finally:
         database.close()
-    left_out = (("study with several flagged images", ambiguous),) if ambiguous else ()
-    return LabelSet(tuple(found), "review decisions", covers_accepted=bool(audited), left_out=left_out)
+    left_out = (("study with several flagged images", undecided),) if undecided else ()
+    return LabelSet(tuple(found), "review decisions", covers_accepted=accepted or bool(audited), left_out=left_out)
 
 
 def _write(made: SiteCalibration, settings: Settings, *, write: bool) -> None:

@@ -96,6 +96,7 @@ def check_one(path: Path, settings: Settings) -> dict[str, Any]:
 
     A package without goldens is sound, but "may_be_active" is false.
     """
+    from miqa_node.assess.caption.package import CaptionPackage, open_caption_package  # noqa: PLC0415
     from miqa_node.assess.card import Task  # noqa: PLC0415
     from miqa_node.assess.companion import Companion  # noqa: PLC0415
     from miqa_node.assess.companions import open_companion, task_of  # noqa: PLC0415
@@ -105,9 +106,11 @@ def check_one(path: Path, settings: Settings) -> dict[str, Any]:
     label = package_label(path)
     try:
         task = task_of(path)
-        package: Package | Companion
+        package: Package | Companion | CaptionPackage
         if task is Task.QUALITY:
             package = open_package(path, settings.node.accelerator, settings.assess, goldens_required=False)
+        elif task is Task.CAPTION:
+            package = open_caption_package(path, settings.node.accelerator, settings.assess, settings.caption)
         else:
             _, package = open_companion(path, settings.node.accelerator, settings.assess)
     except MiqaError as error:

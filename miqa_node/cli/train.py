@@ -40,6 +40,13 @@ def quality(
         Path | None,
         typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Begin with the weights of this checkpoint."),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Learn from this export of labels as well."),
+    ] = None,
+    learning_rate: Annotated[
+        float, typer.Option(metavar="X", min=1e-6, max=0.1, help="Of the optimiser, before it falls.")
+    ] = 2e-3,
     config: ConfigFile = None,
 ) -> None:
     """Train the model of quality findings on radiographs with simulated defects, and write it as a package."""
@@ -48,7 +55,16 @@ def quality(
     from miqa_node.training.quality import train_quality  # noqa: PLC0415 - keeps --help fast
 
     package = train_quality(
-        data, out, minutes=minutes, steps=steps, seed=seed, resume=resume, version=version, start=start
+        data,
+        out,
+        minutes=minutes,
+        steps=steps,
+        seed=seed,
+        resume=resume,
+        version=version,
+        start=start,
+        labels=labels,
+        learning_rate=learning_rate,
     )
     typer.echo(str(package))
 

@@ -1,15 +1,16 @@
-"""Storage commitment as the node asks for it (PS3.4 J.3): what is sent and how the report that comes back is read."""
+"""The messages of storage commitment (PS3.4 J.3), as the node asks for it and as it answers others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from io import BytesIO
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom.dsutils import encode
 
-from miqa_node.domain.delivery import CommitmentReport
+from miqa_node.domain.delivery import CommitmentReport, CommitmentRequest
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import DeliveryError
 
@@ -18,9 +19,19 @@ PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
 REQUEST_ACTION = 1
 ALL_KEPT, SOME_LACKING = 1, 2
 PROCESSING_FAILURE = 0x0110
+NO_SUCH_OBJECT = 0x0112
+CLASS_CONFLICT = 0x0119
 
 
-def encode_request(transaction_uid: str, objects: Sequence[tuple[str, str]], *, implicit: bool) -> BytesIO:
+def encode_information(information: Dataset, *, implicit: bool) -> BytesIO:
+    """Action or Event Information as it goes into a message."""
+    encoded = encode(information, is_implicit_vr=implicit, is_little_endian=True)
+    if encoded is None:
+        raise DeliveryError("The message of storage commitment cannot be encoded.")
+    return BytesIO(encoded)
+
+
+def make_request(transaction_uid: str, objects: Sequence[tuple[str, str]]) -> Dataset:
     """Action Information of the N-ACTION (PS3.4 Table J.3-1); ``objects`` are (SOP class UID, SOP instance UID)."""
     request = Dataset()
     request.TransactionUID = transaction_uid
@@ -30,10 +41,32 @@ def encode_request(transaction_uid: str, objects: Sequence[tuple[str, str]], *, 
         item.ReferencedSOPClassUID = UID(sop_class_uid)
         item.ReferencedSOPInstanceUID = UID(sop_instance_uid)
         request.ReferencedSOPSequence.append(item)
-    encoded = encode(request, is_implicit_vr=implicit, is_little_endian=True)
-    if encoded is None:
-        raise DeliveryError("The request for storage commitment cannot be encoded.")
-    return BytesIO(encoded)
+    return request
+
+
+def make_report(request: CommitmentRequest, kept: Mapping[str, AbstractSet[str]]) -> tuple[int, Dataset]:
+    """(event type, Event Information) that answers a request (PS3.4 Table J.3-2).
+
+    ``kept`` are SOP class UIDs by SOP instance UID; what is not in it fails as unknown, another class as a conflict.
+    """
+    report = Dataset()
+    report.TransactionUID = request.transaction_uid
+    committed, failed = [], []
+    for sop_class_uid, sop_instance_uid in request.objects:
+        item = Dataset()
+        item.ReferencedSOPClassUID = UID(sop_class_uid)
+        item.ReferencedSOPInstanceUID = UID(sop_instance_uid)
+        classes = kept.get(sop_instance_uid, frozenset())
+        if sop_class_uid in classes:
+            committed.append(item)
+        else:
+            item.FailureReason = CLASS_CONFLICT if classes else NO_SUCH_OBJECT
+            failed.append(item)
+    if committed or not failed:
+        report.ReferencedSOPSequence = committed
+    if failed:
+        report.FailedSOPSequence = failed
+    return (SOME_LACKING if failed else ALL_KEPT), report
 
 
 def read_report(event_type: int, information: Dataset) -> CommitmentReport:

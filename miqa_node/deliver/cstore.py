@@ -12,10 +12,12 @@ from typing import Any
 
 import structlog
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.uid import UID, ImplicitVRLittleEndian
-from pynetdicom import AE, _config, build_context, evt
+from pynetdicom import AE, _config, build_context, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import AssociationSocket
@@ -25,7 +27,8 @@ from miqa_node.deliver.commitment import (
     PUSH_MODEL,
     PUSH_MODEL_INSTANCE,
     REQUEST_ACTION,
-    encode_request,
+    encode_information,
+    make_request,
     read_report,
 )
 from miqa_node.deliver.destinations import DestinationConfig
@@ -34,7 +37,13 @@ from miqa_node.deliver.statuses import SUCCESS, judge
 from miqa_node.deliver.tls import client_context
 from miqa_node.domain.delivery import CommitmentReport, ResultKind
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.errors import CommitmentUnsupportedError, DataSetError, DeliveryError, DeliveryRefusedError
+from miqa_node.errors import (
+    ClassRefusedError,
+    CommitmentUnsupportedError,
+    DataSetError,
+    DeliveryError,
+    DeliveryRefusedError,
+)
 from miqa_node.imaging.elements import find_encoding
 from miqa_node.settings import DeliverSettings
 
@@ -93,9 +102,8 @@ class CStoreDestination:
         if link is None or not link.is_open:
             link = self._commitment_link = self._open_for_commitment()
         context = link.association.accepted_contexts[0]
-        information = encode_request(
-            transaction_uid, objects, implicit=context.transfer_syntax[0] == ImplicitVRLittleEndian
-        )
+        implicit = context.transfer_syntax[0] == ImplicitVRLittleEndian
+        information = encode_information(make_request(transaction_uid, objects), implicit=implicit)
         try:
             status = link.exchange.action(
                 int(context.context_id), PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST_ACTION, information
@@ -108,6 +116,23 @@ class CStoreDestination:
             raise CommitmentUnsupportedError(f"Storage commitment was answered with status 0x{status:04X}.")
         if status != SUCCESS:
             raise DeliveryError(f"Storage commitment was answered with status 0x{status:04X}.")
+
+    def report_commitment(self, event_type: int, report: Dataset) -> None:
+        """N-EVENT-REPORT (PS3.4 J.3.3) on a new association, on which the node is the SCP by role selection."""
+        link = self._open([build_context(PUSH_MODEL)], [build_role(PUSH_MODEL, scp_role=True)])
+        context = link.association.accepted_contexts[0]
+        implicit = context.transfer_syntax[0] == ImplicitVRLittleEndian
+        information = encode_information(report, implicit=implicit)
+        try:
+            status = link.exchange.event_report(
+                int(context.context_id), PUSH_MODEL, PUSH_MODEL_INSTANCE, event_type, information
+            )
+        except DeliveryError:
+            link.abort()
+            raise
+        link.release()
+        if status != SUCCESS:
+            raise DeliveryError(f"The report of storage commitment was answered with status 0x{status:04X}.")
 
     def close(self) -> None:
         """Release the associations."""
@@ -202,7 +227,9 @@ class CStoreDestination:
             return PROCESSING_FAILURE, None
         return SUCCESS, None
 
-    def _open(self, contexts: list[PresentationContext]) -> _Link:
+    def _open(
+        self, contexts: list[PresentationContext], roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = ()
+    ) -> _Link:
         config, settings = self._config, self._settings
         ae = TidyAE(self._calling_ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
@@ -217,6 +244,7 @@ class CStoreDestination:
                 config.port,
                 contexts,
                 config.ae_title,
+                ext_neg=list(roles),
                 tls_args=(client_context(config), config.host) if config.tls else None,
                 evt_handlers=[
                     (evt.EVT_CONN_OPEN, _prepare, [settings.dimse_timeout_s]),
@@ -228,7 +256,7 @@ class CStoreDestination:
         if association.is_established:
             return _Link(association, Exchange(association, settings.dimse_timeout_s))
         if association.rejected_contexts and not association.accepted_contexts:
-            raise DeliveryRefusedError(f"{where}: the peer accepts none of the SOP classes. Check its configuration.")
+            raise ClassRefusedError(f"{where}: the peer accepts none of the SOP classes. Check its configuration.")
         raise DeliveryError(f"{where}: {_why_not(association)}")
 
 
@@ -274,7 +302,7 @@ class _Link:
             if candidate in accepted:
                 return accepted[candidate], candidate
         name = UID(sop_class_uid).name
-        raise DeliveryRefusedError(
+        raise ClassRefusedError(
             f"The peer accepts no {name} in {UID(syntax).name}. Have it accept the class, "
             "or leave the kind out of the destination's objects."
         )

@@ -16,8 +16,8 @@ from io import BytesIO
 from typing import Any
 
 from pynetdicom.association import Association
-from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, N_ACTION_RQ
-from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_ACTION
+from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_ACTION, N_EVENT_REPORT
 
 from miqa_node.errors import DeliveryError
 
@@ -63,6 +63,17 @@ class Exchange:
         request.ActionTypeID = action_type
         request.ActionInformation = information
         return self._exchange(request, N_ACTION_RQ(), context_id)
+
+    def event_report(
+        self, context_id: int, sop_class_uid: str, sop_instance_uid: str, event_type: int, information: BytesIO
+    ) -> int:
+        """Send an N-EVENT-REPORT request; the response's status."""
+        request = N_EVENT_REPORT()
+        request.AffectedSOPClassUID = sop_class_uid
+        request.AffectedSOPInstanceUID = sop_instance_uid
+        request.EventTypeID = event_type
+        request.EventInformation = information
+        return self._exchange(request, N_EVENT_REPORT_RQ(), context_id)
 
     def _exchange(self, request: Any, message: Any, context_id: int) -> int:
         association = self._association

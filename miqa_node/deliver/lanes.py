@@ -22,7 +22,7 @@ from miqa_node.deliver.connect import connect as connect_destination
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
 from miqa_node.domain.delivery import Delivery, DeliveryId
 from miqa_node.domain.ports import Destination, Outbox
-from miqa_node.errors import CommitmentUnsupportedError, DeliveryRefusedError, MiqaError
+from miqa_node.errors import ClassRefusedError, CommitmentUnsupportedError, DeliveryRefusedError, MiqaError
 from miqa_node.observe import metrics
 from miqa_node.settings import DeliverSettings
 
@@ -231,6 +231,10 @@ class _Lane(threading.Thread):
                 self.in_flight = len(waiting)
                 if error is None:
                     sent.append(delivery.delivery_id)
+                    continue
+                if isinstance(error, ClassRefusedError) and self._outbox.lower(delivery):
+                    name, uid = self._route.config.name, delivery.result.sop_instance_uid
+                    log.info("sent in a lower SOP class next", destination=name, sop_instance_uid=uid)
                     continue
                 self._note_failure(delivery, error)
                 if self._route.breaker.state is not BreakerState.CLOSED:

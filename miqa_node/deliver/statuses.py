@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from miqa_node.deliver.destinations import OnWarning
-from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
 
 SUCCESS = 0x0000
 DUPLICATE_SOP_INSTANCE = 0x0111
+SOP_CLASS_NOT_SUPPORTED = 0x0122
 
 # Statuses that the same object will meet again and again: only a person can help.
-_FINAL = frozenset({0x0115, 0x0117, 0x0119, 0x0122, 0x0211, 0x0212, *range(0xA900, 0xAA00)})
+_FINAL = frozenset({0x0115, 0x0117, 0x0119, 0x0211, 0x0212, *range(0xA900, 0xAA00)})
 _WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
 
 
@@ -18,6 +19,8 @@ def judge(status: int, on_warning: OnWarning) -> bool:
 
     Raises
     ------
+    ClassRefusedError
+        No object of its SOP class is taken.
     DeliveryRefusedError
         The same object would be refused again.
     DeliveryError
@@ -27,6 +30,8 @@ def judge(status: int, on_warning: OnWarning) -> bool:
         return True
     if status == DUPLICATE_SOP_INSTANCE:  # it is there already; results are the same object each time
         return False
+    if status == SOP_CLASS_NOT_SUPPORTED:
+        raise ClassRefusedError(f"The peer answered with status 0x{status:04X}: it takes no objects of this SOP class.")
     if status in _WARNINGS:
         if on_warning is OnWarning.ACCEPT:
             return False

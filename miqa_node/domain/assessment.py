@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from miqa_node.domain.anomaly import AnomalyScore
+from miqa_node.domain.caption import Caption
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import Finding, FindingName, GateClass
 from miqa_node.domain.instance import Header, InstanceDigest
@@ -98,6 +99,9 @@ class Assessment:
     """For each present finding of a model of measurements: the strongest first. Empty for models of pixels."""
     predictions: tuple[Prediction, ...] = ()
     """What the packages that the site switched on beside the quality package say; decision support, not diagnosis."""
+
+    caption: Caption | None = None
+    """What a machine wrote about the image, where the site wants that; no rule reads it."""
 
     def finding(self, name: FindingName) -> Finding | None:
         """The row of that name, if a model judged it."""

@@ -122,3 +122,15 @@ class CommitmentReport:
     complete: bool
     kept: tuple[str, ...] = ()
     failed: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentRequest:
+    """A peer asks the node whether it keeps objects, as (SOP class UID, SOP instance UID) (PS3.4 J.3.2)."""
+
+    transaction_uid: str
+    calling_ae_title: str
+    called_ae_title: str
+    peer_address: str
+    objects: tuple[tuple[str, str], ...]
+    attempts: int = 0

@@ -17,6 +17,8 @@ class Radiograph:
     modality LUT, VOI and presentation LUT or MONOCHROME1 inversion (PS3.4 N.2).
     ``valid``: shape (rows, columns), bool, False where the pixel is padding
     (PS3.3 C.7.5.1.1.2); None when all are valid.
+    ``colour``: shape (rows, columns, 3), uint16 red, green and blue up to 65,535, of an image that has colour; its
+    ``stored`` and ``display`` are then luminance.
     ``spacing_mm`` is (between rows, between columns), None when the header gives none.
     ``stored_range`` is the (lowest, highest) value that Bits Stored and Pixel Representation allow.
     ``steps`` names what was done, in order, with the decoder and its version first.
@@ -27,6 +29,7 @@ class Radiograph:
     stored_range: tuple[int, int]
     spacing_mm: tuple[float, float] | None
     valid: NDArray[np.bool_] | None = None
+    colour: NDArray[np.uint16] | None = None
     steps: tuple[str, ...] = ()
     decoder: str = ""
     frame: int = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, ResultKind
+from miqa_node.domain.delivery import CommitmentReport, CommitmentRequest, Delivery, DeliveryId, ResultKind
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.instance import Header, InstanceDigest
@@ -68,6 +68,16 @@ class Assessor(Protocol):
         """Measure and judge; never raises for an image that is out of scope, it says so in ``not_assessed``."""
 
 
+class Captioner(Protocol):
+    """Describes an image in sentences: a package of the site, or a server of the site."""
+
+    writer: str
+    """What is said to have written them."""
+
+    def describe(self, radiograph: Radiograph) -> Sequence[str]:
+        """One or more texts; any error means that there is none."""
+
+
 class Candidate(Protocol):
     """Something that may judge images silently, after their verdict is out and without delaying anything."""
 
@@ -123,6 +133,9 @@ class Outbox(Protocol):
     def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
         """Give claimed deliveries back untried."""
 
+    def lower(self, delivery: Delivery) -> bool:
+        """Have the same content in the next lower SOP class sent instead; False when there is none."""
+
     def claim_uncommitted(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
         """Take SENT deliveries to ask commitment for; nobody else gets them before the lease has run out."""
 
@@ -134,3 +147,22 @@ class Outbox(Protocol):
 
     def commitment_reported(self, report: CommitmentReport) -> None:
         """The destination's answer: all are COMMITTED, or what it lacks is sent again and the rest asked for anew."""
+
+
+class CommitmentLedger(Protocol):
+    """Requests of peers for storage commitment, kept until they are reported: the database, or a list in tests."""
+
+    def ask(self, request: CommitmentRequest, lease_s: float) -> None:
+        """Keep a request, claimed by whoever calls; when this returns it survives a crash."""
+
+    def claim(self, lease_s: float) -> CommitmentRequest | None:
+        """Take one request that is due; nobody else gets it before the lease has run out."""
+
+    def look_up(self, uids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """SOP class UIDs of the objects that the node keeps, by SOP instance UID."""
+
+    def reported(self, request: CommitmentRequest) -> None:
+        """The peer has the report."""
+
+    def failed(self, request: CommitmentRequest, error: str, retry_at: datetime | None) -> None:
+        """The peer could not be told; None as ``retry_at`` gives up."""

@@ -18,11 +18,12 @@ from miqa_node.imaging.frame import decode_frame
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How to read a frame from the transfer file: stored, display and, if ``has_valid``, valid pixels in a row."""
+    """How to read a frame from the transfer file: stored, display and, where there are any, colour and valid pixels."""
 
     shape: tuple[int, int]
     stored_dtype: str
     has_valid: bool
+    has_colour: bool
     stored_range: tuple[int, int]
     spacing_mm: tuple[float, float] | None
     steps: tuple[str, ...]
@@ -34,7 +35,7 @@ def decode_to_file(path: Path, frame: int, max_pixels: int, transfer: str) -> La
     """Decode and write the pixels to the transfer file."""
     decoded = decode_frame(path, frame, max_pixels)
     with Path(transfer).open("r+b", buffering=0) as file:
-        for pixels in (decoded.stored, decoded.display, decoded.valid):
+        for pixels in (decoded.stored, decoded.display, decoded.colour, decoded.valid):
             if pixels is not None:
                 np.ascontiguousarray(pixels).tofile(file)
     rows, columns = decoded.display.shape
@@ -42,6 +43,7 @@ def decode_to_file(path: Path, frame: int, max_pixels: int, transfer: str) -> La
         shape=(rows, columns),
         stored_dtype=decoded.stored.dtype.str,
         has_valid=decoded.valid is not None,
+        has_colour=decoded.colour is not None,
         stored_range=decoded.stored_range,
         spacing_mm=decoded.spacing_mm,
         steps=decoded.steps,

@@ -119,15 +119,20 @@ def _map(file: IO[bytes], layout: child.Layout, frame: int) -> Radiograph:
     dtype = np.dtype(layout.stored_dtype)
     stored: NDArray[np.integer] = np.frombuffer(memory, dtype, count).reshape(layout.shape)
     display = np.frombuffer(memory, np.uint16, count, offset=count * dtype.itemsize).reshape(layout.shape)
-    valid = None
+    valid = colour = None
+    offset = count * (dtype.itemsize + 2)
+    if layout.has_colour:
+        colour = np.frombuffer(memory, np.uint16, 3 * count, offset=offset).reshape(*layout.shape, 3)
+        offset += 6 * count
     if layout.has_valid:
-        valid = np.frombuffer(memory, np.bool_, count, offset=count * (dtype.itemsize + 2)).reshape(layout.shape)
+        valid = np.frombuffer(memory, np.bool_, count, offset=offset).reshape(layout.shape)
     return Radiograph(
         stored=stored,
         display=display,
         stored_range=layout.stored_range,
         spacing_mm=layout.spacing_mm,
         valid=valid,
+        colour=colour,
         steps=layout.steps,
         decoder=layout.decoder,
         frame=frame,

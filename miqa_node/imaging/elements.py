@@ -115,6 +115,32 @@ def read_elements(path: Path, wanted: AbstractSet[int]) -> Elements:
     )
 
 
+def peek_elements(head: bytes, wanted: AbstractSet[int]) -> tuple[Encoding, dict[int, Element]]:
+    """Encoding and ``wanted`` elements of a DICOM file of which only the beginning is there.
+
+    Raises
+    ------
+    DataSetError
+        It is not DICOM.
+    """
+
+    def read(offset: int, count: int) -> bytes:
+        return head[offset : offset + count]
+
+    found: dict[int, Element] = {}
+    try:
+        encoding = find_encoding(read, found, wanted)
+        if encoding.transfer_syntax_uid == DEFLATED_LE:
+            body = Encoding(DEFLATED_LE, 0, implicit=False, big_endian=False)
+            _walk(_inflating(read, encoding.offset), body, wanted, found)
+        else:
+            _walk(read, encoding, wanted, found)
+    except (error, DataSetError) as broken:
+        if not found:
+            raise DataSetError(_NOT_DICOM) from broken
+    return encoding, found
+
+
 _NOT_DICOM = "Not a DICOM data set: no element of a DICOM header can be read from it. Send the original DICOM file."
 
 

@@ -32,6 +32,7 @@ class Frame:
     stored: AnyImage
     display: NDArray[np.uint16]
     valid: NDArray[np.bool_] | None
+    colour: NDArray[np.uint16] | None
     stored_range: tuple[int, int]
     spacing_mm: tuple[float, float] | None
     steps: tuple[str, ...]
@@ -61,15 +62,17 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
         steps = [decoder, *repairs]
         spacing_mm = read_spacing_mm(path)
         if raw.ndim == 3 or ds.PhotometricInterpretation == "PALETTE COLOR":
-            gray, highest = _luminance(raw, ds, steps)
-            display = _scale_to_white(gray, highest)
-            return Frame(gray, display, None, (0, highest), spacing_mm, tuple(steps), decoder, frames)
+            colour, highest = _colour(raw, ds, steps)
+            gray = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
+            steps.append("colour converted to luminance (Rec. 601)")
+            display, shown = _scale_to_white(gray, highest), _scale_to_white(colour, highest)
+            return Frame(gray, display, None, shown, (0, highest), spacing_mm, tuple(steps), decoder, frames)
         grayscale = read_grayscale(ds, frame)
         valid = find_padding(raw, grayscale.padding)
         stored, stored_range = _used_bits(raw, ds, steps)
         display = render(stored, grayscale, valid)
         steps.extend(grayscale.steps())
-        return Frame(stored, display, valid, stored_range, spacing_mm, tuple(steps), decoder, frames)
+        return Frame(stored, display, valid, None, stored_range, spacing_mm, tuple(steps), decoder, frames)
 
 
 def _decode(ds: FileDataset, frame: int, frames: int) -> tuple[AnyImage, Plugin]:
@@ -155,8 +158,8 @@ def _fits(raw: AnyImage, dtype: type[np.integer]) -> bool:
     return int(raw.min()) >= np.iinfo(dtype).min and int(raw.max()) <= np.iinfo(dtype).max
 
 
-def _luminance(raw: AnyImage, ds: Dataset, steps: list[str]) -> tuple[NDArray[np.unsignedinteger], int]:
-    """Rec. 601 luma of a colour image, uint8 or uint16, and the highest value that its depth allows."""
+def _colour(raw: AnyImage, ds: Dataset, steps: list[str]) -> tuple[NDArray[np.unsignedinteger], int]:
+    """Red, green and blue of a colour image, uint8 or uint16, and the highest value that its depth allows."""
     if ds.PhotometricInterpretation == "PALETTE COLOR":
         steps.append("palette applied")
         raw = apply_color_lut(raw, ds)
@@ -165,9 +168,7 @@ def _luminance(raw: AnyImage, ds: Dataset, steps: list[str]) -> tuple[NDArray[np
         bits = int(ds.BitsStored)
     if raw.dtype.itemsize > 2:
         raw, bits = (raw >> (bits - 16)).astype(np.uint16), 16
-    steps.append("colour converted to luminance (Rec. 601)")
-    gray = cv2.cvtColor(np.ascontiguousarray(raw[..., :3]), cv2.COLOR_RGB2GRAY)
-    return gray, (1 << bits) - 1
+    return np.ascontiguousarray(raw[..., :3]), (1 << bits) - 1
 
 
 def _scale_to_white(stored: NDArray[np.unsignedinteger], highest: int) -> NDArray[np.uint16]:

@@ -7,7 +7,6 @@ import io
 import uuid
 import warnings
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -39,8 +38,8 @@ def is_picture(path: Path) -> bool:
 def read_picture(path: Path, *, modality: str, body_part: str, view: str) -> tuple[Header, Radiograph]:
     """A PNG or JPEG, 8 or 16 bits, gray or colour, as a MONOCHROME2 image that needs no window.
 
-    Colour becomes luminance and transparency is laid on black. UIDs are derived from the file's bytes (UUID5 of
-    their SHA-256, below 2.25), so the same file is always the same instance.
+    Colour is kept beside its luminance and transparency is laid on black. UIDs are derived from the file's bytes
+    (UUID5 of their SHA-256, below 2.25), so the same file is always the same instance.
 
     Raises
     ------
@@ -50,10 +49,15 @@ def read_picture(path: Path, *, modality: str, body_part: str, view: str) -> tup
         It is damaged, or larger than 512 MiB or 200 million pixels.
     """
     data = _read_bytes(path)
-    gray, note = _decode(data)
-    steps = (version_of("pillow"), *note)
-    highest = 255 if gray.dtype == np.uint8 else WHITE
-    display: NDArray[np.uint16] = gray.astype(np.uint16) * np.uint16(WHITE // highest)
+    pixels = _decode(data)
+    highest = 255 if pixels.dtype == np.uint8 else WHITE
+    factor = np.uint16(WHITE // highest)
+    colour, gray, steps = None, pixels, [version_of("pillow")]
+    if pixels.ndim == 3:
+        colour = pixels.astype(np.uint16) * factor
+        gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        steps.append("colour converted to luminance (Rec. 601)")
+    display: NDArray[np.uint16] = gray.astype(np.uint16) * factor
     digest = hashlib.sha256(data).hexdigest()
     rows, columns = gray.shape
     header = Header(
@@ -80,7 +84,8 @@ def read_picture(path: Path, *, modality: str, body_part: str, view: str) -> tup
         display=display,
         stored_range=(0, highest),
         spacing_mm=None,
-        steps=steps,
+        colour=colour,
+        steps=tuple(steps),
         decoder=version_of("pillow"),
     )
     return header, radiograph
@@ -103,8 +108,8 @@ def _read_bytes(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _decode(data: bytes) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], tuple[str, ...]]:
-    """Gray pixels as uint8 or uint16, and what was done to get them."""
+def _decode(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Gray (rows, columns) or red, green and blue (rows, columns, 3) as uint8 or uint16."""
     image: Image.Image
     try:
         with warnings.catch_warnings():
@@ -120,29 +125,25 @@ def _decode(data: bytes) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], tuple[
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as broken:
         raise DecodeError("The picture is damaged or incomplete. Export it again.") from broken
     if image.mode in ("I;16", "I;16B", "I"):
-        return np.clip(np.asarray(image, dtype=np.int64), 0, WHITE).astype(np.uint16), ()
+        return np.clip(np.asarray(image, dtype=np.int64), 0, WHITE).astype(np.uint16)
     if image.mode == "L":
-        return np.array(image, dtype=np.uint8), ()
+        return np.array(image, dtype=np.uint8)
     if image.mode not in _COLOUR_MODES:
         raise DecodeError(f"Pictures of mode {image.mode} are not read. Export it as gray or RGB.")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         opaque = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", opaque.size, (0, 0, 0, 255)), opaque)
-        return _luminance(np.asarray(image.convert("RGB")))
+        return np.array(image.convert("RGB"), dtype=np.uint8)
     if _is_deep_png(data):  # Pillow has no 16-bit colour; it has checked that the file is whole
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if deep is not None:
-            return _luminance(deep[..., 2::-1])
-    return _luminance(np.asarray(image.convert("RGB")))
+            return np.ascontiguousarray(deep[..., 2::-1], dtype=np.uint16)
+    return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
 def _is_deep_png(data: bytes) -> bool:
     """Whether a PNG has 16 bits per sample (IHDR, PNG specification 11.2.1)."""
     return data.startswith(b"\x89PNG") and data[24] == 16
-
-
-def _luminance(rgb: NDArray[Any]) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], tuple[str, ...]]:
-    return cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY), ("colour converted to luminance (Rec. 601)",)
 
 
 def _derived_uid(digest: str, what: str) -> str:

@@ -8,14 +8,14 @@ from pydicom.uid import UID
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import NonPatientObjectStorageServiceClass, ServiceClass, StorageServiceClass
-from pynetdicom.sop_class import Verification, uid_to_service_class
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification, uid_to_service_class
 
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 
 _STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
 _HARDCOPY = frozenset({"1.2.840.10008.5.1.1.27", "1.2.840.10008.5.1.1.29", "1.2.840.10008.5.1.1.30"})
-_VERIFICATION_SYNTAXES = [EXPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"]
+PLAIN_SYNTAXES = [EXPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"]
 
 
 def is_storage(abstract_syntax: str) -> bool:
@@ -31,23 +31,27 @@ def is_storage(abstract_syntax: str) -> bool:
     return not known or abstract_syntax.startswith(_STORAGE_ARC) or abstract_syntax in _HARDCOPY
 
 
-def supported(requested: Iterable[PresentationContext]) -> list[PresentationContext]:
+def supported(requested: Iterable[PresentationContext], *, commitment: bool = False) -> list[PresentationContext]:
     """The contexts to accept out of those that a peer proposes.
 
     Explicit VR Little Endian comes first wherever it is offered: some senders convert to what is picked, and this
-    is the syntax in which nothing gets lost. Otherwise the sender's own order counts.
+    is the syntax in which nothing gets lost. Otherwise the sender's own order counts. With ``commitment`` the node
+    answers requests for storage commitment, and takes reports from peers that propose to be its SCP.
     """
     syntaxes: dict[UID, list[UID]] = {}
+    others = {Verification, StorageCommitmentPushModel} if commitment else {Verification}
     for context in requested:
         if is_storage(context.abstract_syntax):
             syntaxes.setdefault(context.abstract_syntax, []).extend(context.transfer_syntax)
-        elif context.abstract_syntax == Verification:
-            syntaxes[context.abstract_syntax] = [UID(syntax) for syntax in _VERIFICATION_SYNTAXES]
+        elif context.abstract_syntax in others:
+            syntaxes[context.abstract_syntax] = [UID(syntax) for syntax in PLAIN_SYNTAXES]
     accepted = []
     for abstract_syntax, offered in syntaxes.items():
         context = PresentationContext()
         context.abstract_syntax = abstract_syntax
         context.transfer_syntax = sorted(dict.fromkeys(offered), key=lambda uid: uid != EXPLICIT_VR_LITTLE_ENDIAN)
+        if abstract_syntax == StorageCommitmentPushModel:
+            context.scu_role = context.scp_role = True
         accepted.append(context)
     return accepted
 

@@ -100,6 +100,7 @@ class StreamingDul(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ship
     def run(self) -> None:
         """The thread: whatever ends it, nothing of an unfinished object stays."""
         try:
+            self._shake_hands()
             super().run()
         finally:
             if self._transfer is not None:
@@ -109,6 +110,18 @@ class StreamingDul(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ship
             self.assoc._reactor_checkpoint.work.set()  # noqa: SLF001
             for each in (self._wake_reader, self._wake_writer, self._connection):
                 each.close()
+
+    def _shake_hands(self) -> None:
+        """TLS: here, in the association's own thread. One that fails shows again when the library reads."""
+        if not self._is_tls:
+            return
+        try:
+            self._connection.do_handshake()  # type: ignore[attr-defined]  # an SSLSocket
+        except OSError as error:
+            reason = getattr(error, "reason", None) or error.strerror or "no answer in dicom.dimse_timeout_s"
+            log.warning("TLS handshake failed", peer=self.assoc.requestor.address, reason=str(reason))
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
 
     def wake(self) -> None:
         """Have the thread look at its queues; callable from any thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -28,10 +29,12 @@ from miqa_node.domain.instance import Received
 from miqa_node.observe import metrics
 from miqa_node.receive import contexts, fastpath
 from miqa_node.receive.admission import Admission, Caller, Rejection
+from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.incoming import StoreRequest
 from miqa_node.receive.intake import Answer, Intake
 from miqa_node.receive.statuses import SUCCESS
-from miqa_node.settings import DicomSettings
+from miqa_node.receive.tls import server_context
+from miqa_node.settings import DicomSettings, TlsMode
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +43,7 @@ _config.LOG_HANDLER_LEVEL = "none"
 
 
 class StorageScp:
-    """C-STORE and C-ECHO SCP. Answers 0x0000 only after ``receive`` has returned.
+    """C-STORE, C-ECHO and storage commitment SCP. Answers 0x0000 only after ``receive`` has returned.
 
     ``receive`` gets each complete object, flushed to ``incoming_dir``, and makes it durable; ``check`` raises
     ResourcesError while nothing can be taken. Both are called from several threads at the same time. Without
@@ -54,9 +57,11 @@ class StorageScp:
         receive: Callable[[Received], None],
         check: Callable[[], None],
         *,
+        commitment: Commitment | None = None,
         fast: bool = True,
     ) -> None:
         self._settings = settings
+        self._commitment = commitment
         self._admission = Admission(settings)
         self._intake = Intake(incoming_dir, receive, check, settings.max_object_bytes)
         self._fast = fast and fastpath.is_available()
@@ -64,15 +69,17 @@ class StorageScp:
             log.warning(
                 "this version of pynetdicom is received from without the fast path", version=pynetdicom.__version__
             )
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._servers: dict[str, _Server] = {}
+        self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._admitted: list[Association] = []
 
     def start(self) -> None:
-        """Bind the port and serve in a thread of its own; OSError when the port is taken."""
+        """Bind the ports and serve, each in a thread of its own; OSError when a port is taken."""
         settings = self._settings
+        # Certificates are read first: with a wrong one nothing is bound.
+        context = None if settings.tls is TlsMode.OFF else server_context(settings)
         ae = AE(settings.ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -84,49 +91,82 @@ class StorageScp:
         ae.add_supported_context(Verification)
         self._stopping.clear()
         self._intake.open()
-        self._server = ae.make_server(
-            (settings.host, settings.port),
-            evt_handlers=[
-                (evt.EVT_REQUESTED, self._admit),
-                (evt.EVT_SOP_COMMON, _treat_as_storage),
-                (evt.EVT_CONN_CLOSE, _end_waiting),
-                (evt.EVT_C_ECHO, lambda _: SUCCESS),
-                (evt.EVT_C_STORE, self._store),
-            ],
+        try:
+            if settings.tls is not TlsMode.ONLY:
+                self._listen(ae, "plain", settings.port, None)
+            if context is not None:
+                self._listen(ae, "tls", settings.tls_port, context)
+        except OSError:
+            for server in self._servers.values():
+                server.server_close()
+            self._servers = {}
+            raise
+        metrics.ASSOCIATIONS_OPEN.set_function(self._count_open)
+        for name, server in self._servers.items():
+            thread = threading.Thread(
+                target=server.serve_forever, args=(_POLL_S,), name=f"storage-scp-{name}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+            port = server.server_address[1]
+            log.info("listening", ae_title=settings.ae_title, host=settings.host, port=port, tls=name == "tls")
+
+    def _listen(self, ae: AE, name: str, port: int, context: ssl.SSLContext | None) -> None:
+        handlers: list[Any] = [
+            (evt.EVT_REQUESTED, self._admit),
+            (evt.EVT_SOP_COMMON, _treat_as_storage),
+            (evt.EVT_CONN_CLOSE, _end_waiting),
+            (evt.EVT_C_ECHO, lambda _: SUCCESS),
+            (evt.EVT_C_STORE, self._store),
+        ]
+        if self._commitment is not None:
+            handlers += [
+                (evt.EVT_N_ACTION, self._commitment.on_action),
+                (evt.EVT_N_EVENT_REPORT, self._commitment.on_event_report),
+                (evt.EVT_DIMSE_SENT, self._commitment.on_sent),
+            ]
+        self._servers[name] = ae.make_server(
+            (self._settings.host, port),
+            evt_handlers=handlers,
+            ssl_context=context,
             server_class=_Server,
-            settings=settings,
+            settings=self._settings,
             request_handler=self._handler(),
         )
-        metrics.ASSOCIATIONS_OPEN.set_function(self._count_open)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_S,), name="storage-scp", daemon=True
-        )
-        self._thread.start()
-        log.info("listening", ae_title=settings.ae_title, host=settings.host, port=self.port)
 
     @property
     def port(self) -> int:
-        """The port that is bound; also when the settings ask for any free one."""
-        if self._server is None:
-            return self._settings.port
-        return int(self._server.server_address[1])
+        """The plain port that is bound, also when the settings ask for any free one; with tls = "only" that of TLS."""
+        server = self._servers.get("plain")
+        return self.tls_port if server is None and self._servers else self._bound(server, self._settings.port)
+
+    @property
+    def tls_port(self) -> int:
+        """The port of DICOM over TLS that is bound."""
+        return self._bound(self._servers.get("tls"), self._settings.tls_port)
+
+    @staticmethod
+    def _bound(server: _Server | None, otherwise: int) -> int:
+        return otherwise if server is None else int(server.server_address[1])
 
     def stop(self, timeout_s: float | None = None) -> None:
         """Accept nothing more, let running C-STOREs finish within the limit (acse_timeout_s), abort the rest."""
-        server, thread = self._server, self._thread
-        if server is None or thread is None:
+        servers, threads = list(self._servers.values()), self._threads
+        if not threads:
             return
         limit_s = self._settings.acse_timeout_s if timeout_s is None else timeout_s
         self._stopping.set()
         self._intake.close()
-        server.shutdown()
-        thread.join()
+        for server in servers:
+            server.shutdown()
+        for thread in threads:
+            thread.join()
         if not self._intake.wait_idle(limit_s):
             log.warning("objects still arriving at shutdown are dropped; their senders got no answer")
         if not self._fast:
             time.sleep(max(0.0, _LAST_ANSWER_S - self._intake.idle_s))
-        _abort_all(server.active_associations)
-        self._server = self._thread = None
+        _abort_all([association for server in servers for association in server.active_associations])
+        self._servers, self._threads = {}, []
         log.info("stopped listening", ae_title=self._settings.ae_title)
 
     def _admit(self, event: evt.Event) -> None:
@@ -138,7 +178,10 @@ class StorageScp:
             caller = _caller(association)
             verdict = self._judge(association, caller)
             if verdict is None:
-                association.acceptor.supported_contexts = contexts.supported(association.requestor.requested_contexts)
+                requested = association.requestor.requested_contexts
+                association.acceptor.supported_contexts = contexts.supported(
+                    requested, commitment=self._commitment is not None
+                )
         except Exception as error:  # noqa: BLE001 - pynetdicom would log it and let the peer in
             log.error("admission failed", error=type(error).__name__, where=traceback.format_tb(error.__traceback__))
         if verdict is not None:
@@ -214,11 +257,16 @@ class _Server(AssociationServer):  # type: ignore[misc]  # pynetdicom ships no t
         super().__init__(*arguments, **keywords)
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
+        connection, address = self.socket.accept()
         self._connections += 1
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _limit_silence(connection, self._settings.dimse_timeout_s)
-        return connection, address
+        if self.ssl_context is None:
+            _limit_silence(connection, self._settings.dimse_timeout_s)
+            return connection, address
+        # The library would shake hands here, where one silent peer keeps all others waiting.
+        secured = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        secured.settimeout(self._settings.dimse_timeout_s)
+        return secured, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the signature is the library's
         """Refuse connections beyond the limits among those that have not asked for an association yet."""

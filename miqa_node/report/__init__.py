@@ -1,6 +1,7 @@
 """Turns an assessment into DICOM objects: report, segmentations, key objects, presentation state, picture."""
 
 from miqa_node.report.derived import make_enhanced
+from miqa_node.report.lower import lower_class
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.make import make_objects
 from miqa_node.report.rejection import Confirmation, rejection_note
@@ -12,6 +13,7 @@ __all__ = [
     "Marked",
     "ReportSettings",
     "Stack",
+    "lower_class",
     "make_enhanced",
     "make_objects",
     "make_series_objects",

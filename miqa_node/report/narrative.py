@@ -1,7 +1,7 @@
 """Tells people in sentences what was found of an image and what to do next; the same facts always give the same text.
 
-Report, pages, JSON and PDF say these same sentences. Nothing is added to what assessment and disposition hold, and no
-model writes here: that is :mod:`miqa_node.report.caption`, whose sentences are marked.
+Report, pages, JSON and PDF say these same sentences. Nothing is added to what assessment and disposition hold. What a
+machine wrote (:mod:`miqa_node.assess.caption`) comes last, and each of its sentences is marked.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from miqa_node.report.phrases import (
     ADVICE,
     ANOMALY_SITE,
     ANOMALY_TRAINING,
+    CAPTION,
     FINDING,
     GATE,
     GRADE_LIMITS,
@@ -32,6 +33,8 @@ from miqa_node.report.phrases import (
     NO_DEFECT,
     NO_PREDICTION,
     PENDING,
+    PLACED,
+    PLACES,
     PLAUSIBILITY,
     PREDICTION,
     REASONS,
@@ -57,6 +60,7 @@ class Part(StrEnum):
     ANOMALY = "anomaly"
     PREDICTION = "prediction"
     ADVICE = "advice"
+    CAPTION = "caption"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ def sentences(assessment: Assessment, disposition: Disposition, language: str = 
         (Part.ANOMALY, _anomaly(assessment, disposition, told)),
         (Part.PREDICTION, _predictions(assessment, told)),
         (Part.ADVICE, _advice(assessment, disposition, told)),
+        (Part.CAPTION, _caption(assessment, told)),
     )
     return tuple(Sentence(part, text) for part, texts in parts for text in texts)
 
@@ -131,8 +136,14 @@ def _finding(finding: Finding, told: Voice) -> str:
     template, sizes = LIKE[finding.name]
     size = sizes[grade]
     like = told.say(size) if template == "{size}" else told.say(template, size=told.numerals(size))
+    where = "" if finding.peak is None or finding.name not in PLACED else f" {told.say(_place(finding.peak))}"
     shown = {"finding": words, "grade": told.say(GRADES[grade]), "like": like}
-    return told.say(FINDING, **shown, probability=_percent(finding.probability))
+    return told.say(FINDING, **shown, probability=_percent(finding.probability)) + where
+
+
+def _place(peak: tuple[float, float]) -> str:
+    across, down = (min(int(3 * share), 2) for share in peak)
+    return PLACES[down][across]
 
 
 def _measurements(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
@@ -188,6 +199,13 @@ def _advice(assessment: Assessment, disposition: Disposition, told: Voice) -> It
     gate = gate_class(assessment)
     given = (advice(reason, gate, told.language) for reason in disposition.reasons)
     yield from dict.fromkeys(text for text in given if text)
+
+
+def _caption(assessment: Assessment, told: Voice) -> Iterator[str]:
+    """What a machine wrote, each sentence marked, so that none is read without knowing."""
+    if assessment.caption is not None:
+        for sentence in assessment.caption.sentences:
+            yield told.say(CAPTION, writer=assessment.caption.writer, sentence=sentence)
 
 
 def _retold(text: str, told: Voice) -> str:

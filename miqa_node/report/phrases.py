@@ -44,6 +44,23 @@ LIKE: Mapping[FindingName, tuple[str, tuple[str, str, str, str]]] = {
 }
 """What a severity is as bad as: a template, and what goes into it at each grade."""
 
+PLACED = frozenset({FindingName.FOREIGN_OBJECT, FindingName.DETECTOR_OVERLAY_ARTIFACT, FindingName.CLIPPED_ANATOMY})
+"""Findings that are at one place; the others are of the whole image, wherever their map is highest."""
+PLACES = (
+    (
+        "Seen at the upper left of the picture.",
+        "Seen at the top of the picture.",
+        "Seen at the upper right of the picture.",
+    ),
+    ("Seen at the left of the picture.", "Seen in the middle of the picture.", "Seen at the right of the picture."),
+    (
+        "Seen at the lower left of the picture.",
+        "Seen at the bottom of the picture.",
+        "Seen at the lower right of the picture.",
+    ),
+)
+"""By third of the height and third of the width; sides are those of the picture, not of the patient."""
+
 GATE = (
     "{gate}: the image is not what the model was made for, so its findings are not told (probability {probability} %)."
 )
@@ -93,6 +110,8 @@ ANOMALY_SITE = "The image is more unusual than {percentile} % of the images of t
 ANOMALY_TRAINING = (
     "The image is more unusual than {percentile} % of the images that the model learned from; unusual is not wrong."
 )
+
+CAPTION = "Machine-written by {writer}, checked by nobody: {sentence}"
 
 PREDICTION = "{package}: {label} with a confidence of {confidence} % (decision support, not diagnosis)."
 NO_PREDICTION = "{package}: no prediction (decision support, not diagnosis)."
@@ -151,9 +170,10 @@ ADVICE: Mapping[str, str] = {
 def messages() -> Iterator[str]:
     """Every message id."""
     yield from VERDICTS.values()
-    yield from (PREDICTION, NO_PREDICTION, *PENDING.values())
+    yield from (CAPTION, PREDICTION, NO_PREDICTION, *PENDING.values())
     yield from (SCORE, NO_DEFECT, FINDING, GATE, MEASURED, ANOMALY_SITE, ANOMALY_TRAINING)
     yield from GRADES
+    yield from (place for row in PLACES for place in row)
     for template, sizes in LIKE.values():
         yield from (template,) if template != "{size}" else sizes
     yield from FINDING_WORDS.values()

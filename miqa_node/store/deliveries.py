@@ -117,6 +117,34 @@ def failed(transaction: Transaction, delivery_id: DeliveryId, error: str, retry_
     transaction.execute(sa.update(deliveries).where(deliveries.c.delivery_id == delivery_id).values(values))
 
 
+def replace_result(
+    transaction: Transaction, delivery_id: DeliveryId, original_uid: str, result: ResultObject, now: datetime
+) -> bool:
+    """Have ``result``, made from the result ``original_uid``, delivered in its place, at once.
+
+    False, and nothing changes, when the destination has a delivery of it already.
+    """
+    row = transaction.execute(
+        sa.select(results.c.digest, deliveries.c.destination)
+        .join(deliveries, deliveries.c.sop_instance_uid == results.c.sop_instance_uid)
+        .where(deliveries.c.delivery_id == delivery_id, results.c.sop_instance_uid == original_uid)
+    ).one_or_none()
+    if row is None:
+        return False
+    taken = sa.exists().where(
+        deliveries.c.sop_instance_uid == result.sop_instance_uid, deliveries.c.destination == row.destination
+    )
+    if transaction.execute(sa.select(taken)).scalar_one():
+        return False
+    record_result(transaction, InstanceDigest(row.digest), result, now)
+    transaction.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.delivery_id == delivery_id)
+        .values(sop_instance_uid=result.sop_instance_uid, next_attempt_at=now, lease_until=None, last_error="")
+    )
+    return True
+
+
 def release(transaction: Transaction, delivery_ids: Iterable[DeliveryId]) -> None:
     """Give claimed deliveries back untried."""
     transaction.execute(

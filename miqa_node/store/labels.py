@@ -100,7 +100,7 @@ def select(
     if until is not None:
         query = query.where(labels.c.at < until)
     for row in transaction.execution_options(yield_per=1000).execute(query):
-        yield _label(row)
+        yield from_row(row)
 
 
 def count(
@@ -132,7 +132,7 @@ def count_findings(transaction: Transaction, since: datetime, until: datetime) -
 def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[Label]:
     """The labels of some images, oldest first."""
     query = sa.select(labels).where(labels.c.digest.in_(digests)).order_by(labels.c.label_id)
-    return [_label(row) for row in transaction.execute(query)]
+    return [from_row(row) for row in transaction.execute(query)]
 
 
 def drawn(transaction: Transaction, since: datetime, until: datetime, *, limit: int) -> list[Label]:
@@ -141,7 +141,7 @@ def drawn(transaction: Transaction, since: datetime, until: datetime, *, limit: 
     found: dict[InstanceDigest, Label] = {}
     for row in transaction.execution_options(yield_per=1000).execute(query):
         if row.regions and row.digest not in found:
-            found[InstanceDigest(row.digest)] = _label(row)
+            found[InstanceDigest(row.digest)] = from_row(row)
             if len(found) == limit:
                 break
     return list(found.values())
@@ -175,7 +175,8 @@ def _noted(transaction: Transaction, digest: InstanceDigest) -> bool:
     return transaction.execute(note.limit(1)).first() is not None
 
 
-def _label(row: Any) -> Label:
+def from_row(row: Any) -> Label:
+    """The label of a row that has all its columns."""
     said = Judgement(
         actor=row.actor,
         origin=LabelOrigin(row.origin),

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 
-from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId
+import structlog
+
+from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, ResultObject
 from miqa_node.domain.ports import ObjectStore
+from miqa_node.errors import ReportError
 from miqa_node.observe import metrics
 from miqa_node.store import commitments, deliveries
 from miqa_node.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+Lower = Callable[[bytes], tuple[str, str, bytes] | None]
+"""Gives (SOP class UID, SOP instance UID, file) of a result in the next lower SOP class; None when there is none."""
 
 
 class DatabaseOutbox:
     """Deliveries in the database, bytes in the object store; see :class:`~miqa_node.domain.ports.Outbox`."""
 
-    def __init__(self, database: Database, objects: ObjectStore) -> None:
+    def __init__(self, database: Database, objects: ObjectStore, lower: Lower = lambda _data: None) -> None:
         self._database = database
         self._objects = objects
+        self._lower = lower
 
     def due(self, destination: str) -> bool:
         """Whether something waits."""
@@ -47,6 +57,25 @@ class DatabaseOutbox:
         """Give back untried."""
         with self._database.begin() as transaction:
             deliveries.release(transaction, delivery_ids)
+
+    def lower(self, delivery: Delivery) -> bool:
+        """Make the object, keep it beside the one that it says the same as, and queue it in that one's place."""
+        original = delivery.result
+        try:
+            made = self._lower(self._objects.get(original.object_key))
+        except ReportError as error:
+            log.error("no lower SOP class", sop_instance_uid=original.sop_instance_uid, reason=str(error))
+            return False
+        if made is None:
+            return False
+        sop_class_uid, sop_instance_uid, data = made
+        key = f"{PurePosixPath(original.object_key).parent}/{sop_instance_uid}.dcm"
+        self._objects.put(key, data)
+        result = ResultObject(sop_instance_uid, sop_class_uid, original.kind, key)
+        with self._database.begin() as transaction:
+            return deliveries.replace_result(
+                transaction, delivery.delivery_id, original.sop_instance_uid, result, datetime.now(UTC)
+            )
 
     def claim_uncommitted(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
         """Take deliveries to ask commitment for."""

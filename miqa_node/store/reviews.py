@@ -1,4 +1,4 @@
-"""What people decided about flagged studies, image by image, as labels to calibrate with."""
+"""What people said of images, as labels to calibrate and to learn with: of each image the newest."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.domain.label import Label, LabelOrigin
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError
-from miqa_node.store import documents
+from miqa_node.store import labels
+from miqa_node.store import tables as t
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import dispositions, instances, studies, worklist
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """One flagged image of a study that people resolved; ``patient`` is the Patient ID, or the study's UID without."""
+    """One image with its newest label; ``patient`` is the Patient ID, or the study's UID where there is none."""
 
-    digest: InstanceDigest
+    label: Label
     object_key: str
     patient: str
-    resolution: Resolution
-    reasons: tuple[str, ...]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the node had accepted the image: then somebody chose it at random, or another system rejected it."""
+        return self.label.verdict == Verdict.ACCEPT.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,46 +41,57 @@ class Place:
 def locate(transaction: Transaction, digest: str) -> Place:
     """Where the image of a digest lies; NotFoundError when it was not received."""
     row = transaction.execute(
-        sa.select(instances.c.object_key, studies.c.patient_id, studies.c.study_instance_uid)
-        .join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
-        .where(instances.c.digest == digest)
+        sa.select(t.instances.c.object_key, t.studies.c.patient_id, t.studies.c.study_instance_uid)
+        .join(t.studies, t.studies.c.study_instance_uid == t.instances.c.study_instance_uid)
+        .where(t.instances.c.digest == digest)
     ).one_or_none()
     if row is None:
         raise NotFoundError(f"No instance has the digest {digest}.")
     return Place(row.object_key, row.patient_id or row.study_instance_uid)
 
 
-def resolved(transaction: Transaction) -> tuple[list[Reviewed], int]:
-    """Decided images, and how many studies were left out since several of their images are flagged.
-
-    People decide about studies. Where more than one image is flagged nobody said which of them the decision meant.
-    """
-    query = (
-        sa.select(
-            worklist.c.study_instance_uid,
-            worklist.c.resolution,
-            studies.c.patient_id,
-            dispositions.c.digest,
-            dispositions.c.reasons,
-            instances.c.object_key,
-        )
-        .join(studies, studies.c.study_instance_uid == worklist.c.study_instance_uid)
-        .join(dispositions, dispositions.c.study_instance_uid == worklist.c.study_instance_uid)
-        .join(instances, instances.c.digest == dispositions.c.digest)
-        .where(worklist.c.state == WorklistState.RESOLVED.value, dispositions.c.flagged)
-        .order_by(worklist.c.study_instance_uid)
+def find_digest(transaction: Transaction, name: str) -> InstanceDigest:
+    """The image of a digest or SOP Instance UID; NotFoundError when there is none."""
+    query = sa.select(t.instances.c.digest).where(
+        sa.or_(t.instances.c.digest == name, t.instances.c.sop_instance_uid == name)
     )
-    by_study: dict[str, list[Reviewed]] = {}
-    for row in transaction.execute(query):
-        reasons = tuple(reason.name for reason in documents.load_reasons(row.reasons))
-        by_study.setdefault(row.study_instance_uid, []).append(
-            Reviewed(
-                InstanceDigest(row.digest),
-                row.object_key,
-                row.patient_id or row.study_instance_uid,
-                Resolution(row.resolution),
-                reasons,
-            )
-        )
-    decided = [images[0] for images in by_study.values() if len(images) == 1]
-    return decided, len(by_study) - len(decided)
+    found = transaction.execute(query.order_by(t.instances.c.received_at)).scalars().first()
+    if found is None:
+        raise NotFoundError(f"No instance has the digest or UID {name}.")
+    return InstanceDigest(found)
+
+
+def newest(transaction: Transaction) -> list[Reviewed]:
+    """Each labelled image with its newest label, second readings apart, in the order in which they were given."""
+    latest = (
+        sa.select(sa.func.max(t.labels.c.label_id).label("label_id"))
+        .where(t.labels.c.origin != LabelOrigin.SECOND_READING.value)
+        .group_by(t.labels.c.digest)
+        .subquery()
+    )
+    query = (
+        sa.select(t.labels, t.instances.c.object_key, t.studies.c.patient_id, t.studies.c.study_instance_uid)
+        .join(latest, latest.c.label_id == t.labels.c.label_id)
+        .join(t.instances, t.instances.c.digest == t.labels.c.digest)
+        .join(t.studies, t.studies.c.study_instance_uid == t.instances.c.study_instance_uid)
+        .order_by(t.labels.c.label_id)
+    )
+    return [
+        Reviewed(labels.from_row(row), row.object_key, row.patient_id or row.study_instance_uid)
+        for row in transaction.execute(query)
+    ]
+
+
+def undecided_images(transaction: Transaction) -> int:
+    """Resolved studies without any label: several of their images are flagged, and nobody said which was meant."""
+    labelled = (
+        sa.select(t.labels.c.label_id)
+        .join(t.instances, t.instances.c.digest == t.labels.c.digest)
+        .where(t.instances.c.study_instance_uid == t.worklist.c.study_instance_uid)
+    )
+    query = (
+        sa.select(sa.func.count())
+        .select_from(t.worklist)
+        .where(t.worklist.c.state == WorklistState.RESOLVED.value, ~labelled.exists())
+    )
+    return int(transaction.execute(query).scalar_one())

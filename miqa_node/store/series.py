@@ -50,6 +50,10 @@ def take_due(transaction: Transaction, quiet_s: Mapping[str, float], now: dateti
     return [digest for digest in newest if digest is not None]
 
 
+COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
+"""What every report is made in; the same in a lower class, for a destination that asked for it, is no other report."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One instance of a series; ``conflicting`` ones came after another of the same UID."""
@@ -99,6 +103,7 @@ def earlier_reports(transaction: Transaction, series_instance_uid: str, digest: 
         .where(
             instances.c.series_instance_uid == series_instance_uid,
             results.c.kind == ResultKind.SR.value,
+            results.c.sop_class_uid == COMPREHENSIVE_3D_SR,
             results.c.digest != digest,
         )
         .order_by(results.c.made_at, results.c.sop_instance_uid)

@@ -140,6 +140,23 @@ deliveries = sa.Table(
     sa.Index("ix_deliveries_commit", "destination", "commit_at"),
 )
 
+# Requests of peers for storage commitment; "objects" are pairs of SOP class and instance UID. Without
+# "next_attempt_at" nothing is left to do: the peer has its report, or it was given up.
+commitment_requests = sa.Table(
+    "commitment_requests",
+    metadata,
+    sa.Column("transaction_uid", Uid, primary_key=True),
+    sa.Column("calling_ae_title", sa.String(16), primary_key=True),
+    sa.Column("called_ae_title", sa.String(16), nullable=False),
+    sa.Column("peer_address", sa.Text, nullable=False),
+    sa.Column("objects", sa.JSON, nullable=False),
+    sa.Column("requested_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_attempt_at", UtcDateTime, index=True),
+    sa.Column("reported_at", UtcDateTime),
+    sa.Column("last_error", sa.Text, nullable=False),
+)
+
 # What people did with deliveries; rows are only ever added.
 delivery_events = sa.Table(
     "delivery_events",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from miqa_node.training.datasets import ImageCache, Record, clear_images, read_records, training_split
 from miqa_node.training.degrade import Image, pitch_of
 from miqa_node.training.degrade.cutouts import cut_out
+from miqa_node.training.site_labels import read_site_labels
 
 CACHE = Path(".cache/training")
 OTHER_BODY_PARTS = ("MR2_UNCR.dcm", "US1_UNCR.dcm", "693_UNCR.dcm", "liver.dcm", "eCT_Supplemental.dcm")
@@ -36,9 +37,13 @@ class QualityData:
     others: list[NDArray[np.uint8]]
 
 
-def read_quality_data(data_dir: Path, cache_dir: Path = CACHE) -> QualityData:
-    """Read ``cxr_train`` and the training annotations; OpenIST serves operating points only, never weights."""
+def read_quality_data(data_dir: Path, cache_dir: Path = CACHE, labels: Path | None = None) -> QualityData:
+    """Read ``cxr_train`` and the training annotations; OpenIST serves operating points only, never weights.
+
+    ``labels`` is an export of a site's own labels, whose images are learned from as well.
+    """
     records = read_records(data_dir / "cxr_train", data_dir / "annotations" / "train.jsonl", clear_images())
+    records += read_site_labels(labels) if labels is not None else []
     cache = ImageCache(cache_dir, [r.path for r in records])
     fitting, held_out = training_split(records)
     other_hospital = [r for r in records if r.source == "openist"]

@@ -18,6 +18,8 @@ HELD_OUT_SHARE = 0.15
 """Share of the patients kept for thresholds and calibration."""
 REAL_KINDS = frozenset({"external_object", "monitoring", "implant"})
 """Annotated kinds that are foreign objects; L/R markers ("annotation") are not, tubes and lines are left undecided."""
+SITE = "site"
+"""Source of images that came with the labels of a site's own people."""
 EVALUATION_HOSPITAL_URL = "ml-workgroup/covid-19-image-repository"
 """Where 64 of the Cohen images come from: the Hannover hospital of the evaluation set, so they stay out of training."""
 
@@ -33,7 +35,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One image of a manifest. ``objects`` is None where nobody looked for objects."""
+    """One image of a manifest. ``objects`` is None where nobody looked for objects.
+
+    ``findings`` are what people of the site said is wrong with it, None where nobody said.
+    """
 
     path: Path
     source: str
@@ -46,6 +51,7 @@ class Record:
     long_side_px: int = 0
     split: str = ""
     """The part that the source itself puts the image in ("train", "test" …), where it says so."""
+    findings: frozenset[str] | None = None
 
     @property
     def has_real_object(self) -> bool | None:
@@ -106,9 +112,10 @@ def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None, cle
 def may_ship(record: Record) -> bool:
     """Whether weights that learned from the image may be given away, and the hospital is none of the evaluation's.
 
-    NIH (free use, attribution), Kermany and Cohen under CC BY; not OpenIST, whose licence is unknown.
+    NIH (free use, attribution), Kermany and Cohen under CC BY; not OpenIST, whose licence is unknown. A site's own
+    images are the site's to decide on.
     """
-    if record.source == "nih" or record.source.startswith("ker"):
+    if record.source in {"nih", SITE} or record.source.startswith("ker"):
         return True
     return (
         record.source == "cohen" and record.licence.startswith("CC BY") and EVALUATION_HOSPITAL_URL not in record.notes
@@ -116,7 +123,12 @@ def may_ship(record: Record) -> bool:
 
 
 def held_out(record: Record, seed: int = 0) -> bool:
-    """Whether the patient belongs to the part that no weights are fitted on; the same in every run."""
+    """Whether the patient belongs to the part that no weights are fitted on; the same in every run.
+
+    Never a site's own: operating points come from images that are known to be clean before defects are simulated.
+    """
+    if record.source == SITE:
+        return False
     digest = hashlib.sha256(f"{seed}:{record.source}:{record.patient}".encode()).digest()
     return int.from_bytes(digest[:4]) / 2**32 < HELD_OUT_SHARE
 

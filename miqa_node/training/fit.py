@@ -28,6 +28,7 @@ Draw = Callable[[int], Sample]
 CHECKPOINT = "checkpoint.pt"
 MAP_COLUMNS = [COLUMN[name] for name in MAP_CLASSES]
 PLACED = (COLUMN[FindingName.FOREIGN_OBJECT],)
+LEARNING_RATE = 2e-3
 WARM_UP_STEPS = 200
 DECAY_SHARE = 0.3
 """Share of the run over which the learning rate falls to zero (warm-up, stable, decay)."""
@@ -42,7 +43,7 @@ class FitSettings:
     steps: int | None = None
     seed: int = 1
     batch: int = 24
-    learning_rate: float = 2e-3
+    learning_rate: float = LEARNING_RATE
     weight_decay: float = 0.02
     threads: int = 1
     workers: int = 1

@@ -18,7 +18,7 @@ from miqa_node.training.corpus import CACHE, QualityData, read_quality_data
 from miqa_node.training.datasets import Record
 from miqa_node.training.evaluate import evaluate_graph
 from miqa_node.training.export import Graph, export
-from miqa_node.training.fit import Fit, FitSettings, fit
+from miqa_node.training.fit import LEARNING_RATE, Fit, FitSettings, fit
 from miqa_node.training.package import write_package
 from miqa_node.training.samples import Sampler
 
@@ -34,7 +34,7 @@ SIMULATED = (
 def train_quality(
     data_dir: Path, out_dir: Path, *, minutes: float = 76.0, steps: int | None = None, seed: int = 1,
     resume: bool = False, version: str = "0.1.0", run_dir: Path | None = None, cache_dir: Path = CACHE, draws: int = 2,
-    start: Path | None = None,
+    start: Path | None = None, learning_rate: float = LEARNING_RATE, labels: Path | None = None,
 ) -> Path:  # fmt: skip
     """Fit, export, calibrate, evaluate, and write ``out_dir/quality-<version>``; returns that folder.
 
@@ -43,8 +43,10 @@ def train_quality(
     ``start`` is the checkpoint of another run whose weights this one begins with.
     """
     run_dir = run_dir or RUNS / f"quality-{version}"
-    data = read_quality_data(data_dir, cache_dir)
-    settings = FitSettings(minutes=minutes, steps=steps, seed=seed, start=str(start) if start else "")
+    data = read_quality_data(data_dir, cache_dir, labels)
+    settings = FitSettings(
+        minutes=minutes, steps=steps, seed=seed, learning_rate=learning_rate, start=str(start) if start else ""
+    )
     run = fit(sampler_of(data, data.fitting, seed, Preprocess()), run_dir, settings, resume=resume)
     return package_run(run, data, data_dir, out_dir, version=version, draws=draws)
 
@@ -63,7 +65,8 @@ def package_run(
     training: dict[str, Any] = {
         "command": (
             f"miqa-node train quality --data DIR --out models --steps {run.step} --seed {settings.seed} "
-            f"--version {version}"
+            f"--version {version} --learning-rate {settings.learning_rate}"
+            f"{' --start CHECKPOINT' if settings.start else ''}"
         ),
         "simulated": SIMULATED,
         "seed": settings.seed,

@@ -158,6 +158,8 @@ class Sampler:
         if real is not False:
             present[COLUMN[FindingName.FOREIGN_OBJECT]] = 1.0 if real else UNKNOWN
             severity[COLUMN[FindingName.FOREIGN_OBJECT]] = UNKNOWN
+        for name in base.record.findings or ():  # what people of the site said; nobody says how severe it is
+            present[COLUMN[name]], severity[COLUMN[name]] = 1.0, UNKNOWN
         for finding, value in severities.items():
             present[COLUMN[finding]] = 1.0
             severity[COLUMN[finding]] = value

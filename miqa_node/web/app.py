@@ -22,6 +22,7 @@ from miqa_node.web import (
     rooms,
     sign_in,
     status,
+    stow,
     study,
 )
 from miqa_node.web.problems import handle_errors
@@ -59,6 +60,7 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
     if pages_and_api:
         app.include_router(api.router)
         app.include_router(deliveries.router)
+        app.include_router(stow.router)
         for page in (sign_in, oidc, pages, study, review, pictures, rooms, live, analysis, readings):
             app.include_router(page.router)
         app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

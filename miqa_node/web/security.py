@@ -36,6 +36,8 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 _UPLOAD = "multipart/form-data"
+_STOW = "multipart/related"
+DICOMWEB = "/api/dicom-web/"
 
 
 class Refused(HTTPException):
@@ -77,7 +79,7 @@ class Guard:
         """How many bytes the body may have."""
         headers = Headers(scope=scope)
         self._check_host(headers)
-        limit = self._max_upload_bytes if _content_type(headers) == _UPLOAD else self._max_bytes
+        limit = self._max_upload_bytes if _content_type(headers) in (_UPLOAD, _STOW) else self._max_bytes
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > limit:
             raise _too_large(self._name(limit))
@@ -125,7 +127,7 @@ def _check_content_type(scope: Scope, headers: Headers) -> None:
     given = _content_type(headers)
     if scope["path"].startswith("/api/"):
         # Pages of other sites cannot send this type without being asked for permission first, which they never get.
-        if given != _JSON:
+        if given != _JSON and not (given == _STOW and scope["path"].startswith(DICOMWEB)):
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
     elif given not in (_FORM, _UPLOAD) or "origin" not in headers:
         raise Refused(HTTPStatus.FORBIDDEN, "Forms are only taken from this node's own pages.")

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import DecodeError
+from miqa_node.receive.intake import Intake
 from miqa_node.settings import Settings
 from miqa_node.store.database import Database
 
@@ -34,6 +35,8 @@ class WebServices:
     readiness: Callable[[], list[str]]
     decode: Callable[[Path], Radiograph] = _decodes_nothing
     archives: Callable[[], Sequence[str]] = tuple
+    intake: Intake | None = None
+    """Where DICOM files come in; None in a process that receives nothing."""
 
 
 def _of(request: Request) -> WebServices:

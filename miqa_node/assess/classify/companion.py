@@ -10,6 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from miqa_node.assess.classify.classifier import Classifier, open_classifier
+from miqa_node.assess.classify.picture import looked_at
 from miqa_node.assess.companion import Seen
 from miqa_node.domain.codes import Code
 from miqa_node.domain.image import SaliencyMap
@@ -59,7 +60,7 @@ class ClassifierCompanion:
             reason = "The image has several frames; the model judges single images."
         if reason:
             return seen.with_prediction(self._not_judged(reason))
-        scores, image = classifier.see(radiograph.display, radiograph.valid)
+        scores, image = classifier.see(looked_at(radiograph, classifier.card.picture), radiograph.valid)
         label = classifier.label(scores)
         prediction = Prediction(self.name, self.sha256, label, scores[label], scores, self._code(label))
         routed = route(prediction, judgement.assessment, seen.disposition, self._routing.of(seen.rule))

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from miqa_node.domain.image import Radiograph
+
 Channel = Annotated[float, Field(gt=0)]
 
 
@@ -77,6 +79,11 @@ def prepare(
     is False (padding) the model sees black.
     """
     return normalised(sized(display, spec, valid), spec)
+
+
+def looked_at(radiograph: Radiograph, spec: PictureInput) -> NDArray[np.uint16]:
+    """What a package with this input sees of an image: its colours when it knows colour, else presentation values."""
+    return radiograph.colour if spec.colour and radiograph.colour is not None else radiograph.display
 
 
 def sized(display: NDArray[np.uint16], spec: PictureInput, valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:

@@ -65,7 +65,7 @@ def _show(
     if subject.package.judges_measurements:
         reasons = subject.strongest(display, finding.value)
     else:
-        overlay = _uri(_overlay(image, normalised(subject(display).maps[COLUMN[finding]])))
+        overlay = picture_uri(_overlay(image, normalised(subject(display).maps[COLUMN[finding]])))
     return Shown(
         finding=finding.value,
         kind=kind,
@@ -73,7 +73,7 @@ def _show(
         threshold=float(subject.scales.threshold[COLUMN[finding]]),
         level=case.level,
         name=case.record.path.name,
-        picture=_uri(_grey(image)),
+        picture=picture_uri(_grey(image)),
         overlay=overlay,
         reasons=reasons,
     )
@@ -94,6 +94,7 @@ def _overlay(image: Image, values: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(grey[..., None] * (1 - share) + heat * share), np.uint8)
 
 
-def _uri(pixels: NDArray[np.uint8]) -> str:
+def picture_uri(pixels: NDArray[np.uint8]) -> str:
+    """A picture, gray or in blue, green and red, as a data URI."""
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()

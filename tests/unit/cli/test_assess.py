@@ -18,7 +18,7 @@ from tests.unit.assess.test_packages import write_package
 from tests.web.staging import phantom_png
 
 KEYS = """file sop_instance_uid verdict certificate score reasons narrative findings contributions gate anomaly
-measurements model timings_ms"""
+predictions measurements model timings_ms"""
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import pydicom
 import pytest
 
 from miqa_node.cli.exits import Exit
+from miqa_node.domain.label import Judgement, LabelOrigin
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
-from miqa_node.store import worklist
+from miqa_node.store import labels, worklist
 from tests.unit.assess.making import chest_dataset, write_package
 
 POLICY = """
@@ -153,3 +154,22 @@ def test_the_nodes_own_decisions_count_once_accepted_images_are_audited(cli, con
 
     (tmp_path / "audit.csv").write_text("digest,label,sampled\n" + "f" * 64 + ",good,1\n")
     assert cli("calibrate", "--decisions", *words).code == Exit.NOT_FOUND
+
+
+def test_audited_images_of_the_worklist_count_without_a_table(cli, config, tmp_path, stage) -> None:
+    services, now = stage.services, datetime.now(UTC)
+    for number in range(48):
+        bright = number < 24
+        study, digest = stage.add(number, Verdict.REVIEW if bright else Verdict.ACCEPT)
+        file = tmp_path / "one.dcm"
+        chest_dataset(number, 0.9 if bright else 0.1).save_as(file)
+        services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", file.read_bytes())
+        with services.database.begin() as transaction:
+            if bright:
+                worklist.resolve(transaction, study, Resolution.CONFIRMED, "anna", "", now)
+            else:
+                said = Judgement("anna", LabelOrigin.AUDIT, bad=False, findings=(), sampled=1.0)
+                labels.add(transaction, digest, said, now)
+    made = cli("calibrate", "--decisions", "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
+    assert made.code == Exit.OK, made.out
+    assert (made.json["labels"]["patients"], made.json["labels"]["bad"]) == (48, 24)

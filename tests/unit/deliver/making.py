@@ -17,6 +17,7 @@ from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
 from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, DeliveryState, ResultKind, ResultObject
+from miqa_node.report import lower_class
 
 
 def report(sop_class: str = BasicTextSRStorage) -> Dataset:
@@ -151,6 +152,18 @@ class MemoryOutbox:
         with self._lock:
             for number in delivery_ids:
                 self._leases.pop(number, None)
+
+    def lower(self, delivery: Delivery) -> bool:
+        made = lower_class(self._data[delivery.result.object_key])
+        if made is None:
+            return False
+        sop_class_uid, uid, data = made
+        result = ResultObject(uid, sop_class_uid, delivery.result.kind, f"results/{uid}.dcm")
+        with self._lock:
+            self._data[result.object_key] = data
+            self._rows[delivery.delivery_id] = replace(self._rows[delivery.delivery_id], result=result)
+            self._leases.pop(delivery.delivery_id, None)
+        return True
 
     def _change(self, number: DeliveryId, **changes: object) -> None:
         with self._lock:

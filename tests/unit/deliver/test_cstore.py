@@ -21,7 +21,7 @@ from miqa_node.deliver.cstore import CStoreDestination, split_file
 from miqa_node.deliver.destinations import DestinationConfig
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
-from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.making import as_file, pacs, report, wait_until
 
@@ -107,7 +107,7 @@ def test_a_compressed_object_is_not_converted(connect: Connect) -> None:
         (0xC000, DeliveryError),
         (0x0110, DeliveryError),
         (0xA900, DeliveryRefusedError),
-        (0x0122, DeliveryRefusedError),
+        (0x0122, ClassRefusedError),
     ],
 )
 def test_statuses(connect: Connect, status: int, outcome: type[Exception] | None) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from pynetdicom.sop_class import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
+
 from miqa_node.deliver.breaker import BreakerState
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
 from miqa_node.deliver.lanes import Lanes
@@ -15,7 +18,7 @@ from miqa_node.domain.delivery import DeliveryState, ResultKind
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
 from miqa_node.observe import metrics
 from miqa_node.settings import DeliverSettings
-from tests.unit.deliver.making import MemoryOutbox, pacs, wait_until
+from tests.unit.deliver.making import MemoryOutbox, pacs, report, wait_until
 from tests.unit.deliver.test_destinations import write
 
 Make = Callable[..., DeliverSettings]
@@ -345,3 +348,46 @@ def test_the_lease_covers_the_slowest_peer(tmp_path: Path, deliver_settings: Mak
     with running(tmp_path, outbox, settings, to("pacs", 1), connect=connect):
         assert wait_until(lambda: outbox.states() == [SENT])
     assert leases[0] >= 25.0
+
+
+@pytest.mark.parametrize(
+    ("accepted", "sent_as"),
+    [
+        ((Comprehensive3DSRStorage, EnhancedSRStorage), Comprehensive3DSRStorage),
+        ((EnhancedSRStorage, ComprehensiveSRStorage), ComprehensiveSRStorage),
+        ((EnhancedSRStorage,), EnhancedSRStorage),
+    ],
+)
+def test_a_report_goes_in_the_highest_class_that_the_destination_takes(
+    tmp_path: Path, deliver_settings: Make, accepted: tuple[str, ...], sent_as: str
+) -> None:
+    outbox = MemoryOutbox()
+    with pacs(classes=accepted) as peer:
+        numbers = [outbox.put("pacs", report(Comprehensive3DSRStorage)) for _ in range(3)]
+        with running(tmp_path, outbox, deliver_settings(), to("pacs", peer.port)):
+            assert wait_until(lambda: outbox.states() == [SENT] * 3)
+    assert {outbox.row(number).result.sop_class_uid for number in numbers} == {sent_as}
+    assert sorted(peer.uids()) == sorted(outbox.row(number).result.sop_instance_uid for number in numbers)
+
+
+def test_a_destination_that_takes_no_class_of_report_is_told_from_one_that_fails(
+    tmp_path: Path, deliver_settings: Make
+) -> None:
+    outbox = MemoryOutbox()
+    with pacs() as peer:
+        number = outbox.put("pacs", report(Comprehensive3DSRStorage))
+        with running(tmp_path, outbox, deliver_settings(), to("pacs", peer.port)):
+            assert wait_until(lambda: outbox.states() == [FAILED])
+    assert "SOP class" in outbox.row(number).last_error
+
+
+def test_a_peer_that_says_no_only_when_it_gets_the_report_gets_it_in_a_lower_class(
+    tmp_path: Path, deliver_settings: Make
+) -> None:
+    outbox = MemoryOutbox()
+    with pacs(classes=(Comprehensive3DSRStorage, ComprehensiveSRStorage)) as peer:
+        peer.answer = lambda event: 0x0122 if event.request.AffectedSOPClassUID == Comprehensive3DSRStorage else 0x0000
+        number = outbox.put("pacs", report(Comprehensive3DSRStorage))
+        with running(tmp_path, outbox, deliver_settings(), to("pacs", peer.port)):
+            assert wait_until(lambda: outbox.states() == [SENT])
+    assert outbox.row(number).result.sop_class_uid == ComprehensiveSRStorage

@@ -47,6 +47,17 @@ def test_pixels_arrive_as_they_were_decoded(decoder: Decoder, samples: Path) -> 
     assert image.stored_range == (0, 1023)
 
 
+def test_colour_arrives_beside_its_luminance(decoder: Decoder, samples: Path) -> None:
+    path = PYDICOM_FILES / "SC_rgb_rle.dcm"
+    image, here = decoder.decode(path), decode_frame(path, 0, 10**9)
+    assert image.colour is not None
+    assert image.colour.shape == (*image.shape, 3)
+    assert np.array_equal(image.colour, here.colour)
+    assert np.array_equal(image.display, here.display)
+    assert image.valid is None
+    assert decoder.decode(samples / "MR2_UNCR.dcm").colour is None
+
+
 def test_padding_arrives_as_a_mask(decoder: Decoder) -> None:
     path = PYDICOM_FILES / "CT_small.dcm"
     ds = pydicom.dcmread(path)

@@ -163,6 +163,8 @@ def test_colour_becomes_luminance(name: str, samples: Path) -> None:
     bits = pydicom.dcmread(path).BitsStored
     expected = (rgb @ [0.299, 0.587, 0.114]) / (2.0**bits - 1)
     assert np.abs(frame.display / 65535.0 - expected).max() < 0.006
+    assert frame.colour is not None
+    assert np.abs(frame.colour / 65535.0 - rgb / (2.0**bits - 1)).max() < 1e-4
     assert "colour converted to luminance (Rec. 601)" in frame.steps
 
 

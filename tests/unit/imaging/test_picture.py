@@ -53,6 +53,9 @@ def test_colour_becomes_luminance(tmp_path: Path, depth: type[np.unsignedinteger
     _, _, display = read(tmp_path / "a.png")
     expected = rgb.astype(np.float64) @ [0.299, 0.587, 0.114] / highest
     assert np.abs(display / 65535 - expected).max() < 1.5 / highest + 1e-4
+    _, radiograph = read_picture(tmp_path / "a.png", modality="DX", body_part="", view="")
+    assert radiograph.colour is not None
+    assert np.array_equal(radiograph.colour, rgb.astype(np.uint16) * (65535 // highest))
 
 
 def test_transparency_lies_on_black(tmp_path: Path) -> None:

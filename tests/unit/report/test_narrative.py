@@ -192,7 +192,7 @@ def test_a_prediction_is_told_as_decision_support_with_why_it_waits() -> None:
         making.assessment(measurements=()),
         predictions=(
             Prediction("pneumonia-1.0.0", "ab", "Normal", 0.93, {"Normal": 0.93}),
-            Prediction("other-1.0.0", "ab", "Pneumonia", 0.62, {"Pneumonia": 0.62}, waiting),
+            Prediction("other-1.0.0", "ab", "Pneumonia", 0.62, {"Pneumonia": 0.62}, pending=waiting),
         ),
     )
     told = sentences(given, decide(given, POLICY))
@@ -209,3 +209,16 @@ def test_a_prediction_is_told_as_decision_support_with_why_it_waits() -> None:
 def test_every_reason_to_wait_has_a_sentence_and_advice() -> None:
     assert set(PENDING) == set(PendingReason)
     assert set(PendingReason) <= set(ADVICE)
+
+
+@pytest.mark.parametrize(
+    ("peak", "words"),
+    [((0.1, 0.1), "upper left"), ((0.5, 0.5), "in the middle"), ((1.0, 0.7), "lower right"), ((0.4, 0.0), "the top")],
+)
+def test_an_object_is_said_to_be_where_its_map_is_highest(peak: tuple[float, float], words: str) -> None:
+    def told(name: FindingName) -> str:
+        row = Finding(name, FINDING_CODES[name], 0.8, 0.5, 0.5, peak)
+        return narrative(replace(making.assessment(), findings=(row,)), making.disposition(Verdict.REVIEW, name))[2]
+
+    assert told(FindingName.FOREIGN_OBJECT).endswith(f"{words} of the picture.")
+    assert "picture" not in told(FindingName.NOISE_UNDEREXPOSURE)

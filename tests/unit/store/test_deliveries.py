@@ -196,3 +196,18 @@ def test_commitment_is_asked_for_a_limited_number_of_times(database: Database) -
             commitments.asked(transaction, ids, f"2.25.{number}", NOW)
         assert not commitments.is_due(transaction, "PACS", NOW)
     assert states(database, 1)[0][1:] == (DeliveryState.SENT, 1, commitments.NO_REPORT)
+
+
+def test_a_delivery_can_go_on_with_another_result_and_keeps_its_row(database: Database) -> None:
+    original = queue(database, 1, "PACS", "ARCHIVE")
+    lower = ResultObject("2.25.11", "1.2.840.10008.5.1.4.1.1.88.33", ResultKind.SR, "results/aa/11.dcm")
+    with database.begin() as transaction:
+        [claimed] = deliveries.claim(transaction, "PACS", 10, NOW, lease_s=60)
+        assert deliveries.replace_result(transaction, claimed.delivery_id, original.sop_instance_uid, lower, NOW)
+        assert deliveries.is_due(transaction, "PACS", NOW)
+        [again] = deliveries.claim(transaction, "PACS", 10, NOW, lease_s=60)
+        assert (again.delivery_id, again.result) == (claimed.delivery_id, lower)
+        [other] = deliveries.claim(transaction, "ARCHIVE", 10, NOW, lease_s=60)
+        assert other.result == original
+        # What was replaced is not replaced a second time by a lane that comes late.
+        assert not deliveries.replace_result(transaction, claimed.delivery_id, original.sop_instance_uid, lower, NOW)

@@ -98,14 +98,12 @@ def test_decisions_become_labels_where_they_name_one_image(database: Database) -
         put(transaction, 5, verdict=Verdict.ACCEPT, of_study=1)
         for number in (1, 2):
             worklist.resolve(transaction, f"1.2.5.{number}", Resolution.DISMISSED, "anna", "", NOW)
-        [decided], left_out = reviews.resolved(transaction)
-        assert left_out == 1
-        assert (decided.digest, decided.resolution, decided.reasons) == (
-            digest(1),
-            Resolution.DISMISSED,
-            ("motion_blur",),
-        )
-        assert decided.patient == "ID1"
+        [decided] = reviews.newest(transaction)
+        assert reviews.undecided_images(transaction) == 1
+        assert decided.label.digest == digest(1)
+        assert (decided.label.judgement.bad, decided.label.judgement.findings) == (False, ())
+        assert (decided.patient, decided.accepted) == ("ID1", False)
+        assert reviews.find_digest(transaction, digest(1)) == digest(1)
         assert reviews.locate(transaction, digest(5)).object_key == "instances/5"
         with pytest.raises(NotFoundError):
             reviews.locate(transaction, digest("none"))

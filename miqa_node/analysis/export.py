@@ -1,0 +1,191 @@
+"""Labels on their way out: a CSV that calibrating and training read, COCO for everybody else, and the images.
+
+Nothing that is written names a patient: images have new names, patients are keyed hashes, readers pseudonyms.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from miqa_node import __version__
+from miqa_node.assess.labels import BAD, GOOD
+from miqa_node.domain.finding import DEFECTS, FINDING_WORDS
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.label import Judgement, Label
+from miqa_node.errors import MiqaError
+from miqa_node.store.reviews import Reviewed
+
+CSV_NAME, ALL_NAME, COCO_NAME, IMAGES = "labels.csv", "judgements.csv", "coco.json", "images"
+NAME_CHARACTERS = 20
+ACCEPTABLE = "acceptable"
+GOOD_ENOUGH = "It was called good enough, and nobody said whether the defect is there."
+
+WriteImage = Callable[[Path, Path], tuple[str, int, int]]
+"""Writes the image of a stored object below a stem: the file's name, its width and its height."""
+
+
+@dataclass(slots=True)
+class Exported:
+    """What was written; ``left_out`` counts images by the reason why they are not there."""
+
+    images: int = 0
+    regions: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """New names for images, patients and people; the same key gives the same names again."""
+
+    key: bytes
+
+    def of(self, purpose: str, text: str) -> str:
+        """A name that only the key leads back from."""
+        return hmac.new(self.key, f"export {purpose}\0{text}".encode(), hashlib.sha256).hexdigest()[:NAME_CHARACTERS]
+
+    def reader(self, actor: str) -> str:
+        """A reader's pseudonym."""
+        return f"reader-{self.of('reader', actor)[:8]}"
+
+
+def export_labels(
+    newest: Sequence[tuple[Reviewed, Path]], every: Sequence[Label], out: Path, names: Names, write: WriteImage | None
+) -> Exported:
+    """Write labels of images (with the file of each) below ``out``; without ``write`` no images are written."""
+    out.mkdir(parents=True, exist_ok=True)
+    done, rows = Exported(), list[dict[str, Any]]()
+    coco: dict[str, Any] = _coco_head()
+    for reviewed, source in newest:
+        if word(reviewed.label.judgement) == ACCEPTABLE:
+            done.left_out[GOOD_ENOUGH] = done.left_out.get(GOOD_ENOUGH, 0) + 1
+            continue
+        name = names.of("image", reviewed.label.digest)
+        file, width, height = f"{name}.dcm", 0, 0
+        if write is not None:
+            (out / IMAGES).mkdir(exist_ok=True)
+            try:
+                file, width, height = write(source, out / IMAGES / name)
+            except MiqaError as error:
+                reason = str(error)
+                done.left_out[reason] = done.left_out.get(reason, 0) + 1
+                continue
+        rows.append(_row(reviewed, f"{IMAGES}/{file}" if write else file, names))
+        done.images += 1
+        done.regions += _add_to_coco(coco, reviewed, f"{IMAGES}/{file}", width, height)
+    _write_csv(out / CSV_NAME, rows)
+    _write_csv(out / ALL_NAME, [_provenance(label, names) for label in every])
+    (out / COCO_NAME).write_text(json.dumps(coco, indent=1, allow_nan=False) + "\n", "utf-8")
+    return done
+
+
+def word(said: Judgement) -> str:
+    """A label as the CSV writes it: good, bad, or findings with semicolons between.
+
+    "acceptable" is good enough in spite of a defect that may be there: it teaches nothing, and is only told.
+
+    >>> from miqa_node.domain.label import LabelOrigin
+    >>> word(Judgement("a", LabelOrigin.IMPORT, True, findings=("motion_blur", "unsharp")))
+    'motion_blur;unsharp'
+    """
+    if not said.bad:
+        return ACCEPTABLE if said.findings is None else GOOD
+    return ";".join(said.findings) if said.findings else BAD
+
+
+def write_png(radiograph: Radiograph, stem: Path) -> tuple[str, int, int]:
+    """The image as displayed, 8 bit, at its full size."""
+    rows, columns = radiograph.shape
+    file = stem.with_suffix(".png")
+    _, png = cv2.imencode(".png", (radiograph.display >> 8).astype(np.uint8))
+    file.write_bytes(png.tobytes())
+    return file.name, columns, rows
+
+
+def _row(reviewed: Reviewed, image: str, names: Names) -> dict[str, Any]:
+    label = reviewed.label
+    return {
+        "image": image,
+        "label": word(label.judgement),
+        "patient": names.of("patient", reviewed.patient),
+        "sampled": label.judgement.sampled,
+        **_provenance(label, names),
+    }
+
+
+def _provenance(label: Label, names: Names) -> dict[str, Any]:
+    said = label.judgement
+    return {
+        "label_id": label.label_id,
+        "name": names.of("image", label.digest),
+        "judgement": word(said),
+        "at": label.at.isoformat(timespec="seconds"),
+        "reader": names.reader(said.actor),
+        "origin": said.origin.value,
+        "rejects": int(said.rejects),
+        "reason": said.reason,
+        "blind": int(said.blind),
+        "chosen_with": said.sampled,
+        "verdict": label.verdict,
+        "model": f"{label.model_name}-{label.model_version}" if label.model_name else "",
+        "model_sha256": label.model_sha256,
+        "policy": label.policy_version,
+    }
+
+
+def _coco_head() -> dict[str, Any]:
+    return {
+        "info": {
+            "description": "Quality labels of radiographs, given by people",
+            "version": __version__,
+            "date_created": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+        "categories": [
+            {"id": number, "name": name.value, "supercategory": "quality defect", "words": FINDING_WORDS[name]}
+            for number, name in enumerate(DEFECTS, start=1)
+        ],
+        "images": [],
+        "annotations": [],
+    }
+
+
+def _add_to_coco(coco: dict[str, Any], reviewed: Reviewed, file: str, width: int, height: int) -> int:
+    """An image with what holds for all of it, and one annotation for each region; how many regions."""
+    said, number = reviewed.label.judgement, len(coco["images"]) + 1
+    known = {category["name"]: category["id"] for category in coco["categories"]}
+    named = [known[name] for name in said.findings or () if name in known]
+    image = {"id": number, "file_name": file, "width": width, "height": height}
+    coco["images"].append({**image, "bad": said.bad, "category_ids": named, "kinds_known": said.findings is not None})
+    added = 0
+    for region in said.regions:
+        category = known.get(region.finding) or (named[0] if len(named) == 1 else None)
+        if category is None or not width:
+            continue
+        x0, y0, x1, y1 = region.box
+        box = [round(v, 2) for v in (x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height)]
+        outline = [round(v, 2) for x, y in region.points for v in (x * width, y * height)]
+        coco["annotations"].append(
+            {
+                "id": len(coco["annotations"]) + 1, "image_id": number, "category_id": category, "bbox": box,
+                "area": round(box[2] * box[3], 2), "segmentation": [outline], "iscrowd": 0,
+            }
+        )  # fmt: skip
+        added += 1
+    return added
+
+
+def _write_csv(file: Path, rows: Sequence[dict[str, Any]]) -> None:
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]) if rows else ["image", "label", "patient", "sampled"])
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,123 @@
+"""Has a backend describe images that a model judged, after everything else is known of them.
+
+The backend is off unless the site chooses one. Whatever it does, the judgement stays as it was: its sentences are kept
+apart, marked as machine-written, and no rule of the policy can see them.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import assert_never
+
+import structlog
+
+from miqa_node.assess.caption.package import open_caption_package
+from miqa_node.assess.caption.service import CaptionService
+from miqa_node.assess.companions import companion_folder
+from miqa_node.domain.caption import Caption
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.ports import Assessor, Captioner, Judgement
+from miqa_node.errors import MiqaError, SettingsError
+from miqa_node.observe import metrics
+from miqa_node.settings import CaptionBackend, CaptionSettings, Settings
+
+log = structlog.get_logger(__name__)
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+
+
+class Captioned:
+    """An :class:`~miqa_node.domain.ports.Assessor` that adds a caption to what another one says."""
+
+    def __init__(
+        self, settings: CaptionSettings, assessor: Callable[[], Assessor], captioner: Callable[[], Captioner]
+    ) -> None:
+        """The captioner is made when the first image needs it, and again after a pause when that failed."""
+        self._settings = settings
+        self._assessor = assessor
+        self._make = captioner
+        self._lock = threading.Lock()
+        self._captioner: Captioner | None = None
+        self._paused_until = 0.0
+
+    def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Judgement:
+        """The judgement, with a caption when there is one."""
+        judgement = self._assessor().assess(header, radiograph, digest)
+        if judgement.assessment.model is None or time.monotonic() < self._paused_until:
+            return judgement
+        started = time.perf_counter()
+        caption = self._caption(radiograph)
+        seconds = time.perf_counter() - started
+        metrics.STAGE_SECONDS.labels(stage="caption").observe(seconds)
+        timings = {**judgement.assessment.timings_ms, "caption": round(seconds * 1e3, 1)}
+        return replace(judgement, assessment=replace(judgement.assessment, caption=caption, timings_ms=timings))
+
+    def assessor(self) -> Assessor:
+        """Itself, as the pipeline asks for it."""
+        return self
+
+    def _caption(self, radiograph: Radiograph) -> Caption | None:
+        try:
+            captioner = self._ready()
+            said = plain(captioner.describe(radiograph), self._settings)
+        except Exception as error:  # noqa: BLE001 - whatever a backend does, the image is judged and reported
+            # A sentence of ours may be told; a foreign exception's text could quote what it was sent.
+            reason = str(error) if isinstance(error, MiqaError) else type(error).__name__
+            log.warning("no caption", reason=reason, pause_s=self._settings.pause_s)
+            self._paused_until = time.monotonic() + self._settings.pause_s
+            return None
+        return Caption(captioner.writer, said) if said else None
+
+    def _ready(self) -> Captioner:
+        with self._lock:
+            if self._captioner is None:
+                self._captioner = self._make()
+            return self._captioner
+
+
+def with_captions(settings: Settings, assessor: Callable[[], Assessor]) -> Callable[[], Assessor]:
+    """The assessor, and captions where the settings ask for them.
+
+    Raises
+    ------
+    SettingsError
+        The settings choose a backend and do not say which package or which address.
+    """
+    chosen = settings.caption
+    match chosen.backend:
+        case CaptionBackend.OFF:
+            return assessor
+        case CaptionBackend.PACKAGE:
+            if not chosen.package:
+                raise SettingsError("caption.backend is package: name the package in caption.package.")
+
+            def opened() -> Captioner:
+                folder = companion_folder(settings.models_dir, chosen.package)
+                return open_caption_package(folder, settings.node.accelerator, settings.assess, chosen)
+
+            return Captioned(chosen, assessor, opened).assessor
+        case CaptionBackend.HTTP:
+            if not chosen.url.startswith(("http://", "https://")):
+                raise SettingsError("caption.backend is http: give the server's address in caption.url.")
+            return Captioned(chosen, assessor, lambda: CaptionService(chosen)).assessor
+        case never:
+            assert_never(never)
+
+
+def plain(texts: Iterable[str], settings: CaptionSettings) -> tuple[str, ...]:
+    r"""Sentences without control characters, as many and as long as the settings allow.
+
+    >>> from miqa_node.settings import load_settings
+    >>> plain(["Two lungs.  A\nheart. "], load_settings().caption)
+    ('Two lungs.', 'A heart.')
+    """
+    cleaned = (" ".join(_UNPRINTABLE.sub(" ", text).split()) for text in texts)
+    sentences = (sentence.strip() for text in cleaned for sentence in _SENTENCE_END.split(text))
+    kept = [sentence[: settings.max_characters] for sentence in sentences if sentence]
+    return tuple(kept[: settings.max_sentences])

@@ -1,0 +1,130 @@
+"""``miqa-node labels``: what people said of images, counted, exported to learn from, and brought in from elsewhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.exits import Exit
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.cli.output import print_json, print_line, print_table, progress
+from miqa_node.cli.store import check_exists, transaction
+
+if TYPE_CHECKING:
+    from miqa_node.analysis.export import Names, WriteImage
+    from miqa_node.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="What people said of images: list, export, import.")
+
+
+class Images(StrEnum):
+    """How images are written beside their labels."""
+
+    NONE = "none"
+    PNG = "png"
+
+
+@app.command("list")
+def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Count labels by where they come from, and what waits for an answer."""
+    from miqa_node.domain.label import RequestKind  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.store import label_requests, labels  # noqa: PLC0415
+
+    ever, now = datetime(1970, 1, 1, tzinfo=UTC), datetime.now(UTC)
+    with transaction(config, data_dir) as begun:
+        counted = labels.count(begun, "origin", ever, now)
+        asked = {kind: label_requests.count(begun, kind) for kind in RequestKind}
+    if as_json:
+        origins = {one.value: {"labels": one.labels, "bad": one.bad} for one in counted}
+        requests = {kind.value: {"asked": pair[0], "answered": pair[1]} for kind, pair in asked.items()}
+        print_json({"labels": origins, "requests": requests})
+        return
+    print_table(("Origin", "Labels", "Say bad"), ((one.value, str(one.labels), str(one.bad)) for one in counted))
+    for kind, (number, answered) in asked.items():
+        print_line(f"{kind.value}: {answered} of {number} answered")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Folder to write to.")],
+    images: Annotated[Images, typer.Option(metavar="KIND", help="png, or none for labels alone.")] = Images.PNG,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write labels as CSV and COCO, with the images; nothing in them names a patient.
+
+    labels.csv holds the newest label of each image, and is what calibrate and train quality --labels read;
+    judgements.csv holds all of them with their provenance. Text that is burned into pixels is not looked for.
+    """
+    from miqa_node.analysis.export import Names, export_labels  # noqa: PLC0415
+    from miqa_node.node import open_store  # noqa: PLC0415
+    from miqa_node.store import labels, reviews  # noqa: PLC0415
+    from miqa_node.store.pseudonyms import open_key  # noqa: PLC0415
+
+    settings = settings_of(config, data_dir)
+    quiet_logs(settings)
+    check_exists(settings)
+    names: Names = Names(open_key(settings.node.data_dir / "pseudonym.key", settings.analysis.pseudonym_key))
+    database, objects = open_store(settings)
+    try:
+        database.check()
+        with database.begin() as begun:
+            newest, every = reviews.newest(begun), list(labels.select(begun))
+        with progress(newest, "Exporting") as remaining:
+            pairs = [(one, objects.local_path(one.object_key)) for one in remaining]
+            done = export_labels(pairs, every, out, names, _writer(images, settings))
+    finally:
+        database.close()
+    if as_json:
+        print_json(
+            {"images": done.images, "regions": done.regions, "judgements": len(every), "left_out": done.left_out}
+        )
+    else:
+        print_line(f"{done.images} images with {done.regions} regions, {len(every)} judgements: {out}")
+        for reason, number in done.left_out.items():
+            print_line(f"left out: {number}, {reason}")
+    if not done.images and done.left_out:
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command("import")
+def import_(
+    table: Annotated[
+        Path, typer.Argument(metavar="CSV", exists=True, dir_okay=False, help="Columns digest, label, sampled.")
+    ],
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Bring labels of the node's own images in from a table: digest or SOP Instance UID, label, sampled.
+
+    A label is good, bad, or findings with semicolons between. All lines are taken, or none.
+    """
+    from miqa_node.assess.labels import read_audit  # noqa: PLC0415
+    from miqa_node.domain.label import Judgement, LabelOrigin  # noqa: PLC0415
+    from miqa_node.store import labels, reviews  # noqa: PLC0415
+
+    rows, who, now = read_audit(table), actor or login(), datetime.now(UTC)
+    with transaction(config, data_dir) as begun:
+        for row in rows:
+            bad = row.findings is None or bool(row.findings)
+            findings = None if row.findings is None else tuple(sorted(row.findings))
+            said = Judgement(who, LabelOrigin.IMPORT, bad, findings=findings, sampled=row.sampled)
+            labels.add(begun, reviews.find_digest(begun, row.digest), said, now)
+    print_line(f"{len(rows)} labels were taken in.")
+
+
+def _writer(images: Images, settings: Settings) -> WriteImage | None:
+    if images is Images.NONE:
+        return None
+    from miqa_node.analysis.export import write_png  # noqa: PLC0415
+    from miqa_node.imaging.decode import Decoder  # noqa: PLC0415
+
+    decoder = Decoder(settings.imaging)
+    return lambda source, stem: write_png(decoder.decode(source), stem)

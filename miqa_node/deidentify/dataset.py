@@ -1,0 +1,109 @@
+"""De-identifies one data set, its sequences to any depth, and says in it what was done (PS3.15 E.1.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence as Items
+
+from miqa_node.deidentify.profile import BASIC_CODE, OPTION_CODES, Action, Option, action_for
+from miqa_node.deidentify.values import Secrets, cleaned, dummy, each, shifted
+
+MOST_DEPTH = 32
+_DATES = frozenset({"DA", "DT", "TM"})
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How to de-identify: the options that were chosen, and the key."""
+
+    secrets: Secrets
+    options: frozenset[Option] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Two ways to treat dates contradict each other."""
+        if {Option.FULL_DATES, Option.SHIFTED_DATES} <= self.options:
+            raise ValueError("Dates are kept or shifted, not both.")
+
+
+def deidentify(ds: FileDataset, method: Method) -> FileDataset:
+    """Change ``ds`` itself; what is left has a new identity, so it is another SOP instance (E.1.1 no. 9).
+
+    Raises
+    ------
+    ValueError
+        Its sequences are nested deeper than any standard object's.
+    """
+    patient = f"{ds.get('IssuerOfPatientID', '')}\0{ds.get('PatientID', '') or ds.get('StudyInstanceUID', '')}"
+    _clean_items(ds, method, patient, 0)
+    ds.PatientName = ds.PatientID = method.secrets.pseudonym(patient)
+    _say_what_was_done(ds, method.options)
+    ds.file_meta = _file_meta(ds)
+    ds.preamble = b"\0" * 128
+    return ds
+
+
+def _clean_items(ds: Dataset, method: Method, patient: str, depth: int) -> None:
+    if depth > MOST_DEPTH:
+        raise ValueError("Its sequences are nested too deep.")
+    for tag in list(ds.keys()):
+        if tag.group == 0x0002:
+            continue
+        element = ds[tag]
+        action = action_for(tag, element.VR, method.options)
+        if action is Action.REMOVE:
+            del ds[tag]
+        elif action is Action.EMPTY:
+            element.value = Items() if element.VR == "SQ" else b"" if element.VR.startswith("O") else None
+        elif action is Action.DUMMY:
+            element.value = dummy(element)
+        else:
+            _keep(ds, element, action, method, patient, depth)
+
+
+def _keep(ds: Dataset, element: DataElement, action: Action, method: Method, patient: str, depth: int) -> None:
+    if element.VR == "SQ":
+        for item in element.value:
+            _clean_items(item, method, patient, depth + 1)
+    elif action is Action.NEW_UID:
+        element.value = each(element.value, lambda uid: method.secrets.uid(str(uid))) if element.value else None
+    elif action is Action.CLEAN:
+        _clean(ds, element, method, patient)
+
+
+def _clean(ds: Dataset, element: DataElement, method: Method, patient: str) -> None:
+    if element.VR in _DATES and element.value:
+        by = method.secrets.shift(patient)
+        element.value = each(element.value, lambda value: shifted(element.VR, value, by))
+    elif element.VR in {"LO", "LT", "SH", "ST", "UC", "UT"} and element.value:
+        element.value = each(element.value, cleaned)
+    elif element.value:
+        del ds[element.tag]
+
+
+def _say_what_was_done(ds: Dataset, options: frozenset[Option]) -> None:
+    codes = [BASIC_CODE, *(OPTION_CODES[option] for option in Option if option in options)]
+    ds.PatientIdentityRemoved = "YES"
+    ds.DeidentificationMethod = [meaning[:64] for _, meaning in codes]
+    ds.DeidentificationMethodCodeSequence = Items([_code(*code) for code in codes])
+    if Option.FULL_DATES in options:
+        ds.LongitudinalTemporalInformationModified = "UNMODIFIED"
+    else:
+        ds.LongitudinalTemporalInformationModified = "MODIFIED" if Option.SHIFTED_DATES in options else "REMOVED"
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
+    return item
+
+
+def _file_meta(ds: FileDataset) -> FileMetaDataset:
+    """Only what a file needs: who sent or wrote the original is left out."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ds.file_meta.TransferSyntaxUID
+    meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    return meta

@@ -1,0 +1,111 @@
+"""Takes a folder of DICOM images to a folder of de-identified ones; what cannot be done safely is refused."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import FileDataset
+from pydicom.errors import InvalidDicomError
+
+from miqa_node.deidentify.dataset import Method, deidentify
+from miqa_node.deidentify.leaks import identifying_words, leaks
+from miqa_node.deidentify.values import LEAST_KEY_BYTES
+
+KEY_BYTES = 32
+MOST_FILE_BYTES = 2 << 30
+SCREENS = {
+    "1.2.840.10008.5.1.4.1.1.6.1": "ultrasound", "1.2.840.10008.5.1.4.1.1.3.1": "ultrasound",
+    "1.2.840.10008.5.1.4.1.1.6": "ultrasound", "1.2.840.10008.5.1.4.1.1.3": "ultrasound",
+    "1.2.840.10008.5.1.4.1.1.7": "secondary capture", "1.2.840.10008.5.1.4.1.1.7.1": "secondary capture",
+    "1.2.840.10008.5.1.4.1.1.7.2": "secondary capture", "1.2.840.10008.5.1.4.1.1.7.3": "secondary capture",
+    "1.2.840.10008.5.1.4.1.1.7.4": "secondary capture",
+}  # fmt: skip
+"""Kinds of images that often have the patient's name burned into the pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file: ``written`` (None when refused), ``reason`` of a refusal, and ``warnings``."""
+
+    source: Path
+    written: Path | None
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def read_key(path: Path) -> bytes:
+    """The secret of a key file; it is made when there is none, readable by its owner only."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(KEY_BYTES) + "\n", encoding="ascii")
+    key = path.read_bytes().strip()
+    if len(key) < LEAST_KEY_BYTES:
+        raise ValueError(f"The key file {path} holds {len(key)} bytes; {LEAST_KEY_BYTES} is the least.")
+    return key
+
+
+def deidentify_files(
+    sources: Iterable[tuple[Path, Path]], out: Path, method: Method,
+    *, allow_burned_in: bool = False, done: Callable[[Outcome], None] | None = None,
+) -> list[Outcome]:  # fmt: skip
+    """Each source is (file, folder below ``out`` to write to); names of files become the new SOP Instance UIDs."""
+    outcomes = []
+    for path, folder in sources:
+        outcome = _one(path, out / folder, method, allow_burned_in=allow_burned_in)
+        outcomes.append(outcome)
+        if done is not None:
+            done(outcome)
+    return outcomes
+
+
+def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
+    """(why the pixels may not go out, warnings about them) from what the header says."""
+    if ds.get("BurnedInAnnotation", "") == "YES":
+        return "Burned In Annotation says that text is in the pixels: clean them first, or allow it.", ()
+    if ds.get("RecognizableVisualFeatures", "") == "YES":
+        return "Recognizable Visual Features says that the patient can be recognised in the pixels.", ()
+    warnings = []
+    kind = SCREENS.get(str(ds.get("SOPClassUID", "")))
+    if kind and ds.get("BurnedInAnnotation", "") != "NO":
+        warnings.append(f"A {kind} that does not say whether text is burned in: look at it.")
+    elif "SECONDARY" in str(ds.get("ImageType", "")).upper() and ds.get("BurnedInAnnotation", "") != "NO":
+        warnings.append("A derived image that does not say whether text is burned in: look at it.")
+    return "", tuple(warnings)
+
+
+def _one(path: Path, folder: Path, method: Method, *, allow_burned_in: bool) -> Outcome:
+    try:
+        if path.stat().st_size > MOST_FILE_BYTES:
+            return Outcome(path, None, f"It is larger than {MOST_FILE_BYTES >> 30} GiB.")
+        original = pydicom.dcmread(path)
+    except (InvalidDicomError, OSError):
+        return Outcome(path, None, "It is no DICOM file.")
+    try:
+        return _written(path, original, folder, method, allow_burned_in=allow_burned_in)
+    except Exception as error:  # noqa: BLE001 - a damaged data set raises whatever it likes, and must not go out
+        return Outcome(path, None, f"It cannot be read as a whole ({type(error).__name__}).")
+
+
+def _written(path: Path, original: FileDataset, folder: Path, method: Method, *, allow_burned_in: bool) -> Outcome:
+    if "PixelData" not in original or "SOPInstanceUID" not in original:
+        return Outcome(path, None, "It is no image: documents and reports may say anything in their text.")
+    why, warnings = burned_in(original)
+    if why and not allow_burned_in:
+        return Outcome(path, None, why)
+    words = identifying_words(original, method.options)
+    result = deidentify(copy.deepcopy(original), method)
+    target = folder / f"{result.SOPInstanceUID}.dcm"
+    folder.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    pydicom.dcmwrite(part, result, enforce_file_format=True)
+    if found := leaks(pydicom.dcmread(part), words, original):
+        part.unlink()
+        return Outcome(path, None, f"The result still says who the patient is: {'; '.join(found[:5])}.")
+    part.replace(target)
+    return Outcome(path, target, warnings=(*warnings, *((why,) if why else ())))

@@ -1,0 +1,98 @@
+"""Looks for the patient in what was written: every identifying value of the original, anywhere in the new file.
+
+This does not trust the profile: names, numbers and UIDs that stood in protected or private elements of the original
+are searched in the text of the result, wherever they might have been repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from miqa_node.deidentify.profile import Action, Option, action_for
+from miqa_node.deidentify.values import STANDARD_UIDS, VOCABULARY
+
+LEAST_LETTERS = 4
+"""Shorter words stand in too many places by chance."""
+MOST_VALUE_CHARACTERS = 4096
+_NUMBERS = frozenset({"AS", "AT", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "CS"})
+_BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+_PERSONAL_GROUPS = frozenset({0x0010, 0x0038})
+_PERSONAL = re.compile(r"Patient|Physician|Person|Operator|Requesting|Referring|Issuer|Accession")
+Word = str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a word stood; ``personal`` when that says who somebody is."""
+
+    keyword: str
+    personal: bool
+
+
+def identifying_words(ds: Dataset, options: frozenset[Option]) -> dict[Word, Origin]:
+    """Words of the original that must not be found again; of several places a personal one counts."""
+    found: dict[Word, Origin] = {}
+    for element in _elements(ds):
+        action = action_for(element.tag, element.VR, options)
+        if action is Action.KEEP or element.VR in _NUMBERS | _BULK:
+            continue
+        keyword = element.keyword or "private element"
+        personal = element.VR == "PN" or element.tag.group in _PERSONAL_GROUPS or bool(_PERSONAL.search(keyword))
+        for word in _words(element, private=element.tag.is_private):
+            if word not in found or (personal and not found[word].personal):
+                found[word] = Origin(keyword, personal)
+    return found
+
+
+def leaks(result: Dataset, words: dict[Word, Origin], original: Dataset) -> list[str]:
+    """Keywords of result elements in which a word was found, with that of where it came from; no values.
+
+    What the original already had in the same kept element with the same value is no leak of a generic word; of
+    patient elements it always is one.
+    """
+    before = {(element.tag, word) for element in _elements(original) for word in _words(element, private=False)}
+    told = []
+    for element in _elements(result):
+        if element.VR in _NUMBERS | _BULK or element.tag.group == 0x0002:
+            continue
+        for word in _words(element, private=False):
+            origin = words.get(word)
+            if origin is not None and (origin.personal or (element.tag, word) not in before):
+                told.append(f"{element.keyword or element.tag} repeats {origin.keyword}")
+    return list(dict.fromkeys(told))
+
+
+def _elements(ds: Dataset) -> Iterator[DataElement]:
+    for element in ds:
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from _elements(item)
+        else:
+            yield element
+
+
+def _words(element: DataElement, *, private: bool) -> Iterator[Word]:
+    value = element.value
+    if value is None or value == "":
+        return
+    if isinstance(value, bytes):
+        value = value[:MOST_VALUE_CHARACTERS].decode("latin-1")
+        if private and not value.isprintable():
+            return
+    text = "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value)
+    if element.VR in {"UI", "DA", "DT", "TM"} and not private:
+        if element.VR == "UI":
+            yield from (uid for uid in text.split("\\") if uid and not uid.startswith(STANDARD_UIDS))
+        elif element.VR != "TM":
+            yield from (part.strip()[:8] for part in text.split("\\") if len(part.strip()) >= 8)
+        return
+    for word in re.split(r"[\s^=\\,;:/|()\[\]\"']+", text[:MOST_VALUE_CHARACTERS]):
+        short = word.strip(".-_")
+        if len(short) >= LEAST_LETTERS and short.lower() not in VOCABULARY and short != "REMOVED":
+            yield short.upper()

@@ -1,0 +1,105 @@
+"""What happens to each attribute: Table E.1-1 of PS3.15 (2026c) with the options that a person chose.
+
+``profile.csv`` is that table: one row an attribute, its action in the Basic Profile, and what the options make of it.
+Of attributes that came after 2025 no option is known here, so they are removed as the Basic Profile says.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+
+from pydicom.datadict import dictionary_has_tag
+from pydicom.tag import BaseTag
+
+
+class Action(StrEnum):
+    """What becomes of an element.
+
+    Where the table leaves a choice the mildest that still protects is taken, so that mandatory attributes stay in the
+    object: of X/Z Z, of all with D D, of X/Z/U* U.
+    """
+
+    REMOVE = "X"
+    EMPTY = "Z"
+    DUMMY = "D"
+    NEW_UID = "U"
+    CLEAN = "C"
+    KEEP = "K"
+
+
+class Option(StrEnum):
+    """Options of PS3.15 E.3 by their column; the value is the column's name in profile.csv."""
+
+    CLEAN_DESCRIPTORS = "descriptors"
+    FULL_DATES = "full_dates"
+    SHIFTED_DATES = "modified_dates"
+    UIDS = "uids"
+    PATIENT_CHARACTERISTICS = "patient_characteristics"
+    DEVICE = "device"
+    INSTITUTION = "institution"
+
+
+BASIC_CODE = ("113100", "Basic Application Confidentiality Profile")
+OPTION_CODES: Mapping[Option, tuple[str, str]] = {
+    Option.CLEAN_DESCRIPTORS: ("113105", "Clean Descriptors Option"),
+    Option.FULL_DATES: ("113106", "Retain Longitudinal Temporal Information Full Dates Option"),
+    Option.SHIFTED_DATES: ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
+    Option.PATIENT_CHARACTERISTICS: ("113108", "Retain Patient Characteristics Option"),
+    Option.DEVICE: ("113109", "Retain Device Identity Option"),
+    Option.UIDS: ("113110", "Retain UIDs Option"),
+    Option.INSTITUTION: ("113112", "Retain Institution Identity Option"),
+}
+"""CID 7050 De-identification Method."""
+
+_CHOSEN = {
+    "X": Action.REMOVE, "Z": Action.EMPTY, "D": Action.DUMMY, "U": Action.NEW_UID, "X/Z": Action.EMPTY,
+    "X/D": Action.DUMMY, "Z/D": Action.DUMMY, "X/Z/D": Action.DUMMY, "X/Z/U*": Action.NEW_UID,
+}  # fmt: skip
+_OVERLAY, _CURVE = 0x6000, 0x5000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One attribute of the table; ``options`` has K or C for the options that change what happens to it."""
+
+    keyword: str
+    basic: str
+    options: Mapping[Option, str]
+
+
+@cache
+def table() -> Mapping[int, Row]:
+    """Table E.1-1 by tag, without the groups that repeat."""
+    text = files("miqa_node.deidentify").joinpath("profile.csv").read_text(encoding="utf-8")
+    rows = {}
+    for row in csv.DictReader(text.splitlines()):
+        if "x" not in row["tag"]:
+            options = {option: row[option.value] for option in Option if row[option.value]}
+            rows[int(row["tag"], 16)] = Row(row["keyword"], row["basic"], options)
+    return rows
+
+
+def action_for(tag: BaseTag, vr: str, options: frozenset[Option]) -> Action:
+    """What happens to an element.
+
+    What is private, unknown to the dictionary, a curve or an overlay goes; a name that the table does not know is
+    emptied, which is stricter than the table. Everything else that the table does not name stays (E.1.1).
+    """
+    row = table().get(int(tag))
+    if row is None:
+        if tag.is_private or tag.group & 0xFF00 in {_OVERLAY, _CURVE}:
+            return Action.REMOVE  # a plane without its data would not be valid, so the whole group goes
+        if not dictionary_has_tag(tag):
+            return Action.REMOVE
+        return Action.EMPTY if vr == "PN" else Action.KEEP
+    for option, what in row.options.items():
+        if option in options and what == "K":
+            return Action.KEEP
+    if any(option in options for option in row.options):
+        return Action.CLEAN
+    return _CHOSEN[row.basic]

@@ -1,0 +1,157 @@
+"""Tells peers whether the node keeps what they asked about (N-EVENT-REPORT, PS3.4 J.3.3).
+
+The report goes out on a new association, on which the node proposes itself as SCP by role selection; where a peer's
+address is not in the settings, or it lets nobody in there, on the association that it asked on, if that is still open.
+What cannot be told now is tried again, for a day. Requests are in the ledger only, so a crash delays a report.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from pynetdicom.association import Association
+
+from miqa_node.deliver.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, make_report
+from miqa_node.deliver.cstore import CStoreDestination
+from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.statuses import SUCCESS
+from miqa_node.domain.delivery import CommitmentRequest
+from miqa_node.domain.ports import CommitmentLedger
+from miqa_node.errors import DeliveryError, MiqaError, SettingsError
+from miqa_node.settings import DeliverSettings
+
+log = structlog.get_logger(__name__)
+
+MAX_ATTEMPTS = 60
+MAX_PAUSE_S = 1800.0
+MAX_OPEN = 1000
+"""Associations remembered for their reports; the oldest are forgotten first."""
+
+POLL_S = 1.0
+ANSWER_S = 0.2
+"""The answer to a request must be out before its report, and peers may be slow to be ready for it."""
+
+
+class CommitmentReporter:
+    """A thread that reports what is due; ``peers`` are ``AET@host:port`` of the settings."""
+
+    def __init__(
+        self, ledger: CommitmentLedger, settings: DeliverSettings, ae_title: str, peers: Sequence[str]
+    ) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._ae_title = ae_title
+        self._peers = dict(parse_commitment_peer(peer) for peer in peers)
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[CommitmentRequest, Association]] = {}
+        self._lease_s = settings.connection_timeout_s + 3 * settings.dimse_timeout_s
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="commitment-reports", daemon=True)
+
+    def start(self) -> None:
+        """Begin to report."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the report under way, within its time-outs."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(self._settings.connection_timeout_s + 2 * self._settings.dimse_timeout_s)
+
+    def ask(self, request: CommitmentRequest, association: Association) -> None:
+        """Keep a request that came on an association; it is reported once its sender has the answer."""
+        self._ledger.ask(request, self._lease_s)
+        with self._lock:
+            self._open[request.transaction_uid] = (request, association)
+            while len(self._open) > MAX_OPEN:
+                del self._open[next(iter(self._open))]
+
+    def answered(self) -> None:
+        """The sender of a request has its answer."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                request = self._next_open() or self._ledger.claim(self._lease_s)
+            except MiqaError as error:
+                log.warning("reports of storage commitment wait for the database", reason=str(error))
+                request = None
+            if request is not None:
+                self._stopping.wait(ANSWER_S)
+                self._report(request)
+                continue
+            self._wake.wait(POLL_S)
+            self._wake.clear()
+
+    def _next_open(self) -> CommitmentRequest | None:
+        """One that came to this process, which alone can answer on the same association."""
+        with self._lock:
+            return next((request for request, _association in self._open.values()), None)
+
+    def _report(self, request: CommitmentRequest) -> None:
+        """Try both ways; write down what came of it."""
+        try:
+            kept = self._ledger.look_up([uid for _, uid in request.objects])
+            try:
+                self._on_new(request, kept)
+            except DeliveryError as error:
+                if not self._on_same(request, kept):
+                    raise DeliveryError(f"{error} The association that it asked on is closed.") from error
+            self._ledger.reported(request)
+            log.info("storage commitment reported", peer=request.calling_ae_title, objects=len(request.objects))
+        except Exception as error:  # noqa: BLE001 - one peer must not end the reports of the others
+            text = str(error) if isinstance(error, MiqaError) else type(error).__name__
+            pause_s = min(MAX_PAUSE_S, 10.0 * 2.0 ** min(request.attempts, 20))
+            retry_at = datetime.now(UTC) + timedelta(seconds=pause_s) if request.attempts < MAX_ATTEMPTS else None
+            log.warning("storage commitment not reported", peer=request.calling_ae_title, reason=text)
+            try:
+                self._ledger.failed(request, text, retry_at)
+            except MiqaError:
+                self._stopping.wait(POLL_S)  # the claim runs out, and it is tried again
+        finally:
+            with self._lock:
+                self._open.pop(request.transaction_uid, None)
+
+    def _on_new(self, request: CommitmentRequest, kept: Mapping[str, frozenset[str]]) -> None:
+        where = self._peers.get(request.calling_ae_title)
+        if where is None:
+            raise DeliveryError(
+                f"Where {request.calling_ae_title} takes reports is not known; add "
+                f'"{request.calling_ae_title}@{request.peer_address}:<port>" to dicom.commitment_peers.'
+            )
+        config = DestinationConfig("commitment", request.calling_ae_title, *where)
+        peer = CStoreDestination(config, self._settings, request.called_ae_title or self._ae_title)
+        peer.report_commitment(*make_report(request, kept))
+
+    def _on_same(self, request: CommitmentRequest, kept: Mapping[str, frozenset[str]]) -> bool:
+        with self._lock:
+            _request, association = self._open.get(request.transaction_uid, (None, None))
+        if association is None or not association.is_established:
+            return False
+        event_type, report = make_report(request, kept)
+        try:
+            status, _ = association.send_n_event_report(report, event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+        except (RuntimeError, ValueError):  # released meanwhile
+            return False
+        return bool(status.get("Status") == SUCCESS)
+
+
+def parse_commitment_peer(entry: str) -> tuple[str, tuple[str, int]]:
+    """Read ``AET@host:port``.
+
+    >>> parse_commitment_peer("CT1@10.0.0.21:104")
+    ('CT1', ('10.0.0.21', 104))
+    """
+    ae_title, at, address = entry.rpartition("@")
+    host, colon, port = address.rpartition(":")
+    if not (at and colon and host and port.isdigit() and 1 <= int(port) <= 65535 and 1 <= len(ae_title.strip()) <= 16):
+        raise SettingsError(
+            f'dicom.commitment_peers: {entry!r} is not "AET@host:port"; write for example "CT1@10.0.0.5:104".'
+        )
+    return ae_title.strip(), (host.strip("[]"), int(port))

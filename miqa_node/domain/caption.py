@@ -1,0 +1,13 @@
+"""Sentences that a machine wrote about an image by looking at it; nobody checked them, and no rule reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What ``writer`` (a package, or the host name of a server) wrote: plain sentences without control characters."""
+
+    writer: str
+    sentences: tuple[str, ...]

@@ -1,0 +1,102 @@
+"""Storage commitment on associations that peers open: their requests (N-ACTION) and their reports (N-EVENT-REPORT).
+
+A request is kept before it is answered, so that the report follows also after a crash; ``deliver.reports`` sends it.
+A report answers what the node itself asked for after a delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.dimse_messages import N_ACTION_RSP
+
+from miqa_node.domain.delivery import CommitmentRequest
+from miqa_node.domain.instance import is_uid
+from miqa_node.errors import ResourcesError
+
+log = structlog.get_logger(__name__)
+
+MAX_OBJECTS = 10_000
+"""One request may name so many objects."""
+
+SUCCESS = 0x0000
+PROCESSING_FAILURE = 0x0110
+INVALID_ARGUMENT = 0x0115
+NO_SUCH_ACTION = 0x0123
+RESOURCE_LIMITATION = 0x0213
+_REQUEST_ACTION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """What the storage SCP does with both; given by ``node``.
+
+    ``ask`` keeps a request and learns on which association it came; ``answered`` hears that the sender of requests on
+    an association has its answer; ``report`` takes event type and Event Information, ValueError for what is no report.
+    """
+
+    ask: Callable[[CommitmentRequest, Association], None]
+    answered: Callable[[], None]
+    report: Callable[[int, Dataset], None]
+
+    def on_action(self, event: evt.Event) -> tuple[int, None]:
+        """N-ACTION: the status for the peer."""
+        association: Association = event.assoc
+        if event.action_type != _REQUEST_ACTION:
+            return NO_SUCH_ACTION, None
+        try:
+            request = read_request(association, event.action_information)
+        except Exception as error:  # noqa: BLE001 - the data set comes from the network
+            log.warning("request for storage commitment refused", error=type(error).__name__)
+            return INVALID_ARGUMENT, None
+        try:
+            self.ask(request, association)
+        except ResourcesError as error:
+            log.error("request for storage commitment not kept", reason=str(error))
+            return RESOURCE_LIMITATION, None
+        except Exception as error:  # noqa: BLE001 - the peer must get an answer
+            log.error("request for storage commitment not kept", error=type(error).__name__)
+            return PROCESSING_FAILURE, None
+        return SUCCESS, None
+
+    def on_sent(self, event: evt.Event) -> None:
+        """A message went out: after the answer to an N-ACTION its report may follow."""
+        if isinstance(event.message, N_ACTION_RSP):
+            self.answered()
+
+    def on_event_report(self, event: evt.Event) -> tuple[int, None]:
+        """N-EVENT-REPORT: the status for the peer."""
+        try:
+            self.report(event.event_type, event.event_information)
+        except ValueError:
+            return INVALID_ARGUMENT, None
+        except Exception as error:  # noqa: BLE001 - the peer must get an answer, and may then report again
+            log.error("report of storage commitment failed", error=type(error).__name__)
+            return PROCESSING_FAILURE, None
+        return SUCCESS, None
+
+
+def read_request(association: Association, information: Dataset) -> CommitmentRequest:
+    """The request in an N-ACTION (PS3.4 Table J.3-1); ValueError when it is none, or too long."""
+    objects = tuple(
+        (str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID))
+        for item in information.get("ReferencedSOPSequence") or ()
+    )
+    transaction_uid = str(information.get("TransactionUID", ""))
+    if not objects or len(objects) > MAX_OBJECTS or not is_uid(transaction_uid):
+        raise ValueError("no request for storage commitment")
+    if not all(is_uid(uid) for pair in objects for uid in pair):
+        raise ValueError("an object's UID is not a UID")
+    primitive = association.requestor.primitive
+    return CommitmentRequest(
+        transaction_uid=transaction_uid,
+        calling_ae_title=primitive.calling_ae_title.strip(),
+        called_ae_title=primitive.called_ae_title.strip(),
+        peer_address=association.requestor.address,
+        objects=objects,
+    )

@@ -1,0 +1,99 @@
+"""Takes DICOM files (PS3.10) in by the same durable way as C-STORE: what STOW-RS and the watched folder bring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from miqa_node.domain.instance import is_uid
+from miqa_node.errors import DataSetError, MismatchError
+from miqa_node.imaging.elements import Encoding, peek_elements
+from miqa_node.receive.incoming import SOP_CLASS_UID, SOP_INSTANCE_UID, StoreRequest
+from miqa_node.receive.intake import Answer, Intake, Transfer
+from miqa_node.receive.statuses import comment_of, status_of
+
+HEAD_BYTES = 1 << 16
+"""What a file is, is read from its first bytes; they are held until there are so many, or the file ends."""
+
+STUDY_INSTANCE_UID = 0x0020000D
+_META_CLASS, _META_INSTANCE = 0x00020002, 0x00020003
+_WANTED = frozenset({SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, _META_CLASS, _META_INSTANCE})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who hands the file in, as it is written down with the instance."""
+
+    calling_ae_title: str
+    called_ae_title: str
+    peer_address: str
+    study_instance_uid: str = ""
+    """Only instances of this study are taken; empty takes all."""
+
+
+class FileTransfer:
+    """One file, in pieces; ``finish`` says what became of it. ``end`` must be called, whatever happens."""
+
+    def __init__(self, intake: Intake, origin: Origin) -> None:
+        self._intake = intake
+        self._origin = origin
+        self._head = bytearray()
+        self._transfer: Transfer | None = None
+        self._error: Exception | None = None
+        self.sop_class_uid = ""
+        self.sop_instance_uid = ""
+
+    def write(self, part: bytes) -> None:
+        """More of the file."""
+        if self._transfer is not None:
+            self._transfer.write([part])
+        elif self._error is None:
+            self._head += part
+            if len(self._head) >= HEAD_BYTES:
+                self._begin()
+
+    def finish(self) -> Answer:
+        """The file is complete: make it durable. The status is that of a C-STORE response."""
+        if self._transfer is None and self._error is None:
+            self._begin()
+        if self._transfer is None:
+            error = self._error or DataSetError("The file is empty.")
+            return Answer(status_of(error), comment_of(error))
+        return self._transfer.finish()
+
+    def end(self) -> None:
+        """Nothing of an unfinished file stays."""
+        if self._transfer is not None:
+            self._transfer.end()
+            self._transfer = None
+
+    def _begin(self) -> None:
+        try:
+            encoding, request = self._read_head()
+        except (DataSetError, MismatchError) as error:
+            self._error = error
+            return
+        self._transfer = self._intake.begin(request)
+        if len(self._head) > encoding.offset:
+            self._transfer.write([bytes(self._head[encoding.offset :])])
+        self._head = bytearray()
+
+    def _read_head(self) -> tuple[Encoding, StoreRequest]:
+        encoding, found = peek_elements(bytes(self._head), _WANTED)
+        values = {tag: element.value.decode("latin-1").strip(" \0") for tag, element in found.items()}
+        # The data set's own word counts: file headers are often left over from an earlier life of the object.
+        self.sop_class_uid = values.get(SOP_CLASS_UID) or values.get(_META_CLASS, "")
+        self.sop_instance_uid = values.get(SOP_INSTANCE_UID) or values.get(_META_INSTANCE, "")
+        if not (is_uid(self.sop_class_uid) and is_uid(self.sop_instance_uid)):
+            raise DataSetError("Not a DICOM file: it has no SOP Class UID or no SOP Instance UID (PS3.5 9.1).")
+        wanted = self._origin.study_instance_uid
+        if wanted and values.get(STUDY_INSTANCE_UID) != wanted:
+            raise MismatchError("The object belongs to another study than the one of the address.")
+        request = StoreRequest(
+            sop_class_uid=self.sop_class_uid,
+            sop_instance_uid=self.sop_instance_uid,
+            transfer_syntax_uid=encoding.transfer_syntax_uid,
+            calling_ae_title=self._origin.calling_ae_title,
+            called_ae_title=self._origin.called_ae_title,
+            peer_address=self._origin.peer_address,
+        )
+        return encoding, request

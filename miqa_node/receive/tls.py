@@ -1,0 +1,36 @@
+"""Makes the TLS side of the storage SCP: TLS 1.2 or newer, as BCP 195 and PS3.15 B.9 ask, and who may connect."""
+
+from __future__ import annotations
+
+import ssl
+
+import structlog
+
+from miqa_node.errors import SettingsError
+from miqa_node.settings import DicomSettings
+
+log = structlog.get_logger(__name__)
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2; version 1.3 has no weak ones."""
+
+
+def server_context(settings: DicomSettings) -> ssl.SSLContext:
+    """Show the node's certificate and, with tls_client_ca, demand one of every peer; SettingsError when that fails."""
+    if not settings.tls_certificate:
+        raise SettingsError("dicom.tls needs dicom.tls_certificate, a PEM file with the node's certificate.")
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(CIPHERS)
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
+        if settings.tls_client_ca:
+            context.load_verify_locations(settings.tls_client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        else:
+            log.warning("peers need no certificate; name their authority in dicom.tls_client_ca to demand one")
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"dicom.tls_certificate, dicom.tls_key or dicom.tls_client_ca cannot be used: {error}"
+        ) from error
+    return context

@@ -1,0 +1,1 @@
+"""Makes a classification package of any labelled images: ``miqa-node train classifier``."""

@@ -1,0 +1,57 @@
+"""Chosen on the validation part: the temperature that makes confidence honest, and the threshold that keeps recall."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+Floats = NDArray[np.float64]
+TEMPERATURES = (0.05, 20.0)
+LEAST_THRESHOLD, MOST_THRESHOLD = 1e-4, 1.0 - 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """From ``value`` on the positive label is given; ``recall`` and ``precision`` are those of the validation part."""
+
+    value: float
+    recall: float
+    precision: float
+
+
+def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
+    """The temperature of greatest likelihood (Guo et al., ICML 2017); every label weighs the same."""
+    weights = 1.0 / np.bincount(labels, minlength=logits.shape[1])[labels]
+
+    def loss(log_temperature: float) -> float:
+        likely = softmax(logits / math.exp(log_temperature))[np.arange(len(labels)), labels]
+        return float(-(weights * np.log(np.maximum(likely, 1e-12))).sum() / weights.sum())
+
+    low, high = (math.log(limit) for limit in TEMPERATURES)
+    return math.exp(float(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+
+
+def threshold_for_recall(probability: Floats, positive: NDArray[np.bool_], target: float) -> Threshold:
+    """The highest threshold at which at least ``target`` of the positive images are found.
+
+    It lies halfway to the next lower probability, so that an image on the edge is not lost to rounding.
+    """
+    found = np.sort(probability[positive])[::-1]
+    needed = math.ceil(target * len(found) - 1e-9)
+    edge = float(found[needed - 1])
+    below = probability[probability < edge]
+    value = (edge + float(below.max())) / 2.0 if below.size else edge / 2.0
+    value = min(max(value, LEAST_THRESHOLD), MOST_THRESHOLD)
+    said = probability >= value
+    right = int((said & positive).sum())
+    return Threshold(value, right / int(positive.sum()), right / max(1, int(said.sum())))
+
+
+def softmax(logits: Floats) -> Floats:
+    """Probabilities of each row."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

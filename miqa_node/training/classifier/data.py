@@ -1,0 +1,227 @@
+"""Which images a classifier learns from: a folder for each label, or a CSV; split by patient, one seed one split.
+
+A CSV has the columns ``file`` (relative to the CSV) and ``label``, and where there are any ``patient`` and ``split``
+(train, validate or test). Without a patient column DICOM files are split by Patient ID, and files with the same bytes
+always stay in one part, so that no image is in training and test at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from miqa_node.assess.classify.picture import PictureInput, looked_at, sized
+from miqa_node.domain.image import Radiograph
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.picture import is_picture, read_picture
+from miqa_node.settings import load_settings
+
+VALIDATE_SHARE = 0.2
+"""Of the patients: chooses the threshold and the temperature."""
+TEST_SHARE = 0.2
+"""Of the patients: states the figures; nothing is chosen on it."""
+MOST_IMAGES = 200_000
+LEAST_IMAGES = 12
+"""Of each label: fewer leave nothing to calibrate or to test with."""
+COLOUR_SAMPLE = 64
+"""So many images are looked at to tell whether a data set has colour."""
+COLOUR_DIFFERENCE = 0.02
+"""Mean difference of the channels, as a share of the range, from which a picture counts as coloured."""
+
+
+class Part(StrEnum):
+    """What an image is used for."""
+
+    TRAIN = "train"
+    VALIDATE = "validate"
+    TEST = "test"
+
+
+PART_WORDS = {"train": Part.TRAIN, "val": Part.VALIDATE, "valid": Part.VALIDATE, "validation": Part.VALIDATE,
+              "validate": Part.VALIDATE, "test": Part.TEST}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled image. ``patient`` groups what must stay in one part."""
+
+    path: Path
+    label: str
+    patient: str
+    part: Part | None = None
+
+
+def read_examples(source: Path, seed: int) -> list[Example]:
+    """The images of a folder with one folder for each label, or of a CSV, each with the part that it is used for.
+
+    Raises
+    ------
+    ValueError
+        A column or file is missing, there are too few images or labels; the text says what to do.
+    """
+    examples = _of_csv(source) if source.is_file() else _of_folder(source)
+    if len(examples) > MOST_IMAGES:
+        raise ValueError(
+            f"There are {len(examples)} images; {MOST_IMAGES} is the limit. Give a CSV with a part of them."
+        )
+    counts = Counter(example.label for example in examples)
+    if len(counts) < 2:
+        raise ValueError(
+            f"There is {len(counts)} label in {source.name}; two or more are needed: one folder for each label with "
+            "its images in it, or a CSV with the columns file and label."
+        )
+    if few := [f"{label} ({count})" for label, count in sorted(counts.items()) if count < LEAST_IMAGES]:
+        raise ValueError(f"Too few images of {', '.join(few)}; {LEAST_IMAGES} of each label are the least.")
+    grouped = _same_bytes_together(examples)
+    given = [example.part is not None for example in grouped]
+    if any(given) and not all(given):
+        raise ValueError("The column split must be filled for every image, or for none.")
+    parted = grouped if all(given) else _split(grouped, seed)
+    _check_parts(parted)
+    return parted
+
+
+def labels_of(examples: Sequence[Example]) -> list[str]:
+    """The labels in order; their numbers are the columns of the network's logits."""
+    return sorted({example.label for example in examples})
+
+
+class Pixels:
+    """Reads image files as presentation values: PNG, JPEG and DICOM, gray or colour. Close it."""
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(load_settings().imaging)
+
+    def read(self, path: Path) -> Radiograph:
+        """Gray presentation values, and the colours where it has any; see :class:`miqa_node.errors.UnreadableError`."""
+        if is_picture(path):
+            return read_picture(path, modality="OT", body_part="", view="")[1]
+        return self._decoder.decode(path)
+
+    def have_colour(self, examples: Sequence[Example]) -> bool:
+        """Whether some of the first images have colours that are not gray."""
+        step = max(1, len(examples) // COLOUR_SAMPLE)
+        return any(_is_coloured(self.read(example.path)) for example in examples[::step])
+
+    def prepared(self, examples: Sequence[Example], spec: PictureInput) -> NDArray[np.uint8]:
+        """All images as the package's own preprocessing sizes them, (N, rows, columns) or (N, rows, columns, 3)."""
+        shape = (len(examples), spec.rows, spec.columns, *((3,) if spec.colour else ()))
+        made = np.zeros(shape, np.uint8)
+        for number, example in enumerate(examples):
+            small = sized(looked_at(self.read(example.path), spec), spec)
+            made[number] = small[..., None] if spec.colour and small.ndim == 2 else small
+        return made
+
+    def close(self) -> None:
+        """End the decoding processes."""
+        self._decoder.close()
+
+
+def _of_folder(source: Path) -> list[Example]:
+    found = []
+    for folder in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+            if is_picture(path):
+                found.append(Example(path, folder.name, ""))
+            elif (patient := _patient_of(path)) is not None:
+                found.append(Example(path, folder.name, patient))
+    return found
+
+
+def _of_csv(source: Path) -> list[Example]:
+    with source.open(encoding="utf-8-sig", newline="") as stream:
+        rows = csv.DictReader(stream)
+        if missing := {"file", "label"} - set(rows.fieldnames or ()):
+            raise ValueError(f"{source.name} has no column {' and no column '.join(sorted(missing))}.")
+        examples = [_of_row(source, number, row) for number, row in enumerate(rows, start=2)]
+    named = [example.patient for example in examples]
+    return examples if any(named) else [replace(e, patient=_patient_of(e.path) or "") for e in examples]
+
+
+def _of_row(source: Path, number: int, row: dict[str, str]) -> Example:
+    path = (source.parent / row["file"]).resolve()
+    if not path.is_file():
+        raise ValueError(f"{source.name}, line {number}: there is no file {row['file']}.")
+    if not (row["label"] or "").strip():
+        raise ValueError(f"{source.name}, line {number}: the label is empty.")
+    word = (row.get("split") or "").strip().lower()
+    if word and word not in PART_WORDS:
+        raise ValueError(f"{source.name}, line {number}: the split is {word!r}; train, validate and test are known.")
+    return Example(path, row["label"].strip(), (row.get("patient") or "").strip(), PART_WORDS.get(word))
+
+
+def _patient_of(path: Path) -> str | None:
+    """Patient ID of a DICOM image, "" without one; None when the file is no DICOM image."""
+    if is_picture(path):
+        return None
+    try:
+        ds = dcmread(path, stop_before_pixels=True, specific_tags=["PatientID", "Rows"])
+    except (InvalidDicomError, OSError):
+        return None
+    return str(ds.get("PatientID") or "") if ds.get("Rows") else None
+
+
+def _same_bytes_together(examples: Sequence[Example]) -> list[Example]:
+    """The examples with a patient each: the one named, else that of the first file with the same bytes."""
+    known: dict[str, str] = {}
+    named = []
+    for number, example in enumerate(examples):
+        digest = hashlib.sha256(example.path.read_bytes()).hexdigest()
+        patient = known.setdefault(digest, example.patient or f"file {number}")
+        named.append(replace(example, patient=patient))
+    return named
+
+
+def _split(examples: Sequence[Example], seed: int) -> list[Example]:
+    """Patients dealt out label by label, so that each part has its share of every label."""
+    rng = np.random.default_rng(seed)
+    labels: dict[str, Counter[str]] = defaultdict(Counter)
+    for example in examples:
+        labels[example.patient][example.label] += 1
+    part_of: dict[str, Part] = {}
+    by_label: dict[str, list[str]] = defaultdict(list)
+    for patient in sorted(labels):
+        rarest = min(labels[patient], key=lambda name: (sum(c[name] > 0 for c in labels.values()), name))
+        by_label[rarest].append(patient)
+    for label in sorted(by_label):
+        patients = by_label[label]
+        order = [patients[i] for i in rng.permutation(len(patients))]
+        test = max(1, round(TEST_SHARE * len(order)))
+        validate = max(1, round(VALIDATE_SHARE * len(order)))
+        for number, patient in enumerate(order):
+            held = Part.TEST if number < test else Part.VALIDATE if number < test + validate else Part.TRAIN
+            part_of[patient] = held
+    return [replace(example, part=part_of[example.patient]) for example in examples]
+
+
+def _check_parts(examples: Sequence[Example]) -> None:
+    for part in Part:
+        present = {example.label for example in examples if example.part is part}
+        if missing := sorted({example.label for example in examples} - present):
+            raise ValueError(
+                f"The {part.value} part has no image of {', '.join(missing)}: there are too few patients, or the "
+                "column split leaves it out."
+            )
+    shared: dict[str, set[Part]] = defaultdict(set)
+    for example in examples:
+        if example.part is not None:
+            shared[example.patient].add(example.part)
+    if twice := sum(len(parts) > 1 for parts in shared.values()):
+        raise ValueError(f"{twice} patients (or identical files) are in more than one part; mend the column split.")
+
+
+def _is_coloured(radiograph: Radiograph) -> bool:
+    if radiograph.colour is None:
+        return False
+    small = radiograph.colour[:: max(1, radiograph.shape[0] // 64), :: max(1, radiograph.shape[1] // 64)].astype(float)
+    return float(np.ptp(small, axis=2).mean()) / 65535.0 > COLOUR_DIFFERENCE

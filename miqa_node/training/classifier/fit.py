@@ -1,0 +1,142 @@
+"""Fits a classifier on prepared pictures: every label is drawn equally often, and each picture is varied."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
+
+from miqa_node.training.architectures import Classifier
+from miqa_node.training.pretrained import settle
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a classifier is trained; ``epochs`` count as many pictures as there are, drawn by label."""
+
+    epochs: int = 12
+    least_steps: int = 150
+    """Small data sets are gone through more often than ``epochs`` times."""
+    batch: int = 32
+    rate: float = 1e-3
+    pretrained_rate: float = 3e-4
+    decay: float = 1e-2
+    smoothing: float = 0.05
+    average: float = 0.99
+    """Of the moving average of the weights, which is what ships."""
+    rotation_degrees: float = 10.0
+    scale: float = 0.12
+    shift: float = 0.06
+    brightness: float = 0.15
+    mirror: bool = False
+    """Left-right: off unless asked for, since side means something in most medical images."""
+    seed: int = 1
+
+
+def fit(
+    net: Classifier, pictures: NDArray[np.uint8], labels: Sequence[int], recipe: Recipe, *, starts_trained: bool
+) -> Classifier:
+    """The fitted network in evaluation mode; ``pictures`` is (N, rows, columns) or (N, rows, columns, 3)."""
+    torch.manual_seed(recipe.seed)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    if starts_trained:
+        step = max(1, len(pictures) // 256)
+        settle(net, (plain(part) for part in _batches(pictures[::step], 32)))
+    steps = max(recipe.least_steps, recipe.epochs * len(pictures) // recipe.batch)
+    rate = recipe.pretrained_rate if starts_trained else recipe.rate
+    groups = [
+        {"params": net.features.parameters(), "lr": rate},
+        {"params": net.evidence.parameters(), "lr": recipe.rate},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=recipe.decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+    averaged = copy.deepcopy(net)
+    weights = torch.tensor(balanced_weights(labels), dtype=torch.float64)
+    targets = torch.tensor(labels)
+    loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
+    losses: list[float] = []
+    net.train()
+    for step in range(1, steps + 1):
+        drawn = torch.multinomial(weights, recipe.batch, replacement=True, generator=generator)
+        images = vary(plain(pictures[drawn.numpy()]), recipe, generator)
+        loss = loss_of(net(images), targets[drawn])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+        _follow(averaged, net, min(recipe.average, step / (step + 10.0)))
+        losses.append(float(loss.detach()))
+        if step % 100 == 0 or step == steps:
+            log.info("fitting", step=step, steps=steps, loss=round(float(np.mean(losses)), 4))
+            losses.clear()
+    averaged.eval()
+    return averaged
+
+
+@torch.no_grad()
+def logits_of(net: Classifier, pictures: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float64]:
+    """(N, labels) of pictures as they are."""
+    net.eval()
+    return np.concatenate([net(plain(part)).double().numpy() for part in _batches(pictures, batch)])
+
+
+def plain(pictures: NDArray[np.uint8]) -> Tensor:
+    """Pictures as the package's normalisation gives them: (N, channels, rows, columns) from -1 to 1."""
+    images = torch.from_numpy(np.ascontiguousarray(pictures)).float() / 127.5 - 1.0
+    return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+
+
+def vary(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """Each picture turned, sized, moved, brightened (and mirrored) by itself."""
+    count = images.shape[0]
+
+    def uniform(extent: float) -> Tensor:
+        return (torch.rand(count, generator=generator) * 2.0 - 1.0) * extent
+
+    angle, size = uniform(recipe.rotation_degrees) * (math.pi / 180.0), 1.0 + uniform(recipe.scale)
+    mirror = torch.where(torch.rand(count, generator=generator) < 0.5 * recipe.mirror, -1.0, 1.0)
+    cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
+    rows = [torch.stack([cos * mirror, -sin, uniform(recipe.shift)], 1)]
+    rows.append(torch.stack([sin * mirror, cos, uniform(recipe.shift)], 1))
+    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    contrast = 1.0 + uniform(recipe.brightness)
+    brightness = uniform(recipe.brightness)
+    return (moved * contrast[:, None, None, None] + brightness[:, None, None, None]).clamp(-1.0, 1.0)
+
+
+def balanced_weights(labels: Sequence[int]) -> list[float]:
+    """How often each picture is drawn, so that every label is drawn equally often."""
+    counts = Counter(labels)
+    return [1.0 / counts[label] for label in labels]
+
+
+def _batches(pictures: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:
+    return (pictures[at : at + size] for at in range(0, len(pictures), size))
+
+
+def _rate(step: int, steps: int) -> float:
+    """Warm up over a twentieth of the steps, then fall as a cosine to nearly nothing."""
+    warm = max(1, steps // 20)
+    return (step + 1) / warm if step < warm else 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+@torch.no_grad()
+def _follow(averaged: nn.Module, net: nn.Module, share: float) -> None:
+    for old, new in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
+        if old.is_floating_point():
+            old.mul_(share).add_(new, alpha=1.0 - share)
+        else:
+            old.copy_(new)

@@ -1,0 +1,276 @@
+"""``miqa-node train classifier``: from labelled images to a complete package and its evaluation report."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.classify.card import ClassifierCard
+from miqa_node.assess.classify.picture import PictureInput
+from miqa_node.training.architectures import Architecture, Classifier, build
+from miqa_node.training.classifier.calibrate import Threshold, fit_temperature, softmax, threshold_for_recall
+from miqa_node.training.classifier.data import Example, Part, Pixels, labels_of, read_examples
+from miqa_node.training.classifier.export import TAP, export_classifier
+from miqa_node.training.classifier.figures import confusion, curves, figures_of, threshold_rows
+from miqa_node.training.classifier.fit import Recipe, fit, logits_of
+from miqa_node.training.classifier.package import write_package
+from miqa_node.training.classifier.page import write_report
+from miqa_node.training.pretrained import pretrained
+
+RUNS = Path("training-runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the person who trains asks for; the card keeps it."""
+
+    name: str
+    version: str = "0.1.0"
+    architecture: Architecture = Architecture.RESNET
+    pretrained: Path | None = None
+    size_px: int = 128
+    colour: bool | None = None
+    """None: what the images have."""
+    positive: str = ""
+    recall_target: float = 0.95
+    intended_use: str = ""
+    clinical: bool = True
+    modality: tuple[str, ...] = ()
+    body_part: tuple[str, ...] = ()
+    licence: str = ""
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A part with what the fitted network says of it."""
+
+    examples: list[Example]
+    logits: NDArray[np.float64]
+    truth: NDArray[np.int64]
+
+    @property
+    def patients(self) -> list[str]:
+        """Whose images they are."""
+        return [example.patient for example in self.examples]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The package ``<name>-<version>``, the report beside the run, and the figures of both."""
+
+    package: Path
+    report: Path
+    metrics: dict[str, Any]
+
+
+def train_classifier(source: Path, out_dir: Path, wanted: Wanted, run_dir: Path | None = None) -> Made:
+    """Fit, calibrate, choose the threshold, test, and write package and report.
+
+    Raises
+    ------
+    ValueError
+        The data do not do, or a choice does not fit them; the text says what to do.
+    """
+    started = time.monotonic()
+    run_dir = run_dir or RUNS / f"{wanted.name}-{wanted.version}"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    examples = read_examples(source, wanted.recipe.seed)
+    names = labels_of(examples)
+    positive = positive_column(wanted.positive, names, examples)
+    pixels = Pixels()
+    try:
+        spec = picture_input(wanted, pixels, examples)
+        parts = {part: [e for e in examples if e.part is part] for part in Part}
+        pictures = {part: pixels.prepared(some, spec) for part, some in parts.items()}
+        net = start(wanted, len(names), spec.channels)
+        labels = [names.index(e.label) for e in parts[Part.TRAIN]]
+        net = fit(net, pictures[Part.TRAIN], labels, wanted.recipe, starts_trained=wanted.pretrained is not None)
+        scored = {part: _scored(net, parts[part], pictures[part], names) for part in (Part.VALIDATE, Part.TEST)}
+        chosen = scored[Part.VALIDATE]
+        temperature = fit_temperature(chosen.logits, chosen.truth)
+        threshold = _threshold(chosen, temperature, positive, wanted.recall_target)
+        metrics, shown = _tested(scored, temperature, threshold, positive, names, wanted)
+        graph = run_dir / "graph.onnx"
+        difference = export_classifier(net, graph, spec.channels, spec.rows, spec.columns)
+        card = _card(wanted, spec, names, examples, temperature, threshold, positive, metrics)
+        card["training"] |= {
+            "minutes": round((time.monotonic() - started) / 60.0, 1),
+            "parameters": sum(p.numel() for p in net.parameters()),
+            "largest_difference_of_graph_and_torch": float(f"{difference:.2g}"),
+        }
+        package = write_package(out_dir / f"{wanted.name}-{wanted.version}", graph, card)
+        report = write_report(run_dir / "report.html", package, card, shown, parts[Part.TEST], pixels)
+    finally:
+        pixels.close()
+    return Made(package, report, metrics)
+
+
+def positive_column(positive: str, names: Sequence[str], examples: Sequence[Example]) -> int | None:
+    """The label whose recall comes first: the one named, of two the rarer one, of more none."""
+    if positive:
+        if positive not in names:
+            raise ValueError(f"There is no label {positive!r} to put first; the labels are {', '.join(names)}.")
+        return names.index(positive)
+    if len(names) > 2:
+        return None
+    counts = Counter(example.label for example in examples)
+    return min(range(2), key=lambda column: (counts[names[column]], -column))
+
+
+def picture_input(wanted: Wanted, pixels: Pixels, examples: Sequence[Example]) -> PictureInput:
+    """The package's preprocessing; the network takes -1 to 1."""
+    colour = pixels.have_colour(examples) if wanted.colour is None else wanted.colour
+    return PictureInput(
+        rows=wanted.size_px, columns=wanted.size_px, channels=3 if colour else 1, colour=colour, mean=(0.5,), std=(0.5,)
+    )
+
+
+def start(wanted: Wanted, classes: int, channels: int) -> Classifier:
+    """The network before training."""
+    import torch  # noqa: PLC0415 - the seed must be set before the weights are drawn, nothing else needs it here
+
+    torch.manual_seed(wanted.recipe.seed)
+    if wanted.pretrained is None:
+        return build(wanted.architecture, classes, channels)
+    return pretrained(wanted.architecture, wanted.pretrained, classes, channels)
+
+
+def _scored(net: Classifier, examples: list[Example], pictures: NDArray[np.uint8], names: Sequence[str]) -> Scored:
+    truth = np.array([names.index(example.label) for example in examples], np.int64)
+    return Scored(examples, logits_of(net, pictures), truth)
+
+
+def _threshold(part: Scored, temperature: float, positive: int | None, target: float) -> Threshold | None:
+    if positive is None:
+        return None
+    probability = softmax(part.logits / temperature)[:, positive]
+    return threshold_for_recall(probability, part.truth == positive, target)
+
+
+def labels_said(
+    probability: NDArray[np.float64], threshold: Threshold | None, positive: int | None
+) -> NDArray[np.int64]:
+    """What the package will say: the same rule as :meth:`miqa_node.assess.classify.classifier.Classifier.label`."""
+    likeliest: NDArray[np.int64] = probability.argmax(axis=1)
+    if threshold is None or positive is None:
+        return likeliest
+    others = probability.copy()
+    others[:, positive] = -1.0
+    return np.where(probability[:, positive] >= threshold.value, positive, others.argmax(axis=1))
+
+
+def _tested(
+    scored: dict[Part, Scored], temperature: float, threshold: Threshold | None, positive: int | None,
+    names: Sequence[str], wanted: Wanted,
+) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+    """The figures of a card, and what the report shows beside them."""
+    test = scored[Part.TEST]
+    probability = softmax(test.logits / temperature)
+    said = labels_said(probability, threshold, positive)
+    figures = figures_of(probability, test.truth, said, test.patients, names, positive, seed=wanted.recipe.seed)
+    metrics: dict[str, Any] = {"test": figures}
+    shown: dict[str, Any] = {
+        "probability": probability,
+        "said": said,
+        "truth": test.truth,
+        "confusion": confusion(test.truth, said, names),
+        "curves": curves(probability, test.truth, names),
+        "thresholds": [],
+    }
+    if threshold is not None and positive is not None:
+        metrics["threshold"] = {
+            "chosen_on": "validation part, highest threshold that keeps the recall",
+            "label": names[positive],
+            "recall_target": wanted.recall_target,
+            "threshold": round(threshold.value, 4),
+            "validation_recall": round(threshold.recall, 4),
+            "validation_precision": round(threshold.precision, 4),
+            "validation_images": int((scored[Part.VALIDATE].truth == positive).sum()),
+        }
+        shown["thresholds"] = threshold_rows(probability[:, positive], test.truth == positive, threshold)
+    return metrics, shown
+
+
+def _card(
+    wanted: Wanted, spec: PictureInput, names: Sequence[str], examples: Sequence[Example], temperature: float,
+    threshold: Threshold | None, positive: int | None, metrics: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    counts = {part: Counter(e.label for e in examples if e.part is part) for part in Part}
+    point = None
+    if threshold is not None and positive is not None:
+        point = {"label": names[positive], "threshold": round(threshold.value, 6)}
+    limits = [
+        (
+            "The figures hold for images like those it was trained and tested on, which come from the same collection; "
+            "another hospital, scanner or population was not tested."
+        ),
+        "It always says one of its labels, also of an image that shows something else.",
+    ]
+    if not wanted.modality or not wanted.body_part:
+        limits.append(
+            "No modality or body part was named at training: switch it on only for the scope it was made for."
+        )
+    card = {
+        "task": "classification",
+        "name": wanted.name,
+        "version": wanted.version,
+        "intended_use": wanted.intended_use or f"Tells {', '.join(names[:-1])} and {names[-1]} apart.",
+        "not_for": ["diagnosis: what it says is decision support", "images unlike those of its training data"],
+        "limits": limits,
+        "applicability": {"modality": list(wanted.modality), "body_part": list(wanted.body_part), "view": []},
+        "clinical": wanted.clinical,
+        "picture": spec.model_dump(mode="json"),
+        "labels": [{"name": name} for name in names],
+        "members": [{"architecture": wanted.architecture.value, "temperature": round(temperature, 6), "tap": TAP}],
+        "operating_point": point,
+        "calibration": {
+            "method": "temperature of greatest likelihood on the validation part, every label weighing the same",
+            "temperature": round(temperature, 4),
+            "validation_images": sum(counts[Part.VALIDATE].values()),
+        },
+        "training": {
+            "command": _command(wanted),
+            "date": datetime.now(UTC).date().isoformat(),
+            "data": [
+                {"label": name, "licence": wanted.licence or "not stated",
+                 **{f"{part.value}_images": counts[part][name] for part in Part},
+                 "patients": len({e.patient for e in examples if e.label == name})}
+                for name in names
+            ],
+            "balance": "every label is drawn equally often",
+            "split": "by patient, or by identical bytes where no patient is known; no patient is in two parts",
+            "seed": wanted.recipe.seed,
+            "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+            "starts_from": wanted.pretrained.name if wanted.pretrained else "fresh weights",
+        },
+        "metrics": metrics,
+        "golden": [],
+        "files": {},
+    }  # fmt: skip
+    checked = ClassifierCard.model_validate(card)
+    return {k: v for k, v in checked.model_dump(mode="json").items() if k != "files"}
+
+
+def _command(wanted: Wanted) -> str:
+    """How to make the package again, without the names of anyone's folders."""
+    parts = [
+        "miqa-node train classifier --data DATA --out models", f"--name {wanted.name} --version {wanted.version}",
+        f"--arch {wanted.architecture.value} --size {wanted.size_px} --epochs {wanted.recipe.epochs}",
+        f"--seed {wanted.recipe.seed} --recall-target {wanted.recall_target:g}",
+    ]  # fmt: skip
+    if wanted.positive:
+        parts.append(f"--positive '{wanted.positive}'")
+    if wanted.pretrained:
+        parts.append(f"--pretrained {wanted.pretrained.name}")
+    return " ".join(parts)

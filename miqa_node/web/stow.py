@@ -1,0 +1,178 @@
+"""STOW-RS (PS3.18 10.5): receives DICOM files over HTTP, by the same durable way as C-STORE."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from miqa_node.receive.intake import Answer, Intake
+from miqa_node.receive.part10 import FileTransfer, Origin
+from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS
+from miqa_node.web.access import Uploader, check_csrf
+from miqa_node.web.problems import responses
+from miqa_node.web.services import Services
+
+log = structlog.get_logger(__name__)
+
+DICOM_JSON = "application/dicom+json"
+MAX_PARTS = 10_000
+MAX_UPLOADS = 8
+"""So many requests are taken at the same time; more are asked to come again."""
+
+MAX_HEADER_BYTES = 4096
+AE_TITLE = "STOW-RS"
+
+StudyUid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Instance UID (0020,000D).")]
+
+router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"], dependencies=[Depends(check_csrf)])
+_uploads = threading.BoundedSemaphore(MAX_UPLOADS)
+_errors = responses(400, 401, 403, 409, 413, 415, 503)
+_stored: dict[int | str, dict[str, Any]] = {
+    200: {"description": "All instances are kept"},
+    202: {"description": "Some are; the answer says which"},
+}
+
+
+@router.post("/studies", summary="Store instances (STOW-RS)", responses={**_stored, **_errors})
+async def store(request: Request, services: Services, who: Uploader) -> JSONResponse:
+    """A body of multipart/related with parts of application/dicom; the answer has one entry for each instance.
+
+    What is answered as stored is on disk and in the database.
+    """
+    return await _store(request, services.intake, who.name)
+
+
+@router.post("/studies/{study_uid}", summary="Store instances of one study", responses={**_stored, **_errors})
+async def store_study(request: Request, services: Services, who: Uploader, study_uid: StudyUid) -> JSONResponse:
+    """The same; instances of other studies are refused."""
+    return await _store(request, services.intake, who.name, study_uid)
+
+
+async def _store(request: Request, intake: Intake | None, who: str, study_uid: str = "") -> JSONResponse:
+    if intake is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "This process receives nothing; ask the one with the role receive.")
+    boundary = _boundary(request)
+    if not _uploads.acquire(blocking=False):
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "Too many uploads at once.", {"retry-after": "5"})
+    client = request.client.host if request.client else "127.0.0.1"
+    parts = _Parts(intake, Origin((who or AE_TITLE)[:16], AE_TITLE, client, study_uid), boundary)
+    try:
+        async for chunk in request.stream():
+            if chunk:
+                await run_in_threadpool(parts.feed, chunk)
+        await run_in_threadpool(parts.complete)
+    except MultipartParseError as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "The body is not what its boundary says.") from error
+    finally:
+        await run_in_threadpool(parts.end)
+        _uploads.release()
+    return _answer(parts.outcomes)
+
+
+def _boundary(request: Request) -> bytes:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary, of = options.get(b"boundary", b""), options.get(b"type", b"application/dicom").lower()
+    if kind != b"multipart/related" or of != b"application/dicom" or not 1 <= len(boundary) <= 70:
+        raise HTTPException(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            'Send multipart/related; type="application/dicom" with a boundary (PS3.18 10.5.1).',
+        )
+    return boundary
+
+
+class _Parts:
+    """Cuts the body into files as it comes; what a part is, is written to disk at once."""
+
+    def __init__(self, intake: Intake, origin: Origin, boundary: bytes) -> None:
+        self._intake = intake
+        self._origin = origin
+        self._file: FileTransfer | None = None
+        self._header = b""
+        self._is_first = True
+        self.outcomes: list[tuple[str, str, Answer]] = []
+        callbacks: dict[str, Callable[..., None]] = {
+            "on_part_begin": self._on_begin,
+            "on_part_data": self._on_data,
+            "on_part_end": self._on_end,
+            "on_header_field": self._on_header,
+            "on_header_value": self._on_header,
+        }
+        self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]  # a TypedDict of the library
+
+    def feed(self, chunk: bytes) -> None:
+        """More of the body."""
+        if self._is_first:
+            chunk = chunk.lstrip(b"\r\n")
+            if not chunk:
+                return
+            self._is_first = False
+        self._parser.write(chunk)
+
+    def complete(self) -> None:
+        """The body is at its end; a part that it cut off is not kept."""
+        if self._file is not None or self._is_first:
+            raise MultipartParseError("the body ends within a part")
+
+    def end(self) -> None:
+        """Nothing of an unfinished part stays."""
+        if self._file is not None:
+            self._file.end()
+            self._file = None
+
+    def _on_begin(self) -> None:
+        if len(self.outcomes) >= MAX_PARTS:
+            raise MultipartParseError("too many parts")
+        self._header = b""
+        self._file = FileTransfer(self._intake, self._origin)
+
+    def _on_header(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+        if len(self._header) > MAX_HEADER_BYTES:
+            raise MultipartParseError("too long a header")
+
+    def _on_data(self, data: bytes, start: int, end: int) -> None:
+        if self._file is not None:
+            self._file.write(data[start:end])
+
+    def _on_end(self) -> None:
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            answer = file.finish()
+        finally:
+            file.end()
+        self.outcomes.append((file.sop_class_uid, file.sop_instance_uid, answer))
+
+
+def _answer(outcomes: list[tuple[str, str, Answer]]) -> JSONResponse:
+    """The Store Instances Response (PS3.18 I.2) in the DICOM JSON model (F.2)."""
+    stored, failed = [], []
+    for sop_class_uid, sop_instance_uid, answer in outcomes:
+        item: dict[str, Any] = {"00081150": _ui(sop_class_uid), "00081155": _ui(sop_instance_uid)}
+        if answer.status == SUCCESS:
+            stored.append(item)
+        else:
+            failed.append({**item, "00081197": {"vr": "US", "Value": [answer.status]}})
+    document = {}
+    if stored:
+        document["00081199"] = {"vr": "SQ", "Value": stored}
+    if failed:
+        document["00081198"] = {"vr": "SQ", "Value": failed}
+    status = HTTPStatus.OK if stored and not failed else HTTPStatus.ACCEPTED if stored else HTTPStatus.CONFLICT
+    if not stored and failed and all(answer.status == OUT_OF_RESOURCES for _, _, answer in outcomes):
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+    return JSONResponse(document, status, media_type=DICOM_JSON)
+
+
+def _ui(uid: str) -> dict[str, Any]:
+    return {"vr": "UI", "Value": [uid]} if uid else {"vr": "UI"}

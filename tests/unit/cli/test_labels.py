@@ -1,0 +1,138 @@
+"""Labels leave the node as files that name nobody, come in from tables, and are what training reads."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import UTC, datetime
+
+import cv2
+import pytest
+
+from miqa_node.assess.labels import read_labels
+from miqa_node.cli.exits import Exit
+from miqa_node.domain.label import Judgement, LabelOrigin, Region
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import Resolution
+from miqa_node.errors import SettingsError
+from miqa_node.store import labels, worklist
+from tests.unit.assess.making import chest_dataset
+
+NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def config(tmp_path, data_dir):
+    file = tmp_path / "site.toml"
+    file.write_text(f'[node]\ndata_dir = "{data_dir}"\nsite = "General"\n')
+    return file
+
+
+@pytest.fixture
+def labelled(stage, tmp_path) -> list[str]:
+    """Four images: one confirmed, one dismissed, one audited good, one with a drawn object."""
+    digests = []
+    for number in range(4):
+        study, digest = stage.add(number, Verdict.REJECT if number < 2 else Verdict.ACCEPT)
+        file = tmp_path / "one.dcm"
+        chest_dataset(number, 0.5).save_as(file)
+        stage.services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", file.read_bytes())
+        digests.append(digest)
+        with stage.services.database.begin() as transaction:
+            if number < 2:
+                decided = Resolution.DISMISSED if number else Resolution.CONFIRMED
+                worklist.resolve(transaction, study, decided, "Dr. Meier", "", NOW)
+    region = Region(((0.25, 0.25), (0.5, 0.25), (0.5, 0.75)), "foreign_object")
+    with stage.services.database.begin() as transaction:
+        good = Judgement("Dr. Meier", LabelOrigin.AUDIT, bad=False, findings=(), sampled=0.1)
+        labels.add(transaction, digests[2], good, NOW)
+        drawn = Judgement(
+            "berta", LabelOrigin.AUDIT, True, findings=("foreign_object",), regions=(region,), sampled=0.1
+        )
+        labels.add(transaction, digests[3], drawn, NOW)
+        again = Judgement("carla", LabelOrigin.SECOND_READING, bad=False, findings=(), blind=True)
+        labels.add(transaction, digests[0], again, NOW)
+    return digests
+
+
+def table(file) -> list[dict[str, str]]:
+    with file.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_an_export_holds_every_label_and_names_nobody(cli, config, labelled, tmp_path) -> None:
+    out = tmp_path / "export"
+    done = cli("labels", "export", out, "--json", "--config", config)
+    assert done.code == Exit.OK, done.out
+    assert done.json == {"images": 4, "regions": 1, "judgements": 5, "left_out": {}}
+    rows = table(out / "labels.csv")
+    assert [row["label"] for row in rows] == ["motion_blur", "good", "good", "foreign_object"]
+    assert [row["sampled"] for row in rows] == ["1.0", "1.0", "0.1", "0.1"]
+    assert len({row["patient"] for row in rows}) == 4
+    everything = table(out / "judgements.csv")
+    assert [row["origin"] for row in everything] == ["decision", "decision", "audit", "audit", "second_reading"]
+    assert {row["model"] for row in everything} == {"quality-0.1.0"}
+    text = "".join(file.read_text("utf-8") for file in out.glob("*.*"))
+    for secret in ("Meier", "Muster", "PID", "ACC1", *labelled):
+        assert secret not in text
+    picture = cv2.imread(str(out / rows[3]["image"]), cv2.IMREAD_UNCHANGED)
+    coco = json.loads((out / "coco.json").read_text("utf-8"))
+    [annotation] = coco["annotations"]
+    [image] = [image for image in coco["images"] if image["id"] == annotation["image_id"]]
+    assert (image["height"], image["width"]) == picture.shape
+    height, width = picture.shape
+    assert annotation["bbox"] == [width / 4, height / 4, width / 4, height / 2]
+    assert {c["id"]: c["name"] for c in coco["categories"]}[annotation["category_id"]] == "foreign_object"
+    assert image["file_name"] == rows[3]["image"]
+
+
+def test_the_export_is_what_calibrate_and_training_read(cli, config, labelled, tmp_path) -> None:
+    pytest.importorskip("torch")
+    from miqa_node.training.samples import CLASSES, COLUMN, Base, Sampler
+    from miqa_node.training.site_labels import read_site_labels
+
+    out = tmp_path / "export"
+    assert cli("labels", "export", out, "--config", config).code == Exit.OK
+    read = read_labels(out / "labels.csv")
+    assert [label.bad for label in read.labels] == [True, False, False, True]
+    assert read.patients_known
+    records = read_site_labels(out)
+    assert [record.findings for record in records] == [{"motion_blur"}, frozenset(), frozenset(), {"foreign_object"}]
+    assert records[1].has_real_object is False
+    assert records[3].boxes[0].box == (0.25, 0.25, 0.5, 0.75)
+    sampler = object.__new__(Sampler)
+    present, severity = sampler._labels(Base(None, records[0].boxes, records[0]), {})
+    assert [name for name in CLASSES if present[COLUMN[name]] == 1.0] == ["motion_blur"]
+    assert severity[COLUMN["motion_blur"]] == -1.0
+    with pytest.raises(SettingsError, match="labels export"):
+        read_site_labels(tmp_path)
+
+
+def test_labels_alone_and_what_cannot_be_decoded(cli, config, labelled, stage, tmp_path) -> None:
+    with stage.services.database.begin() as transaction:
+        enough = Judgement("anna", LabelOrigin.DECISION, bad=False, findings=None)
+        labels.add(transaction, labelled[1], enough, NOW)
+    alone = cli("labels", "export", tmp_path / "alone", "--images", "none", "--json", "--config", config)
+    assert alone.json["images"] == 3
+    assert [row["judgement"] for row in table(tmp_path / "alone" / "judgements.csv")][-1] == "acceptable"
+    assert not (tmp_path / "alone" / "images").exists()
+    stage.services.objects.local_path(f"instances/{labelled[0][:2]}/{labelled[0]}.dcm").write_bytes(b"broken")
+    some = cli("labels", "export", tmp_path / "some", "--json", "--config", config)
+    assert some.code == Exit.OK
+    assert some.json["images"] == 2
+    assert sum(some.json["left_out"].values()) == 2
+
+
+def test_labels_are_counted_and_brought_in_all_or_none(cli, config, labelled, tmp_path) -> None:
+    file = tmp_path / "audit.csv"
+    file.write_text(f"digest,label,sampled\n{labelled[2]},motion_blur;unsharp,0.5\n{'f' * 64},good,1\n")
+    assert cli("labels", "import", file, "--as", "anna", "--config", config).code == Exit.NOT_FOUND
+    file.write_text(f"digest,label,sampled\n{labelled[2]},motion_blur;unsharp,0.5\n1.2.3.4.5.3,bad,0.5\n")
+    done = cli("labels", "import", file, "--as", "anna", "--config", config)
+    assert done.code == Exit.OK, done.out
+    assert "2 labels" in done.out
+    counted = cli("labels", "list", "--json", "--config", config).json
+    assert counted["labels"]["import"] == {"labels": 2, "bad": 2}
+    assert counted["labels"]["decision"] == {"labels": 2, "bad": 1}
+    assert counted["requests"]["audit"] == {"asked": 0, "answered": 0}
+    assert "decision" in cli("labels", "list", "--config", config).out

@@ -1,0 +1,280 @@
+"""De-identification after PS3.15 Annex E: the table, nested sequences, secrets, and what must not be found again."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.tag import Tag
+from pydicom.uid import UID, ExplicitVRLittleEndian
+from typer.testing import CliRunner
+
+from miqa_node.cli.app import app
+from miqa_node.deidentify.dataset import Method, deidentify
+from miqa_node.deidentify.files import deidentify_files, read_key
+from miqa_node.deidentify.leaks import identifying_words, leaks
+from miqa_node.deidentify.profile import Action, Option, action_for, table
+from miqa_node.deidentify.values import Secrets, cleaned, shifted
+
+PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+SECRETS = Secrets(b"a key of the test, 16 or more")
+COLOURS = "examples_rgb_color examples_overlay SC_rgb_rle eCT_Supplemental"
+NAME, NUMBER, BORN, STUDY_UID = "Mustermann^Erika", "PID-4711-X", "19640812", "1.2.276.0.7230010.3.1.2.11.22"
+
+
+def person() -> FileDataset:
+    """A radiograph with who she is in plain, nested, private and repeated places."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, UID("1.2.840.10008.5.1.4.1.1.1")
+    meta.MediaStorageSOPInstanceUID = UID(STUDY_UID + ".5")
+    meta.SourceApplicationEntityTitle = "ERIKAS_CR"
+    ds = FileDataset("", {}, file_meta=meta, preamble=b"MUSTERMANN".ljust(128, b"\0"))
+    ds.SOPClassUID, ds.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = STUDY_UID, STUDY_UID + ".4"
+    ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientAge, ds.PatientSex = NAME, NUMBER, BORN, "061Y", "F"
+    ds.StudyDate, ds.StudyTime, ds.AcquisitionDateTime = "20260103", "101112", "20260103101113.5+0100"
+    ds.AccessionNumber, ds.InstitutionName, ds.Manufacturer = "ACC99887", "Klinikum Nirgendwo", "Maker"
+    ds.DeviceSerialNumber, ds.StationName = "SN-5544332", "ROOM7XR"
+    ds.StudyDescription = "Chest PA, Frau Mustermann"
+    ds.ReferringPhysicianName, ds.Modality, ds.BodyPartExamined = "Doktor^Eisenbart", "CR", "CHEST"
+    request = Dataset()
+    request.AccessionNumber, request.StudyInstanceUID, request.RequestedProcedureDescription = (
+        "ACC99887",
+        STUDY_UID,
+        "x",
+    )
+    inner = Dataset()
+    inner.ReferencedSOPClassUID, inner.ReferencedSOPInstanceUID = "1.2.840.10008.3.1.2.3.1", STUDY_UID + ".9"
+    inner.PatientName = NAME
+    request.ReferencedStudySequence = [inner]
+    ds.RequestAttributesSequence = [request]
+    derived = Dataset()
+    derived.ReferencedSOPClassUID, derived.ReferencedSOPInstanceUID = ds.SOPClassUID, STUDY_UID + ".8"
+    purpose = Dataset()
+    purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = "121322", "DCM", "Source image"
+    derived.PurposeOfReferenceCodeSequence = [purpose]
+    derived.add_new((0x0029, 0x0010), "LO", "MAKER")
+    derived.add_new((0x0029, 0x1001), "LO", NAME)
+    ds.SourceImageSequence = [derived]
+    ds.add_new((0x0019, 0x0010), "LO", "MAKER")
+    ds.add_new((0x0019, 0x1001), "UN", NAME.encode())
+    ds.add_new((0x6000, 0x0010), "US", 4)
+    ds.add_new((0x6000, 0x3000), "OW", b"\xff\xff")
+    ds.Rows = ds.Columns = 4
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.PixelData = bytes(range(16))
+    return ds
+
+
+def result(*options: Option) -> FileDataset:
+    return deidentify(person(), Method(SECRETS, frozenset(options)))
+
+
+def raw(ds: FileDataset, folder: Path) -> bytes:
+    pydicom.dcmwrite(folder / "a.dcm", ds, enforce_file_format=True)
+    return (folder / "a.dcm").read_bytes()
+
+
+def test_nothing_of_her_is_in_the_bytes(tmp_path: Path) -> None:
+    content = raw(result(), tmp_path).upper()
+    for trace in (b"MUSTERMANN", b"ERIKA", b"4711", b"19640812", b"20260103", b"101112", b"ACC99887", b"NIRGENDWO",
+                  b"SN-5544332", b"ROOM7XR", b"EISENBART", b"MAKER\0", b"1.2.276", b"061Y"):  # fmt: skip
+        assert trace not in content, trace
+    ds = pydicom.dcmread(tmp_path / "a.dcm")
+    assert ds.Modality == "CR"
+    assert ds.BodyPartExamined == "CHEST"
+    assert ds.pixel_array.tobytes() == bytes(range(16))
+    assert not any(tag.is_private or tag.group == 0x6000 for tag in list(ds.keys()))
+    assert ds.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID
+    assert ds.preamble == b"\0" * 128
+
+
+def test_it_says_what_was_done() -> None:
+    ds = result(Option.SHIFTED_DATES, Option.DEVICE)
+    assert ds.PatientIdentityRemoved == "YES"
+    codes = [(item.CodeValue, item.CodingSchemeDesignator) for item in ds.DeidentificationMethodCodeSequence]
+    assert codes == [("113100", "DCM"), ("113107", "DCM"), ("113109", "DCM")]
+    assert ds.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert result().LongitudinalTemporalInformationModified == "REMOVED"
+    assert result(Option.FULL_DATES).LongitudinalTemporalInformationModified == "UNMODIFIED"
+    assert all(
+        len(method) <= 64 for method in result(*[o for o in Option if o != Option.FULL_DATES]).DeidentificationMethod
+    )
+
+
+def test_references_still_hold_and_only_the_key_connects() -> None:
+    a, b = result(), result()
+    assert a.StudyInstanceUID == b.StudyInstanceUID != STUDY_UID
+    assert a.StudyInstanceUID.startswith("2.25.")
+    assert a.StudyInstanceUID.is_valid
+    [source] = a.SourceImageSequence
+    assert source.ReferencedSOPInstanceUID == SECRETS.uid(STUDY_UID + ".8")
+    assert source.ReferencedSOPClassUID == "1.2.840.10008.5.1.4.1.1.1"
+    assert source.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
+    assert a.PatientID == a.PatientName == b.PatientID
+    other = deidentify(person(), Method(Secrets(b"another key, also 16 or more")))
+    assert other.StudyInstanceUID != a.StudyInstanceUID
+    assert other.PatientID != a.PatientID
+
+
+def test_options_keep_what_they_name_and_no_more() -> None:
+    every = (Option.DEVICE, Option.INSTITUTION, Option.PATIENT_CHARACTERISTICS, Option.CLEAN_DESCRIPTORS)
+    plain, kept = result(), result(*every)
+    assert plain.InstitutionName == plain.DeviceSerialNumber == "REMOVED"
+    assert "PatientAge" not in plain
+    assert plain.PatientSex in {None, ""}
+    assert kept.InstitutionName == "Klinikum Nirgendwo"
+    assert kept.DeviceSerialNumber == "SN-5544332"
+    assert (kept.PatientAge, kept.PatientSex) == ("061Y", "F")
+    assert kept.StudyDescription == "Chest PA"
+    assert "StudyDescription" not in plain
+    assert kept.PatientName != NAME
+    assert result(Option.UIDS).StudyInstanceUID == STUDY_UID
+
+
+def test_dates_move_together_by_days() -> None:
+    ds = result(Option.SHIFTED_DATES)
+    by = SECRETS.shift(f"\0{NUMBER}")
+    assert 30 <= by.days < 3650
+    assert ds.StudyDate == shifted("DA", "20260103", by) != "20260103"
+    assert ds.StudyTime == "101112"
+    assert ds.AcquisitionDateTime == ds.StudyDate + "101113.5+0100"
+    assert shifted("DA", "Erika", by) == ""
+    assert shifted("TM", "Erika", by) == ""
+    with pytest.raises(ValueError, match="not both"):
+        Method(SECRETS, frozenset({Option.FULL_DATES, Option.SHIFTED_DATES}))
+
+
+def test_every_attribute_of_the_table_is_treated() -> None:
+    """Each attribute that pydicom knows, one level down in a sequence, with a value that must not come out."""
+    known = [tag for tag in table() if dictionary_has_tag(tag) and Tag(tag).group not in {0x0000, 0x0002}]
+    assert len(known) > 600
+    item, holder = Dataset(), person()
+    for tag in known:
+        item.add_new(tag, _vr(tag), _secret(_vr(tag)))
+    holder.SharedFunctionalGroupsSequence = [item]
+    [done] = deidentify(holder, Method(SECRETS)).SharedFunctionalGroupsSequence
+    for tag in known:
+        action = action_for(Tag(tag), _vr(tag), frozenset())
+        assert action is not Action.KEEP
+        if action is Action.REMOVE:
+            assert tag not in done, hex(tag)
+        else:
+            assert "SECRET" not in str(done[tag]), hex(tag)
+            assert _vr(tag) == "SQ" or done[tag].value != _secret(_vr(tag)), hex(tag)
+
+
+def _vr(tag: int) -> str:
+    return dictionary_VR(tag).split(" or ")[0]
+
+
+def _secret(vr: str) -> object:
+    if vr == "SQ":
+        inside = Dataset()
+        inside.PatientName = "SECRET4567"
+        return [inside]
+    if vr in {"US", "SS", "UL", "SL", "FD", "FL", "UV"}:
+        return 4567
+    if vr.startswith("O") or vr == "UN":
+        return b"SECRETSE"
+    texts: dict[str, object] = {
+        "UI": "1.2.3.4567",
+        "DA": "20200202",
+        "DT": "20200202020202",
+        "TM": "020202",
+        "AS": "099Y",
+        "AT": 0x00104567,
+    }
+    texts |= {"DS": "45", "IS": "45"}
+    return texts.get(vr, "SECRET4567")
+
+
+def test_a_name_in_a_place_that_the_table_forgot_is_found() -> None:
+    original = person()
+    words = identifying_words(original, frozenset())
+    ds = deidentify(person(), Method(SECRETS))
+    assert leaks(ds, words, original) == []
+    ds.FilterMaterial = "CR"
+    ds.ConvolutionKernel = "for Mustermann"
+    assert leaks(ds, words, original) == ["ConvolutionKernel repeats PatientName"]
+
+
+def test_files_are_renamed_and_what_is_unsafe_is_refused(tmp_path: Path) -> None:
+    inside = tmp_path / "in"
+    inside.mkdir()
+    good, burned, forgotten, report = person(), person(), person(), person()
+    burned.BurnedInAnnotation = "YES"
+    forgotten.ConvolutionKernel = NAME.replace("^", " ")
+    del report.PixelData
+    for name, ds in (("mustermann", good), ("burned", burned), ("forgotten", forgotten), ("report", report)):
+        pydicom.dcmwrite(inside / f"{name}.dcm", ds, enforce_file_format=True)
+    (inside / "text.dcm").write_text("Mustermann")
+    done = deidentify_files(((p, Path()) for p in sorted(inside.iterdir())), tmp_path / "out", Method(SECRETS))
+    refused = {o.source.stem: o.reason for o in done if o.written is None}
+    assert set(refused) == {"burned", "forgotten", "report", "text"}
+    assert "ConvolutionKernel repeats" in refused["forgotten"]
+    assert "Mustermann" not in " ".join(refused.values())
+    [written] = (tmp_path / "out").iterdir()
+    assert written.name == f"{SECRETS.uid(good.SOPInstanceUID)}.dcm"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_on_real_files(tmp_path: Path) -> None:
+    names = f"CT_small MR_small JPEG2000 {COLOURS} rtstruct MR_small_RLE 693_UNCR".split()
+    folder = tmp_path / "in" / "label"
+    folder.mkdir(parents=True)
+    originals = {}
+    for name in (f"{name}.dcm" for name in names):
+        if (PYDICOM_FILES / name).exists():
+            (folder / name).write_bytes((PYDICOM_FILES / name).read_bytes())
+            originals[name] = pydicom.dcmread(PYDICOM_FILES / name, force=True)
+    key = tmp_path / "key"
+    arguments = [
+        "deidentify",
+        str(tmp_path / "in"),
+        str(tmp_path / "out"),
+        "--key",
+        str(key),
+        "--keep-folders",
+        "--json",
+    ]
+    ran = CliRunner().invoke(app, arguments)
+    told = json.loads(ran.stdout)
+    assert key.stat().st_mode & 0o077 == 0
+    assert told["written"] >= 6, told["refused"]
+    assert "rtstruct.dcm" in json.dumps(told["refused"])
+    made = list((tmp_path / "out" / "label").glob("*.dcm"))
+    assert len(made) == told["written"]
+    everything = b"".join(path.read_bytes() for path in made)
+    for original in originals.values():
+        for value in (original.PatientName, original.PatientID, original.StudyInstanceUID, original.SOPInstanceUID,
+                      original.get("AccessionNumber"), original.get("InstitutionName")):  # fmt: skip
+            for part in re.split(r"[\^ ]", str(value or "")):
+                assert len(part) < 5 or part.encode() not in everything, part
+    secrets = Secrets(read_key(key))
+    for original in originals.values():
+        twin = tmp_path / "out" / "label" / f"{secrets.uid(original.SOPInstanceUID)}.dcm"
+        if twin.exists():
+            ds = pydicom.dcmread(twin)
+            assert ds.PixelData == original.PixelData
+            assert np.array_equal(ds.pixel_array, original.pixel_array)
+            assert ds.PatientIdentityRemoved == "YES"
+
+
+def test_words_of_a_description() -> None:
+    assert cleaned("Thorax p.a. Herr Schmidt, Chest AP 12.3.2020") == "Thorax Chest AP"
+
+
+def test_a_short_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("short")
+    ran = CliRunner().invoke(app, ["deidentify", str(PYDICOM_FILES / "CT_small.dcm"), str(tmp_path / "o"), "--key",
+                                   str(tmp_path / "key")])  # fmt: skip
+    assert ran.exit_code == 2
+    assert not (tmp_path / "o").exists()

@@ -1,0 +1,193 @@
+"""Peers ask whether the node keeps their objects: on the same association, on a new one, and after a crash."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from making import NOW, digest, header, received, study
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import StorageCommitmentPushModel
+from pynetdicom.transport import ThreadedAssociationServer
+
+from miqa_node.deliver.reports import CommitmentReporter, parse_commitment_peer
+from miqa_node.domain.delivery import CommitmentRequest
+from miqa_node.errors import SettingsError
+from miqa_node.receive.commitment import Commitment
+from miqa_node.receive.scp import StorageScp
+from miqa_node.settings import load_settings
+from miqa_node.store import instances
+from miqa_node.store.commitment_requests import DatabaseLedger
+from miqa_node.store.database import Database
+from tests.unit.deliver.making import wait_until
+
+CLASS = "1.2.840.10008.5.1.4.1.1.1"
+INSTANCE = "1.2.840.10008.1.20.1.1"
+
+
+class Modality:
+    """Asks, and takes reports on its association or, when it listens, on one that the node opens."""
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[int, Dataset]] = []
+        self.title = "CT1"
+        self.is_scp: list[bool] = []
+
+    def take(self, event: evt.Event) -> tuple[int, None]:
+        self.reports.append((event.event_type, event.event_information))
+        return 0x0000, None
+
+    @contextmanager
+    def listening(self) -> Iterator[int]:
+        ae = AE(self.title)
+        ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
+        server = ae.make_server(
+            ("127.0.0.1", 0),
+            evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.take), (evt.EVT_ACCEPTED, self._accepted)],
+            server_class=ThreadedAssociationServer,
+        )
+        ae._servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+    def _accepted(self, event: evt.Event) -> None:
+        self.is_scp.append(event.assoc.requestor.role_selection[StorageCommitmentPushModel].scp_role)
+
+    @contextmanager
+    def association(self, port: int) -> Iterator[Callable[..., int]]:
+        ae = AE(self.title)
+        ae.add_requested_context(StorageCommitmentPushModel)
+        association = ae.associate("127.0.0.1", port, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.take)])
+        assert association.is_established
+
+        def ask(*uids: str, action: int = 1, sop_class: str = CLASS, transaction: str = "") -> int:
+            request = Dataset()
+            request.TransactionUID = transaction or generate_uid()
+            request.ReferencedSOPSequence = [Dataset() for _ in uids]
+            for item, uid in zip(request.ReferencedSOPSequence, uids, strict=True):
+                item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
+            status, _ = association.send_n_action(request, action, StorageCommitmentPushModel, INSTANCE)
+            return int(status.Status)
+
+        yield ask
+        association.release()
+
+
+@pytest.fixture
+def keeping(database: Database) -> Database:
+    """A node's database with the instances 1.2.3.1 and 1.2.3.2."""
+    with database.begin() as transaction:
+        for number in (1, 2):
+            instances.record(transaction, header(number), study(), received(digest(number)), "instances/aa/b.dcm", "")
+    return database
+
+
+@contextmanager
+def node(
+    database: Database, tmp_path, *, fast: bool = True, peers: tuple[str, ...] = (), **more
+) -> Iterator[StorageScp]:
+    settings = load_settings(dicom={"host": "127.0.0.1", "port": 0}, deliver={"dimse_timeout_s": 3.0})
+    reporter = CommitmentReporter(DatabaseLedger(database), settings.deliver, "MIQA", peers)
+    commitment = Commitment(more.get("ask", reporter.ask), reporter.answered, more.get("report", lambda t, ds: None))
+    scp = StorageScp(settings.dicom, tmp_path / "in", lambda r: None, lambda: None, commitment=commitment, fast=fast)
+    scp.start()
+    reporter.start()
+    try:
+        yield scp
+    finally:
+        scp.stop(1.0)
+        reporter.stop()
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_peer_whose_address_is_unknown_is_told_on_the_same_association(keeping, tmp_path, fast: bool) -> None:
+    modality = Modality()
+    with node(keeping, tmp_path, fast=fast) as scp, modality.association(scp.port) as ask:
+        assert ask("1.2.3.1", "1.2.3.2") == 0x0000
+        assert wait_until(lambda: len(modality.reports) == 1)
+        assert ask("1.2.3.1", "9.9.9") == 0x0000
+        assert wait_until(lambda: len(modality.reports) == 2)
+        assert ask("1.2.3.1", sop_class="1.2.840.10008.5.1.4.1.1.2") == 0x0000
+        assert wait_until(lambda: len(modality.reports) == 3)
+    (all_kept, first), (some_lacking, second), (_, third) = modality.reports
+    assert (all_kept, some_lacking) == (1, 2)
+    assert [item.ReferencedSOPInstanceUID for item in first.ReferencedSOPSequence] == ["1.2.3.1", "1.2.3.2"]
+    assert "FailedSOPSequence" not in first
+    (lacking,) = second.FailedSOPSequence
+    assert (lacking.ReferencedSOPInstanceUID, lacking.FailureReason) == ("9.9.9", 0x0112)
+    assert [item.ReferencedSOPInstanceUID for item in second.ReferencedSOPSequence] == ["1.2.3.1"]
+    assert third.FailedSOPSequence[0].FailureReason == 0x0119
+
+
+def test_a_peer_with_a_known_address_is_told_on_a_new_association_in_the_other_role(keeping, tmp_path) -> None:
+    modality = Modality()
+    with modality.listening() as port, node(keeping, tmp_path, peers=(f"CT1@127.0.0.1:{port}",)) as scp:
+        with modality.association(scp.port) as ask:
+            assert ask("1.2.3.1") == 0x0000
+        assert wait_until(lambda: len(modality.reports) == 1)
+        assert modality.is_scp == [True]
+
+
+def test_where_nobody_listens_the_same_association_is_the_way_out(keeping, tmp_path) -> None:
+    modality = Modality()
+    with node(keeping, tmp_path, peers=("CT1@127.0.0.1:1",)) as scp, modality.association(scp.port) as ask:
+        assert ask("1.2.3.1") == 0x0000
+        assert wait_until(lambda: len(modality.reports) == 1)
+
+
+def test_a_report_that_a_crash_left_over_is_sent_after_the_next_start(keeping, tmp_path) -> None:
+    modality = Modality()
+    request = CommitmentRequest("1.2.9", "CT1", "MIQA", "127.0.0.1", ((CLASS, "1.2.3.1"),))
+    DatabaseLedger(keeping).ask(request, -1.0)  # the process that took it is gone, and its claim has run out
+    with modality.listening() as port, node(keeping, tmp_path, peers=(f"CT1@127.0.0.1:{port}",)):
+        assert wait_until(lambda: [report.TransactionUID for _, report in modality.reports] == ["1.2.9"])
+    assert wait_until(lambda: DatabaseLedger(keeping).claim(1.0) is None)
+
+
+def test_what_cannot_be_told_is_tried_again_and_says_why(keeping) -> None:
+    ledger = DatabaseLedger(keeping)
+    request = CommitmentRequest("1.2.9", "CT1", "MIQA", "127.0.0.1", ((CLASS, "1.2.3.1"),))
+    ledger.ask(request, -1.0)
+    claimed = ledger.claim(60.0)
+    assert claimed == request
+    assert ledger.claim(60.0) is None
+    ledger.failed(claimed, "nobody there", NOW)
+    assert ledger.claim(60.0).attempts == 1
+    ledger.failed(claimed, "given up", None)
+    assert ledger.claim(60.0) is None
+
+
+def test_requests_and_reports_that_are_none_are_refused(keeping, tmp_path) -> None:
+    def refuse(event_type: int, information: Dataset) -> None:
+        raise ValueError("no report")
+
+    def away(request: object, association: object) -> None:
+        raise RuntimeError("database is away")
+
+    modality = Modality()
+    with node(keeping, tmp_path, report=refuse) as scp, modality.association(scp.port) as ask:
+        assert ask() == 0x0115
+        assert ask("1.2.3.1", action=7) == 0x0123
+        ae = AE("PACS")
+        ae.add_requested_context(StorageCommitmentPushModel)
+        association = ae.associate("127.0.0.1", scp.port)
+        report = Dataset()
+        report.TransactionUID = "1.2.3"
+        status, _ = association.send_n_event_report(report, 1, StorageCommitmentPushModel, INSTANCE)
+        assert status.Status == 0x0115
+        association.release()
+    with node(keeping, tmp_path, ask=away) as scp, modality.association(scp.port) as ask:
+        assert ask("1.2.3.1") == 0x0110
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "CT1", "CT1@", "CT1@host", "CT1@host:x", "CT1@host:0", "@host:104", "SEVENTEEN_LETTERS@h:1"]
+)
+def test_wrong_peers_are_named(entry: str) -> None:
+    with pytest.raises(SettingsError, match="commitment_peers"):
+        parse_commitment_peer(entry)

@@ -1,0 +1,167 @@
+"""The watched folder: whole files only, each received once, set aside with a reason, or left while there is no room."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_file
+
+from miqa_node.domain.instance import Received
+from miqa_node.errors import ResourcesError, SettingsError
+from miqa_node.receive.folder import FolderWatch
+from miqa_node.receive.intake import Intake
+from miqa_node.settings import WatchSettings, load_settings
+
+
+class Desk:
+    """A watched folder and what came through it."""
+
+    def __init__(self, tmp_path: Path, **changes: object) -> None:
+        self.folder = tmp_path / "watched"
+        self.folder.mkdir()
+        self.received: list[Received] = []
+        self.files: list[bytes] = []
+        self.full = False
+        intake = Intake(tmp_path / "incoming", self._keep, lambda: None, 100_000_000)
+        self.settings: WatchSettings = load_settings(
+            watch={"folder": str(self.folder), "interval_s": 0.05, "settle_s": 1.0, **changes}
+        ).watch
+        self.watch = FolderWatch(self.settings, intake, "MIQA")
+        for name in ("done", "failed"):
+            (self.folder / name).mkdir()
+
+    def _keep(self, received: Received) -> None:
+        if self.full:
+            raise ResourcesError("The disk is full.")
+        self.received.append(received)
+        self.files.append(Path(received.path).read_bytes())
+
+    def put(self, name: str, source: str = "CT_small.dcm", age_s: float = 60.0) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(get_testdata_file(source), path)
+        os.utime(path, (time.time() - age_s,) * 2)
+        return path
+
+    def tree(self) -> list[str]:
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_file_is_taken_once_it_has_not_changed_and_keeps_its_place(desk: Desk) -> None:
+    original = desk.put("cd/a.dcm").read_bytes()
+    assert desk.watch.look() == 0  # seen for the first time
+    assert desk.watch.look() == 1
+    assert desk.tree() == ["done/cd/a.dcm"]
+    (received,) = desk.received
+    assert received.calling_ae_title == "FOLDER"
+    assert desk.files[0].endswith(original[-30_000:])  # the data set as it came
+    assert desk.watch.look() == 0
+
+
+def test_a_file_that_grows_or_is_new_or_has_a_name_of_something_unfinished_waits(desk: Desk) -> None:
+    growing = desk.put("growing.dcm")
+    desk.put("new.dcm", age_s=0.0)
+    for name in (".hidden.dcm", "x.part", "y.TMP", "z.filepart"):
+        desk.put(name)
+    desk.watch.look()
+    with growing.open("ab") as file:
+        file.write(b"\0" * 10)
+    os.utime(growing, (time.time() - 60,) * 2)
+    assert desk.watch.look() == 0
+    assert desk.received == []
+
+
+def test_what_is_no_dicom_is_set_aside_with_a_reason_and_an_index_is_no_image(desk: Desk) -> None:
+    path = desk.folder / "notes.docx"
+    path.write_bytes(b"Dear colleague, " * 100)
+    os.utime(path, (time.time() - 60,) * 2)
+    desk.put("DICOMDIR")
+    desk.watch.look()
+    assert desk.watch.look() == 2
+    assert desk.tree() == ["done/DICOMDIR", "failed/notes.docx", "failed/notes.docx.txt"]
+    assert (desk.folder / "failed/notes.docx.txt").read_text().startswith("C000 Not a DICOM")
+
+
+def test_without_room_everything_stays_and_is_taken_later(desk: Desk) -> None:
+    desk.put("a.dcm")
+    desk.full = True
+    desk.watch.look()
+    assert desk.watch.look() == 0
+    assert desk.tree() == ["a.dcm"]
+    desk.full = False
+    desk.watch._intake._checked_at = float("-inf")
+    desk.watch.look()
+    assert desk.tree() == ["done/a.dcm"]
+
+
+def test_files_of_every_encoding_and_without_header_come_in(desk: Desk) -> None:
+    sources = [
+        "image_dfl.dcm",
+        "ExplVR_BigEnd.dcm",
+        "JPEG2000.dcm",
+        "ExplVR_LitEndNoMeta.dcm",
+        "rtplan.dcm",
+        "liver_1frame.dcm",
+    ]
+    for number, source in enumerate(sources):
+        desk.put(f"{number}.dcm", source)
+    desk.watch.look()
+    assert desk.watch.look() == len(sources)
+    assert [path for path in desk.tree() if path.startswith("failed")] == []
+    for data in desk.files:
+        assert data[128:132] == b"DICM"
+    assert len({received.digest for received in desk.received}) == len(sources)
+
+
+def test_two_files_of_one_name_are_both_kept_and_old_ones_go(desk: Desk) -> None:
+    for _ in range(2):
+        desk.put("a.dcm")
+        desk.watch.look()
+        desk.watch.look()
+    assert desk.tree() == ["done/a.dcm", "done/a.dcm-1"]
+    real = time.time
+    try:
+        time.time = lambda: real() + 8 * 86400
+        desk.watch.look()
+    finally:
+        time.time = real
+    assert desk.tree() == []
+
+
+def test_only_one_of_two_processes_looks(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, settle_s=0.01)
+    other = FolderWatch(desk.settings, desk.watch._intake, "MIQA")
+    desk.watch.start()
+    other.start()
+    desk.put("a.dcm")
+    end = time.monotonic() + 10
+    while "done/a.dcm" not in desk.tree() and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.2)
+    other.stop()
+    desk.watch.stop()
+    assert len(desk.received) == 1
+
+
+def test_a_folder_that_is_not_there_is_said_at_the_start(tmp_path: Path, desk: Desk) -> None:
+    shutil.rmtree(desk.folder)
+    with pytest.raises(SettingsError, match=r"watch\.folder"):
+        desk.watch.start()
+
+
+def test_links_are_not_followed(desk: Desk, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.dcm"
+    shutil.copy(get_testdata_file("CT_small.dcm"), outside)
+    (desk.folder / "link.dcm").symlink_to(outside)
+    desk.watch.look()
+    assert desk.watch.look() == 0
+    assert outside.exists()

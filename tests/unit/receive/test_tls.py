@@ -1,0 +1,96 @@
+"""DICOM over TLS: who gets in, who does not, and that a silent peer keeps nobody waiting."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+
+from miqa_node.deliver.cstore import CStoreDestination
+from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.errors import DeliveryError, SettingsError
+from miqa_node.settings import load_settings
+from tests.unit.deliver.making import as_file, report
+from tests.unit.receive.wire import Node
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    ca, other = trustme.CA(), trustme.CA()
+    paths = {}
+    for name, blob in (
+        ("ca", ca.cert_pem),
+        ("node", ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem),
+        ("ct", ca.issue_cert("ct.example").private_key_and_cert_chain_pem),
+        ("stranger", other.issue_cert("x.example").private_key_and_cert_chain_pem),
+    ):
+        blob.write_to_path(tmp_path / f"{name}.pem")
+        paths[name] = str(tmp_path / f"{name}.pem")
+    return paths
+
+
+def send(port: int, **more: object) -> Exception | None:
+    settings = load_settings(deliver={"dimse_timeout_s": 3.0, "connection_timeout_s": 3.0}).deliver
+    config = DestinationConfig("node", "MIQA", "127.0.0.1", port, **more)
+    destination = CStoreDestination(config, settings, "CT1")
+    try:
+        return destination.send([as_file(report())])[0]
+    finally:
+        destination.close()
+
+
+def test_only_peers_with_a_certificate_of_the_authority_get_in(
+    start_node: Callable[..., Node], files: dict[str, str]
+) -> None:
+    node = start_node(tls="only", tls_port=0, tls_certificate=files["node"], tls_client_ca=files["ca"])
+    trusted = {"tls": True, "tls_ca": files["ca"]}
+    assert send(node.port, **trusted, tls_certificate=files["ct"]) is None
+    assert isinstance(send(node.port, **trusted), DeliveryError)
+    assert isinstance(send(node.port, **trusted, tls_certificate=files["stranger"]), DeliveryError)
+    assert isinstance(send(node.port), DeliveryError)
+    assert len(node.received) == 1
+
+
+def test_beside_the_plain_port_and_large_objects_too(start_node: Callable[..., Node], files: dict[str, str]) -> None:
+    node = start_node(tls="also", tls_port=0, tls_certificate=files["node"])
+    assert send(node.port) is None
+    assert send(node.scp.tls_port, tls=True, tls_ca=files["ca"]) is None
+    assert isinstance(send(node.scp.tls_port, tls=True), DeliveryError)  # the sender trusts no such node
+    ds = report()
+    ds.TextValue = "x" * 3_000_000
+    destination = CStoreDestination(
+        DestinationConfig("n", "MIQA", "127.0.0.1", node.scp.tls_port, tls=True, tls_ca=files["ca"]),
+        load_settings().deliver,
+        "CT1",
+    )
+    assert list(destination.send([as_file(ds)] * 3)) == [None] * 3
+    destination.close()
+    assert len(node.received) == 5
+
+
+def test_silent_and_old_peers_keep_nobody_waiting(start_node: Callable[..., Node], files: dict[str, str]) -> None:
+    node = start_node(tls="only", tls_port=0, tls_certificate=files["node"])
+    with socket.create_connection(("127.0.0.1", node.port)):  # never says a word
+        assert send(node.port, tls=True, tls_ca=files["ca"]) is None
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings(action="ignore"):  # the versions are deprecated, which is the point
+        old.minimum_version, old.maximum_version = ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.TLSv1_1
+    with socket.create_connection(("127.0.0.1", node.port), timeout=5) as raw, pytest.raises((ssl.SSLError, OSError)):
+        old.wrap_socket(raw)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"tls_certificate": "/none.pem"}, {"tls_certificate": "node", "tls_client_ca": "/no"}]
+)
+def test_wrong_files_are_said_before_anything_listens(
+    start_node: Callable[..., Node], files: dict[str, str], changes: dict[str, str]
+) -> None:
+    with pytest.raises(SettingsError, match=r"dicom\.tls_certificate"):
+        start_node(tls="only", **{key: files.get(value, value) for key, value in changes.items()})

@@ -1,0 +1,70 @@
+"""A report in the lower classes of Structured Report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.data import get_charset_files
+from pydicom.filebase import DicomBytesIO
+from pydicom.uid import ComprehensiveSRStorage, EnhancedSRStorage
+
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.errors import ReportError
+from miqa_node.report import lower_class
+from tests.unit.report import making
+
+
+def opened(data: bytes) -> pydicom.FileDataset:
+    return pydicom.dcmread(DicomBytesIO(data))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    source = making.write(making.small(), tmp_path_factory.mktemp("source") / "source.dcm")
+    return next(item.data for item in making.flagged(source) if item.kind is ResultKind.SR)
+
+
+def test_each_step_is_another_object_with_the_same_content(report: bytes) -> None:
+    comprehensive = lower_class(report)
+    assert comprehensive is not None
+    enhanced = lower_class(comprehensive[2])
+    assert enhanced is not None
+    assert (comprehensive[0], enhanced[0]) == (ComprehensiveSRStorage, EnhancedSRStorage)
+    assert lower_class(enhanced[2]) is None
+    before = opened(report)
+    assert len({before.SOPInstanceUID, comprehensive[1], enhanced[1]}) == 3
+    for sop_class, uid, data in (comprehensive, enhanced):
+        after = opened(data)
+        assert (after.SOPClassUID, after.SOPInstanceUID) == (sop_class, uid)
+        assert (after.file_meta.MediaStorageSOPClassUID, after.file_meta.MediaStorageSOPInstanceUID) == (sop_class, uid)
+        del after.SOPClassUID, after.SOPInstanceUID
+        expected = opened(report)
+        del expected.SOPClassUID, expected.SOPInstanceUID
+        assert after == expected
+    assert lower_class(report) == comprehensive
+
+
+def test_the_patients_name_stays_byte_for_byte() -> None:
+    (file,) = (path for path in get_charset_files("chrH31.dcm") if isinstance(path, str))
+    report = next(item.data for item in making.flagged(Path(file)) if item.kind is ResultKind.SR)
+    lowered = lower_class(report)
+    assert lowered is not None
+    name = pydicom.dcmread(file).get_item("PatientName").value
+    assert opened(lowered[2]).get_item("PatientName").value == name + b" " * (len(name) % 2)
+
+
+def test_what_is_no_report_has_no_lower_class(report: bytes) -> None:
+    for item in making.flagged(making.EXTREMITY):
+        if item.kind is not ResultKind.SR:
+            assert lower_class(item.data) is None
+
+
+def test_content_that_a_lower_class_forbids_is_not_sent(report: bytes) -> None:
+    dataset = opened(report)
+    dataset.ContentSequence[0].RelationshipType = "MAGIC"
+    out = DicomBytesIO()
+    dataset.save_as(out)
+    with pytest.raises(ReportError, match="MAGIC"):
+        lower_class(out.getvalue())
