@@ -33,6 +33,7 @@ from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.folder import FolderWatch
 from miqa_node.receive.intake import Intake
 from miqa_node.receive.scp import StorageScp
+from miqa_node.receive.upload import Uploads
 from miqa_node.report import ReportSettings, lower_class
 from miqa_node.report.catalogue import voice
 from miqa_node.settings import Settings, WatchedFile, read_policy
@@ -144,6 +145,9 @@ class Node:
             settings.incoming_dir, self._pipeline.receive, self._check_store, settings.dicom.max_object_bytes
         )
         self._watch = FolderWatch(settings.watch, self._intake, settings.dicom.ae_title)
+        uploads = Uploads(
+            settings.incoming_dir, settings.dicom.max_object_bytes, self._check_store, self._pipeline.receive
+        )
         services = WebServices(
             self.database,
             self.objects,
@@ -152,6 +156,8 @@ class Node:
             self._decoder.decode,
             lambda: self.destinations.wanting(ResultKind.REJECTION),
             self._intake,
+            uploads=uploads,
+            policy=self.policy.current,
         )
         self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
         self._stops: list[Callable[[], None]] = []

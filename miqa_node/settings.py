@@ -269,6 +269,8 @@ class WebSettings(_Table):
     live_heartbeat_s: Seconds
     max_live_pages: Count
     display_minutes: Count
+    max_predictions: Count
+    predict_timeout_s: Seconds
 
 
 class AccessSettings(_Table):

@@ -21,7 +21,7 @@ from starlette.types import Scope
 from miqa_node.domain.access import NOBODY, Means, Permission, Principal, Role
 from miqa_node.store import sessions, tokens, users
 from miqa_node.store.secrets import new_secret
-from miqa_node.web.security import is_loopback
+from miqa_node.web.security import PREDICT, is_loopback
 from miqa_node.web.services import Services, WebServices
 
 COOKIE = "miqa_session"
@@ -82,7 +82,7 @@ async def check_csrf(request: Request, who: Who) -> None:
     """
     if request.method in SAFE_METHODS or who.means in (Means.NOTHING, Means.TOKEN):
         return
-    if who.means is Means.HOST and request.url.path.startswith("/api/"):
+    if who.means is Means.HOST and (request.url.path.startswith("/api/") or request.url.path == PREDICT):
         return
     given = request.headers.get(CSRF_HEADER) or (await _csrf_field(request))
     if not hmac.compare_digest(given.encode(), who.csrf.encode()):

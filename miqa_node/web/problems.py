@@ -104,7 +104,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     # The rejected values themselves are not echoed.
     errors = [{"where": ".".join(str(part) for part in e["loc"]), "why": str(e["msg"])} for e in error.errors()]
     detail = "; ".join(f"{e['where']}: {e['why']}" for e in errors)
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", "/predict")):
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
     return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 

@@ -38,6 +38,7 @@ _FORM = "application/x-www-form-urlencoded"
 _UPLOAD = "multipart/form-data"
 _STOW = "multipart/related"
 DICOMWEB = "/api/dicom-web/"
+PREDICT = "/predict"
 
 
 class Refused(HTTPException):
@@ -129,6 +130,10 @@ def _check_content_type(scope: Scope, headers: Headers) -> None:
         # Pages of other sites cannot send this type without being asked for permission first, which they never get.
         if given != _JSON and not (given == _STOW and scope["path"].startswith(DICOMWEB)):
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
+    elif scope["path"] == PREDICT:
+        # Programs send no Origin; browsers always do with a POST, and _check_origin has looked at it.
+        if given != _UPLOAD:
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the image as {_UPLOAD}.")
     elif given not in (_FORM, _UPLOAD) or "origin" not in headers:
         raise Refused(HTTPStatus.FORBIDDEN, "Forms are only taken from this node's own pages.")
 

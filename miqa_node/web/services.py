@@ -10,9 +10,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from miqa_node.domain.image import Radiograph
+from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import DecodeError
 from miqa_node.receive.intake import Intake
+from miqa_node.receive.upload import Uploads
 from miqa_node.settings import Settings
 from miqa_node.store.database import Database
 
@@ -37,6 +39,10 @@ class WebServices:
     archives: Callable[[], Sequence[str]] = tuple
     intake: Intake | None = None
     """Where DICOM files come in; None in a process that receives nothing."""
+    uploads: Uploads | None = None
+    """Where uploaded images go; None where nothing is received."""
+    policy: Callable[[], Policy] | None = None
+    """The policy in force."""
 
 
 def _of(request: Request) -> WebServices:

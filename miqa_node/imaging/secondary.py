@@ -1,0 +1,59 @@
+"""Makes a Secondary Capture of a PNG or JPEG, so that a picture goes the way of every other image (PS3.3 A.8.1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import UID
+
+from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
+from miqa_node.imaging.picture import EXPLICIT_LITTLE_ENDIAN, SECONDARY_CAPTURE, read_picture
+
+
+def write_secondary_capture(picture: Path, out: Path, *, modality: str, body_part: str, view: str) -> None:
+    """Write the picture as a DICOM file; the same picture and words always give the same data set.
+
+    It has no patient: whoever uploads a picture says nothing of one.
+
+    Raises
+    ------
+    DataSetError, DecodeError
+        As :func:`~miqa_node.imaging.picture.read_picture`.
+    """
+    header, radiograph = read_picture(picture, modality=modality, body_part=body_part, view=view)
+    uids = {
+        "SOPClassUID": SECONDARY_CAPTURE,
+        "SOPInstanceUID": header.sop_instance_uid,
+        "SeriesInstanceUID": header.series_instance_uid,
+        "StudyInstanceUID": header.study_instance_uid,
+    }
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(uids["SOPClassUID"])
+    meta.MediaStorageSOPInstanceUID = UID(uids["SOPInstanceUID"])
+    meta.TransferSyntaxUID = UID(EXPLICIT_LITTLE_ENDIAN)
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    capture = FileDataset(str(out), {}, file_meta=meta, preamble=b"\0" * 128)
+    for keyword, uid in uids.items():
+        setattr(capture, keyword, uid)
+    for keyword in (
+        "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+        "AccessionNumber", "ReferringPhysicianName", "SeriesNumber", "Laterality", "PatientOrientation",
+    ):  # fmt: skip
+        setattr(capture, keyword, None)
+    capture.Modality, capture.ConversionType = header.modality, "WSD"
+    capture.BodyPartExamined, capture.ViewPosition = header.body_part_examined, header.view_position
+    capture.ImageType = ["DERIVED", "SECONDARY"]
+    capture.InstanceNumber = 1
+    stored = radiograph.stored
+    capture.Rows, capture.Columns = stored.shape
+    capture.SamplesPerPixel, capture.PhotometricInterpretation = 1, "MONOCHROME2"
+    capture.BitsAllocated = capture.BitsStored = 8 * stored.dtype.itemsize
+    capture.HighBit, capture.PixelRepresentation = capture.BitsStored - 1, 0
+    # The window over the whole range (PS3.3 C.11.2.1.2) says: as it is. Without one the grays would be stretched.
+    capture.WindowCenter, capture.WindowWidth = 1 << (capture.BitsStored - 1), 1 << capture.BitsStored
+    pixels = np.ascontiguousarray(stored).astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
+    capture.PixelData = pixels + b"\0" * (len(pixels) % 2)
+    capture["PixelData"].VR = "OW" if stored.dtype.itemsize == 2 else "OB"
+    capture.save_as(out, enforce_file_format=True)

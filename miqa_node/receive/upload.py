@@ -1,0 +1,84 @@
+"""Takes one uploaded file in by the same durable way as C-STORE: a DICOM file, or a picture that becomes one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from miqa_node.domain.instance import Header, InstanceDigest, Received
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.elements import find_encoding
+from miqa_node.imaging.headers import read_header
+from miqa_node.imaging.picture import is_picture
+from miqa_node.imaging.secondary import write_secondary_capture
+from miqa_node.receive.incoming import Incoming, StoreRequest
+
+CHUNK_BYTES = 1 << 20
+AE_TITLE = "UPLOAD"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a picture cannot say of itself."""
+
+    modality: str = "DX"
+    body_part: str = "CHEST"
+    view: str = "PA"
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Where uploaded files go: a folder on the object store's file system, the limit, and who keeps them.
+
+    ``check`` raises ResourcesError when there is no room; when ``receive`` returns, the object is durable.
+    """
+
+    folder: Path
+    max_bytes: int
+    check: Callable[[], None]
+    receive: Callable[[Received], None]
+
+    def header(self, file: Path, described: Described) -> tuple[Path, Header]:
+        """The DICOM file that the upload is or becomes, and its header; a picture's lies beside it.
+
+        Raises
+        ------
+        DataSetError, DecodeError
+            It is neither DICOM nor a picture, or a damaged one.
+        """
+        if file.stat().st_size == 0:
+            raise DataSetError("The file is empty.")
+        if is_picture(file):
+            made = file.with_suffix(".dcm")
+            write_secondary_capture(
+                file, made, modality=described.modality, body_part=described.body_part, view=described.view
+            )
+            file = made
+        return file, read_header(file)[0]
+
+    def take_in(self, file: Path, header: Header, peer_address: str) -> InstanceDigest:
+        """Keep the DICOM file; its digest. ResourcesError when there is no room."""
+        self.check()
+        with file.open("rb") as opened:
+            fd = opened.fileno()
+            encoding = find_encoding(lambda offset, count: os.pread(fd, count, offset), {}, frozenset())
+            request = StoreRequest(
+                sop_class_uid=header.sop_class_uid,
+                sop_instance_uid=header.sop_instance_uid,
+                transfer_syntax_uid=encoding.transfer_syntax_uid,
+                calling_ae_title=AE_TITLE,
+                called_ae_title=AE_TITLE,
+                peer_address=peer_address,
+            )
+            incoming = Incoming(self.folder, request, self.max_bytes)
+            try:
+                opened.seek(encoding.offset)
+                for chunk in iter(lambda: opened.read(CHUNK_BYTES), b""):
+                    incoming.write([chunk])
+                received = incoming.complete()
+                self.receive(received)
+            finally:
+                incoming.discard()
+        return received.digest
