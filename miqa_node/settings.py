@@ -247,7 +247,7 @@ class AnalysisSettings(_Table):
     second_reader_share: Share
     count_interval_s: Seconds
     count_batch: Count
-    report_schedule: Annotated[str, Field(pattern=r"^$|^\S+( \S+){4}$")]
+    report_schedule: Annotated[str, Field(pattern=r"^$|^\S+( \S+){4,5}$")]
 
 
 class WebSettings(_Table):
