@@ -16,7 +16,7 @@ from miqa_node.cli.output import print_json, print_line, print_table, progress
 from miqa_node.cli.store import check_exists, transaction
 
 if TYPE_CHECKING:
-    from miqa_node.analysis.export import Names, WriteImage
+    from miqa_node.analysis.export import WriteImage
     from miqa_node.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="What people said of images: list, export, import.")
@@ -27,6 +27,7 @@ class Images(StrEnum):
 
     NONE = "none"
     PNG = "png"
+    DICOM = "dicom"
 
 
 @app.command("list")
@@ -52,7 +53,7 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
 @app.command()
 def export(
     out: Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Folder to write to.")],
-    images: Annotated[Images, typer.Option(metavar="KIND", help="png, or none for labels alone.")] = Images.PNG,
+    images: Annotated[Images, typer.Option(metavar="KIND", help="png, dicom (de-identified), or none.")] = Images.PNG,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -60,7 +61,8 @@ def export(
     """Write labels as CSV and COCO, with the images; nothing in them names a patient.
 
     labels.csv holds the newest label of each image, and is what calibrate and train quality --labels read;
-    judgements.csv holds all of them with their provenance. Text that is burned into pixels is not looked for.
+    judgements.csv holds all of them with their provenance. DICOM files are de-identified after PS3.15 Annex E (Basic
+    Profile). Text that is burned into pixels is not looked for.
     """
     from miqa_node.analysis.export import Names, export_labels  # noqa: PLC0415
     from miqa_node.node import open_store  # noqa: PLC0415
@@ -70,7 +72,7 @@ def export(
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
     check_exists(settings)
-    names: Names = Names(open_key(settings.node.data_dir / "pseudonym.key", settings.analysis.pseudonym_key))
+    key = open_key(settings.node.data_dir / "pseudonym.key", settings.analysis.pseudonym_key)
     database, objects = open_store(settings)
     try:
         database.check()
@@ -78,7 +80,7 @@ def export(
             newest, every = reviews.newest(begun), list(labels.select(begun))
         with progress(newest, "Exporting") as remaining:
             pairs = [(one, objects.local_path(one.object_key)) for one in remaining]
-            done = export_labels(pairs, every, out, names, _writer(images, settings))
+            done = export_labels(pairs, every, out, Names(key), _writer(images, settings, key))
     finally:
         database.close()
     if as_json:
@@ -120,11 +122,33 @@ def import_(
     print_line(f"{len(rows)} labels were taken in.")
 
 
-def _writer(images: Images, settings: Settings) -> WriteImage | None:
+def _writer(images: Images, settings: Settings, key: bytes) -> WriteImage | None:
     if images is Images.NONE:
         return None
+    if images is Images.DICOM:
+        return _deidentified(key)
     from miqa_node.analysis.export import write_png  # noqa: PLC0415
     from miqa_node.imaging.decode import Decoder  # noqa: PLC0415
 
     decoder = Decoder(settings.imaging)
     return lambda source, stem: write_png(decoder.decode(source), stem)
+
+
+def _deidentified(key: bytes) -> WriteImage:
+    from miqa_node.deidentify.dataset import Method  # noqa: PLC0415
+    from miqa_node.deidentify.files import deidentify_files  # noqa: PLC0415
+    from miqa_node.deidentify.values import Secrets  # noqa: PLC0415
+    from miqa_node.errors import DataSetError  # noqa: PLC0415
+    from miqa_node.imaging.headers import read_header  # noqa: PLC0415
+
+    method = Method(Secrets(key))
+
+    def write(source: Path, stem: Path) -> tuple[str, int, int]:
+        [outcome] = deidentify_files([(source, Path())], stem.parent, method)
+        if outcome.written is None:
+            raise DataSetError(outcome.reason)
+        file = outcome.written.rename(stem.with_suffix(".dcm"))
+        header, _ = read_header(file)
+        return file.name, header.columns, header.rows
+
+    return write

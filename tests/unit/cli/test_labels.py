@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 
 import cv2
+import pydicom
 import pytest
 
 from miqa_node.assess.labels import read_labels
@@ -136,3 +137,16 @@ def test_labels_are_counted_and_brought_in_all_or_none(cli, config, labelled, tm
     assert counted["labels"]["decision"] == {"labels": 2, "bad": 1}
     assert counted["requests"]["audit"] == {"asked": 0, "answered": 0}
     assert "decision" in cli("labels", "list", "--config", config).out
+
+
+def test_images_can_go_out_as_deidentified_dicom(cli, config, labelled, tmp_path) -> None:
+    out = tmp_path / "dicom"
+    done = cli("labels", "export", out, "--images", "dicom", "--json", "--config", config)
+    assert done.code == Exit.OK, done.out
+    assert done.json["images"] == 4
+    rows = table(out / "labels.csv")
+    written = [pydicom.dcmread(out / row["image"]) for row in rows]
+    assert {ds.PatientIdentityRemoved for ds in written} == {"YES"}
+    image = json.loads((out / "coco.json").read_text("utf-8"))["images"][0]
+    assert (image["width"], image["height"]) == (written[0].Columns, written[0].Rows)
+    assert [label.bad for label in read_labels(out / "labels.csv").labels] == [True, False, False, True]
