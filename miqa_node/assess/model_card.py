@@ -9,6 +9,8 @@ from miqa_node.assess.card import BaseCard, Card
 from miqa_node.assess.certificate import Certificate
 
 Cell = str | int | float | bool | None
+SENTENCE = 60
+"""Characters from which an item of a list gets a line of its own."""
 
 
 def model_card(card: BaseCard) -> str:
@@ -106,7 +108,7 @@ def _section(title: str, values: Mapping[str, Any], level: int = 2) -> list[str]
     if not values:
         return []
     plain = {name: value for name, value in values.items() if not _is_nested(value)}
-    lines = [f"{'#' * min(level, 6)} {title}", "", *(f"- {_words(k)}: {_text(v)}" for k, v in plain.items())]
+    lines = [f"{'#' * min(level, 6)} {title}", "", *_items(plain)]
     if plain:
         lines.append("")
     for name, value in values.items():
@@ -116,6 +118,17 @@ def _section(title: str, values: Mapping[str, Any], level: int = 2) -> list[str]
             lines += _section(_words(name), value, level + 1)
         else:
             lines += [f"{'#' * min(level + 1, 6)} {_words(name)}", "", *_rows(value), ""]
+    return lines
+
+
+def _items(plain: Mapping[str, Any]) -> list[str]:
+    """One item a value; sentences of a list stand below each other."""
+    lines = []
+    for name, value in plain.items():
+        if isinstance(value, list) and any(len(str(one)) > SENTENCE for one in value):
+            lines += [f"- {_words(name)}:", *(f"    - {_text(one)}" for one in value)]
+        else:
+            lines.append(f"- {_words(name)}: {_text(value)}")
     return lines
 
 
