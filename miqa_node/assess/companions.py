@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from miqa_node.assess.anomaly.companion import OwnAnomaly
+from miqa_node.assess.anomaly.companion import PACKAGE, OwnAnomaly
 from miqa_node.assess.caption.package import CaptionCard
 from miqa_node.assess.card import BaseCard, Task, checked_card, read_sections
 from miqa_node.assess.classify import companion as classify
@@ -142,7 +142,7 @@ class Companions:
 
 def _is_own_anomaly(models_dir: Path, name: str) -> bool:
     """Whether "anomaly" means the score of the quality package: there is no package of that name."""
-    return name == OwnAnomaly.name and not any(name_and_version(p)[0] == name for p in package_folders(models_dir))
+    return name == PACKAGE and not any(name_and_version(p)[0] == name for p in package_folders(models_dir))
 
 
 def open_companion(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> tuple[Task, Companion]:

@@ -13,13 +13,15 @@ from miqa_node.assess.companion import Seen
 from miqa_node.domain.ports import Judgement
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 
+PACKAGE = Task.ANOMALY.value
+"""What a site calls it by."""
 CANNOT_SAY = "The quality package does not know which images are ordinary: teach it with miqa-node train anomaly."
 
 
 class OwnAnomaly:
     """See :class:`~miqa_node.assess.companion.Companion`."""
 
-    name = Task.ANOMALY.value
+    name = "own-anomaly"  # what it takes must not stand for what the score itself takes
     provider = ""
     golden_differences: Mapping[str, float] = {}
 
@@ -29,5 +31,5 @@ class OwnAnomaly:
         if assessment.anomaly is not None or assessment.model is None:
             return seen.judgement
         return seen.with_prediction(
-            Prediction(self.name, "", "", 0.0, {}, pending=(Pending(PendingReason.NOT_JUDGED, CANNOT_SAY),))
+            Prediction(PACKAGE, "", "", 0.0, {}, pending=(Pending(PendingReason.NOT_JUDGED, CANNOT_SAY),))
         )

@@ -1,0 +1,117 @@
+"""One image, every package: quality, what is unusual, a prediction and a caption come back in one report."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, build_context
+
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.node import Node
+from miqa_node.settings import load_settings
+from miqa_node.store import history, worklist
+from tests.unit.assess.making import CR, chest_dataset
+from tests.unit.caption.making import write_captions
+from tests.unit.classify.making import write_classifier
+
+pytest.importorskip("sklearn", reason="the tiny package is taught what is ordinary with it")
+
+POLICY = """
+version = "all"
+[[scope]]
+name = "chest"
+anomaly = { min_percentile = 90, verdict = "REVIEW" }
+package = [{ name = "lungs" }, { name = "anomaly" }]
+[[scope.finding]]
+name = "motion_blur"
+verdict = "REVIEW"
+[[scope.finding]]
+name = "gate"
+verdict = "REVIEW"
+"""
+LIMIT_S = 60.0
+
+
+def codes(item: Dataset) -> set[str]:
+    """Every code value in a report."""
+    found = {str(element.value) for element in item.iterall() if element.keyword == "CodeValue"}
+    assert found
+    return found
+
+
+def texts(item: Dataset, concept: str) -> list[str]:
+    """The texts of a report that stand for a concept."""
+    found = []
+    for child in item.get("ContentSequence", []):
+        names = child.get("ConceptNameCodeSequence", [])
+        if names and names[0].CodeValue == concept:
+            found.append(str(child.TextValue))
+        found += texts(child, concept)
+    return found
+
+
+def test_a_radiograph_gets_one_report_one_segmentation_and_one_entry_with_everything(tmp_path: Path) -> None:
+    from tests.unit.anomaly.making import odd_pixels, taught_package
+
+    models = tmp_path / "models"
+    taught_package(models / "tiny-1.0.0")
+    write_classifier(models / "lungs-1.0.0")
+    write_captions(models / "tones-1.0.0")
+    (tmp_path / "policy.toml").write_text(POLICY)
+    image = chest_dataset(1)
+    image.PixelData = (np.clip(odd_pixels(3).astype(np.uint16) * 2, 0, 255) * 16).astype(np.uint16).tobytes()
+    settings = load_settings(
+        node={"data_dir": tmp_path / "node", "name": "t", "accelerator": "cpu"},
+        dicom={"port": 0, "host": "127.0.0.1"},
+        web={"port": 0},
+        imaging={"decode_processes": 1},
+        assess={"models_dir": str(models), "quality_package": "tiny-1.0.0"},
+        policy={"file": str(tmp_path / "policy.toml")},
+        caption={"backend": "package", "package": "tones"},
+    )
+    with Node(settings) as node:
+        ae = AE("SCANNER")
+        ae.requested_contexts = [build_context(CR, ExplicitVRLittleEndian)]
+        association = ae.associate("127.0.0.1", node.dicom_port, ae_title="MIQA")
+        assert association.send_c_store(image).Status == 0
+        association.release()
+        end = time.monotonic() + LIMIT_S
+        while True:
+            with node.database.begin() as transaction:
+                [found] = history.of_uid(transaction, image.SOPInstanceUID, limit=2)
+            if found.disposition is not None:
+                break
+            assert time.monotonic() < end, "the image was not judged in time"
+            time.sleep(0.05)
+        made = {one.kind: pydicom.dcmread(io.BytesIO(node.objects.get(one.object_key))) for one in found.results}
+        with node.database.begin() as transaction:
+            entries = worklist.select(transaction, worklist.Filter(), limit=10, offset=0)
+
+    assert found.assessment is not None
+    assert [one.kind for one in found.results].count(ResultKind.SR) == 1
+    assert [one.kind for one in found.results].count(ResultKind.SEG) == 1
+    said = codes(made[ResultKind.SR])
+    present = [finding for finding in found.assessment.findings if finding.present]
+    assert len(present) > 1
+    assert {"P_MOTION_BLUR", "111029", "ANOMALY_SCORE", "UNUSUAL_REGION", "P_PREDICTION", "111412"} <= said
+    [narrative] = texts(made[ResultKind.SR], "111412")
+    shown = [segment.SegmentLabel for segment in made[ResultKind.SEG].SegmentSequence]
+    assert len(shown) == len(set(shown))
+    assert {"Motion blur", "Foreign body", "Unusual region", "Region of prediction"} <= set(shown)
+    [entry] = entries
+    [flagged] = entry.images
+    assert found.assessment.predictions[0].package == "lungs-1.0.0"
+    assert [name for name in ("probability", "Unusual image", "lungs-1.0.0") if name in " ".join(flagged.reasons)] == [
+        "probability", "Unusual image", "lungs-1.0.0",
+    ]  # fmt: skip
+    assert found.assessment.caption is not None
+    assert found.assessment.timings_ms["anomaly"] > 0
+    for words in ("more unusual than 9", "lungs-1.0.0: Pneumonia", "Machine-written by tones-1.0.0"):
+        assert words in narrative, words
