@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the result and keep nothing")
     arguments = parser.parse_args()
     machine = describe()
-    with _server(arguments.url) as url, tempfile.TemporaryDirectory() as folder:
+    with postgres_server(arguments.url) as url, tempfile.TemporaryDirectory() as folder:
         prepared = {} if arguments.url else _fill(url, arguments.images)
         result = {"images": arguments.images, "limit_s": LIMIT_S, **prepared}
         result["pages"] = _measure(url, Path(folder), arguments.requests)
@@ -105,7 +105,7 @@ def _fill(url: str, images: int) -> dict[str, Any]:
     values = {"images": images, "days": DAYS, "first": first, "monday": first - timedelta(days=first.weekday())}
     begun = time.perf_counter()
     with psycopg.connect(url, autocommit=True) as connection:
-        indexes = _without_indexes(connection)
+        indexes = without_indexes(connection, [*TABLES, "dispositions", "shadow_assessments"])
         for statement in (FILL % values).split(";\n"):
             if statement.strip():
                 connection.execute(statement.encode())
@@ -122,11 +122,11 @@ def _fill(url: str, images: int) -> dict[str, Any]:
     return {"rows": rows, "fill_s": round(filled - begun, 1), "first_count_s": round(counted - filled, 1)}
 
 
-def _without_indexes(connection: psycopg.Connection[Any]) -> list[str]:
+def without_indexes(connection: psycopg.Connection[Any], tables: Sequence[str]) -> list[str]:
     """Drop the secondary indexes of the tables to fill; the statements that make them again."""
     query = """SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = ANY(%s)
         AND indexname LIKE 'ix_%%'"""
-    found = connection.execute(query, [[*TABLES, "dispositions", "shadow_assessments"]]).fetchall()
+    found = connection.execute(query, [list(tables)]).fetchall()
     for name, _ in found:
         connection.execute(f"DROP INDEX {name}".encode())
     return [str(definition) for _, definition in found]
@@ -138,7 +138,7 @@ def _count(connection: psycopg.Connection[Any], table: str) -> int:
 
 
 @contextmanager
-def _server(url: str) -> Iterator[str]:
+def postgres_server(url: str) -> Iterator[str]:
     """The URL of a running server: the given one, or a new one that ends with the block."""
     if url:
         yield url

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from http import HTTPStatus
+from time import monotonic
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -25,10 +26,11 @@ from miqa_node.store.worklist import Order, Place
 from miqa_node.web.access import Reader, Reviewer, acting, page_router
 from miqa_node.web.api import NO_CONTROLS, Actor, Comment, Strict
 from miqa_node.web.html import render
-from miqa_node.web.services import Services
+from miqa_node.web.services import Services, WebServices
 
 MOST_COUNTED = 1000
 """Beyond it the page says "1,000+": counting a million costs more than it tells."""
+READINESS_AGE_S = 5.0
 OVERVIEW_SPAN = timedelta(hours=24)
 BULK = Annotated[list[str], Form(max_length=1000)]
 
@@ -120,11 +122,11 @@ _FILTERS = tuple(name for name in WorklistForm.model_fields if name not in {"aft
 def worklist_page(request: Request, services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
     """Flagged studies, newest first or worst first."""
     found = _listed(services, query)
-    template = "worklist_list.html" if "hx-request" in request.headers else "worklist.html"
+    part = "hx-request" in request.headers
     with services.database.begin() as transaction:
         numbers = asdict(overview.look(transaction, datetime.now(UTC) - OVERVIEW_SPAN))
     return render(
-        template,
+        "worklist_list.html" if part else "worklist.html",
         who=who,
         query=query,
         numbers=numbers,
@@ -138,7 +140,7 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
             "Header against pixels": {name: name.replace("_", " ").capitalize() for name in ISSUES},
             "Other": {"anomaly": "Unlike others", "audit": "Audit of accepted images"},
         },
-        not_ready=services.readiness(),
+        not_ready=() if part else _not_ready(request, services),
         now=datetime.now(UTC),
         **found,
     )
@@ -174,6 +176,14 @@ def bulk(
             left += 1
     page = render("bulk.html", who=who, action=action, done=done, left=left, back=_inside(back))
     return HTMLResponse(page, HTTPStatus.OK)
+
+
+def _not_ready(request: Request, services: WebServices) -> list[str]:
+    """Why the node is not ready; looked at no more often than people could do anything about it."""
+    kept: tuple[WebServices, float, list[str]] | None = getattr(request.app.state, "not_ready", None)
+    if kept is None or kept[0] is not services or monotonic() - kept[1] > READINESS_AGE_S:
+        kept = request.app.state.not_ready = (services, monotonic(), services.readiness())
+    return kept[2]
 
 
 def _listed(services: Services, query: WorklistForm) -> dict[str, object]:

@@ -1,0 +1,150 @@
+"""How long the worklist page takes with a million assessed images in PostgreSQL: python -m benchmarks.worklist_page.
+
+Starts a PostgreSQL server of its own, fills it with generated rows (worklist_page.sql: a year of images, a tenth of
+them flagged, 30,000 studies unresolved), and asks for the page over HTTP with each filter, order and place, again and
+again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import re
+import tempfile
+import time
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from benchmarks.dashboards import postgres_server, without_indexes
+from benchmarks.machine import describe, keep, quantiles
+from miqa_node.node import migrate
+from miqa_node.settings import load_settings
+from miqa_node.store.database import Database
+from miqa_node.store.objects import DiskObjects
+from miqa_node.web.app import WebServices, create_app
+from miqa_node.web.server import WebServer
+
+DAYS = 365
+LIMIT_S = 0.2
+PAGES_ONWARD = 40
+TABLES = ("studies", "instances", "assessments", "dispositions", "worklist", "worklist_events", "worklist_facets",
+          "results", "deliveries")  # fmt: skip
+FILL = Path(__file__).with_suffix(".sql").read_text("utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--requests", type=int, default=30, help="per list")
+    parser.add_argument("--url", default="", help="a filled PostgreSQL instead of a new one")
+    parser.add_argument("--dry-run", action="store_true", help="print the result and keep nothing")
+    arguments = parser.parse_args()
+    machine = describe()
+    with postgres_server(arguments.url) as url, tempfile.TemporaryDirectory() as folder:
+        rows = {} if arguments.url else _fill(url, arguments.images)
+        result = {"images": arguments.images, "limit_s": LIMIT_S, "rows": rows}
+        result |= _measure(url, Path(folder), arguments.requests)
+    if not arguments.dry_run:
+        keep("worklist_page", machine, result)
+        return
+    for name, page in result["lists"].items():
+        print(f"{page['p95_s']:7.3f} s p95  {page['p50_s']:7.3f} s p50  {name}")
+    print(result["all"])
+
+
+def lists(newest: datetime) -> dict[str, str]:
+    """Name → query of every list that is measured."""
+    month = f"since={newest - timedelta(days=60):%Y-%m-%d}&until={newest - timedelta(days=30):%Y-%m-%d}"
+    return {
+        "unresolved, newest first": "",
+        "unresolved, worst first": "order=worst",
+        "resolved": "show=resolved",
+        "all": "show=all",
+        "rejected": "verdict=REJECT",
+        "a common finding": "reason=motion_blur",
+        "a rare finding": "reason=double_exposure",
+        "a busy station": "station=ROOM+0",
+        "a quiet station": "station=ROOM+39",
+        "a station that is not there": "station=NOWHERE",
+        "modality, body part, view": "modality=MG&body_part=SKULL&view=OBL",
+        "five filters, worst first": "modality=DX&body_part=CHEST&view=PA&station=ROOM+7&reason=unsharp&order=worst",
+        "an assignee": "assignee=reader7&show=claimed",
+        "a month": month,
+        "a month at a station": f"{month}&station=ROOM+12&show=all",
+        "an accession number": "search=A500000&show=all",
+        "a study's UID": "search=1.2.826.0.1.500000&show=all",
+    }
+
+
+def _measure(url: str, folder: Path, requests: int) -> dict[str, Any]:
+    settings = load_settings(node={"data_dir": folder}, store={"database_url": url}, web={"port": 0})
+    database = Database(url)
+    server = WebServer(create_app(WebServices(database, DiskObjects(folder), settings, list)), settings.web)
+    server.start()
+    found: dict[str, list[float]] = {}
+    try:
+        base = f"http://127.0.0.1:{server.port}"
+        _ask(f"{base}/")  # FastAPI works out its routes at the first request
+        for name, query in lists(datetime.now(UTC)).items():
+            found[name] = [_ask(f"{base}/?{query}")[0] for _ in range(requests)]
+        found["onward, page after page"] = _onward(base)
+    finally:
+        server.stop()
+        database.close()
+    every = quantiles([time_s for times in found.values() for time_s in times])
+    return {
+        "lists": {name: quantiles(times) for name, times in found.items()},
+        "all": every,
+        "within_limit": every["p95_s"] < LIMIT_S,
+    }
+
+
+def _onward(base: str) -> list[float]:
+    """From the first page of all studies onward by its own links."""
+    times, address = [], f"{base}/?show=all"
+    for _ in range(PAGES_ONWARD):
+        time_s, page = _ask(address)
+        times.append(time_s)
+        onward = re.search('rel="next" href="([^"]*)"', page)
+        if onward is None:
+            break
+        address = base + html.unescape(onward[1])
+    return times
+
+
+def _ask(address: str) -> tuple[float, str]:
+    begun = time.perf_counter()
+    with urllib.request.urlopen(address, timeout=120) as answer:
+        page = answer.read().decode()
+    return time.perf_counter() - begun, page
+
+
+def _fill(url: str, images: int) -> dict[str, int]:
+    database = Database(url)
+    migrate(database)
+    database.close()
+    values = {"images": images, "days": DAYS, "first": f"{datetime.now(UTC) - timedelta(days=DAYS):%Y-%m-%d %H:%M}"}
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SET session_replication_role = replica"
+        )  # the rows are made to fit: no foreign keys to check
+        indexes = without_indexes(connection, TABLES)
+        for statement in (FILL % values).split(";\n"):
+            connection.execute(statement.encode())
+        for index in indexes:  # made at the end, which is faster
+            connection.execute(index.encode())
+        connection.execute("VACUUM ANALYZE")
+        return {table: _count(connection, table) for table in TABLES}
+
+
+def _count(connection: psycopg.Connection[Any], table: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+    return int(row[0]) if row else 0
+
+
+if __name__ == "__main__":
+    main()
