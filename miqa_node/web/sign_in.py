@@ -10,7 +10,7 @@ import structlog
 from fastapi import Form, HTTPException, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from miqa_node.domain.access import Means, Role, account_name
+from miqa_node.domain.access import Means, Principal, Role, account_name
 from miqa_node.errors import AccessError
 from miqa_node.store import sessions, users
 from miqa_node.store.sessions import Outcome
@@ -36,13 +36,14 @@ def sign_in_page(services: Services, who: Who, next: Next = "/") -> Response:  #
     """The form, and the button of the site's own sign-on."""
     if who.means is Means.SESSION:
         return RedirectResponse(inside(next), HTTPStatus.SEE_OTHER)
-    return _sign_in_page(services, next, "")
+    return _sign_in_page(services, who, next, "")
 
 
 @router.post("/sign-in")
 def sign_in(
     request: Request,
     services: Services,
+    who: Who,
     name: Name,
     password: Password,
     next: Annotated[str, Form(max_length=2000)] = "/",  # noqa: A002
@@ -56,7 +57,7 @@ def sign_in(
         minutes = round(services.settings.access.sign_in_window_s / 60)
         fault = WRONG if outcome is Outcome.REFUSED else TOO_MANY.format(minutes=minutes)
         status = HTTPStatus.FORBIDDEN if outcome is Outcome.REFUSED else HTTPStatus.TOO_MANY_REQUESTS
-        return _sign_in_page(services, next, fault, status)
+        return _sign_in_page(services, who, next, fault, status)
     return open_session(request, services, user.name, next, now)
 
 
@@ -73,14 +74,14 @@ def sign_out(request: Request, services: Services, who: Who) -> Response:
 
 
 @router.get("/welcome/{secret}")
-def welcome_page(services: Services, secret: Secret) -> Response:
+def welcome_page(services: Services, who: Who, secret: Secret) -> Response:
     """Where a one-time link leads: the first administrator's account, or the choice of a password."""
-    return _welcome_page(services, secret, "")
+    return _welcome_page(services, who, secret, "")
 
 
 @router.post("/welcome/{secret}")
 def welcome(
-    request: Request, services: Services, secret: Secret, password: Password, again: Password, name: Name = ""
+    request: Request, services: Services, who: Who, secret: Secret, password: Password, again: Password, name: Name = ""
 ) -> Response:
     """Use the link up, and sign in."""
     now = datetime.now(UTC)
@@ -102,7 +103,7 @@ def welcome(
                 users.add(transaction, chosen, Role.ADMIN, now, password_hash=kept)
             sessions.note(transaction, chosen, address_of(request), "link", Outcome.SIGNED_IN, now)
     except AccessError as error:
-        return _welcome_page(services, secret, str(error), name)
+        return _welcome_page(services, who, secret, str(error), name)
     log.info("password chosen by link", account=chosen, set_up=not invited)
     return open_session(request, services, chosen, "/", now)
 
@@ -198,12 +199,16 @@ def _check(
     return user, outcome
 
 
-def _sign_in_page(services: WebServices, target: str, fault: str, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
-    page = render("sign_in.html", who=None, fault=fault, next=inside(target), sign_on=services.settings.oidc.used)
+def _sign_in_page(
+    services: WebServices, who: Principal, target: str, fault: str, status: HTTPStatus = HTTPStatus.OK
+) -> HTMLResponse:
+    page = render(
+        "sign_in.html", who=None, csrf=who.csrf, fault=fault, next=inside(target), sign_on=services.settings.oidc.used
+    )
     return HTMLResponse(page, status)
 
 
-def _welcome_page(services: WebServices, secret: str, fault: str, name: str = "") -> HTMLResponse:
+def _welcome_page(services: WebServices, who: Principal, secret: str, fault: str, name: str = "") -> HTMLResponse:
     try:
         with services.database.begin() as transaction:
             invited = users.invited(transaction, secret, datetime.now(UTC))
@@ -212,6 +217,7 @@ def _welcome_page(services: WebServices, secret: str, fault: str, name: str = ""
     page = render(
         "welcome.html",
         who=None,
+        csrf=who.csrf,
         invited=invited,
         name=name,
         fault=fault,

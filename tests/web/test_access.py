@@ -338,6 +338,18 @@ def test_the_set_up_link_makes_the_first_administrator_and_works_once(stage, con
     assert sign_in(again, "ada").status_code == 303
 
 
+def test_on_the_nodes_own_host_the_set_up_link_works_as_well(stage, client: TestClient) -> None:
+    with stage.services.database.begin() as transaction:
+        secret = users.invite(transaction, "", datetime.now(UTC) + timedelta(hours=1))
+    form = {"name": "ada", "password": PASSWORD, "again": PASSWORD}
+    sent = re.search('name="csrf" value="([0-9a-f]+)"', client.get(f"/welcome/{secret}").text)
+
+    assert sent is not None
+    assert client.post(f"/welcome/{secret}", data=form, headers=ORIGIN).status_code == 403, "as any form of this host"
+    assert client.post(f"/welcome/{secret}", data={**form, "csrf": sent[1]}, headers=ORIGIN).status_code == 303
+    assert ">ada<" in client.get("/").text
+
+
 def test_links_grow_old_and_a_new_one_takes_the_place_of_the_one_before(stage) -> None:
     now = datetime.now(UTC)
     with stage.services.database.begin() as transaction:
