@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from miqa_node.assess.local import LocalResult
     from miqa_node.domain.anomaly import AnomalyScore
     from miqa_node.domain.prediction import Prediction
+    from miqa_node.settings import Settings
 
 
 def assess(
@@ -38,6 +39,12 @@ def assess(
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write the DICOM objects: SR, SEG, KOS.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", dir_okay=False, help="Write everything about one image on one HTML page, pictures inside."
+        ),
     ] = None,
     packages: Annotated[
         str,
@@ -66,7 +73,8 @@ def assess(
     for folder in (saliency_dir, out):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    writer = _Writer(saliency_dir, out, settings.assess.saliency_threshold, settings.node.name, settings.node.language)
+    writer = _Writer(saliency_dir, out, report, settings)
+    writer.check(len(files))
     named = [name.strip() for name in packages.split(",") if name.strip()]
     assessor = LocalAssessor(settings, choice_of(settings), packages=named)
     failed = 0
@@ -94,6 +102,23 @@ def assess(
     if failed:
         typer.echo(f"{failed} of {len(files)} files could not be assessed.", err=True)
         raise typer.Exit(Exit.FAILED)
+
+
+def _page(result: LocalResult, settings: Settings) -> str:
+    """The page of ``--report``; an enhancement that cannot be made is told on it."""
+    from miqa_node.assess.enhance.enhancer import Enhancer  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.web.onepage import one_page  # noqa: PLC0415
+
+    enhanced, why_not = None, ""
+    if result.radiograph.frames > 1:
+        why_not = "The image has several frames."
+    else:
+        try:
+            enhanced = Enhancer(settings).enhance(result.radiograph)
+        except ModelPackageError as error:
+            why_not = str(error)
+    threshold, language = settings.assess.saliency_threshold, settings.node.language
+    return one_page(result, enhanced, threshold=threshold, language=language, no_copy=why_not)
 
 
 def document(file: Path, result: LocalResult, total_s: float, language: str = "en") -> dict[str, Any]:
@@ -159,17 +184,25 @@ def _prediction(prediction: Prediction) -> dict[str, Any]:
 
 @dataclass
 class _Writer:
-    """Puts maps and DICOM objects into folders, named after the file that they belong to."""
+    """Puts maps and DICOM objects into folders, named after the file that they belong to; and the page."""
 
     saliency_dir: Path | None
     out: Path | None
-    saliency_threshold: float
-    node_name: str
-    language: str
+    report: Path | None
+    settings: Settings
     _taken: Counter[str] = field(default_factory=Counter)
+
+    def check(self, files: int) -> None:
+        """Say before any work is done that a page tells of one image only."""
+        if self.report is not None and files != 1:
+            raise typer.BadParameter(f"--report tells of one image, and {files} were given")
+        if self.report is not None and not self.report.parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {self.report.parent} to write {self.report.name} to")
 
     def write(self, file: Path, result: LocalResult) -> None:
         """Write what was asked for."""
+        if self.report is not None:
+            self.report.write_text(_page(result, self.settings), encoding="utf-8")
         if self.saliency_dir is None and self.out is None:
             return
         self._taken[file.stem] += 1
@@ -202,7 +235,9 @@ class _Writer:
                 f"{stem.name}: not a DICOM file, so there is nothing that DICOM objects could refer to.", err=True
             )
             return
-        settings = ReportSettings(self.node_name, self.saliency_threshold, language=self.language)
+        settings = ReportSettings(
+            self.settings.node.name, self.settings.assess.saliency_threshold, language=self.settings.node.language
+        )
         made = make_objects(
             result.source,
             result.assessment,

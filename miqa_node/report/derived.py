@@ -27,7 +27,7 @@ from miqa_node.report.inherit import copy_elements, inherited_elements, keywords
 from miqa_node.report.instance import SERIES, code_sequence, local_time, private_scheme, reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.report.source import Source, read_source, text
+from miqa_node.report.source import Source, numbers, read_source, text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import ascii_text, encode
@@ -42,6 +42,7 @@ NOT_COPIED = keywords(
 """What was said of the source's own pixels, file or series, and would be wrong of these."""
 EQUIPMENT = keywords("Manufacturer ManufacturerModelName DeviceSerialNumber SoftwareVersions StationName")
 """Of the source, kept as contributing equipment (PS3.3 C.12.1)."""
+SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 MAX_DESCRIPTION_CHARACTERS = 1024
 _OVERLAYS = range(0x6000, 0x6020, 2)
 
@@ -112,7 +113,8 @@ def _own(
 
 def _complete_capture(own: Dataset, image: Source) -> None:
     """What Secondary Captures must say (PS3.3 A.8.1), where the source does not."""
-    for keyword, otherwise in (("ConversionType", "WSD"), ("PatientOrientation", None), ("Laterality", None)):
+    side = () if text(image.header, "BodyPartExamined") else (("Laterality", None),)
+    for keyword, otherwise in (("ConversionType", "WSD"), ("PatientOrientation", None), *side):
         if keyword not in image.header:
             setattr(own, keyword, otherwise)
 
@@ -178,6 +180,8 @@ def _copied(image: Source) -> dict[BaseTag, Element]:
     """The source's elements as they came, but for those that would be wrong here."""
     header = image.header
     left_out = {Tag(tag) for tag in map(tag_for_keyword, (*NOT_COPIED, *EQUIPMENT)) if tag is not None}
+    # A spacing of zero, which some digitisers write, is no spacing.
+    left_out |= {Tag(keyword) for keyword in SPACINGS if 0.0 in (numbers(header, keyword, 2) or ())}
     in_pixels = {group for group in _OVERLAYS if Tag(group, 0x3000) not in header}
     tags = (
         tag

@@ -117,7 +117,8 @@ def _presence(dataset: Dataset, sop_class_uid: str) -> Iterator[str]:
     if int(dataset.get("SamplesPerPixel", 1)) > 1 and "PlanarConfiguration" not in dataset:
         yield "PlanarConfiguration is missing"
     for keyword in required(sop_class_uid, 2):
-        if keyword not in dataset:
+        # Type 2C: only of a paired body part, and a named one may be no such.
+        if keyword not in dataset and not (keyword == "Laterality" and dataset.get("BodyPartExamined")):
             yield f"{keyword} is missing"
 
 

@@ -14,8 +14,9 @@ from pydicom.data import get_charset_files
 from pydicom.dataset import Dataset
 
 from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
+from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
-from miqa_node.report import Confirmation, MadeObject, make_objects, rejection_note
+from miqa_node.report import Confirmation, MadeObject, make_enhanced, make_objects, rejection_note
 from tests.conftest import SHARED
 from tests.peers.validators import errors, known_defect, missing_tools
 from tests.unit.report import making
@@ -76,6 +77,16 @@ def test_what_a_destination_must_ask_for(source: Path, tmp_path: Path) -> None:
     made = making.flagged(source, asked, making.radiograph(source))
     assert {item.kind for item in made} == set(asked)
     assert validated(made, tmp_path) == {}
+
+
+@pytest.mark.parametrize("case", ["plain", *making.AWKWARD])
+def test_the_enhanced_image(case: str, tmp_path: Path) -> None:
+    """It is to be blamed for nothing that its source is not blamed for."""
+    source = making.write(making.small(), tmp_path / "source.dcm", making.AWKWARD.get(case, lambda _: None))
+    blamed_before = {error.split("]", 1)[-1] for error in errors(source, SLOW)}
+    made = make_enhanced(source, making.enhanced(making.radiograph(source), "nlm+clahe"), InstanceDigest("ab" * 32))
+    (path,) = written((made,), tmp_path / "made")
+    assert {error for error in errors(path, SLOW) if error.split("]", 1)[-1] not in blamed_before} == set()
 
 
 def test_a_rejection_note(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,17 @@ import pydicom
 import pytest
 
 from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.packages import open_package
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest, Received
 from miqa_node.domain.label import RequestKind
 from miqa_node.domain.policy import Policy, Verdict, parse_policy
 from miqa_node.domain.ports import Assessor
-from miqa_node.errors import DataSetError
+from miqa_node.errors import DataSetError, ModelPackageError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
 from miqa_node.report import ReportSettings
@@ -52,13 +55,16 @@ class Rig:
 
     def __init__(
         self, folder: Path, decoder: Decoder, policy: Policy, *, rules: AcquisitionRules | None = None,
-        assessor: Assessor | None = None,
+        assessor: Assessor | None = None, enhance: Callable[[Radiograph], Enhanced] | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
         self.database.migrate()
         self.objects = DiskObjects(folder / "objects")
         self.queue = ListQueue()
+        asked = {ResultKind.SR: ["PACS", "ARCHIVE"], ResultKind.KOS: ["PACS"]}
+        if enhance is not None:
+            asked[ResultKind.ENHANCED] = ["ARCHIVE"]
         self.pipeline = Pipeline(
             database=self.database,
             objects=self.objects,
@@ -66,10 +72,11 @@ class Rig:
             decoder=decoder,
             assessor=lambda: assessor or ImageAssessor(None),
             policy=lambda: policy,
-            destinations=lambda kind: {ResultKind.SR: ["PACS", "ARCHIVE"], ResultKind.KOS: ["PACS"]}.get(kind, []),
+            destinations=lambda kind: asked.get(kind, []),
             max_attempts=3,
             report_settings=ReportSettings(),
             rules=rules,
+            enhance=enhance,
         )
 
     def receive(self, source: Path, change: dict[str, Any] | None = None) -> InstanceDigest:
@@ -128,6 +135,36 @@ def test_a_flagged_image_is_reported_queued_and_listed(rig: Rig, samples: Path) 
     assert report.SOPInstanceUID == sr.sop_instance_uid
     assert report.StudyInstanceUID == item.study_instance_uid
     assert rig.objects.get(f"previews/{digest[:2]}/{digest}.png").startswith(b"\x89PNG")
+
+
+def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
+    tmp_path: Path, decoder: Decoder, samples: Path
+) -> None:
+    enhancer = Enhancer(load_settings())
+    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING), enhance=lambda r: enhancer.enhance(r, "clahe"))
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    rig.finish(digest)
+    assert ("ENHANCED", "ARCHIVE") in rig.queued(digest)
+    assert ("ENHANCED", "PACS") not in rig.queued(digest)
+    with rig.database.begin() as transaction:
+        [one] = [r for r in deliveries.results_of(transaction, digest) if r.kind is ResultKind.ENHANCED]
+        kept = instances.load(transaction, digest).object_key
+    made, original = pydicom.dcmread(rig.objects.local_path(one.object_key)), pydicom.dcmread(samples / "RG3_UNCR.dcm")
+    assert list(made.ImageType)[:2] == ["DERIVED", "SECONDARY"]
+    assert made.SourceImageSequence[0].ReferencedSOPInstanceUID == original.SOPInstanceUID
+    assert rig.objects.get(kept) == (samples / "RG3_UNCR.dcm").read_bytes()
+    rig.database.close()
+
+
+def test_an_enhancement_that_fails_holds_nothing_else_back(tmp_path: Path, decoder: Decoder, samples: Path) -> None:
+    def broken(_: Radiograph) -> Enhanced:
+        raise ModelPackageError("There is no package denoiser-<version>.")
+
+    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING), enhance=broken)
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    rig.finish(digest)
+    assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
+    rig.database.close()
 
 
 def test_the_stored_object_is_what_was_sent(rig: Rig, samples: Path) -> None:

@@ -1,0 +1,192 @@
+"""Everything about one image on one page that needs no server: pictures inside, nothing fetched, prints on A4."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.local import LocalResult
+from miqa_node.domain.codes import Code
+from miqa_node.domain.enhanced import DIFFERENCE_GAIN, Enhanced
+from miqa_node.domain.finding import FINDING_WORDS, Finding
+from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.policy import Reason
+from miqa_node.report.codes import finding_code, measurement_code
+from miqa_node.report.mask import Region, outlines_of, regions_of, spread_map
+from miqa_node.report.narrative import Part, advice, gate_class, sentences
+from miqa_node.report.picture import rgb
+from miqa_node.report.subject import Subject, of_anomaly, of_finding, of_prediction
+from miqa_node.web.html import render
+
+LARGE_PX, SMALL_PX = 1100, 640
+"""Longer sides of the pictures on the page."""
+DETAIL_PX = 320
+"""Side of the window that shows, pixel by pixel, where enhancement changed most."""
+JPEG_QUALITY = 88
+HEAT_OPACITY = 0.55
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was seen: the heat over the image, and the mask that a segmentation would hold."""
+
+    title: str
+    sentence: str
+    heat: str
+    mask: str
+    method: str
+    colour: str
+    code: Code
+    finding: Finding | None = None
+    advice: str = ""
+    because: str = ""
+
+
+def one_page(
+    result: LocalResult, enhanced: Enhanced | None, *, threshold: float, language: str = "en", no_copy: str = ""
+) -> str:
+    """HTML of a judged file; ``no_copy`` says why there is no enhanced copy, ``threshold`` cuts maps to masks."""
+    assessment, disposition = result.assessment, result.disposition
+    display = result.radiograph.display
+    told = sentences(assessment, disposition, language)
+    places = tuple(_places(result, threshold, language))
+    placed = {place.finding.name for place in places if place.finding is not None}
+    return render(
+        "onepage.html",
+        language=language,
+        assessment=assessment,
+        disposition=disposition,
+        header=assessment.header,
+        radiograph=result.radiograph,
+        is_dicom=result.is_dicom,
+        told=[sentence.text for sentence in told if sentence.part is not Part.FINDING],
+        told_findings=[sentence.text for sentence in told if sentence.part is Part.FINDING],
+        original=picture_uri(display, LARGE_PX),
+        enhanced=enhanced,
+        no_copy=no_copy,
+        compared=_compared(enhanced) if enhanced else (),
+        gain=f"{DIFFERENCE_GAIN:g}",
+        places=places,
+        unplaced=[f for f in assessment.findings if f.present and f.name not in placed],
+        finding_words={f.name: FINDING_WORDS[f.name] for f in assessment.findings},
+        measurements=[(measurement_code(m.name).meaning, m.value, _unit(m.unit)) for m in assessment.measurements],
+    )
+
+
+def _compared(enhanced: Enhanced) -> tuple[tuple[str, str, str], ...]:
+    """(original, copy, difference), whole and, where pixels are lost in making it small, as a window at full size."""
+    pictures = (enhanced.source.display, enhanced.image.display, enhanced.difference_picture)
+    whole = tuple(picture_uri(picture, SMALL_PX) for picture in pictures)
+    if max(enhanced.source.shape) <= SMALL_PX:
+        return ((whole[0], whole[1], whole[2]),)
+    strength = cv2.boxFilter(np.abs(enhanced.difference), cv2.CV_32F, (DETAIL_PX, DETAIL_PX))
+    half = DETAIL_PX // 2
+    rows, columns = strength.shape
+    inner = strength[half : max(half + 1, rows - half), half : max(half + 1, columns - half)]
+    top, left = (int(at) for at in np.unravel_index(int(inner.argmax()), inner.shape))
+    window = (slice(top, top + DETAIL_PX), slice(left, left + DETAIL_PX))
+    detail = tuple(picture_uri(np.ascontiguousarray(picture[window]), SMALL_PX) for picture in pictures)
+    return (whole[0], whole[1], whole[2]), (detail[0], detail[1], detail[2])
+
+
+def picture_uri(display: NDArray[np.uint16], side_px: int) -> str:
+    """Display values as a gray JPEG inside a data URI, at most ``side_px`` wide and high."""
+    return _uri((_small(display, side_px) >> 8).astype(np.uint8))
+
+
+def _places(result: LocalResult, threshold: float, language: str) -> Iterator[Place]:
+    """The findings that are present, worst first; what predictions were read from; what is unusual."""
+    assessment, shape = result.assessment, result.radiograph.shape
+    present = sorted((f for f in assessment.findings if f.present), key=lambda f: -f.probability * f.severity)
+    told = [s.text for s in sentences(assessment, result.disposition, language) if s.part is Part.FINDING]
+    for finding in present:
+        if finding.name in result.maps:
+            region = _region(of_finding(finding), result.maps[finding.name], shape, threshold)
+            if region is not None:
+                words = FINDING_WORDS[finding.name]
+                sentence = next((text for text in told if text.lower().startswith(words.lower())), "")
+                yield _place(result, region, finding=finding, sentence=sentence, language=language)
+    for prediction in assessment.predictions:
+        if prediction.package in result.prediction_maps:
+            region = _region(of_prediction(prediction), result.prediction_maps[prediction.package], shape, threshold)
+            if region is not None:
+                yield _place(result, region, sentence=prediction.sentence)
+    if assessment.anomaly is not None and result.anomaly_map is not None:
+        region = _region(of_anomaly(assessment.anomaly), result.anomaly_map, shape, threshold)
+        if region is not None:
+            yield _place(result, region, sentence=f"{assessment.anomaly.sentence}. Unusual is not wrong.")
+
+
+def _region(subject: Subject, saliency: SaliencyMap, shape: tuple[int, int], threshold: float) -> Region | None:
+    return next(iter(regions_of([(subject, saliency)], shape, threshold)), None)
+
+
+def _place(
+    result: LocalResult, region: Region, *, finding: Finding | None = None, sentence: str = "", language: str = "en"
+) -> Place:
+    subject = region.subject
+    heat, mask = _pictures(result.radiograph.display, region)
+    parts = result.assessment.contributions.get(finding.name, ()) if finding is not None else ()
+    return Place(
+        title=subject.words,
+        sentence=sentence,
+        heat=heat,
+        mask=mask,
+        method=region.method,
+        colour="#{:02x}{:02x}{:02x}".format(*rgb(subject.colour)),
+        code=finding_code(finding.name) if finding is not None else subject.kind,
+        finding=finding,
+        advice=_advice(result, finding, language) if finding is not None else "",
+        because=", ".join(one.measurement for one in parts[:3]),
+    )
+
+
+def _advice(result: LocalResult, finding: Finding, language: str) -> str:
+    reason = Reason(finding.name.value, "", finding.code, result.disposition.verdict)
+    return advice(reason, gate_class(result.assessment), language)
+
+
+def _pictures(display: NDArray[np.uint16], region: Region) -> tuple[str, str]:
+    """(heat over the image with its outline, the mask in its colour over the darkened image), as data URIs."""
+    gray = (_small(display, SMALL_PX) >> 8).astype(np.uint8)
+    scale = gray.shape[0] / display.shape[0]
+    colour = rgb(region.subject.colour)[::-1]  # OpenCV's order
+    base = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
+    shares = spread_map(region.values, (gray.shape[0], gray.shape[1]))
+    warm = cv2.applyColorMap(np.rint(shares * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    share = (np.float32(HEAT_OPACITY) * shares)[..., None]
+    heat = np.rint(base * (1.0 - share) + warm * share).astype(np.uint8)
+    for outline in outlines_of(region.mask):
+        points = np.rint(outline * scale).astype(np.int32).reshape(-1, 1, 2)
+        cv2.polylines(heat, [points], True, colour, 2, cv2.LINE_AA)
+    inside = cv2.resize(region.mask.astype(np.uint8), gray.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    mask = (base * 0.45).astype(np.uint8)
+    mask[inside] = (0.35 * base[inside] + 0.65 * np.array(colour)).astype(np.uint8)
+    return _uri(heat), _uri(mask)
+
+
+def _unit(ucum: str) -> str:
+    """A unit as people write it.
+
+    >>> _unit("{lp}/mm"), _unit("1"), _unit("{pixel}")
+    ('lp/mm', '', 'pixel')
+    """
+    return "" if ucum == "1" else ucum.replace("{", "").replace("}", "")
+
+
+def _small(display: NDArray[np.uint16], side_px: int) -> NDArray[np.uint16]:
+    scale = min(1.0, side_px / max(display.shape))
+    if scale == 1.0:
+        return display
+    size = (max(1, round(display.shape[1] * scale)), max(1, round(display.shape[0] * scale)))
+    return np.asarray(cv2.resize(display, size, interpolation=cv2.INTER_AREA), np.uint16)
+
+
+def _uri(pixels: NDArray[np.uint8]) -> str:
+    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
