@@ -29,7 +29,7 @@ PICTURES = ("RG3_UNCR.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm", "OT-PAL-8-face.dcm
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from miqa_node.training import anomaly
+    from miqa_node.training import anomaly, ordinary
 
     folder = tmp_path_factory.mktemp("train-anomaly")
     data = write_data(folder / "data", training=40)
@@ -40,7 +40,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_package(folder / "tiny-1.0.0", saliency={"maps": "maps", "method": "mean", "taps": TAPS})
     (folder / "tiny-1.0.0" / "MODEL_CARD.md").write_text("# tiny\n\nAs it was.\n\n## Unusual images\n\nof before\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(anomaly, "TREES", 20)  # what is tested here needs no more, and growing them takes the time
+        for module in (anomaly, ordinary):
+            patch.setattr(module, "TREES", 20)  # what is tested here needs no more, and growing them takes the time
         return anomaly.train_anomaly(data, folder / "tiny-1.0.0", cache_dir=folder / "cache")
 
 
