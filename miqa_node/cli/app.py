@@ -22,6 +22,7 @@ from miqa_node.cli import (
     models,
     reference,
     run_node,
+    selftest,
     send,
     train,
     train_classifier,
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command("run", rich_help_panel=_SERVE)(run_node.run)
 app.command("doctor", rich_help_panel=_SERVE)(doctor.doctor)
 app.command("migrate", rich_help_panel=_SERVE)(migrate.migrate)
+app.command("selftest", rich_help_panel=_SERVE)(selftest.selftest)
 app.add_typer(users.app, name="users", rich_help_panel=_SERVE)
 app.command("assess", rich_help_panel=_LOOK)(assess.assess)
 app.command("enhance", rich_help_panel=_LOOK)(enhance.enhance)

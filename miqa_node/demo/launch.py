@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -30,8 +31,9 @@ class NodeProcess:
     """``miqa-node run`` in a process of its own; its log lines go to ``node.log`` in the data directory."""
 
     def __init__(
-        self, data_dir: Path, ae_title: str, dicom_port: int, web_port: int, destination: str, role: str = "all"
-    ) -> None:
+        self, data_dir: Path, ae_title: str, dicom_port: int, web_port: int, destination: str, role: str = "all",
+        more: Sequence[str] = (), environment: Mapping[str, str] | None = None, start_limit_s: float = START_LIMIT_S,
+    ) -> None:  # fmt: skip
         self.ae_title = ae_title
         self.dicom_port = dicom_port
         self.web_port = web_port
@@ -42,7 +44,10 @@ class NodeProcess:
             *("run", "--data-dir", str(data_dir), "--ae-title", ae_title),
             *("--dicom-port", str(dicom_port), "--web-port", str(web_port), "--destination", destination),
             *(() if role == "all" else ("--role", role)),
+            *more,
         ]
+        self._start_limit_s = start_limit_s
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,15 +64,20 @@ class NodeProcess:
         with self.log_file.open("ab") as log:
             # A session of its own: Ctrl-C is for the demonstration, which then stops the node by itself.
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [program, *self._options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [program, *self._options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=self._environment,
             )
-        until = time.monotonic() + START_LIMIT_S
+        until = time.monotonic() + self._start_limit_s
         while not self._ready():
             if self._process.poll() is not None:
                 raise MiqaError(f"The node ended with exit code {self._process.returncode}.\n{self.last_lines()}")
             if time.monotonic() > until:
                 self.stop()
-                raise MiqaError(f"The node was not ready after {START_LIMIT_S:g} s.\n{self.last_lines()}")
+                raise MiqaError(f"The node was not ready after {self._start_limit_s:g} s.\n{self.last_lines()}")
             time.sleep(0.1)
         if self._get("/api/v1/worklist?limit=1")[0] == HTTP_UNAUTHORIZED:
             self._headers = {"Authorization": f"Bearer {self._new_token()}"}

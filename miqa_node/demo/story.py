@@ -81,10 +81,10 @@ def modality_target(node: NodeProcess) -> DestinationConfig:
     return DestinationConfig(name="node", ae_title=node.ae_title, host=HOST, port=node.dicom_port)
 
 
-def wait(outcomes: Sequence[Outcome], node: NodeProcess, pacs: ReceivingPacs) -> None:
+def wait(outcomes: Sequence[Outcome], node: NodeProcess, pacs: ReceivingPacs, limit_s: float = VERDICT_LIMIT_S) -> None:
     """Wait for every verdict, and then for every object that the verdicts brought forth, each within its limit."""
     waiting = [outcome for outcome in outcomes if not outcome.sent.error]
-    until = time.monotonic() + VERDICT_LIMIT_S
+    until = time.monotonic() + limit_s
     while waiting and time.monotonic() < until and node.running():
         for outcome in waiting:
             outcome.document = node.instance(outcome.sample.sop_instance_uid)

@@ -1,0 +1,49 @@
+"""``miqa-node selftest``: shows on this machine that images of every kind get through, and writes a record of it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miqa_node.cli.exits import Exit
+from miqa_node.cli.options import AsJson, ConfigFile
+from miqa_node.cli.output import print_json
+
+
+def selftest(
+    out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="Folder for the record.")] = Path(
+        "selftest"
+    ),
+    limit_s: Annotated[
+        float, typer.Option("--limit", metavar="S", min=10, help="Wait so long for all verdicts.")
+    ] = 300.0,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Send synthetic CR, DX, MG, CT and MR in every transfer syntax through a temporary node, and write a record.
+
+    The node runs on free ports with the settings of --config and a folder of its own, beside one that is in use; a
+    receiving PACS of the test gets the results. Exit code 1 says that something did not work.
+    """
+    from miqa_node.selftest.record import document, write_record  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.selftest.run import run  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="miqa-selftest-") as folder:
+        record = run(Path(folder), config, limit_s)
+    page, data = write_record(record, out)
+    if as_json:
+        print_json(document(record))
+    else:
+        for check in record.checks:
+            for fault in check.faults:
+                typer.echo(f"{check.title}, {check.syntax}: {fault}", err=True)
+        for fault in record.faults:
+            typer.echo(fault, err=True)
+        failed = sum(bool(check.faults) for check in record.checks)
+        typer.echo(f"{len(record.checks) - failed} of {len(record.checks)} images went as they should.")
+        typer.echo(f"The record is {page} and {data}.")
+    if not record.passed:
+        raise typer.Exit(Exit.FAILED)

@@ -1,0 +1,150 @@
+"""Synthetic images of five modalities as devices would send them: geometric phantoms, sound and with known defects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from miqa_node.report.uids import derive_uid
+
+SIDE_PX = 256
+BITS = 12
+PITCH_MM = 0.7
+MADE_ON = "20260102"
+PATIENT_ID = "MIQA-SELFTEST"
+Image = NDArray[np.float32]
+
+
+class Defect(StrEnum):
+    """What is wrong with a phantom."""
+
+    NONE = "none"
+    BLANK = "blank"
+    INVERTED = "inverted"
+    NOISE = "noise"
+    BLUR = "blur"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One modality: how its images are called and described."""
+
+    modality: str
+    sop_class_uid: str
+    body_part: str
+    extra: Mapping[str, object]
+
+
+KINDS = (
+    Kind("CR", "1.2.840.10008.5.1.4.1.1.1", "CHEST",
+         {"ViewPosition": "PA", "ImagerPixelSpacing": [PITCH_MM, PITCH_MM], "PlateType": "phosphor"}),
+    Kind("DX", "1.2.840.10008.5.1.4.1.1.1.1", "CHEST",
+         {"ViewPosition": "PA", "ImagerPixelSpacing": [PITCH_MM, PITCH_MM],
+          "PresentationIntentType": "FOR PRESENTATION",
+          "PixelIntensityRelationship": "LOG", "PixelIntensityRelationshipSign": 1, "ImageLaterality": "U",
+          "PresentationLUTShape": "IDENTITY", "DetectorType": "DIRECT", "BurnedInAnnotation": "NO"}),
+    Kind("MG", "1.2.840.10008.5.1.4.1.1.1.2", "BREAST",
+         {"ViewPosition": "CC", "ImagerPixelSpacing": [PITCH_MM, PITCH_MM],
+          "PresentationIntentType": "FOR PRESENTATION",
+          "PixelIntensityRelationship": "LOG", "PixelIntensityRelationshipSign": 1, "ImageLaterality": "L",
+          "PresentationLUTShape": "IDENTITY", "BurnedInAnnotation": "NO"}),
+    Kind("CT", "1.2.840.10008.5.1.4.1.1.2", "CHEST",
+         {"RescaleIntercept": "-1024", "RescaleSlope": "1", "RescaleType": "HU", "KVP": "120", "SliceThickness": "5",
+          "PixelSpacing": [PITCH_MM, PITCH_MM], "ImagePositionPatient": [-90, -90, 0],
+          "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}),
+    Kind("MR", "1.2.840.10008.5.1.4.1.1.4", "HEAD",
+         {"ScanningSequence": "SE", "SequenceVariant": "NONE", "MRAcquisitionType": "2D", "EchoTime": "20",
+          "RepetitionTime": "500", "SliceThickness": "5", "PixelSpacing": [PITCH_MM, PITCH_MM],
+          "ImagePositionPatient": [-90, -90, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}),
+)  # fmt: skip
+
+
+def make(kind: Kind, defect: Defect, name: str) -> Dataset:
+    """The data set without its file meta information; ``name`` makes its UIDs, the same ones every time."""
+    ds = Dataset()
+    ds.SOPClassUID, ds.Modality, ds.BodyPartExamined = UID(kind.sop_class_uid), kind.modality, kind.body_part
+    for keyword, level in (
+        ("SOPInstanceUID", "instance"),
+        ("SeriesInstanceUID", "series"),
+        ("StudyInstanceUID", "study"),
+    ):
+        setattr(ds, keyword, derive_uid("selftest", kind.modality, defect.value, name, level))
+    if kind.modality in {"CT", "MR"}:
+        ds.FrameOfReferenceUID = derive_uid("selftest", kind.modality, defect.value, name, "frame")
+        ds.PositionReferenceIndicator = ""
+    ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "Selftest^Phantom", PATIENT_ID, "", "O"
+    ds.StudyDate = ds.SeriesDate = ds.ContentDate = ds.AcquisitionDate = MADE_ON
+    ds.StudyTime = ds.SeriesTime = ds.ContentTime = ds.AcquisitionTime = "120000"
+    ds.AccessionNumber, ds.StudyID, ds.ReferringPhysicianName = f"ST-{kind.modality}"[:16], "SELFTEST", ""
+    ds.SeriesNumber, ds.InstanceNumber, ds.Laterality = 1, 1, ""
+    ds.Manufacturer, ds.PatientOrientation = "miqa-node", ["L", "F"]
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"] if kind.modality == "CT" else ["ORIGINAL", "PRIMARY"]
+    ds.ImageComments = f"Synthetic phantom of the self-test, {kind.modality}, defect: {defect.value}. No patient."
+    for keyword, value in kind.extra.items():
+        setattr(ds, keyword, value)
+    _set_pixels(ds, _DEFECTS[defect](_phantom(kind.modality)))
+    return ds
+
+
+def _phantom(modality: str) -> Image:
+    """Ellipses that stand for the body and what is in it, with a little noise; 0 to 1."""
+    image = np.zeros((SIDE_PX, SIDE_PX), np.float32)
+    half = SIDE_PX // 2
+
+    def ellipse(centre: tuple[float, float], axes: tuple[float, float], value: float) -> None:
+        at = (int(centre[0] * SIDE_PX), int(centre[1] * SIDE_PX))
+        cv2.ellipse(image, at, (int(axes[0] * SIDE_PX), int(axes[1] * SIDE_PX)), 0, 0, 360, value, -1, cv2.LINE_AA)
+
+    if modality == "MG":
+        cv2.ellipse(image, (0, half), (int(0.55 * SIDE_PX), int(0.42 * SIDE_PX)), 0, -90, 90, 0.5, -1, cv2.LINE_AA)
+        ellipse((0.2, 0.5), (0.12, 0.2), 0.7)
+    else:
+        ellipse((0.5, 0.5), (0.44, 0.38), 0.75)
+        ellipse((0.3, 0.5), (0.13, 0.24), 0.3)
+        ellipse((0.7, 0.5), (0.13, 0.24), 0.3)
+        ellipse((0.5, 0.72), (0.05, 0.08), 0.95)
+    noise = np.random.default_rng(7).normal(0, 0.01, image.shape)
+    return np.asarray(np.clip(cv2.GaussianBlur(image, (0, 0), 1.0) + noise, 0, 1), np.float32)
+
+
+def _blank(image: Image) -> Image:
+    return np.full_like(image, 0.1)
+
+
+def _inverted(image: Image) -> Image:
+    return np.float32(1.0) - image
+
+
+def _noisy(image: Image) -> Image:
+    noise = np.random.default_rng(8).normal(0, 0.2, image.shape)
+    return np.asarray(np.clip(image + noise, 0, 1), np.float32)
+
+
+def _blurred(image: Image) -> Image:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 9.0), np.float32)
+
+
+_DEFECTS: Mapping[Defect, Callable[[Image], Image]] = {
+    Defect.NONE: lambda image: image,
+    Defect.BLANK: _blank,
+    Defect.INVERTED: _inverted,
+    Defect.NOISE: _noisy,
+    Defect.BLUR: _blurred,
+}
+
+
+def _set_pixels(ds: Dataset, image: Image) -> None:
+    ds.Rows, ds.Columns = image.shape
+    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, "MONOCHROME2", 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, BITS, BITS - 1
+    ds.PixelData = np.rint(image * (2**BITS - 1)).astype("<u2").tobytes()
+    ds["PixelData"].VR = "OW"
+    if ds.Modality in {"CR", "DX", "MG", "MR"}:
+        ds.WindowCenter, ds.WindowWidth = str(2 ** (BITS - 1)), str(2**BITS)

@@ -1,0 +1,206 @@
+"""Sends synthetic images through a temporary node on real ports, and checks what comes back and what arrives.
+
+Each modality is sent in every transfer syntax that can be written here, so a codec that an installation lacks shows at
+once; each with known defects; and, where the public sample radiographs are installed, a chest with simulated defects.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.uid import ExplicitVRLittleEndian
+
+from miqa_node import __version__
+from miqa_node.demo.launch import NodeProcess, free_ports
+from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
+from miqa_node.demo.samples import Sample, make_samples
+from miqa_node.demo.send import Sent, send
+from miqa_node.demo.story import Outcome, modality_target, wait
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.policy import Verdict
+from miqa_node.errors import SettingsError
+from miqa_node.selftest.encodings import ENCODINGS, Encoding, encoded
+from miqa_node.selftest.phantoms import KINDS, Defect, Kind, make
+from miqa_node.settings import load_settings
+
+NODE_AE_TITLE = "MIQASELFTEST"
+SERIES = frozenset({"CT", "MR"})
+QUIET_S = 1.0
+"""Series of the test are complete as they come: the node need not wait for more."""
+ANY = frozenset(Verdict)
+NOT_ACCEPTED = ANY - {Verdict.ACCEPT}
+NOT_SENT = Sent(0.0, "not sent")
+
+
+@dataclass(slots=True)
+class Check:
+    """One image of the test, what became of it, and what is wrong with that."""
+
+    modality: str
+    title: str
+    syntax: str
+    lossless: bool
+    defect: str
+    outcome: Outcome
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """As the node gave it; empty without one."""
+        return str(self.outcome.disposition.get("verdict", ""))
+
+
+@dataclass(slots=True)
+class Record:
+    """What a commissioning record says."""
+
+    made_at: str
+    version: str
+    machine: str
+    model: dict[str, Any] | None
+    checks: list[Check]
+    faults: list[str]
+    notes: list[str]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing at all was wrong."""
+        return not self.faults and not any(check.faults for check in self.checks)
+
+
+def run(folder: Path, config: Path | None, limit_s: float) -> Record:
+    """Test a node that is started for it in ``folder``, with the settings of ``config``; ends all that it started.
+
+    Raises
+    ------
+    MiqaError
+        The node does not start.
+    """
+    started = time.monotonic()
+    checks, notes = _phantom_checks()
+    try:
+        for sample in make_samples():
+            known = sample.simulated.value if sample.simulated else "none"
+            checks.append(
+                Check("CR", sample.title, ExplicitVRLittleEndian.name, True, known, Outcome(sample, NOT_SENT))
+            )
+    except SettingsError as missing:
+        notes.append(f"Without a real chest radiograph: {missing}")
+    dicom_port, web_port, pacs_port = free_ports((0, 0, 0))
+    quiet = {f"MIQA_WORK__{name}_QUIET_S": str(QUIET_S) for name in ("CT", "MR")}
+    more = ("--config", str(config)) if config is not None else ()
+    with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
+        destination = f"{AE_TITLE}={AE_TITLE}@127.0.0.1:{pacs.port}"
+        node = NodeProcess(
+            folder / "node",
+            NODE_AE_TITLE,
+            dicom_port,
+            web_port,
+            destination,
+            more=more,
+            environment=quiet,
+            start_limit_s=limit_s,
+        )
+        with node:
+            sent = send([check.outcome.sample for check in checks], modality_target(node), load_settings().deliver)
+            for check, one in zip(checks, sent, strict=True):
+                check.outcome.sent = one
+            wait([check.outcome for check in checks], node, pacs, limit_s)
+            listed = {item["study_instance_uid"] for item in node.worklist()}
+            for check in checks:
+                check.faults = _faults(check, pacs, listed)
+            faults = _together(checks) + ([] if node.running() else ["The node ended by itself."])
+    judged = (((check.outcome.document or {}).get("assessment") or {}).get("model") for check in checks)
+    model = next((one for one in judged if one), None)
+    return Record(
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        model=model,
+        checks=checks,
+        faults=faults,
+        notes=notes,
+        seconds=round(time.monotonic() - started, 1),
+    )
+
+
+def _phantom_checks() -> tuple[list[Check], list[str]]:
+    checks, notes = [], []
+    for kind in KINDS:
+        for encoding in ENCODINGS:
+            if encoding.bits == 8 and kind.modality in SERIES:
+                continue  # CT and MR are not 8 bits (PS3.3 C.8.2.1, C.8.3.1)
+            try:
+                checks.append(_check(kind, Defect.NONE, encoding))
+            except Exception as error:  # noqa: BLE001 - an encoder raises whatever it likes; that syntax is then not sent
+                notes.append(f"{encoding.syntax.name} cannot be written here ({type(error).__name__}).")
+        plain = next(e for e in ENCODINGS if e.syntax == ExplicitVRLittleEndian)
+        checks += [_check(kind, defect, plain) for defect in Defect if defect is not Defect.NONE]
+    return checks, list(dict.fromkeys(notes))
+
+
+def _check(kind: Kind, defect: Defect, encoding: Encoding) -> Check:
+    ds = make(kind, defect, encoding.syntax)
+    title = f"{kind.modality} phantom" + ("" if defect is Defect.NONE else f", {defect.value}")
+    expected = NOT_ACCEPTED if defect is Defect.BLANK and kind.modality in {"CR", "DX"} else ANY
+    sample = Sample(
+        title=title,
+        sop_class_uid=str(ds.SOPClassUID),
+        sop_instance_uid=str(ds.SOPInstanceUID),
+        study_instance_uid=str(ds.StudyInstanceUID),
+        data=encoded(ds, encoding),
+        expected=expected,
+    )
+    return Check(kind.modality, title, encoding.syntax.name, encoding.lossless, defect.value, Outcome(sample, NOT_SENT))
+
+
+def _faults(check: Check, pacs: ReceivingPacs, listed: set[str]) -> list[str]:
+    outcome = check.outcome
+    if outcome.sent.error:
+        return [f"It was not stored: {outcome.sent.error}"]
+    if not check.verdict:
+        return ["There is no verdict within the time limit."]
+    found = []
+    verdict = Verdict(check.verdict)
+    if verdict not in outcome.sample.expected:
+        found.append(f"The verdict is {verdict}; it should be {' or '.join(sorted(outcome.sample.expected))}.")
+    made = {ResultKind(result["kind"]) for result in outcome.results}
+    if ResultKind.SR not in made:
+        found.append("There is no report.")
+    found += [f"The {kind} did not arrive." for kind in sorted(made - set(outcome.arrivals))]
+    if ResultKind.SR in made and pacs.report_about(outcome.sample.sop_instance_uid) is None:
+        found.append("No report that arrived names the image.")
+    if ResultKind.SEG in outcome.arrivals:
+        found += _seg_faults(outcome)
+    if verdict.flagged != (outcome.sample.study_instance_uid in listed):
+        found.append("The worklist does not have the study." if verdict.flagged else "The worklist has the study.")
+    return found
+
+
+def _seg_faults(outcome: Outcome) -> list[str]:
+    """The mask must lie on the image: same size, and something in it."""
+    seg = pydicom.dcmread(outcome.arrivals[ResultKind.SEG].path)
+    source = pydicom.dcmread(BytesIO(outcome.sample.data), stop_before_pixels=True)
+    if (seg.Rows, seg.Columns) != (source.Rows, source.Columns):
+        return [f"The segmentation has {seg.Rows} × {seg.Columns} pixels, the image {source.Rows} × {source.Columns}."]
+    return [] if seg.pixel_array.any() else ["The segmentation is empty."]
+
+
+def _together(checks: Sequence[Check]) -> list[str]:
+    """What only many images together show: lossless syntaxes must not change the verdict."""
+    found = []
+    for modality in dict.fromkeys(check.modality for check in checks):
+        sound = [c for c in checks if c.modality == modality and c.title == f"{modality} phantom"]
+        verdicts = {c.verdict for c in sound if c.verdict and c.lossless}
+        if len(verdicts) > 1:
+            found.append(f"{modality}: the same pixels get different verdicts by transfer syntax: {sorted(verdicts)}.")
+    return found

@@ -1,0 +1,92 @@
+"""The self-test sends what it says it sends, notices what is wrong, and a whole one passes on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import JPEGBaseline8Bit
+from typer.testing import CliRunner
+
+from miqa_node.cli.app import app
+from miqa_node.demo.samples import Sample
+from miqa_node.demo.send import Sent
+from miqa_node.demo.story import Outcome
+from miqa_node.imaging.frame import decode_frame
+from miqa_node.selftest.encodings import ENCODINGS, Encoding, encoded
+from miqa_node.selftest.phantoms import KINDS, Defect, make
+from miqa_node.selftest.record import document, write_record
+from miqa_node.selftest.run import ANY, Check, Record, _together
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.syntax.keyword)
+def test_every_syntax_holds_the_same_picture(encoding: Encoding, tmp_path: Path) -> None:
+    ds = make(KINDS[0], Defect.NONE, "x")
+    path = tmp_path / "a.dcm"
+    path.write_bytes(encoded(ds, encoding))
+    written = pydicom.dcmread(path)
+    assert written.file_meta.TransferSyntaxUID == encoding.syntax
+    stored = np.frombuffer(ds.PixelData, "<u2").reshape(ds.Rows, ds.Columns)
+    decoded = decode_frame(path, 0, 10**7).stored
+    if encoding.lossless:
+        assert np.array_equal(decoded, stored)
+        assert "LossyImageCompression" not in written
+    else:
+        wanted = stored >> 4 if encoding.bits == 8 else stored
+        highest = 255 if encoding.syntax == JPEGBaseline8Bit else 4095
+        assert np.abs(decoded.astype(int) - wanted).mean() < 0.02 * highest
+        assert written.LossyImageCompression == "01"
+        assert written.LossyImageCompressionMethod
+
+
+def test_phantoms_differ_by_modality_and_defect_and_are_nobodys() -> None:
+    made = {(k.modality, d): make(k, d, "x") for k in KINDS for d in Defect}
+    assert len({ds.SOPInstanceUID for ds in made.values()}) == len(made) == 25
+    assert make(KINDS[0], Defect.NONE, "x").SOPInstanceUID == made["CR", Defect.NONE].SOPInstanceUID
+    assert make(KINDS[0], Defect.NONE, "y").SOPInstanceUID != made["CR", Defect.NONE].SOPInstanceUID
+    assert {str(ds.PatientName) for ds in made.values()} == {"Selftest^Phantom"}
+    for kind in KINDS:
+        pixels = {made[kind.modality, d].PixelData for d in Defect}
+        assert len(pixels) == len(Defect)
+
+
+def check(verdict: str, *, title: str = "CR phantom", lossless: bool = True) -> Check:
+    sample = Sample(title, "1.2", "1.2.3", "1.2.4", b"", ANY)
+    outcome = Outcome(sample, Sent(0.0), {"disposition": {"verdict": verdict, "reasons": []}})
+    return Check("CR", title, "any", lossless, "none", outcome)
+
+
+def test_a_verdict_that_depends_on_the_syntax_is_a_fault() -> None:
+    assert _together([check("REVIEW"), check("REVIEW"), check("ACCEPT", lossless=False)]) == []
+    [fault] = _together([check("REVIEW"), check("ACCEPT")])
+    assert "different verdicts" in fault
+
+
+def test_the_record_says_what_failed(tmp_path: Path) -> None:
+    bad = check("ACCEPT")
+    bad.faults.append("The SR did not arrive <b>.")
+    record = Record("2026-01-02T03:04:05+00:00", "1.0", "here", None, [check("REVIEW"), bad], [], ["a note"], 1.5)
+    page, data = write_record(record, tmp_path)
+    said = json.loads(data.read_text(encoding="utf-8"))
+    assert said == document(record)
+    assert (said["passed"], said["images"], said["failed"]) == (False, 2, 1)
+    text = page.read_text(encoding="utf-8")
+    assert "Not passed" in text
+    assert "did not arrive &lt;b&gt;." in text
+    bad.faults.clear()
+    assert "Not passed" not in write_record(record, tmp_path)[0].read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_whole_self_test_passes_here(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["selftest", "--out", str(tmp_path / "record"), "--limit", "600", "--json"])
+    said = json.loads(ran.stdout)
+    assert ran.exit_code == 0, [c for c in said["checks"] if c["faults"]]
+    assert said["modalities"] == ["CR", "DX", "MG", "CT", "MR"]
+    assert len(said["transfer_syntaxes"]) == len(ENCODINGS)
+    assert any("SEG" in c["delivered"] for c in said["checks"])
+    assert all("SR" in c["delivered"] for c in said["checks"])
