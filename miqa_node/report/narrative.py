@@ -6,6 +6,7 @@ machine wrote (:mod:`miqa_node.assess.caption`) comes last, and each of its sent
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -46,8 +47,6 @@ from miqa_node.report.phrases import (
 UNUSUAL_PERCENTILE = 95.0
 """From here on the anomaly is told, whether or not the policy asks for a look."""
 EDGES = ("edge_slope_10_90", "edge_width_10_90")
-
-_RULE = re.compile(r" (?P<value>\S+(?: \S+)?) is (?P<how>above|below) (?P<limit>.+)$")
 
 
 class Part(StrEnum):
@@ -148,11 +147,14 @@ def _place(peak: tuple[float, float]) -> str:
 
 def _measurements(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
     for reason in disposition.reasons:
-        measured, match = assessment.measurement(reason.name), _RULE.search(reason.text)
-        if measured is not None and match is not None:
-            value, limit = (told.numerals(match[group]) for group in ("value", "limit"))
-            yield told.say(RULES[match["how"]], measurement=_name(measured, told), value=value, limit=limit)
-    given = {m.name: m for m in assessment.measurements}
+        measured = assessment.measurement(reason.name)
+        for how, rule in RULES.items():
+            # As the policy words it: the measurement's name and value, "is above" or "is below", the limit.
+            value, found, limit = reason.text.removeprefix(f"{_words(reason.name)} ").partition(f" is {how} ")
+            if measured is not None and found:
+                shown = {"value": told.numerals(value), "limit": told.numerals(limit)}
+                yield told.say(rule, measurement=_name(measured, told), **shown)
+    given = {m.name: m for m in assessment.measurements if math.isfinite(m.value)}
     edges = next((name for name in EDGES if name in given), "")
     chosen = [given[n] for n in MEASUREMENTS if n in given and (n not in EDGES or n == edges)]
     if chosen:
@@ -170,6 +172,10 @@ def _measured(measured: Measurement, told: Voice) -> str:
 def _name(measured: Measurement, told: Voice) -> str:
     """A measurement as reports call it."""
     return told.say(codes.measurement_code(measured.name).meaning)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _plausibility(assessment: Assessment, told: Voice) -> Iterator[str]:

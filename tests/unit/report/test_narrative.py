@@ -222,3 +222,22 @@ def test_an_object_is_said_to_be_where_its_map_is_highest(peak: tuple[float, flo
 
     assert told(FindingName.FOREIGN_OBJECT).endswith(f"{words} of the picture.")
     assert "picture" not in told(FindingName.NOISE_UNDEREXPOSURE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "unit", "told"),
+    [
+        ("snr_lung", 12.3, "1", "Signal to noise in lung is 12.3, below the limit of 20."),
+        ("edge_slope_10_90", 0.5, "mm", "Edge width 10-90 % is 0.5 mm, below the limit of 20 mm."),
+        ("grid_frequency", 0.2, "1/{pixel}", "Grid line frequency is 0.2 1/{pixel}, below the limit of 20 1/{pixel}."),
+    ],
+)
+def test_a_broken_limit_is_told_with_value_and_limit(name: str, value: float, unit: str, told: str) -> None:
+    rule = {"name": name, "below": 20, "verdict": "REVIEW", "reason": "unsharp"}
+    policy = parse_policy({"version": "t", "scope": [{"name": "all", "measurement": [rule]}]})
+    given = making.assessment(
+        measurements=(Measurement(name, value, unit), Measurement("noise_share", float("nan"), "%"))
+    )
+    said = narrative(given, decide(given, policy))
+    assert told in said
+    assert not any("nan" in sentence for sentence in said)
