@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from io import BytesIO
 
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from miqa_node.errors import ReportError
 from miqa_node.report import sr
+from miqa_node.report.elements import Element, raw_element
 from miqa_node.report.uids import derive_uid
 from miqa_node.report.write import encode
 
@@ -53,10 +55,16 @@ def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
     own.SOPClassUID = lower
     own.SOPInstanceUID = derive_uid(str(dataset.file_meta.MediaStorageSOPInstanceUID), lower)
     # Everything else as it was encoded, the patient's text in whatever character set among it.
-    file = encode(own, dict(dataset.items()))
+    file = encode(own, {tag: _as_it_was(element) for tag, element in dataset.items()})
     if wrong := sorted(set(_not_allowed(dcmread(BytesIO(file))))):
         raise ReportError(f"The report cannot be said in {own.SOPClassUID.name}: {'; '.join(wrong[:5])}.")
     return lower, str(own.SOPInstanceUID), file
+
+
+def _as_it_was(element: Element) -> Element:
+    if isinstance(element, RawDataElement) and element.value is None:  # an empty element that nobody has looked at
+        return raw_element(element.tag, str(element.VR), b"")
+    return element
 
 
 def _not_allowed(item: Dataset) -> Iterator[str]:

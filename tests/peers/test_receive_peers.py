@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,15 @@ class Orthanc:
 
 @pytest.fixture
 def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
-    if not ORTHANC.exists():
-        pytest.skip("Orthanc is not installed")
+    with start_orthanc(tmp_path) as peer:
+        yield peer
+
+
+@contextmanager
+def start_orthanc(tmp_path: Path, *plugins: Path) -> Iterator[Orthanc]:
+    for needed in (ORTHANC, *plugins):
+        if not needed.exists():
+            pytest.skip(f"{needed} is not installed")
     peer = Orthanc(free_port(), free_port())
     configuration = {
         "Name": "test",
@@ -72,7 +80,7 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomCheckCalledAet": True,
-        "Plugins": [],
+        "Plugins": [str(plugin) for plugin in plugins],
     }
     file = tmp_path / "orthanc.json"
     file.write_text(json.dumps(configuration))

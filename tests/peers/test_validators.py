@@ -5,25 +5,42 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
-from pydicom.data import get_charset_files
 from pydicom.dataset import Dataset
 
-from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
+from miqa_node.domain.assessment import Measurement
+from miqa_node.domain.codes import POSITIONING
+from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict
-from miqa_node.report import Confirmation, MadeObject, make_enhanced, make_objects, rejection_note
+from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.report import (
+    Confirmation,
+    MadeObject,
+    Marked,
+    Stack,
+    lower_class,
+    make_enhanced,
+    make_objects,
+    make_series_objects,
+    rejection_note,
+)
 from tests.conftest import SHARED
+from tests.peers.sources import SOURCES
 from tests.peers.validators import errors, known_defect, missing_tools
 from tests.unit.report import making
+from tests.unit.volume.flagged import decode, flagged_series
 
 pytestmark = pytest.mark.peers
 
 SLOW = ("DicomSRValidator",)  # seven seconds a document
+FULLY = ("dx", "CT_small", "chrH31")
+"""Sources whose documents PixelMed sees, too."""
 SHARED_SOURCES = (
     "highdicom__dx_image.dcm",
     "DICOMSamples__MG_Explicit_Little.dcm",
@@ -52,31 +69,56 @@ def validated(made: tuple[MadeObject, ...], folder: Path, leave_out: tuple[str, 
     return {path.stem: found for path in written(made, folder) if (found := errors(path, leave_out))}
 
 
-@pytest.mark.parametrize("source", [making.CHEST, making.EXTREMITY], ids=lambda path: path.stem)
-def test_real_radiographs(source: Path, tmp_path: Path) -> None:
-    assert validated(making.flagged(source), tmp_path) == {}
+def all_objects(source: Path) -> list[MadeObject]:
+    """Every kind that the pipeline makes, the report also in the lower classes, and a rejection note."""
+    made = list(making.everything(source))
+    report = next(item for item in made if item.kind is ResultKind.SR)
+    while (lowered := lower_class(report.data)) is not None:
+        report = MadeObject(ResultKind.SR, *lowered)
+        made.append(report)
+    confirmed = Confirmation("j.doe", making.ASSESSED_AT, "111210", "both hands moved")
+    return [*made, rejection_note([source], making.assessment(), confirmed)]
 
 
-@pytest.mark.parametrize("case", ["dx", "mg", "secondary capture", "bare"])
-def test_other_kinds_of_images(case: str, tmp_path: Path) -> None:
-    source = making.write(making.small(), tmp_path / "source.dcm", making.AWKWARD[case])
-    assert validated(making.flagged(source), tmp_path) == {}
+def faults(made: Sequence[MadeObject], folder: Path, leave_out: tuple[str, ...] = ()) -> dict[str, list[str]]:
+    """Every error that is left, by object."""
+    paths = []
+    for number, item in enumerate(made):
+        paths.append(folder / f"{number}-{item.kind}.dcm")
+        paths[-1].write_bytes(item.data)
+    return {path.stem: left for path in paths if (left := errors(path, leave_out))}
 
 
-@pytest.mark.parametrize(
-    "case", [name for name in making.AWKWARD if name not in {"dx", "mg", "secondary capture", "bare"}]
-)
-def test_headers_that_lack_something(case: str, tmp_path: Path) -> None:
-    source = making.write(making.small(), tmp_path / "source.dcm", making.AWKWARD[case])
-    assert validated(making.flagged(source), tmp_path, SLOW) == {}
+@pytest.mark.parametrize("name", SOURCES)
+def test_all_objects_of_many_sources(name: str, tmp_path: Path) -> None:
+    """CR, DX, MG, CT, MR, US, NM, captures; with many frames, colour, each gap in the header, nine character sets.
+
+    PixelMed takes seven seconds a document: MIQA_TEST_PIXELMED=all has it look at every one.
+    """
+    leave_out = () if name in FULLY or os.environ.get("MIQA_TEST_PIXELMED") == "all" else SLOW
+    source = SOURCES[name](tmp_path)
+    # What the source's own patient and study are blamed for, the copy of them is blamed for too.
+    blamed_before = set(errors(source))
+    found = faults(all_objects(source), tmp_path, leave_out)
+    assert {kind: left for kind, errors_ in found.items() if (left := set(errors_) - blamed_before)} == {}
 
 
-@pytest.mark.parametrize("source", [making.CHEST, making.EXTREMITY], ids=lambda path: path.stem)
-def test_what_a_destination_must_ask_for(source: Path, tmp_path: Path) -> None:
-    asked = [kind for kind in ResultKind if kind not in {*DEFAULT_KINDS, ResultKind.REJECTION}]
-    made = making.flagged(source, asked, making.radiograph(source))
-    assert {item.kind for item in made} == set(asked)
-    assert validated(made, tmp_path) == {}
+def test_there_are_more_than_forty_different_sources(tmp_path: Path) -> None:
+    headers = []
+    for number, make in enumerate(SOURCES.values()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        headers.append(pydicom.dcmread(make(folder), stop_before_pixels=True))
+    assert len(headers) >= 50
+    assert {header.Modality for header in headers} >= {"CR", "DX", "MG", "CT", "MR", "US", "OT", "NM"}
+    assert len({str(header.get("SpecificCharacterSet", "")) for header in headers}) >= 10
+    assert len({header.file_meta.TransferSyntaxUID for header in headers}) >= 9
+    assert sum("FrameOfReferenceUID" in header for header in headers) >= 10
+    assert sum("FrameOfReferenceUID" not in header for header in headers) >= 20
+    assert sum(int(header.get("NumberOfFrames") or 1) > 1 for header in headers) >= 5
+    for keyword in ("PatientOrientation", "ImagerPixelSpacing", "Laterality"):
+        assert any(not header.get(keyword) for header in headers)
+        assert any(header.get(keyword) for header in headers)
 
 
 @pytest.mark.parametrize("case", ["plain", *making.AWKWARD])
@@ -89,24 +131,25 @@ def test_the_enhanced_image(case: str, tmp_path: Path) -> None:
     assert {error for error in errors(path, SLOW) if error.split("]", 1)[-1] not in blamed_before} == set()
 
 
-def test_a_rejection_note(tmp_path: Path) -> None:
-    confirmed = Confirmation("j.doe", making.ASSESSED_AT, "111210", "both hands moved")
-    assert validated((rejection_note([making.CHEST], making.assessment(), confirmed),), tmp_path) == {}
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_all_objects_of_a_series(modality: str, tmp_path: Path) -> None:
+    assert faults(flagged_series(tmp_path / "series", modality), tmp_path) == {}
 
 
-@pytest.mark.parametrize("file", ["RG1_J2KI.dcm", "RG3_J2KR.dcm"])
-def test_compressed_sources(file: str, tmp_path: Path) -> None:
-    assert validated(making.flagged(making.SAMPLES / file), tmp_path, SLOW) == {}
-
-
-@pytest.mark.parametrize("file", ["chrH32.dcm", "chrGreek.dcm", "chrX2.dcm", "chrKoreanMulti.dcm"])
-def test_character_sets(file: str, tmp_path: Path) -> None:
-    """Names in Japanese, Greek, Chinese and Korean; the documents hold nothing but what the source held."""
-    (path,) = (path for path in get_charset_files(file) if isinstance(path, str))
-    # What the source's own text is blamed for, the copy of that text is blamed for too.
-    blamed_before = set(errors(Path(path), SLOW))
-    found = validated(making.flagged(Path(path)), tmp_path, SLOW)
-    assert {kind: left for kind, errors_ in found.items() if (left := set(errors_) - blamed_before)} == {}
+def test_a_series_that_is_one_enhanced_object(tmp_path: Path) -> None:
+    path = making.SAMPLES / "eCT_Supplemental.dcm"
+    mask = np.zeros((512, 512), bool)
+    mask[100:200, 300:350] = True
+    stack = Stack([(path, 0), (path, 1)], [Marked("truncation", 1, mask)], (), decode)
+    assessment = replace(making.not_assessed(), measurements=(Measurement("truncation", 12.5, "%"),))
+    reason = Reason("truncation", "Truncation 12.5 % is above 10 %", POSITIONING, Verdict.REVIEW)
+    verdict = Disposition(Verdict.REVIEW, (reason,), "2026-11", "CT series")
+    made = make_series_objects(stack, assessment, verdict, None, set(ResultKind))
+    seg = making.read(next(item for item in made if item.kind is ResultKind.SEG))
+    image = seg.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
+    assert image.ReferencedFrameNumber == 2
+    assert seg.FrameOfReferenceUID == pydicom.dcmread(path, stop_before_pixels=True).FrameOfReferenceUID
+    assert faults(made, tmp_path, SLOW) == {}
 
 
 def test_an_image_that_was_not_assessed(tmp_path: Path) -> None:

@@ -2,26 +2,30 @@
 
 ``python -m tests.peers.validators FILE…`` prints what each says; the exit status is 1 if an error remains.
 
-    dcmdump, dcm2json, dsrdump   dcmtk
+    dcmdump, dcm2json, dsrdump, dcmpschk   dcmtk
     dciodvfy                     dicom3tools
     DicomSRValidator             pixelmed-apps, default-jre-headless
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import highdicom
 import pydicom
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 TIMEOUT_S = 120
@@ -62,6 +66,22 @@ DEFECTS = (
         "Says what the C library of this machine cannot convert; PS3.3 C.12.1.1.2 defines the character set.",
     ),
     Defect(
+        "dcmpschk",
+        r"patientName absent or empty in presentation state",
+        "PS3.3 C.7.1.1: Patient's Name is of type 2 and may be empty; it is, because the source's is.",
+    ),
+    Defect(
+        "dcmpschk",
+        r"Affected attribute: PatientName .*, Type PN|Expected format for each value: ",
+        "PS3.3 C.12.1.1.2 defines ISO_IR 192; dcmpschk takes each byte of a name in UTF-8 for a character. "
+        "The name is copied from the source byte for byte.",
+    ),
+    Defect(
+        "dcmpschk",
+        r"Dubious date \(year before 1850 or after 2050\)",
+        "PS3.5 6.2 gives DA no such limits; the date is copied from the source.",
+    ),
+    Defect(
         "DicomSRValidator",
         r"Template 2010 .*\[Row 3\] CODE CID 7011: within 1: /CONTAINER \(1130(10|01),DCM,\"[^)]*\"\): "
         r"Conditional content item present when condition not satisfied",
@@ -95,7 +115,7 @@ def complaints(path: Path, leave_out: Container[str] = ()) -> list[Complaint]:
     modality = str(pydicom.dcmread(path, stop_before_pixels=True).get("Modality", ""))
     found: list[Complaint] = []
     for tool, check in CHECKS.items():
-        if tool in leave_out or (tool in DOCUMENT_TOOLS and modality not in DOCUMENTS):
+        if tool in leave_out or modality not in FOR.get(tool, {modality}):
             continue
         if tool in PROGRAMS and shutil.which(tool, path=SEARCH) is None:
             continue
@@ -163,6 +183,64 @@ def _pixelmed(path: Path) -> Iterator[str]:
         yield "did not come to its end"
 
 
+def _dcmpschk(path: Path) -> Iterator[str]:
+    """Its verdict is its last line; what stands between belongs to the line that begins with the word Warning."""
+    said = _run("dcmpschk", path)
+    if "Test passed" in said:
+        return
+    lines = [line[3:].strip() for line in said.splitlines() if re.match(r"[EFW]: ", line)]
+    told = [line for line in lines if line and not line.startswith(("Testing:", "Test failed"))]
+    yield from re.sub(r" (?=Affected|Attribute)", "; ", "\n".join(told).replace("\nA", " A")).splitlines()
+    if "Test failed" not in said:
+        yield "did not come to its end"
+
+
+def _modules(path: Path) -> Iterator[str]:
+    """Every required element of every module of the object's IOD, at every depth, by the tables that highdicom has."""
+    dataset = pydicom.dcmread(path)
+    iod = _table("sop_class_iod_map").get(dataset.SOPClassUID, "")  # a source may be of a class long retired
+    for module in _table("iod_module_map").get(iod, ()):
+        elements = _table("module_attribute_map").get(module["key"], [])
+        if _is_present(module, elements, dataset):
+            yield from _lacking(module["key"], elements, dataset)
+
+
+# Content trees and functional groups follow templates and macros, and pixel data comes in one of several forms: what
+# the tables list of these is not all required at once.
+_NOT_IN_TABLES = ("sr-document-content", "floating-point-image-pixel", "double-floating-point-image-pixel")
+
+
+def _is_present(module: dict[str, str], elements: list[dict[str, Any]], dataset: Dataset) -> bool:
+    key = module["key"]
+    if (
+        key in _NOT_IN_TABLES
+        or key.endswith("functional-groups")
+        or (key == "image-pixel" and "PixelData" not in dataset)
+        or (key == "bitmap-display-shutter" and dataset.get("ShutterShape") != "BITMAP")
+    ):
+        return False
+    required = [e["keyword"] for e in elements if not e["path"] and e["type"] == "1" and tag_for_keyword(e["keyword"])]
+    return module["usage"] == "M" or (module["usage"] == "C" and any(keyword in dataset for keyword in required))
+
+
+def _lacking(module: str, elements: list[dict[str, Any]], dataset: Dataset) -> Iterator[str]:
+    for element in (e for e in elements if e["type"] in ("1", "2")):
+        parents = [dataset]
+        for keyword in element["path"]:
+            parents = [item for parent in parents if keyword in parent for item in parent[keyword].value or ()]
+        where = "/".join([*element["path"], element["keyword"]])
+        for parent in parents:
+            if element["keyword"] not in parent:
+                yield f"{module}: {where} of type {element['type']} is missing"
+            elif element["type"] == "1" and parent[element["keyword"]].is_empty:
+                yield f"{module}: {where} of type 1 is empty"
+
+
+@cache
+def _table(name: str) -> Any:
+    return json.loads((Path(highdicom.__file__).parent / "_standard" / f"{name}.json").read_text("utf-8"))
+
+
 def _reopen(path: Path) -> Iterator[str]:
     """Read every value strictly with pydicom, then open the object as what it is with highdicom."""
     before = pydicom.config.settings.reading_validation_mode
@@ -186,10 +264,12 @@ def _open(dataset: Dataset) -> None:
     if dataset.Modality == "SEG":
         segmentation = highdicom.seg.Segmentation.from_dataset(dataset)
         image = dataset.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
-        if "FrameOfReferenceUID" in dataset:
-            segmentation.get_volume()
-        else:
+        frames = image.get("ReferencedFrameNumber")
+        if frames is None:
             segmentation.get_pixels_by_source_instance([image.ReferencedSOPInstanceUID])
+        else:
+            number = int(frames[0] if isinstance(frames, Sequence) and not isinstance(frames, str) else frames)
+            segmentation.get_pixels_by_source_frame(image.ReferencedSOPInstanceUID, [number])
     elif dataset.Modality == "SR":
         stream = BytesIO()
         dataset.save_as(stream, enforce_file_format=True)
@@ -197,6 +277,8 @@ def _open(dataset: Dataset) -> None:
         highdicom.sr.srread(stream).content.get_image_measurement_groups()
     elif dataset.Modality == "KO":
         highdicom.ko.KeyObjectSelectionDocument.from_dataset(dataset)
+    elif dataset.Modality == "OT":
+        assert dataset.pixel_array.size > 0
 
 
 # pynetdicom and others install programs of the same names as Debian's into the virtual environment.
@@ -205,12 +287,15 @@ CHECKS: dict[str, Callable[[Path], Iterator[str]]] = {
     "dcmdump": _dcmdump,
     "dciodvfy": _dciodvfy,
     "dsrdump": _dsrdump,
+    "dcmpschk": _dcmpschk,
     "dcm2json": _dcm2json,
+    "modules": _modules,
     "DicomSRValidator": _pixelmed,
     "reopen": _reopen,
 }
-PROGRAMS = tuple(tool for tool in CHECKS if tool != "reopen")
-DOCUMENT_TOOLS = ("dsrdump", "DicomSRValidator")
+PROGRAMS = tuple(tool for tool in CHECKS if tool not in ("reopen", "modules"))
+FOR = {"dsrdump": DOCUMENTS, "DicomSRValidator": DOCUMENTS, "dcmpschk": ("PR",)}
+"""Modalities of the objects that a tool is for; the others are for all."""
 
 
 def main(paths: list[str]) -> int:

@@ -26,7 +26,7 @@ ORTHANC = Path("/usr/sbin/Orthanc")
 DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 CHROMIUM = Path("/usr/bin/chromium")
 START_S = 30.0
-LOOK_S = 150.0
+LOOK_S = 400.0
 
 # The viewer computes in web workers with shared memory, for which browsers want these.
 ISOLATION = {

@@ -46,6 +46,14 @@ def test_each_step_is_another_object_with_the_same_content(report: bytes) -> Non
     assert lower_class(report) == comprehensive
 
 
+def test_elements_without_a_value_stay(tmp_path: Path) -> None:
+    source = making.write(making.small(), tmp_path / "source.dcm", making.AWKWARD["empty patient"])
+    report = next(item.data for item in making.flagged(source) if item.kind is ResultKind.SR)
+    lowered = lower_class(report)
+    assert lowered is not None
+    assert opened(lowered[2])["PatientID"].is_empty
+
+
 def test_the_patients_name_stays_byte_for_byte() -> None:
     (file,) = (path for path in get_charset_files("chrH31.dcm") if isinstance(path, str))
     report = next(item.data for item in making.flagged(Path(file)) if item.kind is ResultKind.SR)

@@ -1,0 +1,49 @@
+"""The objects of a CT or MR series that is flagged, from pixels to files, as the pipeline makes them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from miqa_node.assess.volume.assessor import judge_series
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.policy import decide
+from miqa_node.imaging.frame import decode_frame
+from miqa_node.imaging.headers import read_header
+from miqa_node.report import MadeObject, Marked, Stack, make_series_objects
+from miqa_node.settings import load_settings, read_policy
+from tests.unit.volume import making
+
+
+def decode(path: Path, frame: int = 0) -> Radiograph:
+    """One slice, in this process."""
+    decoded = decode_frame(path, frame, 10**8)
+    return Radiograph(decoded.stored, decoded.display, decoded.stored_range, decoded.spacing_mm, decoded.valid)
+
+
+def write_flagged(folder: Path, modality: str) -> list[Path]:
+    """A CT with metal on two of its slices, or an MR that folds over."""
+    if modality == "CT":
+        images = [making.body_ct(seed=seed) for seed in range(5)]
+        images[1], images[3] = making.with_metal(images[1]), making.with_metal(images[3])
+    else:
+        images = [np.roll(making.head_mr(seed=seed), 60, axis=0) for seed in range(5)]
+    return making.write_series(folder, images, modality)
+
+
+def flagged_series(folder: Path, modality: str) -> tuple[MadeObject, ...]:
+    """All kinds of objects of such a series under the policy that ships; the slices lie in ``folder``."""
+    paths = write_flagged(folder, modality)
+    files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
+    header, _ = read_header(paths[-1])
+    judged = judge_series(header, files[-1][0], files, decode, 100)
+    disposition = decide(judged.assessment, read_policy(load_settings().policy_file))
+    assert disposition.verdict.flagged
+    where = dict(files)
+    slices = [(where[digest], frame) for digest, frame in judged.extent.slices]
+    marks = [Marked(mark.measurement, mark.index, mark.mask) for mark in judged.extent.marks]
+    return make_series_objects(Stack(slices, marks, (), decode), judged.assessment, disposition, None, set(ResultKind))
