@@ -29,16 +29,18 @@ from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest, Received, StoredInstance
 from miqa_node.domain.label import RequestKind
+from miqa_node.domain.note import RejectionNote
 from miqa_node.domain.policy import Disposition, Policy, Reason, Verdict, decide
 from miqa_node.domain.ports import Assessor, Candidate, JobQueue, Judgement, ObjectStore
 from miqa_node.errors import DecodeError, MiqaError, NotFoundError
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image, is_projection, is_slice
+from miqa_node.imaging.notes import KEY_OBJECT_SELECTION, read_note
 from miqa_node.imaging.preview import preview_png
 from miqa_node.observe import metrics
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, Marked, ReportSettings, Stack, make_objects, make_series_objects
-from miqa_node.store import acquisitions, deliveries, instances, label_requests, series, worklist
+from miqa_node.store import acquisitions, deliveries, instances, label_requests, notes, series, worklist
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.group import GroupCommit
 
@@ -199,6 +201,7 @@ class Pipeline:
             log.error("report failed", digest=digest[:16], error=type(error).__name__, where=_where(error))
             results, disposition = [], _with_report_failure(disposition)
         members = self._members(instance) if is_slice(instance.header) else ()
+        note = self._note(instance)
         now = datetime.now(UTC)
         audited = disposition.verdict is Verdict.ACCEPT and self._rules.audits(digest)
         if audited:  # after the report: that people look at it is nothing to tell the PACS
@@ -215,6 +218,7 @@ class Pipeline:
                 deliveries.record_result(transaction, digest, result, now)
                 for destination in self._destinations(result.kind):
                     deliveries.queue(transaction, result, destination, now)
+            notes.take(transaction, note, instance, now)
             series.share_verdict(transaction, members, uid, disposition, now)
             if disposition.flagged:
                 worklist.flag(transaction, uid, disposition.verdict, now)
@@ -222,6 +226,12 @@ class Pipeline:
             self._candidate.verdict_is_out(digest)
         metrics.IMAGES.labels(verdict=disposition.verdict.value).inc()
         _log_image(instance, assessment, disposition, {**assessment.timings_ms, **clock.milliseconds}, now)
+
+    def _note(self, instance: StoredInstance) -> RejectionNote | None:
+        """What another system says of images, where the instance is its note about them."""
+        if instance.header.sop_class_uid != KEY_OBJECT_SELECTION:
+            return None
+        return read_note(self._objects.local_path(instance.object_key))
 
     def _report(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> list[ResultObject]:
         if is_slice(instance.header):

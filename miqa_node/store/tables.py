@@ -157,6 +157,20 @@ commitment_requests = sa.Table(
     sa.Column("last_error", sa.Text, nullable=False),
 )
 
+# What other systems said about images when they took them out of use (IHE IOCM), one row per note and image.
+# Without "digest" the note waits for its image.
+rejection_notes = sa.Table(
+    "rejection_notes",
+    metadata,
+    sa.Column("note_uid", Uid, primary_key=True),
+    sa.Column("sop_instance_uid", Uid, primary_key=True, index=True),
+    sa.Column("title", sa.String(16), nullable=False),
+    sa.Column("reason", sa.String(16), nullable=False),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("noted_at", UtcDateTime, nullable=False),
+    sa.Column("digest", Digest, index=True),
+)
+
 # What people did with deliveries; rows are only ever added.
 delivery_events = sa.Table(
     "delivery_events",

@@ -13,6 +13,7 @@ from miqa_node.web import (
     analysis,
     api,
     deliveries,
+    dicomweb,
     live,
     oidc,
     pages,
@@ -63,6 +64,7 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
         app.include_router(deliveries.router)
         app.include_router(stow.router)
         app.include_router(predict.router)
+        app.include_router(dicomweb.router)
         for page in (sign_in, oidc, pages, study, review, pictures, rooms, live, analysis, readings):
             app.include_router(page.router)
         app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

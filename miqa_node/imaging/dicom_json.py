@@ -1,0 +1,57 @@
+"""Writes headers in the DICOM JSON model (PS3.18 F.2), for DICOMweb."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+
+MAX_INLINE_BYTES = 1024
+"""Longer binary values stand in the object only; their place is given as bulk data."""
+
+Json = dict[str, Any]
+
+STUDY = (
+    "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientID",
+    "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID", "StudyDescription",
+)  # fmt: skip
+SERIES = ("Modality", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber")
+INSTANCE = (
+    "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Rows", "Columns", "BitsAllocated", "NumberOfFrames",
+    "ContentDate", "ContentTime",
+)  # fmt: skip
+
+
+def read_header(path: Path) -> Dataset:
+    """The data set of one of the node's own objects, without its pixels."""
+    return pydicom.dcmread(path, stop_before_pixels=True)
+
+
+def attributes(ds: Dataset, keywords: Iterable[str]) -> Json:
+    """The named attributes; those that the data set lacks are empty."""
+    found: Json = {}
+    for keyword in keywords:
+        tag = tag_for_keyword(keyword)
+        if tag is not None and tag in ds:
+            found |= json.loads(json.dumps(_plain(ds, [tag])))
+    found["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSON is UTF-8, whatever the object is
+    return found
+
+
+def metadata(ds: Dataset, bulk_data_url: str) -> Json:
+    """Every attribute; long binary values by reference to ``bulk_data_url``."""
+    found: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda _element: bulk_data_url)
+    found["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
+    return found
+
+
+def _plain(ds: Dataset, tags: Iterable[int]) -> Json:
+    some = Dataset()
+    for tag in tags:
+        some[tag] = ds[tag]
+    return dict(some.to_json_dict())

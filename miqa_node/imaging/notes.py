@@ -1,0 +1,53 @@
+"""Reads the notes by which other systems take images out of use: Key Object Selections of IHE IOCM (RAD TF-2 4.66)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pydicom
+from pydicom import Dataset
+
+from miqa_node.domain.instance import is_uid
+from miqa_node.domain.note import NoteTitle, RejectionNote
+
+KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
+MAX_OBJECTS = 10_000
+"""A note may name so many objects; the rest is left out."""
+
+_TITLE_MODIFIER = "113011"
+
+
+def read_note(path: Path) -> RejectionNote | None:
+    """The note in a Key Object Selection; None when its title is no rejection, or nothing can be read from it."""
+    try:
+        ds = pydicom.dcmread(path, force=True)
+        title = _code(ds.get("ConceptNameCodeSequence"))
+        if title not in NoteTitle.__members__.values():
+            return None
+        objects = dict.fromkeys(
+            uid
+            for keyword in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
+            for study in ds.get(keyword) or ()
+            for series in study.get("ReferencedSeriesSequence") or ()
+            for item in series.get("ReferencedSOPSequence") or ()
+            if is_uid(uid := str(item.get("ReferencedSOPInstanceUID", "")))
+        )
+        return RejectionNote(str(ds.SOPInstanceUID), NoteTitle(title), _reason(ds), tuple(objects)[:MAX_OBJECTS])
+    except Exception:  # noqa: BLE001 - a foreign object may break the parser in any way, and is no note then
+        return None
+
+
+def _reason(ds: Dataset) -> str:
+    """Code value of the document title modifier (TID 2010, CID 7011), empty without."""
+    for item in ds.get("ContentSequence") or ():
+        if _code(item.get("ConceptNameCodeSequence")) == _TITLE_MODIFIER:
+            return _code(item.get("ConceptCodeSequence"))
+    return ""
+
+
+def _code(sequence: object) -> str:
+    """Value of a DCM code, empty for others."""
+    items = list(sequence) if isinstance(sequence, pydicom.Sequence) else []
+    if not items or str(items[0].get("CodingSchemeDesignator", "")).strip() != "DCM":
+        return ""
+    return str(items[0].get("CodeValue", "")).strip()[:16]

@@ -1,0 +1,127 @@
+"""Notes of other systems (IHE IOCM) on their way through the real pipeline, before and after the images they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from miqa_node.domain.label import LabelOrigin
+from miqa_node.domain.policy import parse_policy
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.notes import KEY_OBJECT_SELECTION, read_note
+from miqa_node.settings import load_settings
+from miqa_node.store import labels, tables
+from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
+
+ART = Path("RG3_UNCR.dcm")
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Decoder(load_settings(imaging={"decode_processes": 1}).imaging) as decoder:
+        rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
+        yield rig
+        rig.database.close()
+
+
+def code(value: str, scheme: str = "DCM", meaning: str = "x") -> list[Dataset]:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return [item]
+
+
+def note_about(image: Path, folder: Path, title: str, reason: str = "", scheme: str = "DCM") -> Path:
+    """A Key Object Selection as an archive writes it."""
+    source = dcmread(image)
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.SOPClassUID, ds.SOPInstanceUID = KEY_OBJECT_SELECTION, generate_uid()
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = source.StudyInstanceUID, generate_uid()
+    ds.Modality = "KO"
+    ds.PatientName, ds.PatientID = source.PatientName, source.PatientID
+    ds.ConceptNameCodeSequence = code(title, scheme)
+    evidence, series, item = Dataset(), Dataset(), Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
+    series.SeriesInstanceUID, series.ReferencedSOPSequence = source.SeriesInstanceUID, [item]
+    evidence.StudyInstanceUID, evidence.ReferencedSeriesSequence = source.StudyInstanceUID, [series]
+    ds.CurrentRequestedProcedureEvidenceSequence = [evidence]
+    if reason:
+        modifier = Dataset()
+        modifier.RelationshipType, modifier.ValueType = "HAS CONCEPT MOD", "CODE"
+        modifier.ConceptNameCodeSequence, modifier.ConceptCodeSequence = code("113011"), code(reason)
+        ds.ContentSequence = [modifier]
+    path = folder / f"{ds.SOPInstanceUID}.dcm"
+    ds.save_as(path, enforce_file_format=True)
+    return path
+
+
+def rejected(rig: Rig) -> list[tuple[bool, str]]:
+    with rig.database.begin() as transaction:
+        rows = transaction.execute(sa.select(tables.acquisitions.c.rejected, tables.acquisitions.c.reject_reason))
+        return [(row[0], row[1]) for row in rows]
+
+
+@pytest.mark.parametrize("image_first", [True, False])
+def test_a_rejection_for_quality_is_a_label_whichever_comes_first(
+    rig: Rig,
+    samples: Path,
+    tmp_path: Path,
+    image_first: bool,
+) -> None:
+    note = note_about(samples / ART, tmp_path, "113001", "111207")
+    sources = [samples / ART, note] if image_first else [note, samples / ART]
+    digests = [rig.receive(source) for source in sources]
+    for digest in digests:
+        rig.finish(digest)
+    image = digests[0 if image_first else 1]
+    with rig.database.begin() as transaction:
+        (label,) = labels.of_images(transaction, [image])
+    said = label.judgement
+    assert (said.origin, said.bad, said.rejects) == (LabelOrigin.REJECTION_NOTE, True, True)
+    assert (said.actor, said.reason, said.findings) == ("SCANNER", "111207", None)
+    assert rejected(rig) == [(True, "111207")]
+
+
+def test_the_same_note_twice_is_one_label(rig: Rig, samples: Path, tmp_path: Path) -> None:
+    note = note_about(samples / ART, tmp_path, "113001")
+    image = rig.receive(samples / ART)
+    for digest in (image, rig.receive(note), rig.receive(note, {"SeriesDescription": "sent by another archive"})):
+        rig.finish(digest)
+    with rig.database.begin() as transaction:
+        assert len(labels.of_images(transaction, [image])) == 1
+
+
+@pytest.mark.parametrize(
+    ("title", "counts"), [("113037", [(True, "113037")]), ("113038", [(False, "")]), ("113039", [(False, "")])]
+)
+def test_other_notes_are_kept_and_say_nothing_of_quality(
+    rig: Rig,
+    samples: Path,
+    tmp_path: Path,
+    title: str,
+    counts: list[tuple[bool, str]],
+) -> None:
+    image = rig.receive(samples / ART)
+    for digest in (image, rig.receive(note_about(samples / ART, tmp_path, title))):
+        rig.finish(digest)
+    with rig.database.begin() as transaction:
+        assert labels.of_images(transaction, [image]) == []
+        (row,) = transaction.execute(sa.select(tables.rejection_notes)).all()
+    assert (row.title, row.digest, row.sender) == (title, image, "SCANNER")
+    assert rejected(rig) == counts
+
+
+def test_other_key_objects_are_none(samples: Path, tmp_path: Path) -> None:
+    assert read_note(note_about(samples / ART, tmp_path, "113010")) is None
+    assert read_note(note_about(samples / ART, tmp_path, "113001", scheme="99X")) is None
+    assert read_note(samples / ART) is None
+    broken = tmp_path / "broken.dcm"
+    broken.write_bytes(b"\0" * 300)
+    assert read_note(broken) is None
