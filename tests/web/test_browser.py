@@ -26,6 +26,8 @@ from tests.web.staging import phantom_png
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+PATIENCE_MS = 120_000
+"""A busy machine takes long over the first page; what never comes still fails."""
 SCREENSHOTS = os.environ.get("MIQA_TEST_SCREENSHOTS", "")
 """Folder for pictures of the pages, for whoever changes them; none are taken without it."""
 
@@ -69,6 +71,9 @@ def address(stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def page(browser: sync_api.Browser, request: pytest.FixtureRequest, address: str) -> Iterator[sync_api.Page]:
     """A page that fails the test when it asks another host for something or the browser finds fault with it."""
     context = browser.new_context(color_scheme=request.param, viewport={"width": 1360, "height": 900}, base_url=address)
+    context.set_default_timeout(PATIENCE_MS)
+    context.set_default_navigation_timeout(PATIENCE_MS)
+    sync_api.expect.set_options(timeout=PATIENCE_MS)
     page = context.new_page()
     foreign: list[str] = []
     found: list[str] = []
