@@ -151,6 +151,9 @@ def test_the_list_is_worked_through_by_keyboard_and_keeps_its_place_when_it_chan
     page.goto("/")
     sync_api.expect(page.locator("#live")).to_have_text("live")
 
+    stage.add(4, Verdict.ACCEPT)  # two changes in a row: neither may be lost
+    page.wait_for_timeout(1100)
+    stage.add(5, Verdict.ACCEPT)
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("x")
