@@ -51,6 +51,7 @@ def test_patches_are_cut_row_by_row() -> None:
     assert torch.equal(cut[0, 9].reshape(8, 8), view[0, 0, 8:16, 8:16])
 
 
+@pytest.mark.slow
 def test_it_learns_and_goes_on_where_it_stopped(views: np.ndarray, tmp_path: Path) -> None:
     longer = replace(SETTINGS, steps=60)
     whole = pretrain(views, tmp_path / "whole", longer)
