@@ -24,7 +24,8 @@ class Denoiser(nn.Module):
 
     Output = image - (noise - Gaussian of the noise). Whatever the weights, a uniform area keeps its level and nothing
     that is large against the Gaussian can appear, vanish or change its contrast: quantum noise is fine-grained, so
-    the part that is left in costs next to nothing.
+    the part that is left in costs next to nothing. ``strength`` is the share of the rest that is subtracted: 1 while it
+    learns, less in the exported graph, because the noise that stays keeps edges from looking wider than they are.
     """
 
     kernel: Tensor
@@ -39,12 +40,13 @@ class Denoiser(nn.Module):
             nn.init.zeros_(cast("Tensor", step.bias))
         nn.init.zeros_(steps[-1].weight)  # begins as the identity
         self.steps = nn.ModuleList(steps)
+        self.strength = 1.0
         self.register_buffer("kernel", gaussian(KEPT_SIGMA_PX))
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 1, H, W) display values around [0, 1] to the same, H and W even and above 20."""
         noise = self.noise(image)
-        return image - (noise - self.low_pass(noise))
+        return image - self.strength * (noise - self.low_pass(noise))
 
     def noise(self, image: Tensor) -> Tensor:
         """The estimate before its low-pass part is taken out, made from the detail and from how bright it is there."""

@@ -19,6 +19,9 @@ from miqa_node.training.enhancement.evaluate import evaluate_methods
 
 RUNS = Path("training-runs")
 CHECK_SEED = 99
+STRENGTH = 0.88
+"""Share of the estimated noise that the package subtracts: of 0.86 to 1 the one at which edges of held-out training
+patients at quarter dose come nearest to their width in the original; the gain is 0.2 dB less than with all of it."""
 TIMED_SIDE_PX = 2048
 SIMULATED = (
     "Windows of training images with the quantum noise of 1 to 1/16 of the dose at pixel pitches of 0.12 to 0.9 mm, by "
@@ -53,6 +56,7 @@ def package_run(
     data = read_quality_data(data_dir, cache_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     graph_file = out_dir / f".denoiser-{version}.onnx"
+    run.net.strength = STRENGTH
     export_denoiser(run.net, graph_file)
     package = denoiser_of(graph_file)
     functions = {LEARNED: (Purpose.DENOISE, package.denoise)}
@@ -66,6 +70,7 @@ def package_run(
         f"--version {version}",
         "simulated": SIMULATED,
         "history": history or "one run without interference",
+        "strength": STRENGTH,
         "seed": seed,
         "steps": run.steps,
         "minutes": round(run.minutes, 1),
