@@ -29,7 +29,7 @@ much noise; taken as a detector's pixels, they have the noise that a node meets.
 WINDOW_PX = 1024
 """Larger images are judged on a window of this size from their middle."""
 FINDINGS = (FindingName.NOISE_UNDEREXPOSURE, FindingName.UNSHARP, FindingName.CONTRAST_PROCESSING)
-SLOW_METHODS, SLOW_IMAGES = frozenset({"bm3d"}), 4
+SLOW_METHODS, SLOW_IMAGES = frozenset({"bm3d"}), 2
 BOOTSTRAP = 1000
 
 Progress = Callable[[str], None]
