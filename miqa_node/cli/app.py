@@ -20,6 +20,7 @@ from miqa_node.cli import (
     labels,
     migrate,
     models,
+    pneumonia,
     reference,
     run_node,
     selftest,
@@ -58,6 +59,8 @@ app.add_typer(labels.app, name="labels", rich_help_panel=_LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
 app.command("calibrate", rich_help_panel=_MODELS)(calibrate.calibrate)
 train.app.command("classifier")(train_classifier.classifier)
+train.app.command("pneumonia")(pneumonia.train)
+evaluate.app.command("pneumonia")(pneumonia.evaluate)
 app.add_typer(train.app, name="train", rich_help_panel=_MODELS)
 app.add_typer(evaluate.app, name="evaluate", rich_help_panel=_MODELS)
 app.command("deidentify", rich_help_panel=_MODELS)(deidentify.deidentify)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -46,7 +47,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     settings = load_settings(
         node={"data_dir": folder / "node", "name": "t", "accelerator": "cpu"},
         dicom={"port": 0, "host": "127.0.0.1"},
-        web={"port": 0, "max_upload_bytes": 300_000},
+        web={"port": 0, "max_upload_bytes": 300_000, "predict_timeout_s": 150},
         imaging={"decode_processes": 1},
         assess={"models_dir": str(folder / "models")},
         policy={"file": str(folder / "policy.toml")},
@@ -171,6 +172,22 @@ def test_other_types_and_other_sites_are_refused(client: httpx2.Client) -> None:
     files = {"file": ("a.png", picture(200))}
     assert client.post("/predict", files=files, headers={"origin": "http://evil.example"}).status_code == 403
     assert client.post("/predict", files=files, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+
+
+@pytest.mark.slow
+def test_fifty_clients_at_once_all_get_their_answer(node: Node) -> None:
+    """Fifty people press the button together: everybody is answered, nobody with an error, and nothing gets lost."""
+
+    def ask(number: int) -> tuple[int, str, str]:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{node.web_port}", timeout=180) as one:
+            answer = post(one, picture(60 + 3 * number, seed=100 + number))
+        return answer.status_code, answer.json().get("status", ""), answer.json().get("id", "")
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(ask, range(50)))
+    assert {status for status, _, _ in answers} == {200}
+    assert {state for _, state, _ in answers} <= {"automated", "pending_review"}
+    assert len({digest for _, _, digest in answers}) == 50
 
 
 def test_too_many_at_once_are_asked_to_come_again(client: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,134 @@
+"""The card of pneumonia-ensemble, and its goldens; needs no torch."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+import pydicom
+
+from miqa_node.assess.classify.classifier import IMAGE, LOGITS, combined
+from miqa_node.assess.classify.picture import PictureInput, prepare
+from miqa_node.training.degrade import gate
+from miqa_node.training.degrade.sheet import sample_chest
+from miqa_node.training.pneumonia.data import LABELS, POSITIVE, Part, Population, Sample
+from miqa_node.training.pneumonia.ensemble import Ensemble
+
+NAME = "pneumonia-ensemble"
+GOLDEN_LONG_SIDE_PX = 320
+CODES = {
+    "Normal": {"value": "17621005", "scheme": "SCT", "meaning": "Normal"},
+    "Pneumonia": {"value": "233604007", "scheme": "SCT", "meaning": "Pneumonia"},
+}
+INTENDED_USE = (
+    "Says of frontal chest radiographs whether they look more like those with pneumonia or like normal ones, with a "
+    "calibrated probability. Decision support, not diagnosis."
+)
+NOT_FOR = (
+    "diagnosis, or excluding any disease",
+    "deciding anything without a person: only sure predictions on images of sufficient quality are automated at all",
+    "lateral views, other body parts, CT",
+    "telling pneumonia from other opacities: atelectasis, oedema, effusion and tumours were not labelled",
+)
+LIMITS = (
+    "The children are aged 1 to 5, from one hospital, cut and squashed to squares; the adults are NIH's, 8-bit.",
+    (
+        "Most labels of adults were mined from reports by NIH and are known to be often wrong; figures on labels that "
+        "radiologists gave again for RSNA stand apart and are the ones to believe."
+    ),
+    (
+        "Trained on children alone the network is of little use on adults, and the other way round: the table of "
+        "populations says how little. On a third hospital expect less than on either."
+    ),
+    "Normal and pneumonia are the only labels: every image gets one of them, whatever else it shows.",
+    "A Grad-CAM map says where the networks looked, at 1/32 of the picture; it is no border of a lesion.",
+)
+
+
+def card_of(
+    ensemble: Ensemble, spec: PictureInput, samples: Sequence[Sample], training: Mapping[str, Any],
+    metrics: Mapping[str, Any], calibration: Mapping[str, Any], version: str, goldens: Sequence[str],
+) -> dict[str, Any]:  # fmt: skip
+    """The card as plain data, without the checksums of files."""
+    return {
+        "task": "classification",
+        "name": NAME,
+        "version": version,
+        "intended_use": INTENDED_USE,
+        "not_for": list(NOT_FOR),
+        "limits": list(LIMITS),
+        "applicability": {
+            "modality": ["CR", "DX", "OT", "SC"],
+            "body_part": ["CHEST", "THORAX", ""],
+            "view": ["PA", "AP", ""],
+            "sop_class": [],
+            "pixel_pitch_mm": None,
+        },
+        "clinical": True,
+        "picture": spec.model_dump(mode="json"),
+        "labels": [{"name": label, "code": CODES[label]} for label in LABELS],
+        "members": [member.model_dump(mode="json") for member in ensemble.members],
+        "combination": ensemble.combination.model_dump(mode="json"),
+        "operating_point": {"label": POSITIVE, "threshold": ensemble.threshold},
+        "calibration": dict(calibration),
+        "training": {"data": _sources(samples), **training, "date": datetime.now(UTC).date().isoformat()},
+        "metrics": dict(metrics),
+        "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in goldens],
+    }
+
+
+def write_goldens(folder: Path, ensemble: Ensemble, spec: PictureInput) -> list[str]:
+    """Public sample chests and phantoms, and what the ensemble says of each."""
+    store = Path(str(importlib.import_module("data_store").__file__)).parent / "data"
+    chest = sample_chest(pydicom.dcmread(store / "RG1_UNCR.dcm").pixel_array)
+    scale = GOLDEN_LONG_SIDE_PX / max(chest.shape)
+    chest = np.asarray(cv2.resize(chest, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
+    opaque = chest.copy()
+    cv2.circle(opaque, (chest.shape[1] // 3, chest.shape[0] * 2 // 3), chest.shape[1] // 8, 0.9, -1)
+    images = {
+        "chest": chest,
+        "chest_mirrored": chest[:, ::-1],
+        "chest_opacity": cv2.GaussianBlur(opaque, (0, 0), 6.0),
+        "chest_dim": chest * 0.4 + 0.2,
+        "chest_inverted": gate.inverted(chest),
+        "phantom": gate.phantom((300, 260), np.random.default_rng(5)),
+    }
+    sessions = {
+        member.architecture: onnxruntime.InferenceSession(str(folder / member.file), providers=["CPUExecutionProvider"])
+        for member in ensemble.members
+    }
+    for name, image in images.items():
+        pixels = np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8)
+        cv2.imwrite(str(folder / "golden" / f"{name}.png"), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+        given = prepare(pixels.astype(np.uint16) * np.uint16(257), spec)
+        logits = [sessions[member.architecture].run([LOGITS], {IMAGE: given})[0] for member in ensemble.members]
+        scores = combined(logits, ensemble.members, ensemble.combination)[0]
+        expected = {"scores": {label: round(float(s), 6) for label, s in zip(LABELS, scores, strict=True)}}
+        (folder / "golden" / f"{name}.json").write_text(json.dumps(expected) + "\n", encoding="utf-8")
+    return list(images)
+
+
+def _sources(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    used = [sample for sample in samples if sample.part is not Part.TEST]
+    named = {
+        Population.CHILDREN: "Kermany et al., Mendeley 10.17632/rscbjbr9sj",
+        Population.ADULTS: "NIH ChestX-ray14, some labelled again for RSNA",
+    }
+    counts = Counter((sample.population, sample.licence) for sample in used)
+    return [
+        {
+            "source": named[population],
+            "licence": licence,
+            "images": images,
+            "patients": len({s.patient for s in used if s.population is population}),
+        }
+        for (population, licence), images in counts.most_common()
+    ]

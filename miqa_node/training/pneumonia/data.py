@@ -1,0 +1,139 @@
+"""Radiographs labelled pneumonia or normal, split by patient, as cached pictures for the networks.
+
+Children (Kermany et al.) and adults (NIH, some read again for RSNA) differ in age, hospital, view and processing. A
+network that sees both can learn those instead of disease, so every sample knows its population.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.classify.picture import PictureInput, sized
+
+LABELS = ("Normal", "Pneumonia")
+POSITIVE = "Pneumonia"
+CALIBRATION_SHARE = 0.15
+STRONG_TEST_SHARE = 0.5
+"""Of the adults that radiologists read for RSNA, so many are never trained on."""
+
+
+class Population(StrEnum):
+    """Where a radiograph comes from: Kermany's children of Guangzhou, or NIH's patients, nearly all adults."""
+
+    CHILDREN = "children"
+    ADULTS = "adults"
+
+
+class Part(StrEnum):
+    """What a patient is used for."""
+
+    TRAIN = "train"
+    CALIBRATE = "calibrate"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One radiograph. ``strong``: a radiologist's label, not one mined from a report."""
+
+    path: Path
+    patient: str
+    population: Population
+    pneumonia: bool
+    strong: bool
+    part: Part
+    age: str
+    view: str
+    licence: str
+    source: str
+
+
+def read_samples(folder: Path) -> list[Sample]:
+    """The samples of ``cxr_pneumonia/manifest.csv``; its own test patients and half of RSNA's are the test."""
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    read_again = {row["patient"] for row in rows if row["label_strength"].startswith("RSNA")}
+    held_out = {row["patient"] for row in rows if row["split"] == "val"}
+    held_out |= {patient for patient in read_again if _share(patient, "test") < STRONG_TEST_SHARE}
+    return [_sample(folder, row, held_out) for row in rows]
+
+
+def _sample(folder: Path, row: dict[str, str], held_out: set[str]) -> Sample:
+    patient = row["patient"]
+    if patient in held_out:
+        part = Part.TEST
+    else:
+        part = Part.CALIBRATE if _share(patient, "calibrate") < CALIBRATION_SHARE else Part.TRAIN
+    return Sample(
+        path=(folder / row["file"]).resolve(),
+        patient=patient,
+        population=Population.CHILDREN if row["source_set"] == "ker224" else Population.ADULTS,
+        pneumonia=row["label"] == "pneumonia",
+        strong=not row["label_strength"].startswith("weak"),
+        part=part,
+        age=row["age"],
+        view=row["view"],
+        licence=row["licence"],
+        source=row["source_set"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BoxedImage:
+    """A radiograph with radiologists' boxes of opacities, (x0, y0, x1, y1) as fractions of the image."""
+
+    path: Path
+    patient: str
+    boxes: tuple[tuple[float, float, float, float], ...]
+
+
+def read_boxes(folder: Path, kinds: Sequence[str] = ("Pneumonia", "Lung Opacity")) -> list[BoxedImage]:
+    """The images of ``cxr_boxes/manifest.csv`` with a box of these kinds."""
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = []
+    for row in rows:
+        width, height = int(row["width"]), int(row["height"])
+        boxes = tuple(
+            (x / width, y / height, (x + w) / width, (y + h) / height)
+            for x, y, w, h, kind, _ in json.loads(row["boxes"])
+            if kind in kinds
+        )
+        if boxes:
+            found.append(BoxedImage(folder / row["file"], row["patient"], boxes))
+    return found
+
+
+def read_display(path: Path) -> NDArray[np.uint16]:
+    """A picture file as presentation values, (rows, columns)."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if pixels is None:
+        raise FileNotFoundError(f"{path} is no picture that can be read.")
+    return np.asarray(pixels).astype(np.uint16) * np.uint16(257)
+
+
+def cached_pictures(samples: Sequence[Sample], spec: PictureInput, cache: Path) -> NDArray[np.uint8]:
+    """All samples as the package's own preprocessing makes them, (N, rows, columns); kept under ``cache``."""
+    key = hashlib.sha256(f"{spec.model_dump_json()}{[s.path.name for s in samples]}".encode()).hexdigest()[:16]
+    file = cache / f"pneumonia-{key}.npy"
+    if file.is_file():
+        return np.asarray(np.load(file, mmap_mode="r"))
+    pictures = np.stack([sized(read_display(sample.path), spec) for sample in samples])
+    cache.mkdir(parents=True, exist_ok=True)
+    np.save(file, pictures)
+    return pictures
+
+
+def _share(patient: str, purpose: str) -> float:
+    """A number in [0, 1) that only patient and purpose decide."""
+    return int.from_bytes(hashlib.sha256(f"{purpose}\0{patient}".encode()).digest()[:8], "big") / 2.0**64

@@ -1,0 +1,78 @@
+"""Makes the members' logits one calibrated probability: each member by itself, then their mean, then the threshold.
+
+Fitted on patients that no network was trained on, with labels that radiologists gave. Nearly all of them are children:
+what a probability means for adults is measured on the test part, not promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.classify.card import Combination, Member
+from miqa_node.assess.classify.classifier import combined
+from miqa_node.assess.platt import Scaling, fit_scaling
+from miqa_node.training.pneumonia.data import Population, Sample
+
+RECALL_TARGET = 0.97
+"""Of children in the calibration part, so that .95 holds on others with some room."""
+HIGHEST_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Members with their calibration, that of their mean, and from which probability on Pneumonia is said."""
+
+    members: tuple[Member, ...]
+    combination: Combination
+    threshold: float
+
+    def probability(self, logits: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+        """Of Pneumonia, (N,), from each member's logits (N, 2) by architecture."""
+        given = [logits[member.architecture] for member in self.members]
+        return combined(given, self.members, self.combination)[:, 1]
+
+
+def calibrated(
+    logits: Mapping[str, NDArray[np.float32]], samples: Sequence[Sample], taps: Mapping[str, str]
+) -> Ensemble:
+    """The ensemble of members whose logits on the calibration samples are given, by architecture."""
+    present = np.array([sample.pneumonia for sample in samples], bool)
+    members = tuple(_member(name, values, present, taps[name]) for name, values in logits.items())
+    plain = Ensemble(members, Combination(), HIGHEST_THRESHOLD)
+    mean = plain.probability(logits)
+    raw = np.log(mean) - np.log1p(-mean)
+    scaling = _scaling(raw, present)
+    combination = Combination(temperature=scaling.temperature, bias=(0.0, scaling.bias))
+    probability = Ensemble(members, combination, HIGHEST_THRESHOLD).probability(logits)
+    children = np.array([sample.population is Population.CHILDREN for sample in samples], bool)
+    return Ensemble(members, combination, threshold_of(probability[children & present]))
+
+
+def threshold_of(probability: NDArray[np.float64]) -> float:
+    """The highest threshold up to one half that finds the wanted share of these images with pneumonia."""
+    kept = np.sort(probability)[: int(np.floor((1.0 - RECALL_TARGET) * len(probability))) + 1]
+    return round(float(min(kept[-1] * 0.999, HIGHEST_THRESHOLD)), 4)
+
+
+def _member(name: str, logits: NDArray[np.float32], present: NDArray[np.bool_], tap: str) -> Member:
+    difference = (logits[:, 1] - logits[:, 0]).astype(np.float64)
+    scaling = _scaling(difference, present)
+    return Member(
+        file=f"{name}.onnx",
+        architecture=name,
+        temperature=round(scaling.temperature, 6),
+        bias=(0.0, round(scaling.bias, 6)),
+        tap=tap,
+    )
+
+
+def _scaling(difference: NDArray[np.float64], present: NDArray[np.bool_]) -> Scaling:
+    """Of the difference of two logits: softmax of two is the logistic function of it."""
+    scaling = fit_scaling(difference, present)
+    if scaling is None:
+        raise ValueError("A member cannot be calibrated: what it says does not rise with pneumonia.")
+    return scaling

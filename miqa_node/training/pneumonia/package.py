@@ -1,0 +1,31 @@
+"""Writes the package pneumonia-ensemble: graphs of the members, goldens, card with every figure, MODEL_CARD.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from miqa_node.assess.classify.picture import PictureInput
+from miqa_node.training.architectures import Classifier
+from miqa_node.training.classifier.export import export_classifier
+from miqa_node.training.pneumonia.card import card_of, write_goldens
+from miqa_node.training.pneumonia.data import Sample
+from miqa_node.training.pneumonia.ensemble import Ensemble
+from miqa_node.training.pneumonia.sealing import seal
+
+
+def write_package(
+    folder: Path, nets: Mapping[str, Classifier], ensemble: Ensemble, spec: PictureInput, samples: Sequence[Sample],
+    training: Mapping[str, Any], metrics: Mapping[str, Any], calibration: Mapping[str, Any], version: str,
+) -> Path:  # fmt: skip
+    """Make the whole folder."""
+    (folder / "golden").mkdir(parents=True, exist_ok=True)
+    for name, net in nets.items():
+        plain = net.to(memory_format=torch.contiguous_format)
+        export_classifier(plain, folder / f"{name}.onnx", spec.channels, spec.rows, spec.columns)
+    goldens = write_goldens(folder, ensemble, spec)
+    card = card_of(ensemble, spec, samples, training, metrics, calibration, version, goldens)
+    return seal(folder, card)

@@ -1,0 +1,191 @@
+"""``miqa-node train pneumonia``: members of three kinds on both populations, and one kind on each to test shortcuts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from miqa_node.assess.classify.picture import Clahe, PictureInput
+from miqa_node.training.architectures import Classifier
+from miqa_node.training.classifier.export import TAP
+from miqa_node.training.pneumonia.card import NAME
+from miqa_node.training.pneumonia.data import Part, Population, Sample, cached_pictures, read_samples
+from miqa_node.training.pneumonia.ensemble import RECALL_TARGET, Ensemble, calibrated
+from miqa_node.training.pneumonia.fit import Recipe, fit, logits_of
+from miqa_node.training.pneumonia.members import MEMBERS, member
+from miqa_node.training.pneumonia.package import write_package
+from miqa_node.training.scores import auroc
+
+PICTURE = PictureInput(rows=192, columns=192, clahe=Clahe(clip_limit=2.0, tiles=8), mean=(0.5,), std=(0.5,))
+BOTH, WITH_MINED = "both", "both with mined labels"
+TRAINED_ON = (BOTH, WITH_MINED, *Population)
+"""What networks are trained on. Only the first ships, and leaves out what was mined from adults' reports; the others
+say what populations and labels are worth. Adults alone are trained on all their labels: there are few others."""
+SHORTCUT_MEMBERS = ("resnet",)
+STARTS_TRAINED = frozenset({"resnet", "mobilenet"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where data and starting weights lie."""
+
+    data: Path
+    quality_graph: Path
+    mobilenet_file: Path
+    runs: Path
+    """Folder of caches and checkpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All samples with their pictures, in the same order."""
+
+    samples: Sequence[Sample]
+    pictures: NDArray[np.uint8]
+
+    def where(self, part: Part, population: Population | None = None) -> NDArray[np.int64]:
+        """Indices of a part, of one population or of both."""
+        return np.array(
+            [n for n, s in enumerate(self.samples) if s.part is part and population in (None, s.population)], np.int64
+        )
+
+
+def read_material(sources: Sources) -> Material:
+    """Samples and cached pictures of the data folder."""
+    samples = read_samples(sources.data)
+    return Material(samples, cached_pictures(samples, PICTURE, sources.runs))
+
+
+def train_member(name: str, trained_on: str, material: Material, sources: Sources, recipe: Recipe) -> Classifier:
+    """One member, from its last checkpoint when there is one."""
+    population = None if trained_on in {BOTH, WITH_MINED} else Population(trained_on)
+    chosen = material.where(Part.TRAIN, population)
+    if trained_on == BOTH:
+        chosen = chosen[[material.samples[n].strong for n in chosen]]
+    net = member(name, quality_graph=sources.quality_graph, mobilenet_file=sources.mobilenet_file)
+    samples = [material.samples[n] for n in chosen]
+    checkpoint = checkpoint_file(sources, name, trained_on)
+    return fit(net, material.pictures[chosen], samples, recipe, checkpoint, starts_trained=name in STARTS_TRAINED)
+
+
+def checkpoint_file(sources: Sources, name: str, trained_on: str) -> Path:
+    """Where a member's training is written down."""
+    return sources.runs / f"{_slug(trained_on)}-{name}.pt"
+
+
+def logits_file(sources: Sources, name: str, trained_on: str) -> Path:
+    """Where the logits of a fitted member on all samples are kept."""
+    return sources.runs / f"{_slug(trained_on)}-{name}.logits.npy"
+
+
+def _slug(trained_on: str) -> str:
+    return trained_on.replace(" ", "_")
+
+
+def train_all(
+    sources: Sources, recipe: Recipe, members: Sequence[str] = MEMBERS, trained_on: Sequence[str] = TRAINED_ON
+) -> None:
+    """Every member on every choice of populations, with its logits on all samples; finished ones are left alone."""
+    torch.set_num_threads(1)
+    material = read_material(sources)
+    for population in trained_on:
+        for name in members:
+            done = logits_file(sources, name, population)
+            if not done.is_file():
+                net = train_member(name, population, material, sources, recipe)
+                np.save(done, logits_of(net, material.pictures))
+
+
+def make_package(sources: Sources, out: Path, recipe: Recipe, version: str, members: Sequence[str] = MEMBERS) -> Path:
+    """Train what is not trained yet, calibrate, export, and write the package; its folder.
+
+    The figures that need the whole node are added by ``miqa-node evaluate pneumonia --write``.
+    """
+    train_all(sources, recipe, members, (BOTH,))
+    train_all(sources, recipe, SHORTCUT_MEMBERS, TRAINED_ON[1:])
+    material = read_material(sources)
+    chosen = material.where(Part.CALIBRATE)
+    chosen = chosen[[material.samples[n].strong for n in chosen]]
+    logits = {name: np.load(logits_file(sources, name, BOTH)) for name in members}
+    samples = [material.samples[n] for n in chosen]
+    ensemble = calibrated({n: values[chosen] for n, values in logits.items()}, samples, dict.fromkeys(members, TAP))
+    nets = {name: trained_member(name, BOTH, sources) for name in members}
+    training = {
+        "command": f"miqa-node train pneumonia --data DIR --out DIR --version {version}",
+        "members": {name: _start(name) for name in members},
+        "recipe": {field.name: getattr(recipe, field.name) for field in fields(recipe)},
+        "trained_on": "children (Kermany) and those adults (NIH) whose label a radiologist gave again for RSNA",
+        "images": {part.value: len(material.where(part)) for part in Part},
+    }
+    calibration = {
+        "images": len(samples),
+        "method": "temperature and bias of each member, then of their mean, on radiologists' labels",
+        "children": sum(s.population is Population.CHILDREN for s in samples),
+        "recall_target": RECALL_TARGET,
+    }
+    metrics = {
+        "members": _members(material, logits, ensemble),
+        "cross_population": cross_population(sources, material),
+    }
+    folder = out / f"{NAME}-{version}"
+    return write_package(folder, nets, ensemble, PICTURE, material.samples, training, metrics, calibration, version)
+
+
+def trained_member(name: str, trained_on: str, sources: Sources) -> Classifier:
+    """A fitted member from its last checkpoint."""
+    net = member(name, quality_graph=sources.quality_graph, mobilenet_file=sources.mobilenet_file)
+    state = torch.load(checkpoint_file(sources, name, trained_on), weights_only=True)
+    net.load_state_dict(state["averaged"])
+    net.eval()
+    return net
+
+
+def cross_population(sources: Sources, material: Material) -> dict[str, Any]:
+    """AUROC of one architecture, trained on each choice of populations and tested on each: the shortcut test."""
+    table: dict[str, Any] = {}
+    for trained_on in TRAINED_ON:
+        for name in SHORTCUT_MEMBERS:
+            file = logits_file(sources, name, trained_on)
+            if file.is_file():
+                table[f"trained on {trained_on} ({name})"] = _tested(material, np.load(file))
+    return table
+
+
+def _tested(material: Material, logits: NDArray[np.float32]) -> dict[str, Any]:
+    score = (logits[:, 1] - logits[:, 0]).astype(np.float64)
+    tests = material.where(Part.TEST)
+    groups = {
+        "children": [n for n in tests if material.samples[n].population is Population.CHILDREN],
+        "adults": [n for n in tests if material.samples[n].population is Population.ADULTS],
+        "adults, radiologists' labels": [
+            n for n in tests if material.samples[n].population is Population.ADULTS and material.samples[n].strong
+        ],
+    }
+    shown = {}
+    for group, indices in groups.items():
+        truth = np.array([material.samples[n].pneumonia for n in indices], bool)
+        values = score[indices]
+        shown[f"AUROC on {group}"] = round(auroc(values[truth], values[~truth]), 4)
+    return shown
+
+
+def _members(material: Material, logits: Mapping[str, NDArray[np.float32]], ensemble: Ensemble) -> dict[str, Any]:
+    """What each member is worth alone, and the mean of all."""
+    rows = {name: _tested(material, values) for name, values in logits.items()}
+    probability = ensemble.probability(logits)
+    together = np.stack([np.zeros(len(probability)), np.log(probability) - np.log1p(-probability)], 1)
+    return {**rows, "ensemble": _tested(material, together.astype(np.float32))}
+
+
+def _start(name: str) -> str:
+    return {
+        "resnet": "residual stages of the quality network, trained on simulated defects of chest radiographs",
+        "mobilenet": "MobileNetV2 1.0/224, ImageNet, Apache-2.0, de-quantised",
+        "densenet": "random weights",
+    }[name]
