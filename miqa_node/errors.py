@@ -7,8 +7,9 @@ MiqaError
 ├── UnreadableError        the object cannot be understood
 │   ├── DataSetError       not a DICOM data set, or a UID the standard forbids (0xC000)
 │   ├── MismatchError      SOP class or instance UID differs from the request's (0xA900)
-│   └── DecodeError        the pixels cannot be decoded; the data set itself was stored
-│       └── DecodeLimitError   the decoder ran past its time or memory limit, or crashed
+│   ├── DecodeError        the pixels cannot be decoded; the data set itself was stored
+│   │   └── DecodeLimitError   the decoder ran past its time or memory limit, or crashed
+│   └── ArchiveError       a ZIP file that is damaged, locked or beyond the limits
 ├── ModelPackageError      a model package is incomplete, altered or not runnable here
 │   └── UnsupportedOperatorError   no gradient can be taken through the graph; its class maps remain
 ├── CaptionError           a backend wrote no caption; the image is judged without one
@@ -59,6 +60,10 @@ class DecodeError(UnreadableError):
 
 class DecodeLimitError(DecodeError):
     """The decoder ran past its time or memory limit, or its process died."""
+
+
+class ArchiveError(UnreadableError):
+    """A ZIP file is damaged, locked or beyond the limits; nothing behind the offending member was read."""
 
 
 class ModelPackageError(MiqaError):

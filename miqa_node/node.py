@@ -15,7 +15,7 @@ from miqa_node.assess.active import ActiveModels
 from miqa_node.assess.caption.captioned import with_captions
 from miqa_node.assess.companions import Companions
 from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.assess.local import LocalAssessor
+from miqa_node.assess.local import LocalAssessor, assess_path
 from miqa_node.assess.shadow import Shadow
 from miqa_node.deliver.commitment import read_report
 from miqa_node.deliver.destinations import DestinationConfig, Destinations
@@ -96,12 +96,13 @@ class Node:
         self._shadow = Shadow(settings, self._choice.current, self._keep_shadow)
         self._queue = DurableQueue(self.database, self._version)
         self._decoder = Decoder(settings.imaging)
+        assessor = with_captions(settings, self.companions.assessor)
         self._pipeline = Pipeline(
             database=self.database,
             objects=self.objects,
             queue=self._queue,
             decoder=self._decoder,
-            assessor=with_captions(settings, self.companions.assessor),
+            assessor=assessor,
             policy=self.policy.current,
             destinations=self.destinations.wanting,
             max_attempts=settings.work.max_attempts,
@@ -158,6 +159,9 @@ class Node:
             self._intake,
             uploads=uploads,
             policy=self.policy.current,
+            look=lambda path, described: assess_path(
+                path, described, assessor(), self._decoder.decode, self.policy.current(), self.models.certificate
+            ),
         )
         self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
         self._stops: list[Callable[[], None]] = []

@@ -269,6 +269,9 @@ class WebSettings(_Table):
     live_heartbeat_s: Seconds
     max_live_pages: Count
     display_minutes: Count
+    max_archive_members: Count
+    max_archive_bytes: Count
+    max_archive_ratio: Count
     max_predictions: Count
     predict_timeout_s: Seconds
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Disposition, Policy, decide
+from miqa_node.domain.ports import Assessor
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
@@ -73,33 +74,9 @@ class LocalAssessor:
         UnreadableError
             The file is neither DICOM nor a picture, or its pixels cannot be decoded.
         """
-        clock = StageClock()
-        digest = digest_of(path)
-        picture = is_picture(path)
-        if picture:
-            header, radiograph = clock.time(
-                "decode", lambda: read_picture(path, modality=modality, body_part=body_part, view=view)
-            )
-        else:
-            header, _ = read_header(path)
-            if not is_image(header):
-                raise DecodeError("The object is not an image.")
-            radiograph = clock.time("decode", lambda: self._decoder.decode(path))
-        judgement = self._assessor().assess(header, radiograph, digest)
-        timings = {**clock.milliseconds, **judgement.assessment.timings_ms}
-        judgement = replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
-        policy = self._policy.current()
-        disposition = decide(judgement.assessment, policy)
-        disposition = replace(disposition, certificate=self._models.certificate(judgement.assessment, policy))
-        return LocalResult(
-            path,
-            not picture,
-            judgement.assessment,
-            disposition,
-            judgement.maps,
-            radiograph,
-            judgement.anomaly_map,
-            judgement.prediction_maps,
+        described = (modality, body_part, view)
+        return assess_path(
+            path, described, self._assessor(), self._decoder.decode, self._policy.current(), self._models.certificate
         )
 
     @property
@@ -125,6 +102,43 @@ class LocalAssessor:
     ) -> None:
         """Close."""
         self.close()
+
+
+def assess_path(
+    path: Path, described: tuple[str, str, str], assessor: Assessor, decode: Callable[[Path], Radiograph],
+    policy: Policy, certify: Callable[[Assessment, Policy], str],
+) -> LocalResult:  # fmt: skip
+    """What :meth:`LocalAssessor.assess_file` does, with the parts of whoever has them, such as a running node.
+
+    ``described`` is (modality, body part, view) of a picture, which cannot say it.
+    """
+    clock = StageClock()
+    digest = digest_of(path)
+    picture = is_picture(path)
+    if picture:
+        header, radiograph = clock.time(
+            "decode", lambda: read_picture(path, modality=described[0], body_part=described[1], view=described[2])
+        )
+    else:
+        header, _ = read_header(path)
+        if not is_image(header):
+            raise DecodeError("The object is not an image.")
+        radiograph = clock.time("decode", lambda: decode(path))
+    judgement = assessor.assess(header, radiograph, digest)
+    timings = {**clock.milliseconds, **judgement.assessment.timings_ms}
+    judgement = replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
+    disposition = decide(judgement.assessment, policy)
+    disposition = replace(disposition, certificate=certify(judgement.assessment, policy))
+    return LocalResult(
+        path,
+        not picture,
+        judgement.assessment,
+        disposition,
+        judgement.maps,
+        radiograph,
+        judgement.anomaly_map,
+        judgement.prediction_maps,
+    )
 
 
 def digest_of(path: Path) -> InstanceDigest:

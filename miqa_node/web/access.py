@@ -180,8 +180,11 @@ def _csrf(secret: str) -> str:
     return hmac.new(secret.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
 async def _csrf_field(request: Request) -> str:
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    if not request.headers.get("content-type", "").startswith(_FORMS):
         return ""
     value = (await request.form()).get("csrf")
     return value if isinstance(value, str) else ""

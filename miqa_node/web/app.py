@@ -15,6 +15,7 @@ from miqa_node.web import (
     deliveries,
     dicomweb,
     live,
+    look,
     oidc,
     pages,
     pictures,
@@ -65,7 +66,7 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
         app.include_router(stow.router)
         app.include_router(predict.router)
         app.include_router(dicomweb.router)
-        for page in (sign_in, oidc, pages, study, review, pictures, rooms, live, analysis, readings):
+        for page in (sign_in, oidc, look, pages, study, review, pictures, rooms, live, analysis, readings):
             app.include_router(page.router)
         app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     handle_errors(app)

@@ -19,5 +19,6 @@ class Entry:
 NAVIGATION = (
     Entry("Worklist", "/", Permission.READ),
     Entry("Rooms", "/rooms", Permission.DISPLAY),
+    Entry("Look", "/look", Permission.UPLOAD),
     Entry("Analysis", "/analysis", Permission.READ),
 )

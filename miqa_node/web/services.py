@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from miqa_node.assess.local import LocalResult
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import ObjectStore
@@ -43,6 +44,8 @@ class WebServices:
     """Where uploaded images go; None where nothing is received."""
     policy: Callable[[], Policy] | None = None
     """The policy in force."""
+    look: Callable[[Path, tuple[str, str, str]], LocalResult] | None = None
+    """Judges a file that is not kept, with modality, body part and view of a picture; None where nothing is judged."""
 
 
 def _of(request: Request) -> WebServices:

@@ -1,0 +1,69 @@
+"""Takes an uploaded ZIP file apart, such as a copied CD, within limits on number, size and ratio of its members."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from miqa_node.errors import ArchiveError
+from miqa_node.settings import WebSettings
+
+CHUNK_BYTES = 1 << 20
+INDEX_NAME = "DICOMDIR"
+
+
+def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
+    """The file itself, or one after the other the members of a ZIP file, each written to ``folder`` under a number.
+
+    Names inside the archive are never used as paths, so none can lead out of the folder. The index of a medium
+    (DICOMDIR, PS3.10 8) and hidden files are left out.
+
+    Raises
+    ------
+    ArchiveError
+        See there. Members before it were given already.
+    """
+    if not zipfile.is_zipfile(path):
+        yield path
+        return
+    folder.mkdir()
+    left = limits.max_archive_bytes
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = [info for info in archive.infolist() if _is_wanted(info)]
+            if len(infos) > limits.max_archive_members:
+                raise ArchiveError(
+                    f"The ZIP file has {len(infos)} files; {limits.max_archive_members} are the limit "
+                    "(web.max_archive_members)."
+                )
+            for number, info in enumerate(infos):
+                if info.flag_bits & 1:
+                    raise ArchiveError("The ZIP file is locked with a password. Unpack it and upload the images.")
+                written = folder / f"{number:06d}"
+                left -= _extract(archive, info, written, left, limits)
+                yield written
+    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError) as error:
+        raise ArchiveError("The ZIP file is damaged or packed in a way that is not read.") from error
+
+
+def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, left: int, limits: WebSettings) -> int:
+    """Write one member; counts what really comes out, for a header may lie."""
+    most = min(left, max(info.compress_size, 1) * limits.max_archive_ratio)
+    written = 0
+    with archive.open(info) as source, target.open("wb") as out:
+        while chunk := source.read(CHUNK_BYTES):
+            written += len(chunk)
+            if written > most:
+                raise ArchiveError(
+                    "The ZIP file unpacks to more than web.max_archive_bytes or web.max_archive_ratio allow. "
+                    "Upload its images in parts."
+                )
+            out.write(chunk)
+    return written
+
+
+def _is_wanted(info: zipfile.ZipInfo) -> bool:
+    name = info.filename.rsplit("/", 1)[-1]
+    hidden = name.startswith(".") or "__MACOSX" in info.filename
+    return not (info.is_dir() or hidden or name.upper() == INDEX_NAME)

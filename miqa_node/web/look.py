@@ -1,0 +1,119 @@
+"""A page on which a person drops one image and sees what the node makes of it; it is kept only when the person says so.
+
+Looked at by the assessor of the pipeline, so quality comes first and the packages that the policy switches on add what
+they see. What is kept is received as by C-STORE, and may be a ZIP file, such as a patient's CD.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Form, HTTPException, Query, Request, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import Field
+
+from miqa_node.errors import ModelPackageError, UnreadableError
+from miqa_node.receive.archive import members
+from miqa_node.receive.upload import Described, Uploads
+from miqa_node.web.access import Uploader, page_router
+from miqa_node.web.api import NO_CONTROLS
+from miqa_node.web.html import render
+from miqa_node.web.onepage import one_page
+from miqa_node.web.security import PAGE_OF_ITS_OWN
+from miqa_node.web.services import Services, WebServices
+
+Word = Annotated[str, Field(max_length=16, pattern=NO_CONTROLS)]
+Count = Annotated[int | None, Query(ge=0, le=1_000_000)]
+
+router = page_router()
+_AT_ONCE = threading.Semaphore(2)
+"""Looks need the processor that received images need, too; further ones wait."""
+
+
+@router.get("/look")
+def look_page(services: Services, who: Uploader, kept: Count = None, refused: Count = None) -> str:
+    """The form; after an upload that was kept, how many images that were."""
+    return _form(services, who, kept=kept, refused=refused)
+
+
+@router.post("/look")
+async def look(
+    request: Request,
+    services: Services,
+    who: Uploader,
+    file: UploadFile,
+    modality: Annotated[Word, Form()] = "DX",
+    body_part: Annotated[Word, Form()] = "CHEST",
+    view: Annotated[Word, Form()] = "PA",
+    keep: Annotated[bool, Form()] = False,
+) -> Response:
+    """What the node makes of the file, on one page with the pictures inside; or, with ``keep``, receive it."""
+    uploads = services.uploads
+    if uploads is None or services.look is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "This process judges nothing; ask one that runs all roles.")
+    described = Described(modality.upper(), body_part.upper(), view.upper())
+    client = request.client.host if request.client else "127.0.0.1"
+    with tempfile.TemporaryDirectory(prefix="upload-", dir=uploads.folder) as folder:
+        path = Path(folder) / "upload"
+        with path.open("wb") as out:
+            while chunk := await file.read(1 << 20):
+                await run_in_threadpool(out.write, chunk)
+        try:
+            if keep:
+                return await run_in_threadpool(_keep, services, uploads, path, described, client)
+            page = await run_in_threadpool(_looked, services, path, described)
+        except (UnreadableError, ModelPackageError) as error:
+            text = _form(services, who, fault=str(error))
+            return HTMLResponse(text, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return HTMLResponse(page, headers={"content-security-policy": PAGE_OF_ITS_OWN})
+
+
+def _looked(services: WebServices, path: Path, described: Described) -> str:
+    if services.look is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "This process judges nothing.")
+    with _AT_ONCE:
+        result = services.look(path, (described.modality, described.body_part, described.view))
+        settings = services.settings
+        why = "Only the command miqa-node assess --report makes one."
+        return one_page(
+            result, None, threshold=settings.assess.saliency_threshold, language=settings.node.language, no_copy=why
+        )
+
+
+def _keep(services: WebServices, uploads: Uploads, path: Path, described: Described, client: str) -> Response:
+    """Receive the image, or every image of a ZIP file; what is no image is counted, not kept."""
+    kept = refused = 0
+    study = ""
+    for member in members(path, path.parent / "members", services.settings.web):
+        try:
+            made, header = uploads.header(member, described)
+            uploads.take_in(made, header, client)
+            study, kept = header.study_instance_uid, kept + 1
+        except UnreadableError:
+            if member == path:
+                raise
+            refused += 1
+        finally:
+            if member != path:
+                member.unlink(missing_ok=True)
+    if kept == 1 and not refused:
+        return RedirectResponse(f"/studies/{study}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/look?kept={kept}&refused={refused}", HTTPStatus.SEE_OTHER)
+
+
+def _form(
+    services: WebServices, who: Uploader, *, fault: str = "", kept: int | None = None, refused: int | None = None
+) -> str:
+    return render(
+        "look.html",
+        who=who,
+        fault=fault,
+        kept=kept,
+        refused=refused or 0,
+        most_mib=services.settings.web.max_upload_bytes >> 20,
+    )

@@ -1,0 +1,116 @@
+"""The page that looks at one image: judged as by the pipeline, kept only when asked, ZIP files within limits."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from miqa_node.errors import ArchiveError
+from miqa_node.node import Node
+from miqa_node.receive.archive import members
+from miqa_node.settings import WebSettings, load_settings
+from tests.unit.test_predict import dicom, node, picture  # noqa: F401 - node is a fixture
+
+
+@pytest.fixture
+def client(node: Node) -> Iterator[httpx2.Client]:  # noqa: F811
+    with httpx2.Client(base_url=f"http://127.0.0.1:{node.web_port}", timeout=120) as client:
+        yield client
+
+
+def look(client: httpx2.Client, data: bytes, **fields: str) -> httpx2.Response:
+    page = client.get("/look").text
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    given = {**fields, **({"csrf": found[1]} if found else {})}
+    origin = str(client.base_url).rstrip("/")
+    return client.post("/look", files={"file": ("a", data)}, data=given, headers={"origin": origin})
+
+
+def test_an_image_is_judged_and_nothing_of_it_stays(client: httpx2.Client, node: Node) -> None:  # noqa: F811
+    before = sorted(p for p in node.settings.node.data_dir.rglob("*") if p.is_file() and "sqlite" not in p.name)
+    answer = look(client, picture(200, seed=901))
+    assert answer.status_code == 200, answer.text
+    assert "Pneumonia" in answer.text
+    assert "lungs-1.0.0" in answer.text
+    assert "ecision support, not diagnosis" in answer.text
+    assert "data:image/" in answer.text
+    assert "<script" not in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "img-src data:" in policy
+    assert "script-src" not in policy
+    assert client.get("/look").headers["content-security-policy"] != policy
+    after = sorted(p for p in node.settings.node.data_dir.rglob("*") if p.is_file() and "sqlite" not in p.name)
+    assert before == after
+
+
+def test_a_dicom_file_that_is_kept_goes_the_way_of_every_image(client: httpx2.Client) -> None:
+    answer = look(client, dicom(411, 0.5), keep="true")
+    assert answer.status_code == 303, answer.text
+    assert client.get(answer.headers["location"]).status_code == 200
+
+
+def test_a_cd_is_received_image_by_image(client: httpx2.Client) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("DICOMDIR", b"index")
+        archive.writestr("../../out.dcm", dicom(412, 0.4))
+        archive.writestr("DICOM/0002", dicom(413, 0.6))
+        archive.writestr("README.TXT", "no image")
+    answer = look(client, packed.getvalue(), keep="true")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/look?kept=2&refused=1"
+    assert "2 images were received, 1 files were no images" in client.get(answer.headers["location"]).text
+
+
+def test_what_is_no_image_and_forged_requests_are_refused(client: httpx2.Client) -> None:
+    answer = look(client, b"no image at all")
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+    forged = client.post("/look", files={"file": ("a", picture(90))}, headers={"origin": "http://elsewhere.example"})
+    assert forged.status_code == 403
+    without = client.post(
+        "/look", files={"file": ("a", picture(90))}, headers={"origin": str(client.base_url).rstrip("/")}
+    )
+    assert without.status_code == 403
+
+
+def limits(**changes: int) -> WebSettings:
+    return load_settings(web=changes).web
+
+
+def archive(tmp_path: Path, **files: bytes) -> Path:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+    return tmp_path / "a.zip"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"max_archive_members": 2}, "max_archive_members"), ({"max_archive_bytes": 150}, "max_archive_bytes"),
+     ({"max_archive_ratio": 2}, "max_archive_ratio")],
+)  # fmt: skip
+def test_archives_beyond_a_limit_are_refused(tmp_path: Path, changes: dict[str, int], said: str) -> None:
+    path = archive(tmp_path, a=b"\0" * 100, b=b"\0" * 100, c=b"\0" * 100)
+    assert [p.stat().st_size for p in members(path, tmp_path / "all", limits())] == [100] * 3
+    with pytest.raises(ArchiveError, match=said):
+        list(members(path, tmp_path / "some", limits(**changes)))
+
+
+def test_a_damaged_archive_and_a_plain_file(tmp_path: Path) -> None:
+    path = archive(tmp_path, a=bytes(range(256)) * 40)
+    data = bytearray(path.read_bytes())
+    data[60:70] = b"\xff" * 10
+    path.write_bytes(bytes(data))
+    with pytest.raises(ArchiveError, match="damaged"):
+        list(members(path, tmp_path / "out", limits()))
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"x")
+    assert list(members(plain, tmp_path / "no", limits())) == [plain]
+    assert not (tmp_path / "no").exists()
