@@ -20,10 +20,10 @@ from miqa_node.store.readings import Outcome, ReliabilityBin
 
 OF_THE_DETECTOR = (FindingName.DETECTOR_OVERLAY_ARTIFACT, FindingName.GRID_ARTIFACT)
 """Findings that belong to the device and not to the patient: at one place again and again they are its defect."""
-MOST_PEAKS = 20_000
-MOST_SHADOWS = 20_000
+MOST_PEAKS = 5_000
+MOST_SHADOWS = 1_000
 REFERENCE_WEEKS = 12
-"""Weeks before the period that say what was usual."""
+"""Weeks before that say what was usual; of a longer period the last so many are compared with those before them."""
 LEAST_JUDGED = 10
 WEEKLY_FROM_DAYS = 93
 
@@ -113,7 +113,8 @@ def watch(transaction: Transaction, period: Period) -> ModelWatch:
     """The watch over a period; judgements count by the day when they were made. The roll-up must be fresh."""
     since, until = _moment(period.since), _moment(period.until)
     outcomes = readings.outcomes(transaction, since, until)
-    reference = (period.since - timedelta(weeks=REFERENCE_WEEKS), period.since)
+    current = max(period.since, period.until - timedelta(weeks=REFERENCE_WEEKS))
+    reference = (current - timedelta(weeks=REFERENCE_WEEKS), current)
     return ModelWatch(
         period=period,
         reference=reference,
@@ -173,7 +174,7 @@ def _weighted(outcomes: Sequence[Outcome]) -> Agreement | None:
 
 def _drifts(transaction: Transaction, period: Period, reference: tuple[date, date]) -> list[MeasurementDrift]:
     before = measurement_weeks.histograms(transaction, *reference)
-    now = measurement_weeks.histograms(transaction, measurement_weeks.monday(period.since), period.until)
+    now = measurement_weeks.histograms(transaction, measurement_weeks.monday(reference[1]), period.until)
     found = [MeasurementDrift(name, drift(before.get(name, {}), now[name])) for name in sorted(now)]
     return sorted(found, key=lambda one: -(one.drift.psi or 0.0))
 

@@ -125,11 +125,11 @@ def span(transaction: Transaction) -> tuple[date, date] | None:
     return None if low is None else (low, high)
 
 
-def choices(transaction: Transaction, dimension: str, *, limit: int) -> list[str]:
-    """Values of a dimension that were ever seen, in their order."""
-    column = acquisition_days.c.modality if dimension == "modality" else acquisition_days.c.value
-    wanted = rollup.ALL if dimension == "modality" else dimension
-    query = sa.select(column).where(acquisition_days.c.dimension == wanted).distinct().order_by(column).limit(limit)
+def choices(transaction: Transaction, dimension: str, since: date, *, limit: int) -> list[str]:
+    """Values of a dimension that were seen since a day, in their order."""
+    of = acquisition_days.c
+    column, wanted = (of.modality, rollup.ALL) if dimension == "modality" else (of.value, dimension)
+    query = sa.select(column).where(of.dimension == wanted, of.day >= since).distinct().order_by(column).limit(limit)
     return [value for value in transaction.execute(query).scalars() if value]
 
 

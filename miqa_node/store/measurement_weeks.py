@@ -14,6 +14,8 @@ from miqa_node.store.database import Transaction
 from miqa_node.store.tables import acquisitions, assessments, measurement_weeks
 
 ROWS_AT_ONCE = 1000
+ALL_STATIONS = ""
+"""Under this name all are counted together, so that few rows answer for a whole site."""
 
 
 def monday(day: date) -> date:
@@ -34,7 +36,9 @@ def count(transaction: Transaction, *, limit: int) -> int:
     counts: Counter[tuple[date, str, str, int]] = Counter()
     for row in rows:
         for measurement in documents.load_assessment(row.document).measurements:
-            counts[monday(row.day), row.station, measurement.name[:64], bin_of(measurement.value)] += 1
+            number = bin_of(measurement.value)
+            for station in {row.station, ALL_STATIONS}:
+                counts[monday(row.day), station, measurement.name[:64], number] += 1
     # In one order, so that two processes cannot wait for each other.
     keyed = sorted(counts.items())
     for start in range(0, len(keyed), ROWS_AT_ONCE):
@@ -47,22 +51,24 @@ def count(transaction: Transaction, *, limit: int) -> int:
     return len(rows)
 
 
-def histograms(
-    transaction: Transaction, since: date, until: date, stations: tuple[str, ...] = ()
-) -> dict[str, dict[int, int]]:
-    """Measurement → bin → count, of the weeks that begin in the period."""
+def histograms(transaction: Transaction, since: date, until: date) -> dict[str, dict[int, int]]:
+    """Measurement → bin → count of all stations, of the weeks that begin in the period."""
     table = measurement_weeks
     query = (
         sa.select(table.c.measurement, table.c.bin, sa.func.sum(table.c.count))
-        .where(table.c.week >= since, table.c.week < until)
+        .where(table.c.week.in_(_mondays(since, until)), table.c.station == ALL_STATIONS)
         .group_by(table.c.measurement, table.c.bin)
     )
-    if stations:
-        query = query.where(table.c.station.in_(stations))
     found: dict[str, dict[int, int]] = {}
     for name, number, total in transaction.execute(query):
         found.setdefault(name, {})[number] = int(total)
     return found
+
+
+def _mondays(since: date, until: date) -> list[date]:
+    """Named one by one: week and station together are then the beginning of the key."""
+    first = monday(since + timedelta(days=6))
+    return [first + timedelta(weeks=number) for number in range(max((until - first).days + 6, 0) // 7)]
 
 
 def histograms_by_station(
@@ -73,6 +79,7 @@ def histograms_by_station(
     query = (
         sa.select(table.c.station, table.c.bin, sa.func.sum(table.c.count))
         .where(table.c.week >= since, table.c.week < until, table.c.measurement == measurement)
+        .where(table.c.station != ALL_STATIONS)
         .group_by(table.c.station, table.c.bin)
     )
     found: dict[str, dict[int, int]] = {}

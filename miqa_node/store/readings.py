@@ -20,6 +20,8 @@ from miqa_node.store.tables import (
     shadow_assessments,
 )
 
+MOST_JUDGEMENTS = 2000
+"""Older judgements of a long period say little of the model as it is now, and would keep people waiting."""
 BINS = 10
 """Of a reliability curve."""
 
@@ -58,7 +60,7 @@ class ShadowVerdicts:
 
 def outcomes(transaction: Transaction, since: datetime, until: datetime) -> list[Outcome]:
     """What became of verdicts, by room; each image's newest judgement counts, second readings apart."""
-    newest = _newest(since, until)
+    newest = _newest(transaction, since, until)
     flagged = labels.c.verdict.in_([Verdict.REVIEW.value, Verdict.REJECT.value])
     bad = sa.case((labels.c.bad, 1), else_=0)
     query = (
@@ -70,9 +72,11 @@ def outcomes(transaction: Transaction, since: datetime, until: datetime) -> list
             sa.func.sum(1.0 / labels.c.sampled).label("weighted"),
             sa.func.sum(bad / labels.c.sampled).label("weighted_bad"),
         )
-        .join(newest, newest.c.label_id == labels.c.label_id)
         .join(acquisitions, acquisitions.c.digest == labels.c.digest)
-        .where(labels.c.verdict.in_([Verdict.REVIEW.value, Verdict.REJECT.value, Verdict.ACCEPT.value]))
+        .where(
+            labels.c.label_id.in_(newest),
+            labels.c.verdict.in_([Verdict.REVIEW.value, Verdict.REJECT.value, Verdict.ACCEPT.value]),
+        )
         .group_by(acquisitions.c.room, flagged)
     )
     return [
@@ -83,7 +87,7 @@ def outcomes(transaction: Transaction, since: datetime, until: datetime) -> list
 
 def reliability(transaction: Transaction, since: datetime, until: datetime) -> list[ReliabilityBin]:
     """Counts by finding and tenth of probability, of judgements that say whether the finding is there."""
-    newest = _newest(since, until)
+    newest = _newest(transaction, since, until)
     tenth = sa.cast(sa.func.floor(label_findings.c.probability * BINS), sa.Integer)
     number = sa.case((label_findings.c.probability >= 1.0, BINS - 1), else_=tenth)  # 1 belongs to the last tenth
     query = (
@@ -94,8 +98,7 @@ def reliability(transaction: Transaction, since: datetime, until: datetime) -> l
             sa.func.sum(label_findings.c.probability).label("probabilities"),
             sa.func.sum(sa.case((label_findings.c.labelled, 1), else_=0)).label("confirmed"),
         )
-        .join(newest, newest.c.label_id == label_findings.c.label_id)
-        .where(label_findings.c.labelled.is_not(None))
+        .where(label_findings.c.label_id.in_(newest), label_findings.c.labelled.is_not(None))
         .group_by(label_findings.c.finding, number)
         .order_by(label_findings.c.finding, number)
     )
@@ -109,12 +112,11 @@ def against_model(
     transaction: Transaction, since: datetime, until: datetime
 ) -> dict[str, dict[tuple[bool, bool], int]]:
     """By finding, how often the model and the people said that it is there: (model, people) → images."""
-    newest = _newest(since, until)
+    newest = _newest(transaction, since, until)
     of = label_findings.c
     query = (
         sa.select(of.finding, of.present, of.labelled, sa.func.count())
-        .join(newest, newest.c.label_id == of.label_id)
-        .where(of.labelled.is_not(None))
+        .where(of.label_id.in_(newest), of.labelled.is_not(None))
         .group_by(of.finding, of.present, of.labelled)
         .order_by(of.finding)
     )
@@ -127,14 +129,19 @@ def against_model(
 def second_readings(transaction: Transaction, since: datetime, until: datetime) -> dict[tuple[bool, bool], int]:
     """How often the first and the second reader of an image said good or bad: (first bad, second bad) → images."""
     first, second = labels.alias("first"), labels.alias("second")
+    read = (
+        sa.select(labels.c.label_id)
+        .where(labels.c.origin == LabelOrigin.SECOND_READING.value, labels.c.at >= since, labels.c.at < until)
+        .order_by(labels.c.at.desc())
+        .limit(MOST_JUDGEMENTS)
+    )
+    numbers = list(transaction.execute(read).scalars())
     before = (
         sa.select(second.c.label_id, sa.func.max(first.c.label_id).label("first_id"))
         .join(first, sa.and_(first.c.digest == second.c.digest, first.c.label_id < second.c.label_id))
         .where(
-            second.c.origin == LabelOrigin.SECOND_READING.value,
+            second.c.label_id.in_(numbers),
             first.c.origin.in_([LabelOrigin.DECISION.value, LabelOrigin.AUDIT.value]),
-            second.c.at >= since,
-            second.c.at < until,
         )
         .group_by(second.c.label_id)
         .subquery()
@@ -181,10 +188,18 @@ def shadow_verdicts(transaction: Transaction, *, limit: int) -> list[ShadowVerdi
     return [ShadowVerdicts(package, table) for package, table in tables.items()]
 
 
-def _newest(since: datetime, until: datetime) -> sa.Subquery:
-    return (
-        sa.select(sa.func.max(labels.c.label_id).label("label_id"))
+def _newest(transaction: Transaction, since: datetime, until: datetime) -> list[int]:
+    """The newest judgement of each image, of the newest ``MOST_JUDGEMENTS`` of the period.
+
+    Asked for by themselves: with their numbers at hand the database goes straight to the rows that belong to them.
+    """
+    query = (
+        sa.select(labels.c.label_id, labels.c.digest)
         .where(labels.c.at >= since, labels.c.at < until, labels.c.origin != LabelOrigin.SECOND_READING.value)
-        .group_by(labels.c.digest)
-        .subquery()
+        .order_by(labels.c.at.desc(), labels.c.label_id.desc())
+        .limit(MOST_JUDGEMENTS)
     )
+    by_image: dict[str, int] = {}
+    for row in transaction.execute(query):
+        by_image[row.digest] = max(row.label_id, by_image.get(row.digest, 0))
+    return list(by_image.values())

@@ -265,7 +265,7 @@ shadow_assessments = sa.Table(
     sa.Column("document", sa.JSON, nullable=False),
     sa.Column("verdict", sa.String(16), nullable=False),
     sa.Column("policy_version", sa.Text, nullable=False),
-    sa.Column("assessed_at", UtcDateTime, nullable=False),
+    sa.Column("assessed_at", UtcDateTime, nullable=False, index=True),
 )
 
 # Heartbeats: a process that is silent too long has its jobs handed to others.
@@ -319,6 +319,12 @@ acquisitions = sa.Table(
     sa.Index("ix_acquisitions_day", "day"),
     sa.Index("ix_acquisitions_room", "room", "day"),
     sa.Index("ix_acquisitions_patient", "patient_key", "acquired_at"),
+    sa.Index(
+        "ix_acquisitions_escaped",
+        "day",
+        sqlite_where=sa.text("judged_bad AND archived AND NOT rejected"),
+        postgresql_where=sa.text("judged_bad AND archived AND NOT rejected"),
+    ),
     sa.Index(
         "ix_acquisitions_unbinned",
         "digest",
@@ -414,7 +420,8 @@ acquisition_days = sa.Table(
     sa.Index("ix_acquisition_days_dimension", "dimension", "day"),
 )
 
-# How often a measurement fell into a bin, by ISO week (its Monday) and station; statistics/bins.py says what bins are.
+# How often a measurement fell into a bin, by ISO week (its Monday) and station ("" for all stations together);
+# statistics/bins.py says what bins are.
 measurement_weeks = sa.Table(
     "measurement_weeks",
     metadata,

@@ -29,6 +29,8 @@ DEFAULT_DAYS = 30
 MOST_DAYS_TO_COUNT = 31
 """So many changed days are counted anew while somebody waits; the node counts the others in the background."""
 MOST_CHOICES = 500
+CHOICES_DAYS = 92
+"""Rooms and body parts of the last three months can be chosen."""
 MOST_REPORTS = 24
 
 router = page_router()
@@ -135,15 +137,15 @@ def _shown(transaction: Transaction, query: PeriodForm, page: str) -> Shown:
     known = census.span(transaction)
     newest = known[1] if known else now.date()
     period = query.period(newest)
-    last = period.until - timedelta(days=1)
+    last, lately = period.until - timedelta(days=1), newest - timedelta(days=CHOICES_DAYS)
     return Shown(
         period=period,
         last=last,
         address=page,
         shortcuts=_shortcuts(page, query, known or (newest, newest)),
-        modalities=census.choices(transaction, "modality", limit=MOST_CHOICES),
-        rooms=census.choices(transaction, "room", limit=MOST_CHOICES),
-        body_parts=census.choices(transaction, "body_part", limit=MOST_CHOICES),
+        modalities=census.choices(transaction, "modality", lately, limit=MOST_CHOICES),
+        rooms=census.choices(transaction, "room", lately, limit=MOST_CHOICES),
+        body_parts=census.choices(transaction, "body_part", lately, limit=MOST_CHOICES),
         waiting=waiting,
     )
 
