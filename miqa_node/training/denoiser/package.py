@@ -49,6 +49,7 @@ LIMITS = (
     "Only detail finer than about 16 pixels can change: a Gaussian of 3 pixels of the noise estimate stays.",
     "What cannot be told from noise, such as the finest trabeculae at an eighth of the dose, is smoothed with it.",
     "Images that were made smaller have texture in neighbouring pixels that looks like noise; little is gained there.",
+    "Edges of two or three pixels become wider, by a third at quarter dose on two of three unseen hospitals.",
     "Grid lines, dead pixels, compression blocks and the noise of stitched images were not taught.",
 )
 
