@@ -44,6 +44,8 @@ DEFECTS = (
     FindingName.CONTRAST_PROCESSING, FindingName.CLIPPED_ANATOMY, FindingName.DOUBLE_EXPOSURE,
 )  # fmt: skip
 SEVERITY = 1.0
+ROUTED_GROUPS = 3
+"""Children, adults, and adults with radiologists' labels; views are too few to route apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +165,13 @@ def _figures(seen: Sequence[Seen], threshold: float) -> dict[str, Any]:
 
 def _routing(seen: Sequence[Seen], settings: Settings) -> dict[str, Any]:
     found = {}
-    for population in Population:
-        chosen = [one for one in seen if one.sample.population is population]
+    for name, chosen in list(_groups(seen).items())[:ROUTED_GROUPS]:
         if not chosen:
             continue
         right = np.array([one.right for one in chosen], bool)
         sure = np.array([one.prediction.confidence >= settings.assess.min_confidence for one in chosen], bool)
         automated = np.array([not one.prediction.pending for one in chosen], bool)
-        found[population.value] = {
+        found[name] = {
             "by confidence alone": routing_figures(sure, right),
             "quality first": routing_figures(automated, right),
             "waiting": {
