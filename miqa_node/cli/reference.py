@@ -23,6 +23,7 @@ class Page(StrEnum):
 
     CLI = "cli"
     CONFIGURATION = "configuration"
+    CONFORMANCE = "conformance"
 
 
 def reference(
@@ -30,7 +31,10 @@ def reference(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
 ) -> None:
     """Print a page of the reference as Markdown."""
-    text = cli_page() if page is Page.CLI else configuration_page()
+    from miqa_node.cli.conformance import conformance_page  # noqa: PLC0415 - keeps --help fast
+
+    makers = {Page.CLI: cli_page, Page.CONFIGURATION: configuration_page, Page.CONFORMANCE: conformance_page}
+    text = makers[page]()
     if out is None:
         typer.echo(text, nl=False)
     else:

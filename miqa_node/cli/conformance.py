@@ -1,0 +1,118 @@
+"""Writes the DICOM conformance statement (PS3.2, annex A) from the code that negotiates, answers and sends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COMMITMENT = "1.2.840.10008.1.20.1"
+VERIFICATION = "1.2.840.10008.1.1"
+TEMPLATE = Path(__file__).with_name("conformance.md")
+"""The page with names in braces where the program fills in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A kind of object that the node sends."""
+
+    kind: str
+    sop_class_uid: str
+    transfer_syntax_uids: tuple[str, ...]
+
+
+def conformance_page() -> str:
+    """docs/reference/conformance.md."""
+    from miqa_node import __version__  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME  # noqa: PLC0415
+    from miqa_node.receive.contexts import PLAIN_SYNTAXES  # noqa: PLC0415
+    from miqa_node.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings()
+    known = storage_classes()
+    return TEMPLATE.read_text("utf-8").format(
+        version=__version__,
+        class_uid=IMPLEMENTATION_CLASS_UID,
+        version_name=IMPLEMENTATION_VERSION_NAME,
+        storage_count=len(known),
+        maximum_pdu_size=settings.dicom.maximum_pdu_size,
+        max_associations=settings.dicom.max_associations,
+        max_per_peer=settings.dicom.max_associations_per_peer,
+        lanes=settings.deliver.lane_concurrency,
+        verification=VERIFICATION,
+        commitment=COMMITMENT,
+        plain=", ".join(map(_name, PLAIN_SYNTAXES)),
+        decoded=_rows((_name(uid), f"`{uid}`") for uid in decoded_syntaxes()),
+        statuses=_rows(_statuses()),
+        sent=_rows(_sent_row(one) for one in sent_objects()),
+        storage=_rows((_name(uid), f"`{uid}`") for uid in known),
+    )
+
+
+def storage_classes() -> list[str]:
+    """UIDs of the storage SOP classes that have a name, in the order of their names."""
+    from pydicom.uid import UID, UID_dictionary  # noqa: PLC0415
+
+    from miqa_node.receive.contexts import is_storage  # noqa: PLC0415
+
+    uids = (uid for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class" and is_storage(uid))
+    return sorted(uids, key=lambda uid: UID(uid).name)
+
+
+def decoded_syntaxes() -> list[str]:
+    """UIDs of the transfer syntaxes whose pixels can be decoded."""
+    from miqa_node.imaging.decoders import SYNTAXES  # noqa: PLC0415
+
+    return list(SYNTAXES)
+
+
+def sent_objects() -> list[Sent]:
+    """Everything that a destination may be sent; an enhanced image has its source's class, or the last one."""
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless  # noqa: PLC0415
+
+    from miqa_node.report import capture, gsps, kos, lower, pdf, rejection, seg, sr  # noqa: PLC0415
+
+    plain = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+    below = lower.NEXT_LOWER[sr.SOP_CLASS_UID]
+    captures = [Sent(kind.value, capture.SOP_CLASS_UID, (str(uid),)) for kind, uid in capture.SYNTAXES.items()]
+    return [
+        Sent("SR", sr.SOP_CLASS_UID, plain),
+        Sent("SR", below, plain),
+        Sent("SR", lower.NEXT_LOWER[below], plain),
+        Sent("SEG", seg.SOP_CLASS_UID, plain),
+        Sent("SEG_FRACTIONAL", seg.SOP_CLASS_UID, (str(JPEG2000Lossless),)),
+        Sent("KOS", kos.SOP_CLASS_UID, plain),
+        Sent("REJECTION", rejection.SOP_CLASS_UID, plain),
+        Sent("GSPS", gsps.SOP_CLASS_UID, plain),
+        *captures,
+        Sent("PDF", pdf.SOP_CLASS_UID, plain),
+        Sent("ENHANCED", capture.SOP_CLASS_UID, plain),
+    ]
+
+
+def _statuses() -> Iterator[tuple[str, str]]:
+    from miqa_node.receive import statuses  # noqa: PLC0415
+
+    yield f"0x{statuses.SUCCESS:04X}", "kept: on disk and in the database"
+    yield (
+        f"0x{statuses.OUT_OF_RESOURCES:04X}",
+        "out of resources: no room, no database, or a larger object than allowed",
+    )
+    yield f"0x{statuses.DOES_NOT_MATCH:04X}", "SOP class or instance of request and data set differ"
+    yield f"0x{statuses.CANNOT_UNDERSTAND:04X}", "no data set, or one that cannot be read"
+
+
+def _sent_row(sent: Sent) -> tuple[str, str, str, str]:
+    syntaxes = ", ".join(map(_name, sent.transfer_syntax_uids))
+    return sent.kind, _name(sent.sop_class_uid), f"`{sent.sop_class_uid}`", syntaxes
+
+
+def _rows(cells: Iterable[tuple[Any, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in cells)
+
+
+def _name(uid: str) -> str:
+    from pydicom.uid import UID  # noqa: PLC0415
+
+    return UID(uid).name

@@ -1,0 +1,93 @@
+"""The conformance statement is what the code does: negotiated with a running node, compared with what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.uid import UID, AllTransferSyntaxes, ImplicitVRLittleEndian
+from pynetdicom import AE, build_context, build_role
+from pynetdicom.association import Association
+
+from miqa_node.cli.conformance import COMMITMENT, VERIFICATION, conformance_page, sent_objects, storage_classes
+from miqa_node.receive.commitment import Commitment
+from miqa_node.receive.contexts import PLAIN_SYNTAXES
+from miqa_node.receive.scp import StorageScp
+from miqa_node.settings import load_settings, share_dir
+from tests.unit.report.making import everything
+
+PAGE = share_dir("config").parent / "docs" / "reference" / "conformance.md"
+PRIVATE_CLASS, PRIVATE_SYNTAX = "1.2.840.113619.4.26", "1.2.840.113619.5.2"
+REFUSED = ["1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.1.9", "1.2.840.10008.3.1.2.3.3"]
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    commitment = Commitment(lambda request, association: None, lambda: None, lambda event_type, information: None)
+    settings = load_settings(dicom={"host": "127.0.0.1", "port": 0, "max_associations_per_peer": 50}).dicom
+    scp = StorageScp(settings, tmp_path_factory.mktemp("in"), lambda r: None, lambda: None, commitment=commitment)
+    scp.start()
+    yield scp.port
+    scp.stop(1.0)
+
+
+def negotiate(port: int, pairs: list[tuple[str, str]], **more: object) -> Association:
+    ae = AE("TEST")
+    return ae.associate("127.0.0.1", port, [build_context(*pair) for pair in pairs], **more)
+
+
+def accepted(port: int, pairs: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    for start in range(0, len(pairs), 120):
+        association = negotiate(port, pairs[start : start + 120])
+        found |= {(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts}
+        association.release()
+    return found
+
+
+def test_the_page_is_that_of_this_code() -> None:
+    assert PAGE.read_text("utf-8") == conformance_page(), (
+        "run: miqa-node reference conformance --out docs/reference/conformance.md"
+    )
+
+
+def test_every_storage_class_is_accepted_and_no_other(port: int) -> None:
+    listed = storage_classes()
+    assert len(listed) > 150
+    wanted = [(uid, str(ImplicitVRLittleEndian)) for uid in [*listed, PRIVATE_CLASS]]
+    assert accepted(port, wanted) == set(wanted)
+    association = negotiate(port, [(uid, str(ImplicitVRLittleEndian)) for uid in [*REFUSED, VERIFICATION]])
+    assert [str(context.abstract_syntax) for context in association.accepted_contexts] == [VERIFICATION]
+    association.release()
+    for uid in listed:
+        assert f"`{uid}`" in PAGE.read_text("utf-8")
+
+
+def test_every_transfer_syntax_is_accepted(port: int) -> None:
+    pairs = [(storage_classes()[0], str(syntax)) for syntax in [*AllTransferSyntaxes, PRIVATE_SYNTAX]]
+    assert accepted(port, pairs) == set(pairs)
+
+
+def test_services_speak_the_listed_syntaxes_and_roles(port: int) -> None:
+    pairs = [(uid, syntax) for uid in (VERIFICATION, COMMITMENT) for syntax in PLAIN_SYNTAXES]
+    for pair in pairs:
+        assert accepted(port, [pair]) == {pair}
+    role = build_role(UID(COMMITMENT), scp_role=True)
+    association = negotiate(port, [(COMMITMENT, PLAIN_SYNTAXES[0])], ext_neg=[role])
+    (context,) = association.accepted_contexts
+    assert (context.as_scp, context.as_scu) == (True, False)
+    association.release()
+
+
+def test_what_is_sent_is_listed(samples: Path) -> None:
+    listed = {(one.kind, one.sop_class_uid, syntax) for one in sent_objects() for syntax in one.transfer_syntax_uids}
+    from io import BytesIO
+
+    made = everything(samples / "RG3_UNCR.dcm")
+    for one in made:
+        syntax = str(dcmread(BytesIO(one.data)).file_meta.TransferSyntaxUID)
+        if one.kind.value != "ENHANCED":  # has its source's class
+            assert (one.kind.value, one.sop_class_uid, syntax) in listed
+    assert {one.kind.value for one in made} >= {"SR", "SEG", "KOS", "GSPS", "SC", "SEG_FRACTIONAL", "PDF"}
