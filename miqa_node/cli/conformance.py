@@ -71,7 +71,7 @@ def sent_objects() -> list[Sent]:
     """Everything that a destination may be sent; an enhanced image has its source's class, or the last one."""
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless  # noqa: PLC0415
 
-    from miqa_node.report import capture, gsps, kos, lower, pdf, rejection, seg, sr  # noqa: PLC0415
+    from miqa_node.report import capture, gsps, kos, lower, pdf, seg, sr  # noqa: PLC0415
 
     plain = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
     below = lower.NEXT_LOWER[sr.SOP_CLASS_UID]
@@ -83,7 +83,7 @@ def sent_objects() -> list[Sent]:
         Sent("SEG", seg.SOP_CLASS_UID, plain),
         Sent("SEG_FRACTIONAL", seg.SOP_CLASS_UID, (str(JPEG2000Lossless),)),
         Sent("KOS", kos.SOP_CLASS_UID, plain),
-        Sent("REJECTION", rejection.SOP_CLASS_UID, plain),
+        Sent("REJECTION", kos.SOP_CLASS_UID, plain),
         Sent("GSPS", gsps.SOP_CLASS_UID, plain),
         *captures,
         Sent("PDF", pdf.SOP_CLASS_UID, plain),

@@ -87,3 +87,9 @@ def test_errors_say_what_to_do_and_name_nobody() -> None:
         if case.error:
             assert len(case.reason) > 30
             assert "^" not in case.reason
+
+
+def test_the_page_in_the_documentation_is_made_from_the_table() -> None:
+    from tests.dicom.page import PAGE, page
+
+    assert PAGE.read_text("utf-8") == page(), "python -m tests.dicom.page"

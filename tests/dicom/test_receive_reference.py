@@ -1,0 +1,123 @@
+"""Every case of the reference table through the real SCP: what has a data set is kept and answered, nothing hangs.
+
+Each file's data set goes over a socket as it is, in its own transfer syntax, into a storage SCP with the whole pipeline
+behind it; then the durable steps run as the queue would run them, and the verdict says what the table says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.uid import UID
+from pynetdicom import AE, build_context
+from pynetdicom.association import Association
+
+from miqa_node.deliver.guard import Exchange
+from miqa_node.domain.instance import InstanceDigest, is_uid
+from miqa_node.domain.policy import Verdict, parse_policy
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.elements import peek_elements
+from miqa_node.receive.scp import StorageScp
+from miqa_node.settings import load_settings
+from miqa_node.store import instances
+from tests.dicom.reference import FOLDERS, Case, load_cases
+from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
+
+CLASS, INSTANCE = 0x00080016, 0x00080018
+CASES = load_cases()
+ANSWER_S = 60.0
+KEPT, UNREADABLE, NOT_SENT = "kept", "unreadable", "not sendable"
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with Decoder(load_settings(imaging={"decode_processes": 1}).imaging) as decoder:
+        rig = Rig(tmp_path_factory.mktemp("node"), decoder, parse_policy(FLAG_EVERYTHING))
+        yield rig
+        rig.database.close()
+
+
+@pytest.fixture(scope="module")
+def port(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    settings = load_settings(dicom={"host": "127.0.0.1", "port": 0, "max_associations_per_peer": 60}).dicom
+    folder = rig.folder / "incoming"
+    scp = StorageScp(settings, folder, rig.pipeline.receive, rig.objects.check)
+    scp.start()
+    yield scp.port
+    scp.stop(1.0)
+    assert list(folder.iterdir()) == []
+
+
+def store(port: int, path: Path) -> tuple[int | None, str]:
+    """(status, SOP Instance UID) of a C-STORE of the file's data set; None when it has nothing to send."""
+    data = path.read_bytes()
+    try:
+        encoding, found = peek_elements(data, frozenset({CLASS, INSTANCE}))
+    except DataSetError:
+        return None, ""
+    uids = [found[tag].value.decode("latin-1").strip(" \0") if tag in found else "" for tag in (CLASS, INSTANCE)]
+    if not all(map(is_uid, uids)):
+        return None, ""
+    association, exchange = connect(port, uids[0], encoding.transfer_syntax_uid)
+    try:
+        context = association.accepted_contexts[0]
+        return exchange.store(int(context.context_id), uids[0], uids[1], data[encoding.offset :]), uids[1]
+    finally:
+        association.release()
+
+
+def connect(port: int, sop_class: str, syntax: str) -> tuple[Association, Exchange]:
+    association = AE("CASES").associate("127.0.0.1", port, [build_context(UID(sop_class), UID(syntax))])
+    assert association.is_established
+    return association, Exchange(association, ANSWER_S)
+
+
+def outcome(rig: Rig, port: int, case: Case) -> tuple[str, str]:
+    """What became of the file, and what the node says of it."""
+    status, uid = store(port, case.path)
+    if status is None:
+        return NOT_SENT, ""
+    if status != 0x0000:
+        assert status in (0xA900, 0xC000), f"{status:04X}"
+        return UNREADABLE, ""
+    with rig.database.begin() as transaction:
+        digest: InstanceDigest = instances.find(transaction, uid)[-1]
+    rig.pipeline.assess(digest)
+    rig.pipeline.conclude(digest)
+    with rig.database.begin() as transaction:
+        assessment = instances.load_assessment(transaction, digest)
+    assert assessment is not None
+    assert isinstance(rig.verdict(digest), Verdict)
+    return KEPT, assessment.not_assessed or ""
+
+
+# The sending library's own opinion of UIDs that real files have.
+pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+
+
+def _mark(case: Case) -> object:
+    marks = [pytest.mark.slow] + ([pytest.mark.shared] if case.source == "shared" else [])
+    return pytest.param(case, id=f"{case.source}/{case.file}", marks=marks)
+
+
+@pytest.mark.parametrize("case", [_mark(case) for case in CASES])
+def test_through_the_scp(case: Case, rig: Rig, port: int) -> None:
+    if not FOLDERS[case.source].is_dir():
+        pytest.skip("the shared data folder is not beside the checkout")
+    what, said = outcome(rig, port, case)
+    if not case.error:
+        # Whatever decodes also arrives, unless it lacks the UIDs without which nothing can be sent.
+        assert what in (KEPT, NOT_SENT)
+        assert "could not be decoded" not in said
+    elif what == KEPT:
+        assert said, "an image that cannot be decoded is told why"
+    assert "^" not in said
+
+
+@pytest.mark.slow
+def test_the_node_is_well_after_all_of_them(rig: Rig, port: int, samples: Path) -> None:
+    case = next(case for case in CASES if case.source == "pydicom-data" and case.file == "RG3_UNCR.dcm")
+    assert outcome(rig, port, case)[0] == KEPT
