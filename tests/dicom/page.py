@@ -14,15 +14,16 @@ HEAD = """\
 
 <!-- Made by `python -m tests.dicom.page` from tests/dicom/reference.csv; do not edit. -->
 
-The reference table of the tests has {total} real files: {pydicom} of pydicom's own tests, {data} of the package pydicom-data and
-{shared} of other projects. {decoded} of them decode, and the tests compare size, type and mean of the stored values, and for lossless
-syntaxes every stored and displayed pixel (SHA-256). The other {failed} are answered with a reason. Every file that has a data set
-with UIDs is also sent to a running storage SCP and goes the whole way; nothing hangs, and no file ends a process that it
-should not.
+The reference table of the tests has {total} real files: {pydicom} of pydicom's own tests, {data} of the package
+pydicom-data and {shared} of other projects. {decoded} of them decode, and the tests compare size, type and mean of
+the stored values, and for lossless syntaxes every stored and displayed pixel (SHA-256). The other {failed} are
+answered with a reason. Every file that has a data set with UIDs is also sent to a running storage SCP and goes the
+whole way; nothing hangs, and no file ends a process that it should not.
 
-*Confirmed* counts the images whose stored pixels another, independent decoder gives exactly alike (GDCM, Pillow, pylibjpeg,
-CharLS or a lossless JPEG decoder that shares no code with the node's). A file with several frames or in colour is compared in
-the first frame's luminance, which not every other decoder offers, so an image may be right without being confirmed.
+*Confirmed* counts the images whose stored pixels another, independent decoder gives exactly alike (GDCM, Pillow,
+pylibjpeg, CharLS or a lossless JPEG decoder that shares no code with the node's). A file with several frames or in
+colour is compared in the first frame's luminance, which not every other decoder offers, so an image may be right
+without being confirmed.
 
 ## What decodes
 
