@@ -1,0 +1,183 @@
+# ruff: noqa: F401, F811 - fixtures of another folder are imported by name
+"""Storage commitment, TLS and STOW-RS with what hospitals run: DCMTK's tools and Orthanc, in both directions."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from pydicom import dcmread
+
+from miqa_node.deliver.connect import connect
+from miqa_node.deliver.cstore import CStoreDestination
+from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.node import Node as WholeNode
+from miqa_node.settings import load_settings
+from miqa_node.store import deliveries, instances
+from tests.conftest import free_port
+from tests.peers.test_receive_peers import ORTHANC, Orthanc, dcmtk
+from tests.unit.deliver.making import as_file, report, wait_until
+from tests.unit.receive.conftest import dicom_settings, start_node
+from tests.unit.receive.wire import Node
+
+pytestmark = pytest.mark.peers
+
+PLUGINS = Path("/usr/share/orthanc/plugins")
+StartNode = Callable[..., Node]
+
+
+@contextmanager
+def orthanc(folder: Path, **changes: Any) -> Iterator[Orthanc]:
+    if not ORTHANC.exists():
+        pytest.skip("Orthanc is not installed")
+    peer = Orthanc(free_port(), free_port())
+    configuration = {
+        "StorageDirectory": str(folder / "orthanc"),
+        "IndexDirectory": str(folder / "orthanc"),
+        "DicomAet": "ORTHANC",
+        "DicomPort": peer.dicom_port,
+        "HttpPort": peer.http_port,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "Plugins": [],
+        **changes,
+    }
+    file = folder / "orthanc.json"
+    file.write_text(json.dumps(configuration))
+    process = subprocess.Popen([ORTHANC, file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                peer.call("/system")
+                break
+            except OSError:
+                assert time.monotonic() < end, "Orthanc does not start"
+                time.sleep(0.1)
+        yield peer
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> dict[str, str]:
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    for name in ("node", "ct"):
+        issued = ca.issue_cert("127.0.0.1", common_name=name)
+        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+    return {path.stem + path.suffix: str(path) for path in tmp_path.iterdir()}
+
+
+def test_storescu_over_tls(start_node: StartNode, samples: Path, certificates: dict[str, str]) -> None:
+    files = certificates
+    node = start_node(
+        tls="only",
+        tls_port=0,
+        tls_certificate=files["node.pem"],
+        tls_key=files["node.key"],
+        tls_client_ca=files["ca.pem"],
+    )
+    image = samples / "RG1_UNCR.dcm"
+    trusted = dcmtk(
+        "storescu", "+tls", files["ct.key"], files["ct.pem"], "+cf", files["ca.pem"], "127.0.0.1", node.port, image
+    )
+    assert trusted.returncode == 0, trusted.stderr
+    nameless = dcmtk("storescu", "+tla", "+cf", files["ca.pem"], "127.0.0.1", node.port, image)
+    assert nameless.returncode != 0
+    assert dcmtk("storescu", "127.0.0.1", node.port, image).returncode != 0
+    assert len(node.received) == 1
+
+
+def test_orthanc_over_tls_both_ways(
+    start_node: StartNode,
+    samples: Path,
+    tmp_path: Path,
+    certificates: dict[str, str],
+) -> None:
+    files = certificates
+    node = start_node(
+        tls="only",
+        tls_port=0,
+        tls_certificate=files["node.pem"],
+        tls_key=files["node.key"],
+        tls_client_ca=files["ca.pem"],
+    )
+    with orthanc(
+        tmp_path,
+        DicomTlsEnabled=True,
+        DicomTlsCertificate=files["ct.pem"],
+        DicomTlsPrivateKey=files["ct.key"],
+        DicomTlsTrustedCertificates=files["ca.pem"],
+        DicomModalities={"node": {"AET": "MIQA", "Host": "127.0.0.1", "Port": node.port, "UseDicomTls": True}},
+    ) as peer:
+        uploaded = peer.call("/instances", (samples / "RG1_UNCR.dcm").read_bytes())["ID"]
+        answer = peer.call("/modalities/node/store", {"Resources": [uploaded], "Synchronous": True})
+        assert answer["FailedInstancesCount"] == 0
+        assert len(node.received) == 1
+        config = DestinationConfig(
+            "pacs", "ORTHANC", "127.0.0.1", peer.dicom_port, tls=True,
+            tls_ca=files["ca.pem"], tls_certificate=files["node.pem"], tls_key=files["node.key"],
+        )  # fmt: skip
+        destination = CStoreDestination(config, load_settings().deliver, "NODE")
+        assert list(destination.send([as_file(report())])) == [None]
+        destination.close()
+        assert len(peer.call("/instances")) == 2
+
+
+def test_results_reach_orthanc_by_stow(tmp_path: Path) -> None:
+    plugin = PLUGINS / "libOrthancDicomWeb.so"
+    if not plugin.exists():
+        pytest.skip("orthanc-dicomweb is not installed")
+    with orthanc(tmp_path, Plugins=[str(plugin)]) as peer:
+        config = DestinationConfig("web", kind="stow", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
+        destination = connect(config, load_settings().deliver, "NODE")
+        destination.check()
+        files = [as_file(report()) for _ in range(3)]
+        assert list(destination.send(files)) == [None] * 3
+        destination.close()
+        assert {peer.call(f"/instances/{one}/tags?simplify")["SOPInstanceUID"] for one in peer.call("/instances")} == {
+            uid for _, uid, _ in files
+        }
+
+
+@pytest.mark.slow
+def test_storage_commitment_with_orthanc_both_ways(tmp_path: Path, samples: Path) -> None:
+    """Orthanc reports on an association of its own, in both roles; the whole node is on the other side."""
+    (tmp_path / "node").mkdir()
+    (tmp_path / "pacs").mkdir()
+    port = free_port()
+    modality = {"AET": "MIQA", "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
+    with orthanc(tmp_path / "pacs", DicomModalities={"node": modality}) as peer:
+        settings = load_settings(
+            node={"data_dir": tmp_path / "node", "name": "commit"},
+            dicom={"host": "127.0.0.1", "port": port, "commitment_peers": [f"ORTHANC@127.0.0.1:{peer.dicom_port}"]},
+            web={"port": 0},
+        )
+        config = DestinationConfig("pacs", "ORTHANC", "127.0.0.1", peer.dicom_port, commitment=True)
+        with WholeNode(settings, [config]) as node:
+            uploaded = peer.call("/instances", (samples / "RG1_UNCR.dcm").read_bytes())["ID"]
+            uid = dcmread(samples / "RG1_UNCR.dcm", stop_before_pixels=True).SOPInstanceUID
+            peer.call("/modalities/node/store", {"Resources": [uploaded], "Synchronous": True})
+            asked = peer.call("/modalities/node/storage-commitment", {"Resources": [uploaded]})["ID"]
+            assert wait_until(lambda: peer.call(f"/storage-commitment/{asked}")["Status"] == "Success", 60)
+            unknown = {"DicomInstances": [["1.2.840.10008.5.1.4.1.1.1", "1.2.3.4.5"]]}
+            lacking = peer.call("/modalities/node/storage-commitment", unknown)["ID"]
+            assert wait_until(lambda: peer.call(f"/storage-commitment/{lacking}")["Status"] == "Failure", 60)
+
+            def states() -> set[DeliveryState]:
+                with node.database.begin() as transaction:
+                    found = instances.find(transaction, uid)
+                    return {one.state for one in deliveries.of_instance(transaction, found[0])} if found else set()
+
+            assert wait_until(lambda: states() == {DeliveryState.COMMITTED}, 120), states()
