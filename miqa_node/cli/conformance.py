@@ -52,7 +52,7 @@ def conformance_page() -> str:
 
 def storage_classes() -> list[str]:
     """UIDs of the storage SOP classes that have a name, in the order of their names."""
-    from pydicom._uid_dict import UID_dictionary  # noqa: PLC0415, PLC2701 - it has no public name
+    from pydicom._uid_dict import UID_dictionary  # noqa: PLC0415 - it has no public name
     from pydicom.uid import UID  # noqa: PLC0415
 
     from miqa_node.receive.contexts import is_storage  # noqa: PLC0415
