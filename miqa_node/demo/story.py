@@ -97,7 +97,8 @@ def wait(outcomes: Sequence[Outcome], node: NodeProcess, pacs: ReceivingPacs, li
                 if arrival is not None and kind not in outcome.arrivals:
                     outcome.arrivals[kind] = arrival
                     outcome.arrived_after_s = time.monotonic() - outcome.sent.finished_at
-        waiting = [o for o in waiting if not o.disposition or len(o.arrivals) < len(o.results)]
+        # The verdict is there a moment before the objects that tell it, of which every image has at least a report.
+        waiting = [o for o in waiting if not o.disposition or not o.results or len(o.arrivals) < len(o.results)]
         time.sleep(POLL_S)
 
 
