@@ -33,6 +33,7 @@ def derived(source: Path, methods: str = "nlm+clahe") -> tuple[FileDataset, Made
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def remarks(dataset: pydicom.Dataset) -> None:
         dataset.WindowCenter, dataset.WindowWidth = [12000.0], [9000.0]
+        dataset.PixelSpacing = [0.2, 0.2]  # the sample says zero, which is not copied
         dataset.FrameOfReferenceUID = "1.2.826.0.1.3680043.8.498.9"
         dataset.add_new("SmallestImagePixelValue", "US", 1)
         dataset.ImageComments = "second exposure"
@@ -148,3 +149,10 @@ def test_an_implicit_source_with_values_of_open_type_can_be_copied(tmp_path: Pat
     made, _ = derived(path, "clahe")
     assert made.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
     assert (made.PixelPaddingValue, made.PixelPaddingRangeLimit) == (4095, 4090)
+
+
+def test_a_spacing_of_zero_is_not_copied(tmp_path: Path) -> None:
+    path = making.write(making.small(64, 64), tmp_path / "s.dcm")
+    assert list(pydicom.dcmread(path).PixelSpacing) == [0, 0]
+    made, _ = derived(path, "clahe")
+    assert "PixelSpacing" not in made
