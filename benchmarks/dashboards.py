@@ -51,7 +51,7 @@ def main() -> None:
     arguments = parser.parse_args()
     machine = describe()
     with postgres_server(arguments.url) as url, tempfile.TemporaryDirectory() as folder:
-        prepared = {} if arguments.url else _fill(url, arguments.images)
+        prepared = {"rows": _rows(url)} if arguments.url else _fill(url, arguments.images)
         result = {"images": arguments.images, "limit_s": LIMIT_S, **prepared}
         result["pages"] = _measure(url, Path(folder), arguments.requests)
     slowest = max(page["p95_s"] for page in result["pages"].values())
@@ -130,6 +130,11 @@ def without_indexes(connection: psycopg.Connection[Any], tables: Sequence[str]) 
     for name, _ in found:
         connection.execute(f"DROP INDEX {name}".encode())
     return [str(definition) for _, definition in found]
+
+
+def _rows(url: str) -> dict[str, int]:
+    with psycopg.connect(url) as connection:
+        return {name: _count(connection, name) for name in TABLES}
 
 
 def _count(connection: psycopg.Connection[Any], table: str) -> int:
