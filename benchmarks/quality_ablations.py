@@ -1,6 +1,6 @@
 """What each part of the quality network is for: short runs with one part taken away, judged on held-out patients.
 
-    python -m benchmarks.quality_ablations --data DIR --steps 400
+    python -m benchmarks.quality_ablations --data DIR --steps 300
 
 Every run has the same seed, steps and batch and begins from random weights; it is judged on patients of the training's
 hospitals that no run saw, never on the evaluation set. Short runs tell in which direction a part works, not what it is
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.machine import describe, keep
@@ -68,11 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path(".cache/training"))
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--variants", nargs="*", default=[variant.name for variant in VARIANTS])
     asked = parser.parse_args(arguments)
     data = read_quality_data(asked.data, asked.cache)
     rows, machine = {}, describe()
-    for variant in VARIANTS:
+    for variant in (v for v in VARIANTS if v.name in asked.variants):
         rows[variant.name] = run(variant, data, asked.steps)
         print(variant.name, rows[variant.name], flush=True)
         keep("quality_ablations", machine, {"steps": asked.steps, "variants": rows})
@@ -112,13 +114,18 @@ def _silence(*layers: nn.Linear) -> None:
         layer.requires_grad_(requires_grad=False)
 
 
+def nothing_like(crops: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Noise that knows nothing of the image; constant crops would leave normalisations without a variance."""
+    return np.random.default_rng(seed).standard_normal(crops.shape, np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class _WithoutCrops:
     sampler: Sampler
 
     def __call__(self, index: int) -> Sample:
         sample = self.sampler(index)
-        return replace(sample, crops=np.zeros_like(sample.crops))
+        return replace(sample, crops=nothing_like(sample.crops, index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,7 @@ class _Blind:
 
     def __call__(self, display: Any) -> Prediction:
         inputs = prepare(display, None, self.graph.spec)
-        return self.graph.run(replace(inputs, crops=np.zeros_like(inputs.crops)))
+        return self.graph.run(replace(inputs, crops=nothing_like(inputs.crops, display.size)))
 
 
 def _figures(graph: Callable[..., Prediction], data: QualityData) -> dict[str, Any]:

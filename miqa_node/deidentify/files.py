@@ -6,6 +6,7 @@ import copy
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 import pydicom
@@ -54,11 +55,16 @@ def deidentify_files(
     sources: Iterable[tuple[Path, Path]], out: Path, method: Method,
     *, allow_burned_in: bool = False, done: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:  # fmt: skip
-    """Each source is (file, folder below ``out`` to write to); names of files become the new SOP Instance UIDs."""
-    outcomes = []
+    """Each source is (file, folder below ``out`` to write to); names of files become the new SOP Instance UIDs.
+
+    Sources with the same SOP Instance UID are all written, the later ones with a number behind their name.
+    """
+    outcomes, taken = [], set[Path]()
     for path, folder in sources:
-        outcome = _one(path, out / folder, method, allow_burned_in=allow_burned_in)
+        outcome = _one(path, out / folder, method, taken, allow_burned_in=allow_burned_in)
         outcomes.append(outcome)
+        if outcome.written is not None:
+            taken.add(outcome.written)
         if done is not None:
             done(outcome)
     return outcomes
@@ -79,7 +85,7 @@ def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
     return "", tuple(warnings)
 
 
-def _one(path: Path, folder: Path, method: Method, *, allow_burned_in: bool) -> Outcome:
+def _one(path: Path, folder: Path, method: Method, taken: set[Path], *, allow_burned_in: bool) -> Outcome:
     try:
         if path.stat().st_size > MOST_FILE_BYTES:
             return Outcome(path, None, f"It is larger than {MOST_FILE_BYTES >> 30} GiB.")
@@ -87,12 +93,14 @@ def _one(path: Path, folder: Path, method: Method, *, allow_burned_in: bool) -> 
     except (InvalidDicomError, OSError):
         return Outcome(path, None, "It is no DICOM file.")
     try:
-        return _written(path, original, folder, method, allow_burned_in=allow_burned_in)
+        return _written(path, original, folder, method, taken, allow_burned_in=allow_burned_in)
     except Exception as error:  # noqa: BLE001 - a damaged data set raises whatever it likes, and must not go out
         return Outcome(path, None, f"It cannot be read as a whole ({type(error).__name__}).")
 
 
-def _written(path: Path, original: FileDataset, folder: Path, method: Method, *, allow_burned_in: bool) -> Outcome:
+def _written(
+    path: Path, original: FileDataset, folder: Path, method: Method, taken: set[Path], *, allow_burned_in: bool
+) -> Outcome:
     if "PixelData" not in original or "SOPInstanceUID" not in original:
         return Outcome(path, None, "It is no image: documents and reports may say anything in their text.")
     why, warnings = burned_in(original)
@@ -100,7 +108,8 @@ def _written(path: Path, original: FileDataset, folder: Path, method: Method, *,
         return Outcome(path, None, why)
     words = identifying_words(original, method.options)
     result = deidentify(copy.deepcopy(original), method)
-    target = folder / f"{result.SOPInstanceUID}.dcm"
+    names = chain([f"{result.SOPInstanceUID}.dcm"], (f"{result.SOPInstanceUID}-{n}.dcm" for n in count(2)))
+    target = next(folder / name for name in names if folder / name not in taken)
     folder.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     pydicom.dcmwrite(part, result, enforce_file_format=True)

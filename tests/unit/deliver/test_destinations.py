@@ -62,7 +62,7 @@ def test_the_example_is_right_and_shows_every_key() -> None:
         (PACS.replace('host = "10.0.0.5"\n', ""), "host must be"),
         (PACS + "portt = 3", "unknown: portt"),
         (PACS + 'kind = "ftp"', "kind 'ftp'"),
-        (PACS + 'objects = ["PDF"]', "objects must be"),
+        (PACS + 'objects = ["HOLOGRAM"]', "objects must be"),
         (PACS + "concurrency = 0", "concurrency must be"),
         (PACS + 'url = "https://x"', "kind cstore knows"),
         (PACS + "commitment = 1", "commitment must be true or false"),

@@ -74,13 +74,13 @@ def test_an_image_without_any_contrast_comes_out_uniform(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONTRAST)
 def test_contrast_of_weak_details_grows(name: str) -> None:
-    image = np.full((160, 160), 0.5, np.float32)
-    image[:, :10], image[:, -10:] = 0.1, 0.9  # what the display range is needed for
+    image = np.full((640, 640), 0.5, np.float32)
+    image[:, :40], image[:, -40:] = 0.1, 0.9  # what the display range is needed for
     image += 0.02 * np.random.default_rng(3).standard_normal(image.shape, dtype=np.float32)
-    image[60:100, 60:100] += 0.03  # what is hard to see
-    before, _ = scores.lesion_contrast(image, (60, 60, 100, 100))
+    image[300:340, 300:340] += 0.03  # what is hard to see
+    before, _ = scores.lesion_contrast(image, (300, 300, 340, 340))
     made, _ = function(name)(image)
-    after, _ = scores.lesion_contrast(made, (60, 60, 100, 100))
+    after, _ = scores.lesion_contrast(made, (300, 300, 340, 340))
     assert after > 1.2 * before
 
 

@@ -33,6 +33,7 @@ def derived(source: Path, methods: str = "nlm+clahe") -> tuple[FileDataset, Made
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def remarks(dataset: pydicom.Dataset) -> None:
         dataset.WindowCenter, dataset.WindowWidth = [12000.0], [9000.0]
+        dataset.PixelSpacing = [0.2, 0.2]
         dataset.PixelSpacing = [0.2, 0.2]  # the sample says zero, which is not copied
         dataset.FrameOfReferenceUID = "1.2.826.0.1.3680043.8.498.9"
         dataset.add_new("SmallestImagePixelValue", "US", 1)
@@ -71,6 +72,14 @@ def test_patient_study_geometry_window_and_private_elements_stay(source: Path) -
     assert made[0x0011, 0x1001].value == "kept"
     assert "SmallestImagePixelValue" not in made
     assert "ImageComments" not in made
+
+
+def test_a_spacing_of_zero_is_not_handed_on(tmp_path: Path) -> None:
+    def no_spacing(dataset: pydicom.Dataset) -> None:
+        dataset.PixelSpacing = [0.0, 0.0]
+
+    made, _ = derived(making.write(making.small(), tmp_path / "source.dcm", no_spacing))
+    assert "PixelSpacing" not in made
 
 
 def test_the_pixels_are_the_enhanced_stored_values(source: Path) -> None:
