@@ -35,7 +35,7 @@ StudyUid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Ins
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"], dependencies=[Depends(check_csrf)])
 _uploads = threading.BoundedSemaphore(MAX_UPLOADS)
-_errors = responses(400, 401, 403, 409, 413, 415, 503)
+_errors = responses(400, 401, 403, 409, 413, 415, 422, 503)
 _stored: dict[int | str, dict[str, Any]] = {
     200: {"description": "All instances are kept"},
     202: {"description": "Some are; the answer says which"},
