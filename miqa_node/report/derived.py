@@ -6,6 +6,7 @@ reference, acquisition and window stay as they came, byte for byte; identity, se
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -44,6 +45,8 @@ EQUIPMENT = keywords("Manufacturer ManufacturerModelName DeviceSerialNumber Soft
 """Of the source, kept as contributing equipment (PS3.3 C.12.1)."""
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 MAX_DESCRIPTION_CHARACTERS = 1024
+_NOT_IN_CODES = re.compile("[^A-Z0-9 _]")
+"""What a Code String may not hold (PS3.5 6.2); some devices write it all the same."""
 _OVERLAYS = range(0x6000, 0x6020, 2)
 
 
@@ -71,6 +74,11 @@ def make_enhanced(
     data = encode(own, copied)
     check_file(data, own.SOPClassUID, own.SOPInstanceUID, image, copied)
     return MadeObject(ResultKind.ENHANCED, own.SOPClassUID, own.SOPInstanceUID, data)
+
+
+def can_be_derived(image: Source) -> bool:
+    """Whether the node can write a copy: one frame of one sample, as all that it enhances is."""
+    return image.number_of_frames <= 1 and _number_or(image, "SamplesPerPixel", 1.0) == 1.0
 
 
 def _lineage(image: Source, enhanced: Enhanced, digest: InstanceDigest) -> Lineage:
@@ -103,7 +111,7 @@ def _own(
         moment = local_time(made_at, image)
         own.InstanceCreationDate, own.InstanceCreationTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
     if image.sop_class_uid == capture.SOP_CLASS_UID:
-        _complete_capture(own, image)
+        _complete_capture(own, image, made_at)
     _add_equipment(own, enhanced, settings)
     _add_pixels(own, enhanced)
     _add_window(own, image, enhanced)
@@ -111,8 +119,11 @@ def _own(
     return own
 
 
-def _complete_capture(own: Dataset, image: Source) -> None:
+def _complete_capture(own: Dataset, image: Source, made_at: datetime | None) -> None:
     """What Secondary Captures must say (PS3.3 A.8.1), where the source does not."""
+    if made_at is not None and not (text(image.header, "ContentDate") and text(image.header, "ContentTime")):
+        moment = local_time(made_at, image)
+        own.ContentDate, own.ContentTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
     side = () if text(image.header, "BodyPartExamined") else (("Laterality", None),)
     for keyword, otherwise in (("ConversionType", "WSD"), ("PatientOrientation", None), *side):
         if keyword not in image.header:
@@ -123,7 +134,7 @@ def _further_image_type(image: Source) -> list[str]:
     """Values 3 and following, which say what kind of view it is, not how the pixels came about."""
     given = image.header.get("ImageType") or ()
     values = [given] if isinstance(given, str) else [str(value) for value in given]
-    return [ascii_text(value, 16) for value in values[2:]]
+    return [_NOT_IN_CODES.sub("_", ascii_text(value, 16).upper()) for value in values[2:]]
 
 
 def _derivation(enhanced: Enhanced) -> list[Code]:

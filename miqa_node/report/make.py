@@ -15,7 +15,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.policy import Disposition
 from miqa_node.report.capture import SYNTAXES, make_capture
-from miqa_node.report.derived import make_enhanced
+from miqa_node.report.derived import can_be_derived, make_enhanced
 from miqa_node.report.gsps import can_have_gsps, make_gsps
 from miqa_node.report.inherit import inherited_elements
 from miqa_node.report.kos import make_kos
@@ -89,7 +89,7 @@ def make_objects(
     )
     for item in objects:
         check_file(item.data, item.sop_class_uid, item.sop_instance_uid, image, inherited)
-    if enhanced is not None and ResultKind.ENHANCED in kinds:
+    if enhanced is not None and ResultKind.ENHANCED in kinds and can_be_derived(image):
         made_at = assessment.assessed_at  # not now: made again, it is to be the same file
         objects += (make_enhanced(source, enhanced, assessment.digest, settings, made_at),)
     return objects
