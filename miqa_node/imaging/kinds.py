@@ -74,7 +74,8 @@ def is_projection(header: Header) -> bool:
     """
     if not is_image(header) or header.number_of_frames > 1 or not _is_monochrome(header):
         return False
-    if header.manufacturer == MANUFACTURER:  # an enhanced image of this node, which a PACS routed back
+    # An enhanced image of this node, which a PACS routed back; its phantoms are originals.
+    if header.manufacturer == MANUFACTURER and header.image_type[:1] == ("DERIVED",):
         return False
     uid = header.sop_class_uid
     if any(_belongs(uid, family) for family in _PROJECTION_FAMILIES):
