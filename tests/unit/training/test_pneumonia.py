@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
 from miqa_node.assess.classify.classifier import open_classifier
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.pneumonia.data import Part, Population, Sample, read_boxes, read_samples

@@ -6,12 +6,12 @@ import copy
 from pathlib import Path
 
 import cv2
-import flatbuffers
-import h5py
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+flatbuffers = pytest.importorskip("flatbuffers")
+h5py = pytest.importorskip("h5py")
 
 from miqa_node.training.architectures import Architecture, build  # noqa: E402
 from miqa_node.training.pretrained import imagenet_classifier, pretrained, read_keras, read_layers, settle  # noqa: E402
