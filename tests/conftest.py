@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from importlib.resources import files
@@ -14,6 +16,7 @@ from pathlib import Path
 import boto3
 import psycopg
 import pytest
+import structlog
 from moto.server import ThreadedMotoServer
 
 from miqa_node.store.database import Database
@@ -21,6 +24,17 @@ from miqa_node.store.database import Database
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Commands and nodes set logging up, on a stream that ends with the test: put it back for the next one."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, threading.excepthook, structlog.get_config()
+    yield
+    root.handlers, threading.excepthook = before[0], before[2]
+    root.setLevel(before[1])
+    structlog.configure(**before[3])
 
 
 def free_port() -> int:

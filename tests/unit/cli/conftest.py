@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from miqa_node.cli.app import run
 from miqa_node.settings import load_settings
@@ -39,13 +36,11 @@ class Ran:
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ran]]:
-    """Run ``miqa-node`` with these words; logging is put back afterwards, since commands set it up."""
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """Run ``miqa-node`` with these words."""
     for name in ("MIQA_CONFIG", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
-    root = logging.getLogger()
-    before = root.handlers[:], root.level, threading.excepthook, structlog.get_config()
 
     def call(*words: object) -> Ran:
         capsys.readouterr()
@@ -54,10 +49,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)
 
-    yield call
-    root.handlers, threading.excepthook = before[0], before[2]
-    root.setLevel(before[1])
-    structlog.configure(**before[3])
+    return call
 
 
 @pytest.fixture(scope="session")
