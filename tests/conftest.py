@@ -29,10 +29,10 @@ POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """Commands and nodes set logging up, on a stream that ends with the test: put it back for the next one."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level, threading.excepthook, structlog.get_config()
+    root, queue = logging.getLogger(), logging.getLogger("dbos")
+    before = root.handlers[:], root.level, threading.excepthook, structlog.get_config(), queue.handlers[:]
     yield
-    root.handlers, threading.excepthook = before[0], before[2]
+    root.handlers, threading.excepthook, queue.handlers = before[0], before[2], before[4]
     root.setLevel(before[1])
     structlog.configure(**before[3])
 
