@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
+from miqa_node.training import course
 from miqa_node.training.architectures import Classifier
 from miqa_node.training.pretrained import settle
 
@@ -55,12 +56,8 @@ def fit(
         settle(net, (plain(part) for part in _batches(pictures[::step], 32)))
     steps = max(recipe.least_steps, recipe.epochs * len(pictures) // recipe.batch)
     rate = recipe.pretrained_rate if starts_trained else recipe.rate
-    groups = [
-        {"params": net.features.parameters(), "lr": rate},
-        {"params": net.evidence.parameters(), "lr": recipe.rate},
-    ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+    optimizer = course.optimiser(net, rate, recipe.rate, recipe.decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: course.rate(step, steps))
     averaged = copy.deepcopy(net)
     weights = torch.tensor(balanced_weights(labels), dtype=torch.float64)
     targets = torch.tensor(labels)
@@ -76,7 +73,7 @@ def fit(
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimizer.step()
         schedule.step()
-        _follow(averaged, net, min(recipe.average, step / (step + 10.0)))
+        course.follow(averaged, net, min(recipe.average, step / (step + 10.0)))
         losses.append(float(loss.detach()))
         if step % 100 == 0 or step == steps:
             log.info("fitting", step=step, steps=steps, loss=round(float(np.mean(losses)), 4))
@@ -125,18 +122,3 @@ def balanced_weights(labels: Sequence[int]) -> list[float]:
 
 def _batches(pictures: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:
     return (pictures[at : at + size] for at in range(0, len(pictures), size))
-
-
-def _rate(step: int, steps: int) -> float:
-    """Warm up over a twentieth of the steps, then fall as a cosine to nearly nothing."""
-    warm = max(1, steps // 20)
-    return (step + 1) / warm if step < warm else 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-@torch.no_grad()
-def _follow(averaged: nn.Module, net: nn.Module, share: float) -> None:
-    for old, new in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
-        if old.is_floating_point():
-            old.mul_(share).add_(new, alpha=1.0 - share)
-        else:
-            old.copy_(new)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
+from miqa_node.training import course
 from miqa_node.training.architectures import Classifier
 from miqa_node.training.pneumonia.augment import augment, plain
 from miqa_node.training.pneumonia.data import Sample
@@ -58,13 +58,9 @@ def fit(
         settle(net, (plain(batch) for batch, _ in DataLoader(data, recipe.batch * 2, sampler=range(0, len(data), 8))))
     net = net.to(memory_format=torch.channels_last)
     rate = recipe.pretrained_rate if starts_trained else recipe.rate
-    groups = [
-        {"params": net.features.parameters(), "lr": rate},
-        {"params": net.evidence.parameters(), "lr": recipe.rate},
-    ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=recipe.decay)
+    optimizer = course.optimiser(net, rate, recipe.rate, recipe.decay)
     steps = len(loader)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: course.rate(step, steps))
     averaged, begun = copy.deepcopy(net), 0
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True)
@@ -86,7 +82,7 @@ def fit(
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimizer.step()
         schedule.step()
-        _follow(averaged, net, min(recipe.average, step / (step + 10.0)))
+        course.follow(averaged, net, min(recipe.average, step / (step + 10.0)))
         losses.append(float(loss.detach()))
         if step % recipe.checkpoint_every == 0 or step == steps:
             seconds = (time.monotonic() - started) / (step - begun)
@@ -107,21 +103,6 @@ def logits_of(net: Classifier, pictures: NDArray[np.uint8], batch: int = 64) -> 
         for at in range(0, len(pictures), batch)
     ]
     return np.concatenate(parts).astype(np.float32)
-
-
-def _rate(step: int, steps: int) -> float:
-    """Warm up over a twentieth of the steps, then fall as a cosine to nearly nothing."""
-    warm = max(1, steps // 20)
-    return (step + 1) / warm if step < warm else 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-@torch.no_grad()
-def _follow(averaged: nn.Module, net: nn.Module, share: float) -> None:
-    for old, new in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
-        if old.is_floating_point():
-            old.mul_(share).add_(new, alpha=1.0 - share)
-        else:
-            old.copy_(new)
 
 
 def _save(
