@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -88,76 +89,34 @@ def show(delivery_id: Id, config: ConfigFile = None, data_dir: DataDir = None, a
         print_line(moment(event.at), event.action, f"by {event.actor}", event.comment)
 
 
-@app.command()
-def hold(
-    delivery_ids: Ids = None,
-    state: States = None,
-    destination: To = "",
-    kind: Kinds = None,
-    uid: Uid = "",
-    comment: Comment = "",
-    actor: Actor = None,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Do not send until released: deliveries by number, or all that the options name."""
-    chosen = _Chosen(delivery_ids, state, destination, kind, uid)
-    _act(DeliveryAction.HOLD, chosen, comment, actor, config, data_dir, as_json=as_json)
+def _command_of(action: DeliveryAction) -> Callable[..., None]:
+    """The command of one action; all of them choose deliveries alike."""
+
+    def command(
+        delivery_ids: Ids = None,
+        state: States = None,
+        destination: To = "",
+        kind: Kinds = None,
+        uid: Uid = "",
+        comment: Comment = "",
+        actor: Actor = None,
+        config: ConfigFile = None,
+        data_dir: DataDir = None,
+        as_json: AsJson = False,
+    ) -> None:
+        chosen = _Chosen(delivery_ids, state, destination, kind, uid)
+        _act(action, chosen, comment, actor, config, data_dir, as_json=as_json)
+
+    return command
 
 
-@app.command()
-def release(
-    delivery_ids: Ids = None,
-    state: States = None,
-    destination: To = "",
-    kind: Kinds = None,
-    uid: Uid = "",
-    comment: Comment = "",
-    actor: Actor = None,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send what is held."""
-    chosen = _Chosen(delivery_ids, state, destination, kind, uid)
-    _act(DeliveryAction.RELEASE, chosen, comment, actor, config, data_dir, as_json=as_json)
-
-
-@app.command()
-def resend(
-    delivery_ids: Ids = None,
-    state: States = None,
-    destination: To = "",
-    kind: Kinds = None,
-    uid: Uid = "",
-    comment: Comment = "",
-    actor: Actor = None,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send again, whatever became of it: the same object with the same UID."""
-    chosen = _Chosen(delivery_ids, state, destination, kind, uid)
-    _act(DeliveryAction.RESEND, chosen, comment, actor, config, data_dir, as_json=as_json)
-
-
-@app.command()
-def cancel(
-    delivery_ids: Ids = None,
-    state: States = None,
-    destination: To = "",
-    kind: Kinds = None,
-    uid: Uid = "",
-    comment: Comment = "",
-    actor: Actor = None,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Never send; what was sent already stays where it is."""
-    chosen = _Chosen(delivery_ids, state, destination, kind, uid)
-    _act(DeliveryAction.CANCEL, chosen, comment, actor, config, data_dir, as_json=as_json)
+for _action, _words in (
+    (DeliveryAction.HOLD, "Do not send until released: deliveries by number, or all that the options name."),
+    (DeliveryAction.RELEASE, "Send what is held."),
+    (DeliveryAction.RESEND, "Send again, whatever became of it: the same object with the same UID."),
+    (DeliveryAction.CANCEL, "Never send; what was sent already stays where it is."),
+):
+    app.command(_action.value, help=_words)(_command_of(_action))
 
 
 class _Chosen:
