@@ -12,7 +12,7 @@ POSITIVE_WEIGHT = 2.0
 MARKED_SEVERITY = 0.4
 SEVERITY_WEIGHT, ABSENT_WEIGHT = 1.5, 0.15
 RANKING_WEIGHT, RANKING_GAP = 0.25, 0.15
-CELL_WEIGHT, BOX_WEIGHT = 0.5, 0.5
+CELL_WEIGHT, BOX_WEIGHT = 0.5, 1.0
 POSITIVES_OF_AN_IMAGE = 8.0
 """By what the sum over an image's wrong cells is divided: about as many cells as an object covers."""
 

@@ -80,7 +80,7 @@ class Sampler:
         """``others``: 8-bit images that are no frontal chests, beside the phantoms."""
         self._records, self._cache, self._others, self._spec = records, cache, others, spec
         self._seed, self._crops = seed, crops
-        known = np.array([1.0 if r.has_real_object is None else 2.5 for r in records])
+        known = np.array([1.0 if r.has_real_object is None else 4.0 for r in records])
         clear = np.array([1.3 if r.has_real_object is False else 1.0 for r in records])
         large = np.array([1.6 if max(cache[r.path].shape) > LARGE_PX else 1.0 for r in records])
         weight = known * clear * large

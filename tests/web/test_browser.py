@@ -39,7 +39,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="session")
+# For this module only: while Playwright runs, its event loop is this thread's, and no other test could run one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
