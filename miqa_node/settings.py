@@ -22,7 +22,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from miqa_node.domain.policy import Policy, parse_policy
+from miqa_node.domain.policy import Policy
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,8 @@ from pynetdicom.association import Association
 
 from miqa_node.deliver.guard import Exchange
 from miqa_node.domain.instance import InstanceDigest, is_uid
-from miqa_node.domain.policy import Verdict, parse_policy
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.elements import peek_elements

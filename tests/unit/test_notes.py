@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from miqa_node.domain.label import LabelOrigin
-from miqa_node.domain.policy import parse_policy
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.notes import KEY_OBJECT_SELECTION, read_note
 from miqa_node.settings import load_settings

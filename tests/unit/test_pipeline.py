@@ -21,7 +21,8 @@ from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest, Received
 from miqa_node.domain.label import RequestKind
-from miqa_node.domain.policy import Policy, Verdict, parse_policy
+from miqa_node.domain.policy import Policy, Verdict
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.domain.ports import Assessor
 from miqa_node.errors import DataSetError, ModelPackageError
 from miqa_node.imaging.decode import Decoder

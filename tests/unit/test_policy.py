@@ -11,7 +11,8 @@ import pytest
 from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, Finding, FindingName
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.domain.policy import Policy, Scope, Verdict, decide, parse_policy
+from miqa_node.domain.policy import Policy, Scope, Verdict, decide
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,8 @@ from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import AnomalyRule, Policy, Verdict, decide, parse_policy
+from miqa_node.domain.policy import AnomalyRule, Policy, Verdict, decide
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from tests.conftest import ROOT
 from tests.unit.assess.making import chest_header

@@ -23,7 +23,8 @@ from miqa_node.domain.assessment import Assessment, ModelIdentity
 from miqa_node.domain.caption import Caption
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Verdict, decide, parse_policy
+from miqa_node.domain.policy import Verdict, decide
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.domain.ports import Assessor, Judgement
 from miqa_node.errors import CaptionError, ModelPackageError, SettingsError
 from miqa_node.report.narrative import Part, narrative, sentences

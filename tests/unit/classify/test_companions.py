@@ -19,7 +19,8 @@ from miqa_node.domain.assessment import Assessment, ModelIdentity
 from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, Finding, FindingName, GateClass
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
-from miqa_node.domain.policy import Verdict, decide, parse_policy
+from miqa_node.domain.policy import Verdict, decide
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.domain.ports import Judgement
 from miqa_node.domain.prediction import PendingReason, PredictionStatus
 from miqa_node.errors import ModelPackageError, SettingsError

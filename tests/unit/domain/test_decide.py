@@ -20,7 +20,8 @@ from miqa_node.domain.finding import (
     quality_score,
 )
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.domain.policy import Policy, Verdict, decide, parse_policy
+from miqa_node.domain.policy import Policy, Verdict, decide
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 
 POLICY = """

@@ -16,7 +16,8 @@ from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Measurement, PlausibilityIssue
 from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, Finding, FindingName, GateClass
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.domain.policy import Disposition, Reason, Verdict, decide, parse_policy
+from miqa_node.domain.policy import Disposition, Reason, Verdict, decide
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 from miqa_node.errors import SettingsError
 from miqa_node.imaging.plausibility import ISSUES

@@ -15,7 +15,8 @@ import pytest
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.instance import InstanceDigest, Received
-from miqa_node.domain.policy import Verdict, parse_policy
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.policy_file import parse_policy
 from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
 from miqa_node.report import ReportSettings
