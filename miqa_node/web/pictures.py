@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from fastapi import HTTPException, Path, Request, Response
 
-from miqa_node.assess.maps import ANOMALY, load_anomaly_map, load_maps
+from miqa_node.assess.maps import ANOMALY, PREDICTION, load_anomaly_map, load_maps, load_prediction_maps
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import DecodeError, NotFoundError
@@ -22,6 +22,9 @@ from miqa_node.web.services import Services, WebServices
 MAX_AGE_S = 3600
 """A picture never changes, but it should not outlive the work on a shared machine for long."""
 KEPT = {"cache-control": f"private, max-age={MAX_AGE_S}"}
+
+MAP_NAME = rf"^([a-z_]{{1,64}}|{PREDICTION}[a-z][a-z0-9-]{{0,63}}-\d+\.\d+\.\d+)$"
+"""A finding, ``anomaly``, or a package's prediction."""
 
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 
@@ -54,9 +57,9 @@ def pixels(request: Request, services: Services, _who: Reader, digest: Digest) -
 
 @router.get("/images/{digest}/maps/{name}.png")
 def saliency(
-    services: Services, _who: Reader, digest: Digest, name: Annotated[str, Path(pattern=r"^[a-z_]{1,64}$")]
+    services: Services, _who: Reader, digest: Digest, name: Annotated[str, Path(pattern=MAP_NAME)]
 ) -> Response:
-    """Where a finding was seen, over the whole image: an 8-bit gray PNG, 255 is the strongest."""
+    """Where a finding was seen or what a prediction was read from, over the whole image: an 8-bit PNG, 255 is most."""
     found = maps_of(services, digest).get(name)
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "Nothing shows where that was seen.")
@@ -65,13 +68,14 @@ def saliency(
 
 
 def maps_of(services: WebServices, digest: str) -> Mapping[str, SaliencyMap]:
-    """The maps of an image by the name of their finding; that of an unusual image is called ``anomaly``."""
+    """The maps of an image by finding; ``anomaly`` where it is unusual, ``prediction:<package>`` for predictions."""
     try:
         data = services.objects.get(f"maps/{digest[:2]}/{digest}.npz")
     except NotFoundError:
         return {}
     unusual = load_anomaly_map(data)
     found = {name.value: saliency for name, saliency in load_maps(data).items()}
+    found |= {f"{PREDICTION}{package}": saliency for package, saliency in load_prediction_maps(data).items()}
     return found if unusual is None else {**found, ANOMALY: unusual}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,10 +50,21 @@ def test_an_image_is_judged_and_nothing_of_it_stays(client: httpx2.Client, node:
     assert before == after
 
 
-def test_a_dicom_file_that_is_kept_goes_the_way_of_every_image(client: httpx2.Client) -> None:
+def test_a_dicom_file_that_is_kept_is_shown_on_its_study_as_it_was_looked_at(client: httpx2.Client) -> None:
+    looked_at = predicted(look(client, dicom(411, 0.5)).text)
     answer = look(client, dicom(411, 0.5), keep="true")
     assert answer.status_code == 303, answer.text
-    assert client.get(answer.headers["location"]).status_code == 200
+    end = time.monotonic() + 60.0
+    while not predicted(page := client.get(answer.headers["location"]).text) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert "lungs-1.0.0" in looked_at
+    assert predicted(page).replace(" show what it was read from", "") == looked_at
+
+
+def predicted(page: str) -> str:
+    """The words of the table of predictions."""
+    found = re.search('<table class="predictions">(.*?)</table>.*?</p>', page, re.DOTALL)
+    return " ".join(re.sub("<[^>]*>", " ", found[0]).split()) if found else ""
 
 
 def test_a_cd_is_received_image_by_image(client: httpx2.Client) -> None:

@@ -24,6 +24,7 @@ from miqa_node.domain.instance import (
     StudyRecord,
 )
 from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.domain.prediction import Prediction
 from miqa_node.store import deliveries, instances, worklist
 from miqa_node.web.services import WebServices
 
@@ -52,6 +53,7 @@ class Stage:
         patient: str | None = None,
         study_date: str = "20261120",
         noise: float = 12.5,
+        predictions: tuple[Prediction, ...] = (),
     ) -> tuple[StudyInstanceUid, InstanceDigest]:
         """Receive, assess, decide, report and flag image ``number``."""
         at = at or NOW + timedelta(minutes=number)
@@ -91,6 +93,7 @@ class Stage:
             score=quality_score(f for f in findings if f.name in DEFECTS),
             model=ModelIdentity("quality", "0.1.0", "ab" * 32),
             timings_ms={"decode": 20.0},
+            predictions=predictions,
         )
         words = text or f"{finding.value.replace('_', ' ').capitalize()}: probability 0.97, severity 0.60"
         reasons = (Reason(finding.value, words, FINDING_CODES[finding], verdict),) if verdict.flagged else ()

@@ -6,11 +6,15 @@ import html
 import re
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.policy import Verdict
+from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import worklist
 from tests.web.staging import NOW, csrf
@@ -183,6 +187,33 @@ def test_the_study_shows_findings_measurements_and_deliveries(stage, client: Tes
     for text in ("Motion blur", "Edge slope", "mm", "PACS", "Queued", "MODALITY at 10.0.0.7", "111210 DCM"):
         assert text in page
     assert page.index(">REJECT</span>") < page.index(">ACCEPT</span>"), "the worst image comes first"
+
+
+def test_the_study_shows_what_packages_predict_in_the_words_of_the_page_of_one_image(stage, client: TestClient) -> None:
+    sure = Prediction("pneumonia-ensemble-9.0.0", "ab" * 32, "Pneumonia", 0.93, {"Normal": 0.07, "Pneumonia": 0.93})
+    why = "The confidence of 0.61 is below 0.80."
+    unsure = Prediction(
+        "cats-1.0.0", "cd" * 32, "<b>cat", 0.61, {"<b>cat": 0.61}, None, (Pending(PendingReason.LOW_CONFIDENCE, why),)
+    )
+    silent = Prediction("skin-1.0.0", "ef" * 32, "", 0.0, {}, None, (Pending(PendingReason.NOT_JUDGED, "No skin."),))
+    _, digest = stage.add(1, predictions=(sure, unsure, silent))
+    stage.add(2)
+    seen = SaliencyMap(np.eye(6, dtype=np.float32), "grad-cam")
+    stage.services.objects.put(f"maps/{digest[:2]}/{digest}.npz", dump_maps({}, predictions={sure.package: seen}))
+
+    page = client.get("/studies/1.2.3.1").text
+
+    said = [" ".join(row.split()) for row in re.findall('<table class="predictions">(.*?)</table>', page, re.DOTALL)]
+    rows = [re.sub("<[^>]*>", " ", row).split() for row in re.findall("<tr.*?</tr>", said[0])]
+    assert rows[0] == ["Pneumonia", "0.93", "Automated"]
+    assert " ".join(rows[1]) == "pneumonia-ensemble-9.0.0 show what it was read from"
+    assert rows[2] == ["&lt;b&gt;cat", "0.61", "Pending", "review"]
+    assert " ".join(rows[3]) == f"cats-1.0.0: {why}"
+    assert " ".join(rows[4] + rows[5]) == "no prediction 0.00 Pending review skin-1.0.0: No skin."
+    assert "Decision support, not diagnosis." in page
+    assert client.get(f"/images/{digest}/maps/prediction:{sure.package}.png").status_code == 200
+    assert page.count('data-overlay="prediction:') == 1
+    assert "Decision support" not in client.get("/studies/1.2.3.2").text
 
 
 def test_a_study_that_is_not_flagged_has_a_page_without_buttons(stage, client: TestClient) -> None:
