@@ -1,62 +1,62 @@
-"""All through the one pipeline: a chest radiograph by C-STORE, with classification and anomaly switched on."""
+"""All through the one pipeline: a chest radiograph by C-STORE, with the shipped pneumonia and anomaly switched on."""
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pydicom
 from pynetdicom import AE
 
+from miqa_node.assess.companions import companion_folder
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.finding import DEFECTS
+from miqa_node.domain.policy import Verdict
 from miqa_node.node import Node
 from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances, worklist
-from tests.conftest import ROOT
-from tests.unit.classify.making import write_classifier
 from tests.unit.report.test_objects import groups, values
 
 POLICY = """
 version = "all"
 [[scope]]
-name = "chest"
-modality = ["CR", "DX", "RG"]
-anomaly = { min_percentile = 0.0, verdict = "REVIEW" }
+name = "frontal chest radiograph"
+modality = ["CR", "DX"]
+body_part = ["CHEST"]
+view = ["PA", "AP"]
+anomaly = { min_percentile = 95.0, verdict = "REVIEW" }
 finding = [
+    { name = "rotation_orientation", verdict = "REJECT" },
     { name = "foreign_object", verdict = "REVIEW" },
-    { name = "motion_blur", verdict = "REVIEW" },
-    { name = "clipped_anatomy", verdict = "REVIEW" },
 ]
-package = [{ name = "lungs", min_confidence = 1.0 }, { name = "anomaly" }]
+package = [{ name = "pneumonia-ensemble" }, { name = "anomaly" }]
 """
 
 
-def test_one_report_one_segmentation_and_one_entry_hold_everything(tmp_path: Path, samples: Path) -> None:
-    quality = max((ROOT / "models").glob("quality-[0-9]*"))
-    shutil.copytree(quality, tmp_path / "models" / quality.name)
-    write_classifier(
-        tmp_path / "models/lungs-1.0.0",
-        applicability={"modality": [], "body_part": [], "view": []},
-        operating_point={"label": "Pneumonia", "threshold": 1e-6},
-    )
+def test_one_report_one_segmentation_and_one_entry_hold_what_all_shipped_packages_say(
+    tmp_path: Path, samples: Path
+) -> None:
+    """The sample chest lies on its side: the quality model rejects it, it is unusual, and pneumonia must wait."""
     (tmp_path / "policy.toml").write_text(POLICY)
     settings = load_settings(
         node={"data_dir": tmp_path / "node", "name": "t", "accelerator": "cpu"},
         dicom={"port": 0, "host": "127.0.0.1"},
         web={"port": 0},
         imaging={"decode_processes": 1},
-        assess={"models_dir": str(tmp_path / "models")},
         policy={"file": str(tmp_path / "policy.toml")},
     )
     dataset = pydicom.dcmread(samples / "RG1_UNCR.dcm")
     dataset.Modality, dataset.BodyPartExamined, dataset.ViewPosition = "CR", "CHEST", "PA"
+    dataset.PixelData = np.ascontiguousarray(np.rot90(dataset.pixel_array)).tobytes()
+    dataset.Rows, dataset.Columns = dataset.Columns, dataset.Rows
     with Node(settings) as node:
         send(node.dicom_port, dataset)
         digest = wait_for(node, str(dataset.SOPInstanceUID))
         with node.database.begin() as transaction:
             results = deliveries.results_of(transaction, digest)
             entries = worklist.select(transaction, worklist.Filter(pending_review=True), limit=10)
+            everything = worklist.select(transaction, worklist.Filter(), limit=10)
             assessment = instances.load_assessment(transaction, digest)
             disposition = instances.load_disposition(transaction, digest)
         kinds = [result.kind for result in results]
@@ -64,18 +64,24 @@ def test_one_report_one_segmentation_and_one_entry_hold_everything(tmp_path: Pat
         objects = {result.kind: pydicom.dcmread(node.objects.local_path(result.object_key)) for result in results}
     assert assessment is not None
     assert disposition is not None
-    present = [finding.name.value for finding in assessment.findings if finding.present]
+    assert disposition.verdict is Verdict.REJECT
+    shipped = companion_folder(settings.models_dir, "pneumonia-ensemble").name
+    assert [one.package for one in assessment.predictions] == [shipped]
+    assert assessment.model is not None
+    assert (settings.models_dir / f"{assessment.model.name}-{assessment.model.version}").is_dir()
+    present = {finding.name.value for finding in assessment.findings if finding.present and finding.name in DEFECTS}
+    assert "rotation_orientation" in present
     said = groups(objects[ResultKind.SR])
     assert len(said) >= 2 + len(present), "the image, each finding, the prediction"
     assert values(said[0], "ANOMALY_SCORE")
     [prediction] = [group for group in said if values(group, "PRED_STATUS")]
     assert values(prediction, "PRED_STATUS") == ["PENDING_REVIEW"]
     tracked = {segment.TrackingID for segment in objects[ResultKind.SEG].SegmentSequence}
-    assert "prediction:lungs-1.0.0" in tracked
-    assert tracked >= {name for name in present if name != "gate"}
+    assert tracked == present | {f"prediction:{shipped}", "unusual_region"}
     [entry] = entries
+    assert everything == entries
     names = {reason.name for reason in disposition.reasons}
-    assert {"anomaly", "low_confidence"} <= names
+    assert {"rotation_orientation", "anomaly", "quality_first", "out_of_distribution"} <= names
     assert set(entry.images[0].reasons) == {reason.text for reason in disposition.reasons}
 
 
