@@ -25,9 +25,14 @@ class Period:
     body_part: str = ""
 
     @property
-    def narrow(self) -> bool:
+    def within(self) -> tuple[str, str]:
+        """To what the roll-up is narrowed, and to which value of it; empty for all images."""
+        return ("room", self.room) if self.room else ("body_part", self.body_part) if self.body_part else ("", "")
+
+    @property
+    def combined(self) -> bool:
         """Whether single exposures must be read, because the roll-up does not know the combination."""
-        return bool(self.room or self.body_part)
+        return bool(self.room and self.body_part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +80,14 @@ class NoteCount:
 
 def by_dimensions(transaction: Transaction, period: Period, dimensions: Sequence[str]) -> dict[str, list[Counts]]:
     """Counts by each value of some dimensions, the most images first; the roll-up must be fresh."""
-    if not period.narrow:
+    if not period.combined:
         return _from_days(transaction, period, dimensions)
     return {dimension: _from_images(transaction, period, dimension) for dimension in dimensions}
 
 
 def by_day(transaction: Transaction, period: Period) -> list[tuple[date, Counts]]:
     """Counts of each day that has images, oldest first."""
-    if period.narrow:
+    if period.combined:
         query = sa.select(acquisitions.c.day, *_labelled(rollup.MEASURES)).where(*_images(period))
         query = query.group_by(acquisitions.c.day).order_by(acquisitions.c.day)
     else:
@@ -91,25 +96,8 @@ def by_day(transaction: Transaction, period: Period) -> list[tuple[date, Counts]
     return [(row.day, _counts("", row)) for row in transaction.execute(query)]
 
 
-def by_month(transaction: Transaction, period: Period, dimension: str) -> list[tuple[date, Counts]]:
-    """Counts by month and value of a dimension."""
-    column = acquisitions.c.day if period.narrow else acquisition_days.c.day
-    year, month = sa.extract("year", column), sa.extract("month", column)
-    value: sa.ColumnElement[str]
-    if period.narrow:
-        value = rollup.DIMENSIONS[dimension]
-        query = sa.select(
-            year.label("year"), month.label("month"), value.label("value"), *_labelled(rollup.MEASURES)
-        ).where(*_images(period))
-    else:
-        value = acquisition_days.c.value
-        query = sa.select(year.label("year"), month.label("month"), value, *_sums()).where(*_days(period, [dimension]))
-    query = query.group_by(year, month, value).order_by(year, month, value)
-    return [(date(int(row.year), int(row.month), 1), _counts(row.value, row)) for row in transaction.execute(query)]
-
-
 def findings_by_day(transaction: Transaction, period: Period) -> list[tuple[date, str, int]]:
-    """(day, finding, images in which it is present)."""
+    """(day, finding, images in which it is present); a room and a body part together count as the room."""
     query = (
         sa.select(acquisition_days.c.day, acquisition_days.c.value, sa.func.sum(acquisition_days.c.images))
         .where(*_days(period, [rollup.FINDING]))
@@ -129,7 +117,8 @@ def choices(transaction: Transaction, dimension: str, since: date, *, limit: int
     """Values of a dimension that were seen since a day, in their order."""
     of = acquisition_days.c
     column, wanted = (of.modality, rollup.ALL) if dimension == "modality" else (of.value, dimension)
-    query = sa.select(column).where(of.dimension == wanted, of.day >= since).distinct().order_by(column).limit(limit)
+    seen = (of.within == "", of.within_value == "", of.dimension == wanted, of.day >= since)
+    query = sa.select(column).where(*seen).distinct().order_by(column).limit(limit)
     return [value for value in transaction.execute(query).scalars() if value]
 
 
@@ -193,7 +182,10 @@ def _from_images(transaction: Transaction, period: Period, dimension: str) -> li
 
 
 def _days(period: Period, dimensions: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+    within, value = period.within
     conditions: list[sa.ColumnElement[bool]] = [
+        acquisition_days.c.within == within,
+        acquisition_days.c.within_value == value,
         acquisition_days.c.dimension.in_(dimensions),
         acquisition_days.c.day >= period.since,
         acquisition_days.c.day < period.until,

@@ -137,10 +137,13 @@ def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> li
 
 def drawn(transaction: Transaction, since: datetime, until: datetime, *, limit: int) -> list[Label]:
     """The newest label of each image that has regions, the newest first."""
-    query = sa.select(labels).where(labels.c.at >= since, labels.c.at < until).order_by(labels.c.label_id.desc())
+    marked = sa.cast(labels.c.regions, sa.Text) != "[]"
+    query = (
+        sa.select(labels).where(labels.c.at >= since, labels.c.at < until, marked).order_by(labels.c.label_id.desc())
+    )
     found: dict[InstanceDigest, Label] = {}
     for row in transaction.execution_options(yield_per=1000).execute(query):
-        if row.regions and row.digest not in found:
+        if row.digest not in found:
             found[InstanceDigest(row.digest)] = from_row(row)
             if len(found) == limit:
                 break

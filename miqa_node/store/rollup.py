@@ -20,6 +20,8 @@ DIMENSIONS: dict[str, sa.Column[str]] = {
     name: acquisitions.c[name] for name in ("room", "station", "operator", "body_part", "view", "shift")
 }
 REASON, FINDING = "reason", "finding"
+WITHIN = ("room", "body_part")
+"""What a page can be narrowed to: its images are counted by every dimension as all images are."""
 
 MARK = "days"
 OVERLAP = timedelta(minutes=2)
@@ -87,16 +89,18 @@ def _alone(transaction: Transaction) -> bool:
 
 def _count(transaction: Transaction, days: Sequence[date]) -> None:
     transaction.execute(sa.delete(acquisition_days).where(acquisition_days.c.day.in_(days)))
-    _insert(transaction, days, ALL, sa.literal(""))
-    for dimension, column in DIMENSIONS.items():
-        _insert(transaction, days, dimension, column)
-    _insert(transaction, days, REASON, acquisitions.c.reject_reason, acquisitions.c.rejected)
-    _insert(transaction, days, FINDING, acquisition_findings.c.finding)
+    for within in ("", *WITHIN):
+        _insert(transaction, days, within, ALL, sa.literal(""))
+        for dimension, column in DIMENSIONS.items():
+            _insert(transaction, days, within, dimension, column)
+        _insert(transaction, days, within, REASON, acquisitions.c.reject_reason, acquisitions.c.rejected)
+        _insert(transaction, days, within, FINDING, acquisition_findings.c.finding)
 
 
 def _insert(
     transaction: Transaction,
     days: Sequence[date],
+    within: str,
     dimension: str,
     value: sa.ColumnElement[str],
     *conditions: sa.ColumnElement[bool],
@@ -104,13 +108,17 @@ def _insert(
     source: sa.FromClause = acquisitions
     if dimension == FINDING:
         source = acquisitions.join(acquisition_findings, acquisition_findings.c.digest == acquisitions.c.digest)
-    keys = (acquisitions.c.day, acquisitions.c.modality)
-    grouped = keys if dimension == ALL else (*keys, value)
+    keys: dict[str, sa.ColumnElement[Any]] = {
+        "day": acquisitions.c.day,
+        "modality": acquisitions.c.modality,
+        "within_value": DIMENSIONS[within] if within else sa.literal(""),
+        "value": value,
+    }
+    constant = {"within": sa.literal(within), "dimension": sa.literal(dimension)}
     query = (
-        sa.select(*keys, sa.literal(dimension), value, *MEASURES.values())
+        sa.select(*keys.values(), *constant.values(), *MEASURES.values())
         .select_from(source)
         .where(acquisitions.c.day.in_(days), *conditions)
-        .group_by(*grouped)
+        .group_by(*dict.fromkeys(key for key in keys.values() if isinstance(key, sa.Column)))
     )
-    names = ["day", "modality", "dimension", "value", *MEASURES]
-    transaction.execute(sa.insert(acquisition_days).from_select(names, query))
+    transaction.execute(sa.insert(acquisition_days).from_select([*keys, *constant, *MEASURES], query))

@@ -397,13 +397,16 @@ requests = sa.Table(
     sa.Column("answered_at", UtcDateTime, index=True),
 )
 
-# The roll-up: counts of one day, one modality and one value of a dimension ("room", "shift" …; "all" has one value).
+# The roll-up: counts of one day, one modality and one value of a dimension ("room", "shift" …; "all" has one value);
+# the same again of the images of each room and of each body part alone ("within" and what of it, else empty).
 # Sums of deviation index and of the logarithm of exposure index give means and spreads of any period.
 acquisition_days = sa.Table(
     "acquisition_days",
     metadata,
     sa.Column("day", sa.Date, primary_key=True),
     sa.Column("modality", sa.String(16), primary_key=True),
+    sa.Column("within", sa.String(16), primary_key=True),
+    sa.Column("within_value", sa.Text, primary_key=True),
     sa.Column("dimension", sa.String(16), primary_key=True),
     sa.Column("value", sa.Text, primary_key=True),
     *(
@@ -417,7 +420,7 @@ acquisition_days = sa.Table(
     sa.Column("di_high", sa.Integer, nullable=False),
     sa.Column("ei_count", sa.Integer, nullable=False),
     sa.Column("ei_log_sum", sa.Float, nullable=False),
-    sa.Index("ix_acquisition_days_dimension", "dimension", "day"),
+    sa.Index("ix_acquisition_days_dimension", "within", "within_value", "dimension", "day"),
 )
 
 # How often a measurement fell into a bin, by ISO week (its Monday) and station ("" for all stations together);
