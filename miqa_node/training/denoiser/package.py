@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
-import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
-import onnx
-import onnxruntime
 import pydicom
 import torch
 
@@ -28,7 +25,7 @@ from miqa_node.training.datasets import Record
 from miqa_node.training.degrade import Image, degrade, gate
 from miqa_node.training.degrade.sheet import FIELD_MM, sample_chest
 from miqa_node.training.denoiser.network import SPLIT, Denoiser, reach_px
-from miqa_node.training.export import OPSET, TOLERANCE, forget_where_it_was_made
+from miqa_node.training.onnx_graph import write_graph
 from miqa_node.training.package import SOP_CLASSES, sources_of
 from miqa_node.training.seal import seal
 
@@ -56,35 +53,10 @@ LIMITS = (
 
 def export_denoiser(net: Denoiser, path: Path) -> float:
     """Write the graph for tiles of any even size; the largest difference from torch, ValueError above the tolerance."""
-    net = net.eval()
     image = torch.rand((1, 1, 96, 128), generator=torch.Generator().manual_seed(0))
-    with warnings.catch_warnings():
-        # The exporter of torch 2.13 calls functions that torch 2.13 itself deprecates.
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
-        sides = {axis: SPLIT * torch.export.Dim(name, min=16, max=2048) for axis, name in ((2, "rows"), (3, "columns"))}
-        program = torch.onnx.export(
-            net, (image,), dynamo=True, opset_version=OPSET, input_names=(INPUT,), output_names=(OUTPUT,),
-            dynamic_shapes=(sides,), verbose=False,
-        )  # fmt: skip
-    if program is None:
-        msg = "torch.onnx.export gave no program"
-        raise ValueError(msg)
-    model: onnx.ModelProto = program.model_proto
-    model.producer_name, model.doc_string = "miqa-node", ""
-    forget_where_it_was_made(model)
-    onnx.checker.check_model(model)
-    onnx.save(model, str(path))
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    worst = 0.0
-    for shown in (image, image[..., :64, :66]):
-        with torch.no_grad():
-            wanted = net(shown).numpy()
-        worst = max(worst, float(np.abs(wanted - session.run([OUTPUT], {INPUT: shown.numpy()})[0]).max()))
-    if worst > TOLERANCE:
-        msg = f"the exported graph differs from torch by {worst:.2g}, {TOLERANCE:g} is allowed"
-        raise ValueError(msg)
-    return worst
+    sides = {axis: SPLIT * torch.export.Dim(name, min=16, max=2048) for axis, name in ((2, "rows"), (3, "columns"))}
+    examples = [(image,), (image[..., :64, :66],)]
+    return write_graph(net.eval(), path, examples, [INPUT], [OUTPUT], dynamic_shapes=(sides,))
 
 
 def denoiser_of(graph_file: Path) -> TiledGraph:

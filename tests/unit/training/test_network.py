@@ -14,9 +14,10 @@ torch = pytest.importorskip("torch")
 
 from miqa_node.assess.preprocess import GlobalView, Preprocess  # noqa: E402
 from miqa_node.training import losses  # noqa: E402
-from miqa_node.training.export import INPUTS, OUTPUTS, TOLERANCE, Graph, compare, export, fold_normalisation  # noqa: E402
+from miqa_node.training.export import INPUTS, OUTPUTS, Graph, export, fold_normalisation  # noqa: E402
 from miqa_node.training.fit import CHECKPOINT, Fit, FitSettings, fit  # noqa: E402
 from miqa_node.training.networks import ExportedNet, QualityNet  # noqa: E402
+from miqa_node.training.onnx_graph import TOLERANCE, compare, write_graph  # noqa: E402
 from miqa_node.training.samples import CLASSES, MAP_CLASSES, Sample  # noqa: E402
 from miqa_node.training.texture import FREQUENCIES, ORIENTATIONS, TextureNet, filter_bank  # noqa: E402
 
@@ -48,6 +49,14 @@ class _Easy:
         return Sample(view, crops, present, present * 0.7, cells, np.zeros(cells.shape, np.int16))
 
 
+def test_a_graph_that_says_something_else_than_torch_is_refused(tmp_path: Path) -> None:
+    net = torch.nn.Conv2d(1, 2, 3).eval()
+    example = (torch.rand(1, 1, 8, 8),)
+    assert write_graph(net, tmp_path / "same.onnx", [example], ["image"], ["found"]) < TOLERANCE
+    with pytest.raises(ValueError, match="differs from torch"):
+        write_graph(net, tmp_path / "other.onnx", [example], ["image"], ["found"], tolerance=-1.0)
+
+
 def test_export_says_what_torch_says(net: QualityNet, tmp_path: Path) -> None:
     assert export(net, tmp_path / "model.onnx", SPEC) < TOLERANCE
     model = onnx.load(tmp_path / "model.onnx")
@@ -59,7 +68,8 @@ def test_export_says_what_torch_says(net: QualityNet, tmp_path: Path) -> None:
     assert session.get_inputs()[1].shape[1:] == [1, 160, 160]
     view = torch.randn(1, 1, 64, 64)
     for count in (1, 4, 16):
-        assert compare(ExportedNet(net), tmp_path / "model.onnx", view, torch.randn(count, 1, 160, 160)) < TOLERANCE
+        example = (view, torch.randn(count, 1, 160, 160))
+        assert compare(ExportedNet(net), tmp_path / "model.onnx", [example], INPUTS, OUTPUTS)[0] < TOLERANCE
     prediction = Graph(tmp_path / "model.onnx", SPEC)(np.full((200, 220), 30000, np.uint16))
     assert prediction.logits.shape == prediction.severity.shape == (len(CLASSES),)
     assert prediction.maps.shape == (len(CLASSES), 8, 8)
