@@ -10,10 +10,16 @@ from miqa_node.analysis.drawing import Box, Dot, Drawing, Ink, Line, Words
 from miqa_node.statistics.charts import Chart
 from miqa_node.statistics.rates import Rate
 
-WIDTH = 760.0
+WIDTH = 640.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 14.0, 30.0
 BAR_HEIGHT = 24.0
-LABEL_CHARACTERS = 26
+LABEL_CHARACTERS = 40
+CHARACTER = 7.3
+"""About the width of one, in the size in which labels are written."""
+LEAST_TO_SCALE = 20
+"""The interval of fewer images may end beyond the axis; shares never do."""
+LEAST_TO_JOIN = 5
+"""Points of a curve that stand for fewer images are shown pale and not joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +44,17 @@ class CoursePoint:
 
 def bars(title: str, rows: Sequence[Bar], lines: Sequence[tuple[float, Ink]] = ()) -> Drawing:
     """Horizontal bars in percent, each with the interval of its share; ``lines`` are target and action line."""
-    left, right = 190.0, 120.0
+    left, right = 18.0 + CHARACTER * max([len(_short(row.label)) for row in rows] or [0]), 126.0
     height = TOP + BAR_HEIGHT * len(rows) + BOTTOM
     drawing = Drawing(WIDTH, height, title)
-    tops = [100.0 * (row.rate.high or 0.0) for row in rows if row.rate.total >= 20] or [10.0]
-    most = _nice(max([*tops, *(value for value, _ in lines)]))
+    marks = _marks(0.0, min(max([_reach(row.rate) for row in rows] + [value for value, _ in lines] or [1.0]), 100.0))
+    most = marks[-1]
 
     def x(percent: float) -> float:
         return left + min(percent / most, 1.0) * (WIDTH - left - right)
 
     bottom = TOP + BAR_HEIGHT * len(rows)
-    for mark in _marks(0.0, most):
+    for mark in marks:
         drawing.line([(x(mark), TOP), (x(mark), bottom)], "grid")
         drawing.add(Words(x(mark), bottom + 16, f"{mark:g} %", "middle", "note"))
     for number, row in enumerate(rows):
@@ -84,6 +90,7 @@ def course(
     The band shows the limits of each, ``mean`` is a second line, ``changes`` are where the process became another.
     """
     drawing = Drawing(WIDTH, height, title)
+    right = WIDTH - RIGHT - max([CHARACTER * len(words) for _, _, words in lines] or [0.0])
     known = [v for p in points for v in (p.value, p.high, p.low) if v is not None] + [value for value, _, _ in lines]
     low, high = min([0.0, *known] if zero else known or [0.0]), max(known or [1.0])
     marks = _marks(low, high)
@@ -91,18 +98,18 @@ def course(
     bottom = height - BOTTOM
 
     def x(index: int) -> float:
-        return LEFT + (index + 0.5) / max(len(points), 1) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (index + 0.5) / max(len(points), 1) * (right - LEFT)
 
     def y(value: float) -> float:
         return bottom - (value - low) / ((high - low) or 1.0) * (bottom - TOP)
 
     for mark in marks:
-        drawing.line([(LEFT, y(mark)), (WIDTH - RIGHT, y(mark))], "grid")
+        drawing.line([(LEFT, y(mark)), (right, y(mark))], "grid")
         drawing.add(Words(LEFT - 6, y(mark) + 4, f"{mark:g}{unit}", "end", "note"))
-    _band(drawing, points, x, y)
+    _band(drawing, points, (right - LEFT) / max(len(points), 1), x, y)
     for value, ink, words in lines:
-        drawing.line([(LEFT, y(value)), (WIDTH - RIGHT, y(value))], ink)
-        drawing.add(Words(WIDTH - RIGHT, y(value) - 4, words, "end", "note"))
+        drawing.line([(LEFT, y(value)), (right, y(value))], ink)
+        drawing.add(Words(right + 6, y(value) + 4, words, "start", "note"))
     for index in changes:
         at = (x(index) + x(index - 1)) / 2
         drawing.line([(at, TOP), (at, bottom)], "change")
@@ -116,7 +123,7 @@ def course(
             drawing.add(Dot(x(i), y(point.value), radius, point.ink, f"{point.label}: {point.value:.3g}{unit}"))
     for i in _label_places(len(points)):
         drawing.add(Words(x(i), bottom + 18, points[i].label, "middle", "note"))
-    drawing.add(Line(((LEFT, TOP), (LEFT, bottom), (WIDTH - RIGHT, bottom)), "axis"))
+    drawing.add(Line(((LEFT, TOP), (LEFT, bottom), (right, bottom)), "axis"))
     return drawing
 
 
@@ -128,7 +135,7 @@ def control_chart(title: str, labels: Sequence[str], chart: Chart, *, height: fl
     ]
     centre: list[tuple[float, Ink, str]] = []
     if chart.centre is not None:
-        centre = [(100.0 * chart.centre, "axis", f"usual {100.0 * chart.centre:.2g} %")]
+        centre = [(100.0 * chart.centre, "axis", f"usual {_figures(100.0 * chart.centre)} %")]
     mean = [100.0 * p.ewma if p.share is not None else None for p in chart.points]
     changes = [change.index for change in chart.changes]
     return course(title, points, " %", lines=centre, mean=mean, changes=changes, height=height)
@@ -148,10 +155,13 @@ def reliability(title: str, points: Sequence[tuple[float, Rate]]) -> Drawing:
         drawing.add(Words(place(mark, 0)[0], TOP + side + 18, f"{100 * mark:g} %", "middle", "note"))
     drawing.line([place(0, 0), place(1, 1)], "faint")
     known = [(p, rate) for p, rate in points if rate.share is not None]
-    drawing.line([place(p, rate.share or 0.0) for p, rate in known], "data")
+    drawing.line([place(p, rate.share or 0.0) for p, rate in known if rate.total >= LEAST_TO_JOIN], "data")
     for p, rate in known:
-        drawing.line([place(p, rate.low or 0.0), place(p, rate.high or 0.0)], "axis")
         hint = f"said {100 * p:.0f} %, confirmed {rate.count} of {rate.total}"
+        if rate.total < LEAST_TO_JOIN:
+            drawing.add(Dot(*place(p, rate.share or 0.0), 2.5, "faint", hint))
+            continue
+        drawing.line([place(p, rate.low or 0.0), place(p, rate.high or 0.0)], "axis")
         drawing.add(Dot(*place(p, rate.share or 0.0), 3.5, "data", hint))
     drawing.line([place(0, 1), place(0, 0), place(1, 0)], "axis")
     return drawing
@@ -169,9 +179,12 @@ def places(title: str, spots: Sequence[tuple[float, float]]) -> Drawing:
 
 
 def _band(
-    drawing: Drawing, points: Sequence[CoursePoint], x: Callable[[int], float], y: Callable[[float], float]
+    drawing: Drawing,
+    points: Sequence[CoursePoint],
+    wide: float,
+    x: Callable[[int], float],
+    y: Callable[[float], float],
 ) -> None:
-    wide = (WIDTH - LEFT - RIGHT) / max(len(points), 1)
     for i, point in enumerate(points):
         if point.low is not None and point.high is not None:
             top, bottom = y(point.high), y(point.low)
@@ -208,6 +221,21 @@ def _nice(value: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= value * (1 - 1e-9))
+
+
+def _reach(rate: Rate) -> float:
+    """How far to the right a bar needs room, in percent."""
+    end = rate.high if rate.total >= LEAST_TO_SCALE else rate.share
+    return 100.0 * (end or 0.0)
+
+
+def _figures(value: float) -> str:
+    """Two figures at least, and never an exponent.
+
+    >>> _figures(100.0), _figures(7.24), _figures(0.0751), _figures(0.0)
+    ('100', '7.2', '0.075', '0')
+    """
+    return f"{value:.{max(0, 1 - math.floor(math.log10(value)))}f}" if value > 0.0 else "0"
 
 
 def _percent(share: float | None) -> float | None:

@@ -23,6 +23,8 @@ INKS = {
     "band": colors.HexColor("#e3e8ea"), "target": colors.HexColor("#8a5300"), "action": colors.HexColor("#b3261e"),
     "bad": colors.HexColor("#b3261e"), "change": colors.HexColor("#8a5300"), "words": TEXT, "note": SOFT,
 }  # fmt: skip
+PALE = {**INKS, "faint": colors.HexColor("#aab6bd")}
+"""Of what is filled."""
 DASHES = {"target": [5, 3], "change": [4, 3], "faint": [2, 2]}
 THICK = {"data": 1.4, "target": 1.0, "action": 1.0, "change": 1.2}
 HEAD = ParagraphStyle("head", fontName="Helvetica-Bold", fontSize=12.5, leading=16, spaceBefore=10, textColor=TEXT)
@@ -98,10 +100,10 @@ def _vector(shape: Line | Box | Dot | Words, height: float) -> Any:
             )
         case Box(x, y, width, tall, ink, _):
             return shapes.Rect(
-                x, height - y - max(tall, 0), max(width, 0), max(tall, 0), fillColor=INKS[ink], strokeColor=None
+                x, height - y - max(tall, 0), max(width, 0), max(tall, 0), fillColor=PALE[ink], strokeColor=None
             )
         case Dot(x, y, radius, ink, _):
-            return shapes.Circle(x, height - y, radius, fillColor=INKS[ink], strokeColor=None)
+            return shapes.Circle(x, height - y, radius, fillColor=PALE[ink], strokeColor=None)
         case Words(x, y, text, anchor, ink):
             size = 12.0 if ink == "words" else 11.0
             return shapes.String(

@@ -10,8 +10,8 @@ from miqa_node.analysis.figures import Bar, CoursePoint, bars, control_chart, co
 from miqa_node.analysis.rejects import Group, Level, RejectAnalysis
 from miqa_node.analysis.watch import ModelWatch
 
-MOST_BARS = 20
-INKS: dict[Level, Ink] = {Level.INVESTIGATE: "bad", Level.ABOVE_TARGET: "change"}
+MOST_BARS = 12
+INKS: dict[Level, Ink] = {Level.INVESTIGATE: "bad", Level.ABOVE_TARGET: "change", Level.FEW: "faint"}
 
 
 def reject_pictures(found: RejectAnalysis) -> dict[str, Drawing]:
@@ -53,7 +53,10 @@ def watch_pictures(found: ModelWatch) -> dict[str, Drawing]:
     for chart in found.charts:
         labels = [f"{start:%d %b}" for start in chart.starts]
         pictures[f"chart {chart.finding}"] = control_chart(
-            f"{chart.words}: share of images in which it is present, with control limits.", labels, chart.chart
+            f"{chart.words}: share of images in which it is present, with control limits.",
+            labels,
+            chart.chart,
+            height=140.0,
         )
     for number, place in enumerate(found.recurrences):
         pictures[f"place {number}"] = places(

@@ -10,6 +10,10 @@ from itertools import pairwise
 LIMIT_SIGMAS = 3.0
 EWMA_WEIGHT, EWMA_SIGMAS = 0.2, 2.962
 """An alarm about every 500 points without a change (J. M. Lucas, M. S. Saccucci, Technometrics 32 (1990) 1–12)."""
+RARE = 10.0
+"""Expected counts below are no normal ones: the upper limit is then a quantile of the Poisson distribution."""
+BELOW_LIMIT = 0.99865
+"""Of a steady process, below three standard deviations above its mean."""
 MOVING_RANGE_D2 = 1.128
 """Mean range of two normal values, in standard deviations."""
 LEAST_SEGMENT = 5
@@ -62,7 +66,8 @@ def p_chart(counts: Sequence[tuple[int, int]], reference: int | None = None) -> 
     """The chart of (count, total) by subgroup; the first ``reference`` subgroups say what is usual, by default all.
 
     Limits follow D. B. Laney, Quality Engineering 14 (2002) 531–537: with hundreds of images a day, days differ by more
-    than the binomial allows, and plain limits would cry wolf. ``inflation`` below 1 counts as 1.
+    than the binomial allows, and plain limits would cry wolf. ``inflation`` below 1 counts as 1. What is rare may
+    come once, or as often as chance brings it, without being out of limits.
     """
     base = [(k, n) for k, n in counts[: reference or len(counts)] if n]
     total = sum(n for _, n in base)
@@ -78,6 +83,7 @@ def p_chart(counts: Sequence[tuple[int, int]], reference: int | None = None) -> 
         sigma = inflation * math.sqrt(centre * (1.0 - centre) / n)
         share = k / n
         low, high = max(centre - LIMIT_SIGMAS * sigma, 0.0), min(centre + LIMIT_SIGMAS * sigma, 1.0)
+        high = min(max(high, _most_by_chance(centre * n) / n), 1.0)
         ewma = EWMA_WEIGHT * share + (1.0 - EWMA_WEIGHT) * ewma
         # The variance of the weighted mean, with the sigma of each subgroup.
         weight = EWMA_WEIGHT**2 * sigma**2 + (1.0 - EWMA_WEIGHT) ** 2 * weight
@@ -121,6 +127,23 @@ def change_points(counts: Sequence[tuple[int, int]], inflation: float = 1.0) -> 
     shares = [_share(counts[a:b]) for a, b in pairwise(cuts)]
     by_index = {change.index: change.statistic for change in found}
     return tuple(Change(at, shares[i], shares[i + 1], by_index[at]) for i, at in enumerate(cuts[1:-1]))
+
+
+def _most_by_chance(expected: float) -> int:
+    """The count that a steady process seldom exceeds, where it is rare; 0 where the normal limits hold.
+
+    >>> _most_by_chance(0.05), _most_by_chance(2.0), _most_by_chance(25.0)
+    (1, 7, 0)
+    """
+    if expected >= RARE:
+        return 0
+    count, term = 0, math.exp(-expected)
+    below = term
+    while below < BELOW_LIMIT:
+        count += 1
+        term *= expected / count
+        below += term
+    return count
 
 
 def _inflation(base: Sequence[tuple[int, int]], centre: float) -> float:

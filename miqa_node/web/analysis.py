@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from miqa_node.analysis import archive, feedback, rejects, tables, watch
-from miqa_node.analysis.pictures import reject_pictures, watch_pictures
+from miqa_node.analysis.pictures import MOST_BARS, reject_pictures, watch_pictures
 from miqa_node.store import census, reports, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
@@ -81,7 +81,8 @@ def rejects_page(services: Services, who: Reader, query: Form) -> str:
         months = reports.months(transaction, limit=MOST_REPORTS)
     return render(
         "analysis_rejects.html", who=who, shown=shown, found=found, pictures=reject_pictures(found), query=query,
-        csv="/analysis/rejects.csv?" + _address(query), months=months,
+        most_bars=MOST_BARS, reason_words=rejects.REASON_WORDS, months=months,
+        csv="/analysis/rejects.csv?" + _address(query),
     )  # fmt: skip
 
 

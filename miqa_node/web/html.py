@@ -11,6 +11,7 @@ from markupsafe import Markup
 from miqa_node import __version__
 from miqa_node.analysis.drawing import Drawing, to_svg
 from miqa_node.domain.assessment import contributions_text
+from miqa_node.domain.finding import FINDING_WORDS, FindingName
 from miqa_node.statistics.rates import Rate
 from miqa_node.web.navigation import NAVIGATION
 
@@ -31,6 +32,18 @@ def words(name: str) -> str:
     """
     text = name.replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def finding(name: str) -> str:
+    """What a finding is called where people read it.
+
+    >>> finding("noise_underexposure"), finding("anomaly")
+    ('Noisy or under-exposed', 'Anomaly')
+    """
+    try:
+        return FINDING_WORDS[FindingName(name)]
+    except ValueError:
+        return words(name)
 
 
 def moment(at: datetime) -> str:
@@ -102,6 +115,8 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(contributions=contributions_text, words=words, moment=moment, day=day, figures=figures)
+_environment.filters.update(
+    contributions=contributions_text, words=words, finding=finding, moment=moment, day=day, figures=figures
+)
 _environment.filters.update(percent=percent, interval=interval, svg=svg, span=span)
 _environment.globals.update(version=__version__, navigation=NAVIGATION)

@@ -108,7 +108,7 @@ def test_the_labels_page_counts_decisions(hospital: list, client: TestClient) ->
     words = text(client.get("/analysis/labels?since=2026-11-01&until=2026-11-30").text)
     assert "labels 6" in words
     assert "say bad 4" in words
-    assert "Anna 6 4" in words
+    assert "anna 6 4" in words
 
 
 def test_every_page_of_an_empty_node_can_be_opened(client: TestClient) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,31 +19,18 @@ from miqa_node.store import labels, users
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from tests.web.axe import faults
+from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.staging import phantom_png
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-PATIENCE_MS = 120_000
-"""A busy machine takes long over the first page; what never comes still fails."""
-SCREENSHOTS = os.environ.get("MIQA_TEST_SCREENSHOTS", "")
-"""Folder for pictures of the pages, for whoever changes them; none are taken without it."""
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="chromium is not installed"),
-    # Playwright's driver leaves its event loop to the interpreter when it ends.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
+pytestmark = MARKS
 
 
-# For this module only: while Playwright runs, its event loop is this thread's, and no other test could run one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 def phantom() -> Radiograph:
@@ -70,20 +55,8 @@ def address(stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture(params=["light", "dark"])
 def page(browser: sync_api.Browser, request: pytest.FixtureRequest, address: str) -> Iterator[sync_api.Page]:
-    """A page that fails the test when it asks another host for something or the browser finds fault with it."""
-    context = browser.new_context(color_scheme=request.param, viewport={"width": 1360, "height": 900}, base_url=address)
-    context.set_default_timeout(PATIENCE_MS)
-    context.set_default_navigation_timeout(PATIENCE_MS)
-    sync_api.expect.set_options(timeout=PATIENCE_MS)
-    page = context.new_page()
-    foreign: list[str] = []
-    found: list[str] = []
-    page.on("request", lambda asked: None if asked.url.startswith(address) else foreign.append(asked.url))
-    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
-    yield page
-    context.close()
-    assert foreign == []
-    assert [fault for fault in found if "ERR_INTERNET_DISCONNECTED" not in fault] == []
+    with watched(browser, address, request.param) as page:
+        yield page
 
 
 def test_the_worklist_shows_a_flagged_study_with_its_picture(stage, page: sync_api.Page) -> None:
@@ -102,7 +75,7 @@ def test_the_worklist_shows_a_flagged_study_with_its_picture(stage, page: sync_a
     sync_api.expect(study.locator(".verdict")).to_have_text("REVIEW")
     assert page.locator("li.study").count() == 2
     assert page.title() == "Worklist · miqa-node"
-    _shoot(page, "worklist")
+    shoot(page, "worklist")
 
 
 def test_a_person_claims_and_resolves_a_study(stage, page: sync_api.Page) -> None:
@@ -113,7 +86,7 @@ def test_a_person_claims_and_resolves_a_study(stage, page: sync_api.Page) -> Non
     page.get_by_label("Your name").fill("mara")
     page.get_by_role("button", name="Claim").click()
     sync_api.expect(page.locator(".state")).to_have_text("Claimed by mara")
-    _shoot(page, "study")
+    shoot(page, "study")
     page.get_by_label("Comment").fill("patient moved")
     page.get_by_role("button", name="Retake requested").click()
 
@@ -130,7 +103,7 @@ def test_the_pages_fit_a_narrow_screen(stage, page: sync_api.Page) -> None:
     for path in ("/", "/studies/1.2.3.1", "/rooms", "/rooms/ROOM1", "/sign-in", "/account"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-        _shoot(page, "phone" + path.replace("/", "-"))
+        shoot(page, "phone" + path.replace("/", "-"))
 
 
 def test_nobody_is_kept_out(stage, page: sync_api.Page) -> None:
@@ -247,9 +220,3 @@ BRIGHTNESS = """() => {
     for (let i = 0; i < data.length; i += 4) sum += data[i];
     return sum / (data.length / 4);
 }"""
-
-
-def _shoot(page: sync_api.Page, name: str) -> None:
-    if SCREENSHOTS:
-        scheme = "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{scheme}.png", full_page=True)

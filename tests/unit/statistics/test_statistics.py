@@ -192,3 +192,10 @@ def test_what_all_detectors_show_at_a_place_is_no_defect_of_one() -> None:
 
 def test_one_patient_with_many_images_is_no_recurrence() -> None:
     assert recurrences([Peak("D1", "P1", 0.5, 0.5) for _ in range(50)]) == []
+
+
+def test_what_is_rare_may_come_once_without_an_alarm() -> None:
+    steady = [(0, 40)] * 28 + [(1, 40), (1, 40)]
+    assert not any(point.outside for point in p_chart(steady).points)
+    burst = [(0, 40)] * 29 + [(4, 40)]
+    assert [point.outside for point in p_chart(burst).points][-1]
