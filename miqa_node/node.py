@@ -24,6 +24,7 @@ from miqa_node.deliver.reports import CommitmentReporter
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.event import Origin
 from miqa_node.domain.policy import decide
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import MiqaError, SettingsError
@@ -38,6 +39,7 @@ from miqa_node.report import ReportSettings, lower_class
 from miqa_node.report.catalogue import voice
 from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.store import shadows, users
+from miqa_node.store.announcements import Announcer
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
@@ -51,6 +53,7 @@ from miqa_node.work.counting import Counting
 from miqa_node.work.queue import DurableQueue, Schedule, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
 from miqa_node.work.series import SeriesWatch
+from miqa_node.work.studies import StudyWatch
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +100,9 @@ class Node:
         self._queue = DurableQueue(self.database, self._version)
         self._decoder = Decoder(settings.imaging)
         assessor = with_captions(settings, self.companions.assessor)
+        self._announcer = Announcer(
+            self.destinations.wanting, Origin(settings.node.name, settings.node.site, settings.web_url)
+        )
         self._pipeline = Pipeline(
             database=self.database,
             objects=self.objects,
@@ -116,6 +122,7 @@ class Node:
             max_slices=settings.work.series_max_slices,
             enhance=Enhancer(settings).enhance,
             rules=acquisition_rules(settings),
+            announcer=self._announcer,
         )
         outbox = DatabaseOutbox(self.database, self.objects, lower_class)
         self._reporter = CommitmentReporter(
@@ -136,6 +143,7 @@ class Node:
         self._counting = Counting(self.database, settings.analysis)
         self._roll_call = RollCall(self.database, settings.node.name, settings.work)
         self._series = SeriesWatch(self.database, self._queue, settings.work)
+        self._studies = StudyWatch(self.database, self._announcer, settings.work)
         self._lanes = Lanes(
             outbox,
             self.destinations,
@@ -211,6 +219,7 @@ class Node:
         self._begin(self._counting.start, self._counting.stop)
         self._begin(self._roll_call.start, self._roll_call.stop)
         self._begin(self._series.start, self._series.stop)
+        self._begin(self._studies.start, self._studies.stop)
 
     def stop(self) -> None:
         """Stop everything, in the opposite order of starting; what is unfinished is finished after the next start."""

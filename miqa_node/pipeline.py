@@ -23,14 +23,15 @@ from miqa_node.assess.volume.assessor import judge_series
 from miqa_node.assess.volume.marks import dump_extent, load_extent
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
-from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE
-from miqa_node.domain.delivery import DEFAULT_KINDS, DRAWN_KINDS, ResultKind, ResultObject
+from miqa_node.domain.codes import OTHER_FAILURE
+from miqa_node.domain.delivery import DEFAULT_KINDS, DRAWN_KINDS, OBJECT_KINDS, ResultKind, ResultObject
 from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.event import Origin
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest, Received, StoredInstance
 from miqa_node.domain.label import RequestKind
 from miqa_node.domain.note import RejectionNote
-from miqa_node.domain.policy import Disposition, Policy, Reason, Verdict, decide
+from miqa_node.domain.policy import AUDIT, Disposition, Policy, Reason, Verdict, decide
 from miqa_node.domain.ports import Assessor, Candidate, JobQueue, Judgement, ObjectStore
 from miqa_node.errors import DecodeError, MiqaError, NotFoundError
 from miqa_node.imaging.headers import read_header
@@ -41,6 +42,7 @@ from miqa_node.observe import metrics
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, Marked, ReportSettings, Stack, make_objects, make_series_objects
 from miqa_node.store import acquisitions, deliveries, instances, label_requests, notes, series, worklist
+from miqa_node.store.announcements import Announcer
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.group import GroupCommit
 
@@ -56,10 +58,6 @@ CONFLICTING = PlausibilityIssue(
     "conflicting_instance",
     "An object with the same SOP Instance UID and other content came earlier; both are kept.",
     OTHER_FAILURE,
-)
-
-AUDIT = Reason(
-    "audit", "Accepted, and drawn at random: say whether it is a good image.", UNKNOWN_FAILURE, Verdict.ACCEPT
 )
 
 DestinationsFor = Callable[[ResultKind], Sequence[str]]
@@ -89,6 +87,7 @@ class Pipeline:
         rules: AcquisitionRules | None = None,
         max_slices: int = 5000,
         enhance: Callable[[Radiograph], Enhanced] | None = None,
+        announcer: Announcer | None = None,
     ) -> None:
         self._database = database
         self._arrivals = GroupCommit(database)
@@ -105,6 +104,7 @@ class Pipeline:
         self._rules = rules or AcquisitionRules()
         self._max_slices = max_slices
         self._enhance = enhance
+        self._announcer = announcer or Announcer(lambda _kind: (), Origin())
 
     # ── receive and store: when this returns, the sender is answered 0x0000 and nothing may get lost ──
 
@@ -180,7 +180,7 @@ class Pipeline:
     def _keep_preview(self, digest: InstanceDigest, radiograph: Radiograph) -> None:
         self._objects.put(_key("previews", digest, ".png"), preview_png(radiograph, PREVIEW_SIDE))
 
-    # ── decide, report, deliver, worklist: one transaction makes the verdict known everywhere at once ──
+    # ── decide, report, deliver, worklist, events: one transaction makes the verdict known everywhere at once ──
 
     def conclude(self, digest: InstanceDigest) -> None:
         """Give the verdict, make the objects that say it, queue them for delivery and flag the study."""
@@ -203,8 +203,9 @@ class Pipeline:
         members = self._members(instance) if is_slice(instance.header) else ()
         note = self._note(instance)
         now = datetime.now(UTC)
+        told = disposition  # in reports and events: that people audit an accepted image is nothing to tell others
         audited = disposition.verdict is Verdict.ACCEPT and self._rules.audits(digest)
-        if audited:  # after the report: that people look at it is nothing to tell the PACS
+        if audited:
             disposition = replace(disposition, reasons=(*disposition.reasons, AUDIT), attention=True)
         with self._database.begin() as transaction:
             uid = instance.header.study_instance_uid
@@ -222,6 +223,7 @@ class Pipeline:
             series.share_verdict(transaction, members, uid, disposition, now)
             if disposition.flagged:
                 worklist.flag(transaction, uid, disposition.verdict, now)
+            self._announcer.decided(transaction, instance, assessment, told, now)
         if self._candidate is not None:
             self._candidate.verdict_is_out(digest)
         metrics.IMAGES.labels(verdict=disposition.verdict.value).inc()
@@ -270,7 +272,7 @@ class Pipeline:
         return self._keep_results(last, made)
 
     def _kinds(self) -> set[ResultKind]:
-        return {kind for kind in ResultKind if kind in DEFAULT_KINDS or self._destinations(kind)}
+        return {kind for kind in OBJECT_KINDS if kind in DEFAULT_KINDS or self._destinations(kind)}
 
     def _members(self, last: StoredInstance) -> list[InstanceDigest]:
         """What gets the verdict of its series; all that is there when the series was given up before it was read."""

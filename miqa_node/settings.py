@@ -151,6 +151,7 @@ class WorkSettings(_Table):
     retention_days: Count
     ct_quiet_s: Seconds
     mr_quiet_s: Seconds
+    study_quiet_s: Seconds
     series_max_slices: Count
 
 

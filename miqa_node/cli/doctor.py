@@ -256,4 +256,9 @@ def _echo(config: DestinationConfig, settings: Settings) -> str:
     return f"{config.address} {_ANSWERS[config.kind]}"
 
 
-_ANSWERS = {"cstore": "answers C-ECHO", "stow": "answers DICOMweb", "folder": "can be written"}
+_ANSWERS = {
+    "cstore": "answers C-ECHO",
+    "stow": "answers DICOMweb",
+    "folder": "can be written",
+    "webhook": "takes events",
+}

@@ -8,6 +8,7 @@ from miqa_node.deliver.cstore import CStoreDestination
 from miqa_node.deliver.destinations import DestinationConfig
 from miqa_node.deliver.folder import FolderDestination
 from miqa_node.deliver.stow import StowDestination
+from miqa_node.deliver.webhook import WebhookDestination
 from miqa_node.domain.delivery import CommitmentReport
 from miqa_node.domain.ports import Destination
 from miqa_node.settings import DeliverSettings
@@ -24,4 +25,6 @@ def connect(
         return StowDestination(config, settings)
     if config.kind == "folder":
         return FolderDestination(config)
+    if config.kind == "webhook":
+        return WebhookDestination(config, settings)
     return CStoreDestination(config, settings, calling_ae_title, on_report)

@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
+from miqa_node.domain.delivery import DEFAULT_EVENTS, DEFAULT_KINDS, EVENT_KINDS, OBJECT_KINDS, ResultKind
 from miqa_node.errors import SettingsError
 from miqa_node.settings import WatchedFile, read_toml
 
@@ -29,7 +31,8 @@ class OnWarning(StrEnum):
 class DestinationConfig:
     """One destination; ``calling_ae_title`` None is the node's own, ``concurrency`` None the setting's.
 
-    ``kind`` says which of the others count: cstore (host to commitment), stow (url to token_file) or folder.
+    ``kind`` says which of the others count: cstore (host to commitment), stow (url to token_file), folder or
+    webhook (url, secret_file and allow_http; ``objects`` are events).
     """
 
     name: str
@@ -48,11 +51,16 @@ class DestinationConfig:
     tls_key: str = ""
     url: str = ""
     token_file: str = ""
+    secret_file: str = ""
+    allow_http: bool = False
     folder: str = ""
 
     @property
     def address(self) -> str:
-        """Where it is, as log lines and errors name it."""
+        """Where it is, as log lines and errors name it; the path of a webhook may be a secret."""
+        if self.kind == "webhook":
+            parts = urlsplit(self.url)
+            return f"{parts.scheme}://{parts.netloc}"
         return self.url or self.folder or f"{self.ae_title}@{self.host}:{self.port}"
 
 
@@ -121,31 +129,40 @@ def _parse(table: Mapping[str, Any], where: str) -> DestinationConfig:
             f"{where}: unknown: {', '.join(sorted(unknown))}. "
             f"A destination of kind {kind} knows {', '.join(sorted(known))}."
         )
-    values: dict[str, Any] = {"name": name, "kind": kind, "objects": _objects(table, where)}
-    values |= {key: _text(table, key, where, *_TEXTS[key]) for key in _REQUIRED[kind]}
-    values |= {key: _text(table, key, where, *_TEXTS[key]) for key in sorted(_OPTIONAL_TEXTS & table.keys())}
-    values |= {key: _flag(table, key, where) for key in ("tls", "commitment") if key in table}
+    objects = _events(table, where) if kind == "webhook" else _objects(table, where)
+    values: dict[str, Any] = {"name": name, "kind": kind, "objects": objects}
+    texts = _TEXTS | _WEBHOOK_TEXTS if kind == "webhook" else _TEXTS
+    values |= {key: _text(table, key, where, *texts[key]) for key in _REQUIRED[kind]}
+    values |= {key: _text(table, key, where, *texts[key]) for key in sorted(_OPTIONAL_TEXTS & table.keys())}
+    values |= {key: _flag(table, key, where) for key in ("tls", "commitment", "allow_http") if key in table}
     if kind == "cstore":
         values["port"] = _number(table, "port", where, 65535)
     if "concurrency" in table:
         values["concurrency"] = _number(table, "concurrency", where, MAX_CONCURRENCY)
     if "on_warning" in table:
         values["on_warning"] = _on_warning(table["on_warning"], where)
-    return _check_tls(DestinationConfig(**values), where)
+    return _check_http(_check_tls(DestinationConfig(**values), where), where)
 
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _AE_TITLE = re.compile(r"(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}")
 _PATH = re.compile(r"[^\x00]{1,4096}")
 
-_COMMON_KEYS = frozenset({"name", "kind", "objects", "concurrency"})
+_COMMON_KEYS = frozenset({"name", "kind", "concurrency"})
 _TLS_KEYS = frozenset({"tls_ca", "tls_certificate", "tls_key"})
 _KEYS = {
-    "cstore": _TLS_KEYS | {"ae_title", "host", "port", "calling_ae_title", "tls", "commitment", "on_warning"},
-    "stow": _TLS_KEYS | {"url", "token_file", "on_warning"},
-    "folder": frozenset({"folder"}),
+    "cstore": _TLS_KEYS
+    | {"objects", "ae_title", "host", "port", "calling_ae_title", "tls", "commitment", "on_warning"},
+    "stow": _TLS_KEYS | {"objects", "url", "token_file", "on_warning"},
+    "folder": frozenset({"objects", "folder"}),
+    "webhook": _TLS_KEYS | {"events", "url", "secret_file", "allow_http"},
 }
-_REQUIRED = {"cstore": ("ae_title", "host"), "stow": ("url",), "folder": ("folder",)}
+_REQUIRED = {
+    "cstore": ("ae_title", "host"),
+    "stow": ("url",),
+    "folder": ("folder",),
+    "webhook": ("url", "secret_file"),
+}
 _OPTIONAL_TEXTS = frozenset({"calling_ae_title", "token_file"}) | _TLS_KEYS
 _TEXTS = {
     "ae_title": (_AE_TITLE, "1 to 16 characters of ASCII without backslash"),
@@ -153,7 +170,13 @@ _TEXTS = {
     "host": (re.compile(r"[^\s/@]{1,255}"), "a host name or IP address"),
     "url": (re.compile(r"https?://[^\s/?#]+[^\s?#]*"), "an address such as https://pacs.example/dicom-web"),
     "folder": (re.compile(r"/[^\x00]{0,4095}"), "the whole path of a folder"),
-    **dict.fromkeys(("token_file", "tls_ca", "tls_certificate", "tls_key"), (_PATH, "the path of a file")),
+    **dict.fromkeys(
+        ("token_file", "secret_file", "tls_ca", "tls_certificate", "tls_key"), (_PATH, "the path of a file")
+    ),
+}
+
+_WEBHOOK_TEXTS = {
+    "url": (re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?"), "an address such as https://ris.example/miqa")
 }
 
 
@@ -164,6 +187,23 @@ def _check_tls(config: DestinationConfig, where: str) -> DestinationConfig:
     if given and not (config.tls or config.url.startswith("https:")):
         raise SettingsError(f"{where}: certificates are given but TLS is off; set tls = true, or an https address.")
     return config
+
+
+def _check_http(config: DestinationConfig, where: str) -> DestinationConfig:
+    if config.kind == "webhook" and config.url.startswith("http:") and not config.allow_http:
+        host = urlsplit(config.url).hostname or ""
+        if host != "localhost" and not _is_loopback(host):
+            raise SettingsError(
+                f"{where}: write https in the url. Only this machine is told over plain http, unless allow_http = true."
+            )
+    return config
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False
 
 
 def _text(table: Mapping[str, Any], key: str, where: str, pattern: re.Pattern[str], expected: str) -> str:
@@ -195,12 +235,25 @@ def _on_warning(value: object, where: str) -> OnWarning:
 
 
 def _objects(table: Mapping[str, Any], where: str) -> tuple[ResultKind, ...]:
-    asked = table.get("objects", [kind.value for kind in DEFAULT_KINDS])
-    try:
-        return tuple(dict.fromkeys(ResultKind(kind) for kind in asked))
-    except (ValueError, TypeError) as error:
-        known = ", ".join(f'"{kind.value}"' for kind in ResultKind)
-        raise SettingsError(f"{where}: objects must be a list out of [{known}].") from error
+    return _chosen(
+        table.get("objects"), {kind.value: kind for kind in OBJECT_KINDS}, DEFAULT_KINDS, f"{where}: objects"
+    )
+
+
+def _events(table: Mapping[str, Any], where: str) -> tuple[ResultKind, ...]:
+    known = {kind.event_type: kind for kind in EVENT_KINDS}
+    return _chosen(table.get("events"), known, DEFAULT_EVENTS, f"{where}: events")
+
+
+def _chosen(
+    asked: object, known: Mapping[str, ResultKind], default: tuple[ResultKind, ...], what: str
+) -> tuple[ResultKind, ...]:
+    if asked is None:
+        return default
+    if not isinstance(asked, list) or not all(isinstance(one, str) and one in known for one in asked):
+        names = ", ".join(f'"{name}"' for name in known)
+        raise SettingsError(f"{what} must be a list out of [{names}].")
+    return tuple(dict.fromkeys(known[one] for one in asked))
 
 
 def _by_name(configs: Sequence[DestinationConfig], where: str) -> dict[str, DestinationConfig]:

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import structlog
 
 from miqa_node.deliver.cstore import split_file
 from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.exchange import Answer, HttpService
 from miqa_node.deliver.statuses import judge
-from miqa_node.deliver.tls import client_context
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings
 
 log = structlog.get_logger(__name__)
 
-MAX_ANSWER_BYTES = 1 << 20
 CHUNK_BYTES = 1 << 16
 
 # What the same request will be answered again: too large, no DICOM for this service, unknown resource kind.
@@ -42,8 +38,7 @@ class StowDestination:
     def __init__(self, config: DestinationConfig, settings: DeliverSettings) -> None:
         self.name = config.name
         self._config = config
-        self._settings = settings
-        self._client: httpx2.Client | None = None
+        self._service = HttpService(config, settings)
 
     def send(self, files: Sequence[tuple[str, str, bytes]]) -> Sequence[Exception | None]:
         """Each object is one request, so that a large batch cannot fail as a whole."""
@@ -65,9 +60,7 @@ class StowDestination:
 
     def close(self) -> None:
         """Close the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        self._service.close()
 
     def _outcome(self, sop_instance_uid: str, file: bytes) -> Exception | None:
         try:
@@ -78,7 +71,7 @@ class StowDestination:
             return error
         return None
 
-    def _post(self, file: bytes) -> _Answer:
+    def _post(self, file: bytes) -> Answer:
         boundary = uuid.uuid4().hex
         head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
@@ -89,7 +82,7 @@ class StowDestination:
         }
         return self._exchange("POST", "/studies", headers, _chunks(head, file, tail))
 
-    def _judge(self, answer: _Answer, sop_instance_uid: str) -> None:
+    def _judge(self, answer: Answer, sop_instance_uid: str) -> None:
         if answer.status in _NEVER:
             raise DeliveryRefusedError(f"The service answered {answer.in_words}.")
         if answer.status not in _ANSWERED:
@@ -108,32 +101,9 @@ class StowDestination:
         if answer.status != HTTPStatus.OK or stored or failed:
             raise DeliveryError(f"The service answered {answer.in_words} but did not say that it stored the object.")
 
-    def _exchange(self, method: str, path: str, headers: Mapping[str, str], content: Iterator[bytes] | None) -> _Answer:
+    def _exchange(self, method: str, path: str, headers: Mapping[str, str], content: Iterator[bytes] | None) -> Answer:
         url = self._config.url.rstrip("/") + path
-        deadline = time.monotonic() + 2 * self._settings.dimse_timeout_s
-        try:
-            client = self._connected()
-            with client.stream(method, url, headers={**headers, **self._credentials()}, content=content) as response:
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
-                        raise DeliveryError("The service's answer is endless.")
-                return _Answer(response.status_code, response.headers.get("content-type", ""), bytes(body))
-        except httpx2.HTTPError as error:
-            self.close()
-            # The library's text may hold the address with whatever a site wrote into it; its type says enough.
-            raise DeliveryError(
-                f"The service could not be reached: {_WORDS.get(type(error).__name__, type(error).__name__)}."
-            ) from error
-
-    def _connected(self) -> httpx2.Client:
-        if self._client is None:
-            settings = self._settings
-            verify = client_context(self._config) if self._config.url.startswith("https:") else True
-            timeout = httpx2.Timeout(settings.dimse_timeout_s, connect=settings.connection_timeout_s)
-            self._client = httpx2.Client(verify=verify, timeout=timeout, follow_redirects=False, trust_env=False)
-        return self._client
+        return self._service.exchange(method, url, {**headers, **self._credentials()}, content)
 
     def _credentials(self) -> dict[str, str]:
         file = self._config.token_file
@@ -143,30 +113,6 @@ class StowDestination:
             return {"Authorization": f"Bearer {Path(file).read_text('utf-8').strip()}"}
         except (OSError, UnicodeDecodeError) as error:
             raise DeliveryError(f"{self.name}: token_file cannot be read.") from error
-
-
-_WORDS = {
-    "ConnectError": "nobody listens there, or its certificate is not trusted",
-    "ConnectTimeout": "no connection in deliver.connection_timeout_s",
-    "ReadTimeout": "no answer in deliver.dimse_timeout_s",
-    "WriteTimeout": "it takes nothing in deliver.dimse_timeout_s",
-    "RemoteProtocolError": "it closed the connection",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    content_type: str
-    body: bytes
-
-    @property
-    def in_words(self) -> str:
-        """Number and phrase."""
-        try:
-            return f"{self.status} {HTTPStatus(self.status).phrase}"
-        except ValueError:
-            return str(self.status)
 
 
 def read_answer(content_type: str, body: bytes) -> tuple[dict[str, int], dict[str, int]]:
@@ -231,6 +177,6 @@ def _chunks(*parts: bytes) -> Iterator[bytes]:
             yield part[start : start + CHUNK_BYTES]
 
 
-def _not_now(answer: _Answer) -> DeliveryError:
+def _not_now(answer: Answer) -> DeliveryError:
     hint = {401: " Check token_file.", 403: " Check token_file.", 404: " Check the url."}.get(answer.status, "")
     return DeliveryError(f"The service answered {answer.in_words}.{hint}")

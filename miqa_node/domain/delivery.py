@@ -11,7 +11,7 @@ DeliveryId = NewType("DeliveryId", int)
 
 
 class ResultKind(StrEnum):
-    """The kinds of objects that the node makes; destinations choose among them by these names."""
+    """The kinds of objects and events that the node makes; destinations choose among them by these names."""
 
     SR = "SR"
     SEG = "SEG"
@@ -29,7 +29,29 @@ class ResultKind(StrEnum):
     """The image with less noise or more contrast, as a derived image beside the original."""
     REJECTION = "REJECTION"
     """A key object 113001 that archives obey (IHE IOCM); made only when a person confirmed the rejection."""
+    IMAGE_ASSESSED = "IMAGE_ASSESSED"
+    """Not an object but an event for webhooks (docs/how-to/webhooks.md), as are the next two."""
+    STUDY_FLAGGED = "STUDY_FLAGGED"
+    STUDY_PASSED = "STUDY_PASSED"
 
+    @property
+    def event_type(self) -> str:
+        """How webhooks call an event.
+
+        >>> ResultKind.STUDY_FLAGGED.event_type
+        'study.flagged'
+        """
+        return self.value.lower().replace("_", ".")
+
+
+EVENT_KINDS = (ResultKind.IMAGE_ASSESSED, ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED)
+"""What webhooks get; no other destination does."""
+
+DEFAULT_EVENTS = (ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED)
+"""What a webhook is told that asks for nothing by name."""
+
+OBJECT_KINDS = tuple(kind for kind in ResultKind if kind not in EVENT_KINDS)
+"""DICOM objects."""
 
 DEFAULT_KINDS = (ResultKind.SR, ResultKind.SEG, ResultKind.KOS)
 """What is made of every image that asks for it, and sent where a destination names nothing else."""
@@ -89,7 +111,10 @@ _LEADS_TO = {
 
 @dataclass(frozen=True, slots=True)
 class ResultObject:
-    """One DICOM object that the node made; ``object_key`` finds its bytes, which never change."""
+    """One DICOM object that the node made; ``object_key`` finds its bytes, which never change.
+
+    Of an event (EVENT_KINDS) ``sop_instance_uid`` is its identifier and the other texts are empty.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str

@@ -141,6 +141,12 @@ class Reason:
     verdict: Verdict
 
 
+AUDIT = Reason(
+    "audit", "Accepted, and drawn at random: say whether it is a good image.", UNKNOWN_FAILURE, Verdict.ACCEPT
+)
+"""Why an accepted image is on the worklist, where nothing else brought it there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Disposition:
     """The verdict with its reasons and the policy that gave it.

@@ -122,7 +122,7 @@ class Outbox(Protocol):
         """Take due deliveries, oldest first; nobody else gets them before the lease has run out."""
 
     def data(self, delivery: Delivery) -> bytes:
-        """The DICOM file to send."""
+        """The DICOM file to send, or the JSON of an event."""
 
     def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
         """The destination answered success; with ``commit`` it is to be asked for storage commitment next."""

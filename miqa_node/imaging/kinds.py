@@ -23,7 +23,7 @@ _NOT_IMAGES = {
     "481": "radiotherapy dose, structures, plans and records",
 }
 _RT_IMAGE = _STORAGE + "481.1"
-_NOT_IMAGE_MODALITIES = frozenset(
+NOT_IMAGE_MODALITIES = frozenset(
     {
         "AU",
         "DOC",
@@ -58,7 +58,7 @@ def is_image(header: Header) -> bool:
     No for segmentations, presentation states, reports, key objects, radiotherapy objects other than portal
     images, parametric maps, waveforms and documents. Private SOP classes are images when they have pixels.
     """
-    if not (header.has_pixels and header.rows and header.columns) or header.modality in _NOT_IMAGE_MODALITIES:
+    if not (header.has_pixels and header.rows and header.columns) or header.modality in NOT_IMAGE_MODALITIES:
         return False
     uid = header.sop_class_uid
     return uid == _RT_IMAGE or not any(_belongs(uid, family) for family in _NOT_IMAGES)

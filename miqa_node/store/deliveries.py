@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from miqa_node.domain.delivery import Delivery, DeliveryId, DeliveryState, ResultKind, ResultObject
+from miqa_node.domain.delivery import OBJECT_KINDS, Delivery, DeliveryId, DeliveryState, ResultKind, ResultObject
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import deliveries, results
@@ -159,7 +159,10 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delive
 
 def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:
     """Every object made from an instance."""
-    rows = transaction.execute(sa.select(results).where(results.c.digest == digest).order_by(results.c.kind)).all()
+    query = (
+        sa.select(results).where(results.c.digest == digest, results.c.kind.in_(OBJECT_KINDS)).order_by(results.c.kind)
+    )
+    rows = transaction.execute(query).all()
     return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
 
 

@@ -32,7 +32,7 @@ class DeliveryHistory:
 
 @dataclass(frozen=True, slots=True)
 class ResultHistory:
-    """One object made from the image, and where it went."""
+    """One object made from the image, or one event that webhooks are told, and where it went."""
 
     sop_instance_uid: str
     sop_class_uid: str

@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 
 import structlog
 
-from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, ResultObject
+from miqa_node.domain.delivery import EVENT_KINDS, CommitmentReport, Delivery, DeliveryId, ResultObject
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import ReportError
 from miqa_node.observe import metrics
-from miqa_node.store import commitments, deliveries
+from miqa_node.store import announcements, commitments, deliveries
 from miqa_node.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,10 @@ class DatabaseOutbox:
             return deliveries.claim(transaction, destination, limit, datetime.now(UTC), lease_s)
 
     def data(self, delivery: Delivery) -> bytes:
-        """The DICOM file to send."""
+        """The DICOM file, or the JSON of an event."""
+        if delivery.result.kind in EVENT_KINDS:
+            with self._database.begin() as transaction:
+                return announcements.body_of(transaction, delivery.result.sop_instance_uid)
         return self._objects.get(delivery.result.object_key)
 
     def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from miqa_node.domain.delivery import OBJECT_KINDS
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import instances, results, studies
 
@@ -74,7 +75,7 @@ def _joined() -> sa.FromClause:
 
 
 def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
+    conditions: list[sa.ColumnElement[bool]] = [results.c.kind.in_(OBJECT_KINDS)]
     for column, values in (
         (instances.c.study_instance_uid, wanted.study_instance_uid),
         (results.c.sop_instance_uid, wanted.sop_instance_uid),

@@ -103,7 +103,7 @@ dispositions = sa.Table(
     sa.Index("ix_dispositions_decided_at", "decided_at", "verdict"),
 )
 
-# One row per DICOM object that the node made.
+# One row per DICOM object that the node made, and per event for webhooks, whose identifier stands in the UID's place.
 results = sa.Table(
     "results",
     metadata,
@@ -138,6 +138,26 @@ deliveries = sa.Table(
     sa.Index("ix_deliveries_due", "destination", "state", "next_attempt_at"),
     sa.Index("ix_deliveries_state", "state"),
     sa.Index("ix_deliveries_commit", "destination", "commit_at"),
+)
+
+# What webhooks were last told of a study ("outcome", and the "rank" of its verdict), and how many events there were.
+# "quiet_since": when something of it was decided last; none when nothing is left to look at.
+announcements = sa.Table(
+    "announcements",
+    metadata,
+    sa.Column("study_instance_uid", Uid, sa.ForeignKey("studies.study_instance_uid"), primary_key=True),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("quiet_since", UtcDateTime, index=True),
+)
+
+# What each event says, as JSON.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("event_id", Uid, sa.ForeignKey("results.sop_instance_uid"), primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
 )
 
 # Requests of peers for storage commitment; "objects" are pairs of SOP class and instance UID. Without

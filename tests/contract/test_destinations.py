@@ -13,29 +13,34 @@ from miqa_node.deliver.connect import connect
 from miqa_node.deliver.cstore import split_file
 from miqa_node.deliver.destinations import DestinationConfig
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.event import new_event_id
 from miqa_node.domain.ports import Destination
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings, load_settings
 from tests.unit.deliver.dicomweb import dicomweb
 from tests.unit.deliver.making import as_file, pacs, report
+from tests.unit.deliver.receiver import receiver, secret_file
 
 File = tuple[str, str, bytes]
 
 
 @dataclass
 class Arrangement:
-    """A destination with what stands behind it, and a file that it never takes."""
+    """A destination with what stands behind it, what it takes, of which kind, and one that it never takes."""
 
     destination: Destination
     arrived: Callable[[], list[tuple[str, bytes]]]
     break_down: Callable[[], None]
     never: File
+    make: Callable[[], File] = lambda: as_file(report())
+    kind: ResultKind = ResultKind.SR
+    content: Callable[[bytes], bytes] = lambda file: split_file(file)[1]
 
 
-@pytest.fixture(params=["cstore", "stow", "folder"])
+@pytest.fixture(params=["cstore", "stow", "folder", "webhook"])
 def arranged(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arrangement]:
     settings = load_settings(deliver={"dimse_timeout_s": 2.0, "connection_timeout_s": 2.0}).deliver
-    arrange = {"cstore": _cstore, "stow": _stow, "folder": _folder}[request.param]
+    arrange = {"cstore": _cstore, "stow": _stow, "folder": _folder, "webhook": _webhook}[request.param]
     yield from arrange(settings, tmp_path)
 
 
@@ -89,14 +94,41 @@ def _folder(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
     destination.close()
 
 
+def _webhook(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
+    with receiver() as peer:
+        destination = connect(
+            DestinationConfig(
+                "there",
+                kind="webhook",
+                url=peer.url,
+                secret_file=secret_file(tmp_path),
+                objects=(ResultKind.STUDY_FLAGGED,),
+            ),
+            settings,
+            "",
+        )
+
+        def break_down() -> None:
+            peer.answer = lambda event: 503
+
+        def event() -> File:
+            event_id = new_event_id()
+            return "", event_id, f'{{"id": "{event_id}", "type": "study.flagged"}}'.encode()
+
+        never = as_file(report())
+        kind = ResultKind.STUDY_FLAGGED
+        yield Arrangement(destination, lambda: peer.taken, break_down, never, event, kind, content=lambda body: body)
+        destination.close()
+
+
 def test_has_its_name_and_profile(arranged: Arrangement) -> None:
     assert arranged.destination.name == "there"
-    assert arranged.destination.wants(ResultKind.SR)
+    assert arranged.destination.wants(arranged.kind)
     assert not arranged.destination.wants(ResultKind.KOS)
 
 
 def test_one_outcome_for_each_file_in_order(arranged: Arrangement) -> None:
-    good = as_file(report(BasicTextSRStorage))
+    good = arranged.make()
     outcomes = arranged.destination.send([good, arranged.never, good])
     assert (outcomes[0], outcomes[2]) == (None, None)
     assert isinstance(outcomes[1], DeliveryRefusedError)
@@ -107,14 +139,14 @@ def test_nothing_to_send_is_nothing_to_do(arranged: Arrangement) -> None:
 
 
 def test_what_arrives_is_what_was_sent(arranged: Arrangement) -> None:
-    files = [as_file(report()) for _ in range(3)]
+    files = [arranged.make() for _ in range(3)]
     assert list(arranged.destination.send(files)) == [None] * 3
-    assert sorted(arranged.arrived()) == sorted((uid, split_file(data)[1]) for _, uid, data in files)
+    assert sorted(arranged.arrived()) == sorted((uid, arranged.content(data)) for _, uid, data in files)
 
 
 def test_a_passing_failure_is_one_that_may_be_tried_again(arranged: Arrangement) -> None:
     arranged.break_down()
-    (outcome,) = arranged.destination.send([as_file(report())])
+    (outcome,) = arranged.destination.send([arranged.make()])
     assert isinstance(outcome, DeliveryError)
     assert not isinstance(outcome, DeliveryRefusedError)
 
@@ -126,10 +158,10 @@ def test_is_checked_without_sending_anything(arranged: Arrangement) -> None:
 
 def test_may_be_closed_at_any_time_and_used_again(arranged: Arrangement) -> None:
     arranged.destination.close()
-    assert list(arranged.destination.send([as_file(report())])) == [None]
+    assert list(arranged.destination.send([arranged.make()])) == [None]
     arranged.destination.close()
     arranged.destination.close()
-    assert list(arranged.destination.send([as_file(report())])) == [None]
+    assert list(arranged.destination.send([arranged.make()])) == [None]
 
 
 def test_a_folder_shows_whole_files_only_and_never_replaces_one(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""kill -9 under load: what was answered with 0x0000 has exactly one SR at the PACS, whenever the node died.
+"""kill -9 under load: what was answered with 0x0000 has exactly one SR at the PACS and one event at the webhook.
 
-A real node in a child process, a real SCU that keeps sending, a real receiving SCP that outlives the node.
+A real node in a child process, a real SCU that keeps sending, and a real receiving SCP and HTTP server that outlive the node.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Comprehensive3DSRStorage
 
 from tests.conftest import free_port
+from tests.unit.deliver.receiver import Receiver, receiver, secret_file
 
 KILLS = 20
 SEED = 20260102
@@ -143,15 +144,26 @@ def pacs() -> Iterator[Pacs]:
     gc.collect()  # the sockets of refused connections go here, and not in the middle of another test
 
 
+@pytest.fixture
+def told() -> Iterator[Receiver]:
+    with receiver() as told:
+        yield told
+
+
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 @pytest.mark.filterwarnings(
     "ignore:.*unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_killed_twenty_times_at_random_instants(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
+def test_killed_twenty_times_at_random_instants(tmp_path: Path, samples: Path, pacs: Pacs, told: Receiver) -> None:
     template = pydicom.dcmread(samples / "RG3_UNCR.dcm")
     template.Rows = template.Columns = 128
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "destinations.toml").write_text(
+        f'[[destination]]\nname = "log"\nkind = "webhook"\nurl = "{told.url}"\nevents = ["image.assessed"]\n'
+        f'secret_file = "{secret_file(tmp_path)}"\n'
+    )
     node = Node(tmp_path, pacs.port)
     scanner = Scanner(node.dicom_port, template)
     scanner.start()
@@ -166,6 +178,7 @@ def test_killed_twenty_times_at_random_instants(tmp_path: Path, samples: Path, p
     scanner.stop()
     answered = set(scanner.answered)
     _wait_until(lambda: answered <= set(pacs.reports), "every answered image has its report")
+    _wait_until(lambda: answered <= set(events_about(told)), "every answered image has its event")
     time.sleep(2.0)
     node.close()
     print(
@@ -175,11 +188,23 @@ def test_killed_twenty_times_at_random_instants(tmp_path: Path, samples: Path, p
                 "answered": len(answered),
                 "reports": sum(len(pacs.reports[uid]) for uid in answered),
                 "sent_again": sum(count - 1 for count in pacs.times.values()),
+                "events": sum(len(events_about(told)[uid]) for uid in answered),
+                "events_sent_again": len(told.taken) - len(dict(told.taken)),
             }
         )
     )
     assert {uid: len(pacs.reports[uid]) for uid in answered} == dict.fromkeys(answered, 1)
     assert pacs.changed == [], "an object was sent again with other content"
+    assert {uid: len(events_about(told)[uid]) for uid in answered} == dict.fromkeys(answered, 1)
+    assert len(set(told.taken)) == len(dict(told.taken)), "an event was sent again with other content"
+
+
+def events_about(told: Receiver) -> dict[str, set[str]]:
+    """Identifiers of the events by the image that they are about."""
+    found: dict[str, set[str]] = {}
+    for event in told.events:
+        found.setdefault(event["data"]["image"]["sop_instance_uid"], set()).add(event["id"])
+    return found
 
 
 def _wait_until(condition: Any, what: str) -> None:

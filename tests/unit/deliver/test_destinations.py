@@ -14,6 +14,8 @@ from miqa_node.settings import share_dir
 
 PACS = '[[destination]]\nname = "pacs"\nae_title = "ORTHANC"\nhost = "10.0.0.5"\nport = 104\n'
 
+HOOK = '[[destination]]\nname = "ris"\nkind = "webhook"\nurl = "https://ris.example/in?k=1"\nsecret_file = "/s"\n'
+
 
 def write(path: Path, text: str) -> None:
     """Replace the file, with a time stamp of its own even where the clock of the file system is coarse."""
@@ -45,7 +47,7 @@ def test_the_example_is_right_and_shows_every_key() -> None:
     text = example.read_text("utf-8")
     for field in fields(DestinationConfig):
         assert f"{field.name} = " in text
-    assert {config.kind for config in configs} == {"cstore", "stow", "folder"}
+    assert {config.kind for config in configs} == {"cstore", "stow", "folder", "webhook"}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,13 @@ def test_the_example_is_right_and_shows_every_key() -> None:
         (PACS + 'tls = true\ntls_key = "/x"', "give both"),
         ('[[destination]]\nname = "w"\nkind = "stow"\nurl = "ftp://x"', "url must be"),
         ('[[destination]]\nname = "w"\nkind = "stow"\nurl = "https://x"\nport = 3', "kind stow knows"),
+        (HOOK.replace("secret_file", "secret"), "webhook knows"),
+        (HOOK.replace('secret_file = "/s"', ""), "secret_file must be"),
+        (HOOK + 'events = ["study.lost"]', "events must be a list out of .*study.flagged"),
+        (HOOK + 'objects = ["SR"]', "kind webhook knows"),
+        (HOOK.replace("https", "http"), "write https in the url"),
+        (HOOK.replace("https://", "https://user:word@"), "url must be"),
+        (PACS + 'objects = ["STUDY_FLAGGED"]', "objects must be"),
         ('[[destination]]\nname = "f"\nkind = "folder"\nfolder = "out"', "whole path"),
     ],
 )
@@ -80,6 +89,18 @@ def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
     write(file, text)
     with pytest.raises(SettingsError, match=says):
         parse_destinations(file)
+
+
+def test_a_webhook_is_told_of_studies_unless_it_asks_for_more(tmp_path: Path) -> None:
+    file = tmp_path / "destinations.toml"
+    local = HOOK.replace("https://ris.example", "http://127.0.0.1:8000").replace('"ris"', '"own"')
+    allowed = HOOK.replace("https", "http").replace('"ris"', '"old"') + "allow_http = true\n"
+    write(file, HOOK + local + 'events = ["image.assessed"]\n' + allowed)
+    config, own, old = parse_destinations(file)
+    assert config.objects == (ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED)
+    assert own.objects == (ResultKind.IMAGE_ASSESSED,)
+    assert old.url.startswith("http://ris")
+    assert config.address == "https://ris.example", "what stands behind the host may be a secret"
 
 
 def test_flags() -> None:

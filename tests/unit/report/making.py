@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset, FileDataset
 
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
-from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
+from miqa_node.domain.delivery import DEFAULT_KINDS, OBJECT_KINDS, ResultKind
 from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName, quality_score
 from miqa_node.domain.image import Radiograph, SaliencyMap
@@ -118,7 +118,7 @@ def flagged(
 
 def everything(source: Path) -> tuple[MadeObject, ...]:
     """Every kind of object that the pipeline can make of the image."""
-    return flagged(source, [kind for kind in ResultKind if kind is not ResultKind.REJECTION], radiograph(source))
+    return flagged(source, [kind for kind in OBJECT_KINDS if kind is not ResultKind.REJECTION], radiograph(source))
 
 
 def read(made: MadeObject) -> FileDataset:

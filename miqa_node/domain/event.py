@@ -1,0 +1,113 @@
+"""What webhooks are told of an image or a study: identifiers, verdicts and reasons, and nothing of the patient."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.instance import StoredInstance
+from miqa_node.domain.policy import Disposition, Verdict
+
+ID_PREFIX = "evt_"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyStanding:
+    """How a study stands: its images by verdict, those that people must look at, and those without a verdict yet."""
+
+    study_instance_uid: str
+    verdicts: Mapping[Verdict, int]
+    flagged: int
+    waiting: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst that any image got."""
+        return max(self.verdicts, key=lambda verdict: verdict.rank, default=Verdict.NOT_ASSESSED)
+
+    @property
+    def has_passed(self) -> bool:
+        """An image was accepted, none is flagged and none waits; what could not be assessed changes nothing."""
+        return bool(self.verdicts.get(Verdict.ACCEPT)) and not self.flagged and not self.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who says it: the node's name, its site, and where its pages and REST interface are."""
+
+    node: str = ""
+    site: str = ""
+    url: str = ""
+
+
+def new_event_id() -> str:
+    """An identifier of one event: receivers drop what they have had."""
+    return f"{ID_PREFIX}{uuid.uuid4().hex}"
+
+
+def event_body(
+    event_id: str,
+    kind: ResultKind,
+    occurred_at: datetime,
+    sequence: int,
+    origin: Origin,
+    standing: StudyStanding,
+    image: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The JSON of one event; ``sequence`` counts the events of a study, so that a late one can be told."""
+    uid = quote(standing.study_instance_uid, safe="")
+    study = {
+        "study_instance_uid": standing.study_instance_uid,
+        "verdict": standing.verdict.value,
+        "images": {verdict.value: standing.verdicts.get(verdict, 0) for verdict in Verdict},
+        "flagged_images": standing.flagged,
+        "waiting_images": standing.waiting,
+        "links": {
+            "page": f"{origin.url}/studies/{uid}",
+            "instances": f"{origin.url}/api/v1/instances/{uid}",
+            "results": f"{origin.url}/api/dicom-web/studies/{uid}/instances",
+        },
+    }
+    return {
+        "id": event_id,
+        "type": kind.event_type,
+        "timestamp": occurred_at.isoformat(timespec="milliseconds"),
+        "data": {
+            "node": origin.node,
+            "site": origin.site,
+            "sequence": sequence,
+            "study": study,
+            "image": dict(image) if image is not None else None,
+        },
+    }
+
+
+def image_body(instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> dict[str, Any]:
+    """What an event says of the image, or of the last slice of a series, that it is about."""
+    header, model = instance.header, assessment.model
+    return {
+        "sop_instance_uid": header.sop_instance_uid,
+        "sop_class_uid": header.sop_class_uid,
+        "series_instance_uid": header.series_instance_uid,
+        "modality": header.modality,
+        "body_part": header.body_part_examined,
+        "view": header.view_position,
+        "verdict": disposition.verdict.value,
+        "score": None if assessment.score is None else round(assessment.score, 1),
+        "reasons": [
+            {
+                "name": reason.name,
+                "text": reason.text,
+                "code": {"value": reason.code.value, "scheme": reason.code.scheme, "meaning": reason.code.meaning},
+            }
+            for reason in disposition.reasons
+        ],
+        "policy": disposition.policy_version,
+        "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
+    }

@@ -1,0 +1,173 @@
+"""Events for webhooks: written in the transaction that makes them true, and delivered by the outbox like any result.
+
+A study is announced when its outcome changes: flagged at once, passed once it has been quiet. What is flagged stays
+flagged until people decide, as on the worklist (docs/adr/0009).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import EVENT_KINDS, ResultKind, ResultObject
+from miqa_node.domain.event import Origin, StudyStanding, event_body, image_body, new_event_id
+from miqa_node.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.domain.policy import AUDIT, Disposition, Verdict
+from miqa_node.imaging.kinds import NOT_IMAGE_MODALITIES, is_image
+from miqa_node.store import deliveries, documents
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import announcements, dispositions, events, instances
+
+
+class Outcome(StrEnum):
+    """What was last announced of a study."""
+
+    NOTHING = ""
+    PASSED = "passed"
+    FLAGGED = "flagged"
+
+
+class Announcer:
+    """Writes events for whoever listens; ``listeners`` names the destinations that want a kind of them."""
+
+    def __init__(self, listeners: Callable[[ResultKind], Sequence[str]], origin: Origin) -> None:
+        self._listeners = listeners
+        self._origin = origin
+
+    def decided(
+        self,
+        transaction: Transaction,
+        instance: StoredInstance,
+        assessment: Assessment,
+        disposition: Disposition,
+        now: datetime,
+    ) -> None:
+        """An image, or the series that ``instance`` stands for, has its verdict."""
+        if not any(map(self._listeners, EVENT_KINDS)):
+            return
+        uid = instance.header.study_instance_uid
+        insert_or_ignore(
+            transaction,
+            announcements,
+            {"study_instance_uid": uid, "outcome": Outcome.NOTHING.value, "rank": -1, "sequence": 0},
+        )
+        # The row is locked from here on: images of one study that are decided at the same time are told one by one.
+        known = transaction.execute(
+            sa.update(announcements)
+            .where(announcements.c.study_instance_uid == uid)
+            .values(quiet_since=now)
+            .returning(announcements.c.outcome, announcements.c.rank)
+        ).one()
+        if not is_image(instance.header):
+            return
+        image = image_body(instance, assessment, disposition)
+        standing = standing_of(transaction, uid)
+        self._write(transaction, ResultKind.IMAGE_ASSESSED, instance.digest, standing, now, image)
+        rank = disposition.verdict.rank
+        if disposition.flagged and (known.outcome != Outcome.FLAGGED.value or rank > known.rank):
+            self._come_to(transaction, uid, Outcome.FLAGGED, rank)
+            self._write(transaction, ResultKind.STUDY_FLAGGED, instance.digest, standing, now, image)
+
+    def look(self, transaction: Transaction, quiet_s: float, now: datetime) -> int:
+        """Announce the studies that have passed and that nothing was decided of for ``quiet_s``; how many."""
+        due = announcements.c.quiet_since <= now - timedelta(seconds=quiet_s)
+        if not transaction.execute(sa.select(sa.exists().where(due))).scalar_one():  # takes no write lock
+            return 0
+        # What still waits for a verdict begins the quiet anew when it gets it.
+        quiet = transaction.execute(
+            sa.update(announcements)
+            .where(due)
+            .values(quiet_since=None)
+            .returning(announcements.c.study_instance_uid, announcements.c.outcome)
+        ).all()
+        told = 0
+        for uid, outcome in quiet:
+            standing = standing_of(transaction, uid)
+            if outcome == Outcome.NOTHING.value and standing.has_passed:
+                self._come_to(transaction, uid, Outcome.PASSED, Verdict.ACCEPT.rank)
+                self._write(transaction, ResultKind.STUDY_PASSED, _newest(transaction, uid), standing, now)
+                told += 1
+        return told
+
+    def _come_to(self, transaction: Transaction, uid: str, outcome: Outcome, rank: int) -> None:
+        transaction.execute(
+            sa.update(announcements)
+            .where(announcements.c.study_instance_uid == uid)
+            .values(outcome=outcome.value, rank=rank)
+        )
+
+    def _write(
+        self,
+        transaction: Transaction,
+        kind: ResultKind,
+        digest: InstanceDigest,
+        standing: StudyStanding,
+        now: datetime,
+        image: Mapping[str, Any] | None = None,
+    ) -> None:
+        names = self._listeners(kind)
+        if not names:
+            return
+        sequence = transaction.execute(
+            sa.update(announcements)
+            .where(announcements.c.study_instance_uid == standing.study_instance_uid)
+            .values(sequence=announcements.c.sequence + 1)
+            .returning(announcements.c.sequence)
+        ).scalar_one()
+        event_id = new_event_id()
+        body = event_body(event_id, kind, now, sequence, self._origin, standing, image)
+        event = ResultObject(event_id, sop_class_uid="", kind=kind, object_key="")
+        deliveries.record_result(transaction, digest, event, now)
+        transaction.execute(sa.insert(events).values(event_id=event_id, body=json.dumps(body, ensure_ascii=False)))
+        for name in names:
+            deliveries.queue(transaction, event, name, now)
+
+
+def body_of(transaction: Transaction, event_id: str) -> bytes:
+    """The JSON of an event, the same bytes each time."""
+    body: str = transaction.execute(sa.select(events.c.body).where(events.c.event_id == event_id)).scalar_one()
+    return body.encode()
+
+
+def standing_of(transaction: Transaction, study_instance_uid: str) -> StudyStanding:
+    """How a study stands now; reports and other documents in it are no images."""
+    of_study = sa.and_(
+        instances.c.study_instance_uid == study_instance_uid, instances.c.modality.not_in(sorted(NOT_IMAGE_MODALITIES))
+    )
+    joined = instances.outerjoin(dispositions, dispositions.c.digest == instances.c.digest)
+    counted = transaction.execute(
+        sa.select(dispositions.c.verdict, sa.func.count())
+        .select_from(joined)
+        .where(of_study)
+        .group_by(dispositions.c.verdict)
+    )
+    counts = {row[0]: int(row[1]) for row in counted}
+    waiting = counts.pop(None, 0)
+    flags = transaction.execute(
+        sa.select(dispositions.c.verdict, dispositions.c.reasons)
+        .select_from(joined)
+        .where(of_study, dispositions.c.flagged)
+    )
+    flagged = sum(Verdict(row.verdict).flagged or _says_more_than_audit(row.reasons) for row in flags)
+    return StudyStanding(study_instance_uid, {Verdict(v): count for v, count in counts.items()}, flagged, waiting)
+
+
+def _says_more_than_audit(reasons: list[dict[str, Any]]) -> bool:
+    """An accepted image that was drawn for an audit is on the worklist, and has passed all the same."""
+    return any(reason.name != AUDIT.name for reason in documents.load_reasons(reasons))
+
+
+def _newest(transaction: Transaction, study_instance_uid: str) -> InstanceDigest:
+    query = (
+        sa.select(dispositions.c.digest)
+        .where(dispositions.c.study_instance_uid == study_instance_uid)
+        .order_by(dispositions.c.decided_at.desc(), dispositions.c.digest)
+        .limit(1)
+    )
+    return InstanceDigest(transaction.execute(query).scalar_one())

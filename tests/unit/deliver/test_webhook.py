@@ -1,0 +1,165 @@
+"""Webhooks against a real HTTP server that verifies what it gets by the code of the documentation."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from miqa_node.deliver.connect import connect
+from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.domain.event import new_event_id
+from miqa_node.domain.ports import Destination
+from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.settings import DeliverSettings
+from tests.unit.deliver.making import as_file, report
+from tests.unit.deliver.receiver import SECRET, Receiver, documented, receiver, secret_file
+
+OTHER = "whsec_YW5vdGhlci1zZWNyZXQtdGhhdC1pcy1sb25nLWVub3VnaA=="
+
+
+@pytest.fixture
+def peer() -> Iterator[Receiver]:
+    with receiver() as peer:
+        yield peer
+
+
+@pytest.fixture
+def webhook(deliver_settings: Callable[..., DeliverSettings], tmp_path: Path) -> Iterator[Callable[..., Destination]]:
+    made: list[Destination] = []
+
+    def make(url: str, *secrets: str, **changes: str) -> Destination:
+        config = DestinationConfig(
+            "ris", kind="webhook", url=url, secret_file=secret_file(tmp_path, *secrets), **changes
+        )
+        made.append(connect(config, deliver_settings(dimse_timeout_s=0.5), ""))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def event(**changes: object) -> tuple[str, str, bytes]:
+    event_id = new_event_id()
+    return "", event_id, json.dumps({"id": event_id, "type": "study.flagged", **changes}).encode()
+
+
+def test_an_event_arrives_signed_and_as_it_was_written(peer: Receiver, webhook: Callable[..., Destination]) -> None:
+    first, second = event(), event(data="ä")
+    assert list(webhook(peer.url).send([first, second])) == [None, None]
+    assert peer.taken == [(first[1], first[2]), (second[1], second[2])]
+    headers, _body = peer.attempts[0]
+    assert headers["content-type"] == "application/json"
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 5
+
+
+def test_the_documented_code_refuses_what_was_changed(peer: Receiver, webhook: Callable[..., Destination]) -> None:
+    webhook(peer.url).send([event()])
+    (headers, body), verify = peer.attempts[0], documented()["verify"]
+    assert verify(SECRET, headers, body)
+    assert not verify(SECRET, headers, body + b" ")
+    assert not verify(OTHER, headers, body)
+    assert not verify(SECRET, headers | {"webhook-id": new_event_id()}, body)
+    assert not verify(SECRET, headers | {"webhook-timestamp": str(int(time.time()) - 301)}, body)
+
+
+def test_a_wrong_secret_is_an_answer_that_says_where_to_look(
+    peer: Receiver, webhook: Callable[..., Destination]
+) -> None:
+    destination = webhook(peer.url, OTHER)
+    (outcome,) = destination.send([event()])
+    assert "401" in str(outcome)
+    assert "secret_file" in str(outcome)
+    with pytest.raises(DeliveryError, match="secret_file"):
+        destination.check()
+    assert peer.taken == []
+
+
+def test_a_secret_is_replaced_without_a_restart(
+    peer: Receiver, webhook: Callable[..., Destination], tmp_path: Path
+) -> None:
+    destination = webhook(peer.url)
+    secret_file(tmp_path, OTHER, SECRET)
+    assert list(destination.send([event()])) == [None], "the receiver knows the old one"
+    peer.secret = OTHER
+    secret_file(tmp_path, OTHER)
+    assert list(destination.send([event()])) == [None]
+
+
+@pytest.mark.parametrize(
+    ("secrets", "says"),
+    [
+        (("",), "1 to 4"),
+        ((SECRET,) * 5, "1 to 4"),
+        (("hunter2",), "whsec_"),
+        (("whsec_c2hvcnQ=",), "24 to 64"),
+        (("whsec_*",), "24 to 64"),
+    ],
+)
+def test_a_bad_secret_is_told_without_repeating_it(
+    peer: Receiver, webhook: Callable[..., Destination], secrets: tuple[str, ...], says: str
+) -> None:
+    (outcome,) = webhook(peer.url, *secrets).send([event()])
+    assert isinstance(outcome, DeliveryError)
+    assert says in str(outcome)
+    assert "hunter2" not in str(outcome)
+    assert peer.attempts == []
+
+
+def test_no_secret_file(peer: Receiver, webhook: Callable[..., Destination], tmp_path: Path) -> None:
+    destination = webhook(peer.url)
+    (tmp_path / "webhook.secret").unlink()
+    (outcome,) = destination.send([event()])
+    assert "cannot be read" in str(outcome)
+
+
+@pytest.mark.parametrize(
+    ("status", "final", "says"),
+    [(410, True, "410 Gone"), (413, True, "413"), (400, False, "400"), (500, False, "500"), (404, False, "url"),
+     (302, False, "Redirects"), (429, False, "429")],
+)  # fmt: skip
+def test_what_answers_mean(
+    peer: Receiver, webhook: Callable[..., Destination], status: int, *, final: bool, says: str
+) -> None:
+    peer.answer = lambda _event: status
+    (outcome,) = webhook(peer.url).send([event()])
+    assert isinstance(outcome, DeliveryError)
+    assert isinstance(outcome, DeliveryRefusedError) == final
+    assert says in str(outcome)
+    assert "key=1" not in str(outcome), "an address may hold a secret"
+    assert len(peer.attempts) == 1, "redirects are not followed"
+
+
+def test_a_silent_receiver_costs_its_time_out_only(peer: Receiver, webhook: Callable[..., Destination]) -> None:
+    peer.delay_s = 1.5
+    before = time.monotonic()
+    (outcome,) = webhook(peer.url).send([event()])
+    assert "no answer" in str(outcome)
+    assert time.monotonic() - before < 1.4
+
+
+def test_it_takes_no_dicom_objects(peer: Receiver, webhook: Callable[..., Destination]) -> None:
+    (outcome,) = webhook(peer.url).send([as_file(report())])
+    assert isinstance(outcome, DeliveryRefusedError)
+    assert peer.attempts == []
+
+
+def test_over_tls_with_a_certificate_of_the_hospital(webhook: Callable[..., Destination], tmp_path: Path) -> None:
+    ca = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with receiver(context=context) as peer:
+        trusting, doubting = webhook(peer.url, tls_ca=str(tmp_path / "ca.pem")), webhook(peer.url)
+        trusting.check()
+        assert peer.pings == 1
+        assert list(trusting.send([event()])) == [None]
+        (outcome,) = doubting.send([event()])
+        assert "certificate is not trusted" in str(outcome)
+        assert len(peer.taken) == 1

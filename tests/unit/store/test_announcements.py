@@ -1,0 +1,180 @@
+"""What webhooks are told, and when: decisions about images in, events in the outbox out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
+from miqa_node.domain.delivery import EVENT_KINDS, ResultKind
+from miqa_node.domain.event import Origin
+from miqa_node.domain.policy import AUDIT, Disposition, Reason, Verdict
+from miqa_node.store import deliveries, instances, result_index
+from miqa_node.store.announcements import Announcer, body_of
+from miqa_node.store.database import Database
+from tests.unit.store.making import NOW, digest, header, received, study
+
+QUIET_S = 60.0
+LATER = NOW + timedelta(seconds=QUIET_S)
+REASON = {
+    Verdict.REVIEW: (Reason("motion_blur", "Motion blur", MOTION_BLUR, Verdict.REVIEW),),
+    Verdict.REJECT: (Reason("motion_blur", "Motion blur", MOTION_BLUR, Verdict.REJECT),),
+}
+
+
+class Desk:
+    """Receives and decides images of one study as the pipeline does."""
+
+    def __init__(self, database: Database, listeners: Callable[[ResultKind], list[str]]) -> None:
+        self.database = database
+        self.announcer = Announcer(listeners, Origin("node", "site", "https://miqa.example"))
+
+    def receive(self, number: int, **values: Any) -> None:
+        given = {"has_pixels": True, "rows": 9, "columns": 9} | values
+        with self.database.begin() as transaction:
+            instances.record(transaction, header(number, **given), study(), received(digest(number)), f"k/{number}")
+
+    def decide(self, number: int, verdict: Verdict, at: datetime = NOW, *, audited: bool = False, **more: Any) -> None:
+        said = Disposition(verdict, more.pop("reasons", REASON.get(verdict, ())), "p1", "all", **more)
+        kept = Disposition(verdict, (AUDIT,), "p1", "all", attention=True) if audited else said
+        with self.database.begin() as transaction:
+            instance = instances.load(transaction, digest(number))
+            assessment = Assessment(digest(number), instance.header, at)
+            instances.save_disposition(transaction, digest(number), instance.header.study_instance_uid, kept, at)
+            self.announcer.decided(transaction, instance, assessment, said, at)
+
+    def image(self, number: int, verdict: Verdict, at: datetime = NOW, **more: Any) -> None:
+        self.receive(number)
+        self.decide(number, verdict, at, **more)
+
+    def look(self, at: datetime = LATER) -> int:
+        with self.database.begin() as transaction:
+            return self.announcer.look(transaction, QUIET_S, at)
+
+    def told(self, *kinds: ResultKind) -> list[dict[str, Any]]:
+        """Bodies of the events in the outbox, in the order in which they came about."""
+        wanted = kinds or (ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED)
+        with self.database.begin() as transaction:
+            rows = deliveries.load_where(transaction, deliveries.results.c.kind.in_(wanted))
+            bodies = [json.loads(body_of(transaction, row.result.sop_instance_uid)) for row in rows]
+        return sorted(bodies, key=lambda body: body["data"]["sequence"])
+
+    def types(self) -> list[str]:
+        return [body["type"].removeprefix("study.") for body in self.told()]
+
+
+@pytest.fixture
+def desk(database: Database) -> Desk:
+    return Desk(database, lambda _kind: ["ris"])
+
+
+def test_a_flagged_image_is_told_at_once_and_a_worse_one_again(desk: Desk) -> None:
+    desk.image(1, Verdict.ACCEPT)
+    assert desk.types() == []
+    desk.image(2, Verdict.REVIEW)
+    desk.image(3, Verdict.REVIEW)
+    assert desk.types() == ["flagged"]
+    desk.image(4, Verdict.REJECT)
+    assert desk.types() == ["flagged", "flagged"]
+    first, second = desk.told()
+    assert first["data"]["image"]["sop_instance_uid"] == "1.2.3.2"
+    assert first["data"]["study"]["images"] == {"ACCEPT": 1, "REVIEW": 1, "REJECT": 0, "NOT_ASSESSED": 0}
+    assert (first["data"]["study"]["verdict"], second["data"]["study"]["verdict"]) == ("REVIEW", "REJECT")
+    assert second["data"]["image"]["reasons"][0]["code"]["value"] == "111210"
+    assert desk.look() == 0, "it never passes"
+
+
+def test_a_study_passes_once_it_is_quiet_and_once_only(desk: Desk) -> None:
+    desk.image(1, Verdict.ACCEPT)
+    desk.image(2, Verdict.NOT_ASSESSED, NOW + timedelta(seconds=30))
+    assert desk.look() == 0, "the last verdict is half a minute old"
+    assert desk.look(LATER + timedelta(seconds=30)) == 1
+    (event,) = desk.told()
+    assert event["type"] == "study.passed"
+    assert event["data"]["image"] is None
+    assert event["data"]["study"]["images"] == {"ACCEPT": 1, "REVIEW": 0, "REJECT": 0, "NOT_ASSESSED": 1}
+    desk.image(3, Verdict.ACCEPT, LATER)
+    assert desk.look(LATER + timedelta(hours=1)) == 0
+    desk.image(4, Verdict.REJECT, LATER)
+    assert desk.types() == ["passed", "flagged"], "a late image may flag it still"
+
+
+def test_what_waits_for_its_verdict_holds_the_study_back(desk: Desk) -> None:
+    desk.receive(2)
+    desk.image(1, Verdict.ACCEPT)
+    assert desk.look() == 0
+    assert desk.look(LATER + timedelta(days=1)) == 0
+    desk.decide(2, Verdict.ACCEPT, LATER)
+    assert desk.look(LATER + timedelta(seconds=QUIET_S)) == 1
+
+
+def test_reports_in_the_study_are_no_images(desk: Desk) -> None:
+    desk.image(1, Verdict.ACCEPT)
+    desk.receive(2, modality="SR", has_pixels=False)  # waits for ever, as far as this test goes
+    assert desk.look() == 1
+    assert desk.told()[0]["data"]["study"]["waiting_images"] == 0
+    desk.decide(2, Verdict.NOT_ASSESSED)
+    assert len(desk.told(*EVENT_KINDS)) == 2
+
+
+def test_nothing_that_could_be_judged_is_no_pass(desk: Desk) -> None:
+    desk.image(1, Verdict.NOT_ASSESSED)
+    assert desk.look() == 0
+    assert desk.types() == []
+
+
+def test_an_accepted_image_that_people_must_look_at_is_flagged(desk: Desk) -> None:
+    pending = Reason("low_confidence", "A prediction waits", OTHER_FAILURE, Verdict.ACCEPT)
+    desk.image(1, Verdict.ACCEPT, reasons=(pending,), attention=True)
+    assert desk.types() == ["flagged"]
+    assert desk.look() == 0
+
+
+def test_that_an_image_is_drawn_for_an_audit_is_told_nobody(desk: Desk) -> None:
+    desk.image(1, Verdict.ACCEPT, audited=True)
+    assert desk.look() == 1
+    assert desk.types() == ["passed"]
+    assert "audit" not in json.dumps(desk.told(*EVENT_KINDS))
+
+
+def test_every_image_is_told_to_those_who_ask_for_it(database: Database) -> None:
+    desk = Desk(database, lambda kind: ["log"] if kind is ResultKind.IMAGE_ASSESSED else [])
+    desk.image(1, Verdict.ACCEPT)
+    desk.image(2, Verdict.REJECT)
+    assert desk.look() == 0
+    assert [body["data"]["image"]["verdict"] for body in desk.told(*EVENT_KINDS)] == ["ACCEPT", "REJECT"]
+
+
+def test_without_listeners_nothing_is_written(database: Database) -> None:
+    desk = Desk(database, lambda _kind: [])
+    desk.image(1, Verdict.REJECT)
+    assert desk.look() == 0
+    assert desk.told(*EVENT_KINDS) == []
+
+
+def test_an_event_names_no_patient_and_links_to_where_more_is(desk: Desk) -> None:
+    desk.image(1, Verdict.REJECT)
+    (event,) = desk.told()
+    links = event["data"]["study"]["links"]
+    assert links["page"] == "https://miqa.example/studies/1.2.5.1"
+    assert links["instances"] == "https://miqa.example/api/v1/instances/1.2.5.1"
+    assert links["results"] == "https://miqa.example/api/dicom-web/studies/1.2.5.1/instances"
+    record = study()
+    for private in (record.accession_number, record.patient_id, record.patient_name, record.study_date):
+        assert private not in json.dumps(event)
+
+
+def test_events_are_no_dicom_objects(desk: Desk) -> None:
+    desk.image(1, Verdict.REJECT)
+    with desk.database.begin() as transaction:
+        assert deliveries.results_of(transaction, digest(1)) == []
+        assert result_index.find(transaction, result_index.Wanted(), limit=9) == []
+        assert {row.result.kind for row in deliveries.of_instance(transaction, digest(1))} == {
+            ResultKind.IMAGE_ASSESSED,
+            ResultKind.STUDY_FLAGGED,
+        }

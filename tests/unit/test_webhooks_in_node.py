@@ -1,0 +1,108 @@
+"""A whole node and a program that it tells: signed events outlive a receiver that is down, and are jobs like others."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.uid import generate_uid
+
+from miqa_node.domain.delivery import DeliveryState, ResultKind
+from miqa_node.node import Node
+from miqa_node.store import delivery_jobs
+from tests.conftest import free_port
+from tests.unit.deliver.receiver import receiver, secret_file
+from tests.unit.test_node import Pacs, get, pacs, settings_in, store, wait_until
+
+__all__ = ["pacs"]
+
+POLICY = """
+version = "w1"
+[[scope]]
+name = "bad"
+modality = ["CR"]
+[[scope.measurement]]
+name = "entropy"
+above = 0.0
+verdict = "REJECT"
+reason = "unsharp"
+[[scope]]
+name = "good"
+accept_measured = ["entropy"]
+"""
+
+
+def exposure(samples: Path, folder: Path, modality: str) -> Path:
+    ds = pydicom.dcmread(samples / "RG3_UNCR.dcm")
+    ds.Modality = modality
+    ds.PatientName, ds.PatientID, ds.AccessionNumber = "Secret^Name", "SECRETID", "SECRETACC"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID = (generate_uid() for _ in range(3))
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    path = folder / f"{modality}.dcm"
+    ds.save_as(path)
+    return path
+
+
+def jobs(node: Node, *kinds: ResultKind) -> list[delivery_jobs.DeliveryJob]:
+    with node.database.begin() as transaction:
+        return delivery_jobs.select(transaction, delivery_jobs.Filter(kind=kinds), limit=99)
+
+
+def post(port: int, path: str) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", b'{"actor": "mara"}', {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def test_a_receiver_that_was_down_is_told_everything_and_nobody_waited_for_it(
+    tmp_path: Path, samples: Path, pacs: Pacs
+) -> None:
+    (tmp_path / "policy.toml").write_text(POLICY)
+    port = free_port()
+    (tmp_path / "destinations.toml").write_text(
+        f'[[destination]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {pacs.port}\nobjects = ["SR"]\n'
+        f'[[destination]]\nname = "ris"\nkind = "webhook"\nurl = "http://127.0.0.1:{port}/in"\n'
+        f'secret_file = "{secret_file(tmp_path)}"\n'
+    )
+    quick = {"poll_interval_s": 0.05, "backoff_initial_s": 0.05, "backoff_max_s": 0.1, "breaker_pause_s": 0.2}
+    settings = settings_in(
+        tmp_path, policy={"file": str(tmp_path / "policy.toml")}, deliver=quick, work={"study_quiet_s": 0.3}
+    )
+    bad, good = (exposure(samples, tmp_path, modality) for modality in ("CR", "DX"))
+    flagged, passed = (str(pydicom.dcmread(path).StudyInstanceUID) for path in (bad, good))
+    events = ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED
+    with Node(settings) as node:
+        assert store(node.dicom_port, bad, good) == [0x0000, 0x0000]
+        wait_until(lambda: len(pacs.objects) == 2)
+        wait_until(lambda: len(jobs(node, *events)) == 2 and any(job.attempts for job in jobs(node, *events)))
+        assert {job.state for job in jobs(node, *events)} == {DeliveryState.QUEUED}
+    with receiver(port) as ris, Node(settings) as node:  # it comes back after a restart of the node
+        seen: list[str] = []
+        ris.answer = lambda event: 204 if event["id"] in seen else seen.append(event["id"]) or 500
+        wait_until(lambda: len(ris.taken) == 2)
+        wait_until(lambda: {job.state for job in jobs(node, *events)} == {DeliveryState.SENT})
+        told = {event["type"]: event["data"]["study"] for event in ris.events}
+        assert told["study.flagged"]["study_instance_uid"] == flagged
+        assert told["study.flagged"]["verdict"] == "REJECT"
+        assert told["study.passed"]["study_instance_uid"] == passed
+        assert told["study.passed"]["images"]["ACCEPT"] == 1
+        assert b"SECRET" not in b"".join(body for _id, body in ris.taken).upper()
+
+        # An administrator sends it again: the same event, under a new signature.
+        _code, listed = get(node.web_port, "/api/v1/deliveries?kind=STUDY_FLAGGED")
+        [job] = listed["items"]
+        assert post(node.web_port, f"/api/v1/deliveries/{job['delivery_id']}/resend")["state"] == "QUEUED"
+        wait_until(lambda: len(ris.taken) == 3)
+        assert ris.taken[2] in ris.taken[:2]
+
+        # Where a link leads, there is the study; and events are no results of DICOM.
+        path = told["study.flagged"]["links"]["instances"].split("/api/", 1)[1]
+        _code, found = get(node.web_port, f"/api/{path}")
+        assert {result["kind"] for item in found["items"] for result in item["results"]} >= {"SR", "STUDY_FLAGGED"}
+        _code, instances = get(node.web_port, "/api/dicom-web/instances")
+        assert "evt_" not in json.dumps(instances)
