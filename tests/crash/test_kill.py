@@ -1,6 +1,6 @@
 """kill -9 under load: what was answered with 0x0000 has exactly one SR at the PACS and one event at the webhook.
 
-A real node in a child process, a real SCU that keeps sending, and a real receiving SCP and HTTP server that outlive the node.
+A real node in a child process, a real SCU that keeps sending, a real SCP and a real HTTP server that outlive the node.
 """
 
 from __future__ import annotations

@@ -103,6 +103,6 @@ def test_a_receiver_that_was_down_is_told_everything_and_nobody_waited_for_it(
         # Where a link leads, there is the study; and events are no results of DICOM.
         path = told["study.flagged"]["links"]["instances"].split("/api/", 1)[1]
         _code, found = get(node.web_port, f"/api/{path}")
-        assert {result["kind"] for item in found["items"] for result in item["results"]} >= {"SR", "STUDY_FLAGGED"}
+        assert {result["kind"] for item in found["instances"] for result in item["results"]} >= {"SR", "STUDY_FLAGGED"}
         _code, instances = get(node.web_port, "/api/dicom-web/instances")
         assert "evt_" not in json.dumps(instances)
