@@ -159,11 +159,7 @@ def _items(transaction: Transaction, query: sa.Select[tuple[object, ...]]) -> li
 
 def count(transaction: Transaction, wanted: Filter, most: int | None = None) -> int:
     """How many studies a filter matches; with ``most`` the counting ends there."""
-    found = (
-        sa.select(sa.literal(1))
-        .select_from(worklist.join(studies, studies.c.study_instance_uid == worklist.c.study_instance_uid))
-        .where(*_conditions(wanted))
-    )
+    found = sa.select(sa.literal(1)).select_from(worklist).where(*_conditions(wanted))
     if most is not None:
         found = found.limit(most)
     return transaction.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one()
@@ -278,7 +274,8 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     if wanted.claimed_by:
         conditions.append(worklist.c.claimed_by == wanted.claimed_by)
     if wanted.accession_number:
-        conditions.append(studies.c.accession_number == wanted.accession_number)
+        ordered = sa.select(studies.c.study_instance_uid).where(studies.c.accession_number == wanted.accession_number)
+        conditions.append(worklist.c.study_instance_uid.in_(ordered))
     if wanted.since:
         conditions.append(worklist.c.flagged_at >= wanted.since)
     if wanted.until:
