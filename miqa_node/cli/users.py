@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from miqa_node.cli.actor import login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table
 from miqa_node.cli.store import transaction
 from miqa_node.domain.access import Permission, Role, account_name
-
-if TYPE_CHECKING:
-    from miqa_node.store.users import User
 
 app = typer.Typer(no_args_is_help=True, help="Accounts: list, add, role, link, disable, enable, token.")
 token_app = typer.Typer(no_args_is_help=True, help="Tokens of programs: add, list, revoke.")
@@ -28,20 +26,21 @@ ROLES = "|".join(Role)
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List all accounts."""
     from miqa_node.store import users  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.store.accounts import signs_in  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:
         found = users.every(begun)
     if as_json:
         print_json(
             [
-                {"name": u.name, "role": u.role, "signs_in": _signs_in(u), "created_at": u.created_at.isoformat()}
+                {"name": u.name, "role": u.role, "signs_in": signs_in(u), "created_at": u.created_at.isoformat()}
                 for u in found
             ]
         )
         return
     print_table(
         ("Name", "Role", "Signs in", "Since"),
-        ((user.name, user.role.value, _signs_in(user), moment(user.created_at)) for user in found),
+        ((user.name, user.role.value, signs_in(user), moment(user.created_at)) for user in found),
     )
 
 
@@ -53,11 +52,11 @@ def add(
     data_dir: DataDir = None,
 ) -> None:
     """Make an account, and print the link with which its owner chooses a password; a service gets tokens instead."""
-    from miqa_node.store import users  # noqa: PLC0415
+    from miqa_node.store import accounts  # noqa: PLC0415
 
     name = account_name(name)
     with transaction(config, data_dir) as begun:
-        users.add(begun, name, role, datetime.now(UTC))
+        accounts.add(begun, name, role, login(), datetime.now(UTC))
     if role is Role.SERVICE:
         print_line(f"{name} is a program: miqa-node users token add {name} gives it a token.")
     else:
@@ -72,28 +71,24 @@ def role(
     data_dir: DataDir = None,
 ) -> None:
     """Give an account another role, from its next request on."""
-    from miqa_node.store import users  # noqa: PLC0415
+    from miqa_node.store import accounts  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:
-        users.set_role(begun, account_name(name), role)
+        accounts.set_role(begun, name, role, login(), datetime.now(UTC))
 
 
 @app.command()
 def link(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Print a new link, good once, with which the owner of an account chooses a password."""
-    from miqa_node.errors import AccessError  # noqa: PLC0415
-    from miqa_node.store import users  # noqa: PLC0415
+    from miqa_node.store import accounts  # noqa: PLC0415
 
     settings = settings_of(config, data_dir)
-    now = datetime.now(UTC)
+    name = account_name(name)
     with transaction(config, data_dir) as begun:
-        user = users.load(begun, account_name(name))
-        if user.disabled or user.role is Role.SERVICE or user.subject:
-            raise AccessError(f"{user.name} {_signs_in(user)}: no password can be chosen for it.")
-        until = now + timedelta(seconds=settings.access.invitation_lifetime_s)
-        secret = users.invite(begun, user.name, until)
+        lifetime_s = settings.access.invitation_lifetime_s
+        secret, until = accounts.link(begun, name, lifetime_s, login(), datetime.now(UTC))
     print_line(f"{settings.web_url}/welcome/{secret}")
-    typer.echo(f"Give this link to {user.name}. It works once, until {moment(until)}.", err=True)
+    typer.echo(f"Give this link to {name}. It works once, until {moment(until)}.", err=True)
 
 
 @app.command()
@@ -123,19 +118,11 @@ def add_token(
     data_dir: DataDir = None,
 ) -> None:
     """Print a new token of an account. It is shown this once; only its hash is kept."""
-    from miqa_node.errors import AccessError  # noqa: PLC0415
-    from miqa_node.store import tokens, users  # noqa: PLC0415
+    from miqa_node.store import accounts  # noqa: PLC0415
 
-    now = datetime.now(UTC)
     scopes = scope or [Permission.READ]
     with transaction(config, data_dir) as begun:
-        user = users.load(begun, account_name(name))
-        missing = [one.value for one in scopes if one not in user.role.permissions]
-        if missing:
-            raise AccessError(f"The role {user.role.value} of {user.name} does not allow {', '.join(missing)}.")
-        if user.disabled:
-            raise AccessError(f"{user.name} is disabled.")
-        secret = tokens.add(begun, user.name, label, scopes, now, now + timedelta(days=days) if days else None)
+        secret = accounts.add_token(begun, name, label, scopes, days, login(), datetime.now(UTC))
     print_line(secret)
 
 
@@ -167,27 +154,17 @@ def revoke_token(
     data_dir: DataDir = None,
 ) -> None:
     """Refuse a token from now on."""
-    from miqa_node.store import tokens  # noqa: PLC0415
+    from miqa_node.store import accounts  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:
-        tokens.revoke(begun, number, datetime.now(UTC))
+        accounts.revoke_token(begun, number, login(), datetime.now(UTC))
 
 
 def _set_disabled(name: str, config: Path | None, data_dir: Path | None, *, disabled: bool) -> None:
-    from miqa_node.store import users  # noqa: PLC0415
+    from miqa_node.store import accounts  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:
-        users.set_disabled(begun, account_name(name), disabled=disabled, now=datetime.now(UTC))
-
-
-def _signs_in(user: User) -> str:
-    if user.disabled:
-        return "is disabled"
-    if user.role is Role.SERVICE:
-        return "uses tokens"
-    if user.subject:
-        return "signs on at the site's provider"
-    return "with a password" if user.password_hash else "has not chosen a password yet"
+        accounts.set_disabled(begun, name, login(), datetime.now(UTC), disabled=disabled)
 
 
 def _or_never(at: datetime | None) -> str:

@@ -77,6 +77,18 @@ def end(transaction: Transaction, secret: str) -> None:
     transaction.execute(sa.delete(sessions).where(sessions.c.token_sha256 == sha256_of(secret)))
 
 
+def end_all(transaction: Transaction, name: str) -> None:
+    """Sign an account out of every browser."""
+    transaction.execute(sa.delete(sessions).where(sessions.c.name == name))
+
+
+def of_accounts(transaction: Transaction) -> dict[str, tuple[int, datetime]]:
+    """With how many browsers each account is signed in, and its last request to the minute."""
+    last = sa.func.max(sessions.c.seen_at, type_=sessions.c.seen_at.type)
+    query = sa.select(sessions.c.name, sa.func.count(), last).group_by(sessions.c.name)
+    return {row[0]: (int(row[1]), row[2]) for row in transaction.execute(query)}
+
+
 def forget_ended(transaction: Transaction, now: datetime, *, idle: timedelta, lifetime: timedelta) -> None:
     """Remove the rows of sessions that ended by themselves."""
     transaction.execute(

@@ -525,6 +525,18 @@ sign_ins = sa.Table(
     sa.Index("ix_sign_ins_peer_address", "peer_address", "at"),
 )
 
+# What administrators did with accounts and tokens, by page or command; rows are only ever added.
+account_events = sa.Table(
+    "account_events",
+    metadata,
+    sa.Column("event_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("name", sa.String(64), nullable=False, index=True),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
 # One row per CT or MR series that something was received of. "pending": what arrived last has not been assessed yet.
 series = sa.Table(
     "series",

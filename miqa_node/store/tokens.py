@@ -89,19 +89,15 @@ def find(transaction: Transaction, secret: str, now: datetime) -> Bearer | None:
 def every(transaction: Transaction, name: str = "") -> list[Token]:
     """All tokens, or those of one account, oldest first."""
     query = sa.select(tokens).order_by(tokens.c.token_id)
-    return [
-        Token(
-            row.token_id,
-            row.name,
-            row.label,
-            tuple(Permission(scope) for scope in row.scopes.split()),
-            row.created_at,
-            row.expires_at,
-            row.used_at,
-            row.revoked_at,
-        )
-        for row in transaction.execute(query.where(tokens.c.name == name) if name else query)
-    ]
+    return [_token(row) for row in transaction.execute(query.where(tokens.c.name == name) if name else query)]
+
+
+def load(transaction: Transaction, token_id: int) -> Token:
+    """What is known of a token; NotFoundError when there is none of that number."""
+    row = transaction.execute(sa.select(tokens).where(tokens.c.token_id == token_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no token {token_id}.")
+    return _token(row)
 
 
 def revoke(transaction: Transaction, token_id: int, now: datetime) -> None:
@@ -111,3 +107,16 @@ def revoke(transaction: Transaction, token_id: int, now: datetime) -> None:
     )
     if not revoked.rowcount:
         raise NotFoundError(f"There is no token {token_id} in force.")
+
+
+def _token(row: sa.Row[tuple[object, ...]]) -> Token:
+    return Token(
+        row.token_id,
+        row.name,
+        row.label,
+        tuple(Permission(scope) for scope in row.scopes.split()),
+        row.created_at,
+        row.expires_at,
+        row.used_at,
+        row.revoked_at,
+    )

@@ -18,6 +18,7 @@ from miqa_node.web import (
     look,
     oidc,
     pages,
+    people,
     pictures,
     predict,
     readings,
@@ -66,7 +67,7 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
         app.include_router(stow.router)
         app.include_router(predict.router)
         app.include_router(dicomweb.router)
-        for page in (sign_in, oidc, look, pages, study, review, pictures, rooms, live, analysis, readings):
+        for page in (sign_in, oidc, look, pages, study, review, pictures, rooms, live, analysis, readings, people):
             app.include_router(page.router)
         app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     handle_errors(app)

@@ -21,4 +21,5 @@ NAVIGATION = (
     Entry("Rooms", "/rooms", Permission.DISPLAY),
     Entry("Look", "/look", Permission.UPLOAD),
     Entry("Analysis", "/analysis", Permission.READ),
+    Entry("People", "/people", Permission.ADMIN),
 )

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from miqa_node.domain.access import Role
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.policy import Verdict
@@ -20,6 +21,7 @@ from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
+from tests.web.people import PASSWORD, add_account
 from tests.web.staging import phantom_png
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -100,7 +102,7 @@ def test_the_pages_fit_a_narrow_screen(stage, page: sync_api.Page) -> None:
     stage.add(1, at=datetime.now(UTC))
     page.set_viewport_size({"width": 390, "height": 800})
 
-    for path in ("/", "/studies/1.2.3.1", "/rooms", "/rooms/ROOM1", "/sign-in", "/account"):
+    for path in ("/", "/studies/1.2.3.1", "/rooms", "/rooms/ROOM1", "/sign-in", "/account", "/people"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
         shoot(page, "phone" + path.replace("/", "-"))
@@ -112,7 +114,7 @@ def test_nobody_is_kept_out(stage, page: sync_api.Page) -> None:
         secret = users.invite(transaction, "", datetime.now(UTC) + timedelta(hours=1))
 
     for path in ("/", "/?show=resolved", "/studies/1.2.3.1", "/rooms", "/rooms/ROOM1", "/sign-in", "/account",
-                 f"/welcome/{secret}"):  # fmt: skip
+                 "/people", f"/welcome/{secret}"):  # fmt: skip
         page.goto(path)
         if "studies" in path:
             page.wait_for_selector("[data-ready]")
@@ -147,6 +149,36 @@ def test_the_list_is_worked_through_by_keyboard_and_keeps_its_place_when_it_chan
     page.keyboard.press("Enter")
     page.goto("/?show=claimed")
     sync_api.expect(page.locator("li.study")).to_have_attribute("data-study", "1.2.3.1")
+
+
+def test_an_administrator_lets_people_in_by_keyboard_alone(stage, page: sync_api.Page) -> None:
+    for name, role in (("ada", Role.ADMIN), ("jonas", Role.VIEWER), ("ris", Role.SERVICE)):
+        add_account(stage, name, role)
+    page.goto("/people")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_label("Name").press_sequentially("mara")
+    page.keyboard.press("Tab")
+    page.keyboard.press("r")  # reviewer
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    sync_api.expect(page.get_by_role("status")).to_contain_text("Give this link to mara")
+    assert faults(page) == []
+    page.get_by_text("Change ris").focus()
+    page.keyboard.press("Enter")
+    row = page.locator("li#ris")
+    row.get_by_label("What it is for").fill("the information system")
+    page.keyboard.press("Enter")
+    sync_api.expect(page.get_by_role("status")).to_contain_text("miqa_")
+    page.get_by_text("Change ris").click()
+    sync_api.expect(row.locator("table")).to_contain_text("the information system")
+    shoot(page, "people")
+    assert faults(page) == []
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shoot(page, "phone-people")
 
 
 def test_the_image_can_be_windowed_zoomed_and_marked(stage, page: sync_api.Page) -> None:

@@ -1,0 +1,197 @@
+"""What administrators do with accounts and tokens, by page and command alike; each act is written down with a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import sqlalchemy as sa
+import structlog
+
+from miqa_node.domain.access import Permission, Role, account_name
+from miqa_node.errors import AccessError, ConflictError
+from miqa_node.store import sessions, tokens, users
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import account_events
+from miqa_node.store.tokens import Token
+from miqa_node.store.users import User
+
+log = structlog.get_logger(__name__)
+
+MAX_LABEL_CHARACTERS = 200
+MAX_TOKEN_DAYS = 36_500
+
+
+class Action(StrEnum):
+    """What was done."""
+
+    ADDED = "added"
+    ROLE = "role"
+    LINK = "link"
+    DISABLED = "disabled"
+    ENABLED = "enabled"
+    SIGNED_OUT = "signed out"
+    TOKEN_ADDED = "token added"  # noqa: S105 - words, no secrets
+    TOKEN_REVOKED = "token revoked"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEvent:
+    """Who did what with whose account; ``detail`` is the role, or what a token is for and allows."""
+
+    at: datetime
+    name: str
+    action: Action
+    actor: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account with its tokens, and how many browsers it is signed in with."""
+
+    user: User
+    sessions: int
+    seen_at: datetime | None
+    tokens: Sequence[Token]
+
+    @property
+    def signs_in(self) -> str:
+        """How, or why not."""
+        return signs_in(self.user)
+
+
+def every(transaction: Transaction) -> list[Account]:
+    """All accounts by name."""
+    by_name: dict[str, list[Token]] = {}
+    for token in tokens.every(transaction):
+        by_name.setdefault(token.name, []).append(token)
+    seen = sessions.of_accounts(transaction)
+    return [
+        Account(user, *seen.get(user.name, (0, None)), by_name.get(user.name, [])) for user in users.every(transaction)
+    ]
+
+
+def add(transaction: Transaction, name: str, role: Role, actor: str, now: datetime) -> User:
+    """A new account without a password; ConflictError when the name is taken, AccessError when it is none."""
+    user = users.add(transaction, account_name(name), role, now)
+    _note(transaction, user.name, Action.ADDED, actor, now, role.value)
+    return user
+
+
+def link(transaction: Transaction, name: str, lifetime_s: float, actor: str, now: datetime) -> tuple[str, datetime]:
+    """The secret of a link with which the owner chooses a password, and until when it is good.
+
+    Raises
+    ------
+    AccessError
+        The account is disabled, a program's, or signs on elsewhere.
+    """
+    user = users.load(transaction, account_name(name))
+    if user.disabled or user.role is Role.SERVICE or user.subject:
+        raise AccessError(f"{user.name} {signs_in(user)}: no password can be chosen for it.")
+    until = now + timedelta(seconds=lifetime_s)
+    secret = users.invite(transaction, user.name, until)
+    _note(transaction, user.name, Action.LINK, actor, now)
+    return secret, until
+
+
+def set_role(transaction: Transaction, name: str, role: Role, actor: str, now: datetime) -> None:
+    """Give an account another role, from its next request on; ConflictError for the last administrator."""
+    name = account_name(name)
+    if role is not Role.ADMIN:
+        _leave_an_administrator(transaction, name)
+    users.set_role(transaction, name, role)
+    _note(transaction, name, Action.ROLE, actor, now, role.value)
+
+
+def set_disabled(transaction: Transaction, name: str, actor: str, now: datetime, *, disabled: bool) -> None:
+    """Shut an account out at once, or let it in again; ConflictError for the last administrator."""
+    name = account_name(name)
+    if disabled:
+        _leave_an_administrator(transaction, name)
+    users.set_disabled(transaction, name, disabled=disabled, now=now)
+    _note(transaction, name, Action.DISABLED if disabled else Action.ENABLED, actor, now)
+
+
+def sign_out(transaction: Transaction, name: str, actor: str, now: datetime) -> None:
+    """End all sessions of an account; it may sign in again."""
+    user = users.load(transaction, account_name(name))
+    sessions.end_all(transaction, user.name)
+    _note(transaction, user.name, Action.SIGNED_OUT, actor, now)
+
+
+def add_token(
+    transaction: Transaction,
+    name: str,
+    label: str,
+    scopes: Sequence[Permission],
+    days: int | None,
+    actor: str,
+    now: datetime,
+) -> str:
+    """A new token, which is shown this once; it ends after ``days``, or never.
+
+    Raises
+    ------
+    AccessError
+        The account is disabled, or its role does not allow what the token shall allow.
+    """
+    user = users.load(transaction, account_name(name))
+    missing = [one.value for one in scopes if one not in user.role.permissions]
+    if missing:
+        raise AccessError(f"The role {user.role.value} of {user.name} does not allow {', '.join(missing)}.")
+    if not scopes:
+        raise AccessError("Say what the token shall allow.")
+    if user.disabled:
+        raise AccessError(f"{user.name} is disabled.")
+    label = label.strip()[:MAX_LABEL_CHARACTERS]
+    secret = tokens.add(transaction, user.name, label, scopes, now, now + timedelta(days=days) if days else None)
+    allowed = " ".join(sorted(scope.value for scope in scopes))
+    _note(transaction, user.name, Action.TOKEN_ADDED, actor, now, f"{label}: {allowed}" if label else allowed)
+    return secret
+
+
+def revoke_token(transaction: Transaction, token_id: int, actor: str, now: datetime) -> None:
+    """Refuse a token from now on; NotFoundError when there is none of that number in force."""
+    token = tokens.load(transaction, token_id)
+    tokens.revoke(transaction, token_id, now)
+    _note(transaction, token.name, Action.TOKEN_REVOKED, actor, now, token.label)
+
+
+def events(transaction: Transaction, *, limit: int) -> list[AccountEvent]:
+    """What was done, the newest first."""
+    query = sa.select(account_events).order_by(account_events.c.event_id.desc()).limit(limit)
+    return [
+        AccountEvent(row.at, row.name, Action(row.action), row.actor, row.detail) for row in transaction.execute(query)
+    ]
+
+
+def signs_in(user: User) -> str:
+    """How somebody gets in, or why not."""
+    if user.disabled:
+        return "is disabled"
+    if user.role is Role.SERVICE:
+        return "uses tokens"
+    if user.subject:
+        return "signs on at the site's provider"
+    return "with a password" if user.password_hash else "has not chosen a password yet"
+
+
+def _leave_an_administrator(transaction: Transaction, name: str) -> None:
+    able = [
+        user.name
+        for user in users.every(transaction)
+        if user.role is Role.ADMIN and not user.disabled and (user.password_hash or user.subject)
+    ]
+    if able == [name]:
+        raise ConflictError(f"{name} is the only administrator who can sign in. Make another one first.")
+
+
+def _note(transaction: Transaction, name: str, action: Action, actor: str, now: datetime, detail: str = "") -> None:
+    transaction.execute(
+        sa.insert(account_events).values(at=now, name=name, action=action.value, actor=actor, detail=detail)
+    )
+    log.info("account changed", account=name, action=action.value, by=actor)
