@@ -69,9 +69,11 @@ def every(transaction: Transaction) -> list[Account]:
     for token in tokens.every(transaction):
         by_name.setdefault(token.name, []).append(token)
     seen = sessions.of_accounts(transaction)
-    return [
-        Account(user, *seen.get(user.name, (0, None)), by_name.get(user.name, [])) for user in users.every(transaction)
-    ]
+    found = []
+    for user in users.every(transaction):
+        browsers, seen_at = seen.get(user.name, (0, None))
+        found.append(Account(user, browsers, seen_at, by_name.get(user.name, [])))
+    return found
 
 
 def add(transaction: Transaction, name: str, role: Role, actor: str, now: datetime) -> User:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
@@ -15,6 +16,7 @@ from miqa_node.report.narrative import narrative
 from miqa_node.store import history, worklist
 from miqa_node.store.history import InstanceHistory
 from miqa_node.web.access import Reader, Reviewer, acting, check_csrf
+from miqa_node.web.decisions import DIGEST, MAX_IMAGES, Decision, Regions, by_image, decide, known_reason
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
 
@@ -39,6 +41,13 @@ Actor = Annotated[
     ),
 ]
 Comment = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$", description="Why.")]
+ReasonValue = Annotated[
+    str,
+    Field(
+        json_schema_extra={"enum": ["", *REASON_CODES]},
+        description="Why, as a code value of DICOM CID 7011 (scheme DCM).",
+    ),
+]
 
 
 class Strict(BaseModel):
@@ -110,12 +119,20 @@ class Claim(Strict):
     actor: Actor = ""
 
 
-class Decision(Strict):
-    """What somebody decided about an item."""
+class Resolve(Strict):
+    """What somebody decided about an item, and why; it becomes a label of the images that it is about."""
 
     actor: Actor = ""
     resolution: Resolution
     comment: Comment = ""
+    reason: ReasonValue = ""
+    images: list[Annotated[str, Field(pattern=DIGEST)]] = Field(
+        [],
+        max_length=MAX_IMAGES,
+        description="Digests of the flagged images that it is about. Without: the only one; of several all that are "
+        "rejected, else those that something was drawn on.",
+    )
+    regions: Regions = Field([], description="What was drawn on these images.")
 
 
 class Instances(BaseModel):
@@ -170,11 +187,20 @@ def release(services: Services, who: Reviewer, study_uid: Uid, body: Claim) -> W
 
 
 @router.post("/worklist/{study_uid}/resolve", summary="Decide it", tags=["worklist"], responses=_change_errors)
-def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Decision) -> WorklistItem:
-    """OPEN or CLAIMED becomes RESOLVED; a later flagged image of the study opens it again."""
-    now = datetime.now(UTC)
-    with services.database.begin() as transaction:
-        return worklist.resolve(transaction, study_uid, body.resolution, acting(who, body.actor), body.comment, now)
+def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Resolve) -> WorklistItem:
+    """OPEN or CLAIMED becomes RESOLVED; a later flagged image of the study opens it again.
+
+    No rejection note is sent: that needs the second look of the study's page.
+    """
+    decision = Decision(
+        body.resolution,
+        acting(who, body.actor),
+        body.comment,
+        known_reason(body.reason),
+        tuple(dict.fromkeys(body.images)),
+        by_image(body.regions),
+    )
+    return decide(services, study_uid, decision)
 
 
 @router.get(

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
+from miqa_node.store import labels
 
 
 def test_lists_flagged_studies_newest_first_page_by_page(stage, client: TestClient) -> None:
@@ -65,6 +66,71 @@ def test_filters(stage, client: TestClient, parameters: dict[str, object], expec
 
     assert {item["study_instance_uid"] for item in found["items"]} == expected
     assert found["total"] == len(expected)
+
+
+def test_a_decision_carries_reason_comment_and_what_was_drawn(stage, client: TestClient) -> None:
+    _, digest = stage.add(1)
+    _, other = stage.add(2, study=1)
+    square = [[0.1, 0.2], [0.5, 0.2], [0.5, 0.6], [0.1, 0.6]]
+    decision = {
+        "actor": "mara",
+        "resolution": "retaken",
+        "comment": "patient moved",
+        "reason": "111210",
+        "images": [digest],
+        "regions": [
+            {"digest": digest, "finding": "motion_blur", "points": square},
+            {"digest": digest, "points": square},
+        ],
+    }
+
+    answer = client.post("/api/v1/worklist/1.2.3.1/resolve", json=decision)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["comment"] == "patient moved"
+    with stage.services.database.begin() as transaction:
+        [label] = labels.of_images(transaction, [digest, other])
+    said = label.judgement
+    assert (label.digest, said.actor, said.bad, said.rejects, said.reason) == (digest, "mara", True, True, "111210")
+    assert said.findings == ("motion_blur",)
+    assert [region.finding for region in said.regions] == ["motion_blur", ""]
+    assert said.regions[0].points == tuple((x, y) for x, y in square)
+
+
+TRIANGLE = [[0.1, 0.2], [0.5, 0.2], [0.5, 0.6]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda _a, _b: {"reason": "113001"}, "reason: no code value of CID 7011"),
+        (lambda _a, _b: {"images": ["f" * 64]}, "not a flagged image of this study"),
+        (lambda _a, _b: {"regions": [{"digest": "f" * 64, "points": TRIANGLE}]}, "not about"),
+        (lambda a, b: {"images": [a], "regions": [{"digest": b, "points": TRIANGLE}]}, "not about"),
+        (lambda a, _b: {"regions": [{"digest": a, "points": TRIANGLE[:2]}]}, "points"),
+        (lambda a, _b: {"regions": [{"digest": a, "points": [*TRIANGLE, [1.1, 0.0]]}]}, "points"),
+        (lambda a, _b: {"regions": [{"digest": a, "points": TRIANGLE, "finding": "ugly"}]}, "finding"),
+        (lambda a, _b: {"regions": [{"digest": a, "points": TRIANGLE}] * 51}, "regions"),
+        (lambda _a, _b: {"archives": ["PACS"]}, "archives"),
+    ],
+)
+def test_a_decision_that_says_nonsense_changes_nothing(stage, client: TestClient, wrong, words: str) -> None:
+    made = [stage.add(number, study=1)[1] for number in (1, 2)]
+
+    body = {"actor": "mara", "resolution": "retaken", **wrong(*made)}
+    answer = client.post("/api/v1/worklist/1.2.3.1/resolve", json=body)
+
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert client.get("/api/v1/worklist/1.2.3.1").json()["state"] == "OPEN"
+    with stage.services.database.begin() as transaction:
+        assert labels.of_images(transaction, made) == []
+
+
+def test_the_document_of_the_interface_lists_the_reasons(client: TestClient) -> None:
+    schema = client.get("/api/v1/openapi.json").json()["components"]["schemas"]["Resolve"]["properties"]
+    assert "111210" in schema["reason"]["enum"]
+    assert schema["regions"]["maxItems"] == 50
 
 
 def test_claim_release_resolve(stage, client: TestClient) -> None:

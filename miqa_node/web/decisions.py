@@ -1,0 +1,152 @@
+"""A person's decision about a flagged study; the study's page and the REST interface hand it in alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from fastapi import HTTPException
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from miqa_node.domain.codes import REASON_CODES
+from miqa_node.domain.delivery import ResultObject
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.label import Region
+from miqa_node.domain.worklist import Resolution, WorklistItem
+from miqa_node.report import ReportSettings
+from miqa_node.report.rejection import Confirmation, rejection_note
+from miqa_node.store import deliveries, history, worklist
+from miqa_node.web.services import WebServices
+
+MAX_REGIONS = 50
+MAX_POINTS = 100
+MAX_IMAGES = 1000
+DIGEST = r"^[0-9a-f]{64}$"
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
+class DrawnRegion(BaseModel):
+    """A place that somebody drew on an image."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    digest: str = Field(pattern=DIGEST, description="The image that it lies on.")
+    points: list[tuple[Fraction, Fraction]] = Field(
+        min_length=3,
+        max_length=MAX_POINTS,
+        description="Corners [x, y] of a polygon, as fractions of the image's width (from the left) and height "
+        "(from the top).",
+    )
+    finding: FindingName | Literal[""] = Field("", description="What it is, if that can be named.")
+
+
+Regions = Annotated[list[DrawnRegion], Field(max_length=MAX_REGIONS)]
+_regions = TypeAdapter(Regions)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided, and about which images; ``archives`` are where a rejection note goes."""
+
+    resolution: Resolution
+    actor: str
+    comment: str
+    reason: str
+    digests: tuple[str, ...]
+    regions: Mapping[str, Sequence[Region]]
+    archives: tuple[str, ...] = ()
+
+
+def decide(services: WebServices, study_uid: str, decision: Decision) -> WorklistItem:
+    """Write a decision down, and for a rejection queue the note to the chosen archives; all of it or nothing.
+
+    Raises
+    ------
+    HTTPException
+        422: it names an image that is not flagged, or a region on an image that it is not about; or a rejection note
+        is to be sent but there is no reason, no image, or no such archive.
+    """
+    now = datetime.now(UTC)
+    with services.database.begin() as transaction:
+        item = worklist.show(transaction, study_uid)
+    known = [image.digest for image in item.images]
+    if set(decision.digests) - set(known):
+        raise _wrong("digest: not a flagged image of this study.")
+    if set(decision.regions) - set(decision.digests or known):
+        raise _wrong("regions: drawn on an image that this decision is not about.")
+    rejected = [InstanceDigest(one) for one in decision.digests or known]
+    note = None
+    if decision.resolution is Resolution.CONFIRMED and decision.archives:
+        note = _note(services, rejected, decision, now)
+    with services.database.begin() as transaction:
+        decided = worklist.resolve(
+            transaction,
+            study_uid,
+            decision.resolution,
+            decision.actor,
+            decision.comment,
+            now,
+            digests=rejected if decision.digests or decision.resolution is Resolution.CONFIRMED else (),
+            reason=decision.reason,
+            regions=decision.regions,
+        )
+        if note is not None:
+            deliveries.record_result(transaction, rejected[0], note, now)
+            for archive in decision.archives:
+                deliveries.queue(transaction, note, archive, now)
+    return decided
+
+
+def known_reason(reason: str) -> str:
+    """A code value of CID 7011, or nothing; HTTPException 422 for any other."""
+    if reason and reason not in REASON_CODES:
+        raise _wrong("reason: no code value of CID 7011.")
+    return reason
+
+
+def read_regions(text: str) -> dict[str, list[Region]]:
+    """What was drawn, by digest; the page sends it as JSON. HTTPException 422 when it is not that."""
+    if not text:
+        return {}
+    try:
+        drawn = _regions.validate_json(text)
+    except ValidationError as error:
+        raise _wrong("regions: not what this page draws.") from error
+    return by_image(drawn)
+
+
+def by_image(drawn: Sequence[DrawnRegion]) -> dict[str, list[Region]]:
+    """Regions by the digest of the image that they lie on."""
+    found: dict[str, list[Region]] = {}
+    for one in drawn:
+        region = Region(tuple((x, y) for x, y in one.points), str(one.finding))
+        found.setdefault(one.digest, []).append(region)
+    return found
+
+
+def _note(services: WebServices, digests: Sequence[InstanceDigest], decision: Decision, now: datetime) -> ResultObject:
+    """The rejection note, in the object store; it exists for others only when its rows are written."""
+    unknown = set(decision.archives) - set(services.archives())
+    if unknown:
+        raise _wrong(f"archive: {', '.join(sorted(unknown))} takes no rejection notes.")
+    if not decision.reason:
+        raise _wrong("reason: say why, with a code value of CID 7011.")
+    with services.database.begin() as transaction:
+        images = [history.of_instance(transaction, digest) for digest in digests]
+    if not images or images[0].assessment is None:
+        raise _wrong("digest: no assessed image is left to reject.")
+    paths = [services.objects.local_path(image.instance.object_key) for image in images]
+    said = Confirmation(decision.actor, now, decision.reason, decision.comment)
+    made = rejection_note(paths, images[0].assessment, said, ReportSettings(services.settings.node.name))
+    key = f"results/{digests[0][:2]}/{made.sop_instance_uid}.dcm"
+    services.objects.put(key, made.data)
+    return ResultObject(made.sop_instance_uid, made.sop_class_uid, made.kind, key)
+
+
+def _wrong(detail: str) -> HTTPException:
+    return HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
