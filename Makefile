@@ -18,7 +18,7 @@ $(error ACCEL is "$(ACCEL)"; it must be cpu or gpu)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train run demo test test-all lint format types layers peers translations docs docs-serve bench models constraints clean distclean
+.PHONY: help setup setup-train run demo viewer test test-all lint format types layers peers translations docs docs-serve bench models constraints clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ run: setup ## Start the node with sample radiographs and a receiving PACS, and k
 
 demo: setup ## Tell the same story once in a temporary folder; fails when any part of it failed
 	@$(BIN)/python -m miqa_node.demo --once
+
+viewer: setup ## Open the demo's images and results in the OHIF viewer until Ctrl-C (needs npm, orthanc, orthanc-dicomweb)
+	@$(BIN)/python -m miqa_node.demo.viewer --data-dir $(DEMO_DIR)
 
 models: setup ## Check every model package against its card and its golden inputs
 	$(BIN)/miqa-node models check

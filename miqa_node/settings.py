@@ -266,7 +266,7 @@ class WebSettings(_Table):
     render_side: Annotated[int, Field(ge=256, le=8192)]
     render_cache_bytes: Count
     render_at_once: Count
-    viewer_url: str
+    viewer_url: Annotated[str, Field(pattern=r"^$|\{study_uid\}")]
     live_interval_s: Seconds
     live_heartbeat_s: Seconds
     max_live_pages: Count

@@ -20,6 +20,8 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
+from miqa_node.errors import SettingsError
+from miqa_node.settings import load_settings
 from miqa_node.store import history, labels, worklist
 from tests.web.people import ORIGIN, signed_in
 from tests.web.staging import NOW, Stage, csrf
@@ -238,3 +240,8 @@ def test_the_sites_viewer_is_linked_by_setting(stage, app: FastAPI, client: Test
     app.state.services = replace(stage.services, settings=stage.services.settings.model_copy(update={"web": web}))
 
     assert 'href="https://ohif.example/viewer?S=1.2.3.1"' in client.get(STUDY).text
+
+
+def test_an_address_of_a_viewer_without_a_place_for_the_study_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"web\.viewer_url.*study_uid"):
+        load_settings(web={"viewer_url": "https://ohif.example/viewer"})

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataset import FileDataset
 
 from miqa_node.assess.volume.assessor import judge_series
 from miqa_node.domain.delivery import ResultKind
@@ -26,13 +27,20 @@ def decode(path: Path, frame: int = 0) -> Radiograph:
 
 
 def write_flagged(folder: Path, modality: str) -> list[Path]:
-    """A CT with metal on two of its slices, or an MR that folds over."""
+    """A CT with metal on two of its slices, or a sagittal MR that folds over, more on one side."""
     if modality == "CT":
         images = [making.body_ct(seed=seed) for seed in range(5)]
         images[1], images[3] = making.with_metal(images[1]), making.with_metal(images[3])
     else:
-        images = [np.roll(making.head_mr(seed=seed), 60, axis=0) for seed in range(5)]
-    return making.write_series(folder, images, modality)
+        images = [np.roll(making.head_mr(seed=seed), (60, 30), axis=(0, 1)) for seed in range(5)]
+    return making.write_series(folder, images, modality, change=None if modality == "CT" else _sagittal)
+
+
+def _sagittal(dataset: FileDataset) -> None:
+    """Rows run to the back, columns to the feet."""
+    _, first_mm, place_mm = dataset.ImagePositionPatient
+    dataset.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    dataset.ImagePositionPatient = [place_mm, first_mm, -first_mm]
 
 
 def flagged_series(folder: Path, modality: str) -> tuple[MadeObject, ...]:

@@ -1,0 +1,99 @@
+"""Serves the viewer's files and, under the same address, the archive's DICOMweb: nothing leaves the machine."""
+
+from __future__ import annotations
+
+import http.client
+import mimetypes
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from miqa_node.demo.launch import HOST
+
+SETTINGS = Path(__file__).with_name("app-config.js")
+DICOMWEB_PATHS = ("/dicom-web/", "/wado")
+FORWARD_LIMIT_S = 60.0
+MAX_BODY_BYTES = 1_000_000_000
+"""What the viewer may send to the archive at once; it stores nothing by itself, only a person does."""
+
+# The viewer computes in web workers with shared memory, for which browsers want these.
+ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+SCRIPT_SUFFIXES = (".js", ".mjs")
+KEPT_S = 3600
+"""How long browsers keep the viewer's programs, whose names change with their content."""
+
+
+@contextmanager
+def site(files: Path, archive_port: int, port: int = 0) -> Iterator[str]:
+    """Serve until the block ends; the address of the viewer."""
+    server = ThreadingHTTPServer((HOST, port), partial(_Handler, files.resolve(), archive_port))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, name="viewer", daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, files: Path, archive_port: int, *connection: Any) -> None:
+        self._files, self._archive_port = files, archive_port
+        super().__init__(*connection)  # which answers until the connection ends
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing: addresses hold UIDs."""
+
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        if path.startswith(DICOMWEB_PATHS):
+            self._forward()
+        elif path == "/app-config.js":
+            self._answer(200, SETTINGS.read_bytes(), "text/javascript")
+        else:
+            self._serve((self._files / path.lstrip("/")).resolve())
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        if not self.path.startswith(DICOMWEB_PATHS) or length > MAX_BODY_BYTES:
+            self.close_connection = True
+            return self._answer(403, b"", "text/plain")
+        return self._forward(self.rfile.read(length))
+
+    def _serve(self, file: Path) -> None:
+        if not file.is_file() or not file.is_relative_to(self._files):
+            if file.suffix:
+                return self._answer(404, b"", "text/plain")
+            file = self._files / "index.html"  # the viewer's own pages have addresses without a file
+        guessed = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        kind = "text/javascript" if file.suffix in SCRIPT_SUFFIXES else guessed
+        return self._answer(200, file.read_bytes(), kind, 0 if file.suffix == ".html" else KEPT_S)
+
+    def _forward(self, body: bytes | None = None) -> None:
+        # Host stays: the archive makes the addresses in its answers from it, which then lead here.
+        kept = {name: value for name in ("Accept", "Content-Type", "Host") if (value := self.headers.get(name))}
+        with closing(http.client.HTTPConnection(HOST, self._archive_port, timeout=FORWARD_LIMIT_S)) as connection:
+            connection.request(self.command, self.path, body, kept)
+            response = connection.getresponse()
+            self._answer(response.status, response.read(), response.headers.get("Content-Type") or "text/plain")
+
+    def _answer(self, status: int, body: bytes, kind: str, kept_s: int = 0) -> None:
+        self.send_response(status)
+        described = {"Content-Type": kind, "Content-Length": str(len(body)), "Cache-Control": f"max-age={kept_s}"}
+        for name, value in (ISOLATION | described).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
