@@ -120,7 +120,7 @@ def assess_path(
             "decode", lambda: read_picture(path, modality=described[0], body_part=described[1], view=described[2])
         )
     else:
-        header, _ = read_header(path)
+        header, _ = read_header(path, nameless=True)
         if not is_image(header):
             raise DecodeError("The object is not an image.")
         radiograph = clock.time("decode", lambda: decode(path))

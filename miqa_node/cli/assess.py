@@ -235,6 +235,12 @@ class _Writer:
                 f"{stem.name}: not a DICOM file, so there is nothing that DICOM objects could refer to.", err=True
             )
             return
+        header = result.assessment.header
+        if not (header.sop_class_uid and header.sop_instance_uid and header.study_instance_uid):
+            typer.echo(
+                f"{stem.name}: the file lacks UIDs, so there is nothing that DICOM objects could refer to.", err=True
+            )
+            return
         settings = ReportSettings(
             self.settings.node.name, self.settings.assess.saliency_threshold, language=self.settings.node.language
         )

@@ -93,8 +93,10 @@ _QUALITY_CONTROL = re.compile(
 )
 
 
-def read_header(path: Path) -> tuple[Header, StudyRecord]:
+def read_header(path: Path, *, nameless: bool = False) -> tuple[Header, StudyRecord]:
     """The header of a DICOM file, complete or not: preamble, group 2, right VRs and types may be missing.
+
+    With ``nameless`` UIDs may be missing, too, and one that is none is empty: the file is only looked at.
 
     Raises
     ------
@@ -103,11 +105,12 @@ def read_header(path: Path) -> tuple[Header, StudyRecord]:
     """
     elements = read_elements(path, _WANTED)
     values = Values(elements, _TAGS)
-    study = StudyInstanceUid(values.uid("StudyInstanceUID"))
+    identity, uid = (_any_identity, _any_uid) if nameless else (_identity, Values.uid)
+    study = StudyInstanceUid(uid(values, "StudyInstanceUID"))
     header = Header(
-        sop_class_uid=_identity(values, "SOPClassUID"),
-        sop_instance_uid=SopInstanceUid(_identity(values, "SOPInstanceUID")),
-        series_instance_uid=SeriesInstanceUid(values.uid("SeriesInstanceUID")),
+        sop_class_uid=identity(values, "SOPClassUID"),
+        sop_instance_uid=SopInstanceUid(identity(values, "SOPInstanceUID")),
+        series_instance_uid=SeriesInstanceUid(uid(values, "SeriesInstanceUID")),
         study_instance_uid=study,
         transfer_syntax_uid=elements.transfer_syntax_uid,
         modality=values.word("Modality"),
@@ -162,6 +165,17 @@ def _identity(values: Values, keyword: str) -> str:
     if not uid:
         raise DataSetError(f"The data set has no {keyword}, so it can be neither stored nor named. Check the sender.")
     return uid
+
+
+def _any_identity(values: Values, keyword: str) -> str:
+    return _any_uid(values, keyword) or _any_uid(values, f"MediaStorage{keyword}")
+
+
+def _any_uid(values: Values, keyword: str) -> str:
+    try:
+        return values.uid(keyword)
+    except DataSetError:
+        return ""
 
 
 def _spacing_mm(values: Values) -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from pydicom.uid import UID
 
-from tests.dicom.reference import ROOT, Case, load_cases
+from tests.dicom.reference import JUDGED, ROOT, Case, load_cases
 
 PAGE = ROOT / "docs" / "reference" / "decoding.md"
 HEAD = """\
@@ -18,7 +18,9 @@ The reference table of the tests has {total} real files: {pydicom} of pydicom's 
 pydicom-data and {shared} of other projects. {decoded} of them decode, and the tests compare size, type and mean of
 the stored values, and for lossless syntaxes every stored and displayed pixel (SHA-256). The other {failed} are
 answered with a reason. Every file that has a data set with UIDs is also sent to a running storage SCP and goes the
-whole way; nothing hangs, and no file ends a process that it should not.
+whole way, and all of them go through one run of `miqa-node assess`; nothing hangs, and no file ends a process that it
+should not. `assess`, which needs no UIDs, judges {judged} of them; of the other {other} that decode it says that they
+are no images of the patient (segmentations, dose).
 
 *Confirmed* counts the images whose stored pixels another, independent decoder gives exactly alike (GDCM, Pillow,
 pylibjpeg, CharLS or a lossless JPEG decoder that shares no code with the node's). A file with several frames or in
@@ -52,6 +54,8 @@ def page() -> str:
         shared=sources["shared"],
         decoded=len(decoded),
         failed=len(cases) - len(decoded),
+        judged=sum(case.assess == JUDGED for case in decoded),
+        other=sum(case.assess != JUDGED for case in decoded),
     )
     syntaxes = sorted({case.transfer_syntax for case in decoded}, key=lambda uid: [int(n) for n in uid.split(".") if n])
     rows = [_row(uid, [case for case in decoded if case.transfer_syntax == uid]) for uid in syntaxes]

@@ -4,7 +4,8 @@
 shared (dicom_cases of the project's shared data). For a file that decodes, the line holds shape, dtype, lowest, highest
 and mean stored value, the decoder, and for lossless syntaxes the SHA-256 of stored and display pixels; ``agrees_with``
 names the other decoders that gave the same stored pixels when the table was made. For a file that does not, it holds
-the error class and the beginning of its text.
+the error class and the beginning of its text. ``assess`` is what ``miqa-node assess`` says of the file: judged, or the
+beginning of its reason.
 
 ``python -m tests.dicom.reference`` makes the table anew and prints what changed; read the changes before you commit.
 """
@@ -13,10 +14,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import sys
 import warnings
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 
 import imagecodecs
@@ -24,6 +29,7 @@ import numpy as np
 import pydicom
 from pydicom.encaps import generate_frames
 
+from miqa_node.cli.app import run
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
@@ -41,6 +47,7 @@ NOT_CASES = (".csv", ".py", ".txt", ".json", ".zip", ".tar", ".gz", ".icc", ".du
 LOSSY = (".4.50", ".4.51", ".4.81", ".4.91", ".4.203")
 LOSSLESS_JPEG = (".4.57", ".4.70")
 REASON_LENGTH = 60
+JUDGED = "judged"
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class Case:
     agrees_with: str = ""
     error: str = ""
     reason: str = ""
+    assess: str = ""
 
     @property
     def path(self) -> Path:
@@ -98,6 +106,15 @@ def observe(decoder: Decoder, source: str, file: str) -> Case:
         stored_sha256=_digest(image.stored) if lossless else "",
         display_sha256=_digest(image.display) if lossless else "",
     )
+
+
+def said_by_assess(paths: Sequence[Path], *options: str) -> dict[Path, str]:
+    """What the command says of each file, all in one run."""
+    out = StringIO()
+    with redirect_stdout(out), redirect_stderr(StringIO()):
+        run(["assess", "--json", *options, *map(str, paths)])
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    return {Path(line["file"]): line["error"][:REASON_LENGTH] if "error" in line else JUDGED for line in lines}
 
 
 def _digest(pixels: np.ndarray) -> str:
@@ -169,8 +186,11 @@ def main() -> int:
                 if not case.error:
                     case = Case(**{**asdict(case), "agrees_with": _cross_check(case, decoder.decode(path))})
                 new.append(case)
-                if old.get((source, name)) != case:
-                    print(old.get((source, name)), "->", case)
+    said = said_by_assess([case.path for case in new])
+    new = [replace(case, assess=said[case.path]) for case in new]
+    for case in new:
+        if old.get((case.source, case.file)) != case:
+            print(old.get((case.source, case.file)), "->", case)
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Case)], lineterminator="\n")
         writer.writeheader()

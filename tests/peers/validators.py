@@ -10,13 +10,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -28,19 +27,25 @@ import pydicom
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
+from tests.peers.pixelmed import COMPLETE, PixelMed
+
 TIMEOUT_S = 120
 DOCUMENTS = ("SR", "KO")
-
-# PixelMed's style sheets exceed the limits that Java 17 sets for XPath (error JAXP0801003).
-JAVA_LIMITS = " ".join(f"-Djdk.xml.xpath{limit}Limit=0" for limit in ("TotalOp", "ExprOp", "ExprGrp"))
+ACCEPTED: set[Defect] = set()
+"""The defects that explained something so far."""
+PIXELMED = PixelMed()
 
 
 @dataclass(frozen=True)
 class Defect:
-    """A complaint that is the validator's mistake, with the text of the standard that shows it."""
+    """A complaint that is the validator's mistake, with the text of the standard that shows it.
+
+    ``complaint`` finds it in the tool's output, ``words`` is how people read it there.
+    """
 
     tool: str
     complaint: str
+    words: str
     reason: str
 
 
@@ -48,43 +53,51 @@ DEFECTS = (
     Defect(
         "dsrdump",
         r"Check for template constraints not yet supported",
+        "Check for template constraints not yet supported",
         "Says what dsrdump does not do, nothing about the file.",
     ),
     Defect(
         "dcm2json",
         r"JSON InlineBinary encoding not supported for compressed pixel data",
+        "JSON InlineBinary encoding not supported for compressed pixel data",
         "Says what dcm2json does not do; PS3.18 F.2.7 gives bulk data a URI of its own.",
     ),
     Defect(
         "dsrdump",
         r"The VR checker does not support this Specific Character Set|Reading unknown/unsupported SpecificCharacterSet",
+        "The VR checker does not support this Specific Character Set; Reading unknown/unsupported SpecificCharacterSet",
         "Says what dsrdump does not know; PS3.3 C.12.1.1.2 defines the character set.",
     ),
     Defect(
         "dcm2json",
         r"is not supported by the utilized character set conversion library|Cannot open character encoding",
+        "… is not supported by the utilized character set conversion library; Cannot open character encoding",
         "Says what the C library of this machine cannot convert; PS3.3 C.12.1.1.2 defines the character set.",
     ),
     Defect(
         "dcmpschk",
         r"patientName absent or empty in presentation state",
+        "patientName absent or empty in presentation state",
         "PS3.3 C.7.1.1: Patient's Name is of type 2 and may be empty; it is, because the source's is.",
     ),
     Defect(
         "dcmpschk",
         r"Affected attribute: PatientName .*, Type PN|Expected format for each value: ",
+        "Affected attribute: PatientName …, Type PN; Expected format for each value: …",
         "PS3.3 C.12.1.1.2 defines ISO_IR 192; dcmpschk takes each byte of a name in UTF-8 for a character. "
         "The name is copied from the source byte for byte.",
     ),
     Defect(
         "dcmpschk",
         r"Dubious date \(year before 1850 or after 2050\)",
+        "Dubious date (year before 1850 or after 2050)",
         "PS3.5 6.2 gives DA no such limits; the date is copied from the source.",
     ),
     Defect(
         "DicomSRValidator",
         r"Template 2010 .*\[Row 3\] CODE CID 7011: within 1: /CONTAINER \(1130(10|01),DCM,\"[^)]*\"\): "
         r"Conditional content item present when condition not satisfied",
+        "Template 2010 … [Row 3] CODE CID 7011: Conditional content item present when condition not satisfied",
         "PS3.16 TID 2010 row 3 asks for a Document Title Modifier from CID 7011 if the name of row 1, the title, "
         "is 113001 or 113010. The validator looks for a CODE item of that name beside the title, which never exists.",
     ),
@@ -92,6 +105,7 @@ DEFECTS = (
         "DicomSRValidator",
         r"Template 2010 .*\[Row 4\] CODE CID 7012: within 1: /CONTAINER \(1130(10|01),DCM,\"[^)]*\"\): "
         r"Conditional content item present when condition not satisfied",
+        "Template 2010 … [Row 4] CODE CID 7012: Conditional content item present when condition not satisfied",
         "PS3.16 TID 2010 row 4 has the same concept name as row 3, with values from CID 7012, and applies to the title "
         "113013. The validator takes row 3's item for row 4's because it compares names only.",
     ),
@@ -110,12 +124,12 @@ class Complaint:
         return f"[{self.tool}] {self.text}" + (f"  (known: {self.defect.reason})" if self.defect else "")
 
 
-def complaints(path: Path, leave_out: Container[str] = ()) -> list[Complaint]:
+def complaints(path: Path) -> list[Complaint]:
     """What all tools together hold against the file; missing tools say nothing (see :func:`missing_tools`)."""
-    modality = str(pydicom.dcmread(path, stop_before_pixels=True).get("Modality", ""))
+    modality = _modality(path)
     found: list[Complaint] = []
     for tool, check in CHECKS.items():
-        if tool in leave_out or modality not in FOR.get(tool, {modality}):
+        if modality not in FOR.get(tool, {modality}):
             continue
         if tool in PROGRAMS and shutil.which(tool, path=SEARCH) is None:
             continue
@@ -123,9 +137,18 @@ def complaints(path: Path, leave_out: Container[str] = ()) -> list[Complaint]:
     return found
 
 
-def errors(path: Path, leave_out: Container[str] = ()) -> list[str]:
+def errors_of_all(paths: Sequence[Path]) -> dict[Path, list[str]]:
+    """The errors that are left in each file; the slowest tool begins with all documents at once."""
+    documents = [path for path in paths if _modality(path) in DOCUMENTS]
+    if shutil.which("DicomSRValidator", path=SEARCH) is not None:
+        for path in documents:
+            PIXELMED.ask(path)
+    return {path: errors(path) for path in sorted(paths, key=lambda path: path in documents)}
+
+
+def errors(path: Path) -> list[str]:
     """The complaints that no known defect explains."""
-    return [str(complaint) for complaint in complaints(path, leave_out) if complaint.defect is None]
+    return [str(complaint) for complaint in complaints(path) if complaint.defect is None]
 
 
 def known_defect(text: str) -> Defect | None:
@@ -138,12 +161,18 @@ def missing_tools() -> list[str]:
     return [tool for tool in PROGRAMS if shutil.which(tool, path=SEARCH) is None]
 
 
+def _modality(path: Path) -> str:
+    return str(pydicom.dcmread(path, stop_before_pixels=True).get("Modality", ""))
+
+
 def _defect(tool: str, text: str) -> Defect | None:
-    return next((d for d in DEFECTS if d.tool == tool and re.search(d.complaint, text)), None)
+    defect = next((d for d in DEFECTS if d.tool == tool and re.search(d.complaint, text)), None)
+    if defect is not None:
+        ACCEPTED.add(defect)
+    return defect
 
 
 def _run(*command: object) -> str:
-    environment = {**os.environ, "JAVA_TOOL_OPTIONS": JAVA_LIMITS}
     program = shutil.which(str(command[0]), path=SEARCH)
     assert program is not None
     result = subprocess.run(
@@ -151,7 +180,6 @@ def _run(*command: object) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=TIMEOUT_S,
-        env=environment,
         check=False,
     )
     # Validators quote the patient's text as it is, in whatever character set.
@@ -177,9 +205,9 @@ def _dciodvfy(path: Path) -> Iterator[str]:
 
 def _pixelmed(path: Path) -> Iterator[str]:
     """It returns 0 whatever it finds, so what it says counts; and it must have come to its end."""
-    said = _run("DicomSRValidator", path)
+    said = PIXELMED.said(path)
     yield from (line.strip() for line in said.splitlines() if re.match(r"\s*(Error|.*[Ee]xception)", line))
-    if "IOD validation complete" not in said:
+    if COMPLETE not in said:
         yield "did not come to its end"
 
 

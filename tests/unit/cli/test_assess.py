@@ -178,3 +178,22 @@ def test_the_anomaly_is_asked_for_by_name(cli, folder) -> None:
     assert 0.0 < line["anomaly"]["score"] < 1.0
     assert 0.0 <= line["anomaly"]["percentile"] <= 100.0
     assert line["predictions"] == []
+
+
+def test_a_file_without_uids_is_judged_but_nothing_can_refer_to_it(cli, config, samples, tmp_path) -> None:
+    ds = dcmread(samples / "RG1_UNCR.dcm")
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        delattr(ds, keyword)
+    syntax = ds.file_meta.TransferSyntaxUID
+    ds.file_meta = type(ds.file_meta)()
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.save_as(tmp_path / "nameless.dcm", enforce_file_format=False)
+
+    ran = cli("assess", tmp_path / "nameless.dcm", "--json", "--config", config, "--out", tmp_path / "objects")
+
+    (line,) = ran.lines
+    assert ran.code == Exit.OK
+    assert line["sop_instance_uid"] == ""
+    assert line["measurements"]["brightness"]["unit"] == "%"
+    assert "lacks UIDs" in ran.err
+    assert list((tmp_path / "objects").iterdir()) == []

@@ -15,6 +15,7 @@ from miqa_node.observe import metrics
 from miqa_node.settings import Settings, share_dir
 from miqa_node.web.api import WorklistQuery
 from tests.conftest import ROOT
+from tests.peers.validators import DEFECTS
 
 PAGES = ROOT / "docs" / "reference"
 
@@ -108,6 +109,13 @@ def test_every_operation_and_filter_is_in_the_reference(stage) -> None:
         for method in methods:
             assert f"`{method.upper()} {path}`" in text
     assert [name for name in WorklistQuery.model_fields if f"`{name}`" not in text] == []
+
+
+def test_every_accepted_complaint_of_a_validator_is_listed_with_the_reason_and_no_other() -> None:
+    listed = re.findall(r"^\| (\w+) \| `(.+)` \| (.+) \|$", page("results.md").split("## Checks")[1], re.MULTILINE)
+
+    assert listed == [(one.tool, one.words, one.reason) for one in DEFECTS]
+    assert all(re.search(r"PS3\.\d+ |Says what", one.reason) for one in DEFECTS)
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:
