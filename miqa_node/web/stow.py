@@ -29,6 +29,8 @@ MAX_UPLOADS = 8
 """So many requests are taken at the same time; more are asked to come again."""
 
 MAX_HEADER_BYTES = 4096
+MAX_BOUNDARY_BYTES = 256
+"""RFC 2046 allows 70; Orthanc 1.10's DICOMweb client sends 73."""
 AE_TITLE = "STOW-RS"
 
 StudyUid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Instance UID (0020,000D).")]
@@ -81,7 +83,7 @@ async def _store(request: Request, intake: Intake | None, who: str, study_uid: s
 def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary, of = options.get(b"boundary", b""), options.get(b"type", b"application/dicom").lower()
-    if kind != b"multipart/related" or of != b"application/dicom" or not 1 <= len(boundary) <= 70:
+    if kind != b"multipart/related" or of != b"application/dicom" or not 1 <= len(boundary) <= MAX_BOUNDARY_BYTES:
         raise HTTPException(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             'Send multipart/related; type="application/dicom" with a boundary (PS3.18 10.5.1).',

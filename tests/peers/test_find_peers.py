@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import urllib.request
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
 
+from miqa_node.deliver.cstore import split_file
 from miqa_node.deliver.destinations import DestinationConfig
 from miqa_node.demo.samples import Sample, make_samples
 from miqa_node.domain.finding import FindingName
@@ -106,3 +109,24 @@ def test_results_are_found_by_the_image_that_they_are_about(node: Node, sample: 
     (report,) = [one for one in about if one["00080060"]["Value"] == ["SR"]]
     uids = (report[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018"))
     assert client.retrieve_instance(*uids).Modality == "SR"
+
+
+def test_orthanc_asks_the_node_and_retrieves_what_it_found(archive: Orthanc, node: Node, sample: Sample) -> None:
+    """By its own DICOMweb client: QIDO-RS for what there is, WADO-RS for an object that it has lost."""
+    address = {"Url": f"http://127.0.0.1:{node.web_port}/api/dicom-web"}
+    put = urllib.request.Request(
+        f"http://127.0.0.1:{archive.http_port}/dicom-web/servers/node", json.dumps(address).encode(), method="PUT"
+    )
+    urllib.request.urlopen(put, timeout=10).close()
+    study = sample.study_instance_uid
+    series = archive.call("/dicom-web/servers/node/qido", {"Uri": f"/studies/{study}/series"})
+    assert {one["00080060"]["Value"] for one in series} == MADE
+    lost = next(
+        one for one in archive.call("/instances") if archive.call(f"/instances/{one}/tags?simplify")["Modality"] == "SR"
+    )
+    before = archive.file(lost)
+    delete = urllib.request.Request(f"http://127.0.0.1:{archive.http_port}/instances/{lost}", method="DELETE")
+    urllib.request.urlopen(delete, timeout=10).close()
+    assert len(archive.call("/instances")) == len(MADE)
+    archive.call("/dicom-web/servers/node/retrieve", {"Resources": [{"Study": study}], "Synchronous": True})
+    assert split_file(archive.file(lost))[1] == split_file(before)[1], "the data set, byte for byte"

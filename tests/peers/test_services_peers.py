@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,37 @@ def test_results_reach_orthanc_by_stow(tmp_path: Path) -> None:
         assert {peer.call(f"/instances/{one}/tags?simplify")["SOPInstanceUID"] for one in peer.call("/instances")} == {
             uid for _, uid, _ in files
         }
+
+
+def test_orthanc_pushes_by_stow_and_gets_the_report_by_stow(tmp_path: Path, samples: Path) -> None:
+    """Orthanc's own DICOMweb client on one side, its server on the other; the whole node between them."""
+    plugin = PLUGINS / "libOrthancDicomWeb.so"
+    if not plugin.exists():
+        pytest.skip("orthanc-dicomweb is not installed")
+    (tmp_path / "pacs").mkdir()
+    port, names = free_port(), ("RG1_UNCR.dcm", "RG3_J2KR.dcm", "US1_J2KR.dcm", "SC_rgb.dcm")
+    servers = {"node": {"Url": f"http://127.0.0.1:{port}/api/dicom-web", "ChunkedTransfers": True}}
+    with orthanc(tmp_path / "pacs", Plugins=[str(plugin)], DicomWeb={"Enable": True, "Servers": servers}) as peer:
+        settings = load_settings(
+            node={"data_dir": tmp_path / "node"}, dicom={"host": "127.0.0.1", "port": 0}, web={"port": port}
+        )
+        back = DestinationConfig("pacs", kind="stow", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
+        with WholeNode(settings, [back]) as node:
+            uploaded = [peer.call("/instances", (samples / name).read_bytes())["ID"] for name in names]
+            peer.call("/dicom-web/servers/node/stow", {"Resources": uploaded, "Synchronous": True})  # an error raises
+            uids = [str(dcmread(samples / name, stop_before_pixels=True).SOPInstanceUID) for name in names]
+            with node.database.begin() as transaction:
+                digests = [instances.find(transaction, uid) for uid in uids]
+                keys = [instances.load(transaction, found[0]).object_key for found in digests]
+            for name, key in zip(names, keys, strict=True):
+                kept = dcmread(BytesIO(node.objects.get(key)))
+                assert kept.PixelData == dcmread(samples / name).PixelData
+
+            def modalities() -> list[str]:
+                tags = (peer.call(f"/instances/{one}/tags?simplify") for one in peer.call("/instances"))
+                return [one["Modality"] for one in tags]
+
+            assert wait_until(lambda: modalities().count("SR") == 2, 120), modalities()
 
 
 @pytest.mark.slow

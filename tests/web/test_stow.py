@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -145,6 +146,14 @@ def test_a_body_that_is_cut_off_keeps_whole_parts_only(door: Door) -> None:
     answer = door.post(body(sample(), sample("MR_small.dcm"), end=False)[:-2_000])
     assert answer.status_code == 400
     assert len(door.received) == 1
+
+
+def test_a_boundary_of_seventy_three_characters_is_taken_as_orthanc_sends_it(door: Door) -> None:
+    boundary = f"{uuid.uuid4()}-{uuid.uuid4()}"
+    sent = body(sample()).replace(BOUNDARY.encode(), boundary.encode())
+    answer = door.post(sent, **{"content-type": TYPE.replace(BOUNDARY, boundary)})
+    assert answer.status_code == 200
+    assert door.post(b"x", **{"content-type": TYPE.replace(BOUNDARY, "b" * 257)}).status_code == 415
 
 
 @pytest.mark.parametrize(
