@@ -101,7 +101,9 @@ class Node:
         self._decoder = Decoder(settings.imaging)
         assessor = with_captions(settings, self.companions.assessor)
         self._announcer = Announcer(
-            self.destinations.wanting, Origin(settings.node.name, settings.node.site, settings.web_url)
+            self.destinations.wanting,
+            Origin(settings.node.name, settings.node.site, settings.web_url),
+            settings.work.study_quiet_s,
         )
         self._pipeline = Pipeline(
             database=self.database,
@@ -143,7 +145,7 @@ class Node:
         self._counting = Counting(self.database, settings.analysis)
         self._roll_call = RollCall(self.database, settings.node.name, settings.work)
         self._series = SeriesWatch(self.database, self._queue, settings.work)
-        self._studies = StudyWatch(self.database, self._announcer, settings.work)
+        self._studies = StudyWatch(self.database, self._announcer)
         self._lanes = Lanes(
             outbox,
             self.destinations,

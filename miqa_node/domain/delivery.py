@@ -30,9 +30,10 @@ class ResultKind(StrEnum):
     REJECTION = "REJECTION"
     """A key object 113001 that archives obey (IHE IOCM); made only when a person confirmed the rejection."""
     IMAGE_ASSESSED = "IMAGE_ASSESSED"
-    """Not an object but an event for webhooks (docs/how-to/webhooks.md), as are the next two."""
+    """Not an object but an event for webhooks (docs/how-to/webhooks.md), as are the next three."""
     STUDY_FLAGGED = "STUDY_FLAGGED"
     STUDY_PASSED = "STUDY_PASSED"
+    STUDY_RESOLVED = "STUDY_RESOLVED"
 
     @property
     def event_type(self) -> str:
@@ -44,7 +45,12 @@ class ResultKind(StrEnum):
         return self.value.lower().replace("_", ".")
 
 
-EVENT_KINDS = (ResultKind.IMAGE_ASSESSED, ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED)
+EVENT_KINDS = (
+    ResultKind.IMAGE_ASSESSED,
+    ResultKind.STUDY_FLAGGED,
+    ResultKind.STUDY_PASSED,
+    ResultKind.STUDY_RESOLVED,
+)
 """What webhooks get; no other destination does."""
 
 DEFAULT_EVENTS = (ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED)

@@ -13,6 +13,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.domain.worklist import Resolution
 
 ID_PREFIX = "evt_"
 
@@ -59,6 +60,7 @@ def event_body(
     origin: Origin,
     standing: StudyStanding,
     image: Mapping[str, Any] | None = None,
+    resolution: Resolution | None = None,
 ) -> dict[str, Any]:
     """The JSON of one event; ``sequence`` counts the events of a study, so that a late one can be told."""
     uid = quote(standing.study_instance_uid, safe="")
@@ -84,6 +86,7 @@ def event_body(
             "sequence": sequence,
             "study": study,
             "image": dict(image) if image is not None else None,
+            "resolution": resolution.value if resolution is not None else None,
         },
     }
 

@@ -1,7 +1,7 @@
 """Events for webhooks: written in the transaction that makes them true, and delivered by the outbox like any result.
 
-A study is announced when its outcome changes: flagged at once, passed once it has been quiet. What is flagged stays
-flagged until people decide, as on the worklist (docs/adr/0009).
+A study is announced when its outcome changes: flagged at once, passed once it has been quiet, resolved when people
+decided. What is flagged stays flagged until then, as on the worklist (docs/adr/0009).
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from miqa_node.domain.delivery import EVENT_KINDS, ResultKind, ResultObject
 from miqa_node.domain.event import Origin, StudyStanding, event_body, image_body, new_event_id
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.policy import AUDIT, Disposition, Verdict
+from miqa_node.domain.worklist import Resolution, WorklistState
 from miqa_node.imaging.kinds import NOT_IMAGE_MODALITIES, is_image
 from miqa_node.store import deliveries, documents
 from miqa_node.store.database import Transaction, insert_or_ignore
-from miqa_node.store.tables import announcements, dispositions, events, instances
+from miqa_node.store.tables import announcements, dispositions, events, instances, worklist
 
 
 class Outcome(StrEnum):
@@ -31,14 +32,21 @@ class Outcome(StrEnum):
     NOTHING = ""
     PASSED = "passed"
     FLAGGED = "flagged"
+    RESOLVED = "resolved"
 
 
 class Announcer:
-    """Writes events for whoever listens; ``listeners`` names the destinations that want a kind of them."""
+    """Writes events for whoever listens; ``listeners`` names the destinations that want a kind of them.
 
-    def __init__(self, listeners: Callable[[ResultKind], Sequence[str]], origin: Origin) -> None:
+    A study is quiet, and may have passed, when no image of it got a verdict for ``quiet_s``.
+    """
+
+    def __init__(
+        self, listeners: Callable[[ResultKind], Sequence[str]], origin: Origin, quiet_s: float = 300.0
+    ) -> None:
         self._listeners = listeners
         self._origin = origin
+        self._quiet = timedelta(seconds=quiet_s)
 
     def decided(
         self,
@@ -48,7 +56,7 @@ class Announcer:
         disposition: Disposition,
         now: datetime,
     ) -> None:
-        """An image, or the series that ``instance`` stands for, has its verdict."""
+        """An image, or the series that ``instance`` stands for, has its verdict, and is on the worklist if flagged."""
         if not any(map(self._listeners, EVENT_KINDS)):
             return
         uid = instance.header.study_instance_uid
@@ -61,7 +69,7 @@ class Announcer:
         known = transaction.execute(
             sa.update(announcements)
             .where(announcements.c.study_instance_uid == uid)
-            .values(quiet_since=now)
+            .values(look_at=now + self._quiet)
             .returning(announcements.c.outcome, announcements.c.rank)
         ).one()
         if not is_image(instance.header):
@@ -70,29 +78,37 @@ class Announcer:
         standing = standing_of(transaction, uid)
         self._write(transaction, ResultKind.IMAGE_ASSESSED, instance.digest, standing, now, image)
         rank = disposition.verdict.rank
-        if disposition.flagged and (known.outcome != Outcome.FLAGGED.value or rank > known.rank):
+        is_news = known.outcome != Outcome.FLAGGED.value or rank > known.rank
+        if disposition.flagged and (is_news or _was_listed_at(transaction, uid, now)):
             self._come_to(transaction, uid, Outcome.FLAGGED, rank)
             self._write(transaction, ResultKind.STUDY_FLAGGED, instance.digest, standing, now, image)
 
-    def look(self, transaction: Transaction, quiet_s: float, now: datetime) -> int:
-        """Announce the studies that have passed and that nothing was decided of for ``quiet_s``; how many."""
-        due = announcements.c.quiet_since <= now - timedelta(seconds=quiet_s)
+    def look(self, transaction: Transaction, now: datetime) -> int:
+        """Announce studies that are quiet and have passed, and flagged ones that people decided; how many."""
+        due = announcements.c.look_at <= now
         if not transaction.execute(sa.select(sa.exists().where(due))).scalar_one():  # takes no write lock
             return 0
         # What still waits for a verdict begins the quiet anew when it gets it.
-        quiet = transaction.execute(
+        studies = transaction.execute(
             sa.update(announcements)
             .where(due)
-            .values(quiet_since=None)
-            .returning(announcements.c.study_instance_uid, announcements.c.outcome)
+            .values(look_at=None)
+            .returning(announcements.c.study_instance_uid, announcements.c.outcome, announcements.c.rank)
         ).all()
         told = 0
-        for uid, outcome in quiet:
+        for uid, outcome, rank in studies:
             standing = standing_of(transaction, uid)
-            if outcome == Outcome.NOTHING.value and standing.has_passed:
+            resolution = _resolution(transaction, uid) if outcome == Outcome.FLAGGED.value else None
+            if resolution is not None:
+                self._come_to(transaction, uid, Outcome.RESOLVED, rank)
+                kind = ResultKind.STUDY_RESOLVED
+            elif outcome == Outcome.NOTHING.value and standing.has_passed:
                 self._come_to(transaction, uid, Outcome.PASSED, Verdict.ACCEPT.rank)
-                self._write(transaction, ResultKind.STUDY_PASSED, _newest(transaction, uid), standing, now)
-                told += 1
+                kind = ResultKind.STUDY_PASSED
+            else:
+                continue
+            self._write(transaction, kind, _newest(transaction, uid), standing, now, resolution=resolution)
+            told += 1
         return told
 
     def _come_to(self, transaction: Transaction, uid: str, outcome: Outcome, rank: int) -> None:
@@ -110,6 +126,7 @@ class Announcer:
         standing: StudyStanding,
         now: datetime,
         image: Mapping[str, Any] | None = None,
+        resolution: Resolution | None = None,
     ) -> None:
         names = self._listeners(kind)
         if not names:
@@ -121,12 +138,19 @@ class Announcer:
             .returning(announcements.c.sequence)
         ).scalar_one()
         event_id = new_event_id()
-        body = event_body(event_id, kind, now, sequence, self._origin, standing, image)
+        body = event_body(event_id, kind, now, sequence, self._origin, standing, image, resolution)
         event = ResultObject(event_id, sop_class_uid="", kind=kind, object_key="")
         deliveries.record_result(transaction, digest, event, now)
         transaction.execute(sa.insert(events).values(event_id=event_id, body=json.dumps(body, ensure_ascii=False)))
         for name in names:
             deliveries.queue(transaction, event, name, now)
+
+
+def resolved(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:
+    """People decided about a flagged study: whoever was told of it is told that, too, by the next look."""
+    transaction.execute(
+        sa.update(announcements).where(announcements.c.study_instance_uid == study_instance_uid).values(look_at=now)
+    )
 
 
 def body_of(transaction: Transaction, event_id: str) -> bytes:
@@ -161,6 +185,22 @@ def standing_of(transaction: Transaction, study_instance_uid: str) -> StudyStand
 def _says_more_than_audit(reasons: list[dict[str, Any]]) -> bool:
     """An accepted image that was drawn for an audit is on the worklist, and has passed all the same."""
     return any(reason.name != AUDIT.name for reason in documents.load_reasons(reasons))
+
+
+def _was_listed_at(transaction: Transaction, study_instance_uid: str, now: datetime) -> bool:
+    """Whether the study came on the worklist, or opened again, in this very transaction."""
+    listed = sa.exists().where(worklist.c.study_instance_uid == study_instance_uid, worklist.c.flagged_at == now)
+    return transaction.execute(sa.select(listed)).scalar_one()
+
+
+def _resolution(transaction: Transaction, study_instance_uid: str) -> Resolution | None:
+    """What people decided about the study; None as long as it is open."""
+    found = transaction.execute(
+        sa.select(worklist.c.resolution).where(
+            worklist.c.study_instance_uid == study_instance_uid, worklist.c.state == WorklistState.RESOLVED.value
+        )
+    ).scalar_one_or_none()
+    return None if found is None else Resolution(found)
 
 
 def _newest(transaction: Transaction, study_instance_uid: str) -> InstanceDigest:

@@ -141,7 +141,7 @@ deliveries = sa.Table(
 )
 
 # What webhooks were last told of a study ("outcome", and the "rank" of its verdict), and how many events there were.
-# "quiet_since": when something of it was decided last; none when nothing is left to look at.
+# "look_at": when there may be something new to tell; none when there is not.
 announcements = sa.Table(
     "announcements",
     metadata,
@@ -149,7 +149,7 @@ announcements = sa.Table(
     sa.Column("outcome", sa.String(16), nullable=False),
     sa.Column("rank", sa.Integer, nullable=False),
     sa.Column("sequence", sa.Integer, nullable=False),
-    sa.Column("quiet_since", UtcDateTime, index=True),
+    sa.Column("look_at", UtcDateTime, index=True),
 )
 
 # What each event says, as JSON.

@@ -16,7 +16,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.worklist import Resolution, WorklistImage, WorklistItem, WorklistState, check_transition
 from miqa_node.errors import NotFoundError
-from miqa_node.store import decisions, documents
+from miqa_node.store import announcements, decisions, documents
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import (
     assessments,
@@ -214,6 +214,7 @@ def resolve(
         "comment": comment,
     }
     item = _move(transaction, study_instance_uid, WorklistState.RESOLVED, actor, resolution.value, comment, now, values)
+    announcements.resolved(transaction, study_instance_uid, now)
     drawn = regions or {}
     meant = list(digests) or ([item.images[0].digest] if len(item.images) == 1 else sorted(drawn))
     for digest in meant:

@@ -1,4 +1,4 @@
-"""Watches studies and announces those that have passed once nothing more comes of them."""
+"""Watches studies and announces those that have passed, once nothing more comes of them, or that people decided."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import structlog
 
 from miqa_node.errors import ResourcesError
-from miqa_node.settings import WorkSettings
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.database import Database
 
@@ -20,10 +19,9 @@ LOOK_INTERVAL_S = 1.0
 class StudyWatch:
     """A thread that looks once a second; several processes may look at the same database."""
 
-    def __init__(self, database: Database, announcer: Announcer, settings: WorkSettings) -> None:
+    def __init__(self, database: Database, announcer: Announcer) -> None:
         self._database = database
         self._announcer = announcer
-        self._quiet_s = settings.study_quiet_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="study-watch", daemon=True)
 
@@ -40,7 +38,7 @@ class StudyWatch:
     def look(self) -> int:
         """Announce what is due; how many studies."""
         with self._database.begin() as transaction:
-            return self._announcer.look(transaction, self._quiet_s, datetime.now(UTC))
+            return self._announcer.look(transaction, datetime.now(UTC))
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_INTERVAL_S):

@@ -51,10 +51,9 @@ def jobs(node: Node, *kinds: ResultKind) -> list[delivery_jobs.DeliveryJob]:
         return delivery_jobs.select(transaction, delivery_jobs.Filter(kind=kinds), limit=99)
 
 
-def post(port: int, path: str) -> Any:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", b'{"actor": "mara"}', {"Content-Type": "application/json"}, method="POST"
-    )
+def post(port: int, path: str, **more: str) -> Any:
+    body = json.dumps({"actor": "mara", **more}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
 
@@ -67,7 +66,7 @@ def test_a_receiver_that_was_down_is_told_everything_and_nobody_waited_for_it(
     (tmp_path / "destinations.toml").write_text(
         f'[[destination]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {pacs.port}\nobjects = ["SR"]\n'
         f'[[destination]]\nname = "ris"\nkind = "webhook"\nurl = "http://127.0.0.1:{port}/in"\n'
-        f'secret_file = "{secret_file(tmp_path)}"\n'
+        f'secret_file = "{secret_file(tmp_path)}"\nevents = ["study.flagged", "study.passed", "study.resolved"]\n'
     )
     quick = {"poll_interval_s": 0.05, "backoff_initial_s": 0.05, "backoff_max_s": 0.1, "breaker_pause_s": 0.2}
     settings = settings_in(
@@ -99,6 +98,12 @@ def test_a_receiver_that_was_down_is_told_everything_and_nobody_waited_for_it(
         assert post(node.web_port, f"/api/v1/deliveries/{job['delivery_id']}/resend")["state"] == "QUEUED"
         wait_until(lambda: len(ris.taken) == 3)
         assert ris.taken[2] in ris.taken[:2]
+
+        # People decide about the flagged study, and that is told as well.
+        post(node.web_port, f"/api/v1/worklist/{flagged}/resolve", resolution="dismissed")
+        wait_until(lambda: ris.events[-1]["type"] == "study.resolved")
+        assert ris.events[-1]["data"]["resolution"] == "dismissed"
+        assert ris.events[-1]["data"]["sequence"] == 2
 
         # Where a link leads, there is the study; and events are no results of DICOM.
         path = told["study.flagged"]["links"]["instances"].split("/api/", 1)[1]

@@ -14,7 +14,8 @@ from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.domain.delivery import EVENT_KINDS, ResultKind
 from miqa_node.domain.event import Origin
 from miqa_node.domain.policy import AUDIT, Disposition, Reason, Verdict
-from miqa_node.store import deliveries, instances, result_index
+from miqa_node.domain.worklist import Resolution
+from miqa_node.store import deliveries, instances, result_index, worklist
 from miqa_node.store.announcements import Announcer, body_of
 from miqa_node.store.database import Database
 from tests.unit.store.making import NOW, digest, header, received, study
@@ -32,7 +33,7 @@ class Desk:
 
     def __init__(self, database: Database, listeners: Callable[[ResultKind], list[str]]) -> None:
         self.database = database
-        self.announcer = Announcer(listeners, Origin("node", "site", "https://miqa.example"))
+        self.announcer = Announcer(listeners, Origin("node", "site", "https://miqa.example"), QUIET_S)
 
     def receive(self, number: int, **values: Any) -> None:
         given = {"has_pixels": True, "rows": 9, "columns": 9} | values
@@ -46,6 +47,8 @@ class Desk:
             instance = instances.load(transaction, digest(number))
             assessment = Assessment(digest(number), instance.header, at)
             instances.save_disposition(transaction, digest(number), instance.header.study_instance_uid, kept, at)
+            if kept.flagged:
+                worklist.flag(transaction, instance.header.study_instance_uid, verdict, at)
             self.announcer.decided(transaction, instance, assessment, said, at)
 
     def image(self, number: int, verdict: Verdict, at: datetime = NOW, **more: Any) -> None:
@@ -54,11 +57,11 @@ class Desk:
 
     def look(self, at: datetime = LATER) -> int:
         with self.database.begin() as transaction:
-            return self.announcer.look(transaction, QUIET_S, at)
+            return self.announcer.look(transaction, at)
 
     def told(self, *kinds: ResultKind) -> list[dict[str, Any]]:
         """Bodies of the events in the outbox, in the order in which they came about."""
-        wanted = kinds or (ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED)
+        wanted = kinds or tuple(kind for kind in EVENT_KINDS if kind is not ResultKind.IMAGE_ASSESSED)
         with self.database.begin() as transaction:
             rows = deliveries.load_where(transaction, deliveries.results.c.kind.in_(wanted))
             bodies = [json.loads(body_of(transaction, row.result.sop_instance_uid)) for row in rows]
@@ -77,9 +80,9 @@ def test_a_flagged_image_is_told_at_once_and_a_worse_one_again(desk: Desk) -> No
     desk.image(1, Verdict.ACCEPT)
     assert desk.types() == []
     desk.image(2, Verdict.REVIEW)
-    desk.image(3, Verdict.REVIEW)
+    desk.image(3, Verdict.REVIEW, NOW + timedelta(seconds=1))
     assert desk.types() == ["flagged"]
-    desk.image(4, Verdict.REJECT)
+    desk.image(4, Verdict.REJECT, NOW + timedelta(seconds=2))
     assert desk.types() == ["flagged", "flagged"]
     first, second = desk.told()
     assert first["data"]["image"]["sop_instance_uid"] == "1.2.3.2"
@@ -133,6 +136,32 @@ def test_an_accepted_image_that_people_must_look_at_is_flagged(desk: Desk) -> No
     desk.image(1, Verdict.ACCEPT, reasons=(pending,), attention=True)
     assert desk.types() == ["flagged"]
     assert desk.look() == 0
+
+
+def test_what_people_decide_is_told_and_a_study_that_opens_again_is_flagged_again(desk: Desk) -> None:
+    desk.image(1, Verdict.REJECT)
+    with desk.database.begin() as transaction:
+        worklist.resolve(transaction, "1.2.5.1", Resolution.ACCEPTED, "mara", "Mr Doe could not hold still", NOW)
+    assert desk.look(NOW) == 1, "at once: people wait for no quiet"
+    assert desk.types() == ["flagged", "resolved"]
+    event = desk.told()[1]
+    assert (event["data"]["resolution"], event["data"]["image"]) == ("accepted", None)
+    assert "Doe" not in json.dumps(event)
+    assert "mara" not in json.dumps(event)
+    assert desk.look() == 0
+    desk.image(2, Verdict.ACCEPT, LATER)
+    assert desk.look(LATER + timedelta(days=1)) == 0, "people decided about it, it does not pass by itself"
+    desk.image(3, Verdict.REVIEW, LATER)
+    assert desk.types() == ["flagged", "resolved", "flagged"]
+
+
+def test_a_study_that_opens_again_before_anybody_looked_is_flagged_again(desk: Desk) -> None:
+    desk.image(1, Verdict.REVIEW)
+    with desk.database.begin() as transaction:
+        worklist.resolve(transaction, "1.2.5.1", Resolution.DISMISSED, "mara", "", NOW)
+    desk.image(2, Verdict.REVIEW, NOW + timedelta(seconds=1))
+    desk.look(LATER + timedelta(days=1))
+    assert desk.types() == ["flagged", "flagged"]
 
 
 def test_that_an_image_is_drawn_for_an_audit_is_told_nobody(desk: Desk) -> None:
