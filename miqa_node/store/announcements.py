@@ -148,8 +148,11 @@ class Announcer:
 
 def resolved(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:
     """People decided about a flagged study: whoever was told of it is told that, too, by the next look."""
+    told = announcements.c.outcome == Outcome.FLAGGED.value
     transaction.execute(
-        sa.update(announcements).where(announcements.c.study_instance_uid == study_instance_uid).values(look_at=now)
+        sa.update(announcements)
+        .where(announcements.c.study_instance_uid == study_instance_uid, told)
+        .values(look_at=now)
     )
 
 

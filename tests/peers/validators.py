@@ -109,6 +109,13 @@ DEFECTS = (
         "PS3.16 TID 2010 row 4 has the same concept name as row 3, with values from CID 7012, and applies to the title "
         "113013. The validator takes row 3's item for row 4's because it compares names only.",
     ),
+    Defect(
+        "iodcheck",
+        r"bitmap-display-shutter: ShutterOverlayGroup type 1 missing",
+        "bitmap-display-shutter: ShutterOverlayGroup type 1 missing",
+        "PS3.3 C.7.6.15: the Bitmap Display Shutter module has the Shutter Shape BITMAP. The shutter is RECTANGULAR, "
+        "of the module of C.7.6.11. The tool takes the presence of Shutter Shape, which both have, for both modules.",
+    ),
 )
 
 

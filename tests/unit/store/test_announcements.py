@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from miqa_node.domain.worklist import Resolution
 from miqa_node.store import deliveries, instances, result_index, worklist
 from miqa_node.store.announcements import Announcer, body_of
 from miqa_node.store.database import Database
+from tests.unit.deliver.receiver import PAGE
 from tests.unit.store.making import NOW, digest, header, received, study
 
 QUIET_S = 60.0
@@ -166,6 +168,9 @@ def test_a_study_that_opens_again_before_anybody_looked_is_flagged_again(desk: D
 
 def test_that_an_image_is_drawn_for_an_audit_is_told_nobody(desk: Desk) -> None:
     desk.image(1, Verdict.ACCEPT, audited=True)
+    with desk.database.begin() as transaction:
+        worklist.resolve(transaction, "1.2.5.1", Resolution.DISMISSED, "mara", "", NOW)
+    assert desk.look(NOW) == 0, "the study is not quiet yet"
     assert desk.look() == 1
     assert desk.types() == ["passed"]
     assert "audit" not in json.dumps(desk.told(*EVENT_KINDS))
@@ -196,6 +201,20 @@ def test_an_event_names_no_patient_and_links_to_where_more_is(desk: Desk) -> Non
     record = study()
     for private in (record.accession_number, record.patient_id, record.patient_name, record.study_date):
         assert private not in json.dumps(event)
+
+
+def test_the_example_of_the_documentation_has_the_shape_of_an_event(desk: Desk) -> None:
+    def shape(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: shape(one) for key, one in value.items()}
+        return [shape(one) for one in value] if isinstance(value, list) else None
+
+    desk.image(1, Verdict.REJECT)
+    (event,) = desk.told()
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    shown = json.loads(example)
+    shown["data"]["image"]["model"] = None  # no model judged here
+    assert shape(shown) == shape(event)
 
 
 def test_events_are_no_dicom_objects(desk: Desk) -> None:
