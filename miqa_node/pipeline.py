@@ -174,7 +174,8 @@ class Pipeline:
         if judged.shown is not None:
             self._keep_preview(last.digest, judged.shown)
         self._objects.put(_key("series", last.digest, ".npz"), dump_extent(judged.extent))
-        issues = (CONFLICTING,) if any(one.conflicting for one in stored) else ()
+        conflicting = (CONFLICTING,) if any(one.conflicting for one in stored) else ()
+        issues = (*judged.assessment.plausibility, *conflicting)
         return Judgement(replace(judged.assessment, plausibility=issues), maps={})
 
     def _keep_preview(self, digest: InstanceDigest, radiograph: Radiograph) -> None:

@@ -104,6 +104,7 @@ PLAUSIBILITY: Mapping[str, str] = {
     "bits_stored_unused": "The highest bits of the pixels are never used.",
     "matrix_contradicts_header": "The image has another size than its header says.",
     "conflicting_instance": "Another image came under the same UID; both are kept.",
+    "undecodable_slices": "Some slices could not be decoded and took no part.",
 }
 
 ANOMALY_SITE = "The image is more unusual than {percentile} % of the images of this site; unusual is not wrong."
@@ -157,6 +158,7 @@ ADVICE: Mapping[str, str] = {
     "voi_clips_image": "Set the window again; no new exposure is needed.",
     "blank_image": "Repeat if this was meant to be an image of a patient.",
     "conflicting_instance": "Find out which of the two images is right.",
+    "undecodable_slices": "Have the series sent again, uncompressed if need be.",
     "anomaly": "Look at the marked region; nothing need be wrong.",
     PendingReason.LOW_CONFIDENCE: "Have a physician read the image; do not use the prediction by itself.",
     PendingReason.QUALITY_FIRST: "Have a physician read the image; do not use the prediction by itself.",

@@ -6,9 +6,11 @@ behind it; then the durable steps run as the queue would run them, and the verdi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pydicom
 import pytest
 from pydicom.uid import UID
 from pynetdicom import AE, build_context
@@ -21,6 +23,7 @@ from miqa_node.domain.policy_file import parse_policy
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.elements import peek_elements
+from miqa_node.pipeline import CONFLICTING
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings
 from miqa_node.store import instances
@@ -52,20 +55,22 @@ def port(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     assert list(folder.iterdir()) == []
 
 
-def store(port: int, path: Path) -> tuple[int | None, str]:
-    """(status, SOP Instance UID) of a C-STORE of the file's data set; None when it has nothing to send."""
+def store(port: int, path: Path) -> tuple[int | None, InstanceDigest]:
+    """(status, digest) of a C-STORE of the file's data set; None when it has nothing to send."""
     data = path.read_bytes()
     try:
         encoding, found = peek_elements(data, frozenset({CLASS, INSTANCE}))
     except DataSetError:
-        return None, ""
+        return None, InstanceDigest("")
     uids = [found[tag].value.decode("latin-1").strip(" \0") if tag in found else "" for tag in (CLASS, INSTANCE)]
     if not all(map(is_uid, uids)):
-        return None, ""
+        return None, InstanceDigest("")
+    sent = data[encoding.offset :]
     association, exchange = connect(port, uids[0], encoding.transfer_syntax_uid)
     try:
         context = association.accepted_contexts[0]
-        return exchange.store(int(context.context_id), uids[0], uids[1], data[encoding.offset :]), uids[1]
+        status = exchange.store(int(context.context_id), uids[0], uids[1], sent)
+        return status, InstanceDigest(hashlib.sha256(sent).hexdigest())
     finally:
         association.release()
 
@@ -76,23 +81,21 @@ def connect(port: int, sop_class: str, syntax: str) -> tuple[Association, Exchan
     return association, Exchange(association, ANSWER_S)
 
 
-def outcome(rig: Rig, port: int, case: Case) -> tuple[str, str]:
+def outcome(rig: Rig, port: int, path: Path) -> tuple[str, str]:
     """What became of the file, and what the node says of it."""
-    status, uid = store(port, case.path)
+    status, digest = store(port, path)
     if status is None:
         return NOT_SENT, ""
     if status != 0x0000:
         assert status in (0xA900, 0xC000), f"{status:04X}"
         return UNREADABLE, ""
-    with rig.database.begin() as transaction:
-        digest: InstanceDigest = instances.find(transaction, uid)[-1]
     rig.pipeline.assess(digest)
     rig.pipeline.conclude(digest)
     with rig.database.begin() as transaction:
         assessment = instances.load_assessment(transaction, digest)
     assert assessment is not None
     assert isinstance(rig.verdict(digest), Verdict)
-    return KEPT, assessment.not_assessed or ""
+    return KEPT, "; ".join([assessment.not_assessed, *(issue.message for issue in assessment.plausibility)])
 
 
 # The sending library's own opinion of UIDs that real files have.
@@ -108,17 +111,32 @@ def _mark(case: Case) -> object:
 def test_through_the_scp(case: Case, rig: Rig, port: int) -> None:
     if not FOLDERS[case.source].is_dir():
         pytest.skip("the shared data folder is not beside the checkout")
-    what, said = outcome(rig, port, case)
+    what, said = outcome(rig, port, case.path)
     if not case.error:
         # Whatever decodes also arrives, unless it lacks the UIDs without which nothing can be sent.
         assert what in (KEPT, NOT_SENT)
         assert "could not be decoded" not in said
     elif what == KEPT:
-        assert said, "an image that cannot be decoded is told why"
+        # A slice whose UID another file of the table had first takes no part in its series; it is told that.
+        assert case.assess in said or CONFLICTING.message in said, "what cannot be decoded is told why"
     assert "^" not in said
+
+
+@pytest.mark.parametrize("file", ["MR_truncated.dcm", "emri_small_jpeg_2k_lossless_too_short.dcm"])
+def test_a_slice_that_cannot_be_decoded_is_told_why(file: str, rig: Rig, port: int, tmp_path: Path) -> None:
+    """Under UIDs of its own, as those of the table's other files would have come first."""
+    case = next(case for case in CASES if case.file == file)
+    header, data = pydicom.dcmread(case.path, stop_before_pixels=True), case.path.read_bytes()
+    for uid in (header.SOPInstanceUID, header.SeriesInstanceUID):
+        other = f"{uid[:-3]}{'987' if uid[-3:] != '987' else '986'}"
+        data = data.replace(uid.encode(), other.encode())
+    (tmp_path / "slice.dcm").write_bytes(data)
+    what, said = outcome(rig, port, tmp_path / "slice.dcm")
+    assert what == KEPT
+    assert case.assess in said
 
 
 @pytest.mark.slow
 def test_the_node_is_well_after_all_of_them(rig: Rig, port: int, samples: Path) -> None:
     case = next(case for case in CASES if case.source == "pydicom-data" and case.file == "RG3_UNCR.dcm")
-    assert outcome(rig, port, case)[0] == KEPT
+    assert outcome(rig, port, case.path)[0] == KEPT

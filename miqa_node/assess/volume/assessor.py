@@ -14,7 +14,8 @@ from miqa_node.assess.volume.ct import CtMeasures
 from miqa_node.assess.volume.marks import Extent, Mark
 from miqa_node.assess.volume.mr import MrMeasures, find_threshold
 from miqa_node.assess.volume.stack import stack
-from miqa_node.domain.assessment import Assessment, Measurement
+from miqa_node.domain.assessment import Assessment, Measurement, PlausibilityIssue
+from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.errors import DecodeError
@@ -46,7 +47,7 @@ def judge_series(
 ) -> SeriesJudgement:
     """Measure all slices of the series that ``files`` hold; ``header`` and ``digest`` are those of the last one.
 
-    Slices that cannot be decoded are counted in ``slices_unreadable`` and take no part.
+    Slices that cannot be decoded are counted in ``slices_unreadable`` and take no part; an issue says why.
     """
     clock = StageClock()
     every = clock.time("headers", lambda: read_slices(files))
@@ -80,11 +81,19 @@ def judge_series(
         assessed_at=now,
         measurements=tuple(m for m in found if isfinite(m.value)),
         not_assessed=reason,
+        plausibility=() if shown is None else _undecodable(reading, len(slices)),
         decoder=shown.decoder if shown else "",
         steps=shown.steps if shown else (),
         timings_ms=clock.milliseconds,
     )
     return SeriesJudgement(assessment, Extent(listed, marks), shown)
+
+
+def _undecodable(reading: _Reading, slices: int) -> tuple[PlausibilityIssue, ...]:
+    if not reading.failed:
+        return ()
+    text = f"{reading.failed} of {slices} slices could not be decoded; the first because: {reading.reason}"
+    return (PlausibilityIssue("undecodable_slices", text, OTHER_FAILURE),)
 
 
 class _Reading:

@@ -163,7 +163,7 @@ def test_every_finding_has_a_sentence_for_every_severity(name: FindingName, lang
 
 def test_the_tables_know_every_finding_and_every_issue() -> None:
     assert set(LIKE) == set(DEFECTS)
-    assert set(PLAUSIBILITY) == {*ISSUES, "conflicting_instance"}
+    assert set(PLAUSIBILITY) == {*ISSUES, "conflicting_instance", "undecodable_slices"}
 
 
 @pytest.mark.parametrize("language", [language for language in languages() if language != SOURCE])

@@ -152,7 +152,10 @@ def test_slices_that_cannot_be_decoded_are_counted_and_take_no_part(tmp_path: Pa
 
     files = [(InstanceDigest(path.stem), path) for path in paths]
     header, _ = read_header(paths[0])
-    found = numbers(judge_series(header, files[0][0], files, broken, 100))
+    judgement = judge_series(header, files[0][0], files, broken, 100)
+    found = numbers(judgement)
+    (issue,) = judgement.assessment.plausibility
+    assert issue.message == "1 of 4 slices could not be decoded; the first because: The codestream ends early."
     assert found["slices_unreadable"] == 1.0
     assert found["ct_noise"] == pytest.approx(12.0, rel=0.1)
 
