@@ -356,11 +356,22 @@ SCHEME_99MIQA: tuple[Concept, ...] = (
     *MEASUREMENTS.values(),
 )
 
+NAMED_UNITS = {
+    "slice_count": "{slices}",
+    "slice_gaps": "{gaps}",
+    "slices_unreadable": "{slices}",
+    "deviation_index": "{index}",
+}
+"""UCUM annotations, each the same as 1, for what is often zero: OHIF leaves out a zero, and of "0 1" shows the 1."""
+
 UNITS: dict[str, str] = {  # UCUM code: meaning
     "1": "no units",
     "%": "percent",
     "{0:100}": "range: 0:100",
     "mm": "millimeter",
+    "{slices}": "slices",
+    "{gaps}": "gaps",
+    "{index}": "index",
     "{pixel}": "pixels",
     "{pixels}": "pixels",
     "1/{pixel}": "per pixel",
@@ -401,6 +412,15 @@ def measurement_code(name: str) -> Code:
     if len(value) > 16:
         value = f"{value[:11]}_{hashlib.sha256(name.encode()).hexdigest()[:4].upper()}"
     return Code(value, SCHEME, name.replace("_", " ").capitalize()[:64])
+
+
+def unit_of(name: str, unit: str) -> str:
+    """The unit in which reports say a measurement.
+
+    >>> unit_of("slice_gaps", "1"), unit_of("coverage", "mm")
+    ('{gaps}', 'mm')
+    """
+    return NAMED_UNITS.get(name, unit)
 
 
 def unit_code(unit: str) -> Code:

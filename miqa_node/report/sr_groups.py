@@ -47,9 +47,12 @@ def image_group(
     For a ``series`` the same for all its images; its place is on ``frame`` of ``source``.
     """
     numbers = [number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
-    # Viewers show only the first few numbers of a group: the exposure indices, which people know, come first.
-    measured = sorted(assessment.measurements, key=lambda m: m.name not in codes.STANDARD_MEASUREMENTS)
-    numbers += [number(codes.measurement_code(m.name), m.value, m.unit) for m in measured]
+    # Viewers show only the first few numbers of a group: what flagged comes first, then the indices that people know.
+    flagged = {reason.name for reason in disposition.reasons}
+    measured = sorted(
+        assessment.measurements, key=lambda m: (m.name not in flagged, m.name not in codes.STANDARD_MEASUREMENTS)
+    )
+    numbers += [number(codes.measurement_code(m.name), m.value, codes.unit_of(m.name, m.unit)) for m in measured]
     numbers += _anomaly(assessment.anomaly)
     group = hd.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking("image", "Image quality", lineage),

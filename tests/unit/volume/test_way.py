@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
 from miqa_node.work.series import SeriesWatch
 from tests.unit.volume import making
+from tests.unit.volume.flagged import flagged_series
 
 RULES: dict[str, Any] = {
     "version": "s1",
@@ -246,3 +248,19 @@ def test_the_watch_promises_the_job_of_a_due_series_once(rig: Rig, tmp_path: Pat
     watch = SeriesWatch(rig.database, rig.jobs, load_settings().work)
     assert (watch.look(), watch.look()) == (1, 0)
     assert rig.jobs.digests == [digests[-1]]
+
+
+@pytest.mark.parametrize(("modality", "flagged"), [("CT", "Metal"), ("MR", "Body at end of phase direction")])
+def test_what_flagged_a_series_is_the_first_number_of_its_report(modality: str, flagged: str, tmp_path: Path) -> None:
+    made = {item.kind: item for item in flagged_series(tmp_path / "series", modality)}
+    report = pydicom.dcmread(BytesIO(made[ResultKind.SR].data))
+    (groups,) = (c for c in report.ContentSequence if c.ConceptNameCodeSequence[0].CodeValue == "126010")
+    numbers = [item for item in groups.ContentSequence[0].ContentSequence if item.ValueType == "NUM"]
+    assert numbers[0].ConceptNameCodeSequence[0].CodeMeaning == flagged
+    units = {
+        one.ConceptNameCodeSequence[0].CodeMeaning: one.MeasuredValueSequence[0]
+        .MeasurementUnitsCodeSequence[0]
+        .CodeValue
+        for one in numbers
+    }
+    assert (units["Number of slices"], units["Gaps between slices"]) == ("{slices}", "{gaps}")
