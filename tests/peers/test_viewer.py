@@ -241,7 +241,7 @@ def test_make_viewer_serves_the_results_of_the_demonstration(address: str, tmp_p
                 studies = {study["0020000D"]["Value"][0]: study["00080061"]["Value"] for study in json.load(response)}
             assert len(studies) == len({one.study_instance_uid for one in make_samples()})
             assert sorted(studies[sample.study_instance_uid]) == ["CR", "KO", "SEG", "SR"]
-            with urllib.request.urlopen(f"{shown}/viewer", timeout=30) as response:
+            with urllib.request.urlopen(f"{shown}/", timeout=30) as response:
                 assert b"ohif" in response.read().lower()
             assert f"MIQA_WEB__VIEWER_URL='{shown}/viewer?StudyInstanceUIDs={{study_uid}}' make run" in said[1]
         finally:

@@ -42,7 +42,7 @@ class Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    files = tmp_path / "dist"
+    files = tmp_path / "ohif-3.12.10"
     files.mkdir()
     (files / "index.html").write_text("<title>viewer</title>")
     (files / "app.js").write_text("let a;")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/app-config.js":
             self._answer(200, SETTINGS.read_bytes(), "text/javascript")
         else:
-            self._serve((self._files / path.lstrip("/")).resolve())
+            self._serve(path)
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -73,9 +73,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(403, b"", "text/plain")
         return self._forward(self.rfile.read(length))
 
-    def _serve(self, file: Path) -> None:
+    def _serve(self, path: str) -> None:
+        file = (self._files / path.lstrip("/")).resolve()
         if not file.is_file() or not file.is_relative_to(self._files):
-            if file.suffix:
+            if PurePosixPath(path).suffix:
                 return self._answer(404, b"", "text/plain")
             file = self._files / "index.html"  # the viewer's own pages have addresses without a file
         guessed = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
