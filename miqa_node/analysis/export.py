@@ -19,14 +19,14 @@ import cv2
 import numpy as np
 
 from miqa_node import __version__
-from miqa_node.assess.labels import BAD, GOOD
+from miqa_node.assess.labels import BAD, GOOD, TABLE_NAME
 from miqa_node.domain.finding import DEFECTS, FINDING_WORDS
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.label import Judgement, Label
 from miqa_node.errors import MiqaError
 from miqa_node.store.reviews import Reviewed
 
-CSV_NAME, ALL_NAME, COCO_NAME, IMAGES = "labels.csv", "judgements.csv", "coco.json", "images"
+CSV_NAME, ALL_NAME, COCO_NAME, IMAGES = TABLE_NAME, "judgements.csv", "coco.json", "images"
 NAME_CHARACTERS = 20
 ACCEPTABLE = "acceptable"
 GOOD_ENOUGH = "It was called good enough, and nobody said whether the defect is there."
@@ -119,6 +119,9 @@ def _row(reviewed: Reviewed, image: str, names: Names) -> dict[str, Any]:
         "label": word(label.judgement),
         "patient": names.of("patient", reviewed.patient),
         "sampled": label.judgement.sampled,
+        "modality": reviewed.modality,
+        "body_part": reviewed.body_part,
+        "view": reviewed.view,
         **_provenance(label, names),
     }
 

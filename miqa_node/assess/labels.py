@@ -3,8 +3,10 @@
 Three ways to write labels down:
 
 - a folder of folders, ``class/image.png``: the class is ``good``, ``bad`` (unknown of what kind), or a finding's name;
-- a CSV file with the columns ``image`` and ``label``, and if wished ``patient`` and ``sampled``; a label is ``good``,
-  ``bad`` or everything that is wrong with the image, separated by semicolons; paths count from the CSV's folder;
+- a CSV file with the columns ``image`` and ``label``, and if wished ``patient``, ``sampled``, and of pictures
+  ``modality``, ``body_part`` and ``view``; a label is ``good``, ``bad`` or everything that is wrong with the image,
+  separated by semicolons; paths count from the CSV's folder. The folder that ``miqa-node labels export`` writes holds
+  one, which also says what verdict each image had had;
 - the node's own decisions, which :mod:`miqa_node.store.reviews` reads.
 
 ``sampled`` is the probability with which an image of this kind was chosen for labelling: 1 for flagged images that
@@ -17,31 +19,47 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from miqa_node.domain.finding import DEFECTS, GateClass
+from miqa_node.domain.label import LabelOrigin
+from miqa_node.domain.policy import Verdict
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture
 
 GOOD, BAD = "good", "bad"
 CLASS_NAMES = frozenset({name.value for name in DEFECTS} | {name.value for name in GateClass})
+TABLE_NAME = "labels.csv"
+"""The table in an export."""
 IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg"})
 MAX_LABELS = 1_000_000
+CHOSEN_AT_RANDOM = frozenset({LabelOrigin.AUDIT, LabelOrigin.IMPORT})
+"""How accepted images come to be judged without anybody having suspected them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
     """One labelled image; ``findings`` is None when it is bad and nobody said how.
 
-    ``patient`` is a name that only has to differ between patients; it never leaves the process.
+    ``patient`` is a name that only has to differ between patients; it never leaves the process. ``modality``,
+    ``body_part`` and ``view`` are what a table says of a picture, which cannot say it itself.
     """
 
     path: Path
     findings: frozenset[str] | None
     patient: str
     sampled: float = 1.0
+    modality: str = ""
+    body_part: str = ""
+    view: str = ""
+
+    @property
+    def pictured(self) -> dict[str, str]:
+        """What is known of a picture."""
+        told = {"modality": self.modality, "body_part": self.body_part, "view": self.view}
+        return {name: value for name, value in told.items() if value}
 
     @property
     def bad(self) -> bool:
@@ -64,22 +82,28 @@ class LabelSet:
 
 
 def read_labels(source: Path) -> LabelSet:
-    """The labels of a folder or of a CSV file.
+    """The labels of a folder, of an export, or of a CSV file.
 
     Raises
     ------
     SettingsError
         There are no labels, or one that does not exist; the text names the place.
     """
-    rows = _of_folder(source) if source.is_dir() else _of_table(source)
+    table = source / TABLE_NAME if (source / TABLE_NAME).is_file() else source
+    rows = _of_folder(source) if table.is_dir() else _of_table(table)
     if not rows:
         raise SettingsError(f"{source} holds no labelled images; expected are class/image files or a CSV file.")
     labels, unknown = [], 0
-    for path, label, patient, sampled in rows:
-        who = patient or _patient_of(path)
+    for row in rows:
+        who = row.patient or _patient_of(row.path)
         unknown += not who
-        labels.append(Label(path, parse_label(label), who or f"file {path}", sampled))
-    return LabelSet(tuple(labels), "folder" if source.is_dir() else "table", patients_known=not unknown)
+        labels.append(replace(row, patient=who or f"file {row.path}"))
+    return LabelSet(
+        tuple(labels),
+        "folder" if table.is_dir() else "table",
+        patients_known=not unknown,
+        covers_accepted=table.is_dir() or _covers_accepted(table),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +161,29 @@ def split_patients(labels: Iterable[Label], fit_share: float, seed: int) -> list
     return [_uniform(seed, "split", label.patient) < fit_share for label in labels]
 
 
-def _of_folder(folder: Path) -> list[tuple[Path, str, str, float]]:
+def _of_folder(folder: Path) -> list[Label]:
     files = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    return [(path, path.parent.name, "", 1.0) for path in files]
+    return [Label(path, parse_label(path.parent.name), "") for path in files]
 
 
-def _of_table(table: Path) -> list[tuple[Path, str, str, float]]:
+def _of_table(table: Path) -> list[Label]:
     rows = []
     for number, line in enumerate(_lines(table, {"image", "label"}), start=2):
         path = table.parent / (line["image"] or "")
         if not path.is_file():
             raise SettingsError(f"{table}, line {number}: there is no file {line['image']!r}.")
-        rows.append((path, line["label"] or "", line.get("patient") or "", _sampled(line.get("sampled"), number)))
+        kind = {name: line.get(name) or "" for name in ("modality", "body_part", "view")}
+        findings, sampled = parse_label(line["label"] or ""), _sampled(line.get("sampled"), number)
+        rows.append(Label(path, findings, line.get("patient") or "", sampled, **kind))
     return rows
+
+
+def _covers_accepted(table: Path) -> bool:
+    """Whether accepted images were looked at too; a table that tells no verdicts is taken for a plain sample."""
+    lines = _lines(table, {"image", "label"})
+    if not lines or not {"verdict", "origin"} <= set(lines[0]):
+        return True
+    return any(line["verdict"] == Verdict.ACCEPT and line["origin"] in CHOSEN_AT_RANDOM for line in lines)
 
 
 def _lines(table: Path, columns: set[str]) -> list[dict[str, str]]:

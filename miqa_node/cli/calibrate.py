@@ -29,7 +29,7 @@ _LIMIT = {"min": 0.0005, "max": 0.5}
 def calibrate(
     labels: Annotated[
         Path | None,
-        typer.Argument(metavar="[LABELS]", exists=True, help="Folder of class/image files, or a CSV: image, label."),
+        typer.Argument(metavar="[LABELS]", exists=True, help="Folder of class/image files, labels export, or a CSV."),
     ] = None,
     decisions: Annotated[
         bool, typer.Option("--decisions", help="Use what people said of the node's own images, audits included.")
@@ -56,9 +56,9 @@ def calibrate(
         bool, typer.Option("--simulated", help="The labels are simulated defects; the certificate will say so.")
     ] = False,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Decides which patients fit and which test.")] = 0,
-    modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "DX",
-    body_part: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "CHEST",
-    view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "PA",
+    modality: Annotated[str, typer.Option(metavar="CS", help="Of pictures whose table does not say it.")] = "DX",
+    body_part: Annotated[str, typer.Option(metavar="CS", help="Of pictures whose table does not say it.")] = "CHEST",
+    view: Annotated[str, typer.Option(metavar="CS", help="Of pictures whose table does not say it.")] = "PA",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be written, and write nothing.")] = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
@@ -121,7 +121,7 @@ def _judge(assessor: LocalAssessor, sample: list[Label], pictures: dict[str, str
     with progress(sample, "Judging") as remaining:
         for label in remaining:
             try:
-                assessment = assessor.assess_file(label.path, **pictures).assessment
+                assessment = assessor.assess_file(label.path, **{**pictures, **label.pictured}).assessment
             except (ModelPackageError, SettingsError):
                 raise
             except (MiqaError, OSError):
@@ -136,9 +136,8 @@ def _judge(assessor: LocalAssessor, sample: list[Label], pictures: dict[str, str
 
 def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
     """Labels of the node's own images: of flagged ones, and of accepted ones that were audited."""
-    from miqa_node.assess.labels import Label, LabelSet, read_audit  # noqa: PLC0415
+    from miqa_node.assess.labels import CHOSEN_AT_RANDOM, Label, LabelSet, read_audit  # noqa: PLC0415
     from miqa_node.cli.store import check_exists  # noqa: PLC0415
-    from miqa_node.domain.label import LabelOrigin  # noqa: PLC0415
     from miqa_node.node import open_store  # noqa: PLC0415
     from miqa_node.store import reviews  # noqa: PLC0415
 
@@ -155,7 +154,7 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
             if said.findings is None and not said.bad:
                 continue  # good enough: whether the defect is there was not said
             findings = frozenset(said.findings or ()) if said.findings or not said.bad else None
-            accepted = accepted or (one.accepted and said.origin in {LabelOrigin.AUDIT, LabelOrigin.IMPORT})
+            accepted = accepted or (one.accepted and said.origin in CHOSEN_AT_RANDOM)
             found.append(Label(objects.local_path(one.object_key), findings, one.patient, said.sampled))
         for place, row in audited:
             found.append(Label(objects.local_path(place.object_key), row.findings, place.patient, row.sampled))

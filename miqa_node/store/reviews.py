@@ -23,6 +23,9 @@ class Reviewed:
     label: Label
     object_key: str
     patient: str
+    modality: str
+    body_part: str
+    view: str
 
     @property
     def accepted(self) -> bool:
@@ -70,14 +73,29 @@ def newest(transaction: Transaction) -> list[Reviewed]:
         .subquery()
     )
     query = (
-        sa.select(t.labels, t.instances.c.object_key, t.studies.c.patient_id, t.studies.c.study_instance_uid)
+        sa.select(
+            t.labels,
+            t.instances.c.object_key,
+            t.instances.c.modality,
+            t.instances.c.body_part,
+            t.instances.c.view,
+            t.studies.c.patient_id,
+            t.studies.c.study_instance_uid,
+        )
         .join(latest, latest.c.label_id == t.labels.c.label_id)
         .join(t.instances, t.instances.c.digest == t.labels.c.digest)
         .join(t.studies, t.studies.c.study_instance_uid == t.instances.c.study_instance_uid)
         .order_by(t.labels.c.label_id)
     )
     return [
-        Reviewed(labels.from_row(row), row.object_key, row.patient_id or row.study_instance_uid)
+        Reviewed(
+            labels.from_row(row),
+            row.object_key,
+            row.patient_id or row.study_instance_uid,
+            row.modality,
+            row.body_part,
+            row.view,
+        )
         for row in transaction.execute(query)
     ]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.anomaly.baseline import percentile
 from miqa_node.domain.finding import DEFECTS
-from miqa_node.errors import MiqaError
+from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image
@@ -31,6 +31,8 @@ SHOWN_LIMITS = (95.0, 99.0, LIMIT)
 SETS: Mapping[str, Sequence[str]] = {"network": ("network",), "hog": ("hog",), "network and hog": ("network", "hog")}
 SHIPPED = "network"
 LEAST_SIDE_PX = 64
+NOT_CHEST = "dicom_cases"
+"""Folder of DICOM files, those of other body parts among them."""
 MOST_PIXELS = 50_000_000
 REPEATS = 200
 """Random halves of a hospital's patients that its own baseline is tried with."""
@@ -55,6 +57,15 @@ class Test:
     simulated: Mapping[str, Seen]
     not_chest: Seen
     second_hospital: Seen
+
+
+def check_pictures(data_dir: Path) -> None:
+    """Raise SettingsError, before hours of training, when there is nothing to tell from chest radiographs."""
+    folder = data_dir / NOT_CHEST
+    if not any(folder.glob("*.dcm")):
+        raise SettingsError(
+            f"{folder} holds no DICOM files. Put some of other body parts there: what is unusual is measured on them."
+        )
 
 
 def figures(looker: Looker, learnt: Learnt, data: QualityData, data_dir: Path, seed: int) -> dict[str, Any]:
@@ -83,7 +94,7 @@ def by_features(
 
 def gather(look: Callable[[NDArray[np.uint16]], Look], data: QualityData, data_dir: Path, seed: int) -> Test:
     """Look at everything that scores are measured on."""
-    not_chest = _not_chest(look, data_dir / "dicom_cases")
+    not_chest = _not_chest(look, data_dir / NOT_CHEST)
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
     images = [read_image(record) for record in records]
     who = [f"{record.source}/{record.patient}" for record in records]
@@ -128,8 +139,7 @@ def _not_chest(look: Callable[[NDArray[np.uint16]], Look], folder: Path) -> Seen
             seen.looks.append(look(pixels))
             seen.patients.append(path.name)
     if not seen.looks:
-        msg = f"there is no picture in {folder.name} that could be told from chest radiographs"
-        raise ValueError(msg)
+        raise SettingsError(f"There is no picture in {folder} that could be told from chest radiographs.")
     return seen
 
 

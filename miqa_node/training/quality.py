@@ -13,9 +13,10 @@ import numpy as np
 
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.training.anomaly import teach
+from miqa_node.training.anomaly_figures import check_pictures
 from miqa_node.training.calibrate import Calibration, calibrate
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data
-from miqa_node.training.datasets import Record
+from miqa_node.training.datasets import SITE, Record
 from miqa_node.training.evaluate import evaluate_graph
 from miqa_node.training.export import Graph, export
 from miqa_node.training.fit import LEARNING_RATE, Fit, FitSettings, fit
@@ -42,6 +43,7 @@ def train_quality(
     checkpoints lie in ``run_dir`` (default training-runs/quality-<version>); with ``resume`` it goes on from the last.
     ``start`` is the checkpoint of another run whose weights this one begins with.
     """
+    check_pictures(data_dir)
     run_dir = run_dir or RUNS / f"quality-{version}"
     data = read_quality_data(data_dir, cache_dir, labels)
     settings = FitSettings(
@@ -67,6 +69,7 @@ def package_run(
             f"miqa-node train quality --data DIR --out models --steps {run.step} --seed {settings.seed} "
             f"--version {version} --learning-rate {settings.learning_rate}"
             f"{' --start CHECKPOINT' if settings.start else ''}"
+            f"{' --labels EXPORT' if any(record.source == SITE for record in data.fitting) else ''}"
         ),
         "simulated": SIMULATED,
         "seed": settings.seed,

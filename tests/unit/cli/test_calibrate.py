@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pydicom
 import pytest
 
@@ -102,6 +104,17 @@ def test_what_cannot_be_judged_is_left_out_and_counted(cli, config, tmp_path) ->
     made = cli("calibrate", labels, "--json", "--dry-run", "--config", config).json
     assert made["labels"]["left_out"] == {"unreadable": 1, "outside of what the model was made for": 1}
     assert made["labels"]["patients"] == 3
+
+
+def test_a_table_says_what_its_pictures_are(cli, config, tmp_path) -> None:
+    for name in ("chest", "knee"):
+        pixels = np.random.default_rng(1).integers(0, 256, (120, 96)).astype(np.uint8)
+        assert cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
+    table = tmp_path / "labels.csv"
+    table.write_text("image,label,modality,body_part,view\nchest.png,good,CR,CHEST,PA\nknee.png,good,CR,KNEE,AP\n")
+    made = cli("calibrate", table, "--json", "--dry-run", "--config", config).json
+    assert made["labels"]["patients"] == 1
+    assert made["labels"]["left_out"] == {"outside of what the model was made for": 1}
 
 
 def test_a_site_without_a_name_gets_no_certificate(cli, config, tmp_path) -> None:

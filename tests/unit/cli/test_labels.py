@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from datetime import UTC, datetime
+from importlib.resources import files
 
 import cv2
 import pydicom
@@ -17,7 +19,8 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import SettingsError
 from miqa_node.store import labels, worklist
-from tests.unit.assess.making import chest_dataset
+from tests.unit.assess.making import chest_dataset, write_package
+from tests.unit.cli.test_calibrate import POLICY
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 
@@ -150,3 +153,69 @@ def test_images_can_go_out_as_deidentified_dicom(cli, config, labelled, tmp_path
     image = json.loads((out / "coco.json").read_text("utf-8"))["images"][0]
     assert (image["width"], image["height"]) == (written[0].Columns, written[0].Rows)
     assert [label.bad for label in read_labels(out / "labels.csv").labels] == [True, False, False, True]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_from_decisions_of_people_to_a_calibration_and_a_package(cli, stage, tmp_path, monkeypatch) -> None:
+    """Review and audit → export → calibrate → a few steps of training → a package that the node's own check accepts."""
+    pytest.importorskip("torch")
+    from tests.unit.training.hospital import write_data
+
+    monkeypatch.chdir(tmp_path)
+    config = site_with_a_package(tmp_path, stage.services.settings.node.data_dir)
+    for number in range(72):
+        bad = number % 2 == 0
+        study, digest = stage.add(number, Verdict.REJECT if bad else Verdict.ACCEPT)
+        chest_dataset(number, 0.9 if bad else 0.1).save_as(tmp_path / "one.dcm")
+        stage.services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", (tmp_path / "one.dcm").read_bytes())
+        with stage.services.database.begin() as transaction:
+            if bad:
+                worklist.resolve(transaction, study, Resolution.CONFIRMED, "mara", "", NOW)
+            else:
+                labels.add(transaction, digest, Judgement("mara", LabelOrigin.AUDIT, bad=False, findings=()), NOW)
+
+    exported = cli("labels", "export", "export", "--json", "--config", config)
+    assert exported.json["images"] == 72, exported.err
+    made = cli("calibrate", "export", "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
+    assert made.code == Exit.OK, made.out + made.err
+    assert made.json["written"]
+    assert made.json["labels"]["patients"] == 72
+    assert [one["promise"] for one in made.json["certificate"]["guarantees"]] == ["accepted_bad", "bad_accepted"]
+
+    data = write_data(tmp_path / "data")
+    other = str(files("data_store") / "data" / "RG3_UNCR.dcm")
+    words = ("train", "quality", "--data", data, "--labels", "export", "--out", "packages", "--version", "0.0.9")
+    refused = cli(*words, "--steps", 2)
+    assert (refused.code, "other body parts" in refused.err) == (Exit.USAGE, True), "before any hour of training"
+    (data / "dicom_cases").mkdir()
+    shutil.copy(other, data / "dicom_cases" / "x__RG3_UNCR.dcm")
+    trained = cli(*words, "--steps", 2)
+    assert trained.code == Exit.OK, trained.err
+    [package] = (tmp_path / "packages").iterdir()
+    assert "--labels EXPORT" in (package / "card.yaml").read_text("utf-8").replace("\n    ", " ")
+    config.write_text(config.read_text().replace('/models"', '/packages"'))
+    checked = cli("models", "check", "--json", "--config", config)
+    assert checked.code == Exit.OK, checked.out
+    assert checked.json["ok"]
+
+
+def test_an_export_without_audited_images_promises_nothing_of_accepted_ones(cli, config, labelled, tmp_path) -> None:
+    out = tmp_path / "export"
+    assert cli("labels", "export", out, "--config", config).code == Exit.OK
+    assert read_labels(out).covers_accepted
+    head, *rows = (out / "labels.csv").read_text("utf-8").splitlines(keepends=True)
+    (out / "labels.csv").write_text("".join([head, *(row for row in rows if ",audit," not in row)]), "utf-8")
+    assert not read_labels(out).covers_accepted
+
+
+def site_with_a_package(tmp_path, data_dir):
+    covered = {"modality": ["DX"], "body_part": ["CHEST"], "view": ["PA"]}
+    write_package(tmp_path / "models" / "quality-1.0.0", "1.0.0", "quality", applicability=covered)
+    (tmp_path / "policy.toml").write_text(POLICY.format(version="p1"))
+    file = tmp_path / "site.toml"
+    file.write_text(
+        f'[node]\ndata_dir = "{data_dir}"\nsite = "General"\n'
+        f'[assess]\nmodels_dir = "{tmp_path}/models"\n[policy]\nfile = "{tmp_path / "policy.toml"}"\n'
+    )
+    return file
