@@ -13,10 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from miqa_node.demo.launch import NodeProcess, free_ports
+from miqa_node.demo.launch import HOST, NodeProcess, free_ports
 from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
 from miqa_node.demo.samples import make_samples
-from miqa_node.demo.story import addresses, tell
+from miqa_node.demo.story import addresses, next_steps, tell
+from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
 from miqa_node.errors import MiqaError
 
 NODE_AE_TITLE = "MIQA"
@@ -48,20 +49,32 @@ def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: 
     samples = make_samples()
     dicom_port, web_port, pacs_port = free_ports(WANTED_PORTS)
     with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
-        destination = f"{AE_TITLE}={AE_TITLE}@127.0.0.1:{pacs.port}"
-        with NodeProcess(folder / "node", NODE_AE_TITLE, dicom_port, web_port, destination) as node:
+        write_destination(folder / "node", pacs.port)
+        with NodeProcess(folder / "node", NODE_AE_TITLE, dicom_port, web_port) as node:
             console.print(f"A node starts as [bold]{node.command}", highlight=False)
             clean = show(console, tell(console, node, pacs, samples))
             if clean:
                 console.print("[green]Everything went as promised.[/green]")
             console.print(addresses(node, pacs))
             if keep_serving:
+                console.print(next_steps(node))
                 console.print("Serving until Ctrl-C.")
                 while node.running() and not stop.wait(1.0):
                     pass
                 console.print("Stopping.")
             clean &= show(console, finish(node))
     return clean
+
+
+def write_destination(data_dir: Path, port: int) -> None:
+    """Name the PACS as a destination that also takes rejection notes, so that a rejection can be seen to arrive."""
+    kinds = ", ".join(f'"{kind.value}"' for kind in (*DEFAULT_KINDS, ResultKind.REJECTION))
+    data_dir.mkdir(parents=True, exist_ok=True)
+    (data_dir / "destinations.toml").write_text(
+        f'[[destination]]\nname = "{AE_TITLE}"\nae_title = "{AE_TITLE}"\nhost = "{HOST}"\nport = {port}\n'
+        f"objects = [{kinds}]\n",
+        "utf-8",
+    )
 
 
 def finish(node: NodeProcess) -> list[str]:

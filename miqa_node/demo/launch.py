@@ -31,7 +31,7 @@ class NodeProcess:
     """``miqa-node run`` in a process of its own; its log lines go to ``node.log`` in the data directory."""
 
     def __init__(
-        self, data_dir: Path, ae_title: str, dicom_port: int, web_port: int, destination: str, role: str = "all",
+        self, data_dir: Path, ae_title: str, dicom_port: int, web_port: int, destination: str = "", role: str = "all",
         more: Sequence[str] = (), environment: Mapping[str, str] | None = None, start_limit_s: float = START_LIMIT_S,
     ) -> None:  # fmt: skip
         self.ae_title = ae_title
@@ -42,7 +42,8 @@ class NodeProcess:
         self._headers: dict[str, str] = {}
         self._options = [
             *("run", "--data-dir", str(data_dir), "--ae-title", ae_title),
-            *("--dicom-port", str(dicom_port), "--web-port", str(web_port), "--destination", destination),
+            *("--dicom-port", str(dicom_port), "--web-port", str(web_port)),
+            *(("--destination", destination) if destination else ()),
             *(() if role == "all" else ("--role", role)),
             *more,
         ]

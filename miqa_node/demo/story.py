@@ -199,6 +199,22 @@ def addresses(node: NodeProcess, pacs: ReceivingPacs) -> Panel:
     return Panel("\n".join(escape(line) for line in lines), title="Addresses", expand=False)
 
 
+def next_steps(node: NodeProcess) -> Panel:
+    """What to do now, for whoever sees this for the first time."""
+    address = f"http://localhost:{node.web_port}/"
+    waiting = sum(item["state"] != WorklistState.RESOLVED for item in node.worklist())
+    lines = [
+        f"1. Open {address} in a browser on this machine.",
+        f"2. {waiting} studies wait there. Click the first, look at the image and at what the node says of it.",
+        "3. Type your name and decide: Dismiss when the node is wrong, Confirm reject when the image is unusable.",
+        f"4. A rejection shows first what will happen; the PACS {AE_TITLE} then gets a note.",
+        "",
+        "Nobody has to sign in as long as there are no accounts: the pages answer to this machine only.",
+        f"From another one: ssh -L {node.web_port}:localhost:{node.web_port} THIS-MACHINE, then step 1 there.",
+    ]
+    return Panel("\n".join(escape(line) for line in lines), title="Now you", expand=False)
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for column in columns:

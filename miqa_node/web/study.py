@@ -34,6 +34,9 @@ MAX_IMAGES = 24
 USUAL_AGE_S = 600.0
 MAX_KINDS = 200
 
+NEXT = worklist.Filter(state=(WorklistState.OPEN,))
+"""What to offer when a study is resolved: the newest that nobody has taken."""
+
 router = page_router()
 
 
@@ -78,6 +81,8 @@ def study_page(request: Request, services: Services, who: Reader, study_uid: Uid
                  for image in images[:MAX_IMAGES]]  # fmt: skip
         item = item_of(transaction, study_uid)
         events = history.of_worklist(transaction, study_uid)
+        resolved = item is not None and item.state is WorklistState.RESOLVED
+        following = worklist.select(transaction, NEXT, limit=1) if resolved else []
     return render(
         "study.html",
         who=who,
@@ -86,7 +91,8 @@ def study_page(request: Request, services: Services, who: Reader, study_uid: Uid
         language=services.settings.node.language,
         truncated=len(images) > MAX_IMAGES,
         item=item,
-        unresolved=item is not None and item.state is not WorklistState.RESOLVED,
+        unresolved=item is not None and not resolved,
+        following=following[0].study_instance_uid if following else "",
         events=events,
         reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
         likely=likely_reason(shown),
