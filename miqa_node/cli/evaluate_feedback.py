@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from miqa_node.domain.label import Label
     from miqa_node.domain.ports import ObjectStore
     from miqa_node.settings import Settings
+    from miqa_node.store.census import Period
+    from miqa_node.store.database import Database
 
 DAY = "%Y-%m-%d"
 
@@ -42,7 +44,8 @@ def feedback(
 ) -> None:
     """Compare the node with its reviewers: agreement for findings, Dice and IoU of what they drew, PSNR and SSIM.
 
-    Made from the decisions, audits and marks in the node's own database; nothing leaves it but figures.
+    Made from the decisions, audits and marks in the node's own database; nothing leaves it but figures. PSNR and SSIM
+    are kept, and shown with the others on the page Analysis, Labels.
     """
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
@@ -63,9 +66,10 @@ def feedback(
             since_at, until_at = period_moments(period)
             marked = labels.drawn(transaction, since_at, until_at, limit=images) if enhance else []
             keys = {label.digest: instances.load(transaction, label.digest).object_key for label in marked}
+        fidelity = _enhanced(settings, objects, marked, keys, enhance or [])
+        _keep(database, period, fidelity)
     finally:
         database.close()
-    fidelity = _enhanced(settings, objects, marked, keys, enhance or [])
     if out is not None:
         _write(out, found, fidelity)
     if as_json:
@@ -105,6 +109,17 @@ def _enhanced(
             if found is not None:
                 made[method] = found
     return made
+
+
+def _keep(database: Database, period: Period, fidelity: Mapping[str, Fidelity]) -> None:
+    """Keep the figures for the page Labels, which cannot enhance images while somebody waits."""
+    from miqa_node.store import fidelities  # noqa: PLC0415
+
+    now, last = datetime.now(UTC), period.until - timedelta(days=1)
+    with database.begin() as transaction:
+        for method, row in fidelity.items():
+            kept = fidelities.KeptFidelity(method=method, made_at=now, since=period.since, until=last, **asdict(row))
+            fidelities.keep(transaction, kept)
 
 
 def document(found: Feedback, fidelity: Mapping[str, Fidelity]) -> dict[str, Any]:

@@ -537,6 +537,20 @@ account_events = sa.Table(
     sa.Column("detail", sa.Text, nullable=False),
 )
 
+# What an enhancement does to the images that people drew on in the days from "since" to "until", each time that it was
+# measured; rows are only ever added, the newest of a method counts.
+enhancement_figures = sa.Table(
+    "enhancement_figures",
+    metadata,
+    sa.Column("figures_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("method", sa.String(64), nullable=False),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("since", sa.Date, nullable=False),
+    sa.Column("until", sa.Date, nullable=False),
+    sa.Column("images", sa.Integer, nullable=False),
+    *(sa.Column(name, sa.Float, nullable=False) for name in ("psnr_db", "ssim", "psnr_marked_db", "ssim_marked")),
+)
+
 # One row per CT or MR series that something was received of. "pending": what arrived last has not been assessed yet.
 series = sa.Table(
     "series",

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from miqa_node.analysis import archive, feedback, rejects, tables, watch
 from miqa_node.analysis.pictures import MOST_BARS, reject_pictures, watch_pictures
-from miqa_node.store import census, reports, rollup
+from miqa_node.store import census, fidelities, reports, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 from miqa_node.web.access import Reader, page_router
@@ -113,9 +113,11 @@ def labels_page(services: Services, who: Reader, query: Form) -> str:
         shown = _shown(transaction, query, "/analysis/labels")
         threshold = services.settings.assess.saliency_threshold
         found = feedback.feedback(transaction, shown.period, services.objects, threshold)
+        measured = fidelities.newest(transaction)
     return render(
-        "analysis_labels.html", who=who, shown=shown, found=found, query=query, settings=services.settings.analysis
-    )
+        "analysis_labels.html", who=who, shown=shown, found=found, query=query, settings=services.settings.analysis,
+        fidelity=measured,
+    )  # fmt: skip
 
 
 @router.get("/analysis/reports/{month}.{form}")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
+from fastapi.testclient import TestClient
 
 from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.label import Judgement, LabelOrigin, Region
 from miqa_node.store import instances, labels
+from miqa_node.web.app import create_app
 from tests.web.staging import NOW, PATIENT_NAME, Stage
 
 
@@ -59,6 +62,14 @@ def test_an_enhancement_is_measured_on_the_images_that_people_drew_on(
     assert found["wavelet"]["images"] == 1
     assert found["wavelet"]["psnr_db"] > found["clahe"]["psnr_db"] + 10  # contrast changes a picture much more
     assert 0.0 < found["clahe"]["ssim_marked"] < found["wavelet"]["ssim_marked"] <= 1.0
+    page = TestClient(create_app(stage.services), "http://localhost:8080", client=("127.0.0.1", 50000))
+    words = " ".join(
+        re.sub(r"<[^>]+>", " ", page.get("/analysis/labels?since=2026-11-01&until=2026-11-30").text).split()
+    )
+    assert "PSNR in the marks" in words
+    assert f"clahe 1 {found['clahe']['psnr_db']:.1f} dB {found['clahe']['ssim']:.3f}" in words
+    assert "Agreement of model and people" in words
+    assert "Dice of the centre" in words
 
 
 def test_before_anybody_judged_there_is_nothing_to_show(cli, stage: Stage, data_dir: Path) -> None:

@@ -1,0 +1,48 @@
+"""What enhancement does to images that people drew on: a command measures it and keeps it here, pages show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import enhancement_figures
+
+MOST_METHODS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFidelity:
+    """Means over ``images`` with marks of the days from ``since`` to ``until``; "marked" is inside of the marks."""
+
+    method: str
+    made_at: datetime
+    since: date
+    until: date
+    images: int
+    psnr_db: float
+    ssim: float
+    psnr_marked_db: float
+    ssim_marked: float
+
+
+def keep(transaction: Transaction, row: KeptFidelity) -> None:
+    """Add a measurement; earlier ones stay."""
+    values = {name: getattr(row, name) for name in KeptFidelity.__dataclass_fields__}
+    transaction.execute(sa.insert(enhancement_figures).values(**values))
+
+
+def newest(transaction: Transaction) -> dict[str, KeptFidelity]:
+    """The newest measurement of each method."""
+    of = enhancement_figures.c
+    last = sa.select(sa.func.max(of.figures_id)).group_by(of.method)
+    query = sa.select(enhancement_figures).where(of.figures_id.in_(last)).order_by(of.method).limit(MOST_METHODS)
+    return {
+        row.method: KeptFidelity(
+            row.method, row.made_at, row.since, row.until, row.images, row.psnr_db, row.ssim, row.psnr_marked_db,
+            row.ssim_marked,
+        )
+        for row in transaction.execute(query)
+    }  # fmt: skip
