@@ -205,9 +205,10 @@ def enhancement(
         print_json(figures)
         return
     rows = (
-        (name, dose, f"{row['gain_db']:+.2f}", f"{row['ssim']:.3f}", f"{row['edge_ratio']:.3f}")
-        for name, doses in figures["fidelity"]["detector_pitch"].items() if name != "untouched"
+        (name, dose, f"{row['gain_db']:+.2f}", f"{row['ssim']:.3f}", f"{row['slope_kept']:.3f}",
+         f"{row['edge_ratio']:.3f}")
+        for name, doses in figures["fidelity"]["detector_pitch"].items() if name not in {"untouched", "hospitals"}
         for dose, row in doses.items()
     )  # fmt: skip
-    headings = ("PSNR gain in dB", "SSIM", "Edge width of the original's")
+    headings = ("PSNR gain in dB", "SSIM", "Edge slope kept", "Edge width of the original's")
     print_table(("Method", "Dose", *(Column(heading, number=True) for heading in headings)), rows)

@@ -210,6 +210,13 @@ def denoiser(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same patches.")] = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
     images: Annotated[int, typer.Option(metavar="N", min=1, help="Evaluate on at most so many patients.")] = 81,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Begin with the weights of this checkpoint."),
+    ] = None,
+    learning_rate: Annotated[
+        float, typer.Option(metavar="X", min=1e-6, max=0.1, help="Of the optimiser, before it falls.")
+    ] = 1e-3,
     config: ConfigFile = None,
 ) -> None:
     """Train the denoiser of the enhancement method "learned" on simulated quantum noise; one CPU thread is enough."""
@@ -217,7 +224,10 @@ def denoiser(
     quiet_logs(settings_of(config))
     from miqa_node.training.denoiser.train import train_denoiser  # noqa: PLC0415
 
-    package = train_denoiser(data, out, minutes=minutes, steps=steps, seed=seed, version=version, images=images)
+    package = train_denoiser(
+        data, out, minutes=minutes, steps=steps, seed=seed, version=version, images=images, start=start,
+        learning_rate=learning_rate,
+    )  # fmt: skip
     typer.echo(str(package))
 
 

@@ -333,7 +333,7 @@ PENDING_REVIEW = Concept(
 PREDICTION_REGION = Concept(
     "PRED_REGION",
     "Region of prediction",
-    "Where the package looked for the label that it gives (Grad-CAM): neither a border of a lesion nor a diagnosis.",
+    "Where the package looked for the label that it gives, by gradients: neither a border of a lesion nor a diagnosis.",
     ARTIFICIAL_INTELLIGENCE,
 )
 

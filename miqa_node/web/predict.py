@@ -113,7 +113,7 @@ def overlay(
     digest: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="The id of an answer.")],
     package: Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,63}-\d+\.\d+\.\d+$", description="Name and version.")],
 ) -> Response:
-    """The image with the package's Grad-CAM map laid over it in colour; no border of a lesion, no diagnosis."""
+    """The image with the package's map laid over it in colour; no border of a lesion, no diagnosis."""
     try:
         found = load_prediction_maps(services.objects.get(f"maps/{digest[:2]}/{digest}.npz")).get(package)
         preview = services.objects.get(f"previews/{digest[:2]}/{digest}.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -27,8 +28,8 @@ class LabelRow(_Section):
 class Member(_Section):
     """One graph of the ensemble: input ``image`` (1, channels, rows, columns), output ``logits`` (1, labels).
 
-    Its probabilities are softmax((logits + bias) / temperature). ``tap`` is the tensor of its last feature map, where
-    Grad-CAM looks; without one the member has no map.
+    Its probabilities are softmax((logits + bias) / temperature). ``tap`` is the tensor of the feature map that the
+    package's map is made from; without one the member has no map.
     """
 
     file: str = GRAPH_NAME
@@ -56,10 +57,18 @@ class OperatingPoint(_Section):
     threshold: Annotated[float, Field(gt=0, lt=1)]
 
 
+class MapMethod(StrEnum):
+    """How the map of a label is made from features and their gradients (``assess.saliency.graph_maps``)."""
+
+    GRADCAM = "gradcam"
+    LAYERCAM = "layercam"
+
+
 class ClassifierCard(BaseCard):
     """The card of a package with ``task: classification``.
 
     ``clinical`` labels say something of the patient, not of the image; they are decision support, not diagnosis.
+    ``map_method`` makes the map from the members' taps: Grad-CAM from last features, LayerCAM from finer ones.
     """
 
     task: Literal[Task.CLASSIFICATION] = Task.CLASSIFICATION
@@ -67,6 +76,7 @@ class ClassifierCard(BaseCard):
     picture: PictureInput
     labels: Annotated[tuple[LabelRow, ...], Field(min_length=2, max_length=MAX_LABELS)]
     members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=MAX_MEMBERS)]
+    map_method: MapMethod = MapMethod.GRADCAM
     combination: Combination = Combination()
     operating_point: OperatingPoint | None = None
 

@@ -1,4 +1,4 @@
-"""A classification package that passed its checks: scores, label and Grad-CAM of one picture."""
+"""A classification package that passed its checks: scores, label and map of one picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import checked_card, read_sections
-from miqa_node.assess.classify.card import ClassifierCard, Combination, Member
+from miqa_node.assess.classify.card import ClassifierCard, Combination, MapMethod, Member
 from miqa_node.assess.classify.picture import prepare, to_source
 from miqa_node.assess.packages import (
     GOLDEN_TOLERANCE,
@@ -34,7 +34,10 @@ from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings
 
 IMAGE, LOGITS = "image", "logits"
-GRADCAM = "gradcam"
+TAP, FINE_TAP = "tap_deep", "tap_fine"
+"""What the node's own training calls the last features of a graph, and finer ones."""
+MAP_SIGMA_CELLS = 0.7
+"""Networks that halve the size of an image leave a pattern of two cells in gradients; this smooths it away."""
 LEAST_PROBABILITY = 1e-12
 """Keeps the logarithm of a mean probability finite."""
 
@@ -86,10 +89,10 @@ class Classifier:
         image = prepare(display, self.card.picture, valid)
         return self.scores(image), image
 
-    def grad_cam(
+    def map_of(
         self, image: NDArray[np.float32], label: str, shape: tuple[int, ...], timeout_s: float | None = None
     ) -> SaliencyMap | None:
-        """Where the members saw a label (Selvaraju et al., ICCV 2017), the mean of their maps over the source image.
+        """Where the members saw a label, by the card's method: the mean of their maps, over the source image.
 
         ``shape`` begins with the source's (rows, columns). None when no member has a tap.
 
@@ -100,6 +103,7 @@ class Classifier:
         TimeoutError
             One member took longer than ``timeout_s``.
         """
+        method = self.card.map_method
         column = [row.name for row in self.card.labels].index(label)
         seed = np.zeros((1, len(self.card.labels)), np.float32)
         seed[0, column] = 1.0
@@ -109,20 +113,23 @@ class Classifier:
                 continue
             session = self._map_session(member)
             given = {name: array for name, array in {IMAGE: image, SEED: seed}.items() if name in session.inputs}
-            maps.append(normalised(session.run([GRADCAM], given, timeout_s)[GRADCAM][0, 0]))
+            found = session.run([method], given, timeout_s)[method][0, 0]
+            if method is MapMethod.LAYERCAM:
+                found = np.asarray(cv2.GaussianBlur(found, (0, 0), MAP_SIGMA_CELLS), np.float32)
+            maps.append(normalised(found))
             weights.append(member.weight)
         if not maps:
             return None
         rows, columns = (max(one.shape[axis] for one in maps) for axis in (0, 1))
         fine = [cv2.resize(one, (columns, rows), interpolation=cv2.INTER_LINEAR) for one in maps]
         mean = np.average(np.stack(fine), axis=0, weights=weights).astype(np.float32)
-        return SaliencyMap(normalised(to_source(mean, shape, self.card.picture)), GRADCAM)
+        return SaliencyMap(normalised(to_source(mean, shape, self.card.picture)), method.value)
 
     def _map_session(self, member: Member) -> Session:
         with self._lock:
             if member.file not in self._maps:
                 tap = member.tap or ""
-                model = add_maps(onnx.load(str(self.folder / member.file)), [tap], LOGITS, [GRADCAM])
+                model = add_maps(onnx.load(str(self.folder / member.file)), [tap], LOGITS, [self.card.map_method.value])
                 self._maps[member.file] = _session(bytes(model.SerializeToString()), self.accelerator, self.settings)
             return self._maps[member.file]
 

@@ -84,7 +84,7 @@ class ClassifierCompanion:
     def _map(self, image: NDArray[np.float32], label: str, shape: tuple[int, int]) -> SaliencyMap | None:
         """A prediction does not wait for its picture, nor fail with it."""
         try:
-            return self._classifier.grad_cam(image, label, shape, self._timeout_s)
+            return self._classifier.map_of(image, label, shape, self._timeout_s)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common base but this
             reason = str(error) if isinstance(error, MiqaError | TimeoutError) else type(error).__name__
             if reason != self._unexplained:  # once, not at every image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ TILE = 32
 HALF_LENGTH_PX = 32.0
 STEP_PX = 0.5
 LEAST_CONTRAST = 0.03 * 255
+Edges = tuple[NDArray[np.float32], ...]
+"""Rows, columns, and unit gradients x and y of points on edges."""
 PARALLELS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
 
@@ -50,14 +53,14 @@ def edge_widths_px(plane: Plane) -> NDArray[np.float64]:
     monotone run around the steepest point (after Marziliano et al., ICIP 2002, along the gradient instead of the
     rows). Edges of less than 3 % of the display range, and profiles that leave the image, are left out.
     """
-    rows, columns, dx, dy = _strongest_edges(plane)
-    if not len(rows):
+    edges = strongest_edges(plane)
+    if not len(edges[0]):
         return np.empty(0)
-    profiles = _profiles(plane, rows, columns, dx, dy)
-    return _rise_distances(profiles) * STEP_PX
+    widths = rises(profiles_across(plane, edges)).widths
+    return widths[np.isfinite(widths) & (widths > 0)] * STEP_PX
 
 
-def _strongest_edges(plane: Plane) -> tuple[NDArray[np.float32], ...]:
+def strongest_edges(plane: Plane) -> Edges:
     """(row, column, unit gradient x, y) of the steepest point of every tile, steepest tiles first.
 
     Searched at half resolution, which finds edges rather than noise.
@@ -85,14 +88,9 @@ def _strongest_edges(plane: Plane) -> tuple[NDArray[np.float32], ...]:
     return (*places, gx[rows, columns] / norm, gy[rows, columns] / norm)
 
 
-def _profiles(
-    plane: Plane,
-    rows: NDArray[np.float32],
-    columns: NDArray[np.float32],
-    dx: NDArray[np.float32],
-    dy: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Rising profiles through the points, shape (edges, samples)."""
+def profiles_across(plane: Plane, edges: Edges) -> NDArray[np.float32]:
+    """Profiles through the points, rising where the edges were found, shape (edges, samples)."""
+    rows, columns, dx, dy = edges
     along = np.arange(-HALF_LENGTH_PX, HALF_LENGTH_PX + STEP_PX / 2, STEP_PX, dtype=np.float32)
     profiles = np.zeros((len(rows), len(along)), np.float32)
     for aside in PARALLELS:
@@ -107,21 +105,36 @@ def _profiles(
     return profiles
 
 
-def _rise_distances(profiles: NDArray[np.float32]) -> NDArray[np.float64]:
-    """10–90 % distances, in samples, of rising profiles, shape (edges, samples); weak and broken ones are left out."""
+@dataclass(frozen=True, slots=True)
+class Rises:
+    """Of each profile: its contrast in levels, and how many samples before and after its middle it is at 10 and 90 %.
+
+    Infinite where a profile is too weak or does not get there.
+    """
+
+    contrast: NDArray[np.float64]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+
+    @property
+    def widths(self) -> NDArray[np.float64]:
+        """10–90 % distances, in samples."""
+        return np.asarray(self.before + self.after, np.float64)
+
+
+def rises(profiles: NDArray[np.float32]) -> Rises:
+    """How rising profiles, shape (edges, samples), rise around their middle."""
     middle = profiles.shape[1] // 2
     upper = _run_to_plateau(profiles[:, middle:])
     lower = -_run_to_plateau(-profiles[:, middle::-1])
-    contrast = upper - lower
+    contrast = (upper - lower).astype(np.float64)
     good = contrast >= LEAST_CONTRAST
-    profiles, lower, contrast = profiles[good], lower[good], contrast[good]
-    if not len(profiles):
-        return np.empty(0)
-    rising = (profiles - lower[:, None]) / contrast[:, None]
-    at_90 = _first_crossing(rising[:, middle:], 0.9)
-    at_10 = _first_crossing(1.0 - rising[:, middle::-1], 0.9)
-    widths = at_90 + at_10
-    return np.asarray(widths[np.isfinite(widths) & (widths > 0)], dtype=np.float64)
+    after, before = np.full(len(profiles), np.inf), np.full(len(profiles), np.inf)
+    if good.any():
+        rising = (profiles[good] - lower[good, None]) / (upper - lower)[good, None]
+        after[good] = _first_crossing(rising[:, middle:], 0.9)
+        before[good] = _first_crossing(1.0 - rising[:, middle::-1], 0.9)
+    return Rises(contrast, before, after)
 
 
 def _run_to_plateau(profiles: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import onnx
 import torch
 from torch import Tensor, nn
 
-from miqa_node.assess.classify.classifier import IMAGE, LOGITS
+from miqa_node.assess.classify.classifier import FINE_TAP, IMAGE, LOGITS, TAP
 from miqa_node.training.architectures import Classifier
 from miqa_node.training.onnx_graph import write_graph
 
-TAP = "tap_deep"
 MAPS = "maps"
+RECTIFIERS = frozenset({"Relu", "Clip"})
 TOLERANCE = 1e-3
 """Largest allowed difference of an output between torch and ONNX Runtime, both in single precision."""
 
@@ -43,3 +44,29 @@ def export_classifier(net: Classifier, path: Path, channels: int, rows: int, col
     plain = _Exported(copy.deepcopy(net).eval())
     image = torch.rand((1, channels, rows, columns), generator=torch.Generator().manual_seed(0)) * 2.0 - 1.0
     return write_graph(plain, path, [(image,)], [IMAGE], [LOGITS, MAPS, TAP], tolerance=TOLERANCE)
+
+
+def name_fine_features(path: Path, rows: int) -> None:
+    """Call the last rectified features of so many rows ``tap_fine``: finer maps are made from them than from the last.
+
+    Raises
+    ------
+    ValueError
+        The graph has no such features.
+    """
+    model = onnx.load(str(path))
+    shaped = onnx.shape_inference.infer_shapes(model).graph.value_info
+    fine = {v.name for v in shaped if _rows(v) == rows}
+    named = [n.output[0] for n in model.graph.node if n.op_type in RECTIFIERS and n.output[0] in fine]
+    if not named:
+        msg = f"{path.name} has no rectified features of {rows} rows"
+        raise ValueError(msg)
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [FINE_TAP if name == named[-1] else name for name in names]
+    onnx.save(model, str(path))
+
+
+def _rows(value: onnx.ValueInfoProto) -> int:
+    dims = value.type.tensor_type.shape.dim
+    return int(dims[2].dim_value) if len(dims) == 4 else 0

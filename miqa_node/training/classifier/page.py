@@ -75,7 +75,7 @@ def _error(
 ) -> Error:
     display = looked_at(pixels.read(example.path), classifier.card.picture)
     _, image = classifier.see(display)
-    saliency = classifier.grad_cam(image, said, display.shape)
+    saliency = classifier.map_of(image, said, display.shape)
     small = _small(display)
     overlay = "" if saliency is None else picture_uri(_overlay(small, saliency.values))
     return Error(label, said, probability, example.path.name, picture_uri(small), overlay)

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.classify.card import ClassifierCard
+from miqa_node.assess.classify.classifier import TAP
 from miqa_node.assess.classify.picture import PictureInput
 from miqa_node.training.architectures import Architecture, Classifier, build
 from miqa_node.training.classifier.calibrate import Threshold, fit_temperature, softmax, threshold_for_recall
 from miqa_node.training.classifier.data import Example, Part, Pixels, labels_of, read_examples
-from miqa_node.training.classifier.export import TAP, export_classifier
+from miqa_node.training.classifier.export import export_classifier
 from miqa_node.training.classifier.figures import confusion, curves, figures_of, threshold_rows
 from miqa_node.training.classifier.fit import Recipe, fit, logits_of
 from miqa_node.training.classifier.package import write_package

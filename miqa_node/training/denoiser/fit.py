@@ -13,17 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from miqa_node.training.denoiser.loss import denoising_loss
 from miqa_node.training.denoiser.network import Denoiser
 from miqa_node.training.denoiser.pairs import Pairs
 
 WARM_UP_STEPS = 50
 AVERAGE = 0.997
 CHECKPOINT = "denoiser.pt"
-ROOT_AT = 1e-3
-"""Where the loss turns from squares into distances (Charbonnier), in display units: a quarter of a grey level."""
-
-LEAST_NOISE = 4e-3
-"""Below a grey level, noise counts less and less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +32,8 @@ class FitSettings:
     images: int = 6
     learning_rate: float = 1e-3
     threads: int = 1
+    start: Path | None = None
+    """Weights to begin with, such as the checkpoint of an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,8 @@ def fit(pairs: Pairs, check: Pairs, folder: Path, settings: FitSettings) -> Run:
     torch.set_num_threads(settings.threads)
     cv2.setNumThreads(1)
     net, average = Denoiser(), Denoiser()
+    if settings.start is not None:
+        net.load_state_dict(torch.load(settings.start, weights_only=True), strict=False)
     average.load_state_dict(net.state_dict())
     channels_last = net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(net.parameters(), lr=settings.learning_rate)
@@ -66,7 +66,7 @@ def fit(pairs: Pairs, check: Pairs, folder: Path, settings: FitSettings) -> Run:
             noisy, original = _batch(pairs, step, settings.images)
             with torch.autocast("cpu", torch.bfloat16):
                 denoised = channels_last(noisy.to(memory_format=torch.channels_last))
-            loss = relative_error(denoised.float(), noisy, original)
+            loss = denoising_loss(denoised.float(), noisy, original)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -82,13 +82,6 @@ def fit(pairs: Pairs, check: Pairs, folder: Path, settings: FitSettings) -> Run:
                 total = 0.0
                 torch.save(average.state_dict(), folder / CHECKPOINT)
     return Run(average.eval(), step, (time.monotonic() - started) / 60.0)
-
-
-def relative_error(denoised: Tensor, noisy: Tensor, original: Tensor) -> Tensor:
-    """Distance from the original as a share of the noise of the patch: a little noise counts as much as a lot of it."""
-    before = ((noisy - original) ** 2).mean((1, 2, 3)).sqrt()
-    distance = ((denoised - original) ** 2 + ROOT_AT**2).sqrt().mean((1, 2, 3))
-    return (distance / (before + LEAST_NOISE)).mean()
 
 
 @torch.no_grad()

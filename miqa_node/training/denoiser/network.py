@@ -17,6 +17,8 @@ DETAIL_SCALE = 20.0
 """Detail of a twentieth of the display range is what the layers see as 1."""
 KEPT_SIGMA_PX = 3.0
 """The estimate's low-pass part (a Gaussian of this σ) stays in the image."""
+EDGE_SIGMA_PX = 1.5
+"""Edges are looked for in the result behind a Gaussian of this σ."""
 
 
 class Denoiser(nn.Module):
@@ -24,11 +26,15 @@ class Denoiser(nn.Module):
 
     Output = image - (noise - Gaussian of the noise). Whatever the weights, a uniform area keeps its level and nothing
     that is large against the Gaussian can appear, vanish or change its contrast: quantum noise is fine-grained, so
-    the part that is left in costs next to nothing. ``strength`` is the share of the rest that is subtracted: 1 while it
-    learns, less in the exported graph, because the noise that stays keeps edges from looking wider than they are.
+    the part that is left in costs next to nothing.
+
+    While it learns all of the rest is subtracted. In the exported graph less is where the result has an edge: noise
+    hides there, and what was lost of the edge's slope is in it. ``edge_slope``, in display units per pixel, is where
+    half of it stays.
     """
 
     kernel: Tensor
+    edge_kernel: Tensor
 
     def __init__(self, channels: int = CHANNELS, layers: int = LAYERS) -> None:
         super().__init__()
@@ -40,13 +46,28 @@ class Denoiser(nn.Module):
             nn.init.zeros_(cast("Tensor", step.bias))
         nn.init.zeros_(steps[-1].weight)  # begins as the identity
         self.steps = nn.ModuleList(steps)
-        self.strength = 1.0
+        self.edge_slope: float | None = None
         self.register_buffer("kernel", gaussian(KEPT_SIGMA_PX))
+        self.register_buffer("edge_kernel", gaussian(EDGE_SIGMA_PX))
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 1, H, W) display values around [0, 1] to the same, H and W even and above 20."""
-        noise = self.noise(image)
-        return image - self.strength * (noise - self.low_pass(noise))
+        fine = self.fine(self.noise(image))
+        if self.edge_slope is not None:
+            fine = self.fine((1.0 - self.at_edges(image - fine, self.edge_slope)) * fine)
+        return image - fine
+
+    def fine(self, values: Tensor) -> Tensor:
+        """What a Gaussian of KEPT_SIGMA_PX takes away."""
+        return values - self.low_pass(values)
+
+    def at_edges(self, image: Tensor, half: float) -> Tensor:
+        """How much of an edge each pixel is on, 0 to 1, and 1/2 where the smoothed image rises by ``half`` a pixel."""
+        smooth = F.pad(blurred(image, self.edge_kernel), (1, 1, 1, 1), mode="replicate")
+        across = 0.5 * (smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2])
+        along = 0.5 * (smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1])
+        steep = (across * across + along * along) * (1.0 / half**2)
+        return steep * steep / (1.0 + steep * steep)
 
     def noise(self, image: Tensor) -> Tensor:
         """The estimate before its low-pass part is taken out, made from the detail and from how bright it is there."""
@@ -59,10 +80,14 @@ class Denoiser(nn.Module):
 
     def low_pass(self, image: Tensor) -> Tensor:
         """Gaussian of KEPT_SIGMA_PX, mirrored at the edges."""
-        reach = (self.kernel.numel() - 1) // 2
-        wide = F.pad(image, (reach, reach, reach, reach), mode="reflect")
-        rows = F.conv2d(wide, self.kernel.view(1, 1, 1, -1))
-        return F.conv2d(rows, self.kernel.view(1, 1, -1, 1))
+        return blurred(image, self.kernel)
+
+
+def blurred(image: Tensor, kernel: Tensor) -> Tensor:
+    """(N, 1, H, W) along both axes with a one-dimensional kernel, mirrored at the edges."""
+    reach = (kernel.numel() - 1) // 2
+    wide = F.pad(image, (reach, reach, reach, reach), mode="reflect")
+    return F.conv2d(F.conv2d(wide, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
 
 
 def gaussian(sigma_px: float) -> Tensor:
@@ -75,4 +100,4 @@ def gaussian(sigma_px: float) -> Tensor:
 
 def reach_px() -> int:
     """How far away a pixel may be and still change another: what tiles must overlap by."""
-    return SPLIT * LAYERS + 2 * math.ceil(3.0 * KEPT_SIGMA_PX)
+    return SPLIT * LAYERS + 3 * math.ceil(3.0 * KEPT_SIGMA_PX) + math.ceil(3.0 * EDGE_SIGMA_PX) + 1

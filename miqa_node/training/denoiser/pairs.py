@@ -21,8 +21,10 @@ PITCH_MM = (0.12, 0.9)
 """Drawn for each image whatever its own pitch: so the noise of fine and of coarse pixels is seen on every texture."""
 CLEAN_SHARE, PHANTOM_SHARE = 0.10, 0.06
 """Images that are left as they are, and smooth phantoms: the denoiser must do nothing where nothing is to be done."""
-LEAST_SCALE = 0.45
-"""Large images are also shown smaller, which makes them sharper and less noisy than any detector's."""
+SMALLER_SHARE, LEAST_SCALE, LEAST_SIDE_PX = 0.7, 0.3, 160
+"""Images are also shown smaller, which makes them sharper and less noisy than any detector's."""
+OBJECT_SHARE, OBJECT_PITCH_MM = 0.4, (0.12, 0.6)
+"""Windows with wires, tubes, buttons: nothing in a body has edges as sharp and lines as fine, and they must stay."""
 LARGE_PX = 700
 
 Patches = NDArray[np.float32]
@@ -44,6 +46,9 @@ class Pairs:
         else:
             record = self._records[int(rng.choice(len(self._records), p=self._weight))]
             original = _window(self._cache[record.path], rng)
+        if rng.uniform() < OBJECT_SHARE:
+            size, scale_mm = float(rng.uniform(0.2, 1.0)), float(np.exp(rng.uniform(*np.log(OBJECT_PITCH_MM))))
+            original = degrade(original, FindingName.FOREIGN_OBJECT, size, rng, scale_mm)
         severity = 0.0 if rng.uniform() < CLEAN_SHARE else float(rng.uniform(0.05, 1.0))
         pitch_mm = float(np.exp(rng.uniform(*np.log(PITCH_MM))))
         noisy = degrade(original, FindingName.NOISE_UNDEREXPOSURE, severity, rng, pitch_mm)
@@ -58,7 +63,8 @@ def smooth_phantom(side_px: int, rng: np.random.Generator) -> Image:
 
 def _window(pixels: NDArray[np.uint8], rng: np.random.Generator) -> Image:
     """A window of the image, turned, mirrored, perhaps made smaller, with a brightness and contrast of its own."""
-    scale = float(rng.uniform(LEAST_SCALE, 1.0)) if max(pixels.shape) > LARGE_PX and rng.uniform() < 0.6 else 1.0
+    least = max(LEAST_SCALE, LEAST_SIDE_PX / min(pixels.shape))
+    scale = float(rng.uniform(least, 1.0)) if least < 1.0 and rng.uniform() < SMALLER_SHARE else 1.0
     side = min(round(REGION_PX / scale), *pixels.shape)
     top, left = (int(rng.integers(0, length - side + 1)) for length in pixels.shape)
     region = pixels[top : top + side, left : left + side].astype(np.float32) / np.float32(255)

@@ -30,6 +30,7 @@ WINDOW_PX = 1024
 """Larger images are judged on a window of this size from their middle."""
 FINDINGS = (FindingName.NOISE_UNDEREXPOSURE, FindingName.UNSHARP, FindingName.CONTRAST_PROCESSING)
 SLOW_METHODS, SLOW_IMAGES = frozenset({"bm3d"}), 2
+UNTOUCHED = "untouched"
 BOOTSTRAP = 1000
 
 Progress = Callable[[str], None]
@@ -45,6 +46,7 @@ class Case:
     ssim: float
     ssim_gain: float
     edge_ratio: float | None
+    slope_kept: float | None
     structure: float
 
 
@@ -74,11 +76,11 @@ def evaluate_methods(
 ) -> dict[str, Any]:
     """All figures as plain data.
 
-    ``images`` is the largest number of patients, one image each, of the hospitals in ``cxr_eval``; of ``cxr_boxes``
-    twice as many images are taken, for the findings half as many. ``subject`` is the quality package that
+    ``images`` is the largest number of patients, one image each, of the hospitals in ``cxr_eval`` in turn; of
+    ``cxr_boxes`` twice as many images are taken, for the findings half as many. ``subject`` is the quality package that
     judges images before and after; without it that part is left out.
     """
-    records = _one_of_each_patient(read_records(data_dir / "cxr_eval"))[:images]
+    records = _in_turn(_one_of_each_patient(read_records(data_dir / "cxr_eval")))[:images]
     denoisers = {n: f for n, (purpose, f) in functions.items() if purpose is Purpose.DENOISE}
     figures: dict[str, Any] = {"images": len(records), "fidelity": {}}
     for place, pitch in (("own_pitch", None), ("detector_pitch", DETECTOR_PITCH_MM)):
@@ -99,33 +101,37 @@ def evaluate_methods(
 def _fidelity(
     methods: Mapping[str, Function], records: Sequence[Record], pitch_mm: float | None, seed: int
 ) -> dict[str, Any]:
-    tallies = {name: Tally() for name in methods}
-    noisy_edges: dict[str, list[float]] = {dose: [] for dose in DOSES}
-    noisy_psnr: dict[str, list[float]] = {dose: [] for dose in DOSES}
+    """Figures by method and dose, of the noisy image as ``untouched``; of all patients, and by hospital."""
+    everywhere = {UNTOUCHED: Tally(), **{name: Tally() for name in methods}}
+    hospitals: dict[str, dict[str, Tally]] = {}
     for number, record in enumerate(records):
+        here = hospitals.setdefault(record.source, {name: Tally() for name in everywhere})
         whole = _read(record)
         original = _middle(whole)
-        width = scores.edge_width_px(original)
+        width, slopes = scores.edge_width_px(original), scores.EdgeSlopes(original)
         for dose, severity in DOSES.items():
             rng = np.random.default_rng((seed, number, round(1000 * severity)))
             noisy = degrade(original, FindingName.NOISE_UNDEREXPOSURE, severity, rng, pitch_mm or pitch_of(whole))
             before, before_ssim = scores.psnr_db(noisy, original), scores.ssim(noisy, original)
-            noisy_psnr[dose].append(before)
-            if width is not None and (noisy_width := scores.edge_width_px(noisy)) is not None:
-                noisy_edges[dose].append(noisy_width / width)
-            for name, function in methods.items():
+            for name, tally in everywhere.items():
                 if name in SLOW_METHODS and number >= SLOW_IMAGES:
                     continue
-                cleaned, _ = function(noisy)
+                cleaned = noisy if name == UNTOUCHED else methods[name](noisy)[0]
                 after, cleaned_width = scores.psnr_db(cleaned, original), scores.edge_width_px(cleaned)
                 similar = scores.ssim(cleaned, original)
-                tallies[name].add(dose, Case(
+                case = Case(
                     record.patient, after - before, after, similar, similar - before_ssim,
                     cleaned_width / width if width and cleaned_width else None,
+                    slopes.kept(cleaned),
                     scores.structure_taken(noisy - cleaned, original, noisy - original),
-                ))  # fmt: skip
-    untouched = {dose: {"psnr_db": _mean(noisy_psnr[dose]), "edge_ratio": _median(noisy_edges[dose])} for dose in DOSES}
-    return {"untouched": untouched, **{name: tally.rows(seed) for name, tally in tallies.items()}}
+                )  # fmt: skip
+                tally.add(dose, case)
+                here[name].add(dose, case)
+
+    def rows(tallies: Mapping[str, Tally]) -> dict[str, Any]:
+        return {name: tally.rows(seed) for name, tally in tallies.items() if tally.cases}
+
+    return {**rows(everywhere), "hospitals": {name: rows(tallies) for name, tallies in hospitals.items()}}
 
 
 def _figures(cases: Sequence[Case], seed: int) -> dict[str, Any]:
@@ -143,6 +149,7 @@ def _figures(cases: Sequence[Case], seed: int) -> dict[str, Any]:
         "psnr_db": _mean([case.psnr_db for case in cases]),
         "ssim": _mean([case.ssim for case in cases], 4),
         "ssim_gain": _mean([case.ssim_gain for case in cases], 4),
+        "slope_kept": _median([case.slope_kept for case in cases if case.slope_kept is not None]),
         "edge_ratio": _median([case.edge_ratio for case in cases if case.edge_ratio is not None]),
         "structure": _mean([case.structure for case in cases], 4),
     }
@@ -150,7 +157,7 @@ def _figures(cases: Sequence[Case], seed: int) -> dict[str, Any]:
 
 def _lesions(methods: Mapping[str, Function], data_dir: Path, images: int, seed: int) -> dict[str, Any]:
     """Contrast of the radiologists' boxes at quarter dose, as a share of that in the original, and its CNR."""
-    found: dict[str, list[tuple[float, float]]] = {"untouched": [], **{name: [] for name in methods}}
+    found: dict[str, list[tuple[float, float]]] = {UNTOUCHED: [], **{name: [] for name in methods}}
     for number, outlined in enumerate(pathologies(data_dir)[:images]):
         pixels = cv2.imread(str(outlined.path), cv2.IMREAD_GRAYSCALE)
         original = np.asarray(pixels, np.float32) / np.float32(255)
@@ -162,7 +169,7 @@ def _lesions(methods: Mapping[str, Function], data_dir: Path, images: int, seed:
         for name, rows in found.items():
             if name in SLOW_METHODS and number >= SLOW_IMAGES:
                 continue
-            shown = noisy if name == "untouched" else methods[name](noisy)[0]
+            shown = noisy if name == UNTOUCHED else methods[name](noisy)[0]
             for box, (contrast, cnr) in told:
                 after, after_cnr = scores.lesion_contrast(shown, box)
                 rows.append((after / contrast, after_cnr / cnr))
@@ -244,6 +251,16 @@ def _one_of_each_patient(records: Iterable[Record]) -> list[Record]:
     for record in records:
         first.setdefault(f"{record.source}:{record.patient}", record)
     return list(first.values())
+
+
+def _in_turn(records: Sequence[Record]) -> list[Record]:
+    """The first of each hospital, then the second of each, and so on: a few images are of all hospitals."""
+    order: dict[str, int] = {}
+    ranked = []
+    for record in records:
+        order[record.source] = order.get(record.source, 0) + 1
+        ranked.append((order[record.source], record))
+    return [record for _, record in sorted(ranked, key=lambda one: one[0])]
 
 
 def _read(record: Record) -> Image:

@@ -10,13 +10,18 @@ import numpy as np
 
 from miqa_node.assess.enhance.plane import to_display
 from miqa_node.assess.measure.plane import Plane
-from miqa_node.assess.measure.sharpness import edge_widths_px
+from miqa_node.assess.measure.sharpness import edge_widths_px, profiles_across, rises, strongest_edges
 from miqa_node.domain.image import Radiograph
 from miqa_node.training.degrade import Image
 
 BEST_DB = 99.0
 """Of an image that did not change at all."""
 DETAIL_SIGMA_PX = 3.0
+FEWEST_EDGES = 8
+CLEAR_CONTRAST = 0.1
+"""Of the display range: an edge that a reader sees and that no grain makes."""
+ENDS = 2
+"""Samples beyond the 10 and 90 % points that still belong to an edge."""
 
 
 def psnr_db(image: Image, original: Image) -> float:
@@ -41,9 +46,34 @@ def ssim(image: Image, original: Image) -> float:
 
 def edge_width_px(image: Image) -> float | None:
     """The measurement edge_width_10_90 of the node; None where it finds too few edges."""
-    display = to_display(image)
-    widths = edge_widths_px(Plane(Radiograph(display, display, (0, 65535), None)))
-    return float(np.quantile(widths, 0.25)) if len(widths) >= 8 else None
+    widths = edge_widths_px(_plane(image))
+    return float(np.quantile(widths, 0.25)) if len(widths) >= FEWEST_EDGES else None
+
+
+class EdgeSlopes:
+    """The slopes of an original's edges, to be looked for at the same places of other images.
+
+    Unlike a width that is measured anew in every image, this is 1 for an image that only got noise: noise makes edges
+    that are searched for look narrower, and removing the original's own noise makes them look wider.
+    """
+
+    def __init__(self, original: Image) -> None:
+        plane = _plane(original)
+        edges = strongest_edges(plane)
+        profiles = profiles_across(plane, edges)
+        found = rises(profiles)
+        kept = (found.contrast >= CLEAR_CONTRAST * 255.0) & np.isfinite(found.widths) & (found.widths > 0)
+        self._edges = tuple(values[kept] for values in edges)
+        along = np.arange(profiles.shape[1]) - profiles.shape[1] // 2
+        inside = (along >= -found.before[kept, None] - ENDS) & (along <= found.after[kept, None] + ENDS)
+        self._slopes = np.where(inside, np.gradient(profiles[kept], axis=1), 0.0) if kept.any() else np.empty((0, 1))
+
+    def kept(self, image: Image) -> float | None:
+        """Median share of the slope that is left, by least squares over each edge; None where there are few edges."""
+        if len(self._slopes) < FEWEST_EDGES:
+            return None
+        slopes = np.gradient(profiles_across(_plane(image), self._edges), axis=1)
+        return float(np.median((slopes * self._slopes).sum(1) / (self._slopes**2).sum(1)))
 
 
 def structure_taken(removed: Image, original: Image, noise: Image) -> float:
@@ -68,6 +98,11 @@ def lesion_contrast(image: Image, box: tuple[int, int, int, int]) -> tuple[float
     contrast = float(around[inside].mean() - around[~inside].mean())
     grain = around - cast("Image", cv2.GaussianBlur(around, (0, 0), 2.0))
     return contrast, abs(contrast) / max(1e-6, float(grain[inside].std()))
+
+
+def _plane(image: Image) -> Plane:
+    display = to_display(image)
+    return Plane(Radiograph(display, display, (0, 65535), None))
 
 
 def _slope(values: Image, against: Image) -> float:

@@ -26,6 +26,9 @@ CALIBRATION_SHARE = 0.15
 STRONG_TEST_SHARE = 0.5
 """Of the adults that radiologists read for RSNA, so many are never trained on."""
 
+FOLDS = 5
+"""Of the adults of the test, for calibrating on four and measuring on the fifth."""
+
 
 class Population(StrEnum):
     """Where a radiograph comes from: Kermany's children of Guangzhou, or NIH's patients, nearly all adults."""
@@ -86,6 +89,22 @@ def _sample(folder: Path, row: dict[str, str], held_out: set[str]) -> Sample:
         licence=row["licence"],
         source=row["source_set"],
     )
+
+
+def fold_of(sample: Sample) -> int | None:
+    """Which fold of the held-out adults the patient is in; None of children and of those that were trained on.
+
+    So few adults were read by radiologists that those of the test also calibrate: what is measured on a fold is
+    always said by an ensemble that was calibrated on the other folds.
+    """
+    if sample.part is not Part.TEST or sample.population is not Population.ADULTS:
+        return None
+    return int(_share(sample.patient, "fold") * FOLDS)
+
+
+def calibrates(sample: Sample) -> bool:
+    """Whether probabilities are calibrated on it: no network was trained on it, and a radiologist gave its label."""
+    return sample.strong and (sample.part is Part.CALIBRATE or fold_of(sample) is not None)
 
 
 @dataclass(frozen=True, slots=True)

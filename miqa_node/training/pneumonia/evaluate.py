@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from miqa_node.assess.active import quality_folder
 from miqa_node.assess.card import read_sections
-from miqa_node.assess.classify.classifier import Classifier, open_classifier
+from miqa_node.assess.classify.card import MapMethod
+from miqa_node.assess.classify.classifier import TAP, Classifier, open_classifier
 from miqa_node.assess.local import LocalAssessor
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.prediction import PendingReason, Prediction
@@ -26,18 +28,21 @@ from miqa_node.settings import Accelerator, Settings, load_settings
 from miqa_node.training.degrade import degrade, pitch_of
 from miqa_node.training.outlines import box
 from miqa_node.training.pneumonia.data import (
+    FOLDS,
     POSITIVE,
     BoxedImage,
     Part,
     Population,
     Sample,
+    fold_of,
     read_boxes,
     read_display,
     read_samples,
 )
 from miqa_node.training.pneumonia.figures import group_figures, routing_figures
+from miqa_node.training.pneumonia.folds import package_without
 from miqa_node.training.pneumonia.sealing import seal
-from miqa_node.training.pointing import chance_of, interval_by_patient, peak, play
+from miqa_node.training.pointing import TOLERANCE, chance_of, interval_by_patient, peak, play
 
 DEFECTS = (
     FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE_UNDEREXPOSURE, FindingName.OVEREXPOSURE_SATURATION,
@@ -77,9 +82,15 @@ def evaluate_pneumonia(
         if progress is not None:
             progress(done, len(tests) + len(spoilt))
 
-    with LocalAssessor(settings, packages=[package.name]) as assessor, tempfile.TemporaryDirectory() as folder:
-        plain = [_see(assessor, sample, sample.path, tell) for sample in tests]
-        worse = [_see(assessor, sample, _spoil(sample, n, Path(folder)), tell) for n, sample in enumerate(spoilt)]
+    plain: list[Seen] = []
+    worse: list[Seen] = []
+    with tempfile.TemporaryDirectory() as name:
+        for fold in (None, *range(FOLDS)):
+            folder = Path(name) / f"{fold}"
+            with LocalAssessor(_settings(package, fold, folder), packages=[package.name]) as assessor:
+                plain += [_see(assessor, one, one.path, tell) for one in tests if fold_of(one) == fold]
+                worse += [_see(assessor, one, _spoil(one, n, folder), tell)
+                          for n, one in enumerate(spoilt) if fold_of(one) == fold]  # fmt: skip
     threshold = classifier.card.operating_point.threshold if classifier.card.operating_point else 0.5
     return {
         "threshold": threshold,
@@ -90,42 +101,82 @@ def evaluate_pneumonia(
     }
 
 
+def _settings(package: Path, fold: int | None, folder: Path) -> Settings:
+    """A node with the package; of held-out adults with the package as it is calibrated without their fold."""
+    folder.mkdir()
+    if fold is None:
+        return load_settings(None, assess={"models_dir": str(package.parent.resolve())})
+    quality = quality_folder(load_settings(None, assess={"models_dir": str(package.parent.resolve())}))
+    if quality is None:
+        raise ValueError(f"There is no quality package beside {package.name}.")
+    (folder / quality.name).symlink_to(quality.resolve())
+    package_without(fold, package, folder)
+    return load_settings(None, assess={"models_dir": str(folder)})
+
+
 def pointing_game(classifier: Classifier, data: Path) -> dict[str, Any]:
-    """Whether the peak of Grad-CAM lies in a radiologist's box, on patients that were not trained on."""
-    known = {s.patient for s in read_samples(data / "cxr_pneumonia") if s.part is not Part.TEST}
-    boxed = [one for one in read_boxes(data / "cxr_boxes") if one.patient not in known]
-    rows: dict[str, list[tuple[float, float]]] = {"gradcam": [], "centre": [], "random": []}
-    for image in boxed:
-        outlines = [box(*one) for one in image.boxes]
-        hit = play(peak(_map(classifier, image)), outlines)
-        centre = play((0.5, 0.5), outlines)
-        rows["gradcam"].append((float(hit.tolerant), float(hit.exact)))
-        rows["centre"].append((float(centre.tolerant), float(centre.exact)))
-        rows["random"].append((chance_of(outlines, 15.0 / 600.0), chance_of(outlines, 0.0)))
-    patients = [image.patient for image in boxed]
+    """Whether the peak of a map lies in a radiologist's box: the package's own map, and Grad-CAM of all members.
+
+    On patients that were not trained on; ``on_trained`` is the same of the others, on which maps were chosen.
+    """
+    trained = {s.patient for s in read_samples(data / "cxr_pneumonia") if s.part is not Part.TEST}
+    boxed = read_boxes(data / "cxr_boxes")
+    unseen = [one for one in boxed if one.patient not in trained]
+    mapped = {"gradcam": _grad_cam_of_all(classifier), classifier.card.map_method.value: classifier}
     return {
-        "images": len(boxed),
-        "patients": len(set(patients)),
-        "methods": {name: _hits(values, patients) for name, values in rows.items()},
+        "images": len(unseen),
+        "patients": len({image.patient for image in unseen}),
+        "trained_on_images": len(boxed) - len(unseen),
+        "methods": {
+            **{name: _hits(partial(_peak, by), boxed, trained) for name, by in mapped.items()},
+            "centre": _hits(lambda _: (0.5, 0.5), boxed, trained),
+            "random": _hits(None, boxed, trained),
+        },
     }
 
 
-def _hits(values: Sequence[tuple[float, float]], patients: Sequence[str]) -> dict[str, Any]:
+def _grad_cam_of_all(classifier: Classifier) -> Classifier:
+    """The same networks with Grad-CAM of the last features, the mean of all members."""
+    members = tuple(member.model_copy(update={"tap": TAP}) for member in classifier.card.members)
+    card = classifier.card.model_copy(update={"members": members, "map_method": MapMethod.GRADCAM})
+    return replace(classifier, card=card, _maps={})
+
+
+def _hits(
+    point: Callable[[BoxedImage], tuple[float, float]] | None, boxed: Sequence[BoxedImage], trained: set[str]
+) -> dict[str, Any]:
+    """The share of images whose point lies in a box; without points the chance of doing so."""
+    seen: list[float] = []
+    patients: list[str] = []
+    values: list[tuple[float, float]] = []
+    for image in boxed:
+        outlines = [box(*one) for one in image.boxes]
+        if point is None:
+            value = chance_of(outlines, TOLERANCE), chance_of(outlines, 0.0)
+        else:
+            hit = play(point(image), outlines)
+            value = float(hit.tolerant), float(hit.exact)
+        if image.patient in trained:
+            seen.append(value[0])
+        else:
+            patients.append(image.patient)
+            values.append(value)
     tolerant = np.array([value[0] for value in values], np.float64)
     return {
         "pointing_game": round(float(tolerant.mean()), 4),
         "interval": [round(v, 4) for v in interval_by_patient(tolerant, patients)],
         "no_tolerance": round(float(np.mean([value[1] for value in values])), 4),
+        "on_trained": round(float(np.mean(seen)), 4) if seen else None,
     }
 
 
-def _map(classifier: Classifier, image: BoxedImage) -> NDArray[np.float32]:
+def _peak(classifier: Classifier, image: BoxedImage) -> tuple[float, float]:
     display = read_display(image.path)
     _, given = classifier.see(display)
-    found = classifier.grad_cam(given, POSITIVE, display.shape)
+    found = classifier.map_of(given, POSITIVE, display.shape)
     if found is None:
-        raise ValueError(f"{classifier.name} has no member with a tap for Grad-CAM.")
-    return found.values
+        raise ValueError(f"{classifier.name} has no member with a tap, so no map.")
+    return peak(found.values)
 
 
 def _see(assessor: LocalAssessor, sample: Sample, path: Path, tell: Callable[[], None]) -> Seen:

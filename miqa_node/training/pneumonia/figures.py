@@ -14,6 +14,7 @@ from miqa_node.training.scores import auroc_interval
 
 FEWEST = 5
 """A group with fewer images of a label has no figures."""
+DRAWS = 400
 
 Floats = NDArray[np.float64]
 Truth = NDArray[np.bool_]
@@ -44,9 +45,20 @@ def group_figures(probability: Floats, truth: Truth, patients: Sequence[str], th
         "auroc_high": high,
         "average_precision": float(average_precision_score(truth, probability)),
         "ece": calibration_error(probability, truth),
+        **perfect(probability),
         "brier": float(((probability - truth) ** 2).mean()),
     }
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in shown.items()}
+
+
+def perfect(probability: Floats) -> dict[str, float]:
+    """The ECE that so many images show when every probability is exactly right: its mean, and what 95 % stay below.
+
+    Ten bins of few images each differ from their mean by chance; no ECE below this can be shown with them.
+    """
+    rng = np.random.default_rng(0)
+    drawn = [calibration_error(probability, rng.random(len(probability)) < probability) for _ in range(DRAWS)]
+    return {"ece_if_perfect": float(np.mean(drawn)), "ece_if_perfect_high": float(np.quantile(drawn, 0.95))}
 
 
 def routing_figures(automated: Truth, right: Truth) -> dict[str, Any]:

@@ -8,13 +8,17 @@ from typing import Any
 
 import torch
 
+from miqa_node.assess.classify.classifier import FINE_TAP
 from miqa_node.assess.classify.picture import PictureInput
 from miqa_node.training.architectures import Classifier
-from miqa_node.training.classifier.export import export_classifier
+from miqa_node.training.classifier.export import export_classifier, name_fine_features
 from miqa_node.training.pneumonia.card import card_of, write_goldens
 from miqa_node.training.pneumonia.data import Sample
 from miqa_node.training.pneumonia.ensemble import Ensemble
 from miqa_node.training.pneumonia.sealing import seal
+
+FINE_STRIDE = 8
+"""Pixels of the picture in one cell of the features that maps are made from."""
 
 
 def write_package(
@@ -26,6 +30,9 @@ def write_package(
     for name, net in nets.items():
         plain = net.to(memory_format=torch.contiguous_format)
         export_classifier(plain, folder / f"{name}.onnx", spec.channels, spec.rows, spec.columns)
+    for member in ensemble.members:
+        if member.tap == FINE_TAP:
+            name_fine_features(folder / member.file, spec.rows // FINE_STRIDE)
     goldens = write_goldens(folder, ensemble, spec)
     card = card_of(ensemble, spec, samples, training, metrics, calibration, version, goldens)
     return seal(folder, card)

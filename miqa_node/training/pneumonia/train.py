@@ -11,13 +11,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from miqa_node.assess.classify.classifier import FINE_TAP
 from miqa_node.assess.classify.picture import Clahe, PictureInput
 from miqa_node.training.architectures import Classifier
-from miqa_node.training.classifier.export import TAP
 from miqa_node.training.pneumonia.card import NAME
-from miqa_node.training.pneumonia.data import Part, Population, Sample, cached_pictures, read_samples
-from miqa_node.training.pneumonia.ensemble import RECALL_TARGET, Ensemble, calibrated
+from miqa_node.training.pneumonia.data import (
+    FOLDS,
+    Part,
+    Population,
+    Sample,
+    cached_pictures,
+    calibrates,
+    fold_of,
+    read_samples,
+)
+from miqa_node.training.pneumonia.ensemble import ADULTS_RECALL_TARGET, RECALL_TARGET, Ensemble, calibrated
 from miqa_node.training.pneumonia.fit import Recipe, fit, logits_of
+from miqa_node.training.pneumonia.folds import WITHOUT_FOLD, fold_row
 from miqa_node.training.pneumonia.members import MEMBERS, member
 from miqa_node.training.pneumonia.package import write_package
 from miqa_node.training.scores import auroc
@@ -28,6 +38,9 @@ TRAINED_ON = (BOTH, WITH_MINED, *Population)
 """What networks are trained on. Only the first ships, and leaves out what was mined from adults' reports; the others
 say what populations and labels are worth. Adults alone are trained on all their labels: there are few others."""
 SHORTCUT_MEMBERS = ("resnet",)
+TAPS = {"resnet": FINE_TAP}
+"""Which members' maps are shown: of all members and layers the ones that hit radiologists' boxes most often on patients
+that were trained on (docs/explanation/pneumonia.md)."""
 STARTS_TRAINED = frozenset({"resnet", "mobilenet"})
 
 
@@ -110,11 +123,9 @@ def make_package(sources: Sources, out: Path, recipe: Recipe, version: str, memb
     train_all(sources, recipe, members, (BOTH,))
     train_all(sources, recipe, SHORTCUT_MEMBERS, TRAINED_ON[1:])
     material = read_material(sources)
-    chosen = material.where(Part.CALIBRATE)
-    chosen = chosen[[material.samples[n].strong for n in chosen]]
     logits = {name: np.load(logits_file(sources, name, BOTH)) for name in members}
-    samples = [material.samples[n] for n in chosen]
-    ensemble = calibrated({n: values[chosen] for n, values in logits.items()}, samples, dict.fromkeys(members, TAP))
+    samples = [sample for sample in material.samples if calibrates(sample)]
+    ensemble = _calibrated(material, logits)
     nets = {name: trained_member(name, BOTH, sources) for name in members}
     training = {
         "command": f"miqa-node train pneumonia --data DIR --out DIR --version {version}",
@@ -127,7 +138,10 @@ def make_package(sources: Sources, out: Path, recipe: Recipe, version: str, memb
         "images": len(samples),
         "method": "temperature and bias of each member, then of their mean, on radiologists' labels",
         "children": sum(s.population is Population.CHILDREN for s in samples),
-        "recall_target": RECALL_TARGET,
+        "adults": sum(s.population is Population.ADULTS for s in samples),
+        "recall_target": {"children": RECALL_TARGET, "adults": ADULTS_RECALL_TARGET},
+        "adults_of_the_test": "each is measured with the calibration that was made without the fold of its patient",
+        WITHOUT_FOLD: [fold_row(fold, _calibrated(material, logits, fold)) for fold in range(FOLDS)],
     }
     metrics = {
         "members": _members(material, logits, ensemble),
@@ -135,6 +149,13 @@ def make_package(sources: Sources, out: Path, recipe: Recipe, version: str, memb
     }
     folder = out / f"{NAME}-{version}"
     return write_package(folder, nets, ensemble, PICTURE, material.samples, training, metrics, calibration, version)
+
+
+def _calibrated(material: Material, logits: Mapping[str, NDArray[np.float32]], without: int | None = None) -> Ensemble:
+    """The ensemble of all samples that calibrate, or of all but one fold of the held-out adults."""
+    chosen = [n for n, s in enumerate(material.samples) if calibrates(s) and (without is None or fold_of(s) != without)]
+    samples = [material.samples[n] for n in chosen]
+    return calibrated({name: values[chosen] for name, values in logits.items()}, samples, TAPS)
 
 
 def trained_member(name: str, trained_on: str, sources: Sources) -> Classifier:

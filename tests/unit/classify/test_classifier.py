@@ -63,7 +63,7 @@ def test_grad_cam_shows_what_speaks_for_the_label(folder: Path) -> None:
     picture[8:24, 40:56] = 65535
     classifier = opened(folder)
     _, image = classifier.see(picture)
-    found = classifier.grad_cam(image, "Pneumonia", picture.shape)
+    found = classifier.map_of(image, "Pneumonia", picture.shape)
     assert found is not None
     assert found.method == "gradcam"
     rows, columns = np.nonzero(found.values > 0.5)
@@ -72,7 +72,7 @@ def test_grad_cam_shows_what_speaks_for_the_label(folder: Path) -> None:
     assert rows.max() / side < 24 / 64
     assert columns.min() / side >= 40 / 64
     assert columns.max() / side < 56 / 64
-    nothing = classifier.grad_cam(image, "Normal", picture.shape)
+    nothing = classifier.map_of(image, "Normal", picture.shape)
     assert nothing is not None
     assert nothing.values.max() == 0.0, "brightness never speaks for Normal"
 

@@ -84,7 +84,7 @@ def test_a_gray_folder_becomes_a_package_with_recall_first(digits: Path, tmp_pat
         scores, image = classifier.see(gray)
         right += classifier.label(scores) == example.label
     assert right / len(examples) == pytest.approx(test["accuracy"], abs=1e-3)
-    saliency = classifier.grad_cam(image, classifier.label(scores), gray.shape)
+    saliency = classifier.map_of(image, classifier.label(scores), gray.shape)
     assert saliency is not None
     assert saliency.values.max() == pytest.approx(1.0)
     page = Path(made["report"]).read_text(encoding="utf-8")

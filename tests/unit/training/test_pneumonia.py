@@ -15,7 +15,8 @@ from miqa_node.assess.classify.classifier import open_classifier
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.pneumonia.data import Part, Population, Sample, read_boxes, read_samples
 from miqa_node.training.pneumonia.ensemble import calibrated, threshold_of
-from miqa_node.training.pneumonia.figures import group_figures, routing_figures
+from miqa_node.training.pneumonia.figures import group_figures, perfect, routing_figures
+from miqa_node.training.pneumonia.folds import package_without
 from tests.conftest import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -78,8 +79,35 @@ def test_the_mean_of_calibrated_members_means_what_it_says() -> None:
 
 def test_the_threshold_keeps_the_wanted_recall_and_is_never_above_one_half() -> None:
     probability = np.linspace(0.2, 0.99, 200)
-    assert (probability >= threshold_of(probability)).mean() >= 0.97
-    assert threshold_of(np.full(50, 0.9)) == 0.5
+    assert (probability >= threshold_of(probability, 0.97)).mean() >= 0.97
+    assert threshold_of(np.full(50, 0.9), 0.97) == 0.5
+
+
+def test_few_images_show_an_error_of_calibration_that_is_not_there() -> None:
+    probability = np.random.default_rng(2).random(4000)
+    few, many = perfect(probability[:77]), perfect(probability)
+    assert few["ece_if_perfect"] > 0.07
+    assert few["ece_if_perfect"] < few["ece_if_perfect_high"]
+    assert many["ece_if_perfect"] < 0.02
+
+
+@pytest.mark.parametrize("folder", PACKAGES[-1:], ids=lambda p: p.name)
+def test_held_out_adults_are_judged_by_a_package_that_was_calibrated_without_them(folder: Path, tmp_path: Path) -> None:
+    made = package_without(2, folder, tmp_path)
+    changed = open_classifier(made, Accelerator.CPU, load_settings().assess)
+    shipped = open_classifier(folder, Accelerator.CPU, load_settings().assess)
+    row = shipped.card.calibration["without_fold"][2]
+    assert changed.card.combination.temperature == row["together"]["temperature"]
+    assert changed.card.operating_point is not None
+    assert changed.card.operating_point.threshold == row["threshold"]
+    assert [m.temperature for m in changed.card.members] == [
+        row[m.architecture]["temperature"] for m in changed.card.members
+    ]
+    assert max(changed.golden_differences.values()) < 1e-4
+    picture = np.random.default_rng(0).integers(0, 65536, (300, 260), np.uint16)
+    assert changed.see(picture)[0] != shipped.see(picture)[0]
+    with pytest.raises(ValueError, match="fold 9"):
+        package_without(9, folder, tmp_path / "other")
 
 
 def test_routing_counts_errors_among_what_is_automated_only() -> None:
@@ -105,5 +133,6 @@ def test_the_package_that_ships_is_sound_small_and_labelled(folder: Path) -> Non
     blank = np.random.default_rng(0).integers(0, 65536, (300, 260), np.uint16)
     scores, image = classifier.see(blank)
     assert sum(scores.values()) == pytest.approx(1.0)
-    found = classifier.grad_cam(image, "Pneumonia", blank.shape)
+    found = classifier.map_of(image, "Pneumonia", blank.shape)
     assert found is not None
+    assert found.method == card.map_method

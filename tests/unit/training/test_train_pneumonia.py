@@ -1,0 +1,96 @@
+"""``miqa-node train pneumonia`` and ``evaluate pneumonia`` from a folder of pictures to a package that is sound."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("torch")
+
+from miqa_node.assess.card import read_sections
+from miqa_node.assess.classify.classifier import open_classifier
+from miqa_node.cli.app import app
+from miqa_node.settings import Accelerator, load_settings
+from miqa_node.training.pneumonia.data import FOLDS, Population, calibrates, fold_of, read_samples
+from tests.conftest import SHARED
+
+MOBILENET = SHARED / "data" / "pretrained" / "mobilenet_v2_1.0_224_quant.tflite"
+
+
+def make_data(folder: Path) -> Path:
+    """240 children and 120 adults of phantoms, half of each with grain in the lungs, as in the real manifest."""
+    rng = np.random.default_rng(8)
+    fields = ("file", "patient", "source_set", "label", "label_strength", "split", "age", "view", "licence")
+    (folder / "cxr_pneumonia").mkdir(parents=True)
+    (folder / "pretrained").mkdir()
+    (folder / "pretrained" / MOBILENET.name).symlink_to(MOBILENET.resolve())
+    with (folder / "cxr_pneumonia" / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.DictWriter(file, fields)
+        rows.writeheader()
+        for number in range(360):
+            child, ill = number < 240, number % 2 == 1
+            name = f"{number}.png"
+            cv2.imwrite(str(folder / "cxr_pneumonia" / name), phantom(ill, rng))
+            rows.writerow({
+                "file": name, "patient": f"p{number}", "source_set": "ker224" if child else "nih",
+                "label": "pneumonia" if ill else "normal", "label_strength": "" if child else "RSNA radiologists",
+                "split": "val" if child and number % 10 < 2 else "train", "age": "3" if child else "50",
+                "view": "AP" if number % 4 < 2 else "PA", "licence": "CC BY 4.0",
+            })  # fmt: skip
+    return folder
+
+
+def phantom(ill: bool, rng: np.random.Generator) -> np.ndarray:
+    image = np.full((96, 96), 170, np.float32)
+    for x in (30, 66):
+        cv2.ellipse(image, (x, 48), (14, 32), 0, 0, 360, 60, -1)
+    grain = cv2.resize(rng.normal(0, 1, (24, 24)).astype(np.float32), (96, 96), interpolation=cv2.INTER_NEAREST)
+    image += (35.0 if ill else 4.0) * grain + rng.normal(0, 4, image.shape)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def test_adults_of_the_test_are_measured_without_their_own_fold(tmp_path: Path) -> None:
+    samples = read_samples(make_data(tmp_path) / "cxr_pneumonia")
+    held_out = [s for s in samples if fold_of(s) is not None]
+    assert {fold_of(s) for s in held_out} == set(range(FOLDS))
+    assert all(s.population is Population.ADULTS and calibrates(s) for s in held_out)
+    trained = [s for s in samples if s.part.value == "train"]
+    assert not [s for s in trained if calibrates(s)]
+    assert not {s.patient for s in trained} & {s.patient for s in held_out}
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.skipif(not MOBILENET.is_file(), reason="../shared/data/pretrained is not here")
+@pytest.mark.timeout(900)
+def test_one_command_makes_a_package_that_is_sound(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    made = CliRunner().invoke(
+        app,
+        ["train", "pneumonia", "--data", str(data), "--out", str(tmp_path / "models"), "--draws", "320",
+         "--version", "9.0.0", "--runs", str(tmp_path / "runs")],
+    )  # fmt: skip
+    assert made.exit_code == 0, made.output
+    folder = tmp_path / "models" / "pneumonia-ensemble-9.0.0"
+    assert made.output.strip().splitlines()[-1] == str(folder)
+    checked = CliRunner().invoke(
+        app, ["models", "check", folder.name], env={"MIQA_ASSESS__MODELS_DIR": str(folder.parent)}
+    )
+    assert checked.exit_code == 0, checked.output
+    card = read_sections(folder)
+    assert [row["fold"] for row in card["calibration"]["without_fold"]] == list(range(FOLDS))
+    assert len(card["metrics"]["cross_population"]) == 4
+    classifier = open_classifier(folder, Accelerator.CPU, load_settings().assess)
+    rng = np.random.default_rng(1)
+    grainy, smooth = (phantom(ill, rng).astype(np.uint16) * np.uint16(257) for ill in (True, False))
+    scores, image = classifier.see(grainy)
+    assert scores["Pneumonia"] > classifier.see(smooth)[0]["Pneumonia"]
+    found = classifier.map_of(image, "Pneumonia", grainy.shape)
+    assert found is not None
+    assert found.method == "layercam"
+    assert min(found.values.shape) >= 24, "finer than the last features"
