@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
+from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.access import Role
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph
+from miqa_node.domain.image import Radiograph, SaliencyMap
 from miqa_node.domain.policy import Verdict
+from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 from miqa_node.settings import load_settings
 from miqa_node.store import labels, users
 from miqa_node.web.app import create_app
@@ -109,7 +111,11 @@ def test_the_pages_fit_a_narrow_screen(stage, page: sync_api.Page) -> None:
 
 
 def test_nobody_is_kept_out(stage, page: sync_api.Page) -> None:
-    stage.add(1, at=datetime.now(UTC))
+    waits = (Pending(PendingReason.LOW_CONFIDENCE, "Low confidence: Pneumonia 0.74, below 0.80."),)
+    predicted = Prediction("lungs-1.0.0", "ab" * 32, "Pneumonia", 0.74, {"Pneumonia": 0.74}, pending=waits)
+    _, digest = stage.add(1, at=datetime.now(UTC), predictions=(predicted,))
+    seen = SaliencyMap(np.eye(6, dtype=np.float32), "layercam")
+    stage.services.objects.put(f"maps/{digest[:2]}/{digest}.npz", dump_maps({}, predictions={"lungs-1.0.0": seen}))
     with stage.services.database.begin() as transaction:
         secret = users.invite(transaction, "", datetime.now(UTC) + timedelta(hours=1))
 
@@ -118,6 +124,7 @@ def test_nobody_is_kept_out(stage, page: sync_api.Page) -> None:
         page.goto(path)
         if "studies" in path:
             page.wait_for_selector("[data-ready]")
+            page.get_by_label("show what it was read from").check()
         assert faults(page) == [], path
 
 
