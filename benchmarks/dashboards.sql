@@ -49,5 +49,5 @@ INSERT INTO measurement_weeks SELECT date '%(monday)s' + w * 7, 'S' || s, 'measu
     FROM generate_series(0, %(days)s / 7) AS w, generate_series(0, 29) AS s, generate_series(1, 18) AS m,
     generate_series(1, 40) AS b;
 INSERT INTO measurement_weeks SELECT week, '', measurement, bin, sum(count) FROM measurement_weeks GROUP BY 1, 3, 4;
-INSERT INTO shadow_assessments SELECT digest, 'quality-0.3.0', '', '{}', CASE WHEN w < 0.5 THEN 'ACCEPT' ELSE 'REVIEW' END,
+INSERT INTO shadow_assessments SELECT digest, 'quality-0.4.0', '', '{}', CASE WHEN w < 0.5 THEN 'ACCEPT' ELSE 'REVIEW' END,
     '2026-01', now() at time zone 'utc' + u * interval '1 hour' FROM n WHERE i %% 10 = 0;
