@@ -84,6 +84,9 @@ def test_one_command_makes_a_package_that_is_sound(tmp_path: Path) -> None:
     assert checked.exit_code == 0, checked.output
     card = read_sections(folder)
     assert [row["fold"] for row in card["calibration"]["without_fold"]] == list(range(FOLDS))
+    counts = card["calibration"]
+    assert counts["children"] + counts["adults"] == counts["images"]
+    assert any(f"{counts['adults']} of {counts['images']} images for calibration" in limit for limit in card["limits"])
     assert len(card["metrics"]["cross_population"]) == 4
     classifier = open_classifier(folder, Accelerator.CPU, load_settings().assess)
     rng = np.random.default_rng(1)
