@@ -106,11 +106,17 @@ def enhanced(pixels: Radiograph, methods: str) -> Enhanced:
 
 
 def flagged(
-    source: Path, kinds: Collection[ResultKind] = DEFAULT_KINDS, pixels: Radiograph | None = None
+    source: Path,
+    kinds: Collection[ResultKind] = DEFAULT_KINDS,
+    pixels: Radiograph | None = None,
+    blurred: tuple[float, float] = (0.65, 0.25),
 ) -> tuple[MadeObject, ...]:
-    """The objects of an image with three defects, two of them with a place; ``pixels`` are for the pictures."""
+    """The objects of an image with three defects, two of them with a place, an object at (0.3, 0.7) and ``blurred``.
+
+    ``pixels`` are for the pictures.
+    """
     seen = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)
-    maps = {FindingName.FOREIGN_OBJECT: bump(0.3, 0.7), FindingName.MOTION_BLUR: bump(0.65, 0.25)}
+    maps = {FindingName.FOREIGN_OBJECT: bump(0.3, 0.7), FindingName.MOTION_BLUR: bump(*blurred)}
     verdict = disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR)
     copy = enhanced(pixels, "clahe") if pixels is not None and ResultKind.ENHANCED in kinds else None
     return make_objects(source, assessment(*seen), verdict, maps, kinds=kinds, radiograph=pixels, enhanced=copy)
