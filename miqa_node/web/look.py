@@ -1,23 +1,24 @@
 """A page on which a person drops one image and sees what the node makes of it; it is kept only when the person says so.
 
 Looked at by the assessor of the pipeline, so quality comes first and the packages that the policy switches on add what
-they see. What is kept is received as by C-STORE, and may be a ZIP file, such as a patient's CD.
+they see. What is kept is received as by C-STORE, and may be a folder or a ZIP file, such as a patient's CD.
 """
 
 from __future__ import annotations
 
 import tempfile
 import threading
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Form, HTTPException, Query, Request, Response, UploadFile
+from fastapi import File, Form, HTTPException, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import Field
 
-from miqa_node.errors import ModelPackageError, UnreadableError
+from miqa_node.errors import ArchiveError, ModelPackageError, UnreadableError
 from miqa_node.receive.archive import members
 from miqa_node.receive.upload import Described, Uploads
 from miqa_node.web.access import Uploader, page_router
@@ -46,27 +47,34 @@ async def look(
     request: Request,
     services: Services,
     who: Uploader,
-    file: UploadFile,
+    file: Annotated[list[UploadFile], File()] = [],  # noqa: B006 - FastAPI copies it
+    folder: Annotated[list[UploadFile], File()] = [],  # noqa: B006
     modality: Annotated[Word, Form()] = "DX",
     body_part: Annotated[Word, Form()] = "CHEST",
     view: Annotated[Word, Form()] = "PA",
     keep: Annotated[bool, Form()] = False,
 ) -> Response:
-    """What the node makes of the file, on one page with the pictures inside; or, with ``keep``, receive it."""
+    """What the node makes of the file, on one page with the pictures inside; or, with ``keep``, receive all of them."""
     uploads = services.uploads
     if uploads is None or services.look is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "This process judges nothing; ask one that runs all roles.")
     described = Described(modality.upper(), body_part.upper(), view.upper())
     client = request.client.host if request.client else "127.0.0.1"
-    with tempfile.TemporaryDirectory(prefix="upload-", dir=uploads.folder) as folder:
-        path = Path(folder) / "upload"
-        with path.open("wb") as out:
-            while chunk := await file.read(1 << 20):
-                await run_in_threadpool(out.write, chunk)
+    given = [one for one in (*file, *folder) if one.filename]  # an input without a file is sent, too
+    if not given or (len(given) > 1 and not keep):
+        one_at_a_time = f"One image at a time is looked at. Tick “Keep” to receive these {len(given)} files."
+        text = _form(services, who, fault=one_at_a_time if given else "Choose a file first.")
+        return HTMLResponse(text, HTTPStatus.UNPROCESSABLE_ENTITY)
+    with tempfile.TemporaryDirectory(prefix="upload-", dir=uploads.folder) as place:
+        paths = [Path(place) / f"upload{number}" for number in range(len(given))]
+        for path, one in zip(paths, given, strict=True):
+            with path.open("wb") as out:
+                while chunk := await one.read(1 << 20):
+                    await run_in_threadpool(out.write, chunk)
         try:
             if keep:
-                return await run_in_threadpool(_keep, services, uploads, path, described, client)
-            page = await run_in_threadpool(_looked, services, path, described)
+                return await run_in_threadpool(_keep, services, uploads, paths, described, client)
+            page = await run_in_threadpool(_looked, services, paths[0], described)
         except (UnreadableError, ModelPackageError) as error:
             text = _form(services, who, fault=str(error))
             return HTMLResponse(text, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -85,22 +93,30 @@ def _looked(services: WebServices, path: Path, described: Described) -> str:
         )
 
 
-def _keep(services: WebServices, uploads: Uploads, path: Path, described: Described, client: str) -> Response:
-    """Receive the image, or every image of a ZIP file; what is no image is counted, not kept."""
+def _keep(
+    services: WebServices, uploads: Uploads, paths: Sequence[Path], described: Described, client: str
+) -> Response:
+    """Receive the image, or every image of a folder or a ZIP file; what is no image is counted, not kept."""
     kept = refused = 0
     study = ""
-    for member in members(path, path.parent / "members", services.settings.web):
+    for path in paths:
         try:
-            made, header = uploads.header(member, described)
-            uploads.take_in(made, header, client)
-            study, kept = header.study_instance_uid, kept + 1
-        except UnreadableError:
-            if member == path:
+            for member in members(path, path.parent / f"members-{path.name}", services.settings.web):
+                try:
+                    made, header = uploads.header(member, described)
+                    uploads.take_in(made, header, client)
+                    study, kept = header.study_instance_uid, kept + 1
+                except UnreadableError:
+                    if [member] == list(paths):
+                        raise
+                    refused += 1
+                finally:
+                    if member != path:
+                        member.unlink(missing_ok=True)
+        except ArchiveError:
+            if len(paths) == 1:
                 raise
             refused += 1
-        finally:
-            if member != path:
-                member.unlink(missing_ok=True)
     if kept == 1 and not refused:
         return RedirectResponse(f"/studies/{study}", HTTPStatus.SEE_OTHER)
     return RedirectResponse(f"/look?kept={kept}&refused={refused}", HTTPStatus.SEE_OTHER)

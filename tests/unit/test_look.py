@@ -80,6 +80,30 @@ def test_a_cd_is_received_image_by_image(client: httpx2.Client) -> None:
     assert "2 images were received, 1 files were no images" in client.get(answer.headers["location"]).text
 
 
+def test_a_folder_is_received_only_when_asked_and_image_by_image(client: httpx2.Client) -> None:
+    cd = {"CD/DICOMDIR": b"index", "CD/1": dicom(414, 0.4), "CD/2": dicom(415, 0.6), "CD/a.zip": b"PK\x03\x04 nothing"}
+    refused = send_folder(client, cd)
+    assert refused.status_code == 422
+    assert "Tick “Keep” to receive these 4 files" in refused.text
+    answer = send_folder(client, cd, keep="true")
+    assert answer.headers["location"] == "/look?kept=2&refused=2"
+    assert "Choose a file first" in send_folder(client, {}).text
+
+
+def send_folder(client: httpx2.Client, folder: dict[str, bytes], **fields: str) -> httpx2.Response:
+    """As browsers do: an input without a file comes as a part whose file name is empty."""
+    token = re.search(r'name="csrf" value="([^"]+)"', client.get("/look").text)
+    texts = {**fields, **({"csrf": token[1]} if token else {})}
+    heads = [(f'name="{name}"', text.encode()) for name, text in texts.items()]
+    heads += [('name="file"; filename=""', b"")]
+    heads += [(f'name="folder"; filename="{name}"', data) for name, data in folder.items()]
+    parts = [
+        f"--end\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + data + b"\r\n" for head, data in heads
+    ]
+    headers = {"origin": str(client.base_url).rstrip("/"), "content-type": "multipart/form-data; boundary=end"}
+    return client.post("/look", content=b"".join(parts) + b"--end--\r\n", headers=headers)
+
+
 def test_what_is_no_image_and_forged_requests_are_refused(client: httpx2.Client) -> None:
     answer = look(client, b"no image at all")
     assert answer.status_code == 422

@@ -104,7 +104,7 @@ def test_the_pages_fit_a_narrow_screen(stage, page: sync_api.Page) -> None:
     stage.add(1, at=datetime.now(UTC))
     page.set_viewport_size({"width": 390, "height": 800})
 
-    for path in ("/", "/studies/1.2.3.1", "/rooms", "/rooms/ROOM1", "/sign-in", "/account", "/people"):
+    for path in ("/", "/studies/1.2.3.1", "/rooms", "/rooms/ROOM1", "/sign-in", "/account", "/people", "/look"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
         shoot(page, "phone" + path.replace("/", "-"))
@@ -120,7 +120,7 @@ def test_nobody_is_kept_out(stage, page: sync_api.Page) -> None:
         secret = users.invite(transaction, "", datetime.now(UTC) + timedelta(hours=1))
 
     for path in ("/", "/?show=resolved", "/studies/1.2.3.1", "/rooms", "/rooms/ROOM1", "/sign-in", "/account",
-                 "/people", f"/welcome/{secret}"):  # fmt: skip
+                 "/people", "/look", f"/welcome/{secret}"):  # fmt: skip
         page.goto(path)
         if "studies" in path:
             page.wait_for_selector("[data-ready]")

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
+from tests.web.axe import faults
 from tests.web.browsing import MARKS, PATIENCE_MS, chromium, watched
 
 pytest.importorskip("data_store", reason="pydicom-data is not installed")
@@ -68,6 +70,12 @@ def test_a_new_user_gets_from_the_terminal_to_a_reviewed_study_and_sees_the_reje
         expect(page.get_by_label("DEMOPACS")).to_be_checked()
         page.get_by_role("button", name="Reject", exact=True).click()
         expect(page.locator(".state")).to_have_text("Resolved: confirmed")
+
+        page.goto("/look")
+        page.get_by_label("drop it here").set_input_files(str(files("data_store") / "data" / "RG1_UNCR.dcm"))
+        page.get_by_role("button", name="Look").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("ACCEPT")
+        assert faults(page) == []
     assert "113001" in titles_of_notes(tmp_path / "demo" / "pacs")
 
 
