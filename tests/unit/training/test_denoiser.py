@@ -67,7 +67,7 @@ class Phantoms:
 
 
 def test_a_run_goes_on_from_the_weights_of_another(tmp_path: Path) -> None:
-    first = fit(Phantoms(), Phantoms(), tmp_path / "a", FitSettings(steps=12, images=2))
+    first = fit(Phantoms(), Phantoms(), tmp_path / "a", FitSettings(steps=4, images=2))
     again = fit(
         Phantoms(), Phantoms(), tmp_path / "b",
         FitSettings(steps=1, images=2, learning_rate=1e-9, start=tmp_path / "a" / CHECKPOINT),
