@@ -168,7 +168,6 @@ def test_from_the_set_up_link_to_the_rejection_in_the_archive(
     page.goto("/analysis")
     expect(page.locator("main")).to_contain_text("The reject rate is 100.0 %")
     expect(page.locator("main")).to_contain_text("1 of 1 images")
-    shoot(page, "analysis")
     capsys.readouterr()
     out = tmp_path / "labels"
     assert miqa_node(["labels", "export", str(out), "--images", "none", "--data-dir", str(tmp_path / "node")]) == 0
