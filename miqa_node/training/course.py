@@ -2,34 +2,116 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import structlog
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from miqa_node.training.architectures import Classifier
 
+SAID_EVERY = 100
+LARGEST_GRADIENT = 5.0
 
-def optimiser(net: Classifier, features_rate: float, evidence_rate: float, decay: float) -> torch.optim.AdamW:
-    """AdamW with a rate of their own for features, which may have learned before."""
-    groups = [
-        {"params": net.features.parameters(), "lr": features_rate},
-        {"params": net.evidence.parameters(), "lr": evidence_rate},
-    ]
-    return torch.optim.AdamW(groups, weight_decay=decay)
+log = structlog.get_logger(__name__)
 
 
-def rate(step: int, steps: int) -> float:
-    """Share of the rate: warm up over a twentieth of the steps, then fall as a cosine to nearly nothing."""
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How long and how fast; ``rate`` is that of the features, ``evidence_rate`` that of what reads them.
+
+    ``average`` is the share that the moving average of the weights keeps at each step; it is what ships. With a
+    ``checkpoint`` all that is needed to go on is written there every ``checkpoint_every`` steps.
+    """
+
+    steps: int
+    rate: float
+    evidence_rate: float
+    decay: float
+    smoothing: float
+    average: float
+    bfloat16: bool = False
+    checkpoint: Path | None = None
+    checkpoint_every: int = 25
+
+
+def run(
+    net: Classifier,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    vary: Callable[[Tensor], Tensor],
+    course: Course,
+) -> Classifier:
+    """The averaged network in evaluation mode, fitted on ``batches`` of (pictures, labels), each varied by ``vary``.
+
+    A run that was killed goes on from its checkpoint: the batches before it are drawn and passed over.
+    """
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": net.features.parameters(), "lr": course.rate},
+            {"params": net.evidence.parameters(), "lr": course.evidence_rate},
+        ],
+        weight_decay=course.decay,
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share_of_rate(step, course.steps))
+    averaged, begun = copy.deepcopy(net), 0
+    parts = {"net": net, "averaged": averaged, "optimizer": optimizer, "schedule": schedule}
+    if course.checkpoint is not None and course.checkpoint.is_file():
+        state = torch.load(course.checkpoint, weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        begun = int(state["step"])
+    loss_of = nn.CrossEntropyLoss(label_smoothing=course.smoothing)
+    started, losses = time.monotonic(), []
+    net.train()
+    for step, (pictures, labels) in zip(range(1, course.steps + 1), batches, strict=False):
+        if step <= begun:
+            continue
+        images = vary(pictures)
+        with torch.autocast("cpu", torch.bfloat16, enabled=course.bfloat16):
+            logits = net(images)
+        loss = loss_of(logits.float(), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
+        optimizer.step()
+        schedule.step()
+        _follow(averaged, net, min(course.average, step / (step + 10.0)))
+        losses.append(float(loss.detach()))
+        if step % SAID_EVERY == 0 or step == course.steps:
+            log.info("fitting", step=step, steps=course.steps, loss=round(float(np.mean(losses)), 4),
+                     step_s=round((time.monotonic() - started) / (step - begun), 2))  # fmt: skip
+            losses.clear()
+        if course.checkpoint is not None and (step % course.checkpoint_every == 0 or step == course.steps):
+            _save(course.checkpoint, {name: part.state_dict() for name, part in parts.items()} | {"step": step})
+    averaged.eval()
+    return averaged
+
+
+def share_of_rate(step: int, steps: int) -> float:
+    """Warm up over a twentieth of the steps, then fall as a cosine to nearly nothing."""
     warm = max(1, steps // 20)
     return (step + 1) / warm if step < warm else 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
 @torch.no_grad()
-def follow(averaged: nn.Module, net: nn.Module, share: float) -> None:
+def _follow(averaged: nn.Module, net: nn.Module, share: float) -> None:
     """Move the average towards the network, keeping ``share`` of it; counters are copied."""
     for old, new in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
         if old.is_floating_point():
             old.mul_(share).add_(new, alpha=1.0 - share)
         else:
             old.copy_(new)
+
+
+def _save(path: Path, state: dict[str, object]) -> None:
+    """Beside the old one and renamed, so that a kill leaves a whole one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import structlog
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
 from miqa_node.training import course
 from miqa_node.training.architectures import Classifier
 from miqa_node.training.pretrained import settle
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +52,20 @@ def fit(
         settle(net, (plain(part) for part in _batches(pictures[::step], 32)))
     steps = max(recipe.least_steps, recipe.epochs * len(pictures) // recipe.batch)
     rate = recipe.pretrained_rate if starts_trained else recipe.rate
-    optimizer = course.optimiser(net, rate, recipe.rate, recipe.decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: course.rate(step, steps))
-    averaged = copy.deepcopy(net)
     weights = torch.tensor(balanced_weights(labels), dtype=torch.float64)
     targets = torch.tensor(labels)
-    loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
-    losses: list[float] = []
-    net.train()
-    for step in range(1, steps + 1):
-        drawn = torch.multinomial(weights, recipe.batch, replacement=True, generator=generator)
-        images = vary(plain(pictures[drawn.numpy()]), recipe, generator)
-        loss = loss_of(net(images), targets[drawn])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimizer.step()
-        schedule.step()
-        course.follow(averaged, net, min(recipe.average, step / (step + 10.0)))
-        losses.append(float(loss.detach()))
-        if step % 100 == 0 or step == steps:
-            log.info("fitting", step=step, steps=steps, loss=round(float(np.mean(losses)), 4))
-            losses.clear()
-    averaged.eval()
-    return averaged
+
+    def drawn() -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            chosen = torch.multinomial(weights, recipe.batch, replacement=True, generator=generator)
+            yield plain(pictures[chosen.numpy()]), targets[chosen]
+
+    return course.run(
+        net,
+        drawn(),
+        lambda images: vary(images, recipe, generator),
+        course.Course(steps, rate, recipe.rate, recipe.decay, recipe.smoothing, recipe.average),
+    )
 
 
 @torch.no_grad()
