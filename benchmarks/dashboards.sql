@@ -23,7 +23,7 @@ INSERT INTO acquisitions SELECT digest, (date '%(first)s' + i %% %(days)s), date
     300 * exp(u - 0.5), 300, 10 * (u - 0.5), CASE WHEN v < 0.02 THEN 'REJECT' WHEN v < 0.07 THEN 'REVIEW'
     WHEN v < 0.1 THEN 'NOT_ASSESSED' ELSE 'ACCEPT' END, 'quality-0.2.0', true, w < 0.02, v < 0.04,
     CASE WHEN v < 0.04 THEN (ARRAY['111209','111210','111211','111212','111215'])[1 + floor(w * 5)::int %% 5] ELSE '' END,
-    CASE WHEN v < 0.06 THEN v < 0.045 WHEN v > 0.99 THEN v > 0.9995 END, true, now() at time zone 'utc' FROM n;
+    CASE WHEN v < 0.06 THEN v < 0.045 WHEN v > 0.99 THEN v > 0.9995 END, true, now() at time zone 'utc' - interval '1 day' FROM n;
 INSERT INTO acquisition_findings SELECT digest, f, (date '%(first)s' + i %% %(days)s), 'D' || i %% 30, substr(digest, 1, 16), u, w
     FROM n, unnest(ARRAY['motion_blur','unsharp','noise_underexposure','overexposure_saturation','contrast_processing',
     'grid_artifact','clipped_anatomy','rotation_orientation','foreign_object','detector_overlay_artifact','double_exposure'])

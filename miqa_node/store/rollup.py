@@ -76,7 +76,7 @@ def refresh(transaction: Transaction, now: datetime, *, most_days: int | None = 
     chosen = days[:most_days]
     for start in range(0, len(chosen), DAYS_AT_ONCE):
         _count(transaction, chosen[start : start + DAYS_AT_ONCE])
-    if len(chosen) == len(days):
+    if len(chosen) == len(days) and now > mark:  # a clock that is behind that of another machine takes nothing back
         transaction.execute(sa.update(rollup_marks).where(rollup_marks.c.name == MARK).values(until=now))
     return len(days) - len(chosen)
 
