@@ -57,6 +57,7 @@ def texts(item: Dataset, concept: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_radiograph_gets_one_report_one_segmentation_and_one_entry_with_everything(tmp_path: Path) -> None:
     from tests.unit.anomaly.making import odd_pixels, taught_package
 

@@ -87,6 +87,7 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
+@pytest.mark.slow
 def test_activation_and_rollback_reach_a_running_node_while_images_stream_in(site: Site) -> None:
     with site.node:
         assert site.node.models.name == "quality-1.1.0"
@@ -123,6 +124,7 @@ def test_activation_and_rollback_reach_a_running_node_while_images_stream_in(sit
             assert f">{NO_CERTIFICATE}<" in answer.read().decode()
 
 
+@pytest.mark.slow
 def test_a_bad_package_that_is_activated_or_shadows_leaves_the_way_of_images_alone(tmp_path: Path) -> None:
     site = Site(tmp_path, shadow_timeout_s=2.0, shadow_max_failures=2, shadow_queue=2)
     write_package(tmp_path / "models" / "quality-3.0.0", "3.0.0", "quality", fault="slow", golden=[])
@@ -139,6 +141,7 @@ def test_a_bad_package_that_is_activated_or_shadows_leaves_the_way_of_images_alo
             assert shadows.count(transaction, "quality-3.0.0") == 0
 
 
+@pytest.mark.slow
 def test_a_shadow_judges_the_same_images_and_nobody_hears_of_it(site: Site) -> None:
     with site.node:
         site.choose("quality-1.0.0", Slot.SHADOW)

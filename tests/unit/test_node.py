@@ -108,6 +108,7 @@ def test_an_image_comes_in_and_its_report_goes_out(
     assert {ds.PatientID for ds in pacs.objects} == {source.PatientID}
 
 
+@pytest.mark.slow
 def test_a_node_stopped_with_work_to_do_does_it_after_the_next_start(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
     with Node(settings_in(tmp_path), role=Role.RECEIVE) as node:  # takes the image, and does nothing with it
         assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
@@ -142,6 +143,7 @@ def test_a_node_without_a_disk_is_not_ready_and_takes_nothing(tmp_path: Path, sa
         assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0xA700]
 
 
+@pytest.mark.slow
 def test_without_a_required_gpu_images_are_kept_but_the_node_is_not_ready(tmp_path: Path, samples: Path) -> None:
     import onnxruntime
 
@@ -160,6 +162,7 @@ def test_without_a_required_gpu_images_are_kept_but_the_node_is_not_ready(tmp_pa
         wait_until(lambda: _verdict(node, digest) is not None)
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_said_and_leaves_nothing_running(tmp_path: Path, samples: Path) -> None:
     with Node(settings_in(tmp_path / "a")) as node:
         port = node.dicom_port

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+import pytest
 from pydicom.uid import generate_uid
 
 from miqa_node.domain.delivery import DeliveryState, ResultKind
@@ -58,6 +59,7 @@ def post(port: int, path: str, **more: str) -> Any:
         return json.load(answer)
 
 
+@pytest.mark.slow
 def test_a_receiver_that_was_down_is_told_everything_and_nobody_waited_for_it(
     tmp_path: Path, samples: Path, pacs: Pacs
 ) -> None:

@@ -107,6 +107,7 @@ def test_without_a_candidate_nothing_is_held(tmp_path: Path) -> None:
     assert rig.count("dropped") == rig.count("failed") == 0
 
 
+@pytest.mark.slow
 def test_a_slow_candidate_is_stopped_and_one_that_dies_again_and_again_is_left_alone(tmp_path: Path) -> None:
     write_package(tmp_path / "models" / "tiny-1.0.0")
     write_package(tmp_path / "models" / "tiny-2.0.0", "2.0.0", fault="slow", golden=[])

@@ -132,6 +132,7 @@ def test_a_decoder_that_is_closed_while_it_warms_leaves_no_children() -> None:
         assert _decoding_children(os.getpid()) == others
 
 
+@pytest.mark.slow
 def test_an_image_that_needs_too_much_memory_is_given_up(tmp_path: Path, samples: Path) -> None:
     ds = pydicom.dcmread(samples / "MR2_UNCR.dcm")
     ds.Rows, ds.Columns = 30000, 30000

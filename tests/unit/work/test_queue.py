@@ -122,6 +122,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_jobs_of_a_killed_process_are_taken_over_by_another(
     database: Database, queue: DurableQueue, tmp_path: Path
 ) -> None:
@@ -157,6 +158,7 @@ def test_jobs_of_a_killed_process_are_taken_over_by_another(
     assert sorted(recorder.done) == sorted((step, d) for d in "abc" for step in ("assess", "conclude"))
 
 
+@pytest.mark.slow
 def test_scheduled_work_is_done_at_its_time_until_it_is_taken_off_the_schedule(
     database: Database, queue: DurableQueue, tmp_path: Path
 ) -> None:
