@@ -1,0 +1,43 @@
+"""Work that a thread does now and then beside the way of images, and takes up again when the database was away."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+
+import structlog
+
+from miqa_node.errors import ResourcesError
+
+log = structlog.get_logger(__name__)
+
+
+class RegularWork(ABC):
+    """A thread that works every ``interval_s`` seconds; several processes may, on the same database."""
+
+    def __init__(self, name: str, interval_s: float, waits: str) -> None:
+        """``waits`` is what the log says when the database is away."""
+        self._interval_s, self._waits = interval_s, waits
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what is not done yet is found by the next look, of whatever process."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    @abstractmethod
+    def look(self) -> object:
+        """Do what is due."""
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval_s):
+            try:
+                self.look()
+            except ResourcesError as error:
+                log.warning(self._waits, error=str(error))
