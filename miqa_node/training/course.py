@@ -14,6 +14,7 @@ import structlog
 import torch
 from torch import Tensor, nn
 
+from miqa_node.training import weights
 from miqa_node.training.architectures import Classifier
 
 SAID_EVERY = 100
@@ -81,14 +82,14 @@ def run(
         nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
         optimizer.step()
         schedule.step()
-        _follow(averaged, net, min(course.average, step / (step + 10.0)))
+        weights.follow(averaged, net, min(course.average, step / (step + 10.0)))
         losses.append(float(loss.detach()))
         if step % SAID_EVERY == 0 or step == course.steps:
             log.info("fitting", step=step, steps=course.steps, loss=round(float(np.mean(losses)), 4),
                      step_s=round((time.monotonic() - started) / (step - begun), 2))  # fmt: skip
             losses.clear()
         if course.checkpoint is not None and (step % course.checkpoint_every == 0 or step == course.steps):
-            _save(course.checkpoint, {name: part.state_dict() for name, part in parts.items()} | {"step": step})
+            weights.save(course.checkpoint, {name: part.state_dict() for name, part in parts.items()} | {"step": step})
     averaged.eval()
     return averaged
 
@@ -97,21 +98,3 @@ def share_of_rate(step: int, steps: int) -> float:
     """Warm up over a twentieth of the steps, then fall as a cosine to nearly nothing."""
     warm = max(1, steps // 20)
     return (step + 1) / warm if step < warm else 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-@torch.no_grad()
-def _follow(averaged: nn.Module, net: nn.Module, share: float) -> None:
-    """Move the average towards the network, keeping ``share`` of it; counters are copied."""
-    for old, new in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
-        if old.is_floating_point():
-            old.mul_(share).add_(new, alpha=1.0 - share)
-        else:
-            old.copy_(new)
-
-
-def _save(path: Path, state: dict[str, object]) -> None:
-    """Beside the old one and renamed, so that a kill leaves a whole one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from miqa_node.domain.finding import FindingName
+from miqa_node.training import weights
 from miqa_node.training.losses import RANKING_WEIGHT, Batch, total_loss
 from miqa_node.training.networks import QualityNet
 from miqa_node.training.samples import CLASSES, COLUMN, MAP_CLASSES, Sample
@@ -91,7 +92,7 @@ class Fit:
         self.step, self.elapsed_s = 0, 0.0
 
     def save(self) -> None:
-        """Write the checkpoint beside the old one and rename, so that a kill leaves a whole one."""
+        """Write the checkpoint."""
         state = {
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
@@ -101,9 +102,7 @@ class Fit:
             "random": torch.get_rng_state(),
             "settings": asdict(self.settings),
         }
-        part = self.folder / f"{CHECKPOINT}.part"
-        torch.save(state, part)
-        part.replace(self.folder / CHECKPOINT)
+        weights.save(self.folder / CHECKPOINT, state)
 
     def load(self) -> None:
         """Take up the run where its checkpoint left it."""
@@ -140,17 +139,8 @@ class Fit:
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         self.optimiser.step()
         self.step += 1
-        self._follow()
+        weights.follow(self.average, self.net, min(AVERAGE, self.step / (self.step + 9.0)))
         return parts
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        keep = min(AVERAGE, self.step / (self.step + 9.0))
-        for old, new in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
-            if old.dtype.is_floating_point:
-                old.lerp_(new.to(old.dtype), 1.0 - keep)
-            else:
-                old.copy_(new)
 
 
 def fit(sampler: Draw, folder: Path, settings: FitSettings, *, resume: bool = False) -> Fit:

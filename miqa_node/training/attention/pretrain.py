@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from miqa_node.assess.preprocess import GlobalView, Normalise, Preprocess, prepare
+from miqa_node.training import weights
 from miqa_node.training.attention.network import MaskedAutoencoder, VitShape
 from miqa_node.training.datasets import Record, held_out, may_ship, read_records
 
@@ -117,7 +118,7 @@ def pretrain(
             group["lr"] = settings.learning_rate * _rate(progress)
         rng = np.random.default_rng((settings.seed, state["step"]))
         recent.append(_step(net, optimiser, draw(views, settings, rng), settings.shape))
-        _follow(average, net, min(AVERAGE, (1 + state["step"]) / (10 + state["step"])))
+        weights.follow(average, net, min(AVERAGE, (1 + state["step"]) / (10 + state["step"])))
         state["step"] += 1
         state["elapsed_s"] = time.monotonic() - begun
         if state["step"] % 100 == 0:
@@ -168,20 +169,12 @@ def _rate(progress: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * (progress - WARM_UP) / (1.0 - WARM_UP)))
 
 
-@torch.no_grad()
-def _follow(average: MaskedAutoencoder, net: MaskedAutoencoder, share: float) -> None:
-    for mine, theirs in zip(average.parameters(), net.parameters(), strict=True):
-        mine.lerp_(theirs, 1.0 - share)
-
-
 def _keep(
     folder: Path, net: MaskedAutoencoder, average: MaskedAutoencoder, optimiser: torch.optim.Optimizer,
     state: dict[str, Any],
 ) -> None:  # fmt: skip
-    part = folder / f"{CHECKPOINT}.part"
     saved = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-    torch.save({**saved, "state": state}, part)
-    part.replace(folder / CHECKPOINT)
+    weights.save(folder / CHECKPOINT, {**saved, "state": state})
 
 
 def facts(settings: PretrainSettings, run: Pretrained, records: Sequence[Record]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from miqa_node.training import weights
 from miqa_node.training.denoiser.loss import denoising_loss
 from miqa_node.training.denoiser.network import Denoiser
 from miqa_node.training.denoiser.pairs import Pairs
@@ -72,7 +73,7 @@ def fit(pairs: Pairs, check: Pairs, folder: Path, settings: FitSettings) -> Run:
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimiser.step()
             step, total = step + 1, total + float(loss.detach())
-            _follow(average, net, min(AVERAGE, step / (step + 9.0)))
+            weights.follow(average, net, min(AVERAGE, step / (step + 9.0)))
             minutes = (time.monotonic() - started) / 60.0
             share = step / settings.steps if settings.steps is not None else minutes / settings.minutes
             if step % 100 == 0 or share >= 1.0:
@@ -80,7 +81,7 @@ def fit(pairs: Pairs, check: Pairs, folder: Path, settings: FitSettings) -> Run:
                 log.write(json.dumps(line | {"gain_db": round(gain_db(average, held_out), 3)}) + "\n")
                 log.flush()
                 total = 0.0
-                torch.save(average.state_dict(), folder / CHECKPOINT)
+                weights.save(folder / CHECKPOINT, average.state_dict())
     return Run(average.eval(), step, (time.monotonic() - started) / 60.0)
 
 
@@ -104,9 +105,3 @@ def _batch(pairs: Pairs, number: int, images: int) -> tuple[Tensor, Tensor]:
 
 def _schedule(step: int, share: float) -> float:
     return min(1.0, (step + 1) / WARM_UP_STEPS) * 0.5 * (1.0 + math.cos(math.pi * min(share, 1.0)))
-
-
-@torch.no_grad()
-def _follow(average: Denoiser, net: Denoiser, keep: float) -> None:
-    for old, new in zip(average.parameters(), net.parameters(), strict=True):
-        old.lerp_(new, 1.0 - keep)

@@ -1,0 +1,28 @@
+"""What every fitting does with weights: the moving average that ships, and checkpoints that a kill leaves whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@torch.no_grad()
+def follow(average: nn.Module, net: nn.Module, share: float) -> None:
+    """Move the average towards the network, keeping ``share`` of it; counters are copied."""
+    for old, new in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
+        if old.is_floating_point():
+            old.lerp_(new.to(old.dtype), 1.0 - share)
+        else:
+            old.copy_(new)
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint beside the old one and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    torch.save(dict(state), part)
+    part.replace(path)
