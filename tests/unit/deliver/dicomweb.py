@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+
+from tests.unit.deliver.serving import QuietHandler, serving
 
 
 class Web:
@@ -50,16 +50,11 @@ class Web:
 def dicomweb(context: ssl.SSLContext | None = None) -> Iterator[Web]:
     web = Web()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-        def do_GET(self) -> None:
+    class Handler(QuietHandler):
+        def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
             self._answer(200, "application/dicom+json", b"[]")
 
-        def do_POST(self) -> None:
+        def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
             web.headers.append(dict(self.headers))
             body = self.rfile.read(int(self.headers["Content-Length"]))
             head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
@@ -74,15 +69,6 @@ def dicomweb(context: ssl.SSLContext | None = None) -> Iterator[Web]:
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    web.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_address[1]}/dicom-web"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler, context) as address:
+        web.url = f"{address}/dicom-web"
         yield web
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT
+from tests.unit.deliver.serving import QuietHandler, serving
 
 SECRET = "whsec_bWlxYS1ub2RlLXRlc3RzLXNpZ24td2l0aC10aGlz"
 PAGE = ROOT / "docs" / "how-to" / "webhooks.md"
@@ -63,31 +62,17 @@ class Receiver:
 def receiver(port: int = 0, context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     peer = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-        def do_POST(self) -> None:
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(peer.take({name.lower(): value for name, value in self.headers.items()}, body))
             self.send_header("Content-Length", "0")
             self.send_header("Location", "/elsewhere")
             self.end_headers()
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    peer.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_address[1]}/miqa?key=1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler, context, port) as address:
+        peer.url = f"{address}/miqa?key=1"
         yield peer
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def secret_file(folder: Path, *secrets: str) -> str:
