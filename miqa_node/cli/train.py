@@ -38,7 +38,7 @@ def quality(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this version.")] = False,
     start: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Begin with the weights of this checkpoint."),
+        typer.Option(metavar="PATH", exists=True, help="Begin with the weights of this package, or checkpoint."),
     ] = None,
     labels: Annotated[
         Path | None,

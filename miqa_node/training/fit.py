@@ -21,7 +21,9 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.training import weights
 from miqa_node.training.losses import RANKING_WEIGHT, Batch, total_loss
 from miqa_node.training.networks import QualityNet
+from miqa_node.training.pretrained import settle
 from miqa_node.training.samples import CLASSES, COLUMN, MAP_CLASSES, Sample
+from miqa_node.training.start import read_weights
 
 Draw = Callable[[int], Sample]
 """Gives sample number n; the same one whenever it is asked."""
@@ -34,6 +36,8 @@ WARM_UP_STEPS = 200
 DECAY_SHARE = 0.3
 """Share of the run over which the learning rate falls to zero (warm-up, stable, decay)."""
 AVERAGE = 0.998
+SETTLED_ON = 192
+"""Samples that the statistics of a package's normalisations are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class FitSettings:
     checkpoint_s: float = 120.0
     ranking_weight: float = RANKING_WEIGHT
     start: str = ""
-    """Checkpoint of another run whose weights this one begins with; weights that it lacks begin as usual."""
+    """Folder of a package, or checkpoint of another run, whose weights this one begins with; weights that a checkpoint
+    lacks begin as usual."""
 
 
 def batches(sampler: Draw, first: int, size: int, workers: int) -> Iterator[tuple[Tensor, Tensor, Batch]]:
@@ -81,7 +86,10 @@ class Fit:
         torch.set_num_threads(settings.threads)
         self.settings, self.folder = settings, folder
         self.net = QualityNet(len(CLASSES), PLACED).to(memory_format=torch.channels_last)
-        if settings.start:
+        self.starts_from_package = bool(settings.start) and Path(settings.start).is_dir()
+        if self.starts_from_package:
+            read_weights(self.net, Path(settings.start) / "model.onnx")
+        elif settings.start:
             state = torch.load(settings.start, weights_only=True)["average"]
             self.net.load_state_dict(state, strict=False)
         self.average = QualityNet(len(CLASSES), PLACED)
@@ -90,6 +98,13 @@ class Fit:
             self.net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.step, self.elapsed_s = 0, 0.0
+
+    def settle(self, sampler: Draw) -> None:
+        """Give the normalisations of weights that came without their statistics those of the first samples."""
+        size = self.settings.batch
+        drawn = (collate([sampler(n) for n in range(at, at + size)]) for at in range(0, max(SETTLED_ON, size), size))
+        settle(self.net, ((view, crops.flatten(0, 1)) for view, crops, _ in drawn))
+        self.average.load_state_dict(self.net.state_dict())
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -149,6 +164,8 @@ def fit(sampler: Draw, folder: Path, settings: FitSettings, *, resume: bool = Fa
     run = Fit(settings, folder)
     if resume and (folder / CHECKPOINT).exists():
         run.load()
+    elif run.starts_from_package:
+        run.settle(sampler)
     stream = batches(sampler, run.step * settings.batch, settings.batch, settings.workers)
     last = saved = time.monotonic()
     sums: dict[str, float] = {}

@@ -89,7 +89,7 @@ def read_keras(file: Path) -> list[Layer]:
 
 
 @torch.no_grad()
-def settle(net: nn.Module, batches: Iterable[Tensor]) -> None:
+def settle(net: nn.Module, batches: Iterable[Tensor | tuple[Tensor, ...]]) -> None:
     """Give every batch normalisation the mean and variance of its input, and leave what the net computes as it was.
 
     Published weights come with normalisation folded in. Without this the first training step would normalise what
@@ -107,7 +107,7 @@ def settle(net: nn.Module, batches: Iterable[Tensor]) -> None:
     was_training = net.training
     net.eval()
     for batch in batches:
-        net(batch)
+        net(*batch) if isinstance(batch, tuple) else net(batch)
     for hook in hooks:
         hook.remove()
     net.train(was_training)

@@ -27,8 +27,8 @@ CROPS_PER_SAMPLE = 3
 RUNS = Path("training-runs")
 SIMULATED = (
     "Defects are simulated on the fly, one to three an image; real annotated objects supervise foreign_object by image "
-    "and by place; 116 more images were looked at and found free of objects. Objects are simulated by the family of "
-    "shapes only. Cohen images that come from the hospital of the evaluation set are left out."
+    "and by place; 116 more images were looked at and found free of objects. Objects are simulated by the families "
+    "shapes and implants. Cohen images that come from the hospital of the evaluation set are left out."
 )
 
 
@@ -41,7 +41,7 @@ def train_quality(
 
     ``steps`` (when given) ends the run instead of ``minutes`` and makes it repeatable on the same machine. The run's
     checkpoints lie in ``run_dir`` (default training-runs/quality-<version>); with ``resume`` it goes on from the last.
-    ``start`` is the checkpoint of another run whose weights this one begins with.
+    ``start`` is the package, or the checkpoint of another run, whose weights this one begins with.
     """
     check_pictures(data_dir)
     run_dir = run_dir or RUNS / f"quality-{version}"
@@ -68,7 +68,7 @@ def package_run(
         "command": (
             f"miqa-node train quality --data DIR --out models --steps {run.step} --seed {settings.seed} "
             f"--version {version} --learning-rate {settings.learning_rate}"
-            f"{' --start CHECKPOINT' if settings.start else ''}"
+            f"{_start_of(settings)}"
             f"{' --labels EXPORT' if any(record.source == SITE for record in data.fitting) else ''}"
         ),
         "simulated": SIMULATED,
@@ -84,6 +84,13 @@ def package_run(
         graph_file, out_dir / f"quality-{version}", calibration, spec, data, training, metrics, version
     )
     return teach(folder, data, data_dir)
+
+
+def _start_of(settings: FitSettings) -> str:
+    """How the command names what a run begins with; a checkpoint has no name that others know."""
+    if not settings.start:
+        return ""
+    return f" --start models/{Path(settings.start).name}" if Path(settings.start).is_dir() else " --start CHECKPOINT"
 
 
 def sampler_of(data: QualityData, records: Sequence[Record], seed: int, spec: Preprocess) -> Sampler:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from miqa_node.assess.preprocess import Preprocess, crop_origins, cut_crops, global_view, normalise, working_image
 from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
 from miqa_node.training.datasets import Box, ImageCache, Record
-from miqa_node.training.degrade import ORDER, Image, Material, degrade, gate, pitch_of
+from miqa_node.training.degrade import FAMILIES, ORDER, Image, Material, degrade, gate, pitch_of
 from miqa_node.training.degrade.physics import clip, gaussian_blur
 
 CLASSES: tuple[str, ...] = (*(d.value for d in DEFECTS), *(g.value for g in GateClass))
@@ -28,6 +28,10 @@ HARD_TO_SEE = frozenset({
 MAP_STRIDE = 8
 UNKNOWN = -1.0
 CLEAN_SHARE, GATE_SHARE = 0.22, 0.10
+IMPLANT_SHARE = 0.12
+"""Of the images with simulated objects; the others show what people wear or what is fixed to them."""
+GREY_SHARE = 0.15
+"""Of the images that are presented with little contrast between white markers and black borders."""
 LEAST_SEVERITY = 0.12
 LARGE_PX = 700
 """Longer side from which an image is also used at its full size, and drawn more often."""
@@ -103,7 +107,10 @@ class Sampler:
         touched: dict[FindingName, Image] = {}
         for finding in (f for f in ORDER if f in severities):
             before = image
-            image = degrade(image, finding, severities[finding], rng, pitch, material)
+            if finding is FindingName.FOREIGN_OBJECT and rng.uniform() < IMPLANT_SHARE:
+                image = FAMILIES["implants"](image, severities[finding], rng, pitch, material)
+            else:
+                image = degrade(image, finding, severities[finding], rng, pitch, material)
             if finding in MAP_CLASSES:
                 touched[finding] = np.abs(image - before)
         present, severity = self._labels(base, severities)
@@ -220,14 +227,15 @@ def vary(record: Record, pixels: NDArray[np.uint8], rng: np.random.Generator) ->
     Nothing here is a defect: turns stay below 1.2°, JPEG above quality 88, sharpening mild.
     """
     image, boxes = _frame(pixels, record.boxes, rng)
-    image = _tone(image, rng)
+    grey = rng.uniform() < GREY_SHARE
+    image = _grey(_tone(image, rng), rng) if grey else _tone(image, rng)
     if rng.uniform() < 0.4:
         soft = gaussian_blur(image, rng.uniform(0.6, 2.5))
         image = clip(image + np.float32(rng.uniform(0.1, 0.9)) * (image - soft))
     if rng.uniform() < 0.1:
         equaliser = cv2.createCLAHE(rng.uniform(1.0, 3.0), (8, 8))
         image = equaliser.apply(np.rint(image * 255).astype(np.uint8)).astype(np.float32) / np.float32(255)
-    if rng.uniform() < 0.5:
+    if grey or rng.uniform() < 0.5:
         image = _mark(image, rng)
     if rng.uniform() < 0.5:
         quality = int(rng.integers(88, 98))
@@ -296,6 +304,21 @@ def _tone(image: Image, rng: np.random.Generator) -> Image:
     below = np.minimum(position.astype(np.int32), 1023)
     share = position - below.astype(np.float32)
     return np.asarray(curve[below] + (curve[below + 1] - curve[below]) * share, np.float32)
+
+
+def _grey(image: Image, rng: np.random.Generator) -> Image:
+    """The anatomy in a third to a half of the display range, mostly with a thin black border around it.
+
+    Marker and border then span the range that an image is normalised by, as in images that some hospitals deliver.
+    """
+    low, width = rng.uniform(0.1, 0.4), rng.uniform(0.3, 0.5)
+    image = np.asarray(image * np.float32(width) + np.float32(low), np.float32)
+    if rng.uniform() < 0.7:
+        rows, columns = image.shape
+        thick = rng.uniform(0.0, 0.03, 4) * (rows, rows, columns, columns)
+        top, bottom, left, right = (int(n) for n in thick)
+        image[:top], image[rows - bottom :], image[:, :left], image[:, columns - right :] = 0.0, 0.0, 0.0, 0.0
+    return image
 
 
 def _mark(image: Image, rng: np.random.Generator) -> Image:

@@ -20,6 +20,7 @@ from miqa_node.training.degrade import (
     exposure,
     gate,
     grid,
+    implants,
     positioning,
     processing,
     shapes,
@@ -56,8 +57,12 @@ SIMULATORS: Mapping[FindingName, Simulator] = {
 }
 """One simulator per finding; foreign objects by default from the family ``shapes``."""
 
-FAMILIES: Mapping[str, Simulator] = {"shapes": shapes.shapes, "cutouts": cutouts.cutouts}
-"""The two generator families of foreign objects; whoever trains on one tests on the other."""
+FAMILIES: Mapping[str, Simulator] = {
+    "shapes": shapes.shapes,
+    "cutouts": cutouts.cutouts,
+    "implants": implants.implants,
+}
+"""The generator families of foreign objects: training draws shapes and implants; cut-outs only test."""
 
 ORDER: tuple[FindingName, ...] = (
     FindingName.FOREIGN_OBJECT,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from miqa_node.domain.finding import DEFECTS, FindingName
-from miqa_node.training.degrade import FAMILIES, Material, degrade, degrade_all, gate, pitch_of
+from miqa_node.training.degrade import FAMILIES, Material, degrade, degrade_all, gate, implants, pitch_of, solids
 from miqa_node.training.degrade.cutouts import cut_out
 from miqa_node.training.degrade.physics import at_severity, display, exposure, gaussian_blur, path_kernel
 from miqa_node.training.degrade.processing import contrast_processing
@@ -144,6 +144,27 @@ def test_cutouts_put_a_real_object_elsewhere(chest: np.ndarray) -> None:
     assert (changed - chest).max() > 0.1
     with pytest.raises(ValueError, match="cut-outs"):
         FAMILIES["cutouts"](chest, 1.0, np.random.default_rng(3), 1.0, Material())
+
+
+@pytest.mark.parametrize("kind", implants.KINDS, ids=lambda kind: kind.name)
+def test_metal_inside_the_patient_is_bright_and_grows_with_severity(chest: np.ndarray, kind: solids.Kind) -> None:
+    pitch = pitch_of(chest)
+    slight, marked = (
+        solids.with_solids(chest, severity, np.random.default_rng(3), pitch, [kind]) - chest for severity in (0.25, 1.0)
+    )
+    assert slight.min() >= -1e-6
+    assert marked.max() > 0.05
+    assert 0.0 < slight.sum() < marked.sum()
+    assert (marked > 0.02).mean() < 0.15
+
+
+def test_implants_are_a_family_of_their_own(chest: np.ndarray) -> None:
+    drawn = [FAMILIES["implants"](chest, 1.0, np.random.default_rng(n), pitch_of(chest), Material()) for n in range(8)]
+    assert all((image > chest + 0.01).any() for image in drawn)
+    shoulders = np.mean([image - chest for image in drawn], 0)[: chest.shape[0] // 2]
+    columns = shoulders.sum(0)
+    sides = columns[: len(columns) // 4].sum() + columns[-len(columns) // 4 :].sum()
+    assert sides > columns[len(columns) // 4 : -len(columns) // 4].sum()
 
 
 def test_several_defects_in_one_image(chest: np.ndarray) -> None:

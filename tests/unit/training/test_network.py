@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import cv2
@@ -15,10 +16,11 @@ torch = pytest.importorskip("torch")
 from miqa_node.assess.preprocess import GlobalView, Preprocess  # noqa: E402
 from miqa_node.training import losses  # noqa: E402
 from miqa_node.training.export import INPUTS, OUTPUTS, Graph, export, fold_normalisation  # noqa: E402
-from miqa_node.training.fit import CHECKPOINT, Fit, FitSettings, fit  # noqa: E402
+from miqa_node.training.fit import CHECKPOINT, Fit, FitSettings, collate, fit  # noqa: E402
 from miqa_node.training.networks import ExportedNet, QualityNet  # noqa: E402
 from miqa_node.training.onnx_graph import TOLERANCE, compare, write_graph  # noqa: E402
 from miqa_node.training.samples import CLASSES, MAP_CLASSES, Sample  # noqa: E402
+from miqa_node.training.start import read_weights  # noqa: E402
 from miqa_node.training.texture import FREQUENCIES, ORIENTATIONS, TextureNet, filter_bank  # noqa: E402
 
 SPEC = Preprocess(global_view=GlobalView(rows=64, columns=64))
@@ -32,6 +34,8 @@ def net() -> QualityNet:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 1.5)
+    for silent in (net.classify_texture, net.grade_texture):  # equal constants would become one in the graph
+        silent.weight.data.normal_(0, 0.05)
     return net.eval()
 
 
@@ -199,6 +203,28 @@ def test_filters_see_no_brightness() -> None:
     bank = filter_bank()
     assert np.abs(bank.sum((2, 3))).max() < 1e-5
     assert (bank**2).sum((1, 2, 3)) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_a_run_begins_with_the_weights_of_a_package(net: QualityNet, tmp_path: Path) -> None:
+    export(net, tmp_path / "model.onnx", SPEC)
+    begun = Fit(FitSettings(steps=1, batch=4, start=str(tmp_path)), tmp_path / "run")
+    view, crops, _ = collate([_Easy()(n) for n in range(4)])
+    wanted = net(view, crops.flatten(0, 1))[0]
+    assert torch.allclose(begun.net.eval()(view, crops.flatten(0, 1))[0], wanted, atol=1e-4)
+    begun.settle(_Easy())
+    assert torch.allclose(begun.average.eval()(view, crops.flatten(0, 1))[0], wanted, atol=1e-3)
+    in_training = begun.net.train()
+    in_training.drop.eval()
+    forgotten = copy.deepcopy(net).train()
+    forgotten.drop.eval()
+    kept = (in_training(view, crops.flatten(0, 1))[0] - wanted).abs().mean()
+    assert kept < 0.5 * (forgotten(view, crops.flatten(0, 1))[0] - wanted).abs().mean()
+
+
+def test_a_graph_of_another_network_is_no_start(net: QualityNet, tmp_path: Path) -> None:
+    export(net, tmp_path / "model.onnx", SPEC)
+    with pytest.raises(ValueError, match="holds another network"):
+        read_weights(QualityNet(3), tmp_path / "model.onnx")
 
 
 def test_a_run_begins_with_the_weights_of_another(tmp_path: Path) -> None:

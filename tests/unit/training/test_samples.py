@@ -1,0 +1,87 @@
+"""Training samples: repeatable, clean and spoilt in known shares, presented as different hospitals do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from miqa_node.assess.preprocess import Preprocess
+from miqa_node.domain.finding import FindingName, GateClass
+from miqa_node.training import samples
+from miqa_node.training.datasets import ImageCache, Record
+from miqa_node.training.samples import CLASSES, COLUMN, UNKNOWN, Sampler, vary
+
+PATH = Path("chest.png")
+RECORD = Record(PATH, "nih", "free", "p1", "PA", "", objects=(), long_side_px=480)
+OBJECT = COLUMN[FindingName.FOREIGN_OBJECT]
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    y, x = np.mgrid[0:1:480j, 0:1:440j]
+    body = np.where(np.abs(x - 0.5) < 0.46, 190, 0)
+    for centre in (0.3, 0.7):
+        body = np.where(((x - centre) / 0.15) ** 2 + ((y - 0.47) / 0.32) ** 2 < 1, 70, body)
+    noise = np.random.default_rng(0).normal(0, 6, body.shape) * (body > 0)
+    return np.clip(body + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def sampler(pixels: np.ndarray) -> Sampler:
+    return Sampler([RECORD], cast("ImageCache", {PATH: pixels}), [], Preprocess(), seed=3, crops=2)
+
+
+def test_a_sample_is_the_same_whenever_it_is_drawn(sampler: Sampler) -> None:
+    first, again, other = sampler(5), sampler(5), sampler(6)
+    assert np.array_equal(first.global_view, again.global_view)
+    assert np.array_equal(first.crops, again.crops)
+    assert not np.array_equal(first.global_view, other.global_view)
+
+
+def test_the_shares_of_clean_spoilt_and_gate_samples(sampler: Sampler) -> None:
+    drawn = [sampler(n).present for n in range(300)]
+    gates = [COLUMN[kind.value] for kind in GateClass]
+    gate = np.mean([p[gates].max() == 1.0 for p in drawn])
+    clean = np.mean([p.max() == 0.0 for p in drawn])
+    assert abs(gate - samples.GATE_SHARE) < 0.06
+    assert abs(clean - samples.CLEAN_SHARE) < 0.08
+    assert all((p[: len(CLASSES) - len(gates)] == UNKNOWN).all() for p in drawn if p[gates].max() == 1.0)
+
+
+def test_a_simulated_object_is_marked_where_it_is(sampler: Sampler) -> None:
+    drawn = [sample for sample in map(sampler, range(400)) if sample.present[OBJECT] == 1.0]
+    moved = [COLUMN[name] for name in samples.MOVES_PIXELS]
+    placed = [sample.cells[0] for sample in drawn if sample.present[moved].max() <= 0.0]
+    assert len(placed) > 5
+    assert all((cells == 1.0).any() for cells in placed)
+    assert np.mean([(cells == 1.0).mean() for cells in placed]) < 0.25
+
+
+def test_implants_are_drawn_beside_what_people_wear(sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = 0
+    families = dict(samples.FAMILIES)
+
+    def counted(*given: object) -> object:
+        nonlocal drawn
+        drawn += 1
+        return families["implants"](*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(samples, "FAMILIES", families | {"implants": counted})
+    objects = sum(sampler(n).present[OBJECT] == 1.0 for n in range(300))
+    assert 0 < drawn < 0.35 * objects
+
+
+def test_some_images_show_the_chest_grey_between_black_and_white(pixels: np.ndarray) -> None:
+    def spread(image: np.ndarray) -> float:
+        inside = image[image.shape[0] // 4 : -image.shape[0] // 4, image.shape[1] // 4 : -image.shape[1] // 4]
+        low, high = np.percentile(inside, (5, 95))
+        return float(high - low)
+
+    bases = [vary(RECORD, pixels, np.random.default_rng(n)).image for n in range(120)]
+    usual = float(np.median([spread(image) for image in bases]))
+    grey = [image for image in bases if spread(image) < 0.6 * usual]
+    assert 0.07 < len(grey) / len(bases) < 0.3
+    assert all(image.max() > 0.7 for image in grey)  # a marker keeps the white end of the range
