@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.classify.picture import PictureInput, sized
+from miqa_node.training.datasets import EVALUATION_HOSPITAL_URL
 
 LABELS = ("Normal", "Pneumonia")
-POSITIVE = "Pneumonia"
+NEGATIVE, POSITIVE = LABELS
 CALIBRATION_SHARE = 0.15
 STRONG_TEST_SHARE = 0.5
 """Of the adults that radiologists read for RSNA, so many are never trained on."""
@@ -43,6 +44,8 @@ class Part(StrEnum):
     TRAIN = "train"
     CALIBRATE = "calibrate"
     TEST = "test"
+    ELSEWHERE = "elsewhere"
+    """Of a further hospital, on which nothing was fitted or decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,47 @@ def _sample(folder: Path, row: dict[str, str], held_out: set[str]) -> Sample:
         part=part,
         age=row["age"],
         view=row["view"],
+        licence=row["licence"],
+        source=row["source_set"],
+    )
+
+
+PNEUMONIA_ELSEWHERE = frozenset({"COVID-19", "Pneumocystis", "Pneumonia"})
+NORMAL_ELSEWHERE = frozenset({"No finding", "No Finding", "normal"})
+NIH, KERMANY = "nih", "ker"
+
+
+def read_elsewhere(data: Path) -> list[Sample]:
+    """Adults of further hospitals in ``cxr_eval`` and ``cxr_train``, by what the collections say of them.
+
+    Most with pneumonia are said to have COVID-19, by a test of the patient: some of their radiographs show nothing.
+    Hardly a collection has both labels. What one collection took from another is counted once.
+    """
+    found = []
+    for folder in (folder for folder in (data / "cxr_eval", data / "cxr_train") if folder.is_dir()):
+        with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+            found += [_elsewhere(folder, row) for row in csv.DictReader(file) if _is_elsewhere(row)]
+    return found
+
+
+def _is_elsewhere(row: dict[str, str]) -> bool:
+    return (
+        row["label"] in PNEUMONIA_ELSEWHERE | NORMAL_ELSEWHERE
+        and not row["source_set"].startswith((NIH, KERMANY))
+        and not (row["source_set"] == "cohen" and EVALUATION_HOSPITAL_URL in row["notes"])
+    )
+
+
+def _elsewhere(folder: Path, row: dict[str, str]) -> Sample:
+    return Sample(
+        path=(folder / row["file"]).resolve(),
+        patient=row["patient"],
+        population=Population.ADULTS,
+        pneumonia=row["label"] in PNEUMONIA_ELSEWHERE,
+        strong=False,
+        part=Part.ELSEWHERE,
+        age=row["age"],
+        view=row["view"].removesuffix(" Supine"),
         licence=row["licence"],
         source=row["source_set"],
     )

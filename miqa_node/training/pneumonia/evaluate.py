@@ -29,6 +29,7 @@ from miqa_node.training.degrade import degrade, pitch_of
 from miqa_node.training.outlines import box
 from miqa_node.training.pneumonia.data import (
     FOLDS,
+    NEGATIVE,
     POSITIVE,
     BoxedImage,
     Part,
@@ -37,9 +38,10 @@ from miqa_node.training.pneumonia.data import (
     fold_of,
     read_boxes,
     read_display,
+    read_elsewhere,
     read_samples,
 )
-from miqa_node.training.pneumonia.figures import group_figures, routing_figures
+from miqa_node.training.pneumonia.figures import FEWEST, group_figures, routing_figures
 from miqa_node.training.pneumonia.folds import package_without
 from miqa_node.training.pneumonia.sealing import seal
 from miqa_node.training.pointing import TOLERANCE, chance_of, interval_by_patient, peak, play
@@ -73,6 +75,7 @@ def evaluate_pneumonia(
     settings = load_settings(None, assess={"models_dir": str(package.parent.resolve())})
     classifier = open_classifier(package, Accelerator.CPU, settings.assess)
     tests = [sample for sample in read_samples(data / "cxr_pneumonia") if sample.part is Part.TEST]
+    elsewhere = read_elsewhere(data)
     spoilt = tests[:: max(1, -(-len(tests) // max(1, degraded)))] if degraded else []
     done = 0
 
@@ -80,10 +83,11 @@ def evaluate_pneumonia(
         nonlocal done
         done += 1
         if progress is not None:
-            progress(done, len(tests) + len(spoilt))
+            progress(done, len(tests) + len(spoilt) + len(elsewhere))
 
     plain: list[Seen] = []
     worse: list[Seen] = []
+    others: list[Seen] = []
     with tempfile.TemporaryDirectory() as name:
         for fold in (None, *range(FOLDS)):
             folder = Path(name) / f"{fold}"
@@ -91,12 +95,14 @@ def evaluate_pneumonia(
                 plain += [_see(assessor, one, one.path, tell) for one in tests if fold_of(one) == fold]
                 worse += [_see(assessor, one, _spoil(one, n, folder), tell)
                           for n, one in enumerate(spoilt) if fold_of(one) == fold]  # fmt: skip
+                others += [_see(assessor, one, one.path, tell) for one in elsewhere if fold is None]
     threshold = classifier.card.operating_point.threshold if classifier.card.operating_point else 0.5
     return {
         "threshold": threshold,
-        "groups": {name: _figures(found, threshold) for name, found in _groups(plain).items()},
+        "groups": {name: _figures(found, threshold) for name, found in (_groups(plain) | both_labels(others)).items()},
         "routing": _routing(plain, settings),
         "routing_with_simulated_defects": _routing(worse, settings) if worse else {},
+        "elsewhere": {name: _elsewhere(found, settings) for name, found in by_hospital(others).items()},
         "pointing_game": pointing_game(classifier, data),
     }
 
@@ -195,7 +201,7 @@ def _spoil(sample: Sample, number: int, folder: Path) -> Path:
 
 
 def _groups(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
-    """Children and adults apart, never one figure for both; adults by how good their label is and by view."""
+    """Children and adults apart, adults by how good their label is and by view; and all labels of radiologists."""
     children = [one for one in seen if one.sample.population is Population.CHILDREN]
     adults = [one for one in seen if one.sample.population is Population.ADULTS]
     return {
@@ -205,6 +211,7 @@ def _groups(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
         "adults, mined labels": [one for one in adults if not one.sample.strong],
         "adults, radiologists' labels, AP": [one for one in adults if one.sample.strong and one.sample.view == "AP"],
         "adults, radiologists' labels, PA": [one for one in adults if one.sample.strong and one.sample.view == "PA"],
+        "all, radiologists' labels": [one for one in seen if one.sample.strong],
     }
 
 
@@ -214,17 +221,49 @@ def _figures(seen: Sequence[Seen], threshold: float) -> dict[str, Any]:
     return group_figures(probability, truth, [one.sample.patient for one in seen], threshold)
 
 
+def both_labels(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
+    """Of further hospitals those with enough images of both labels to tell them apart within the hospital."""
+    groups = {f"adults of {source}": [one for one in seen if one.sample.source == source]
+              for source in sorted({one.sample.source for one in seen})}  # fmt: skip
+    sick = {name: sum(one.sample.pneumonia for one in found) for name, found in groups.items()}
+    return {name: found for name, found in groups.items() if min(sick[name], len(found) - sick[name]) >= FEWEST}
+
+
+def by_hospital(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
+    """Those of further hospitals, by collection and by what it says of them."""
+    groups: dict[str, list[Seen]] = {}
+    for one in sorted(seen, key=lambda one: (one.sample.source, not one.sample.pneumonia)):
+        groups.setdefault(f"{one.sample.source}, {POSITIVE if one.sample.pneumonia else NEGATIVE}", []).append(one)
+    return groups
+
+
+def _elsewhere(seen: Sequence[Seen], settings: Settings) -> dict[str, Any]:
+    """How often the label is right where all have the same, and what would have been automated."""
+    probability = np.array([one.prediction.scores[POSITIVE] for one in seen], np.float64)
+    return {
+        "images": len(seen),
+        "patients": len({one.sample.patient for one in seen}),
+        "right": round(float(np.mean([one.right for one in seen])), 4),
+        "mean probability of pneumonia": round(float(probability.mean()), 4),
+        **{f"{name} {key}": value for name, row in _routed(seen, settings).items() for key, value in row.items()
+           if key in {"automated", "automated_errors"}},
+    }  # fmt: skip
+
+
+def _routed(seen: Sequence[Seen], settings: Settings) -> dict[str, dict[str, Any]]:
+    right = np.array([one.right for one in seen], bool)
+    sure = np.array([one.prediction.confidence >= settings.assess.min_confidence for one in seen], bool)
+    automated = np.array([not one.prediction.pending for one in seen], bool)
+    return {"by confidence alone": routing_figures(sure, right), "quality first": routing_figures(automated, right)}
+
+
 def _routing(seen: Sequence[Seen], settings: Settings) -> dict[str, Any]:
     found = {}
     for name, chosen in list(_groups(seen).items())[:ROUTED_GROUPS]:
         if not chosen:
             continue
-        right = np.array([one.right for one in chosen], bool)
-        sure = np.array([one.prediction.confidence >= settings.assess.min_confidence for one in chosen], bool)
-        automated = np.array([not one.prediction.pending for one in chosen], bool)
         found[name] = {
-            "by confidence alone": routing_figures(sure, right),
-            "quality first": routing_figures(automated, right),
+            **_routed(chosen, settings),
             "waiting": {
                 reason.value: sum(any(p.reason is reason for p in one.prediction.pending) for one in chosen)
                 for reason in PendingReason

@@ -132,7 +132,7 @@ def make_package(sources: Sources, out: Path, recipe: Recipe, version: str, memb
         "members": {name: _start(name) for name in members},
         "recipe": {field.name: getattr(recipe, field.name) for field in fields(recipe)},
         "trained_on": "children (Kermany) and those adults (NIH) whose label a radiologist gave again for RSNA",
-        "images": {part.value: len(material.where(part)) for part in Part},
+        "images": {part.value: len(material.where(part)) for part in (Part.TRAIN, Part.CALIBRATE, Part.TEST)},
     }
     calibration = {
         "images": len(samples),

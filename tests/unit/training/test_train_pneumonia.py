@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import cv2
@@ -15,9 +16,19 @@ pytest.importorskip("torch")
 from miqa_node.assess.card import read_sections
 from miqa_node.assess.classify.classifier import open_classifier
 from miqa_node.cli.app import app
+from miqa_node.domain.prediction import Prediction
 from miqa_node.settings import Accelerator, load_settings
-from miqa_node.training.pneumonia.data import FOLDS, Population, calibrates, fold_of, read_samples
-from tests.conftest import SHARED
+from miqa_node.training.pneumonia.data import (
+    FOLDS,
+    Part,
+    Population,
+    calibrates,
+    fold_of,
+    read_elsewhere,
+    read_samples,
+)
+from miqa_node.training.pneumonia.evaluate import Seen, both_labels, by_hospital
+from tests.conftest import ROOT, SHARED
 
 MOBILENET = SHARED / "data" / "pretrained" / "mobilenet_v2_1.0_224_quant.tflite"
 
@@ -29,6 +40,7 @@ def make_data(folder: Path) -> Path:
     (folder / "cxr_pneumonia").mkdir(parents=True)
     (folder / "pretrained").mkdir()
     (folder / "pretrained" / MOBILENET.name).symlink_to(MOBILENET.resolve())
+    make_elsewhere(folder / "cxr_eval", rng)
     with (folder / "cxr_pneumonia" / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.DictWriter(file, fields)
         rows.writeheader()
@@ -43,6 +55,33 @@ def make_data(folder: Path) -> Path:
                 "view": "AP" if number % 4 < 2 else "PA", "licence": "CC BY 4.0",
             })  # fmt: skip
     return folder
+
+
+def make_elsewhere(folder: Path, rng: np.random.Generator) -> None:
+    """Two further hospitals: one with both labels, one with pneumonia only; and what is not told counts for nothing."""
+    rows = [("both", "COVID-19", "AP Supine")] * 6 + [("both", "No finding", "PA")] * 6
+    rows += [("sick", "COVID-19", "")] * 3 + [("sick", "inconclusive", "PA"), ("nih", "normal", "PA")]
+    fields = ("file", "patient", "source_set", "label", "age", "view", "licence", "notes")
+    folder.mkdir()
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(fields)
+        for number, (source, label, view) in enumerate(rows):
+            cv2.imwrite(str(folder / f"{number}.png"), phantom(label == "COVID-19", rng))
+            table.writerow((f"{number}.png", f"e{number}", source, label, "50", view, "CC BY 4.0", ""))
+
+
+def make_boxes(folder: Path) -> None:
+    """Two radiographs with a box of a quarter of the image each."""
+    rng = np.random.default_rng(2)
+    folder.mkdir()
+    boxes = '[[24, 24, 48, 48, "Lung Opacity", "RSNA radiologist"]]'
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("file", "patient", "width", "height", "boxes"))
+        for number in range(2):
+            cv2.imwrite(str(folder / f"{number}.png"), phantom(True, rng))
+            table.writerow((f"{number}.png", f"b{number}", 96, 96, boxes))
 
 
 def phantom(ill: bool, rng: np.random.Generator) -> np.ndarray:
@@ -62,6 +101,22 @@ def test_adults_of_the_test_are_measured_without_their_own_fold(tmp_path: Path) 
     trained = [s for s in samples if s.part.value == "train"]
     assert not [s for s in trained if calibrates(s)]
     assert not {s.patient for s in trained} & {s.patient for s in held_out}
+
+
+def test_adults_of_further_hospitals_are_grouped_by_hospital_and_label(tmp_path: Path) -> None:
+    samples = read_elsewhere(make_data(tmp_path))
+    assert len(samples) == 15
+    assert all(fold_of(s) is None and not calibrates(s) and s.part is Part.ELSEWHERE for s in samples)
+    assert {s.view for s in samples} == {"AP", "PA", ""}
+    seen = [
+        Seen(s, Prediction("p-1.0.0", "ab" * 32, "Pneumonia" if s.pneumonia else "Normal", 0.9, {})) for s in samples
+    ]
+    assert {name: len(found) for name, found in by_hospital(seen).items()} == {
+        "both, Pneumonia": 6,
+        "both, Normal": 6,
+        "sick, Pneumonia": 3,
+    }
+    assert [len(found) for found in both_labels(seen).values()] == [12]
 
 
 @pytest.mark.slow
@@ -97,3 +152,25 @@ def test_one_command_makes_a_package_that_is_sound(tmp_path: Path) -> None:
     assert found is not None
     assert found.method == "layercam"
     assert min(found.values.shape) >= 24, "finer than the last features"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_evaluation_tells_every_group_and_is_kept_in_the_card(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    make_boxes(data / "cxr_boxes")
+    shutil.copytree(ROOT / "models", tmp_path / "models")
+    package = max((tmp_path / "models").glob("pneumonia-ensemble-*"))
+    told = CliRunner().invoke(
+        app, ["evaluate", "pneumonia", str(package), "--data", str(data), "--degraded", "8", "--write"]
+    )
+    assert told.exit_code == 0, told.output
+    figures = read_sections(package)["metrics"]["test"]
+    groups = figures["groups"]
+    strong = groups["all, radiologists' labels"]
+    assert strong["images"] == groups["children"]["images"] + groups["adults, radiologists' labels"]["images"]
+    assert groups["adults of both"]["pneumonia"] == 6
+    assert figures["elsewhere"]["sick, Pneumonia"]["images"] == 3
+    assert figures["routing_with_simulated_defects"]["children"]["by confidence alone"]["images"] > 0
+    assert figures["pointing_game"]["images"] == 2
+    assert figures["pointing_game"]["methods"]["random"]["no_tolerance"] == pytest.approx(0.25, abs=0.02)
