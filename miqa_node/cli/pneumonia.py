@@ -28,6 +28,12 @@ def train(
             metavar="DIR", file_okay=False, help="Checkpoints and caches; training-runs/pneumonia by default."
         ),
     ] = None,
+    networks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PACKAGE", exists=True, file_okay=False, help="Train nothing, calibrate this package's networks."
+        ),
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Train the pneumonia ensemble on children and adults, test it for shortcuts, and write it as a package.
@@ -37,6 +43,11 @@ def train(
     require(_NEEDED)
     settings = settings_of(config)
     quiet_logs(settings)
+    if networks is not None:
+        from miqa_node.training.pneumonia.calibration import calibrate_again  # noqa: PLC0415
+
+        typer.echo(str(calibrate_again(networks, data, out, version)))
+        return
     from miqa_node.assess.active import quality_folder  # noqa: PLC0415 - keeps --help fast
     from miqa_node.training.pneumonia.fit import Recipe  # noqa: PLC0415
     from miqa_node.training.pneumonia.train import Sources, make_package  # noqa: PLC0415
@@ -45,7 +56,7 @@ def train(
     if quality is None:
         raise typer.BadParameter("there is no quality package whose weights the residual network could start from")
     sources = Sources(
-        data=data / "cxr_pneumonia",
+        data=data,
         quality_graph=quality / "model.onnx",
         mobilenet_file=data / "pretrained" / "mobilenet_v2_1.0_224_quant.tflite",
         runs=runs or Path("training-runs") / "pneumonia",

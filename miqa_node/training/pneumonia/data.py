@@ -29,6 +29,8 @@ STRONG_TEST_SHARE = 0.5
 
 FOLDS = 5
 """Of the adults of the test, for calibrating on four and measuring on the fifth."""
+CALIBRATES_ELSEWHERE = frozenset({"openist", "hannover", "cohen"})
+"""Collections of further hospitals that calibrate as well; the others are small and given for research only."""
 
 
 class Population(StrEnum):
@@ -45,7 +47,7 @@ class Part(StrEnum):
     CALIBRATE = "calibrate"
     TEST = "test"
     ELSEWHERE = "elsewhere"
-    """Of a further hospital, on which nothing was fitted or decided."""
+    """Of a further hospital: no network learned from any of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +138,21 @@ def _elsewhere(folder: Path, row: dict[str, str]) -> Sample:
 
 
 def fold_of(sample: Sample) -> int | None:
-    """Which fold of the held-out adults the patient is in; None of children and of those that were trained on.
+    """Which fold of the held-out adults the patient is in; None where nothing is calibrated on what is measured.
 
-    So few adults were read by radiologists that those of the test also calibrate: what is measured on a fold is
+    Adults with labels to believe are so few that those of the test also calibrate: what is measured on a fold is
     always said by an ensemble that was calibrated on the other folds.
     """
-    if sample.part is not Part.TEST or sample.population is not Population.ADULTS:
+    tested = sample.part is Part.TEST and sample.population is Population.ADULTS
+    if not tested and not (sample.part is Part.ELSEWHERE and sample.source in CALIBRATES_ELSEWHERE):
         return None
     return int(_share(sample.patient, "fold") * FOLDS)
 
 
 def calibrates(sample: Sample) -> bool:
-    """Whether probabilities are calibrated on it: no network was trained on it, and a radiologist gave its label."""
+    """Whether probabilities are calibrated on it: no network was trained on it, and its label was not mined by NIH."""
+    if sample.part is Part.ELSEWHERE:
+        return fold_of(sample) is not None
     return sample.strong and (sample.part is Part.CALIBRATE or fold_of(sample) is not None)
 
 

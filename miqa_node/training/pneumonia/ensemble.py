@@ -1,8 +1,8 @@
 """Makes the members' logits one calibrated probability: each member by itself, then their mean, then the threshold.
 
-Fitted on patients that no network was trained on, with labels that radiologists gave: the children that were set aside
-for it, and all adults that were held out. Adults are few, so they are measured fold by fold, each with an ensemble that
-was calibrated without it.
+Fitted on patients that no network was trained on: the children that were set aside for it, all held-out adults whose
+label a radiologist gave, and adults of further hospitals, for how probable pneumonia is differs between hospitals more
+than few images can tell. Adults are measured fold by fold, each with an ensemble that was calibrated without it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from miqa_node.assess.classify.card import Combination, Member
 from miqa_node.assess.classify.classifier import combined
 from miqa_node.assess.platt import Scaling, fit_scaling
-from miqa_node.training.pneumonia.data import Population, Sample
+from miqa_node.training.pneumonia.data import Part, Population, Sample
 
 RECALL_TARGET = 0.97
 """Of children in the calibration part, so that .95 holds on others with some room."""
@@ -53,12 +53,19 @@ def calibrated(
     scaling = _scaling(raw, present)
     combination = Combination(temperature=scaling.temperature, bias=(0.0, scaling.bias))
     probability = Ensemble(members, combination, HIGHEST_THRESHOLD).probability(logits)
+    return Ensemble(members, combination, _threshold(probability, samples))
+
+
+def _threshold(probability: NDArray[np.float64], samples: Sequence[Sample]) -> float:
+    """What finds enough pneumonias of children, of NIH's adults and of those elsewhere: the worst group decides."""
     children = np.array([sample.population is Population.CHILDREN for sample in samples], bool)
+    elsewhere = np.array([sample.part is Part.ELSEWHERE for sample in samples], bool)
+    present = np.array([sample.pneumonia for sample in samples], bool)
     found = threshold_of(probability[children & present], RECALL_TARGET)
-    adults = probability[~children & present]
-    if len(adults) >= LEAST_ADULTS:
-        found = min(found, threshold_of(adults, ADULTS_RECALL_TARGET))
-    return Ensemble(members, combination, found)
+    for adults in (probability[~children & ~elsewhere & present], probability[elsewhere & present]):
+        if len(adults) >= LEAST_ADULTS:
+            found = min(found, threshold_of(adults, ADULTS_RECALL_TARGET))
+    return found
 
 
 def threshold_of(probability: NDArray[np.float64], recall: float) -> float:

@@ -51,8 +51,10 @@ DEFECTS = (
     FindingName.CONTRAST_PROCESSING, FindingName.CLIPPED_ANATOMY, FindingName.DOUBLE_EXPOSURE,
 )  # fmt: skip
 SEVERITY = 1.0
-ROUTED_GROUPS = 3
-"""Children, adults, and adults with radiologists' labels; views are too few to route apart."""
+STRONG = "adults, radiologists' labels"
+ELSEWHERE = "adults of further hospitals"
+ROUTED = ("children", "adults", STRONG, ELSEWHERE)
+"""Views and hospitals are too few to route apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +89,20 @@ def evaluate_pneumonia(
 
     plain: list[Seen] = []
     worse: list[Seen] = []
-    others: list[Seen] = []
     with tempfile.TemporaryDirectory() as name:
         for fold in (None, *range(FOLDS)):
             folder = Path(name) / f"{fold}"
             with LocalAssessor(_settings(package, fold, folder), packages=[package.name]) as assessor:
-                plain += [_see(assessor, one, one.path, tell) for one in tests if fold_of(one) == fold]
+                plain += [_see(assessor, one, one.path, tell) for one in (*tests, *elsewhere) if fold_of(one) == fold]
                 worse += [_see(assessor, one, _spoil(one, n, folder), tell)
                           for n, one in enumerate(spoilt) if fold_of(one) == fold]  # fmt: skip
-                others += [_see(assessor, one, one.path, tell) for one in elsewhere if fold is None]
     threshold = classifier.card.operating_point.threshold if classifier.card.operating_point else 0.5
     return {
         "threshold": threshold,
-        "groups": {name: _figures(found, threshold) for name, found in (_groups(plain) | both_labels(others)).items()},
+        "groups": {name: _figures(found) for name, found in _groups(plain).items()},
         "routing": _routing(plain, settings),
         "routing_with_simulated_defects": _routing(worse, settings) if worse else {},
-        "elsewhere": {name: _elsewhere(found, settings) for name, found in by_hospital(others).items()},
+        "elsewhere": {name: _elsewhere(found, settings) for name, found in by_hospital(plain).items()},
         "pointing_game": pointing_game(classifier, data),
     }
 
@@ -201,24 +201,29 @@ def _spoil(sample: Sample, number: int, folder: Path) -> Path:
 
 
 def _groups(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
-    """Children and adults apart, adults by how good their label is and by view; and all labels of radiologists."""
+    """Children and adults apart; adults by how good their label is, by view and by hospital."""
     children = [one for one in seen if one.sample.population is Population.CHILDREN]
-    adults = [one for one in seen if one.sample.population is Population.ADULTS]
+    adults = [one for one in seen if one.sample.part is Part.TEST and one.sample.population is Population.ADULTS]
+    strong = [one for one in adults if one.sample.strong]
+    elsewhere = [one for one in seen if one.sample.part is Part.ELSEWHERE]
     return {
         "children": children,
         "adults": adults,
-        "adults, radiologists' labels": [one for one in adults if one.sample.strong],
+        STRONG: strong,
         "adults, mined labels": [one for one in adults if not one.sample.strong],
-        "adults, radiologists' labels, AP": [one for one in adults if one.sample.strong and one.sample.view == "AP"],
-        "adults, radiologists' labels, PA": [one for one in adults if one.sample.strong and one.sample.view == "PA"],
-        "all, radiologists' labels": [one for one in seen if one.sample.strong],
+        f"{STRONG}, AP": [one for one in strong if one.sample.view == "AP"],
+        f"{STRONG}, PA": [one for one in strong if one.sample.view == "PA"],
+        ELSEWHERE: elsewhere,
+        f"{STRONG}, and of further hospitals": strong + elsewhere,
+        **both_labels(elsewhere),
     }
 
 
-def _figures(seen: Sequence[Seen], threshold: float) -> dict[str, Any]:
+def _figures(seen: Sequence[Seen]) -> dict[str, Any]:
     probability = np.array([one.prediction.scores[POSITIVE] for one in seen], np.float64)
     truth = np.array([one.sample.pneumonia for one in seen], bool)
-    return group_figures(probability, truth, [one.sample.patient for one in seen], threshold)
+    said = np.array([one.prediction.label == POSITIVE for one in seen], bool)
+    return group_figures(probability, truth, [one.sample.patient for one in seen], said)
 
 
 def both_labels(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
@@ -232,7 +237,10 @@ def both_labels(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
 def by_hospital(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
     """Those of further hospitals, by collection and by what it says of them."""
     groups: dict[str, list[Seen]] = {}
-    for one in sorted(seen, key=lambda one: (one.sample.source, not one.sample.pneumonia)):
+    for one in sorted(
+        (one for one in seen if one.sample.part is Part.ELSEWHERE),
+        key=lambda one: (one.sample.source, not one.sample.pneumonia),
+    ):
         groups.setdefault(f"{one.sample.source}, {POSITIVE if one.sample.pneumonia else NEGATIVE}", []).append(one)
     return groups
 
@@ -259,7 +267,7 @@ def _routed(seen: Sequence[Seen], settings: Settings) -> dict[str, dict[str, Any
 
 def _routing(seen: Sequence[Seen], settings: Settings) -> dict[str, Any]:
     found = {}
-    for name, chosen in list(_groups(seen).items())[:ROUTED_GROUPS]:
+    for name, chosen in ((name, _groups(seen)[name]) for name in ROUTED):
         if not chosen:
             continue
         found[name] = {

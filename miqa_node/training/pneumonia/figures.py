@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from miqa_node.assess.platt import calibration_error
-from miqa_node.training.scores import auroc_interval
+from miqa_node.training.pneumonia.data import Part, Population, Sample
+from miqa_node.training.scores import auroc, auroc_interval
 
 FEWEST = 5
 """A group with fewer images of a label has no figures."""
@@ -20,13 +21,12 @@ Floats = NDArray[np.float64]
 Truth = NDArray[np.bool_]
 
 
-def group_figures(probability: Floats, truth: Truth, patients: Sequence[str], threshold: float) -> dict[str, Any]:
-    """Recall first; the interval of the AUROC draws whole patients with replacement."""
+def group_figures(probability: Floats, truth: Truth, patients: Sequence[str], said: Truth) -> dict[str, Any]:
+    """Recall first, of what was ``said`` to be pneumonia; the interval of the AUROC draws whole patients."""
     positives = int(truth.sum())
     shown: dict[str, Any] = {"images": len(truth), "patients": len(set(patients)), "pneumonia": positives}
     if min(positives, len(truth) - positives) < FEWEST:
         return shown
-    said = probability >= threshold
     right = int((said & truth).sum())
     people = np.array(patients)
     area, low, high = auroc_interval(
@@ -73,3 +73,32 @@ def routing_figures(automated: Truth, right: Truth) -> dict[str, Any]:
         "automated_error_share": round(wrong / count, 4) if count else None,
         "error_share_of_all": round(float((~right).mean()), 4),
     }
+
+
+def tested_figures(samples: Sequence[Sample], logits: NDArray[np.float32]) -> dict[str, float]:
+    """AUROC of a network's logits, (N, 2) in the order of the samples, on each group of the test."""
+    score = (logits[:, 1] - logits[:, 0]).astype(np.float64)
+    tests = [n for n, s in enumerate(samples) if s.part is Part.TEST]
+    adults = [n for n in tests if samples[n].population is Population.ADULTS]
+    groups = {
+        "children": [n for n in tests if samples[n].population is Population.CHILDREN],
+        "adults": adults,
+        "adults, radiologists' labels": [n for n in adults if samples[n].strong],
+        "adults of further hospitals": [n for n, s in enumerate(samples) if s.part is Part.ELSEWHERE],
+    }
+    shown = {}
+    for group, indices in groups.items():
+        truth = np.array([samples[n].pneumonia for n in indices], bool)
+        if truth.any() and not truth.all():
+            values = score[indices]
+            shown[f"AUROC on {group}"] = round(auroc(values[truth], values[~truth]), 4)
+    return shown
+
+
+def member_figures(
+    samples: Sequence[Sample], logits: Mapping[str, NDArray[np.float32]], probability: Floats
+) -> dict[str, dict[str, float]]:
+    """What each member is worth alone, and the mean of all by its probability."""
+    together = np.stack([np.zeros(len(probability)), np.log(probability) - np.log1p(-probability)], 1)
+    rows = {name: tested_figures(samples, values) for name, values in logits.items()}
+    return {**rows, "ensemble": tested_figures(samples, together.astype(np.float32))}

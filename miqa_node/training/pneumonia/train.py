@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,13 @@ from numpy.typing import NDArray
 from miqa_node.assess.classify.classifier import FINE_TAP
 from miqa_node.assess.classify.picture import Clahe, PictureInput
 from miqa_node.training.architectures import Classifier
+from miqa_node.training.pneumonia.calibration import calibration_of
 from miqa_node.training.pneumonia.card import NAME
-from miqa_node.training.pneumonia.data import (
-    FOLDS,
-    Part,
-    Population,
-    Sample,
-    cached_pictures,
-    calibrates,
-    fold_of,
-    read_samples,
-)
-from miqa_node.training.pneumonia.ensemble import ADULTS_RECALL_TARGET, RECALL_TARGET, Ensemble, calibrated
+from miqa_node.training.pneumonia.data import Part, Population, Sample, cached_pictures, read_elsewhere, read_samples
+from miqa_node.training.pneumonia.figures import member_figures, tested_figures
 from miqa_node.training.pneumonia.fit import Recipe, fit, logits_of
-from miqa_node.training.pneumonia.folds import WITHOUT_FOLD, fold_row
 from miqa_node.training.pneumonia.members import MEMBERS, member
 from miqa_node.training.pneumonia.package import write_package
-from miqa_node.training.scores import auroc
 
 PICTURE = PictureInput(rows=192, columns=192, clahe=Clahe(clip_limit=2.0, tiles=8), mean=(0.5,), std=(0.5,))
 BOTH, WITH_MINED = "both", "both with mined labels"
@@ -46,7 +36,7 @@ STARTS_TRAINED = frozenset({"resnet", "mobilenet"})
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where data and starting weights lie."""
+    """Where data and starting weights lie; ``data`` is the folder of all collections."""
 
     data: Path
     quality_graph: Path
@@ -71,7 +61,7 @@ class Material:
 
 def read_material(sources: Sources) -> Material:
     """Samples and cached pictures of the data folder."""
-    samples = read_samples(sources.data)
+    samples = [*read_samples(sources.data / "cxr_pneumonia"), *read_elsewhere(sources.data)]
     return Material(samples, cached_pictures(samples, PICTURE, sources.runs))
 
 
@@ -124,8 +114,7 @@ def make_package(sources: Sources, out: Path, recipe: Recipe, version: str, memb
     train_all(sources, recipe, SHORTCUT_MEMBERS, TRAINED_ON[1:])
     material = read_material(sources)
     logits = {name: np.load(logits_file(sources, name, BOTH)) for name in members}
-    samples = [sample for sample in material.samples if calibrates(sample)]
-    ensemble = _calibrated(material, logits)
+    ensemble, calibration = calibration_of(material.samples, logits, TAPS)
     nets = {name: trained_member(name, BOTH, sources) for name in members}
     training = {
         "command": f"miqa-node train pneumonia --data DIR --out DIR --version {version}",
@@ -134,28 +123,12 @@ def make_package(sources: Sources, out: Path, recipe: Recipe, version: str, memb
         "trained_on": "children (Kermany) and those adults (NIH) whose label a radiologist gave again for RSNA",
         "images": {part.value: len(material.where(part)) for part in (Part.TRAIN, Part.CALIBRATE, Part.TEST)},
     }
-    calibration = {
-        "images": len(samples),
-        "method": "temperature and bias of each member, then of their mean, on radiologists' labels",
-        "children": sum(s.population is Population.CHILDREN for s in samples),
-        "adults": sum(s.population is Population.ADULTS for s in samples),
-        "recall_target": {"children": RECALL_TARGET, "adults": ADULTS_RECALL_TARGET},
-        "adults_of_the_test": "each is measured with the calibration that was made without the fold of its patient",
-        WITHOUT_FOLD: [fold_row(fold, _calibrated(material, logits, fold)) for fold in range(FOLDS)],
-    }
     metrics = {
-        "members": _members(material, logits, ensemble),
+        "members": member_figures(material.samples, logits, ensemble.probability(logits)),
         "cross_population": cross_population(sources, material),
     }
     folder = out / f"{NAME}-{version}"
     return write_package(folder, nets, ensemble, PICTURE, material.samples, training, metrics, calibration, version)
-
-
-def _calibrated(material: Material, logits: Mapping[str, NDArray[np.float32]], without: int | None = None) -> Ensemble:
-    """The ensemble of all samples that calibrate, or of all but one fold of the held-out adults."""
-    chosen = [n for n, s in enumerate(material.samples) if calibrates(s) and (without is None or fold_of(s) != without)]
-    samples = [material.samples[n] for n in chosen]
-    return calibrated({name: values[chosen] for name, values in logits.items()}, samples, TAPS)
 
 
 def trained_member(name: str, trained_on: str, sources: Sources) -> Classifier:
@@ -174,34 +147,8 @@ def cross_population(sources: Sources, material: Material) -> dict[str, Any]:
         for name in SHORTCUT_MEMBERS:
             file = logits_file(sources, name, trained_on)
             if file.is_file():
-                table[f"trained on {trained_on} ({name})"] = _tested(material, np.load(file))
+                table[f"trained on {trained_on} ({name})"] = tested_figures(material.samples, np.load(file))
     return table
-
-
-def _tested(material: Material, logits: NDArray[np.float32]) -> dict[str, Any]:
-    score = (logits[:, 1] - logits[:, 0]).astype(np.float64)
-    tests = material.where(Part.TEST)
-    groups = {
-        "children": [n for n in tests if material.samples[n].population is Population.CHILDREN],
-        "adults": [n for n in tests if material.samples[n].population is Population.ADULTS],
-        "adults, radiologists' labels": [
-            n for n in tests if material.samples[n].population is Population.ADULTS and material.samples[n].strong
-        ],
-    }
-    shown = {}
-    for group, indices in groups.items():
-        truth = np.array([material.samples[n].pneumonia for n in indices], bool)
-        values = score[indices]
-        shown[f"AUROC on {group}"] = round(auroc(values[truth], values[~truth]), 4)
-    return shown
-
-
-def _members(material: Material, logits: Mapping[str, NDArray[np.float32]], ensemble: Ensemble) -> dict[str, Any]:
-    """What each member is worth alone, and the mean of all."""
-    rows = {name: _tested(material, values) for name, values in logits.items()}
-    probability = ensemble.probability(logits)
-    together = np.stack([np.zeros(len(probability)), np.log(probability) - np.log1p(-probability)], 1)
-    return {**rows, "ensemble": _tested(material, together.astype(np.float32))}
 
 
 def _start(name: str) -> str:

@@ -70,7 +70,7 @@ def test_the_mean_of_calibrated_members_means_what_it_says() -> None:
     samples = [replace(CHILD, pneumonia=bool(value)) for value in truth]
     ensemble = calibrated(logits, samples, {"resnet": "tap_deep", "densenet": "tap_deep"})
     probability = ensemble.probability(logits)
-    figures = group_figures(probability, truth, [str(n) for n in range(4000)], ensemble.threshold)
+    figures = group_figures(probability, truth, [str(n) for n in range(4000)], probability >= ensemble.threshold)
     assert figures["ece"] < 0.03
     assert figures["recall"] >= 0.965
     assert figures["auroc_low"] < figures["auroc"] < figures["auroc_high"]

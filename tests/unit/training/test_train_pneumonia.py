@@ -58,9 +58,10 @@ def make_data(folder: Path) -> Path:
 
 
 def make_elsewhere(folder: Path, rng: np.random.Generator) -> None:
-    """Two further hospitals: one with both labels, one with pneumonia only; and what is not told counts for nothing."""
+    """Three further hospitals, two with pneumonia only, one of which calibrates; what is not told does not count."""
     rows = [("both", "COVID-19", "AP Supine")] * 6 + [("both", "No finding", "PA")] * 6
     rows += [("sick", "COVID-19", "")] * 3 + [("sick", "inconclusive", "PA"), ("nih", "normal", "PA")]
+    rows += [("hannover", "COVID-19", "AP")] * 10
     fields = ("file", "patient", "source_set", "label", "age", "view", "licence", "notes")
     folder.mkdir()
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
@@ -105,8 +106,9 @@ def test_adults_of_the_test_are_measured_without_their_own_fold(tmp_path: Path) 
 
 def test_adults_of_further_hospitals_are_grouped_by_hospital_and_label(tmp_path: Path) -> None:
     samples = read_elsewhere(make_data(tmp_path))
-    assert len(samples) == 15
-    assert all(fold_of(s) is None and not calibrates(s) and s.part is Part.ELSEWHERE for s in samples)
+    assert len(samples) == 25
+    assert all(s.part is Part.ELSEWHERE for s in samples)
+    assert all((fold_of(s) is not None) == calibrates(s) == (s.source == "hannover") for s in samples)
     assert {s.view for s in samples} == {"AP", "PA", ""}
     seen = [
         Seen(s, Prediction("p-1.0.0", "ab" * 32, "Pneumonia" if s.pneumonia else "Normal", 0.9, {})) for s in samples
@@ -114,6 +116,7 @@ def test_adults_of_further_hospitals_are_grouped_by_hospital_and_label(tmp_path:
     assert {name: len(found) for name, found in by_hospital(seen).items()} == {
         "both, Pneumonia": 6,
         "both, Normal": 6,
+        "hannover, Pneumonia": 10,
         "sick, Pneumonia": 3,
     }
     assert [len(found) for found in both_labels(seen).values()] == [12]
@@ -140,8 +143,11 @@ def test_one_command_makes_a_package_that_is_sound(tmp_path: Path) -> None:
     card = read_sections(folder)
     assert [row["fold"] for row in card["calibration"]["without_fold"]] == list(range(FOLDS))
     counts = card["calibration"]
-    assert counts["children"] + counts["adults"] == counts["images"]
-    assert any(f"{counts['adults']} of {counts['images']} images for calibration" in limit for limit in card["limits"])
+    assert counts["adults_of_further_hospitals"] == 10
+    assert counts["children"] + counts["adults"] + 10 == counts["images"]
+    assert any(
+        f"{counts['adults']} of NIH's adults with radiologists' labels and 10" in text for text in card["limits"]
+    )
     assert len(card["metrics"]["cross_population"]) == 4
     classifier = open_classifier(folder, Accelerator.CPU, load_settings().assess)
     rng = np.random.default_rng(1)
@@ -167,10 +173,31 @@ def test_the_evaluation_tells_every_group_and_is_kept_in_the_card(tmp_path: Path
     assert told.exit_code == 0, told.output
     figures = read_sections(package)["metrics"]["test"]
     groups = figures["groups"]
-    strong = groups["all, radiologists' labels"]
-    assert strong["images"] == groups["children"]["images"] + groups["adults, radiologists' labels"]["images"]
+    strong = groups["adults, radiologists' labels"]["images"]
+    assert groups["adults, radiologists' labels, and of further hospitals"]["images"] == strong + 25
+    assert groups["adults of further hospitals"]["patients"] == 25
     assert groups["adults of both"]["pneumonia"] == 6
     assert figures["elsewhere"]["sick, Pneumonia"]["images"] == 3
     assert figures["routing_with_simulated_defects"]["children"]["by confidence alone"]["images"] > 0
     assert figures["pointing_game"]["images"] == 2
     assert figures["pointing_game"]["methods"]["random"]["no_tolerance"] == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.timeout(300)
+def test_networks_of_a_package_are_calibrated_again(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    package = max((ROOT / "models").glob("pneumonia-ensemble-*"))
+    made = CliRunner().invoke(
+        app,
+        ["train", "pneumonia", "--networks", str(package), "--data", str(data), "--out", str(tmp_path / "models"),
+         "--version", "9.1.0"],
+    )  # fmt: skip
+    assert made.exit_code == 0, made.output
+    folder = tmp_path / "models" / "pneumonia-ensemble-9.1.0"
+    old, new = read_sections(package), read_sections(folder)
+    assert new["calibration"]["further_hospitals"] == [{"source": "hannover", "licence": "CC BY 4.0", "images": 10}]
+    assert new["combination"] != old["combination"]
+    assert new["training"]["networks"] == package.name
+    assert "test" not in new["metrics"], "figures of the other calibration"
+    opened = open_classifier(folder, Accelerator.CPU, load_settings().assess)
+    assert len(opened.golden_differences) >= 5
