@@ -80,7 +80,7 @@ def collect(graph: Judge, data_dir: Path, training: QualityData | None, *, seed:
         simulated=simulated,
         unseen=unseen,
         gates=_judge_gates(graph, records, seed),
-        peaks=[(r, _object_peak(graph, r)) for r in records if r.has_real_object],
+        peaks=[(r, object_peak(graph, r)) for r in records if r.has_real_object],
     )
 
 
@@ -105,8 +105,8 @@ def figures_of(judged: Judged, probability: Probability, thresholds: NDArray[np.
             "findings": findings,
             "unseen_object_family": _family(clean, simulated, judged.unseen),
         },
-        "clean": _clean(clean, probability, thresholds),
-        "real_objects": _real_objects(judged),
+        "clean": clean_figures(clean, probability, thresholds),
+        "real_objects": real_object_figures(judged),
         "gate": _gate(judged),
     }
 
@@ -177,7 +177,7 @@ def _family(clean: Sequence[Case], seen: Sequence[Case], unseen: Sequence[Case])
     return {"shapes_auroc": _round(_auroc(shapes, negatives, column)), "cutouts_auroc": value, "interval": [low, high]}
 
 
-def _clean(clean: Sequence[Case], probability: Probability, thresholds: NDArray[np.float64]) -> dict[str, Any]:
+def clean_figures(clean: Sequence[Case], probability: Probability, thresholds: NDArray[np.float64]) -> dict[str, Any]:
     """How often images are flagged that a reader found nothing wrong with, and by which heads."""
     flags = {True: Counter[str](), False: Counter[str]()}
     totals, flagged = Counter[bool](), Counter[bool]()
@@ -209,7 +209,8 @@ def _is_unremarkable(record: Record) -> bool:
     )
 
 
-def _real_objects(judged: Judged) -> dict[str, Any]:
+def real_object_figures(judged: Judged) -> dict[str, Any]:
+    """Whether images with real objects are told from those without, and whether the map's peak lies on one."""
     column, clean = COLUMN[OBJECT], judged.clean
     value, low, high = _interval(
         [c for c in clean if c.record.has_real_object], [c for c in clean if c.record.has_real_object is False], column
@@ -230,7 +231,8 @@ def _real_objects(judged: Judged) -> dict[str, Any]:
     }
 
 
-def _object_peak(graph: Judge, record: Record) -> tuple[float, float]:
+def object_peak(graph: Judge, record: Record) -> tuple[float, float]:
+    """The highest place of the object map, (x, y) as fractions."""
     display = np.rint(read_image(record) * np.float32(65535)).astype(np.uint16)
     return peak(graph(display).maps[COLUMN[OBJECT]])
 

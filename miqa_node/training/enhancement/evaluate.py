@@ -80,12 +80,12 @@ def evaluate_methods(
     ``cxr_boxes`` twice as many images are taken, for the findings half as many. ``subject`` is the quality package that
     judges images before and after; without it that part is left out.
     """
-    records = _in_turn(_one_of_each_patient(read_records(data_dir / "cxr_eval")))[:images]
+    records = unseen_records(data_dir, images)
     denoisers = {n: f for n, (purpose, f) in functions.items() if purpose is Purpose.DENOISE}
     figures: dict[str, Any] = {"images": len(records), "fidelity": {}}
     for place, pitch in (("own_pitch", None), ("detector_pitch", DETECTOR_PITCH_MM)):
         progress(place)
-        figures["fidelity"][place] = _fidelity(denoisers, records, pitch, seed)
+        figures["fidelity"][place] = fidelity(denoisers, records, pitch, seed)
     progress("lesions")
     figures["lesions"] = _lesions({n: f for n, (_, f) in functions.items()}, data_dir, 2 * images, seed)
     if subject is not None:
@@ -98,7 +98,12 @@ def evaluate_methods(
     return figures
 
 
-def _fidelity(
+def unseen_records(data_dir: Path, images: int) -> list[Record]:
+    """One image of each of so many patients, of the hospitals in ``cxr_eval`` in turn."""
+    return _in_turn(_one_of_each_patient(read_records(data_dir / "cxr_eval")))[:images]
+
+
+def fidelity(
     methods: Mapping[str, Function], records: Sequence[Record], pitch_mm: float | None, seed: int
 ) -> dict[str, Any]:
     """Figures by method and dose, of the noisy image as ``untouched``; of all patients, and by hospital."""
