@@ -31,8 +31,9 @@ from miqa_node.training.export import export
 from miqa_node.training.fit import Fit, FitSettings, batches
 from miqa_node.training.graph import Graph, Prediction
 from miqa_node.training.losses import RANKING_WEIGHT
+from miqa_node.training.presentation import vary
 from miqa_node.training.quality import sampler_of
-from miqa_node.training.samples import COLUMN, Sample, Sampler, vary
+from miqa_node.training.samples import COLUMN, Sample, Sampler
 from miqa_node.training.scores import Case, auroc, judge, judge_simulated
 
 MARKED = 0.5

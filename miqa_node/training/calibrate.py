@@ -16,7 +16,8 @@ from miqa_node.training.corpus import QualityData
 from miqa_node.training.datasets import Record
 from miqa_node.training.degrade import Image, gate
 from miqa_node.training.graph import Judge
-from miqa_node.training.samples import CLASSES, COLUMN, LARGE_PX, vary
+from miqa_node.training.presentation import LARGE_PX, vary
+from miqa_node.training.samples import CLASSES, COLUMN
 from miqa_node.training.scores import Case, judge, judge_simulated
 
 CLEAN_FLAGGED = 0.07

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import cv2
 import numpy as np
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.preprocess import Preprocess, crop_origins, cut_crops, global_view, normalise, working_image
 from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
-from miqa_node.training.datasets import Box, ImageCache, Record
+from miqa_node.training.datasets import ImageCache, Record
 from miqa_node.training.degrade import FAMILIES, ORDER, Image, Material, degrade, gate, pitch_of
-from miqa_node.training.degrade.physics import clip, gaussian_blur
+from miqa_node.training.presentation import LARGE_PX, Base, tone, vary
 
 CLASSES: tuple[str, ...] = (*(d.value for d in DEFECTS), *(g.value for g in GateClass))
 COLUMN = {name: index for index, name in enumerate(CLASSES)}
@@ -30,11 +29,7 @@ UNKNOWN = -1.0
 CLEAN_SHARE, GATE_SHARE = 0.22, 0.10
 IMPLANT_SHARE = 0.12
 """Of the images with simulated objects; the others show what people wear or what is fixed to them."""
-GREY_SHARE = 0.15
-"""Of the images that are presented with little contrast between white markers and black borders."""
 LEAST_SEVERITY = 0.12
-LARGE_PX = 700
-"""Longer side from which an image is also used at its full size, and drawn more often."""
 GRADED_AS = {
     "clipped_anatomy": FindingName.CLIPPED_ANATOMY,
     "rotation": FindingName.ROTATION_ORIENTATION,
@@ -63,15 +58,6 @@ class Sample:
     severity: NDArray[np.float32]
     cells: NDArray[np.float32]
     boxes: NDArray[np.int16]
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """An image before defects: display values, the annotated boxes moved with it, what is known of objects."""
-
-    image: Image
-    boxes: tuple[Box, ...]
-    record: Record
 
 
 class Sampler:
@@ -145,7 +131,7 @@ class Sampler:
         other = np.rot90(other, int(rng.integers(4)))[:, :: int(rng.choice((1, -1)))]
         scale = rng.uniform(300, 640) / max(other.shape)
         small = cv2.resize(np.ascontiguousarray(other), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        return _tone(np.asarray(small, np.float32) / np.float32(255), rng)
+        return tone(np.asarray(small, np.float32) / np.float32(255), rng)
 
     def _another(self, rng: np.random.Generator) -> Image:
         record = self._records[int(rng.integers(len(self._records)))]
@@ -219,125 +205,6 @@ def draw_defects(rng: np.random.Generator) -> dict[FindingName, float]:
     weight = np.array([2.0 if defect in HARD_TO_SEE else 1.0 for defect in DEFECTS])
     chosen = rng.choice(len(DEFECTS), count, replace=False, p=weight / weight.sum())
     return {DEFECTS[i]: float(rng.uniform(LEAST_SEVERITY, 1.0)) for i in chosen}
-
-
-def vary(record: Record, pixels: NDArray[np.uint8], rng: np.random.Generator) -> Base:
-    """The image as another hospital might have delivered it: size, framing, tone curve, sharpening, JPEG, markers.
-
-    Nothing here is a defect: turns stay below 1.2°, JPEG above quality 88, sharpening mild.
-    """
-    image, boxes = _frame(pixels, record.boxes, rng)
-    grey = rng.uniform() < GREY_SHARE
-    image = _grey(_tone(image, rng), rng) if grey else _tone(image, rng)
-    if rng.uniform() < 0.4:
-        soft = gaussian_blur(image, rng.uniform(0.6, 2.5))
-        image = clip(image + np.float32(rng.uniform(0.1, 0.9)) * (image - soft))
-    if rng.uniform() < 0.1:
-        equaliser = cv2.createCLAHE(rng.uniform(1.0, 3.0), (8, 8))
-        image = equaliser.apply(np.rint(image * 255).astype(np.uint8)).astype(np.float32) / np.float32(255)
-    if grey or rng.uniform() < 0.5:
-        image = _mark(image, rng)
-    if rng.uniform() < 0.5:
-        quality = int(rng.integers(88, 98))
-        coded = cv2.imencode(".jpg", np.rint(image * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.float32) / np.float32(255)
-    return Base(image, boxes, record)
-
-
-def _frame(pixels: NDArray[np.uint8], boxes: Sequence[Box], rng: np.random.Generator) -> tuple[Image, tuple[Box, ...]]:
-    """Trim up to 4 % of each side, change size and aspect, sometimes turn a little or add black borders."""
-    rows, columns = pixels.shape
-    trim = rng.uniform(0.0, 0.04, 4) * (rng.uniform() < 0.6)
-    x0, y0 = int(trim[0] * columns), int(trim[1] * rows)
-    x1, y1 = columns - int(trim[2] * columns), rows - int(trim[3] * rows)
-    part = pixels[y0:y1, x0:x1]
-    longest = max(part.shape)
-    # Detectors deliver 2,000 pixels and more, which preprocessing makes 1,024: that is the size to be good at.
-    fine = longest > LARGE_PX and rng.uniform() < 0.65
-    target = longest if fine else min(longest, int(rng.integers(430, 660)))
-    scale = target / longest
-    aspect = 1.0 + rng.uniform(-0.1, 0.1) * (rng.uniform() < 0.5)
-    size = (max(round(part.shape[1] * scale * aspect), 200), max(round(part.shape[0] * scale / aspect), 200))
-    small = cv2.resize(
-        np.ascontiguousarray(part), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
-    image = np.asarray(small, np.float32) / np.float32(255)
-    moved = [_through(b, (x0 / columns, y0 / rows, x1 / columns, y1 / rows)) for b in boxes]
-    if rng.uniform() < 0.3:
-        centre = ((size[0] - 1) / 2, (size[1] - 1) / 2)
-        turn = cv2.getRotationMatrix2D(centre, rng.uniform(-1.2, 1.2), 1.0)
-        turned = cv2.warpAffine(image, turn, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        image = clip(cast("Image", turned))
-    if rng.uniform() < 0.12:
-        image, moved = _borders(image, moved, rng)
-    return image, tuple(moved)
-
-
-def _borders(image: Image, boxes: list[Box], rng: np.random.Generator) -> tuple[Image, list[Box]]:
-    """Black collimation outside the image."""
-    rows, columns = image.shape
-    left, right = (rng.uniform(0.0, 0.08, 2) * columns * (rng.uniform() < 0.7)).astype(int)
-    top, bottom = (rng.uniform(0.0, 0.08, 2) * rows * (rng.uniform() < 0.7)).astype(int)
-    wide = cv2.copyMakeBorder(image, int(top), int(bottom), int(left), int(right), cv2.BORDER_CONSTANT, value=0.0)
-    height, width = wide.shape
-    window = (-left / columns, -top / rows, (width - left) / columns, (height - top) / rows)
-    return cast("Image", wide), [_through(b, window) for b in boxes]
-
-
-def _through(box: Box, window: tuple[float, float, float, float]) -> Box:
-    """The box in coordinates of a window of the image (fractions), cut at its edges."""
-    x0, y0, x1, y1 = window
-    a, b, c, d = box.box
-    moved = ((a - x0) / (x1 - x0), (b - y0) / (y1 - y0), (c - x0) / (x1 - x0), (d - y0) / (y1 - y0))
-    clipped = [float(np.clip(v, 0.0, 1.0)) for v in moved]
-    return Box((clipped[0], clipped[1], clipped[2], clipped[3]), box.kind, box.sure)
-
-
-def _tone(image: Image, rng: np.random.Generator) -> Image:
-    """Another presentation: gamma 0.65 to 1.5, an S-curve, and a part of the display range only."""
-    curve = np.linspace(0.0, 1.0, 1025) ** np.exp(rng.uniform(-0.43, 0.4))
-    bend = rng.uniform(-0.35, 0.35)
-    curve = curve + bend * np.sin(2 * np.pi * curve) / (2 * np.pi)
-    low, high = rng.uniform(0.0, 0.15), rng.uniform(0.7, 1.0)
-    curve = (low + (high - low) * curve).astype(np.float32)
-    position = image * np.float32(1024)
-    below = np.minimum(position.astype(np.int32), 1023)
-    share = position - below.astype(np.float32)
-    return np.asarray(curve[below] + (curve[below + 1] - curve[below]) * share, np.float32)
-
-
-def _grey(image: Image, rng: np.random.Generator) -> Image:
-    """The anatomy in a third to a half of the display range, mostly with a thin black border around it.
-
-    Marker and border then span the range that an image is normalised by, as in images that some hospitals deliver.
-    """
-    low, width = rng.uniform(0.1, 0.4), rng.uniform(0.3, 0.5)
-    image = np.asarray(image * np.float32(width) + np.float32(low), np.float32)
-    if rng.uniform() < 0.7:
-        rows, columns = image.shape
-        thick = rng.uniform(0.0, 0.03, 4) * (rows, rows, columns, columns)
-        top, bottom, left, right = (int(n) for n in thick)
-        image[:top], image[rows - bottom :], image[:, :left], image[:, columns - right :] = 0.0, 0.0, 0.0, 0.0
-    return image
-
-
-def _mark(image: Image, rng: np.random.Generator) -> Image:
-    """L/R markers and words near the border: they belong there and are no artifact."""
-    rows, columns = image.shape
-    ink = np.zeros(image.shape, np.uint8)
-    for _ in range(int(rng.integers(1, 3))):
-        words = str(rng.choice(("L", "R", "L", "R", "D", "I", "PORTABLE", "ERECT", "AP", "SUPINE", "L  ap")))
-        scale = rng.uniform(0.5, 1.6) * max(rows, columns) / 512 * (1.0 if len(words) < 3 else 0.45)
-        (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        x = rng.uniform(0.01, 0.14) * columns if rng.uniform() < 0.5 else rng.uniform(0.86, 0.98) * columns - width
-        y = height + rng.uniform(0.01, 0.16) * rows if rng.uniform() < 0.75 else rng.uniform(0.9, 0.985) * rows
-        level, thick = int(rng.integers(200, 256)), max(1, round(scale * rng.uniform(1.0, 3.0)))
-        place = (int(np.clip(x, 0, max(columns - width, 0))), int(y))
-        cv2.putText(ink, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale, level, thick, cv2.LINE_AA)
-        if rng.uniform() < 0.25 and len(words) < 3:
-            centre = (place[0] + width // 2, place[1] - height // 2)
-            cv2.circle(ink, centre, round(0.9 * max(width, height)), level, thick, cv2.LINE_AA)
-    return np.asarray(np.maximum(image, ink.astype(np.float32) / np.float32(255)), np.float32)
 
 
 def _cells_of(box: tuple[float, float, float, float], side: int) -> tuple[slice, slice]:

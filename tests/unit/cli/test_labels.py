@@ -92,7 +92,8 @@ def test_an_export_holds_every_label_and_names_nobody(cli, config, labelled, tmp
 
 def test_the_export_is_what_calibrate_and_training_read(cli, config, labelled, tmp_path) -> None:
     pytest.importorskip("torch")
-    from miqa_node.training.samples import CLASSES, COLUMN, Base, Sampler
+    from miqa_node.training.presentation import Base
+    from miqa_node.training.samples import CLASSES, COLUMN, Sampler
     from miqa_node.training.site_labels import read_site_labels
 
     out = tmp_path / "export"

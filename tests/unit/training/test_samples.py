@@ -12,7 +12,8 @@ from miqa_node.assess.preprocess import Preprocess
 from miqa_node.domain.finding import FindingName, GateClass
 from miqa_node.training import samples
 from miqa_node.training.datasets import ImageCache, Record
-from miqa_node.training.samples import CLASSES, COLUMN, UNKNOWN, Sampler, vary
+from miqa_node.training.presentation import vary
+from miqa_node.training.samples import CLASSES, COLUMN, UNKNOWN, Sampler
 
 PATH = Path("chest.png")
 RECORD = Record(PATH, "nih", "free", "p1", "PA", "", objects=(), long_side_px=480)
