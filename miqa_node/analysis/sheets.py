@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from miqa_node.analysis.rejects import Group, RejectAnalysis
 from miqa_node.analysis.watch import ModelWatch
+from miqa_node.report.codes import measurement_code
 from miqa_node.statistics.rates import Rate
 
 MOST_ROWS = 40
@@ -58,7 +59,7 @@ def _summary(found: RejectAnalysis) -> Sheet:
             for name, rate in (
                 ("Rejected", found.rejected),
                 ("Flagged by the model", found.flagged),
-                ("Repeated in silence", found.repeated),
+                ("Repeated without a rejection", found.repeated),
                 ("Judged bad, and in the archive", found.escaped),
                 ("Suspected, and in the archive", found.suspected),
             )
@@ -132,7 +133,7 @@ def _model(watched: ModelWatch) -> Sheet:
     readers = watched.second_readings
     kappa = "" if readers.kappa is None else f", κ {readers.kappa:.2f}"
     agreed = f"{100 * readers.observed:.1f} %{kappa}" if readers.observed is not None else "no image was read twice"
-    drifted = [one.measurement for one in watched.drifts if one.drift.word == "drifted"]
+    drifted = [measurement_code(one.measurement).meaning for one in watched.drifts if one.drift.word == "drifted"]
     sentences = (
         f"Of flagged images that people judged they confirmed {share(watched.precision)} of {watched.precision.total}.",
         f"Of audited images that the model had accepted {share(watched.missed)} of {watched.missed.total} were bad.",

@@ -124,7 +124,7 @@ class ActiveModels:
         """What to show beside the verdict on this assessment; only what fits all of model, site and policy counts."""
         package, model = self._package, assessment.model
         if package is None or model is None:
-            return NO_CERTIFICATE
+            return f"{NO_CERTIFICATE}: no model judged the image"
         if model.sha256 != package.identity.sha256 or assessment.calibration != package.calibration.identity:
             return f"{NO_CERTIFICATE}: the model or its calibration changed after the image was assessed"
         return certificate_sentence(package.card, package.calibration, policy, self._settings.node.site)

@@ -14,6 +14,7 @@ from miqa_node.assess.guarantee import Promise
 from miqa_node.domain.policy import Policy
 
 NO_CERTIFICATE = "no certificate"
+"""How each sentence without a certificate begins; the reason follows after a colon."""
 Share = Annotated[float, Field(gt=0, lt=1)]
 Amount = Annotated[int, Field(ge=0)]
 
@@ -83,7 +84,7 @@ class Certificate(_Section):
     def sentence(self, policy: Policy, site: str) -> str:
         """What may be shown beside a verdict of this policy at this site."""
         if not self.guarantees:
-            return NO_CERTIFICATE
+            return f"{NO_CERTIFICATE}: no promise could be kept on the labels of {self.made_on}"
         if reason := self.expired(policy, site):
             return f"{NO_CERTIFICATE}: that of {self.made_on} expired, {reason}"
         where = f" for {self.site}" if self.site else ""

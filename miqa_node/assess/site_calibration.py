@@ -161,4 +161,6 @@ def certificate_sentence(card: Card, found: InForce, policy: Policy, site: str) 
         return f"{NO_CERTIFICATE}: {found.refused}"
     if found.calibration is not None:
         return found.calibration.certificate.sentence(policy, site)
-    return card.certificate.sentence(policy, site) if card.certificate is not None else NO_CERTIFICATE
+    if card.certificate is not None:
+        return card.certificate.sentence(policy, site)
+    return f"{NO_CERTIFICATE}: this package was not calibrated with labels of the site"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.caption import Caption
@@ -37,6 +38,15 @@ class Contribution:
     value: float | None
     unit: str
     part: float
+
+
+def number_text(value: float) -> str:
+    """A number with four significant figures, written out: who reads a page need not know powers of ten.
+
+    >>> number_text(1234567.0), number_text(0.123456), number_text(12.0), number_text(0.00002778)
+    ('1,235,000', '0.1235', '12', '0.00002778')
+    """
+    return f"{Decimal(f'{value:.4g}'):,f}"
 
 
 def contributions_text(contributions: Sequence[Contribution], most: int = 3) -> str:

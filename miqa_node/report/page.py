@@ -20,7 +20,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 from miqa_node import __version__
-from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.assessment import Assessment, number_text
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.report.codes import measurement_code
 from miqa_node.report.mask import Region
@@ -138,7 +138,7 @@ def _numbers(canvas: Canvas, assessment: Assessment, top: float, width: float) -
         canvas.setFont(PLAIN, 8)
         canvas.setFillColor(_INK)
         canvas.drawString(left, base, measurement_code(measurement.name).meaning)
-        canvas.drawRightString(left + column - 6 * mm, base, f"{measurement.value:.4g}{unit}")
+        canvas.drawRightString(left + column - 6 * mm, base, f"{number_text(measurement.value)}{unit}")
 
 
 def _foot(canvas: Canvas, assessment: Assessment, disposition: Disposition, width: float) -> None:

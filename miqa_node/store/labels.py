@@ -129,6 +129,12 @@ def count_findings(transaction: Transaction, since: datetime, until: datetime) -
     return [LabelCount(row[0], int(row[1]), int(row[2])) for row in transaction.execute(query)]
 
 
+def newest_at(transaction: Transaction) -> datetime | None:
+    """When the newest label was given."""
+    at: datetime | None = transaction.execute(sa.select(sa.func.max(labels.c.at))).scalar_one()
+    return at
+
+
 def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[Label]:
     """The labels of some images, oldest first."""
     query = sa.select(labels).where(labels.c.digest.in_(digests)).order_by(labels.c.label_id)

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from miqa_node.analysis import archive, feedback, rejects, tables, watch
 from miqa_node.analysis.pictures import MOST_BARS, reject_pictures, watch_pictures
-from miqa_node.store import census, fidelities, reports, rollup
+from miqa_node.store import census, fidelities, labels, reports, rollup
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 from miqa_node.web.access import Reader, page_router
@@ -110,7 +110,8 @@ def model_page(services: Services, who: Reader, query: Form) -> str:
 def labels_page(services: Services, who: Reader, query: Form) -> str:
     """What people's decisions amount to as labels."""
     with services.database.begin() as transaction:
-        shown = _shown(transaction, query, "/analysis/labels")
+        given = labels.newest_at(transaction)  # labels count on the day they are given, also of images of years ago
+        shown = _shown(transaction, query, "/analysis/labels", up_to=given.date() if given else None)
         threshold = services.settings.assess.saliency_threshold
         found = feedback.feedback(transaction, shown.period, services.objects, threshold)
         measured = fidelities.newest(transaction)
@@ -134,18 +135,19 @@ def report(
     return Response(data, media_type=archive.MEDIA_TYPES[form], headers=headers)
 
 
-def _shown(transaction: Transaction, query: PeriodForm, page: str) -> Shown:
+def _shown(transaction: Transaction, query: PeriodForm, page: str, up_to: date | None = None) -> Shown:
     now = datetime.now(UTC)
     waiting = rollup.refresh(transaction, now, most_days=MOST_DAYS_TO_COUNT)
     known = census.span(transaction)
     newest = known[1] if known else now.date()
+    lately = newest - timedelta(days=CHOICES_DAYS)
+    newest = max(newest, up_to or newest)
     period = query.period(newest)
-    last, lately = period.until - timedelta(days=1), newest - timedelta(days=CHOICES_DAYS)
     return Shown(
         period=period,
-        last=last,
+        last=period.until - timedelta(days=1),
         address=page,
-        shortcuts=_shortcuts(page, query, known or (newest, newest)),
+        shortcuts=_shortcuts(page, query, (known[0] if known else newest, newest)),
         modalities=census.choices(transaction, "modality", lately, limit=MOST_CHOICES),
         rooms=census.choices(transaction, "room", lately, limit=MOST_CHOICES),
         body_parts=census.choices(transaction, "body_part", lately, limit=MOST_CHOICES),

@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from miqa_node import __version__
 from miqa_node.analysis.drawing import Drawing, to_svg
-from miqa_node.domain.assessment import contributions_text
+from miqa_node.domain.assessment import contributions_text, number_text
 from miqa_node.domain.finding import FINDING_WORDS, FindingName
+from miqa_node.report.codes import measurement_code
 from miqa_node.statistics.rates import Rate
 from miqa_node.web.navigation import NAVIGATION
 
@@ -30,7 +31,15 @@ def words(name: str) -> str:
     >>> words("motion_blur")
     'Motion blur'
     """
-    text = name.replace("_", " ")
+    return sentence(name.replace("_", " "))
+
+
+def sentence(text: str) -> str:
+    """Words with a capital at their beginning, and nothing else changed.
+
+    >>> sentence("no certificate: DX_1 was not calibrated")
+    'No certificate: DX_1 was not calibrated'
+    """
     return text[:1].upper() + text[1:]
 
 
@@ -46,6 +55,24 @@ def finding(name: str) -> str:
         return words(name)
 
 
+def measurement(name: str) -> str:
+    """What a measurement is called where people read it: the meaning of the code that reports give it.
+
+    >>> measurement("snr_lung"), measurement("some_new_measurement")
+    ('Signal to noise in lung', 'Some new measurement')
+    """
+    return measurement_code(name).meaning
+
+
+def unit(ucum: str) -> str:
+    """A unit as people write it.
+
+    >>> unit("{lp}/mm"), unit("1"), unit("{pixel}")
+    ('lp/mm', '', 'pixel')
+    """
+    return "" if ucum == "1" else ucum.replace("{", "").replace("}", "")
+
+
 def moment(at: datetime) -> str:
     """A time as every page writes it, UTC to the second."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
@@ -58,15 +85,6 @@ def day(date: str) -> str:
     ('2026-01-31', '')
     """
     return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdigit() else date
-
-
-def figures(value: float) -> str:
-    """A number with four significant figures.
-
-    >>> figures(1234567.0), figures(0.123456), figures(12.0)
-    ('1.235e+06', '0.1235', '12')
-    """
-    return f"{value:.4g}"
 
 
 def span(seconds: float) -> str:
@@ -116,7 +134,8 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters.update(
-    contributions=contributions_text, words=words, finding=finding, moment=moment, day=day, figures=figures
+    contributions=contributions_text, words=words, finding=finding, moment=moment, day=day, figures=number_text
 )
+_environment.filters.update(measurement=measurement, sentence=sentence, unit=unit)
 _environment.filters.update(percent=percent, interval=interval, svg=svg, span=span)
 _environment.globals.update(version=__version__, navigation=NAVIGATION)

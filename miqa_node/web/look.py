@@ -87,9 +87,8 @@ def _looked(services: WebServices, path: Path, described: Described) -> str:
     with _AT_ONCE:
         result = services.look(path, (described.modality, described.body_part, described.view))
         settings = services.settings
-        why = "Only the command miqa-node assess --report makes one."
         return one_page(
-            result, None, threshold=settings.assess.saliency_threshold, language=settings.node.language, no_copy=why
+            result, None, threshold=settings.assess.saliency_threshold, language=settings.node.language, served=True
         )
 
 

@@ -16,7 +16,7 @@ from miqa_node.domain.enhanced import DIFFERENCE_GAIN, Enhanced
 from miqa_node.domain.finding import FINDING_WORDS, Finding
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.policy import Reason
-from miqa_node.report.codes import finding_code, measurement_code
+from miqa_node.report.codes import finding_code
 from miqa_node.report.mask import Region, outlines_of, regions_of, spread_map
 from miqa_node.report.narrative import Part, advice, gate_class, sentences
 from miqa_node.report.picture import rgb
@@ -48,9 +48,18 @@ class Place:
 
 
 def one_page(
-    result: LocalResult, enhanced: Enhanced | None, *, threshold: float, language: str = "en", no_copy: str = ""
+    result: LocalResult,
+    enhanced: Enhanced | None,
+    *,
+    threshold: float,
+    language: str = "en",
+    no_copy: str = "",
+    served: bool = False,
 ) -> str:
-    """HTML of a judged file; ``no_copy`` says why there is no enhanced copy, ``threshold`` cuts maps to masks."""
+    """HTML of a judged file; ``no_copy`` says why there is no enhanced copy, ``threshold`` cuts maps to masks.
+
+    ``served`` is the page of a node: it leads back to it, and has no section for a copy that only the command makes.
+    """
     assessment, disposition = result.assessment, result.disposition
     display = result.radiograph.display
     told = sentences(assessment, disposition, language)
@@ -69,12 +78,13 @@ def one_page(
         original=picture_uri(display, LARGE_PX),
         enhanced=enhanced,
         no_copy=no_copy,
+        served=served,
         compared=_compared(enhanced) if enhanced else (),
         gain=f"{DIFFERENCE_GAIN:g}",
         places=places,
         unplaced=[f for f in assessment.findings if f.present and f.name not in placed],
         finding_words={f.name: FINDING_WORDS[f.name] for f in assessment.findings},
-        measurements=[(measurement_code(m.name).meaning, m.value, _unit(m.unit)) for m in assessment.measurements],
+        measurements=assessment.measurements,
     )
 
 
@@ -168,15 +178,6 @@ def _pictures(display: NDArray[np.uint16], region: Region) -> tuple[str, str]:
     mask = (base * 0.45).astype(np.uint8)
     mask[inside] = (0.35 * base[inside] + 0.65 * np.array(colour)).astype(np.uint8)
     return _uri(heat), _uri(mask)
-
-
-def _unit(ucum: str) -> str:
-    """A unit as people write it.
-
-    >>> _unit("{lp}/mm"), _unit("1"), _unit("{pixel}")
-    ('lp/mm', '', 'pixel')
-    """
-    return "" if ucum == "1" else ucum.replace("{", "").replace("}", "")
 
 
 def _small(display: NDArray[np.uint16], side_px: int) -> NDArray[np.uint16]:

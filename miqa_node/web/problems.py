@@ -29,6 +29,22 @@ _STATUSES: tuple[tuple[type[MiqaError], HTTPStatus], ...] = (
 )
 
 
+_TITLES: dict[int, str] = {
+    HTTPStatus.NOT_FOUND: "Not found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "Not possible here",
+    HTTPStatus.GONE: "No longer valid",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Too large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Not understood",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Not ready",
+}
+"""What people read where programs get the status in the words of HTTP."""
+_DETAILS: dict[int, str] = {
+    HTTPStatus.NOT_FOUND: "There is no page at this address. Was it typed or copied as a whole?",
+    HTTPStatus.METHOD_NOT_ALLOWED: "A form was sent to an address that takes none. Open the page again.",
+}
+
+
 class Problem(BaseModel):
     """What went wrong, as RFC 9457 writes it."""
 
@@ -72,7 +88,8 @@ def _answer(request: Request, status: int, detail: str) -> Response:
         return RedirectResponse(sign_in_address(request), HTTPStatus.SEE_OTHER)
     if wants_page:
         who: Principal | None = getattr(request.state, "who", None)
-        title = HTTPStatus(status).phrase
+        title = _TITLES.get(status, HTTPStatus(status).phrase)
+        detail = detail or _DETAILS.get(status, "")
         page = render("error.html", title=title, status=status, detail=detail, who=who)
         return Response(page, status, media_type="text/html")
     return problem(status, detail)
@@ -106,7 +123,20 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     detail = "; ".join(f"{e['where']}: {e['why']}" for e in errors)
     if request.url.path.startswith(("/api/", "/predict")):
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
-    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    if "text/html" not in request.headers.get("accept", ""):
+        return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    fields = ", ".join(dict.fromkeys(_field(e["loc"]) for e in error.errors()))
+    told = f"What was given as {fields} cannot be used here. Go back, change it and try again."
+    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, told)
+
+
+def _field(where: tuple[int | str, ...]) -> str:
+    """Which field of a form or an address it is: the words between are the way pydantic found it.
+
+    >>> _field(("query", "since", "literal['']")), _field(("body",))
+    ('“since”', '“body”')
+    """
+    return f"“{where[1] if len(where) > 1 else where[0]}”"
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

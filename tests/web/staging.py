@@ -89,7 +89,7 @@ class Stage:
             header,
             at,
             findings=findings,
-            measurements=(Measurement("noise", noise, "1"), Measurement("edge_slope", 0.41, "mm")),
+            measurements=(Measurement("noise", noise, "1"), Measurement("edge_slope_10_90", 0.41, "mm")),
             score=quality_score(f for f in findings if f.name in DEFECTS),
             model=ModelIdentity("quality", "0.1.0", "ab" * 32),
             timings_ms={"decode": 20.0},

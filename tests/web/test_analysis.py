@@ -111,6 +111,19 @@ def test_the_labels_page_counts_decisions(hospital: list, client: TestClient) ->
     assert "anna 6 4" in words
 
 
+def test_the_labels_of_today_are_shown_also_when_they_are_about_images_of_years_ago(
+    hospital: list, client: TestClient, stage: Stage
+) -> None:
+    later = NOW + timedelta(days=2000)
+    with stage.services.database.begin() as transaction:
+        labels.add(transaction, hospital[0], Judgement("clara", LabelOrigin.DECISION, bad=True, findings=()), later)
+
+    page = client.get("/analysis/labels").text
+
+    assert "clara 1 1" in text(page)
+    assert f'name="until" value="{later:%Y-%m-%d}"' in page
+
+
 def test_every_page_of_an_empty_node_can_be_opened(client: TestClient) -> None:
     for address in ("/analysis", "/analysis/model", "/analysis/labels", "/readings", "/analysis/rejects.csv"):
         assert client.get(address).status_code == 200, address

@@ -100,6 +100,19 @@ def test_a_person_claims_and_resolves_a_study(stage, page: sync_api.Page) -> Non
     sync_api.expect(page.get_by_text("Nothing needs attention")).to_be_visible()
 
 
+CUT_OFF = """() => {
+  const shown = [...document.querySelectorAll("main :is(input, select, button, th, h1, h2, h3, .verdict)")]
+    .filter((one) => one.checkVisibility() && !one.closest(".away"))
+    .map((one) => ({ name: one.outerHTML.slice(0, 60), heading: one.matches("thead th"),
+                     at: one.getBoundingClientRect(),
+                     inside: (one.closest(".card") ?? document.body).getBoundingClientRect() }));
+  const beside = (one) => one.at.right > one.inside.right + 1;
+  const over = (one, n) => one.heading && shown[n + 1]?.heading && one.at.right > shown[n + 1].at.left + 1;
+  return shown.filter((one, n) => beside(one) || over(one, n)).map((one) => one.name);
+}"""
+"""Fields and headings that stand out of their card, and headings of a table that lie over each other."""
+
+
 def test_the_pages_fit_a_narrow_screen(stage, page: sync_api.Page) -> None:
     stage.add(1, at=datetime.now(UTC))
     page.set_viewport_size({"width": 390, "height": 800})
@@ -107,6 +120,7 @@ def test_the_pages_fit_a_narrow_screen(stage, page: sync_api.Page) -> None:
     for path in ("/", "/studies/1.2.3.1", "/rooms", "/rooms/ROOM1", "/sign-in", "/account", "/people", "/look"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        assert page.evaluate(CUT_OFF) == [], path
         shoot(page, "phone" + path.replace("/", "-"))
 
 

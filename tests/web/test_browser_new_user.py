@@ -75,6 +75,7 @@ def test_a_new_user_gets_from_the_terminal_to_a_reviewed_study_and_sees_the_reje
         page.get_by_label("drop it here").set_input_files(str(files("data_store") / "data" / "RG1_UNCR.dcm"))
         page.get_by_role("button", name="Look").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("ACCEPT")
+        expect(page.get_by_role("link", name="Look at another image")).to_have_attribute("href", "/look")
         assert faults(page) == []
     assert "113001" in titles_of_notes(tmp_path / "demo" / "pacs")
 

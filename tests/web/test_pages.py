@@ -172,6 +172,19 @@ def test_a_page_that_does_not_exist_is_a_page_for_people(client: TestClient) -> 
     assert "Nothing was received" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("/nothing", "no page at this address"), ("/?show=bogus", "What was given as “show” cannot be used")],
+)
+def test_an_address_that_is_wrong_leads_on(client: TestClient, address: str, told: str) -> None:
+    page = client.get(address, headers={"accept": "text/html"}).text
+
+    assert told in page
+    assert '<a href="/">Go to the worklist</a>' in page
+    assert "Unprocessable" not in page
+    assert "Input should" not in page
+
+
 def test_a_node_that_is_not_ready_says_why_on_the_first_page(stage, client: TestClient) -> None:
     stage.not_ready.append("The disk is full.")
 
@@ -184,7 +197,7 @@ def test_the_study_shows_findings_measurements_and_deliveries(stage, client: Tes
 
     page = client.get("/studies/1.2.3.1").text
 
-    for text in ("Motion blur", "Edge slope", "mm", "PACS", "Queued", "MODALITY at 10.0.0.7", "111210 DCM"):
+    for text in ("Motion blur", "Edge width 10-90 %", "mm", "PACS", "Queued", "MODALITY at 10.0.0.7", "111210 DCM"):
         assert text in page
     assert page.index(">REJECT</span>") < page.index(">ACCEPT</span>"), "the worst image comes first"
 

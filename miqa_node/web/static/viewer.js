@@ -256,6 +256,7 @@ class Viewer {
       this.view.draw();
     });
     label.append(slider);
+    label.hidden = !document.querySelector(`[data-overlay][data-for="${this.view.digest}"]`);
     this.bar.append(label);
   }
 

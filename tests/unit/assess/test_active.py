@@ -176,7 +176,7 @@ def test_a_removed_calibration_gives_the_card_back(rig: Rig) -> None:
     calibration_path(rig.settings.node.data_dir, "quality-1.1.0").unlink()
     rig.active.follow()
     assert {f.threshold for f in rig.assess().findings} == {0.5}
-    assert rig.active.certificate(rig.assess(), POLICY) == "no certificate"
+    assert rig.active.certificate(rig.assess(), POLICY).endswith("not calibrated with labels of the site")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_verdict_gets_only_the_certificate_of_what_judged_it(rig: Rig) -> None
     certified = rig.assess()
     assert "changed after the image was assessed" in rig.active.certificate(plain, POLICY)
     assert "policy changed" in rig.active.certificate(certified, replace(POLICY, version="p2"))
-    assert rig.active.certificate(replace(certified, model=None), POLICY) == "no certificate"
+    assert rig.active.certificate(replace(certified, model=None), POLICY) == "no certificate: no model judged the image"
     rig.choose("quality-1.0.0")
     assert rig.active.certificate(certified, POLICY).startswith("no certificate")
 

@@ -292,7 +292,9 @@ def test_the_card_of_a_package_may_certify_for_simulated_defects(card: Card, tmp
         "certified 2026-01-02, for simulated defects only: of bad images at most 5 % are accepted "
         "(95 % confidence, 1 of 100)"
     )
-    assert certificate_sentence(card, none, POLICY, "General") == "no certificate"
+    assert certificate_sentence(card, none, POLICY, "General") == (
+        "no certificate: this package was not calibrated with labels of the site"
+    )
 
 
 # ── labels ──
