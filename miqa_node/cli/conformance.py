@@ -19,6 +19,7 @@ class Sent:
 
     kind: str
     sop_class_uid: str
+    """Empty where it is the class of the image."""
     transfer_syntax_uids: tuple[str, ...]
 
 
@@ -69,7 +70,7 @@ def decoded_syntaxes() -> list[str]:
 
 
 def sent_objects() -> list[Sent]:
-    """Everything that a destination may be sent; an enhanced image has its source's class, or the last one."""
+    """Everything that a destination may be sent."""
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless  # noqa: PLC0415
 
     from miqa_node.report import capture, gsps, kos, lower, pdf, seg, sr  # noqa: PLC0415
@@ -88,7 +89,7 @@ def sent_objects() -> list[Sent]:
         Sent("GSPS", gsps.SOP_CLASS_UID, plain),
         *captures,
         Sent("PDF", pdf.SOP_CLASS_UID, plain),
-        Sent("ENHANCED", capture.SOP_CLASS_UID, plain),
+        Sent("ENHANCED", "", plain),
     ]
 
 
@@ -106,6 +107,8 @@ def _statuses() -> Iterator[tuple[str, str]]:
 
 def _sent_row(sent: Sent) -> tuple[str, str, str, str]:
     syntaxes = ", ".join(map(_name, sent.transfer_syntax_uids))
+    if not sent.sop_class_uid:
+        return sent.kind, "the class of the image that was received", "as received", syntaxes
     return sent.kind, _name(sent.sop_class_uid), f"`{sent.sop_class_uid}`", syntaxes
 
 

@@ -86,8 +86,14 @@ def _clean(ds: Dataset, element: DataElement, method: Method, patient: str) -> N
 def _say_what_was_done(ds: Dataset, options: frozenset[Option]) -> None:
     codes = [BASIC_CODE, *(OPTION_CODES[option] for option in Option if option in options)]
     ds.PatientIdentityRemoved = "YES"
-    ds.DeidentificationMethod = [meaning[:64] for _, meaning in codes]
-    ds.DeidentificationMethodCodeSequence = Items([_code(*code) for code in codes])
+    # Added to what an earlier de-identification said of itself (E.1.1).
+    before = ds.get("DeidentificationMethod") or []
+    said = [before] if isinstance(before, str) else list(before)
+    ds.DeidentificationMethod = list(dict.fromkeys([*said, *(meaning[:64] for _, meaning in codes)]))
+    earlier = list(ds.get("DeidentificationMethodCodeSequence") or [])
+    known = {(item.get("CodeValue"), item.get("CodingSchemeDesignator")) for item in earlier}
+    added = [_code(*code) for code in codes if (code[0], "DCM") not in known]
+    ds.DeidentificationMethodCodeSequence = Items([*earlier, *added])
     if Option.FULL_DATES in options:
         ds.LongitudinalTemporalInformationModified = "UNMODIFIED"
     else:

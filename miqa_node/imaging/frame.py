@@ -68,8 +68,8 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
             display, shown = _scale_to_white(gray, highest), _scale_to_white(colour, highest)
             return Frame(gray, display, None, shown, (0, highest), spacing_mm, tuple(steps), decoder, frames)
         grayscale = read_grayscale(ds, frame)
-        valid = find_padding(raw, grayscale.padding)
         stored, stored_range = _used_bits(raw, ds, steps)
+        valid = _find_padding(raw, stored, grayscale.padding)
         display = render(stored, grayscale, valid)
         steps.extend(grayscale.steps())
         return Frame(stored, display, valid, None, stored_range, spacing_mm, tuple(steps), decoder, frames)
@@ -133,6 +133,19 @@ def _encoded_frame(ds: Dataset, frame: int, frames: int) -> bytes:
     if "ExtendedOffsetTable" in ds and "ExtendedOffsetTableLengths" in ds:
         offsets = (ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths)
     return get_frame(ds.PixelData, frame, extended_offsets=offsets, number_of_frames=frames)
+
+
+def _find_padding(raw: AnyImage, stored: AnyImage, padding: tuple[int, int] | None) -> NDArray[np.bool_] | None:
+    """True where a pixel is image, None when all are.
+
+    Padding may be a value that only all allocated bits can say, or, where a codec or an overlay in the unused bits
+    changed them, one that shows only without those.
+    """
+    valid = find_padding(raw, padding)
+    if stored is raw:
+        return valid
+    cleaned = find_padding(stored, padding)
+    return cleaned if valid is None else valid if cleaned is None else valid & cleaned
 
 
 def _used_bits(raw: AnyImage, ds: Dataset, steps: list[str]) -> tuple[AnyImage, tuple[int, int]]:

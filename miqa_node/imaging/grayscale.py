@@ -118,16 +118,32 @@ def read_grayscale(ds: Dataset, frame: int = 0) -> Grayscale:
     (a width below 1, an empty LUT) is left out and said in ``notes``.
     """
     notes: list[str] = []
-    transform = _group(ds, frame, "PixelValueTransformationSequence")
+    is_signed = ds.get("PixelRepresentation") == 1
+    modality = _modality(_group(ds, frame, "PixelValueTransformationSequence"), notes, signed=is_signed)
     voi_source = _group(ds, frame, "FrameVOILUTSequence")
     inverted = ds.get("PhotometricInterpretation") == "MONOCHROME1" or ds.get("PresentationLUTShape") == "INVERSE"
     return Grayscale(
-        modality=_modality(transform, notes),
-        voi=_voi(voi_source, notes),
+        modality=modality,
+        voi=_voi(voi_source, notes, signed=has_negative_output(ds, modality)),
         inverted=inverted,
         padding=_padding(ds, notes),
         notes=tuple(notes),
     )
+
+
+def has_negative_output(ds: Dataset, modality: Lut | tuple[float, float]) -> bool:
+    """Whether the modality's values, the input of the VOI LUT, can be negative (PS3.3 C.11.2.1.1)."""
+    if isinstance(modality, Lut):
+        return False
+    slope, intercept = modality
+    bits = int(ds.get("BitsStored") or ds.get("BitsAllocated") or 16)
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if ds.get("PixelRepresentation") == 1 else (0, (1 << bits) - 1)
+    return min(low * slope, high * slope) + intercept < 0
+
+
+def as_signed(first: int) -> int:
+    """The first input of a LUT as the signed short that was meant, when it was read as an unsigned one."""
+    return first - (1 << 16) if first >= 1 << 15 else first
 
 
 def render(
@@ -185,8 +201,8 @@ def _group(ds: Dataset, frame: int, keyword: str) -> Dataset:
     return ds
 
 
-def _modality(ds: Dataset, notes: list[str]) -> Lut | tuple[float, float]:
-    if lut := _first_lut(ds, "ModalityLUTSequence", notes):
+def _modality(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | tuple[float, float]:
+    if lut := _first_lut(ds, "ModalityLUTSequence", notes, signed=signed):
         return lut
     slope, intercept = _number(ds, "RescaleSlope", 1.0), _number(ds, "RescaleIntercept", 0.0)
     if slope == 0.0:
@@ -195,8 +211,8 @@ def _modality(ds: Dataset, notes: list[str]) -> Lut | tuple[float, float]:
     return slope, intercept
 
 
-def _voi(ds: Dataset, notes: list[str]) -> Lut | Window | None:
-    if lut := _first_lut(ds, "VOILUTSequence", notes):
+def _voi(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | Window | None:
+    if lut := _first_lut(ds, "VOILUTSequence", notes, signed=signed):
         return lut
     center, width = _number(ds, "WindowCenter", np.nan), _number(ds, "WindowWidth", np.nan)
     if not np.isfinite(center) or not np.isfinite(width):
@@ -211,21 +227,25 @@ def _voi(ds: Dataset, notes: list[str]) -> Lut | Window | None:
     return Window(center, width, function)
 
 
-def _first_lut(ds: Dataset, keyword: str, notes: list[str]) -> Lut | None:
+def _first_lut(ds: Dataset, keyword: str, notes: list[str], *, signed: bool) -> Lut | None:
     items = ds.get(keyword) or []
     if not items:
         return None
     try:
-        return _lut(items[0])
+        return _lut(items[0], signed=signed)
     except (AttributeError, TypeError, ValueError, IndexError):
         notes.append(f"{keyword} without usable data ignored")
         return None
 
 
-def _lut(item: Dataset) -> Lut:
-    """Parse LUT Descriptor and LUT Data, which may be words, or bytes when entries have 8 bits (PS3.3 C.11.1.1.1)."""
+def _lut(item: Dataset, *, signed: bool) -> Lut:
+    """Parse LUT Descriptor and LUT Data, which may be words, or bytes when entries have 8 bits (PS3.3 C.11.1.1.1).
+
+    ``signed``: the input has negative values. Implicit VR does not say whether the first input is one of them.
+    """
     entries, first, bits = (int(value) for value in item.LUTDescriptor)
     entries = entries or 1 << 16
+    first = as_signed(first) if signed else first
     raw = item.LUTData
     if isinstance(raw, bytes):
         order = ">" if item.original_encoding[1] is False else "<"

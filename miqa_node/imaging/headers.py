@@ -214,11 +214,15 @@ def _acquired_at(values: Values) -> datetime | None:
     """When the image was taken, in the scanner's local time; None when the header does not say."""
     moments = (
         values.word("AcquisitionDateTime"),
-        values.word("AcquisitionDate") + values.word("AcquisitionTime"),
-        values.word("ContentDate") + values.word("ContentTime"),
+        *(
+            date.replace(".", "") + values.word(f"{kind}Time")
+            for kind in ("Acquisition", "Content")
+            if (date := values.word(f"{kind}Date"))
+        ),
     )
     for moment in moments:
-        digits = re.match(r"\d{8}(\d{6})?", moment)
+        # Hours may stand without minutes, and those without seconds (PS3.5 6.2, TM and DT); ACR-NEMA wrote colons.
+        digits = re.match(r"\d{8}(\d\d){0,3}", moment.replace(":", ""))
         if digits:
             try:
                 return datetime.strptime(digits.group().ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007

@@ -54,7 +54,10 @@ class Values:
     def text(self, keyword: str) -> str:
         """A text in the data set's character set (PS3.5 6.1); what cannot be decoded is replaced, not dropped."""
         element = self._found.get(self._tags[keyword])
-        value = element.value.strip(b" \0") if element else b""
+        return self._decoded(element.value) if element else ""
+
+    def _decoded(self, encoded: bytes) -> str:
+        value = encoded.strip(b" \0")
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii")
         try:
@@ -86,7 +89,7 @@ class Values:
     def meaning(self, sequence: str) -> str:
         """Code Meaning (0008,0104) of a code sequence's first item, as written."""
         element = self._nested(sequence, 0x00080104)
-        return element.value.decode("utf-8", "replace").strip(" \0") if element else ""
+        return self._decoded(element.value) if element else ""
 
     def _nested(self, sequence: str, tag: int) -> Element | None:
         """Find an element by the bytes of its tag: enough for hints, and much faster than parsing items."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
@@ -14,7 +16,7 @@ from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.picture import Picture
 from miqa_node.report.pixels import add_encapsulated
-from miqa_node.report.source import Source, text
+from miqa_node.report.source import Source, numbers, text
 from miqa_node.report.uids import Lineage
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"
@@ -24,6 +26,8 @@ SYNTAXES = {
     ResultKind.SC_J2K: JPEG2000Lossless,
 }
 _PHOTOMETRIC = {JPEGBaseline8Bit: "YBR_FULL_422", RLELossless: "RGB", JPEG2000Lossless: "YBR_RCT"}
+LEAST_ASPECT = 0.001
+"""Pixels that are square but for so much are square: spacings are rounded."""
 _LOSSY_METHOD = "ISO_10918_1"
 
 
@@ -49,6 +53,7 @@ def make_capture(
     capture.PhotometricInterpretation = _PHOTOMETRIC[syntax]
     capture.PlanarConfiguration = 0
     capture.Rows, capture.Columns = picture.shape[:2]
+    _add_aspect(capture, source)
     capture.BitsAllocated = capture.BitsStored = 8
     capture.HighBit, capture.PixelRepresentation = 7, 0
     add_encapsulated(capture, [picture], syntax)
@@ -61,6 +66,15 @@ def _source(source: Source) -> Dataset:
     image = reference(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
     image.PurposeOfReferenceCodeSequence = code_sequence(codes.SOURCE_IMAGE)
     return image
+
+
+def _add_aspect(capture: Dataset, source: Source) -> None:
+    """Pixel Aspect Ratio of an image whose pixels are not square (PS3.3 C.7.6.3.1.7): the picture has no spacing."""
+    across = numbers(source.header, "PixelAspectRatio", 2)
+    vertical, horizontal = source.spacing_mm or across or (1.0, 1.0)
+    if min(vertical, horizontal) > 0.0 and abs(vertical / horizontal - 1.0) >= LEAST_ASPECT:
+        ratio = Fraction(vertical / horizontal).limit_denominator(1000)
+        capture.PixelAspectRatio = [ratio.numerator, ratio.denominator]
 
 
 def _add_annotation(capture: Dataset, source: Source) -> None:

@@ -6,7 +6,6 @@ reference, acquisition and window stay as they came, byte for byte; identity, se
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from pathlib import Path
 
@@ -31,22 +30,21 @@ from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.source import Source, numbers, read_source, text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
-from miqa_node.report.write import ascii_text, encode
+from miqa_node.report.write import ascii_text, code_string, encode
 
 NOT_COPIED = keywords(
     "IconImageSequence PixelDataProviderURL SmallestImagePixelValue LargestImagePixelValue SmallestPixelValueInSeries "
     "LargestPixelValueInSeries LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod "
     "DigitalSignaturesSequence MACParametersSequence SourceImageSequence ReferencedInstanceSequence "
     "DerivationImageSequence InstanceCreationDate InstanceCreationTime InstanceCreatorUID SeriesDate SeriesTime "
-    "DeviceUID SeriesDescriptionCodeSequence ImageComments QualityControlImage"
+    "DeviceUID SeriesDescriptionCodeSequence ImageComments QualityControlImage "
+    "SOPInstanceStatus SOPAuthorizationDateTime SOPAuthorizationComment AuthorizationEquipmentCertificationNumber"
 )
 """What was said of the source's own pixels, file or series, and would be wrong of these."""
 EQUIPMENT = keywords("Manufacturer ManufacturerModelName DeviceSerialNumber SoftwareVersions StationName")
 """Of the source, kept as contributing equipment (PS3.3 C.12.1)."""
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 MAX_DESCRIPTION_CHARACTERS = 1024
-_NOT_IN_CODES = re.compile("[^A-Z0-9 _]")
-"""What a Code String may not hold (PS3.5 6.2); some devices write it all the same."""
 _OVERLAYS = range(0x6000, 0x6020, 2)
 
 
@@ -97,6 +95,7 @@ def _own(
     own.SeriesInstanceUID = lineage.uid(ResultKind.ENHANCED, "series")
     own.StudyInstanceUID = image.study_instance_uid
     own.SeriesNumber, own.InstanceNumber = series_number, 1
+    own.Modality = code_string(image.modality) or "OT"
     own.SeriesDescription = ascii_text(f"{description}: {', '.join(enhanced.methods)}", 64)
     own.ImageType = ["DERIVED", "SECONDARY", *_further_image_type(image)]
     own.DerivationDescription = ascii_text("; ".join(enhanced.steps), MAX_DESCRIPTION_CHARACTERS)
@@ -134,7 +133,7 @@ def _further_image_type(image: Source) -> list[str]:
     """Values 3 and following, which say what kind of view it is, not how the pixels came about."""
     given = image.header.get("ImageType") or ()
     values = [given] if isinstance(given, str) else [str(value) for value in given]
-    return [_NOT_IN_CODES.sub("_", ascii_text(value, 16).upper()) for value in values[2:]]
+    return [code_string(value) for value in values[2:]]
 
 
 def _derivation(enhanced: Enhanced) -> list[Code]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from miqa_node.imaging.grayscale import as_signed, has_negative_output, read_grayscale
+from miqa_node.report.inherit import in_little_endian
 from miqa_node.report.source import Source, text
 from miqa_node.report.write import ascii_text
 
@@ -16,8 +21,10 @@ def add_grayscale(state: Dataset, source: Source) -> None:
 
     Of several windows or tables the first, which is the one that the image was judged with.
     """
-    _add_modality(state, _group(source, "PixelValueTransformationSequence"))
-    voi = _voi(_group(source, "FrameVOILUTSequence"))
+    signed = source.header.get("PixelRepresentation") == 1
+    _add_modality(state, _group(source, "PixelValueTransformationSequence"), signed=signed)
+    modality = read_grayscale(source.header).modality
+    voi = _voi(_group(source, "FrameVOILUTSequence"), signed=has_negative_output(source.header, modality))
     if voi is not None:
         state.SoftcopyVOILUTSequence = Sequence([voi])
     header = source.header
@@ -37,9 +44,9 @@ def _group(source: Source, keyword: str) -> Dataset:
     return source.header
 
 
-def _add_modality(state: Dataset, group: Dataset) -> None:
+def _add_modality(state: Dataset, group: Dataset, *, signed: bool) -> None:
     if tables := group.get("ModalityLUTSequence"):
-        table = _table(tables[0])
+        table = _table(tables[0], signed=signed)
         if table is not None:
             table.ModalityLUTType = ascii_text(text(tables[0], "ModalityLUTType"), 64) or "US"
             state.ModalityLUTSequence = Sequence([table])
@@ -50,9 +57,9 @@ def _add_modality(state: Dataset, group: Dataset) -> None:
         state.RescaleType = ascii_text(text(group, "RescaleType"), 64) or "US"
 
 
-def _voi(group: Dataset) -> Dataset | None:
+def _voi(group: Dataset, *, signed: bool) -> Dataset | None:
     if tables := group.get("VOILUTSequence"):
-        table = _table(tables[0])
+        table = _table(tables[0], signed=signed)
         if table is not None:
             item = Dataset()
             item.VOILUTSequence = Sequence([table])
@@ -70,22 +77,29 @@ def _voi(group: Dataset) -> Dataset | None:
     return item
 
 
-def _table(given: Dataset) -> Dataset | None:
-    """The table without its words, whose character set is the source's."""
+def _table(given: Dataset, *, signed: bool) -> Dataset | None:
+    """The table without its words, whose character set is the source's; ``signed``: its input has negative values."""
     if "LUTDescriptor" not in given or not given.get("LUTData"):
         return None
     table = Dataset()
-    table.add(given["LUTDescriptor"])
-    table.add(given["LUTData"])
+    table.add(_descriptor(given["LUTDescriptor"]) if signed else given["LUTDescriptor"])
+    table.add(in_little_endian(given, given["LUTData"]))
     return table
+
+
+def _descriptor(given: DataElement) -> DataElement:
+    """LUT Descriptor as signed shorts: a presentation state has no Pixel Representation that would say so."""
+    entries, first, bits = (int(value) for value in given.value)
+    return DataElement(given.tag, "SS", [as_signed(entries), as_signed(first), bits])
 
 
 def _first(group: Dataset, keyword: str) -> float | None:
     value = group.get(keyword)
     try:
-        return float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
+        number = float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
     except (TypeError, ValueError, IndexError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def _decimal(value: float) -> str:

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
-from miqa_node.report.source import Source
+from miqa_node.report.source import Source, whole_numbers
 
 MIN_BORDER_SHARE = 0.01
 """A border narrower than this share of the image's side is not worth a shutter."""
@@ -65,9 +65,12 @@ def _copy(state: Dataset, source: Source) -> bool:
     names = [shapes] if isinstance(shapes, str) else list(shapes or ())
     if not names or any(name not in _SHAPES or any(k not in source.header for k in _SHAPES[name]) for name in names):
         return False
+    edges = {keyword: whole_numbers(source.header, keyword) for name in names for keyword in _SHAPES[name]}
+    if not all(edges.values()):
+        return False
     state.ShutterShape = names
     for name in names:
         for keyword in _SHAPES[name]:
-            state.add(source.header[keyword])
+            setattr(state, keyword, edges[keyword])
     state.ShutterPresentationValue = source.header.get("ShutterPresentationValue") or 0
     return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
+import numpy as np
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -75,6 +76,8 @@ TYPE_2 = keywords(
 )
 """Required, and allowed to be empty, in every result (PS3.3 C.7.1.1, C.7.2.1)."""
 
+_WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+"""Bytes of a word in VRs whose values pydicom leaves in the byte order of the file."""
 _BINARY_VRS = frozenset(keywords("AT FD FL SL SS SV UL US UV OB OD OF OL OV OW"))
 
 
@@ -103,7 +106,16 @@ def _copy_element(dataset: Dataset, tag: BaseTag) -> Element:
     decoded = dataset[tag]  # here pydicom settles what the dictionary leaves open, such as US or SS
     if decoded.VR == "SQ":
         return raw_sequence(tag, (copy_elements(item, item.keys()) for item in decoded.value))
-    return decoded
+    return in_little_endian(dataset, decoded)
+
+
+def in_little_endian(dataset: Dataset, element: DataElement) -> DataElement:
+    """The element of a data set; words that pydicom gives as they stand in the file, with their bytes in order."""
+    size = _WORDS.get(str(element.VR))
+    if size is None or dataset.original_encoding[1] is not False or not isinstance(element.value, bytes):
+        return element
+    words = np.frombuffer(element.value[: len(element.value) // size * size], f">u{size}")
+    return DataElement(element.tag, element.VR, words.astype(f"<u{size}").tobytes())
 
 
 def _vr_of(element: RawDataElement) -> str:

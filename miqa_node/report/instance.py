@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset
@@ -31,6 +32,8 @@ SERIES: dict[ResultKind, tuple[str, int, str]] = {  # Modality, Series Number, S
     ResultKind.SEG_FRACTIONAL: ("SEG", 9907, "Quality findings, saliency"),
     ResultKind.REJECTION: ("KO", 9908, "Rejected for quality reasons"),
 }
+_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>0\d|1[0-4])(?P<minutes>[0-5]\d)", re.ASCII)
+"""Timezone Offset From UTC, from -1200 to +1400 (PS3.3 C.12.1); what is beyond says nothing."""
 
 
 def begin_instance(
@@ -73,10 +76,10 @@ def local_time(moment: datetime, source: Source) -> datetime:
     Dates and times of a data set share one offset (PS3.3 C.12.1.1.8): the source's, where it declares one,
     else that of this machine.
     """
-    offset = text(source.header, "TimezoneOffsetFromUTC")
-    if len(offset) == 5 and offset[0] in "+-" and offset[1:].isdigit():
-        minutes = int(offset[1:3]) * 60 + int(offset[3:])
-        return moment.astimezone(timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
+    offset = _OFFSET.fullmatch(text(source.header, "TimezoneOffsetFromUTC"))
+    if offset:
+        minutes = int(offset["hours"]) * 60 + int(offset["minutes"])
+        return moment.astimezone(timezone(timedelta(minutes=-minutes if offset["sign"] == "-" else minutes)))
     return moment.astimezone()
 
 

@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from miqa_node.report.source import Source, text
+from miqa_node.report.write import code_string
 
 _METHODS = {  # by transfer syntax, PS3.3 C.7.6.1.1.5.1
     "1.2.840.10008.1.2.4.50": "ISO_10918_1",
@@ -16,6 +17,7 @@ _METHODS = {  # by transfer syntax, PS3.3 C.7.6.1.1.5.1
     "1.2.840.10008.1.2.4.91": "ISO_15444_1",
     "1.2.840.10008.1.2.4.203": "ISO_15444_15",
 }
+MAX_DECIMAL_CHARACTERS = 16
 _ALWAYS_LOSSY = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 
 
@@ -43,10 +45,22 @@ def add_lossy_history(result: Dataset, source: Source, own: tuple[float, str] | 
 def _of_source(source: Source) -> tuple[list[str], list[str]]:
     ratio, method = source.header.get("LossyImageCompressionRatio"), source.header.get("LossyImageCompressionMethod")
     if ratio and method:
-        return [str(r) for r in _values(ratio)], [str(m) for m in _values(method)]
+        ratios = [_decimal(r) for r in _values(ratio)]
+        if all(ratios):
+            return ratios, [code_string(str(m)) for m in _values(method)]
     if source.transfer_syntax_uid in _METHODS:
         return [f"{_ratio(source):.4g}"], [_METHODS[source.transfer_syntax_uid]]
     return [], []
+
+
+def _decimal(value: Any) -> str:
+    """As it was written where that is a Decimal String, which has room for 16 characters (PS3.5 6.2); else empty."""
+    said = str(value).strip()
+    try:
+        number = float(said)
+        return said if len(said) <= MAX_DECIMAL_CHARACTERS else f"{number:.8g}"
+    except ValueError:
+        return ""
 
 
 def _values(value: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from pydicom.sequence import Sequence
 from miqa_node.imaging.slices import Slice
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, numbers, text
+from miqa_node.report.write import ascii_text
 
 NOMINAL_SPACING_MM = (1.0, 1.0)
 NOMINAL_THICKNESS_MM = 1.0
@@ -31,7 +32,7 @@ def add_geometry(seg: Dataset, sources: Many[Source], settings: ReportSettings) 
     frame_of_reference = text(first.header, "FrameOfReferenceUID")
     if orientation and all(positions) and frame_of_reference and first.spacing_mm:
         seg.FrameOfReferenceUID = frame_of_reference
-        seg.PositionReferenceIndicator = text(first.header, "PositionReferenceIndicator") or None
+        seg.PositionReferenceIndicator = _indicator(first)
         shared.PixelMeasuresSequence = Sequence([_measures(first)])
         shared.PlaneOrientationSequence = Sequence([_orientation(orientation)])
         for frame, position in zip(seg.PerFrameFunctionalGroupsSequence, positions, strict=True):
@@ -54,7 +55,7 @@ def place_on_stack(seg: Dataset, source: Source, slices: Many[Slice], settings: 
         add_geometry(seg, [source] * len(slices), settings)
         return
     seg.FrameOfReferenceUID = frame_of_reference
-    seg.PositionReferenceIndicator = text(source.header, "PositionReferenceIndicator") or None
+    seg.PositionReferenceIndicator = _indicator(source)
     shared.PixelMeasuresSequence = Sequence([_measures_of(first.spacing_mm, first.thickness_mm)])
     shared.PlaneOrientationSequence = Sequence([_orientation(first.orientation)])
     index = Dataset()
@@ -70,6 +71,12 @@ def place_on_stack(seg: Dataset, source: Source, slices: Many[Slice], settings: 
         frame.PlanePositionSequence = Sequence([plane])
         content = frame.FrameContentSequence[0]
         content.DimensionIndexValues = [content.DimensionIndexValues, places.index(one.place_mm or 0.0) + 1]
+
+
+def _indicator(source: Source) -> str | None:
+    """Type 2, and not used by anybody; left empty where it is not in ASCII, as all that a segmentation adds is."""
+    said = text(source.header, "PositionReferenceIndicator")
+    return said if said and ascii_text(said, 64) == said else None
 
 
 def _measures(source: Source) -> Dataset:

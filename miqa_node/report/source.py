@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +13,19 @@ from pydicom.errors import InvalidDicomError
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import ReportError
 
+_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+_DIRECTION = re.compile(r"[ALPRHF]{1,3}|(?:LE|RT|D|V|CR|CD|R|M|L|PR|DI|PA|PL){1,3}")
+"""Directions of bipeds and quadrupeds (PS3.3 C.7.6.1.1.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """The source image without its pixels.
 
     ``header`` holds every element in front of the pixel data, values not yet decoded.
-    ``spacing_mm`` is (between rows, between columns) of Imager Pixel Spacing, else of Pixel Spacing.
-    ``patient_orientation`` is empty when the header lacks it or holds anything but two values.
+    ``spacing_mm`` is (between rows, between columns) as viewers measure: of Pixel Spacing, which may be calibrated to
+    the anatomy (PS3.3 10.7.1.3), else at the detector or of the digitised film.
+    ``patient_orientation`` is empty when the header lacks it or holds anything but two directions.
     """
 
     header: Dataset
@@ -73,7 +79,7 @@ def read_source(path: Path) -> Source:
         rows=_integer(header, "Rows", 0),
         columns=_integer(header, "Columns", 0),
         number_of_frames=max(1, _integer(header, "NumberOfFrames", 1)),
-        spacing_mm=_pair(header, "ImagerPixelSpacing") or _pair(header, "PixelSpacing"),
+        spacing_mm=next((pair for keyword in _SPACINGS if (pair := _pair(header, keyword))), None),
         patient_orientation=_orientation(header),
         size_bytes=path.stat().st_size,
     )
@@ -94,6 +100,16 @@ def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | No
     return values if len(values) == count else None
 
 
+def whole_numbers(header: Dataset, keyword: str) -> list[int]:
+    """All values of an Integer String; none when one of them is no whole number."""
+    value = header.get(keyword)
+    try:
+        values = [float(v) for v in ([value] if isinstance(value, (str, int, float)) else value or ())]
+    except (TypeError, ValueError):
+        return []
+    return [int(v) for v in values] if all(v.is_integer() for v in values) else []
+
+
 def _integer(header: Dataset, keyword: str, default: int) -> int:
     try:
         return int(header[keyword].value)
@@ -109,4 +125,4 @@ def _pair(header: Dataset, keyword: str) -> tuple[float, float] | None:
 def _orientation(header: Dataset) -> tuple[str, ...]:
     value = header.get("PatientOrientation")
     parts = (value,) if isinstance(value, str) else tuple(str(part) for part in value or ())
-    return parts if len(parts) == 2 and all(parts) else ()
+    return parts if len(parts) == 2 and all(map(_DIRECTION.fullmatch, parts)) else ()

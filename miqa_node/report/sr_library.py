@@ -30,7 +30,9 @@ def image_library(source: Source) -> hd.ContainerContentItem | None:
     """
     modality = _MODALITIES.get(source.modality)
     spacing = numbers(source.header, "ImagerPixelSpacing", 2)
-    if modality is None or not source.has_pixels or not source.patient_orientation or spacing is None:
+    if spacing is None or min(spacing) <= 0.0:
+        return None
+    if modality is None or not source.has_pixels or not source.patient_orientation:
         return None
     row, column = source.patient_orientation
     entry = hd.ImageContentItem(

@@ -143,12 +143,16 @@ def _text_faults(vr: str, encoded: bytes) -> Iterator[str]:
         yield "is not ASCII"
         return
     for value in [text] if vr in _SINGLE_TEXT_VRS else text.split("\\"):
+        if vr == "UI":
+            # Not PS3.5 9.1 to the letter: senders write components with a leading zero, and a reference to such
+            # an object must say its UID as it is.
+            if not is_uid(value):
+                yield "is no UID"
+            continue
         try:
             validate_value(vr, value, config.RAISE)
         except ValueError:
             yield f"has a value that {vr} does not allow"
-        if vr == "UI" and not is_uid(value):
-            yield "is no UID"
 
 
 def _references(dataset: Dataset, source: Source) -> Iterator[str]:

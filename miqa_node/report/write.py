@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 
@@ -11,16 +12,15 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from miqa_node import __version__
+from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.report.elements import Element, encode_elements
-from miqa_node.report.uids import derive_uid
 
-IMPLEMENTATION_CLASS_UID = derive_uid("miqa-node", "implementation class")
 SPELLINGS = str.maketrans({
     "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "×": "x", "·": "*", "°": " degrees",
     "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss",
 })  # fmt: skip
 """What has a usual spelling in ASCII."""
+_NOT_IN_CODES = re.compile("[^A-Z0-9 _]")
 
 
 def encode(
@@ -49,6 +49,15 @@ def ascii_text(text: str, limit: int | None = None) -> str:
     return " ".join(safe.split())[:limit].strip()
 
 
+def code_string(text: str) -> str:
+    """``text`` as a Code String (PS3.5 6.2): some devices write into one what it may not hold.
+
+    >>> code_string("jpeg-baseline")
+    'JPEG_BASELINE'
+    """
+    return _NOT_IN_CODES.sub("_", ascii_text(text, 16).upper())
+
+
 def _file_meta(own: Dataset, transfer_syntax_uid: str) -> bytes:
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
@@ -56,7 +65,7 @@ def _file_meta(own: Dataset, transfer_syntax_uid: str) -> bytes:
     meta.MediaStorageSOPInstanceUID = UID(own.SOPInstanceUID)
     meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = f"MIQA_{__version__}"[:16]
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     out = DicomBytesIO()
     write_file_meta_info(out, meta, enforce_standard=True)
     return out.getvalue()

@@ -32,11 +32,13 @@ class Plane:
     def back(self, levels: Levels, steps: tuple[str, ...]) -> Radiograph:
         """The source with other levels: same stored type and range, same window, same padding.
 
-        Stored values stay between the lowest and the highest of the source, so that the display of each is known.
+        Stored values stay between the lowest and the highest of the source, so that the display of each is known and
+        none becomes padding, which lies beyond them.
         """
         source = self.source
         stored = source.stored
-        low, high = int(stored.min()), int(stored.max())
+        used = stored if source.valid is None else stored[source.valid]
+        low, high = (int(used.min()), int(used.max())) if used.size else (0, 0)
         values = np.rint((levels.astype(np.float64) - self.intercept) / self.slope)
         changed = np.clip(values, low, high).astype(stored.dtype)
         changed[self.fixed] = stored[self.fixed]

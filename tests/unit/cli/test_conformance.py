@@ -86,8 +86,10 @@ def test_what_is_sent_is_listed(samples: Path) -> None:
     from io import BytesIO
 
     made = everything(samples / "RG3_UNCR.dcm")
+    original = dcmread(samples / "RG3_UNCR.dcm", stop_before_pixels=True)
+    assert [one.sop_class_uid for one in made if one.kind.value == "ENHANCED"] == [original.SOPClassUID]
     for one in made:
         syntax = str(dcmread(BytesIO(one.data)).file_meta.TransferSyntaxUID)
-        if one.kind.value != "ENHANCED":  # has its source's class
-            assert (one.kind.value, one.sop_class_uid, syntax) in listed
+        sop_class = "" if one.kind.value == "ENHANCED" else one.sop_class_uid
+        assert (one.kind.value, sop_class, syntax) in listed
     assert {one.kind.value for one in made} >= {"SR", "SEG", "KOS", "GSPS", "SC", "SEG_FRACTIONAL", "PDF"}

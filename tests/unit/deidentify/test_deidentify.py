@@ -109,6 +109,18 @@ def test_it_says_what_was_done() -> None:
     )
 
 
+def test_what_an_earlier_deidentification_said_stays() -> None:
+    """PS3.15 E.1.1: the codes are added to those that are there."""
+    ds = person()
+    clean = Dataset()
+    clean.CodeValue, clean.CodingSchemeDesignator, clean.CodeMeaning = "113101", "DCM", "Clean Pixel Data Option"
+    ds.DeidentificationMethod, ds.DeidentificationMethodCodeSequence = "Pixels cleaned", [clean]
+    for _ in range(2):
+        ds = deidentify(ds, Method(SECRETS))
+        assert [item.CodeValue for item in ds.DeidentificationMethodCodeSequence] == ["113101", "113100"]
+        assert list(ds.DeidentificationMethod) == ["Pixels cleaned", "Basic Application Confidentiality Profile"]
+
+
 def test_references_still_hold_and_only_the_key_connects() -> None:
     a, b = result(), result()
     assert a.StudyInstanceUID == b.StudyInstanceUID != STUDY_UID

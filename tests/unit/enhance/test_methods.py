@@ -7,6 +7,8 @@ import pytest
 
 from miqa_node.assess.enhance.methods import METHODS, Function, Purpose, parse_methods
 from miqa_node.assess.enhance.noise_level import noise_level
+from miqa_node.assess.enhance.plane import plane_of
+from miqa_node.domain.image import Radiograph
 from miqa_node.errors import SettingsError
 from miqa_node.training.enhancement import scores
 from tests.unit.enhance.making import at_dose, chest
@@ -116,3 +118,17 @@ def test_chains_are_read_and_unknown_names_are_told() -> None:
     assert [method.name for method in parse_methods("learned+multiscale")] == ["learned", "multiscale"]
     with pytest.raises(SettingsError, match=r"no enhancement method 'median'; there are learned, nlm"):
         parse_methods("nlm+median")
+
+
+def test_no_pixel_of_the_image_becomes_padding() -> None:
+    """PS3.3 C.7.5.1.1.2: in MONOCHROME1 a white pixel pushed to the padding value would be shown black."""
+    stored = np.linspace(1, 4000, 64 * 64).astype(np.uint16).reshape(64, 64)
+    stored[:8] = 0
+    valid = stored > 0
+    display = (65535 - stored.astype(np.float64) * 16).clip(0).astype(np.uint16) * valid
+    plane = plane_of(Radiograph(stored, display, (0, 4095), None, valid=valid))
+    made = plane.back(np.full(stored.shape, 1.4, np.float32), ())
+    assert (made.stored[~valid] == 0).all()
+    assert (made.stored[valid] == stored[valid].min()).all()
+    assert not made.display[~valid].any()
+    assert made.display[valid].min() == display.max()

@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.codestream import mend_sequential_scan, transfer_syntax_of
@@ -119,6 +119,42 @@ def test_unused_high_bits_are_removed_but_padding_is_found_before(tmp_path: Path
     assert np.array_equal(frame.stored[10:], stored[10:])
     assert not frame.display[:10].any()
     assert frame.stored_range == (0, 4095)
+
+
+def test_padding_is_also_found_where_only_the_used_bits_say_it(tmp_path: Path) -> None:
+    """PS3.3 C.7.5.1.1.2: codecs give 12 signed bits without extending their sign; overlays of old fill the rest."""
+    ds = pydicom.dcmread(pydicom_file("CT_small.dcm"))
+    ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 12, 11, 1
+    del ds.PixelPaddingValue
+    ds.add_new("PixelPaddingValue", "SS", -2000)
+    values = np.linspace(-1000, 1000, 128 * 128).astype(np.int16).reshape(128, 128)
+    values[:10] = -2000
+    for unused in (0, 0x8000):
+        ds.PixelData = (values.view(np.uint16) & 0x0FFF | unused).tobytes()
+        ds.save_as(tmp_path / "a.dcm")
+        frame = decode(tmp_path / "a.dcm")
+        assert np.array_equal(frame.stored, values)
+        assert frame.valid is not None
+        assert not frame.valid[:10].any()
+        assert frame.valid[10:].all()
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_voi_lut_over_negative_values_is_one_in_implicit_vr_too(syntax: str, tmp_path: Path) -> None:
+    """PS3.3 C.11.2.1.1: its first input is that of the modality's output, which Pixel Representation does not know."""
+    ds = pydicom.dcmread(pydicom_file("CT_small.dcm"))
+    ds.PixelRepresentation, ds.RescaleSlope, ds.RescaleIntercept = 0, "1", "-1024"
+    for keyword in ("SmallestImagePixelValue", "LargestImagePixelValue", "PixelPaddingValue"):
+        if keyword in ds:
+            delattr(ds, keyword)
+    item = pydicom.Dataset()
+    item.add_new("LUTDescriptor", "SS", [2001, -1000, 16])
+    item.add_new("LUTData", "OW", np.linspace(0, 65535, 2001).astype("<u2").tobytes())
+    ds.VOILUTSequence = [item]
+    ds.PixelData = np.full((128, 128), 1024, np.uint16).tobytes()
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.save_as(tmp_path / "a.dcm", implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
+    assert np.unique(decode(tmp_path / "a.dcm").display).tolist() == [32767]  # 0 HU, in the middle of the table
 
 
 def test_signed_values_keep_their_sign_when_high_bits_are_removed(tmp_path: Path) -> None:

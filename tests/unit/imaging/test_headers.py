@@ -179,6 +179,36 @@ def test_patient_names_come_in_their_character_set(file: Path) -> None:
     assert study.patient_name == expected
 
 
+@pytest.mark.parametrize(
+    ("charset", "encoded", "expected"),
+    [
+        # PS3.5 K.2; the codec of Python leaves the escape sequences in the text
+        ("\\ISO 2022 IR 58", b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab", "Zhang^XiaoDong=张^小东"),
+        ("ISO_IR 203", b"\xbcuvre^Jean", "Œuvre^Jean"),
+        ("\\ISO 2022 IR 203", b"\x1b-b\xbcuvre^Jean", "Œuvre^Jean"),
+        ("ISO 2022 IR 13\\ISO 2022 IR 87", b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J", "ﾔﾏﾀﾞ^ﾀﾛｳ=山田"),
+    ],
+)
+def test_every_character_set_of_the_standard_is_read(
+    charset: str, encoded: bytes, expected: str, tmp_path: Path
+) -> None:
+    """PS3.3 C.12.1.1.2."""
+    path = make(tmp_path / "a.dcm", SpecificCharacterSet=charset.split("\\"), PatientName="X" * len(encoded))
+    path.write_bytes(path.read_bytes().replace(b"X" * len(encoded), encoded))
+    assert read_header(path)[1].patient_name == expected
+    assert str(pydicom.dcmread(path).PatientName) == expected
+
+
+@pytest.mark.parametrize(
+    ("charset", "said"), [("ISO_IR 100", "Crâne"), (["", "ISO 2022 IR 87"], "胸部"), ("ISO_IR 192", "가슴")]
+)
+def test_meanings_of_codes_come_in_their_character_set(charset: str, said: str, tmp_path: Path) -> None:
+    region = Dataset()
+    region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = "1", "99SITE", said
+    path = make(tmp_path / "a.dcm", SpecificCharacterSet=charset, AnatomicRegionSequence=Sequence([region]))
+    assert read_header(path)[0].body_part_examined == said.upper()
+
+
 def test_view_and_region_codes_stand_in_for_empty_elements(tmp_path: Path) -> None:
     view, region = Dataset(), Dataset()
     view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = "272479007", "SCT", "postero-anterior"
@@ -218,6 +248,24 @@ def test_acquisition_time_takes_the_best_element(tmp_path: Path) -> None:
     path = make(tmp_path / "a.dcm", AcquisitionDate="20260102", AcquisitionTime="030405.123", ContentDate="20200101")
     assert read_header(path)[0].acquired_at == datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - scanner's local time
     assert read_header(make(tmp_path / "b.dcm", ContentDate="20261399"))[0].acquired_at is None
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"AcquisitionDate": "20260102", "AcquisitionTime": "0930"}, datetime(2026, 1, 2, 9, 30)),  # noqa: DTZ001
+        ({"AcquisitionDate": "20260102", "AcquisitionTime": "09"}, datetime(2026, 1, 2, 9)),  # noqa: DTZ001
+        ({"AcquisitionDateTime": "202601020930+0900"}, datetime(2026, 1, 2, 9, 30)),  # noqa: DTZ001
+        ({"AcquisitionDate": "2026.01.02", "AcquisitionTime": "09:30:15"}, datetime(2026, 1, 2, 9, 30, 15)),  # noqa: DTZ001
+        ({"AcquisitionTime": "110112.30"}, None),
+    ],
+)
+def test_times_may_end_with_hours_or_minutes(
+    elements: dict[str, object], expected: datetime | None, tmp_path: Path
+) -> None:
+    """PS3.5 6.2: "0930" is half past nine, not midnight."""
+    assert read_header(make(tmp_path / "a.dcm", **elements))[0].acquired_at == expected
 
 
 @pytest.mark.parametrize(
