@@ -147,14 +147,22 @@ def export(
     with transaction(config, data_dir) as begun:
         rollup.refresh(begun, datetime.now(UTC))
         columns, rows = views.read(begun, table.value, first, last)
-        stream = out.open("w", newline="", encoding="utf-8") if out else sys.stdout
+        try:
+            stream = out.open("w", newline="", encoding="utf-8") if out else sys.stdout
+        except OSError as error:
+            raise SettingsError(f"{out} cannot be written: {error.strerror}.") from error
         try:
             writer = csv.writer(stream)
             writer.writerow(columns)
-            writer.writerows([safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+            written = 0
+            for row in rows:
+                writer.writerow([safe(cell) if isinstance(cell, str) else cell for cell in row])
+                written += 1
         finally:
             if out:
                 stream.close()
+    if out:
+        typer.echo(f"{out}: {written} rows", err=True)
 
 
 def _period(begun: Transaction, month: str) -> Period:

@@ -81,12 +81,14 @@ def show(delivery_id: Id, config: ConfigFile = None, data_dir: DataDir = None, a
         return
     print_line(job.state.value, f"{job.kind.value} {job.sop_instance_uid} to {job.destination}")
     print_line(f"of image {job.source_sop_instance_uid}, study {job.study_instance_uid}")
-    print_line(f"queued {moment(job.queued_at)}, attempts {job.attempts}",
-               f"sent {moment(job.sent_at)}" if job.sent_at else "",
-               f"committed {moment(job.committed_at)}" if job.committed_at else "")  # fmt: skip
-    print_line(job.last_error)
+    times = [f"queued {moment(job.queued_at)}", f"attempts {job.attempts}",
+             f"sent {moment(job.sent_at)}" if job.sent_at else "",
+             f"committed {moment(job.committed_at)}" if job.committed_at else ""]  # fmt: skip
+    print_line(", ".join(filter(None, times)))
+    if job.last_error:
+        print_line("last error:", job.last_error)
     for event in events:
-        print_line(moment(event.at), event.action, f"by {event.actor}", event.comment)
+        print_line(moment(event.at), event.action, f"by {event.actor}{f': “{event.comment}”' if event.comment else ''}")
 
 
 def _command_of(action: DeliveryAction) -> Callable[..., None]:

@@ -9,7 +9,8 @@ import typer
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import transaction
-from miqa_node.domain.assessment import contributions_text
+from miqa_node.domain.assessment import contributions_text, number_text
+from miqa_node.domain.delivery import DeliveryState
 from miqa_node.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -67,9 +68,11 @@ def _tell(image: InstanceHistory, place: str) -> None:
     for result in image.results:
         _fact("result", f"{result.kind.value} {result.sop_instance_uid} made {moment(result.made_at)}")
         for one in result.deliveries:
-            when = f" at {moment(one.sent_at)}" if one.sent_at else f", next attempt {moment(one.next_attempt_at)}"
+            waits = f", next attempt {moment(one.next_attempt_at)}" if one.state is DeliveryState.QUEUED else ""
+            when = f" at {moment(one.sent_at)}" if one.sent_at else waits
+            times = "1 attempt" if one.attempts == 1 else f"{one.attempts} attempts"
             error = f", last error: {one.last_error}" if one.last_error else ""
-            _fact("", f"{one.state.value} to {one.destination}{when} after {one.attempts} attempts{error}")
+            _fact("", f"{one.state.value} to {one.destination}{when} after {times}{error}")
 
 
 def _tell_assessment(image: InstanceHistory) -> None:
@@ -103,7 +106,7 @@ def _tell_assessment(image: InstanceHistory) -> None:
         _fact("because", f"{name.value}: {contributions_text(parts)}")
     if assessment.measurements:
         print_table(
-            ("Measurement", "Value", "Unit"), ((m.name, f"{m.value:.4g}", m.unit) for m in assessment.measurements)
+            ("Measurement", "Value", "Unit"), ((m.name, number_text(m.value), m.unit) for m in assessment.measurements)
         )
     for issue in assessment.plausibility:
         _fact("plausibility", issue.message)

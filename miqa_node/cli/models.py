@@ -51,7 +51,7 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
         print_json(packages)
         return
     print_table(
-        ("Package", "", "Task", "For", "sha256 of the graph", "Intended use"),
+        (Column("Package", whole=True), "", Column("Task", whole=True), "For", "sha256", "Intended use"),
         (
             (one["folder"], "active" if one["active"] else "shadow" if one["shadow"] else "on" if
              one.get("switched_on") else "", one.get("task", ""), one.get("applies_to", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,3 +40,4 @@ def quiet_logs(settings: Settings) -> None:
     loud = settings.log.level in (LogLevel.WARNING, LogLevel.ERROR)
     level = settings.log.level if loud else LogLevel.WARNING
     set_up_logging(settings.log.model_copy(update={"level": level}))
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # what fails is told by the command, in one sentence

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 
@@ -28,10 +28,11 @@ _STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Heading of a table's column; numbers stand right."""
+    """Heading of a table's column; numbers stand right, and what people copy stays ``whole`` on a narrow terminal."""
 
     heading: str
     number: bool = False
+    whole: bool = False
 
 
 def to_json(value: Any) -> Any:
@@ -61,7 +62,7 @@ def print_line(*words: str) -> None:
 
 
 def print_table(columns: Sequence[Column | str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-    """A table; cells are plain text."""
+    """A table; cells are plain text. Without rows people are told so, and programs get the headings alone."""
     heads = [column if isinstance(column, Column) else Column(column) for column in columns]
     if not sys.stdout.isatty():
         lines = ["\t".join(head.heading for head in heads)]
@@ -75,9 +76,13 @@ def print_table(columns: Sequence[Column | str], rows: Iterable[Sequence[str]], 
 
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for head in heads:
-        table.add_column(head.heading, justify="right" if head.number else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if head.number else "left"
+        table.add_column(head.heading, justify=justify, overflow="fold", no_wrap=head.whole)
     for row in rows:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    if not table.row_count:
+        print_line(f"{title}: none" if title else "None.")
+        return
     Console(highlight=False).print(table)
 
 
@@ -104,6 +109,15 @@ def error_text(error: Exception) -> str:
     from miqa_node.observe.log import describe_error  # noqa: PLC0415
 
     return str(error) if isinstance(error, MiqaError) else describe_error(error)
+
+
+def joined(sentences: Iterable[str]) -> str:
+    """Reasons on one line, each once.
+
+    >>> joined(["Black and white are exchanged.", "Motion blur: probability 0.97", "Motion blur: probability 0.97"])
+    'Black and white are exchanged; Motion blur: probability 0.97'
+    """
+    return "; ".join(dict.fromkeys(sentence.removesuffix(".") for sentence in sentences))
 
 
 def moment(at: datetime | None) -> str:

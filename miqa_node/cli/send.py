@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +49,7 @@ def send(
         raise typer.BadParameter("there are no DICOM files in the given folders")
     if left_out:
         typer.echo(f"{left_out} files in folders are no DICOM files and were left out.", err=True)
-    destination = connect(parse_flag(f"send={to}"), settings.deliver, settings.dicom.ae_title)
+    destination = connect(parse_flag(f"send={_where(to)}", f"--to {to!r}"), settings.deliver, settings.dicom.ae_title)
     failed = 0
     try:
         with progress(files, "Sending") as remaining:
@@ -61,6 +62,17 @@ def send(
     if failed:
         typer.echo(f"{failed} of {len(files)} files could not be sent.", err=True)
         raise typer.Exit(Exit.FAILED)
+
+
+def _where(to: str) -> str:
+    if to.startswith(("http://", "https://")) or re.fullmatch(r".+@.+:[0-9]{1,5}", to):
+        return to
+    if Path(to).is_dir():
+        return str(Path(to).resolve())
+    raise typer.BadParameter(
+        "write AET@HOST:PORT, for example PACS@10.0.0.5:104, an http(s) address, or a folder that is there",
+        param_hint="--to",
+    )
 
 
 def _send_one(destination: Destination, file: Path) -> tuple[str, Exception | None]:

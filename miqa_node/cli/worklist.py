@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -10,7 +12,7 @@ import typer
 
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir
-from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
+from miqa_node.cli.output import Column, joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import transaction
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
@@ -95,13 +97,30 @@ def list_(
     if as_json:
         print_json({"items": [to_json(item) for item in items], "total": total, "limit": limit, "offset": offset})
         return
+    if sys.stdout.isatty():
+        _print_for_people(items)
+    else:
+        _print_rows(items)
+    if total > len(items):
+        typer.echo(f"{len(items)} of {total}", err=True)
+
+
+def _print_for_people(items: Sequence[WorklistItem]) -> None:
+    """Three lines a study: in a table a terminal would break the UIDs, which are there to be copied."""
+    if not items:
+        print_line("No study is flagged, or none that the options name.")
+    for item in items:
+        print_line(item.verdict.value, _state(item), moment(item.flagged_at), _kind(item), item.accession_number)
+        print_line("   ", item.study_instance_uid)
+        print_line("   ", _reasons(item))
+
+
+def _print_rows(items: Sequence[WorklistItem]) -> None:
     print_table(
         ("Verdict", "State", "Flagged", "Kind", "Reasons", "Accession", "Study Instance UID"),
         ((i.verdict.value, _state(i), moment(i.flagged_at), _kind(i), _reasons(i), i.accession_number,
           i.study_instance_uid) for i in items),
     )  # fmt: skip
-    if total > len(items):
-        typer.echo(f"{len(items)} of {total}", err=True)
 
 
 @app.command()
@@ -120,7 +139,7 @@ def show(study_uid: StudyUid, config: ConfigFile = None, data_dir: DataDir = Non
         ("Verdict", Column("Score", number=True), "Kind", "Reasons", "SOP Instance UID"),
         (
             (image.verdict.value, "" if image.score is None else f"{image.score:.0f}",
-             " ".join(filter(None, (image.modality, image.body_part, image.view))), "; ".join(image.reasons),
+             " ".join(filter(None, (image.modality, image.body_part, image.view))), joined(image.reasons),
              image.sop_instance_uid)
             for image in item.images
         ),
@@ -128,7 +147,7 @@ def show(study_uid: StudyUid, config: ConfigFile = None, data_dir: DataDir = Non
     for certificate in dict.fromkeys(image.certificate for image in item.images if image.certificate):
         print_line(certificate)
     for event in events:
-        print_line(moment(event.at), event.action, f"by {event.actor}" if event.actor else "", event.comment)
+        print_line(moment(event.at), event.action, (f"by {event.actor}" if event.actor else "") + _said(event.comment))
 
 
 @app.command()
@@ -166,14 +185,16 @@ def release(
 @app.command()
 def resolve(
     study_uid: StudyUid,
-    resolution: Annotated[Resolution, typer.Argument(metavar="confirmed|dismissed|retaken", help="What was decided.")],
+    resolution: Annotated[
+        Resolution, typer.Argument(metavar="confirmed|retaken|dismissed|accepted", help="What was decided.")
+    ],
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the item.")] = "",
     actor: Actor = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide a flagged study: confirmed, dismissed or retaken."""
+    """Decide a flagged study: confirmed or retaken is not to be used; dismissed or accepted may be used."""
     from miqa_node.store import worklist  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:
@@ -191,9 +212,18 @@ def _print_changed(item: WorklistItem, *, as_json: bool) -> None:
 def _print_item(item: WorklistItem) -> None:
     print_line(item.verdict.value, _state(item), item.study_instance_uid)
     print_line(f"flagged {moment(item.flagged_at)}, accession {item.accession_number or '–'}, "
-               f"study date {item.study_date or '–'}")  # fmt: skip
+               f"study date {_day(item.study_date) or '–'}")  # fmt: skip
     if item.resolved_at:
-        print_line(f"resolved {moment(item.resolved_at)} by {item.resolved_by}", item.comment)
+        print_line(f"resolved {moment(item.resolved_at)} by {item.resolved_by}{_said(item.comment)}")
+
+
+def _day(date: str) -> str:
+    """A DICOM date (PS3.5 6.2, DA) with dashes; anything else as it came."""
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdigit() else date
+
+
+def _said(comment: str) -> str:
+    return f": “{comment}”" if comment else ""
 
 
 def _state(item: WorklistItem) -> str:
@@ -210,4 +240,4 @@ def _kind(item: WorklistItem) -> str:
 
 
 def _reasons(item: WorklistItem) -> str:
-    return "; ".join(dict.fromkeys(reason for image in item.images for reason in image.reasons))
+    return joined(reason for image in item.images for reason in image.reasons)

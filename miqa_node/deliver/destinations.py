@@ -93,15 +93,17 @@ def parse_destinations(file: Path) -> tuple[DestinationConfig, ...]:
     return configs
 
 
-def parse_flag(text: str) -> DestinationConfig:
+def parse_flag(text: str, where: str = "") -> DestinationConfig:
     """Read ``NAME=AET@HOST:PORT``, ``NAME=https://…`` (STOW-RS) or ``NAME=/folder`` of the command line.
+
+    ``where`` is what errors call it; otherwise the option --destination.
 
     >>> parse_flag("pacs=ORTHANC@127.0.0.1:4242").port
     4242
     >>> parse_flag("cloud=https://pacs.example/dicom-web").kind, parse_flag("out=/srv/out").kind
     ('stow', 'folder')
     """
-    where = f"--destination {text!r}"
+    where = where or f"--destination {text!r}"
     name, equals, rest = text.partition("=")
     if equals and rest.startswith(("http://", "https://")):
         return _parse({"name": name, "kind": "stow", "url": rest}, where)

@@ -181,9 +181,14 @@ def _worklist_table(items: Sequence[dict[str, Any]]) -> Table:
     table = _table("study", "verdict", "state", "reasons")
     for item in items:
         verdict = Verdict(item["verdict"])
-        reasons = sorted({reason for image in item["images"] for reason in image["reasons"]})
+        reasons = sorted({reason.removesuffix(".") for image in item["images"] for reason in image["reasons"]})
         study = item["accession_number"] or item["study_instance_uid"]
-        table.add_row(escape(study), f"[{STYLES[verdict]}]{verdict}", item["state"], escape(", ".join(reasons)))
+        table.add_row(
+            escape(study),
+            f"[{STYLES[verdict]}]{verdict}",
+            item["state"],
+            escape("; ".join(reasons)),
+        )
     return table
 
 

@@ -80,4 +80,6 @@ def check_transition(now: WorklistState, to: WorklistState) -> None:
         WorklistState.RESOLVED: set[WorklistState](),
     }
     if to not in allowed[now]:
-        raise ConflictError(f"The item is {now}; it cannot become {to}.")
+        if now is WorklistState.OPEN:
+            raise ConflictError("Nobody has claimed the study, so it cannot be put back.")
+        raise ConflictError(f"The study is {now} already: it was decided, and only a new flagged image opens it again.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
 import pytest
+from pydicom.data import get_testdata_file
 
 from miqa_node import __version__
 from miqa_node.cli.exits import Exit
@@ -57,3 +59,45 @@ def test_a_variable_of_no_table_is_found_by_doctor(cli, monkeypatch: pytest.Monk
 
     assert not settings["ok"]
     assert "MIQA_DICON__PORT" in settings["detail"]
+
+
+@pytest.mark.parametrize("to", ["nonsense", "PACS@host", "PACS@host:port"])
+def test_where_to_send_is_explained_by_the_option_that_was_given(cli, tmp_path, to: str) -> None:
+    (tmp_path / "image.dcm").write_bytes(b"")
+
+    ran = cli("send", tmp_path, "--to", to)
+
+    assert ran.code == Exit.USAGE
+    assert "AET@HOST:PORT" in ran.err
+    assert "--to" in ran.err
+    assert "--destination" not in ran.err
+
+
+def test_a_peer_that_is_away_is_told_in_one_sentence(cli, tmp_path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    ran = cli("send", get_testdata_file("CT_small.dcm"), "--to", f"PACS@127.0.0.1:{port}")
+
+    assert ran.code == Exit.FAILED
+    assert "the connection was refused" in ran.out
+    assert ran.err == "1 of 1 files could not be sent.\n"
+
+
+def test_an_empty_table_says_so_to_people_and_gives_programs_its_headings(cli, stage, data_dir, monkeypatch) -> None:
+    assert cli("users", "list", "--data-dir", data_dir).out == "Name\tRole\tSigns in\tSince\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli("users", "list", "--data-dir", data_dir).out == "None.\n"
+
+
+def test_an_export_says_how_much_was_written_and_where_nothing_could_be(cli, stage, data_dir, tmp_path) -> None:
+    file = tmp_path / "images.csv"
+
+    ran = cli("analysis", "export", "images", "--out", file, "--data-dir", data_dir)
+    nowhere = cli("analysis", "export", "images", "--out", tmp_path / "none" / "images.csv", "--data-dir", data_dir)
+
+    assert (ran.code, ran.out, ran.err) == (Exit.OK, "", f"{file}: 0 rows\n")
+    assert file.read_text("utf-8").startswith("digest")
+    assert nowhere.code == Exit.USAGE
+    assert "cannot be written" in nowhere.err

@@ -29,7 +29,7 @@ def test_a_person_acts_on_one_and_on_many(cli, stage, data_dir) -> None:
     assert cli("deliveries", "release", "--state", "HELD", *at).out == "QUEUED 3 deliveries\n"
     assert cli("deliveries", "cancel", "2", *at).out == "CANCELLED 1 delivery\n"
     assert cli("deliveries", "resend", "2", *at).out == "QUEUED 1 delivery\n"
-    assert "hold by anna moving" in cli("deliveries", "show", "1", *at[:2]).out
+    assert "hold by anna: “moving”" in cli("deliveries", "show", "1", *at[:2]).out
 
 
 def test_everything_is_never_meant_by_saying_nothing(cli, stage, data_dir) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -66,6 +68,20 @@ def test_a_table_for_people_is_tab_separated_when_it_goes_elsewhere(cli, stage, 
     ]  # fmt: skip
 
 
+def test_on_a_terminal_uids_stand_whole_on_lines_of_their_own(cli, stage, data_dir, monkeypatch) -> None:
+    stage.add(1)
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("TERM", "dumb")  # no colours
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    flagged = cli("worklist", "list", "--data-dir", data_dir).out.splitlines()
+    none = cli("worklist", "list", "--station", "NOWHERE", "--data-dir", data_dir).out
+
+    assert flagged[0] == "REJECT OPEN 2026-11-20 09:31:00Z DX CHEST PA ACC1"
+    assert [line.strip() for line in flagged[1:]] == ["1.2.3.1", "Motion blur: probability 0.97, severity 0.60"]
+    assert none == "No study is flagged, or none that the options name.\n"
+
+
 def test_claim_release_resolve_and_their_events(cli, stage, data_dir) -> None:
     stage.add(1)
 
@@ -85,11 +101,12 @@ def test_claim_release_resolve_and_their_events(cli, stage, data_dir) -> None:
         ("released", "mara"),
         ("retaken", "tom"),
     ]
-    assert "moved" in call("show", "1.2.3.1").out
+    assert "retaken by tom: “moved”" in call("show", "1.2.3.1").out
 
 
 def test_exit_codes(cli, stage, data_dir, tmp_path) -> None:
     stage.add(1)
+    stage.add(2)
     cli("worklist", "resolve", "1.2.3.1", "confirmed", "--as", "mara", "--data-dir", data_dir)
 
     unknown = cli("worklist", "show", "1.9", "--data-dir", data_dir)
@@ -100,7 +117,9 @@ def test_exit_codes(cli, stage, data_dir, tmp_path) -> None:
 
     assert (unknown.code, resolved.code) == (Exit.NOT_FOUND, Exit.CONFLICT)
     assert (nowhere.code, misspelt.code, when.code) == (Exit.USAGE, Exit.USAGE, Exit.USAGE)
-    assert "RESOLVED" in resolved.err
+    assert "decided" in resolved.err
+    assert "claimed" in cli("worklist", "release", "1.2.3.2", "--as", "mara", "--data-dir", data_dir).err
+    assert "study date 2026-11-20" in cli("worklist", "show", "1.2.3.1", "--data-dir", data_dir).out
     assert "--data-dir" in nowhere.err
     assert "7d" in when.err
     assert not (tmp_path / "nowhere").exists()
