@@ -89,6 +89,8 @@ def link(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> Non
         secret, until = accounts.link(begun, name, lifetime_s, login(), datetime.now(UTC))
     print_line(f"{settings.web_url}/welcome/{secret}")
     typer.echo(f"Give this link to {name}. It works once, until {moment(until)}.", err=True)
+    if not settings.web.public_url:
+        typer.echo("It opens on this host; set web.public_url to the address that other machines use.", err=True)
 
 
 @app.command()

@@ -56,7 +56,9 @@ class Needs:
             return who
         if who.means is not Means.NOTHING:
             raise HTTPException(
-                HTTPStatus.FORBIDDEN, f"This needs the permission {self.permission.value}, which {who.name} has not."
+                HTTPStatus.FORBIDDEN,
+                f"This needs the permission {self.permission.value}, which {who.name} has not. "
+                "An administrator can change that.",
             )
         if not is_set_up(services):
             raise HTTPException(

@@ -30,6 +30,7 @@ _STATUSES: tuple[tuple[type[MiqaError], HTTPStatus], ...] = (
 
 
 _TITLES: dict[int, str] = {
+    HTTPStatus.FORBIDDEN: "Not allowed",
     HTTPStatus.NOT_FOUND: "Not found",
     HTTPStatus.METHOD_NOT_ALLOWED: "Not possible here",
     HTTPStatus.GONE: "No longer valid",

@@ -109,9 +109,9 @@ def welcome(
 
 
 @router.get("/account")
-def account_page(who: Reader) -> str:
-    """One's own account."""
-    return render("account.html", who=who, fault="", done="")
+def account_page(services: Services, who: Reader, changed: bool = False) -> str:
+    """One's own account; ``changed`` says that the password was."""
+    return _account(services, who, changed=changed)
 
 
 @router.post("/account/password")
@@ -127,15 +127,14 @@ def change_password(
         with passwords.AT_ONCE:
             user, outcome = _check(services, who.name, password, address_of(request), now)
             if outcome is not Outcome.SIGNED_IN or user is None:
-                raise AccessError("Your present password is not that one.")  # noqa: TRY301
+                raise AccessError("The present password is wrong.")  # noqa: TRY301
             kept = passwords.hash_password(new)
         with services.database.begin() as transaction:
             users.set_password(transaction, who.name, kept)
     except AccessError as error:
-        page = render("account.html", who=who, fault=str(error), done="")
-        return HTMLResponse(page, HTTPStatus.FORBIDDEN)
+        return HTMLResponse(_account(services, who, fault=str(error)), HTTPStatus.FORBIDDEN)
     log.info("password changed", account=who.name)
-    return open_session(request, services, who.name, "/account", now)
+    return open_session(request, services, who.name, "/account?changed=true", now)
 
 
 def open_session(request: Request, services: WebServices, name: str, target: str, now: datetime) -> Response:
@@ -224,3 +223,8 @@ def _welcome_page(services: WebServices, who: Principal, secret: str, fault: str
         min_characters=services.settings.access.password_min_characters,
     )
     return HTMLResponse(page, HTTPStatus.FORBIDDEN if fault else HTTPStatus.OK)
+
+
+def _account(services: WebServices, who: Principal, *, fault: str = "", changed: bool = False) -> str:
+    least = services.settings.access.password_min_characters
+    return render("account.html", who=who, fault=fault, changed=changed, min_characters=least)

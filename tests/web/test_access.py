@@ -380,7 +380,8 @@ def test_changing_the_password_signs_other_browsers_out(stage, connect: Connect)
     changed = browser.post("/account/password", data=form, headers=ORIGIN)
 
     assert (wrong.status_code, changed.status_code) == (403, 303)
-    assert "not that one" in wrong.text
+    assert "The present password is wrong" in wrong.text
+    assert "The password is changed" in browser.get(changed.headers["location"]).text
     assert browser.get("/").status_code == 200
     assert other.get("/").status_code == 401
     assert sign_in(other, "kim").status_code == 403

@@ -43,7 +43,9 @@ def test_a_new_reviewer_gets_a_link_chooses_a_password_and_signs_in(stage, admin
 
     assert made.status_code == 200
     assert link.startswith("http://localhost:8080/welcome/")
+    assert "For another machine" in made.text, "localhost is the node's own host only"
     assert link not in admin.get("/people").text, "the link is shown once"
+    assert "new link for a password" in admin.get("/people").text
     her = connect(client="10.0.0.8")
     address = link.removeprefix("http://localhost:8080")
     assert her.post(address, data={"password": PASSWORD, "again": PASSWORD}, headers=ORIGIN).status_code == 303

@@ -17,6 +17,7 @@ def test_an_account_is_made_with_a_link_that_its_owner_opens(cli, stage, data_di
 
     assert made.code == Exit.OK
     assert made.out.startswith("http://localhost:8080/welcome/")
+    assert "web.public_url" in made.err
     assert [(user["name"], user["role"]) for user in listed.json] == [("mara", "reviewer")]
     assert listed.json[0]["signs_in"] == "has not chosen a password yet"
     with stage.services.database.begin() as transaction:
