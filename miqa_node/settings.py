@@ -452,7 +452,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The document in a TOML file; SettingsError says why there is none."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
         raise SettingsError(f"{path.name}: cannot be read as TOML: {error}") from error
 
 

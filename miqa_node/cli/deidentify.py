@@ -79,6 +79,8 @@ def deidentify(
     if out.resolve().is_relative_to(source.resolve()):
         raise typer.BadParameter("OUT may not lie inside IN", param_hint="OUT")
     files, left_out = images([source], DICOM_SUFFIXES)
+    if not files:
+        raise typer.BadParameter(f"there are no DICOM files in {source}", param_hint="IN")
     try:
         method = Method(Secrets(read_key(key)), frozenset(option for option, wanted in chosen.items() if wanted))
     except ValueError as error:

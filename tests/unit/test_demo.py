@@ -24,6 +24,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.errors import MiqaError
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.settings import load_settings
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,15 @@ def test_there_are_real_and_simulated_samples_and_none_may_be_accepted_that_shou
     assert all(Verdict.ACCEPT not in sample.expected for sample in simulated)
     assert len({sample.sop_instance_uid for sample in samples}) == len(samples)
     assert len({sample.study_instance_uid for sample in samples}) == len(samples)
+
+
+def test_the_tutorial_counts_the_samples_that_there_are(samples: list[Sample]) -> None:
+    tutorial = (ROOT / "docs" / "tutorial" / "first-flagged-study.md").read_text("utf-8")
+    numbers = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
+    simulated = sum(sample.simulated is not None for sample in samples)
+    assert f"sends {numbers[len(samples)].lower()} radiographs" in tutorial
+    assert f"{numbers[len(samples) - simulated]} are real" in tutorial
+    assert f"{numbers[simulated]} are the chest with a simulated" in tutorial
 
 
 def test_the_same_bytes_every_time(samples: list[Sample]) -> None:
@@ -155,5 +165,7 @@ def test_the_whole_story_ends_well(tmp_path: Path) -> None:
     )
     assert told.returncode == 0, told.stdout + told.stderr
     assert "Everything went as promised" in told.stdout
+    listening = next(line for line in (tmp_path / "node" / "node.log").read_text().splitlines() if "listening" in line)
+    assert '"host": "127.0.0.1"' in listening, "the tutorial promises the loopback only"
     modalities = {path.name.partition("-")[0] for path in (tmp_path / "pacs").glob("*.dcm")}
     assert {"SR", "SEG", "KO"} <= modalities

@@ -52,6 +52,13 @@ def test_wrong_settings_are_explained(cli, tmp_path, text: str) -> None:
     assert ran.err.startswith("miqa-node: ")
 
 
+def test_a_settings_file_that_is_not_there(cli, tmp_path) -> None:
+    ran = cli("worklist", "list", "--config", tmp_path / "none.toml")
+
+    assert ran.code == Exit.USAGE
+    assert ran.err == f"miqa-node: {tmp_path / 'none.toml'} cannot be read: No such file or directory.\n"
+
+
 def test_a_variable_of_no_table_is_found_by_doctor(cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIQA_DICON__PORT", "1")
 

@@ -287,6 +287,14 @@ def test_words_of_a_description() -> None:
     assert cleaned("Thorax p.a. Herr Schmidt, Chest AP 12.3.2020") == "Thorax Chest AP"
 
 
+def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    ran = CliRunner().invoke(app, ["deidentify", str(tmp_path / "in"), str(tmp_path / "out"), "--key", "k"])
+    assert ran.exit_code == 2
+    assert "no DICOM files" in ran.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_short_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("short")
     ran = CliRunner().invoke(app, ["deidentify", str(PYDICOM_FILES / "CT_small.dcm"), str(tmp_path / "o"), "--key",
