@@ -7,16 +7,13 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import structlog
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, build_context, build_role, evt
 from pynetdicom.association import Association
-from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification
@@ -33,6 +30,7 @@ from miqa_node.deliver.commitment import (
 )
 from miqa_node.deliver.destinations import DestinationConfig
 from miqa_node.deliver.guard import Exchange, prepare_socket
+from miqa_node.deliver.implicit import as_implicit_vr
 from miqa_node.deliver.statuses import SUCCESS, judge
 from miqa_node.deliver.tls import client_context
 from miqa_node.domain.delivery import CommitmentReport, ResultKind
@@ -348,14 +346,6 @@ def split_file(file: bytes) -> tuple[str, bytes]:
     if not data_set:
         raise DeliveryRefusedError("The object has no data set.")
     return encoding.transfer_syntax_uid, data_set
-
-
-def as_implicit_vr(data_set: bytes) -> bytes:
-    """A data set of Explicit VR Little Endian as Implicit VR Little Endian, the default that every SCP must take."""
-    encoded = encode(dcmread(BytesIO(data_set), force=True), is_implicit_vr=True, is_little_endian=True)
-    if encoded is None:
-        raise DeliveryRefusedError("The object cannot be converted to Implicit VR Little Endian.")
-    return bytes(encoded)
 
 
 def _contexts(proposed: Iterable[tuple[str, str]]) -> list[PresentationContext]:
