@@ -18,7 +18,7 @@ from miqa_node.domain.instance import InstanceDigest, Received, is_uid
 from miqa_node.errors import DataSetError, MismatchError, ResourcesError
 from miqa_node.imaging.elements import read_elements
 
-SOP_CLASS_UID, SOP_INSTANCE_UID = 0x00080016, 0x00080018
+SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID = 0x00080016, 0x00080018, 0x0020000D
 
 Bytes = bytes | bytearray | memoryview
 
@@ -33,6 +33,8 @@ class StoreRequest:
     calling_ae_title: str
     called_ae_title: str
     peer_address: str
+    study_instance_uid: str = ""
+    """Only an object of this study is taken; empty takes all."""
 
 
 class Incoming:
@@ -77,7 +79,7 @@ class Incoming:
         DataSetError
             There is no data set, or its beginning cannot be read.
         MismatchError
-            SOP class or instance UID are not those of the request.
+            SOP class or instance UID are not those of the request, or the study is not the one asked for.
         """
         if not self._size_bytes:
             raise DataSetError("The request came without a data set.")
@@ -102,7 +104,9 @@ class Incoming:
         self._path.unlink(missing_ok=True)
 
     def _check_identity(self) -> None:
-        found = read_elements(self._path, frozenset({SOP_CLASS_UID, SOP_INSTANCE_UID})).found
+        study = self._request.study_instance_uid
+        wanted = {SOP_CLASS_UID, SOP_INSTANCE_UID} | ({STUDY_INSTANCE_UID} if study else set())
+        found = read_elements(self._path, wanted).found
         for tag, name, asked in (
             (SOP_CLASS_UID, "SOP Class UID", self._request.sop_class_uid),
             (SOP_INSTANCE_UID, "SOP Instance UID", self._request.sop_instance_uid),
@@ -114,6 +118,10 @@ class Incoming:
                 raise DataSetError(f"The data set's {name} is not a UID (PS3.5 9.1).")
             if uid != asked:
                 raise MismatchError(f"{name} of request and data set differ.")
+        if study:
+            element = found.get(STUDY_INSTANCE_UID)
+            if element is None or element.value.decode("latin-1").strip(" \0") != study:
+                raise MismatchError("The object belongs to another study than the one of the address.")
 
 
 def file_head(request: StoreRequest) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from miqa_node.domain.instance import is_uid
-from miqa_node.errors import DataSetError, MismatchError
+from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import Encoding, peek_elements
 from miqa_node.receive.incoming import SOP_CLASS_UID, SOP_INSTANCE_UID, StoreRequest
 from miqa_node.receive.intake import Answer, Intake, Transfer
@@ -14,9 +14,8 @@ from miqa_node.receive.statuses import comment_of, status_of
 HEAD_BYTES = 1 << 16
 """What a file is, is read from its first bytes; they are held until there are so many, or the file ends."""
 
-STUDY_INSTANCE_UID = 0x0020000D
 _META_CLASS, _META_INSTANCE = 0x00020002, 0x00020003
-_WANTED = frozenset({SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, _META_CLASS, _META_INSTANCE})
+_WANTED = frozenset({SOP_CLASS_UID, SOP_INSTANCE_UID, _META_CLASS, _META_INSTANCE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class FileTransfer:
     def _begin(self) -> None:
         try:
             encoding, request = self._read_head()
-        except (DataSetError, MismatchError) as error:
+        except DataSetError as error:
             self._error = error
             return
         self._transfer = self._intake.begin(request)
@@ -85,9 +84,6 @@ class FileTransfer:
         self.sop_instance_uid = values.get(SOP_INSTANCE_UID) or values.get(_META_INSTANCE, "")
         if not (is_uid(self.sop_class_uid) and is_uid(self.sop_instance_uid)):
             raise DataSetError("Not a DICOM file: it has no SOP Class UID or no SOP Instance UID (PS3.5 9.1).")
-        wanted = self._origin.study_instance_uid
-        if wanted and values.get(STUDY_INSTANCE_UID) != wanted:
-            raise MismatchError("The object belongs to another study than the one of the address.")
         request = StoreRequest(
             sop_class_uid=self.sop_class_uid,
             sop_instance_uid=self.sop_instance_uid,
@@ -95,5 +91,6 @@ class FileTransfer:
             calling_ae_title=self._origin.calling_ae_title,
             called_ae_title=self._origin.called_ae_title,
             peer_address=self._origin.peer_address,
+            study_instance_uid=self._origin.study_instance_uid,
         )
         return encoding, request

@@ -142,6 +142,16 @@ def test_only_the_study_of_the_address(door: Door) -> None:
     assert answer.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xA900]
 
 
+def test_the_study_is_found_behind_large_private_elements(door: Door) -> None:
+    ds = dcmread(get_testdata_file("CT_small.dcm"))
+    ds.private_block(0x0009, "MAKER", create=True).add_new(1, "OB", b"\0" * 200_000)
+    large = BytesIO()
+    ds.save_as(large)
+    answer = door.post(body(large.getvalue()), f"/studies/{ds.StudyInstanceUID}")
+    assert answer.status_code == 200
+    assert uids(answer.json(), "00081199") == [ds.SOPInstanceUID]
+
+
 def test_a_body_that_is_cut_off_keeps_whole_parts_only(door: Door) -> None:
     answer = door.post(body(sample(), sample("MR_small.dcm"), end=False)[:-2_000])
     assert answer.status_code == 400
