@@ -121,6 +121,14 @@ def _complete_image_pixel(ds: Dataset, repairs: list[str]) -> None:
         if ds.get(keyword) in (None, ""):
             setattr(ds, keyword, value)
             repairs.append(f"{keyword} missing, taken as {value}")
+    if not _whole(ds, "BitsStored"):
+        repairs.append(f"BitsStored 0, taken as {ds.BitsAllocated}")
+        ds.BitsStored = ds.BitsAllocated
+    # A Code String is upper case (PS3.5 6.2), which not every device knows.
+    said = str(ds.PhotometricInterpretation)
+    if said != said.upper():
+        ds.PhotometricInterpretation = said.upper()
+        repairs.append(f"PhotometricInterpretation taken as {said.upper()}")
     if ds.BitsStored > ds.BitsAllocated:
         repairs.append(f"BitsStored {ds.BitsStored} above BitsAllocated, taken as {ds.BitsAllocated}")
         ds.BitsStored = ds.BitsAllocated

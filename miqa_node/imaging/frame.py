@@ -176,7 +176,9 @@ def _colour(raw: AnyImage, ds: Dataset, steps: list[str]) -> tuple[NDArray[np.un
     if ds.PhotometricInterpretation == "PALETTE COLOR":
         steps.append("palette applied")
         raw = apply_color_lut(raw, ds)
-        bits = 8 * raw.dtype.itemsize
+        # Entries of 8 bits belong into bytes (PS3.3 C.7.6.3.1.6); some ultrasound devices write them into words.
+        narrow = int(ds.RedPaletteColorLookupTableDescriptor[2]) == 8 and raw.max(initial=0) <= 0xFF
+        bits = 8 if narrow else 8 * raw.dtype.itemsize
     else:
         bits = int(ds.BitsStored)
     if raw.dtype.itemsize > 2:

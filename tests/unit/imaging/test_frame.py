@@ -210,6 +210,16 @@ def test_palettes_are_applied(samples: Path) -> None:
     assert frame.display.max() > 30000
 
 
+def test_palettes_of_bytes_in_words_are_no_darker(samples: Path, tmp_path: Path) -> None:
+    ds = pydicom.dcmread(samples / "MR2_UNCR.dcm")
+    ds.PhotometricInterpretation, ds.PixelData = "PALETTE COLOR", b"\xff\0" * (ds.Rows * ds.Columns)
+    for colour in ("Red", "Green", "Blue"):
+        ds.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [256, 0, 8])
+        ds.add_new(f"{colour}PaletteColorLookupTableData", "OW", np.arange(256, dtype="<u2").tobytes())
+    ds.save_as(tmp_path / "a.dcm")
+    assert decode(tmp_path / "a.dcm").display.min() == 65535
+
+
 @pytest.mark.parametrize(
     ("elements", "step"),
     [
@@ -217,6 +227,8 @@ def test_palettes_are_applied(samples: Path) -> None:
         ({"SamplesPerPixel": None}, "SamplesPerPixel missing, taken as 1"),
         ({"BitsStored": None}, "BitsStored missing, taken as 16"),
         ({"PixelRepresentation": None}, "PixelRepresentation missing, taken as 0"),
+        ({"BitsStored": 0}, "BitsStored 0, taken as 16"),
+        ({"PhotometricInterpretation": "Monochrome2"}, "PhotometricInterpretation taken as MONOCHROME2"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")
