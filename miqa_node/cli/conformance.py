@@ -119,4 +119,4 @@ def _rows(cells: Iterable[tuple[Any, ...]]) -> str:
 def _name(uid: str) -> str:
     from pydicom.uid import UID  # noqa: PLC0415
 
-    return UID(uid).name
+    return UID(uid).name or "retired, without a name"
