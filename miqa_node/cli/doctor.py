@@ -250,7 +250,8 @@ def _echo(config: DestinationConfig, settings: Settings) -> str:
     except MiqaError as error:
         calling = config.calling_ae_title or settings.dicom.ae_title
         mend = f"Check that it runs, its address, and that it lets {calling} in."
-        raise Wrong(f"{config.address}: {error}", mend) from error
+        told = str(error).removeprefix(f"{config.address}: ")
+        raise Wrong(f"{config.address}: {told}", mend) from error
     finally:
         destination.close()
     return f"{config.address} {_ANSWERS[config.kind]}"

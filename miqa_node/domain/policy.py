@@ -182,7 +182,10 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     quality = decide_quality(assessment, policy)
     waiting = tuple(
         Reason(
-            one.reason.value, f"{prediction.package}: {one.text} ({DECISION_SUPPORT})", OTHER_FAILURE, Verdict.ACCEPT
+            one.reason.value,
+            f"{prediction.package}: {one.text.removesuffix('.')} ({DECISION_SUPPORT})",
+            OTHER_FAILURE,
+            Verdict.ACCEPT,
         )
         for prediction in assessment.predictions
         for one in prediction.pending

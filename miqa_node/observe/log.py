@@ -65,6 +65,8 @@ _LIBRARY_LEVELS: Mapping[str, int] = {
     "uvicorn.access": logging.WARNING,
     "uvicorn.error": logging.WARNING,
 }
+_TOLD_BY_US = ("Association request failed", "TCP Initialisation Error")
+"""Lines of pynetdicom about a peer that is away: it names none, and ours about the same attempt does."""
 _HARMLESS_TEXTS = (MiqaError, OSError, ImportError, AttributeError, TypeError, NameError, AssertionError, MemoryError)
 _MAX_DEPTH = 4
 
@@ -100,6 +102,7 @@ def set_up_logging(settings: LogSettings, *, node: str = "", stream: TextIO | No
         else structlog.processors.JSONRenderer()
     )
     handler = logging.StreamHandler(stream)
+    handler.addFilter(lambda record: not record.getMessage().startswith(_TOLD_BY_US))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,

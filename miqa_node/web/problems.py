@@ -41,8 +41,8 @@ _TITLES: dict[int, str] = {
 }
 """What people read where programs get the status in the words of HTTP."""
 _DETAILS: dict[int, str] = {
-    HTTPStatus.NOT_FOUND: "There is no page at this address. Was it typed or copied as a whole?",
-    HTTPStatus.METHOD_NOT_ALLOWED: "A form was sent to an address that takes none. Open the page again.",
+    HTTPStatus.NOT_FOUND: "There is nothing at this address. Was it typed or copied as a whole?",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address cannot be asked in this way.",
 }
 
 
@@ -90,7 +90,6 @@ def _answer(request: Request, status: int, detail: str) -> Response:
     if wants_page:
         who: Principal | None = getattr(request.state, "who", None)
         title = _TITLES.get(status, HTTPStatus(status).phrase)
-        detail = detail or _DETAILS.get(status, "")
         page = render("error.html", title=title, status=status, detail=detail, who=who)
         return Response(page, status, media_type="text/html")
     return problem(status, detail)
@@ -110,7 +109,10 @@ async def _on_miqa_error(request: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+    said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+    detail = said or _DETAILS.get(error.status_code, "")
+    if allow := (error.headers or {}).get("Allow"):
+        detail = f"This address takes {allow}, not {request.method}."
     response = _answer(request, error.status_code, detail)
     response.headers.update(error.headers or {})
     return response

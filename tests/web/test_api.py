@@ -206,6 +206,9 @@ def test_errors_are_problem_details(
     problem = answer.json()
     assert problem["status"] == status
     assert problem["title"]
+    assert problem["detail"]
+    if status == 405:
+        assert problem["detail"] == "This address takes GET, not PUT."
     if status == 422:
         assert problem["errors"][0]["where"]
 

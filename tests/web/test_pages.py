@@ -174,7 +174,7 @@ def test_a_page_that_does_not_exist_is_a_page_for_people(client: TestClient) -> 
 
 @pytest.mark.parametrize(
     ("address", "told"),
-    [("/nothing", "no page at this address"), ("/?show=bogus", "What was given as “show” cannot be used")],
+    [("/nothing", "nothing at this address"), ("/?show=bogus", "What was given as “show” cannot be used")],
 )
 def test_an_address_that_is_wrong_leads_on(client: TestClient, address: str, told: str) -> None:
     page = client.get(address, headers={"accept": "text/html"}).text

@@ -59,6 +59,12 @@ def test_lines_for_people_say_how_to_mend(cli, config) -> None:
     assert any(line.startswith("ok   policy") for line in ran.out.splitlines())
 
 
+def test_a_destination_that_is_away_is_named_once(cli, config) -> None:
+    ran = cli("doctor", "--config", config, "--destination", "PACS=PACS@127.0.0.1:9", "--json")
+
+    assert checks(ran)["destination PACS"]["detail"].count("PACS@127.0.0.1:9") == 1
+
+
 @pytest.mark.parametrize(
     ("check", "old", "new", "says"),
     [

@@ -56,6 +56,7 @@ def test_libraries_come_out_the_same_way_without_idle_talk(stream: io.StringIO) 
     logging.getLogger("uvicorn.error").warning("socket %s", "closed")
     logging.getLogger("uvicorn.access").info("GET /studies/1.2.3")
     logging.getLogger("pynetdicom.acse").warning("Peer said %s", NAME)
+    logging.getLogger("pynetdicom.transport").error("TCP Initialisation Error: [Errno 111] Connection refused")
     logging.getLogger("pydicom").error("Bad value %s", NAME)
 
     (line,) = lines(stream)
