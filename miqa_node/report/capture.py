@@ -38,8 +38,12 @@ def make_capture(
     picture: Picture,
     lineage: Lineage,
     settings: ReportSettings,
+    frame: int = 1,
 ) -> Dataset:
-    """The picture as an object, compressed as ``kind`` says (:data:`SYNTAXES`)."""
+    """The picture as an object, compressed as ``kind`` says (:data:`SYNTAXES`).
+
+    ``frame``, counted from 1, is the one that it shows of a multi-frame source.
+    """
     syntax = SYNTAXES[kind]
     capture = begin_instance(kind, SOP_CLASS_UID, source, assessment, lineage, settings)
     capture.Laterality = laterality(source)
@@ -47,7 +51,7 @@ def make_capture(
     capture.ImageType = ["DERIVED", "SECONDARY", "QUALITY"]
     capture.PatientOrientation = list(source.patient_orientation) or None
     capture.DerivationDescription = "Image with heat map and outlines of quality findings; verdict in words below"
-    capture.SourceImageSequence = Sequence([_source(source)])
+    capture.SourceImageSequence = Sequence([_source(source, frame)])
     _add_annotation(capture, source)
     capture.SamplesPerPixel = 3
     capture.PhotometricInterpretation = _PHOTOMETRIC[syntax]
@@ -62,8 +66,9 @@ def make_capture(
     return capture
 
 
-def _source(source: Source) -> Dataset:
-    image = reference(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
+def _source(source: Source, frame: int) -> Dataset:
+    frames = [frame] if source.number_of_frames > 1 else None
+    image = reference(source.sop_class_uid, source.sop_instance_uid, frames)
     image.PurposeOfReferenceCodeSequence = code_sequence(codes.SOURCE_IMAGE)
     return image
 

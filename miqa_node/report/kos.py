@@ -100,11 +100,11 @@ def _template() -> Dataset:
 
 
 def _image(source: Source) -> Dataset:
+    """The image as a whole: archives hide instances, and no frame of a series is judged by itself."""
     image: Dataset = ImageContentItem(
         name=coded(codes.SOURCE_IMAGE),
         referenced_sop_class_uid=source.sop_class_uid,
         referenced_sop_instance_uid=source.sop_instance_uid,
-        referenced_frame_numbers=source.frame_numbers,
         relationship_type=RelationshipTypeValues.CONTAINS,
     )
     del image.ConceptNameCodeSequence  # TID 2010 row 6 has none; the class insists on one

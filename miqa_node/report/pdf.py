@@ -26,7 +26,7 @@ def make_pdf(
     document.BurnedInAnnotation = "NO"  # the page names nobody
     document.DocumentTitle = "Image quality report"
     document.ConceptNameCodeSequence = code_sequence(codes.IMAGING_MEASUREMENT_REPORT)
-    image = reference(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
+    image = reference(source.sop_class_uid, source.sop_instance_uid)
     image.PurposeOfReferenceCodeSequence = code_sequence(codes.SOURCE_IMAGE)
     document.SourceInstanceSequence = Sequence([image])
     document.MIMETypeOfEncapsulatedDocument = "application/pdf"

@@ -46,13 +46,13 @@ def add_geometry(seg: Dataset, sources: Many[Source], settings: ReportSettings) 
         shared.PlaneOrientationSequence = Sequence([_orientation(NOMINAL_ORIENTATION)])
 
 
-def place_on_stack(seg: Dataset, source: Source, slices: Many[Slice], settings: ReportSettings) -> None:
+def place_on_stack(seg: Dataset, sources: Many[Source], slices: Many[Slice], settings: ReportSettings) -> None:
     """The same for a series, whose slices say where they lie; ``slices`` are those of the segmentation's frames."""
-    shared, first = seg.SharedFunctionalGroupsSequence[0], slices[0]
+    shared, source, first = seg.SharedFunctionalGroupsSequence[0], sources[0], slices[0]
     frame_of_reference = text(source.header, "FrameOfReferenceUID")
     placed = all(one.position_mm and one.orientation and one.spacing_mm for one in slices)
     if not (placed and frame_of_reference and first.orientation):
-        add_geometry(seg, [source] * len(slices), settings)
+        add_geometry(seg, sources, settings)
         return
     seg.FrameOfReferenceUID = frame_of_reference
     seg.PositionReferenceIndicator = _indicator(source)

@@ -112,7 +112,7 @@ def make_series_objects(
         display = stack.decode(path, frame).display
         picture = draw_page(display, _drawn(marks, shown, assessment), disposition, assessment.score)
         made += [
-            (kind, make_capture(kind, middle, assessment, picture, lineage, settings), SYNTAXES[kind])
+            (kind, make_capture(kind, middle, assessment, picture, lineage, settings, frame + 1), SYNTAXES[kind])
             for kind in wanted
         ]
     if disposition.verdict.flagged and ResultKind.PDF in kinds and stack.decode is not None:
@@ -199,6 +199,6 @@ def _make_seg(
         for number, name in enumerate(names, 1)
     ]
     describe_seg(seg, segments, planes, lineage.uid(ResultKind.SEG, "dimension"))
-    place_on_stack(seg, first, [slices[mark.index] for mark in ordered], settings)
+    place_on_stack(seg, [plane.source for plane in planes], [slices[mark.index] for mark in ordered], settings)
     add_bits(seg, planes)
     return seg
