@@ -21,6 +21,9 @@ GRAPH_NAME = "model.onnx"
 METADATA_KEY = "miqa_card"
 """Key of the card in the graph's metadata_props: the same card, without the checksums of files."""
 
+_CODE_TEXT = r"^[ -\[\]-~]+$"
+"""ASCII without the backslash, which separates values."""
+
 C = TypeVar("C", bound="BaseCard")
 
 
@@ -77,11 +80,11 @@ class Applicability(Section):
 
 
 class CardCode(Section):
-    """A coded concept."""
+    """A coded concept, no longer than reports can say it (PS3.3 8.1 to 8.3, PS3.5 6.2)."""
 
-    value: str
-    scheme: str
-    meaning: str
+    value: Annotated[str, Field(max_length=16, pattern=_CODE_TEXT)]
+    scheme: Annotated[str, Field(max_length=16, pattern=_CODE_TEXT)]
+    meaning: Annotated[str, Field(max_length=64, pattern=_CODE_TEXT)]
 
 
 class OutputClass(Section):

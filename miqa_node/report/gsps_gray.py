@@ -52,8 +52,8 @@ def _add_modality(state: Dataset, group: Dataset, *, signed: bool) -> None:
             state.ModalityLUTSequence = Sequence([table])
             return
     slope, intercept = _first(group, "RescaleSlope"), _first(group, "RescaleIntercept")
-    if slope is not None and intercept is not None:
-        state.RescaleIntercept, state.RescaleSlope = _decimal(intercept), _decimal(slope)
+    if slope or intercept is not None:  # as the image was judged: what is missing changes nothing, a slope of 0 too
+        state.RescaleIntercept, state.RescaleSlope = _decimal(intercept or 0.0), _decimal(slope or 1.0)
         state.RescaleType = ascii_text(text(group, "RescaleType"), 64) or "US"
 
 

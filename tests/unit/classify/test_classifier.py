@@ -115,6 +115,23 @@ def test_the_card_as_a_page_names_task_labels_and_members(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ("value", "2336040071000036109"),
+        ("meaning", "Pneumonia " * 7),
+        ("meaning", "Lungenentzündung"),
+        ("scheme", "S\\T"),
+    ],
+)
+def test_a_code_that_no_report_could_say_is_refused(tmp_path: Path, part: str, text: str) -> None:
+    """Code Value has 16 characters, Code Meaning 64 (PS3.5 6.2), and reports are in ASCII."""
+    card = write_classifier(tmp_path / "lungs-1.0.0")
+    card["labels"][1]["code"][part] = text
+    with pytest.raises(ValidationError, match=rf"code\.{part}"):
+        ClassifierCard.model_validate(card)
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"labels": [{"name": "a"}, {"name": "a"}]},

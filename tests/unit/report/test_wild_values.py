@@ -169,6 +169,13 @@ def test_a_lut_over_negative_values_stays_one_in_the_presentation_state(tmp_path
     assert (table["LUTDescriptor"].VR, list(table.LUTDescriptor)) == ("SS", [4096, -1000, 16])
 
 
+def test_a_slope_without_an_intercept_is_in_the_presentation_state(tmp_path: Path) -> None:
+    """Without it the window, which is in the modality's units, would show something else than was judged."""
+    path = making.write(making.small(64, 64), tmp_path / "source.dcm", with_values(RescaleSlope="2"))
+    (state,) = map(making.read, making.flagged(path, [ResultKind.GSPS]))
+    assert (state.RescaleSlope, state.RescaleIntercept) == (2, 0)
+
+
 def test_pixels_that_are_not_square_are_not_in_the_picture_either(tmp_path: Path) -> None:
     def aspect(**values: object) -> object:
         path = making.write(making.small(64, 64), tmp_path / "source.dcm", with_values(**values))
