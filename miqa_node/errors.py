@@ -4,6 +4,7 @@ MiqaError
 ├── SettingsError          a setting is missing, unknown or contradictory
 ├── AdmissionError         the peer may not store here, or not now
 │   └── ResourcesError     disk watermark reached or database down (C-STORE status 0xA700)
+│       └── TooLargeError      the object is larger than the settings allow; later it will be, too
 ├── UnreadableError        the object cannot be understood
 │   ├── DataSetError       not a DICOM data set, or a UID the standard forbids (0xC000)
 │   ├── MismatchError      SOP class or instance UID differs from the request's (0xA900)
@@ -25,6 +26,8 @@ MiqaError
 
 from __future__ import annotations
 
+import errno
+
 
 class MiqaError(Exception):
     """Base of all errors raised on purpose. The text never holds patient data."""
@@ -40,6 +43,10 @@ class AdmissionError(MiqaError):
 
 class ResourcesError(AdmissionError):
     """No room or no database: the sender should try again later (0xA700)."""
+
+
+class TooLargeError(ResourcesError):
+    """The object is larger than the settings allow: sending it again will not help."""
 
 
 class UnreadableError(MiqaError):
@@ -108,3 +115,15 @@ class NotFoundError(MiqaError):
 
 class ConflictError(MiqaError):
     """The item is in a state that does not allow the asked transition."""
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
+
+
+def lacks_resources(error: BaseException) -> bool:
+    """Whether room, database or object store are missing, for this object as for any: later it will succeed.
+
+    >>> lacks_resources(ResourcesError()), lacks_resources(OSError(errno.ENOSPC, "")), lacks_resources(ValueError())
+    (True, True, False)
+    """
+    return isinstance(error, ResourcesError) or (isinstance(error, OSError) and error.errno in _FULL)

@@ -143,7 +143,7 @@ class Node:
         )
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
         self._counting = Counting(self.database, settings.analysis)
-        self._roll_call = RollCall(self.database, settings.node.name, settings.work)
+        self._roll_call = RollCall(self.database, settings.node.name, settings.work, self._worker.running)
         self._series = SeriesWatch(self.database, self._queue, settings.work)
         self._studies = StudyWatch(self.database, self._announcer)
         self._lanes = Lanes(
@@ -217,7 +217,10 @@ class Node:
             log.error("no image will be assessed", reason=str(error))
             return
         self._begin(self._shadow.start, self._shadow.stop)
-        self._begin(lambda: self._worker.start(self._pipeline_steps(), self._schedules()), self._worker.stop)
+        self._begin(
+            lambda: self._worker.start(self._pipeline_steps(), self._schedules(), self._pipeline.give_up),
+            self._worker.stop,
+        )
         self._begin(self._counting.start, self._counting.stop)
         self._begin(self._roll_call.start, self._roll_call.stop)
         self._begin(self._series.start, self._series.stop)
@@ -226,7 +229,10 @@ class Node:
     def stop(self) -> None:
         """Stop everything, in the opposite order of starting; what is unfinished is finished after the next start."""
         while self._stops:
-            self._stops.pop()()
+            try:
+                self._stops.pop()()
+            except Exception:  # noqa: BLE001 - the other parts must end, too
+                log.error("a part of the node did not stop in order", exc_info=True)
 
     def __enter__(self) -> Self:
         """Start."""

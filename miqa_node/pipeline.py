@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ from miqa_node.domain.label import RequestKind
 from miqa_node.domain.note import RejectionNote
 from miqa_node.domain.policy import AUDIT, Disposition, Policy, Reason, Verdict, decide
 from miqa_node.domain.ports import Assessor, Candidate, JobQueue, Judgement, ObjectStore
-from miqa_node.errors import DecodeError, MiqaError, NotFoundError
+from miqa_node.errors import DecodeError, MiqaError, NotFoundError, lacks_resources
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image, is_projection, is_slice
 from miqa_node.imaging.notes import KEY_OBJECT_SELECTION, read_note
@@ -59,6 +60,8 @@ CONFLICTING = PlausibilityIssue(
     "An object with the same SOP Instance UID and other content came earlier; both are kept.",
     OTHER_FAILURE,
 )
+
+UNFINISHED = "The work on this image failed again and again; the log of the node says where."
 
 DestinationsFor = Callable[[ResultKind], Sequence[str]]
 """Names of the destinations whose profile asks for objects of a kind."""
@@ -135,6 +138,15 @@ class Pipeline:
                 return
             instance = instances.load(transaction, digest)
             begun = instances.begin_attempt(transaction, digest)
+        try:
+            self._assess(instance, begun)
+        except Exception as error:
+            if lacks_resources(error):  # no fault of the image: such attempts must not add up to a quarantine
+                with suppress(MiqaError), self._database.begin() as transaction:
+                    instances.take_back_attempt(transaction, digest)
+            raise
+
+    def _assess(self, instance: StoredInstance, begun: int) -> None:
         if begun > self._max_attempts:
             # It killed its worker every time: an answer for people is better than another dead worker.
             reason = f"The assessment was begun {begun - 1} times and never finished."
@@ -144,7 +156,7 @@ class Pipeline:
         else:
             judgement = self._judge(instance)
         maps = dump_maps(judgement.maps, judgement.anomaly_map, judgement.prediction_maps)
-        self._objects.put(_key("maps", digest, ".npz"), maps)
+        self._objects.put(_key("maps", instance.digest, ".npz"), maps)
         with self._database.begin() as transaction:
             instances.save_assessment(transaction, judgement.assessment)
 
@@ -197,8 +209,10 @@ class Pipeline:
         disposition = replace(decide(assessment, policy), certificate=self._certify(assessment, policy))
         try:
             results = clock.time("report", lambda: self._report(instance, assessment, disposition))
-        except Exception as error:  # noqa: BLE001 - a foreign header may break a writer in any way
-            # A report that cannot be written must not hide the verdict: people see the study and why.
+        except Exception as error:
+            if lacks_resources(error):
+                raise  # the report can be made, and is made later
+            # A foreign header may break a writer in any way. A report that cannot be written must not hide the verdict: people see the study and why.
             log.error("report failed", digest=digest[:16], error=type(error).__name__, where=_where(error))
             results, disposition = [], _with_report_failure(disposition)
         members = self._members(instance) if is_slice(instance.header) else ()
@@ -229,6 +243,17 @@ class Pipeline:
             self._candidate.verdict_is_out(digest)
         metrics.IMAGES.labels(verdict=disposition.verdict.value).inc()
         _log_image(instance, assessment, disposition, {**assessment.timings_ms, **clock.milliseconds}, now)
+
+    def give_up(self, digest: InstanceDigest) -> None:
+        """A step failed again and again: people are told in its place, by a verdict without report."""
+        now, policy = datetime.now(UTC), self._policy()
+        with self._database.begin() as transaction:
+            instance = instances.load(transaction, digest)
+            judgement = _not_assessed(instance, UNFINISHED, quarantined=True)
+            disposition, uid = decide(judgement.assessment, policy), instance.header.study_instance_uid
+            if instances.save_disposition(transaction, digest, uid, disposition, now):
+                worklist.flag(transaction, uid, disposition.verdict, now)
+                metrics.IMAGES.labels(verdict=disposition.verdict.value).inc()
 
     def _note(self, instance: StoredInstance) -> RejectionNote | None:
         """What another system says of images, where the instance is its note about them."""

@@ -148,7 +148,7 @@ def read_header(path: Path, *, nameless: bool = False) -> tuple[Header, StudyRec
         accession_number=values.text("AccessionNumber"),
         patient_id=values.text("PatientID"),
         patient_name=values.text("PatientName"),
-        study_date=values.text("StudyDate"),
+        study_date=values.date("StudyDate"),
         study_description=values.text("StudyDescription"),
         operators_name=values.text("OperatorsName").split("\\")[0].strip(),
     )

@@ -40,8 +40,8 @@ class Values:
     def words(self, keyword: str) -> tuple[str, ...]:
         """All values of a coded string."""
         element = self._found.get(self._tags[keyword])
-        text = element.value.decode("latin-1").strip(" \0").upper() if element else ""
-        return tuple(part.strip(" \0") for part in text.split("\\")) if text else ()
+        text = element.value.replace(b"\0", b" ").decode("latin-1").strip().upper() if element else ""
+        return tuple(part.strip() for part in text.split("\\")) if text else ()
 
     def uid(self, keyword: str) -> str:
         """A UID, empty when absent; DataSetError when it is not fit to be one."""
@@ -57,7 +57,8 @@ class Values:
         return self._decoded(element.value) if element else ""
 
     def _decoded(self, encoded: bytes) -> str:
-        value = encoded.strip(b" \0")
+        # Zero bytes belong to no character set of PS3.5, and PostgreSQL keeps none.
+        value = encoded.replace(b"\0", b" ").strip(b" ")
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii")
         try:
@@ -65,6 +66,11 @@ class Values:
             return decode_bytes(value, encodings, _DELIMITERS).strip().rstrip("=")
         except (LookupError, ValueError):
             return value.decode("latin-1")
+
+    def date(self, keyword: str) -> str:
+        """A date as YYYYMMDD, also where it is written as before DICOM, YYYY.MM.DD (PS3.5 6.2); empty when it is none."""
+        digits = self.text(keyword).replace(".", "")[:8]
+        return digits if len(digits) == 8 and digits.isdecimal() and digits.isascii() else ""
 
     def count(self, keyword: str) -> int:
         """A number of rows, bits, frames … written as a binary integer or as text; 0 when absent or nonsense."""

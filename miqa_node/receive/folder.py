@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from enum import Enum, auto
 from pathlib import Path
 from typing import IO
 
@@ -35,6 +36,15 @@ _MAX_NAMES = 10_000
 _DAY_S = 86_400.0
 
 
+class Taken(Enum):
+    """What became of a file that was to be taken."""
+
+    HANDLED = auto()
+    LOCKED = auto()
+    """It may not be read yet; others may."""
+    NO_ROOM = auto()
+
+
 class FolderWatch:
     """A thread that looks again and again; of several processes on one folder only one looks."""
 
@@ -43,7 +53,7 @@ class FolderWatch:
         self._folder = Path(settings.folder)
         self._intake = intake
         self._origin = Origin(AE_TITLE, called_ae_title, "127.0.0.1")
-        self._seen: dict[Path, tuple[int, int]] = {}
+        self._seen: dict[Path, tuple[tuple[int, int], float]] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock: IO[str] | None = None
@@ -76,6 +86,8 @@ class FolderWatch:
                     self.look()
             except OSError as error:
                 log.error("the watched folder cannot be read", reason=error.strerror)
+            except Exception:  # noqa: BLE001 - one odd file must not end the watch
+                log.error("the watched folder could not be looked at, it is tried again", exc_info=True)
 
     def _is_mine(self) -> bool:
         if self._lock is None:
@@ -89,30 +101,39 @@ class FolderWatch:
     def look(self) -> int:
         """One round; how many files were taken in or set aside."""
         before, self._seen = self._seen, {}
-        handled = 0
+        now, handled = time.monotonic(), 0
         for path in self._files():
             if self._stopping.is_set() or handled >= self._settings.max_files:
                 break
             with suppress(FileNotFoundError):  # somebody else has moved it
                 status = path.stat()
                 stamp = (status.st_size, status.st_mtime_ns)
-                settled = time.time() - status.st_mtime >= self._settings.settle_s
-                if not (settled and before.get(path) == stamp):
-                    self._seen[path] = stamp
-                elif self._take(path):
+                known, since = before.get(path, (None, now))
+                if known != stamp:
+                    since = now
+                # A file's own time spares the wait, unless the clock that it comes from is ahead of ours.
+                age_s = time.time() - status.st_mtime
+                settled = (age_s if age_s >= 0 else now - since) >= self._settings.settle_s
+                taken = self._take(path) if settled and known == stamp else None
+                if taken is Taken.HANDLED:
                     handled += 1
                 else:
-                    self._seen[path] = stamp
-                    break  # no room: the other files would fare no better
+                    self._seen[path] = (stamp, since)
+                if taken is Taken.NO_ROOM:
+                    break  # the other files would fare no better
         self._forget_old()
         return handled
 
-    def _take(self, path: Path) -> bool:
-        """Receive one file and move it; False when there is no room for it now."""
-        answer = Answer(SUCCESS) if path.name == _INDEX else self._receive(path)
-        if answer.status == OUT_OF_RESOURCES:
+    def _take(self, path: Path) -> Taken:
+        """Receive one file and move it."""
+        try:
+            answer = Answer(SUCCESS) if path.name == _INDEX else self._receive(path)
+        except PermissionError as error:
+            log.warning("a file of the watched folder waits", reason=error.strerror)
+            return Taken.LOCKED
+        if answer.status == OUT_OF_RESOURCES and not answer.lasting:
             log.warning("a file of the watched folder waits", reason=answer.comment)
-            return False
+            return Taken.NO_ROOM
         kind = DONE if answer.status == SUCCESS else FAILED
         target = self._move(path, kind)
         if kind == FAILED:
@@ -120,7 +141,7 @@ class FolderWatch:
                 "a file of the watched folder was refused", status=f"{answer.status:04X}", reason=answer.comment
             )
             target.with_name(f"{target.name}.txt").write_text(f"{answer.status:04X} {answer.comment}\n", "utf-8")
-        return True
+        return Taken.HANDLED
 
     def _receive(self, path: Path) -> Answer:
         transfer = FileTransfer(self._intake, self._origin)
@@ -129,6 +150,8 @@ class FolderWatch:
                 while chunk := file.read(CHUNK_BYTES):
                     transfer.write(chunk)
             return transfer.finish()
+        except PermissionError:
+            raise
         except OSError as error:
             return Answer(OUT_OF_RESOURCES, error.strerror or "the file cannot be read")
         finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.instance import InstanceDigest, Received, is_uid
-from miqa_node.errors import DataSetError, MismatchError, ResourcesError
+from miqa_node.errors import DataSetError, MismatchError, TooLargeError
 from miqa_node.imaging.elements import read_elements
 
 SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID = 0x00080016, 0x00080018, 0x0020000D
@@ -41,9 +41,14 @@ class Incoming:
     """One object being received: a file in the incoming folder that is gone unless ``complete`` was called."""
 
     def __init__(self, folder: Path, request: StoreRequest, max_bytes: int) -> None:
-        for uid, name in ((request.sop_class_uid, "class"), (request.sop_instance_uid, "instance")):
+        for uid, name in (
+            (request.sop_class_uid, "SOP class"),
+            (request.sop_instance_uid, "SOP instance"),
+            (request.transfer_syntax_uid, "transfer syntax"),
+        ):
             if not is_uid(uid):
-                raise DataSetError(f"The request's SOP {name} UID is not a UID (PS3.5 9.1).")
+                raise DataSetError(f"The request's {name} UID is not a UID (PS3.5 9.1).")
+        head = file_head(request)  # before there is a file that an error would leave open
         self._request = request
         self._max_bytes = max_bytes
         self._size_bytes = 0
@@ -53,19 +58,19 @@ class Incoming:
         # Held while the object is being received: a starting process removes only what nobody holds.
         with suppress(OSError):
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._pending: list[Bytes] = [file_head(request)]
+        self._pending: list[Bytes] = [head]
 
     def write(self, parts: Sequence[Bytes]) -> None:
         """Append bytes of the data set.
 
         Raises
         ------
-        ResourcesError
+        TooLargeError
             The object is larger than allowed; nothing more of it is kept.
         """
         self._size_bytes += sum(map(len, parts))
         if self._size_bytes > self._max_bytes:
-            raise ResourcesError(f"Object larger than dicom.max_object_bytes ({self._max_bytes}).")
+            raise TooLargeError(f"Object larger than dicom.max_object_bytes ({self._max_bytes}).")
         for part in parts:
             self._digest.update(part)
         _write_all(self._fd, [*self._pending, *parts])

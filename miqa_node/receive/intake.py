@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from miqa_node.domain.instance import Received
-from miqa_node.errors import MiqaError, ResourcesError
+from miqa_node.errors import MiqaError, ResourcesError, TooLargeError
 from miqa_node.observe import metrics
 from miqa_node.receive.incoming import Bytes, Incoming, StoreRequest, remove_leftovers
 from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS, comment_of, status_of
@@ -25,10 +25,11 @@ CHECK_INTERVAL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status and Error Comment of a C-STORE response."""
+    """Status and Error Comment of a C-STORE response; ``lasting`` when the same object would get it again."""
 
     status: int
     comment: str = ""
+    lasting: bool = False
 
 
 class Intake:
@@ -183,4 +184,4 @@ class Transfer:
         else:
             # The text of an unexpected error may quote the data set, so only its type and place are logged.
             log.error("object refused", where="".join(traceback.format_tb(error.__traceback__)), **facts)
-        return Answer(status, comment_of(error))
+        return Answer(status, comment_of(error), lasting=status != OUT_OF_RESOURCES or isinstance(error, TooLargeError))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from miqa_node.errors import MiqaError, MismatchError, ResourcesError, UnreadableError
+from miqa_node.errors import MiqaError, MismatchError, UnreadableError, lacks_resources
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -12,15 +12,9 @@ DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
-    (ResourcesError, OUT_OF_RESOURCES),
     (MemoryError, OUT_OF_RESOURCES),
     (MismatchError, DOES_NOT_MATCH),
     (UnreadableError, CANNOT_UNDERSTAND),
-)
-
-# What a full or failing disk and a starved process look like: sending the same object again later may succeed.
-_RESOURCES = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM},
 )
 
 
@@ -30,7 +24,8 @@ def status_of(error: Exception) -> int:
     >>> f"{status_of(MismatchError()):04X}", f"{status_of(OSError(errno.ENOSPC, '')):04X}"
     ('A900', 'A700')
     """
-    if isinstance(error, OSError) and error.errno in _RESOURCES:
+    failing = isinstance(error, OSError) and error.errno in (errno.EIO, errno.ENOMEM)
+    if failing or lacks_resources(error):
         return OUT_OF_RESOURCES
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), CANNOT_UNDERSTAND)
 

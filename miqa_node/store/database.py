@@ -25,6 +25,15 @@ Transaction = sa.Connection
 BUSY_TIMEOUT_MS = 30_000
 """How long a writer waits for SQLite's single write lock."""
 
+POOL_TIMEOUT_S = 30.0
+"""How long one waits for a connection while all are in use."""
+
+CONNECT_TIMEOUT_S = 10
+"""How long PostgreSQL may take to let a connection in."""
+
+DEAD_PEER_MS = 30_000
+"""A PostgreSQL that acknowledges nothing for so long is gone: machines that lose power close no connections."""
+
 
 class Database:
     """Connections to one database; safe to share between threads."""
@@ -34,8 +43,13 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if not self.is_sqlite:
             self.url = self.url.set(drivername="postgresql+psycopg")
+            self.url = self.url.update_query_dict({**_patience(), **self.url.query})
         self.engine = sa.create_engine(
-            self.url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=not self.is_sqlite
+            self.url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=POOL_TIMEOUT_S,
+            pool_pre_ping=not self.is_sqlite,
         )
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
@@ -47,11 +61,13 @@ class Database:
         Raises
         ------
         ResourcesError
-            The database cannot be reached, is damaged, or is locked for longer than its time-out.
+            The database cannot be reached, is damaged, or is locked or in use for longer than its time-out.
         """
         try:
             with self.engine.begin() as connection:
                 yield connection
+        except sa.exc.TimeoutError as error:
+            raise ResourcesError("All connections to the database are in use (store.pool_size).") from error
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
             if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
                 raise  # a mistake of ours, which waiting does not mend
@@ -97,6 +113,15 @@ def insert_returning(
     # RETURNING, because psycopg gives no row count for an insert that SQLAlchemy prepares.
     insert = dialect.insert(table).values(values).on_conflict_do_nothing().returning(*columns)
     return transaction.execute(insert).first()
+
+
+def _patience() -> dict[str, str]:
+    """Parameters of libpq; what stands in the URL wins."""
+    return {
+        "connect_timeout": str(CONNECT_TIMEOUT_S),
+        "tcp_user_timeout": str(DEAD_PEER_MS),
+        "keepalives_idle": str(DEAD_PEER_MS // 1000),
+    }
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -27,5 +27,5 @@ def silent(transaction: Transaction, since: datetime) -> set[str]:
 
 
 def leave(transaction: Transaction, name: str) -> None:
-    """Say good-bye after a clean shutdown."""
+    """Forget a process that fell silent and whose jobs others have."""
     transaction.execute(sa.delete(executors).where(executors.c.name == name))

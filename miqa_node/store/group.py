@@ -65,7 +65,8 @@ class GroupCommit:
                 for write in group:
                     write.attempt(transaction)
         except BaseException as error:  # noqa: BLE001 - whatever it is, each of the group must hear of it
-            if len(group) == 1 or isinstance(error, ResourcesError) or not isinstance(error, Exception):
+            away = isinstance(error, ResourcesError) and not _was_deadlock(error)
+            if len(group) == 1 or away or not isinstance(error, Exception):
                 for write in group:
                     write.fail(error)
                 return
@@ -74,6 +75,11 @@ class GroupCommit:
         else:
             for write in group:
                 write.is_done = True
+
+
+def _was_deadlock(error: BaseException) -> bool:
+    """Whether PostgreSQL ended the transaction because another process's held the same rows in another order."""
+    return getattr(getattr(error.__cause__, "orig", None), "sqlstate", "") == "40P01"
 
 
 class _Write(Generic[T]):

@@ -124,6 +124,11 @@ def begin_attempt(transaction: Transaction, digest: InstanceDigest) -> int:
     return begun
 
 
+def take_back_attempt(transaction: Transaction, digest: InstanceDigest) -> None:
+    """An attempt ended in order, for want of something that it is not the image's fault to want."""
+    transaction.execute(sa.update(attempts).where(attempts.c.digest == digest).values(begun=attempts.c.begun - 1))
+
+
 def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
     """Write an assessment down; the first one of an instance stays."""
     model = assessment.model

@@ -6,14 +6,20 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
+
+BUCKET_TIMEOUT_S = 20
+"""A bucket that does not answer is asked again for so long; senders of images wait no longer."""
 
 _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}")
@@ -42,10 +48,14 @@ class DiskObjects:
         target = self._path(key)
         part = target.parent / f".{uuid.uuid4().hex}.part"
         self._make_folder(target.parent)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:  # a full disk must not be filled further by what could not be written
+            part.unlink(missing_ok=True)
+            raise
         return self._publish(part, target)
 
     def put_file(self, key: str, path: Path) -> bool:
@@ -75,14 +85,16 @@ class DiskObjects:
 
     def _publish(self, part: Path, target: Path) -> bool:
         # link() fails when the target exists, which rename() would silently replace: what is there never changes.
+        new = True
         try:
             os.link(part, target)
         except FileExistsError:
-            return False
+            new = False
         finally:
             part.unlink(missing_ok=True)
+        # Also when it was there: whoever wrote it may have been killed before this line.
         _sync_folder(target.parent)
-        return True
+        return new
 
     def _make_folder(self, folder: Path) -> None:
         if folder in self._known_folders:
@@ -107,7 +119,7 @@ class BucketObjects:
 
     def __init__(self, url: str, cache: Path, min_free_bytes: int = 0) -> None:
         # Credentials, region and endpoint come from the usual AWS_… variables of the environment.
-        self._bucket = S3Store.from_url(url)
+        self._bucket = S3Store.from_url(url, retry_config={"retry_timeout": timedelta(seconds=BUCKET_TIMEOUT_S)})
         self._cache = DiskObjects(cache)
         self._cache_dir = cache
         self._min_free_bytes = min_free_bytes
@@ -116,7 +128,8 @@ class BucketObjects:
         """Upload unless the key exists (conditional put: of two writers one wins)."""
         _check_key(key)
         try:
-            obstore.put(self._bucket, key, data, mode="create")
+            with _answering():
+                obstore.put(self._bucket, key, data, mode="create")
         except AlreadyExistsError:
             return False
         return True
@@ -140,7 +153,8 @@ class BucketObjects:
             return self._cache.local_path(key)
         except NotFoundError:
             try:
-                data = bytes(obstore.get(self._bucket, key).bytes())
+                with _answering():
+                    data = bytes(obstore.get(self._bucket, key).bytes())
             except FileNotFoundError as error:
                 raise NotFoundError(f"There is no object {key}.") from error
             self._cache.put(key, data)
@@ -150,7 +164,8 @@ class BucketObjects:
         """Whether the bucket has the key."""
         _check_key(key)
         try:
-            obstore.head(self._bucket, key)
+            with _answering():
+                obstore.head(self._bucket, key)
         except FileNotFoundError:
             return False
         return True
@@ -158,10 +173,19 @@ class BucketObjects:
     def check(self) -> None:
         """Raise ResourcesError when the bucket does not answer or the cache's disk is too full."""
         _check_disk(self._cache_dir, self._min_free_bytes)
-        try:
+        with _answering():
             next(iter(obstore.list(self._bucket, chunk_size=1)), None)
-        except Exception as error:
-            raise ResourcesError(f"The object store does not answer: {type(error).__name__}") from error
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """ResourcesError when the bucket does not answer, or lets nobody in: that is no fault of the object."""
+    try:
+        yield
+    except (AlreadyExistsError, FileNotFoundError):
+        raise
+    except BaseError as error:
+        raise ResourcesError(f"The object store does not answer: {type(error).__name__}") from error
 
 
 def _check_key(key: str) -> None:

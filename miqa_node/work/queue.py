@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +19,13 @@ import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.errors import SettingsError
+from miqa_node.errors import SettingsError, lacks_resources
 from miqa_node.settings import WorkSettings
 from miqa_node.store.database import Database
 
 log = structlog.get_logger(__name__)
 
+Step = Callable[[InstanceDigest], None]
 ScheduledWorkflow = Callable[[datetime, Any], None]
 
 APPLICATION_NAME = "miqa-node"
@@ -37,6 +39,7 @@ ASSESS_JOB = "assess-instance"
 
 STEP_RETRY_INTERVAL_S = 0.5
 STEP_RETRY_BACKOFF = 2.0
+STEP_MAX_PAUSE_S = 30.0
 SHUTDOWN_GRACE_S = 20
 
 
@@ -93,13 +96,19 @@ class Worker:
         self._settings = settings
         self._lock_path = lock_dir / f"executor-{name}.lock"
         self._lock: IO[str] | None = None
+        self._stopping = threading.Event()
+        self._running: set[str] = set()
 
     def start(
         self,
-        steps: tuple[tuple[str, Callable[[InstanceDigest], None]], ...],
+        steps: tuple[tuple[str, Step], ...],
         schedules: tuple[Schedule, ...] = (),
+        give_up: Step | None = None,
     ) -> None:
         """Begin to take jobs; ``steps`` are the named stages that one job runs in order, each at least once.
+
+        A step that finds no disk, database or object store waits for them. One that fails otherwise is tried again a
+        few times; then ``give_up`` is called in its place, so that a job never ends without a trace.
 
         Raises
         ------
@@ -108,7 +117,7 @@ class Worker:
         """
         self._lock = _lock_name(self._lock_path, self._name)
         DBOS(config=self._config())
-        self._register(steps)
+        self._register(steps, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
         DBOS.listen_queues([ASSESS_QUEUE, RECOVERY_QUEUE])
         DBOS.launch()
@@ -124,10 +133,15 @@ class Worker:
             _set_schedule(schedule, workflow)
 
     def stop(self) -> None:
-        """Finish what is running, within a limit, and take no more."""
+        """Finish what is running, within a limit, and take no more. A step that waits ends, and is run again."""
+        self._stopping.set()
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=SHUTDOWN_GRACE_S)
         if self._lock is not None:
             self._lock.close()
+
+    def running(self) -> frozenset[str]:
+        """Identifiers of the jobs that this process works on."""
+        return frozenset(self._running)
 
     def _config(self) -> DBOSConfig:
         return {
@@ -142,24 +156,29 @@ class Worker:
             "run_migrations": False,
         }
 
-    def _register(self, steps: tuple[tuple[str, Callable[[InstanceDigest], None]], ...]) -> None:
+    def _register(self, steps: tuple[tuple[str, Step], ...], give_up: Step | None) -> None:
         # One more than the node's own counter: the last attempt is the one that writes "quarantined" down.
         attempts = self._settings.max_attempts + 1
 
         @DBOS.workflow(name=ASSESS_JOB, max_recovery_attempts=None)
         def assess_instance(digest: str) -> None:
-            for name, step in steps:
-                DBOS.run_step(
-                    {
-                        "name": name,
-                        "retries_allowed": True,
-                        "max_attempts": attempts,
-                        "interval_seconds": STEP_RETRY_INTERVAL_S,
-                        "backoff_rate": STEP_RETRY_BACKOFF,
-                    },
-                    _without_result(step),
-                    InstanceDigest(digest),
-                )
+            job = str(DBOS.workflow_id)
+            self._running.add(job)
+            try:
+                for name, step in steps:
+                    DBOS.run_step(
+                        {
+                            "name": name,
+                            "retries_allowed": True,
+                            "max_attempts": attempts,
+                            "interval_seconds": STEP_RETRY_INTERVAL_S,
+                            "backoff_rate": STEP_RETRY_BACKOFF,
+                        },
+                        _Attempts(step, attempts, give_up, self._stopping),
+                        InstanceDigest(digest),
+                    )
+            finally:
+                self._running.discard(job)
 
     def _register_schedule(self, schedule: Schedule) -> ScheduledWorkflow:
         attempts = self._settings.max_attempts
@@ -210,16 +229,45 @@ def migrate_queue(database: Database) -> None:
     DBOS.migrate(database.url.render_as_string(hide_password=False))
 
 
-def _without_result(step: Callable[[InstanceDigest], None]) -> Callable[[InstanceDigest], None]:
-    # A step's error is logged here by type only: its text might quote the data set.
-    def run(digest: InstanceDigest) -> None:
-        try:
-            step(digest)
-        except Exception as error:
-            log.error("step failed, it will be tried again", digest=digest[:16], error=type(error).__name__)
-            raise
+class _Stopped(BaseException):
+    """The process ends while a step waits. No Exception: nothing of the step is to be written down."""
 
-    return run
+
+class _Attempts:
+    """All attempts of one step in one process. Errors are logged by type only: their texts might quote a data set."""
+
+    def __init__(self, step: Step, attempts: int, give_up: Step | None, stopping: threading.Event) -> None:
+        self._step = step
+        self._left = attempts
+        self._give_up = give_up
+        self._stopping = stopping
+
+    def __call__(self, digest: InstanceDigest) -> None:
+        try:
+            self._run(digest)
+        except Exception as error:
+            self._left -= 1
+            last = self._left <= 0 and self._give_up is not None
+            text = "step failed, it is given up" if last else "step failed, it will be tried again"
+            log.error(text, digest=digest[:16], error=type(error).__name__)
+            if not last or self._give_up is None:
+                raise
+            self._give_up(digest)
+
+    def _run(self, digest: InstanceDigest) -> None:
+        pause_s = STEP_RETRY_INTERVAL_S
+        while True:
+            try:
+                self._step(digest)
+            except Exception as error:
+                if not lacks_resources(error):
+                    raise
+                log.warning("a step waits for disk, database or object store", digest=digest[:16])
+            else:
+                return
+            if self._stopping.wait(pause_s):
+                raise _Stopped
+            pause_s = min(STEP_RETRY_BACKOFF * pause_s, STEP_MAX_PAUSE_S)
 
 
 def _lock_name(path: Path, name: str) -> IO[str]:

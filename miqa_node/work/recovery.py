@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -23,12 +23,19 @@ CLEANING_BATCH = 1000
 
 
 class RollCall:
-    """A thread that beats for this process, and now and then looks who fell silent and what is long done."""
+    """A thread that beats for this process, and now and then looks who fell silent and what is long done.
 
-    def __init__(self, database: Database, name: str, settings: WorkSettings) -> None:
+    ``running`` are the jobs that this process works on, by their identifiers.
+    """
+
+    def __init__(
+        self, database: Database, name: str, settings: WorkSettings, running: Callable[[], Set[str]] | None = None
+    ) -> None:
         self._database = database
         self._name = name
         self._settings = settings
+        self._running = running
+        self._left: Set[str] = frozenset()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="roll-call", daemon=True)
         self._cleaned_at = datetime.now(UTC)
@@ -39,20 +46,21 @@ class RollCall:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and say good-bye so that nobody waits for this process."""
+        """End. Whatever this process leaves behind is found by the others' roll-calls, or after its next start."""
         self._stopping.set()
-        self._thread.join()
-        with self._database.begin() as transaction:
-            executors.leave(transaction, self._name)
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _run(self) -> None:
-        tasks: tuple[Callable[[], object], ...] = (self._beat, self.take_over, self._clean, self._count)
+        tasks: tuple[Callable[[], object], ...] = (self._beat, self.take_over, self._take_up, self._clean, self._count)
         while not self._stopping.wait(self._settings.heartbeat_interval_s):
             for task in tasks:
                 try:
                     task()
                 except ResourcesError as error:
                     log.warning("roll-call waits for the database", error=str(error))
+                except Exception:  # noqa: BLE001 - a process that stops beating loses its jobs to the others
+                    log.error("roll-call failed, it goes on", exc_info=True)
 
     def _beat(self) -> None:
         with self._database.begin() as transaction:
@@ -75,6 +83,20 @@ class RollCall:
             for name in dead:
                 executors.leave(transaction, name)
         return len(held)
+
+    def _take_up(self) -> None:
+        """Queue jobs of this process that it no longer works on: a full disk kept their outcome from being written."""
+        if self._running is None:
+            return
+        held = DBOS.list_workflows(
+            status="PENDING", name=ASSESS_JOB, executor_id=self._name, load_input=False, load_output=False
+        )
+        left = {job.workflow_id for job in held} - self._running()
+        # Seen twice: between two steps of the queue a job is nowhere for a moment.
+        lost, self._left = sorted(left & self._left), left
+        if lost:
+            DBOS.resume_workflows(lost, queue_name=RECOVERY_QUEUE)
+            log.warning("took up jobs whose outcome could not be written", jobs=len(lost))
 
     def _clean(self) -> None:
         now = datetime.now(UTC)

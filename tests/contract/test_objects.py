@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import threading
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
 from miqa_node.store.objects import open_objects
+from tests.conftest import free_port
 
 KEY = "instances/ab/abcdef.dcm"
 
@@ -80,3 +83,55 @@ def test_a_full_disk_is_said_in_time(tmp_path: Path) -> None:
 def test_other_schemes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="s3://"):
         open_objects("ftp://x", tmp_path, 0)
+
+
+def test_a_bucket_that_does_not_answer_is_a_lack_of_resources(
+    bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("miqa_node.store.objects.BUCKET_TIMEOUT_S", 1)
+    store = open_objects(bucket_url, tmp_path / "cache", 0)
+    store.put(KEY, b"abc")
+    monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{free_port()}")  # nobody listens there
+    away = open_objects(bucket_url, tmp_path / "other", 0)
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    for ask in (
+        lambda: away.put(KEY, b"abc"),
+        lambda: away.put_file(KEY, file),
+        lambda: away.get(KEY),
+        lambda: away.exists(KEY),
+    ):
+        with pytest.raises(ResourcesError, match="does not answer"):
+            ask()
+    assert file.exists()
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = open_objects("", tmp_path / "objects", 0)
+    store.put("instances/ab/first.dcm", b"small")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))  # what a full disk does, without filling one
+    try:
+        with pytest.raises(OSError, match="too large"):
+            store.put(KEY, bytes(1 << 20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in (tmp_path / "objects").rglob("*") if path.is_file()] == ["first.dcm"]
+
+
+def test_a_key_is_flushed_also_by_who_finds_it_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first writer may have died between its link and its flush: success must not be said on its word."""
+    store = open_objects("", tmp_path / "objects", 0)
+    store.put(KEY, b"abc")
+    flushed: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    file = tmp_path / "again"
+    file.write_bytes(b"abc")
+    assert not store.put_file(KEY, file)
+    assert str((tmp_path / "objects" / KEY).parent) in flushed

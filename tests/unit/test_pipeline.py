@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from miqa_node.domain.label import RequestKind
 from miqa_node.domain.policy import Policy, Verdict
 from miqa_node.domain.policy_file import parse_policy
 from miqa_node.domain.ports import Assessor
-from miqa_node.errors import DataSetError, ModelPackageError
+from miqa_node.errors import DataSetError, ModelPackageError, lacks_resources
 from miqa_node.imaging.decode import Decoder
 from miqa_node.pipeline import Pipeline
 from miqa_node.report import ReportSettings
@@ -255,6 +256,37 @@ def test_a_report_that_cannot_be_made_hides_no_verdict(
 
 def _broken(*_: object) -> None:
     raise ValueError("Doe^Jane")
+
+
+def test_a_full_disk_is_no_fault_of_the_image(rig: Rig, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is neither quarantined nor left without its report: both steps are run again until there is room."""
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for step in (rig.pipeline.assess, rig.pipeline.conclude):
+        with monkeypatch.context() as patch:
+            patch.setattr(rig.objects, "put", full)
+            for _ in range(5):
+                with pytest.raises(OSError, match="space") as failed:
+                    step(digest)
+                assert lacks_resources(failed.value)
+        step(digest)
+    assert rig.verdict(digest) is Verdict.REVIEW
+    assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
+
+
+def test_work_that_is_given_up_is_on_the_worklist_once(rig: Rig, samples: Path) -> None:
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    rig.pipeline.assess(digest)
+    for _ in range(2):
+        rig.pipeline.give_up(digest)
+    rig.pipeline.conclude(digest)
+    assert rig.verdict(digest) is Verdict.NOT_ASSESSED
+    with rig.database.begin() as transaction:
+        [item] = worklist.select(transaction, worklist.Filter(), limit=10)
+    assert "again and again" in item.images[0].reasons[0]
 
 
 def test_a_slice_waits_for_its_series(rig: Rig, samples: Path) -> None:

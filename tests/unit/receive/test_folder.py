@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,13 +22,13 @@ from miqa_node.settings import WatchSettings, load_settings
 class Desk:
     """A watched folder and what came through it."""
 
-    def __init__(self, tmp_path: Path, **changes: object) -> None:
+    def __init__(self, tmp_path: Path, max_bytes: int = 100_000_000, **changes: object) -> None:
         self.folder = tmp_path / "watched"
         self.folder.mkdir()
         self.received: list[Received] = []
         self.files: list[bytes] = []
         self.full = False
-        intake = Intake(tmp_path / "incoming", self._keep, lambda: None, 100_000_000)
+        intake = Intake(tmp_path / "incoming", self._keep, lambda: None, max_bytes)
         self.settings: WatchSettings = load_settings(
             watch={"folder": str(self.folder), "interval_s": 0.05, "settle_s": 1.0, **changes}
         ).watch
@@ -165,3 +167,73 @@ def test_links_are_not_followed(desk: Desk, tmp_path: Path) -> None:
     desk.watch.look()
     assert desk.watch.look() == 0
     assert outside.exists()
+
+
+def test_a_file_beyond_the_limit_is_set_aside_and_holds_nothing_back(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, max_bytes=20_000)
+    desk.put("a-huge.dcm")
+    desk.put("b.dcm", "rtplan.dcm")
+    desk.watch.look()
+    assert desk.watch.look() == 2
+    assert desk.tree() == ["done/b.dcm", "failed/a-huge.dcm", "failed/a-huge.dcm.txt"]
+    assert "max_object_bytes" in (desk.folder / "failed/a-huge.dcm.txt").read_text()
+
+
+def test_a_file_that_may_not_be_read_waits_and_holds_nothing_back(desk: Desk) -> None:
+    locked = desk.put("a.dcm")
+    desk.put("b.dcm")
+    with as_nobody(desk.folder.parent):
+        locked.chmod(0)
+        desk.watch.look()
+        assert desk.watch.look() == 1
+        assert desk.tree() == ["a.dcm", "done/b.dcm"]
+        locked.chmod(0o644)
+        assert desk.watch.look() == 1
+
+
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Give the folder to an account that permissions stop, and act as it; nothing to do where we are one."""
+    if os.geteuid() != 0:
+        yield
+        return
+    before = {parent: parent.stat().st_mode for parent in folder.parents if parent.stat().st_mode & 0o011 != 0o011}
+    for parent, mode in before.items():
+        parent.chmod(mode | 0o011)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 65534, -1)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for parent, mode in before.items():
+            parent.chmod(mode)
+
+
+def test_a_file_with_a_time_in_the_future_is_taken_once_it_has_not_changed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, settle_s=0.2)
+    desk.put("a.dcm", age_s=-86_400.0)
+    desk.watch.look()
+    assert desk.watch.look() == 0  # not watched for long enough
+    time.sleep(0.25)
+    assert desk.watch.look() == 1
+
+
+def test_a_transfer_syntax_that_is_none_leaves_nothing_open(desk: Desk, tmp_path: Path) -> None:
+    for number, syntax in enumerate((b"1.2.840.\xff\xfe8.1", b"no transfer syntax", b"1." * 40)):
+        data = Path(get_testdata_file("CT_small.dcm")).read_bytes()
+        at = data.index(b"\x02\x00\x10\x00UI")
+        length = int.from_bytes(data[at + 6 : at + 8], "little")
+        padded = syntax + b"\0" * (len(syntax) % 2)
+        element = data[at : at + 6] + len(padded).to_bytes(2, "little") + padded
+        path = desk.folder / f"{number}.dcm"
+        path.write_bytes(data[:at] + element + data[at + 8 + length :])
+        os.utime(path, (time.time() - 60,) * 2)
+    open_before = len(os.listdir("/proc/self/fd"))
+    desk.watch.look()
+    assert desk.watch.look() == 3
+    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert list((tmp_path / "incoming").iterdir()) == []
+    assert all("UID" in path.read_text() for path in (desk.folder / "failed").glob("*.txt"))
+    assert len(list((desk.folder / "failed").glob("*.txt"))) == 3

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -73,4 +75,31 @@ def test_a_damaged_database_is_a_lack_of_resources_too(tmp_path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")
     with pytest.raises(ResourcesError, match="not a database"), database.begin() as transaction:
         transaction.execute(sa.text("SELECT 1 FROM studies"))
+    database.close()
+
+
+def test_more_users_than_connections_are_a_lack_of_resources(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("miqa_node.store.database.POOL_TIMEOUT_S", 0.05)
+    database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}", pool_size=1)
+    with database.begin(), database.begin(), pytest.raises(ResourcesError), database.begin():
+        pass
+    database.close()
+
+
+def test_a_database_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("miqa_node.store.database.CONNECT_TIMEOUT_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = Database(f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none")
+        begun = time.monotonic()
+        with pytest.raises(ResourcesError), database.begin() as transaction:
+            transaction.execute(sa.text("SELECT 1"))
+        assert time.monotonic() - begun < 10
+        database.close()
+
+
+def test_what_the_site_writes_into_the_address_of_the_database_wins() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none?connect_timeout=3")
+    _, arguments = database.engine.dialect.create_connect_args(database.url)
+    assert str(arguments["connect_timeout"]) == "3"
+    assert arguments["tcp_user_timeout"]
     database.close()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
+import pydicom
 import pytest
 from making import NOW, digest, header, received, study
+from pydicom.data import get_testdata_file
 
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.domain.codes import MOTION_BLUR
 from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName, GateClass
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.errors import NotFoundError
+from miqa_node.imaging.headers import read_header
 from miqa_node.store import instances
 from miqa_node.store.database import Database
 from miqa_node.store.instances import Novelty
@@ -116,3 +120,25 @@ def test_writers_at_the_same_time_lose_nothing(database: Database) -> None:
         thread.join()
     with database.begin() as transaction:
         assert instances.count(transaction).received == 80
+
+
+def test_dates_and_texts_that_a_header_should_not_hold_do_not_keep_an_image_out(
+    database: Database, tmp_path: Path
+) -> None:
+    """PostgreSQL refuses long values and zero bytes where SQLite takes both."""
+    ds = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    odd = {
+        "StudyDate": "2004.01.19",  # as ACR-NEMA 2.0 wrote dates
+        "StationName": "ROOM\0 1",
+        "PatientID": "A\0" + "1" * 300,
+        "BodyPartExamined": "CHE\0ST",
+    }
+    for keyword, value in odd.items():
+        setattr(ds, keyword, "")
+        ds[keyword]._value = value
+    ds.save_as(tmp_path / "odd.dcm")
+    head, record = read_header(tmp_path / "odd.dcm")
+    assert record.study_date == "20040119"
+    with database.begin() as transaction:
+        instances.record(transaction, head, record, received(digest("odd")), "instances/od/odd.dcm")
+        assert instances.load(transaction, digest("odd")).header == head

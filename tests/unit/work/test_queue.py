@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,12 +18,13 @@ import pytest
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.errors import SettingsError
+from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.settings import WorkSettings, load_settings
 from miqa_node.store.database import Database
 from miqa_node.store.tables import executors
 from miqa_node.work.queue import DurableQueue, Schedule, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
+from miqa_node.work.regular import RegularWork
 
 SETTINGS: WorkSettings = load_settings(work={"poll_interval_s": 0.05, "max_attempts": 2}).work
 
@@ -101,9 +105,160 @@ def test_a_failing_step_is_tried_again(database: Database, queue: DurableQueue, 
     assert len(tries) == 3
 
 
+def test_a_step_without_disk_or_database_waits_as_long_as_it_takes(
+    database: Database, queue: DurableQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("miqa_node.work.queue.STEP_RETRY_INTERVAL_S", 0.02)
+    tries: list[str] = []
+    done = threading.Event()
+
+    def full(digest: InstanceDigest) -> None:
+        tries.append(digest)
+        if len(tries) < 4 * SETTINGS.max_attempts:
+            raise ResourcesError("no database") if len(tries) % 2 else OSError(errno.ENOSPC, "full")
+        done.set()
+
+    worker = Worker(database, "w1", SETTINGS, tmp_path)
+    worker.start((("assess", lambda _: None), ("conclude", full)))
+    promise(database, queue, "a")
+    try:
+        assert done.wait(20)
+    finally:
+        worker.stop()
+
+
+def test_what_waits_at_the_end_is_done_after_the_next_start(
+    database: Database, queue: DurableQueue, tmp_path: Path
+) -> None:
+    waits, done = threading.Event(), threading.Event()
+
+    def full(_: InstanceDigest) -> None:
+        waits.set()
+        raise ResourcesError("no database")
+
+    worker = Worker(database, "w1", SETTINGS, tmp_path)
+    worker.start((("assess", lambda _: None), ("conclude", full)))
+    promise(database, queue, "a")
+    assert waits.wait(20)
+    begun = time.monotonic()
+    worker.stop()
+    assert time.monotonic() - begun < 10
+    worker = Worker(database, "w1", SETTINGS, tmp_path)
+    worker.start((("assess", lambda _: None), ("conclude", lambda _: done.set())))
+    try:
+        assert done.wait(20)
+    finally:
+        worker.stop()
+
+
+def test_what_can_never_be_finished_is_given_up_visibly(
+    database: Database, queue: DurableQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("miqa_node.work.queue.STEP_RETRY_INTERVAL_S", 0.02)
+    tries: list[str] = []
+    given_up: list[str] = []
+
+    def broken(digest: InstanceDigest) -> None:
+        tries.append(digest)
+        raise ValueError(digest)
+
+    worker = Worker(database, "w1", SETTINGS, tmp_path)
+    worker.start((("assess", lambda _: None), ("conclude", broken)), give_up=given_up.append)
+    promise(database, queue, "a")
+    try:
+        wait_until(lambda: bool(given_up))
+    finally:
+        worker.stop()
+    assert tries == ["a"] * (SETTINGS.max_attempts + 1)
+    assert given_up == ["a"]
+
+
+def test_a_job_whose_outcome_could_not_be_written_is_done_again(tmp_path: Path) -> None:
+    """A full disk under SQLite: the queue's own row of the job stays as it was, and nobody would look at it again."""
+    database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}", pool_size=4)
+    database.migrate()
+    migrate_queue(database)
+    queue = DurableQueue(database, lambda: "1")
+    runs, full, go_on = 0, threading.Event(), threading.Event()
+
+    def conclude(_: InstanceDigest) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            full.set()
+            assert go_on.wait(20)
+
+    settings = SETTINGS.model_copy(update={"heartbeat_interval_s": 0.2})
+    worker = Worker(database, "w1", settings, tmp_path)
+    roll_call = RollCall(database, "w1", settings, worker.running)
+    worker.start((("assess", lambda _: None), ("conclude", conclude)))
+    promise(database, queue, "a")
+    assert full.wait(20)
+    with fullness():
+        go_on.set()
+        time.sleep(1.0)
+    roll_call.start()
+    try:
+        wait_until(lambda: runs == 2)
+    finally:
+        roll_call.stop()
+        worker.stop()
+        database.close()
+
+
+@contextmanager
+def fullness() -> Iterator[None]:
+    """What a full disk does to a database: no file of this process may grow."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_one_name_works_once_on_a_machine(database: Database, started: Recorder, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="already works"):
         Worker(database, "w1", SETTINGS, tmp_path).start(())
+
+
+def test_a_process_that_leaves_work_behind_is_not_forgotten(
+    database: Database, queue: DurableQueue, tmp_path: Path
+) -> None:
+    """A clean end may run out of time with a long job: its successors must still see whose it was."""
+    worker = Worker(database, "w1", SETTINGS, tmp_path)
+    worker.start(())
+    roll_call = RollCall(database, "w1", SETTINGS)
+    try:
+        roll_call.start()
+        roll_call.stop()
+        with database.begin() as transaction:
+            known = set(transaction.execute(sa.select(executors.c.name)).scalars())
+    finally:
+        worker.stop()
+    assert known == {"w1"}
+
+
+def test_a_roll_call_that_never_began_can_be_stopped(tmp_path: Path) -> None:
+    roll_call = RollCall(Database(f"sqlite:///{tmp_path / 'none' / 'x'}"), "w1", SETTINGS)
+    with pytest.raises(ResourcesError):
+        roll_call.start()
+    roll_call.stop()
+
+
+def test_regular_work_outlives_what_nobody_expected() -> None:
+    class Flaky(RegularWork):
+        looks = 0
+
+        def look(self) -> None:
+            self.looks += 1
+            if self.looks == 1:
+                raise KeyError("unexpected")
+
+    flaky = Flaky("flaky", 0.02, "waits")
+    flaky.start()
+    wait_until(lambda: flaky.looks > 2)
+    flaky.stop()
 
 
 CHILD = """
