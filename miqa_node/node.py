@@ -231,8 +231,8 @@ class Node:
         while self._stops:
             try:
                 self._stops.pop()()
-            except Exception:  # noqa: BLE001 - the other parts must end, too
-                log.error("a part of the node did not stop in order", exc_info=True)
+            except Exception:  # the other parts must end, too
+                log.exception("a part of the node did not stop in order")
 
     def __enter__(self) -> Self:
         """Start."""

@@ -207,14 +207,7 @@ class Pipeline:
         clock = StageClock()
         policy = self._policy()
         disposition = replace(decide(assessment, policy), certificate=self._certify(assessment, policy))
-        try:
-            results = clock.time("report", lambda: self._report(instance, assessment, disposition))
-        except Exception as error:
-            if lacks_resources(error):
-                raise  # the report can be made, and is made later
-            # A foreign header may break a writer in any way. A report that cannot be written must not hide the verdict: people see the study and why.
-            log.error("report failed", digest=digest[:16], error=type(error).__name__, where=_where(error))
-            results, disposition = [], _with_report_failure(disposition)
+        results, disposition = self._try_to_report(instance, assessment, disposition, clock)
         members = self._members(instance) if is_slice(instance.header) else ()
         note = self._note(instance)
         now = datetime.now(UTC)
@@ -260,6 +253,19 @@ class Pipeline:
         if instance.header.sop_class_uid != KEY_OBJECT_SELECTION:
             return None
         return read_note(self._objects.local_path(instance.object_key))
+
+    def _try_to_report(
+        self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, clock: StageClock
+    ) -> tuple[list[ResultObject], Disposition]:
+        """A report that cannot be written must not hide the verdict: people see the study and why."""
+        try:
+            return clock.time("report", lambda: self._report(instance, assessment, disposition)), disposition
+        except Exception as error:
+            if lacks_resources(error):
+                raise  # it can be made, and is made later
+            # A foreign header may break a writer in any way.
+            log.error("report failed", digest=instance.digest[:16], error=type(error).__name__, where=_where(error))
+            return [], _with_report_failure(disposition)
 
     def _report(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> list[ResultObject]:
         if is_slice(instance.header):

@@ -140,12 +140,6 @@ class CStoreDestination:
             if link is not None:
                 link.release()
 
-    def abort(self) -> None:
-        """Break off whatever is under way; may be called from another thread."""
-        link = self._link
-        if link is not None:
-            link.abort()
-
     def _outcome(self, sop_class_uid: str, sop_instance_uid: str, file: bytes) -> Exception | None:
         try:
             self._send_one(sop_class_uid, sop_instance_uid, file)

@@ -82,8 +82,8 @@ class CommitmentReporter:
             except MiqaError as error:
                 log.warning("reports of storage commitment wait for the database", reason=str(error))
                 request = None
-            except Exception:  # noqa: BLE001 - one odd request must not end the reports of the others
-                log.error("reports of storage commitment could not be looked for", exc_info=True)
+            except Exception:  # one odd request must not end the reports of the others
+                log.exception("reports of storage commitment could not be looked for")
                 request = None
             if request is not None:
                 self._stopping.wait(ANSWER_S)

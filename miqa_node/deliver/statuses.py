@@ -6,12 +6,18 @@ from miqa_node.deliver.destinations import OnWarning
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
 
 SUCCESS = 0x0000
+PROCESSING_FAILURE = 0x0110
 DUPLICATE_SOP_INSTANCE = 0x0111
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 
 # Statuses that the same object will meet again and again: only a person can help.
 _FINAL = frozenset({0x0115, 0x0117, 0x0119, 0x0211, 0x0212, *range(0xA900, 0xAA00)})
 _WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
+
+
+def is_warning(status: int) -> bool:
+    """Whether a status says that an object was stored, but not as it was sent."""
+    return status in _WARNINGS
 
 
 def judge(status: int, on_warning: OnWarning) -> bool:
@@ -32,7 +38,7 @@ def judge(status: int, on_warning: OnWarning) -> bool:
         return False
     if status == SOP_CLASS_NOT_SUPPORTED:
         raise ClassRefusedError(f"The peer answered with status 0x{status:04X}: it takes no objects of this SOP class.")
-    if status in _WARNINGS:
+    if is_warning(status):
         if on_warning is OnWarning.ACCEPT:
             return False
         raise DeliveryError(f"The peer answered with the warning 0x{status:04X}, and on_warning is retry.")

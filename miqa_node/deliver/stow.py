@@ -15,7 +15,7 @@ import structlog
 from miqa_node.deliver.cstore import split_file
 from miqa_node.deliver.destinations import DestinationConfig
 from miqa_node.deliver.exchange import Answer, HttpService
-from miqa_node.deliver.statuses import judge
+from miqa_node.deliver.statuses import PROCESSING_FAILURE, is_warning, judge
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings
@@ -89,7 +89,9 @@ class StowDestination:
             raise _not_now(answer)
         stored, failed = read_answer(answer.content_type, answer.body)
         if sop_instance_uid in failed:
-            judge(failed[sop_instance_uid] or 0x0110, self._config.on_warning)
+            reason = failed[sop_instance_uid]
+            # A failure is one even when its reason is none, or a warning.
+            judge(reason if reason and not is_warning(reason) else PROCESSING_FAILURE, self._config.on_warning)
             return
         if sop_instance_uid in stored:
             warning = stored[sop_instance_uid]

@@ -85,6 +85,9 @@ _TAGS: dict[str, int] = {
 }
 _WANTED = frozenset(_TAGS.values())
 
+# Other years stand for "unknown": there were no X-rays before, and programs that de-identify write 0001 or 9999.
+_YEARS = range(1895, 2200)
+
 # Words that sites put into the name, ID, series or protocol of test objects. The header keeps only that one was there.
 _QUALITY_CONTROL = re.compile(
     r"phantom|quality.?(control|assurance)|constancy|flat.?field|acceptance.?test|test.?image"
@@ -225,7 +228,9 @@ def _acquired_at(values: Values) -> datetime | None:
         digits = re.match(r"\d{8}(\d\d){0,3}", moment.replace(":", ""))
         if digits:
             try:
-                return datetime.strptime(digits.group().ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007
+                at = datetime.strptime(digits.group().ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007
             except ValueError:
                 continue
+            if at.year in _YEARS:
+                return at
     return None

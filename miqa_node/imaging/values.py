@@ -68,7 +68,7 @@ class Values:
             return value.decode("latin-1")
 
     def date(self, keyword: str) -> str:
-        """A date as YYYYMMDD, also where it is written as before DICOM, YYYY.MM.DD (PS3.5 6.2); empty when it is none."""
+        """A date as YYYYMMDD, also where it is written as YYYY.MM.DD (PS3.5 6.2, note); empty when it is none."""
         digits = self.text(keyword).replace(".", "")[:8]
         return digits if len(digits) == 8 and digits.isdecimal() and digits.isascii() else ""
 

@@ -150,6 +150,8 @@ def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -
 def describe_error(error: BaseException) -> str:
     """An error for people who may not see patient data: its type, and its text where that is known to be harmless."""
     name = type(error).__name__
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{name}: [Errno {error.errno}] {error.strerror}"  # files that people name tell who is on them
     if isinstance(error, _HARMLESS_TEXTS):
         return f"{name}: {error}"
     driver_error = getattr(error, "orig", None)

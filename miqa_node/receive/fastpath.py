@@ -34,6 +34,8 @@ TESTED_VERSION = "3.0.4"
 BUFFER_BYTES = 1 << 18
 MAX_OTHER_DATA_BYTES = 1 << 20
 MAX_NEGOTIATION_PDU_BYTES = 1 << 20
+MAX_WAITING_MESSAGES = 16
+"""Requests that are not C-STORE and wait to be served: peers negotiate no asynchronous operations (PS3.7 D.3.3.3)."""
 WAIT_S = 0.5
 
 _COMMAND_FIELD, _MESSAGE_ID, _RESPONDED_TO, _DATA_SET_TYPE = 0x0100, 0x0110, 0x0120, 0x0800
@@ -46,7 +48,8 @@ Describe = Callable[[Association, str, str, str], StoreRequest]
 def is_available() -> bool:
     """Whether this pynetdicom is the one that the seam was made for and tested with."""
     seam = [
-        (DULServiceProvider, ("_is_transport_event", "_decode_pdu", "idle_timer_expired", "stop_dul", "kill_dul")),
+        (DULServiceProvider, ("_is_transport_event", "_process_recv_primitive", "_decode_pdu")),
+        (DULServiceProvider, ("idle_timer_expired", "stop_dul", "kill_dul")),
         (Association, ("_run_reactor", "_serve_request")),
         (RequestHandler, ("_create_association",)),
     ]
@@ -81,6 +84,8 @@ class StreamingDul(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ship
         self._silence_s = silence_s
         self._connection: socket.socket = self.socket.socket
         self._is_tls = hasattr(self._connection, "pending")
+        self._receive = self.socket.recv
+        self.socket.recv = self._receive_limited
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -142,6 +147,15 @@ class StreamingDul(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ship
             self.join()
         return True
 
+    def _process_recv_primitive(self) -> bool:
+        """Take what the other thread wants sent; its answers are for nobody once the association is over."""
+        waiting = self.to_provider_queue
+        while self.state_machine.current_state in ("Sta1", "Sta13"):
+            if not (waiting.queue and isinstance(waiting.queue[0], P_DATA)):
+                break
+            waiting.get_nowait()
+        return bool(super()._process_recv_primitive())
+
     def _is_transport_event(self) -> bool:
         """Read from the network; True when something for the state machine came of it."""
         state = self.state_machine.current_state
@@ -182,6 +196,12 @@ class StreamingDul(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ship
         except OSError:
             return False
         return len(head) == 6 and int.from_bytes(head[2:], "big") > MAX_NEGOTIATION_PDU_BYTES
+
+    def _receive_limited(self, count: int) -> bytearray:
+        """What pynetdicom reads by; over TLS nobody can look at a length before."""
+        if count > MAX_NEGOTIATION_PDU_BYTES:
+            raise OSError("the peer announces an oversized PDU")
+        return bytearray(self._receive(count))
 
     def _stream(self) -> bool:
         """State 6: read until there is something for pynetdicom to do."""
@@ -288,6 +308,8 @@ class StreamingDul(DULServiceProvider):  # type: ignore[misc]  # pynetdicom ship
         self.event_queue.put(event)
 
     def _hand_on(self, context_id: int, control: int, data: bytes) -> None:
+        if self.assoc.dimse.msg_queue.qsize() >= MAX_WAITING_MESSAGES:
+            raise ProtocolError("more requests than may be open at a time")
         primitive = P_DATA()
         primitive.presentation_data_value_list = [[context_id, bytes([control]) + data]]
         self.assoc.dimse.receive_primitive(primitive)

@@ -86,8 +86,8 @@ class FolderWatch:
                     self.look()
             except OSError as error:
                 log.error("the watched folder cannot be read", reason=error.strerror)
-            except Exception:  # noqa: BLE001 - one odd file must not end the watch
-                log.error("the watched folder could not be looked at, it is tried again", exc_info=True)
+            except Exception:  # one odd file must not end the watch
+                log.exception("the watched folder could not be looked at, it is tried again")
 
     def _is_mine(self) -> bool:
         if self._lock is None:

@@ -50,10 +50,12 @@ class DatabaseLedger:
             if row is None:
                 return None
             request = _load(row)
-            transaction.execute(
-                sa.update(requests).where(*_is(request)).values(next_attempt_at=now + timedelta(seconds=lease_s))
+            taken = transaction.execute(
+                sa.update(requests)
+                .where(*_is(request), requests.c.next_attempt_at <= now)
+                .values(next_attempt_at=now + timedelta(seconds=lease_s))
             )
-            return request
+            return request if taken.rowcount else None  # SQLite locks nothing for a read: somebody was faster
 
     def look_up(self, uids: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """SOP class UIDs of received instances by SOP instance UID."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, DeliveryState
 from miqa_node.store.database import Transaction
-from miqa_node.store.deliveries import load_where
+from miqa_node.store.deliveries import take
 from miqa_node.store.tables import deliveries
 
 MAX_REQUESTS = 10
@@ -29,24 +29,8 @@ def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
 
 def claim(transaction: Transaction, destination: str, limit: int, now: datetime, lease_s: float) -> list[Delivery]:
     """Take up to ``limit`` deliveries to ask commitment for; nobody else gets them for ``lease_s``."""
-    due = (
-        sa.select(deliveries.c.delivery_id)
-        .where(*_due(destination, now))
-        .order_by(deliveries.c.commit_at, deliveries.c.delivery_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    taken = (
-        transaction.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.delivery_id.in_(due))
-            .values(commit_at=now + timedelta(seconds=lease_s))
-            .returning(deliveries.c.delivery_id)
-        )
-        .scalars()
-        .all()
-    )
-    return load_where(transaction, deliveries.c.delivery_id.in_(taken)) if taken else []
+    values = {"commit_at": now + timedelta(seconds=lease_s)}
+    return take(transaction, _due(destination, now), deliveries.c.commit_at, limit, values)
 
 
 def asked(
@@ -97,7 +81,14 @@ def reported(transaction: Transaction, report: CommitmentReport, now: datetime) 
             values = {"state": DeliveryState.COMMITTED.value, "committed_at": now, "commit_at": None, "last_error": ""}
         else:
             values = {"transaction_uid": None, "commit_at": now}
-        transaction.execute(sa.update(deliveries).where(deliveries.c.delivery_id == row.delivery_id).values(values))
+        as_read = (
+            deliveries.c.delivery_id == row.delivery_id,
+            deliveries.c.state == DeliveryState.SENT.value,
+            deliveries.c.transaction_uid == report.transaction_uid,
+        )
+        # SQLite locks nothing for a read: what a person sends again at this moment is not committed by an old report.
+        if not transaction.execute(sa.update(deliveries).where(*as_read).values(values)).rowcount:
+            continue
         if uid in reasons or "committed_at" in values:
             outcome[row.destination, uid not in reasons] += 1
     return outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -48,40 +48,49 @@ def queue(transaction: Transaction, result: ResultObject, destination: str, now:
 
 def claim(transaction: Transaction, destination: str, limit: int, now: datetime, lease_s: float) -> list[Delivery]:
     """Take up to ``limit`` due deliveries of a destination, oldest first; nobody else gets them for ``lease_s``."""
-    due = (
-        sa.select(deliveries.c.delivery_id)
-        .where(
-            deliveries.c.destination == destination,
-            deliveries.c.state == DeliveryState.QUEUED.value,
-            deliveries.c.next_attempt_at <= now,
-            sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
-        )
-        .order_by(deliveries.c.next_attempt_at, deliveries.c.delivery_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    taken = (
-        transaction.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.delivery_id.in_(due))
-            .values(lease_until=now + timedelta(seconds=lease_s))
-            .returning(deliveries.c.delivery_id)
-        )
-        .scalars()
-        .all()
-    )
-    return load_where(transaction, deliveries.c.delivery_id.in_(taken)) if taken else []
+    values = {"lease_until": now + timedelta(seconds=lease_s)}
+    return take(transaction, _due(destination, now), deliveries.c.next_attempt_at, limit, values)
 
 
 def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
     """Whether :func:`claim` would find something; takes no write lock."""
-    query = sa.exists().where(
+    return transaction.execute(sa.select(sa.exists().where(*_due(destination, now)))).scalar_one()
+
+
+def take(
+    transaction: Transaction,
+    due: Sequence[sa.ColumnElement[bool]],
+    order: sa.ColumnElement[datetime],
+    limit: int,
+    values: Mapping[str, object],
+) -> list[Delivery]:
+    """Change up to ``limit`` of the due deliveries, by order, so that they are not due any more; of two takers one."""
+    # A common table expression, because PostgreSQL may run a subquery again for each row, and lock more than asked.
+    chosen = (
+        sa.select(deliveries.c.delivery_id)
+        .where(*due)
+        .order_by(order, deliveries.c.delivery_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("chosen")
+    )
+    taken = transaction.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.delivery_id.in_(sa.select(chosen.c.delivery_id)))
+        .values(values)
+        .returning(deliveries.c.delivery_id)
+    )
+    ids = taken.scalars().all()
+    return load_where(transaction, deliveries.c.delivery_id.in_(ids)) if ids else []
+
+
+def _due(destination: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
         deliveries.c.destination == destination,
         deliveries.c.state == DeliveryState.QUEUED.value,
         deliveries.c.next_attempt_at <= now,
         sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
     )
-    return transaction.execute(sa.select(query)).scalar_one()
 
 
 def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: datetime, *, commit: bool = False) -> None:

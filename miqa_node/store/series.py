@@ -115,6 +115,7 @@ def earlier_reports(transaction: Transaction, series_instance_uid: str, digest: 
 
 
 def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[bool]:
+    # A series with more images than it says is wrong about itself: only quiet tells when it is whole.
     arrived = (
         sa.select(sa.func.count())
         .select_from(instances)
@@ -126,7 +127,7 @@ def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[boo
         sa.and_(series.c.modality == modality, series.c.arrived_at <= now - timedelta(seconds=seconds))
         for modality, seconds in quiet_s.items()
     ]
-    return sa.or_(*quiet, sa.and_(series.c.expected > 0, arrived >= series.c.expected))
+    return sa.or_(*quiet, sa.and_(series.c.expected > 0, arrived == series.c.expected))
 
 
 def _newest_undecided(transaction: Transaction, series_instance_uid: str) -> InstanceDigest | None:

@@ -48,8 +48,8 @@ class ChosenModels:
                 self._look()
             except ResourcesError as error:
                 log.warning("the choice of models waits for the database", error=str(error))
-            except Exception:  # noqa: BLE001 - the next choice must be seen, too
-                log.error("the choice of models could not be followed", exc_info=True)
+            except Exception:  # the next choice must be seen, too
+                log.exception("the choice of models could not be followed")
 
     def _look(self) -> None:
         with self._database.begin() as transaction:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -29,13 +30,17 @@ class RollCall:
     """
 
     def __init__(
-        self, database: Database, name: str, settings: WorkSettings, running: Callable[[], Set[str]] | None = None
+        self,
+        database: Database,
+        name: str,
+        settings: WorkSettings,
+        running: Callable[[], AbstractSet[str]] | None = None,
     ) -> None:
         self._database = database
         self._name = name
         self._settings = settings
         self._running = running
-        self._left: Set[str] = frozenset()
+        self._left: AbstractSet[str] = frozenset()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="roll-call", daemon=True)
         self._cleaned_at = datetime.now(UTC)
@@ -59,8 +64,8 @@ class RollCall:
                     task()
                 except ResourcesError as error:
                     log.warning("roll-call waits for the database", error=str(error))
-                except Exception:  # noqa: BLE001 - a process that stops beating loses its jobs to the others
-                    log.error("roll-call failed, it goes on", exc_info=True)
+                except Exception:  # a process that stops beating loses its jobs to the others
+                    log.exception("roll-call failed, it goes on")
 
     def _beat(self) -> None:
         with self._database.begin() as transaction:

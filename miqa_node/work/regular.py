@@ -41,5 +41,5 @@ class RegularWork(ABC):
                 self.look()
             except ResourcesError as error:
                 log.warning(self._waits, error=str(error))
-            except Exception:  # noqa: BLE001 - what waits must not wait for ever because one look failed
-                log.error("regular work failed, it goes on", work=self._thread.name, exc_info=True)
+            except Exception:  # what waits must not wait for ever because one look failed
+                log.exception("regular work failed, it goes on", work=self._thread.name)

@@ -127,7 +127,7 @@ def test_a_key_is_flushed_also_by_who_finds_it_there(tmp_path: Path, monkeypatch
     real = os.fsync
 
     def fsync(descriptor: int) -> None:
-        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)

@@ -173,6 +173,20 @@ def test_a_taken_port_is_said_and_leaves_nothing_running(tmp_path: Path, samples
         pass
 
 
+def test_a_part_that_does_not_stop_in_order_keeps_no_other_from_it(tmp_path: Path) -> None:
+    node = Node(settings_in(tmp_path))
+    stopped: list[str] = []
+
+    def broken() -> None:
+        raise OSError("no")
+
+    node._begin(lambda: None, lambda: stopped.append("first"))
+    node._begin(lambda: None, broken)
+    node.stop()
+    assert stopped == ["first"]
+    node.database.close()
+
+
 def _digests(node: Node) -> list[Any]:
     with node.database.begin() as transaction:
         return list(instances.find(transaction, _study(node)))

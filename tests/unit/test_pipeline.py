@@ -314,6 +314,14 @@ def test_undecodable_pixels_are_an_answer(rig: Rig, samples: Path, tmp_path: Pat
     assert "could not be decoded" in assessment.not_assessed
 
 
+@pytest.mark.parametrize("date", ["00010101", "99991231"])
+def test_dates_at_the_ends_of_the_calendar_are_no_dates(rig: Rig, samples: Path, date: str) -> None:
+    dates = {"AcquisitionDate": date, "ContentDate": date, "AcquisitionTime": "000000", "ContentTime": "000000"}
+    digest = rig.receive(samples / "RG3_UNCR.dcm", dates | {"ViewPosition": "PA"})
+    rig.finish(digest)
+    assert rig.verdict(digest) is Verdict.REVIEW
+
+
 def test_what_is_not_dicom_is_refused(rig: Rig, tmp_path: Path) -> None:
     page = tmp_path / "page.dcm"
     page.write_text("<html><body>Proxy error</body></html>" * 10)

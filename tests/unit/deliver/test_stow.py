@@ -59,6 +59,12 @@ def test_failure_reasons(deliver_settings: Make, reason: int, kind: type[Excepti
     assert f"{reason:04X}" in str(outcome)
 
 
+def test_a_failure_with_the_reason_of_a_warning_is_a_failure(deliver_settings: Make) -> None:
+    with dicomweb() as web:
+        web.reason = lambda ds: 0xB000
+        assert type(outcome_of(web, deliver_settings())) is DeliveryError
+
+
 def test_a_warning_is_success_or_another_attempt_as_the_site_chose(deliver_settings: Make) -> None:
     with dicomweb() as web:
         web.warning = lambda ds: 0xB000

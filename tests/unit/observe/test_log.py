@@ -140,6 +140,7 @@ class _DriverError(Exception):
     [
         (DataSetError("Not DICOM."), "DataSetError: Not DICOM."),
         (FileNotFoundError(2, "No such file"), "FileNotFoundError: [Errno 2] No such file"),
+        (OSError(13, "Permission denied", f"/watched/{NAME}.dcm"), "PermissionError: [Errno 13] Permission denied"),
         (ValueError(NAME), f"ValueError {WITHHELD}"),
         (KeyError(NAME), f"KeyError {WITHHELD}"),
         (_DriverError(f"unique constraint failed\nDETAIL: ({NAME})"), "_DriverError: unique constraint failed"),

@@ -5,6 +5,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import psutil
@@ -12,6 +14,9 @@ import pynetdicom
 import pytest
 from pydicom.uid import CTImageStorage
 from pynetdicom import build_context
+from pynetdicom.dimse_messages import N_ACTION_RQ
+from pynetdicom.dimse_primitives import N_ACTION
+from pynetdicom.dsutils import encode
 
 from miqa_node.deliver.cstore import TidyAE
 from miqa_node.domain.instance import Received
@@ -134,6 +139,31 @@ def test_an_oversized_negotiation_is_not_read(start_node: StartNode) -> None:
     with socket.create_connection(("127.0.0.1", node.port), timeout=5) as connection:
         connection.sendall(b"\x01\x00\xff\xff\xff\xff")
         assert connection.recv(10)[:1] == b"\x07"
+
+
+@fast
+def test_requests_that_pile_up_are_not_kept(node: Node) -> None:
+    """A peer that asks without waiting for answers must not fill the memory."""
+    request = N_ACTION()
+    request.MessageID = 1
+    request.RequestedSOPClassUID = "1.2.840.10008.1.20.1"
+    request.RequestedSOPInstanceUID = "1.2.840.10008.1.20.1.1"
+    request.ActionTypeID = 1
+    request.ActionInformation = BytesIO(b"xx")
+    message = N_ACTION_RQ()
+    message.primitive_to_message(request)
+    command = encode(message.command_set, is_implicit_vr=True, is_little_endian=True)
+    assert command is not None
+    stream = p_data(pdv(3, command)) + p_data(pdv(2, bytes(500_000)))
+    with RawPeer(node.port) as peer:
+        with suppress(OSError):
+            for _ in range(400):
+                peer.socket.sendall(stream)
+        ends = False
+        with suppress(OSError, EOFError):
+            while pdu := peer.read_pdu():
+                ends = ends or pdu[0] == 7
+        assert ends
 
 
 @fast

@@ -230,10 +230,10 @@ def test_a_transfer_syntax_that_is_none_leaves_nothing_open(desk: Desk, tmp_path
         path = desk.folder / f"{number}.dcm"
         path.write_bytes(data[:at] + element + data[at + 8 + length :])
         os.utime(path, (time.time() - 60,) * 2)
-    open_before = len(os.listdir("/proc/self/fd"))
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
     desk.watch.look()
     assert desk.watch.look() == 3
-    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_before
     assert list((tmp_path / "incoming").iterdir()) == []
     assert all("UID" in path.read_text() for path in (desk.folder / "failed").glob("*.txt"))
     assert len(list((desk.folder / "failed").glob("*.txt"))) == 3

@@ -86,6 +86,24 @@ def test_silent_and_old_peers_keep_nobody_waiting(start_node: Callable[..., Node
         old.wrap_socket(raw)
 
 
+@pytest.mark.parametrize("start_node", [True], indirect=True, ids=["fast"])
+def test_an_oversized_negotiation_is_not_read_over_tls_either(
+    start_node: Callable[..., Node], files: dict[str, str]
+) -> None:
+    node = start_node(tls="only", tls_port=0, tls_certificate=files["node"])
+    context = ssl.create_default_context(cafile=files["ca"])
+    with (
+        socket.create_connection(("127.0.0.1", node.port), timeout=5) as raw,
+        context.wrap_socket(raw, server_hostname="127.0.0.1") as connection,
+    ):
+        connection.sendall(b"\x01\x00\x7f\xff\xff\xff")
+        sent = 0
+        with pytest.raises(OSError):
+            while sent < 1 << 26:
+                sent += connection.send(bytes(1 << 16))
+        assert sent < 1 << 24
+
+
 @pytest.mark.parametrize(
     "changes", [{}, {"tls_certificate": "/none.pem"}, {"tls_certificate": "node", "tls_client_ca": "/no"}]
 )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from making import NOW, digest, header, received, study
 
 from miqa_node.domain.delivery import (
     CommitmentReport,
+    CommitmentRequest,
     DeliveryAction,
     DeliveryId,
     DeliveryState,
@@ -18,6 +23,7 @@ from miqa_node.domain.delivery import (
 )
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import commitments, deliveries, delivery_jobs, instances
+from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
 
 
@@ -211,3 +217,49 @@ def test_a_delivery_can_go_on_with_another_result_and_keeps_its_row(database: Da
         assert other.result == original
         # What was replaced is not replaced a second time by a lane that comes late.
         assert not deliveries.replace_result(transaction, claimed.delivery_id, original.sop_instance_uid, lower, NOW)
+
+
+def test_of_two_processes_one_takes_a_request_for_commitment(database: Database) -> None:
+    """SQLite locks nothing for a read, so the second may look between the first one's look and its claim."""
+    request = CommitmentRequest("2.25.5", "CT1", "MIQA", "127.0.0.1", (("1.2", "1.3"),))
+    first, second = DatabaseLedger(database), DatabaseLedger(Database(database.url.render_as_string(False)))
+    first.ask(request, lease_s=-1)
+    taken: list[CommitmentRequest | None] = []
+    with between(database, "UPDATE commitment_requests", lambda: taken.append(second.claim(60))):
+        taken.append(first.claim(60))
+    second._database.close()
+    assert sorted(one.transaction_uid for one in taken if one is not None) == ["2.25.5"]
+
+
+def test_what_a_person_sends_again_is_not_committed_by_the_report_of_before(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")
+    database.migrate()
+    queue(database, 1, "PACS")
+    with database.begin() as transaction:
+        [ready] = deliveries.of_instance(transaction, digest(1))
+        deliveries.sent(transaction, [ready.delivery_id], NOW, commit=True)
+        commitments.asked(transaction, [ready.delivery_id], "2.25.77", NOW)
+
+    def resend() -> None:
+        with database.begin() as other:
+            delivery_jobs.act(other, DeliveryAction.RESEND, ready.delivery_id, "ann", "", NOW)
+
+    with between(database, "UPDATE deliveries", resend), database.begin() as transaction:
+        commitments.reported(transaction, CommitmentReport("2.25.77", True, ("2.25.1",)), NOW)
+    assert states(database, 1)[0][1] is DeliveryState.QUEUED
+    database.close()
+
+
+@contextmanager
+def between(database: Database, statement: str, act: Callable[[], object]) -> Iterator[None]:
+    """Do something just before the first such statement goes out."""
+    left = [act]
+
+    def look(_connection: object, _cursor: object, text: str, *_: object) -> None:
+        if left and text.startswith(statement):
+            left.pop()()
+
+    sa.event.listen(database.engine, "before_cursor_execute", look)
+    yield
+    sa.event.remove(database.engine, "before_cursor_execute", look)
+    assert not left

@@ -139,6 +139,19 @@ def test_a_series_that_says_how_many_it_has_does_not_wait(rig: Rig, tmp_path: Pa
     assert rig.look() == [digests[2]]
 
 
+def test_a_series_that_says_too_few_is_not_judged_anew_for_every_image(rig: Rig, tmp_path: Path) -> None:
+    def two(dataset: pydicom.Dataset) -> None:
+        dataset.ImagesInAcquisition = 2
+
+    due = []
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(6)], "CT", change=two)
+    for path in paths:
+        digests = rig.receive(path)
+        due += rig.look()
+    assert len(due) == 1
+    assert rig.look(21.0) == digests
+
+
 def test_each_modality_waits_for_its_own_time(rig: Rig, tmp_path: Path) -> None:
     rig.receive(*making.write_series(tmp_path / "s", [making.head_mr(seed=n) for n in range(2)], "MR"))
     assert rig.look(21.0) == []
