@@ -314,8 +314,9 @@ def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
         settings.incoming_dir.mkdir(exist_ok=True)
     except OSError as error:
         raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
-    objects = open_objects(settings.store.objects_url, settings.objects_dir, settings.store.min_free_bytes)
-    return Database(settings.database_url, settings.store.pool_size), objects
+    store = settings.store
+    objects = open_objects(store.objects_url, settings.objects_dir, store.min_free_bytes, store.cache_bytes)
+    return Database(settings.database_url, store.pool_size), objects
 
 
 def acquisition_rules(settings: Settings) -> AcquisitionRules:

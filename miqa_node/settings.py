@@ -137,6 +137,7 @@ class StoreSettings(_Table):
     database_url: str
     objects_url: str
     min_free_bytes: Annotated[int, Field(ge=0)]
+    cache_bytes: Count
     pool_size: Count
 
 

@@ -155,7 +155,8 @@ def _object_store(settings: Settings) -> str:
     if not settings.store.objects_url:
         return f"{settings.objects_dir.absolute()}"
     try:
-        open_objects(settings.store.objects_url, settings.objects_dir, settings.store.min_free_bytes).check()
+        store = settings.store
+        open_objects(store.objects_url, settings.objects_dir, store.min_free_bytes, store.cache_bytes).check()
     except MiqaError as error:
         mend = "Check store.objects_url and the AWS_… variables with key, region and endpoint."
         raise Wrong(str(error), mend) from error

@@ -17,6 +17,7 @@ from obstore.store import S3Store
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
+from miqa_node.store.cache import CopyLimit
 
 BUCKET_TIMEOUT_S = 20
 """A bucket that does not answer is asked again for so long; senders of images wait no longer."""
@@ -25,12 +26,12 @@ _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}")
 
 
-def open_objects(url: str, folder: Path, min_free_bytes: int) -> ObjectStore:
-    """The store that the settings ask for; ``folder`` holds the objects, or the cache of a bucket."""
+def open_objects(url: str, folder: Path, min_free_bytes: int, cache_bytes: int) -> ObjectStore:
+    """The store that the settings ask for; ``folder`` holds the objects, or copies of a bucket's, within a limit."""
     if not url:
         return DiskObjects(folder, min_free_bytes)
     if url.startswith("s3://"):
-        return BucketObjects(url, folder, min_free_bytes)
+        return BucketObjects(url, folder, min_free_bytes, cache_bytes)
     raise SettingsError(f"store.objects_url: {url!r} is neither empty nor s3://bucket/prefix.")
 
 
@@ -117,11 +118,12 @@ class DiskObjects:
 class BucketObjects:
     """Objects in an S3 bucket, with a local cache of what was read or written lately on this machine."""
 
-    def __init__(self, url: str, cache: Path, min_free_bytes: int = 0) -> None:
+    def __init__(self, url: str, cache: Path, min_free_bytes: int, cache_bytes: int) -> None:
         # Credentials, region and endpoint come from the usual AWS_… variables of the environment.
         self._bucket = S3Store.from_url(url, retry_config={"retry_timeout": timedelta(seconds=BUCKET_TIMEOUT_S)})
         self._cache = DiskObjects(cache)
         self._cache_dir = cache
+        self._limit = CopyLimit(cache, cache_bytes)
         self._min_free_bytes = min_free_bytes
 
     def put(self, key: str, data: bytes) -> bool:
@@ -139,6 +141,7 @@ class BucketObjects:
         stored = self.put(key, path.read_bytes())
         if stored:
             self._cache.put_file(key, path)
+            self._limit.keep()
         path.unlink(missing_ok=True)
         return stored
 
@@ -150,7 +153,7 @@ class BucketObjects:
         """The cached copy, fetched when there is none."""
         _check_key(key)
         try:
-            return self._cache.local_path(key)
+            return self._limit.used(self._cache.local_path(key))
         except NotFoundError:
             try:
                 with _answering():
@@ -158,6 +161,7 @@ class BucketObjects:
             except FileNotFoundError as error:
                 raise NotFoundError(f"There is no object {key}.") from error
             self._cache.put(key, data)
+            self._limit.keep()
             return self._cache.local_path(key)
 
     def exists(self, key: str) -> bool:

@@ -15,13 +15,14 @@ from miqa_node.store.objects import open_objects
 from tests.conftest import free_port
 
 KEY = "instances/ab/abcdef.dcm"
+LIMIT = 1 << 20
 
 
 @pytest.fixture(params=["disk", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "disk":
-        return open_objects("", tmp_path / "objects", 0)
-    return open_objects(request.getfixturevalue("bucket_url"), tmp_path / "cache", 0)
+        return open_objects("", tmp_path / "objects", 0, LIMIT)
+    return open_objects(request.getfixturevalue("bucket_url"), tmp_path / "cache", 0, LIMIT)
 
 
 def test_what_was_put_comes_back(store: ObjectStore) -> None:
@@ -77,22 +78,22 @@ def test_of_two_writers_one_wins(store: ObjectStore) -> None:
 
 def test_a_full_disk_is_said_in_time(tmp_path: Path) -> None:
     with pytest.raises(ResourcesError, match="min_free_bytes"):
-        open_objects("", tmp_path, 2**62).check()
+        open_objects("", tmp_path, 2**62, LIMIT).check()
 
 
 def test_other_schemes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="s3://"):
-        open_objects("ftp://x", tmp_path, 0)
+        open_objects("ftp://x", tmp_path, 0, LIMIT)
 
 
 def test_a_bucket_that_does_not_answer_is_a_lack_of_resources(
     bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("miqa_node.store.objects.BUCKET_TIMEOUT_S", 1)
-    store = open_objects(bucket_url, tmp_path / "cache", 0)
+    store = open_objects(bucket_url, tmp_path / "cache", 0, LIMIT)
     store.put(KEY, b"abc")
     monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{free_port()}")  # nobody listens there
-    away = open_objects(bucket_url, tmp_path / "other", 0)
+    away = open_objects(bucket_url, tmp_path / "other", 0, LIMIT)
     file = tmp_path / "file"
     file.write_bytes(b"x")
     for ask in (
@@ -107,7 +108,7 @@ def test_a_bucket_that_does_not_answer_is_a_lack_of_resources(
 
 
 def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    store = open_objects("", tmp_path / "objects", 0)
+    store = open_objects("", tmp_path / "objects", 0, LIMIT)
     store.put("instances/ab/first.dcm", b"small")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))  # what a full disk does, without filling one
@@ -121,7 +122,7 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_key_is_flushed_also_by_who_finds_it_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first writer may have died between its link and its flush: success must not be said on its word."""
-    store = open_objects("", tmp_path / "objects", 0)
+    store = open_objects("", tmp_path / "objects", 0, LIMIT)
     store.put(KEY, b"abc")
     flushed: list[str] = []
     real = os.fsync
@@ -135,3 +136,24 @@ def test_a_key_is_flushed_also_by_who_finds_it_there(tmp_path: Path, monkeypatch
     file.write_bytes(b"abc")
     assert not store.put_file(KEY, file)
     assert str((tmp_path / "objects" / KEY).parent) in flushed
+
+
+def test_copies_of_a_bucket_stay_within_their_limit_and_come_back(
+    bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("miqa_node.store.cache.SWEEP_INTERVAL_S", 0.0)
+    store = open_objects(bucket_url, tmp_path / "cache", 0, 250_000)
+    keys = [f"instances/ab/{number}.dcm" for number in range(5)]
+    for number, key in enumerate(keys):
+        file = tmp_path / "file"
+        file.write_bytes(bytes([number]) * 100_000)
+        os.utime(file, (number, number))  # long unused
+        store.put_file(key, file)
+    left = tmp_path / "cache/instances/ab/.left.part"
+    left.write_bytes(b"x")
+    os.utime(left, (0, 0))
+    assert store.local_path(keys[3]).read_bytes() == b"\3" * 100_000  # in use from now on
+    assert store.get(keys[0]) == b"\0" * 100_000
+    there = sorted(path.name for path in (tmp_path / "cache").rglob("*.*"))
+    assert there == ["0.dcm", "3.dcm"]
+    assert [store.get(key)[0] for key in keys] == list(range(5))
