@@ -439,6 +439,8 @@ class WatchedFile(Generic[T]):
                     log.info("file read again", file=self._path.name)
                 except SettingsError as error:
                     log.error("the last good version stays in force", file=self._path.name, reason=str(error))
+                except Exception:  # whoever asks is about to receive or to judge an image
+                    log.exception("the last good version stays in force", file=self._path.name)
             return self._value
 
     def _look(self) -> tuple[int, int, int] | None:

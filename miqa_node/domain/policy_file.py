@@ -27,7 +27,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     if not isinstance(version, str) or not version:
         raise SettingsError('policy.toml: give it a version, for example version = "2026-01".')
     scopes = document.get("scope")
-    if not isinstance(scopes, Sequence) or not scopes:
+    if not isinstance(scopes, Sequence) or not scopes or not all(isinstance(scope, Mapping) for scope in scopes):
         raise SettingsError("policy.toml: there is no [[scope]]; without one no image gets a verdict.")
     return Policy(version, tuple(_parse_scope(scope) for scope in scopes))
 

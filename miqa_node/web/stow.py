@@ -171,7 +171,8 @@ def _answer(outcomes: list[tuple[str, str, Answer]]) -> JSONResponse:
     if failed:
         document["00081198"] = {"vr": "SQ", "Value": failed}
     status = HTTPStatus.OK if stored and not failed else HTTPStatus.ACCEPTED if stored else HTTPStatus.CONFLICT
-    if not stored and failed and all(answer.status == OUT_OF_RESOURCES for _, _, answer in outcomes):
+    later = (answer.status == OUT_OF_RESOURCES and not answer.lasting for _, _, answer in outcomes)
+    if not stored and failed and all(later):
         status = HTTPStatus.SERVICE_UNAVAILABLE
     return JSONResponse(document, status, media_type=DICOM_JSON)
 

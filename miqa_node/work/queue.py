@@ -246,6 +246,8 @@ class _Attempts:
         try:
             self._run(digest)
         except Exception as error:
+            if self._stopping.is_set():  # what the step needs may have ended before it: that is no failure of its own
+                raise _Stopped from error
             self._left -= 1
             last = self._left <= 0 and self._give_up is not None
             text = "step failed, it is given up" if last else "step failed, it will be tried again"

@@ -1,6 +1,7 @@
 """The policy that ships with the node says something sensible about every finding, measurement and contradiction."""
 
 import re
+import shutil
 import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid,
 from miqa_node.domain.policy import Policy, Scope, Verdict, decide
 from miqa_node.domain.policy_file import parse_policy
 from miqa_node.errors import SettingsError
+from miqa_node.settings import WatchedFile, read_policy, share_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 CHEST, OTHER = "frontal chest radiograph", "other radiograph"
@@ -210,3 +212,16 @@ def test_a_mistake_is_named_with_its_scope(rule: str, said: str) -> None:
     document = tomllib.loads(f'version = "1"\n[[scope]]\nname = "chest"\n{rule}\n')
     with pytest.raises(SettingsError, match=rf"'chest'.*{said}"):
         parse_policy(document)
+
+
+@pytest.mark.parametrize("wrong", ['version = "2"\nscope = ["CT"]', 'version = "2"\nscope = "CT"', "", "version ="])
+def test_a_policy_with_a_mistake_leaves_the_last_good_one_in_force(tmp_path: Path, wrong: str) -> None:
+    """Whoever asks for the policy is receiving or judging an image, and must not pay for the mistake."""
+    file = tmp_path / "policy.toml"
+    shutil.copy(share_dir("config") / "policy.toml", file)
+    watched = WatchedFile(file, read_policy)
+    good = watched.current()
+    file.write_text(wrong)
+    assert watched.current() is good
+    with pytest.raises(SettingsError):
+        read_policy(file)

@@ -133,6 +133,7 @@ def test_an_object_over_the_limit_is_refused_and_the_next_is_taken(door: Door) -
     answer = door.post(body(large.getvalue(), sample()))
     assert answer.status_code == 202
     assert uids(answer.json(), "00081198") == [ds.SOPInstanceUID]
+    assert door.post(body(large.getvalue())).status_code == 409  # not "come again": it will be as large then
 
 
 def test_only_the_study_of_the_address(door: Door) -> None:

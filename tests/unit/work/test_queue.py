@@ -151,6 +151,32 @@ def test_what_waits_at_the_end_is_done_after_the_next_start(
         worker.stop()
 
 
+def test_what_fails_because_the_process_ends_is_no_failure(
+    database: Database, queue: DurableQueue, tmp_path: Path
+) -> None:
+    """Decoders and models may be gone before a long job is: it is neither given up nor in error."""
+    works, done = threading.Event(), threading.Event()
+    given_up: list[str] = []
+    worker = Worker(database, "w1", SETTINGS, tmp_path)
+
+    def long(digest: InstanceDigest) -> None:
+        works.set()
+        assert worker._stopping.wait(20)
+        raise RuntimeError("the pool is not active")
+
+    worker.start((("assess", long),), give_up=given_up.append)
+    promise(database, queue, "a")
+    assert works.wait(20)
+    worker.stop()
+    worker = Worker(database, "w1", SETTINGS, tmp_path)
+    worker.start((("assess", lambda _: done.set()),))
+    try:
+        assert done.wait(20)
+    finally:
+        worker.stop()
+    assert given_up == []
+
+
 def test_what_can_never_be_finished_is_given_up_visibly(
     database: Database, queue: DurableQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
