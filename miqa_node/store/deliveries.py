@@ -97,7 +97,11 @@ def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: date
     """The destination answered success; with ``commit`` storage commitment is to be asked for."""
     transaction.execute(
         sa.update(deliveries)
-        .where(deliveries.c.delivery_id.in_(delivery_ids))
+        .where(
+            deliveries.c.delivery_id.in_(delivery_ids),
+            # Of two lanes that sent the same object, for the lease of one ran out, the later changes nothing.
+            deliveries.c.state != DeliveryState.COMMITTED.value,
+        )
         .values(
             state=DeliveryState.SENT.value,
             attempts=deliveries.c.attempts + 1,
@@ -123,7 +127,8 @@ def failed(transaction: Transaction, delivery_id: DeliveryId, error: str, retry_
     }
     if retry_at is not None:
         values["next_attempt_at"] = retry_at
-    transaction.execute(sa.update(deliveries).where(deliveries.c.delivery_id == delivery_id).values(values))
+    arrived = deliveries.c.state.in_([DeliveryState.SENT.value, DeliveryState.COMMITTED.value])
+    transaction.execute(sa.update(deliveries).where(deliveries.c.delivery_id == delivery_id, ~arrived).values(values))
 
 
 def replace_result(

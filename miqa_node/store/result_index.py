@@ -43,7 +43,7 @@ def studies_of(transaction: Transaction, wanted: Wanted, *, limit: int, offset: 
     query = (
         sa.select(instances.c.study_instance_uid)
         .select_from(_joined())
-        .where(*_conditions(wanted))
+        .where(*_conditions(transaction, wanted))
         .group_by(instances.c.study_instance_uid)
         .order_by(sa.func.max(results.c.made_at).desc(), instances.c.study_instance_uid)
         .limit(limit)
@@ -57,7 +57,7 @@ def find(transaction: Transaction, wanted: Wanted, *, limit: int, offset: int = 
     query = (
         sa.select(results, instances.c.study_instance_uid)
         .select_from(_joined())
-        .where(*_conditions(wanted))
+        .where(*_conditions(transaction, wanted))
         .order_by(results.c.made_at.desc(), results.c.sop_instance_uid)
         .limit(limit)
         .offset(offset)
@@ -74,7 +74,7 @@ def _joined() -> sa.FromClause:
     )
 
 
-def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+def _conditions(transaction: Transaction, wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = [results.c.kind.in_(OBJECT_KINDS)]
     for column, values in (
         (instances.c.study_instance_uid, wanted.study_instance_uid),
@@ -87,7 +87,7 @@ def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     texts = ((studies.c.patient_id, wanted.patient_id), (studies.c.accession_number, wanted.accession_number))
     for text, pattern in texts:
         if pattern:
-            conditions.append(text.like(_like(pattern), escape="\\"))
+            conditions.append(_matches(transaction, text, pattern))
     if wanted.study_date_from:
         conditions.append(studies.c.study_date >= wanted.study_date_from)
     if wanted.study_date_to:
@@ -95,7 +95,9 @@ def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _like(pattern: str) -> str:
-    """A wildcard pattern of PS3.4 C.2.2.2.4 as SQL's."""
+def _matches(transaction: Transaction, text: sa.ColumnElement[str], pattern: str) -> sa.ColumnElement[bool]:
+    """Wildcard matching (PS3.4 C.2.2.2.4), letter by letter: SQLite's LIKE would take "a" for "A"."""
+    if transaction.dialect.name == "sqlite":
+        return text.bool_op("GLOB")(pattern.replace("[", "[[]"))
     escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%").replace("?", "_")
+    return text.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")

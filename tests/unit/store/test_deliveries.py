@@ -83,6 +83,22 @@ def test_outcomes(database: Database) -> None:
         assert deliveries.count_by_state(transaction)["A", "SENT"] == 1
 
 
+def test_a_lane_whose_lease_ran_out_takes_nothing_back(database: Database) -> None:
+    queue(database, 1, "PACS")
+    with database.begin() as transaction:
+        [slow] = deliveries.claim(transaction, "PACS", 9, NOW, lease_s=10)
+        [quick] = deliveries.claim(transaction, "PACS", 9, NOW + timedelta(seconds=11), lease_s=10)
+        deliveries.sent(transaction, [quick.delivery_id], NOW, commit=True)
+        deliveries.failed(transaction, slow.delivery_id, "No response within 10 s.", NOW)
+        [after] = deliveries.of_instance(transaction, digest(1))
+        assert (after.state, after.attempts, after.last_error) == (DeliveryState.SENT, 1, "")
+        commitments.asked(transaction, [quick.delivery_id], "2.25.77", NOW)
+        commitments.reported(transaction, CommitmentReport("2.25.77", True, ("2.25.1",)), NOW)
+        deliveries.sent(transaction, [slow.delivery_id], NOW, commit=True)
+        [after] = deliveries.of_instance(transaction, digest(1))
+        assert after.state is DeliveryState.COMMITTED
+
+
 def test_two_lanes_at_once_never_take_the_same_delivery(database: Database) -> None:
     for number in range(40):
         queue(database, number, "PACS")
