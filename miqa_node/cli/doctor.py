@@ -113,8 +113,11 @@ def _sources(settings: Settings, config: Path | None) -> str:
     if unknown := [name for name in variables if not name.upper().startswith(tables)]:
         mend = "Correct or remove them; docs/reference/configuration.md lists every variable."
         raise Wrong(f"no table of the settings has the name of {', '.join(sorted(unknown))}", mend)
+    from miqa_node.report.catalogue import voice  # noqa: PLC0415 - keeps --help fast
+
+    voice(settings.node.language)
     source = f"{config} over the defaults" if config else "the defaults"
-    return f"{source}, {len(variables)} environment variables"
+    return f"{source}, {len(variables)} environment variable{'' if len(variables) == 1 else 's'}"
 
 
 def _data_directory(settings: Settings) -> str:

@@ -59,5 +59,5 @@ def voice(language: str) -> Voice:
     if language == SOURCE:
         return Voice(language, gettext.NullTranslations())
     if language not in languages():
-        raise SettingsError(f"report.language is {language!r}; the node speaks {', '.join(languages())}.")
+        raise SettingsError(f"node.language is {language!r}; the node speaks {', '.join(languages())}.")
     return Voice(language, gettext.translation(DOMAIN, FOLDER, [language]))

@@ -114,12 +114,12 @@ def _places(result: LocalResult, threshold: float, language: str) -> Iterator[Pl
     assessment, shape = result.assessment, result.radiograph.shape
     present = sorted((f for f in assessment.findings if f.present), key=lambda f: -f.probability * f.severity)
     told = [s.text for s in sentences(assessment, result.disposition, language) if s.part is Part.FINDING]
+    said = dict(zip((f.name for f in present), told, strict=False))  # both worst first; of a gate one sentence alone
     for finding in present:
         if finding.name in result.maps:
             region = _region(of_finding(finding), result.maps[finding.name], shape, threshold)
             if region is not None:
-                words = FINDING_WORDS[finding.name]
-                sentence = next((text for text in told if text.lower().startswith(words.lower())), "")
+                sentence = said.get(finding.name, "") if gate_class(assessment) is None else ""
                 yield _place(result, region, finding=finding, sentence=sentence, language=language)
     for prediction in assessment.predictions:
         if prediction.package in result.prediction_maps:

@@ -74,6 +74,7 @@ def test_a_destination_that_is_away_is_named_once(cli, config) -> None:
         ("data directory", "[assess]", "[store]\nmin_free_bytes = 1000000000000000\n[assess]", "min_free_bytes"),
         ("database", "[assess]", '[store]\ndatabase_url = "postgresql://nobody@127.0.0.1:1/x"\n[assess]', "answer"),
         ("settings", "[assess]", "[assess]\nintra_op_thread = 1", "intra_op_thread"),
+        ("settings", "[node]", '[node]\nlanguage = "xx"', "node.language is 'xx'; the node speaks en, de"),
     ],
 )
 def test_each_fault_is_found(cli, config, check: str, old: str, new: str, says: str) -> None:

@@ -74,3 +74,13 @@ def test_it_tells_of_one_image_only(tmp_path: Path, capsys: pytest.CaptureFixtur
     files = [str(GOLDENS / name) for name in ("chest.png", "blank.png")]
     assert run(["assess", *files, "--report", str(tmp_path / "page.html")]) != 0
     assert "one image" in capsys.readouterr().err
+
+
+def test_sentences_in_another_language_are_marked_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIQA_NODE__LANGUAGE", "de")
+    page = tmp_path / "page.html"
+    assert run(["assess", str(GOLDENS / "foreign_object.png"), "--report", str(page)]) == 0
+    text = page.read_text("utf-8")
+    assert '<html lang="en">' in text
+    assert '<div class="said" lang="de">' in text
+    assert '<p lang="de">Fremdkörper: ' in text, "the sentence stands beside its place, too"
