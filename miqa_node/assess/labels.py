@@ -189,12 +189,13 @@ def _covers_accepted(table: Path) -> bool:
 def _lines(table: Path, columns: set[str]) -> list[dict[str, str]]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            lines = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{table} cannot be read as CSV: {error}") from error
     if len(lines) > MAX_LABELS:
         raise SettingsError(f"{table} has more than {MAX_LABELS} lines.")
-    if lines and (missing := columns - set(lines[0])):
+    if missing := columns - set(reader.fieldnames or ()):
         raise SettingsError(f"{table} has no column {' and '.join(sorted(missing))}.")
     return lines
 

@@ -88,7 +88,7 @@ def export(
             {"images": done.images, "regions": done.regions, "judgements": len(every), "left_out": done.left_out}
         )
     else:
-        print_line(f"{done.images} images with {done.regions} regions, {len(every)} judgements: {out}")
+        print_line(f"images: {done.images}, regions: {done.regions}, judgements: {len(every)}, in {out}")
         for reason, number in done.left_out.items():
             print_line(f"left out: {number}, {reason}")
     if not done.images and done.left_out:
@@ -119,7 +119,7 @@ def import_(
             findings = None if row.findings is None else tuple(sorted(row.findings))
             said = Judgement(who, LabelOrigin.IMPORT, bad, findings=findings, sampled=row.sampled)
             labels.add(begun, reviews.find_digest(begun, row.digest), said, now)
-    print_line(f"{len(rows)} labels were taken in.")
+    print_line(f"Labels taken in: {len(rows)}.")
 
 
 def _writer(images: Images, settings: Settings, key: bytes) -> WriteImage | None:

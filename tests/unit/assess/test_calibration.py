@@ -340,6 +340,7 @@ def test_a_table_says_who_and_how_it_was_sampled(pictures: Path) -> None:
     [
         ("image,label\nnone.png,good\n", "line 2: there is no file 'none.png'"),
         ("image,verdict\ngood/1.png,good\n", "no column label"),
+        ("a,b\n", "no column image and label"),
         ("image,label\ngood/1.png,blurry\n", "'blurry' is no label"),
         ("image,label\ngood/1.png,good; motion_blur\n", "is no label"),
         ("image,label,sampled\ngood/1.png,good,0\n", "Line 2: sampled"),

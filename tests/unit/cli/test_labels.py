@@ -135,7 +135,7 @@ def test_labels_are_counted_and_brought_in_all_or_none(cli, config, labelled, tm
     file.write_text(f"digest,label,sampled\n{labelled[2]},motion_blur;unsharp,0.5\n1.2.3.4.5.3,bad,0.5\n")
     done = cli("labels", "import", file, "--as", "anna", "--config", config)
     assert done.code == Exit.OK, done.out
-    assert "2 labels" in done.out
+    assert done.out == "Labels taken in: 2.\n"
     counted = cli("labels", "list", "--json", "--config", config).json
     assert counted["labels"]["import"] == {"labels": 2, "bad": 2}
     assert counted["labels"]["decision"] == {"labels": 2, "bad": 1}
