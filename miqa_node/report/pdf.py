@@ -10,7 +10,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.report import codes
 from miqa_node.report.instance import begin_instance, code_sequence, reference
 from miqa_node.report.made import ReportSettings
-from miqa_node.report.source import Source
+from miqa_node.report.source import Source, text
 from miqa_node.report.uids import Lineage
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.104.1"
@@ -23,7 +23,8 @@ def make_pdf(
     document = begin_instance(ResultKind.PDF, SOP_CLASS_UID, source, assessment, lineage, settings)
     document.ConversionType = "WSD"
     document.AcquisitionDateTime = None
-    document.BurnedInAnnotation = "NO"  # the page names nobody
+    # The page names nobody, but it shows the image, and what is burned into that.
+    document.BurnedInAnnotation = "YES" if text(source.header, "BurnedInAnnotation") == "YES" else "NO"
     document.DocumentTitle = "Image quality report"
     document.ConceptNameCodeSequence = code_sequence(codes.IMAGING_MEASUREMENT_REPORT)
     image = reference(source.sop_class_uid, source.sop_instance_uid)

@@ -178,8 +178,10 @@ def test_burned_in_annotation_is_what_the_source_says(tmp_path: Path, said: str 
             ds.BurnedInAnnotation = said
 
     source = making.write(making.small(), tmp_path / "source.dcm", change)
-    (capture,) = map(making.read, making.flagged(source, [ResultKind.SC], making.radiograph(source)))
+    objects = making.flagged(source, [ResultKind.SC, ResultKind.PDF], making.radiograph(source))
+    capture, page = map(making.read, objects)
     assert capture.get("BurnedInAnnotation") == expected
+    assert page.BurnedInAnnotation == (expected or "NO")  # type 1 there; the page shows the image
 
 
 def test_a_large_image_makes_a_picture_of_bounded_size(source: Path) -> None:
