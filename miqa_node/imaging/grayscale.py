@@ -136,7 +136,7 @@ def has_negative_output(ds: Dataset, modality: Lut | tuple[float, float]) -> boo
     if isinstance(modality, Lut):
         return False
     slope, intercept = modality
-    bits = int(ds.get("BitsStored") or ds.get("BitsAllocated") or 16)
+    bits = _bits(ds, "BitsStored") or _bits(ds, "BitsAllocated") or 16
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if ds.get("PixelRepresentation") == 1 else (0, (1 << bits) - 1)
     return min(low * slope, high * slope) + intercept < 0
 
@@ -264,7 +264,7 @@ def _padding(ds: Dataset, notes: list[str]) -> tuple[int, int] | None:
     value = ds.get("PixelPaddingValue")
     if value is None or value == "":
         return None
-    bits = int(ds.get("BitsAllocated") or 16)
+    bits = _bits(ds, "BitsAllocated") or 16
     lowest = -(1 << bits - 1) if ds.get("PixelRepresentation") == 1 else 0
     try:
         ends = [int(value), int(ds.get("PixelPaddingRangeLimit", value))]
@@ -273,6 +273,12 @@ def _padding(ds: Dataset, notes: list[str]) -> tuple[int, int] | None:
         return None
     low, high = sorted((end - lowest) % (1 << bits) + lowest for end in ends)  # some write it with the other sign
     return low, high
+
+
+def _bits(ds: Dataset, keyword: str) -> int:
+    """A number of bits, 0 when it is none."""
+    number = int(_number(ds, keyword, 0.0))
+    return number if 0 < number <= 64 else 0
 
 
 def _number(ds: Dataset, keyword: str, otherwise: float) -> float:

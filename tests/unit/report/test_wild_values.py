@@ -70,6 +70,7 @@ WILD: dict[str, Change] = {
     "a window that is no number": with_values(WindowCenter="NaN", WindowWidth="100"),
     "a window without end": with_values(WindowCenter="1e400", WindowWidth="100"),
     "no modality": with_values(Modality=""),
+    "two depths": with_values(BitsStored=[15, 15]),
 }  # fmt: skip
 
 
