@@ -64,6 +64,28 @@ def test_every_command_and_option_is_explained_and_in_the_reference() -> None:
                 assert parameter.metavar or getattr(parameter, "is_flag", False), f"{path}: {parameter.name}"
 
 
+def test_every_command_of_the_documentation_exists_with_its_options() -> None:
+    from typer.main import get_command
+
+    from miqa_node.cli.app import app
+
+    commands = dict(reference._commands("miqa-node", get_command(app)))
+    options = {path: {name for p in one.params for name in p.opts} | {"--help"} for path, one in commands.items()}
+    options["miqa-node evaluate"] = options["miqa-node evaluate report"]  # what evaluates when no other is named
+    met, wrong = 0, []
+    for file in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        text = file.read_text("utf-8").replace("\\\n", " ")
+        for line in re.findall(r"^ *(?:[$#] )?(?:sudo .*|/\S+/)?(miqa-node [a-z].*)", text, re.MULTILINE):
+            words = line.partition(" #")[0].split()
+            path = max((" ".join(words[:n]) for n in (2, 3, 4) if " ".join(words[:n]) in options), default="", key=len)
+            met += 1
+            known = options.get(path, set())
+            wrong += [f"{file.name}: {line}" for w in words if w.startswith("--") and w.split("=")[0] not in known]
+            wrong += [] if path else [f"{file.name}: {line}"]
+    assert wrong == []
+    assert met > 60
+
+
 def test_every_exit_code_is_explained() -> None:
     assert set(EXPLANATIONS) == set(Exit)
 
