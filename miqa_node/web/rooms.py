@@ -100,5 +100,6 @@ def _hints(exposure: Exposure, language: str) -> tuple[str, ...]:
     if exposure.disposition is None:
         return ()
     gate = gate_class(exposure.assessment) if exposure.assessment else None
-    given = (advice(reason, gate, language) for reason in exposure.disposition.reasons)
+    # What is said of unusual images asks for a look at a marked region, and there is no image here.
+    given = (advice(reason, gate, language) for reason in exposure.disposition.reasons if reason.name != "anomaly")
     return tuple(dict.fromkeys(hint for hint in given if hint))

@@ -11,9 +11,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from miqa_node.domain.access import Permission, Role
+from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Verdict
+from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.store import worklist
+from miqa_node.store.stations import Exposure
+from miqa_node.web import rooms
 from miqa_node.web.live import Live
 from tests.web.people import add_account, add_token
 from tests.web.staging import PATIENT_NAME
@@ -54,6 +57,17 @@ def test_it_says_why_and_what_to_do_better_without_figures(stage, client: TestCl
     assert "<li>Foreign object</li>" in page
     assert "Remove what can be taken off" in page
     assert "0.97" not in page
+
+
+def test_nobody_is_sent_to_a_region_that_the_display_does_not_show() -> None:
+    blurred = Reason("motion_blur", "Motion blur", MOTION_BLUR, Verdict.REJECT)
+    unusual = Reason("anomaly", "Unusual image", OTHER_FAILURE, Verdict.REVIEW)
+    decided = Disposition(Verdict.REJECT, (blurred, unusual), "p1", "chest")
+
+    hints = rooms._hints(Exposure(ago(1), ago(1), "DX", "CHEST", "PA", decided, None), "en")
+
+    assert len(hints) == 1
+    assert "region" not in hints[0]
 
 
 def test_nothing_on_it_is_about_the_patient(stage, client: TestClient) -> None:
