@@ -33,7 +33,7 @@ def read_header(path: Path) -> Dataset:
 
 
 def attributes(ds: Dataset, keywords: Iterable[str]) -> Json:
-    """The named attributes; those that the data set lacks are empty."""
+    """The named attributes; those that the data set lacks are left out."""
     found: Json = {}
     for keyword in keywords:
         tag = tag_for_keyword(keyword)

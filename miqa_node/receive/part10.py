@@ -80,10 +80,11 @@ class FileTransfer:
         encoding, found = peek_elements(bytes(self._head), _WANTED)
         values = {tag: element.value.decode("latin-1").strip(" \0") for tag, element in found.items()}
         # The data set's own word counts: file headers are often left over from an earlier life of the object.
-        self.sop_class_uid = values.get(SOP_CLASS_UID) or values.get(_META_CLASS, "")
-        self.sop_instance_uid = values.get(SOP_INSTANCE_UID) or values.get(_META_INSTANCE, "")
-        if not (is_uid(self.sop_class_uid) and is_uid(self.sop_instance_uid)):
+        sop_class_uid = values.get(SOP_CLASS_UID) or values.get(_META_CLASS, "")
+        sop_instance_uid = values.get(SOP_INSTANCE_UID) or values.get(_META_INSTANCE, "")
+        if not (is_uid(sop_class_uid) and is_uid(sop_instance_uid)):
             raise DataSetError("Not a DICOM file: it has no SOP Class UID or no SOP Instance UID (PS3.5 9.1).")
+        self.sop_class_uid, self.sop_instance_uid = sop_class_uid, sop_instance_uid
         request = StoreRequest(
             sop_class_uid=self.sop_class_uid,
             sop_instance_uid=self.sop_instance_uid,

@@ -158,23 +158,30 @@ class _Parts:
 
 def _answer(outcomes: list[tuple[str, str, Answer]]) -> JSONResponse:
     """The Store Instances Response (PS3.18 I.2) in the DICOM JSON model (F.2)."""
-    stored, failed = [], []
+    stored, failed, nameless = [], [], []
     for sop_class_uid, sop_instance_uid, answer in outcomes:
         item: dict[str, Any] = {"00081150": _ui(sop_class_uid), "00081155": _ui(sop_instance_uid)}
+        reason = {"00081197": {"vr": "US", "Value": [answer.status]}}
         if answer.status == SUCCESS:
-            stored.append(item)
+            stored.append({**item, **_NOT_RETRIEVABLE})
+        elif sop_class_uid and sop_instance_uid:
+            failed.append({**item, **reason})
         else:
-            failed.append({**item, "00081197": {"vr": "US", "Value": [answer.status]}})
-    document = {}
-    if stored:
-        document["00081199"] = {"vr": "SQ", "Value": stored}
-    if failed:
-        document["00081198"] = {"vr": "SQ", "Value": failed}
-    status = HTTPStatus.OK if stored and not failed else HTTPStatus.ACCEPTED if stored else HTTPStatus.CONFLICT
+            nameless.append(reason)
+    document = dict(_NOT_RETRIEVABLE)
+    for tag, items in (("00081199", stored), ("00081198", failed), ("0008119A", nameless)):
+        if items:
+            document[tag] = {"vr": "SQ", "Value": items}
+    wrong = failed or nameless
+    status = HTTPStatus.OK if stored and not wrong else HTTPStatus.ACCEPTED if stored else HTTPStatus.CONFLICT
     later = (answer.status == OUT_OF_RESOURCES and not answer.lasting for _, _, answer in outcomes)
-    if not stored and failed and all(later):
+    if not stored and wrong and all(later):
         status = HTTPStatus.SERVICE_UNAVAILABLE
     return JSONResponse(document, status, media_type=DICOM_JSON)
+
+
+_NOT_RETRIEVABLE: dict[str, Any] = {"00081190": {"vr": "UR"}}
+"""Retrieve URL, type 2: the node serves its own results and not what it receives."""
 
 
 def _ui(uid: str) -> dict[str, Any]:

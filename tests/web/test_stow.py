@@ -111,8 +111,9 @@ def test_each_instance_has_its_own_outcome(door: Door) -> None:
     assert answer.status_code == 202
     assert answer.headers["content-type"] == "application/dicom+json"
     assert len(uids(answer.json(), "00081199")) == 2
-    (failed,) = answer.json()["00081198"]["Value"]
-    assert failed["00081197"]["Value"] == [0xC000]
+    assert "00081198" not in answer.json()  # its items name instances, and what is no DICOM has no name
+    assert answer.json()["0008119A"]["Value"] == [{"00081197": {"vr": "US", "Value": [0xC000]}}]
+    assert answer.json()["00081190"] == answer.json()["00081199"]["Value"][0]["00081190"] == {"vr": "UR"}
     assert len(door.received) == 2
 
 
