@@ -95,7 +95,7 @@ def describe_seg(seg: Dataset, segments: Many[Dataset], planes: Many[Plane], dim
     seg.ContentLabel = "IMAGE_QUALITY"
     seg.ContentDescription = "Where quality findings were seen"
     seg.ContentCreatorName = None
-    seg.SegmentsOverlap = "YES" if len(segments) > 1 else "NO"
+    seg.SegmentsOverlap = "YES" if _overlap(planes) else "NO"
     seg.SegmentSequence = Sequence(segments)
     seg.Rows, seg.Columns = sources[0].shape
     seg.NumberOfFrames = len(planes)
@@ -105,6 +105,17 @@ def describe_seg(seg: Dataset, segments: Many[Dataset], planes: Many[Plane], dim
     _add_references(seg, sources)
     add_lossy_history(seg, sources[0])
     _add_frames(seg, planes, dimension_uid)
+
+
+def _overlap(planes: Many[Plane]) -> bool:
+    """Whether a pixel of an image belongs to two segments."""
+    covered: dict[tuple[str, int], NDArray[np.bool_]] = {}
+    for plane in planes:
+        place, mask = (plane.source.sop_instance_uid, plane.frame), plane.values > 0
+        if place in covered and bool((covered[place] & mask).any()):
+            return True
+        covered[place] = covered[place] | mask if place in covered else mask
+    return False
 
 
 def _shares(region: Region, source: Source) -> NDArray[np.uint8]:

@@ -229,6 +229,14 @@ def test_the_segmentation_holds_the_thresholded_maps_at_the_size_of_the_source(s
     assert labels == [("Motion blur", "111210"), ("Foreign body", "19227008")]
 
 
+@pytest.mark.parametrize(("place", "overlap"), [((0.65, 0.25), "NO"), ((0.3, 0.7), "YES")])
+def test_segments_overlap_when_they_do(place: tuple[float, float], overlap: str, source: Path) -> None:
+    seg = of_kind(making.flagged(source, blurred=place), ResultKind.SEG)
+    assert len(seg.SegmentSequence) == 2
+    assert seg.SegmentsOverlap == overlap
+    assert bool((seg.pixel_array.sum(axis=0) > 1).any()) is (overlap == "YES")
+
+
 def test_highdicom_opens_what_was_made(source: Path) -> None:
     made = {item.kind: item.data for item in making.flagged(source)}
     stream = pydicom.filebase.DicomBytesIO
