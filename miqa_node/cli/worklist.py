@@ -194,7 +194,7 @@ def resolve(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide a flagged study: confirmed or retaken is not to be used; dismissed or accepted may be used."""
+    """Decide a flagged study: confirmed (rejected), retaken, dismissed (the node was wrong), or accepted."""
     from miqa_node.store import worklist  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:

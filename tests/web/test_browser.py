@@ -115,11 +115,11 @@ CUT_OFF = """() => {
 
 def test_the_pages_fit_a_narrow_screen(stage, page: sync_api.Page) -> None:
     stage.add(1, at=datetime.now(UTC))
-    page.set_viewport_size({"width": 390, "height": 800})
+    page.set_viewport_size({"width": 360, "height": 800})
 
     for path in ("/", "/studies/1.2.3.1", "/rooms", "/rooms/ROOM1", "/sign-in", "/account", "/people", "/look"):
         page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
         assert page.evaluate(CUT_OFF) == [], path
         shoot(page, "phone" + path.replace("/", "-"))
 
