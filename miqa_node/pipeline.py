@@ -136,6 +136,8 @@ class Pipeline:
         with self._database.begin() as transaction:
             if instances.load_assessment(transaction, digest) is not None:
                 return
+            if instances.load_disposition(transaction, digest) is not None:
+                return  # its series was judged with it while this job waited
             instance = instances.load(transaction, digest)
             begun = instances.begin_attempt(transaction, digest)
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +45,7 @@ def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
                 written = folder / f"{number:06d}"
                 left -= _extract(archive, info, written, left, limits)
                 yield written
-    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError) as error:
         raise ArchiveError("The ZIP file is damaged or packed in a way that is not read.") from error
 
 

@@ -41,7 +41,7 @@ class Taken(Enum):
 
     HANDLED = auto()
     LOCKED = auto()
-    """It may not be read yet; others may."""
+    """It may not be read, or not moved away; others may."""
     NO_ROOM = auto()
 
 
@@ -54,6 +54,7 @@ class FolderWatch:
         self._intake = intake
         self._origin = Origin(AE_TITLE, called_ae_title, "127.0.0.1")
         self._seen: dict[Path, tuple[tuple[int, int], float]] = {}
+        self._stuck: dict[Path, tuple[int, int]] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock: IO[str] | None = None
@@ -114,17 +115,19 @@ class FolderWatch:
                 # A file's own time spares the wait, unless the clock that it comes from is ahead of ours.
                 age_s = time.time() - status.st_mtime
                 settled = (age_s if age_s >= 0 else now - since) >= self._settings.settle_s
-                taken = self._take(path) if settled and known == stamp else None
+                ready = settled and known == stamp and self._stuck.get(path) != stamp
+                taken = self._take(path, stamp) if ready else None
                 if taken is Taken.HANDLED:
                     handled += 1
                 else:
                     self._seen[path] = (stamp, since)
                 if taken is Taken.NO_ROOM:
                     break  # the other files would fare no better
+        self._stuck = {path: stamp for path, stamp in self._stuck.items() if path in self._seen}
         self._forget_old()
         return handled
 
-    def _take(self, path: Path) -> Taken:
+    def _take(self, path: Path, stamp: tuple[int, int]) -> Taken:
         """Receive one file and move it."""
         try:
             answer = Answer(SUCCESS) if path.name == _INDEX else self._receive(path)
@@ -135,7 +138,15 @@ class FolderWatch:
             log.warning("a file of the watched folder waits", reason=answer.comment)
             return Taken.NO_ROOM
         kind = DONE if answer.status == SUCCESS else FAILED
-        target = self._move(path, kind)
+        try:
+            target = self._move(path, kind)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            # Received, or refused, all the same; it is not read again and again for that.
+            log.error("a file of the watched folder cannot be moved away", reason=error.strerror)
+            self._stuck[path] = stamp
+            return Taken.LOCKED
         if kind == FAILED:
             log.warning(
                 "a file of the watched folder was refused", status=f"{answer.status:04X}", reason=answer.comment

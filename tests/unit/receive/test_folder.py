@@ -191,6 +191,23 @@ def test_a_file_that_may_not_be_read_waits_and_holds_nothing_back(desk: Desk) ->
         assert desk.watch.look() == 1
 
 
+def test_a_file_that_may_not_be_moved_is_taken_once_and_holds_nothing_back(desk: Desk) -> None:
+    stuck = desk.put("cd/a.dcm")
+    desk.put("d.dcm")
+    with as_nobody(desk.folder.parent):
+        stuck.parent.chmod(0o555)
+        desk.watch.look()
+        desk.watch.look()
+        assert desk.watch.look() == 0
+        assert desk.tree() == ["cd/a.dcm", "done/d.dcm"]
+        assert len(desk.received) == 2
+        stuck.parent.chmod(0o755)
+        os.utime(stuck, (time.time() - 50,) * 2)  # somebody copied it anew
+        desk.watch.look()
+        assert desk.watch.look() == 1
+        assert desk.tree() == ["done/cd/a.dcm", "done/d.dcm"]
+
+
 @contextmanager
 def as_nobody(folder: Path) -> Iterator[None]:
     """Give the folder to an account that permissions stop, and act as it; nothing to do where we are one."""

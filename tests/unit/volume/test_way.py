@@ -152,6 +152,19 @@ def test_a_series_that_says_too_few_is_not_judged_anew_for_every_image(rig: Rig,
     assert rig.look(21.0) == digests
 
 
+def test_a_series_that_was_judged_while_a_later_job_waited_is_not_judged_again(rig: Rig, tmp_path: Path) -> None:
+    paths = making.write_series(tmp_path / "s", [making.body_ct(seed=n) for n in range(4)], "CT")
+    rig.receive(*paths[:2])
+    [first] = rig.look(21.0)
+    rig.receive(*paths[2:])
+    [second] = rig.look(21.0)
+    rig.finish(first)
+    rig.finish(second)
+    with rig.database.begin() as transaction:
+        assert instances.load_assessment(transaction, second) is None
+        assert instances.count(transaction).decided == 4
+
+
 def test_each_modality_waits_for_its_own_time(rig: Rig, tmp_path: Path) -> None:
     rig.receive(*making.write_series(tmp_path / "s", [making.head_mr(seed=n) for n in range(2)], "MR"))
     assert rig.look(21.0) == []
