@@ -246,9 +246,13 @@ class Pipeline:
             instance = instances.load(transaction, digest)
             judgement = _not_assessed(instance, UNFINISHED, quarantined=True)
             disposition, uid = decide(judgement.assessment, policy), instance.header.study_instance_uid
-            if instances.save_disposition(transaction, digest, uid, disposition, now):
-                worklist.flag(transaction, uid, disposition.verdict, now)
-                metrics.IMAGES.labels(verdict=disposition.verdict.value).inc()
+            if not instances.save_disposition(transaction, digest, uid, disposition, now):
+                return
+            worklist.flag(transaction, uid, disposition.verdict, now)
+        metrics.IMAGES.labels(verdict=disposition.verdict.value).inc()
+        _log_image(instance, judgement.assessment, disposition, {}, now)
+        with self._database.begin() as transaction:  # apart, as it may be what failed
+            self._announcer.decided(transaction, instance, judgement.assessment, disposition, now)
 
     def _note(self, instance: StoredInstance) -> RejectionNote | None:
         """What another system says of images, where the instance is its note about them."""
