@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
@@ -21,11 +22,14 @@ log = structlog.get_logger(__name__)
 
 CLEANING_INTERVAL = timedelta(hours=1)
 CLEANING_BATCH = 1000
+STOP_S = 5.0
+"""The end of the process waits so long for the queue's answer."""
 
 
 class RollCall:
-    """A thread that beats for this process, and now and then looks who fell silent and what is long done.
+    """A thread that beats for this process, and one that looks who fell silent and what is long done.
 
+    They are two, because the queue's own questions wait for a database that is away, longer than a beat may be late.
     ``running`` are the jobs that this process works on, by their identifiers.
     """
 
@@ -42,29 +46,43 @@ class RollCall:
         self._running = running
         self._left: AbstractSet[str] = frozenset()
         self._stopping = threading.Event()
+        self._heart = threading.Thread(target=self._go_on_beating, name="heartbeat", daemon=True)
         self._thread = threading.Thread(target=self._run, name="roll-call", daemon=True)
+        self._trusts_from = float("-inf")
         self._cleaned_at = datetime.now(UTC)
 
     def start(self) -> None:
         """Begin; the first beat is sent before this returns."""
         self._beat()
+        self._heart.start()
         self._thread.start()
 
     def stop(self) -> None:
         """End. Whatever this process leaves behind is found by the others' roll-calls, or after its next start."""
         self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        for thread in (self._heart, self._thread):
+            if thread.ident is not None:
+                thread.join(STOP_S)
+
+    def _go_on_beating(self) -> None:
+        while not self._stopping.wait(self._settings.heartbeat_interval_s):
+            try:
+                self._beat()
+            except Exception as error:  # noqa: BLE001 - a process that stops beating loses its jobs to the others
+                # Nobody could beat. Once the database is back, the others are given time to do so.
+                self._trusts_from = time.monotonic() + self._settings.dead_after_s
+                reason = str(error) if isinstance(error, ResourcesError) else type(error).__name__
+                log.warning("heartbeats wait for the database", error=reason)
 
     def _run(self) -> None:
-        tasks: tuple[Callable[[], object], ...] = (self._beat, self.take_over, self._take_up, self._clean, self._count)
+        tasks: tuple[Callable[[], object], ...] = (self.take_over, self._take_up, self._clean, self._count)
         while not self._stopping.wait(self._settings.heartbeat_interval_s):
             for task in tasks:
                 try:
                     task()
                 except ResourcesError as error:
                     log.warning("roll-call waits for the database", error=str(error))
-                except Exception:  # a process that stops beating loses its jobs to the others
+                except Exception:
                     log.exception("roll-call failed, it goes on")
 
     def _beat(self) -> None:
@@ -73,6 +91,8 @@ class RollCall:
 
     def take_over(self) -> int:
         """Queue the running jobs of processes that are silent for too long; how many there were."""
+        if time.monotonic() < self._trusts_from:
+            return 0
         with self._database.begin() as transaction:
             oldest = datetime.now(UTC) - timedelta(seconds=self._settings.dead_after_s)
             dead = executors.silent(transaction, oldest) - {self._name}

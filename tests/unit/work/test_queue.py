@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.settings import WorkSettings, load_settings
+from miqa_node.store import executors as executors_store
 from miqa_node.store.database import Database
 from miqa_node.store.tables import executors
 from miqa_node.work.queue import DurableQueue, Schedule, Worker, migrate_queue
@@ -127,6 +128,7 @@ def test_a_step_without_disk_or_database_waits_as_long_as_it_takes(
         worker.stop()
 
 
+@pytest.mark.slow
 def test_what_waits_at_the_end_is_done_after_the_next_start(
     database: Database, queue: DurableQueue, tmp_path: Path
 ) -> None:
@@ -151,6 +153,7 @@ def test_what_waits_at_the_end_is_done_after_the_next_start(
         worker.stop()
 
 
+@pytest.mark.slow
 def test_what_fails_because_the_process_ends_is_no_failure(
     database: Database, queue: DurableQueue, tmp_path: Path
 ) -> None:
@@ -248,6 +251,7 @@ def test_one_name_works_once_on_a_machine(database: Database, started: Recorder,
         Worker(database, "w1", SETTINGS, tmp_path).start(())
 
 
+@pytest.mark.slow
 def test_a_process_that_leaves_work_behind_is_not_forgotten(
     database: Database, queue: DurableQueue, tmp_path: Path
 ) -> None:
@@ -263,6 +267,70 @@ def test_a_process_that_leaves_work_behind_is_not_forgotten(
     finally:
         worker.stop()
     assert known == {"w1"}
+
+
+def test_beats_go_on_while_the_queue_waits_for_its_database(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, go_on = threading.Event(), threading.Event()
+
+    def wait_for_database(**_: object) -> list[object]:
+        waits.set()
+        go_on.wait(60)
+        return []
+
+    monkeypatch.setattr("miqa_node.work.recovery.DBOS.list_workflows", wait_for_database)
+    monkeypatch.setattr("miqa_node.work.recovery.STOP_S", 0.1)
+    settings = SETTINGS.model_copy(update={"heartbeat_interval_s": 0.05})
+    roll_call = RollCall(database, "w1", settings)
+    roll_call.start()
+
+    def beat_at() -> datetime:
+        with database.begin() as transaction:
+            at: datetime = transaction.execute(sa.select(executors.c.heartbeat_at)).scalar_one()
+            return at
+
+    assert waits.wait(20)
+    before = beat_at()
+    wait_until(lambda: beat_at() > before)
+    roll_call.stop()  # neither does the end of the process wait for ever
+    go_on.set()
+
+
+@pytest.mark.slow
+def test_after_an_outage_the_others_are_given_time_to_beat(
+    database: Database, queue: DurableQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SETTINGS.model_copy(update={"heartbeat_interval_s": 0.05, "dead_after_s": 1.0})
+    worker = Worker(database, "w1", settings, tmp_path)
+    worker.start(())
+    roll_call = RollCall(database, "w1", settings)
+    roll_call.start()
+    try:
+        real = executors_store.beat
+        failed = threading.Event()
+
+        def away(*_: object) -> None:
+            failed.set()
+            raise ResourcesError("away")
+
+        monkeypatch.setattr(executors_store, "beat", away)
+        assert failed.wait(20)
+        long_ago = datetime.now(UTC) - timedelta(seconds=60)
+        with database.begin() as transaction:
+            transaction.execute(sa.insert(executors).values(name="w2", started_at=long_ago, heartbeat_at=long_ago))
+        monkeypatch.setattr(executors_store, "beat", real)
+
+        def names() -> set[str]:
+            with database.begin() as transaction:
+                return set(transaction.execute(sa.select(executors.c.name)).scalars())
+
+        time.sleep(0.3)
+        assert "w2" in names()
+        wait_until(lambda: "w2" not in names())  # silent for long enough by now
+    finally:
+        roll_call.stop()
+        worker.stop()
 
 
 def test_a_roll_call_that_never_began_can_be_stopped(tmp_path: Path) -> None:
