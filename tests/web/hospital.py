@@ -140,7 +140,7 @@ def _acquisition(image: Row, random: np.random.Generator) -> list[Row]:
              "detector": _detector(image), "operator": f"op-{operator}", "body_part": image["part"],
              "view": image["view"], "laterality": "", "shift": shift, "deviation_index": image["deviation"],
              "exposure_index": 300.0 * 10 ** (image["deviation"] / 10), "target_exposure_index": 300.0,
-             "verdict": image["verdict"], "model": "quality-0.4.0", "archived": True,
+             "verdict": image["verdict"], "model": "quality-0.5.0", "archived": True,
              "repeated": bool(random.random() < 0.025), "rejected": image["rejected"],
              "reject_reason": image["reason"], "judged_bad": image["bad"] if image["judged"] else None,
              "binned": True, "changed_at": image["at"]}]  # fmt: skip
@@ -157,7 +157,7 @@ def _findings(image: Row, random: np.random.Generator) -> list[Row]:
 
 def _shadow(image: Row, random: np.random.Generator) -> list[Row]:
     verdict = "REVIEW" if image["flagged"] != bool(random.random() < 0.03) else "ACCEPT"
-    return [{"digest": image["digest"], "package": "quality-0.5.0", "model_sha256": "cd" * 32, "document": {},
+    return [{"digest": image["digest"], "package": "quality-0.6.0", "model_sha256": "cd" * 32, "document": {},
              "verdict": verdict, "policy_version": "2026-01", "assessed_at": image["at"]}]  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def _judgement(number: int, image: Row, random: np.random.Generator) -> Row:
             "actor": ("mara", "jonas", "amina")[number % 3], "bad": image["bad"], "rejects": image["rejected"],
             "origin": "decision" if image["flagged"] else "audit", "findings": found, "reason": image["reason"],
             "regions": regions, "blind": False, "sampled": 1.0 if image["flagged"] else 0.02, "source_uid": "",
-            "verdict": image["verdict"], "model_name": "quality", "model_version": "0.4.0", "model_sha256": "ab" * 32,
+            "verdict": image["verdict"], "model_name": "quality", "model_version": "0.5.0", "model_sha256": "ab" * 32,
             "policy_version": "2026-01"}  # fmt: skip
 
 
