@@ -77,8 +77,8 @@ def read_examples(source: Path, seed: int) -> list[Example]:
     counts = Counter(example.label for example in examples)
     if len(counts) < 2:
         raise ValueError(
-            f"There is {len(counts)} label in {source.name}; two or more are needed: one folder for each label with "
-            "its images in it, or a CSV with the columns file and label."
+            f"{source.name} has images of {'one label' if counts else 'no label'}; two or more are needed: one folder "
+            "for each with its images in it, or a CSV with the columns file and label."
         )
     if few := [f"{label} ({count})" for label, count in sorted(counts.items()) if count < LEAST_IMAGES]:
         raise ValueError(f"Too few images of {', '.join(few)}; {LEAST_IMAGES} of each label are the least.")

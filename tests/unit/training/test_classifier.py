@@ -209,3 +209,12 @@ def test_temperature_makes_overconfident_logits_honest() -> None:
 def test_labels_are_drawn_equally_often() -> None:
     weights = balanced_weights([0] * 90 + [1] * 10)
     assert sum(weights[:90]) == pytest.approx(sum(weights[90:]))
+
+
+def test_a_folder_without_labels_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no label.*two or more are needed"):
+        read_examples(tmp_path, 1)
+    (tmp_path / "a").mkdir()
+    cv2.imwrite(str(tmp_path / "a" / "1.png"), np.zeros((16, 16), np.uint8))
+    with pytest.raises(ValueError, match=r"one label.*two or more are needed"):
+        read_examples(tmp_path, 1)
