@@ -25,6 +25,8 @@ Transaction = sa.Connection
 BUSY_TIMEOUT_MS = 30_000
 """How long a writer waits for SQLite's single write lock."""
 
+BUSY_RETRY_S = 0.05
+
 POOL_TIMEOUT_S = 30.0
 """How long one waits for a connection while all are in use."""
 
@@ -128,7 +130,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # IMMEDIATE: a transaction takes the write lock before its first change and never has to be retried half way.
     connection.isolation_level = "IMMEDIATE"
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA journal_mode=WAL")
+    _use_write_ahead_log(connection)
     connection.execute("PRAGMA synchronous=FULL")  # a committed transaction survives a power cut
     connection.execute("PRAGMA foreign_keys=ON")
     # SQLite has these two only where it was built with its mathematics.
@@ -137,6 +139,20 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     if sqlite3.sqlite_version_info < (3, 42):
         # The queue's own tables ask for unixepoch('subsec'), which older versions answer with NULL.
         connection.create_function("unixepoch", 1, lambda _modifier: time.time())
+
+
+def _use_write_ahead_log(connection: Any) -> None:
+    """Change a new file's journal. SQLite's own time-out does not hold here while another process is writing."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000.0
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_RETRY_S)
+        else:
+            return
 
 
 def _alembic_config() -> Config:

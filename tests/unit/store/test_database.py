@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -33,6 +35,20 @@ def test_an_unmigrated_database_is_not_ready_and_says_what_to_do(database_url: s
     database.migrate()
     database.check()
     database.close()
+
+
+def test_a_new_file_that_another_process_writes_to_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "miqa.sqlite"
+    writer = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    writer.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, writer.execute, ["COMMIT"])
+    release.start()
+    database = Database(f"sqlite:///{file}")
+    with database.begin() as transaction:
+        assert transaction.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    release.join()
+    database.close()
+    writer.close()
 
 
 def test_processes_may_migrate_at_the_same_time(database_url: str) -> None:
