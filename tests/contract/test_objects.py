@@ -86,6 +86,7 @@ def test_other_schemes_are_refused(tmp_path: Path) -> None:
         open_objects("ftp://x", tmp_path, 0, LIMIT)
 
 
+@pytest.mark.slow
 def test_a_bucket_that_does_not_answer_is_a_lack_of_resources(
     bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

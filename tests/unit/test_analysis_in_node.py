@@ -55,6 +55,7 @@ def words(text: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
+@pytest.mark.slow
 def test_a_confirmed_image_is_in_the_analysis_the_export_and_the_report(tmp_path: Path, samples: Path, capsys) -> None:
     (tmp_path / "policy.toml").write_text(POLICY)
     data = tmp_path / "node"

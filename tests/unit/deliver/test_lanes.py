@@ -91,6 +91,7 @@ def test_an_idle_association_is_released_and_opened_again(tmp_path: Path, delive
         assert peer.associations == 2
 
 
+@pytest.mark.slow
 def test_bad_destinations_block_nobody(tmp_path: Path, deliver_settings: Make) -> None:
     """Dead, silent, aborting, refusing and slow peers beside a good one, which is done at once."""
     outbox = MemoryOutbox()

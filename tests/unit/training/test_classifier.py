@@ -162,7 +162,7 @@ def test_dicom_files_are_split_by_their_patient(tmp_path: Path, samples: Path) -
         ("file,label\nmissing.png,x\n", "there is no file missing.png"),
         ("file,label,split\na.png,x,sometimes\n", "'sometimes'"),
         ("file,label\n" + "a.png,x\n" * 20 + "a.png,y\n" * 3, "Too few images of y"),
-        ("file,label\n" + "a.png,x\n" * 20, "There is 1 label"),
+        ("file,label\n" + "a.png,x\n" * 20, "images of one label"),
     ],
 )
 def test_a_csv_that_does_not_do_is_refused_with_what_to_mend(tmp_path: Path, content: str, said: str) -> None:

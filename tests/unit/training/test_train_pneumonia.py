@@ -184,6 +184,7 @@ def test_the_evaluation_tells_every_group_and_is_kept_in_the_card(tmp_path: Path
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_networks_of_a_package_are_calibrated_again(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data")
     package = max((ROOT / "models").glob("pneumonia-ensemble-*"))

@@ -106,6 +106,7 @@ def test_a_failing_step_is_tried_again(database: Database, queue: DurableQueue, 
     assert len(tries) == 3
 
 
+@pytest.mark.slow
 def test_a_step_without_disk_or_database_waits_as_long_as_it_takes(
     database: Database, queue: DurableQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +181,7 @@ def test_what_fails_because_the_process_ends_is_no_failure(
     assert given_up == []
 
 
+@pytest.mark.slow
 def test_what_can_never_be_finished_is_given_up_visibly(
     database: Database, queue: DurableQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +204,7 @@ def test_what_can_never_be_finished_is_given_up_visibly(
     assert given_up == ["a"]
 
 
+@pytest.mark.slow
 def test_a_job_whose_outcome_could_not_be_written_is_done_again(tmp_path: Path) -> None:
     """A full disk under SQLite: the queue's own row of the job stays as it was, and nobody would look at it again."""
     database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}", pool_size=4)
