@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pydicom
+import pytest
 
 from miqa_node.analysis.archive import Form, key
 from miqa_node.analysis.report import month_before
