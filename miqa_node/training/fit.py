@@ -58,6 +58,11 @@ class FitSettings:
     """Folder of a package, or checkpoint of another run, whose weights this one begins with; weights that a checkpoint
     lacks begin as usual."""
 
+    @property
+    def starts_from_package(self) -> bool:
+        """Whether ``start`` is a package, whose weights come without the statistics of their normalisations."""
+        return bool(self.start) and Path(self.start).is_dir()
+
 
 def batches(sampler: Draw, first: int, size: int, workers: int) -> Iterator[tuple[Tensor, Tensor, Batch]]:
     """Batches of samples from number ``first`` on, made ahead by threads, in an order that timing cannot change.
@@ -86,8 +91,7 @@ class Fit:
         torch.set_num_threads(settings.threads)
         self.settings, self.folder = settings, folder
         self.net = QualityNet(len(CLASSES), PLACED).to(memory_format=torch.channels_last)
-        self.starts_from_package = bool(settings.start) and Path(settings.start).is_dir()
-        if self.starts_from_package:
+        if settings.starts_from_package:
             read_weights(self.net, Path(settings.start) / "model.onnx")
         elif settings.start:
             state = torch.load(settings.start, weights_only=True)["average"]
@@ -164,7 +168,7 @@ def fit(sampler: Draw, folder: Path, settings: FitSettings, *, resume: bool = Fa
     run = Fit(settings, folder)
     if resume and (folder / CHECKPOINT).exists():
         run.load()
-    elif run.starts_from_package:
+    elif settings.starts_from_package:
         run.settle(sampler)
     stream = batches(sampler, run.step * settings.batch, settings.batch, settings.workers)
     last = saved = time.monotonic()

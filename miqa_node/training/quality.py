@@ -90,7 +90,7 @@ def _start_of(settings: FitSettings) -> str:
     """How the command names what a run begins with; a checkpoint has no name that others know."""
     if not settings.start:
         return ""
-    return f" --start models/{Path(settings.start).name}" if Path(settings.start).is_dir() else " --start CHECKPOINT"
+    return f" --start models/{Path(settings.start).name}" if settings.starts_from_package else " --start CHECKPOINT"
 
 
 def sampler_of(data: QualityData, records: Sequence[Record], seed: int, spec: Preprocess) -> Sampler:

@@ -24,9 +24,8 @@ from miqa_node.training.pneumonia.data import (
     Sample,
     calibrates,
     fold_of,
+    read_all,
     read_display,
-    read_elsewhere,
-    read_samples,
 )
 from miqa_node.training.pneumonia.ensemble import ADULTS_RECALL_TARGET, RECALL_TARGET, Ensemble, calibrated
 from miqa_node.training.pneumonia.figures import member_figures
@@ -73,14 +72,14 @@ def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
 
     Figures of the whole node are left out of the card until ``miqa-node evaluate pneumonia --write`` has made them.
     """
-    card = ClassifierCard.model_validate(read_sections(package))
-    samples = [s for s in (*read_samples(data / "cxr_pneumonia"), *read_elsewhere(data)) if s.part is not Part.TRAIN]
+    sections = read_sections(package)
+    card = ClassifierCard.model_validate(sections)
+    samples = [s for s in read_all(data) if s.part is not Part.TRAIN]
     logits = _logits(package, card, samples)
     ensemble, section = calibration_of(samples, logits, {m.architecture: m.tap for m in card.members if m.tap})
     folder = out / f"{NAME}-{version}"
     shutil.copytree(package, folder)
     write_goldens(folder, ensemble, card.picture)
-    sections = read_sections(package)
     metrics = {name: value for name, value in sections["metrics"].items() if name != "test"}
     return seal(folder, sections | {
         "version": version,

@@ -96,6 +96,11 @@ def _sample(folder: Path, row: dict[str, str], held_out: set[str]) -> Sample:
     )
 
 
+def read_all(data: Path) -> list[Sample]:
+    """The samples of the collection and those of further hospitals; ``data`` is the folder of all collections."""
+    return [*read_samples(data / "cxr_pneumonia"), *read_elsewhere(data)]
+
+
 PNEUMONIA_ELSEWHERE = frozenset({"COVID-19", "Pneumocystis", "Pneumonia"})
 NORMAL_ELSEWHERE = frozenset({"No finding", "No Finding", "normal"})
 NIH, KERMANY = "nih", "ker"

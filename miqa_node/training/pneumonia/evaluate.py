@@ -36,9 +36,9 @@ from miqa_node.training.pneumonia.data import (
     Population,
     Sample,
     fold_of,
+    read_all,
     read_boxes,
     read_display,
-    read_elsewhere,
     read_samples,
 )
 from miqa_node.training.pneumonia.figures import FEWEST, group_figures, routing_figures
@@ -76,8 +76,8 @@ def evaluate_pneumonia(
     """All figures as plain data; ``degraded`` radiographs at most also get a simulated defect."""
     settings = load_settings(None, assess={"models_dir": str(package.parent.resolve())})
     classifier = open_classifier(package, Accelerator.CPU, settings.assess)
-    tests = [sample for sample in read_samples(data / "cxr_pneumonia") if sample.part is Part.TEST]
-    elsewhere = read_elsewhere(data)
+    samples = [sample for sample in read_all(data) if sample.part in {Part.TEST, Part.ELSEWHERE}]
+    tests = [sample for sample in samples if sample.part is Part.TEST]
     spoilt = tests[:: max(1, -(-len(tests) // max(1, degraded)))] if degraded else []
     done = 0
 
@@ -85,7 +85,7 @@ def evaluate_pneumonia(
         nonlocal done
         done += 1
         if progress is not None:
-            progress(done, len(tests) + len(spoilt) + len(elsewhere))
+            progress(done, len(samples) + len(spoilt))
 
     plain: list[Seen] = []
     worse: list[Seen] = []
@@ -93,7 +93,7 @@ def evaluate_pneumonia(
         for fold in (None, *range(FOLDS)):
             folder = Path(name) / f"{fold}"
             with LocalAssessor(_settings(package, fold, folder), packages=[package.name]) as assessor:
-                plain += [_see(assessor, one, one.path, tell) for one in (*tests, *elsewhere) if fold_of(one) == fold]
+                plain += [_see(assessor, one, one.path, tell) for one in samples if fold_of(one) == fold]
                 worse += [_see(assessor, one, _spoil(one, n, folder), tell)
                           for n, one in enumerate(spoilt) if fold_of(one) == fold]  # fmt: skip
     threshold = classifier.card.operating_point.threshold if classifier.card.operating_point else 0.5

@@ -16,7 +16,7 @@ from miqa_node.assess.classify.picture import Clahe, PictureInput
 from miqa_node.training.architectures import Classifier
 from miqa_node.training.pneumonia.calibration import calibration_of
 from miqa_node.training.pneumonia.card import NAME
-from miqa_node.training.pneumonia.data import Part, Population, Sample, cached_pictures, read_elsewhere, read_samples
+from miqa_node.training.pneumonia.data import Part, Population, Sample, cached_pictures, read_all
 from miqa_node.training.pneumonia.figures import member_figures, tested_figures
 from miqa_node.training.pneumonia.fit import Recipe, fit, logits_of
 from miqa_node.training.pneumonia.members import MEMBERS, member
@@ -61,7 +61,7 @@ class Material:
 
 def read_material(sources: Sources) -> Material:
     """Samples and cached pictures of the data folder."""
-    samples = [*read_samples(sources.data / "cxr_pneumonia"), *read_elsewhere(sources.data)]
+    samples = read_all(sources.data)
     return Material(samples, cached_pictures(samples, PICTURE, sources.runs))
 
 
