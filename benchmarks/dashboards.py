@@ -22,8 +22,8 @@ from typing import Any
 import psycopg
 
 from benchmarks.machine import describe, keep, quantiles
-from miqa_node.node import migrate
 from miqa_node.settings import load_settings
+from miqa_node.site import migrate
 from miqa_node.store import rollup
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
@@ -65,16 +65,16 @@ def main() -> None:
 
 def pages() -> dict[str, str]:
     """Name → address of everything that is measured."""
-    found = {}
+    addresses = {}
     until = LAST_DAY + timedelta(days=1)
     for name, days in {"month": 31, "quarter": 92, "year": 365, "all three years": DAYS}.items():
         period = f"since={until - timedelta(days=days)}&until={LAST_DAY}"
-        found[f"rejects, {name}"] = f"/analysis?{period}"
-        found[f"model watch, {name}"] = f"/analysis/model?{period}"
-        found[f"labels, {name}"] = f"/analysis/labels?{period}"
-        found[f"rejects of a room, {name}"] = f"/analysis?{period}&room=Room+7"
-        found[f"rejects of the chest, {name}"] = f"/analysis?{period}&body_part=CHEST"
-    return found
+        addresses[f"rejects, {name}"] = f"/analysis?{period}"
+        addresses[f"model watch, {name}"] = f"/analysis/model?{period}"
+        addresses[f"labels, {name}"] = f"/analysis/labels?{period}"
+        addresses[f"rejects of a room, {name}"] = f"/analysis?{period}&room=Room+7"
+        addresses[f"rejects of the chest, {name}"] = f"/analysis?{period}&body_part=CHEST"
+    return addresses
 
 
 def _measure(url: str, folder: Path, requests: int) -> dict[str, dict[str, float]]:
@@ -126,10 +126,10 @@ def without_indexes(connection: psycopg.Connection[Any], tables: Sequence[str]) 
     """Drop the secondary indexes of the tables to fill; the statements that make them again."""
     query = """SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = ANY(%s)
         AND indexname LIKE 'ix_%%'"""
-    found = connection.execute(query, [list(tables)]).fetchall()
-    for name, _ in found:
+    rows = connection.execute(query, [list(tables)]).fetchall()
+    for name, _ in rows:
         connection.execute(f"DROP INDEX {name}".encode())
-    return [str(definition) for _, definition in found]
+    return [str(definition) for _, definition in rows]
 
 
 def _rows(url: str) -> dict[str, int]:

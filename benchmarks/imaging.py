@@ -36,13 +36,9 @@ from pydicom.uid import (
 )
 
 from benchmarks.machine import describe, keep
-from miqa_node.assess.measure.anatomy import chest_contrast, outline
-from miqa_node.assess.measure.exposure import range_use
-from miqa_node.assess.measure.noise import noise
-from miqa_node.assess.measure.periodic import blockiness, grid
-from miqa_node.assess.measure.plane import Plane, stored_statistics
+from miqa_node.assess.measure.base import ImageMeasure, image_measures
 from miqa_node.assess.measure.projection import measure
-from miqa_node.assess.measure.sharpness import sharpness
+from miqa_node.assess.measure.view import ImageView
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.imaging.decode import Decoder
@@ -143,24 +139,18 @@ def encoded(path: Path, syntax: str, encode: Callable[[Any], bytes | bytearray])
 
 
 def measure_times(image: Radiograph, header: Header) -> dict[str, Any]:
-    """All measurements together, and each group with what it needs already prepared."""
-    plane = Plane(image)
-    values = stored_statistics(plane)
-    groups: dict[str, Callable[[], Iterable[object]]] = {
-        "range and exposure": partial(range_use, plane, values),
-        "sharpness": partial(sharpness, plane),
-        "noise": partial(noise, plane, values),
-        "grid": partial(grid, plane),
-        "blockiness": partial(blockiness, plane),
-        "outline": partial(outline, plane),
-        "chest contrast": partial(chest_contrast, plane, header),
-    }
-    times = {name: timed(_exhausting(run), REPEATS) for name, run in groups.items()}
+    """All measurements together, and each section with nothing prepared before."""
+    sections: dict[str, list[ImageMeasure]] = {}
+    for one in image_measures():
+        sections.setdefault(one.section, []).append(one)
+    times = {name: timed(partial(_take, image, header, ones), REPEATS) for name, ones in sections.items()}
     return {"all": timed(partial(measure, image, header), REPEATS)} | times
 
 
-def _exhausting(run: Callable[[], Iterable[object]]) -> Callable[[], object]:
-    return lambda: list(run())
+def _take(image: Radiograph, header: Header, measures: Iterable[ImageMeasure]) -> None:
+    view = ImageView(image, header)
+    for one in measures:
+        one.measure(view)
 
 
 def timed(run: Callable[[], object], repeats: int) -> dict[str, float]:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from benchmarks.machine import describe, keep, quantiles
 from benchmarks.radiographs import SIDE, radiographs
-from miqa_node.deliver.cstore import CStoreDestination
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import DeliveryContext
+from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.demo.launch import HOST, NodeProcess, free_port, free_ports
 from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.demo.samples import Sample
+from miqa_node.demo.samples import DemoImage
 from miqa_node.settings import load_settings
 
 LIMIT_S = 60.0
@@ -50,8 +50,8 @@ def measure(folder: Path, count: int, interval_s: float) -> dict[str, object]:
     with ReceivingPacs(folder / "pacs", free_port()) as pacs:
         destination = f"{AE_TITLE}={AE_TITLE}@{HOST}:{pacs.port}"
         with NodeProcess(folder / "node", "MIQA", dicom_port, web_port, destination) as node:
-            target = DestinationConfig("node", node.ae_title, HOST, dicom_port)
-            with closing(CStoreDestination(target, load_settings().deliver, "BENCHMARK")) as modality:
+            target = CStoreConfig(name="node", ae_title=node.ae_title, host=HOST, port=dicom_port)
+            with closing(CStoreDestination(target, DeliveryContext(load_settings().deliver, "BENCHMARK"))) as modality:
                 one_after_the_other(modality, pacs, warm_up)
                 return {
                     "image": {"rows": SIDE, "columns": SIDE, "bytes": len(samples[0].data), "flagged": "every second"},
@@ -60,7 +60,7 @@ def measure(folder: Path, count: int, interval_s: float) -> dict[str, object]:
                 }
 
 
-def one_after_the_other(modality: CStoreDestination, pacs: ReceivingPacs, samples: list[Sample]) -> list[float]:
+def one_after_the_other(modality: CStoreDestination, pacs: ReceivingPacs, samples: list[DemoImage]) -> list[float]:
     """Seconds from response to SR, each image alone in the node."""
     seconds = []
     for sample in samples:
@@ -70,7 +70,7 @@ def one_after_the_other(modality: CStoreDestination, pacs: ReceivingPacs, sample
 
 
 def in_a_stream(
-    modality: CStoreDestination, pacs: ReceivingPacs, samples: list[Sample], interval_s: float
+    modality: CStoreDestination, pacs: ReceivingPacs, samples: list[DemoImage], interval_s: float
 ) -> list[float]:
     """Seconds from response to SR while an image comes every ``interval_s``."""
     answered = []
@@ -81,14 +81,14 @@ def in_a_stream(
     return [_wait(pacs, sample) - at for sample, at in zip(samples, answered, strict=True)]
 
 
-def _send(modality: CStoreDestination, sample: Sample) -> float:
+def _send(modality: CStoreDestination, sample: DemoImage) -> float:
     [error] = modality.send([(sample.sop_class_uid, sample.sop_instance_uid, sample.data)])
     if error is not None:
         raise error
     return time.monotonic()
 
 
-def _wait(pacs: ReceivingPacs, sample: Sample) -> float:
+def _wait(pacs: ReceivingPacs, sample: DemoImage) -> float:
     until = time.monotonic() + LIMIT_S
     while time.monotonic() < until:
         report = pacs.report_about(sample.sop_instance_uid)

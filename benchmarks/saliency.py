@@ -23,10 +23,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.machine import describe, keep
-from miqa_node.assess.saliency.class_maps import add_class_maps
-from miqa_node.assess.saliency.gradient import SEED
-from miqa_node.assess.saliency.graph_maps import COMBINED, add_maps
-from miqa_node.assess.session import Session
+from miqa_node.assess.saliency.vjp import COMBINED, SEED, add_class_maps, add_maps
+from miqa_node.assess.session import GraphSession
 from miqa_node.settings import Accelerator, load_settings
 
 CLASSES = 14
@@ -85,27 +83,29 @@ def measure(name: str, side: int, seconds: float) -> dict[str, Any]:
 
 def resnet(widths: Sequence[int], blocks: Sequence[int], side: int) -> onnx.ModelProto:
     """A ResNet of basic blocks with one input channel, random weights, and the stages' outputs as taps."""
-    made = _Layers()
-    x = made.relu(made.convolution("image", 1, widths[0], 7, 2))
-    x = made.add("MaxPool", [x], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    layers = _Layers()
+    x = layers.relu(layers.convolution("image", 1, widths[0], 7, 2))
+    x = layers.add("MaxPool", [x], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     inputs = widths[0]
     for stage, (width, count) in enumerate(zip(widths, blocks, strict=True), 1):
         for block in range(count):
             stride = 2 if block == 0 and stage > 1 else 1
-            within = made.convolution(made.relu(made.convolution(x, inputs, width, 3, stride)), width, width, 3, 1)
+            within = layers.convolution(
+                layers.relu(layers.convolution(x, inputs, width, 3, stride)), width, width, 3, 1
+            )
             same = stride == 1 and inputs == width
-            beside = x if same else made.convolution(x, inputs, width, 1, stride)
+            beside = x if same else layers.convolution(x, inputs, width, 1, stride)
             name = f"stage{stage}" if block == count - 1 else ""
-            x, inputs = made.relu(made.add("Add", [within, beside]), name), width
-    flat = made.add("Flatten", [made.add("GlobalAveragePool", [x])])
-    made.add("Gemm", [flat, made.weight((CLASSES, inputs)), made.weight((CLASSES,))], "logits", transB=1)
-    shape = ["images", 1, side, side]
+            x, inputs = layers.relu(layers.add("Add", [within, beside]), name), width
+    flat = layers.add("Flatten", [layers.add("GlobalAveragePool", [x])])
+    layers.add("Gemm", [flat, layers.weight((CLASSES, inputs)), layers.weight((CLASSES,))], "logits", transB=1)
+    shape: list[str | int | None] = ["images", 1, side, side]
     graph = helper.make_graph(
-        made.nodes,
+        layers.nodes,
         "resnet",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["images", CLASSES])],
-        made.weights,
+        layers.weights,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
@@ -144,7 +144,7 @@ def _run(
 ) -> Callable[[], object]:
     """A call that runs the model with the node's own settings of threads."""
     settings = load_settings().assess
-    session = Session(
+    session = GraphSession(
         model.SerializeToString(),
         Accelerator.CPU,
         intra_op_threads=settings.intra_op_threads,

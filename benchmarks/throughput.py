@@ -31,16 +31,16 @@ from benchmarks.radiographs import SIDE, radiographs
 from miqa_node.assess.active import quality_folder
 from miqa_node.assess.measure.projection import measure
 from miqa_node.assess.packages import open_package
-from miqa_node.deliver.cstore import CStoreDestination
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import DeliveryContext
+from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.demo.launch import HOST, NodeProcess, free_port, free_ports
 from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.demo.samples import Sample
+from miqa_node.demo.samples import DemoImage
 from miqa_node.domain.image import Radiograph
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
-from miqa_node.node import open_store
 from miqa_node.settings import Settings, load_settings
+from miqa_node.site import open_store
 from miqa_node.store import instances
 
 LIMIT_S = 900.0
@@ -59,7 +59,7 @@ def main() -> None:
     keep("throughput", machine, result)
 
 
-def compare(folder: Path, samples: Sequence[Sample]) -> dict[str, Any]:
+def compare(folder: Path, samples: Sequence[DemoImage]) -> dict[str, Any]:
     """Images per second of each way, and the pipeline's overhead in percent."""
     settings = load_settings(node={"data_dir": folder / "node"})
     files = _write(folder / "files", samples)
@@ -88,10 +88,10 @@ def loop(files: Sequence[Path], workers: int, *, measuring: bool) -> float:
     processes = [context.Process(target=_loop, args=(share, measuring, barrier, spans)) for share in shares]
     for process in processes:
         process.start()
-    found: list[tuple[float, float]] = [spans.get(timeout=LIMIT_S) for _ in processes]
+    intervals: list[tuple[float, float]] = [spans.get(timeout=LIMIT_S) for _ in processes]
     for process in processes:
         process.join()
-    return len(files) / (max(end for _, end in found) - min(begin for begin, _ in found))
+    return len(files) / (max(end for _, end in intervals) - min(begin for begin, _ in intervals))
 
 
 def _loop(files: Sequence[Path], measuring: bool, barrier: Any, spans: Any) -> None:
@@ -114,15 +114,15 @@ def _loop(files: Sequence[Path], measuring: bool, barrier: Any, spans: Any) -> N
     spans.put((begin, time.monotonic()))
 
 
-def run_pipeline(folder: Path, settings: Settings, samples: Sequence[Sample]) -> tuple[float, dict[str, float]]:
+def run_pipeline(folder: Path, settings: Settings, samples: Sequence[DemoImage]) -> tuple[float, dict[str, float]]:
     """Images per second from the first verdict to the last, and the mean time of each stage."""
     data_dir = settings.node.data_dir
     dicom_port, web_port = free_ports((0, 0))
     with ReceivingPacs(folder / "pacs", free_port()) as pacs:
         destination = f"{AE_TITLE}={AE_TITLE}@{HOST}:{pacs.port}"
         with NodeProcess(data_dir, "MIQA", dicom_port, web_port, destination, role="receive"):
-            target = DestinationConfig("node", "MIQA", HOST, dicom_port)
-            with closing(CStoreDestination(target, settings.deliver, "BENCHMARK")) as modality:
+            target = CStoreConfig(name="node", ae_title="MIQA", host=HOST, port=dicom_port)
+            with closing(CStoreDestination(target, DeliveryContext(settings.deliver, "BENCHMARK"))) as modality:
                 errors = modality.send([(s.sop_class_uid, s.sop_instance_uid, s.data) for s in samples])
             if any(errors):
                 raise next(error for error in errors if error)
@@ -152,7 +152,7 @@ def _decisions(settings: Settings, count: int) -> list[float]:
     return moments
 
 
-def _write(folder: Path, samples: Sequence[Sample]) -> list[Path]:
+def _write(folder: Path, samples: Sequence[DemoImage]) -> list[Path]:
     folder.mkdir()
     paths = [folder / f"{n}.dcm" for n in range(len(samples))]
     for path, sample in zip(paths, samples, strict=True):

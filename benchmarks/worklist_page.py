@@ -21,8 +21,8 @@ import psycopg
 
 from benchmarks.dashboards import postgres_server, without_indexes
 from benchmarks.machine import describe, keep, quantiles
-from miqa_node.node import migrate
 from miqa_node.settings import load_settings
+from miqa_node.site import migrate
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
 from miqa_node.web.app import WebServices, create_app

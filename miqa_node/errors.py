@@ -1,10 +1,10 @@
-"""Every error that the node raises on purpose; each says what to do about it.
+"""Every error that the node raises on purpose; each message says what to do.
 
 MiqaError
 ├── SettingsError          a setting is missing, unknown or contradictory
 ├── AdmissionError         the peer may not store here, or not now
 │   └── ResourcesError     disk watermark reached or database down (C-STORE status 0xA700)
-│       └── TooLargeError      the object is larger than the settings allow; later it will be, too
+│       └── TooLargeError      the object is larger than the settings allow; sending it again will not help
 ├── UnreadableError        the object cannot be understood
 │   ├── DataSetError       not a DICOM data set, or a UID the standard forbids (0xC000)
 │   ├── MismatchError      SOP class or instance UID differs from the request's (0xA900)
@@ -12,8 +12,7 @@ MiqaError
 │   │   └── DecodeLimitError   the decoder ran past its time or memory limit, or crashed
 │   └── ArchiveError       a ZIP file that is damaged, locked or beyond the limits
 ├── ModelPackageError      a model package is incomplete, altered or not runnable here
-│   └── UnsupportedOperatorError   no gradient can be taken through the graph; its class maps remain
-├── CaptionError           a backend wrote no caption; the image is judged without one
+├── CaptionError           a backend wrote no caption; the image is assessed without one
 ├── ReportError            a result object would not be valid DICOM
 ├── DeliveryError          one attempt to deliver one object failed; it will be tried again
 │   ├── DeliveryRefusedError    the destination will never take this object; a person must look
@@ -27,6 +26,8 @@ MiqaError
 from __future__ import annotations
 
 import errno
+import traceback
+from pathlib import Path
 
 
 class MiqaError(Exception):
@@ -42,7 +43,7 @@ class AdmissionError(MiqaError):
 
 
 class ResourcesError(AdmissionError):
-    """No room or no database: the sender should try again later (0xA700)."""
+    """No disk space or no database: the sender should try again later (0xA700)."""
 
 
 class TooLargeError(ResourcesError):
@@ -77,12 +78,8 @@ class ModelPackageError(MiqaError):
     """A model package is incomplete, altered or not runnable on this machine."""
 
 
-class UnsupportedOperatorError(ModelPackageError):
-    """A graph has an operator that gradients cannot be taken through; it still runs, with its class maps."""
-
-
 class CaptionError(MiqaError):
-    """A backend wrote no caption; nothing else of the image depends on it."""
+    """A backend wrote no caption; the image is assessed without one."""
 
 
 class ReportError(MiqaError):
@@ -106,7 +103,7 @@ class CommitmentUnsupportedError(DeliveryError):
 
 
 class AccessError(MiqaError):
-    """An account, password, link or token is not usable; the text says why to whoever may know."""
+    """An account, password, link or token is not usable; the message says only what the reader may know."""
 
 
 class NotFoundError(MiqaError):
@@ -114,16 +111,22 @@ class NotFoundError(MiqaError):
 
 
 class ConflictError(MiqaError):
-    """The item is in a state that does not allow the asked transition."""
+    """The item is in a state that does not allow the requested transition."""
 
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 
 
 def lacks_resources(error: BaseException) -> bool:
-    """Whether room, database or object store are missing, for this object as for any: later it will succeed.
+    """Whether disk space, database or object store are unavailable: the same object will succeed later.
 
     >>> lacks_resources(ResourcesError()), lacks_resources(OSError(errno.ENOSPC, "")), lacks_resources(ValueError())
     (True, True, False)
     """
     return isinstance(error, ResourcesError) or (isinstance(error, OSError) and error.errno in _FULL)
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error was raised, as ``file:line``, for logs, because the message may quote a data set."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

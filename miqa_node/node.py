@@ -1,56 +1,60 @@
-"""The composition root: settings become a node whose parts are wired together, all in one process or by role."""
+"""The composition root: builds a node from settings and wires its parts, all in one process or by role."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, time, timedelta
-from enum import StrEnum
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 import structlog
 
-from miqa_node.analysis.archive import keep_last_month
+from miqa_node import plugins
 from miqa_node.assess.active import ActiveModels
 from miqa_node.assess.caption.captioned import with_captions
-from miqa_node.assess.companions import Companions
 from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.assess.local import LocalAssessor, assess_path
-from miqa_node.assess.shadow import Shadow
-from miqa_node.deliver.commitment import read_report
-from miqa_node.deliver.destinations import DestinationConfig, Destinations
+from miqa_node.assess.shadow import ShadowRunner
+from miqa_node.assess.sidecars import SidecarModels
+from miqa_node.conclusion.deliver import kinds_to_make
+from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
+from miqa_node.deliver.destinations import Destinations
+from miqa_node.deliver.kinds.base import DestinationConfig
 from miqa_node.deliver.lanes import Lanes
-from miqa_node.deliver.reports import CommitmentReporter
-from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.event import Origin
+from miqa_node.domain.delivery import REJECTION
+from miqa_node.domain.event import EventOrigin
 from miqa_node.domain.policy import decide
-from miqa_node.domain.ports import ObjectStore
-from miqa_node.errors import MiqaError, SettingsError
+from miqa_node.domain.role import NodeRole
+from miqa_node.errors import MiqaError
 from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.headers import read_header
+from miqa_node.local import assess_path
+from miqa_node.observe.log import log_plugins
 from miqa_node.pipeline import Pipeline
-from miqa_node.receive.commitment import Commitment
-from miqa_node.receive.folder import FolderWatch
 from miqa_node.receive.intake import Intake
-from miqa_node.receive.scp import StorageScp
-from miqa_node.receive.upload import Uploads
-from miqa_node.report import ReportSettings, lower_class
-from miqa_node.report.catalogue import voice
+from miqa_node.report import lower_class
 from miqa_node.settings import Settings, WatchedFile, read_policy
-from miqa_node.store import shadows, users
+from miqa_node.site import (
+    acquisition_rules,
+    first_invitation,
+    migrate,
+    monthly_report,
+    open_store,
+    report_settings,
+)
+from miqa_node.sources.base import ImageSource, SourceContext, open_sources
+from miqa_node.sources.rest import RestSource
+from miqa_node.store import shadows
 from miqa_node.store.announcements import Announcer
-from miqa_node.store.commitment_requests import DatabaseLedger
-from miqa_node.store.database import Database
-from miqa_node.store.objects import open_objects
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.outbox import DatabaseOutbox
-from miqa_node.store.pseudonyms import open_key
+from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
 from miqa_node.work.chosen import ChosenModels
-from miqa_node.work.counting import Counting
-from miqa_node.work.queue import DurableQueue, Schedule, Worker, migrate_queue
+from miqa_node.work.counting import AnalysisCounter
+from miqa_node.work.parts import RunningParts
+from miqa_node.work.queue import DurableQueue, Worker
 from miqa_node.work.recovery import RollCall
 from miqa_node.work.series import SeriesWatch
 from miqa_node.work.studies import StudyWatch
@@ -58,36 +62,13 @@ from miqa_node.work.studies import StudyWatch
 log = structlog.get_logger(__name__)
 
 
-class Role(StrEnum):
-    """Which parts run in this process; several processes share one database and one object store."""
-
-    ALL = "all"
-    RECEIVE = "receive"
-    WORK = "work"
-    WEB = "web"
-
-    @property
-    def receives(self) -> bool:
-        """Whether the storage SCP runs here."""
-        return self in (Role.ALL, Role.RECEIVE)
-
-    @property
-    def works(self) -> bool:
-        """Whether images are assessed and results delivered here."""
-        return self in (Role.ALL, Role.WORK)
-
-    @property
-    def serves(self) -> bool:
-        """Whether the full pages and REST interface are served; health and metrics always are."""
-        return self in (Role.ALL, Role.WEB)
-
-
 class Node:
-    """A node, wired. ``start`` and ``stop`` once each, or use it as a context manager."""
+    """A node with all its parts. Call ``start`` and ``stop`` once each, or use it as a context manager."""
 
     def __init__(
-        self, settings: Settings, destinations: Sequence[DestinationConfig] = (), role: Role = Role.ALL
+        self, settings: Settings, destinations: Sequence[DestinationConfig] = (), role: NodeRole = NodeRole.ALL
     ) -> None:
+        plugins.allow(settings.plugins.allow)
         self.settings = settings
         self.role = role
         self.database, self.objects = open_store(settings)
@@ -95,89 +76,76 @@ class Node:
         self.policy = WatchedFile(settings.policy_file, read_policy)
         self._choice = ChosenModels(self.database, settings.assess.follow_interval_s)
         self.models = ActiveModels(settings, self._choice.current)
-        self.companions = Companions(settings, self.models.assessor, self.policy.current)
-        self._shadow = Shadow(settings, self._choice.current, self._keep_shadow)
-        self._queue = DurableQueue(self.database, self._version)
+        self.sidecars = SidecarModels(settings, self.models.assessor, self.policy.current)
+        self._shadow = ShadowRunner(settings, self._choice.current, self._keep_shadow)
         self._decoder = Decoder(settings.imaging)
-        assessor = with_captions(settings, self.companions.assessor)
+        self._queue = DurableQueue(self.database, self._version)
         self._announcer = Announcer(
-            self.destinations.wanting,
-            Origin(settings.node.name, settings.node.site, settings.web_url),
+            self.destinations.hearing,
+            EventOrigin(settings.node.name, settings.node.site, settings.web_url),
             settings.work.study_quiet_s,
         )
-        self._pipeline = Pipeline(
-            database=self.database,
-            objects=self.objects,
-            queue=self._queue,
-            decoder=self._decoder,
-            assessor=assessor,
-            policy=self.policy.current,
-            destinations=self.destinations.wanting,
-            max_attempts=settings.work.max_attempts,
-            report_settings=ReportSettings(
-                settings.node.name,
-                settings.assess.saliency_threshold,
-                language=voice(settings.node.language).language,
-            ),
-            certify=self.models.certificate,
-            candidate=self._shadow,
-            max_slices=settings.work.series_max_slices,
-            enhance=Enhancer(settings).enhance,
-            rules=acquisition_rules(settings),
-            announcer=self._announcer,
+        assessor = with_captions(settings, self.sidecars.assessor)
+        self._judging = JudgingTools(
+            assessor, self.policy.current, self.models.certificate, self._shadow, self.models.series
         )
+        self._pipeline = self._build_pipeline()
         outbox = DatabaseOutbox(self.database, self.objects, lower_class)
-        self._reporter = CommitmentReporter(
-            DatabaseLedger(self.database), settings.deliver, settings.dicom.ae_title, settings.dicom.commitment_peers
-        )
-        self._scp = StorageScp(
-            settings.dicom,
-            settings.incoming_dir,
-            self._pipeline.receive,
-            self._check_store,
-            commitment=Commitment(
-                self._reporter.ask,
-                self._reporter.answered,
-                lambda event_type, information: outbox.commitment_reported(read_report(event_type, information)),
-            ),
-        )
+        self._lanes = Lanes(outbox, self.destinations, settings.deliver, calling_ae_title=settings.dicom.ae_title)
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
-        self._counting = Counting(self.database, settings.analysis)
-        self._roll_call = RollCall(self.database, settings.node.name, settings.work, self._worker.running)
-        self._series = SeriesWatch(self.database, self._queue, settings.work)
-        self._studies = StudyWatch(self.database, self._announcer)
-        self._lanes = Lanes(
-            outbox,
-            self.destinations,
-            settings.deliver,
-            calling_ae_title=settings.dicom.ae_title,
+        self._sources = self._open_sources()
+        services = self._web_services()
+        self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
+        self._parts = RunningParts()
+
+    def _build_pipeline(self) -> Pipeline:
+        settings, taking = self.settings, self.destinations.taking
+        rules = acquisition_rules(settings)
+        context = UnitContext(
+            self.database,
+            Artifacts(self.objects),
+            ImagingTools(read_header, self._decoder.decode),
+            self._judging,
+            ReportingTools(
+                report_settings(settings, self._decoder.encode),
+                lambda: kinds_to_make(taking),
+                Enhancer(settings).enhance,
+            ),
+            settings.work.series_max_slices,
         )
-        self._intake = Intake(
-            settings.incoming_dir, self._pipeline.receive, self._check_store, settings.dicom.max_object_bytes
+        return Pipeline(
+            context,
+            self._queue,
+            verdict_effects(context, rules, taking, self._announcer),
+            giving_up_effects(context, self._announcer),
+            max_attempts=settings.work.max_attempts,
+            pseudonym=rules.operator,
         )
-        self._watch = FolderWatch(settings.watch, self._intake, settings.dicom.ae_title)
-        uploads = Uploads(
-            settings.incoming_dir, settings.dicom.max_object_bytes, self._check_store, self._pipeline.receive
-        )
-        services = WebServices(
+
+    def _open_sources(self) -> dict[str, ImageSource]:
+        settings, receive = self.settings, self._pipeline.receive
+        intake = Intake(settings.incoming_dir, receive, self._check_store, settings.dicom.max_object_bytes)
+        context = SourceContext(settings, self.database, self.objects, intake, receive, self._check_store)
+        return open_sources(context, self.role)
+
+    def _web_services(self) -> WebServices:
+        rest = next((source for source in self._sources.values() if isinstance(source, RestSource)), None)
+        judging = self._judging
+        return WebServices(
             self.database,
             self.objects,
-            settings,
+            self.settings,
             self.readiness,
             self._decoder.decode,
-            lambda: self.destinations.wanting(ResultKind.REJECTION),
-            self._intake,
-            uploads=uploads,
+            lambda: self.destinations.taking(REJECTION),
+            rest.intake if rest else None,
+            uploads=rest.uploads if rest else None,
             policy=self.policy.current,
-            look=lambda path, described: assess_path(
-                path, described, assessor(), self._decoder.decode, self.policy.current(), self.models.certificate
-            ),
+            look=lambda path, described: assess_path(path, described, judging, self._decoder.decode),
         )
-        self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
-        self._stops: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Migrate, then start what the role asks for; whatever started is stopped again when a later part fails."""
+        """Migrate, then start the parts of the role; if one fails, those already started are stopped."""
         try:
             self._start()
         except BaseException:
@@ -185,54 +153,47 @@ class Node:
             raise
 
     def _start(self) -> None:
-        self._stops.append(self.database.close)
-        if self.role.works:  # first, because the children start beside all that follows
-            self._begin(self._decoder.warm, self._decoder.close)
-        elif self.role.serves:  # its children start with the first image that somebody looks at
-            self._stops.append(self._decoder.close)
+        log_plugins()
+        begin = self._parts.begin
+        begin(lambda: None, self.database.close)
+        # Where images are assessed, decoding processes start beside all that follows; elsewhere with the first image.
+        begin(self._decoder.warm if self.role.works else lambda: None, self._decoder.close)
         migrate(self.database)
         followers = (self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
-        self._begin(lambda: self._choice.start(followers), self._choice.stop)
+        begin(lambda: self._choice.start(followers), self._choice.stop)
         if self.role.works:
             self._start_work()
-            self._begin(self._lanes.start, self._lanes.stop)
-        self._begin(self._web.start, self._web.stop)
-        if self.role.receives:  # last: nobody is let in before the node can keep what it is given
-            self._begin(self._reporter.start, self._reporter.stop)
-            self._begin(self._scp.start, self._scp.stop)
-            self._begin(self._watch.start, self._watch.stop)
-        log.info(
-            "started",
-            role=self.role.value,
-            ae_title=self.settings.dicom.ae_title,
-            dicom_port=self.dicom_port,
-            web_port=self.web_port,
-        )
+            begin(self._lanes.start, self._lanes.stop)
+        begin(self._web.start, self._web.stop)
+        for source in self._sources.values():  # last: no sender connects before the node can store
+            begin(source.start, source.stop)
+        ports = {"dicom_port": self.dicom_port, "web_port": self.web_port}
+        log.info("started", role=self.role.value, ae_title=self.settings.dicom.ae_title, **ports)
 
     def _start_work(self) -> None:
         try:
             self.models.check()
         except MiqaError as error:
-            # Images are still received and kept: their jobs wait, and /readyz says what for.
+            # Images are still received and kept: their jobs wait, and /readyz gives the reason.
             log.error("no image will be assessed", reason=str(error))
             return
-        self._begin(self._shadow.start, self._shadow.stop)
-        self._begin(
-            lambda: self._worker.start(self._pipeline_steps(), self._schedules(), self._pipeline.give_up),
-            self._worker.stop,
-        )
-        self._begin(self._counting.start, self._counting.stop)
-        self._begin(self._roll_call.start, self._roll_call.stop)
-        self._begin(self._series.start, self._series.stop)
-        self._begin(self._studies.start, self._studies.stop)
+        begin, way = self._parts.begin, self._pipeline
+        begin(self._shadow.start, self._shadow.stop)
+        monthly = monthly_report(self.database, self.objects, self.settings)
+        steps = (("assess", way.assess), ("conclude", way.conclude))
+        begin(lambda: self._worker.start(steps, (monthly,), way.give_up), self._worker.stop)
+        work = self.settings.work
+        for part in (
+            AnalysisCounter(self.database, self.settings.analysis),
+            RollCall(self.database, self.settings.node.name, work, self._worker.running),
+            SeriesWatch(self.database, self._queue, work),
+            StudyWatch(self.database, self._announcer),
+        ):
+            begin(part.start, part.stop)
 
     def stop(self) -> None:
-        """Stop everything, in the opposite order of starting; what is unfinished is finished after the next start."""
-        while self._stops:
-            try:
-                self._stops.pop()()
-            except Exception:  # the other parts must end, too
-                log.exception("a part of the node did not stop in order")
+        """Stop everything, in reverse order; unfinished work is resumed after the next start."""
+        self._parts.stop_all()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -247,51 +208,31 @@ class Node:
 
     @property
     def dicom_port(self) -> int:
-        """The port that the storage SCP really listens on."""
-        return self._scp.port if self.role.receives else 0
+        """The actual port of the storage SCP; 0 if it does not run here."""
+        return self._sources["cstore"].port if "cstore" in self._sources else 0
 
     @property
     def web_port(self) -> int:
-        """The port that pages and REST interface really listen on."""
+        """The actual port of pages and REST interface."""
         return self._web.port
 
     def set_up_link(self) -> str:
-        """The address at which the first account is made, good once; empty when there are accounts already."""
+        """The one-time address for creating the first account; empty if there are accounts."""
         if not self.role.serves or self.settings.oidc.used:
             return ""
-        with self.database.begin() as transaction:
-            if users.any_exists(transaction):
-                return ""
-            until = datetime.now(UTC) + timedelta(seconds=self.settings.access.invitation_lifetime_s)
-            secret = users.invite(transaction, "", until)
         url = self.settings.web_url if self.settings.web.public_url else f"http://localhost:{self.web_port}"
-        return f"{url}/welcome/{secret}"
+        return first_invitation(self.database, self.settings, url)
 
     def readiness(self) -> list[str]:
         """Why the node cannot do its work now; empty when it can."""
         reasons = []
-        judges = (self.models.check, self.companions.check) if self.role.works else ()
+        judges = (self.models.check, self.sidecars.check, self._decoder.check) if self.role.works else ()
         for check in (self.database.check, self.objects.check, *judges):
             try:
                 check()
             except MiqaError as error:
                 reasons.append(str(error))
         return reasons
-
-    def _begin(self, start: Callable[[], None], stop: Callable[[], None]) -> None:
-        # Registered first: a part that fails half way through its start has something to stop, too.
-        self._stops.append(stop)
-        start()
-
-    def _pipeline_steps(self) -> tuple[tuple[str, Callable[..., None]], ...]:
-        return (("assess", self._pipeline.assess), ("conclude", self._pipeline.conclude))
-
-    def _schedules(self) -> tuple[Schedule, ...]:
-        def report(due_at: datetime) -> None:
-            month = keep_last_month(self.database, self.objects, self.settings, due_at)
-            log.info("monthly report", month=month)
-
-        return (Schedule("monthly-report", self.settings.analysis.report_schedule, report),)
 
     def _version(self) -> str:
         return f"{self.models.name}:{self.policy.current().version}"
@@ -305,41 +246,3 @@ class Node:
         self.objects.check()
         with self.database.begin():
             pass
-
-
-def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
-    """Database and object store of the settings; makes the data directory."""
-    try:
-        settings.node.data_dir.mkdir(parents=True, exist_ok=True)
-        settings.incoming_dir.mkdir(exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
-    store = settings.store
-    objects = open_objects(store.objects_url, settings.objects_dir, store.min_free_bytes, store.cache_bytes)
-    return Database(settings.database_url, store.pool_size), objects
-
-
-def acquisition_rules(settings: Settings) -> AcquisitionRules:
-    """How the site names rooms and shifts, keeps people's names and draws samples; makes the key of pseudonyms."""
-    site = settings.analysis
-    return AcquisitionRules(
-        key=open_key(settings.node.data_dir / "pseudonym.key", site.pseudonym_key),
-        rooms=site.rooms,
-        shifts={name: time.fromisoformat(start) for name, start in site.shifts.items()},
-        repeat_window_s=site.repeat_window_s,
-        show_operators=site.show_operators,
-        assume_archived=site.assume_archived,
-        archive_ae_titles=site.archive_ae_titles,
-        audit_share=site.audit_share,
-    )
-
-
-def build_assessor(settings: Settings) -> LocalAssessor:
-    """What assesses single files without a node."""
-    return LocalAssessor(settings)
-
-
-def migrate(database: Database) -> None:
-    """Bring all tables to their newest version: the node's own and the queue's."""
-    database.migrate()
-    migrate_queue(database)

@@ -4,6 +4,8 @@ Revision ID: 0008
 Revises: 0007
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -28,7 +30,7 @@ def upgrade() -> None:
     op.create_index("ix_worklist_facets_label", "worklist_facets", ["label", "study_instance_uid"])
     newest = ["flagged_at", "rank", "study_instance_uid"]
     worst = ["rank", "flagged_at", "study_instance_uid"]
-    partial = {"sqlite_where": UNRESOLVED, "postgresql_where": UNRESOLVED}
+    partial: dict[str, Any] = {"sqlite_where": UNRESOLVED, "postgresql_where": UNRESOLVED}
     op.create_index("ix_worklist_newest", "worklist", newest)
     op.create_index("ix_worklist_unresolved_newest", "worklist", newest, **partial)
     op.create_index("ix_worklist_unresolved_worst", "worklist", worst, **partial)

@@ -4,6 +4,8 @@ Revision ID: 0012
 Revises: 0011
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -39,7 +41,7 @@ def _make(*within: str) -> None:
     op.execute("DROP VIEW analysis_days")
     op.drop_table("acquisition_days")
     keys = ("day", "modality", *within, "dimension", "value")
-    types = {"day": sa.Date(), "value": sa.Text(), "within_value": sa.Text()}
+    types: dict[str, Any] = {"day": sa.Date(), "value": sa.Text(), "within_value": sa.Text()}
     op.create_table(
         "acquisition_days",
         *(sa.Column(name, types.get(name, sa.String(length=16)), nullable=False) for name in keys),

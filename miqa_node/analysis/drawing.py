@@ -22,7 +22,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A filled rectangle; ``hint`` is shown to who points at it."""
+    """A filled rectangle; ``hint`` is shown under the pointer."""
 
     x: float
     y: float

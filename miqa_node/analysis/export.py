@@ -20,11 +20,11 @@ import numpy as np
 
 from miqa_node import __version__
 from miqa_node.assess.labels import BAD, GOOD, TABLE_NAME
-from miqa_node.domain.finding import DEFECTS, FINDING_WORDS
 from miqa_node.domain.image import Radiograph
-from miqa_node.domain.label import Judgement, Label
+from miqa_node.domain.label import LabelRecord, ReaderOpinion
 from miqa_node.errors import MiqaError
-from miqa_node.store.reviews import Reviewed
+from miqa_node.store.reviews import ReviewedImage
+from miqa_node.taxonomy.lookup import defect_names, finding_title
 
 CSV_NAME, ALL_NAME, COCO_NAME, IMAGES = TABLE_NAME, "judgements.csv", "coco.json", "images"
 NAME_CHARACTERS = 20
@@ -60,7 +60,11 @@ class Names:
 
 
 def export_labels(
-    newest: Sequence[tuple[Reviewed, Path]], every: Sequence[Label], out: Path, names: Names, write: WriteImage | None
+    newest: Sequence[tuple[ReviewedImage, Path]],
+    every: Sequence[LabelRecord],
+    out: Path,
+    names: Names,
+    write: WriteImage | None,
 ) -> Exported:
     """Write labels of images (with the file of each) below ``out``; without ``write`` no images are written."""
     out.mkdir(parents=True, exist_ok=True)
@@ -89,10 +93,10 @@ def export_labels(
     return done
 
 
-def word(said: Judgement) -> str:
+def word(said: ReaderOpinion) -> str:
     """A label as the CSV writes it: good, bad, or findings with semicolons between.
 
-    "acceptable" is good enough in spite of a defect that may be there: it teaches nothing, and is only told.
+    "acceptable" is good enough in spite of a defect that may be there: it is exported but not used for training.
 
     >>> from miqa_node.domain.label import LabelOrigin
     >>> word(Judgement("a", LabelOrigin.IMPORT, True, findings=("motion_blur", "unsharp")))
@@ -112,7 +116,7 @@ def write_png(radiograph: Radiograph, stem: Path) -> tuple[str, int, int]:
     return file.name, columns, rows
 
 
-def _row(reviewed: Reviewed, image: str, names: Names) -> dict[str, Any]:
+def _row(reviewed: ReviewedImage, image: str, names: Names) -> dict[str, Any]:
     label = reviewed.label
     return {
         "image": image,
@@ -126,7 +130,7 @@ def _row(reviewed: Reviewed, image: str, names: Names) -> dict[str, Any]:
     }
 
 
-def _provenance(label: Label, names: Names) -> dict[str, Any]:
+def _provenance(label: LabelRecord, names: Names) -> dict[str, Any]:
     said = label.judgement
     return {
         "label_id": label.label_id,
@@ -154,15 +158,15 @@ def _coco_head() -> dict[str, Any]:
             "date_created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
         "categories": [
-            {"id": number, "name": name.value, "supercategory": "quality defect", "words": FINDING_WORDS[name]}
-            for number, name in enumerate(DEFECTS, start=1)
+            {"id": number, "name": name, "supercategory": "quality defect", "words": finding_title(name)}
+            for number, name in enumerate(defect_names(), start=1)
         ],
         "images": [],
         "annotations": [],
     }
 
 
-def _add_to_coco(coco: dict[str, Any], reviewed: Reviewed, file: str, width: int, height: int) -> int:
+def _add_to_coco(coco: dict[str, Any], reviewed: ReviewedImage, file: str, width: int, height: int) -> int:
     """An image with what holds for all of it, and one annotation for each region; how many regions."""
     said, number = reviewed.label.judgement, len(coco["images"]) + 1
     known = {category["name"]: category["id"] for category in coco["categories"]}

@@ -18,8 +18,8 @@ MOST_MASKS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class FindingAgreement:
-    """On how many images model and people, one of them, or nobody saw a finding."""
+class ReaderAgreement:
+    """The number of images on which model and people, one of them, or neither saw a finding."""
 
     finding: str
     both: int
@@ -31,7 +31,7 @@ class FindingAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """Labels of a period; requests count (asked for, answered) since ever."""
+    """Labels of a period; requests are counted (made, answered) over all time."""
 
     period: Period
     total: int
@@ -43,7 +43,7 @@ class Feedback:
     audits: tuple[int, int]
     second_asked: tuple[int, int]
     second_readings: Agreement
-    findings: list[FindingAgreement]
+    findings: list[ReaderAgreement]
     masks: list[MaskFigures]
 
 
@@ -65,7 +65,7 @@ def feedback(transaction: Transaction, period: Period, objects: ObjectStore, thr
         audits=label_requests.count(transaction, RequestKind.AUDIT),
         second_asked=label_requests.count(transaction, RequestKind.SECOND_READING),
         findings=[
-            FindingAgreement(
+            ReaderAgreement(
                 finding,
                 table.get((True, True), 0),
                 table.get((True, False), 0),

@@ -142,7 +142,7 @@ def control_chart(title: str, labels: Sequence[str], chart: Chart, *, height: fl
 
 
 def reliability(title: str, points: Sequence[tuple[float, Rate]]) -> Drawing:
-    """Said probability (right) against the share that people confirmed (up); on the diagonal both are equal."""
+    """Predicted probability (x) against the share that people confirmed (y); on the diagonal both are equal."""
     side = 260.0
     drawing = Drawing(side + LEFT + RIGHT, side + TOP + BOTTOM, title)
 

@@ -9,20 +9,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.maps import load_anomaly_map, load_maps
-from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.image import ANOMALY, SaliencyMap
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import Label, Region
+from miqa_node.domain.label import LabelRecord, RegionOutline
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError
 from miqa_node.report.mask import threshold_map
 from miqa_node.statistics.overlap import Mask, dice, iou
+from miqa_node.store.artifacts import Artifacts
 
 GRID = 256
 """Masks are compared in so many cells along a side."""
-ANOMALY = "anomaly"
-"""What is drawn without naming a finding is compared with the map of what is unusual."""
-
 SSIM_SIDE = 11
 """Width of the window of SSIM: a smaller box has none."""
 
@@ -58,8 +55,11 @@ Pixels = NDArray[np.float32]
 Compare = Callable[[Pixels, Pixels], float]
 
 
-def mask_figures(labels: Sequence[Label], objects: ObjectStore, threshold: float) -> list[MaskFigures]:
-    """Figures of each finding that somebody drew, by the maps that the node kept when it assessed the images."""
+def mask_figures(labels: Sequence[LabelRecord], objects: ObjectStore, threshold: float) -> list[MaskFigures]:
+    """Figures of each finding that somebody drew, by the maps that the node kept when it assessed the images.
+
+    A mark without a finding is compared with the anomaly map.
+    """
     rows: dict[str, list[tuple[float, float, float] | None]] = {}
     for label in labels:
         maps = kept_maps(objects, label.digest)
@@ -75,7 +75,10 @@ def mask_figures(labels: Sequence[Label], objects: ObjectStore, threshold: float
 
 
 def fidelity(
-    labels: Sequence[Label], load: Callable[[InstanceDigest], tuple[Pixels, Pixels]], psnr_db: Compare, ssim: Compare
+    labels: Sequence[LabelRecord],
+    load: Callable[[InstanceDigest], tuple[Pixels, Pixels]],
+    psnr_db: Compare,
+    ssim: Compare,
 ) -> Fidelity | None:
     """Figures of an enhancement on the images that people drew on; None without any.
 
@@ -96,17 +99,14 @@ def fidelity(
 
 
 def kept_maps(objects: ObjectStore, digest: InstanceDigest) -> dict[str, SaliencyMap]:
-    """The maps of an image by finding, and that of what is unusual; empty when none were kept."""
+    """The maps of an image by name, see :class:`SaliencyMaps`; empty if none were kept."""
     try:
-        data = objects.get(f"maps/{digest[:2]}/{digest}.npz")
+        return Artifacts(objects).maps(digest).by_name()
     except NotFoundError:
         return {}
-    maps: dict[str, SaliencyMap] = {name.value: saliency for name, saliency in load_maps(data).items()}
-    unusual = load_anomaly_map(data)
-    return maps if unusual is None else {**maps, ANOMALY: unusual}
 
 
-def drawn_mask(regions: Sequence[Region]) -> Mask:
+def drawn_mask(regions: Sequence[RegionOutline]) -> Mask:
     """Cells of the grid that lie in at least one of the polygons."""
     mask = np.zeros((GRID, GRID), np.uint8)
     for region in regions:
@@ -131,7 +131,7 @@ def _middle(area: float) -> Mask:
     return mask
 
 
-def _cut(region: Region, original: Pixels, enhanced: Pixels) -> tuple[Pixels, Pixels]:
+def _cut(region: RegionOutline, original: Pixels, enhanced: Pixels) -> tuple[Pixels, Pixels]:
     rows, columns = original.shape
     x0, y0, x1, y1 = np.clip(region.box, 0.0, 1.0)
     part = slice(int(y0 * rows), int(np.ceil(y1 * rows))), slice(int(x0 * columns), int(np.ceil(x1 * columns)))

@@ -1,4 +1,4 @@
-"""Which figures stand on a page or in a report, by name; the tables beside them say the same in numbers."""
+"""The figures of a page or report, by name; tables give the same numbers."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from miqa_node.settings import AnalysisSettings
 from miqa_node.statistics.charts import Chart, p_chart
 from miqa_node.statistics.rates import Rate, rate
 from miqa_node.store import census, rollup
-from miqa_node.store.census import Counts, Escape, NoteCount, Period
+from miqa_node.store.census import AcquisitionCounts, Escape, NoteCount, Period
 from miqa_node.store.database import Transaction
 
 DIMENSIONS = ("room", "station", "operator", "body_part", "view", "shift")
@@ -65,7 +65,7 @@ class ReasonShare:
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
+class ExposureFigures:
     """How a station (or a month) was exposed.
 
     ``deviation`` and ``spread`` are mean and standard deviation of the deviation index (IEC 62494-1), ``low`` and
@@ -87,8 +87,8 @@ class TrendPoint:
     """One day, week or month, by its first day."""
 
     start: date
-    counts: Counts
-    exposure: Exposure
+    counts: AcquisitionCounts
+    exposure: ExposureFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class RejectAnalysis:
     period: Period
     target_percent: float
     action_percent: float
-    total: Counts
+    total: AcquisitionCounts
     rejected: Rate
     flagged: Rate
     repeated: Rate
@@ -110,7 +110,7 @@ class RejectAnalysis:
     step: str
     trend: list[TrendPoint]
     chart: Chart
-    exposures: list[Exposure]
+    exposures: list[ExposureFigures]
     escapes: list[Escape]
     notes: list[NoteCount]
 
@@ -118,7 +118,7 @@ class RejectAnalysis:
 def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -> RejectAnalysis:
     """The analysis of a period; the roll-up must be fresh."""
     counted = census.by_dimensions(transaction, period, [rollup.ALL, rollup.REASON, *DIMENSIONS])
-    total = counted[rollup.ALL][0] if counted[rollup.ALL] else Counts("")
+    total = counted[rollup.ALL][0] if counted[rollup.ALL] else AcquisitionCounts("")
     days = census.by_day(transaction, period)
     step, trend = _trend(days, period)
     return RejectAnalysis(
@@ -143,7 +143,7 @@ def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -
     )
 
 
-def _group(counts: Counts, lines: AnalysisSettings) -> Group:
+def _group(counts: AcquisitionCounts, lines: AnalysisSettings) -> Group:
     return Group(
         value=counts.value,
         images=counts.images,
@@ -154,8 +154,8 @@ def _group(counts: Counts, lines: AnalysisSettings) -> Group:
     )
 
 
-def _level(counts: Counts, lines: AnalysisSettings) -> Level:
-    """Only a rate that is surely above the action line, with its whole interval, asks for work."""
+def _level(counts: AcquisitionCounts, lines: AnalysisSettings) -> Level:
+    """The level of a rate; it is above the action line only if its whole interval is."""
     found = rate(counts.rejected, counts.images)
     if counts.images < LEAST_IMAGES or found.share is None or found.low is None:
         return Level.FEW
@@ -164,7 +164,7 @@ def _level(counts: Counts, lines: AnalysisSettings) -> Level:
     return Level.ABOVE_TARGET if 100.0 * found.share > lines.target_percent else Level.FINE
 
 
-def _reasons(counted: Sequence[Counts], total: Counts) -> list[ReasonShare]:
+def _reasons(counted: Sequence[AcquisitionCounts], total: AcquisitionCounts) -> list[ReasonShare]:
     found = [
         ReasonShare(
             counts.value,
@@ -178,13 +178,13 @@ def _reasons(counted: Sequence[Counts], total: Counts) -> list[ReasonShare]:
     return sorted(found, key=lambda one: (-one.of_images.count, one.words))
 
 
-def _exposure(counts: Counts) -> Exposure:
+def _exposure(counts: AcquisitionCounts) -> ExposureFigures:
     n = counts.di_count
     mean = counts.di_sum / n if n else None
     spread = None
     if mean is not None and n > 1:
         spread = math.sqrt(max(counts.di_squares - n * mean * mean, 0.0) / (n - 1))
-    return Exposure(
+    return ExposureFigures(
         value=counts.value,
         deviations=n,
         deviation=mean,
@@ -196,13 +196,13 @@ def _exposure(counts: Counts) -> Exposure:
     )
 
 
-def _trend(days: Sequence[tuple[date, Counts]], period: Period) -> tuple[str, list[TrendPoint]]:
-    """Points of a day, week or month each, with gaps where there were no images; their number stays readable."""
+def _trend(days: Sequence[tuple[date, AcquisitionCounts]], period: Period) -> tuple[str, list[TrendPoint]]:
+    """One point for each day, week or month, with gaps where there were no images."""
     if not days:
         return "day", []
     length = (min(period.until, days[-1][0] + timedelta(days=1)) - max(period.since, days[0][0])).days
     step = "day" if length <= DAILY_UP_TO_DAYS else "week" if length <= WEEKLY_UP_TO_DAYS else "month"
-    grouped: dict[date, list[Counts]] = {}
+    grouped: dict[date, list[AcquisitionCounts]] = {}
     for day, counts in days:
         grouped.setdefault(_start(day, step), []).append(counts)
     trend, at, last = [], _start(days[0][0], step), _start(days[-1][0], step)
@@ -213,10 +213,10 @@ def _trend(days: Sequence[tuple[date, Counts]], period: Period) -> tuple[str, li
     return step, trend
 
 
-def total_of(parts: Sequence[Counts]) -> Counts:
+def total_of(parts: Sequence[AcquisitionCounts]) -> AcquisitionCounts:
     """The sum of several counts."""
-    names = [name for name in Counts.__dataclass_fields__ if name != "value"]
-    return Counts("", **{name: sum(getattr(part, name) for part in parts) for name in names})
+    names = [name for name in AcquisitionCounts.__dataclass_fields__ if name != "value"]
+    return AcquisitionCounts("", **{name: sum(getattr(part, name) for part in parts) for name in names})
 
 
 def _start(day: date, step: str) -> date:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from miqa_node.analysis.rejects import Group, RejectAnalysis
 from miqa_node.analysis.watch import ModelWatch
-from miqa_node.report.codes import measurement_code
+from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
 
 MOST_ROWS = 40
@@ -120,11 +120,11 @@ def _exposure(found: RejectAnalysis) -> Sheet:
 
 
 def _archive(found: RejectAnalysis) -> Sheet:
-    told = sum(note.images for note in found.notes)
+    rejected_elsewhere = sum(note.images for note in found.notes)
     sentences = (
         f"{found.escaped.count} images were judged bad by people and never rejected; the archive has them.",
         f"{found.suspected.count} more have the model's verdict REJECT, and nobody has looked at them.",
-        f"{told} images were rejected by notes of other systems.",
+        f"{rejected_elsewhere} images were rejected by notes of other systems.",
     )
     return Sheet("What reached the archive", sentences)
 

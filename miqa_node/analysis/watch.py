@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from miqa_node.domain.finding import DEFECTS, FINDING_WORDS, FindingName
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.label import RequestKind
 from miqa_node.statistics.agreement import Agreement, agreement
 from miqa_node.statistics.charts import Chart, p_chart
@@ -16,7 +16,8 @@ from miqa_node.statistics.recurrence import Recurrence, recurrences
 from miqa_node.store import census, label_requests, measurement_weeks, readings
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
-from miqa_node.store.readings import Outcome, ReliabilityBin
+from miqa_node.store.readings import ReliabilityBin, RoomOutcome
+from miqa_node.taxonomy.lookup import defect_names, finding_names, finding_title
 
 OF_THE_DETECTOR = (FindingName.DETECTOR_OVERLAY_ARTIFACT, FindingName.GRID_ARTIFACT)
 """Findings that belong to the device and not to the patient: at one place again and again they are its defect."""
@@ -129,36 +130,34 @@ def watch(transaction: Transaction, period: Period) -> ModelWatch:
         drifts=_drifts(transaction, period, reference),
         charts=_charts(transaction, period),
         shadows=_shadows(transaction),
-        recurrences=recurrences(
-            readings.peaks(transaction, [name.value for name in OF_THE_DETECTOR], period.since, limit=MOST_PEAKS)
-        ),
+        recurrences=recurrences(readings.peaks(transaction, list(OF_THE_DETECTOR), period.since, limit=MOST_PEAKS)),
     )
 
 
 def curves(bins: Sequence[ReliabilityBin]) -> list[Curve]:
     """Reliability curves from counts, in the order of the taxonomy."""
     found = []
-    for name in DEFECTS:
-        own = [one for one in bins if one.finding == name.value]
+    for name in defect_names():
+        own = [one for one in bins if one.finding == name]
         judged = sum(one.judged for one in own)
         if judged < LEAST_JUDGED:
             continue
         points = [CurvePoint(one.probability_sum / one.judged, rate(one.confirmed, one.judged)) for one in own]
         error = sum(abs(one.probability_sum - one.confirmed) for one in own) / judged
-        found.append(Curve(name.value, FINDING_WORDS[name], judged, error, points))
+        found.append(Curve(name, finding_title(name), judged, error, points))
     return found
 
 
-def _rate(outcomes: Sequence[Outcome]) -> Rate:
+def _rate(outcomes: Sequence[RoomOutcome]) -> Rate:
     return rate(sum(one.bad for one in outcomes), sum(one.judged for one in outcomes))
 
 
-def _rooms(outcomes: Sequence[Outcome]) -> list[RoomPrecision]:
+def _rooms(outcomes: Sequence[RoomOutcome]) -> list[RoomPrecision]:
     found = [RoomPrecision(one.room, rate(one.bad, one.judged)) for one in outcomes if one.flagged]
     return sorted(found, key=lambda one: (-one.confirmed.total, one.room))
 
 
-def _weighted(outcomes: Sequence[Outcome]) -> Agreement | None:
+def _weighted(outcomes: Sequence[RoomOutcome]) -> Agreement | None:
     """Of the model's word with people's, as if all images had been judged; None without audits."""
     if not any(not one.flagged and one.judged for one in outcomes):
         return None
@@ -196,14 +195,14 @@ def _charts(transaction: Transaction, period: Period) -> list[FindingChart]:
     starts = sorted(judged)
     return [
         FindingChart(
-            name.value,
-            FINDING_WORDS[name],
-            sum(present[name.value].values()),
+            name,
+            finding_title(name),
+            sum(present[name].values()),
             starts,
-            p_chart([(min(present[name.value].get(at, 0), judged[at]), judged[at]) for at in starts]),
+            p_chart([(min(present[name].get(at, 0), judged[at]), judged[at]) for at in starts]),
         )
-        for name in FindingName
-        if name.value in present
+        for name in dict.fromkeys((*finding_names(), *sorted(present)))
+        if name in present
     ]
 
 

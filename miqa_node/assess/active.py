@@ -10,14 +10,9 @@ import structlog
 
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.certificate import NO_CERTIFICATE
-from miqa_node.assess.packages import (
-    Package,
-    find_package,
-    newest_package,
-    open_package,
-    package_label,
-    with_calibration,
-)
+from miqa_node.assess.package_checks import package_label
+from miqa_node.assess.package_files import find_package, newest_package
+from miqa_node.assess.packages import Package, open_package, with_calibration
 from miqa_node.assess.saliency.explainer import Explainer
 from miqa_node.assess.session import available_provider
 from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
@@ -31,6 +26,8 @@ from miqa_node.settings import Settings
 log = structlog.get_logger(__name__)
 
 QUALITY = "quality"
+SERIES = "series"
+"""Names of the packages that are used without being chosen."""
 MEASUREMENTS_ONLY = "measurements"
 
 Stamp = tuple[str, int, int]
@@ -38,14 +35,14 @@ Stamp = tuple[str, int, int]
 
 
 def no_choice() -> ModelChoice:
-    """Nobody chose anything: the settings, or the newest package."""
+    """Nothing was chosen: the settings decide, or the newest package is used."""
     return ModelChoice()
 
 
 class ActiveModels:
     """Loads the quality package and hands out the assessor that uses it.
 
-    ``choice`` says what the site chose (the database, read by ``node``). :meth:`follow` loads what is new while the
+    ``choice`` gives the site's choice (the database, read by ``node``). :meth:`follow` loads what is new while the
     old package goes on judging; assessments that run finish on the one they began with.
     """
 
@@ -64,19 +61,21 @@ class ActiveModels:
         self._stamp: Stamp | None = None
         self._failed: Stamp | None = None
         self._said = ""
+        self._series_folder: Path | None = None
+        self._series: Package | None = None
 
     @property
     def name(self) -> str:
-        """Name of the package that is chosen, which holds its version; "measurements" when there is none."""
+        """Name of the package that is chosen, which holds its version; "measurements" without one."""
         return _label(self._wanted)
 
     @property
     def package(self) -> Package | None:
-        """The package that judges now; None before :meth:`load`, or when there is none."""
+        """The package that judges now; None before :meth:`load`, or without one."""
         return self._package
 
     def load(self) -> None:
-        """Load and check the package, goldens included; ModelPackageError says what is wrong with it."""
+        """Load and check the package, goldens included; raise ModelPackageError with the reason if it is unusable."""
         with self._lock:
             if self._assessor is None:
                 self._wanted = self._find(self._choice())
@@ -101,7 +100,7 @@ class ActiveModels:
                 log.info("models changed", active=self.name)
                 self._said = ""
             except MiqaError as error:
-                if str(error) != self._said:  # once, not at every look
+                if str(error) != self._said:  # once, not at every poll
                     log.error("the chosen model package cannot be used, the one before stays", reason=str(error))
                 self._said = str(error)
 
@@ -113,6 +112,25 @@ class ActiveModels:
             assessor = self._assessor
         assert assessor is not None  # noqa: S101 - load() either sets it or raises
         return assessor
+
+    def series(self) -> Package | None:
+        """The newest package called "series", which judges CT and MR series; None if no such package works."""
+        with self._lock:
+            folder = newest_package(self._settings.models_dir, SERIES)
+            if folder != self._series_folder:
+                self._series_folder, self._series = folder, None
+                try:
+                    self._series = None if folder is None else self._open_series(folder)
+                except MiqaError as error:
+                    log.error("the package for series cannot be used, they are only measured", reason=str(error))
+            return self._series
+
+    def _open_series(self, folder: Path) -> Package:
+        package = open_package(folder, self._settings.node.accelerator, self._settings.assess)
+        if package.contract.unit != "series":
+            raise ModelPackageError(f"{package.name}: its contract {package.contract.name} does not judge series.")
+        log.info("package opened", package=package.name, task="series", provider=package.provider)
+        return package
 
     def check(self) -> None:
         """Raise the error that keeps models from running, a missing GPU provider included."""
@@ -133,10 +151,10 @@ class ActiveModels:
         # A package that the settings name is not overruled by anything that happens later.
         if not choice.active or self._settings.assess.quality_package:
             return self._default
-        found = find_package(self._settings.models_dir, choice.active)
-        if found is None:
+        folder = find_package(self._settings.models_dir, choice.active)
+        if folder is None:
             raise ModelPackageError(f"The active package {choice.active} is not in {self._settings.models_dir}.")
-        return found
+        return folder
 
     def _take(self, folder: Path | None) -> None:
         stamp = self._look(folder)
@@ -147,7 +165,7 @@ class ActiveModels:
                 self._opened = open_package(folder, self._settings.node.accelerator, self._settings.assess)
             package = self._as_calibrated(self._opened)
         explainer = None
-        if package is not None and not package.judges_measurements:
+        if package is not None and package.contract.map_tensors(package.card) is not None:
             explainer = Explainer(package, self._settings.node.accelerator, self._settings.assess)
         self._assessor, self._package = ImageAssessor(package, explainer, self._settings.node.data_dir), package
         self._stamp, self._failed = stamp, None
@@ -157,10 +175,10 @@ class ActiveModels:
             return package
         node = self._settings.node
         path = calibration_path(node.data_dir, package.name)
-        found = in_force(path, package.card, package.identity.sha256, node.site)
-        if found.refused:
-            log.warning("the site's calibration is not used", package=package.name, reason=found.refused)
-        return with_calibration(package, found)
+        calibration = in_force(path, package.card, package.identity.sha256, node.site)
+        if calibration.refused:
+            log.warning("the site's calibration is not used", package=package.name, reason=calibration.refused)
+        return with_calibration(package, calibration)
 
     def _look(self, folder: Path | None) -> Stamp:
         try:
@@ -171,24 +189,24 @@ class ActiveModels:
 
 
 def quality_folder(settings: Settings) -> Path | None:
-    """Package that the settings name, or the newest quality package; None when there is none.
+    """Package that the settings name, or the newest quality package; None without one.
 
     Raises
     ------
     ModelPackageError
         The settings name a package that does not exist.
     """
-    wanted = settings.assess.quality_package
-    if not wanted:
+    name = settings.assess.quality_package
+    if not name:
         return newest_package(settings.models_dir, QUALITY)
-    found = find_package(settings.models_dir, wanted)
-    if found is None:
-        raise ModelPackageError(f"assess.quality_package names {wanted!r}, which is not in {settings.models_dir}.")
-    return found
+    folder = find_package(settings.models_dir, name)
+    if folder is None:
+        raise ModelPackageError(f"assess.quality_package names {name!r}, which is not in {settings.models_dir}.")
+    return folder
 
 
 def chosen_package(settings: Settings, choice: ModelChoice) -> Path | None:
-    """Package that judges images under these settings and this choice; None when there is none."""
+    """Package that judges images under these settings and this choice; None without one."""
     if choice.active and not settings.assess.quality_package:
         return find_package(settings.models_dir, choice.active)
     return quality_folder(settings)

@@ -1,4 +1,4 @@
-"""A model package in one file: card, goldens and anomaly file of a bare ``.onnx`` stand in its own metadata.
+"""A model package in one file: card, goldens and anomaly file of a bare ``.onnx`` are in its own metadata.
 
 Metadata keys (ONNX ``metadata_props``): ``miqa_card`` is the card as JSON without ``files``; ``miqa_goldens`` is a
 JSON object from the name of each golden input to ``{"png": base64, "expected": {...}}``; ``miqa_anomaly`` is
@@ -33,7 +33,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises
     ------
     ModelPackageError
-        The file is no graph, or keeps its weights in other files.
+        The file is not an ONNX graph, or keeps its weights in other files.
     """
     if path.stat().st_size > MAX_GRAPH_BYTES:
         raise ModelPackageError(f"{path.name}: a graph is never larger than {MAX_GRAPH_BYTES} bytes.")
@@ -52,7 +52,7 @@ def bare_card(name: str, metadata: Mapping[str, str]) -> Card:
     Raises
     ------
     ModelPackageError
-        There is none, or it does not follow the schema.
+        The graph has no card, or the card does not follow the schema.
     """
     text = metadata.get(METADATA_KEY)
     if text is None:
@@ -69,7 +69,7 @@ def bare_card(name: str, metadata: Mapping[str, str]) -> Card:
 
 
 def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[bytes, bytes]]:
-    """Golden inputs (PNG) and expected outputs (JSON) by name; empty when the graph carries none.
+    """Golden inputs (PNG) and expected outputs (JSON) by name; empty if the graph carries none.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[
 
 
 def embedded_anomaly(name: str, metadata: Mapping[str, str]) -> bytes:
-    """The anomaly file inside a bare graph, empty when there is none; ModelPackageError when it cannot be read."""
+    """The anomaly file inside a bare graph, empty without one; ModelPackageError if it cannot be read."""
     try:
         return base64.b64decode(metadata.get(ANOMALY_KEY, ""), validate=True)
     except (ValueError, binascii.Error) as error:

@@ -15,17 +15,18 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.assessor import gate_finding
 from miqa_node.assess.card import Card
 from miqa_node.assess.certificate import Certificate, Guarantee, Refusal, policy_sha256
+from miqa_node.assess.findings import gate_finding
 from miqa_node.assess.guarantee import Count, Promise, Walk, count_at, first_offset, offset_grid, walk
-from miqa_node.assess.labels import Label, LabelSet, split_patients
+from miqa_node.assess.labels import LabelSet, SiteLabel, split_patients
 from miqa_node.assess.platt import Scaling, calibration_error, expit, fit_scaling, logit
 from miqa_node.assess.site_calibration import HeadCalibration, Labels, SiteCalibration
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import GateClass
 from miqa_node.domain.policy import Policy, Verdict, decide
 from miqa_node.statistics.binomial import trials_needed
+from miqa_node.taxonomy.lookup import gate_names
 
 STRICTEST_OFFSET = -12.0
 """In logits; beyond it every operating point flags everything."""
@@ -34,8 +35,8 @@ BISECTIONS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the site asks for: limits of the promises (None asks for none), and how sure they must be."""
+class CalibrationTarget:
+    """What the calibration should promise: the limits (None: not requested), and the confidence."""
 
     accepted_bad: float | None = 0.05
     bad_accepted: float | None = 0.05
@@ -46,27 +47,27 @@ class Wishes:
 
     @property
     def promises(self) -> dict[Promise, float]:
-        """Limit of each promise that is asked for."""
+        """Limit of each requested promise."""
         limits = {Promise.ACCEPTED_BAD: self.accepted_bad, Promise.BAD_ACCEPTED: self.bad_accepted}
         return {promise: limit for promise, limit in limits.items() if limit is not None}
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A labelled image and what the package, as its card calibrates it, said of it; a model must have judged it."""
+class CalibrationCase:
+    """A labelled image and the package's result for it with the card's own calibration; a model must have judged it."""
 
-    label: Label
+    label: SiteLabel
     assessment: Assessment
 
 
 def make_calibration(
-    judged: Sequence[Judged],
+    judged: Sequence[CalibrationCase],
     given: LabelSet,
     card: Card,
     model_sha256: str,
     policy: Policy,
     site: str,
-    wishes: Wishes,
+    wishes: CalibrationTarget,
     now: datetime,
 ) -> SiteCalibration:
     """Fit and test; the same arguments give the same calibration. ``judged`` holds one image of each patient."""
@@ -111,7 +112,9 @@ def make_calibration(
     )
 
 
-def fit_heads(fitting: Sequence[Judged], testing: Sequence[Judged], card: Card) -> dict[str, HeadCalibration]:
+def fit_heads(
+    fitting: Sequence[CalibrationCase], testing: Sequence[CalibrationCase], card: Card
+) -> dict[str, HeadCalibration]:
     """Temperature and bias of each head; operating points stay where they are on the raw logits."""
     heads = {}
     for row in card.outputs.classes:
@@ -131,7 +134,9 @@ def fit_heads(fitting: Sequence[Judged], testing: Sequence[Judged], card: Card) 
     return heads
 
 
-def _split(judged: Sequence[Judged], wishes: Wishes) -> tuple[list[Judged], list[Judged]]:
+def _split(
+    judged: Sequence[CalibrationCase], wishes: CalibrationTarget
+) -> tuple[list[CalibrationCase], list[CalibrationCase]]:
     fits = split_patients([one.label for one in judged], wishes.fit_share, wishes.seed)
     return (
         [one for one, fit in zip(judged, fits, strict=True) if fit],
@@ -139,7 +144,9 @@ def _split(judged: Sequence[Judged], wishes: Wishes) -> tuple[list[Judged], list
     )
 
 
-def _head(judged: Sequence[Judged], name: str, scaling: Scaling) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _head(
+    judged: Sequence[CalibrationCase], name: str, scaling: Scaling
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Raw logits of a head, and whether the label names it; images that are bad in an unknown way are left out."""
     rows = [
         (scaling.logit(_probability(one.assessment, name)), name in one.label.findings)
@@ -150,13 +157,13 @@ def _head(judged: Sequence[Judged], name: str, scaling: Scaling) -> tuple[NDArra
 
 
 def _probability(assessment: Assessment, name: str) -> float:
-    if name in set(GateClass):
+    if name in gate_names():
         return assessment.gate[GateClass(name)]
-    return next(finding.probability for finding in assessment.findings if finding.name.value == name)
+    return next(finding.probability for finding in assessment.findings if finding.name == name)
 
 
 def _moved(threshold: float, offset: float, card: Card, name: str) -> float:
-    """An operating point moved by so many logits. The gate's stay: a stricter gate would hide defects behind it."""
+    """An operating point moved by ``offset`` logits; the gate's stay, for a stricter gate would hide defects."""
     row = next(row for row in card.outputs.classes if row.name == name)
     return threshold if row.gate else expit(logit(threshold) + offset)
 
@@ -177,13 +184,13 @@ class _Reader:
             raw = before[name].logit(_probability(assessment, name))
             return expit((raw + scalings[name].bias) / scalings[name].temperature)
 
-        gate = {name: again(name.value) for name in assessment.gate}
-        thresholds = {name: heads[name.value].threshold for name in gate}
+        gate = {name: again(name) for name in assessment.gate}
+        thresholds = {name: heads[name].threshold for name in gate}
         self._fixed = [gate_finding(gate, thresholds)] if gate else []
         self._defects = [
-            replace(finding, probability=again(finding.name.value), threshold=heads[finding.name.value].threshold)
+            replace(finding, probability=again(finding.name), threshold=heads[finding.name].threshold)
             for finding in assessment.findings
-            if finding.name.value in heads
+            if finding.name in heads
         ]
         self._points = [logit(finding.threshold) for finding in self._defects]
         self._assessment = replace(assessment, gate=gate)
@@ -213,7 +220,7 @@ def _certify(
     testing: NDArray[np.float64],
     bad: NDArray[np.bool_],
     covers_accepted: bool,
-    wishes: Wishes,
+    wishes: CalibrationTarget,
 ) -> tuple[float, tuple[Guarantee, ...], tuple[Refusal, ...]]:
     """The offset to run with, and what is promised there or not."""
     grid = offset_grid(fitting)
@@ -282,7 +289,7 @@ def _why_not(
 ) -> tuple[str, int | None]:
     """A sentence, and how many more labelled patients it takes; ``share`` of all patients are trials of the test."""
     if not covers_accepted:
-        return "Only flagged images were reviewed: label a random sample of accepted ones, too.", None
+        return "Only flagged images were reviewed: also label a random sample of accepted ones.", None
     observed = count.failures / count.trials if count.trials else 0.0
     needed = trials_needed(limit, delta, observed)
     if needed is None:

@@ -1,4 +1,4 @@
-"""The card of a model package: what the model is for, how to feed it and how to read what it says."""
+"""The card of a model package: what the model is for, how to feed it and how to read its outputs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from miqa_node.assess.anomaly.section import AnomalySection
 from miqa_node.assess.certificate import Certificate
 from miqa_node.assess.preprocess import Preprocess
+from miqa_node.assess.section import Section
+from miqa_node.domain.finding import NAME_PATTERN, FindingWords
 from miqa_node.domain.instance import Header
 from miqa_node.errors import ModelPackageError
 
@@ -24,7 +26,7 @@ METADATA_KEY = "miqa_card"
 _CODE_TEXT = r"^[ -\[\]-~]+$"
 """ASCII without the backslash, which separates values."""
 
-C = TypeVar("C", bound="BaseCard")
+C = TypeVar("C", bound=BaseModel)
 
 
 class Task(StrEnum):
@@ -35,12 +37,6 @@ class Task(StrEnum):
     ANOMALY = "anomaly"
     ENHANCEMENT = "enhancement"
     CAPTION = "caption"
-
-
-class Section(BaseModel):
-    """A part of a card: a key that the schema does not have is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PixelPitch(Section):
@@ -80,7 +76,7 @@ class Applicability(Section):
 
 
 class CardCode(Section):
-    """A coded concept, no longer than reports can say it (PS3.3 8.1 to 8.3, PS3.5 6.2)."""
+    """A coded concept within the length limits of reports (PS3.3 8.1 to 8.3, PS3.5 6.2)."""
 
     value: Annotated[str, Field(max_length=16, pattern=_CODE_TEXT)]
     scheme: Annotated[str, Field(max_length=16, pattern=_CODE_TEXT)]
@@ -88,11 +84,17 @@ class CardCode(Section):
 
 
 class OutputClass(Section):
-    """One column of ``logits``: probability = 1 / (1 + exp(−(logit + bias) / temperature))."""
+    """One column of ``logits``: probability = 1 / (1 + exp(−(logit + bias) / temperature)).
 
-    name: str
+    A finding that no taxonomy has brings its own ``words`` by language (``en`` is English). ``flags``: where the site's
+    policy does not name such a finding, it asks for REVIEW.
+    """
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     gate: bool
     code: CardCode
+    words: dict[str, FindingWords] = Field(default={})
+    flags: bool = True
     threshold: Annotated[float, Field(ge=0, le=1)]
     temperature: Annotated[float, Field(gt=0)]
     bias: float
@@ -105,32 +107,30 @@ class Outputs(Section):
 
 
 class MeasuredInput(Section):
-    """One measurement that a graph judges, and what stands in where it could not be taken."""
+    """One measurement as an input of a graph, and its substitute where it could not be taken."""
 
     name: str
     imputed: float
 
 
 class Saliency(Section):
-    """How the graph explains itself; a graph of measurements has no ``maps``, it names contributions instead."""
+    """How the graph explains itself: an output with class maps, and activations to take gradients at; both optional."""
 
-    maps: str
-    method: str
+    maps: str = ""
+    method: str = ""
     taps: tuple[str, ...] = ()
     map_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
 class Golden(Section):
-    """An input and what the graph says to it; checked on the provider in use before the package is used."""
+    """An input and the expected outputs; checked on the provider in use before the package is used."""
 
     input: str
     expected: str
 
 
-class BaseCard(BaseModel):
-    """What the card of every package says, whatever its task; sections that only people read are kept as they are."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class BaseCard(Section):
+    """The part of a card common to all tasks; sections for human readers are kept verbatim."""
 
     task: Task = Task.QUALITY
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
@@ -160,13 +160,22 @@ class Card(BaseCard):
     """The card of a quality package, which gives the findings and the gate."""
 
     task: Literal[Task.QUALITY] = Task.QUALITY
+    contract: str = ""
+    """How the graph is called; empty: "measurements" if the card lists any, else "two_branch"."""
+    call: dict[str, Any] = Field(default={})
+    """What the contract needs to know, by its own schema."""
     preprocess: Preprocess = Preprocess()
     measurements: tuple[MeasuredInput, ...] = ()
-    """Not empty: the graph judges these numbers, shape (1, F) as input ``measurements``, and sees no pixels."""
+    """The numbers that the graph judges, in its order."""
     outputs: Outputs
-    saliency: Saliency
+    saliency: Saliency = Saliency()
     certificate: Certificate | None = None
     anomaly: AnomalySection | None = None
+
+    @property
+    def contract_name(self) -> str:
+        """Name of the contract."""
+        return self.contract or ("measurements" if self.measurements else "two_branch")
 
 
 def read_card(folder: Path) -> Card:

@@ -1,4 +1,4 @@
-"""What stands beside a verdict about its reliability: a certificate with what it is bound to, or that there is none."""
+"""What is known of a verdict's reliability: a certificate and what it is bound to, or its absence with the reason."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from miqa_node.assess.guarantee import Promise
+from miqa_node.assess.section import Section
 from miqa_node.domain.policy import Policy
 
 NO_CERTIFICATE = "no certificate"
@@ -19,11 +20,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Amount = Annotated[int, Field(ge=0)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Guarantee(_Section):
+class Guarantee(Section):
     """One promise that held on the test split: ``k`` failures among ``n`` images, whose share stays under ``limit``.
 
     ``limit`` is the α of "accepted_bad" or the β of "bad_accepted"; the promise is wrong with a probability of at
@@ -39,14 +36,14 @@ class Guarantee(_Section):
 
     @property
     def sentence(self) -> str:
-        """As people read it."""
+        """The readable form."""
         sure = f"{100 * (1 - self.delta):g} % confidence, {self.k} of {self.n}"
         if self.promise is Promise.ACCEPTED_BAD:
             return f"of accepted images at most {100 * self.limit:g} % are bad ({sure})"
         return f"of bad images at most {100 * self.limit:g} % are accepted ({sure})"
 
 
-class Refusal(_Section):
+class Refusal(Section):
     """A promise that could not be shown to hold: why, and how many more labelled patients might show it."""
 
     promise: Promise
@@ -58,7 +55,7 @@ class Refusal(_Section):
     labels_needed: Amount | None
 
 
-class Certificate(_Section):
+class Certificate(Section):
     """What was promised, on what evidence and under which policy.
 
     ``world`` is "site" for labels that people gave to images of the site, "simulated" for simulated defects: such a

@@ -1,19 +1,20 @@
-"""Compares what two packages said of the same images: where they agree, and what one would have flagged alone."""
+"""Compares the results of two packages on the same images: their agreement, and flags of only one."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.statistics.agreement import agreement
+from miqa_node.taxonomy.lookup import finding_names
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class AssessmentPair:
     """One image as both judged it; ``uid`` is its SOP Instance UID."""
 
     uid: str
@@ -24,7 +25,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class FindingAgreement:
+class PackageAgreement:
     """One finding over all images that both packages judged.
 
     Counts say in how many it is present to both, to one or to none; differences are of calibrated probabilities.
@@ -40,7 +41,7 @@ class FindingAgreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PackageComparison:
     """``agreement`` is the share of equal verdicts, ``kappa`` Cohen's, corrected for chance; None without images.
 
     ``verdicts`` counts (first's verdict, second's verdict, images).
@@ -50,13 +51,13 @@ class Comparison:
     agreement: float | None
     kappa: float | None
     verdicts: tuple[tuple[Verdict, Verdict, int], ...]
-    findings: tuple[FindingAgreement, ...]
+    findings: tuple[PackageAgreement, ...]
     flagged_only_by_first: tuple[str, ...]
     flagged_only_by_second: tuple[str, ...]
     mean_score_difference: float | None
 
 
-def compare(pairs: Sequence[Pair]) -> Comparison:
+def compare(pairs: Sequence[AssessmentPair]) -> PackageComparison:
     """Compare; the order of pairs is the order of the UIDs."""
     table = Counter((pair.first_verdict, pair.second_verdict) for pair in pairs)
     agreed = agreement(table)
@@ -65,25 +66,30 @@ def compare(pairs: Sequence[Pair]) -> Comparison:
         for pair in pairs
         if pair.first.score is not None and pair.second.score is not None
     ]
-    return Comparison(
+    return PackageComparison(
         images=len(pairs),
         agreement=agreed.observed,
         kappa=agreed.kappa,
         verdicts=tuple((a, b, table[a, b]) for a in Verdict for b in Verdict if table[a, b]),
-        findings=tuple(row for name in FindingName if (row := _finding(pairs, name)) is not None),
+        findings=tuple(row for name in _names(pairs) if (row := _finding(pairs, name)) is not None),
         flagged_only_by_first=tuple(p.uid for p in pairs if p.first_verdict.flagged and not p.second_verdict.flagged),
         flagged_only_by_second=tuple(p.uid for p in pairs if p.second_verdict.flagged and not p.first_verdict.flagged),
         mean_score_difference=sum(scores) / len(scores) if scores else None,
     )
 
 
-def _finding(pairs: Sequence[Pair], name: FindingName) -> FindingAgreement | None:
+def _names(pairs: Sequence[AssessmentPair]) -> Iterable[FindingName]:
+    """The findings of the taxonomy in its order, then those that only packages have."""
+    return dict.fromkeys((*finding_names(), *(finding.name for pair in pairs for finding in pair.first.findings)))
+
+
+def _finding(pairs: Sequence[AssessmentPair], name: FindingName) -> PackageAgreement | None:
     rows = [(a, b) for p in pairs if (a := p.first.finding(name)) is not None and (b := p.second.finding(name))]
     if not rows:
         return None
     seen = Counter((a.present, b.present) for a, b in rows)
     differences = [abs(a.probability - b.probability) for a, b in rows]
-    return FindingAgreement(
+    return PackageAgreement(
         finding=name,
         both=seen[True, True],
         only_first=seen[True, False],

@@ -31,7 +31,7 @@ from miqa_node.statistics.binomial import binomial_cdf, trials_needed, upper_lim
 GRID_POINTS = 40
 """Offsets that are tested at most; more would not find a much looser one."""
 START_MARGIN = 2.0
-"""The walk begins where the test split can be expected, by so many standard deviations, to hold enough images."""
+"""The walk begins where the test split should hold enough images, with this many standard deviations in reserve."""
 
 
 class Promise(StrEnum):

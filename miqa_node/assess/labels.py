@@ -1,4 +1,4 @@
-"""Images that people or a simulator labelled: from a folder, a table or decisions to a fair sample of patients.
+"""Images labelled by readers or a simulator: from a folder, a table or decisions to a fair sample of patients.
 
 Three ways to write labels down:
 
@@ -22,15 +22,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from miqa_node.domain.finding import DEFECTS, GateClass
 from miqa_node.domain.label import LabelOrigin
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture
+from miqa_node.taxonomy.lookup import defect_names, gate_names
 
 GOOD, BAD = "good", "bad"
-CLASS_NAMES = frozenset({name.value for name in DEFECTS} | {name.value for name in GateClass})
 TABLE_NAME = "labels.csv"
 """The table in an export."""
 IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg"})
@@ -40,8 +39,8 @@ CHOSEN_AT_RANDOM = frozenset({LabelOrigin.AUDIT, LabelOrigin.IMPORT})
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """One labelled image; ``findings`` is None when it is bad and nobody said how.
+class SiteLabel:
+    """One labelled image; ``findings`` is None if it is bad in an unknown way.
 
     ``patient`` is a name that only has to differ between patients; it never leaves the process. ``modality``,
     ``body_part`` and ``view`` are what a table says of a picture, which cannot say it itself.
@@ -58,8 +57,8 @@ class Label:
     @property
     def pictured(self) -> dict[str, str]:
         """What is known of a picture."""
-        told = {"modality": self.modality, "body_part": self.body_part, "view": self.view}
-        return {name: value for name, value in told.items() if value}
+        known = {"modality": self.modality, "body_part": self.body_part, "view": self.view}
+        return {name: value for name, value in known.items() if value}
 
     @property
     def bad(self) -> bool:
@@ -71,10 +70,10 @@ class Label:
 class LabelSet:
     """Labels with what must be known to judge them.
 
-    ``covers_accepted`` is false when only flagged images were looked at: nothing can then be said of accepted ones.
+    ``covers_accepted`` is false if only flagged images were reviewed: nothing is then known of accepted ones.
     """
 
-    labels: tuple[Label, ...]
+    labels: tuple[SiteLabel, ...]
     origin: str
     patients_known: bool = True
     covers_accepted: bool = True
@@ -107,7 +106,7 @@ def read_labels(source: Path) -> LabelSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Audited:
+class AuditLabel:
     """One accepted image of the node that was chosen at random and reviewed."""
 
     digest: str
@@ -115,11 +114,11 @@ class Audited:
     sampled: float
 
 
-def read_audit(table: Path) -> list[Audited]:
+def read_audit(table: Path) -> list[AuditLabel]:
     """Rows of a CSV file with the columns ``digest``, ``label`` and ``sampled``; SettingsError names what is wrong."""
     lines = _lines(table, {"digest", "label", "sampled"})
     return [
-        Audited(line["digest"], parse_label(line["label"] or ""), _sampled(line["sampled"], number))
+        AuditLabel(line["digest"], parse_label(line["label"] or ""), _sampled(line["sampled"], number))
         for number, line in enumerate(lines, start=2)
     ]
 
@@ -135,13 +134,14 @@ def parse_label(text: str) -> frozenset[str] | None:
         return frozenset()
     if names == {BAD}:
         return None
-    if not names or not names <= CLASS_NAMES:
-        known = ", ".join(sorted(CLASS_NAMES))
-        raise SettingsError(f"{text!r} is no label. Write good, bad, or findings separated by semicolons: {known}.")
+    classes = {str(name) for name in (*defect_names(), *gate_names())}
+    if not names or not names <= classes:
+        known = ", ".join(sorted(classes))
+        raise SettingsError(f"{text!r} is not a label. Write good, bad, or findings separated by semicolons: {known}.")
     return names
 
 
-def fair_sample(labels: Sequence[Label], seed: int) -> list[Label]:
+def fair_sample(labels: Sequence[SiteLabel], seed: int) -> list[SiteLabel]:
     """Thin to one probability of being sampled, then take one image of each patient.
 
     Which are taken depends on the seed and on names, never on labels.
@@ -149,24 +149,24 @@ def fair_sample(labels: Sequence[Label], seed: int) -> list[Label]:
     if not labels:
         return []
     least = min(label.sampled for label in labels)
-    kept = [label for label in labels if _uniform(seed, "thin", str(label.path)) < least / label.sampled]
-    chosen: dict[str, Label] = {}
-    for label in sorted(kept, key=lambda one: _uniform(seed, "one of a patient", str(one.path))):
+    sample = [label for label in labels if _uniform(seed, "thin", str(label.path)) < least / label.sampled]
+    chosen: dict[str, SiteLabel] = {}
+    for label in sorted(sample, key=lambda one: _uniform(seed, "one of a patient", str(one.path))):
         chosen.setdefault(label.patient, label)
     return list(chosen.values())
 
 
-def split_patients(labels: Iterable[Label], fit_share: float, seed: int) -> list[bool]:
+def split_patients(labels: Iterable[SiteLabel], fit_share: float, seed: int) -> list[bool]:
     """For each label whether its patient belongs to the fitting split; the same patient always does."""
     return [_uniform(seed, "split", label.patient) < fit_share for label in labels]
 
 
-def _of_folder(folder: Path) -> list[Label]:
+def _of_folder(folder: Path) -> list[SiteLabel]:
     files = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    return [Label(path, parse_label(path.parent.name), "") for path in files]
+    return [SiteLabel(path, parse_label(path.parent.name), "") for path in files]
 
 
-def _of_table(table: Path) -> list[Label]:
+def _of_table(table: Path) -> list[SiteLabel]:
     rows = []
     for number, line in enumerate(_lines(table, {"image", "label"}), start=2):
         path = table.parent / (line["image"] or "")
@@ -174,12 +174,12 @@ def _of_table(table: Path) -> list[Label]:
             raise SettingsError(f"{table}, line {number}: there is no file {line['image']!r}.")
         kind = {name: line.get(name) or "" for name in ("modality", "body_part", "view")}
         findings, sampled = parse_label(line["label"] or ""), _sampled(line.get("sampled"), number)
-        rows.append(Label(path, findings, line.get("patient") or "", sampled, **kind))
+        rows.append(SiteLabel(path, findings, line.get("patient") or "", sampled, **kind))
     return rows
 
 
 def _covers_accepted(table: Path) -> bool:
-    """Whether accepted images were looked at too; a table that tells no verdicts is taken for a plain sample."""
+    """Whether accepted images were reviewed as well; a table without verdicts counts as a plain sample."""
     lines = _lines(table, {"image", "label"})
     if not lines or not {"verdict", "origin"} <= set(lines[0]):
         return True
@@ -211,7 +211,7 @@ def _sampled(text: str | None, line: int) -> float:
 
 
 def _patient_of(path: Path) -> str:
-    """Hash of the Patient ID, or of the study's UID where there is none; empty for a picture, which cannot say."""
+    """Hash of the Patient ID, or of the study's UID where there is none; empty for a picture, which has neither."""
     if is_picture(path):
         return ""
     try:

@@ -1,4 +1,4 @@
-"""MODEL_CARD.md: the card of a package as a page for people; every word and figure in it comes from the card."""
+"""MODEL_CARD.md: a readable page; every word and figure in it comes from the package's card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a head's probability mean what it says: Platt scaling with a temperature, and the error that is left.
+"""Calibrates a head's probability: Platt scaling with a temperature, and the remaining error.
 
 J. Platt (1999), with the targets and the Newton method of H.-T. Lin, C.-J. Lin, R. C. Weng, Machine Learning 68 (2007)
 267–276; expected calibration error with bins of equal mass after V. Kumar et al., NeurIPS 2019.

@@ -1,4 +1,4 @@
-"""Turns display pixels into a model's inputs, as the package's card says; training runs this same code.
+"""Turns display pixels into a model's inputs as the package's card specifies; training runs the same code.
 
 Two inputs (SCIENCE.md §1): ``global_view``, the whole image made small, for anatomy, position, objects and exposure;
 and ``crops``, cut at (nearly) native pitch, for blur, noise, grid and compression, which making small destroys.
@@ -14,17 +14,15 @@ from typing import Annotated, Literal, cast
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from miqa_node.assess.section import Section
 
 PERCENTILE_SAMPLE_PX = 256
 """Percentiles are taken of every n-th pixel, so that about this many lie along the longer side."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Normalise(_Section):
+class Normalise(Section):
     """Display values between two percentiles of the image become 0 to 1, what is beyond is cut; then (x - mean) / std.
 
     ``least_range`` (share of the display range) keeps the noise of a blank image from becoming a picture.
@@ -37,7 +35,7 @@ class Normalise(_Section):
     std: Annotated[float, Field(gt=0)] = 0.25
 
 
-class GlobalView(_Section):
+class GlobalView(Section):
     """Size of the whole image made small. "stretch": it covers the whole image and does not keep the aspect."""
 
     rows: Annotated[int, Field(ge=32, le=2048)] = 384
@@ -45,7 +43,7 @@ class GlobalView(_Section):
     fit: Literal["stretch"] = "stretch"
 
 
-class Crops(_Section):
+class Crops(Section):
     """Square crops on an even grid over the image.
 
     The image is first made small until its longer side has ``long_side_px`` (and large until its shorter side has
@@ -57,7 +55,7 @@ class Crops(_Section):
     most_per_side: Annotated[int, Field(ge=1, le=8)] = 4
 
 
-class Preprocess(_Section):
+class Preprocess(Section):
     """The ``preprocess`` section of a card."""
 
     normalise: Normalise = Normalise()
@@ -66,7 +64,7 @@ class Preprocess(_Section):
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class TwoBranchInputs:
     """``global_view`` (1, 1, rows, columns) and ``crops`` (K, 1, size, size), float32.
 
     ``crop_boxes`` holds (x0, y0, x1, y1) of each crop as fractions of the image.
@@ -87,22 +85,22 @@ class Inputs:
         return values
 
 
-def prepare(display: NDArray[np.uint16], valid: NDArray[np.bool_] | None, spec: Preprocess) -> Inputs:
+def prepare(display: NDArray[np.uint16], valid: NDArray[np.bool_] | None, spec: Preprocess) -> TwoBranchInputs:
     """The model's inputs of one image.
 
     ``display`` has shape (rows, columns), 0 is black and 65,535 is white; where ``valid`` is False (padding) the
     model sees black, and the normalisation does not look.
     """
     small = working_image(display, spec.crops)
-    kept = None
+    mask = None
     if valid is not None and not valid.all():
-        kept = cv2.resize(valid.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-    working = normalise(small, spec.normalise, kept)
+        mask = cv2.resize(valid.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    working = normalise(small, spec.normalise, mask)
     origins = crop_origins(working.shape, spec.crops)
     rows, columns = working.shape
     size = spec.crops.size_px
     boxes = tuple((x / columns, y / rows, (x + size) / columns, (y + size) / rows) for y, x in origins)
-    return Inputs(global_view(working, spec.global_view), cut_crops(working, origins, size), boxes)
+    return TwoBranchInputs(global_view(working, spec.global_view), cut_crops(working, origins, size), boxes)
 
 
 def working_image(display: NDArray[np.uint16], crops: Crops) -> NDArray[np.uint16]:

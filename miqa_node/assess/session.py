@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: which provider runs a graph, and whether it is the one that was asked for."""
+"""ONNX Runtime sessions: which provider runs a graph, and whether it is the required one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GPU_PROVIDER = "CUDAExecutionProvider"
 CPU_PROVIDER = "CPUExecutionProvider"
 
 
-class Session:
+class GraphSession:
     """One graph on one provider; ``run`` may be called from several threads."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Session:
             raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error
         self.provider: str = self._session.get_providers()[0]
         if accelerator is Accelerator.GPU and self.provider != GPU_PROVIDER:
-            # The runtime falls back to the CPU without a word when CUDA's libraries do not load.
+            # The runtime silently falls back to the CPU if CUDA's libraries do not load.
             raise SettingsError(gpu_missing())
         self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
@@ -97,7 +97,7 @@ def available_provider(accelerator: Accelerator) -> str:
 
 
 def gpu_missing() -> str:
-    """What to do when a GPU is required and there is none that works."""
+    """What to do if a GPU is required but not available."""
     return (
         'node.accelerator is "gpu", but ONNX Runtime has no usable CUDA provider here. Install the extra [gpu] '
         '(make setup ACCEL=gpu), check the driver with nvidia-smi, or set node.accelerator to "auto" or "cpu".'

@@ -9,7 +9,6 @@ worklist and no PACS.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import queue
 import resource
@@ -17,16 +16,16 @@ import signal
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from concurrent.futures import wait
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import structlog
-from pebble import ProcessExpired, ProcessPool
 
 from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.assess.packages import find_package, open_package, package_label, with_calibration
+from miqa_node.assess.package_checks import package_label
+from miqa_node.assess.package_files import find_package
+from miqa_node.assess.packages import open_package, with_calibration
 from miqa_node.assess.session import CPU_PROVIDER, available_provider
 from miqa_node.assess.site_calibration import calibration_path, in_force
 from miqa_node.domain.assessment import Assessment
@@ -34,16 +33,13 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.errors import MiqaError
+from miqa_node.imaging.children import ChildDeathError, ChildProcesses, ChildTimeoutError
 from miqa_node.observe import metrics
 from miqa_node.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 LOWEST_PRIORITY = 19
-IMAGES_PER_CHILD = 1000
-"""A child is replaced after so many images, which bounds what a leaking graph can collect."""
-STOP_INTERVAL_S = 0.5
-"""How long the end of the node may wait for an image that the candidate is busy with."""
 
 Save = Callable[[str, Assessment], None]
 """Keeps an opinion: name of the package and its assessment."""
@@ -56,7 +52,7 @@ class _Image:
     digest: InstanceDigest
 
 
-class Shadow:
+class ShadowRunner:
     """One candidate, a short queue, one thread and one child process; without a candidate it does nothing.
 
     ``offer`` and ``verdict_is_out`` never wait and never raise for what the candidate does.
@@ -72,6 +68,7 @@ class Shadow:
         self._waiting_for_verdict: OrderedDict[InstanceDigest, _Image] = OrderedDict()
         self._queue: queue.Queue[_Image | None] = queue.Queue(settings.assess.shadow_queue)
         self._stopping = threading.Event()
+        self._child: _ShadowChild | None = None
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
     @property
@@ -89,6 +86,8 @@ class Shadow:
         self._stopping.set()
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
+        if self._child is not None:
+            self._child.close()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -115,7 +114,7 @@ class Shadow:
                 metrics.SHADOW_IMAGES.labels("dropped").inc()
 
     def verdict_is_out(self, digest: InstanceDigest) -> None:
-        """Let the candidate judge the image as soon as it can; not at all when too many wait."""
+        """Queue the image for the candidate; skip it when the queue is full."""
         with self._lock:
             image = self._waiting_for_verdict.pop(digest, None)
         if image is None:
@@ -126,7 +125,8 @@ class Shadow:
             metrics.SHADOW_IMAGES.labels("dropped").inc()
 
     def _run(self) -> None:
-        child, failures = None, 0
+        child: _ShadowChild | None = None
+        failures = 0
         while (image := self._queue.get()) is not None and not self._stopping.is_set():
             folder = self._folder
             if folder is None:
@@ -134,7 +134,10 @@ class Shadow:
             if child is None or child.folder != folder:
                 if child is not None:
                     child.close()
-                child, failures = _Child(folder, self._settings, self._stopping), 0
+                self._child = child = _ShadowChild(folder, self._settings)
+                failures = 0
+                if self._stopping.is_set():
+                    break
             if failures >= self._settings.assess.shadow_max_failures:
                 continue
             if self._judge(child, image):
@@ -142,11 +145,11 @@ class Shadow:
                 continue
             failures += 1
             if failures == self._settings.assess.shadow_max_failures:
-                log.error("the shadow package failed too often and is left alone", package=self.name)
+                log.error("the shadow package failed too often and is no longer used", package=self.name)
         if child is not None:
             child.close()
 
-    def _judge(self, child: _Child, image: _Image) -> bool:
+    def _judge(self, child: _ShadowChild, image: _Image) -> bool:
         try:
             assessment = child.judge(image)
             self._save(package_label(child.folder), assessment)
@@ -160,50 +163,40 @@ class Shadow:
         return True
 
 
-class _Child:
+class _ShadowChild:
     """The process that a candidate lives in; a new one takes over when it dies."""
 
-    def __init__(self, folder: Path, settings: Settings, stopping: threading.Event) -> None:
+    def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
-        self._stopping = stopping
         self._settings = settings
-        self._pool = ProcessPool(
-            max_workers=1, max_tasks=IMAGES_PER_CHILD, context=multiprocessing.get_context("forkserver")
-        )
+        self._children = ChildProcesses(1)
 
     def judge(self, image: _Image) -> Assessment:
         """The candidate's assessment; whatever went wrong in the child as an exception here."""
-        arguments = (self.folder, self._settings.model_dump(), image)
-        future = self._pool.schedule(_judge_in_child, args=arguments, timeout=self._settings.assess.shadow_timeout_s)
-        while not wait([future], timeout=STOP_INTERVAL_S).done:
-            if self._stopping.is_set():
-                future.cancel()
-                raise InterruptedError("the node stops")
+        arguments = (self.folder, self._settings.model_dump_json(), image)
         try:
-            assessment: Assessment = future.result()
-        except FutureTimeoutError:
+            assessment: Assessment = self._children.run(
+                _judge_in_child, *arguments, timeout_s=self._settings.assess.shadow_timeout_s
+            )
+        except ChildTimeoutError:
             raise TimeoutError("over its time") from None
-        except ProcessExpired as died:
-            raise ChildProcessError("its process died") from died
+        except ChildDeathError as death:
+            raise ChildProcessError("its process died") from death
         return assessment
 
     def close(self) -> None:
         """Kill the process, whatever it does."""
-        self._pool.stop()
-        self._pool.join()
+        self._children.close()
 
 
-_loaded: dict[Path, ImageAssessor] = {}  # in the child only, which serves one candidate
+def _judge_in_child(folder: Path, settings: str, image: _Image) -> Assessment:
+    return _load(folder, settings).assess(image.header, image.radiograph, image.digest).assessment
 
 
-def _judge_in_child(folder: Path, settings: dict[str, object], image: _Image) -> Assessment:
-    if folder not in _loaded:
-        _loaded[folder] = _load(folder, Settings.model_validate(settings))
-    return _loaded[folder].assess(image.header, image.radiograph, image.digest).assessment
-
-
-def _load(folder: Path, settings: Settings) -> ImageAssessor:
+@lru_cache(maxsize=1)  # a child serves one candidate, which is opened for its first image
+def _load(folder: Path, settings_json: str) -> ImageAssessor:
     """Limit this process, then open the candidate on one thread: threads of its session inherit the low priority."""
+    settings = Settings.model_validate_json(settings_json)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setpriority(os.PRIO_PROCESS, 0, LOWEST_PRIORITY)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -213,5 +206,5 @@ def _load(folder: Path, settings: Settings) -> ImageAssessor:
     assess = settings.assess.model_copy(update={"intra_op_threads": 1, "inter_op_threads": 1})
     package = open_package(folder, settings.node.accelerator, assess, goldens_required=False)
     path = calibration_path(settings.node.data_dir, package.name)
-    found = in_force(path, package.card, package.identity.sha256, settings.node.site)
-    return ImageAssessor(with_calibration(package, found))
+    calibration = in_force(path, package.card, package.identity.sha256, settings.node.site)
+    return ImageAssessor(with_calibration(package, calibration))

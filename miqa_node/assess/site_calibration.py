@@ -1,4 +1,4 @@
-"""The site's own calibration of a package: a file outside of it that changes how its numbers are read at run time.
+"""The site's own calibration of a package: a separate file that changes how its numbers are read at run time.
 
 It lies in ``<data_dir>/calibration/<package>.yaml``, is made by ``miqa-node calibrate`` and bound to the graph's
 checksum and to the site; the certificate in it is bound to the policy as well. What does not fit is never used
@@ -15,21 +15,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from miqa_node.assess.card import Card
 from miqa_node.assess.certificate import NO_CERTIFICATE, Certificate, Share
+from miqa_node.assess.section import Section
 from miqa_node.domain.policy import Policy
 from miqa_node.errors import ModelPackageError
 
 MAX_FILE_BYTES = 1_000_000
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Labels(_Section):
+class Labels(Section):
     """The labels that a calibration rests on. ``fitted`` and ``tested`` count patients of the two splits."""
 
     origin: str
@@ -39,10 +36,10 @@ class Labels(_Section):
     bad: int
     fitted: int
     tested: int
-    left_out: dict[str, int] = {}
+    left_out: dict[str, int] = Field(default={})
 
 
-class HeadCalibration(_Section):
+class HeadCalibration(Section):
     """One column of ``logits`` as the site reads it; ``ece_*`` are errors on the test split, before and after.
 
     ``fitted`` is false where labels were too few and the card's temperature and bias stay.
@@ -57,7 +54,7 @@ class HeadCalibration(_Section):
     ece_after: float | None
 
 
-class SiteCalibration(_Section):
+class SiteCalibration(Section):
     """A whole file. ``offset`` is by how many calibrated logits operating points are stricter than the card's."""
 
     format: Literal[1] = 1
@@ -72,10 +69,10 @@ class SiteCalibration(_Section):
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class ActiveCalibration:
     """The calibration that a loaded package runs with; ``identity`` is that of the file, empty without one.
 
-    ``refused`` says why a file that is there is not used.
+    ``refused`` is the reason why an existing file is not used.
     """
 
     calibration: SiteCalibration | None = None
@@ -111,7 +108,7 @@ def read_calibration(path: Path) -> tuple[SiteCalibration, str]:
 
 
 def write_calibration(path: Path, calibration: SiteCalibration) -> str:
-    """Write the file whole or not at all; its identity."""
+    """Write the file atomically; return its identity."""
     data = yaml.safe_dump(calibration.model_dump(mode="json"), sort_keys=False, allow_unicode=True).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -123,21 +120,21 @@ def write_calibration(path: Path, calibration: SiteCalibration) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def in_force(path: Path, card: Card, model_sha256: str, site: str) -> InForce:
-    """The site's calibration of a package, where there is one that fits the graph and the site."""
+def in_force(path: Path, card: Card, model_sha256: str, site: str) -> ActiveCalibration:
+    """The site's calibration of a package, or the reason why a file is not used."""
     if not path.is_file():
-        return InForce()
+        return ActiveCalibration()
     try:
         calibration, identity = read_calibration(path)
     except ModelPackageError as error:
-        return InForce(refused=f"the calibration cannot be used: {error}")
+        return ActiveCalibration(refused=f"the calibration cannot be used: {error}")
     if calibration.model_sha256 != model_sha256:
-        return InForce(refused=f"that of {calibration.made_at:%Y-%m-%d} expired, the model changed")
+        return ActiveCalibration(refused=f"that of {calibration.made_at:%Y-%m-%d} expired, the model changed")
     if calibration.site != site:
-        return InForce(refused=f"that of {calibration.made_at:%Y-%m-%d} expired, it was made at another site")
+        return ActiveCalibration(refused=f"that of {calibration.made_at:%Y-%m-%d} expired, it was made at another site")
     if set(calibration.heads) != {row.name for row in card.outputs.classes}:
-        return InForce(refused="the calibration cannot be used: its heads are not those of the card")
-    return InForce(calibration, identity)
+        return ActiveCalibration(refused="the calibration cannot be used: its heads are not those of the card")
+    return ActiveCalibration(calibration, identity)
 
 
 def apply_calibration(card: Card, calibration: SiteCalibration) -> Card:
@@ -155,7 +152,7 @@ def apply_calibration(card: Card, calibration: SiteCalibration) -> Card:
     return card.model_copy(update={"outputs": card.outputs.model_copy(update={"classes": classes})})
 
 
-def certificate_sentence(card: Card, found: InForce, policy: Policy, site: str) -> str:
+def certificate_sentence(card: Card, found: ActiveCalibration, policy: Policy, site: str) -> str:
     """What to show beside a verdict that the package gave with this calibration under this policy."""
     if found.refused:
         return f"{NO_CERTIFICATE}: {found.refused}"

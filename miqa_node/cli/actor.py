@@ -1,4 +1,4 @@
-"""Who gives a command: what a person did is written down with a name."""
+"""The name that actions of the command line are recorded with."""
 
 from __future__ import annotations
 

@@ -1,25 +1,29 @@
-"""``miqa-node analysis``: the reject analysis and the watch over the model, printed, written and exported."""
+"""``miqa-node analysis``: the reject analysis and the watch over the model, as tables, reports and exports."""
 
 from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from miqa_node.analysis.rejects import analyse
+from miqa_node.analysis.report import make_report, month_before, month_of
+from miqa_node.analysis.tables import safe
+from miqa_node.analysis.watch import watch
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import transaction
 from miqa_node.errors import SettingsError
-
-if TYPE_CHECKING:
-    from miqa_node.statistics.rates import Rate
-    from miqa_node.store.census import Period
-    from miqa_node.store.database import Transaction
+from miqa_node.statistics.rates import Rate
+from miqa_node.store import census, rollup, views
+from miqa_node.store.census import Period
+from miqa_node.store.database import Transaction
 
 app = typer.Typer(no_args_is_help=True, help="Reject analysis and model watch: show, report, export.")
 
@@ -48,10 +52,6 @@ def rejects(
     as_json: AsJson = False,
 ) -> None:
     """Print reject rates with their intervals: of everything, by room and by reason."""
-    from dataclasses import replace  # noqa: PLC0415
-
-    from miqa_node.analysis.rejects import analyse  # noqa: PLC0415 - keeps --help fast
-
     settings = settings_of(config, data_dir)
     with transaction(config, data_dir) as begun:
         period = replace(_period(begun, month), modality=modality, room=room)
@@ -76,9 +76,7 @@ def rejects(
 
 @app.command()
 def model(month: Month = "", config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Print how the model fares: precision, missed images, agreement, drift, recurring places."""
-    from miqa_node.analysis.watch import watch  # noqa: PLC0415
-
+    """Print how the model performs: precision, missed images, agreement, drift, recurring places."""
     with transaction(config, data_dir) as begun:
         found = watch(begun, _period(begun, month))
     if as_json:
@@ -109,8 +107,6 @@ def report(
     data_dir: DataDir = None,
 ) -> None:
     """Write the monthly report as HTML, PDF and CSV."""
-    from miqa_node.analysis.report import make_report, month_before  # noqa: PLC0415
-
     settings = settings_of(config, data_dir)
     with transaction(config, data_dir) as begun:
         made = make_report(begun, month or month_before(datetime.now(UTC).date()), settings)
@@ -135,14 +131,11 @@ def export(
     ],
     since: Annotated[str, typer.Option(metavar="DAY", help="First day, as 2026-10-01.")] = "",
     until: Annotated[str, typer.Option(metavar="DAY", help="Last day.")] = "",
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to this file instead of printing.")] = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write one view of the analysis as CSV; its columns are described in docs/reference/analysis-schema.md."""
-    from miqa_node.analysis.tables import safe  # noqa: PLC0415
-    from miqa_node.store import rollup, views  # noqa: PLC0415
-
     first, last = _day(since, date.min), _day(until, date.max)
     with transaction(config, data_dir) as begun:
         rollup.refresh(begun, datetime.now(UTC))
@@ -166,10 +159,6 @@ def export(
 
 
 def _period(begun: Transaction, month: str) -> Period:
-    from miqa_node.analysis.report import month_of  # noqa: PLC0415
-    from miqa_node.store import census, rollup  # noqa: PLC0415
-    from miqa_node.store.census import Period  # noqa: PLC0415
-
     now = datetime.now(UTC)
     rollup.refresh(begun, now)
     if month:
@@ -183,7 +172,7 @@ def _day(text: str, otherwise: date) -> date:
     try:
         return date.fromisoformat(text) if text else otherwise
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no day; write it as 2026-10-01") from error
+        raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-10-01") from error
 
 
 def _text(found: Rate) -> str:

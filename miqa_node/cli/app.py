@@ -1,74 +1,33 @@
-"""All commands in one place: name, function and the group that ``--help`` shows it under."""
+"""The program ``miqa-node``: runs one command of the seam ``miqa.commands`` and returns its exit code."""
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from miqa_node import __version__
-from miqa_node.cli import (
-    analysis,
-    assess,
-    calibrate,
-    deidentify,
-    deliveries,
-    doctor,
-    enhance,
-    evaluate,
-    explain,
-    labels,
-    migrate,
-    models,
-    pneumonia,
-    reference,
-    run_node,
-    selftest,
-    send,
-    train,
-    train_classifier,
-    users,
-    worklist,
-)
+from miqa_node import __version__, plugins
+from miqa_node.cli.command import COMMANDS, CommandGroup
 from miqa_node.cli.exits import Exit, code_of
 from miqa_node.errors import MiqaError
 
-_SERVE, _LOOK, _MODELS = "Run and maintain", "Look and decide", "Models"
-
 app = typer.Typer(
     name="miqa-node",
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they would print local variables, and with them patient data
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run", rich_help_panel=_SERVE)(run_node.run)
-app.command("doctor", rich_help_panel=_SERVE)(doctor.doctor)
-app.command("migrate", rich_help_panel=_SERVE)(migrate.migrate)
-app.command("selftest", rich_help_panel=_SERVE)(selftest.selftest)
-app.add_typer(users.app, name="users", rich_help_panel=_SERVE)
-app.command("assess", rich_help_panel=_LOOK)(assess.assess)
-app.command("enhance", rich_help_panel=_LOOK)(enhance.enhance)
-app.command("send", rich_help_panel=_LOOK)(send.send)
-app.command("explain", rich_help_panel=_LOOK)(explain.explain)
-app.add_typer(deliveries.app, name="deliveries", rich_help_panel=_LOOK)
-app.add_typer(worklist.app, name="worklist", rich_help_panel=_LOOK)
-app.add_typer(analysis.app, name="analysis", rich_help_panel=_LOOK)
-app.add_typer(labels.app, name="labels", rich_help_panel=_LOOK)
-app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
-app.command("calibrate", rich_help_panel=_MODELS)(calibrate.calibrate)
-train.app.command("classifier")(train_classifier.classifier)
-train.app.command("pneumonia")(pneumonia.train)
-evaluate.app.command("pneumonia")(pneumonia.evaluate)
-app.add_typer(train.app, name="train", rich_help_panel=_MODELS)
-app.add_typer(evaluate.app, name="evaluate", rich_help_panel=_MODELS)
-app.command("deidentify", rich_help_panel=_MODELS)(deidentify.deidentify)
-app.command("reference", hidden=True)(reference.reference)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(given: bool) -> None:
+    if given:
         typer.echo(f"miqa-node {__version__}")
         raise typer.Exit
 
@@ -76,18 +35,24 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def about(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Tells within seconds whether a medical image is technically usable.
+    """Checks within seconds whether a medical image is technically usable.
 
     Every setting can be given in a file (--config) or as environment variable MIQA_<TABLE>__<KEY>.
     """
 
 
+def main() -> None:
+    """Entry point ``miqa-node``."""
+    sys.exit(run(sys.argv[1:]))
+
+
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code. Errors that the node raises on purpose are printed without a traceback."""
     try:
+        _allow_plugins(arguments)
         app(args=arguments, prog_name="miqa-node")
     except MiqaError as error:
         typer.echo(f"miqa-node: {error}", err=True)
@@ -95,3 +60,19 @@ def run(arguments: list[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.OK
     return Exit.OK
+
+
+def _allow_plugins(arguments: list[str]) -> None:
+    """Apply plugins.allow before commands of other distributions are listed; without any, no settings are read."""
+    installed = entry_points(group=COMMANDS.group)
+    if all(entry.dist is not None and entry.dist.name == plugins.OWN_DISTRIBUTION for entry in installed):
+        return
+    from miqa_node.cli.options import settings_of  # noqa: PLC0415 - keeps --help fast where nothing is added
+
+    following = zip(arguments, [*arguments[1:], ""], strict=True)
+    files = [word.partition("=")[2] or after for word, after in following if word.partition("=")[0] == "--config"]
+    file = files[0] if files else os.environ.get("MIQA_CONFIG", "")
+    try:
+        settings_of(Path(file) if file else None)
+    except MiqaError:  # the command says what is wrong with them
+        plugins.allow([])

@@ -1,4 +1,4 @@
-"""``miqa-node assess``: judges files on the spot, by the same code as the node, without a server."""
+"""``miqa-node assess``: assesses files with the same code as the node, without a server."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import images
 from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
-from miqa_node.domain.prediction import DECISION_SUPPORT
+from miqa_node.cli.saliency import write_map
+from miqa_node.domain.anomaly import AnomalyScore
+from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.errors import ModelPackageError, SettingsError
-
-if TYPE_CHECKING:
-    from miqa_node.assess.local import LocalResult
-    from miqa_node.domain.anomaly import AnomalyScore
-    from miqa_node.domain.prediction import Prediction
-    from miqa_node.settings import Settings
+from miqa_node.local import LocalAssessor, LocalResult
+from miqa_node.report import ReportedImage, ReportSettings, make_objects
+from miqa_node.report.narrative import narrative
+from miqa_node.settings import Settings
+from miqa_node.web.onepage import one_page
 
 
 def assess(
@@ -42,14 +44,12 @@ def assess(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", dir_okay=False, help="Write everything about one image on one HTML page, pictures inside."
-        ),
+        typer.Option(metavar="FILE", dir_okay=False, help="Write a self-contained HTML page about one image."),
     ] = None,
     packages: Annotated[
         str,
         typer.Option(
-            metavar="NAME[,NAME]", help="Run these packages, too; --json then has what they predict. Decision support."
+            metavar="NAME[,NAME]", help="Also run these packages; --json includes their predictions. Decision support."
         ),
     ] = "",
     modality: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "DX",
@@ -57,13 +57,12 @@ def assess(
     view: Annotated[str, typer.Option(metavar="CS", help="Of PNG and JPEG files.")] = "PA",
     config: ConfigFile = None,
 ) -> None:
-    """Judge images on the spot and print what was found.
+    """Assess images at once and print the results.
 
-    Exit code 1 says that a file could not be read; the others are still judged.
+    Exit code 1: a file could not be read; the others were assessed.
     """
     settings = settings_of(config)
     quiet_logs(settings)
-    from miqa_node.assess.local import LocalAssessor  # noqa: PLC0415 - keeps --help fast
 
     files, left_out = images(paths)
     if not files:
@@ -105,10 +104,7 @@ def assess(
 
 
 def _page(result: LocalResult, settings: Settings) -> str:
-    """The page of ``--report``; an enhancement that cannot be made is told on it."""
-    from miqa_node.assess.enhance.enhancer import Enhancer  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.web.onepage import one_page  # noqa: PLC0415
-
+    """The page of ``--report``; it says so if no enhancement can be made."""
     enhanced, why_not = None, ""
     if result.radiograph.frames > 1:
         why_not = "The image has several frames."
@@ -123,8 +119,6 @@ def _page(result: LocalResult, settings: Settings) -> str:
 
 def document(file: Path, result: LocalResult, total_s: float, language: str = "en") -> dict[str, Any]:
     """One line of ``--json``; docs/reference/cli.md explains its keys."""
-    from miqa_node.report.narrative import narrative  # noqa: PLC0415 - keeps --help fast
-
     assessment, disposition = result.assessment, result.disposition
     model = assessment.model
     return {
@@ -137,7 +131,7 @@ def document(file: Path, result: LocalResult, total_s: float, language: str = "e
         "narrative": list(narrative(assessment, disposition, language)),
         "findings": [
             {
-                "name": finding.name.value,
+                "name": finding.name,
                 "code": finding.code.value,
                 "probability": round(finding.probability, 4),
                 "severity": round(finding.severity, 4),
@@ -145,13 +139,13 @@ def document(file: Path, result: LocalResult, total_s: float, language: str = "e
             for finding in assessment.findings
         ],
         "contributions": {
-            name.value: [
+            name: [
                 {"measurement": c.measurement, "value": c.value, "unit": c.unit, "part": round(c.part, 3)}
                 for c in parts
             ]
             for name, parts in assessment.contributions.items()
         },
-        "gate": {name.value: round(probability, 4) for name, probability in assessment.gate.items()},
+        "gate": {name: round(probability, 4) for name, probability in assessment.gate.items()},
         "anomaly": _anomaly(assessment.anomaly),
         "predictions": [_prediction(one) for one in assessment.predictions],
         "measurements": {
@@ -193,14 +187,14 @@ class _Writer:
     _taken: Counter[str] = field(default_factory=Counter)
 
     def check(self, files: int) -> None:
-        """Say before any work is done that a page tells of one image only."""
+        """Check the options of ``--report`` before any work is done."""
         if self.report is not None and files != 1:
-            raise typer.BadParameter(f"--report tells of one image, and {files} were given")
+            raise typer.BadParameter(f"--report takes one image, but {files} were given")
         if self.report is not None and not self.report.parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {self.report.parent} to write {self.report.name} to")
+            raise typer.BadParameter(f"the folder {self.report.parent} for {self.report.name} does not exist")
 
     def write(self, file: Path, result: LocalResult) -> None:
-        """Write what was asked for."""
+        """Write the requested files."""
         if self.report is not None:
             self.report.write_text(_page(result, self.settings), encoding="utf-8")
         if self.saliency_dir is None and self.out is None:
@@ -216,20 +210,16 @@ class _Writer:
 
     @staticmethod
     def _write_maps(stem: Path, result: LocalResult) -> None:
-        from miqa_node.cli.saliency import write_map  # noqa: PLC0415
-
         for finding in result.assessment.findings:
-            saliency = result.maps.get(finding.name)
+            saliency = result.maps.findings.get(finding.name)
             if finding.present and saliency is not None:
-                write_map(saliency, result.radiograph, stem.with_name(f"{stem.name}.{finding.name.value}"))
-        for package, saliency in result.prediction_maps.items():
+                write_map(saliency, result.radiograph, stem.with_name(f"{stem.name}.{finding.name}"))
+        for package, saliency in result.maps.predictions.items():
             write_map(saliency, result.radiograph, stem.with_name(f"{stem.name}.{package}"))
-        if result.anomaly_map is not None:
-            write_map(result.anomaly_map, result.radiograph, stem.with_name(f"{stem.name}.anomaly"))
+        if result.maps.anomaly is not None:
+            write_map(result.maps.anomaly, result.radiograph, stem.with_name(f"{stem.name}.anomaly"))
 
     def _write_objects(self, stem: Path, result: LocalResult) -> None:
-        from miqa_node.report import ReportSettings, make_objects  # noqa: PLC0415
-
         if not result.is_dicom:
             typer.echo(
                 f"{stem.name}: not a DICOM file, so there is nothing that DICOM objects could refer to.", err=True
@@ -244,16 +234,9 @@ class _Writer:
         settings = ReportSettings(
             self.settings.node.name, self.settings.assess.saliency_threshold, language=self.settings.node.language
         )
-        made = make_objects(
-            result.source,
-            result.assessment,
-            result.disposition,
-            result.maps,
-            settings,
-            anomaly_map=result.anomaly_map,
-        )
+        made = make_objects(ReportedImage(result.source, result.maps), result.assessment, result.disposition, settings)
         for one in made:
-            stem.with_name(f"{stem.name}.{one.kind.value.lower()}.dcm").write_bytes(one.data)
+            stem.with_name(f"{stem.name}.{one.kind.lower()}.dcm").write_bytes(one.data)
 
 
 def _print_result(file: Path, result: LocalResult, total_s: float, language: str, *, as_json: bool) -> None:

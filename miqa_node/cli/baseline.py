@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from miqa_node.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline
+from miqa_node.assess.packages import Package
 from miqa_node.cli.files import images
 from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, progress
+from miqa_node.cli.store import transaction
 from miqa_node.errors import NotFoundError, UnreadableError
-
-if TYPE_CHECKING:
-    from miqa_node.assess.local import LocalAssessor
-    from miqa_node.assess.packages import Package
+from miqa_node.local import LocalAssessor
+from miqa_node.store.anomalies import newest_scores
 
 MOST = 20_000
 
@@ -40,8 +41,6 @@ def baseline(
     """
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
-    from miqa_node.assess.anomaly.baseline import baseline_path, make_baseline, write_baseline  # noqa: PLC0415
-    from miqa_node.assess.local import LocalAssessor  # noqa: PLC0415
 
     with LocalAssessor(settings, choice_of(settings)) as assessor:
         assessor.models.load()
@@ -69,9 +68,6 @@ def baseline(
 
 
 def _assessed(package: Package, config: Path | None, data_dir: Path | None, limit: int) -> list[float]:
-    from miqa_node.cli.store import transaction  # noqa: PLC0415
-    from miqa_node.store.anomalies import newest_scores  # noqa: PLC0415
-
     with transaction(config, data_dir) as begun:
         return newest_scores(begun, package.identity.sha256, limit=limit)
 

@@ -6,22 +6,23 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from miqa_node.assess.calibration import CalibrationCase, CalibrationTarget, make_calibration
+from miqa_node.assess.labels import CHOSEN_AT_RANDOM, LabelSet, SiteLabel, fair_sample, read_audit, read_labels
+from miqa_node.assess.site_calibration import SiteCalibration, calibration_path, write_calibration
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table, progress
-from miqa_node.errors import MiqaError, NotFoundError, SettingsError
-
-if TYPE_CHECKING:
-    from miqa_node.assess.calibration import Judged
-    from miqa_node.assess.labels import Label, LabelSet
-    from miqa_node.assess.local import LocalAssessor
-    from miqa_node.assess.site_calibration import SiteCalibration
-    from miqa_node.settings import Settings
+from miqa_node.cli.store import check_exists
+from miqa_node.errors import MiqaError, ModelPackageError, NotFoundError, SettingsError
+from miqa_node.local import LocalAssessor
+from miqa_node.settings import Settings
+from miqa_node.site import open_store
+from miqa_node.store import reviews
 
 _LIMIT = {"min": 0.0005, "max": 0.5}
 
@@ -32,7 +33,7 @@ def calibrate(
         typer.Argument(metavar="[LABELS]", exists=True, help="Folder of class/image files, labels export, or a CSV."),
     ] = None,
     decisions: Annotated[
-        bool, typer.Option("--decisions", help="Use what people said of the node's own images, audits included.")
+        bool, typer.Option("--decisions", help="Use people's decisions on the node's own images, audits included.")
     ] = False,
     audit: Annotated[
         Path | None,
@@ -43,30 +44,30 @@ def calibrate(
     ] = None,
     package: Annotated[str, typer.Option(metavar="NAME-VERSION", help="Default is the active package.")] = "",
     alpha: Annotated[
-        float, typer.Option(metavar="SHARE", **_LIMIT, help="Of accepted images at most so many are bad.")
+        float, typer.Option(metavar="SHARE", **_LIMIT, help="Maximum share of bad images among accepted ones.")
     ] = 0.05,
     beta: Annotated[
-        float, typer.Option(metavar="SHARE", **_LIMIT, help="Of bad images at most so many are accepted.")
+        float, typer.Option(metavar="SHARE", **_LIMIT, help="Maximum share of accepted images among bad ones.")
     ] = 0.05,
     delta: Annotated[
-        float, typer.Option(metavar="SHARE", **_LIMIT, help="Each promise is wrong with at most this probability.")
+        float, typer.Option(metavar="SHARE", **_LIMIT, help="Maximum probability that a promise is wrong.")
     ] = 0.05,
-    only: Annotated[str, typer.Option(metavar="alpha|beta", help="Ask for one of the promises only.")] = "",
+    only: Annotated[str, typer.Option(metavar="alpha|beta", help="Certify only one of the promises.")] = "",
     simulated: Annotated[
         bool, typer.Option("--simulated", help="The labels are simulated defects; the certificate will say so.")
     ] = False,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Decides which patients fit and which test.")] = 0,
-    modality: Annotated[str, typer.Option(metavar="CS", help="Of pictures whose table does not say it.")] = "DX",
-    body_part: Annotated[str, typer.Option(metavar="CS", help="Of pictures whose table does not say it.")] = "CHEST",
-    view: Annotated[str, typer.Option(metavar="CS", help="Of pictures whose table does not say it.")] = "PA",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be written, and write nothing.")] = False,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Decides which patients fit, and which test.")] = 0,
+    modality: Annotated[str, typer.Option(metavar="CS", help="For pictures, if the table lacks it.")] = "DX",
+    body_part: Annotated[str, typer.Option(metavar="CS", help="For pictures, if the table lacks it.")] = "CHEST",
+    view: Annotated[str, typer.Option(metavar="CS", help="For pictures, if the table lacks it.")] = "PA",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the result without writing anything.")] = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Calibrate a package for this site and certify its verdicts, from images that people labelled.
+    """Calibrate a package with images labelled at this site and certify its verdicts.
 
-    Exit code 1 says that a promise could not be certified; what could be was still written. Running processes use a
+    Exit code 1: a promise could not be certified; the others were still written. Running processes use a
     new calibration at once; the certificate expires when the model, the policy or the site changes.
     """
     if (labels is None) is not decisions or only not in {"", "alpha", "beta"}:
@@ -76,12 +77,9 @@ def calibrate(
     quiet_logs(settings)
     if not settings.node.site:
         raise SettingsError('A certificate is made for a site: set node.site, for example site = "General Hospital".')
-    from miqa_node.assess.calibration import Wishes, make_calibration  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.assess.labels import fair_sample, read_labels  # noqa: PLC0415
-    from miqa_node.assess.local import LocalAssessor  # noqa: PLC0415
 
     given = read_labels(labels) if labels is not None else _decisions(settings, audit)
-    wishes = Wishes(
+    wishes = CalibrationTarget(
         accepted_bad=None if only == "beta" else alpha,
         bad_accepted=None if only == "alpha" else beta,
         delta=delta,
@@ -113,10 +111,9 @@ def calibrate(
         raise typer.Exit(Exit.FAILED)
 
 
-def _judge(assessor: LocalAssessor, sample: list[Label], pictures: dict[str, str]) -> tuple[list[Judged], Counter[str]]:
-    from miqa_node.assess.calibration import Judged  # noqa: PLC0415
-    from miqa_node.errors import ModelPackageError  # noqa: PLC0415
-
+def _judge(
+    assessor: LocalAssessor, sample: list[SiteLabel], pictures: dict[str, str]
+) -> tuple[list[CalibrationCase], Counter[str]]:
     judged, left_out = [], Counter[str]()
     with progress(sample, "Judging") as remaining:
         for label in remaining:
@@ -130,17 +127,12 @@ def _judge(assessor: LocalAssessor, sample: list[Label], pictures: dict[str, str
             if assessment.not_assessed:
                 left_out["outside of what the model was made for"] += 1
                 continue
-            judged.append(Judged(label, assessment))
+            judged.append(CalibrationCase(label, assessment))
     return judged, left_out
 
 
 def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
-    """Labels of the node's own images: of flagged ones, and of accepted ones that were audited."""
-    from miqa_node.assess.labels import CHOSEN_AT_RANDOM, Label, LabelSet, read_audit  # noqa: PLC0415
-    from miqa_node.cli.store import check_exists  # noqa: PLC0415
-    from miqa_node.node import open_store  # noqa: PLC0415
-    from miqa_node.store import reviews  # noqa: PLC0415
-
+    """Labels of the node's own images: flagged ones, and accepted ones that were audited."""
     check_exists(settings)
     database, objects = open_store(settings)
     found, accepted = [], False
@@ -155,9 +147,9 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
                 continue  # good enough: whether the defect is there was not said
             findings = frozenset(said.findings or ()) if said.findings or not said.bad else None
             accepted = accepted or (one.accepted and said.origin in CHOSEN_AT_RANDOM)
-            found.append(Label(objects.local_path(one.object_key), findings, one.patient, said.sampled))
+            found.append(SiteLabel(objects.local_path(one.object_key), findings, one.patient, said.sampled))
         for place, row in audited:
-            found.append(Label(objects.local_path(place.object_key), row.findings, place.patient, row.sampled))
+            found.append(SiteLabel(objects.local_path(place.object_key), row.findings, place.patient, row.sampled))
     finally:
         database.close()
     left_out = (("study with several flagged images", undecided),) if undecided else ()
@@ -165,8 +157,6 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
 
 
 def _write(made: SiteCalibration, settings: Settings, *, write: bool) -> None:
-    from miqa_node.assess.site_calibration import calibration_path, write_calibration  # noqa: PLC0415
-
     if write:
         write_calibration(calibration_path(settings.node.data_dir, made.package), made)
 

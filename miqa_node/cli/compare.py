@@ -1,18 +1,18 @@
-"""``miqa-node models compare``: what two packages said of the same images, and what one would have flagged alone."""
+"""``miqa-node models compare``: compares the verdicts of two packages on the same images."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from miqa_node.assess.comparison import AssessmentPair, PackageComparison
+from miqa_node.assess.comparison import compare as compare_pairs
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import transaction
 from miqa_node.errors import NotFoundError
-
-if TYPE_CHECKING:
-    from miqa_node.assess.comparison import Comparison
+from miqa_node.store import shadows
 
 MOST_SHOWN = 20
 
@@ -28,9 +28,6 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two packages on the images that both judged, as active package or silently as shadow."""
-    from miqa_node.assess.comparison import Pair, compare  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.store import shadows  # noqa: PLC0415
-
     with transaction(config, data_dir) as begun:
         of_first = shadows.opinions(begun, first, limit=limit)
         of_second = shadows.opinions(begun, second, limit=limit)
@@ -41,10 +38,10 @@ def compare(
             "miqa-node models shadow has a package judge beside the active one."
         )
     pairs = [
-        Pair(a.sop_instance_uid, a.assessment, b.assessment, a.verdict, b.verdict)
+        AssessmentPair(a.sop_instance_uid, a.assessment, b.assessment, a.verdict, b.verdict)
         for a, b in ((of_first[digest], of_second[digest]) for digest in common)
     ]
-    outcome = compare(pairs)
+    outcome = compare_pairs(pairs)
     policies = sorted({o.policy_version for d in common for o in (of_first[d], of_second[d])})
     if as_json:
         counts = {"only_first": len(of_first) - len(common), "only_second": len(of_second) - len(common)}
@@ -56,7 +53,7 @@ def compare(
         typer.echo(f"The verdicts were given under several policies: {', '.join(policies)}.", err=True)
 
 
-def _print(first: str, second: str, outcome: Comparison) -> None:
+def _print(first: str, second: str, outcome: PackageComparison) -> None:
     kappa = "" if outcome.kappa is None else f", kappa {outcome.kappa:.2f}"
     print_line(f"{outcome.images} images judged by both; equal verdicts {outcome.agreement or 0.0:.1%}{kappa}")
     if outcome.mean_score_difference is not None:
@@ -69,7 +66,7 @@ def _print(first: str, second: str, outcome: Comparison) -> None:
         ("Finding", Column("Both", number=True), Column("Only A", number=True), Column("Only B", number=True),
          Column("Neither", number=True), Column("Mean |Δp|", number=True), Column("Largest", number=True)),
         (
-            (row.finding.value, str(row.both), str(row.only_first), str(row.only_second), str(row.neither),
+            (row.finding, str(row.both), str(row.only_first), str(row.only_second), str(row.neither),
              f"{row.mean_difference:.3f}", f"{row.largest_difference:.3f}")
             for row in outcome.findings
         ),

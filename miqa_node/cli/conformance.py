@@ -1,4 +1,4 @@
-"""Writes the DICOM conformance statement (PS3.2, annex A) from the code that negotiates, answers and sends."""
+"""Writes the DICOM conformance statement (PS3.2, annex A) from the code of its DICOM services."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydicom._uid_dict import UID_dictionary
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from miqa_node import __version__
+from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.imaging.decoders import SYNTAXES
+from miqa_node.receive import statuses
+from miqa_node.receive.contexts import PLAIN_SYNTAXES, is_storage
+from miqa_node.report import lower
+from miqa_node.report.outputs.base import OUTPUTS
+from miqa_node.settings import load_settings
+
 COMMITMENT = "1.2.840.10008.1.20.1"
 VERIFICATION = "1.2.840.10008.1.1"
 TEMPLATE = Path(__file__).with_name("conformance.md")
@@ -14,7 +26,7 @@ TEMPLATE = Path(__file__).with_name("conformance.md")
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentObject:
     """A kind of object that the node sends."""
 
     kind: str
@@ -25,11 +37,6 @@ class Sent:
 
 def conformance_page() -> str:
     """docs/reference/conformance.md."""
-    from miqa_node import __version__  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME  # noqa: PLC0415
-    from miqa_node.receive.contexts import PLAIN_SYNTAXES  # noqa: PLC0415
-    from miqa_node.settings import load_settings  # noqa: PLC0415
-
     settings = load_settings()
     known = storage_classes()
     return TEMPLATE.read_text("utf-8").format(
@@ -53,49 +60,29 @@ def conformance_page() -> str:
 
 def storage_classes() -> list[str]:
     """UIDs of the storage SOP classes that have a name, in the order of their names."""
-    from pydicom._uid_dict import UID_dictionary  # noqa: PLC0415 - it has no public name
-    from pydicom.uid import UID  # noqa: PLC0415
-
-    from miqa_node.receive.contexts import is_storage  # noqa: PLC0415
-
     uids = (uid for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class" and is_storage(uid))
     return sorted(uids, key=lambda uid: UID(uid).name)
 
 
 def decoded_syntaxes() -> list[str]:
     """UIDs of the transfer syntaxes whose pixels can be decoded."""
-    from miqa_node.imaging.decoders import SYNTAXES  # noqa: PLC0415
-
     return list(SYNTAXES)
 
 
-def sent_objects() -> list[Sent]:
-    """Everything that a destination may be sent."""
-    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless  # noqa: PLC0415
-
-    from miqa_node.report import capture, gsps, kos, lower, pdf, seg, sr  # noqa: PLC0415
-
+def sent_objects() -> list[SentObject]:
+    """Every kind of object that a destination may receive."""
     plain = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
-    below = lower.NEXT_LOWER[sr.SOP_CLASS_UID]
-    captures = [Sent(kind.value, capture.SOP_CLASS_UID, (str(uid),)) for kind, uid in capture.SYNTAXES.items()]
-    return [
-        Sent("SR", sr.SOP_CLASS_UID, plain),
-        Sent("SR", below, plain),
-        Sent("SR", lower.NEXT_LOWER[below], plain),
-        Sent("SEG", seg.SOP_CLASS_UID, plain),
-        Sent("SEG_FRACTIONAL", seg.SOP_CLASS_UID, (str(JPEG2000Lossless),)),
-        Sent("KOS", kos.SOP_CLASS_UID, plain),
-        Sent("REJECTION", kos.SOP_CLASS_UID, plain),
-        Sent("GSPS", gsps.SOP_CLASS_UID, plain),
-        *captures,
-        Sent("PDF", pdf.SOP_CLASS_UID, plain),
-        Sent("ENHANCED", "", plain),
-    ]
+    rows = []
+    for output in sorted(OUTPUTS.all().values(), key=lambda one: (one.series_number, one.order)):
+        syntax, sop_class_uid = output.transfer_syntax_uid, output.sop_class_uid
+        syntaxes = plain if syntax == ExplicitVRLittleEndian else (str(syntax),)
+        rows.append(SentObject(output.kind, sop_class_uid, syntaxes))
+        while sop_class_uid := lower.NEXT_LOWER.get(sop_class_uid, ""):
+            rows.append(SentObject(output.kind, sop_class_uid, syntaxes))
+    return rows
 
 
 def _statuses() -> Iterator[tuple[str, str]]:
-    from miqa_node.receive import statuses  # noqa: PLC0415
-
     yield f"0x{statuses.SUCCESS:04X}", "kept: on disk and in the database"
     yield (
         f"0x{statuses.OUT_OF_RESOURCES:04X}",
@@ -105,7 +92,7 @@ def _statuses() -> Iterator[tuple[str, str]]:
     yield f"0x{statuses.CANNOT_UNDERSTAND:04X}", "no data set, or one that cannot be read"
 
 
-def _sent_row(sent: Sent) -> tuple[str, str, str, str]:
+def _sent_row(sent: SentObject) -> tuple[str, str, str, str]:
     syntaxes = ", ".join(map(_name, sent.transfer_syntax_uids))
     if not sent.sop_class_uid:
         return sent.kind, "the class of the image that was received", "as received", syntaxes
@@ -117,6 +104,4 @@ def _rows(cells: Iterable[tuple[Any, ...]]) -> str:
 
 
 def _name(uid: str) -> str:
-    from pydicom.uid import UID  # noqa: PLC0415
-
     return UID(uid).name or "retired, without a name"

@@ -1,4 +1,4 @@
-"""``miqa-node deidentify``: takes who the patient is out of DICOM images, before a model learns from them."""
+"""``miqa-node deidentify``: removes the identity of patients from DICOM images, for training."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import DICOM_SUFFIXES, images
 from miqa_node.cli.options import AsJson
 from miqa_node.cli.output import print_json, progress
+from miqa_node.deidentify.dataset import DeidentificationMethod
+from miqa_node.deidentify.files import deidentify_files, read_key
+from miqa_node.deidentify.profile import ProfileOption
+from miqa_node.deidentify.values import Secrets
 
 
 class Dates(StrEnum):
-    """What becomes of dates."""
+    """The treatment of dates."""
 
     REMOVE = "remove"
     SHIFT = "shift"
@@ -30,15 +34,15 @@ def deidentify(
         typer.Option(
             metavar="FILE",
             dir_okay=False,
-            help="Secret that new UIDs, names and dates are made with; made if it is not there. Keep it apart.",
+            help="Secret for new UIDs, names and dates; created if the file does not exist. Store it separately.",
         ),
     ],
     dates: Annotated[
         Dates, typer.Option(metavar="KIND", help="remove, shift (by one secret number of days a patient) or keep.")
     ] = Dates.REMOVE,
-    retain_device: Annotated[bool, typer.Option("--retain-device", help="Keep which device made the image.")] = False,
+    retain_device: Annotated[bool, typer.Option("--retain-device", help="Keep the identity of the device.")] = False,
     retain_institution: Annotated[
-        bool, typer.Option("--retain-institution", help="Keep in which institution it was made.")
+        bool, typer.Option("--retain-institution", help="Keep the identity of the institution.")
     ] = False,
     retain_patient_characteristics: Annotated[
         bool, typer.Option("--retain-patient-characteristics", help="Keep age, sex, size, weight and the like.")
@@ -50,31 +54,27 @@ def deidentify(
         bool, typer.Option("--clean-descriptors", help="Keep known anatomical words of descriptions.")
     ] = False,
     keep_folders: Annotated[
-        bool, typer.Option("--keep-folders", help="Keep the names of folders, such as labels; none may name anyone.")
+        bool,
+        typer.Option("--keep-folders", help="Keep the names of folders, such as labels; they must not name people."),
     ] = False,
     allow_burned_in: Annotated[
-        bool, typer.Option("--allow-burned-in", help="Write images that say text is in their pixels, with a warning.")
+        bool, typer.Option("--allow-burned-in", help="Also write images with Burned In Annotation YES, with a warning.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """De-identify images after PS3.15 Annex E: the Basic Profile and the options asked for.
+    """De-identify images by PS3.15 Annex E: the Basic Profile and chosen options.
 
-    Every identifying value of the original is then searched in the result; a file in which one is found is not
-    written. Text in the pixels is not looked for. Exit code 1 says that files were refused.
+    Every identifying value of the original is then searched in the result; a file that still contains one is
+    not written. Text in the pixels is not searched. Exit code 1: files were refused.
     """
-    from miqa_node.deidentify.dataset import Method  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.deidentify.files import deidentify_files, read_key  # noqa: PLC0415
-    from miqa_node.deidentify.profile import Option  # noqa: PLC0415
-    from miqa_node.deidentify.values import Secrets  # noqa: PLC0415
-
     chosen = {
-        Option.SHIFTED_DATES: dates is Dates.SHIFT,
-        Option.FULL_DATES: dates is Dates.KEEP,
-        Option.DEVICE: retain_device,
-        Option.INSTITUTION: retain_institution,
-        Option.PATIENT_CHARACTERISTICS: retain_patient_characteristics,
-        Option.UIDS: retain_uids,
-        Option.CLEAN_DESCRIPTORS: clean_descriptors,
+        ProfileOption.SHIFTED_DATES: dates is Dates.SHIFT,
+        ProfileOption.FULL_DATES: dates is Dates.KEEP,
+        ProfileOption.DEVICE: retain_device,
+        ProfileOption.INSTITUTION: retain_institution,
+        ProfileOption.PATIENT_CHARACTERISTICS: retain_patient_characteristics,
+        ProfileOption.UIDS: retain_uids,
+        ProfileOption.CLEAN_DESCRIPTORS: clean_descriptors,
     }
     if out.resolve().is_relative_to(source.resolve()):
         raise typer.BadParameter("OUT may not lie inside IN", param_hint="OUT")
@@ -82,7 +82,9 @@ def deidentify(
     if not files:
         raise typer.BadParameter(f"there are no DICOM files in {source}", param_hint="IN")
     try:
-        method = Method(Secrets(read_key(key)), frozenset(option for option, wanted in chosen.items() if wanted))
+        method = DeidentificationMethod(
+            Secrets(read_key(key)), frozenset(option for option, wanted in chosen.items() if wanted)
+        )
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--key") from error
     base = source if source.is_dir() else source.parent

@@ -1,4 +1,4 @@
-"""``miqa-node deliveries``: what goes where; hold, release, send again and cancel."""
+"""``miqa-node deliveries``: lists deliveries, and holds, releases, resends or cancels them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import transaction
-from miqa_node.domain.delivery import DeliveryAction, DeliveryState, ResultKind
+from miqa_node.domain.delivery import DeliveryAction, DeliveryState
+from miqa_node.store import delivery_jobs
 
-app = typer.Typer(no_args_is_help=True, help="Results on their way: list, show, hold, release, resend, cancel.")
+app = typer.Typer(no_args_is_help=True, help="Deliveries of results: list, show, hold, release, resend, cancel.")
 
 Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="Number of the delivery, as list shows it.")]
 Ids = Annotated[
@@ -27,7 +28,7 @@ States = Annotated[
 ]
 To = Annotated[str, typer.Option("--destination", metavar="NAME", help="Only to this destination.")]
 Kinds = Annotated[
-    list[ResultKind] | None,
+    list[str] | None,
     typer.Option("--kind", metavar="SR|SEG|KOS|…", case_sensitive=False, help="Only objects of this kind; repeatable."),
 ]
 Uid = Annotated[
@@ -44,14 +45,12 @@ def list_(
     destination: To = "",
     kind: Kinds = None,
     uid: Uid = "",
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="At most so many.")] = 100,
-    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Leave out so many of the newest.")] = 0,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Maximum number.")] = 100,
+    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Number of newest entries to skip.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """List deliveries, newest first."""
-    from miqa_node.store import delivery_jobs  # noqa: PLC0415 - keeps --help fast
-
-    wanted = delivery_jobs.Filter(tuple(state or ()), destination, tuple(kind or ()), uid)
+    wanted = delivery_jobs.DeliveryFilter(tuple(state or ()), destination, tuple(kind or ()), uid)
     with transaction(config, data_dir) as begun:
         jobs = delivery_jobs.select(begun, wanted, limit=limit, offset=offset)
         total = delivery_jobs.count(begun, wanted)
@@ -61,7 +60,7 @@ def list_(
     print_table(
         (Column("ID", number=True), "State", "Destination", "Kind", Column("Attempts", number=True), "Queued", "Next",
          "Image", "Last error"),
-        ((str(job.delivery_id), job.state.value, job.destination, job.kind.value, str(job.attempts),
+        ((str(job.delivery_id), job.state.value, job.destination, job.kind, str(job.attempts),
           moment(job.queued_at), moment(job.next_attempt_at) if job.state is DeliveryState.QUEUED else "",
           job.source_sop_instance_uid, job.last_error) for job in jobs),
     )  # fmt: skip
@@ -71,15 +70,13 @@ def list_(
 
 @app.command()
 def show(delivery_id: Id, config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show one delivery and what people did with it."""
-    from miqa_node.store import delivery_jobs  # noqa: PLC0415
-
+    """Show one delivery and its history of actions."""
     with transaction(config, data_dir) as begun:
         job, events = delivery_jobs.show(begun, delivery_id)
     if as_json:
         print_json({**to_json(job), "events": [to_json(event) for event in events]})
         return
-    print_line(job.state.value, f"{job.kind.value} {job.sop_instance_uid} to {job.destination}")
+    print_line(job.state.value, f"{job.kind} {job.sop_instance_uid} to {job.destination}")
     print_line(f"of image {job.source_sop_instance_uid}, study {job.study_instance_uid}")
     times = [f"queued {moment(job.queued_at)}", f"attempts {job.attempts}",
              f"sent {moment(job.sent_at)}" if job.sent_at else "",
@@ -92,7 +89,7 @@ def show(delivery_id: Id, config: ConfigFile = None, data_dir: DataDir = None, a
 
 
 def _command_of(action: DeliveryAction) -> Callable[..., None]:
-    """The command of one action; all of them choose deliveries alike."""
+    """The command of one action; all choose deliveries by the same options."""
 
     def command(
         delivery_ids: Ids = None,
@@ -122,14 +119,14 @@ for _action, _words in (
 
 
 class _Chosen:
-    """Deliveries by number, or by filter; never both, and never all by accident."""
+    """Deliveries chosen by number or by filter, never both. One of the two is required."""
 
     def __init__(
         self,
         delivery_ids: list[int] | None,
         state: list[DeliveryState] | None,
         destination: str,
-        kind: list[ResultKind] | None,
+        kind: list[str] | None,
         uid: str,
     ) -> None:
         self.ids = list(dict.fromkeys(delivery_ids or ()))
@@ -148,15 +145,13 @@ def _act(
     *,
     as_json: bool,
 ) -> None:
-    from miqa_node.store import delivery_jobs  # noqa: PLC0415
-
     now, who = datetime.now(UTC), actor or login()
     with transaction(config, data_dir) as begun:
         for delivery_id in chosen.ids:
             delivery_jobs.act(begun, action, delivery_id, who, comment, now)
         count = len(chosen.ids)
         if not chosen.ids:
-            wanted = delivery_jobs.Filter(*chosen.filter)
+            wanted = delivery_jobs.DeliveryFilter(*chosen.filter)
             count = delivery_jobs.act_on_all(begun, action, wanted, who, comment, now)
     if as_json:
         print_json({"action": action.value, "deliveries": count, "state": action.leads_to.value})

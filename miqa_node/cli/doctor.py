@@ -1,4 +1,4 @@
-"""``miqa-node doctor``: looks at everything that the node needs, and says how to mend what is wrong."""
+"""``miqa-node doctor``: checks everything that the node needs, and gives a remedy for each fault."""
 
 from __future__ import annotations
 
@@ -9,25 +9,33 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from miqa_node import plugins
+from miqa_node.assess.active import chosen_package
+from miqa_node.assess.session import available_provider
 from miqa_node.cli.exits import Exit
+from miqa_node.cli.model_choice import choice_of
+from miqa_node.cli.models import check_one
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
+from miqa_node.deliver.destinations import parse_destinations, parse_flag
+from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
+from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.errors import MiqaError, SettingsError
-
-if TYPE_CHECKING:
-    from miqa_node.deliver.destinations import DestinationConfig
-    from miqa_node.settings import Settings
+from miqa_node.report.catalogue import voice
+from miqa_node.settings import Settings, read_policy
+from miqa_node.store.database import Database
+from miqa_node.store.objects import objects_of
 
 MiB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one check found; ``mend`` says what to do when it is not ok."""
+class HealthCheck:
+    """The result of one check; ``mend`` is the remedy if it failed."""
 
     check: str
     ok: bool
@@ -36,7 +44,7 @@ class Outcome:
 
 
 class Wrong(Exception):  # noqa: N818 - it is a finding, not a fault of the program
-    """What is wrong, and how to mend it."""
+    """A fault and its remedy."""
 
     def __init__(self, detail: str, mend: str) -> None:
         super().__init__(detail)
@@ -58,9 +66,9 @@ def doctor(
 ) -> None:
     """Check settings, disk, database, policy, models, accelerator, ports and destinations.
 
-    Exit code 1 says that something must be mended. Nothing is changed.
+    Exit code 1: something must be fixed. The command changes nothing.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[HealthCheck] = []
     for outcome in examine(config, data_dir, destination or ()):
         outcomes.append(outcome)
         if not as_json:
@@ -74,12 +82,12 @@ def doctor(
         raise typer.Exit(Exit.FAILED)
 
 
-def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] | list[str]) -> Iterator[Outcome]:
-    """Every check in turn; without settings there is nothing more to look at."""
+def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] | list[str]) -> Iterator[HealthCheck]:
+    """Every check in turn; without valid settings only the first."""
     try:
         settings = settings_of(config, data_dir)
     except SettingsError as error:
-        yield Outcome("settings", False, str(error), "Correct the file, the flag or the environment variable.")
+        yield HealthCheck("settings", False, str(error), "Correct the file, the flag or the environment variable.")
         return
     quiet_logs(settings)
     yield _outcome("settings", partial(_sources, settings, config))
@@ -96,15 +104,19 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
     for name, check in checks:
         yield _outcome(name, partial(check, settings))
     yield from _destinations(settings, flags)
+    for plugin in plugins.of_others():
+        origin = f"{plugin.distribution} {plugin.version}".rstrip()
+        state = f"unavailable: {plugin.unavailable}" if plugin.unavailable else "loaded"
+        yield HealthCheck(f"plug-in {plugin.seam}.{plugin.name}", True, f"{origin}, {state}")
 
 
-def _outcome(name: str, check: Callable[[], str]) -> Outcome:
+def _outcome(name: str, check: Callable[[], str]) -> HealthCheck:
     try:
-        return Outcome(name, True, check())
+        return HealthCheck(name, True, check())
     except Wrong as wrong:
-        return Outcome(name, False, wrong.detail, wrong.mend)
+        return HealthCheck(name, False, wrong.detail, wrong.mend)
     except MiqaError as error:
-        return Outcome(name, False, str(error), "See docs/reference/configuration.md.")
+        return HealthCheck(name, False, str(error), "See docs/reference/configuration.md.")
 
 
 def _sources(settings: Settings, config: Path | None) -> str:
@@ -112,8 +124,7 @@ def _sources(settings: Settings, config: Path | None) -> str:
     variables = [name for name in os.environ if name.upper().startswith("MIQA_") and "__" in name]
     if unknown := [name for name in variables if not name.upper().startswith(tables)]:
         mend = "Correct or remove them; docs/reference/configuration.md lists every variable."
-        raise Wrong(f"no table of the settings has the name of {', '.join(sorted(unknown))}", mend)
-    from miqa_node.report.catalogue import voice  # noqa: PLC0415 - keeps --help fast
+        raise Wrong(f"no settings table is named in {', '.join(sorted(unknown))}", mend)
 
     voice(settings.node.language)
     source = f"{config} over the defaults" if config else "the defaults"
@@ -129,18 +140,16 @@ def _data_directory(settings: Settings) -> str:
     free = shutil.disk_usage(standing).free
     least = settings.store.min_free_bytes
     if free < least:
-        mend = "Make room, move node.data_dir to a larger disk, or lower store.min_free_bytes."
-        raise Wrong(f"{free // MiB} MiB free, store.min_free_bytes asks for {least // MiB}: nothing is received", mend)
-    new = "" if standing == folder else ", will be made by the first run"
+        mend = "Free some space, move node.data_dir to a larger disk, or lower store.min_free_bytes."
+        raise Wrong(f"{free // MiB} MiB free, store.min_free_bytes requires {least // MiB}: nothing is received", mend)
+    new = "" if standing == folder else ", will be created by the first run"
     return f"{folder}, {free // MiB} MiB free{new}"
 
 
 def _database(settings: Settings) -> str:
-    from miqa_node.store.database import Database  # noqa: PLC0415 - keeps --help fast
-
     own_file = settings.node.data_dir / "miqa.sqlite"
     if not settings.store.database_url and not own_file.exists():
-        return f"{own_file.absolute()} will be made by the first run"
+        return f"{own_file.absolute()} will be created by the first run"
     database = Database(settings.database_url, pool_size=1)
     try:
         database.check()
@@ -153,13 +162,10 @@ def _database(settings: Settings) -> str:
 
 
 def _object_store(settings: Settings) -> str:
-    from miqa_node.store.objects import open_objects  # noqa: PLC0415
-
     if not settings.store.objects_url:
         return f"{settings.objects_dir.absolute()}"
     try:
-        store = settings.store
-        open_objects(store.objects_url, settings.objects_dir, store.min_free_bytes, store.cache_bytes).check()
+        objects_of(settings).check()
     except MiqaError as error:
         mend = "Check store.objects_url and the AWS_… variables with key, region and endpoint."
         raise Wrong(str(error), mend) from error
@@ -167,19 +173,20 @@ def _object_store(settings: Settings) -> str:
 
 
 def _policy(settings: Settings) -> str:
-    from miqa_node.settings import read_policy  # noqa: PLC0415
-
     try:
         policy = read_policy(settings.policy_file)
     except MiqaError as error:
         mend = "Compare it with config/policy.toml; docs/reference/configuration.md names the setting policy.file."
         raise Wrong(f"{settings.policy_file}: {error}", mend) from error
+    names = {rule.measurement for scope in policy.scopes for rule in scope.measurements}
+    if unknown := sorted(names - set(MEASUREMENTS.all())):
+        mend = "Correct the names (miqa-node reference measurements lists all), or install what takes them."
+        text = f"{settings.policy_file}: nothing here measures {', '.join(unknown)}, so these rules never apply."
+        raise Wrong(text, mend)
     return f"{settings.policy_file}, version {policy.version}, {len(policy.scopes)} scopes"
 
 
 def _accelerator(settings: Settings) -> str:
-    from miqa_node.assess.session import available_provider  # noqa: PLC0415
-
     try:
         provider = available_provider(settings.node.accelerator)
     except MiqaError as error:
@@ -189,10 +196,6 @@ def _accelerator(settings: Settings) -> str:
 
 
 def _models(settings: Settings) -> str:
-    from miqa_node.assess.active import chosen_package  # noqa: PLC0415
-    from miqa_node.cli.model_choice import choice_of  # noqa: PLC0415
-    from miqa_node.cli.models import check_one  # noqa: PLC0415
-
     folder = chosen_package(settings, choice_of(settings))
     if folder is None:
         mend = "Set assess.models_dir to a folder of packages, or install the node with its own."
@@ -213,7 +216,7 @@ def _port(host: str, port: int, setting: str) -> str:
             probe.bind((host, port))
         except OSError as error:
             if _answers(host, port):
-                return f"{host}:{port} is in use; well if this node is running"
+                return f"{host}:{port} is in use; this is fine if the node is running"
             mend = f"Choose another {setting}; ports below 1024 need a privilege."
             raise Wrong(f"{host}:{port} cannot be used: {error.strerror}", mend) from error
     return f"{host}:{port} is free"
@@ -228,42 +231,27 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Iterator[Outcome]:
-    from miqa_node.deliver.destinations import parse_destinations, parse_flag  # noqa: PLC0415
-
+def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Iterator[HealthCheck]:
     file = settings.destinations_file
     try:
         found = list(parse_destinations(file)) if file.exists() else []
         found += [parse_flag(flag) for flag in flags]
     except SettingsError as error:
-        yield Outcome("destinations", False, str(error), "Compare the file with config/destinations.example.toml.")
+        yield HealthCheck("destinations", False, str(error), "Compare the file with config/destinations.example.toml.")
         return
     if not found:
         mend = f"Write {file} (see config/destinations.example.toml), or give run --destination."
-        yield Outcome("destinations", True, "none: results are kept, but nobody gets them", mend)
+        yield HealthCheck("destinations", True, "none: results are stored but not delivered", mend)
     for one in found:
-        yield _outcome(f"destination {one.name}", partial(_echo, one, settings))
+        yield _outcome(f"destination {one.name}", partial(_probe, one, settings))
 
 
-def _echo(config: DestinationConfig, settings: Settings) -> str:
-    from miqa_node.deliver.connect import connect  # noqa: PLC0415
-
-    destination = connect(config, settings.deliver, settings.dicom.ae_title)
+def _probe(config: DestinationConfig, settings: Settings) -> str:
+    destination = connect(config, DeliveryContext(settings.deliver, settings.dicom.ae_title))
     try:
-        destination.check()
+        return f"{config.address} {destination.probe()}"
     except MiqaError as error:
-        calling = config.calling_ae_title or settings.dicom.ae_title
-        mend = f"Check that it runs, its address, and that it lets {calling} in."
-        told = str(error).removeprefix(f"{config.address}: ")
-        raise Wrong(f"{config.address}: {told}", mend) from error
+        reason = str(error).removeprefix(f"{config.address}: ")
+        raise Wrong(f"{config.address}: {reason}", destination.access_hint) from error
     finally:
         destination.close()
-    return f"{config.address} {_ANSWERS[config.kind]}"
-
-
-_ANSWERS = {
-    "cstore": "answers C-ECHO",
-    "stow": "answers DICOMweb",
-    "folder": "can be written",
-    "webhook": "takes events",
-}

@@ -1,18 +1,21 @@
-"""``miqa-node enhance``: writes a copy of an image with less noise or more visible contrast; the original stays."""
+"""``miqa-node enhance``: writes a copy of an image with less noise or more contrast; the original is unchanged."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
-
-if TYPE_CHECKING:
-    from miqa_node.domain.enhanced import Enhanced
-    from miqa_node.imaging.file import ImageFile
+from miqa_node.domain.enhanced import Enhanced
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.file import ImageFile, read_image_file
+from miqa_node.imaging.picture import picture_bytes
+from miqa_node.local import digest_of
+from miqa_node.report import ReportSettings, make_enhanced
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -36,22 +39,20 @@ def enhance(
     ] = "",
     difference: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", dir_okay=False, help="Write what was changed as a picture, too: gray is nothing."),
+        typer.Option(
+            metavar="FILE", dir_okay=False, help="Also write the difference as a picture; gray means no change."
+        ),
     ] = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
     """Write an enhanced copy of an image.
 
-    A copy is for the eyes. The node itself always judges the original.
+    The copy is for viewing. The node itself always assesses the original.
     """
     settings = settings_of(config)
     quiet_logs(settings)
     _check_names(source, out, difference)
-    from miqa_node.assess.enhance.enhancer import Enhancer  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.imaging.decode import Decoder  # noqa: PLC0415
-    from miqa_node.imaging.file import read_image_file  # noqa: PLC0415
-    from miqa_node.imaging.picture import picture_bytes  # noqa: PLC0415
 
     with Decoder(settings.imaging) as decoder:
         image = read_image_file(source, decoder)
@@ -72,25 +73,24 @@ def enhance(
 
 
 def _check_names(source: Path, out: Path, difference: Path | None) -> None:
-    """Say what is wrong with the names before anything is computed."""
+    """Check the file names before anything is computed."""
     if out.suffix.lower() not in (*DICOM_SUFFIXES, *PICTURE_SUFFIXES):
         known = ", ".join((*DICOM_SUFFIXES, *PICTURE_SUFFIXES))
-        raise typer.BadParameter(f"{out.name} must end in one of {known}, which says what to write.")
+        raise typer.BadParameter(f"{out.name} must end in one of {known}, which decides the format.")
     if difference is not None and difference.suffix.lower() not in PICTURE_SUFFIXES:
         raise typer.BadParameter(f"--difference writes a picture; {difference.name} must end in .png or .jpg.")
     for name in (out, *([difference] if difference else [])):
         if name.exists() and name.samefile(source):
             raise typer.BadParameter("the enhanced copy may not replace the original; give another name.")
         if not name.parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {name.parent} to write {name.name} to.")
+            raise typer.BadParameter(f"the folder {name.parent} for {name.name} does not exist.")
 
 
 def _derived(source: Path, image: ImageFile, made: Enhanced, node_name: str) -> bytes:
-    from miqa_node.assess.local import digest_of  # noqa: PLC0415
-    from miqa_node.report import ReportSettings, make_enhanced  # noqa: PLC0415
-
     if not image.is_dicom:
-        raise typer.BadParameter("a picture has no patient and no study to make a DICOM object for; use .png.")
+        raise typer.BadParameter("a picture has no patient or study for a DICOM object; use .png.")
     if image.header.samples_per_pixel > 1 or image.header.photometric_interpretation == "PALETTE COLOR":
-        raise typer.BadParameter("a colour image has no derived DICOM image here; use .png, which gets its luminance.")
+        raise typer.BadParameter(
+            "derived DICOM images are not made of colour images; use .png, which gets the luminance."
+        )
     return make_enhanced(source, made, digest_of(source), ReportSettings(node_name=node_name)).data

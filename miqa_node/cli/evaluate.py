@@ -9,10 +9,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from miqa_node.assess.enhance.enhancer import Enhancer
+from miqa_node.assess.enhance.methods import METHODS as ENHANCEMENTS
+from miqa_node.assess.saliency.methods import METHODS
+from miqa_node.cli import pneumonia
 from miqa_node.cli.evaluate_feedback import feedback
+from miqa_node.cli.extras import require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
-from miqa_node.cli.train import require
 
 _NEEDED_TO_REPORT = ("matplotlib",)
 
@@ -30,7 +34,7 @@ class _ReportByDefault(TyperGroup):
 app = typer.Typer(
     cls=_ReportByDefault,
     no_args_is_help=True,
-    help='Measure a package. "report" may be left out: miqa-node evaluate PACKAGE --data DIR.',
+    help='Measure a package. "report" may be omitted: miqa-node evaluate PACKAGE --data DIR.',
 )
 
 
@@ -56,7 +60,7 @@ def report(
     ] = None,
     against: Annotated[
         list[Path] | None,
-        typer.Option(metavar="PACKAGE", exists=True, help="Judge the same images with this package, too; repeatable."),
+        typer.Option(metavar="PACKAGE", exists=True, help="Also judge the same images with this package; repeatable."),
     ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Simulate defects on your own good images instead of using labels.")
@@ -65,10 +69,10 @@ def report(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed simulates the same defects.")] = 7,
     gallery: Annotated[int, typer.Option(metavar="N", min=0, help="Worst errors shown per finding and kind.")] = 2,
     saliency_images: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Play the Pointing Game on at most so many images; 0: not at all.")
+        int, typer.Option(metavar="N", min=0, help="Maximum number of images for the Pointing Game; 0 skips it.")
     ] = 1000,
     occlusion: Annotated[
-        bool, typer.Option("--occlusion", help="Play it with occlusion, too: seconds an image.")
+        bool, typer.Option("--occlusion", help="Also run it with occlusion, which takes seconds per image.")
     ] = False,
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -79,11 +83,10 @@ def report(
     """
     require(_NEEDED_TO_REPORT)
     quiet_logs(settings_of(config))
-    from miqa_node.assess.saliency.methods import METHODS  # noqa: PLC0415
-    from miqa_node.training.report.evaluation import Wishes, evaluate_package  # noqa: PLC0415
+    from miqa_node.training.report.evaluation import EvaluationOptions, evaluate_package
 
     folder = out or Path(f"evaluation-{package.resolve().name}")
-    wishes = Wishes(
+    wishes = EvaluationOptions(
         draws=draws, seed=seed, simulate=simulate, against=tuple(against or ()), gallery=gallery,
         methods=tuple(m for m in METHODS if occlusion or m != "occlusion"), saliency_images=saliency_images,
     )  # fmt: skip
@@ -127,24 +130,22 @@ def pointing_game(
         ),
     ] = Dataset.REAL_OBJECTS,
     part: Annotated[str, typer.Option(metavar="NAME", help="Part of Object-CXR: <part>.csv and <part>/.")] = "dev",
-    finding: Annotated[str, typer.Option(metavar="NAME", help="Class whose maps play.")] = "foreign_object",
+    finding: Annotated[str, typer.Option(metavar="NAME", help="Class whose maps are tested.")] = "foreign_object",
     method: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this saliency method; repeatable.")
     ] = None,
-    curves: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Insertion and deletion on so many of the images.")
-    ] = 0,
+    curves: Annotated[int, typer.Option(metavar="N", min=0, help="Number of images for insertion and deletion.")] = 0,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
     """Count how often a saliency map's peak lies on the annotated object, for every method and two baselines."""
+    require()
     quiet_logs(settings_of(config))
-    from miqa_node.assess.saliency.methods import METHODS  # noqa: PLC0415
-    from miqa_node.training import outlines  # noqa: PLC0415
-    from miqa_node.training.pointing import evaluate_pointing  # noqa: PLC0415
+    from miqa_node.training import outlines
+    from miqa_node.training.pointing import evaluate_pointing
 
     if unknown := [name for name in method or () if name not in METHODS]:
-        raise typer.BadParameter(f"there is no method {unknown[0]}; there are {', '.join(METHODS)}")
+        raise typer.BadParameter(f"unknown method {unknown[0]}; known: {', '.join(METHODS)}")
     read = {
         Dataset.REAL_OBJECTS: lambda: outlines.real_objects(folder),
         Dataset.HELD_OUT_OBJECTS: lambda: outlines.real_objects(folder, choosing=True),
@@ -175,10 +176,15 @@ def enhancement(
     method: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this enhancement method; repeatable.")
     ] = None,
-    images: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many patients.")] = 81,
+    images: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of patients.")] = 81,
     package: Annotated[
         Path | None,
-        typer.Option(metavar="PACKAGE", exists=True, file_okay=False, help="Quality package to ask before and after."),
+        typer.Option(
+            metavar="PACKAGE",
+            exists=True,
+            file_okay=False,
+            help="Quality package that judges the images before and after.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the figures as JSON.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed simulates the same noise.")] = 7,
@@ -186,18 +192,17 @@ def enhancement(
     config: ConfigFile = None,
 ) -> None:
     """Measure enhancement methods: fidelity at lower doses, edges, lesions, phantoms, and the node's own findings."""
+    require()
     settings = settings_of(config)
     quiet_logs(settings)
-    from miqa_node.assess.enhance.enhancer import Enhancer  # noqa: PLC0415
-    from miqa_node.assess.enhance.methods import METHODS  # noqa: PLC0415
-    from miqa_node.training.enhancement.evaluate import evaluate_methods, write_figures  # noqa: PLC0415
-    from miqa_node.training.report.subject import Subject  # noqa: PLC0415
+    from miqa_node.training.enhancement.evaluate import evaluate_methods, write_figures
+    from miqa_node.training.report.subject import EvaluationSubject
 
-    if unknown := [name for name in method or () if name not in METHODS]:
-        raise typer.BadParameter(f"there is no method {unknown[0]}; there are {', '.join(METHODS)}")
+    if unknown := [name for name in method or () if name not in ENHANCEMENTS]:
+        raise typer.BadParameter(f"unknown method {unknown[0]}; known: {', '.join(ENHANCEMENTS)}")
     enhancer = Enhancer(settings)
-    functions = {name: (METHODS[name].purpose, enhancer.function(name)) for name in method or METHODS}
-    subject = Subject(package) if package is not None else None
+    functions = {name: (ENHANCEMENTS[name].purpose, enhancer.function(name)) for name in method or ENHANCEMENTS}
+    subject = EvaluationSubject(package) if package is not None else None
     figures = evaluate_methods(functions, data, subject=subject, images=images, seed=seed)
     if out is not None:
         write_figures(figures, out)
@@ -212,3 +217,6 @@ def enhancement(
     )  # fmt: skip
     headings = ("PSNR gain in dB", "SSIM", "Edge slope kept", "Edge width of the original's")
     print_table(("Method", "Dose", *(Column(heading, number=True) for heading in headings)), rows)
+
+
+app.command("pneumonia")(pneumonia.evaluate)

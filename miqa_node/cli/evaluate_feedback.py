@@ -1,4 +1,4 @@
-"""``miqa-node evaluate feedback``: what reviewers said and drew, against what the node had said and where it looked."""
+"""``miqa-node evaluate feedback``: compares the decisions and marks of reviewers with the node's findings and maps."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
+from miqa_node.analysis.feedback import Feedback, period_moments
+from miqa_node.analysis.feedback import feedback as of_reviewers
+from miqa_node.analysis.marks import Fidelity, Pixels, fidelity
+from miqa_node.assess.enhance.enhancer import Enhancer
+from miqa_node.assess.enhance.likeness import psnr_db, ssim
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.cli.store import check_exists
-
-if TYPE_CHECKING:
-    from miqa_node.analysis.feedback import Feedback
-    from miqa_node.analysis.marks import Fidelity
-    from miqa_node.domain.instance import InstanceDigest
-    from miqa_node.domain.label import Label
-    from miqa_node.domain.ports import ObjectStore
-    from miqa_node.settings import Settings
-    from miqa_node.store.census import Period
-    from miqa_node.store.database import Database
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.label import LabelRecord
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.imaging.decode import Decoder
+from miqa_node.settings import Settings
+from miqa_node.site import open_store
+from miqa_node.store import fidelities, instances, labels
+from miqa_node.store.census import Period
+from miqa_node.store.database import Database
+from miqa_node.web.html import render
 
 DAY = "%Y-%m-%d"
 
@@ -31,30 +37,27 @@ def feedback(
     since: Annotated[datetime | None, typer.Option(metavar="DATE", formats=[DAY], help="First day of labels.")] = None,
     until: Annotated[datetime | None, typer.Option(metavar="DATE", formats=[DAY], help="Last day of labels.")] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Also write one HTML page that stands alone.")
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Also write a self-contained HTML page.")
     ] = None,
     enhance: Annotated[
         list[str] | None,
         typer.Option(metavar="METHOD", help="Also measure this enhancement on images that people drew on; repeatable."),
     ] = None,
-    images: Annotated[int, typer.Option(metavar="N", min=1, help="Enhance at most so many of the newest.")] = 50,
+    images: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Maximum number of images to enhance, the newest first.")
+    ] = 50,
     as_json: AsJson = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Compare the node with its reviewers: agreement for findings, Dice and IoU of what they drew, PSNR and SSIM.
 
-    Made from the decisions, audits and marks in the node's own database; nothing leaves it but figures. PSNR and SSIM
+    Made from the decisions, audits and marks in the node's own database; only figures leave it. PSNR and SSIM
     are kept, and shown with the others on the page Analysis, Labels.
     """
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
     check_exists(settings)
-    from miqa_node.analysis.feedback import feedback as of_reviewers  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.analysis.feedback import period_moments  # noqa: PLC0415
-    from miqa_node.node import open_store  # noqa: PLC0415
-    from miqa_node.store import instances, labels  # noqa: PLC0415
-    from miqa_node.store.census import Period  # noqa: PLC0415
 
     first = (since or datetime(2000, 1, 1, tzinfo=UTC)).date()
     last = (until or datetime.now(UTC)).date()
@@ -81,18 +84,12 @@ def feedback(
 
 
 def _enhanced(
-    settings: Settings, objects: ObjectStore, marked: Sequence[Label], keys: Mapping[InstanceDigest, str],
+    settings: Settings, objects: ObjectStore, marked: Sequence[LabelRecord], keys: Mapping[InstanceDigest, str],
     methods: Sequence[str],
 ) -> dict[str, Fidelity]:  # fmt: skip
-    """What each method does to the images that people drew on; nothing where they drew nothing."""
+    """Figures of each method on the images that people drew on; empty without drawings."""
     if not marked or not methods:
         return {}
-    import numpy as np  # noqa: PLC0415
-
-    from miqa_node.analysis.marks import Pixels, fidelity  # noqa: PLC0415
-    from miqa_node.assess.enhance.enhancer import Enhancer  # noqa: PLC0415
-    from miqa_node.imaging.decode import Decoder  # noqa: PLC0415
-    from miqa_node.training.enhancement.scores import psnr_db, ssim  # noqa: PLC0415
 
     enhancer = Enhancer(settings)
     made = {}
@@ -112,9 +109,7 @@ def _enhanced(
 
 
 def _keep(database: Database, period: Period, fidelity: Mapping[str, Fidelity]) -> None:
-    """Keep the figures for the page Labels, which cannot enhance images while somebody waits."""
-    from miqa_node.store import fidelities  # noqa: PLC0415
-
+    """Store the figures for the page Labels, which is too slow to enhance images on request."""
     now, last = datetime.now(UTC), period.until - timedelta(days=1)
     with database.begin() as transaction:
         for method, row in fidelity.items():
@@ -168,8 +163,6 @@ def _figure(value: float | None, digits: int = 3) -> str:
 
 
 def _write(path: Path, found: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
-    from miqa_node.web.html import render  # noqa: PLC0415
-
     page = render("feedback_file.html", found=found, fidelity=fidelity, made=datetime.now(UTC))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a command's exit code says, the same for every command."""
+"""The exit codes, the same for every command."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ class Exit(IntEnum):
 
 
 EXPLANATIONS = {
-    Exit.OK: "Everything that was asked for was done.",
-    Exit.FAILED: "Something that was asked for failed: a file could not be read, a check or a delivery failed. "
-    "The rest was still done.",
+    Exit.OK: "The command succeeded.",
+    Exit.FAILED: "Part of the work failed: a file could not be read, a check or a delivery failed. The rest was done.",
     Exit.USAGE: "The command line or a setting is wrong; nothing was done.",
     Exit.NOT_FOUND: "No such study, instance or model package.",
-    Exit.CONFLICT: "The worklist item is in a state that does not allow what was asked.",
-    Exit.UNAVAILABLE: "The database, the disk or an optional part of the installation is not there.",
-    Exit.INTERRUPTED: "Stopped by Ctrl-C before it was finished.",
+    Exit.CONFLICT: "The state of the worklist item does not allow this change.",
+    Exit.UNAVAILABLE: "The database, the disk or an optional part of the installation is not available.",
+    Exit.INTERRUPTED: "Stopped by Ctrl-C before it finished.",
 }
 
 _BY_ERROR: tuple[tuple[type[MiqaError], Exit], ...] = (

@@ -1,8 +1,8 @@
-"""``miqa-node explain``: everything the node knows of an image, from its arrival to the last delivery."""
+"""``miqa-node explain``: the history of an image from its arrival to the last delivery."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,21 +12,18 @@ from miqa_node.cli.store import transaction
 from miqa_node.domain.assessment import contributions_text, number_text
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.errors import NotFoundError
-
-if TYPE_CHECKING:
-    from miqa_node.store.history import InstanceHistory, WorklistEvent
+from miqa_node.store import history
+from miqa_node.store.history import InstanceHistory, WorklistEvent
 
 
 def explain(
     uid: Annotated[str, typer.Argument(metavar="UID", help="SOP instance, series or study UID, or a digest.")],
     config: ConfigFile = None,
     data_dir: DataDir = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="At most so many images.")] = 100,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Maximum number of images.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what happened to an image or a study: arrival, assessment, verdict, results, deliveries."""
-    from miqa_node.store import history  # noqa: PLC0415 - keeps --help fast
-
+    """Show the history of an image or a study: arrival, assessment, verdict, results, deliveries."""
     with transaction(config, data_dir) as begun:
         found = history.of_uid(begun, uid, limit=limit + 1)
         studies = dict.fromkeys(image.instance.header.study_instance_uid for image in found)
@@ -66,7 +63,7 @@ def _tell(image: InstanceHistory, place: str) -> None:
         for reason in image.disposition.reasons:
             _fact("", f"{reason.text} ({reason.code.value} {reason.code.scheme}, {reason.code.meaning})")
     for result in image.results:
-        _fact("result", f"{result.kind.value} {result.sop_instance_uid} made {moment(result.made_at)}")
+        _fact("result", f"{result.kind} {result.sop_instance_uid} made {moment(result.made_at)}")
         for one in result.deliveries:
             waits = f", next attempt {moment(one.next_attempt_at)}" if one.state is DeliveryState.QUEUED else ""
             when = f" at {moment(one.sent_at)}" if one.sent_at else waits
@@ -99,11 +96,11 @@ def _tell_assessment(image: InstanceHistory) -> None:
     if assessment.findings:
         print_table(
             ("Finding", "Probability", "Severity", "Threshold", "Present"),
-            ((f.name.value, f"{f.probability:.3f}", f"{f.severity:.2f}", f"{f.threshold:.3f}",
+            ((f.name, f"{f.probability:.3f}", f"{f.severity:.2f}", f"{f.threshold:.3f}",
               "yes" if f.present else "") for f in assessment.findings),
         )  # fmt: skip
     for name, parts in assessment.contributions.items():
-        _fact("because", f"{name.value}: {contributions_text(parts)}")
+        _fact("because", f"{name}: {contributions_text(parts)}")
     if assessment.measurements:
         print_table(
             ("Measurement", "Value", "Unit"), ((m.name, number_text(m.value), m.unit) for m in assessment.measurements)

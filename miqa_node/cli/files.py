@@ -1,4 +1,4 @@
-"""Which files a command line names: files as they are, folders with every image below them."""
+"""The files that a command line names: single files, and every image below folders."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _DIRECTORY_FILE = "DICOMDIR"
 
 
 def images(paths: Iterable[Path], suffixes: frozenset[str] = IMAGE_SUFFIXES) -> tuple[list[Path], int]:
-    """The files to work on, in order, and how many files of folders were left out as they are no images.
+    """The files to work on, in order, and how many files of folders were left out because they are not images.
 
-    A file that is named is always taken. Of a folder, those are taken whose name or content says image.
+    A file that is named is always taken; files of a folder are taken if their name or content is that of an image.
     """
     taken: list[Path] = []
     left_out = 0
@@ -45,4 +45,4 @@ def _looks_like_image(file: Path, suffixes: frozenset[str]) -> bool:
             opened.seek(_PREFIX_OFFSET)
             return opened.read(len(_PREFIX)) == _PREFIX
     except OSError:
-        return True  # reading it properly will say what is wrong
+        return True  # the decoder reports the fault

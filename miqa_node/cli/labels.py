@@ -1,29 +1,38 @@
-"""``miqa-node labels``: what people said of images, counted, exported to learn from, and brought in from elsewhere."""
+"""``miqa-node labels``: counts, exports and imports the labels that people gave to images."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from miqa_node.analysis.export import Names, WriteImage, export_labels, write_png
+from miqa_node.assess.labels import read_audit
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table, progress
 from miqa_node.cli.store import check_exists, transaction
+from miqa_node.deidentify.dataset import DeidentificationMethod
+from miqa_node.deidentify.files import deidentify_files
+from miqa_node.deidentify.values import Secrets
+from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RequestKind
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.headers import read_header
+from miqa_node.settings import Settings
+from miqa_node.site import open_store
+from miqa_node.store import label_requests, labels, reviews
+from miqa_node.store.pseudonyms import open_key
 
-if TYPE_CHECKING:
-    from miqa_node.analysis.export import WriteImage
-    from miqa_node.settings import Settings
-
-app = typer.Typer(no_args_is_help=True, help="What people said of images: list, export, import.")
+app = typer.Typer(no_args_is_help=True, help="Labels given by people: list, export, import.")
 
 
 class Images(StrEnum):
-    """How images are written beside their labels."""
+    """The form in which images are exported with their labels."""
 
     NONE = "none"
     PNG = "png"
@@ -32,10 +41,7 @@ class Images(StrEnum):
 
 @app.command("list")
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Count labels by where they come from, and what waits for an answer."""
-    from miqa_node.domain.label import RequestKind  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.store import label_requests, labels  # noqa: PLC0415
-
+    """Count labels by origin, and open requests."""
     ever, now = datetime(1970, 1, 1, tzinfo=UTC), datetime.now(UTC)
     with transaction(config, data_dir) as begun:
         counted = labels.count(begun, "origin", ever, now)
@@ -58,17 +64,12 @@ def export(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write labels as CSV and COCO, with the images; nothing in them names a patient.
+    """Write labels as CSV and COCO, with the images; without patient identity.
 
     labels.csv holds the newest label of each image, and is what calibrate and train quality --labels read;
     judgements.csv holds all of them with their provenance. DICOM files are de-identified after PS3.15 Annex E (Basic
-    Profile). Text that is burned into pixels is not looked for.
+    Profile). Text burned into pixels is not searched.
     """
-    from miqa_node.analysis.export import Names, export_labels  # noqa: PLC0415
-    from miqa_node.node import open_store  # noqa: PLC0415
-    from miqa_node.store import labels, reviews  # noqa: PLC0415
-    from miqa_node.store.pseudonyms import open_key  # noqa: PLC0415
-
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
     check_exists(settings)
@@ -104,20 +105,16 @@ def import_(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Bring labels of the node's own images in from a table: digest or SOP Instance UID, label, sampled.
+    """Import labels of the node's own images from a table: digest or SOP Instance UID, label, sampled.
 
     A label is good, bad, or findings with semicolons between. All lines are taken, or none.
     """
-    from miqa_node.assess.labels import read_audit  # noqa: PLC0415
-    from miqa_node.domain.label import Judgement, LabelOrigin  # noqa: PLC0415
-    from miqa_node.store import labels, reviews  # noqa: PLC0415
-
     rows, who, now = read_audit(table), actor or login(), datetime.now(UTC)
     with transaction(config, data_dir) as begun:
         for row in rows:
             bad = row.findings is None or bool(row.findings)
             findings = None if row.findings is None else tuple(sorted(row.findings))
-            said = Judgement(who, LabelOrigin.IMPORT, bad, findings=findings, sampled=row.sampled)
+            said = ReaderOpinion(who, LabelOrigin.IMPORT, bad, findings=findings, sampled=row.sampled)
             labels.add(begun, reviews.find_digest(begun, row.digest), said, now)
     print_line(f"Labels taken in: {len(rows)}.")
 
@@ -127,21 +124,13 @@ def _writer(images: Images, settings: Settings, key: bytes) -> WriteImage | None
         return None
     if images is Images.DICOM:
         return _deidentified(key)
-    from miqa_node.analysis.export import write_png  # noqa: PLC0415
-    from miqa_node.imaging.decode import Decoder  # noqa: PLC0415
 
     decoder = Decoder(settings.imaging)
     return lambda source, stem: write_png(decoder.decode(source), stem)
 
 
 def _deidentified(key: bytes) -> WriteImage:
-    from miqa_node.deidentify.dataset import Method  # noqa: PLC0415
-    from miqa_node.deidentify.files import deidentify_files  # noqa: PLC0415
-    from miqa_node.deidentify.values import Secrets  # noqa: PLC0415
-    from miqa_node.errors import DataSetError  # noqa: PLC0415
-    from miqa_node.imaging.headers import read_header  # noqa: PLC0415
-
-    method = Method(Secrets(key))
+    method = DeidentificationMethod(Secrets(key))
 
     def write(source: Path, stem: Path) -> tuple[str, int, int]:
         [outcome] = deidentify_files([(source, Path())], stem.parent, method)

@@ -1,18 +1,18 @@
-"""``miqa-node migrate``: brings the database to the version that this program needs."""
+"""``miqa-node migrate``: updates the database to the version that this program needs."""
 
 from __future__ import annotations
 
 import typer
 
 from miqa_node.cli.options import ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.site import migrate as migrate_all
+from miqa_node.site import open_store
 
 
 def migrate(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Make or update the database's tables; "run" does it too, so this is for sites that migrate by hand."""
+    """Create or update the database tables; "run" does this too."""
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
-    from miqa_node.node import migrate as migrate_all  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.node import open_store  # noqa: PLC0415
 
     database, _objects = open_store(settings)
     try:

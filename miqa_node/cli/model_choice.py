@@ -1,23 +1,27 @@
-"""``miqa-node models activate``, ``rollback``, ``shadow`` and ``history``: which packages running processes use."""
+"""``miqa-node models activate``, ``rollback``, ``shadow``, ``history``: chooses the packages of running processes."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from miqa_node.assess.active import chosen_package
+from miqa_node.assess.package_checks import package_label
+from miqa_node.assess.package_files import find_package
+from miqa_node.assess.packages import Package, open_package
+from miqa_node.assess.site_calibration import calibration_path, in_force
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import check_exists, transaction
 from miqa_node.domain.model_choice import ModelChoice, Slot
 from miqa_node.errors import ConflictError, NotFoundError, ResourcesError, SettingsError
-
-if TYPE_CHECKING:
-    from miqa_node.assess.packages import Package
-    from miqa_node.settings import Settings
+from miqa_node.settings import Settings
+from miqa_node.store import activations
+from miqa_node.store.database import Database
 
 Comment = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the history.")]
 PackageName = Annotated[str, typer.Argument(metavar="NAME-VERSION", help="As `models list` shows it.")]
@@ -31,10 +35,10 @@ def activate(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a package judge images from now on; running processes follow without a restart.
+    """Activate a package from now on; running processes follow without a restart.
 
-    The package is checked first, goldens on this machine's provider included. Images that are being judged are
-    finished by the package before; nothing is judged twice.
+    The package is checked first, goldens on this machine's provider included. Images in progress are
+    finished with the previous package; no image is assessed twice.
     """
     settings = _ready(config, data_dir)
     if settings.assess.quality_package:
@@ -43,7 +47,6 @@ def activate(
             "active. Take it out to choose with this command."
         )
     package = open_named(settings, name)
-    from miqa_node.store import activations  # noqa: PLC0415 - keeps --help fast
 
     with transaction(config, data_dir) as begun:
         changed = activations.choose(begun, Slot.ACTIVE, package.name, actor or login(), comment, datetime.now(UTC))
@@ -59,10 +62,9 @@ def rollback(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go back to the package that was active before the one that is."""
+    """Return to the previously active package."""
     settings = _ready(config, data_dir)
     slot = Slot.SHADOW if shadow else Slot.ACTIVE
-    from miqa_node.store import activations  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:
         name = activations.roll_back(begun, slot, actor or login(), comment, datetime.now(UTC))
@@ -81,27 +83,22 @@ def shadow(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a candidate judge the same images silently beside the active package; `models compare` shows the outcome."""
+    """Run a candidate silently beside the active package; `models compare` shows the differences."""
     if (name is None) is not off:
         raise typer.BadParameter("name one package, or give --off")
     settings = _ready(config, data_dir)
     chosen = open_named(settings, name, candidate=True).name if name else ""
-    from miqa_node.assess.active import chosen_package  # noqa: PLC0415
-    from miqa_node.assess.packages import package_label  # noqa: PLC0415
-    from miqa_node.store import activations  # noqa: PLC0415
 
     with transaction(config, data_dir) as begun:
         active = chosen_package(settings, activations.current(begun))
         if active is not None and chosen == package_label(active):
-            raise ConflictError(f"{chosen} is the active package; a shadow is another one.")
+            raise ConflictError(f"{chosen} is the active package; choose another one as shadow.")
         changed = activations.choose(begun, Slot.SHADOW, chosen, actor or login(), comment, datetime.now(UTC))
     _tell(Slot.SHADOW, chosen, changed, settings, as_json=as_json)
 
 
 def history(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List every activation and rollback."""
-    from miqa_node.store import activations  # noqa: PLC0415
-
     with transaction(config, data_dir) as begun:
         events = [event for slot in Slot for event in activations.history(begun, slot)]
     events.sort(key=lambda event: event.at)
@@ -115,13 +112,11 @@ def history(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson
 
 
 def choice_of(settings: Settings) -> ModelChoice:
-    """What the node of these settings was told to use; nothing where there is no node."""
+    """The model choice of the node with these settings; empty if it has no database."""
     try:
         check_exists(settings)
     except SettingsError:
         return ModelChoice()
-    from miqa_node.store import activations  # noqa: PLC0415
-    from miqa_node.store.database import Database  # noqa: PLC0415
 
     database = Database(settings.database_url, pool_size=1)
     try:
@@ -138,8 +133,6 @@ def choice_of(settings: Settings) -> ModelChoice:
 
 def open_named(settings: Settings, name: str, *, candidate: bool = False) -> Package:
     """The package of a name, checked; a candidate needs no goldens."""
-    from miqa_node.assess.packages import find_package, open_package  # noqa: PLC0415
-
     path = find_package(settings.models_dir, name)
     if path is None:
         raise NotFoundError(f"There is no package {name} in {settings.models_dir}.")
@@ -164,8 +157,6 @@ def _tell(slot: Slot, name: str, changed: bool, settings: Settings, *, as_json: 
 
 
 def _warn_of_calibration(package: Package, settings: Settings) -> None:
-    from miqa_node.assess.site_calibration import calibration_path, in_force  # noqa: PLC0415
-
     path = calibration_path(settings.node.data_dir, package.name)
     found = in_force(path, package.card, package.identity.sha256, settings.node.site)
     if found.refused:

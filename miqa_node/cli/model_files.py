@@ -1,32 +1,36 @@
-"""``miqa-node models card``, ``certificate`` and ``pack``: what a package says of itself, and a package in one file."""
+"""``miqa-node models card``, ``certificate`` and ``pack``: describe a package, or write it as one file."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from miqa_node.assess.active import chosen_package
+from miqa_node.assess.bare import pack as write_bare
+from miqa_node.assess.card import GRAPH_NAME
+from miqa_node.assess.model_card import model_card
+from miqa_node.assess.package_checks import package_label, sha256_of
+from miqa_node.assess.package_files import find_package, read_package_card
+from miqa_node.assess.sidecars import read_any_card
+from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
 from miqa_node.cli.model_choice import PackageName, choice_of, open_named
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table
 from miqa_node.errors import ConflictError, NotFoundError
-
-if TYPE_CHECKING:
-    from miqa_node.settings import Settings
+from miqa_node.settings import Settings, read_policy
 
 
 def card(
     name: PackageName,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to this file instead of printing.")] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Print a package's card as a page for people: use, limits, operating points, figures, training data, licences."""
     settings = settings_of(config)
     quiet_logs(settings)
-    from miqa_node.assess.companions import read_any_card  # noqa: PLC0415
-    from miqa_node.assess.model_card import model_card  # noqa: PLC0415 - keeps --help fast
 
     found = read_any_card(_path(settings, name))
     if as_json:
@@ -75,22 +79,16 @@ def pack(
     """Write a package folder as one .onnx with its card and goldens inside, to drop into another node's models."""
     settings = settings_of(config)
     quiet_logs(settings)
-    from miqa_node.assess.bare import pack as write_bare  # noqa: PLC0415
-    from miqa_node.assess.card import GRAPH_NAME  # noqa: PLC0415
 
     package = open_named(settings, name)
     if package.folder.is_file():
-        raise ConflictError(f"{name} is one file already: {package.folder}.")
+        raise ConflictError(f"{name} is already a single file: {package.folder}.")
     if out.name != f"{name}.onnx":
         raise typer.BadParameter(f"call it {name}.onnx: a package is found by its name")
     write_bare(package.folder, package.card, GRAPH_NAME, out)
 
 
 def _certificate(settings: Settings, path: Path) -> dict[str, Any]:
-    from miqa_node.assess.packages import package_label, read_package_card, sha256_of  # noqa: PLC0415
-    from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force  # noqa: PLC0415
-    from miqa_node.settings import read_policy  # noqa: PLC0415
-
     card = read_package_card(path)
     sha256 = sha256_of(path if path.is_file() else path / "model.onnx")
     found = in_force(calibration_path(settings.node.data_dir, package_label(path)), card, sha256, settings.node.site)
@@ -106,8 +104,6 @@ def _certificate(settings: Settings, path: Path) -> dict[str, Any]:
 
 
 def _active(settings: Settings) -> Path:
-    from miqa_node.assess.active import chosen_package  # noqa: PLC0415
-
     path = chosen_package(settings, choice_of(settings))
     if path is None:
         raise NotFoundError(f"No package is active; {settings.models_dir} holds no quality package.")
@@ -115,8 +111,6 @@ def _active(settings: Settings) -> Path:
 
 
 def _path(settings: Settings, name: str) -> Path:
-    from miqa_node.assess.packages import find_package  # noqa: PLC0415
-
     path = find_package(settings.models_dir, name)
     if path is None:
         raise NotFoundError(f"There is no package {name} in {settings.models_dir}.")

@@ -1,21 +1,27 @@
-"""``miqa-node models``: which model packages there are, which judges, and whether they compute what they should."""
+"""``miqa-node models``: lists model packages and checks that they compute correctly."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from miqa_node.assess.active import chosen_package
+from miqa_node.assess.caption.package import CaptionPackage, open_caption_package
+from miqa_node.assess.card import Task
+from miqa_node.assess.package_checks import checksum, package_label
+from miqa_node.assess.package_files import find_package, package_folders
+from miqa_node.assess.packages import Package, open_package
+from miqa_node.assess.sidecar import SidecarModel
+from miqa_node.assess.sidecars import open_sidecar, read_any_card, switched_on, task_of
 from miqa_node.cli import baseline, compare, model_choice, model_files
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.errors import MiqaError, NotFoundError
-
-if TYPE_CHECKING:
-    from miqa_node.settings import Settings
+from miqa_node.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Model packages: list, check, activate, roll back, compare, describe.")
 app.command()(model_choice.activate)
@@ -37,8 +43,6 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
     """
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
-    from miqa_node.assess.active import chosen_package  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.assess.packages import find_package, package_folders  # noqa: PLC0415
 
     choice = model_choice.choice_of(settings)
     active = chosen_package(settings, choice)
@@ -74,7 +78,6 @@ def check(
     """Check packages: files against their checksums, card against graph, golden images on this machine's provider."""
     settings = settings_of(config)
     quiet_logs(settings)
-    from miqa_node.assess.packages import package_folders, package_label  # noqa: PLC0415
 
     paths = {package_label(path): path for path in package_folders(settings.models_dir)}
     if missing := [name for name in names or () if name not in paths]:
@@ -92,27 +95,21 @@ def check(
 
 
 def check_one(path: Path, settings: Settings) -> dict[str, Any]:
-    """Whether a package may judge images on this machine; "error" says why not.
+    """Whether a package may be used on this machine; "error" gives the reason if not.
 
     A package without goldens is sound, but "may_be_active" is false.
     """
-    from miqa_node.assess.caption.package import CaptionPackage, open_caption_package  # noqa: PLC0415
-    from miqa_node.assess.card import Task  # noqa: PLC0415
-    from miqa_node.assess.companion import Companion  # noqa: PLC0415
-    from miqa_node.assess.companions import open_companion, task_of  # noqa: PLC0415
-    from miqa_node.assess.packages import Package, open_package, package_label  # noqa: PLC0415
-
     started = time.perf_counter()
     label = package_label(path)
     try:
         task = task_of(path)
-        package: Package | Companion | CaptionPackage
+        package: Package | SidecarModel | CaptionPackage
         if task is Task.QUALITY:
             package = open_package(path, settings.node.accelerator, settings.assess, goldens_required=False)
         elif task is Task.CAPTION:
             package = open_caption_package(path, settings.node.accelerator, settings.assess, settings.caption)
         else:
-            _, package = open_companion(path, settings.node.accelerator, settings.assess)
+            _, package = open_sidecar(path, settings.node.accelerator, settings.assess)
     except MiqaError as error:
         return {"folder": label, "ok": False, "error": str(error)}
     return {
@@ -160,9 +157,6 @@ def _may(outcome: dict[str, Any]) -> str:
 
 
 def _describe(path: Path, settings: Settings) -> dict[str, Any]:
-    from miqa_node.assess.companions import read_any_card, switched_on  # noqa: PLC0415
-    from miqa_node.assess.packages import checksum, package_label  # noqa: PLC0415
-
     label = package_label(path)
     try:
         card = read_any_card(path)

@@ -1,4 +1,4 @@
-"""What commands print: rich tables on a terminal, tab-separated lines elsewhere, JSON when asked for."""
+"""What commands print: rich tables on a terminal, tab-separated lines elsewhere, JSON on request."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from miqa_node.errors import MiqaError
+from miqa_node.observe.log import describe_error
 
 T = TypeVar("T")
 
@@ -28,7 +38,7 @@ _STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Heading of a table's column; numbers stand right, and what people copy stays ``whole`` on a narrow terminal."""
+    """A column's heading; numbers are right-aligned, and ``whole`` columns never wrap on a narrow terminal."""
 
     heading: str
     number: bool = False
@@ -36,43 +46,35 @@ class Column:
 
 
 def to_json(value: Any) -> Any:
-    """A domain object as JSON writes it, by the same rules as the REST interface."""
-    from pydantic import TypeAdapter  # noqa: PLC0415 - keeps --help fast
-
+    """A domain object as JSON, by the same rules as the REST interface."""
     return json.loads(TypeAdapter(type(value)).dump_json(value))
 
 
 def print_json(value: object) -> None:
-    """One JSON document on one line, so that many are JSON lines."""
+    """Print one JSON document on one line, so that several make JSON Lines."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
 def print_line(*words: str) -> None:
-    """Some words with a space between; what is a verdict or a state is coloured on a terminal."""
+    """Print words separated by spaces; verdicts and states are coloured on a terminal."""
     if not sys.stdout.isatty():
         sys.stdout.write(" ".join(word for word in words if word) + "\n")
         sys.stdout.flush()
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
 
     line = Text(" ").join(Text(word, style=_STYLES.get(word.strip(), "")) for word in words if word)
     Console(highlight=False, soft_wrap=True).print(line)
 
 
 def print_table(columns: Sequence[Column | str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-    """A table; cells are plain text. Without rows people are told so, and programs get the headings alone."""
+    """A table; cells are plain text. Without rows a terminal shows "None." and programs get only the headings."""
     heads = [column if isinstance(column, Column) else Column(column) for column in columns]
     if not sys.stdout.isatty():
         lines = ["\t".join(head.heading for head in heads)]
         lines += ["\t".join(" ".join(cell.split()) for cell in row) for row in rows]
         sys.stdout.write("\n".join(lines) + "\n")
         return
-    from rich import box  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
 
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for head in heads:
@@ -90,13 +92,11 @@ def print_table(columns: Sequence[Column | str], rows: Iterable[Sequence[str]], 
 def progress(items: Sequence[T], what: str) -> Iterator[Iterator[T]]:
     """Iterate over ``items`` with a progress bar on stderr, when the results go elsewhere.
 
-    On a terminal the results themselves show how far it is, and a bar would stand between them.
+    There is no bar if the results go to a terminal, because they show the progress themselves.
     """
     if not sys.stderr.isatty() or sys.stdout.isatty() or len(items) < 2:
         yield iter(items)
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -104,15 +104,12 @@ def progress(items: Sequence[T], what: str) -> Iterator[Iterator[T]]:
 
 
 def error_text(error: Exception) -> str:
-    """What to tell of an error: our own sentences as they are, others' without what may quote a data set."""
-    from miqa_node.errors import MiqaError  # noqa: PLC0415
-    from miqa_node.observe.log import describe_error  # noqa: PLC0415
-
+    """The text of an error; errors of other libraries without their message, which may quote a data set."""
     return str(error) if isinstance(error, MiqaError) else describe_error(error)
 
 
 def joined(sentences: Iterable[str]) -> str:
-    """Reasons on one line, each once.
+    """Distinct reasons on one line.
 
     >>> joined(["Black and white are exchanged.", "Motion blur: probability 0.97", "Motion blur: probability 0.97"])
     'Black and white are exchanged; Motion blur: probability 0.97'

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from miqa_node.cli.extras import DataFolder, require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
-from miqa_node.cli.train import DataFolder, require
 
 _NEEDED = ("torch", "scipy", "onnxscript", "h5py", "sklearn")
 
@@ -31,37 +31,40 @@ def train(
     networks: Annotated[
         Path | None,
         typer.Option(
-            metavar="PACKAGE", exists=True, file_okay=False, help="Train nothing, calibrate this package's networks."
+            metavar="PACKAGE",
+            exists=True,
+            file_okay=False,
+            help="Only calibrate the networks of this package, without training.",
         ),
     ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Train the pneumonia ensemble on children and adults, test it for shortcuts, and write it as a package.
 
-    A run that was killed goes on from its checkpoints. Decision support, not diagnosis.
+    An interrupted run continues from its checkpoints. Decision support, not diagnosis.
     """
     require(_NEEDED)
     settings = settings_of(config)
     quiet_logs(settings)
     if networks is not None:
-        from miqa_node.training.pneumonia.calibration import calibrate_again  # noqa: PLC0415
+        from miqa_node.training.pneumonia.calibration import calibrate_again
 
         typer.echo(str(calibrate_again(networks, data, out, version)))
         return
-    from miqa_node.assess.active import quality_folder  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.training.pneumonia.fit import Recipe  # noqa: PLC0415
-    from miqa_node.training.pneumonia.train import Sources, make_package  # noqa: PLC0415
+    from miqa_node.assess.active import quality_folder
+    from miqa_node.training.pneumonia.fit import PneumoniaRecipe
+    from miqa_node.training.pneumonia.train import PneumoniaSources, make_package
 
     quality = quality_folder(settings)
     if quality is None:
-        raise typer.BadParameter("there is no quality package whose weights the residual network could start from")
-    sources = Sources(
+        raise typer.BadParameter("there is no quality package to take the residual network's initial weights from")
+    sources = PneumoniaSources(
         data=data,
         quality_graph=quality / "model.onnx",
         mobilenet_file=data / "pretrained" / "mobilenet_v2_1.0_224_quant.tflite",
         runs=runs or Path("training-runs") / "pneumonia",
     )
-    typer.echo(str(make_package(sources, out, Recipe(draws=draws, seed=seed), version)))
+    typer.echo(str(make_package(sources, out, PneumoniaRecipe(draws=draws, seed=seed), version)))
 
 
 def evaluate(
@@ -76,13 +79,13 @@ def evaluate(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Measure the pneumonia ensemble on patients that it never saw: children and adults apart, routing, Pointing Game.
+    """Measure the pneumonia ensemble on unseen patients: children and adults apart, routing, Pointing Game.
 
-    Each radiograph takes the whole way of the node, the quality package included.
+    Each radiograph passes the node's whole pipeline, the quality package included.
     """
     require(("scipy", "sklearn"))
     quiet_logs(settings_of(config))
-    from miqa_node.training.pneumonia.evaluate import evaluate_pneumonia, write_figures  # noqa: PLC0415
+    from miqa_node.training.pneumonia.evaluate import evaluate_pneumonia, write_figures
 
     figures = evaluate_pneumonia(package, data, degraded=degraded)
     if write:

@@ -1,39 +1,52 @@
-"""Writes the reference pages that are made from the program itself, so that they cannot fall behind it."""
+"""Writes the reference pages that are generated from the program."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from typer.core import TyperCommand
+from miqa_node.cli.command import commands_of
+from miqa_node.cli.conformance import conformance_page
+from miqa_node.cli.exits import EXPLANATIONS
+from miqa_node.cli.findings_page import findings_page
+from miqa_node.cli.measurements_page import measurements_page
+from miqa_node.settings import share_dir
 
 _MADE = "<!-- Made by `miqa-node reference {page}` from {source}; do not edit. -->\n"
 _SETTING = re.compile(r"(?P<key>[a-z_]+) = (?P<value>.+?)\s*#\s*(?P<comment>.+)")
 
 
-class Page(StrEnum):
-    """The pages that can be made."""
+class ReferencePage(StrEnum):
+    """The pages that can be generated."""
 
     CLI = "cli"
     CONFIGURATION = "configuration"
     CONFORMANCE = "conformance"
+    FINDINGS = "findings"
+    MEASUREMENTS = "measurements"
 
 
 def reference(
-    page: Annotated[Page, typer.Argument(help="Which page.")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")] = None,
+    ctx: typer.Context,
+    page: Annotated[ReferencePage, typer.Argument(help="Which page.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to this file instead of printing.")] = None,
 ) -> None:
     """Print a page of the reference as Markdown."""
-    from miqa_node.cli.conformance import conformance_page  # noqa: PLC0415 - keeps --help fast
-
-    makers = {Page.CLI: cli_page, Page.CONFIGURATION: configuration_page, Page.CONFORMANCE: conformance_page}
+    makers: dict[ReferencePage, Callable[[], str]] = {
+        ReferencePage.CLI: lambda: cli_page(ctx.find_root().command),
+        ReferencePage.CONFIGURATION: configuration_page,
+        ReferencePage.CONFORMANCE: conformance_page,
+        ReferencePage.FINDINGS: lambda: findings_page(_MADE.format(page=ReferencePage.FINDINGS, source="the taxonomy")),
+        ReferencePage.MEASUREMENTS: lambda: measurements_page(
+            _MADE.format(page=ReferencePage.MEASUREMENTS, source="the installed measurements")
+        ),
+    }
     text = makers[page]()
     if out is None:
         typer.echo(text, nl=False)
@@ -41,17 +54,12 @@ def reference(
         out.write_text(text, "utf-8")
 
 
-def cli_page() -> str:
-    """docs/reference/cli.md: every command with its options, and the exit codes."""
-    from typer.main import get_command  # noqa: PLC0415
-
-    from miqa_node.cli.app import app  # noqa: PLC0415
-    from miqa_node.cli.exits import EXPLANATIONS  # noqa: PLC0415
-
+def cli_page(root: Any) -> str:
+    """docs/reference/cli.md: every command below ``root`` with its options, and the exit codes."""
     lines = [
         "# Command line",
         "",
-        _MADE.format(page=Page.CLI, source="the commands"),
+        _MADE.format(page=ReferencePage.CLI, source="the commands"),
         "Every setting can also be given in a file (`--config FILE`, or the variable `MIQA_CONFIG`) or as environment",
         "variable `MIQA_<TABLE>__<KEY>`; see [Configuration](configuration.md). What wins, from the strongest: flag,",
         "environment, file, default. On a terminal commands print tables, colours and progress bars; elsewhere",
@@ -64,7 +72,7 @@ def cli_page() -> str:
         *(f"| {code.value} | {code.name} | {text} |" for code, text in EXPLANATIONS.items()),
         "",
     ]
-    for path, command in _commands("miqa-node", get_command(app)):
+    for path, command in commands_of("miqa-node", root):
         lines += _command_section(path, command)
     lines += _ASSESS_JSON.splitlines()
     return "\n".join(lines).rstrip() + "\n"
@@ -72,14 +80,12 @@ def cli_page() -> str:
 
 def configuration_page() -> str:
     """docs/reference/configuration.md: every setting with default, type and meaning."""
-    from miqa_node.settings import share_dir  # noqa: PLC0415
-
     text = (share_dir("config") / "miqa.toml").read_text("utf-8")
     defaults = tomllib.loads(text)
     lines = [
         "# Configuration",
         "",
-        _MADE.format(page=Page.CONFIGURATION, source="config/miqa.toml"),
+        _MADE.format(page=ReferencePage.CONFIGURATION, source="config/miqa.toml"),
         "Settings come from four places; the first that names a setting wins:",
         "",
         "1. a flag of the command line, where there is one ([Command line](cli.md));",
@@ -87,8 +93,8 @@ def configuration_page() -> str:
         "3. a TOML file given with `--config FILE` or named by the variable `MIQA_CONFIG`;",
         "4. the defaults below, which are those of `config/miqa.toml`.",
         "",
-        "An unknown table or key is an error, so a spelling mistake cannot pass silently. `miqa-node doctor` tells",
-        "what is in force and what is wrong with it. The site's rules (`config/policy.toml`) and the destinations",
+        "An unknown table or key is an error, so a spelling mistake cannot pass silently. `miqa-node doctor`",
+        "shows the values in force and their faults. The site's rules (`config/policy.toml`) and the destinations",
         "(`config/destinations.example.toml`) have files of their own, which are read again when they change;",
         "settings are read when the node starts.",
         "",
@@ -111,13 +117,6 @@ def _setting_row(table: str, setting: re.Match[str], defaults: dict[str, Any]) -
     variable = f"`MIQA_{table.upper()}__{key.upper()}`"
     cells = (f"`{table}.{key}`", shown, variable, comment.replace("|", "\\|"))
     return f"| {' | '.join(cells)} |"
-
-
-def _commands(path: str, command: TyperCommand | Any) -> Iterator[tuple[str, Any]]:
-    for name, sub in getattr(command, "commands", {}).items():
-        if not sub.hidden:
-            yield f"{path} {name}", sub
-            yield from _commands(f"{path} {name}", sub)
 
 
 def _command_section(path: str, command: Any) -> list[str]:

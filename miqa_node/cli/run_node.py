@@ -1,4 +1,4 @@
-"""``miqa-node run``: the node itself, until it is told to stop."""
+"""``miqa-node run``: the node itself, until it is stopped."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Annotated, Literal
 import typer
 
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
+from miqa_node.deliver.destinations import parse_flag
+from miqa_node.domain.role import NodeRole
+from miqa_node.node import Node
+from miqa_node.observe.log import set_up_logging
 
 
 def run(
@@ -34,21 +38,18 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="NAME=WHERE",
-            help="Where results go, besides the destinations file: AET@HOST:PORT, an http(s) address or a folder; "
+            help="A destination besides those of the destinations file: AET@HOST:PORT, an http(s) address or a folder; "
             "repeatable.",
         ),
     ] = None,
 ) -> None:
     """Receive, assess, report and deliver until Ctrl-C or SIGTERM."""
     settings = settings_of(config, data_dir, dicom={"port": dicom_port, "ae_title": ae_title}, web={"port": web_port})
-    from miqa_node.deliver.destinations import parse_flag  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.node import Node, Role  # noqa: PLC0415
-    from miqa_node.observe.log import set_up_logging  # noqa: PLC0415
 
     destinations = [parse_flag(text) for text in destination or ()]
     set_up_logging(settings.log, node=settings.node.name)
     stop = stop_signal()
-    with Node(settings, destinations, Role(role)) as node:
+    with Node(settings, destinations, NodeRole(role)) as node:
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{settings.dicom.host}:{node.dicom_port}")
         typer.echo(f"web   http://{_in_address(settings.web.host)}:{node.web_port}/")
@@ -60,7 +61,7 @@ def run(
 
 
 def stop_signal() -> threading.Event:
-    """Set by the first Ctrl-C or SIGTERM; a second one is not waited for."""
+    """Set by the first Ctrl-C or SIGTERM; the second one stops the program at once."""
     stop = threading.Event()
 
     def on_signal(number: int, _frame: object) -> None:

@@ -1,4 +1,4 @@
-"""``miqa-node selftest``: shows on this machine that images of every kind get through, and writes a record of it."""
+"""``miqa-node selftest``: proves on this machine that images of every kind are processed, and writes a record."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import typer
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile
 from miqa_node.cli.output import print_json
+from miqa_node.selftest.record import document, write_record
+from miqa_node.selftest.run import run
 
 
 def selftest(
@@ -18,19 +20,16 @@ def selftest(
         "selftest"
     ),
     limit_s: Annotated[
-        float, typer.Option("--limit", metavar="S", min=10, help="Wait so long for all verdicts.")
+        float, typer.Option("--limit", metavar="S", min=10, help="Maximum wait for all verdicts, in seconds.")
     ] = 300.0,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Send synthetic CR, DX, MG, CT and MR in every transfer syntax through a temporary node, and write a record.
+    """Send synthetic images of every kind and transfer syntax through a temporary node and write a record.
 
-    The node runs on free ports with the settings of --config and a folder of its own, beside one that is in use; a
-    receiving PACS of the test gets the results. Exit code 1 says that something did not work.
+    The node runs on free ports with the settings of --config and a temporary folder, beside a node in use; a
+    test PACS receives the results. Exit code 1: something did not work.
     """
-    from miqa_node.selftest.record import document, write_record  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.selftest.run import run  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory(prefix="miqa-selftest-") as folder:
         record = run(Path(folder), config, limit_s)
     page, data = write_record(record, out)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,9 +11,10 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import DICOM_SUFFIXES, images
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
-
-if TYPE_CHECKING:
-    from miqa_node.domain.ports import Destination
+from miqa_node.deliver.destinations import parse_address
+from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig, connect
+from miqa_node.errors import MiqaError, SettingsError
+from miqa_node.imaging.headers import read_header
 
 
 def send(
@@ -37,19 +37,18 @@ def send(
 ) -> None:
     """Send DICOM files over C-STORE or STOW-RS, or copy them to a folder.
 
-    Exit code 1 says that a file could not be sent; the others still are.
+    Exit code 1: a file could not be sent; the others were.
     """
     settings = settings_of(config, dicom={"ae_title": calling_ae_title})
     quiet_logs(settings)
-    from miqa_node.deliver.connect import connect  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.deliver.destinations import parse_flag  # noqa: PLC0415
 
     files, left_out = images(paths, DICOM_SUFFIXES)
     if not files:
         raise typer.BadParameter("there are no DICOM files in the given folders")
     if left_out:
-        typer.echo(f"{left_out} files in folders are no DICOM files and were left out.", err=True)
-    destination = connect(parse_flag(f"send={_where(to)}", f"--to {to!r}"), settings.deliver, settings.dicom.ae_title)
+        typer.echo(f"{left_out} files in folders are not DICOM files and were left out.", err=True)
+    context = DeliveryContext(settings.deliver, settings.dicom.ae_title)
+    destination = connect(_destination(to), context)
     failed = 0
     try:
         with progress(files, "Sending") as remaining:
@@ -64,21 +63,15 @@ def send(
         raise typer.Exit(Exit.FAILED)
 
 
-def _where(to: str) -> str:
-    if to.startswith(("http://", "https://")) or re.fullmatch(r".+@.+:[0-9]{1,5}", to):
-        return to
-    if Path(to).is_dir():
-        return str(Path(to).resolve())
-    raise typer.BadParameter(
-        "write AET@HOST:PORT, for example PACS@10.0.0.5:104, an http(s) address, or a folder that is there",
-        param_hint="--to",
-    )
+def _destination(to: str) -> DestinationConfig:
+    address = str(Path(to).resolve()) if Path(to).is_dir() else to
+    try:
+        return parse_address(address, "send", f"{to!r}")
+    except SettingsError as error:
+        raise typer.BadParameter(str(error), param_hint="--to") from error
 
 
 def _send_one(destination: Destination, file: Path) -> tuple[str, Exception | None]:
-    from miqa_node.errors import MiqaError  # noqa: PLC0415
-    from miqa_node.imaging.headers import read_header  # noqa: PLC0415
-
     try:
         header, _study = read_header(file)
         outcome = destination.send([(header.sop_class_uid, header.sop_instance_uid, file.read_bytes())])[0]

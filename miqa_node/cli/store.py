@@ -1,22 +1,19 @@
-"""Opens the node's database for commands that only look or decide; never makes one where there is none."""
+"""Opens the existing database of the node; it never creates one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from miqa_node.cli.options import quiet_logs, settings_of
 from miqa_node.errors import SettingsError
-
-if TYPE_CHECKING:
-    from miqa_node.settings import Settings
-    from miqa_node.store.database import Database, Transaction
+from miqa_node.settings import Settings
+from miqa_node.store.database import Database, Transaction
 
 
 def check_exists(settings: Settings) -> None:
-    """Raise SettingsError when the SQLite file of the settings is not there."""
+    """Raise SettingsError if the SQLite file of the settings does not exist."""
     file = settings.node.data_dir / "miqa.sqlite"
     if not settings.store.database_url and not file.is_file():
         raise SettingsError(
@@ -31,7 +28,6 @@ def opened(config: Path | None, data_dir: Path | None) -> Iterator[Database]:
     settings = settings_of(config, data_dir)
     quiet_logs(settings)
     check_exists(settings)
-    from miqa_node.store.database import Database  # noqa: PLC0415 - keeps --help fast
 
     database = Database(settings.database_url, pool_size=1)
     try:

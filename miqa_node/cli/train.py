@@ -1,26 +1,22 @@
-"""``miqa-node train``: make model packages; needs the extra [train]."""
+"""``miqa-node train``: make model packages; needs miqa-node-training."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from miqa_node.cli.exits import Exit
+from miqa_node.cli import pneumonia
+from miqa_node.cli.extras import DataFolder, require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.cli.train_classifier import classifier
 
 _NEEDED = ("torch", "scipy", "onnxscript")
 
-app = typer.Typer(no_args_is_help=True, help='Make model packages. Needs the extra "train".')
-
-DataFolder = Annotated[
-    Path,
-    typer.Option("--data", metavar="DIR", exists=True, file_okay=False, help="Folder with the radiographs and labels."),
-]
+app = typer.Typer(no_args_is_help=True, help="Train model packages. Needs miqa-node-training.")
 
 
 @app.command()
@@ -52,7 +48,7 @@ def quality(
     """Train the model of quality findings on radiographs with simulated defects, and write it as a package."""
     require(_NEEDED)
     quiet_logs(settings_of(config))
-    from miqa_node.training.quality import train_quality  # noqa: PLC0415 - keeps --help fast
+    from miqa_node.training.quality import train_quality
 
     package = train_quality(
         data,
@@ -110,14 +106,14 @@ def classical(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Fit models of the measurements on the network's samples, compare them, and write the plainest as a package.
+    """Fit models of the measurements on the network's samples, compare them, and write the simplest as a package.
 
     The measured tables are kept in .cache, so that a second run takes seconds.
     """
     require((*_NEEDED, "sklearn", "matplotlib"))
     quiet_logs(settings_of(config))
-    from miqa_node.training.classical.compare import train_classical  # noqa: PLC0415
-    from miqa_node.training.classical.features import Treatment  # noqa: PLC0415
+    from miqa_node.training.classical.compare import train_classical
+    from miqa_node.training.classical.features import Treatment
 
     found = train_classical(
         data, out, kinds=_MEANT.get(model, (model.value,)), seed=seed, version=version, samples=samples, draws=draws,
@@ -143,10 +139,10 @@ def anomaly(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed grows the same trees.")] = 1,
     config: ConfigFile = None,
 ) -> None:
-    """Teach a finished quality package which images are ordinary, by its own features; replaces what it knew."""
+    """Train the anomaly model of a finished quality package on its own features; replaces the previous one."""
     require(("sklearn", "scipy"))
     quiet_logs(settings_of(config))
-    from miqa_node.training.anomaly import train_anomaly  # noqa: PLC0415
+    from miqa_node.training.anomaly import train_anomaly
 
     typer.echo(str(train_anomaly(data, package, seed=seed)))
 
@@ -170,15 +166,15 @@ def attention(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Train a vision transformer without labels, and compare what it finds unusual with other ways to find it.
+    """Train a vision transformer without labels, and compare its anomaly scores with other methods.
 
     Writes model.onnx (tokens and attention) and figures.json. No package is changed: docs/explanation/anomaly.md says
     which features won, and these are what "train anomaly" teaches.
     """
     require((*_NEEDED, "sklearn"))
     quiet_logs(settings_of(config))
-    from miqa_node.training.attention.compare import train_attention  # noqa: PLC0415
-    from miqa_node.training.attention.pretrain import PretrainSettings  # noqa: PLC0415
+    from miqa_node.training.attention.compare import train_attention
+    from miqa_node.training.attention.pretrain import PretrainSettings
 
     wanted = PretrainSettings(minutes=minutes, steps=steps, seed=seed)
     figures = train_attention(data, package, out, wanted, resume=resume)
@@ -222,7 +218,7 @@ def denoiser(
     """Train the denoiser of the enhancement method "learned" on simulated quantum noise; one CPU thread is enough."""
     require(_NEEDED)
     quiet_logs(settings_of(config))
-    from miqa_node.training.denoiser.train import train_denoiser  # noqa: PLC0415
+    from miqa_node.training.denoiser.train import train_denoiser
 
     package = train_denoiser(
         data, out, minutes=minutes, steps=steps, seed=seed, version=version, images=images, start=start,
@@ -242,13 +238,5 @@ def _print_comparison(rows: list[dict[str, Any]]) -> None:
     print_table(("Model", *(Column(heading, number=True) for heading in headings)), (cells(row) for row in rows))
 
 
-def require(needed: tuple[str, ...]) -> None:
-    """End with a sentence that says what to install, when a module is missing."""
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        typer.echo(
-            f"miqa-node: this needs what is not installed here: {', '.join(missing)}. "
-            "Install the extra: make setup-train, or pip install 'miqa-node[cpu,train]'.",
-            err=True,
-        )
-        raise typer.Exit(Exit.UNAVAILABLE)
+app.command("classifier")(classifier)
+app.command("pneumonia")(pneumonia.train)

@@ -1,4 +1,4 @@
-"""``miqa-node train classifier``: a package of any labelled images; needs the extra [train]."""
+"""``miqa-node train classifier``: a package of any labelled images; needs miqa-node-training."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from miqa_node.cli.exits import Exit
+from miqa_node.cli.extras import require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
-from miqa_node.cli.train import require
 
 _NEEDED = ("torch", "scipy", "onnxscript", "sklearn", "matplotlib", "h5py", "flatbuffers")
 
@@ -27,7 +27,7 @@ class ArchitectureName(StrEnum):
 
 
 class Colour(StrEnum):
-    """Whether the network sees colour."""
+    """Whether the network gets colour."""
 
     AUTO = "auto"
     GRAY = "gray"
@@ -95,20 +95,20 @@ def classifier(
     """
     require(_NEEDED)
     quiet_logs(settings_of(config))
-    from miqa_node.training.architectures import Architecture  # noqa: PLC0415
-    from miqa_node.training.classifier.fit import Recipe  # noqa: PLC0415
-    from miqa_node.training.classifier.train import Wanted, train_classifier  # noqa: PLC0415
+    from miqa_node.training.architectures import Architecture
+    from miqa_node.training.classifier.fit import ClassifierRecipe
+    from miqa_node.training.classifier.train import ClassifierRequest, train_classifier
 
-    wanted = Wanted(
+    wanted = ClassifierRequest(
         name=name, version=version, architecture=Architecture(arch.value), pretrained=pretrained, size_px=size,
         colour=None if colour is Colour.AUTO else colour is Colour.COLOUR, positive=positive,
         recall_target=recall_target, intended_use=intended_use, clinical=not technical,
         modality=_codes(modality), body_part=_codes(body_part), licence=licence,
-        recipe=Recipe(epochs=epochs, seed=seed, mirror=mirror),
+        recipe=ClassifierRecipe(epochs=epochs, seed=seed, mirror=mirror),
     )  # fmt: skip
     try:
         made = train_classifier(data, out, wanted, report)
-    except ValueError as error:  # what is wrong with the data or the choice, in a sentence
+    except ValueError as error:  # a fault of the data or the options, in a sentence
         typer.echo(f"miqa-node: {error}", err=True)
         raise typer.Exit(Exit.USAGE) from error
     if as_json:

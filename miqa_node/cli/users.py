@@ -1,4 +1,4 @@
-"""``miqa-node users``: who may sign in, what they may do, and the tokens of programs."""
+"""``miqa-node users``: accounts, their roles, and the tokens of programs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import typer
 
 from miqa_node.cli.actor import login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
-from miqa_node.cli.output import Column, moment, print_json, print_line, print_table
+from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import transaction
 from miqa_node.domain.access import Permission, Role, account_name
+from miqa_node.store import accounts, tokens, users
+from miqa_node.store.accounts import signs_in
 
 app = typer.Typer(no_args_is_help=True, help="Accounts: list, add, role, link, disable, enable, token.")
 token_app = typer.Typer(no_args_is_help=True, help="Tokens of programs: add, list, revoke.")
@@ -25,9 +27,6 @@ ROLES = "|".join(Role)
 @app.command("list")
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List all accounts."""
-    from miqa_node.store import users  # noqa: PLC0415 - keeps --help fast
-    from miqa_node.store.accounts import signs_in  # noqa: PLC0415
-
     with transaction(config, data_dir) as begun:
         found = users.every(begun)
     if as_json:
@@ -51,9 +50,7 @@ def add(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Make an account, and print the link with which its owner chooses a password; a service gets tokens instead."""
-    from miqa_node.store import accounts  # noqa: PLC0415
-
+    """Create an account, and print the link where its owner chooses a password; a service gets tokens instead."""
     name = account_name(name)
     with transaction(config, data_dir) as begun:
         accounts.add(begun, name, role, login(), datetime.now(UTC))
@@ -71,17 +68,13 @@ def role(
     data_dir: DataDir = None,
 ) -> None:
     """Give an account another role, from its next request on."""
-    from miqa_node.store import accounts  # noqa: PLC0415
-
     with transaction(config, data_dir) as begun:
         accounts.set_role(begun, name, role, login(), datetime.now(UTC))
 
 
 @app.command()
 def link(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Print a new link, good once, with which the owner of an account chooses a password."""
-    from miqa_node.store import accounts  # noqa: PLC0415
-
+    """Print a new one-time link where the owner of an account chooses a password."""
     settings = settings_of(config, data_dir)
     name = account_name(name)
     with transaction(config, data_dir) as begun:
@@ -95,13 +88,13 @@ def link(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> Non
 
 @app.command()
 def disable(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Shut an account out at once: sessions end, tokens are revoked. What it did stays under its name."""
+    """Disable an account at once: sessions end, tokens are revoked. Its past actions keep its name."""
     _set_disabled(name, config, data_dir, disabled=True)
 
 
 @app.command()
 def enable(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Let a disabled account in again; its tokens stay revoked."""
+    """Enable a disabled account; its tokens stay revoked."""
     _set_disabled(name, config, data_dir, disabled=False)
 
 
@@ -112,16 +105,14 @@ def add_token(
         list[Permission] | None,
         typer.Option(metavar="|".join(Permission), help="What the token allows; repeatable, default is read."),
     ] = None,
-    label: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
+    label: Annotated[str, typer.Option(metavar="TEXT", help="Purpose of the token.")] = "",
     days: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=36500, help="Days until it ends; without it never.")
+        int | None, typer.Option(metavar="N", min=1, max=36500, help="Days until it expires; never by default.")
     ] = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Print a new token of an account. It is shown this once; only its hash is kept."""
-    from miqa_node.store import accounts  # noqa: PLC0415
-
+    """Print a new token of an account. It is shown only once, because only its hash is stored."""
     scopes = scope or [Permission.READ]
     with transaction(config, data_dir) as begun:
         secret = accounts.add_token(begun, name, label, scopes, days, login(), datetime.now(UTC))
@@ -130,10 +121,7 @@ def add_token(
 
 @token_app.command("list")
 def list_tokens(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """List all tokens, without what they are."""
-    from miqa_node.cli.output import to_json  # noqa: PLC0415
-    from miqa_node.store import tokens  # noqa: PLC0415
-
+    """List all tokens, without their values."""
     with transaction(config, data_dir) as begun:
         found = tokens.every(begun)
     if as_json:
@@ -155,16 +143,12 @@ def revoke_token(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Refuse a token from now on."""
-    from miqa_node.store import accounts  # noqa: PLC0415
-
+    """Revoke a token at once."""
     with transaction(config, data_dir) as begun:
         accounts.revoke_token(begun, number, login(), datetime.now(UTC))
 
 
 def _set_disabled(name: str, config: Path | None, data_dir: Path | None, *, disabled: bool) -> None:
-    from miqa_node.store import accounts  # noqa: PLC0415
-
     with transaction(config, data_dir) as begun:
         accounts.set_disabled(begun, name, login(), datetime.now(UTC), disabled=disabled)
 

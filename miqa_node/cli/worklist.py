@@ -11,13 +11,16 @@ from typing import Annotated
 import typer
 
 from miqa_node.cli.actor import Actor, login
-from miqa_node.cli.options import AsJson, ConfigFile, DataDir
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, joined, moment, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import transaction
+from miqa_node.cli.store import opened, transaction
+from miqa_node.domain.instance import InstanceDigest, is_uid
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
+from miqa_node.store import corrections, history, worklist
+from miqa_node.store.objects import objects_of
 
-app = typer.Typer(no_args_is_help=True, help="Flagged studies: list, show, claim, release, resolve.")
+app = typer.Typer(no_args_is_help=True, help="Flagged studies: list, show, claim, release, resolve, correct.")
 
 StudyUid = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")]
 
@@ -26,13 +29,15 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def _moment(text: str) -> datetime:
-    """A time of the command line: ISO 8601 (local time unless it says otherwise), or 90m, 24h, 7d ago."""
+    """A time from the command line: ISO 8601 (local time unless it has an offset), or 90m, 24h, 7d ago."""
     if span := _SPAN.fullmatch(text):
         return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError as error:
-        raise typer.BadParameter("write 2026-01-31, 2026-01-31T08:00+01:00, or 90m, 24h, 7d for so long ago") from error
+        raise typer.BadParameter(
+            "write 2026-01-31, 2026-01-31T08:00+01:00, or a relative time such as 90m, 24h or 7d"
+        ) from error
 
 
 @app.command("list")
@@ -68,15 +73,13 @@ def list_(
         typer.Option(parser=_moment, metavar="TIME", help="Flagged then or later; ISO 8601, or 24h, 7d."),
     ] = None,
     until: Annotated[datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Flagged before then.")] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="At most so many.")] = 100,
-    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Leave out so many of the newest.")] = 0,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Maximum number.")] = 100,
+    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Number of newest entries to skip.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """List flagged studies, newest first."""
-    from miqa_node.store import worklist  # noqa: PLC0415 - keeps --help fast
-
     unresolved = [WorklistState.OPEN, WorklistState.CLAIMED]
-    wanted = worklist.Filter(
+    wanted = worklist.WorklistFilter(
         state=() if every else tuple(state or unresolved),
         verdict=tuple(verdict or ()),
         modality=modality,
@@ -106,7 +109,7 @@ def list_(
 
 
 def _print_for_people(items: Sequence[WorklistItem]) -> None:
-    """Three lines a study: in a table a terminal would break the UIDs, which are there to be copied."""
+    """Print three lines per study; in a table a terminal would break the UIDs, which people copy."""
     if not items:
         print_line("No study is flagged, or none that the options name.")
     for item in items:
@@ -125,9 +128,7 @@ def _print_rows(items: Sequence[WorklistItem]) -> None:
 
 @app.command()
 def show(study_uid: StudyUid, config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show one flagged study with its images and what people did."""
-    from miqa_node.store import history, worklist  # noqa: PLC0415
-
+    """Show one flagged study with its images and its history of actions."""
     with transaction(config, data_dir) as begun:
         item = worklist.show(begun, study_uid)
         events = history.of_worklist(begun, study_uid)
@@ -158,9 +159,7 @@ def claim(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a flagged study; taking another's moves it."""
-    from miqa_node.store import worklist  # noqa: PLC0415
-
+    """Claim a flagged study; a study that another person claimed is reassigned."""
     with transaction(config, data_dir) as begun:
         item = worklist.claim(begun, study_uid, actor or login(), datetime.now(UTC))
     _print_changed(item, as_json=as_json)
@@ -175,8 +174,6 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Put a claimed study back."""
-    from miqa_node.store import worklist  # noqa: PLC0415
-
     with transaction(config, data_dir) as begun:
         item = worklist.unclaim(begun, study_uid, actor or login(), datetime.now(UTC))
     _print_changed(item, as_json=as_json)
@@ -195,11 +192,46 @@ def resolve(
     as_json: AsJson = False,
 ) -> None:
     """Decide a flagged study: confirmed (rejected), retaken, dismissed (the node was wrong), or accepted."""
-    from miqa_node.store import worklist  # noqa: PLC0415
-
     with transaction(config, data_dir) as begun:
         item = worklist.resolve(begun, study_uid, resolution, actor or login(), comment, datetime.now(UTC))
     _print_changed(item, as_json=as_json)
+
+
+@app.command()
+def correct(
+    digest: Annotated[str, typer.Argument(metavar="DIGEST", help="SHA-256 of the object, as `explain` shows it.")],
+    study_uid: Annotated[
+        str, typer.Option("--study-uid", metavar="UID", callback=_uid, help="Study Instance UID, if the file has none.")
+    ] = "",
+    series_uid: Annotated[
+        str,
+        typer.Option("--series-uid", metavar="UID", callback=_uid, help="Series Instance UID, if the file has none."),
+    ] = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give an object the Study or Series Instance UID that its file lacks."""
+    with opened(config, data_dir) as database:
+        corrected = corrections.give_uids(
+            database, objects_of(settings_of(config, data_dir)), InstanceDigest(digest), study_uid, series_uid,
+            actor or login(), datetime.now(UTC),
+        )  # fmt: skip
+    uids = {
+        "study_instance_uid": corrected.header.study_instance_uid,
+        "series_instance_uid": corrected.header.series_instance_uid,
+    }
+    if as_json:
+        print_json({"digest": digest, **uids})
+    else:
+        print_line(*uids.values())
+
+
+def _uid(text: str) -> str:
+    if text and not is_uid(text):
+        raise typer.BadParameter("a UID has digits and dots, at most 64 of them")
+    return text
 
 
 def _print_changed(item: WorklistItem, *, as_json: bool) -> None:
@@ -218,7 +250,7 @@ def _print_item(item: WorklistItem) -> None:
 
 
 def _day(date: str) -> str:
-    """A DICOM date (PS3.5 6.2, DA) with dashes; anything else as it came."""
+    """A DICOM date (PS3.5 6.2, DA) with dashes; any other text unchanged."""
     return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdigit() else date
 
 

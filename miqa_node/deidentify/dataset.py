@@ -1,4 +1,4 @@
-"""De-identifies one data set, its sequences to any depth, and says in it what was done (PS3.15 E.1.1)."""
+"""De-identifies one data set with sequences of any depth, and records the method in it (PS3.15 E.1.1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 
-from miqa_node.deidentify.profile import BASIC_CODE, OPTION_CODES, Action, Option, action_for
+from miqa_node.deidentify.profile import BASIC_CODE, OPTION_CODES, ElementAction, ProfileOption, action_for
 from miqa_node.deidentify.values import Secrets, cleaned, dummy, each, shifted
 
 MOST_DEPTH = 32
@@ -16,19 +16,19 @@ _DATES = frozenset({"DA", "DT", "TM"})
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class DeidentificationMethod:
     """How to de-identify: the options that were chosen, and the key."""
 
     secrets: Secrets
-    options: frozenset[Option] = frozenset()
+    options: frozenset[ProfileOption] = frozenset()
 
     def __post_init__(self) -> None:
         """Two ways to treat dates contradict each other."""
-        if {Option.FULL_DATES, Option.SHIFTED_DATES} <= self.options:
+        if {ProfileOption.FULL_DATES, ProfileOption.SHIFTED_DATES} <= self.options:
             raise ValueError("Dates are kept or shifted, not both.")
 
 
-def deidentify(ds: FileDataset, method: Method) -> FileDataset:
+def deidentify(ds: FileDataset, method: DeidentificationMethod) -> FileDataset:
     """Change ``ds`` itself; what is left has a new identity, so it is another SOP instance (E.1.1 no. 9).
 
     Raises
@@ -45,7 +45,7 @@ def deidentify(ds: FileDataset, method: Method) -> FileDataset:
     return ds
 
 
-def _clean_items(ds: Dataset, method: Method, patient: str, depth: int) -> None:
+def _clean_items(ds: Dataset, method: DeidentificationMethod, patient: str, depth: int) -> None:
     if depth > MOST_DEPTH:
         raise ValueError("Its sequences are nested too deep.")
     for tag in list(ds.keys()):
@@ -53,27 +53,29 @@ def _clean_items(ds: Dataset, method: Method, patient: str, depth: int) -> None:
             continue
         element = ds[tag]
         action = action_for(tag, element.VR, method.options)
-        if action is Action.REMOVE:
+        if action is ElementAction.REMOVE:
             del ds[tag]
-        elif action is Action.EMPTY:
+        elif action is ElementAction.EMPTY:
             element.value = Items() if element.VR == "SQ" else b"" if element.VR.startswith("O") else None
-        elif action is Action.DUMMY:
+        elif action is ElementAction.DUMMY:
             element.value = dummy(element)
         else:
             _keep(ds, element, action, method, patient, depth)
 
 
-def _keep(ds: Dataset, element: DataElement, action: Action, method: Method, patient: str, depth: int) -> None:
+def _keep(
+    ds: Dataset, element: DataElement, action: ElementAction, method: DeidentificationMethod, patient: str, depth: int
+) -> None:
     if element.VR == "SQ":
         for item in element.value:
             _clean_items(item, method, patient, depth + 1)
-    elif action is Action.NEW_UID:
+    elif action is ElementAction.NEW_UID:
         element.value = each(element.value, lambda uid: method.secrets.uid(str(uid))) if element.value else None
-    elif action is Action.CLEAN:
+    elif action is ElementAction.CLEAN:
         _clean(ds, element, method, patient)
 
 
-def _clean(ds: Dataset, element: DataElement, method: Method, patient: str) -> None:
+def _clean(ds: Dataset, element: DataElement, method: DeidentificationMethod, patient: str) -> None:
     if element.VR in _DATES and element.value:
         by = method.secrets.shift(patient)
         element.value = each(element.value, lambda value: shifted(element.VR, value, by))
@@ -83,21 +85,21 @@ def _clean(ds: Dataset, element: DataElement, method: Method, patient: str) -> N
         del ds[element.tag]
 
 
-def _say_what_was_done(ds: Dataset, options: frozenset[Option]) -> None:
-    codes = [BASIC_CODE, *(OPTION_CODES[option] for option in Option if option in options)]
+def _say_what_was_done(ds: Dataset, options: frozenset[ProfileOption]) -> None:
+    codes = [BASIC_CODE, *(OPTION_CODES[option] for option in ProfileOption if option in options)]
     ds.PatientIdentityRemoved = "YES"
-    # Added to what an earlier de-identification said of itself (E.1.1).
+    # Added to the method of an earlier de-identification (E.1.1).
     before = ds.get("DeidentificationMethod") or []
-    said = [before] if isinstance(before, str) else list(before)
-    ds.DeidentificationMethod = list(dict.fromkeys([*said, *(meaning[:64] for _, meaning in codes)]))
+    methods = [before] if isinstance(before, str) else list(before)
+    ds.DeidentificationMethod = list(dict.fromkeys([*methods, *(meaning[:64] for _, meaning in codes)]))
     earlier = list(ds.get("DeidentificationMethodCodeSequence") or [])
     known = {(item.get("CodeValue"), item.get("CodingSchemeDesignator")) for item in earlier}
     added = [_code(*code) for code in codes if (code[0], "DCM") not in known]
     ds.DeidentificationMethodCodeSequence = Items([*earlier, *added])
-    if Option.FULL_DATES in options:
+    if ProfileOption.FULL_DATES in options:
         ds.LongitudinalTemporalInformationModified = "UNMODIFIED"
     else:
-        ds.LongitudinalTemporalInformationModified = "MODIFIED" if Option.SHIFTED_DATES in options else "REMOVED"
+        ds.LongitudinalTemporalInformationModified = "MODIFIED" if ProfileOption.SHIFTED_DATES in options else "REMOVED"
 
 
 def _code(value: str, meaning: str) -> Dataset:

@@ -13,7 +13,7 @@ import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 
-from miqa_node.deidentify.dataset import Method, deidentify
+from miqa_node.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_node.deidentify.leaks import identifying_words, leaks
 from miqa_node.deidentify.values import LEAST_KEY_BYTES
 
@@ -30,7 +30,7 @@ SCREENS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FileOutcome:
     """What became of one file: ``written`` (None when refused), ``reason`` of a refusal, and ``warnings``."""
 
     source: Path
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def read_key(path: Path) -> bytes:
-    """The secret of a key file; it is made when there is none, readable by its owner only."""
+    """The secret of a key file; a missing file is created, readable by its owner only."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
@@ -52,26 +52,26 @@ def read_key(path: Path) -> bytes:
 
 
 def deidentify_files(
-    sources: Iterable[tuple[Path, Path]], out: Path, method: Method,
-    *, allow_burned_in: bool = False, done: Callable[[Outcome], None] | None = None,
-) -> list[Outcome]:  # fmt: skip
+    sources: Iterable[tuple[Path, Path]], out: Path, method: DeidentificationMethod,
+    *, allow_burned_in: bool = False, done: Callable[[FileOutcome], None] | None = None,
+) -> list[FileOutcome]:  # fmt: skip
     """Each source is (file, folder below ``out`` to write to); names of files become the new SOP Instance UIDs.
 
     Sources with the same SOP Instance UID are all written, the later ones with a number behind their name.
     """
-    outcomes, taken = [], set[Path]()
+    outcomes, targets = [], set[Path]()
     for path, folder in sources:
-        outcome = _one(path, out / folder, method, taken, allow_burned_in=allow_burned_in)
+        outcome = _one(path, out / folder, method, targets, allow_burned_in=allow_burned_in)
         outcomes.append(outcome)
         if outcome.written is not None:
-            taken.add(outcome.written)
+            targets.add(outcome.written)
         if done is not None:
             done(outcome)
     return outcomes
 
 
 def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
-    """(why the pixels may not go out, warnings about them) from what the header says."""
+    """(why the pixels may not be released, warnings about them), from the header."""
     if ds.get("BurnedInAnnotation", "") == "YES":
         return "Burned In Annotation says that text is in the pixels: clean them first, or allow it.", ()
     if ds.get("RecognizableVisualFeatures", "") == "YES":
@@ -85,27 +85,35 @@ def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
     return "", tuple(warnings)
 
 
-def _one(path: Path, folder: Path, method: Method, taken: set[Path], *, allow_burned_in: bool) -> Outcome:
+def _one(
+    path: Path, folder: Path, method: DeidentificationMethod, taken: set[Path], *, allow_burned_in: bool
+) -> FileOutcome:
     try:
         if path.stat().st_size > MOST_FILE_BYTES:
-            return Outcome(path, None, f"It is larger than {MOST_FILE_BYTES >> 30} GiB.")
+            return FileOutcome(path, None, f"It is larger than {MOST_FILE_BYTES >> 30} GiB.")
         original = pydicom.dcmread(path)
     except (InvalidDicomError, OSError):
-        return Outcome(path, None, "It is no DICOM file.")
+        return FileOutcome(path, None, "It is not a DICOM file.")
     try:
         return _written(path, original, folder, method, taken, allow_burned_in=allow_burned_in)
     except Exception as error:  # noqa: BLE001 - a damaged data set raises whatever it likes, and must not go out
-        return Outcome(path, None, f"It cannot be read as a whole ({type(error).__name__}).")
+        return FileOutcome(path, None, f"It cannot be read as a whole ({type(error).__name__}).")
 
 
 def _written(
-    path: Path, original: FileDataset, folder: Path, method: Method, taken: set[Path], *, allow_burned_in: bool
-) -> Outcome:
+    path: Path,
+    original: FileDataset,
+    folder: Path,
+    method: DeidentificationMethod,
+    taken: set[Path],
+    *,
+    allow_burned_in: bool,
+) -> FileOutcome:
     if "PixelData" not in original or "SOPInstanceUID" not in original:
-        return Outcome(path, None, "It is no image: documents and reports may say anything in their text.")
+        return FileOutcome(path, None, "It is not an image: documents and reports may contain anything in their text.")
     why, warnings = burned_in(original)
     if why and not allow_burned_in:
-        return Outcome(path, None, why)
+        return FileOutcome(path, None, why)
     words = identifying_words(original, method.options)
     result = deidentify(copy.deepcopy(original), method)
     names = chain([f"{result.SOPInstanceUID}.dcm"], (f"{result.SOPInstanceUID}-{n}.dcm" for n in count(2)))
@@ -115,6 +123,6 @@ def _written(
     pydicom.dcmwrite(part, result, enforce_file_format=True)
     if found := leaks(pydicom.dcmread(part), words, original):
         part.unlink()
-        return Outcome(path, None, f"The result still says who the patient is: {'; '.join(found[:5])}.")
+        return FileOutcome(path, None, f"The result still says who the patient is: {'; '.join(found[:5])}.")
     part.replace(target)
-    return Outcome(path, target, warnings=(*warnings, *((why,) if why else ())))
+    return FileOutcome(path, target, warnings=(*warnings, *((why,) if why else ())))

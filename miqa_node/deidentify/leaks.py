@@ -14,11 +14,11 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from miqa_node.deidentify.profile import Action, Option, action_for
+from miqa_node.deidentify.profile import ElementAction, ProfileOption, action_for
 from miqa_node.deidentify.values import STANDARD_UIDS, VOCABULARY
 
 LEAST_LETTERS = 4
-"""Shorter words stand in too many places by chance."""
+"""Shorter words occur in too many places by chance."""
 MOST_VALUE_CHARACTERS = 4096
 _NUMBERS = frozenset({"AS", "AT", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "CS"})
 _BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
@@ -28,44 +28,44 @@ Word = str
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a word stood; ``personal`` when that says who somebody is."""
+class WordOrigin:
+    """Where a word occurred; ``personal`` if the element identifies a person."""
 
     keyword: str
     personal: bool
 
 
-def identifying_words(ds: Dataset, options: frozenset[Option]) -> dict[Word, Origin]:
+def identifying_words(ds: Dataset, options: frozenset[ProfileOption]) -> dict[Word, WordOrigin]:
     """Words of the original that must not be found again; of several places a personal one counts."""
-    found: dict[Word, Origin] = {}
+    words: dict[Word, WordOrigin] = {}
     for element in _elements(ds):
         action = action_for(element.tag, element.VR, options)
-        if action is Action.KEEP or element.VR in _NUMBERS | _BULK:
+        if action is ElementAction.KEEP or element.VR in _NUMBERS | _BULK:
             continue
         keyword = element.keyword or "private element"
         personal = element.VR == "PN" or element.tag.group in _PERSONAL_GROUPS or bool(_PERSONAL.search(keyword))
         for word in _words(element, private=element.tag.is_private):
-            if word not in found or (personal and not found[word].personal):
-                found[word] = Origin(keyword, personal)
-    return found
+            if word not in words or (personal and not words[word].personal):
+                words[word] = WordOrigin(keyword, personal)
+    return words
 
 
-def leaks(result: Dataset, words: dict[Word, Origin], original: Dataset) -> list[str]:
+def leaks(result: Dataset, words: dict[Word, WordOrigin], original: Dataset) -> list[str]:
     """Keywords of result elements in which a word was found, with that of where it came from; no values.
 
-    What the original already had in the same kept element with the same value is no leak of a generic word; of
+    What the original already had in the same kept element with the same value is not a leak of a generic word; of
     patient elements it always is one.
     """
     before = {(element.tag, word) for element in _elements(original) for word in _words(element, private=False)}
-    told = []
+    messages = []
     for element in _elements(result):
         if element.VR in _NUMBERS | _BULK or element.tag.group == 0x0002:
             continue
         for word in _words(element, private=False):
             origin = words.get(word)
             if origin is not None and (origin.personal or (element.tag, word) not in before):
-                told.append(f"{element.keyword or element.tag} repeats {origin.keyword}")
-    return list(dict.fromkeys(told))
+                messages.append(f"{element.keyword or element.tag} repeats {origin.keyword}")
+    return list(dict.fromkeys(messages))
 
 
 def _elements(ds: Dataset) -> Iterator[DataElement]:

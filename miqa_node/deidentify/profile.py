@@ -17,7 +17,7 @@ from pydicom.datadict import dictionary_has_tag
 from pydicom.tag import BaseTag
 
 
-class Action(StrEnum):
+class ElementAction(StrEnum):
     """What becomes of an element.
 
     Where the table leaves a choice the mildest that still protects is taken, so that mandatory attributes stay in the
@@ -32,7 +32,7 @@ class Action(StrEnum):
     KEEP = "K"
 
 
-class Option(StrEnum):
+class ProfileOption(StrEnum):
     """Options of PS3.15 E.3 by their column; the value is the column's name in profile.csv."""
 
     CLEAN_DESCRIPTORS = "descriptors"
@@ -45,46 +45,47 @@ class Option(StrEnum):
 
 
 BASIC_CODE = ("113100", "Basic Application Confidentiality Profile")
-OPTION_CODES: Mapping[Option, tuple[str, str]] = {
-    Option.CLEAN_DESCRIPTORS: ("113105", "Clean Descriptors Option"),
-    Option.FULL_DATES: ("113106", "Retain Longitudinal Temporal Information Full Dates Option"),
-    Option.SHIFTED_DATES: ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
-    Option.PATIENT_CHARACTERISTICS: ("113108", "Retain Patient Characteristics Option"),
-    Option.DEVICE: ("113109", "Retain Device Identity Option"),
-    Option.UIDS: ("113110", "Retain UIDs Option"),
-    Option.INSTITUTION: ("113112", "Retain Institution Identity Option"),
+OPTION_CODES: Mapping[ProfileOption, tuple[str, str]] = {
+    ProfileOption.CLEAN_DESCRIPTORS: ("113105", "Clean Descriptors Option"),
+    ProfileOption.FULL_DATES: ("113106", "Retain Longitudinal Temporal Information Full Dates Option"),
+    ProfileOption.SHIFTED_DATES: ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
+    ProfileOption.PATIENT_CHARACTERISTICS: ("113108", "Retain Patient Characteristics Option"),
+    ProfileOption.DEVICE: ("113109", "Retain Device Identity Option"),
+    ProfileOption.UIDS: ("113110", "Retain UIDs Option"),
+    ProfileOption.INSTITUTION: ("113112", "Retain Institution Identity Option"),
 }
 """CID 7050 De-identification Method."""
 
 _CHOSEN = {
-    "X": Action.REMOVE, "Z": Action.EMPTY, "D": Action.DUMMY, "U": Action.NEW_UID, "X/Z": Action.EMPTY,
-    "X/D": Action.DUMMY, "Z/D": Action.DUMMY, "X/Z/D": Action.DUMMY, "X/Z/U*": Action.NEW_UID,
+    "X": ElementAction.REMOVE, "Z": ElementAction.EMPTY, "X/Z": ElementAction.EMPTY, "D": ElementAction.DUMMY,
+    "X/D": ElementAction.DUMMY, "Z/D": ElementAction.DUMMY, "X/Z/D": ElementAction.DUMMY,
+    "U": ElementAction.NEW_UID, "X/Z/U*": ElementAction.NEW_UID,
 }  # fmt: skip
 _OVERLAY, _CURVE = 0x6000, 0x5000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ProfileRow:
     """One attribute of the table; ``options`` has K or C for the options that change what happens to it."""
 
     keyword: str
     basic: str
-    options: Mapping[Option, str]
+    options: Mapping[ProfileOption, str]
 
 
 @cache
-def table() -> Mapping[int, Row]:
+def table() -> Mapping[int, ProfileRow]:
     """Table E.1-1 by tag, without the groups that repeat."""
     text = files("miqa_node.deidentify").joinpath("profile.csv").read_text(encoding="utf-8")
     rows = {}
     for row in csv.DictReader(text.splitlines()):
         if "x" not in row["tag"]:
-            options = {option: row[option.value] for option in Option if row[option.value]}
-            rows[int(row["tag"], 16)] = Row(row["keyword"], row["basic"], options)
+            options = {option: row[option.value] for option in ProfileOption if row[option.value]}
+            rows[int(row["tag"], 16)] = ProfileRow(row["keyword"], row["basic"], options)
     return rows
 
 
-def action_for(tag: BaseTag, vr: str, options: frozenset[Option]) -> Action:
+def action_for(tag: BaseTag, vr: str, options: frozenset[ProfileOption]) -> ElementAction:
     """What happens to an element.
 
     What is private, unknown to the dictionary, a curve or an overlay goes; a name that the table does not know is
@@ -93,13 +94,13 @@ def action_for(tag: BaseTag, vr: str, options: frozenset[Option]) -> Action:
     row = table().get(int(tag))
     if row is None:
         if tag.is_private or tag.group & 0xFF00 in {_OVERLAY, _CURVE}:
-            return Action.REMOVE  # a plane without its data would not be valid, so the whole group goes
+            return ElementAction.REMOVE  # a plane without its data would not be valid, so the whole group goes
         if not dictionary_has_tag(tag):
-            return Action.REMOVE
-        return Action.EMPTY if vr == "PN" else Action.KEEP
+            return ElementAction.REMOVE
+        return ElementAction.EMPTY if vr == "PN" else ElementAction.KEEP
     for option, what in row.options.items():
         if option in options and what == "K":
-            return Action.KEEP
+            return ElementAction.KEEP
     if any(option in options for option in row.options):
-        return Action.CLEAN
+        return ElementAction.CLEAN
     return _CHOSEN[row.basic]

@@ -1,6 +1,6 @@
 """New values for old: UIDs, pseudonyms and dates that only a secret key connects with the patient.
 
-The same key gives the same values, so that studies sent in parts stay together; without it nobody can go back.
+The same key gives the same values, so that studies sent in parts stay together; without it they are irreversible.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Secrets:
 
 
 def dummy(element: DataElement) -> Any:
-    """A value that says nothing and fits the VR; of a sequence one empty item."""
+    """A meaningless value that fits the VR; one empty item for a sequence."""
     if element.VR == "SQ":
         return [Dataset()]
     return DUMMY_TEXT if element.VR in _TEXT else _DUMMIES[element.VR]
@@ -73,7 +73,7 @@ def each(value: Any, change: Any) -> Any:
 
 
 def shifted(vr: str, value: str, by: timedelta) -> str:
-    """An earlier DA or DT (PS3.5 6.2), TM as it is; empty when the value is no date, for it could be anything."""
+    """An earlier DA or DT (PS3.5 6.2), TM as it is; empty if the value is not a date, since it could be anything."""
     text = str(value).strip()
     if vr == "TM":
         return text if re.fullmatch(r"[0-9:]{2,8}(\.\d{1,6})?", text) else ""

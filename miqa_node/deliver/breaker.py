@@ -1,4 +1,4 @@
-"""Keeps the node from hammering a destination that is down: a circuit breaker, one per destination."""
+"""A circuit breaker, one per destination, against repeated attempts while the destination is down."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class BreakerState(StrEnum):
 
 
 class Permit(StrEnum):
-    """What a lane may do now."""
+    """Permission of a lane to send now."""
 
     NOTHING = "nothing"
     PROBE = "probe"
-    """Send exactly one object, then report; nobody else may send meanwhile."""
+    """Send exactly one object, then report; no other lane may send meanwhile."""
     EVERYTHING = "everything"
 
 
@@ -59,7 +59,7 @@ class Breaker:
                 self._state = BreakerState.OPEN
 
     def succeeded(self) -> bool:
-        """The destination answers; True when that closed the breaker."""
+        """The destination answers; True if that closed the breaker."""
         with self._lock:
             closed_now = self._state is not BreakerState.CLOSED
             self._state = BreakerState.CLOSED
@@ -67,7 +67,7 @@ class Breaker:
             return closed_now
 
     def failed(self) -> bool:
-        """The destination did not take an object; True when that opened the breaker."""
+        """The destination did not take an object; True if that opened the breaker."""
         with self._lock:
             self._failures += 1
             probing = self._state is BreakerState.HALF_OPEN

@@ -1,4 +1,4 @@
-"""The messages of storage commitment (PS3.4 J.3), as the node asks for it and as it answers others."""
+"""The messages of storage commitment (PS3.4 J.3): the node's requests, and its answers to those of others."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from miqa_node.domain.delivery import CommitmentReport, CommitmentRequest
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import DeliveryError
 
+VERIFICATION = "1.2.840.10008.1.1"
 PUSH_MODEL = "1.2.840.10008.1.20.1"
 PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
 REQUEST_ACTION = 1
@@ -24,7 +25,7 @@ CLASS_CONFLICT = 0x0119
 
 
 def encode_information(information: Dataset, *, implicit: bool) -> BytesIO:
-    """Action or Event Information as it goes into a message."""
+    """Action or Event Information, encoded for a message."""
     encoded = encode(information, is_implicit_vr=implicit, is_little_endian=True)
     if encoded is None:
         raise DeliveryError("The message of storage commitment cannot be encoded.")
@@ -70,7 +71,7 @@ def make_report(request: CommitmentRequest, kept: Mapping[str, AbstractSet[str]]
 
 
 def read_report(event_type: int, information: Dataset) -> CommitmentReport:
-    """The report in an N-EVENT-REPORT (PS3.4 Table J.3-2); ValueError when it is none."""
+    """The report in an N-EVENT-REPORT (PS3.4 Table J.3-2); ValueError if it is not one."""
     transaction_uid = str(information.get("TransactionUID", ""))
     if not is_uid(transaction_uid) or event_type not in (ALL_KEPT, SOME_LACKING):
         raise ValueError("no report of storage commitment")

@@ -1,67 +1,25 @@
-"""Says where results go: the destinations of a TOML file, re-read when it changes, and those of the command line."""
+"""The destinations of results: those of a TOML file, re-read when it changes, and those of the command line."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from ipaddress import ip_address
+from difflib import get_close_matches
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Annotated, Any
 
-from miqa_node.domain.delivery import DEFAULT_EVENTS, DEFAULT_KINDS, EVENT_KINDS, OBJECT_KINDS, ResultKind
-from miqa_node.errors import SettingsError
+from pydantic import Discriminator, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from miqa_node.deliver.kinds.base import DESTINATIONS, DestinationConfig
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.event import EventType
+from miqa_node.errors import NotFoundError, SettingsError
 from miqa_node.settings import WatchedFile, read_toml
 
-MAX_CONCURRENCY = 32
-
-
-class OnWarning(StrEnum):
-    """What a warning status (PS3.4 B.2.3: stored, but not as it was sent) means for the delivery."""
-
-    ACCEPT = "accept"
-    """The object is there: SENT, with a line in the log."""
-    RETRY = "retry"
-    """It counts as a failed attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationConfig:
-    """One destination; ``calling_ae_title`` None is the node's own, ``concurrency`` None the setting's.
-
-    ``kind`` says which of the others count: cstore (host to commitment), stow (url to token_file), folder or
-    webhook (url, secret_file and allow_http; ``objects`` are events).
-    """
-
-    name: str
-    ae_title: str = ""
-    host: str = ""
-    port: int = 0
-    kind: str = "cstore"
-    calling_ae_title: str | None = None
-    objects: tuple[ResultKind, ...] = DEFAULT_KINDS
-    concurrency: int | None = None
-    on_warning: OnWarning = OnWarning.ACCEPT
-    commitment: bool = False
-    tls: bool = False
-    tls_ca: str = ""
-    tls_certificate: str = ""
-    tls_key: str = ""
-    url: str = ""
-    token_file: str = ""
-    secret_file: str = ""
-    allow_http: bool = False
-    folder: str = ""
-
-    @property
-    def address(self) -> str:
-        """Where it is, as log lines and errors name it; the path of a webhook may be a secret."""
-        if self.kind == "webhook":
-            parts = urlsplit(self.url)
-            return f"{parts.scheme}://{parts.netloc}"
-        return self.url or self.folder or f"{self.ae_title}@{self.host}:{self.port}"
+DEFAULT_KIND = "cstore"
+"""Of a table without ``kind``."""
 
 
 class Destinations:
@@ -75,9 +33,13 @@ class Destinations:
         """Destinations by name; cheap enough to ask often."""
         return {config.name: config for config in self._file.current()} | self._fixed
 
-    def wanting(self, kind: ResultKind) -> tuple[str, ...]:
+    def taking(self, kind: ResultKind) -> tuple[str, ...]:
         """Names of the destinations that objects of a kind go to."""
-        return tuple(name for name, config in self.current().items() if kind in config.objects)
+        return tuple(name for name, config in self.current().items() if config.takes(kind))
+
+    def hearing(self, event_type: EventType) -> tuple[str, ...]:
+        """Names of the destinations that events of a type go to."""
+        return tuple(name for name, config in self.current().items() if config.hears(event_type))
 
 
 def parse_destinations(file: Path) -> tuple[DestinationConfig, ...]:
@@ -93,169 +55,73 @@ def parse_destinations(file: Path) -> tuple[DestinationConfig, ...]:
     return configs
 
 
-def parse_flag(text: str, where: str = "") -> DestinationConfig:
-    """Read ``NAME=AET@HOST:PORT``, ``NAME=https://…`` (STOW-RS) or ``NAME=/folder`` of the command line.
-
-    ``where`` is what errors call it; otherwise the option --destination.
+def parse_flag(text: str) -> DestinationConfig:
+    """Read ``NAME=ADDRESS`` of the option --destination; SettingsError shows how to write it.
 
     >>> parse_flag("pacs=ORTHANC@127.0.0.1:4242").port
     4242
     >>> parse_flag("cloud=https://pacs.example/dicom-web").kind, parse_flag("out=/srv/out").kind
     ('stow', 'folder')
     """
-    where = where or f"--destination {text!r}"
-    name, equals, rest = text.partition("=")
-    if equals and rest.startswith(("http://", "https://")):
-        return _parse({"name": name, "kind": "stow", "url": rest}, where)
-    if equals and rest.startswith("/"):
-        return _parse({"name": name, "kind": "folder", "folder": rest}, where)
-    ae_title, at, address = rest.partition("@")
-    host, colon, port = address.rpartition(":")
-    if not (equals and at and colon) or not re.fullmatch("[0-9]{1,5}", port):
-        raise SettingsError(
-            f"{where}: write NAME=AET@HOST:PORT, for example pacs=ORTHANC@10.0.0.5:104, or NAME=https://… for STOW-RS, "
-            "or NAME=/folder."
-        )
-    return _parse({"name": name, "ae_title": ae_title, "host": host.strip("[]"), "port": int(port)}, where)
+    name, equals, address = text.partition("=")
+    return parse_address(address if equals else "", name, f"--destination {text!r}", "NAME=")
+
+
+def parse_address(address: str, name: str, where: str, prefix: str = "") -> DestinationConfig:
+    """A destination by its address alone, of the kind that recognises it; ``where`` and ``prefix`` are for errors."""
+    kinds = DESTINATIONS.all()
+    for kind, plugin in kinds.items():
+        if (values := plugin.read_address(address)) is not None:
+            return _parse({"name": name, "kind": kind, **values}, where)
+    forms = [prefix + plugin.address_syntax for plugin in kinds.values() if plugin.address_syntax]
+    raise SettingsError(f"{where}: write {', or '.join(forms)}.")
 
 
 def _parse(table: Mapping[str, Any], where: str) -> DestinationConfig:
-    name = _text(table, "name", where, _NAME, "1 to 64 letters, digits, dots, hyphens or underscores")
-    where = f"{where} ({name})"
-    kind = table.get("kind", "cstore")
-    if kind not in _KEYS:
-        raise SettingsError(f"{where}: kind {kind!r} is unknown; use {' or '.join(_KEYS)}.")
-    known = _COMMON_KEYS | _KEYS[kind]
-    if unknown := set(table) - known:
-        raise SettingsError(
-            f"{where}: unknown: {', '.join(sorted(unknown))}. "
-            f"A destination of kind {kind} knows {', '.join(sorted(known))}."
-        )
-    objects = _events(table, where) if kind == "webhook" else _objects(table, where)
-    values: dict[str, Any] = {"name": name, "kind": kind, "objects": objects}
-    texts = _TEXTS | _WEBHOOK_TEXTS if kind == "webhook" else _TEXTS
-    values |= {key: _text(table, key, where, *texts[key]) for key in _REQUIRED[kind]}
-    values |= {key: _text(table, key, where, *texts[key]) for key in sorted(_OPTIONAL_TEXTS & table.keys())}
-    values |= {key: _flag(table, key, where) for key in ("tls", "commitment", "allow_http") if key in table}
-    if kind == "cstore":
-        values["port"] = _number(table, "port", where, 65535)
-    if "concurrency" in table:
-        values["concurrency"] = _number(table, "concurrency", where, MAX_CONCURRENCY)
-    if "on_warning" in table:
-        values["on_warning"] = _on_warning(table["on_warning"], where)
-    return _check_http(_check_tls(DestinationConfig(**values), where), where)
-
-
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_AE_TITLE = re.compile(r"(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}")
-_PATH = re.compile(r"[^\x00]{1,4096}")
-
-_COMMON_KEYS = frozenset({"name", "kind", "concurrency"})
-_TLS_KEYS = frozenset({"tls_ca", "tls_certificate", "tls_key"})
-_KEYS = {
-    "cstore": _TLS_KEYS
-    | {"objects", "ae_title", "host", "port", "calling_ae_title", "tls", "commitment", "on_warning"},
-    "stow": _TLS_KEYS | {"objects", "url", "token_file", "on_warning"},
-    "folder": frozenset({"objects", "folder"}),
-    "webhook": _TLS_KEYS | {"events", "url", "secret_file", "allow_http"},
-}
-_REQUIRED = {
-    "cstore": ("ae_title", "host"),
-    "stow": ("url",),
-    "folder": ("folder",),
-    "webhook": ("url", "secret_file"),
-}
-_OPTIONAL_TEXTS = frozenset({"calling_ae_title", "token_file"}) | _TLS_KEYS
-_TEXTS = {
-    "ae_title": (_AE_TITLE, "1 to 16 characters of ASCII without backslash"),
-    "calling_ae_title": (_AE_TITLE, "1 to 16 characters of ASCII without backslash"),
-    "host": (re.compile(r"[^\s/@]{1,255}"), "a host name or IP address"),
-    "url": (re.compile(r"https?://[^\s/?#]+[^\s?#]*"), "an address such as https://pacs.example/dicom-web"),
-    "folder": (re.compile(r"/[^\x00]{0,4095}"), "the whole path of a folder"),
-    **dict.fromkeys(
-        ("token_file", "secret_file", "tls_ca", "tls_certificate", "tls_key"), (_PATH, "the path of a file")
-    ),
-}
-
-_WEBHOOK_TEXTS = {
-    "url": (re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?"), "an address such as https://ris.example/miqa")
-}
-
-
-def _check_tls(config: DestinationConfig, where: str) -> DestinationConfig:
-    if config.tls_key and not config.tls_certificate:
-        raise SettingsError(f"{where}: tls_key belongs to a tls_certificate; give both.")
-    given = config.tls_ca or config.tls_certificate
-    if given and not (config.tls or config.url.startswith("https:")):
-        raise SettingsError(f"{where}: certificates are given but TLS is off; set tls = true, or an https address.")
-    return config
-
-
-def _check_http(config: DestinationConfig, where: str) -> DestinationConfig:
-    if config.kind == "webhook" and config.url.startswith("http:") and not config.allow_http:
-        host = urlsplit(config.url).hostname or ""
-        if host != "localhost" and not _is_loopback(host):
-            raise SettingsError(
-                f"{where}: write https in the url. Only this machine is told over plain http, unless allow_http = true."
-            )
-    return config
-
-
-def _is_loopback(host: str) -> bool:
+    kinds = DESTINATIONS.all()
+    union: Any = reduce(or_, (kind.config for kind in kinds.values()))
+    adapter: TypeAdapter[DestinationConfig] = TypeAdapter(Annotated[union, Discriminator("kind")])
+    table = {"kind": DEFAULT_KIND, **table}
+    if isinstance(name := table.get("name"), str):
+        where = f"{where} ({name})"
     try:
-        return ip_address(host).is_loopback
-    except ValueError:  # a name
-        return False
+        return adapter.validate_python(table)
+    except ValidationError as error:
+        # Unknown keys first: a misspelt one explains the missing one.
+        details = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        raise SettingsError(f"{where}: {_in_words(details, table)}") from error
 
 
-def _text(table: Mapping[str, Any], key: str, where: str, pattern: re.Pattern[str], expected: str) -> str:
-    value = table.get(key)
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise SettingsError(f"{where}: {key} must be {expected}" + ("." if value is None else f", not {value!r}."))
-    return value
+def _in_words(details: Sequence[ErrorDetails], table: Mapping[str, Any]) -> str:
+    first, kind = details[0], table["kind"]
+    if first["type"].startswith("union_tag"):
+        return _unknown_kind(kind)
+    fields = DESTINATIONS.get(kind).config.model_fields
+    if first["type"] == "extra_forbidden":
+        unknown = sorted(str(one["loc"][-1]) for one in details if one["type"] == "extra_forbidden")
+        meant = sorted({match for key in unknown for match in get_close_matches(key, fields, 1)})
+        hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
+        return f"unknown: {', '.join(unknown)}.{hint} A destination of kind {kind} knows {', '.join(sorted(fields))}."
+    words = str(first["ctx"]["error"]) if first["type"] == "value_error" else ""
+    if len(first["loc"]) < 2:  # of the table as a whole; the first part is the kind
+        return words or first["msg"]
+    key = str(first["loc"][1])
+    if words:
+        return f"{key} {words}"
+    field = fields[key]
+    shown = "" if first["type"] == "missing" or not field.repr else f", not {table[key]!r}"
+    return f"{key} must be {field.description}{shown}." if field.description else f"{key}: {first['msg']}."
 
 
-def _number(table: Mapping[str, Any], key: str, where: str, maximum: int) -> int:
-    value = table.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
-        raise SettingsError(f"{where}: {key} must be a whole number from 1 to {maximum}.")
-    return value
-
-
-def _flag(table: Mapping[str, Any], key: str, where: str) -> bool:
-    value = table[key]
-    if not isinstance(value, bool):
-        raise SettingsError(f"{where}: {key} must be true or false.")
-    return value
-
-
-def _on_warning(value: object, where: str) -> OnWarning:
+def _unknown_kind(kind: object) -> str:
     try:
-        return OnWarning(str(value))
-    except ValueError as error:
-        raise SettingsError(f"{where}: on_warning must be {' or '.join(OnWarning)}.") from error
-
-
-def _objects(table: Mapping[str, Any], where: str) -> tuple[ResultKind, ...]:
-    return _chosen(
-        table.get("objects"), {kind.value: kind for kind in OBJECT_KINDS}, DEFAULT_KINDS, f"{where}: objects"
-    )
-
-
-def _events(table: Mapping[str, Any], where: str) -> tuple[ResultKind, ...]:
-    known = {kind.event_type: kind for kind in EVENT_KINDS}
-    return _chosen(table.get("events"), known, DEFAULT_EVENTS, f"{where}: events")
-
-
-def _chosen(
-    asked: object, known: Mapping[str, ResultKind], default: tuple[ResultKind, ...], what: str
-) -> tuple[ResultKind, ...]:
-    if asked is None:
-        return default
-    if not isinstance(asked, list) or not all(isinstance(one, str) and one in known for one in asked):
-        names = ", ".join(f'"{name}"' for name in known)
-        raise SettingsError(f"{what} must be a list out of [{names}].")
-    return tuple(dict.fromkeys(known[one] for one in asked))
+        DESTINATIONS.get(str(kind))
+    except NotFoundError as error:
+        if "unavailable" in str(error):
+            return f"kind {kind!r} cannot be used: {error}"
+    meant = get_close_matches(str(kind), DESTINATIONS.all(), 1)
+    hint = f" Did you mean {meant[0]}?" if meant else ""
+    return f"kind {kind!r} is unknown; use {' or '.join(DESTINATIONS.all())}.{hint}"
 
 
 def _by_name(configs: Sequence[DestinationConfig], where: str) -> dict[str, DestinationConfig]:

@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, within limits: what STOW-RS and webhooks stand on."""
+"""One HTTP request and its answer, within limits: the basis of STOW-RS and webhooks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 import httpx2
 
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import HttpConfig
 from miqa_node.deliver.tls import client_context
 from miqa_node.errors import DeliveryError
 from miqa_node.settings import DeliverSettings
@@ -18,8 +18,8 @@ MAX_ANSWER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the service said."""
+class HttpAnswer:
+    """Status, type and body of an answer."""
 
     status: int
     content_type: str
@@ -37,15 +37,15 @@ class Answer:
 class HttpService:
     """Kept-alive connections to one service; redirects are not followed. One object serves one thread."""
 
-    def __init__(self, config: DestinationConfig, settings: DeliverSettings) -> None:
+    def __init__(self, config: HttpConfig, settings: DeliverSettings) -> None:
         self._config = config
         self._settings = settings
         self._client: httpx2.Client | None = None
 
     def exchange(
         self, method: str, url: str, headers: Mapping[str, str], content: Iterator[bytes] | bytes | None
-    ) -> Answer:
-        """Ask, and read the whole answer; DeliveryError when there is none in time."""
+    ) -> HttpAnswer:
+        """Ask, and read the whole answer; DeliveryError if none comes in time."""
         deadline = time.monotonic() + 2 * self._settings.dimse_timeout_s
         try:
             client = self._connected()
@@ -55,7 +55,7 @@ class HttpService:
                     body += chunk
                     if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
                         raise DeliveryError("The service's answer is endless.")
-                return Answer(response.status_code, response.headers.get("content-type", ""), bytes(body))
+                return HttpAnswer(response.status_code, response.headers.get("content-type", ""), bytes(body))
         except httpx2.HTTPError as error:
             self.close()
             # The library's text may hold the address with whatever a site wrote into it; its type says enough.
@@ -72,7 +72,7 @@ class HttpService:
     def _connected(self) -> httpx2.Client:
         if self._client is None:
             settings = self._settings
-            verify = client_context(self._config) if self._config.url.startswith("https:") else True
+            verify = client_context(self._config) if self._config.uses_tls else True
             timeout = httpx2.Timeout(settings.dimse_timeout_s, connect=settings.connection_timeout_s)
             self._client = httpx2.Client(verify=verify, timeout=timeout, follow_redirects=False, trust_env=False)
         return self._client

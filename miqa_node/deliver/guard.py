@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
@@ -35,8 +35,9 @@ class Exchange:
         self._timeout_s = timeout_s
         self._message_id = 0
         self._awaited: int | None = None
-        self._requests: list[tuple[int, Any]] = []
-        association._serve_request = functools.partial(self._serve, association._serve_request)  # noqa: SLF001
+        self._requests: list[Any] = []
+        serve = functools.partial(self._serve, association._serve_request)  # noqa: SLF001
+        association.__dict__["_serve_request"] = serve
 
     def store(self, context_id: int, sop_class_uid: str, sop_instance_uid: str, data_set: bytes) -> int:
         """Send a C-STORE request with ``data_set`` as it is; the response's status."""
@@ -111,7 +112,7 @@ class Exchange:
                     left, deadline = unsent, time.monotonic() + self._timeout_s
                 continue
             if response is not None and response.MessageIDBeingRespondedTo == message_id and response.is_valid_response:
-                return int(response.Status)
+                return int(cast("int", response.Status))
             if response is not None and response.is_valid_request:
                 self._requests.append((context_id, response))
                 continue
@@ -119,11 +120,19 @@ class Exchange:
         raise DeliveryError(f"No response within {self._timeout_s:g} s.")
 
     def _serve(self, serve_request: Any, message: Any, context_id: int) -> None:
-        """Stands before ``Association._serve_request``: what the sender waits for goes back to where it looks."""
+        """Replaces ``Association._serve_request``: a response that the sender waits for goes back into its queue."""
         if message.MessageIDBeingRespondedTo is not None and message.MessageIDBeingRespondedTo == self._awaited:
             self._association.dimse.msg_queue.put((context_id, message))
             return
         serve_request(message, context_id)
+
+
+def connection_of(association: Association) -> socket.socket:
+    """The socket of an association; OSError if it is closed."""
+    transport = association.dul.socket
+    if transport is None or transport.socket is None:
+        raise OSError("the connection is closed")
+    return transport.socket
 
 
 def prepare_socket(connection: socket.socket, timeout_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Says a data set of Explicit VR Little Endian in Implicit VR, the default that every storage SCP takes (PS3.5 A.1).
+"""Converts a data set of Explicit VR Little Endian to Implicit VR, which every storage SCP accepts (PS3.5 A.1).
 
 Only the heads of the elements change. Values stay as they are encoded, in whatever character set, also where that is
 wrong or unknown: patient and study leave the node byte for byte.

@@ -1,8 +1,8 @@
-"""Tells peers whether the node keeps what they asked about (N-EVENT-REPORT, PS3.4 J.3.3).
+"""Reports to peers whether the node keeps objects (N-EVENT-REPORT, PS3.4 J.3.3).
 
-The report goes out on a new association, on which the node proposes itself as SCP by role selection; where a peer's
-address is not in the settings, or it lets nobody in there, on the association that it asked on, if that is still open.
-What cannot be told now is tried again, for a day. Requests are in the ledger only, so a crash delays a report.
+The report goes out on a new association, on which the node proposes itself as SCP by role selection; if the
+peer's address is not in the settings, or it accepts no association there, on the association of the request.
+A report that fails is tried again for a day. Requests are in the ledger only, so a crash delays a report.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import structlog
 from pynetdicom.association import Association
 
 from miqa_node.deliver.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, make_report
-from miqa_node.deliver.cstore import CStoreDestination
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import DeliveryContext
+from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.deliver.statuses import SUCCESS
 from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.domain.ports import CommitmentLedger
@@ -32,11 +32,11 @@ MAX_OPEN = 1000
 
 POLL_S = 1.0
 ANSWER_S = 0.2
-"""The answer to a request must be out before its report, and peers may be slow to be ready for it."""
+"""The answer to a request must precede its report, and peers may be slow to accept that."""
 
 
 class CommitmentReporter:
-    """A thread that reports what is due; ``peers`` are ``AET@host:port`` of the settings."""
+    """A thread that sends the reports that are due; ``peers`` are ``AET@host:port`` of the settings."""
 
     def __init__(
         self, ledger: CommitmentLedger, settings: DeliverSettings, ae_title: str, peers: Sequence[str]
@@ -93,12 +93,12 @@ class CommitmentReporter:
             self._wake.clear()
 
     def _next_open(self) -> CommitmentRequest | None:
-        """One that came to this process, which alone can answer on the same association."""
+        """A request to this process, which alone can answer on the same association."""
         with self._lock:
             return next((request for request, _association in self._open.values()), None)
 
     def _report(self, request: CommitmentRequest) -> None:
-        """Try both ways; write down what came of it."""
+        """Try both ways, and record the outcome."""
         try:
             kept = self._ledger.look_up([uid for _, uid in request.objects])
             try:
@@ -128,8 +128,10 @@ class CommitmentReporter:
                 f"Where {request.calling_ae_title} takes reports is not known; add "
                 f'"{request.calling_ae_title}@{request.peer_address}:<port>" to dicom.commitment_peers.'
             )
-        config = DestinationConfig("commitment", request.calling_ae_title, *where)
-        peer = CStoreDestination(config, self._settings, request.called_ae_title or self._ae_title)
+        host, port = where
+        config = CStoreConfig(name="commitment", ae_title=request.calling_ae_title, host=host, port=port)
+        context = DeliveryContext(self._settings, request.called_ae_title or self._ae_title)
+        peer = CStoreDestination(config, context)
         peer.report_commitment(*make_report(request, kept))
 
     def _on_same(self, request: CommitmentRequest, kept: Mapping[str, frozenset[str]]) -> bool:

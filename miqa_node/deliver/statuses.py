@@ -1,8 +1,8 @@
-"""Says what a destination's status means for a delivery: done, try again, or never (PS3.4 B.2.3, PS3.7 C.5)."""
+"""The meaning of a destination's status for a delivery: done, try again, or never (PS3.4 B.2.3, PS3.7 C.5)."""
 
 from __future__ import annotations
 
-from miqa_node.deliver.destinations import OnWarning
+from miqa_node.deliver.kinds.base import OnWarning
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
 
 SUCCESS = 0x0000
@@ -10,7 +10,7 @@ PROCESSING_FAILURE = 0x0110
 DUPLICATE_SOP_INSTANCE = 0x0111
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 
-# Statuses that the same object will meet again and again: only a person can help.
+# The same object would get these statuses again and again: only a person can help.
 _FINAL = frozenset({0x0115, 0x0117, 0x0119, 0x0211, 0x0212, *range(0xA900, 0xAA00)})
 _WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
 
@@ -21,7 +21,7 @@ def is_warning(status: int) -> bool:
 
 
 def judge(status: int, on_warning: OnWarning) -> bool:
-    """Whether the object arrived without remark; False when it did with a warning that is accepted.
+    """Whether the object arrived without remark; False if it did with a warning that is accepted.
 
     Raises
     ------

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ssl
 
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import TlsConfig
 from miqa_node.errors import DeliveryError
 
 
-def client_context(config: DestinationConfig) -> ssl.SSLContext:
+def client_context(config: TlsConfig) -> ssl.SSLContext:
     """Check the peer's certificate and show ours; the files are read anew, so a renewed one needs no restart."""
     try:
         context = ssl.create_default_context(cafile=config.tls_ca or None)

@@ -17,7 +17,8 @@ from miqa_node.demo.launch import HOST, NodeProcess, free_ports
 from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
 from miqa_node.demo.samples import make_samples
 from miqa_node.demo.story import addresses, next_steps, tell
-from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
+from miqa_node.domain.delivery import REJECTION
+from miqa_node.domain.output import default_kinds
 from miqa_node.errors import MiqaError
 
 NODE_AE_TITLE = "MIQA"
@@ -45,7 +46,7 @@ def main() -> int:
 
 
 def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: bool) -> bool:
-    """Start the PACS and the node, tell the story, serve if asked to, and stop both; whether all went well."""
+    """Start the PACS and the node, run the story, serve on request, and stop both; whether all went well."""
     samples = make_samples()
     dicom_port, web_port, pacs_port = free_ports(WANTED_PORTS)
     with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
@@ -69,7 +70,7 @@ def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: 
 
 def write_destination(data_dir: Path, port: int) -> None:
     """Name the PACS as a destination that also takes rejection notes, so that a rejection can be seen to arrive."""
-    kinds = ", ".join(f'"{kind.value}"' for kind in (*DEFAULT_KINDS, ResultKind.REJECTION))
+    kinds = ", ".join(f'"{kind}"' for kind in (*sorted(default_kinds()), REJECTION))
     data_dir.mkdir(parents=True, exist_ok=True)
     (data_dir / "destinations.toml").write_text(
         f'[[destination]]\nname = "{AE_TITLE}"\nae_title = "{AE_TITLE}"\nhost = "{HOST}"\nport = {port}\n'

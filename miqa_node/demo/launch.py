@@ -28,7 +28,7 @@ ACCOUNT, EXIT_CONFLICT = "demo", 4
 
 
 class NodeProcess:
-    """``miqa-node run`` in a process of its own; its log lines go to ``node.log`` in the data directory."""
+    """``miqa-node run`` in its own process; its log lines go to ``node.log`` in the data directory."""
 
     def __init__(
         self, data_dir: Path, ae_title: str, dicom_port: int, web_port: int, destination: str = "", role: str = "all",
@@ -57,7 +57,7 @@ class NodeProcess:
         return " ".join(["miqa-node", *self._options])
 
     def start(self) -> None:
-        """Return when the node says that it is ready; MiqaError with its last log lines when it does not."""
+        """Return when the node is ready; MiqaError with its last log lines if it does not start."""
         program = Path(sys.executable).with_name("miqa-node")
         if not program.exists():
             raise SettingsError(f"{program} is missing: install miqa-node into the environment of {sys.executable}.")
@@ -177,8 +177,8 @@ def free_ports(wanted: Sequence[int]) -> list[int]:
     """One free port for each wanted one, all different."""
     ports: list[int] = []
     for port in wanted:
-        found = free_port(port)
-        while found in ports:
-            found = free_port()
-        ports.append(found)
+        candidate = free_port(port)
+        while candidate in ports:
+            candidate = free_port()
+        ports.append(candidate)
     return ports

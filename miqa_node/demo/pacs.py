@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 from pydicom import Dataset
-from pynetdicom import AE, StoragePresentationContexts, evt
-from pynetdicom.sop_class import Verification
+from pynetdicom import AE, StoragePresentationContexts, VerificationPresentationContexts, evt
+from pynetdicom.dimse_primitives import C_STORE
 
 SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700
 AE_TITLE = "DEMOPACS"
@@ -38,17 +38,21 @@ class ReceivingPacs:
         self._reports: dict[str, Arrival] = {}
         self._lock = threading.Lock()
         self._ae = AE(AE_TITLE)
-        self._ae.supported_contexts = StoragePresentationContexts
-        self._ae.add_supported_context(Verification)
+        self._ae.supported_contexts = [*StoragePresentationContexts, *VerificationPresentationContexts]
         self._ae.maximum_pdu_size = 0
         self.port = 0
 
     def start(self) -> None:
-        """Bind the port and serve in threads of its own."""
+        """Bind the port and serve in its own threads."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        handlers = [(evt.EVT_CONN_OPEN, _no_delay), (evt.EVT_C_STORE, self._store), (evt.EVT_C_ECHO, lambda _: SUCCESS)]
+        handlers: list[Any] = [
+            (evt.EVT_CONN_OPEN, _no_delay),
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_C_ECHO, lambda _: SUCCESS),
+        ]
         server = self._ae.start_server(("127.0.0.1", self._wanted_port), block=False, evt_handlers=handlers)
-        self.port = int(server.socket.getsockname()[1])
+        if server is not None and server.socket is not None:
+            self.port = int(server.socket.getsockname()[1])
 
     def stop(self) -> None:
         """Close every association and the port."""
@@ -78,7 +82,7 @@ class ReceivingPacs:
             return self._reports.get(sop_instance_uid)
 
     def _store(self, event: evt.Event) -> int:
-        dataset, uid = event.dataset, str(event.request.AffectedSOPInstanceUID)
+        dataset, uid = event.dataset, str(cast("C_STORE", event.request).AffectedSOPInstanceUID)
         modality = str(dataset.get("Modality", "OT"))
         path = self.folder / f"{modality}-{uid}.dcm"
         part = path.with_suffix(".part")
@@ -107,4 +111,6 @@ def _evidence(report: Dataset) -> list[str]:
 
 def _no_delay(event: evt.Event) -> None:
     # Without it every response waits up to 40 ms for the acknowledgement of the one before.
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    transport = event.assoc.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -13,13 +13,13 @@ from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from miqa_node.degrade import Image, degrade, gate
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import SettingsError
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.report.uids import derive_uid
-from miqa_node.training.degrade import Image, degrade, gate
 
 CHEST, EXTREMITY = "RG1_UNCR.dcm", "RG3_UNCR.dcm"
 
@@ -33,7 +33,7 @@ _FLAGGED = frozenset({Verdict.REVIEW, Verdict.REJECT})
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class DemoImage:
     """One DICOM file, what it shows, and which verdicts make the demonstration a success."""
 
     title: str
@@ -46,7 +46,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Defect:
+class SimulatedDefect:
     """One simulated defect; ``severity`` has the physical meaning that docs/reference/findings.md gives it."""
 
     finding: FindingName
@@ -56,24 +56,26 @@ class Defect:
     make: Callable[[Image], Image]
 
 
-def _defect(finding: FindingName, title: str, accession_number: str, severity: float, seed: int = _SEED) -> Defect:
+def _defect(
+    finding: FindingName, title: str, accession_number: str, severity: float, seed: int = _SEED
+) -> SimulatedDefect:
     def make(image: Image) -> Image:
         return degrade(image, finding, severity, np.random.default_rng(seed), CHEST_PITCH_MM)
 
-    return Defect(finding, title, accession_number, severity, make)
+    return SimulatedDefect(finding, title, accession_number, severity, make)
 
 
 DEFECTS = (
-    # An example that the model sees: its card says how much motion it misses (some directions and double outlines).
+    # An example that the model detects: its card gives how much motion it misses (some directions and double outlines).
     _defect(FindingName.MOTION_BLUR, "4 mm of motion", "SIM-MOTION", 1.0, seed=0),
     _defect(FindingName.FOREIGN_OBJECT, "objects on the chest", "SIM-OBJECT", 1.0, seed=1),
     _defect(FindingName.NOISE_UNDEREXPOSURE, "1/16 of the dose", "SIM-DOSE", 1.0),
     _defect(FindingName.CLIPPED_ANATOMY, "lungs cut off by 30 mm", "SIM-CLIPPED", 1.0),
-    Defect(FindingName.GATE, "grey scale inverted", "SIM-INVERTED", 1.0, gate.inverted),
+    SimulatedDefect(FindingName.GATE, "grey scale inverted", "SIM-INVERTED", 1.0, gate.inverted),
 )
 
 
-def make_samples() -> list[Sample]:
+def make_samples() -> list[DemoImage]:
     """All samples, the real ones first. The same bytes and UIDs every time, so sending them twice changes nothing.
 
     Raises
@@ -95,13 +97,13 @@ def _sample_folder() -> Path:
     return Path(data_store.__file__).parent / "data"
 
 
-def _real(path: Path, title: str, expected: frozenset[Verdict]) -> Sample:
+def _real(path: Path, title: str, expected: frozenset[Verdict]) -> DemoImage:
     header = dcmread(path, stop_before_pixels=True)
     return _sample(header, title, path.read_bytes(), expected)
 
 
-def _degraded(path: Path, defect: Defect) -> Sample:
-    """The radiograph with one simulated defect, as a derived image of a study of its own."""
+def _degraded(path: Path, defect: SimulatedDefect) -> DemoImage:
+    """The radiograph with one simulated defect, as a derived image in its own study."""
     radiograph = decode_frame(path, 0, MAX_PIXELS)
     display = radiograph.display.astype(np.float32) / np.float32(65535.0)
     degraded = defect.make(display)
@@ -110,12 +112,12 @@ def _degraded(path: Path, defect: Defect) -> Sample:
     return _sample(dataset, defect.title, _to_bytes(dataset), _FLAGGED, defect.finding)
 
 
-def _derive(source: Dataset, defect: Defect) -> Dataset:
-    """The header of a derived image (PS3.3 C.7.6.1.1.3) that says in every place where people look what it is."""
+def _derive(source: Dataset, defect: SimulatedDefect) -> Dataset:
+    """The header of a derived image (PS3.3 C.7.6.1.1.3) that names the simulation wherever viewers show text."""
     dataset = deepcopy(source)
-    name = defect.finding.value.replace("_", " ")
+    name = defect.finding.replace("_", " ")
     said = f"SIMULATED {name}: {defect.title}, severity {defect.severity:g}"
-    derived_from = (source.SOPInstanceUID, defect.finding.value, f"{defect.severity:g}")
+    derived_from = (source.SOPInstanceUID, defect.finding, f"{defect.severity:g}")
     dataset.SOPInstanceUID = derive_uid(*derived_from, "instance")
     dataset.SeriesInstanceUID = derive_uid(*derived_from, "series")
     dataset.StudyInstanceUID = derive_uid(*derived_from, "study")
@@ -140,8 +142,8 @@ def _derive(source: Dataset, defect: Defect) -> Dataset:
 def _set_pixels(dataset: Dataset, display: Image) -> None:
     """Stored values that the source's own window shows as ``display``: PS3.3 C.11.2.1.2.1, turned round."""
     centre, width = float(dataset.WindowCenter), float(dataset.WindowWidth)
-    shown = 1.0 - display if dataset.PhotometricInterpretation == "MONOCHROME1" else display
-    stored = np.rint((centre - 0.5) + (shown.astype(np.float64) - 0.5) * (width - 1.0))
+    levels = 1.0 - display if dataset.PhotometricInterpretation == "MONOCHROME1" else display
+    stored = np.rint((centre - 0.5) + (levels.astype(np.float64) - 0.5) * (width - 1.0))
     dataset.PixelData = np.clip(stored, 0, 2**dataset.BitsStored - 1).astype("<u2").tobytes()
     dataset["PixelData"].VR = "OW"
     dataset.Rows, dataset.Columns = display.shape
@@ -162,8 +164,8 @@ def _to_bytes(dataset: Dataset) -> bytes:
 
 def _sample(
     header: Dataset, title: str, data: bytes, expected: frozenset[Verdict], simulated: FindingName | None = None
-) -> Sample:
-    return Sample(
+) -> DemoImage:
+    return DemoImage(
         title=title,
         sop_class_uid=str(header.SOPClassUID),
         sop_instance_uid=str(header.SOPInstanceUID),

@@ -1,4 +1,4 @@
-"""Tells the way of some radiographs: sent, judged, reported to a PACS, listed for people; and what went wrong."""
+"""Shows some radiographs being sent, judged, reported to a PACS and listed for review, and reports faults."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import DestinationConfig
+from miqa_node.deliver.kinds.cstore import CStoreConfig
 from miqa_node.demo.launch import HOST, NodeProcess
 from miqa_node.demo.pacs import AE_TITLE, Arrival, ReceivingPacs
-from miqa_node.demo.samples import Sample
-from miqa_node.demo.send import Sent, send
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.demo.samples import DemoImage
+from miqa_node.demo.send import StoreReceipt, send
+from miqa_node.domain.delivery import KOS, SEG, SR, ResultKind
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.settings import load_settings
@@ -35,11 +36,11 @@ STYLES = {
 
 
 @dataclass(slots=True)
-class Outcome:
+class DemoOutcome:
     """What became of one sample."""
 
-    sample: Sample
-    sent: Sent
+    sample: DemoImage
+    sent: StoreReceipt
     document: dict[str, Any] | None = None
     verdict_after_s: float = 0.0
     arrivals: dict[ResultKind, Arrival] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class Outcome:
 
     @property
     def disposition(self) -> dict[str, Any]:
-        """The disposition as the REST interface gives it; empty while there is none."""
+        """The disposition from the REST interface; empty while it is pending."""
         return (self.document or {}).get("disposition") or {}
 
     @property
@@ -56,12 +57,12 @@ class Outcome:
         return (self.document or {}).get("results") or []
 
 
-def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequence[Sample]) -> list[str]:
+def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequence[DemoImage]) -> list[str]:
     """Send, wait, show; what went wrong, nothing when all went well."""
     console.rule("1. A modality sends radiographs over C-STORE")
     started = time.monotonic()
     sent = send(samples, modality_target(node), load_settings().deliver)
-    outcomes = [Outcome(sample, one) for sample, one in zip(samples, sent, strict=True)]
+    outcomes = [DemoOutcome(sample, one) for sample, one in zip(samples, sent, strict=True)]
     console.print(_sent_table(outcomes))
     wait(outcomes, node, pacs)
     console.rule("2. The node gives each its verdict")
@@ -78,10 +79,12 @@ def tell(console: Console, node: NodeProcess, pacs: ReceivingPacs, samples: Sequ
 
 def modality_target(node: NodeProcess) -> DestinationConfig:
     """The node as the modality knows it."""
-    return DestinationConfig(name="node", ae_title=node.ae_title, host=HOST, port=node.dicom_port)
+    return CStoreConfig(name="node", ae_title=node.ae_title, host=HOST, port=node.dicom_port)
 
 
-def wait(outcomes: Sequence[Outcome], node: NodeProcess, pacs: ReceivingPacs, limit_s: float = VERDICT_LIMIT_S) -> None:
+def wait(
+    outcomes: Sequence[DemoOutcome], node: NodeProcess, pacs: ReceivingPacs, limit_s: float = VERDICT_LIMIT_S
+) -> None:
     """Wait for every verdict, and then for every object that the verdicts brought forth, each within its limit."""
     waiting = [outcome for outcome in outcomes if not outcome.sent.error]
     until = time.monotonic() + limit_s
@@ -97,45 +100,45 @@ def wait(outcomes: Sequence[Outcome], node: NodeProcess, pacs: ReceivingPacs, li
                 if arrival is not None and kind not in outcome.arrivals:
                     outcome.arrivals[kind] = arrival
                     outcome.arrived_after_s = time.monotonic() - outcome.sent.finished_at
-        # The verdict is there a moment before the objects that tell it, of which every image has at least a report.
+        # The verdict precedes its result objects by a moment; every image has at least a report.
         waiting = [o for o in waiting if not o.disposition or not o.results or len(o.arrivals) < len(o.results)]
         time.sleep(POLL_S)
 
 
-def faults(outcomes: Sequence[Outcome], worklist: Sequence[dict[str, Any]]) -> list[str]:
+def faults(outcomes: Sequence[DemoOutcome], worklist: Sequence[dict[str, Any]]) -> list[str]:
     """Every way in which the outcome is not what the demonstration promises."""
     listed = {item["study_instance_uid"] for item in worklist if item["state"] == WorklistState.OPEN}
-    found = []
+    messages = []
     for outcome in outcomes:
         title = outcome.sample.title
         if outcome.sent.error:
-            found.append(f"{title}: not sent: {outcome.sent.error}")
+            messages.append(f"{title}: not sent: {outcome.sent.error}")
         elif not outcome.disposition:
-            found.append(f"{title}: no verdict within {VERDICT_LIMIT_S:g} s")
+            messages.append(f"{title}: no verdict within {VERDICT_LIMIT_S:g} s")
         else:
-            found += [f"{title}: {fault}" for fault in _faults_of_verdict(outcome, listed)]
-    if not any(ResultKind.SEG in outcome.arrivals for outcome in outcomes):
-        found.append("no segmentation arrived at the PACS")
-    return found
+            messages += [f"{title}: {fault}" for fault in _faults_of_verdict(outcome, listed)]
+    if not any(SEG in outcome.arrivals for outcome in outcomes):
+        messages.append("no segmentation arrived at the PACS")
+    return messages
 
 
-def _faults_of_verdict(outcome: Outcome, listed: set[str]) -> list[str]:
-    found = []
+def _faults_of_verdict(outcome: DemoOutcome, listed: set[str]) -> list[str]:
+    messages = []
     verdict = Verdict(outcome.disposition["verdict"])
     if verdict not in outcome.sample.expected:
         wanted = " or ".join(sorted(outcome.sample.expected))
-        found.append(f"the verdict is {verdict}, it should be {wanted}")
-    made = {ResultKind(result["kind"]) for result in outcome.results}
+        messages.append(f"the verdict is {verdict}, it should be {wanted}")
+    kinds = {ResultKind(result["kind"]) for result in outcome.results}
     # A segmentation needs a finding with a place in the image: the gate has none, blur is everywhere.
-    promised = {ResultKind.SR, ResultKind.KOS} if verdict.flagged else {ResultKind.SR}
-    found += [f"the node made no {kind}" for kind in sorted(promised - made)]
-    found += [f"the {kind} did not arrive at the PACS" for kind in sorted(made - set(outcome.arrivals))]
+    promised = {SR, KOS} if verdict.flagged else {SR}
+    messages += [f"the node made no {kind}" for kind in sorted(promised - kinds)]
+    messages += [f"the {kind} did not arrive at the PACS" for kind in sorted(kinds - set(outcome.arrivals))]
     if verdict.flagged != (outcome.sample.study_instance_uid in listed):
-        found.append("the study is not on the worklist" if verdict.flagged else "the study is on the worklist")
-    return found
+        messages.append("the study is not on the worklist" if verdict.flagged else "the study is on the worklist")
+    return messages
 
 
-def _sent_table(outcomes: Sequence[Outcome]) -> Table:
+def _sent_table(outcomes: Sequence[DemoOutcome]) -> Table:
     table = _table("image", "size", "answer", "SOP Instance UID")
     for outcome in outcomes:
         sample, sent = outcome.sample, outcome.sent
@@ -145,7 +148,7 @@ def _sent_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def _verdict_table(outcomes: Sequence[Outcome]) -> Table:
+def _verdict_table(outcomes: Sequence[DemoOutcome]) -> Table:
     table = _table("image", "verdict", "score", "reasons", "findings (probability, severity)", "after")
     for outcome in outcomes:
         if not outcome.disposition:
@@ -167,7 +170,7 @@ def _verdict_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def _arrival_table(outcomes: Sequence[Outcome]) -> Table:
+def _arrival_table(outcomes: Sequence[DemoOutcome]) -> Table:
     table = _table("image", "object", "file: <Modality>-<SOP Instance UID>.dcm", "after")
     for outcome in outcomes:
         title, after = outcome.sample.title, f"{outcome.arrived_after_s:.1f} s"
@@ -205,7 +208,7 @@ def addresses(node: NodeProcess, pacs: ReceivingPacs) -> Panel:
 
 
 def next_steps(node: NodeProcess) -> Panel:
-    """What to do now, for whoever sees this for the first time."""
+    """Next steps for a first-time user."""
     address = f"http://localhost:{node.web_port}/"
     waiting = sum(item["state"] != WorklistState.RESOLVED for item in node.worklist())
     lines = [
@@ -214,7 +217,7 @@ def next_steps(node: NodeProcess) -> Panel:
         "3. Type your name and decide: Dismiss when the node is wrong, Confirm reject when the image is unusable.",
         f"4. A rejection shows first what will happen; the PACS {AE_TITLE} then gets a note.",
         "",
-        "Nobody has to sign in as long as there are no accounts: the pages answer to this machine only.",
+        "Without accounts no sign-in is needed: the pages answer to this machine only.",
         f"From another one: ssh -L {node.web_port}:localhost:{node.web_port} THIS-MACHINE, then step 1 there.",
     ]
     return Panel("\n".join(escape(line) for line in lines), title="Now you", expand=False)

@@ -1,4 +1,4 @@
-"""Who may do what: the roles of people and programs, and what each of them is allowed."""
+"""Access control: the roles of people and programs, and the permissions of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
 
 class Permission(StrEnum):
-    """What an operation asks for; also the scopes that a token can be given."""
+    """The permission that an operation requires; also the scope of a token."""
 
     DISPLAY = "display"
     """See the room display: no patient data."""
@@ -22,13 +22,13 @@ class Permission(StrEnum):
     REVIEW = "review"
     """Claim and decide studies, draw regions."""
     UPLOAD = "upload"
-    """Hand images in by the pages or the REST interface."""
+    """Upload images through the pages or the REST interface."""
     ADMIN = "admin"
     """Change how the node works: reports by schedule, models, people."""
 
 
 class Role(StrEnum):
-    """What an account is for."""
+    """The role of an account, which sets its permissions."""
 
     VIEWER = "viewer"
     REVIEWER = "reviewer"
@@ -38,7 +38,7 @@ class Role(StrEnum):
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """The most that an account of this role may do."""
+        """All permissions of an account with this role."""
         return _PERMISSIONS[self]
 
 
@@ -65,14 +65,14 @@ class Means(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who sent a request. ``name`` is empty for nobody and for this host, where people type theirs."""
+    """The sender of a request. ``name`` is empty before sign-in, and on this host, where people type their names."""
 
     means: Means
     name: str = ""
     role: Role | None = None
     permissions: frozenset[Permission] = frozenset()
     csrf: str = ""
-    """What a form of this session must send back."""
+    """The token that a form of this session must send back."""
 
     def may(self, permission: Permission) -> bool:
         """Whether it is allowed."""
@@ -83,7 +83,7 @@ NOBODY = Principal(Means.NOTHING)
 
 
 def account_name(text: str) -> str:
-    """The name as it is kept, in small letters; AccessError when it is none.
+    """The name as it is stored, in lower case; AccessError if it is not valid.
 
     >>> account_name("Mara.Kunz@example.org")
     'mara.kunz@example.org'

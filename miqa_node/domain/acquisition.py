@@ -44,7 +44,7 @@ class AcquisitionRules:
     audit_share: float = 0.0
 
     def operator(self, name: str) -> str:
-        """The operator's name or pseudonym, empty when nobody is named."""
+        """The operator's name or pseudonym; empty if the header has none."""
         plain = " ".join(name.replace("^", " ").split())
         if self.show_operators or not plain:
             return plain
@@ -72,7 +72,7 @@ class AcquisitionRules:
         return max(self.shifts, key=lambda name: self.shifts[name]) if self.shifts else ""
 
     def audits(self, digest: InstanceDigest) -> bool:
-        """Whether an accepted image is drawn for an audit; nobody without the key can tell before."""
+        """Whether an accepted image is drawn for an audit; without the key this cannot be predicted."""
         return int(self._hash("audit", digest)[:16], 16) / 2.0**64 < self.audit_share
 
     def _hash(self, purpose: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""How unlike other images an image is: a number and its rank, never what is wrong with the image."""
+"""How unusual an image is: a score and its rank. It does not say which defect the image has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AnomalyScore:
     """Where an image stands among ordinary ones.
 
     ``score`` is in (0, 1), higher is more unusual (docs/explanation/anomaly.md). The percentiles, 0 to 100, say how
-    many images of a baseline score lower; ``site_percentile`` is None until the site has a baseline of its own.
+    many images of a baseline score lower; ``site_percentile`` is None until the site has its own baseline.
     """
 
     score: float
@@ -37,6 +37,10 @@ class AnomalyScore:
 
     @property
     def sentence(self) -> str:
-        """What to tell people."""
-        images = "images that the model learned from" if self.baseline is Baseline.TRAINING else "images of this site"
-        return f"Unusual image: more unlike the others than {self.percentile:.1f} % of the {images}"
+        """In words, for reasons and pages.
+
+        >>> AnomalyScore(0.6, training_percentile=99.9).sentence
+        'Unusual image (top 0.1 % of the training images)'
+        """
+        images = "the training images" if self.baseline is Baseline.TRAINING else "this site's images"
+        return f"Unusual image (top {max(100.0 - self.percentile, 0.1):.1f} % of {images})"

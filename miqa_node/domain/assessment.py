@@ -17,7 +17,7 @@ from miqa_node.domain.prediction import Prediction
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A number with a UCUM unit; its definition stands in docs/reference/measurements.md under its name."""
+    """A number with a UCUM unit; docs/reference/measurements.md defines it under its name."""
 
     name: str
     value: float
@@ -27,9 +27,9 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one measurement did to a finding, where the model judges measurements.
+    """The effect of one measurement on a finding, for models of measurements.
 
-    ``part`` is in logits before calibration, against what is usual of good images: positive speaks for the finding.
+    ``part`` is in logits before calibration, relative to good images: positive speaks for the finding.
     The bias and the parts of all measurements add up to the logit. ``value`` is None where the measurement could not
     be taken and a usual value stood in.
     """
@@ -41,7 +41,7 @@ class Contribution:
 
 
 def number_text(value: float) -> str:
-    """A number with four significant figures, written out: who reads a page need not know powers of ten.
+    """A number with four significant figures, without an exponent: readers need not know powers of ten.
 
     >>> number_text(1234567.0), number_text(0.123456), number_text(12.0), number_text(0.00002778)
     ('1,235,000', '0.1235', '12', '0.00002778')
@@ -80,7 +80,7 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the node found out about one image.
+    """The node's assessment of one image.
 
     ``not_assessed`` says why no model judged the image (out of scope, unreadable, no pixels); it is empty
     when one did, and then ``findings`` holds every row of the taxonomy. Measurements may be there either way.
@@ -94,28 +94,37 @@ class Assessment:
     measurements: tuple[Measurement, ...] = ()
     plausibility: tuple[PlausibilityIssue, ...] = ()
     anomaly: AnomalyScore | None = None
-    """How unlike other images it is; None when the package that judged cannot say."""
+    """How unusual the image is; None if the package has no anomaly model."""
     score: float | None = None
     model: ModelIdentity | None = None
     not_assessed: str = ""
     calibration: str = ""
     """SHA-256 of the site's calibration file that the probabilities were read with; empty for the card's own."""
     quarantined: bool = False
-    """The assessment broke its worker again and again; people must look at the image themselves."""
+    """The assessment crashed its worker repeatedly; a person must look at the image."""
     decoder: str = ""
     steps: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     contributions: Mapping[FindingName, tuple[Contribution, ...]] = field(default_factory=dict)
     """For each present finding of a model of measurements: the strongest first. Empty for models of pixels."""
     predictions: tuple[Prediction, ...] = ()
-    """What the packages that the site switched on beside the quality package say; decision support, not diagnosis."""
+    """Predictions of the further packages that the site switched on; decision support, not diagnosis."""
 
     caption: Caption | None = None
-    """What a machine wrote about the image, where the site wants that; no rule reads it."""
+    """A machine-written description of the image, if the site enabled it; no rule reads it."""
+
+    @property
+    def gate_class(self) -> GateClass | None:
+        """Why the image is outside what the model can judge; None if it is not, or if no class is known."""
+        gate = self.finding(FindingName.GATE)
+        if gate is None or not gate.present:
+            return None
+        # The gate's row repeats the probability of one class (assess/assessor.py).
+        return max(self.gate, key=lambda name: (self.gate[name] == gate.probability, self.gate[name]), default=None)
 
     def finding(self, name: FindingName) -> Finding | None:
         """The row of that name, if a model judged it."""
-        return next((f for f in self.findings if f.name is name), None)
+        return next((f for f in self.findings if f.name == name), None)
 
     def measurement(self, name: str) -> Measurement | None:
         """The measurement of that name, if it could be taken."""

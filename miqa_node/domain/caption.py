@@ -1,4 +1,4 @@
-"""Sentences that a machine wrote about an image by looking at it; nobody checked them, and no rule reads them."""
+"""Machine-written descriptions of images; they are unchecked, and no rule reads them."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ INAPPROPRIATE_PROCESSING = Code("111219", "DCM", "Inappropriate image processing
 OTHER_FAILURE = Code("111220", "DCM", "Other failure")
 UNKNOWN_FAILURE = Code("111221", "DCM", "Unknown failure")
 DOUBLE_EXPOSURE = Code("113026", "DCM", "Double exposure")
+
+SIGNAL_TO_NOISE = Code("113060", "DCM", "Signal to noise")
 MECHANICAL_FAILURE = Code("111216", "DCM", "Mechanical failure")
 ELECTRICAL_FAILURE = Code("111217", "DCM", "Electrical failure")
 SOFTWARE_FAILURE = Code("111218", "DCM", "Software failure")

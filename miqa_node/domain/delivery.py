@@ -1,4 +1,4 @@
-"""One result object on its way to one destination."""
+"""A result object, or an event, on its way to one destination."""
 
 from __future__ import annotations
 
@@ -10,62 +10,15 @@ from typing import NewType
 DeliveryId = NewType("DeliveryId", int)
 
 
-class ResultKind(StrEnum):
-    """The kinds of objects and events that the node makes; destinations choose among them by these names."""
+ResultKind = NewType("ResultKind", str)
+"""A kind of DICOM object that the node makes, such as SR: the name of an output (:mod:`miqa_node.domain.output`).
 
-    SR = "SR"
-    SEG = "SEG"
-    KOS = "KOS"
-    SEG_FRACTIONAL = "SEG_FRACTIONAL"
-    """The saliency itself in 255 steps, JPEG 2000 lossless."""
-    GSPS = "GSPS"
-    SC = "SC"
-    """The heat map as a picture, JPEG baseline; the next two are the same picture without loss."""
-    SC_RLE = "SC_RLE"
-    SC_J2K = "SC_J2K"
-    PDF = "PDF"
-    """One page with picture, sentences and numbers."""
-    ENHANCED = "ENHANCED"
-    """The image with less noise or more contrast, as a derived image beside the original."""
-    REJECTION = "REJECTION"
-    """A key object 113001 that archives obey (IHE IOCM); made only when a person confirmed the rejection."""
-    IMAGE_ASSESSED = "IMAGE_ASSESSED"
-    """Not an object but an event for webhooks (docs/how-to/webhooks.md), as are the next three."""
-    STUDY_FLAGGED = "STUDY_FLAGGED"
-    STUDY_PASSED = "STUDY_PASSED"
-    STUDY_RESOLVED = "STUDY_RESOLVED"
+An old row may hold any text, because its output may no longer be installed.
+"""
 
-    @property
-    def event_type(self) -> str:
-        """How webhooks call an event.
-
-        >>> ResultKind.STUDY_FLAGGED.event_type
-        'study.flagged'
-        """
-        return self.value.lower().replace("_", ".")
-
-
-EVENT_KINDS = (
-    ResultKind.IMAGE_ASSESSED,
-    ResultKind.STUDY_FLAGGED,
-    ResultKind.STUDY_PASSED,
-    ResultKind.STUDY_RESOLVED,
-)
-"""What webhooks get; no other destination does."""
-
-DEFAULT_EVENTS = (ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED)
-"""What a webhook is told that asks for nothing by name."""
-
-OBJECT_KINDS = tuple(kind for kind in ResultKind if kind not in EVENT_KINDS)
-"""DICOM objects."""
-
-DEFAULT_KINDS = (ResultKind.SR, ResultKind.SEG, ResultKind.KOS)
-"""What is made of every image that asks for it, and sent where a destination names nothing else."""
-
-DRAWN_KINDS = frozenset({ResultKind.GSPS, ResultKind.SC, ResultKind.SC_RLE, ResultKind.SC_J2K, ResultKind.PDF})
-"""What needs the decoded pixels; GSPS only to find the border that its shutter hides.
-
-The enhanced image needs them, too, whatever the verdict."""
+SR, SEG, KOS = ResultKind("SR"), ResultKind("SEG"), ResultKind("KOS")
+REJECTION = ResultKind("REJECTION")
+"""A key object 113001 that archives obey (IHE IOCM); made only when a person confirmed the rejection."""
 
 
 class DeliveryState(StrEnum):
@@ -83,7 +36,7 @@ class DeliveryState(StrEnum):
 
 
 class DeliveryAction(StrEnum):
-    """What a person does with a delivery."""
+    """An action of a person on a delivery."""
 
     HOLD = "hold"
     RELEASE = "release"
@@ -92,7 +45,7 @@ class DeliveryAction(StrEnum):
 
     @property
     def possible_in(self) -> frozenset[DeliveryState]:
-        """The states that it may be done in."""
+        """The states in which it is possible."""
         return _POSSIBLE[self]
 
     @property
@@ -117,10 +70,7 @@ _LEADS_TO = {
 
 @dataclass(frozen=True, slots=True)
 class ResultObject:
-    """One DICOM object that the node made; ``object_key`` finds its bytes, which never change.
-
-    Of an event (EVENT_KINDS) ``sop_instance_uid`` is its identifier and the other texts are empty.
-    """
+    """One DICOM object that the node made; ``object_key`` finds its bytes, which never change."""
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -129,23 +79,41 @@ class ResultObject:
 
 
 @dataclass(frozen=True, slots=True)
+class EventNotice:
+    """One event for webhooks (:mod:`miqa_node.domain.event`); the database has its JSON."""
+
+    event_id: str
+    event_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    """One object to one destination, and how it went so far."""
+    """One object or event for one destination, and its progress."""
 
     delivery_id: DeliveryId
     destination: str
-    result: ResultObject
+    item: ResultObject | EventNotice
     state: DeliveryState
     attempts: int
     next_attempt_at: datetime
     last_error: str = ""
 
+    @property
+    def uid(self) -> str:
+        """SOP Instance UID of the object, or identifier of the event."""
+        return self.item.event_id if isinstance(self.item, EventNotice) else self.item.sop_instance_uid
+
+    @property
+    def sop_class_uid(self) -> str:
+        """SOP Class UID of the object; empty for an event."""
+        return "" if isinstance(self.item, EventNotice) else self.item.sop_class_uid
+
 
 @dataclass(frozen=True, slots=True)
 class CommitmentReport:
-    """What an archive says to a request for storage commitment (PS3.4 J.3.3): it keeps these, it lacks those.
+    """An archive's answer to a request for storage commitment (PS3.4 J.3.3): the objects kept and missing.
 
-    ``complete`` is event type 1: it keeps everything that was asked for. ``failed`` pairs SOP Instance UIDs with
+    ``complete`` is event type 1: it keeps all objects of the request. ``failed`` pairs SOP Instance UIDs with
     Failure Reasons (0008,1197).
     """
 

@@ -38,6 +38,6 @@ class Enhanced:
 
     @property
     def difference_picture(self) -> NDArray[np.uint16]:
-        """The difference for the eye, DIFFERENCE_GAIN times as strong: middle gray is no change."""
+        """The difference as a picture, amplified DIFFERENCE_GAIN times: middle gray means no change."""
         shown = np.clip(0.5 + np.float32(DIFFERENCE_GAIN) * self.difference, 0.0, 1.0)
         return np.asarray(np.rint(shown * np.float32(65535)), np.uint16)

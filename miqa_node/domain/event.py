@@ -1,4 +1,4 @@
-"""What webhooks are told of an image or a study: identifiers, verdicts and reasons, and nothing of the patient."""
+"""Events about images and studies for webhooks: identifiers, verdicts and reasons, and nothing about the patient."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.worklist import Resolution
@@ -18,9 +18,22 @@ from miqa_node.domain.worklist import Resolution
 ID_PREFIX = "evt_"
 
 
+class EventType(StrEnum):
+    """The events of the node, as webhooks name them (docs/how-to/webhooks.md)."""
+
+    IMAGE_ASSESSED = "image.assessed"
+    STUDY_FLAGGED = "study.flagged"
+    STUDY_PASSED = "study.passed"
+    STUDY_RESOLVED = "study.resolved"
+
+
+DEFAULT_EVENTS = (EventType.STUDY_FLAGGED, EventType.STUDY_PASSED)
+"""The events that a webhook gets by default."""
+
+
 @dataclass(frozen=True, slots=True)
 class StudyStanding:
-    """How a study stands: its images by verdict, those that people must look at, and those without a verdict yet."""
+    """A study's images by verdict, the number that people must look at, and the number without a verdict yet."""
 
     study_instance_uid: str
     verdicts: Mapping[Verdict, int]
@@ -29,18 +42,18 @@ class StudyStanding:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst that any image got."""
+        """The worst verdict of any image."""
         return max(self.verdicts, key=lambda verdict: verdict.rank, default=Verdict.NOT_ASSESSED)
 
     @property
     def has_passed(self) -> bool:
-        """An image was accepted, none is flagged and none waits; what could not be assessed changes nothing."""
+        """An image was accepted, none is flagged and none waits; images that could not be assessed are ignored."""
         return bool(self.verdicts.get(Verdict.ACCEPT)) and not self.flagged and not self.waiting
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Who says it: the node's name, its site, and where its pages and REST interface are."""
+class EventOrigin:
+    """The node that sends events: its name, its site, and the address of its pages and REST interface."""
 
     node: str = ""
     site: str = ""
@@ -48,21 +61,21 @@ class Origin:
 
 
 def new_event_id() -> str:
-    """An identifier of one event: receivers drop what they have had."""
+    """The identifier of an event, by which receivers recognise duplicates."""
     return f"{ID_PREFIX}{uuid.uuid4().hex}"
 
 
 def event_body(
     event_id: str,
-    kind: ResultKind,
+    event_type: EventType,
     occurred_at: datetime,
     sequence: int,
-    origin: Origin,
+    origin: EventOrigin,
     standing: StudyStanding,
     image: Mapping[str, Any] | None = None,
     resolution: Resolution | None = None,
 ) -> dict[str, Any]:
-    """The JSON of one event; ``sequence`` counts the events of a study, so that a late one can be told."""
+    """The JSON of one event; ``sequence`` counts the events of a study, so that a late one can be detected."""
     uid = quote(standing.study_instance_uid, safe="")
     study = {
         "study_instance_uid": standing.study_instance_uid,
@@ -78,7 +91,7 @@ def event_body(
     }
     return {
         "id": event_id,
-        "type": kind.event_type,
+        "type": event_type.value,
         "timestamp": occurred_at.isoformat(timespec="milliseconds"),
         "data": {
             "node": origin.node,
@@ -92,7 +105,7 @@ def event_body(
 
 
 def image_body(instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> dict[str, Any]:
-    """What an event says of the image, or of the last slice of a series, that it is about."""
+    """The part of an event about an image, or about the last slice of a series."""
     header, model = instance.header, assessment.model
     return {
         "sop_instance_uid": header.sop_instance_uid,

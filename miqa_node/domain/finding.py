@@ -1,95 +1,122 @@
-"""What can be wrong with an image: the taxonomy of quality findings, and what a model says of each."""
+"""Quality findings: their names, and the probability, severity and place that a model gives each."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Any, ClassVar, Self
 
-from miqa_node.domain import codes
 from miqa_node.domain.codes import Code
 
-
-class FindingName(StrEnum):
-    """The quality defects, and the gate for images that are not what a model was made for."""
-
-    MOTION_BLUR = "motion_blur"
-    UNSHARP = "unsharp"
-    NOISE_UNDEREXPOSURE = "noise_underexposure"
-    OVEREXPOSURE_SATURATION = "overexposure_saturation"
-    CONTRAST_PROCESSING = "contrast_processing"
-    GRID_ARTIFACT = "grid_artifact"
-    CLIPPED_ANATOMY = "clipped_anatomy"
-    ROTATION_ORIENTATION = "rotation_orientation"
-    FOREIGN_OBJECT = "foreign_object"
-    DETECTOR_OVERLAY_ARTIFACT = "detector_overlay_artifact"
-    DOUBLE_EXPOSURE = "double_exposure"
-    GATE = "gate"
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
+_NAME = re.compile(NAME_PATTERN[1:-1])
 
 
-class GateClass(StrEnum):
-    """Why an image is outside what the model can judge."""
+class TaxonomyName(str):
+    """A name of the taxonomy: a lower-case word of up to 64 letters, digits and underscores.
 
-    INVERTED = "inverted"
-    NOT_FRONTAL_CHEST = "not_frontal_chest"
-    BLANK = "blank"
+    Any such name is valid, even if this node has no entry for it: a package may define its own findings, and rows
+    outlive the packages that wrote them. ValueError for everything else.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Check the name."""
+        if not _NAME.fullmatch(text):
+            raise ValueError(
+                f"{text!r} cannot name a finding: use up to 64 lower-case letters, digits and underscores, "
+                "beginning with a letter."
+            )
+        return super().__new__(cls, text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> dict[str, Any]:
+        """The pydantic schema; this module does not import pydantic."""
+        text = {"type": "str", "pattern": NAME_PATTERN}
+        return {"type": "function-after", "function": {"type": "no-info", "function": cls}, "schema": text}
 
 
-FINDING_CODES: dict[FindingName, Code] = {
-    FindingName.MOTION_BLUR: codes.MOTION_BLUR,
-    FindingName.UNSHARP: codes.IMAGE_ARTIFACT,
-    FindingName.NOISE_UNDEREXPOSURE: codes.UNDER_EXPOSED,
-    FindingName.OVEREXPOSURE_SATURATION: codes.OVER_EXPOSED,
-    FindingName.CONTRAST_PROCESSING: codes.INAPPROPRIATE_PROCESSING,
-    FindingName.GRID_ARTIFACT: codes.GRID_ARTIFACT,
-    FindingName.CLIPPED_ANATOMY: codes.POSITIONING,
-    FindingName.ROTATION_ORIENTATION: codes.POSITIONING,
-    FindingName.FOREIGN_OBJECT: codes.OTHER_ARTIFACT,
-    FindingName.DETECTOR_OVERLAY_ARTIFACT: codes.DETECTOR_ARTIFACT,
-    FindingName.DOUBLE_EXPOSURE: codes.DOUBLE_EXPOSURE,
-    FindingName.GATE: codes.OTHER_FAILURE,
-}
+class FindingName(TaxonomyName):
+    """The name of a quality defect, or ``gate`` for an image that is outside what a model was made for."""
 
-GATE_CODES: dict[GateClass, Code] = {
-    GateClass.INVERTED: codes.INAPPROPRIATE_PROCESSING,
-    GateClass.NOT_FRONTAL_CHEST: codes.POSITIONING,
-    GateClass.BLANK: codes.NO_IMAGE,
-}
+    __slots__ = ()
+    MOTION_BLUR: ClassVar[FindingName]
+    UNSHARP: ClassVar[FindingName]
+    NOISE_UNDEREXPOSURE: ClassVar[FindingName]
+    OVEREXPOSURE_SATURATION: ClassVar[FindingName]
+    CONTRAST_PROCESSING: ClassVar[FindingName]
+    GRID_ARTIFACT: ClassVar[FindingName]
+    CLIPPED_ANATOMY: ClassVar[FindingName]
+    ROTATION_ORIENTATION: ClassVar[FindingName]
+    FOREIGN_OBJECT: ClassVar[FindingName]
+    DETECTOR_OVERLAY_ARTIFACT: ClassVar[FindingName]
+    DOUBLE_EXPOSURE: ClassVar[FindingName]
+    GATE: ClassVar[FindingName]
 
-FINDING_WORDS: dict[FindingName, str] = {
-    FindingName.MOTION_BLUR: "Motion blur",
-    FindingName.UNSHARP: "Unsharp",
-    FindingName.NOISE_UNDEREXPOSURE: "Noisy or under-exposed",
-    FindingName.OVEREXPOSURE_SATURATION: "Over-exposed or saturated",
-    FindingName.CONTRAST_PROCESSING: "Contrast or processing unfit",
-    FindingName.GRID_ARTIFACT: "Grid lines or cut-off",
-    FindingName.CLIPPED_ANATOMY: "Anatomy cut off",
-    FindingName.ROTATION_ORIENTATION: "Rotated or mirrored",
-    FindingName.FOREIGN_OBJECT: "Foreign object",
-    FindingName.DETECTOR_OVERLAY_ARTIFACT: "Detector artifact or text over anatomy",
-    FindingName.DOUBLE_EXPOSURE: "Double exposure",
-    FindingName.GATE: "Not what the model was made for",
-}
-"""What a finding is called where people read it."""
 
-GATE_WORDS: dict[GateClass, str] = {
-    GateClass.INVERTED: "Grayscale inverted",
-    GateClass.NOT_FRONTAL_CHEST: "Not a frontal chest radiograph",
-    GateClass.BLANK: "Blank image",
-}
+class GateClass(TaxonomyName):
+    """The name of a reason why an image is outside what a model can judge."""
 
-DEFECTS: tuple[FindingName, ...] = tuple(name for name in FindingName if name is not FindingName.GATE)
+    __slots__ = ()
+    INVERTED: ClassVar[GateClass]
+    NOT_FRONTAL_CHEST: ClassVar[GateClass]
+    BLANK: ClassVar[GateClass]
+
+
+for _class in (FindingName, GateClass):
+    for _constant in _class.__annotations__:
+        setattr(_class, _constant, _class(_constant.lower()))
+
+
+def humanised(name: str) -> str:
+    """A name as words, for names without a title.
+
+    >>> humanised("patient_motion")
+    'Patient motion'
+    """
+    return name.replace("_", " ").capitalize()
+
+
+@dataclass(frozen=True, slots=True)
+class FindingWords:
+    """The words for a finding in one language.
+
+    ``like`` compares a severity with something familiar; its ``{size}`` is one of ``sizes``, four texts for
+    slight, moderate, marked and severe. ``hint`` is the advice what to do next.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    title: str
+    meaning: str = ""
+    like: str = ""
+    sizes: tuple[str, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingDescription:
+    """The description stored with a finding of another taxonomy, so that it can be shown after its source is removed.
+
+    ``words`` are by language (RFC 5646). ``flags``: it causes REVIEW unless a rule of the policy names it.
+    """
+
+    words: Mapping[str, FindingWords]
+    flags: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One row of the taxonomy as a model judged it.
+    """One finding as a model judged it.
 
     ``probability`` is calibrated and in [0, 1], ``severity`` in [0, 1] on the scale of the simulated
     defects (0.25, 0.5, 0.75 and 1 are defined in physical units, see docs/reference/findings.md).
     ``threshold`` is the operating point of the model's card: at or above it the finding is present.
     ``peak`` is where its map is highest, (x, y) as fractions of the image's width and height; None without a map.
+    ``description`` is set for a finding of a package or of another distribution.
     """
 
     name: FindingName
@@ -98,6 +125,7 @@ class Finding:
     severity: float
     threshold: float
     peak: tuple[float, float] | None = None
+    description: FindingDescription | None = None
 
     @property
     def present(self) -> bool:
@@ -106,7 +134,7 @@ class Finding:
 
 
 def quality_score(findings: Iterable[Finding]) -> float:
-    """One number in 0–100, 100 is best: the share of quality left when every finding takes its part.
+    """One number in 0–100, 100 is best: the share of quality that remains after each finding has reduced it.
 
     100 · Π(1 − probability · severity) over the defects that are present; a finding below its
     operating point takes nothing, so an unremarkable image scores 100.

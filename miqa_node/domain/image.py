@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from miqa_node.domain.finding import FindingName
+
+ANOMALY = "anomaly"
+"""Name of the map that shows where an unusual image differs from others."""
+PREDICTION = "prediction:"
+"""Begins the name of a map that a prediction was read from; the package follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +60,22 @@ class SaliencyMap:
     values: NDArray[np.float32]
     method: str
     notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class SaliencyMaps:
+    """All maps of one assessment.
+
+    ``findings`` holds one map for each finding that is present, ``predictions`` the map that each package's prediction
+    was read from. ``anomaly`` shows where an unusual image differs from others; it belongs to no finding.
+    """
+
+    findings: Mapping[FindingName, SaliencyMap] = field(default_factory=dict)
+    anomaly: SaliencyMap | None = None
+    predictions: Mapping[str, SaliencyMap] = field(default_factory=dict)
+
+    def by_name(self) -> dict[str, SaliencyMap]:
+        """Every map by finding name, ``anomaly``, or ``prediction:<package>``."""
+        named = {str(name): saliency for name, saliency in self.findings.items()}
+        named |= {f"{PREDICTION}{package}": saliency for package, saliency in self.predictions.items()}
+        return named if self.anomaly is None else {**named, ANOMALY: self.anomaly}

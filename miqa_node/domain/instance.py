@@ -1,4 +1,4 @@
-"""An instance as it was received: its identity, where it came from and what its header says of it."""
+"""An instance as it was received: its identity, its origin, and what its header says about it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ SopInstanceUid = NewType("SopInstanceUid", str)
 SeriesInstanceUid = NewType("SeriesInstanceUid", str)
 StudyInstanceUid = NewType("StudyInstanceUid", str)
 InstanceDigest = NewType("InstanceDigest", str)
-"""SHA-256 (hex) of the data set's bytes as they came over the wire: the identity of a stored instance."""
+"""SHA-256 (hex) of the data set's bytes as received: the identity of a stored instance."""
 
 _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 
 
 def is_uid(text: str) -> bool:
-    r"""Whether ``text`` is fit to be a UID and a path: digits and dots, 1 to 64 of them (PS3.5 9.1).
+    r"""Whether ``text`` can be used as a UID and in a path: digits and dots, 1 to 64 of them (PS3.5 9.1).
 
     >>> is_uid("1.2.840.10008.1.1"), is_uid("../../etc/passwd"), is_uid("1.2\n")
     (True, False, False)
@@ -66,11 +66,13 @@ class Header:
     detector_id: str = ""
     """Detector ID (0018,700A), or Device Serial Number (0018,1000) where that is empty."""
     performed_location: str = ""
-    """Performed Location (0040,0243): the room, where a sender says it."""
+    """Performed Location (0040,0243): the room, if the sender gives it."""
     series_images: int = 0
-    """How many images the series has, where the sender says it; 0 where it does not."""
+    """Number of images in the series, if the sender gives it; else 0."""
     quality_control: bool = False
-    """A test object: Quality Control Image (0028,0300), or names and descriptions that say phantom or QC."""
+    """A test object: Quality Control Image (0028,0300), or names and descriptions with the words phantom or QC."""
+    missing_uids: tuple[str, ...] = ()
+    """Names of UIDs that the object lacks; the header has surrogates for them (:mod:`miqa_node.domain.identity`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ class StudyRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """One instance as a sender handed it over, complete on disk but not yet in the store.
+class ReceivedObject:
+    """An instance as its sender handed it over, complete on disk but not yet in the store.
 
     ``path`` is a DICOM file (PS3.10) on the store's own file system, ``digest`` that of the data set in it.
     """

@@ -1,4 +1,4 @@
-"""What a person or another system says of an image: a label, with everything that is needed to judge it later."""
+"""Labels: what a person or another system said of an image, with the circumstances."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LabelOrigin(StrEnum):
     AUDIT = "audit"
     """Somebody judged an accepted image that was drawn at random."""
     SECOND_READING = "second_reading"
-    """Somebody judged an image again without knowing what the first reader or the model had said."""
+    """Somebody judged an image again, blind to the first reader and the model."""
     REJECTION_NOTE = "rejection_note"
     """Another system sent a key object "Rejected for Quality Reasons" (DCM 113001)."""
     IMPORT = "import"
@@ -28,15 +28,15 @@ class LabelOrigin(StrEnum):
 
 
 class RequestKind(StrEnum):
-    """Why people are asked for a label that nothing flagged."""
+    """Why readers are asked about an image that was not flagged."""
 
     AUDIT = "audit"
     SECOND_READING = "second_reading"
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """A place that somebody drew: corners (x, y) of a polygon as fractions of the image's width and height."""
+class RegionOutline:
+    """A region that a reader drew: corners (x, y) of a polygon as fractions of the image's width and height."""
 
     points: tuple[tuple[float, float], ...]
     finding: str = ""
@@ -49,13 +49,13 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What is said of an image.
+class ReaderOpinion:
+    """What a reader, or another system, says of an image.
 
-    ``findings`` are names of the taxonomy: empty for a good image, None for a bad one when nobody said how.
+    ``findings`` are names of the taxonomy: empty for a good image, None for a bad one without details.
     ``rejects``: the image was taken out of use, not only criticised. ``reason`` is a code value of CID 7011.
     ``sampled`` is the probability with which the image was chosen to be judged. ``source_uid`` is the SOP Instance
-    UID of the object that said it, where one did: it says it once.
+    UID of the object that carried it, if any; each object counts once.
     """
 
     actor: str
@@ -64,20 +64,20 @@ class Judgement:
     rejects: bool = False
     findings: tuple[str, ...] | None = None
     reason: str = ""
-    regions: tuple[Region, ...] = ()
+    regions: tuple[RegionOutline, ...] = ()
     blind: bool = False
     sampled: float = 1.0
     source_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """A judgement as it is kept: of which image, when, and what the node had said of it by then."""
+class LabelRecord:
+    """An opinion as stored: image, time, and the verdict, model and policy at that time."""
 
     label_id: LabelId
     digest: InstanceDigest
     at: datetime
-    judgement: Judgement
+    judgement: ReaderOpinion
     verdict: str
     model_name: str
     model_version: str

@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
-from miqa_node.domain.finding import FINDING_WORDS, GATE_CODES, GATE_WORDS, Finding, FindingName
+from miqa_node.domain.finding import Finding, FindingName, humanised
 from miqa_node.domain.instance import Header
 from miqa_node.domain.prediction import DECISION_SUPPORT
 
 
 class Verdict(StrEnum):
-    """What the node says of an image. NOT_ASSESSED is never ACCEPT."""
+    """The node's verdict on an image. NOT_ASSESSED is never ACCEPT."""
 
     ACCEPT = "ACCEPT"
     REVIEW = "REVIEW"
@@ -29,12 +30,25 @@ class Verdict(StrEnum):
         return self in (Verdict.REVIEW, Verdict.REJECT)
 
     @property
+    def words(self) -> str:
+        """The words for people, the same on pages, in reports and on the command line."""
+        return VERDICT_WORDS[self]
+
+    @property
     def rank(self) -> int:
-        """Order of badness: the worst image gives a study its verdict."""
+        """Rank by severity: the verdict of a study is that of its worst image."""
         return (Verdict.ACCEPT, Verdict.NOT_ASSESSED, Verdict.REVIEW, Verdict.REJECT).index(self)
 
 
-class Comparison(StrEnum):
+VERDICT_WORDS = {
+    Verdict.ACCEPT: "Accepted",
+    Verdict.REVIEW: "Review",
+    Verdict.REJECT: "Rejected",
+    Verdict.NOT_ASSESSED: "Not assessed",
+}
+
+
+class LimitSide(StrEnum):
     """How a rule compares a measurement with its limit."""
 
     ABOVE = "above"
@@ -56,7 +70,7 @@ class MeasurementRule:
     """REVIEW or REJECT when the measurement is above or below its limit."""
 
     measurement: str
-    comparison: Comparison
+    comparison: LimitSide
     limit: float
     verdict: Verdict
     code: Code
@@ -72,9 +86,9 @@ class PlausibilityRule:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyRule:
-    """REVIEW when the image is more unusual than so many percent of the baseline's images.
+    """REVIEW when the image is more unusual than ``min_percentile`` percent of the baseline's images.
 
-    There is no other verdict to ask for: disease makes images unusual, too.
+    REVIEW is the only possible verdict, because disease also makes images unusual.
     """
 
     min_percentile: float
@@ -83,9 +97,9 @@ class AnomalyRule:
 
 @dataclass(frozen=True, slots=True)
 class PackageRule:
-    """Switches a further package on beside the quality package, and says when its predictions may be automated.
+    """Switches on a further package beside the quality package, and limits when its predictions may be automated.
 
-    ``package`` is a name (its newest version) or ``<name>-<version>``. What is None stands as in the settings.
+    ``package`` is a name (its newest version) or ``<name>-<version>``. For a value of None the settings apply.
     """
 
     package: str
@@ -107,8 +121,10 @@ class Scope:
     plausibility: tuple[PlausibilityRule, ...] = ()
     anomaly: AnomalyRule | None = None
     packages: tuple[PackageRule, ...] = ()
+    ignored_findings: tuple[FindingName, ...] = ()
+    """Findings that never flag in this scope, even if their package or the default rules would flag them."""
     accept_measured: tuple[str, ...] = ()
-    """Without a model's judgement: ACCEPT when all these could be measured and no rule flags. Empty: never."""
+    """Measurements that suffice for ACCEPT without a model if no rule flags. Empty: never ACCEPT."""
 
     def covers(self, header: Header) -> bool:
         """Whether the image belongs to this scope."""
@@ -125,6 +141,8 @@ class Policy:
 
     version: str
     scopes: tuple[Scope, ...]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """The English titles of findings and gate classes that reasons use."""
 
     def scope_of(self, header: Header) -> Scope | None:
         """The scope that applies to an image."""
@@ -133,7 +151,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a verdict is what it is: a sentence for people and a code for machines."""
+    """One reason for a verdict: a sentence for people and a code for machines."""
 
     name: str
     text: str
@@ -144,14 +162,14 @@ class Reason:
 AUDIT = Reason(
     "audit", "Accepted, and drawn at random: say whether it is a good image.", UNKNOWN_FAILURE, Verdict.ACCEPT
 )
-"""Why an accepted image is on the worklist, where nothing else brought it there."""
+"""The reason why an accepted image is on the worklist, if there is no other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
     """The verdict with its reasons and the policy that gave it.
 
-    ``attention`` puts a study on the worklist whatever the verdict: something went wrong that people must know.
+    ``attention`` puts a study on the worklist regardless of the verdict, because something went wrong.
     ``certificate`` says how far the verdict may be trusted: "certified …" or "no certificate", with the reason.
     """
 
@@ -169,7 +187,7 @@ class Disposition:
 
 
 def decide(assessment: Assessment, policy: Policy) -> Disposition:
-    """Give the image its verdict: the worst that any rule asks for, with every reason that applied.
+    """Decide the verdict of an image: the worst one of all rules that apply, with all their reasons.
 
     An image that no model judged, or that no scope covers, is NOT_ASSESSED unless a rule on a
     measurement or on plausibility flags it; it is ACCEPT only where the scope names the measurements that
@@ -196,14 +214,15 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
 
 
 def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
-    """What the quality of the image alone gives it; see :func:`decide`."""
+    """The disposition by image quality alone; see :func:`decide`."""
     if assessment.quarantined:
         return replace(_not_assessed(assessment.not_assessed, policy, ""), attention=True)
     scope = policy.scope_of(assessment.header)
     if scope is None:
         return _not_assessed("The policy has no scope for this kind of image.", policy, "")
     reasons = (
-        *_finding_reasons(assessment, scope),
+        *_finding_reasons(assessment, scope, policy),
+        *_unnamed_reasons(assessment, scope),
         *_measurement_reasons(assessment, scope),
         *_plausibility_reasons(assessment, scope),
         *_anomaly_reasons(assessment, scope),
@@ -215,7 +234,7 @@ def decide_quality(assessment: Assessment, policy: Policy) -> Disposition:
         return _not_assessed(assessment.not_assessed, policy, scope.name)
     gate = assessment.finding(FindingName.GATE)
     if gate is not None and gate.present:
-        return _not_assessed("The image is not what the model was made for.", policy, scope.name)
+        return _not_assessed("The image is outside the model's scope.", policy, scope.name)
     return Disposition(Verdict.ACCEPT, (), policy.version, scope.name)
 
 
@@ -228,7 +247,7 @@ def _not_assessed(text: str, policy: Policy, scope: str) -> Disposition:
     return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope)
 
 
-def _finding_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
+def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tuple[Reason, ...]:
     gate = assessment.finding(FindingName.GATE)
     outside = gate is not None and gate.present
     reasons: dict[FindingName, Reason] = {}
@@ -243,9 +262,32 @@ def _finding_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]
         before = reasons.get(rule.finding)
         if before is not None and before.verdict.rank >= rule.verdict.rank:
             continue
-        text = f"{_finding_words(finding)}: probability {finding.probability:.2f}, severity {finding.severity:.2f}"
-        reasons[rule.finding] = Reason(rule.finding.value, text, finding.code, rule.verdict)
+        named = assessment.gate_class if finding == gate and assessment.gate_class else finding.name
+        reasons[rule.finding] = _finding_reason(finding, policy.titles.get(named, humanised(named)), rule.verdict)
     return tuple(reasons.values())
+
+
+def _unnamed_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
+    """REVIEW for a finding that no rule names, if the package or distribution that defines it requests that."""
+    gate = assessment.finding(FindingName.GATE)
+    if gate is not None and gate.present:
+        return ()
+    named = {*scope.ignored_findings, *(rule.finding for rule in scope.findings)}
+    return tuple(
+        _finding_reason(finding, "", Verdict.REVIEW)
+        for finding in assessment.findings
+        if finding.present
+        and finding.name not in named
+        and finding.description is not None
+        and finding.description.flags
+    )
+
+
+def _finding_reason(finding: Finding, title: str, verdict: Verdict) -> Reason:
+    kept = finding.description.words.get("en") if finding.description is not None else None
+    called = kept.title if kept is not None else title or humanised(finding.name)
+    text = f"{called}: probability {finding.probability:.2f}, severity {finding.severity:.2f}"
+    return Reason(finding.name, text, finding.code, verdict)
 
 
 def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:
@@ -254,10 +296,10 @@ def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, 
         measured = assessment.measurement(rule.measurement)
         if measured is None:
             continue
-        above = rule.comparison is Comparison.ABOVE
+        above = rule.comparison is LimitSide.ABOVE
         if (measured.value > rule.limit) if above else (measured.value < rule.limit):
             unit = "" if measured.unit == "1" else f" {measured.unit}"
-            text = f"{_words(rule.measurement)} {measured.value:.4g}{unit} is {rule.comparison} {rule.limit:g}{unit}"
+            text = f"{humanised(rule.measurement)} {measured.value:.4g}{unit} is {rule.comparison} {rule.limit:g}{unit}"
             reasons.append(Reason(rule.measurement, text, rule.code, rule.verdict))
     return tuple(reasons)
 
@@ -280,15 +322,3 @@ def _anomaly_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]
 
 def _matches(allowed: tuple[str, ...], value: str) -> bool:
     return not allowed or value in allowed
-
-
-def _finding_words(finding: Finding) -> str:
-    if finding.name is FindingName.GATE:
-        return next(
-            (GATE_WORDS[g] for g, code in GATE_CODES.items() if code == finding.code), FINDING_WORDS[finding.name]
-        )
-    return FINDING_WORDS[finding.name]
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()

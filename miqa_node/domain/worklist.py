@@ -11,7 +11,7 @@ from miqa_node.errors import ConflictError
 
 
 class WorklistState(StrEnum):
-    """OPEN until somebody takes it, CLAIMED until it is decided, RESOLVED for good."""
+    """OPEN until a person claims it, CLAIMED until it is decided, then RESOLVED."""
 
     OPEN = "OPEN"
     CLAIMED = "CLAIMED"
@@ -26,9 +26,9 @@ class Resolution(StrEnum):
     DISMISSED = "dismissed"
     """The node was wrong, the image is good."""
     RETAKEN = "retaken"
-    """Not to be used, and a new exposure was asked for."""
+    """Not to be used, and a new exposure was requested."""
     ACCEPTED = "accepted"
-    """The defect is there, and the image is good enough for what it was made for."""
+    """The defect is present, but the image is good enough for its purpose."""
 
     @property
     def rejects(self) -> bool:
@@ -50,7 +50,7 @@ class WorklistImage:
     view: str
     station: str
     certificate: str = ""
-    """How far the verdict may be trusted, as the disposition says it."""
+    """The certificate of the disposition: how far the verdict may be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +81,5 @@ def check_transition(now: WorklistState, to: WorklistState) -> None:
     }
     if to not in allowed[now]:
         if now is WorklistState.OPEN:
-            raise ConflictError("Nobody has claimed the study, so it cannot be put back.")
-        raise ConflictError(f"The study is {now} already: it was decided, and only a new flagged image opens it again.")
+            raise ConflictError("The study is not claimed, so it cannot be put back.")
+        raise ConflictError(f"The study is {now} already: it was decided, and only a new flagged image reopens it.")

@@ -1,4 +1,4 @@
-"""What a decoding process does: it decodes a frame within its limits and writes the pixels where the node reads them.
+"""What a child process does: it decodes a frame within its limits and writes the pixels where the node reads them.
 
 The processes start with this module, so it imports no more than decoding needs: neither settings nor the node.
 """
@@ -13,7 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.frame import decode_frame
+
+__all__ = ["Layout", "decode_to_file", "encode_frame", "limit_child"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,3 @@ def limit_child(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     cv2.setNumThreads(1)
-
-
-def ready() -> None:
-    """Do nothing: the pool starts its children when something is scheduled."""

@@ -17,7 +17,7 @@ MAX_SEGMENTS = 1000
 
 
 def transfer_syntax_of(frame: bytes, declared: str) -> str:
-    """The syntax that the frame's codestream has; ``declared`` when it agrees or nothing can be told.
+    """The syntax that the frame's codestream has; ``declared`` if it agrees or the frame does not state one.
 
     Archives exist that re-compress and forget to change the syntax, or the other way round.
     """
@@ -78,11 +78,11 @@ def _frame_marker(frame: bytes) -> int:
 
 def _segments(frame: bytes) -> list[tuple[int, int, int]]:
     """(marker, start of its length field, length) of the segments up to the first scan (ITU-T T.81 B.1.1)."""
-    found: list[tuple[int, int, int]] = []
+    segments: list[tuple[int, int, int]] = []
     at = 2
     if frame[:2] != b"\xff\xd8":
-        return found
-    while at + 4 <= len(frame) and len(found) < MAX_SEGMENTS:
+        return segments
+    while at + 4 <= len(frame) and len(segments) < MAX_SEGMENTS:
         if frame[at] != 0xFF:
             break
         marker = frame[at + 1]
@@ -93,8 +93,8 @@ def _segments(frame: bytes) -> list[tuple[int, int, int]]:
             at += 2
             continue
         length = int.from_bytes(frame[at + 2 : at + 4], "big")
-        found.append((marker, at + 2, length))
+        segments.append((marker, at + 2, length))
         if marker == 0xDA:
             break
         at += 2 + length
-    return found
+    return segments

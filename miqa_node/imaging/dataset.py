@@ -1,27 +1,45 @@
-"""Reads a stored data set for decoding and completes what broken writers left out of it."""
+"""Reads the header of a stored object for decoding, completes what broken writers left out, and finds its frames."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.encaps import generate_frames
-from pydicom.filereader import data_element_generator
+from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from miqa_node.errors import DataSetError, DecodeError
 from miqa_node.imaging.codestream import transfer_syntax_of
-from miqa_node.imaging.elements import DEFLATED_LE, find_encoding, read_elements
+from miqa_node.imaging.decoders import syntax_for
+from miqa_node.imaging.elements import DEFLATED_LE, PIXEL_TAGS, Read, element_head, find_encoding, read_elements
+from miqa_node.imaging.headers import read_spacing_mm
+from miqa_node.imaging.pixel_data import (
+    Fragment,
+    PixelElement,
+    assign_fragments,
+    find_fragments,
+    join,
+    read_native_frame,
+)
 
-PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-
+_PIXEL_DATA = 0x7FE00010
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_FLOATING_POINT = "The pixels are floating-point numbers (a parametric map); the node assesses integer images."
+_NO_PIXELS = "The object has no pixel data, or they are cut off. There is nothing to assess."
+_CODESTREAM_BYTES = 1 << 16
+"""Bytes of the first frame that are enough to recognise its codec."""
 
 _IMAGE_TAGS = frozenset(
     int(tag_for_keyword(keyword) or 0)
@@ -48,8 +66,34 @@ _IMAGE_TAGS = frozenset(
 )
 
 
-def read_dataset(path: Path) -> tuple[FileDataset, list[str]]:
-    """The data set with everything that decoding needs, and what had to be completed for it.
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An object without its pixels, and where these lie.
+
+    ``repairs`` say what had to be completed. ``frames`` are the fragments of each frame, empty if pixels are native.
+    ``inflated`` are the pixels of a deflated data set: nothing in it can be read without inflating all of it.
+    """
+
+    path: Path
+    ds: FileDataset
+    repairs: tuple[str, ...]
+    spacing_mm: tuple[float, float] | None
+    element: PixelElement
+    frames: tuple[Sequence[Fragment], ...]
+    inflated: bytes | None
+
+    def read_frame(self, frame: int) -> bytes:
+        """The bytes of one frame, counted from 0; ValueError if they are not all there."""
+        with _reading(self.path, self.inflated) as read:
+            if not self.ds.file_meta.TransferSyntaxUID.is_encapsulated:
+                return read_native_frame(read, self.element, self.ds, frame)
+            if frame >= len(self.frames):
+                raise ValueError(f"there are fragments for {len(self.frames)} frames only")
+            return join(read, self.frames[frame])
+
+
+def read_image(path: Path) -> StoredImage:
+    """Read the header of an object. The last two are remembered, so that their next frame costs no more than itself.
 
     Raises
     ------
@@ -58,35 +102,101 @@ def read_dataset(path: Path) -> tuple[FileDataset, list[str]]:
     OSError
         The file is not there or may not be read.
     """
+    stat = path.stat()
+    return _read_image(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _read_image(path: Path, _inode: int, size: int, _modified_ns: int) -> StoredImage:
     repairs: list[str] = []
     try:
-        ds = pydicom.dcmread(path, force=True)
-    except (MemoryError, FileNotFoundError, PermissionError):
-        raise  # the store's fault and not the image's: worth another attempt
+        ds, element, inflated = _read_header(path, size)
+    except (MemoryError, FileNotFoundError, PermissionError, DecodeError):
+        raise  # of these, the first three are not the fault of the image: worth another attempt
     except Exception as broken:  # noqa: BLE001 - the parser gives up at the first broken sequence, wherever it is
-        ds = _read_only_what_is_needed(path)
+        ds, element = _read_only_what_is_needed(path, size)
+        inflated = None
         repairs.append(f"data set broken ({_brief(broken)}), read only its image description")
-    if not hasattr(ds, "file_meta"):
-        ds.file_meta = FileMetaDataset()
-    if not any(keyword in ds for keyword in PIXEL_ELEMENTS):
-        raise DecodeError("The object has no pixel data, or they are cut off. There is nothing to assess.")
-    if "PixelData" not in ds:
-        raise DecodeError("The pixels are floating-point numbers (a parametric map); the node assesses integer images.")
+    if element is None:
+        raise DecodeError(_NO_PIXELS)
     _complete_image_pixel(ds, repairs)
-    _complete_syntax(ds, path, repairs)
-    return ds, repairs
+    with _reading(path, inflated) as read:
+        frames = _find_frames(read, ds, path, element, repairs)
+    return StoredImage(path, ds, tuple(repairs), read_spacing_mm(path), element, frames, inflated)
 
 
-def _read_only_what_is_needed(path: Path) -> FileDataset:
-    """The image description and the pixels of a data set whose other elements cannot be parsed."""
+def _find_frames(
+    read: Read, ds: FileDataset, path: Path, element: PixelElement, repairs: list[str]
+) -> tuple[Sequence[Fragment], ...]:
+    """Complete the transfer syntax; the fragments of each frame if it is an encapsulated one."""
+    fragments: list[Fragment] = []
+    table: list[int] = []
+    first = None
+    try:
+        if element.has_undefined_length:
+            fragments, table = find_fragments(read, element)
+            first = read(fragments[0].offset, min(fragments[0].length, _CODESTREAM_BYTES)) if fragments else b""
+        _complete_syntax(ds, path, first, repairs)
+        syntax_for(ds.file_meta.TransferSyntaxUID)
+        if not ds.file_meta.TransferSyntaxUID.is_encapsulated:
+            return ()
+        if not element.has_undefined_length:
+            fragments, table = find_fragments(read, element)
+        if "ExtendedOffsetTable" in ds:
+            table = np.frombuffer(ds.ExtendedOffsetTable, "<u8").tolist()
+        return tuple(assign_fragments(read, fragments, table, int(ds.get("NumberOfFrames") or 1)))
+    except EOFError:
+        raise DecodeError(_NO_PIXELS) from None
+    except (ValueError, TypeError) as broken:
+        raise DecodeError(f"The fragments of the pixel data are incomplete ({broken}). Send them again.") from broken
+
+
+@contextmanager
+def _reading(path: Path, inflated: bytes | None) -> Iterator[Read]:
+    if inflated is not None:
+        yield lambda offset, count: inflated[offset : offset + count]
+        return
+    with path.open("rb") as file:
+        yield lambda offset, count: os.pread(file.fileno(), count, offset)
+
+
+def _read_header(path: Path, size: int) -> tuple[FileDataset, PixelElement | None, bytes | None]:
+    """Everything before the pixels, where these lie, and their bytes if the data set is deflated."""
+    tags: list[int] = []
+
+    def at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        if tag in PIXEL_TAGS:
+            tags.append(int(tag))
+        return tag in PIXEL_TAGS
+
+    with path.open("rb") as file:
+        ds = read_partial(file, at_pixels, force=True)
+        if tags and tags[0] != _PIXEL_DATA:
+            raise DecodeError(_FLOATING_POINT)
+        if not tags:
+            return ds, None, None
+        if ds.file_meta.get("TransferSyntaxUID") == DEFLATED_LE:
+            pixels = pydicom.dcmread(path)["PixelData"]
+            return ds, PixelElement(pixels.VR, 0, len(pixels.value), has_undefined_length=False), pixels.value
+        implicit, little_endian = ds.original_encoding
+        at, big_endian = file.tell(), not little_endian
+        return ds, _element_at(file.fileno(), at, size, implicit=bool(implicit), big_endian=big_endian), None
+
+
+def _element_at(fd: int, offset: int, size: int, *, implicit: bool, big_endian: bool) -> PixelElement:
+    head = os.pread(fd, 12, offset).ljust(12, b"\0")
+    _, vr, length, head_bytes = element_head(head, implicit=implicit, order=">" if big_endian else "<")
+    at = offset + head_bytes
+    return PixelElement(vr, at, max(0, min(length, size - at)), has_undefined_length=length == _UNDEFINED_LENGTH)
+
+
+def _read_only_what_is_needed(path: Path, size: int) -> tuple[FileDataset, PixelElement]:
+    """The image description of a data set whose other elements cannot be parsed, and where its pixels lie."""
     try:
         elements = read_elements(path, _IMAGE_TAGS)
-        with path.open("rb") as file:
-            file.seek(elements.pixel_offset)
-            pixels = next(data_element_generator(file, elements.implicit, not elements.big_endian), None)
     except (DataSetError, OSError, EOFError, ValueError) as broken:
         raise DecodeError(f"The data set cannot be parsed to its end ({_brief(broken)}). Send it again.") from broken
-    if not elements.pixel_tag or elements.transfer_syntax_uid == DEFLATED_LE or pixels is None:
+    if elements.pixel_tag != _PIXEL_DATA or elements.transfer_syntax_uid == DEFLATED_LE:
         raise DecodeError("The data set is broken before its pixel data. Send it again.")
     raw: dict[BaseTag, DataElement | RawDataElement] = {
         BaseTag(tag): RawDataElement(
@@ -95,12 +205,15 @@ def _read_only_what_is_needed(path: Path) -> FileDataset:
         )
         for tag, element in elements.found.items()
     }  # fmt: skip
-    raw[pixels.tag] = pixels
     ds = FileDataset(path, raw, is_implicit_VR=elements.implicit, is_little_endian=not elements.big_endian)
     ds.set_original_encoding(elements.implicit, not elements.big_endian)
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = UID(elements.transfer_syntax_uid)
-    return ds
+    with path.open("rb") as file:
+        element = _element_at(
+            file.fileno(), elements.pixel_offset, size, implicit=elements.implicit, big_endian=elements.big_endian
+        )
+    return ds, element
 
 
 def _complete_image_pixel(ds: Dataset, repairs: list[str]) -> None:
@@ -137,18 +250,14 @@ def _complete_image_pixel(ds: Dataset, repairs: list[str]) -> None:
         repairs.append("NumberOfFrames unreadable, taken as 1")
 
 
-def _complete_syntax(ds: FileDataset, path: Path, repairs: list[str]) -> None:
+def _complete_syntax(ds: FileDataset, path: Path, first_frame: bytes | None, repairs: list[str]) -> None:
     """Find the transfer syntax where it is missing, and correct it where the frames are of another codec."""
     with path.open("rb") as file:
         encoding = find_encoding(lambda offset, count: os.pread(file.fileno(), count, offset))
     declared = str(ds.file_meta.get("TransferSyntaxUID") or "")
     actual = declared or encoding.transfer_syntax_uid
-    if ds["PixelData"].is_undefined_length:
-        try:
-            first = next(generate_frames(ds.PixelData, number_of_frames=1))
-            actual = transfer_syntax_of(first[:65536], actual)
-        except (StopIteration, ValueError, IndexError):
-            raise DecodeError("The encapsulated pixel data hold no complete frame. Send the object again.") from None
+    if first_frame is not None:
+        actual = transfer_syntax_of(first_frame, actual)
     if actual != declared:
         repairs.append(f"transfer syntax {declared or 'missing'}, taken as {actual}")
     ds.file_meta.TransferSyntaxUID = UID(actual)

@@ -1,4 +1,4 @@
-"""Decodes stored images in child processes, so that a crashing or runaway codec costs one image and not the node.
+"""Decodes stored images, and encodes results, in child processes: a crashing or runaway codec costs one image.
 
 The children stay warm and each is limited in memory and in time per image. Pixels come back through an anonymous
 memory file, which is written once and mapped once: nothing has to be cleaned up, even after ``kill -9``.
@@ -6,58 +6,62 @@ memory file, which is written once and mapped once: nothing has to be cleaned up
 
 from __future__ import annotations
 
-import contextlib
 import mmap
-import multiprocessing
 import os
 import tempfile
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
-from pebble import ProcessExpired, ProcessPool
 
 from miqa_node.domain.image import Radiograph
-from miqa_node.errors import DecodeLimitError
+from miqa_node.errors import DecodeLimitError, MiqaError, ResourcesError
 from miqa_node.imaging import child
+from miqa_node.imaging.children import ChildDeathError, ChildProcesses, ChildTimeoutError
+from miqa_node.imaging.encode import sample_image
 from miqa_node.settings import ImagingSettings
 
-IMAGES_PER_CHILD = 1000
-"""A child is replaced after so many images, which bounds what a leaking codec can collect."""
+log = structlog.get_logger(__name__)
+
+PAUSES_AFTER_KILL_S = (0.5, 3.0, 10.0)
+"""After these pauses an image is decoded again whose child was killed from outside, as when memory runs out."""
+KILLED_FROM_OUTSIDE = (-9, -15, 255, None)
+"""Exit codes that no codec causes: SIGKILL, SIGTERM, and unknown ones."""
+CHECK_INTERVAL_S = 5.0
+CHECK_WAIT_S = 0.5
+CHECK_LIMIT_S = 20.0
 
 
 class Decoder:
-    """A pool of decoding processes. Thread-safe; close it, or use it as a context manager."""
+    """A pool of processes that decode and encode. Thread-safe; close it, or use it as a context manager."""
 
     def __init__(self, settings: ImagingSettings) -> None:
         self._settings = settings
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["pebble", child.__name__])
-        self._pool = ProcessPool(
-            max_workers=settings.decode_processes,
-            max_tasks=IMAGES_PER_CHILD,
-            initializer=child.limit_child,
-            initargs=(settings.decode_memory_bytes,),
-            context=context,
+        self._children = ChildProcesses(
+            settings.decode_processes, child.limit_child, (settings.decode_memory_bytes,), preload=(child.__name__,)
         )
-        self._warming: threading.Thread | None = None
+        self._check = _CachedCheck(self._try_sample, lambda: self._children.all_busy)
 
     def warm(self) -> None:
         """Start the children in the background and return at once, so that the first image does not wait for them.
 
-        They need a third of a second or more, nearly all for the imports of their common parent; without this the first
-        call of ``decode`` waits for it. Call it at most once.
+        They need a third of a second or more, nearly all for the imports of their common parent.
         """
-        self._warming = threading.Thread(target=self._start_children, name="warm-decoder", daemon=True)
-        self._warming.start()
+        threading.Thread(target=self._start_children, name="warm-decoder", daemon=True).start()
 
     def _start_children(self) -> None:
-        with contextlib.suppress(OSError):  # the first image tries again, and can say what is wrong
-            self._pool.schedule(child.ready)
+        try:
+            self._children.start()
+        except ResourcesError as error:  # the first image tries again
+            log.warning("decoding processes did not start", reason=str(error))
 
     def decode(self, path: Path, frame: int = 0) -> Radiograph:
         """Decode one frame, counted from 0, and present it (:mod:`miqa_node.imaging.grayscale`).
@@ -67,39 +71,29 @@ class Decoder:
         DecodeError
             The pixels are in a syntax that is not decoded, or damaged; the text says which and what to do.
         DecodeLimitError
-            The child ran past its time or memory limit, or died. The pool goes on with a new one.
+            The child ran past its time or memory limit, or its codec crashed. The pool goes on with a new one.
+        ResourcesError
+            No child can be started: the image is not to blame.
         OSError
             The file is not there or may not be read.
         """
-        limit_s = self._settings.decode_timeout_s
         with _transfer_file() as file:
-            future = self._pool.schedule(
-                child.decode_to_file,
-                args=[path, frame, self._settings.max_pixels, _path_for_child(file)],
-                timeout=limit_s,
-            )
-            try:
-                layout: child.Layout = future.result()
-            except FutureTimeoutError as late:
-                raise DecodeLimitError(
-                    f"Not decoded within {limit_s:g} s; raise imaging.decode_timeout_s if the image is sound."
-                ) from late
-            except ProcessExpired as died:
-                raise DecodeLimitError(
-                    f"The decoding process died (exit code {died.exitcode}): the codec crashed on this image."
-                ) from died
-            except MemoryError as full:
-                raise DecodeLimitError(
-                    "It needs more memory than imaging.decode_memory_bytes allows. Raise it if the image is sound."
-                ) from full
+            transfer = _path_for_child(file)
+            layout: child.Layout = self._run(child.decode_to_file, path, frame, self._settings.max_pixels, transfer)
             return _map(file, layout, frame)
 
+    def encode(self, frame: NDArray[np.uint8], transfer_syntax_uid: str) -> bytes:
+        """One compressed frame, as :func:`miqa_node.imaging.encode.encode_frame` makes it; errors as for decode."""
+        encoded: bytes = self._run(child.encode_frame, np.ascontiguousarray(frame), transfer_syntax_uid)
+        return encoded
+
+    def check(self) -> None:
+        """Decode a small image; ResourcesError if that is not possible. The answer is at most a few seconds old."""
+        self._check()
+
     def close(self) -> None:
-        """Stop the children; images being decoded fail."""
-        if self._warming is not None:
-            self._warming.join()  # a pool that is stopped while it starts would go on
-        self._pool.stop()
-        self._pool.join()
+        """Stop the children; images being decoded fail with ResourcesError."""
+        self._children.close()
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +102,76 @@ class Decoder:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        limit_s = self._settings.decode_timeout_s
+        for pause_s in (*PAUSES_AFTER_KILL_S, 0.0):
+            try:
+                return self._children.run(function, *arguments, timeout_s=limit_s)
+            except ChildTimeoutError:
+                raise DecodeLimitError(
+                    f"Not decoded within {limit_s:g} s; raise imaging.decode_timeout_s if the image is sound."
+                ) from None
+            except MemoryError as full:
+                raise DecodeLimitError(
+                    "It needs more memory than imaging.decode_memory_bytes allows. Raise it if the image is sound."
+                ) from full
+            except ChildDeathError as death:
+                exitcode = death.exitcode
+                if exitcode not in KILLED_FROM_OUTSIDE:
+                    break
+                log.warning("a decoding process was killed from outside", exitcode=exitcode)
+                time.sleep(pause_s)
+        raise DecodeLimitError(
+            f"The decoding process died (exit code {exitcode}): the codec crashed on this image,"
+            " or the machine has too little memory for it."
+        )
+
+    def _try_sample(self) -> str:
+        """Encode and decode a small image in the children; why that is not possible, empty if it is."""
+        try:
+            with _transfer_file() as file:
+                file.write(sample_image(self.encode))
+                file.flush()
+                self.decode(Path(_path_for_child(file)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, images would meet it, too
+            return f"No image can be decoded: {error if isinstance(error, MiqaError) else type(error).__name__}"
+        return ""
+
+
+class _CachedCheck:
+    """Runs a check in the background, at most one at a time, and keeps its answer for a few seconds.
+
+    A check that does not end is an answer, too, unless all children work on images: then it waits behind them.
+    """
+
+    def __init__(self, check: Callable[[], str], is_busy: Callable[[], bool]) -> None:
+        self._run_check, self._is_busy = check, is_busy
+        self._lock = threading.Lock()
+        self._answer: Future[str] | None = None
+        self._last: str | None = None
+        self._begun_s = 0.0
+
+    def __call__(self) -> None:
+        with self._lock:
+            age_s = time.monotonic() - self._begun_s
+            if self._answer is None or (self._answer.done() and age_s > CHECK_INTERVAL_S):
+                self._begun_s = time.monotonic()
+                self._answer = Future()
+                threading.Thread(target=self._work, args=(self._answer,), name="check-decoder", daemon=True).start()
+            answer, limit_s = self._answer, CHECK_LIMIT_S - (time.monotonic() - self._begun_s)
+        try:
+            # Only the first answer is worth a long wait: later ones are seldom news.
+            reason = answer.result(timeout=max(0.0, limit_s if self._last is None else min(CHECK_WAIT_S, limit_s)))
+        except FutureTimeoutError:
+            overdue = time.monotonic() - self._begun_s > CHECK_LIMIT_S and not self._is_busy()
+            reason = f"No image was decoded within {CHECK_LIMIT_S:g} s." if overdue else self._last or ""
+        if reason:
+            raise ResourcesError(reason)
+
+    def _work(self, answer: Future[str]) -> None:
+        self._last = self._run_check()
+        answer.set_result(self._last)
 
 
 def _map(file: IO[bytes], layout: child.Layout, frame: int) -> Radiograph:

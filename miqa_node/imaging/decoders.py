@@ -1,4 +1,4 @@
-"""The one place that says which library decodes which transfer syntax.
+"""The single table of which library decodes which transfer syntax.
 
 A new codec is a new row here. The first plug-in of a row that succeeds is recorded with its version in the
 image's steps, so a result can always be traced to the code that made its pixels. SimpleITK is not among them, because
@@ -19,19 +19,19 @@ from miqa_node.imaging import imagecodecs_plugin
 
 
 @dataclass(frozen=True, slots=True)
-class Plugin:
+class CodecPlugin:
     """A decoding library: its label in pydicom's registry and the distribution whose version is recorded."""
 
     label: str
     distribution: str
 
 
-PILLOW = Plugin("pillow", "pillow")
-IMAGECODECS = Plugin("imagecodecs", "imagecodecs")
-OPENJPEG = Plugin("pylibjpeg", "pylibjpeg-openjpeg")
-RLE = Plugin("pylibjpeg", "pylibjpeg-rle")
-CHARLS = Plugin("pyjpegls", "pyjpegls")
-NATIVE = Plugin("", "pydicom")
+PILLOW = CodecPlugin("pillow", "pillow")
+IMAGECODECS = CodecPlugin("imagecodecs", "imagecodecs")
+OPENJPEG = CodecPlugin("pylibjpeg", "pylibjpeg-openjpeg")
+RLE = CodecPlugin("pylibjpeg", "pylibjpeg-rle")
+CHARLS = CodecPlugin("pyjpegls", "pyjpegls")
+NATIVE = CodecPlugin("", "pydicom")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Syntax:
 
     name: str
     runner: SyntaxDecoder
-    plugins: tuple[Plugin, ...]
+    plugins: tuple[CodecPlugin, ...]
 
 
 SYNTAXES: dict[str, Syntax] = {

@@ -12,7 +12,7 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 MAX_INLINE_BYTES = 1024
-"""Longer binary values stand in the object only; their place is given as bulk data."""
+"""Longer binary values stay in the object; the JSON refers to them as bulk data."""
 
 Json = dict[str, Any]
 
@@ -34,20 +34,20 @@ def read_header(path: Path) -> Dataset:
 
 def attributes(ds: Dataset, keywords: Iterable[str]) -> Json:
     """The named attributes; those that the data set lacks are left out."""
-    found: Json = {}
+    values: Json = {}
     for keyword in keywords:
         tag = tag_for_keyword(keyword)
         if tag is not None and tag in ds:
-            found |= json.loads(json.dumps(_plain(ds, [tag])))
-    found["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSON is UTF-8, whatever the object is
-    return found
+            values |= json.loads(json.dumps(_plain(ds, [tag])))
+    values["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSON is UTF-8, whatever the object is
+    return values
 
 
 def metadata(ds: Dataset, bulk_data_url: str) -> Json:
     """Every attribute; long binary values by reference to ``bulk_data_url``."""
-    found: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda _element: bulk_data_url)
-    found["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
-    return found
+    document: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda _element: bulk_data_url)
+    document["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
+    return document
 
 
 def _plain(ds: Dataset, tags: Iterable[int]) -> Json:

@@ -1,7 +1,7 @@
 """Finds the few header elements that the way of an image starts with, without reading what lies between them.
 
 A walk over the top level of a data set (PS3.5 7.1) that jumps from length to length. It reads no pixels, follows
-no value it was not asked for, and every loop and buffer in it has a limit, because the bytes come from the network.
+no other value, and every loop and buffer in it has a limit, because the bytes come from the network.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """The asked elements by tag, and how they are encoded.
+    """Elements by tag, and how they are encoded.
 
     ``pixel_tag`` is the tag at which the walk stopped, 0 when the data set has no pixels; ``pixel_offset`` is where
     that element begins (in the inflated data set if it is deflated).
@@ -79,13 +79,13 @@ class Encoding:
     big_endian: bool
 
 
-def read_elements(path: Path, wanted: AbstractSet[int]) -> Elements:
-    """The ``wanted`` top-level elements (tags as 0xGGGGEEEE) of a DICOM file, with or without PS3.10 header.
+def read_elements(path: Path, tags: AbstractSet[int]) -> Elements:
+    """The top-level elements of some tags (0xGGGGEEEE) of a DICOM file, with or without PS3.10 header.
 
     Raises
     ------
     DataSetError
-        The file is not DICOM, or it ends or breaks before any wanted element was found.
+        The file is not DICOM, or it ends or breaks before any of the elements.
     """
     with path.open("rb") as file:
         fd = file.fileno()
@@ -94,19 +94,19 @@ def read_elements(path: Path, wanted: AbstractSet[int]) -> Elements:
             return os.pread(fd, count, offset)
 
         read: Read = read_file
-        found: dict[int, Element] = {}
+        elements: dict[int, Element] = {}
         try:
-            encoding = find_encoding(read, found, wanted)
+            encoding = find_encoding(read, elements, tags)
             if encoding.transfer_syntax_uid == DEFLATED_LE:
                 read = _inflating(read, encoding.offset)
                 encoding = Encoding(DEFLATED_LE, 0, implicit=False, big_endian=False)
-            pixel_tag, pixel_offset = _walk(read, encoding, wanted, found)
+            pixel_tag, pixel_offset = _walk(read, encoding, tags, elements)
         except error as broken:
             raise DataSetError(_NOT_DICOM) from broken
-    if not found:
+    if not elements:
         raise DataSetError(_NOT_DICOM)
     return Elements(
-        found=found,
+        found=elements,
         transfer_syntax_uid=encoding.transfer_syntax_uid,
         implicit=encoding.implicit,
         big_endian=encoding.big_endian,
@@ -115,8 +115,8 @@ def read_elements(path: Path, wanted: AbstractSet[int]) -> Elements:
     )
 
 
-def peek_elements(head: bytes, wanted: AbstractSet[int]) -> tuple[Encoding, dict[int, Element]]:
-    """Encoding and ``wanted`` elements of a DICOM file of which only the beginning is there.
+def peek_elements(head: bytes, tags: AbstractSet[int]) -> tuple[Encoding, dict[int, Element]]:
+    """Encoding and elements of some tags of a DICOM file that may be cut off after its beginning.
 
     Raises
     ------
@@ -127,30 +127,30 @@ def peek_elements(head: bytes, wanted: AbstractSet[int]) -> tuple[Encoding, dict
     def read(offset: int, count: int) -> bytes:
         return head[offset : offset + count]
 
-    found: dict[int, Element] = {}
+    elements: dict[int, Element] = {}
     try:
-        encoding = find_encoding(read, found, wanted)
+        encoding = find_encoding(read, elements, tags)
         if encoding.transfer_syntax_uid == DEFLATED_LE:
             body = Encoding(DEFLATED_LE, 0, implicit=False, big_endian=False)
-            _walk(_inflating(read, encoding.offset), body, wanted, found)
+            _walk(_inflating(read, encoding.offset), body, tags, elements)
         else:
-            _walk(read, encoding, wanted, found)
+            _walk(read, encoding, tags, elements)
     except (error, DataSetError) as broken:
-        if not found:
+        if not elements:
             raise DataSetError(_NOT_DICOM) from broken
-    return encoding, found
+    return encoding, elements
 
 
 _NOT_DICOM = "Not a DICOM data set: no element of a DICOM header can be read from it. Send the original DICOM file."
 
 
 def find_encoding(
-    read: Read, found: dict[int, Element] | None = None, wanted: AbstractSet[int] = frozenset()
+    read: Read, found: dict[int, Element] | None = None, tags: AbstractSet[int] = frozenset()
 ) -> Encoding:
     """Where the data set begins and how it is encoded, whatever of the PS3.10 header is missing.
 
     What the first element looks like wins over the declared syntax, since writers exist that declare
-    one value representation and write the other. Wanted group 2 elements are put into ``found``.
+    one value representation and write the other. Elements of group 2 are put into ``found``.
     """
     head = read(0, 132)
     offset = 132 if head[128:132] == b"DICM" else 4 if head[:4] == b"DICM" else 0
@@ -159,7 +159,7 @@ def find_encoding(
         meta: dict[int, Element] = {} if found is None else found
         explicit = read(offset + 4, 2) in _VRS
         start = Encoding("", offset, implicit=not explicit, big_endian=False)
-        offset = _walk_meta(read, start, wanted | {0x00020010}, meta)
+        offset = _walk_meta(read, start, tags | {0x00020010}, meta)
         syntax = meta.get(0x00020010)
         declared = syntax.value.decode("ascii", "replace").strip(" \0") if syntax else ""
     if declared == DEFLATED_LE:
@@ -177,7 +177,7 @@ def _look_at_first_element(first: bytes, offset: int, declared: str) -> Encoding
     return Encoding(declared or guess, offset, implicit=not explicit, big_endian=big_endian)
 
 
-def _walk_meta(read: Read, start: Encoding, wanted: AbstractSet[int], found: dict[int, Element]) -> int:
+def _walk_meta(read: Read, start: Encoding, tags: AbstractSet[int], found: dict[int, Element]) -> int:
     """Read group 2 and give the offset behind it; its length element is not trusted."""
     offset = start.offset
     for _ in range(64):
@@ -187,14 +187,14 @@ def _walk_meta(read: Read, start: Encoding, wanted: AbstractSet[int], found: dic
         tag, vr, length, size = element_head(head, implicit=start.implicit, order="<")
         if length > MAX_VALUE_BYTES:
             break
-        if tag in wanted:
+        if tag in tags:
             found[tag] = Element(vr, read(offset + size, length))
         offset += size + length
     return offset
 
 
-def _walk(read: Read, encoding: Encoding, wanted: AbstractSet[int], found: dict[int, Element]) -> tuple[int, int]:
-    """Collect wanted elements until the pixels or the end; give the pixel element's tag and offset, or zeros.
+def _walk(read: Read, encoding: Encoding, tags: AbstractSet[int], found: dict[int, Element]) -> tuple[int, int]:
+    """Collect elements until the pixels or the end; give the pixel element's tag and offset, or zeros.
 
     This loop runs for every element of every received image, so it works on one window of bytes
     with local names and unpacks each element once.
@@ -235,7 +235,7 @@ def _walk(read: Read, encoding: Encoding, wanted: AbstractSet[int], found: dict[
             within = _IMPLICIT_LE if vr == b"UN" else (encoding.implicit or not vr, order)
             end = _end_of_sequence(read, base + offset + head, *within)
             length = max(0, end - (base + offset + head))
-        if tag in wanted and length <= MAX_VALUE_BYTES and tag not in found:
+        if tag in tags and length <= MAX_VALUE_BYTES and tag not in found:
             at = offset + head
             value = window[at : at + length] if at + length <= size else read(base + at, length)
             found[tag] = Element(vr.decode("ascii"), value)

@@ -16,7 +16,7 @@ from miqa_node.imaging.picture import is_picture, read_picture
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A decoded file; ``is_dicom`` is False for PNG and JPEG, whose header is made up of what the caller said."""
+    """A decoded file; ``is_dicom`` is False for PNG and JPEG, whose header is made from the caller's arguments."""
 
     header: Header
     radiograph: Radiograph
@@ -26,7 +26,7 @@ class ImageFile:
 def read_image_file(
     path: Path, decoder: Decoder, *, modality: str = "DX", body_part: str = "CHEST", view: str = "PA"
 ) -> ImageFile:
-    """A DICOM, PNG or JPEG file; modality, body part and view describe pictures, which cannot say it.
+    """A DICOM, PNG or JPEG file; modality, body part and view describe pictures, which have no header.
 
     Raises
     ------

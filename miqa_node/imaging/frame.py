@@ -11,16 +11,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.encaps import encapsulate, generate_fragments, get_frame
+from pydicom.dataelem import DataElement
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import apply_color_lut
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.codestream import mend_sequential_scan
-from miqa_node.imaging.dataset import read_dataset
-from miqa_node.imaging.decoders import Plugin, Syntax, syntax_for, version_of
+from miqa_node.imaging.dataset import StoredImage, read_image
+from miqa_node.imaging.decoders import CodecPlugin, Syntax, syntax_for, version_of
 from miqa_node.imaging.grayscale import WHITE, find_padding, read_grayscale, render
-from miqa_node.imaging.headers import read_spacing_mm
+
+_NUMBER_OF_FRAMES, _PIXEL_DATA = 0x00280008, 0x7FE00010
+_DAMAGED = (
+    "The {} pixel data cannot be decoded: they are damaged or contradict the header"
+    " ({}). Send the object again, or uncompressed."
+)
 
 AnyImage = NDArray[np.integer]
 
@@ -51,22 +57,23 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
     with warnings.catch_warnings():
         # The libraries warn of oddities in nearly every image; what matters of them is checked and put into the steps.
         warnings.simplefilter("ignore")
-        ds, repairs = read_dataset(path)
+        image = read_image(path)
+        ds = image.ds
         frames = int(ds.get("NumberOfFrames") or 1)
         if not 0 <= frame < frames:
             raise DecodeError(f"The object has {frames} frames; there is no frame number {frame + 1}.")
         if ds.Rows * ds.Columns > max_pixels:
             raise DecodeError(f"{ds.Rows} × {ds.Columns} pixels exceed the limit of {max_pixels} (imaging.max_pixels).")
-        raw, plugin = _decode(ds, frame, frames)
+        raw, plugin = _decode(image, frame)
         decoder = version_of(plugin.distribution)
-        steps = [decoder, *repairs]
-        spacing_mm = read_spacing_mm(path)
+        steps = [decoder, *image.repairs]
+        spacing_mm = image.spacing_mm
         if raw.ndim == 3 or ds.PhotometricInterpretation == "PALETTE COLOR":
             colour, highest = _colour(raw, ds, steps)
-            gray = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
+            gray = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY).astype(colour.dtype, copy=False)
             steps.append("colour converted to luminance (Rec. 601)")
-            display, shown = _scale_to_white(gray, highest), _scale_to_white(colour, highest)
-            return Frame(gray, display, None, shown, (0, highest), spacing_mm, tuple(steps), decoder, frames)
+            display, picture = _scale_to_white(gray, highest), _scale_to_white(colour, highest)
+            return Frame(gray, display, None, picture, (0, highest), spacing_mm, tuple(steps), decoder, frames)
         grayscale = read_grayscale(ds, frame)
         stored, stored_range = _used_bits(raw, ds, steps)
         valid = _find_padding(raw, stored, grayscale.padding)
@@ -75,64 +82,50 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
         return Frame(stored, display, valid, None, stored_range, spacing_mm, tuple(steps), decoder, frames)
 
 
-def _decode(ds: FileDataset, frame: int, frames: int) -> tuple[AnyImage, Plugin]:
+def _decode(image: StoredImage, frame: int) -> tuple[AnyImage, CodecPlugin]:
     """(rows, columns) or (rows, columns, samples) of one frame, in RGB when coloured, and what decoded it."""
+    ds = image.ds
     syntax = syntax_for(ds.file_meta.TransferSyntaxUID)
     failures: list[str] = []
-    source, index = _pixels_only(ds, syntax, frame, frames)
+    source = _pixels_only(image, syntax, frame)
     options: dict[str, Any] = {} if ds.file_meta.TransferSyntaxUID.is_encapsulated else {"view_only": True}
     if not syntax.name.startswith(("JPEG 2000", "JPEG-LS", "HTJ2K")):
         options["correct_unused_bits"] = False  # padding is found among the bits as they came; see _used_bits
     for plugin in syntax.plugins:
         try:
-            pixels, _ = syntax.runner.as_array(source, index=index, decoding_plugin=plugin.label, **options)
+            pixels, _ = syntax.runner.as_array(source, index=0, decoding_plugin=plugin.label, **options)
         except Exception as error:  # codecs raise whatever they like for damaged data
             if isinstance(error, MemoryError):
                 raise
             failures.append(f"{version_of(plugin.distribution)}: {_first_sentence(error)}")
         else:
             return pixels if pixels.dtype.isnative else pixels.astype(pixels.dtype.newbyteorder("=")), plugin
-    raise DecodeError(
-        f"The {syntax.name} pixel data cannot be decoded: they are damaged or contradict the header"
-        f" ({'; '.join(failures)}). Send the object again, or uncompressed."
-    )
+    raise DecodeError(_DAMAGED.format(syntax.name, "; ".join(failures)))
 
 
-def _pixels_only(ds: FileDataset, syntax: Syntax, frame: int, frames: int) -> tuple[Dataset, int]:
-    """A data set of nothing but the description of the pixels (group 0028) and the pixels.
+def _pixels_only(image: StoredImage, syntax: Syntax, frame: int) -> Dataset:
+    """A data set of nothing but the description of the pixels (group 0028) and the pixels of one frame.
 
-    So no error text of a codec can quote a patient. Of encapsulated pixels it holds the one frame, put together
-    from its fragments and mended where that is possible.
+    So no error text of a codec can quote a patient. An encapsulated frame is put together from its fragments, and
+    mended where that is possible.
     """
+    ds = image.ds
     source = Dataset(ds.group_dataset(0x0028))
     source.file_meta = FileMetaDataset()
     source.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a retired process, that of its stand-in
     source.set_original_encoding(ds.original_encoding[0], ds.original_encoding[1])
-    if not ds.file_meta.TransferSyntaxUID.is_encapsulated:
-        source["PixelData"] = ds["PixelData"]
-        return source, frame
+    source[_NUMBER_OF_FRAMES] = DataElement(_NUMBER_OF_FRAMES, "IS", 1)  # a new one: the others belong to the image
     try:
-        encoded = _encoded_frame(ds, frame, frames)
-    except (ValueError, IndexError, StopIteration) as broken:
-        raise DecodeError(
-            f"The fragments of the {syntax.name} pixel data are incomplete ({_first_sentence(broken)}). Send it again."
-        ) from broken
-    source.PixelData = encapsulate([mend_sequential_scan(encoded)])
-    source["PixelData"].is_undefined_length = True
-    source.NumberOfFrames = 1
-    return source, 0
-
-
-def _encoded_frame(ds: Dataset, frame: int, frames: int) -> bytes:
-    if frames == 1:  # all fragments are its own, whatever an offset table says
-        fragments = list(generate_fragments(ds.PixelData))[1:]
-        if not fragments:
-            raise ValueError("there is no fragment")
-        return b"".join(fragments)
-    offsets = None
-    if "ExtendedOffsetTable" in ds and "ExtendedOffsetTableLengths" in ds:
-        offsets = (ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths)
-    return get_frame(ds.PixelData, frame, extended_offsets=offsets, number_of_frames=frames)
+        pixels = image.read_frame(frame)
+    except ValueError as broken:
+        raise DecodeError(_DAMAGED.format(syntax.name, _first_sentence(broken))) from broken
+    if ds.file_meta.TransferSyntaxUID.is_encapsulated:
+        source.PixelData = encapsulate([mend_sequential_scan(pixels)])
+        source["PixelData"].is_undefined_length = True
+    else:
+        vr = image.element.vr if image.element.vr in ("OB", "OW") else "OW" if int(ds.BitsAllocated) > 8 else "OB"
+        source[_PIXEL_DATA] = DataElement(_PIXEL_DATA, vr, pixels)
+    return source
 
 
 def _find_padding(raw: AnyImage, stored: AnyImage, padding: tuple[int, int] | None) -> NDArray[np.bool_] | None:
@@ -188,8 +181,7 @@ def _colour(raw: AnyImage, ds: Dataset, steps: list[str]) -> tuple[NDArray[np.un
 
 def _scale_to_white(stored: NDArray[np.unsignedinteger], highest: int) -> NDArray[np.uint16]:
     table = np.arange(1 << 8 * stored.dtype.itemsize, dtype=np.float64) * (WHITE / highest)
-    display: NDArray[np.uint16] = cv2.LUT(stored, np.minimum(np.rint(table), WHITE).astype(np.uint16))
-    return display
+    return cv2.LUT(stored, np.minimum(np.rint(table), WHITE).astype(np.uint16)).astype(np.uint16, copy=False)
 
 
 def _first_sentence(error: Exception) -> str:

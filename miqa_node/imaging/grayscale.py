@@ -16,7 +16,7 @@ from pydicom import Dataset
 
 WHITE = 65535
 ROWS_AT_ONCE = 256
-"""Images deeper than 16 bits do not fit a table; they are computed in stripes of so many rows."""
+"""Images deeper than 16 bits do not fit a table; they are computed in stripes of this many rows."""
 
 Values = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ class Lut:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class VoiWindow:
     """A VOI window; ``function`` is LINEAR, LINEAR_EXACT or SIGMOID (PS3.3 C.11.2.1.2, C.11.2.1.3)."""
 
     center: float
@@ -65,7 +65,7 @@ class Grayscale:
     """
 
     modality: Lut | tuple[float, float]
-    voi: Lut | Window | None
+    voi: Lut | VoiWindow | None
     inverted: bool
     padding: tuple[int, int] | None
     notes: tuple[str, ...] = ()
@@ -73,14 +73,14 @@ class Grayscale:
     def present(self, stored: Values, used_range: tuple[float, float]) -> NDArray[np.uint16]:
         """Presentation values 0–65,535 of ``stored`` values, padding not yet considered.
 
-        ``used_range`` are the lowest and highest valid stored value: the window when there is no VOI.
+        ``used_range`` are the lowest and highest valid stored value: the window if there is no VOI.
         """
         values = self._to_modality(stored)
         if self.voi is None:
             ends = self._to_modality(np.array(used_range, dtype=np.float64))
             low, high = float(ends.min()), float(ends.max())
             shares = np.clip((values - low) / (high - low), 0.0, 1.0) if high > low else np.zeros_like(values)
-        elif isinstance(self.voi, Window):
+        elif isinstance(self.voi, VoiWindow):
             shares = self.voi.apply(values)
         else:
             shares = np.clip(self.voi.apply(values) / ((1 << self.voi.bits) - 1), 0.0, 1.0)
@@ -102,7 +102,7 @@ class Grayscale:
             modality = "rescale {:g} {:+g}".format(*self.modality) if self.modality != (1.0, 0.0) else ""
         if isinstance(self.voi, Lut):
             voi = f"VOI LUT of {len(self.voi.data)} entries"
-        elif isinstance(self.voi, Window):
+        elif isinstance(self.voi, VoiWindow):
             voi = f"VOI {self.voi.function} center {self.voi.center:g} width {self.voi.width:g}"
         else:
             voi = "no VOI: full used range"
@@ -158,7 +158,7 @@ def render(
         bits = 8 * stored.dtype.itemsize
         index = np.arange(1 << bits, dtype=f"u{stored.dtype.itemsize}")
         table = grayscale.present(index.view(stored.dtype).astype(np.float64), used)
-        display: NDArray[np.uint16] = cv2.LUT(np.ascontiguousarray(stored).view(index.dtype), table)
+        display = cv2.LUT(np.ascontiguousarray(stored).view(index.dtype), table).astype(np.uint16, copy=False)
     else:
         display = np.empty(stored.shape, np.uint16)
         for row in range(0, len(stored), ROWS_AT_ONCE):
@@ -211,7 +211,7 @@ def _modality(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | tuple[flo
     return slope, intercept
 
 
-def _voi(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | Window | None:
+def _voi(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | VoiWindow | None:
     if lut := _first_lut(ds, "VOILUTSequence", notes, signed=signed):
         return lut
     center, width = _number(ds, "WindowCenter", np.nan), _number(ds, "WindowWidth", np.nan)
@@ -224,7 +224,7 @@ def _voi(ds: Dataset, notes: list[str], *, signed: bool) -> Lut | Window | None:
     if width < (1.0 if function == "LINEAR" else np.finfo(np.float64).tiny):
         notes.append("window width out of range ignored")
         return None
-    return Window(center, width, function)
+    return VoiWindow(center, width, function)
 
 
 def _first_lut(ds: Dataset, keyword: str, notes: list[str], *, signed: bool) -> Lut | None:
@@ -276,13 +276,13 @@ def _padding(ds: Dataset, notes: list[str]) -> tuple[int, int] | None:
 
 
 def _bits(ds: Dataset, keyword: str) -> int:
-    """A number of bits, 0 when it is none."""
+    """A number of bits, 0 if it is not one."""
     number = int(_number(ds, keyword, 0.0))
     return number if 0 < number <= 64 else 0
 
 
 def _number(ds: Dataset, keyword: str, otherwise: float) -> float:
-    """The first finite number of an element, ``otherwise`` when there is none."""
+    """The first finite number of an element, ``otherwise`` if it has none."""
     value = ds.get(keyword)
     if value is None or value == "":
         return otherwise

@@ -99,7 +99,7 @@ _QUALITY_CONTROL = re.compile(
 def read_header(path: Path, *, nameless: bool = False) -> tuple[Header, StudyRecord]:
     """The header of a DICOM file, complete or not: preamble, group 2, right VRs and types may be missing.
 
-    With ``nameless`` UIDs may be missing, too, and one that is none is empty: the file is only looked at.
+    With ``nameless`` UIDs may be missing, too, and an invalid one is empty: the file is only looked at.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def read_spacing_mm(path: Path) -> tuple[float, float] | None:
 
 
 def _identity(values: Values, keyword: str) -> str:
-    """The data set's own UID, or the one that the PS3.10 header repeats; DataSetError when neither is there."""
+    """The data set's own UID, or the one that the PS3.10 header repeats; DataSetError if both are missing."""
     uid = values.uid(keyword) or values.uid(f"MediaStorage{keyword}")
     if not uid:
         raise DataSetError(f"The data set has no {keyword}, so it can be neither stored nor named. Check the sender.")
@@ -214,7 +214,7 @@ def _is_quality_control(values: Values) -> bool:
 
 
 def _acquired_at(values: Values) -> datetime | None:
-    """When the image was taken, in the scanner's local time; None when the header does not say."""
+    """When the image was taken, in the scanner's local time; None if the header does not state it."""
     moments = (
         values.word("AcquisitionDateTime"),
         *(

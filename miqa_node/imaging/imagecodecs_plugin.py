@@ -49,7 +49,7 @@ def decode_frame(frame: bytes, runner: DecodeRunner) -> bytes:
 
 
 def _decode_jpeg(frame: bytes, runner: DecodeRunner) -> NDArray[np.unsignedinteger]:
-    # Told that the colours are already those that are wanted, the decoder leaves them: pydicom converts them.
+    # With the same colour space on both sides the decoder converts nothing; pydicom does.
     colours = "YCBCR" if runner.samples_per_pixel == 3 else None
 
     def decode(data: bytes) -> NDArray[np.unsignedinteger]:

@@ -95,7 +95,7 @@ def is_slice(header: Header) -> bool:
 
 
 def is_capture(header: Header) -> bool:
-    """Whether the object is a Secondary Capture, whose module tells neither geometry nor exposure (PS3.3 A.8)."""
+    """Whether the object is a Secondary Capture, whose module has neither geometry nor exposure (PS3.3 A.8)."""
     return _belongs(header.sop_class_uid, _CAPTURE_FAMILY)
 
 

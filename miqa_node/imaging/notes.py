@@ -12,13 +12,13 @@ from miqa_node.domain.note import NoteTitle, RejectionNote
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 MAX_OBJECTS = 10_000
-"""A note may name so many objects; the rest is left out."""
+"""Maximum number of objects of a note; the rest is left out."""
 
 _TITLE_MODIFIER = "113011"
 
 
 def read_note(path: Path) -> RejectionNote | None:
-    """The note in a Key Object Selection; None when its title is no rejection, or nothing can be read from it."""
+    """The note in a Key Object Selection; None if its title is not a rejection, or it is unreadable."""
     try:
         ds = pydicom.dcmread(path, force=True)
         title = _code(ds.get("ConceptNameCodeSequence"))
@@ -33,7 +33,7 @@ def read_note(path: Path) -> RejectionNote | None:
             if is_uid(uid := str(item.get("ReferencedSOPInstanceUID", "")))
         )
         return RejectionNote(str(ds.SOPInstanceUID), NoteTitle(title), _reason(ds), tuple(objects)[:MAX_OBJECTS])
-    except Exception:  # noqa: BLE001 - a foreign object may break the parser in any way, and is no note then
+    except Exception:  # noqa: BLE001 - a foreign object may break the parser in any way; it is then not a note
         return None
 
 

@@ -1,4 +1,4 @@
-"""Reads PNG and JPEG files as display-ready radiographs, for people who assess pictures without DICOM around them."""
+"""Reads PNG and JPEG files as display-ready radiographs, to assess pictures without DICOM headers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import uuid
 import warnings
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -52,7 +53,8 @@ def read_picture(path: Path, *, modality: str, body_part: str, view: str) -> tup
     pixels = _decode(data)
     highest = 255 if pixels.dtype == np.uint8 else WHITE
     factor = np.uint16(WHITE // highest)
-    colour, gray, steps = None, pixels, [version_of("pillow")]
+    colour, steps = None, [version_of("pillow")]
+    gray: NDArray[Any] = pixels
     if pixels.ndim == 3:
         colour = pixels.astype(np.uint16) * factor
         gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)

@@ -1,6 +1,6 @@
 """Compares what a header claims with what is usual and with the pixels, before any model looks at the image.
 
-Each issue has a stable name, explained in docs/reference/measurements.md, and a code for the report. The messages
+Each issue has a stable name, explained in docs/reference/plausibility.md, and a code for the report. The messages
 say what is wrong and hold no patient data.
 """
 
@@ -77,13 +77,13 @@ def check(
     Without a radiograph only the header is checked. Checks of body part, view, laterality, orientation and
     exposure belong to projection images; the others to all.
     """
-    found: dict[str, str] = dict(_header_issues(header))
+    issues: dict[str, str] = dict(_header_issues(header))
     if is_projection(header):
-        found |= dict(_projection_issues(header))
+        issues |= dict(_projection_issues(header))
     if radiograph is not None:
         values = {measurement.name: measurement.value for measurement in measurements}
-        found |= dict(_pixel_issues(header, radiograph, values))
-    return tuple(PlausibilityIssue(name, found[name], code) for name, code in ISSUES.items() if name in found)
+        issues |= dict(_pixel_issues(header, radiograph, values))
+    return tuple(PlausibilityIssue(name, issues[name], code) for name, code in ISSUES.items() if name in issues)
 
 
 Issues = Iterator[tuple[str, str]]
@@ -187,7 +187,7 @@ def _looks_inverted(header: Header, radiograph: Radiograph) -> bool:
     """Whether both lungs of a frontal chest are brighter than the mediastinum, at fixed places of the field of view.
 
     Of 576 chest radiographs of the training set it calls 1 % inverted, and 85 % of them when they are inverted.
-    On radiographs of other body parts collimated borders are as often white as black, so they tell nothing.
+    On radiographs of other body parts collimated borders are as often white as black, so they prove nothing.
     """
     if not is_frontal_chest(header) or min(radiograph.shape) < 64:
         return False
@@ -202,5 +202,5 @@ def _median(display: NDArray[np.uint16], box: Box) -> float:
 
 
 def _known(part: str) -> str:
-    """The body part when it is one of the standard's words; free text might say more than it should."""
+    """The body part if it is a term of the standard; free text might contain patient data."""
     return part if part in PAIRED | UNPAIRED else "of another kind" if part else ""

@@ -1,4 +1,4 @@
-"""Makes the small pictures that people see beside a verdict."""
+"""Makes the previews shown beside a verdict."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def preview_png(radiograph: Radiograph, max_side: int) -> bytes:
     scale = min(1.0, max_side / max(rows, columns))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     small = cv2.resize(radiograph.display, size, interpolation=cv2.INTER_AREA)
-    _, png = cv2.imencode(".png", (small >> 8).astype(np.uint8))
+    _, png = cv2.imencode(".png", (small.astype(np.uint16, copy=False) >> 8).astype(np.uint8))
     return bytes(png.tobytes())

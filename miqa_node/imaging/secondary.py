@@ -15,7 +15,7 @@ from miqa_node.imaging.picture import EXPLICIT_LITTLE_ENDIAN, SECONDARY_CAPTURE,
 def write_secondary_capture(picture: Path, out: Path, *, modality: str, body_part: str, view: str) -> None:
     """Write the picture as a DICOM file; the same picture and words always give the same data set.
 
-    It has no patient: whoever uploads a picture says nothing of one.
+    It has no patient: an uploaded picture names none.
 
     Raises
     ------

@@ -22,7 +22,7 @@ class Slice:
     """One slice: an instance, or a frame of an enhanced one, counted from 0.
 
     Geometry is that of PS3.3 C.7.6.2, in mm; None where the header lacks it. ``phase_columns`` says whether phase was
-    encoded along the columns (True), along the rows (False), or nobody said it (None).
+    encoded along the columns (True), along the rows (False), or unknown (None).
     """
 
     digest: InstanceDigest
@@ -57,7 +57,7 @@ class Slice:
 def read_slices(files: Iterable[tuple[InstanceDigest, Path]]) -> list[Slice]:
     """The slices of a series in the order of space, else of their numbers; localizers last.
 
-    Files that are not DICOM are left out: they were stored, but nobody can place them.
+    Files that are not DICOM are left out: they were stored, but have no position.
     """
     slices = [one for digest, path in files for one in _read(digest, path)]
     placed = all(one.place_mm is not None for one in slices if not one.is_localizer)

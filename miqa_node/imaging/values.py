@@ -28,7 +28,7 @@ class Values:
         self._order = ">" if elements.big_endian else "<"
 
     def holds(self, keyword: str) -> bool:
-        """Whether the element is there with a value."""
+        """Whether the element is present with a value."""
         element = self._found.get(self._tags[keyword])
         return element is not None and len(element.value) > 0
 
@@ -68,7 +68,7 @@ class Values:
             return value.decode("latin-1")
 
     def date(self, keyword: str) -> str:
-        """A date as YYYYMMDD, also where it is written as YYYY.MM.DD (PS3.5 6.2, note); empty when it is none."""
+        """A date as YYYYMMDD, also where it is written as YYYY.MM.DD (PS3.5 6.2, note); empty if it is not a date."""
         digits = self.text(keyword).replace(".", "")[:8]
         return digits if len(digits) == 8 and digits.isdecimal() and digits.isascii() else ""
 
@@ -131,6 +131,6 @@ class Values:
 
 
 def _as_text(value: bytes) -> str:
-    """The value as a decimal or integer string, empty when its bytes are not one (implicit VR does not tell)."""
+    """The value as a decimal or integer string, empty if its bytes are not one (implicit VR states no type)."""
     text = value.strip(b" \0")
     return text.decode("ascii") if text and not text.translate(None, b"0123456789+-.eE\\ ") else ""

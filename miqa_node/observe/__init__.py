@@ -1,1 +1,1 @@
-"""What the node tells its operators: log lines, metrics, health."""
+"""Output for operators: log lines, metrics, health."""

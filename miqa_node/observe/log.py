@@ -1,4 +1,4 @@
-"""Structured logs: one canonical line per image, and nothing on any line that tells who a patient is.
+"""Structured logs: one canonical line per image, and no line identifies a patient.
 
 Log files are read by more people than images are, and they leave the hospital in support requests. So what
 could name a patient is taken out here, behind every logger, and not left to the care of each caller:
@@ -22,6 +22,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from miqa_node import plugins
 from miqa_node.errors import MiqaError
 from miqa_node.settings import LogFormat, LogSettings
 
@@ -66,13 +67,13 @@ _LIBRARY_LEVELS: Mapping[str, int] = {
     "uvicorn.error": logging.WARNING,
 }
 _TOLD_BY_US = ("Association request failed", "TCP Initialisation Error")
-"""Lines of pynetdicom about a peer that is away: it names none, and ours about the same attempt does."""
+"""Lines of pynetdicom about an unreachable peer: they lack its name, which our own line has."""
 _HARMLESS_TEXTS = (MiqaError, OSError, ImportError, AttributeError, TypeError, NameError, AssertionError, MemoryError)
 _MAX_DEPTH = 4
 
 
 def set_up_logging(settings: LogSettings, *, node: str = "", stream: TextIO | None = None) -> None:
-    """Send every logger of the process, also those of libraries, to ``stream`` (stderr) in the format asked for."""
+    """Send every logger of the process, also those of libraries, to ``stream`` (stderr) in the given format."""
     stream = stream if stream is not None else sys.stderr
     console = settings.format is LogFormat.CONSOLE or (settings.format is LogFormat.AUTO and stream.isatty())
     level = logging.getLevelName(settings.level.value.upper())
@@ -119,13 +120,24 @@ def set_up_logging(settings: LogSettings, *, node: str = "", stream: TextIO | No
     threading.excepthook = _log_dead_thread
 
 
+def log_plugins() -> None:
+    """Write to the log which plug-ins of others this process uses, and which it cannot use."""
+    logger = structlog.get_logger(__name__)
+    for one in plugins.of_others():
+        origin = {"seam": one.seam, "plugin": one.name, "distribution": one.distribution, "version": one.version}
+        if one.unavailable:
+            logger.warning("plug-in unavailable", **origin, reason=one.unavailable)
+        else:
+            logger.info("plug-in loaded", **origin)
+
+
 def drop_patient_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Processor: drop keys that hold patient data, and reduce values that are not plain to their type's name."""
-    kept: EventDict = {}
+    clean: EventDict = {}
     for key, value in event.items():
         if not _names_patient_data(key):
-            kept[key] = value if key in ("exc_info", "_record", "stack_info") else _plain(value, _MAX_DEPTH)
-    return kept
+            clean[key] = value if key in ("exc_info", "_record", "stack_info") else _plain(value, _MAX_DEPTH)
+    return clean
 
 
 def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -148,10 +160,10 @@ def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -
 
 
 def describe_error(error: BaseException) -> str:
-    """An error for people who may not see patient data: its type, and its text where that is known to be harmless."""
+    """An error without patient data: its type, and its text if that is known to be harmless."""
     name = type(error).__name__
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{name}: [Errno {error.errno}] {error.strerror}"  # files that people name tell who is on them
+        return f"{name}: [Errno {error.errno}] {error.strerror}"  # file names may identify patients
     if isinstance(error, _HARMLESS_TEXTS):
         return f"{name}: {error}"
     driver_error = getattr(error, "orig", None)
@@ -192,7 +204,7 @@ def _names_patient_data(key: str) -> bool:
 def _plain(value: object, depth: int) -> object:
     if value is None or isinstance(value, (str, int, float)):
         return value
-    if isinstance(value, Real):  # NumPy's numbers are no Python numbers
+    if isinstance(value, Real):  # NumPy's numbers are not Python numbers
         return float(value)
     if isinstance(value, (datetime, date, Path, BaseException)):
         return describe_error(value) if isinstance(value, BaseException) else str(value)

@@ -27,7 +27,7 @@ REGISTRY = CollectorRegistry(auto_describe=True)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-# They double the number of series and say only when this process started. The library forgot the annotation.
+# They double the number of series and give only the start of this process. The library forgot the annotation.
 _disable_created: Callable[[], None] = disable_created_metrics
 _disable_created()
 

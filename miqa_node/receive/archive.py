@@ -1,4 +1,4 @@
-"""Takes an uploaded ZIP file apart, such as a copied CD, within limits on number, size and ratio of its members."""
+"""Unpacks an uploaded ZIP file, such as a copied CD, within limits on number, size and ratio of its members."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
 
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, left: int, limits: WebSettings) -> int:
-    """Write one member; counts what really comes out, for a header may lie."""
+    """Write one member; the bytes written are counted, because a header may lie."""
     most = min(left, max(info.compress_size, 1) * limits.max_archive_ratio)
     written = 0
     with archive.open(info) as source, target.open("wb") as out:

@@ -18,11 +18,12 @@ from pynetdicom.dimse_messages import N_ACTION_RSP
 from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import ResourcesError
+from miqa_node.receive.peers import caller_of
 
 log = structlog.get_logger(__name__)
 
 MAX_OBJECTS = 10_000
-"""One request may name so many objects."""
+"""Maximum number of objects in one request."""
 
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
@@ -36,8 +37,8 @@ _REQUEST_ACTION = 1
 class Commitment:
     """What the storage SCP does with both; given by ``node``.
 
-    ``ask`` keeps a request and learns on which association it came; ``answered`` hears that the sender of requests on
-    an association has its answer; ``report`` takes event type and Event Information, ValueError for what is no report.
+    ``ask`` keeps a request and the association that it came on; ``answered`` is called when the sender has its
+    response; ``report`` takes event type and Event Information, and raises ValueError if they are not a report.
     """
 
     ask: Callable[[CommitmentRequest, Association], None]
@@ -72,7 +73,7 @@ class Commitment:
     def on_event_report(self, event: evt.Event) -> tuple[int, None]:
         """N-EVENT-REPORT: the status for the peer."""
         try:
-            self.report(event.event_type, event.event_information)
+            self.report(event.event_type or 0, event.event_information)
         except ValueError:
             return INVALID_ARGUMENT, None
         except Exception as error:  # noqa: BLE001 - the peer must get an answer, and may then report again
@@ -82,7 +83,7 @@ class Commitment:
 
 
 def read_request(association: Association, information: Dataset) -> CommitmentRequest:
-    """The request in an N-ACTION (PS3.4 Table J.3-1); ValueError when it is none, or too long."""
+    """The request in an N-ACTION (PS3.4 Table J.3-1); ValueError if it is not one, or too long."""
     objects = tuple(
         (str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID))
         for item in information.get("ReferencedSOPSequence") or ()
@@ -92,11 +93,11 @@ def read_request(association: Association, information: Dataset) -> CommitmentRe
         raise ValueError("no request for storage commitment")
     if not all(is_uid(uid) for pair in objects for uid in pair):
         raise ValueError("an object's UID is not a UID")
-    primitive = association.requestor.primitive
+    caller = caller_of(association)
     return CommitmentRequest(
         transaction_uid=transaction_uid,
-        calling_ae_title=primitive.calling_ae_title.strip(),
-        called_ae_title=primitive.called_ae_title.strip(),
-        peer_address=association.requestor.address,
+        calling_ae_title=caller.calling_ae_title,
+        called_ae_title=caller.called_ae_title,
+        peer_address=caller.peer_address,
         objects=objects,
     )

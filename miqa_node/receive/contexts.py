@@ -8,10 +8,12 @@ from pydicom.uid import UID
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import NonPatientObjectStorageServiceClass, ServiceClass, StorageServiceClass
-from pynetdicom.sop_class import StorageCommitmentPushModel, Verification, uid_to_service_class
+from pynetdicom.sop_class import uid_to_service_class
 
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
+VERIFICATION = UID("1.2.840.10008.1.1")
+COMMITMENT_PUSH_MODEL = UID("1.2.840.10008.1.20.1")
 
 _STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
 _HARDCOPY = frozenset({"1.2.840.10008.5.1.1.27", "1.2.840.10008.5.1.1.29", "1.2.840.10008.5.1.1.30"})
@@ -39,18 +41,21 @@ def supported(requested: Iterable[PresentationContext], *, commitment: bool = Fa
     answers requests for storage commitment, and takes reports from peers that propose to be its SCP.
     """
     syntaxes: dict[UID, list[UID]] = {}
-    others = {Verification, StorageCommitmentPushModel} if commitment else {Verification}
+    others = {VERIFICATION, COMMITMENT_PUSH_MODEL} if commitment else {VERIFICATION}
     for context in requested:
-        if is_storage(context.abstract_syntax):
-            syntaxes.setdefault(context.abstract_syntax, []).extend(context.transfer_syntax)
-        elif context.abstract_syntax in others:
-            syntaxes[context.abstract_syntax] = [UID(syntax) for syntax in PLAIN_SYNTAXES]
+        uid = context.abstract_syntax
+        if uid is None:
+            continue
+        if is_storage(uid):
+            syntaxes.setdefault(uid, []).extend(context.transfer_syntax)
+        elif uid in others:
+            syntaxes[uid] = [UID(syntax) for syntax in PLAIN_SYNTAXES]
     accepted = []
     for abstract_syntax, offered in syntaxes.items():
         context = PresentationContext()
         context.abstract_syntax = abstract_syntax
         context.transfer_syntax = sorted(dict.fromkeys(offered), key=lambda uid: uid != EXPLICIT_VR_LITTLE_ENDIAN)
-        if abstract_syntax == StorageCommitmentPushModel:
+        if abstract_syntax == COMMITMENT_PUSH_MODEL:
             context.scu_role = context.scp_role = True
         accepted.append(context)
     return accepted
@@ -61,7 +66,7 @@ def as_storage(requested: Iterable[PresentationContext]) -> dict[UID, SOPClassCo
     items = {}
     for context in requested:
         uid = context.abstract_syntax
-        if is_storage(uid) and uid_to_service_class(uid) is not StorageServiceClass:
+        if uid is not None and is_storage(uid) and uid_to_service_class(uid) is not StorageServiceClass:
             item = SOPClassCommonExtendedNegotiation()
             item.sop_class_uid = uid
             item.service_class_uid = STORAGE_SERVICE_CLASS

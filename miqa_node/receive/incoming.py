@@ -1,4 +1,4 @@
-"""Writes one object that arrives to disk, byte for byte as it came, and makes sure it is what its sender says."""
+"""Writes an arriving object to disk, byte for byte, and checks that it is what its sender says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.domain.instance import InstanceDigest, Received, is_uid
+from miqa_node.domain.instance import InstanceDigest, ReceivedObject, is_uid
 from miqa_node.errors import DataSetError, MismatchError, TooLargeError
 from miqa_node.imaging.elements import read_elements
 
@@ -25,7 +25,7 @@ Bytes = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
-    """What a C-STORE request and its association say of the object that follows."""
+    """What a C-STORE request and its association say about the object that follows."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -37,8 +37,8 @@ class StoreRequest:
     """Only an object of this study is taken; empty takes all."""
 
 
-class Incoming:
-    """One object being received: a file in the incoming folder that is gone unless ``complete`` was called."""
+class IncomingObject:
+    """One object being received: a file in the incoming folder that is removed unless ``complete`` was called."""
 
     def __init__(self, folder: Path, request: StoreRequest, max_bytes: int) -> None:
         for uid, name in (
@@ -76,7 +76,7 @@ class Incoming:
         _write_all(self._fd, [*self._pending, *parts])
         self._pending = []
 
-    def complete(self) -> Received:
+    def complete(self) -> ReceivedObject:
         """Check that the data set is the announced one and flush the file to disk.
 
         Raises
@@ -84,13 +84,13 @@ class Incoming:
         DataSetError
             There is no data set, or its beginning cannot be read.
         MismatchError
-            SOP class or instance UID are not those of the request, or the study is not the one asked for.
+            SOP class or instance UID differ from the request, or the object belongs to another study.
         """
         if not self._size_bytes:
             raise DataSetError("The request came without a data set.")
         self._check_identity()
         os.fsync(self._fd)
-        return Received(
+        return ReceivedObject(
             path=str(self._path),
             digest=InstanceDigest(self._digest.hexdigest()),
             size_bytes=self._size_bytes,
@@ -101,7 +101,7 @@ class Incoming:
         )
 
     def discard(self) -> None:
-        """Close the file and remove it, unless somebody has moved it away."""
+        """Close the file and remove it, unless it has been moved away."""
         if self._fd < 0:
             return
         os.close(self._fd)
@@ -144,7 +144,7 @@ def file_head(request: StoreRequest) -> bytes:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Remove the files that killed processes left behind, none of which was ever answered; how many they were."""
+    """Remove the files of killed processes, none of which was acknowledged; their number."""
     removed = 0
     for path in folder.glob("*.part"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Takes objects in, whichever code reads them from the network, and says what their senders are answered."""
+"""Takes objects in, from whichever source they come, and gives the response for their senders."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 
 import structlog
 
-from miqa_node.domain.instance import Received
+from miqa_node.domain.instance import ReceivedObject
 from miqa_node.errors import MiqaError, ResourcesError, TooLargeError
 from miqa_node.observe import metrics
-from miqa_node.receive.incoming import Bytes, Incoming, StoreRequest, remove_leftovers
+from miqa_node.receive.incoming import Bytes, IncomingObject, StoreRequest, remove_leftovers
 from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS, comment_of, status_of
 
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 1.0
-"""The disk and the database are asked at most this often whether there is room."""
+"""Disk and database are checked for room at most this often."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Status and Error Comment of a C-STORE response; ``lasting`` when the same object would get it again."""
+class StoreResponse:
+    """Status and Error Comment of a C-STORE response; ``lasting`` if the same object would get it again."""
 
     status: int
     comment: str = ""
@@ -36,7 +36,7 @@ class Intake:
     """Where objects enter: checks that there is room, and counts what is under way."""
 
     def __init__(
-        self, folder: Path, receive: Callable[[Received], None], check: Callable[[], None], max_bytes: int
+        self, folder: Path, receive: Callable[[ReceivedObject], None], check: Callable[[], None], max_bytes: int
     ) -> None:
         self._folder = folder
         self._receive = receive
@@ -56,7 +56,7 @@ class Intake:
         self._closed.clear()
 
     def close(self) -> None:
-        """Refuse what comes from now on, so that senders stop; what is under way may finish."""
+        """Refuse new objects, so that senders stop; transfers under way may finish."""
         self._closed.set()
 
     def begin(self, request: StoreRequest) -> Transfer:
@@ -66,7 +66,7 @@ class Intake:
         return Transfer(self, request)
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until nothing is under way; False when the time was not enough."""
+        """Wait until nothing is under way; False if that takes longer."""
         with self._idle:
             return self._idle.wait_for(lambda: self._under_way == 0, timeout_s)
 
@@ -75,14 +75,14 @@ class Intake:
         """Seconds since the last transfer ended."""
         return time.monotonic() - self._ended_at
 
-    def open_file(self, request: StoreRequest) -> Incoming:
-        """Room for one object; ResourcesError when there is none."""
+    def open_file(self, request: StoreRequest) -> IncomingObject:
+        """A file for one object; ResourcesError if there is no room."""
         if self._closed.is_set():
             raise ResourcesError("The node is stopping.")
         self._check_room()
-        return Incoming(self._folder, request, self._max_bytes)
+        return IncomingObject(self._folder, request, self._max_bytes)
 
-    def keep(self, received: Received) -> None:
+    def keep(self, received: ReceivedObject) -> None:
         """Hand a complete object over; when this returns it is durable."""
         self._receive(received)
 
@@ -111,7 +111,7 @@ class Intake:
 
 
 class Transfer:
-    """One C-STORE. The first thing that goes wrong decides the answer; what comes after it is drained.
+    """One C-STORE. The first error decides the response; whatever follows it is drained.
 
     ``end`` must be called once the answer is out, or when the association ends before that.
     """
@@ -119,12 +119,12 @@ class Transfer:
     def __init__(self, intake: Intake, request: StoreRequest) -> None:
         self._intake = intake
         self._request = request
-        self._incoming: Incoming | None = None
+        self._incoming: IncomingObject | None = None
         self._error: Exception | None = None
         self._over = False
         try:
             self._incoming = intake.open_file(request)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the sender must get an answer
+        except Exception as error:  # noqa: BLE001 - the sender must get a response in any case
             self._error = error
 
     def write(self, parts: Sequence[Bytes]) -> None:
@@ -137,7 +137,7 @@ class Transfer:
             self._error = error
             self._close()
 
-    def finish(self) -> Answer:
+    def finish(self) -> StoreResponse:
         """The data set is complete: make it durable. Success is answered only after that."""
         begun = time.perf_counter()
         try:
@@ -152,7 +152,7 @@ class Transfer:
         return answer
 
     def end(self) -> None:
-        """It is over: nothing of the object stays in the incoming folder, and the node may stop."""
+        """The transfer is over: nothing of the object stays in the incoming folder, and the node may stop."""
         if self._over:
             return
         self._over = True
@@ -164,10 +164,10 @@ class Transfer:
             self._incoming.discard()
             self._incoming = None
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> StoreResponse:
         error = self._error
         if error is None:
-            return Answer(SUCCESS)
+            return StoreResponse(SUCCESS)
         status = status_of(error)
         request = self._request
         facts = {
@@ -184,4 +184,6 @@ class Transfer:
         else:
             # The text of an unexpected error may quote the data set, so only its type and place are logged.
             log.error("object refused", where="".join(traceback.format_tb(error.__traceback__)), **facts)
-        return Answer(status, comment_of(error), lasting=status != OUT_OF_RESOURCES or isinstance(error, TooLargeError))
+        return StoreResponse(
+            status, comment_of(error), lasting=status != OUT_OF_RESOURCES or isinstance(error, TooLargeError)
+        )

@@ -1,4 +1,4 @@
-"""Takes DICOM files (PS3.10) in by the same durable way as C-STORE: what STOW-RS and the watched folder bring."""
+"""Takes in DICOM files (PS3.10) from STOW-RS and the watched folder, as durably as by C-STORE."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from miqa_node.domain.instance import is_uid
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import Encoding, peek_elements
 from miqa_node.receive.incoming import SOP_CLASS_UID, SOP_INSTANCE_UID, StoreRequest
-from miqa_node.receive.intake import Answer, Intake, Transfer
+from miqa_node.receive.intake import Intake, StoreResponse, Transfer
 from miqa_node.receive.statuses import comment_of, status_of
 
 HEAD_BYTES = 1 << 16
-"""What a file is, is read from its first bytes; they are held until there are so many, or the file ends."""
+"""The kind of a file is read from its beginning, which is held until it has this length or the file ends."""
 
 _META_CLASS, _META_INSTANCE = 0x00020002, 0x00020003
 _WANTED = frozenset({SOP_CLASS_UID, SOP_INSTANCE_UID, _META_CLASS, _META_INSTANCE})
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Who hands the file in, as it is written down with the instance."""
+class FileOrigin:
+    """Who hands the file in, as it is recorded with the instance."""
 
     calling_ae_title: str
     called_ae_title: str
@@ -30,9 +30,9 @@ class Origin:
 
 
 class FileTransfer:
-    """One file, in pieces; ``finish`` says what became of it. ``end`` must be called, whatever happens."""
+    """One file, in pieces; ``finish`` gives the outcome. ``end`` must be called in any case."""
 
-    def __init__(self, intake: Intake, origin: Origin) -> None:
+    def __init__(self, intake: Intake, origin: FileOrigin) -> None:
         self._intake = intake
         self._origin = origin
         self._head = bytearray()
@@ -50,13 +50,13 @@ class FileTransfer:
             if len(self._head) >= HEAD_BYTES:
                 self._begin()
 
-    def finish(self) -> Answer:
+    def finish(self) -> StoreResponse:
         """The file is complete: make it durable. The status is that of a C-STORE response."""
         if self._transfer is None and self._error is None:
             self._begin()
         if self._transfer is None:
             error = self._error or DataSetError("The file is empty.")
-            return Answer(status_of(error), comment_of(error))
+            return StoreResponse(status_of(error), comment_of(error))
         return self._transfer.finish()
 
     def end(self) -> None:

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pynetdicom
 import structlog
@@ -20,18 +20,20 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
-from pynetdicom.sop_class import Verification
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.domain.instance import Received
+from miqa_node.domain.instance import ReceivedObject
 from miqa_node.observe import metrics
-from miqa_node.receive import contexts, fastpath
+from miqa_node.receive import contexts
 from miqa_node.receive.admission import Admission, Caller, Rejection
 from miqa_node.receive.commitment import Commitment
+from miqa_node.receive.fast import is_available, request_handler
 from miqa_node.receive.incoming import StoreRequest
-from miqa_node.receive.intake import Answer, Intake
+from miqa_node.receive.intake import Intake, StoreResponse, Transfer
+from miqa_node.receive.peers import caller_of, connection_of
 from miqa_node.receive.statuses import SUCCESS
 from miqa_node.receive.tls import server_context
 from miqa_node.settings import DicomSettings, TlsMode
@@ -54,7 +56,7 @@ class StorageScp:
         self,
         settings: DicomSettings,
         incoming_dir: Path,
-        receive: Callable[[Received], None],
+        receive: Callable[[ReceivedObject], None],
         check: Callable[[], None],
         *,
         commitment: Commitment | None = None,
@@ -64,7 +66,7 @@ class StorageScp:
         self._commitment = commitment
         self._admission = Admission(settings)
         self._intake = Intake(incoming_dir, receive, check, settings.max_object_bytes)
-        self._fast = fast and fastpath.is_available()
+        self._fast = fast and is_available()
         if fast and not self._fast:
             log.warning(
                 "this version of pynetdicom is received from without the fast path", version=pynetdicom.__version__
@@ -88,7 +90,7 @@ class StorageScp:
         ae.dimse_timeout = settings.dimse_timeout_s
         ae.network_timeout = settings.network_timeout_s
         ae.maximum_associations = _NO_LIMIT  # judged in _admit, where silent connections do not count
-        ae.add_supported_context(Verification)
+        ae.add_supported_context(contexts.VERIFICATION)
         self._stopping.clear()
         self._intake.open()
         try:
@@ -125,7 +127,7 @@ class StorageScp:
                 (evt.EVT_N_EVENT_REPORT, self._commitment.on_event_report),
                 (evt.EVT_DIMSE_SENT, self._commitment.on_sent),
             ]
-        self._servers[name] = ae.make_server(
+        server = ae.make_server(
             (self._settings.host, port),
             evt_handlers=handlers,
             ssl_context=context,
@@ -133,6 +135,7 @@ class StorageScp:
             settings=self._settings,
             request_handler=self._handler(),
         )
+        self._servers[name] = cast("_Server", server)
 
     @property
     def port(self) -> int:
@@ -150,7 +153,7 @@ class StorageScp:
         return otherwise if server is None else int(server.server_address[1])
 
     def stop(self, timeout_s: float | None = None) -> None:
-        """Accept nothing more, let running C-STOREs finish within the limit (acse_timeout_s), abort the rest."""
+        """Accept nothing more, let running C-STOREs finish within acse_timeout_s, and abort the rest."""
         servers, threads = list(self._servers.values()), self._threads
         if not threads:
             return
@@ -170,12 +173,12 @@ class StorageScp:
         log.info("stopped listening", ae_title=self._settings.ae_title)
 
     def _admit(self, event: evt.Event) -> None:
-        """Let the peer in with the contexts that suit it, or reject it. Whatever fails here, rejects."""
+        """Accept the peer with suitable contexts, or reject it. Any error here rejects."""
         association: Association = event.assoc
         verdict: tuple[Rejection, str] | None = (Rejection.TEMPORARY_CONGESTION, "see the error above")
         caller: Caller | None = None
         try:
-            caller = _caller(association)
+            caller = caller_of(association)
             verdict = self._judge(association, caller)
             if verdict is None:
                 requested = association.requestor.requested_contexts
@@ -213,16 +216,17 @@ class StorageScp:
     def _handler(self) -> Any:
         if not self._fast:
             return RequestHandler
-        return fastpath.request_handler(self._intake, store_request, self._settings.dimse_timeout_s)
+        return request_handler(self._begin, self._settings.dimse_timeout_s)
+
+    def _begin(self, association: Association, sop_class: str, sop_instance: str, transfer_syntax: str) -> Transfer:
+        """A C-STORE request has come and its data set follows."""
+        return self._intake.begin(store_request(association, sop_class, sop_instance, transfer_syntax))
 
     def _store(self, event: evt.Event) -> Dataset:
         """One C-STORE request, its data set in memory: the way without the fast path."""
-        request, association = event.request, event.assoc
-        transfer = self._intake.begin(
-            store_request(
-                association, request.AffectedSOPClassUID, request.AffectedSOPInstanceUID, event.context.transfer_syntax
-            )
-        )
+        request = cast("C_STORE", event.request)
+        sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
+        transfer = self._begin(event.assoc, sop_class, sop_instance, str(event.context.transfer_syntax))
         if request.DataSet is not None:
             transfer.write([request.DataSet.getbuffer()])
         answer = transfer.finish()
@@ -245,7 +249,7 @@ _LAST_ANSWER_S = 0.2
 _COLLECT_INTERVAL_S = 30.0
 
 
-class _Server(AssociationServer):  # type: ignore[misc]  # pynetdicom ships no types
+class _Server(AssociationServer):
     """Accepts connections; those that never ask for an association cannot keep others out."""
 
     request_queue_size = 128
@@ -257,6 +261,8 @@ class _Server(AssociationServer):  # type: ignore[misc]  # pynetdicom ships no t
         super().__init__(*arguments, **keywords)
 
     def get_request(self) -> tuple[socket.socket, Any]:
+        if self.socket is None:
+            raise OSError("the server is closed")
         connection, address = self.socket.accept()
         self._connections += 1
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -292,8 +298,8 @@ class _Server(AssociationServer):  # type: ignore[misc]  # pynetdicom ships no t
 
 
 def store_request(association: Association, sop_class: str, sop_instance: str, transfer_syntax: str) -> StoreRequest:
-    """What is known of an object before its data set comes."""
-    caller = _caller(association)
+    """What is known about an object before its data set arrives."""
+    caller = caller_of(association)
     return StoreRequest(
         sop_class_uid=str(sop_class),
         sop_instance_uid=str(sop_instance),
@@ -301,16 +307,6 @@ def store_request(association: Association, sop_class: str, sop_instance: str, t
         calling_ae_title=caller.calling_ae_title,
         called_ae_title=caller.called_ae_title,
         peer_address=caller.peer_address,
-    )
-
-
-def _caller(association: Association) -> Caller:
-    primitive = association.requestor.primitive
-    return Caller(
-        calling_ae_title=primitive.calling_ae_title.strip(),
-        called_ae_title=primitive.called_ae_title.strip(),
-        peer_address=association.requestor.address,
-        local_address=association.dul.socket.socket.getsockname()[0],
     )
 
 
@@ -324,7 +320,7 @@ def _treat_as_storage(event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegot
     return contexts.as_storage(event.assoc.requestor.requested_contexts)
 
 
-def _response(answer: Answer) -> Dataset:
+def _response(answer: StoreResponse) -> Dataset:
     response = Dataset()
     response.Status = answer.status
     if answer.comment:
@@ -348,8 +344,8 @@ def _abort_all(associations: list[Association]) -> None:
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     for association in associations:
-        with suppress(OSError, AttributeError):
-            association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            connection_of(association).shutdown(socket.SHUT_RDWR)
 
 
 _ABORT_S = 1.0

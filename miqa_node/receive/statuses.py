@@ -1,4 +1,4 @@
-"""Turns what went wrong while an object was received into the status that its sender gets (PS3.4 B.2.3)."""
+"""Turns an error of receiving into the status for the sender (PS3.4 B.2.3)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 
 
 def status_of(error: Exception) -> int:
-    """The status for an error of receiving; what nobody expected is 0xC000.
+    """The status for an error of receiving; 0xC000 for an unexpected one.
 
     >>> f"{status_of(MismatchError()):04X}", f"{status_of(OSError(errno.ENOSPC, '')):04X}"
     ('A900', 'A700')

@@ -1,4 +1,4 @@
-"""Takes one uploaded file in by the same durable way as C-STORE: a DICOM file, or a picture that becomes one."""
+"""Takes in one uploaded file as durably as by C-STORE: a DICOM file, or a picture that becomes one."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from miqa_node.domain.instance import Header, InstanceDigest, Received
+from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import find_encoding
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture
 from miqa_node.imaging.secondary import write_secondary_capture
-from miqa_node.receive.incoming import Incoming, StoreRequest
+from miqa_node.receive.incoming import IncomingObject, StoreRequest
 
 CHUNK_BYTES = 1 << 20
 AE_TITLE = "UPLOAD"
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """What a picture cannot say of itself."""
+class PictureDescription:
+    """What a picture does not say about itself."""
 
     modality: str = "DX"
     body_part: str = "CHEST"
@@ -30,17 +30,17 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Where uploaded files go: a folder on the object store's file system, the limit, and who keeps them.
+    """Where uploaded files go: a folder on the object store's file system, and the size limit.
 
-    ``check`` raises ResourcesError when there is no room; when ``receive`` returns, the object is durable.
+    ``check`` raises ResourcesError if there is no room; when ``receive`` returns, the object is durable.
     """
 
     folder: Path
     max_bytes: int
     check: Callable[[], None]
-    receive: Callable[[Received], None]
+    receive: Callable[[ReceivedObject], None]
 
-    def header(self, file: Path, described: Described) -> tuple[Path, Header]:
+    def header(self, file: Path, described: PictureDescription) -> tuple[Path, Header]:
         """The DICOM file that the upload is or becomes, and its header; a picture's lies beside it.
 
         Raises
@@ -72,7 +72,7 @@ class Uploads:
                 called_ae_title=AE_TITLE,
                 peer_address=peer_address,
             )
-            incoming = Incoming(self.folder, request, self.max_bytes)
+            incoming = IncomingObject(self.folder, request, self.max_bytes)
             try:
                 opened.seek(encoding.offset)
                 for chunk in iter(lambda: opened.read(CHUNK_BYTES), b""):

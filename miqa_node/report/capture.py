@@ -6,52 +6,53 @@ from fractions import Fraction
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
-from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.report import codes
-from miqa_node.report.instance import begin_instance, code_sequence, laterality, reference
+from miqa_node.report.instance import code_sequence, laterality, reference
 from miqa_node.report.lossy import add_lossy_history
-from miqa_node.report.made import ReportSettings
+from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.picture import Picture
 from miqa_node.report.pixels import add_encapsulated
 from miqa_node.report.source import Source, numbers, text
-from miqa_node.report.uids import Lineage
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"
-SYNTAXES = {
-    ResultKind.SC: JPEGBaseline8Bit,
-    ResultKind.SC_RLE: RLELossless,
-    ResultKind.SC_J2K: JPEG2000Lossless,
-}
 _PHOTOMETRIC = {JPEGBaseline8Bit: "YBR_FULL_422", RLELossless: "RGB", JPEG2000Lossless: "YBR_RCT"}
 LEAST_ASPECT = 0.001
-"""Pixels that are square but for so much are square: spacings are rounded."""
+"""Relative difference below which pixels count as square: spacings are rounded."""
 _LOSSY_METHOD = "ISO_10918_1"
 
 
-def make_capture(
-    kind: ResultKind,
-    source: Source,
-    assessment: Assessment,
-    picture: Picture,
-    lineage: Lineage,
-    settings: ReportSettings,
-    frame: int = 1,
-) -> Dataset:
-    """The picture as an object, compressed as ``kind`` says (:data:`SYNTAXES`).
+def capture_output(kind: ResultKind, transfer_syntax_uid: str, order: int) -> Output:
+    """An output that is the picture, compressed in one way."""
 
-    ``frame``, counted from 1, is the one that it shows of a multi-frame source.
-    """
-    syntax = SYNTAXES[kind]
-    capture = begin_instance(kind, SOP_CLASS_UID, source, assessment, lineage, settings)
+    def make(context: OutputContext) -> Draft | None:
+        return None if context.picture is None else Draft(make_capture(output, context, context.picture))
+
+    output = Output(
+        kind=kind,
+        modality="OT",
+        series_number=9905,
+        description="Quality findings, picture",
+        sop_class_uid=SOP_CLASS_UID,
+        make=make,
+        order=order,
+        transfer_syntax_uid=transfer_syntax_uid,
+    )
+    return output
+
+
+def make_capture(output: Output, context: OutputContext, picture: Picture) -> Dataset:
+    """The picture as an object, compressed as the output says."""
+    source, syntax = context.source, UID(output.transfer_syntax_uid)
+    capture = context.begin(output)
     capture.Laterality = laterality(source)
     capture.ConversionType = "WSD"
     capture.ImageType = ["DERIVED", "SECONDARY", "QUALITY"]
     capture.PatientOrientation = list(source.patient_orientation) or None
     capture.DerivationDescription = "Image with heat map and outlines of quality findings; verdict in words below"
-    capture.SourceImageSequence = Sequence([_source(source, frame)])
+    capture.SourceImageSequence = Sequence([_source(source, context.frame)])
     _add_annotation(capture, source)
     capture.SamplesPerPixel = 3
     capture.PhotometricInterpretation = _PHOTOMETRIC[syntax]
@@ -60,7 +61,7 @@ def make_capture(
     _add_aspect(capture, source)
     capture.BitsAllocated = capture.BitsStored = 8
     capture.HighBit, capture.PixelRepresentation = 7, 0
-    add_encapsulated(capture, [picture], syntax)
+    add_encapsulated(capture, [picture], syntax, context.settings.encode)
     ratio = picture.size / len(capture.PixelData)
     add_lossy_history(capture, source, (ratio, _LOSSY_METHOD) if syntax == JPEGBaseline8Bit else None)
     return capture

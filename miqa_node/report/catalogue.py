@@ -48,14 +48,14 @@ class Voice:
 
 
 def languages() -> tuple[str, ...]:
-    """Languages that the narrative can be told in."""
+    """The available languages of the narrative."""
     found = (path.parent.parent.name for path in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
     return (SOURCE, *sorted(found))
 
 
 @cache
 def voice(language: str) -> Voice:
-    """The language; SettingsError names those that there are when there is no such one."""
+    """The language; SettingsError lists the available ones if it is unknown."""
     if language == SOURCE:
         return Voice(language, gettext.NullTranslations())
     if language not in languages():

@@ -1,8 +1,8 @@
-"""What both kinds of document, report and key object, are made of: coded concepts, observer, evidence."""
+"""The parts that reports and key objects share: coded concepts, observer, evidence."""
 
 from __future__ import annotations
 
-from highdicom.sr import CodedConcept, ContentSequence, DeviceObserverIdentifyingAttributes, ObserverContext
+from highdicom.sr import CodedConcept, DeviceObserverIdentifyingAttributes, ObserverContext
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -16,11 +16,11 @@ from miqa_node.report.write import ascii_text
 
 
 def coded(code: Code) -> CodedConcept:
-    """The code as the content item classes want it."""
+    """The code as highdicom's content items take it."""
     return CodedConcept(code.value, code.scheme, code.meaning)
 
 
-def device_observer(settings: ReportSettings) -> ContentSequence:
+def device_observer(settings: ReportSettings) -> ObserverContext:
     """The node as the observer (PS3.16 TID 1002 and 1004)."""
     name = ascii_text(settings.node_name, 64) or MANUFACTURER
     attributes = DeviceObserverIdentifyingAttributes(

@@ -52,7 +52,9 @@ def _add_modality(state: Dataset, group: Dataset, *, signed: bool) -> None:
             state.ModalityLUTSequence = Sequence([table])
             return
     slope, intercept = _first(group, "RescaleSlope"), _first(group, "RescaleIntercept")
-    if slope or intercept is not None:  # as the image was judged: what is missing changes nothing, a slope of 0 too
+    if (
+        slope or intercept is not None
+    ):  # as the image was judged: a missing value changes nothing, nor does a slope of 0
         state.RescaleIntercept, state.RescaleSlope = _decimal(intercept or 0.0), _decimal(slope or 1.0)
         state.RescaleType = ascii_text(text(group, "RescaleType"), 64) or "US"
 
@@ -88,7 +90,7 @@ def _table(given: Dataset, *, signed: bool) -> Dataset | None:
 
 
 def _descriptor(given: DataElement) -> DataElement:
-    """LUT Descriptor as signed shorts: a presentation state has no Pixel Representation that would say so."""
+    """LUT Descriptor as signed shorts: a presentation state has no Pixel Representation to declare them."""
     entries, first, bits = (int(value) for value in given.value)
     return DataElement(given.tag, "SS", [as_signed(entries), as_signed(first), bits])
 

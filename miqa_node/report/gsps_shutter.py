@@ -1,4 +1,4 @@
-"""Hides what is outside the exposed field of an image, in its presentation state (PS3.3 C.7.6.11)."""
+"""Hides everything outside the exposed field of an image, in its presentation state (PS3.3 C.7.6.11)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def add_shutter(state: Dataset, source: Source, assessment: Assessment, stored: 
 def exposed_field(stored: NDArray[np.integer]) -> tuple[int, int, int, int] | None:
     """(left, right, upper, lower) pixels, counted from 1, of what lies inside a border of one constant value.
 
-    None when there is no such border, or nothing but it.
+    None if there is no such border, or nothing inside it.
     """
     rows, columns = stored.shape
     varied_columns = np.flatnonzero(stored.min(axis=0) != stored.max(axis=0))

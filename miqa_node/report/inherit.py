@@ -1,4 +1,4 @@
-"""Copies patient and study from the source to a result byte for byte: what was typed in there is not ours to change.
+"""Copies patient and study from the source to a result byte for byte: they are not ours to change.
 
 Text is copied undecoded, so that every character set, every escape sequence and every trailing blank survives.
 """
@@ -19,7 +19,7 @@ from miqa_node.report.source import Source
 
 
 def keywords(text: str) -> tuple[str, ...]:
-    """The words of a list that is easier to read as text."""
+    """The words of a text, for lists that are easier to read so."""
     return tuple(text.split())
 
 

@@ -1,4 +1,4 @@
-"""Begins every result object: series, equipment and identity, and how datasets say a code."""
+"""Begins every result object: series, equipment and identity, and the items of code sequences and references."""
 
 from __future__ import annotations
 
@@ -11,34 +11,20 @@ from pydicom.sequence import Sequence
 from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
-from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.implementation import MANUFACTURER
-from miqa_node.report.codes import SCHEME
+from miqa_node.domain.output import OutputKind
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, text
 from miqa_node.report.uids import Lineage, derive_uid
 from miqa_node.report.write import ascii_text
+from miqa_node.taxonomy.base import SCHEME
 
-SERIES: dict[ResultKind, tuple[str, int, str]] = {  # Modality, Series Number, Series Description
-    ResultKind.SR: ("SR", 9901, "Image quality report"),
-    ResultKind.SEG: ("SEG", 9902, "Quality findings"),
-    ResultKind.KOS: ("KO", 9903, "Quality issue"),
-    ResultKind.GSPS: ("PR", 9904, "Quality findings, outlines"),
-    ResultKind.SC: ("OT", 9905, "Quality findings, picture"),
-    ResultKind.SC_RLE: ("OT", 9905, "Quality findings, picture"),
-    ResultKind.SC_J2K: ("OT", 9905, "Quality findings, picture"),
-    ResultKind.PDF: ("DOC", 9906, "Image quality report, page"),
-    ResultKind.ENHANCED: ("", 9909, "Enhanced image"),  # its modality is the source's
-    ResultKind.SEG_FRACTIONAL: ("SEG", 9907, "Quality findings, saliency"),
-    ResultKind.REJECTION: ("KO", 9908, "Rejected for quality reasons"),
-}
 _OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>0\d|1[0-4])(?P<minutes>[0-5]\d)", re.ASCII)
-"""Timezone Offset From UTC, from -1200 to +1400 (PS3.3 C.12.1); what is beyond says nothing."""
+"""Timezone Offset From UTC, from -1200 to +1400 (PS3.3 C.12.1); values beyond are ignored."""
 
 
 def begin_instance(
-    kind: ResultKind,
-    sop_class_uid: str,
+    output: OutputKind,
     source: Source,
     assessment: Assessment,
     lineage: Lineage,
@@ -48,17 +34,16 @@ def begin_instance(
 
     Patient and study are inherited when the object is written, so they are not in it.
     """
-    modality, series_number, description = SERIES[kind]
     made_at = local_time(assessment.assessed_at, source)
     date, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S.%f")
     instance = Dataset()
-    instance.SOPClassUID = sop_class_uid
-    instance.SOPInstanceUID = lineage.uid(kind, "instance")
-    instance.SeriesInstanceUID = lineage.uid(kind, "series")
+    instance.SOPClassUID = output.sop_class_uid
+    instance.SOPInstanceUID = lineage.uid(output.kind, "instance")
+    instance.SeriesInstanceUID = lineage.uid(output.kind, "series")
     instance.StudyInstanceUID = source.study_instance_uid
-    instance.Modality = modality
-    instance.SeriesNumber = series_number
-    instance.SeriesDescription = description
+    instance.Modality = output.modality
+    instance.SeriesNumber = output.series_number
+    instance.SeriesDescription = output.description
     instance.InstanceNumber = 1
     instance.InstanceCreationDate, instance.InstanceCreationTime = date, time
     instance.ContentDate, instance.ContentTime = date, time
@@ -71,7 +56,7 @@ def begin_instance(
 
 
 def local_time(moment: datetime, source: Source) -> datetime:
-    """The moment as a clock showed it where the study's times were written.
+    """The moment in the local time of the study.
 
     Dates and times of a data set share one offset (PS3.3 C.12.1.1.8): the source's, where it declares one,
     else that of this machine.
@@ -84,7 +69,7 @@ def local_time(moment: datetime, source: Source) -> datetime:
 
 
 def laterality(source: Source) -> str | None:
-    """The side of a paired body part, for General Series (PS3.3 C.7.3.1, type 2C); None where nobody said it."""
+    """The side of a paired body part, for General Series (PS3.3 C.7.3.1, type 2C); None if the source does not say."""
     said = text(source.header, "Laterality") or text(source.header, "ImageLaterality")
     return said if said in ("R", "L") else None
 
@@ -118,7 +103,7 @@ def _software_versions(assessment: Assessment) -> list[str]:
 
 
 def private_scheme() -> Dataset:
-    """What 99MIQA is (PS3.3 C.12.1), for objects with a code of it."""
+    """The identification of the coding scheme 99MIQA (PS3.3 C.12.1), for objects with a code of it."""
     item = Dataset()
     item.CodingSchemeDesignator = SCHEME
     item.CodingSchemeUID = derive_uid("miqa-node", "coding scheme", SCHEME)

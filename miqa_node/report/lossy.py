@@ -1,4 +1,4 @@
-"""Says in a result with pixels whether they were ever compressed with loss: once lossy, always lossy."""
+"""Records in a result whether its pixels were ever compressed with loss: once lossy, always lossy."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _ALWAYS_LOSSY = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 
 
 def is_lossy(source: Source) -> bool:
-    """Whether the source's pixels were ever compressed with loss, as far as its header and syntax tell."""
+    """Whether the source's pixels were ever compressed with loss, as far as its header and syntax show."""
     return text(source.header, "LossyImageCompression") == "01" or source.transfer_syntax_uid in _ALWAYS_LOSSY
 
 
 def add_lossy_history(result: Dataset, source: Source, own: tuple[float, str] | None = None) -> None:
     """Lossy Image Compression with ratio and method (PS3.3 C.7.6.1.1.5, C.8.20.2).
 
-    Where the source says lossy but not how, the method is that of its transfer syntax and the ratio that of its
+    If the source says lossy without a method, the method is that of its transfer syntax and the ratio that of its
     file; where the pixels were decompressed since, both are unknown and left out. ``own`` are ratio and method of
     the loss that the result itself adds, which comes last in the lists.
     """
@@ -54,7 +54,7 @@ def _of_source(source: Source) -> tuple[list[str], list[str]]:
 
 
 def _decimal(value: Any) -> str:
-    """As it was written where that is a Decimal String, which has room for 16 characters (PS3.5 6.2); else empty."""
+    """The text if it is a Decimal String of at most 16 characters (PS3.5 6.2); else empty."""
     said = str(value).strip()
     try:
         number = float(said)

@@ -1,6 +1,6 @@
-"""Says a report in a lower SOP class, for a destination that does not take Comprehensive 3D SR.
+"""Converts a report to a lower SOP class, for a destination that does not take Comprehensive 3D SR.
 
-The content stays as it is: TID 1500 leaves the SOP class open, and what the node writes keeps within the value types
+The content stays as it is: TID 1500 leaves the SOP class open, and the node's reports keep to the value types
 and relationships of all three (PS3.3 A.35.13.3, A.35.3.3, A.35.2.3). Only class and instance UID change.
 """
 
@@ -14,8 +14,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from miqa_node.errors import ReportError
-from miqa_node.report import sr
 from miqa_node.report.elements import Element, raw_element
+from miqa_node.report.outputs import sr
 from miqa_node.report.uids import derive_uid
 from miqa_node.report.write import encode
 
@@ -54,7 +54,7 @@ def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
     own = Dataset()
     own.SOPClassUID = lower
     own.SOPInstanceUID = derive_uid(str(dataset.file_meta.MediaStorageSOPInstanceUID), lower)
-    # Everything else as it was encoded, the patient's text in whatever character set among it.
+    # Everything else stays as it was encoded, including the patient's text in any character set.
     file = encode(own, {tag: _as_it_was(element) for tag, element in dataset.items()})
     if wrong := sorted(set(_not_allowed(dcmread(BytesIO(file))))):
         raise ReportError(f"The report cannot be said in {own.SOPClassUID.name}: {'; '.join(wrong[:5])}.")
@@ -62,7 +62,7 @@ def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
 
 
 def _as_it_was(element: Element) -> Element:
-    if isinstance(element, RawDataElement) and element.value is None:  # an empty element that nobody has looked at
+    if isinstance(element, RawDataElement) and element.value is None:  # an empty element that has not been decoded
         return raw_element(element.tag, str(element.VR), b"")
     return element
 

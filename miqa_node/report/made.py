@@ -1,10 +1,11 @@
-"""What leaves the report stage: finished DICOM files, and the few settings that shape them."""
+"""The products of the report stage, finished DICOM files, and the few settings that shape them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.imaging.encode import FrameEncoder, encode_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,13 @@ class MadeObject:
 
 @dataclass(frozen=True, slots=True)
 class ReportSettings:
-    """What a site can choose about the objects.
+    """A site's choices about the objects.
 
     ``node_name`` names the device that observed (TID 1004) and is its Device Serial Number.
     ``saliency_threshold`` is the share, in (0, 1), of a map's peak above which a pixel belongs to a finding's segment.
     ``nominal_geometry`` gives segmentations of projection radiographs, which have no frame of reference, a
     nominal orientation and spacing: viewers such as OHIF show nothing at all without them.
+    ``encode`` compresses pixels; a node gives :meth:`miqa_node.imaging.decode.Decoder.encode`, which survives a crash.
     ``language`` is that of the narrative, see :func:`miqa_node.report.catalogue.languages`.
     """
 
@@ -32,3 +34,4 @@ class ReportSettings:
     saliency_threshold: float = 0.5
     nominal_geometry: bool = True
     language: str = "en"
+    encode: FrameEncoder = field(default=encode_frame, repr=False, compare=False)

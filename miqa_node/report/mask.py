@@ -7,20 +7,21 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from miqa_node.domain.image import SaliencyMap
-from miqa_node.report.subject import Subject
+from miqa_node.report.subject import SegmentSubject
 
 MAX_OUTLINE_POINTS = 400
-"""An outline is simplified until it has no more points; viewers draw it, nobody measures on it."""
+"""An outline is simplified until it has no more points; it is for drawing, not for measuring."""
 MAX_OUTLINES = 20
-"""Of a mask in many parts, so many of the largest are outlined."""
+"""Of a mask in many parts, the largest are outlined, up to this number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """Where a finding was seen, or what is unusual.
+class MarkedRegion:
+    """The place of a finding, or an unusual place.
 
     ``mask``: bool, shape (rows, columns) of the source image.
     ``outline``: float, shape (n, 2), the closed polygon (first point repeated) around the largest connected part
@@ -28,7 +29,7 @@ class Region:
     ``values``: float32, the saliency map that the mask was made of, in its own rows and columns.
     """
 
-    subject: Subject
+    subject: SegmentSubject
     segment_number: int
     mask: NDArray[np.bool_]
     outline: NDArray[np.float64]
@@ -37,14 +38,16 @@ class Region:
 
 
 def regions_of(
-    seen: Iterable[tuple[Subject, SaliencyMap]], shape: tuple[int, int], threshold: float
-) -> tuple[Region, ...]:
+    maps: Iterable[tuple[SegmentSubject, SaliencyMap]], shape: tuple[int, int], threshold: float
+) -> tuple[MarkedRegion, ...]:
     """Regions of subjects whose map has anything in it, numbered from 1."""
-    regions: list[Region] = []
-    for subject, saliency in seen:
+    regions: list[MarkedRegion] = []
+    for subject, saliency in maps:
         mask = threshold_map(saliency.values, shape, threshold)
         if mask.any():
-            regions.append(Region(subject, len(regions) + 1, mask, outline_of(mask), saliency.method, saliency.values))
+            regions.append(
+                MarkedRegion(subject, len(regions) + 1, mask, outline_of(mask), saliency.method, saliency.values)
+            )
     return tuple(regions)
 
 
@@ -66,7 +69,7 @@ def spread_map(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[n
     if peak <= 0.0:
         return np.zeros(shape, np.float32)
     rows, columns = shape
-    fine: NDArray[np.float32] = cv2.resize(finite, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    fine = cv2.resize(finite, (columns, rows), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
     shares: NDArray[np.float32] = np.clip(fine / np.float32(peak), 0.0, 1.0)
     return shares
 
@@ -77,13 +80,13 @@ def outline_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def outlines_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
-    """The closed polygons around the connected parts of a mask, as :class:`Region` says, the largest first."""
+    """The closed polygons around the connected parts of a mask, as :class:`MarkedRegion` says, the largest first."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     largest = sorted(contours, key=lambda c: (cv2.contourArea(c), len(c)), reverse=True)[:MAX_OUTLINES]
     return [_polygon(contour) for contour in largest]
 
 
-def _polygon(contour: NDArray[np.int32]) -> NDArray[np.float64]:
+def _polygon(contour: MatLike) -> NDArray[np.float64]:
     tolerance_px = 0.5
     while len(contour) > MAX_OUTLINE_POINTS:
         contour = cv2.approxPolyDP(contour, tolerance_px, closed=True)

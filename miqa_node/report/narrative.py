@@ -1,4 +1,4 @@
-"""Tells people in sentences what was found of an image and what to do next; the same facts always give the same text.
+"""Describes an image's assessment and the next steps in sentences; the same facts always give the same text.
 
 Report, pages, JSON and PDF say these same sentences. Nothing is added to what assessment and disposition hold. What a
 machine wrote (:mod:`miqa_node.assess.caption`) comes last, and each of its sentences is marked.
@@ -9,32 +9,31 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from miqa_node.domain.anomaly import Baseline
 from miqa_node.domain.assessment import Assessment, Measurement
-from miqa_node.domain.finding import FINDING_WORDS, GATE_CODES, GATE_WORDS, Finding, FindingName, GateClass
+from miqa_node.domain.finding import Finding, FindingName, FindingWords, humanised
+from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import Disposition, Reason
-from miqa_node.report import codes
 from miqa_node.report.catalogue import SOURCE, Voice, voice
+from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.report.phrases import (
     ADVICE,
     ANOMALY_SITE,
     ANOMALY_TRAINING,
     CAPTION,
     FINDING,
+    FINDING_LIKE,
     GATE,
     GRADE_LIMITS,
     GRADES,
-    LIKE,
     MEASURED,
-    MEASUREMENTS,
     NO_DEFECT,
     NO_PREDICTION,
     PENDING,
-    PLACED,
     PLACES,
     PLAUSIBILITY,
     PREDICTION,
@@ -43,9 +42,10 @@ from miqa_node.report.phrases import (
     SCORE,
     VERDICTS,
 )  # fmt: skip
+from miqa_node.taxonomy.lookup import finding_entries, finding_title, finding_words, gate_entries
 
 UNUSUAL_PERCENTILE = 95.0
-"""From here on the anomaly is told, whether or not the policy asks for a look."""
+"""From this percentile on the narrative mentions the anomaly, whether or not the policy flags it."""
 EDGES = ("edge_slope_10_90", "edge_width_10_90")
 
 
@@ -91,19 +91,18 @@ def sentences(assessment: Assessment, disposition: Disposition, language: str = 
     return tuple(Sentence(part, text) for part, texts in parts for text in texts)
 
 
-def advice(reason: Reason, gate: GateClass | None = None, language: str = SOURCE) -> str:
+def advice(reason: Reason, assessment: Assessment | None, language: str = SOURCE) -> str:
     """What to do about one reason of a disposition; empty when there is nothing to do."""
-    key = gate if reason.name == FindingName.GATE and gate is not None else reason.name
-    return voice(language).say(ADVICE[key]) if key in ADVICE else ""
-
-
-def gate_class(assessment: Assessment) -> GateClass | None:
-    """Why the image is outside of what the model was made for; None when it is not, or no class fits."""
-    gate = assessment.finding(FindingName.GATE)
-    if gate is None or not gate.present:
-        return None
-    fitting = [name for name, code in GATE_CODES.items() if code == gate.code]
-    return max(fitting, key=lambda name: assessment.gate.get(name, 0.0), default=None)
+    gate = assessment.gate_class if assessment is not None else None
+    if reason.name == FindingName.GATE and gate is not None:
+        entry = gate_entries().get(gate)
+        return "" if entry is None else entry.words_in(language).hint
+    finding = next((one for one in assessment.findings if one.name == reason.name), None) if assessment else None
+    if finding is not None:
+        return finding_words(finding, language).hint
+    if reason.name in finding_entries():
+        return finding_entries()[FindingName(reason.name)].words_in(language).hint
+    return voice(language).say(ADVICE[reason.name]) if reason.name in ADVICE else ""
 
 
 def _verdict(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
@@ -112,14 +111,16 @@ def _verdict(assessment: Assessment, disposition: Disposition, told: Voice) -> I
     if assessment.not_assessed and assessment.not_assessed not in unjudged:
         unjudged.insert(0, assessment.not_assessed)
     yield from (_retold(text, told) for text in unjudged)
-    if assessment.score is not None and gate_class(assessment) is None:
+    if assessment.score is not None and assessment.gate_class is None:
         yield told.say(SCORE, score=f"{assessment.score:.0f}")
 
 
 def _findings(assessment: Assessment, told: Voice) -> Iterator[str]:
-    gate = gate_class(assessment)
+    gate = assessment.gate_class
     if gate is not None:
-        yield told.say(GATE, gate=told.say(GATE_WORDS[gate]), probability=_percent(assessment.gate.get(gate, 1.0)))
+        yield told.say(
+            GATE, gate=finding_title(gate, told.language), probability=_percent(assessment.gate.get(gate, 1.0))
+        )
         return
     present = [f for f in assessment.findings if f.present]
     yield from (_finding(f, told) for f in sorted(present, key=lambda f: -f.probability * f.severity))
@@ -128,16 +129,29 @@ def _findings(assessment: Assessment, told: Voice) -> Iterator[str]:
 
 
 def _finding(finding: Finding, told: Voice) -> str:
+    words = finding_words(finding, told.language)
+    probability = _percent(finding.probability)
+    if finding.name == FindingName.GATE:  # no class explains it
+        return told.say(GATE, gate=words.title, probability=probability)
+    entry = finding_entries().get(finding.name)
     grade = bisect_right(GRADE_LIMITS, finding.severity)
-    words = told.say(FINDING_WORDS[finding.name])
-    if finding.name not in LIKE:  # a gate that no class explains
-        return told.say(GATE, gate=words, probability=_percent(finding.probability))
-    template, sizes = LIKE[finding.name]
-    size = sizes[grade]
-    like = told.say(size) if template == "{size}" else told.say(template, size=told.numerals(size))
-    where = "" if finding.peak is None or finding.name not in PLACED else f" {told.say(_place(finding.peak))}"
-    shown = {"finding": words, "grade": told.say(GRADES[grade]), "like": like}
-    return told.say(FINDING, **shown, probability=_percent(finding.probability)) + where
+    like = _like(words, entry.severity.sizes if entry is not None else (), grade, told)
+    placed = finding.peak is not None and (entry is None or entry.region != "whole")
+    where = f" {told.say(_place(finding.peak))}" if placed and finding.peak is not None else ""
+    text = told.say(
+        FINDING_LIKE if like else FINDING,
+        finding=words.title, grade=told.say(GRADES[grade]), like=like, probability=probability,
+    )  # fmt: skip
+    return text + where
+
+
+def _like(words: FindingWords, sizes: Sequence[str], grade: int, told: Voice) -> str:
+    """What the severity is comparable to; empty if neither words nor sizes say it."""
+    if len(words.sizes) == len(GRADES):
+        return words.sizes[grade]
+    if words.like and len(sizes) == len(GRADES):
+        return words.like.format(size=told.numerals(sizes[grade]))
+    return ""
 
 
 def _place(peak: tuple[float, float]) -> str:
@@ -150,32 +164,30 @@ def _measurements(assessment: Assessment, disposition: Disposition, told: Voice)
         measured = assessment.measurement(reason.name)
         for how, rule in RULES.items():
             # As the policy words it: the measurement's name and value, "is above" or "is below", the limit.
-            value, found, limit = reason.text.removeprefix(f"{_words(reason.name)} ").partition(f" is {how} ")
+            value, found, limit = reason.text.removeprefix(f"{humanised(reason.name)} ").partition(f" is {how} ")
             if measured is not None and found:
                 shown = {"value": told.numerals(value), "limit": told.numerals(limit)}
                 yield told.say(rule, measurement=_name(measured, told), **shown)
     given = {m.name: m for m in assessment.measurements if math.isfinite(m.value)}
     edges = next((name for name in EDGES if name in given), "")
-    chosen = [given[n] for n in MEASUREMENTS if n in given and (n not in EDGES or n == edges)]
-    if chosen:
-        yield told.say(MEASURED, list=", ".join(_measured(m, told) for m in chosen))
+    spoken = sorted((one for one in measurands() if one.phrase), key=lambda one: one.phrase_rank)
+    chosen = [(one.phrase, given[one.name]) for one in spoken if one.name in given]
+    texts = [_measured(phrase, m, told) for phrase, m in chosen if m.name not in EDGES or m.name == edges]
+    if texts:
+        yield told.say(MEASURED, list=", ".join(texts))
 
 
-def _measured(measured: Measurement, told: Voice) -> str:
+def _measured(phrase: str, measured: Measurement, told: Voice) -> str:
     value = told.number(measured.value)
     if measured.name == "deviation_index":
         # IEC 62494-1: ten times the common logarithm of the exposure over the intended one.
-        return told.say(MEASUREMENTS[measured.name], value=value, factor=told.number(10.0 ** (measured.value / 10.0)))
-    return told.say(MEASUREMENTS[measured.name], value=value)
+        return told.say(phrase, value=value, factor=told.number(10.0 ** (measured.value / 10.0)))
+    return told.say(phrase, value=value)
 
 
 def _name(measured: Measurement, told: Voice) -> str:
     """A measurement as reports call it."""
-    return told.say(codes.measurement_code(measured.name).meaning)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return told.say(measurement_code(measured.name).meaning)
 
 
 def _plausibility(assessment: Assessment, told: Voice) -> Iterator[str]:
@@ -202,8 +214,7 @@ def _predictions(assessment: Assessment, told: Voice) -> Iterator[str]:
 
 
 def _advice(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
-    gate = gate_class(assessment)
-    given = (advice(reason, gate, told.language) for reason in disposition.reasons)
+    given = (advice(reason, assessment, told.language) for reason in disposition.reasons)
     yield from dict.fromkeys(text for text in given if text)
 
 

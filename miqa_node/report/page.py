@@ -22,8 +22,8 @@ from reportlab.pdfgen.canvas import Canvas
 from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment, number_text
 from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.report.codes import measurement_code
-from miqa_node.report.mask import Region
+from miqa_node.report.mask import MarkedRegion
+from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.report.narrative import narrative
 from miqa_node.report.picture import Picture, draw_findings, rgb
 from miqa_node.report.write import ascii_text
@@ -50,7 +50,7 @@ def draw_pdf(
     assessment: Assessment,
     disposition: Disposition,
     display: NDArray[np.uint16],
-    regions: Sequence[Region],
+    regions: Sequence[MarkedRegion],
     language: str,
 ) -> bytes:
     """The page as PDF, the same bytes for the same arguments; ``display`` and ``regions`` as in ``draw_findings``."""
@@ -96,7 +96,7 @@ def _picture(canvas: Canvas, picture: Picture, top: float) -> float:
     return float(top - size[1] - 7 * mm)
 
 
-def _legend(canvas: Canvas, regions: Sequence[Region], top: float) -> float:
+def _legend(canvas: Canvas, regions: Sequence[MarkedRegion], top: float) -> float:
     left = MARGIN
     for subject in dict.fromkeys(region.subject for region in regions):
         text = f"{subject.words}: {subject.where}"
@@ -111,9 +111,9 @@ def _legend(canvas: Canvas, regions: Sequence[Region], top: float) -> float:
     return float(top - 7 * mm)
 
 
-def _sentences(canvas: Canvas, told: Sequence[str], top: float, width: float) -> float:
+def _sentences(canvas: Canvas, sentences: Sequence[str], top: float, width: float) -> float:
     canvas.setFillColor(_INK)
-    for line in _wrapped(told[:MAX_SENTENCES], 10, width - 2 * MARGIN):
+    for line in _wrapped(sentences[:MAX_SENTENCES], 10, width - 2 * MARGIN):
         if top < 70 * mm:
             break
         canvas.setFont(PLAIN, 10)
@@ -123,7 +123,7 @@ def _sentences(canvas: Canvas, told: Sequence[str], top: float, width: float) ->
 
 
 def _numbers(canvas: Canvas, assessment: Assessment, top: float, width: float) -> None:
-    """Two columns of measurements as far as the page goes; the report has them all."""
+    """Two columns of measurements, as many as fit; the report has all of them."""
     column = (width - 2 * MARGIN) / 2
     canvas.setFont(BOLD, 8)
     canvas.setFillColor(_FAINT)
@@ -159,7 +159,7 @@ def _wrapped(texts: Sequence[str], size: float, width: float) -> Iterator[str]:
 
 
 def _printable(text: str) -> str:
-    """What the font has no glyph for becomes ASCII."""
+    """Characters without a glyph in the font become ASCII."""
     known = _register_fonts()
     return "".join(character if ord(character) in known else ascii_text(character) or "?" for character in text)
 

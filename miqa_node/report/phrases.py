@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from miqa_node.domain.finding import FINDING_WORDS, GATE_WORDS, FindingName, GateClass
+from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
-from miqa_node.report import codes
 
 VERDICTS: Mapping[Verdict, str] = {
-    Verdict.ACCEPT: "The image meets the quality rules of this site.",
-    Verdict.REVIEW: "A person should look at this image: it does not meet the quality rules of this site.",
-    Verdict.REJECT: "The image is probably not usable; a person should look at it now.",
-    Verdict.NOT_ASSESSED: "The quality of the image was not judged.",
+    Verdict.ACCEPT: "Accepted: the image meets the quality rules of this site.",
+    Verdict.REVIEW: "Review: the image does not meet all quality rules of this site; a person should look at it.",
+    Verdict.REJECT: "Rejected: the image is probably not usable; a person should look at it now.",
+    Verdict.NOT_ASSESSED: "Not assessed: the quality of the image was not judged.",
 }
 SCORE = "Quality score {score} of 100."
 NO_DEFECT = "No quality defect was found."
@@ -25,27 +24,8 @@ NO_DEFECT = "No quality defect was found."
 GRADES = ("slight", "moderate", "marked", "severe")
 GRADE_LIMITS = (0.375, 0.625, 0.875)
 """Half way between the marks 0.25, 0.5, 0.75 and 1 of docs/reference/findings.md."""
-FINDING = "{finding}: {grade}, {like} (probability {probability} %)."
-LIKE: Mapping[FindingName, tuple[str, tuple[str, str, str, str]]] = {
-    FindingName.MOTION_BLUR: ("as of a movement by about {size} mm", ("0.5", "1", "2", "4")),
-    FindingName.UNSHARP: ("as of a focus that smears points over about {size} mm", ("0.35", "0.7", "1.4", "2.4")),
-    FindingName.NOISE_UNDEREXPOSURE: ("as of 1/{size} of the dose", ("2", "4", "8", "16")),
-    FindingName.OVEREXPOSURE_SATURATION: ("as if {size} % of the body were at the limit", ("1", "3", "8", "20")),
-    FindingName.CONTRAST_PROCESSING: ("as if {size} % of the contrast were left", ("80", "60", "40", "25")),
-    FindingName.GRID_ARTIFACT: (
-        "as of a loss of {size} % at the edge, or of lines as strong",
-        ("15", "30", "50", "75"),
-    ),
-    FindingName.CLIPPED_ANATOMY: ("as if {size} mm of lung were missing at one side", ("5", "10", "20", "30")),
-    FindingName.ROTATION_ORIENTATION: ("as of a turn by {size}°, or mirrored", ("2", "5", "10", "20")),
-    FindingName.FOREIGN_OBJECT: ("{size}", ("small or faint", "clearly visible", "large or dense", "hiding much lung")),
-    FindingName.DETECTOR_OVERLAY_ARTIFACT: ("{size}", ("faint", "clearly visible", "strong", "hiding anatomy")),
-    FindingName.DOUBLE_EXPOSURE: ("as if the second exposure had {size} % of the image", ("10", "20", "35", "50")),
-}
-"""What a severity is as bad as: a template, and what goes into it at each grade."""
-
-PLACED = frozenset({FindingName.FOREIGN_OBJECT, FindingName.DETECTOR_OVERLAY_ARTIFACT, FindingName.CLIPPED_ANATOMY})
-"""Findings that are at one place; the others are of the whole image, wherever their map is highest."""
+FINDING = "{finding}: {grade} (probability {probability} %)."
+FINDING_LIKE = "{finding}: {grade}, {like} (probability {probability} %)."
 PLACES = (
     (
         "Seen at the upper left of the picture.",
@@ -61,20 +41,9 @@ PLACES = (
 )
 """By third of the height and third of the width; sides are those of the picture, not of the patient."""
 
-GATE = (
-    "{gate}: the image is not what the model was made for, so its findings are not told (probability {probability} %)."
-)
+GATE = "{gate}: the image is outside the model's scope, so no findings are reported (probability {probability} %)."
 
 MEASURED = "Measured: {list}."
-MEASUREMENTS: Mapping[str, str] = {
-    "deviation_index": "exposure {factor} times the intended one (deviation index {value})",
-    "exposure_index": "exposure index {value}",
-    "edge_slope_10_90": "edges {value} mm wide",
-    "edge_width_10_90": "edges {value} pixels wide",
-    "noise_share": "noise {value} % of the contrast",
-    "contrast": "contrast {value} % of white",
-}
-"""Measurements that are told, in this order; the first of the two edge widths that there is."""
 RULES: Mapping[str, str] = {
     "above": "{measurement} is {value}, above the limit of {limit}.",
     "below": "{measurement} is {value}, below the limit of {limit}.",
@@ -107,12 +76,12 @@ PLAUSIBILITY: Mapping[str, str] = {
     "undecodable_slices": "Some slices could not be decoded and took no part.",
 }
 
-ANOMALY_SITE = "The image is more unusual than {percentile} % of the images of this site; unusual is not wrong."
+ANOMALY_SITE = "The image is more unusual than {percentile} % of the images of this site; this need not be a defect."
 ANOMALY_TRAINING = (
-    "The image is more unusual than {percentile} % of the images that the model learned from; unusual is not wrong."
+    "The image is more unusual than {percentile} % of the model's training images; this need not be a defect."
 )
 
-CAPTION = "Machine-written by {writer}, checked by nobody: {sentence}"
+CAPTION = "Machine-written by {writer}, not checked by a person: {sentence}"
 
 PREDICTION = "{package}: {label} with a confidence of {confidence} % (decision support, not diagnosis)."
 NO_PREDICTION = "{package}: no prediction (decision support, not diagnosis)."
@@ -132,26 +101,13 @@ REASONS: tuple[str, ...] = (
     "The pixels could not be decoded: {why}",
     "The assessment was begun {count} times and never finished.",
     "The policy has no scope for this kind of image.",
-    "The image is not what the model was made for.",
+    "The image is outside the model's scope.",
+    "The image is not what the model was made for.",  # in rows of versions before 2
     "The report could not be made from this object's header; the result was not sent to the PACS.",
 )
 """Why an image was not judged, as other stages say it: their sentences are recognised by these and said again."""
 
 ADVICE: Mapping[str, str] = {
-    FindingName.MOTION_BLUR: "Repeat with the patient held still, after a breathing command, with a shorter exposure.",
-    FindingName.UNSHARP: "Check focal spot, distance and detector, then repeat.",
-    FindingName.NOISE_UNDEREXPOSURE: "Check exposure settings and chambers; repeat if the question cannot be answered.",
-    FindingName.OVEREXPOSURE_SATURATION: "Repeat with less exposure; process again first if the raw data are there.",
-    FindingName.CONTRAST_PROCESSING: "Process the raw data again with the right protocol; no new exposure is needed.",
-    FindingName.GRID_ARTIFACT: "Check grid, distance and centring, then repeat.",
-    FindingName.CLIPPED_ANATOMY: "Repeat with the whole lungs in the field, if collimation did not only hide them.",
-    FindingName.ROTATION_ORIENTATION: "Correct marker and orientation; repeat only if the patient was turned.",
-    FindingName.FOREIGN_OBJECT: "Remove what can be taken off, then repeat if it hides anatomy; devices stay.",
-    FindingName.DETECTOR_OVERLAY_ARTIFACT: "Check and calibrate the detector before the next patient.",
-    FindingName.DOUBLE_EXPOSURE: "Find out whose exposures these are, then repeat.",
-    GateClass.INVERTED: "Have black and white exchanged; no new exposure is needed.",
-    GateClass.NOT_FRONTAL_CHEST: "Check body part and view in the header.",
-    GateClass.BLANK: "Repeat if this was meant to be an image of a patient.",
     "deviation_index_low": "Check the exposure settings before the next patient.",
     "deviation_index_high": "Check the exposure settings before the next patient.",
     "inverted_look": "Have black and white exchanged; no new exposure is needed.",
@@ -159,29 +115,25 @@ ADVICE: Mapping[str, str] = {
     "blank_image": "Repeat if this was meant to be an image of a patient.",
     "conflicting_instance": "Find out which of the two images is right.",
     "undecodable_slices": "Have the series sent again, uncompressed if need be.",
-    "anomaly": "Look at the marked region; nothing need be wrong.",
+    "anomaly": "Look at the marked region; it need not be a defect.",
     PendingReason.LOW_CONFIDENCE: "Have a physician read the image; do not use the prediction by itself.",
     PendingReason.QUALITY_FIRST: "Have a physician read the image; do not use the prediction by itself.",
     PendingReason.OUT_OF_DISTRIBUTION: "Have a physician read the image; do not use the prediction by itself.",
     PendingReason.NOT_JUDGED: "Have a physician read the image; do not use the prediction by itself.",
-    "not_assessed": "Look at the image yourself: the node says nothing of its quality.",
+    "not_assessed": "Look at the image yourself: its quality was not assessed.",
 }
-"""What to do next, by the name of a reason, or by the class of the gate."""
+"""What to do next, by the name of a reason; the taxonomy says it of findings."""
 
 
 def messages() -> Iterator[str]:
     """Every message id."""
     yield from VERDICTS.values()
     yield from (CAPTION, PREDICTION, NO_PREDICTION, *PENDING.values())
-    yield from (SCORE, NO_DEFECT, FINDING, GATE, MEASURED, ANOMALY_SITE, ANOMALY_TRAINING)
+    yield from (SCORE, NO_DEFECT, FINDING, FINDING_LIKE, GATE, MEASURED, ANOMALY_SITE, ANOMALY_TRAINING)
     yield from GRADES
     yield from (place for row in PLACES for place in row)
-    for template, sizes in LIKE.values():
-        yield from (template,) if template != "{size}" else sizes
-    yield from FINDING_WORDS.values()
-    yield from GATE_WORDS.values()
-    for table in (MEASUREMENTS, RULES, PLAUSIBILITY, ADVICE):
+    for table in (RULES, PLAUSIBILITY, ADVICE):
         yield from table.values()
     yield from REASONS
-    yield from (concept.meaning for concept in codes.MEASUREMENTS.values())
-    yield from (code.meaning for code in codes.STANDARD_MEASUREMENTS.values())
+    yield from (one.phrase for one in measurands() if one.phrase)
+    yield from (one.label for one in measurands())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.report.mask import Region, outlines_of, spread_map
+from miqa_node.report.mask import MarkedRegion, outlines_of, spread_map
 from miqa_node.report.write import ascii_text
 
 MAX_SIDE = 2048
@@ -33,7 +33,7 @@ _VERDICT_INK = {
 }
 
 
-def draw_findings(display: NDArray[np.uint16], regions: Sequence[Region]) -> Picture:
+def draw_findings(display: NDArray[np.uint16], regions: Sequence[MarkedRegion]) -> Picture:
     """The image in RGB, uint8 (rows, columns, 3), with the heat of each region in its colour and its outline.
 
     ``display``: presentation values, 0 black to 65,535 white. The result is scaled so that its longer side is between
@@ -43,7 +43,9 @@ def draw_findings(display: NDArray[np.uint16], regions: Sequence[Region]) -> Pic
     scale = min(1.0, MAX_SIDE / longer) if longer > MIN_SIDE else MIN_SIDE / longer
     columns, rows = max(1, round(display.shape[1] * scale)), max(1, round(display.shape[0] * scale))
     method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-    gray = (cv2.resize(display, (columns, rows), interpolation=method) >> 8).astype(np.uint8)
+    gray = (cv2.resize(display, (columns, rows), interpolation=method).astype(np.uint16, copy=False) >> 8).astype(
+        np.uint8
+    )
     picture = np.repeat(gray[..., np.newaxis], 3, axis=2)
     for region in regions:
         colour = rgb(region.subject.colour)
@@ -58,7 +60,7 @@ def draw_findings(display: NDArray[np.uint16], regions: Sequence[Region]) -> Pic
 
 
 def draw_page(
-    display: NDArray[np.uint16], regions: Sequence[Region], disposition: Disposition, score: float | None
+    display: NDArray[np.uint16], regions: Sequence[MarkedRegion], disposition: Disposition, score: float | None
 ) -> Picture:
     """The picture of :func:`draw_findings` with a strip below it: verdict, reasons, the colours' meaning, the notice.
 
@@ -92,7 +94,7 @@ def rgb(cielab: tuple[float, float, float]) -> tuple[int, int, int]:
 _Line = tuple[str, tuple[int, int, int], tuple[int, int, int] | None]
 
 
-def _lines(regions: Sequence[Region], disposition: Disposition, score: float | None, width: int) -> list[_Line]:
+def _lines(regions: Sequence[MarkedRegion], disposition: Disposition, score: float | None, width: int) -> list[_Line]:
     rating = "" if score is None else f", image quality {score:.0f} of 100"
     lines: list[_Line] = [(f"{disposition.verdict}{rating}", _VERDICT_INK[disposition.verdict], None)]
     for reason in disposition.reasons[:MAX_REASONS]:

@@ -1,4 +1,4 @@
-"""Makes the Segmentations of findings and unusual places, in the source's rows and columns (docs/adr/0005)."""
+"""The parts of Segmentations of findings and unusual places, in the source's rows and columns (docs/adr/0005)."""
 
 from __future__ import annotations
 
@@ -9,30 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEG2000Lossless
 
 from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.delivery import SR
 from miqa_node.report import codes
-from miqa_node.report.instance import begin_instance, code_sequence, reference
+from miqa_node.report.instance import code_sequence, reference
 from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import ReportSettings
-from miqa_node.report.mask import Region, spread_map
-from miqa_node.report.pixels import add_encapsulated
+from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.seg_geometry import add_geometry
 from miqa_node.report.source import Source
-from miqa_node.report.subject import Subject
+from miqa_node.report.subject import SegmentSubject
 from miqa_node.report.uids import Lineage
 from miqa_node.report.write import ascii_text
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.66.4"
-FRACTIONAL_MAXIMUM = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Plane:
+class SegmentPlane:
     """One frame: where in one source image a segment is. ``values``: bool, or uint8 shares of 255 for FRACTIONAL."""
 
     segment_number: int
@@ -42,53 +39,23 @@ class Plane:
     """Which frame of a multi-frame source, counted from 1."""
 
 
-def make_seg(
-    source: Source, assessment: Assessment, regions: Many[Region], lineage: Lineage, settings: ReportSettings
-) -> Dataset:
-    """The segmentation (PS3.3 A.51), one segment and one frame for each region."""
-    seg = begin_instance(ResultKind.SEG, SOP_CLASS_UID, source, assessment, lineage, settings)
-    seg.SegmentationType = "BINARY"
-    segments = [
+def describe_regions(regions: Many[MarkedRegion], assessment: Assessment, lineage: Lineage) -> list[Dataset]:
+    """One segment for each region of an image."""
+    return [
         describe_segment(region.segment_number, region.subject, f"map: {region.method}", assessment, lineage)
         for region in regions
     ]
-    planes = [Plane(region.segment_number, source, region.mask) for region in regions]
-    fill_seg(seg, segments, planes, lineage.uid(ResultKind.SEG, "dimension"), settings)
-    if any(region.subject.algorithm for region in regions):
-        seg.ContentDescription = "Where quality findings and predictions were seen"
-    add_bits(seg, planes)
-    return seg
-
-
-def make_fractional_seg(
-    source: Source, assessment: Assessment, regions: Many[Region], lineage: Lineage, settings: ReportSettings
-) -> Dataset:
-    """The saliency maps themselves, as shares of their peaks in 255 steps; to be written as JPEG 2000 lossless."""
-    seg = begin_instance(ResultKind.SEG_FRACTIONAL, SOP_CLASS_UID, source, assessment, lineage, settings)
-    seg.SegmentationType = "FRACTIONAL"
-    seg.SegmentationFractionalType = "PROBABILITY"
-    seg.MaximumFractionalValue = FRACTIONAL_MAXIMUM
-    segments = [
-        describe_segment(region.segment_number, region.subject, f"map: {region.method}", assessment, lineage)
-        for region in regions
-    ]
-    planes = [Plane(region.segment_number, source, _shares(region, source)) for region in regions]
-    fill_seg(seg, segments, planes, lineage.uid(ResultKind.SEG_FRACTIONAL, "dimension"), settings)
-    seg.BitsAllocated = seg.BitsStored = 8
-    seg.HighBit = 7
-    add_encapsulated(seg, [plane.values for plane in planes if plane.values.dtype == np.uint8], JPEG2000Lossless)
-    return seg
 
 
 def fill_seg(
-    seg: Dataset, segments: Many[Dataset], planes: Many[Plane], dimension_uid: str, settings: ReportSettings
+    seg: Dataset, segments: Many[Dataset], planes: Many[SegmentPlane], dimension_uid: str, settings: ReportSettings
 ) -> None:
     """Everything of a segmentation but its pixels; ``planes`` of one source image."""
     describe_seg(seg, segments, planes, dimension_uid)
     add_geometry(seg, [plane.source for plane in planes], settings)
 
 
-def describe_seg(seg: Dataset, segments: Many[Dataset], planes: Many[Plane], dimension_uid: str) -> None:
+def describe_seg(seg: Dataset, segments: Many[Dataset], planes: Many[SegmentPlane], dimension_uid: str) -> None:
     """Everything of a segmentation but its geometry and its pixels."""
     sources = list({plane.source.sop_instance_uid: plane.source for plane in planes}.values())
     seg.ImageType = ["DERIVED", "PRIMARY"]
@@ -107,7 +74,7 @@ def describe_seg(seg: Dataset, segments: Many[Dataset], planes: Many[Plane], dim
     _add_frames(seg, planes, dimension_uid)
 
 
-def _overlap(planes: Many[Plane]) -> bool:
+def _overlap(planes: Many[SegmentPlane]) -> bool:
     """Whether a pixel of an image belongs to two segments."""
     covered: dict[tuple[str, int], NDArray[np.bool_]] = {}
     for plane in planes:
@@ -118,11 +85,9 @@ def _overlap(planes: Many[Plane]) -> bool:
     return False
 
 
-def _shares(region: Region, source: Source) -> NDArray[np.uint8]:
-    return np.rint(spread_map(region.values, source.shape) * FRACTIONAL_MAXIMUM).astype(np.uint8)
-
-
-def describe_segment(number: int, subject: Subject, origin: str, assessment: Assessment, lineage: Lineage) -> Dataset:
+def describe_segment(
+    number: int, subject: SegmentSubject, origin: str, assessment: Assessment, lineage: Lineage
+) -> Dataset:
     """One item of the Segment Sequence (PS3.3 C.8.20.4); ``origin`` says how the mask came about."""
     segment = Dataset()
     segment.SegmentNumber = number
@@ -138,7 +103,7 @@ def describe_segment(number: int, subject: Subject, origin: str, assessment: Ass
     segment.SegmentedPropertyTypeCodeSequence = code_sequence(subject.kind)
     segment.RecommendedDisplayCIELabValue = cielab(subject.colour)
     segment.TrackingID = subject.name
-    segment.TrackingUID = lineage.uid(ResultKind.SR, "tracking", subject.name)
+    segment.TrackingUID = lineage.uid(SR, "tracking", subject.name)
     return segment
 
 
@@ -172,7 +137,7 @@ def _add_references(seg: Dataset, sources: Many[Source]) -> None:
     seg.ReferencedSeriesSequence = Sequence([series])
 
 
-def add_bits(seg: Dataset, planes: Many[Plane]) -> None:
+def add_bits(seg: Dataset, planes: Many[SegmentPlane]) -> None:
     """Segmentation Image (PS3.3 C.8.20.2): one bit per pixel, frames without a gap between them (PS3.5 8.1.1)."""
     seg.BitsAllocated = seg.BitsStored = 1
     seg.HighBit = 0
@@ -180,7 +145,7 @@ def add_bits(seg: Dataset, planes: Many[Plane]) -> None:
     seg.add_new("PixelData", "OB", bits + b"\0" * (len(bits) % 2))
 
 
-def _add_frames(seg: Dataset, planes: Many[Plane], dimension_uid: str) -> None:
+def _add_frames(seg: Dataset, planes: Many[SegmentPlane], dimension_uid: str) -> None:
     """Multi-frame Dimension and the per-frame functional groups (PS3.3 C.7.6.17, C.7.6.16)."""
     organization = Dataset()
     organization.DimensionOrganizationUID = dimension_uid
@@ -195,7 +160,7 @@ def _add_frames(seg: Dataset, planes: Many[Plane], dimension_uid: str) -> None:
     seg.PerFrameFunctionalGroupsSequence = Sequence(_frame(plane) for plane in planes)
 
 
-def _frame(plane: Plane) -> Dataset:
+def _frame(plane: SegmentPlane) -> Dataset:
     identification, content, derivation = Dataset(), Dataset(), Dataset()
     source = plane.source
     identification.ReferencedSegmentNumber = plane.segment_number

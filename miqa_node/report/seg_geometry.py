@@ -47,7 +47,7 @@ def add_geometry(seg: Dataset, sources: Many[Source], settings: ReportSettings) 
 
 
 def place_on_stack(seg: Dataset, sources: Many[Source], slices: Many[Slice], settings: ReportSettings) -> None:
-    """The same for a series, whose slices say where they lie; ``slices`` are those of the segmentation's frames."""
+    """The same for a series, whose slices have positions; ``slices`` are those of the segmentation's frames."""
     shared, source, first = seg.SharedFunctionalGroupsSequence[0], sources[0], slices[0]
     frame_of_reference = text(source.header, "FrameOfReferenceUID")
     placed = all(one.position_mm and one.orientation and one.spacing_mm for one in slices)
@@ -74,7 +74,7 @@ def place_on_stack(seg: Dataset, sources: Many[Source], slices: Many[Slice], set
 
 
 def _indicator(source: Source) -> str | None:
-    """Type 2, and not used by anybody; left empty where it is not in ASCII, as all that a segmentation adds is."""
+    """Type 2 and unused; left empty unless it is ASCII, as everything that a segmentation adds."""
     said = text(source.header, "PositionReferenceIndicator")
     return said if said and ascii_text(said, 64) == said else None
 

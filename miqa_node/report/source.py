@@ -1,4 +1,4 @@
-"""Reads the header of the image that was judged: what results inherit from it, and what they refer to."""
+"""Reads the header of the judged image, which results inherit from and refer to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Source:
     ``header`` holds every element in front of the pixel data, values not yet decoded.
     ``spacing_mm`` is (between rows, between columns) as viewers measure: of Pixel Spacing, which may be calibrated to
     the anatomy (PS3.3 10.7.1.3), else at the detector or of the digitised film.
-    ``patient_orientation`` is empty when the header lacks it or holds anything but two directions.
+    ``patient_orientation`` is empty if the header lacks it or holds anything but two directions.
     """
 
     header: Dataset
@@ -44,7 +44,7 @@ class Source:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(rows, columns); zeros when the object is no image."""
+        """(rows, columns); zeros if the object is not an image."""
         return self.rows, self.columns
 
     @property
@@ -59,7 +59,7 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Read the header; ReportError when nothing could refer to this instance."""
+    """Read the header; ReportError if no object can refer to this instance."""
     try:
         header = dcmread(path, stop_before_pixels=True)
     except (OSError, InvalidDicomError, EOFError) as error:
@@ -86,13 +86,13 @@ def read_source(path: Path) -> Source:
 
 
 def text(header: Dataset, keyword: str) -> str:
-    """The value as text, empty when it is absent."""
+    """The value as text; empty if it is absent."""
     value = header.get(keyword)
     return "" if value is None else str(value).strip()
 
 
 def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """The values when there are exactly ``count`` that can be read as numbers."""
+    """The values, if there are exactly ``count`` and all are numbers."""
     try:
         values = tuple(float(v) for v in header[keyword].value)
     except (KeyError, TypeError, ValueError):
@@ -101,7 +101,7 @@ def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | No
 
 
 def whole_numbers(header: Dataset, keyword: str) -> list[int]:
-    """All values of an Integer String; none when one of them is no whole number."""
+    """All values of an Integer String; empty if one of them is not a whole number."""
     value = header.get(keyword)
     try:
         values = [float(v) for v in ([value] if isinstance(value, (str, int, float)) else value or ())]

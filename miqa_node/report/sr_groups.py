@@ -1,9 +1,10 @@
-"""Fills the report's measurement groups: what was measured on the image, and each finding that is present."""
+"""Fills the report's measurement groups: one for the image's measurements, and one for each finding that is present."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import highdicom.sr as hd
 import numpy as np
@@ -13,18 +14,23 @@ from miqa_node import __version__
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import Code
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.delivery import SEG, SR
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.report import codes, seg
 from miqa_node.report.catalogue import voice
 from miqa_node.report.content import coded
-from miqa_node.report.mask import Region
+from miqa_node.report.finding_codes import certainty_code, finding_code
+from miqa_node.report.mask import MarkedRegion
+from miqa_node.report.measurement_codes import is_standard, measurement_code, unit_of
 from miqa_node.report.narrative import narrative
 from miqa_node.report.source import Source
 from miqa_node.report.uids import Lineage
 from miqa_node.report.write import ascii_text
+
+Group = hd.MeasurementsAndQualitativeEvaluations | hd.PlanarROIMeasurementsAndQualitativeEvaluations
+"""A measurement group: TID 1501 of the whole image, TID 1410 of a region."""
 
 LABEL_ROW = 0.08
 """Height of a label of two lines as a share of the frame; the image's own label is twice as high."""
@@ -49,10 +55,8 @@ def image_group(
     numbers = [number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
     # Viewers show only the first few numbers of a group: what flagged comes first, then the indices that people know.
     flagged = {reason.name for reason in disposition.reasons}
-    measured = sorted(
-        assessment.measurements, key=lambda m: (m.name not in flagged, m.name not in codes.STANDARD_MEASUREMENTS)
-    )
-    numbers += [number(codes.measurement_code(m.name), m.value, codes.unit_of(m.name, m.unit)) for m in measured]
+    measured = sorted(assessment.measurements, key=lambda m: (m.name not in flagged, not is_standard(m.name)))
+    numbers += [number(measurement_code(m.name), m.value, unit_of(m.name, m.unit)) for m in measured]
     numbers += _anomaly(assessment.anomaly)
     group = hd.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking("image", "Image quality", lineage),
@@ -76,25 +80,26 @@ def image_group(
 
 
 def finding_group(
-    source: Source, assessment: Assessment, finding: Finding, region: Region | None, row: int, lineage: Lineage
-) -> hd.MeasurementsAndQualitativeEvaluations | hd.PlanarROIMeasurementsAndQualitativeEvaluations:
-    """TID 1410, referring to the finding's segment, or TID 1501 when there is none: certainty and severity.
+    source: Source, assessment: Assessment, finding: Finding, region: MarkedRegion | None, row: int, lineage: Lineage
+) -> Group:
+    """TID 1410, referring to the finding's segment, or TID 1501 if it has none: certainty and severity.
 
     ``row`` counts the groups that have the whole image as their place, so that their labels do not overlap.
     """
     percents = (
-        (codes.CERTAINTIES[finding.name].code, finding.probability),
+        (certainty_code(finding), finding.probability),
         (codes.SEVERITY.code, finding.severity),
     )
     numbers = [number(name, round(100.0 * value, 1), "%") for name, value in percents]
-    content = {
-        "tracking_identifier": tracking(finding.name.value, finding.name.value, lineage),
+    content: dict[str, Any] = {
+        "tracking_identifier": tracking(finding.name, finding.name, lineage),
         "finding_category": coded(codes.IMAGE_QUALITY),
-        "finding_type": coded(codes.finding_code(finding.name)),
+        "finding_type": coded(finding_code(finding)),
         "algorithm_id": _algorithm(assessment, None),
         "measurements": [number for number in numbers if number is not None],
         "qualitative_evaluations": [evaluation(codes.QUALITY_FINDING, finding.code)],
     }
+    group: Group
     if region is None:
         group = hd.MeasurementsAndQualitativeEvaluations(**content, source_images=[source_image(source)])
         place_group(group, source, row)
@@ -107,9 +112,9 @@ def finding_group(
 
 
 def unusual_group(
-    source: Source, assessment: Assessment, anomaly: AnomalyScore, region: Region, lineage: Lineage
+    source: Source, assessment: Assessment, anomaly: AnomalyScore, region: MarkedRegion, lineage: Lineage
 ) -> hd.PlanarROIMeasurementsAndQualitativeEvaluations:
-    """TID 1410 for the unusual region, with how unusual the whole image is; it is no quality finding."""
+    """TID 1410 for the unusual region, with the anomaly score of the whole image; it is not a quality finding."""
     name = region.subject.name
     group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking(name, name, lineage),
@@ -176,7 +181,7 @@ def _narrative(assessment: Assessment, disposition: Disposition, language: str) 
 
 
 def number(name: Code, value: float | None, unit: str) -> hd.Measurement | None:
-    """TID 300; nothing when there is no finite number."""
+    """TID 300; nothing if there is no finite number."""
     if value is None or not math.isfinite(value):
         return None
     # Six significant digits: more would be noise, and viewers show the number as it is written.
@@ -192,7 +197,7 @@ def place_group(group: hd.ContentSequence, source: Source, row: int, frame: int 
 
 
 def place_numbers(group: hd.ContentSequence, source: Source, outline: NDArray[np.float64]) -> None:
-    """Say of each number which part of the image it was inferred from (TID 320), for the same reason.
+    """Add the part of the image that each number was inferred from (TID 320), for the same reason.
 
     A group of TID 1410 that refers to a segment must not have a region of its own. This comes after the group is
     built because highdicom refuses places there, which the template, being extensible, allows.
@@ -210,11 +215,11 @@ def _place(outline: NDArray[np.float64], purpose: Code, source: Source, frame: i
     return hd.CoordinatesForMeasurement(hd.GraphicTypeValues.POLYLINE, outline, image, coded(purpose))
 
 
-def segment_reference(source: Source, region: Region, lineage: Lineage) -> hd.ReferencedSegmentationFrame:
+def segment_reference(source: Source, region: MarkedRegion, lineage: Lineage) -> hd.ReferencedSegmentationFrame:
     """The frame and segment of a region."""
     reference = hd.ReferencedSegmentationFrame(
         sop_class_uid=seg.SOP_CLASS_UID,
-        sop_instance_uid=lineage.uid(ResultKind.SEG, "instance"),
+        sop_instance_uid=lineage.uid(SEG, "instance"),
         frame_number=region.segment_number,
         segment_number=region.segment_number,
         source_image=hd.SourceImageForSegmentation(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers),
@@ -235,7 +240,7 @@ def _whole_image(source: Source, row: int) -> NDArray[np.float64]:
 
 def tracking(role: str, identifier: str, lineage: Lineage) -> hd.TrackingIdentifier:
     """The identifier that a group shares with its segment; the same for the same lineage and role."""
-    return hd.TrackingIdentifier(uid=lineage.uid(ResultKind.SR, "tracking", role), identifier=identifier)
+    return hd.TrackingIdentifier(uid=lineage.uid(SR, "tracking", role), identifier=identifier)
 
 
 def _algorithm(assessment: Assessment, disposition: Disposition | None) -> hd.AlgorithmIdentification:

@@ -23,7 +23,7 @@ _ACQUISITION = hd.RelationshipTypeValues.HAS_ACQ_CONTEXT
 
 
 def image_library(source: Source) -> hd.ContainerContentItem | None:
-    """The library with one entry; None when the header cannot fill its template.
+    """The library with one entry; None if the header cannot fill its template.
 
     TID 1603 (projection radiography) requires orientation and spacing at the imager. An entry that made them up
     would be worse than none, and TID 1500 allows to leave the library out.

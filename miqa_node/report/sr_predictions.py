@@ -1,16 +1,19 @@
-"""Fills a measurement group of the report with what a package beside the quality model predicts of the image."""
+"""Fills a measurement group of the report with the prediction of a package beside the quality model."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import highdicom.sr as hd
 
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction, PredictionStatus
 from miqa_node.report import codes
 from miqa_node.report.content import coded
-from miqa_node.report.mask import Region
+from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.source import Source
 from miqa_node.report.sr_groups import (
     MAX_COMMENT_CHARACTERS,
+    Group,
     evaluation,
     number,
     place_group,
@@ -27,15 +30,15 @@ STATUSES = {PredictionStatus.AUTOMATED: codes.AUTOMATED, PredictionStatus.PENDIN
 
 
 def prediction_group(
-    source: Source, prediction: Prediction, region: Region | None, row: int, lineage: Lineage
-) -> hd.MeasurementsAndQualitativeEvaluations | hd.PlanarROIMeasurementsAndQualitativeEvaluations:
-    """TID 1410 where there is a segment of it, else TID 1501: label, certainty, status, and why it waits.
+    source: Source, prediction: Prediction, region: MarkedRegion | None, row: int, lineage: Lineage
+) -> Group:
+    """TID 1410 where there is a segment of it, else TID 1501: label, certainty, status, and the reason if it waits.
 
     ``row`` counts the groups that have the whole image as their place, so that their labels do not overlap.
     """
     name = prediction_name(prediction.package)
     certainty = 100.0 * prediction.confidence if prediction.label else None
-    content = {
+    content: dict[str, Any] = {
         "tracking_identifier": tracking(name, name, lineage),
         "finding_category": coded(codes.PREDICTION.code),
         "finding_type": coded(prediction.code or codes.PREDICTED_LABEL.code),
@@ -43,6 +46,7 @@ def prediction_group(
         "measurements": [one for one in [number(codes.PREDICTION_CERTAINTY.code, certainty, "%")] if one is not None],
         "qualitative_evaluations": [evaluation(codes.PREDICTION_STATUS.code, STATUSES[prediction.status].code)],
     }
+    group: Group
     if region is None:
         group = hd.MeasurementsAndQualitativeEvaluations(**content, source_images=[source_image(source)])
     else:

@@ -1,48 +1,40 @@
-"""What a segment shows: a finding, or only that a place is unusual; how it is coded, coloured and described."""
+"""The subject of a segment: a finding, or only an unusual place; how it is coded, coloured and described."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from miqa_node.domain.anomaly import AnomalyScore
-from miqa_node.domain.assessment import Measurement
+from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.codes import Code
-from miqa_node.domain.finding import FINDING_WORDS, Finding, FindingName
+from miqa_node.domain.finding import Finding
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.report import codes
+from miqa_node.report.finding_codes import segment_codes
+from miqa_node.taxonomy.lookup import finding_entries, finding_words
 
 PREDICTION = "prediction"
-"""With a package after it: name of the subject that shows what a prediction was read from."""
+"""With a package after it: name of the subject of that package's prediction."""
 UNUSUAL_REGION = "unusual_region"
-"""Name of the subject that is no finding: nothing need be wrong there."""
+"""Name of the subject that is not a finding: nothing need be wrong there."""
 
 # One colour per subject, the same in every study, as CIELab (PS3.3 C.10.7.1.1): L 0-100, a and b -128..127.
 COLOURS: dict[str, tuple[float, float, float]] = {
-    FindingName.MOTION_BLUR: (67.0, 43.0, 74.0),
-    FindingName.UNSHARP: (76.0, 10.0, 75.0),
-    FindingName.NOISE_UNDEREXPOSURE: (60.0, 0.0, -45.0),
-    FindingName.OVEREXPOSURE_SATURATION: (92.0, -15.0, 85.0),
-    FindingName.CONTRAST_PROCESSING: (75.0, -40.0, -10.0),
-    FindingName.GRID_ARTIFACT: (80.0, -60.0, 60.0),
-    FindingName.CLIPPED_ANATOMY: (55.0, 75.0, -45.0),
-    FindingName.ROTATION_ORIENTATION: (62.0, 55.0, -55.0),
-    FindingName.FOREIGN_OBJECT: (54.0, 78.0, 62.0),
-    FindingName.DETECTOR_OVERLAY_ARTIFACT: (85.0, -50.0, 10.0),
-    FindingName.DOUBLE_EXPOSURE: (70.0, 40.0, 10.0),
-    FindingName.GATE: (70.0, 0.0, 0.0),
     PREDICTION: (60.0, 98.0, -60.0),
     UNUSUAL_REGION: (88.0, -20.0, -20.0),
     "metal_share": (54.0, 78.0, 62.0),
     "truncation": (55.0, 75.0, -45.0),
     "mr_wrap": (55.0, 75.0, -45.0),
 }
+FOREIGN_FINDING = (65.0, 50.0, 40.0)
+"""Colour of a finding that no taxonomy has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """``name`` tracks it through the objects; category and kind are PS3.16 CID 7150 and what was found.
+class SegmentSubject:
+    """``name`` tracks it through the objects; category and kind are PS3.16 CID 7150 and the finding itself.
 
-    ``words`` is what people call it, ``certainty`` the probability of a finding.
+    ``words`` is its plain name, ``certainty`` the probability of a finding.
     """
 
     name: str
@@ -53,24 +45,26 @@ class Subject:
     words: str
     certainty: float | None = None
     where: str = "where the model looked"
-    """What its colour on a picture means."""
+    """The meaning of its colour on a picture."""
     algorithm: tuple[str, str] | None = None
-    """Name and version of the package that saw it, where that is not the quality package."""
+    """Name and version of its package, if that is not the quality package."""
 
 
-def of_finding(finding: Finding) -> Subject:
+def of_finding(finding: Finding) -> SegmentSubject:
     """A finding that is present."""
-    category, kind = codes.segment_codes(finding.name)
+    category, kind = segment_codes(finding)
+    entry = finding_entries().get(finding.name)
     text = f"Certainty {finding.probability:.0%}, severity {finding.severity:.0%}"
-    words = FINDING_WORDS[finding.name]
-    return Subject(finding.name.value, category, kind, COLOURS[finding.name], text, words, finding.probability)
+    words = finding_words(finding).title
+    colour = FOREIGN_FINDING if entry is None else entry.colour
+    return SegmentSubject(finding.name, category, kind, colour, text, words, finding.probability)
 
 
-def of_anomaly(anomaly: AnomalyScore) -> Subject:
+def of_anomaly(anomaly: AnomalyScore) -> SegmentSubject:
     """An unusual place, which is never a defect by itself."""
     text = f"{anomaly.sentence}. Unusual is not wrong"
     kind = codes.UNUSUAL_REGION.code
-    return Subject(
+    return SegmentSubject(
         UNUSUAL_REGION,
         codes.SPATIAL_CONCEPT,
         kind,
@@ -81,11 +75,18 @@ def of_anomaly(anomaly: AnomalyScore) -> Subject:
     )
 
 
-def of_measurement(measurement: Measurement) -> Subject:
-    """What a measurement of a CT or MR series marks on its slices."""
+def of_measurement(measurement: Measurement) -> SegmentSubject:
+    """The marks of a measurement on the slices of a CT or MR series."""
     category, kind, words = MARKS[measurement.name]
     text = f"{words}: {measurement.value:.4g} {measurement.unit} of the series"
-    return Subject(measurement.name, category, kind, COLOURS[measurement.name], text, words, where="marked")
+    return SegmentSubject(measurement.name, category, kind, COLOURS[measurement.name], text, words, where="marked")
+
+
+def subject_of_measurement(name: str, assessment: Assessment) -> SegmentSubject:
+    """The same by name."""
+    measurement = assessment.measurement(name)
+    assert measurement is not None, "masks exist only of what was measured"  # noqa: S101
+    return of_measurement(measurement)
 
 
 MARKS: dict[str, tuple[Code, Code, str]] = {
@@ -93,13 +94,13 @@ MARKS: dict[str, tuple[Code, Code, str]] = {
     "truncation": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body cut off by the field of view"),
     "mr_wrap": (codes.SPATIAL_CONCEPT, codes.ANATOMY_INCOMPLETE, "Body at the end of the phase direction"),
 }
-"""(category, kind, words) of what is marked, by measurement."""
+"""(category, kind, words) of the marks, by measurement."""
 
 
-def of_prediction(prediction: Prediction) -> Subject:
-    """What a prediction was read from; decision support, not diagnosis."""
+def of_prediction(prediction: Prediction) -> SegmentSubject:
+    """The place that a prediction was read from; decision support, not diagnosis."""
     package, _, version = prediction.package.rpartition("-")
-    return Subject(
+    return SegmentSubject(
         prediction_name(prediction.package),
         codes.SPATIAL_CONCEPT,
         codes.PREDICTION_REGION.code,

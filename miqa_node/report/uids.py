@@ -24,18 +24,18 @@ def derive_uid(*parts: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where a result comes from: the image's bytes, the model that judged it and the policy that decided."""
+    """The origin of a result: the image's bytes, the model that judged it and the policy that decided."""
 
     parts: tuple[str, ...]
 
     @classmethod
     def of(cls, source_uid: str, assessment: Assessment, disposition: Disposition) -> Lineage:
-        """The lineage of everything that is made for this image."""
+        """The lineage of all objects about this image."""
         model = assessment.model
         judged_by = (model.name, model.version, model.sha256) if model else ("", "", "")
         beside = (f"{one.package} {one.sha256} {one.status}" for one in assessment.predictions)
         return cls((source_uid, assessment.digest, *judged_by, disposition.policy_version, *beside))
 
     def uid(self, kind: ResultKind, *role: str) -> str:
-        """The UID that the object of this kind has in this role ("instance", "series", "tracking" …)."""
-        return derive_uid(*self.parts, kind.value, *role)
+        """The UID of an object of this kind in a role ("instance", "series", "tracking" …)."""
+        return derive_uid(*self.parts, kind, *role)

@@ -1,4 +1,4 @@
-"""Looks at every object once more before it leaves: a PACS should never be the first to find a mistake.
+"""Checks every object before it leaves: a PACS should never be the first to find a mistake.
 
 These are the quick checks, a few milliseconds per object; the validators of others run in the tests.
 """
@@ -20,8 +20,9 @@ from pydicom.valuerep import STR_VR, validate_value
 
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import ReportError
-from miqa_node.report import capture, gsps, kos, pdf, seg, sr
+from miqa_node.report import capture, seg
 from miqa_node.report.elements import Element
+from miqa_node.report.outputs import gsps, kos, pdf, sr
 from miqa_node.report.source import Source
 
 _REFERENCES = (
@@ -81,7 +82,7 @@ _BY_CLASS: dict[str, dict[int, str]] = {
 def check_file(
     data: bytes, sop_class_uid: str, sop_instance_uid: str, source: Source, inherited: Container[BaseTag]
 ) -> None:
-    """Read the file back and check it; ReportError names what is wrong with it, without any value of the patient's."""
+    """Read the file back and check it; ReportError names its faults, without any of the patient's values."""
     try:
         dataset = dcmread(BytesIO(data))
     except (InvalidDicomError, EOFError, ValueError) as error:

@@ -19,7 +19,7 @@ SPELLINGS = str.maketrans({
     "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "×": "x", "·": "*", "°": " degrees",
     "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss",
 })  # fmt: skip
-"""What has a usual spelling in ASCII."""
+"""Characters with a usual spelling in ASCII."""
 _NOT_IN_CODES = re.compile("[^A-Z0-9 _]")
 
 
@@ -50,7 +50,7 @@ def ascii_text(text: str, limit: int | None = None) -> str:
 
 
 def code_string(text: str) -> str:
-    """``text`` as a Code String (PS3.5 6.2): some devices write into one what it may not hold.
+    """``text`` as a Code String (PS3.5 6.2): some devices write forbidden characters into one.
 
     >>> code_string("jpeg-baseline")
     'JPEG_BASELINE'

@@ -45,7 +45,7 @@ LOSSY_METHODS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
+class PhantomEncoding:
     """One transfer syntax; ``encode`` makes the codestream of a frame, None where pydicom writes the pixels itself."""
 
     syntax: UID
@@ -60,25 +60,33 @@ class Encoding:
 
 
 ENCODINGS = (
-    Encoding(ImplicitVRLittleEndian),
-    Encoding(ExplicitVRLittleEndian),
-    Encoding(DeflatedExplicitVRLittleEndian),
-    Encoding(ExplicitVRBigEndian),
-    Encoding(RLELossless),
-    Encoding(JPEGBaseline8Bit, lambda pixels: bytes(imagecodecs.jpeg8_encode(pixels.astype(np.uint8), level=95)), 8),
-    Encoding(JPEGExtended12Bit, lambda pixels: bytes(imagecodecs.jpeg_encode(pixels, level=95, bitspersample=12))),
-    Encoding(JPEGLossless, lambda pixels: bytes(imagecodecs.ljpeg_encode(pixels, bitspersample=16))),
-    Encoding(JPEGLosslessSV1, lambda pixels: bytes(imagecodecs.ljpeg_encode(pixels, bitspersample=16))),
-    Encoding(JPEGLSLossless, lambda pixels: bytes(imagecodecs.jpegls_encode(pixels))),
-    Encoding(JPEGLSNearLossless, lambda pixels: bytes(imagecodecs.jpegls_encode(pixels, level=NEAR))),
-    Encoding(JPEG2000Lossless, lambda p: bytes(imagecodecs.jpeg2k_encode(p, codecformat="j2k", reversible=True))),
-    Encoding(JPEG2000, lambda p: bytes(imagecodecs.jpeg2k_encode(p, level=60, codecformat="j2k", reversible=False))),
-    Encoding(HTJ2KLossless, lambda pixels: bytes(imagecodecs.htj2k_encode(pixels, reversible=True))),
+    PhantomEncoding(ImplicitVRLittleEndian),
+    PhantomEncoding(ExplicitVRLittleEndian),
+    PhantomEncoding(DeflatedExplicitVRLittleEndian),
+    PhantomEncoding(ExplicitVRBigEndian),
+    PhantomEncoding(RLELossless),
+    PhantomEncoding(
+        JPEGBaseline8Bit, lambda pixels: bytes(imagecodecs.jpeg8_encode(pixels.astype(np.uint8), level=95)), 8
+    ),
+    PhantomEncoding(
+        JPEGExtended12Bit, lambda pixels: bytes(imagecodecs.jpeg_encode(pixels, level=95, bitspersample=12))
+    ),
+    PhantomEncoding(JPEGLossless, lambda pixels: bytes(imagecodecs.ljpeg_encode(pixels, bitspersample=16))),
+    PhantomEncoding(JPEGLosslessSV1, lambda pixels: bytes(imagecodecs.ljpeg_encode(pixels, bitspersample=16))),
+    PhantomEncoding(JPEGLSLossless, lambda pixels: bytes(imagecodecs.jpegls_encode(pixels))),
+    PhantomEncoding(JPEGLSNearLossless, lambda pixels: bytes(imagecodecs.jpegls_encode(pixels, level=NEAR))),
+    PhantomEncoding(
+        JPEG2000Lossless, lambda p: bytes(imagecodecs.jpeg2k_encode(p, codecformat="j2k", reversible=True))
+    ),
+    PhantomEncoding(
+        JPEG2000, lambda p: bytes(imagecodecs.jpeg2k_encode(p, level=60, codecformat="j2k", reversible=False))
+    ),
+    PhantomEncoding(HTJ2KLossless, lambda pixels: bytes(imagecodecs.htj2k_encode(pixels, reversible=True))),
 )
 """imagecodecs' predictor of lossless JPEG is 1, so the two syntaxes 1.2.840.10008.1.2.4.57 and .70 share it."""
 
 
-def encoded(ds: Dataset, encoding: Encoding) -> bytes:
+def encoded(ds: Dataset, encoding: PhantomEncoding) -> bytes:
     """The data set as a file in the transfer syntax; what an encoder raises goes through."""
     done = deepcopy(ds)
     done.file_meta = _meta(done, encoding.syntax)

@@ -22,7 +22,7 @@ PATIENT_ID = "MIQA-SELFTEST"
 Image = NDArray[np.float32]
 
 
-class Defect(StrEnum):
+class PhantomDefect(StrEnum):
     """What is wrong with a phantom."""
 
     NONE = "none"
@@ -33,7 +33,7 @@ class Defect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PhantomKind:
     """One modality: how its images are called and described."""
 
     modality: str
@@ -43,30 +43,30 @@ class Kind:
 
 
 KINDS = (
-    Kind("CR", "1.2.840.10008.5.1.4.1.1.1", "CHEST",
+    PhantomKind("CR", "1.2.840.10008.5.1.4.1.1.1", "CHEST",
          {"ViewPosition": "PA", "ImagerPixelSpacing": [PITCH_MM, PITCH_MM], "PlateType": "phosphor"}),
-    Kind("DX", "1.2.840.10008.5.1.4.1.1.1.1", "CHEST",
+    PhantomKind("DX", "1.2.840.10008.5.1.4.1.1.1.1", "CHEST",
          {"ViewPosition": "PA", "ImagerPixelSpacing": [PITCH_MM, PITCH_MM],
           "PresentationIntentType": "FOR PRESENTATION",
           "PixelIntensityRelationship": "LOG", "PixelIntensityRelationshipSign": 1, "ImageLaterality": "U",
           "PresentationLUTShape": "IDENTITY", "DetectorType": "DIRECT", "BurnedInAnnotation": "NO"}),
-    Kind("MG", "1.2.840.10008.5.1.4.1.1.1.2", "BREAST",
+    PhantomKind("MG", "1.2.840.10008.5.1.4.1.1.1.2", "BREAST",
          {"ViewPosition": "CC", "ImagerPixelSpacing": [PITCH_MM, PITCH_MM],
           "PresentationIntentType": "FOR PRESENTATION",
           "PixelIntensityRelationship": "LOG", "PixelIntensityRelationshipSign": 1, "ImageLaterality": "L",
           "PresentationLUTShape": "IDENTITY", "BurnedInAnnotation": "NO"}),
-    Kind("CT", "1.2.840.10008.5.1.4.1.1.2", "CHEST",
+    PhantomKind("CT", "1.2.840.10008.5.1.4.1.1.2", "CHEST",
          {"RescaleIntercept": "-1024", "RescaleSlope": "1", "RescaleType": "HU", "KVP": "120", "SliceThickness": "5",
           "PixelSpacing": [PITCH_MM, PITCH_MM], "ImagePositionPatient": [-90, -90, 0],
           "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}),
-    Kind("MR", "1.2.840.10008.5.1.4.1.1.4", "HEAD",
+    PhantomKind("MR", "1.2.840.10008.5.1.4.1.1.4", "HEAD",
          {"ScanningSequence": "SE", "SequenceVariant": "NONE", "MRAcquisitionType": "2D", "EchoTime": "20",
           "RepetitionTime": "500", "SliceThickness": "5", "PixelSpacing": [PITCH_MM, PITCH_MM],
           "ImagePositionPatient": [-90, -90, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}),
 )  # fmt: skip
 
 
-def make(kind: Kind, defect: Defect, name: str) -> Dataset:
+def make(kind: PhantomKind, defect: PhantomDefect, name: str) -> Dataset:
     """The data set without its file meta information; ``name`` makes its UIDs, the same ones every time."""
     ds = Dataset()
     ds.SOPClassUID, ds.Modality, ds.BodyPartExamined = UID(kind.sop_class_uid), kind.modality, kind.body_part
@@ -131,12 +131,12 @@ def _blurred(image: Image) -> Image:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 9.0), np.float32)
 
 
-_DEFECTS: Mapping[Defect, Callable[[Image], Image]] = {
-    Defect.NONE: lambda image: image,
-    Defect.BLANK: _blank,
-    Defect.INVERTED: _inverted,
-    Defect.NOISE: _noisy,
-    Defect.BLUR: _blurred,
+_DEFECTS: Mapping[PhantomDefect, Callable[[Image], Image]] = {
+    PhantomDefect.NONE: lambda image: image,
+    PhantomDefect.BLANK: _blank,
+    PhantomDefect.INVERTED: _inverted,
+    PhantomDefect.NOISE: _noisy,
+    PhantomDefect.BLUR: _blurred,
 }
 
 

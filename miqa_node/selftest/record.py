@@ -1,4 +1,4 @@
-"""The commissioning record of a self-test: one HTML page for people to sign, and the same as JSON."""
+"""The commissioning record of a self-test: one HTML page to sign, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 
 import jinja2
 
-from miqa_node.selftest.run import Check, Record
+from miqa_node.selftest.run import CommissioningCheck, CommissioningRecord
 
 HTML_NAME, JSON_NAME = "commissioning.html", "commissioning.json"
 
 
-def write_record(record: Record, folder: Path) -> tuple[Path, Path]:
+def write_record(record: CommissioningRecord, folder: Path) -> tuple[Path, Path]:
     """Write both files into a folder; returns their paths, HTML first."""
     folder.mkdir(parents=True, exist_ok=True)
-    said = document(record)
+    content = document(record)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
     page, data = folder / HTML_NAME, folder / JSON_NAME
-    page.write_text(environment.get_template("record.html").render(**said), encoding="utf-8")
-    data.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    page.write_text(environment.get_template("record.html").render(**content), encoding="utf-8")
+    data.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return page, data
 
 
-def document(record: Record) -> dict[str, Any]:
+def document(record: CommissioningRecord) -> dict[str, Any]:
     """The record as plain data."""
     checks = [_row(check) for check in record.checks]
     return {
@@ -46,7 +46,7 @@ def document(record: Record) -> dict[str, Any]:
     }
 
 
-def _row(check: Check) -> dict[str, Any]:
+def _row(check: CommissioningCheck) -> dict[str, Any]:
     outcome = check.outcome
     return {
         "image": check.title,
@@ -61,7 +61,7 @@ def _row(check: Check) -> dict[str, Any]:
         "reasons": [
             str(reason.get("code", reason.get("text", ""))) for reason in outcome.disposition.get("reasons", [])
         ],
-        "delivered": sorted(kind.value for kind in outcome.arrivals),
+        "delivered": sorted(outcome.arrivals),
         "delivered_after_s": round(outcome.arrived_after_s, 2) if outcome.arrivals else None,
         "faults": check.faults,
     }

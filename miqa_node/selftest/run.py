@@ -21,14 +21,14 @@ from pydicom.uid import ExplicitVRLittleEndian
 from miqa_node import __version__
 from miqa_node.demo.launch import NodeProcess, free_ports
 from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.demo.samples import Sample, make_samples
-from miqa_node.demo.send import Sent, send
-from miqa_node.demo.story import Outcome, modality_target, wait
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.demo.samples import DemoImage, make_samples
+from miqa_node.demo.send import StoreReceipt, send
+from miqa_node.demo.story import DemoOutcome, modality_target, wait
+from miqa_node.domain.delivery import SEG, SR, ResultKind
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import SettingsError
-from miqa_node.selftest.encodings import ENCODINGS, Encoding, encoded
-from miqa_node.selftest.phantoms import KINDS, Defect, Kind, make
+from miqa_node.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
+from miqa_node.selftest.phantoms import KINDS, PhantomDefect, PhantomKind, make
 from miqa_node.settings import load_settings
 
 NODE_AE_TITLE = "MIQASELFTEST"
@@ -37,19 +37,19 @@ QUIET_S = 1.0
 """Series of the test are complete as they come: the node need not wait for more."""
 ANY = frozenset(Verdict)
 NOT_ACCEPTED = ANY - {Verdict.ACCEPT}
-NOT_SENT = Sent(0.0, "not sent")
+NOT_SENT = StoreReceipt(0.0, "not sent")
 
 
 @dataclass(slots=True)
-class Check:
-    """One image of the test, what became of it, and what is wrong with that."""
+class CommissioningCheck:
+    """One image of the test with its result and faults."""
 
     modality: str
     title: str
     syntax: str
     lossless: bool
     defect: str
-    outcome: Outcome
+    outcome: DemoOutcome
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -59,25 +59,25 @@ class Check:
 
 
 @dataclass(slots=True)
-class Record:
-    """What a commissioning record says."""
+class CommissioningRecord:
+    """Content of a commissioning record."""
 
     made_at: str
     version: str
     machine: str
     model: dict[str, Any] | None
-    checks: list[Check]
+    checks: list[CommissioningCheck]
     faults: list[str]
     notes: list[str]
     seconds: float
 
     @property
     def passed(self) -> bool:
-        """Whether nothing at all was wrong."""
+        """Whether everything was right."""
         return not self.faults and not any(check.faults for check in self.checks)
 
 
-def run(folder: Path, config: Path | None, limit_s: float) -> Record:
+def run(folder: Path, config: Path | None, limit_s: float) -> CommissioningRecord:
     """Test a node that is started for it in ``folder``, with the settings of ``config``; ends all that it started.
 
     Raises
@@ -89,9 +89,11 @@ def run(folder: Path, config: Path | None, limit_s: float) -> Record:
     checks, notes = _phantom_checks()
     try:
         for sample in make_samples():
-            known = sample.simulated.value if sample.simulated else "none"
+            known = sample.simulated or "none"
             checks.append(
-                Check("CR", sample.title, ExplicitVRLittleEndian.name, True, known, Outcome(sample, NOT_SENT))
+                CommissioningCheck(
+                    "CR", sample.title, ExplicitVRLittleEndian.name, True, known, DemoOutcome(sample, NOT_SENT)
+                )
             )
     except SettingsError as missing:
         notes.append(f"Without a real chest radiograph: {missing}")
@@ -121,7 +123,7 @@ def run(folder: Path, config: Path | None, limit_s: float) -> Record:
             faults = _together(checks) + ([] if node.running() else ["The node ended by itself."])
     judged = (((check.outcome.document or {}).get("assessment") or {}).get("model") for check in checks)
     model = next((one for one in judged if one), None)
-    return Record(
+    return CommissioningRecord(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
@@ -133,26 +135,26 @@ def run(folder: Path, config: Path | None, limit_s: float) -> Record:
     )
 
 
-def _phantom_checks() -> tuple[list[Check], list[str]]:
+def _phantom_checks() -> tuple[list[CommissioningCheck], list[str]]:
     checks, notes = [], []
     for kind in KINDS:
         for encoding in ENCODINGS:
             if encoding.bits == 8 and kind.modality in SERIES:
                 continue  # CT and MR are not 8 bits (PS3.3 C.8.2.1, C.8.3.1)
             try:
-                checks.append(_check(kind, Defect.NONE, encoding))
+                checks.append(_check(kind, PhantomDefect.NONE, encoding))
             except Exception as error:  # noqa: BLE001 - an encoder raises whatever it likes; that syntax is then not sent
                 notes.append(f"{encoding.syntax.name} cannot be written here ({type(error).__name__}).")
         plain = next(e for e in ENCODINGS if e.syntax == ExplicitVRLittleEndian)
-        checks += [_check(kind, defect, plain) for defect in Defect if defect is not Defect.NONE]
+        checks += [_check(kind, defect, plain) for defect in PhantomDefect if defect is not PhantomDefect.NONE]
     return checks, list(dict.fromkeys(notes))
 
 
-def _check(kind: Kind, defect: Defect, encoding: Encoding) -> Check:
+def _check(kind: PhantomKind, defect: PhantomDefect, encoding: PhantomEncoding) -> CommissioningCheck:
     ds = make(kind, defect, encoding.syntax)
-    title = f"{kind.modality} phantom" + ("" if defect is Defect.NONE else f", {defect.value}")
-    expected = NOT_ACCEPTED if defect is Defect.BLANK and kind.modality in {"CR", "DX"} else ANY
-    sample = Sample(
+    title = f"{kind.modality} phantom" + ("" if defect is PhantomDefect.NONE else f", {defect.value}")
+    expected = NOT_ACCEPTED if defect is PhantomDefect.BLANK and kind.modality in {"CR", "DX"} else ANY
+    sample = DemoImage(
         title=title,
         sop_class_uid=str(ds.SOPClassUID),
         sop_instance_uid=str(ds.SOPInstanceUID),
@@ -160,47 +162,49 @@ def _check(kind: Kind, defect: Defect, encoding: Encoding) -> Check:
         data=encoded(ds, encoding),
         expected=expected,
     )
-    return Check(kind.modality, title, encoding.syntax.name, encoding.lossless, defect.value, Outcome(sample, NOT_SENT))
+    return CommissioningCheck(
+        kind.modality, title, encoding.syntax.name, encoding.lossless, defect.value, DemoOutcome(sample, NOT_SENT)
+    )
 
 
-def _faults(check: Check, pacs: ReceivingPacs, listed: set[str]) -> list[str]:
+def _faults(check: CommissioningCheck, pacs: ReceivingPacs, listed: set[str]) -> list[str]:
     outcome = check.outcome
     if outcome.sent.error:
         return [f"It was not stored: {outcome.sent.error}"]
     if not check.verdict:
         return ["There is no verdict within the time limit."]
-    found = []
+    faults = []
     verdict = Verdict(check.verdict)
     if verdict not in outcome.sample.expected:
-        found.append(f"The verdict is {verdict}; it should be {' or '.join(sorted(outcome.sample.expected))}.")
-    made = {ResultKind(result["kind"]) for result in outcome.results}
-    if ResultKind.SR not in made:
-        found.append("There is no report.")
-    found += [f"The {kind} did not arrive." for kind in sorted(made - set(outcome.arrivals))]
-    if ResultKind.SR in made and pacs.report_about(outcome.sample.sop_instance_uid) is None:
-        found.append("No report that arrived names the image.")
-    if ResultKind.SEG in outcome.arrivals:
-        found += _seg_faults(outcome)
+        faults.append(f"The verdict is {verdict}; it should be {' or '.join(sorted(outcome.sample.expected))}.")
+    kinds = {ResultKind(result["kind"]) for result in outcome.results}
+    if SR not in kinds:
+        faults.append("There is no report.")
+    faults += [f"The {kind} did not arrive." for kind in sorted(kinds - set(outcome.arrivals))]
+    if SR in kinds and pacs.report_about(outcome.sample.sop_instance_uid) is None:
+        faults.append("No report that arrived names the image.")
+    if SEG in outcome.arrivals:
+        faults += _seg_faults(outcome)
     if verdict.flagged != (outcome.sample.study_instance_uid in listed):
-        found.append("The worklist does not have the study." if verdict.flagged else "The worklist has the study.")
-    return found
+        faults.append("The worklist does not have the study." if verdict.flagged else "The worklist has the study.")
+    return faults
 
 
-def _seg_faults(outcome: Outcome) -> list[str]:
+def _seg_faults(outcome: DemoOutcome) -> list[str]:
     """The mask must lie on the image: same size, and something in it."""
-    seg = pydicom.dcmread(outcome.arrivals[ResultKind.SEG].path)
+    seg = pydicom.dcmread(outcome.arrivals[SEG].path)
     source = pydicom.dcmread(BytesIO(outcome.sample.data), stop_before_pixels=True)
     if (seg.Rows, seg.Columns) != (source.Rows, source.Columns):
         return [f"The segmentation has {seg.Rows} × {seg.Columns} pixels, the image {source.Rows} × {source.Columns}."]
     return [] if seg.pixel_array.any() else ["The segmentation is empty."]
 
 
-def _together(checks: Sequence[Check]) -> list[str]:
+def _together(checks: Sequence[CommissioningCheck]) -> list[str]:
     """What only many images together show: lossless syntaxes must not change the verdict."""
-    found = []
+    faults = []
     for modality in dict.fromkeys(check.modality for check in checks):
         sound = [c for c in checks if c.modality == modality and c.title == f"{modality} phantom"]
         verdicts = {c.verdict for c in sound if c.verdict and c.lossless}
         if len(verdicts) > 1:
-            found.append(f"{modality}: the same pixels get different verdicts by transfer syntax: {sorted(verdicts)}.")
-    return found
+            faults.append(f"{modality}: the same pixels get different verdicts by transfer syntax: {sorted(verdicts)}.")
+    return faults

@@ -12,7 +12,7 @@ import numpy as np
 BISECTIONS = 60
 """Halvings of [0, 1]: the limits are right to 1e-16 or so, and rounded to the safe side."""
 MOST_LABELS = 10_000_000
-"""Nobody labels more; beyond it a search says that no number is enough."""
+"""Practical maximum of labels; beyond it a search reports that no number is enough."""
 
 
 def binomial_cdf(failures: int, trials: int, probability: float) -> float:

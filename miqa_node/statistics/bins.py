@@ -22,7 +22,7 @@ def bin_of(value: float) -> int:
     (0, True, 116)
     """
     size = abs(value)
-    if not size > SMALLEST:  # nor is what is no number
+    if not size > SMALLEST:  # also excludes NaN
         return 0
     number = _LIMIT if math.isinf(size) else min(1 + int(math.log(size / SMALLEST) / _LOG_WIDTH), _LIMIT)
     return number if value > 0 else -number

@@ -11,13 +11,13 @@ LIMIT_SIGMAS = 3.0
 EWMA_WEIGHT, EWMA_SIGMAS = 0.2, 2.962
 """An alarm about every 500 points without a change (J. M. Lucas, M. S. Saccucci, Technometrics 32 (1990) 1–12)."""
 RARE = 10.0
-"""Expected counts below are no normal ones: the upper limit is then a quantile of the Poisson distribution."""
+"""Below this expected count the upper limit is a quantile of the Poisson distribution, not of the normal one."""
 BELOW_LIMIT = 0.99865
 """Of a steady process, below three standard deviations above its mean."""
 MOVING_RANGE_D2 = 1.128
 """Mean range of two normal values, in standard deviations."""
 LEAST_SEGMENT = 5
-"""A change point has at least so many points on either side."""
+"""Minimum number of points on either side of a change point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ChartPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RateChange:
     """From point ``index`` on the rate is ``after`` instead of ``before``.
 
     ``statistic`` is twice the log-likelihood ratio.
@@ -59,11 +59,11 @@ class Chart:
     centre: float | None
     inflation: float
     points: tuple[ChartPoint, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[RateChange, ...]
 
 
 def p_chart(counts: Sequence[tuple[int, int]], reference: int | None = None) -> Chart:
-    """The chart of (count, total) by subgroup; the first ``reference`` subgroups say what is usual, by default all.
+    """The chart of (count, total) by subgroup; the first ``reference`` subgroups set the baseline, by default all.
 
     Limits follow D. B. Laney, Quality Engineering 14 (2002) 531–537: with hundreds of images a day, days differ by more
     than the binomial allows, and plain limits would cry wolf. ``inflation`` below 1 counts as 1. What is rare may
@@ -98,17 +98,17 @@ def p_chart(counts: Sequence[tuple[int, int]], reference: int | None = None) -> 
     return Chart(centre, inflation, tuple(points), change_points(counts, inflation))
 
 
-def change_points(counts: Sequence[tuple[int, int]], inflation: float = 1.0) -> tuple[Change, ...]:
+def change_points(counts: Sequence[tuple[int, int]], inflation: float = 1.0) -> tuple[RateChange, ...]:
     """Where the rate changed for good: binary segmentation with the binomial likelihood (Scott, Knott 1974).
 
     A split counts when twice the log-likelihood ratio, divided by the variance's inflation, exceeds 3 ln(points) + 4,
     which a steady process of 60 points does in about one of a hundred charts.
     """
-    found: list[Change] = []
+    changes: list[RateChange] = []
     penalty = (3.0 * math.log(max(len(counts), 2)) + 4.0) * inflation**2
 
     def split(start: int, end: int) -> None:
-        best: Change | None = None
+        best: RateChange | None = None
         for at in range(start + LEAST_SEGMENT, end - LEAST_SEGMENT + 1):
             before, after = _sum(counts[start:at]), _sum(counts[at:end])
             if not before[1] or not after[1]:
@@ -116,17 +116,17 @@ def change_points(counts: Sequence[tuple[int, int]], inflation: float = 1.0) -> 
             whole = (before[0] + after[0], before[1] + after[1])
             statistic = 2.0 * (_log_likelihood(before) + _log_likelihood(after) - _log_likelihood(whole))
             if best is None or statistic > best.statistic:
-                best = Change(at, before[0] / before[1], after[0] / after[1], statistic)
+                best = RateChange(at, before[0] / before[1], after[0] / after[1], statistic)
         if best is not None and best.statistic > penalty:
-            found.append(best)
+            changes.append(best)
             split(start, best.index)
             split(best.index, end)
 
     split(0, len(counts))
-    cuts = [0, *sorted(change.index for change in found), len(counts)]
+    cuts = [0, *sorted(change.index for change in changes), len(counts)]
     shares = [_share(counts[a:b]) for a, b in pairwise(cuts)]
-    by_index = {change.index: change.statistic for change in found}
-    return tuple(Change(at, shares[i], shares[i + 1], by_index[at]) for i, at in enumerate(cuts[1:-1]))
+    by_index = {change.index: change.statistic for change in changes}
+    return tuple(RateChange(at, shares[i], shares[i + 1], by_index[at]) for i, at in enumerate(cuts[1:-1]))
 
 
 def _most_by_chance(expected: float) -> int:

@@ -67,10 +67,10 @@ def drift(reference: Mapping[int, int], current: Mapping[int, int]) -> Drift:
 
 def median(counts: Mapping[int, int]) -> float | None:
     """The median, right to 1 %; None without numbers."""
-    half, seen = sum(counts.values()) / 2.0, 0
+    half, running = sum(counts.values()) / 2.0, 0
     for number in sorted(counts):
-        seen += counts[number]
-        if seen >= half and seen:
+        running += counts[number]
+        if running >= half and running:
             return value_of(number)
     return None
 
@@ -78,12 +78,12 @@ def median(counts: Mapping[int, int]) -> float | None:
 def _edges(reference: Mapping[int, int], total: int) -> list[int]:
     """Last bin of each group but the last; where one bin holds more than a tenth there are fewer groups."""
     edges: list[int] = []
-    seen, wanted = 0, total / GROUPS
+    running, target = 0, total / GROUPS
     for number in sorted(reference)[:-1]:
-        seen += reference[number]
-        if seen >= wanted:
+        running += reference[number]
+        if running >= target:
             edges.append(number)
-            wanted = (seen * GROUPS // total + 1) * total / GROUPS
+            target = (running * GROUPS // total + 1) * total / GROUPS
     return edges
 
 

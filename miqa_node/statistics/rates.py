@@ -48,7 +48,7 @@ def wilson(count: int, total: int, confidence: float = CONFIDENCE) -> tuple[floa
     [0.0, 0.1611]
     """
     if not 0 <= count <= total or total <= 0:
-        raise ValueError(f"{count} of {total} is no share")
+        raise ValueError(f"{count} of {total} is not a share")
     z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
     share, weight = count / total, z * z / total
     middle = (share + weight / 2.0) / (1.0 + weight)

@@ -1,4 +1,4 @@
-"""Places at which one detector shows a defect again and again, whoever lies before it."""
+"""Places at which one detector shows a defect again and again, with any patient."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Recurrence:
 def recurrences(peaks: Iterable[Peak]) -> list[Recurrence]:
     """Places where a detector's findings lie together more than those of the others do, the surest first.
 
-    How often findings lie at a place at all (text in corners, devices over the heart) is learned from the other
+    How often findings lie at a place in general (text in corners, devices over the heart) is learned from the other
     detectors, and never taken as rarer than if findings lay anywhere. p-values are binomial and corrected for the
     number of windows and detectors (Bonferroni). Each patient counts once a place.
     """
@@ -50,23 +50,23 @@ def recurrences(peaks: Iterable[Peak]) -> list[Recurrence]:
         by_detector.setdefault(peak.detector, []).append(peak)
     windows = 1.0 / (2.0 * HALF_WINDOW) ** 2
     tests = windows * max(len(by_detector), 1)
-    found = []
+    places = []
     for detector, own in by_detector.items():
         others = [peak for name, rest in by_detector.items() if name != detector for peak in rest]
-        found += _of_detector(detector, own, others, tests)
-    return sorted(found, key=lambda one: one.p_value)
+        places += _of_detector(detector, own, others, tests)
+    return sorted(places, key=lambda one: one.p_value)
 
 
 def _of_detector(detector: str, own: list[Peak], others: list[Peak], tests: float) -> list[Recurrence]:
-    seen = len({peak.patient for peak in own})
-    left, found = own, list[Recurrence]()
-    while len(found) < MOST_PLACES:
-        best = _best(detector, left, others, seen)
+    patients = len({peak.patient for peak in own})
+    left, places = own, list[Recurrence]()
+    while len(places) < MOST_PLACES:
+        best = _best(detector, left, others, patients)
         if best is None or best.p_value * tests > LEVEL:
             break
-        found.append(best)
+        places.append(best)
         left = [peak for peak in left if not _near(peak, best.x, best.y)]
-    return found
+    return places
 
 
 def _best(detector: str, own: list[Peak], others: list[Peak], seen: int) -> Recurrence | None:

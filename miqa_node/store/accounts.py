@@ -68,16 +68,16 @@ def every(transaction: Transaction) -> list[Account]:
     by_name: dict[str, list[Token]] = {}
     for token in tokens.every(transaction):
         by_name.setdefault(token.name, []).append(token)
-    seen = sessions.of_accounts(transaction)
-    found = []
+    sessions_by_name = sessions.of_accounts(transaction)
+    rows = []
     for user in users.every(transaction):
-        browsers, seen_at = seen.get(user.name, (0, None))
-        found.append(Account(user, browsers, seen_at, by_name.get(user.name, [])))
-    return found
+        browsers, seen_at = sessions_by_name.get(user.name, (0, None))
+        rows.append(Account(user, browsers, seen_at, by_name.get(user.name, [])))
+    return rows
 
 
 def add(transaction: Transaction, name: str, role: Role, actor: str, now: datetime) -> User:
-    """A new account without a password; ConflictError when the name is taken, AccessError when it is none."""
+    """A new account without a password; ConflictError if the name is taken, AccessError if it is not a valid name."""
     user = users.add(transaction, account_name(name), role, now)
     _note(transaction, user.name, Action.ADDED, actor, now, role.value)
     return user
@@ -157,7 +157,7 @@ def add_token(
 
 
 def revoke_token(transaction: Transaction, token_id: int, actor: str, now: datetime) -> None:
-    """Refuse a token from now on; NotFoundError when there is none of that number in force."""
+    """Refuse a token from now on; NotFoundError if no token of that number is in force."""
     token = tokens.load(transaction, token_id)
     tokens.revoke(transaction, token_id, now)
     _note(transaction, token.name, Action.TOKEN_REVOKED, actor, now, token.label)

@@ -39,32 +39,32 @@ def record(
     patient_id = transaction.execute(
         sa.select(studies.c.patient_id).where(studies.c.study_instance_uid == header.study_instance_uid)
     ).scalar_one_or_none()
-    made = rules.describe(instance, patient_id or header.study_instance_uid)
+    acquisition = rules.describe(instance, patient_id or header.study_instance_uid)
     model = assessment.model
     new = insert_or_ignore(
         transaction,
         acquisitions,
         {
             "digest": instance.digest,
-            "day": made.acquired_at.date(),
-            "acquired_at": made.acquired_at,
-            "patient_key": made.patient_key,
+            "day": acquisition.acquired_at.date(),
+            "acquired_at": acquisition.acquired_at,
+            "patient_key": acquisition.patient_key,
             "modality": header.modality[:16],
-            "room": made.room,
+            "room": acquisition.room,
             "station": header.station_name or instance.calling_ae_title,
             "detector": header.detector_id or header.station_name or instance.calling_ae_title,
             "operator": instance.operator,
             "body_part": header.body_part_examined,
             "view": header.view_position,
             "laterality": header.image_laterality[:16],
-            "shift": made.shift,
+            "shift": acquisition.shift,
             "exposure_index": header.exposure_index,
             "target_exposure_index": header.target_exposure_index,
             "deviation_index": header.deviation_index,
             "verdict": disposition.verdict.value,
             "model": f"{model.name}-{model.version}" if model else "",
-            "archived": made.archived,
-            "repeated": _later_one(transaction, header, made, rules),
+            "archived": acquisition.archived,
+            "repeated": _later_one(transaction, header, acquisition, rules),
             "rejected": False,
             "reject_reason": "",
             "judged_bad": None,
@@ -74,14 +74,14 @@ def record(
     )
     if not new:
         return
-    _mark_earlier_ones(transaction, header, made, rules, now)
+    _mark_earlier_ones(transaction, header, acquisition, rules, now)
     for finding in assessment.findings:
         if finding.present:
             x, y = finding.peak or (None, None)
-            values = {"digest": instance.digest, "finding": finding.name.value, "day": made.acquired_at.date()}
+            values = {"digest": instance.digest, "finding": finding.name, "day": acquisition.acquired_at.date()}
             values |= {"detector": header.detector_id or header.station_name or instance.calling_ae_title}
             transaction.execute(
-                sa.insert(acquisition_findings).values(**values, patient_key=made.patient_key, x=x, y=y)
+                sa.insert(acquisition_findings).values(**values, patient_key=acquisition.patient_key, x=x, y=y)
             )
 
 

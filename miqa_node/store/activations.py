@@ -52,7 +52,7 @@ def history(transaction: Transaction, slot: Slot) -> list[Activation]:
 
 
 def _stack(events: list[Activation]) -> list[str]:
-    """The choices that were not rolled back, below them that there was none."""
+    """The choices that were not rolled back; the first entry is "no choice"."""
     stack = [""]
     for event in events:
         if event.action == ROLLED_BACK:

@@ -1,4 +1,4 @@
-"""Events for webhooks: written in the transaction that makes them true, and delivered by the outbox like any result.
+"""Events for webhooks: written in the transaction that makes them true, and delivered by the outbox.
 
 A study is announced when its outcome changes: flagged at once, passed once it has been quiet, resolved when people
 decided. What is flagged stays flagged until then, as on the worklist (docs/adr/0009).
@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import EVENT_KINDS, ResultKind, ResultObject
-from miqa_node.domain.event import Origin, StudyStanding, event_body, image_body, new_event_id
+from miqa_node.domain.delivery import EventNotice
+from miqa_node.domain.event import EventOrigin, EventType, StudyStanding, event_body, image_body, new_event_id
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.policy import AUDIT, Disposition, Verdict
 from miqa_node.domain.worklist import Resolution, WorklistState
@@ -26,8 +26,8 @@ from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import announcements, dispositions, events, instances, worklist
 
 
-class Outcome(StrEnum):
-    """What was last announced of a study."""
+class Announcement(StrEnum):
+    """The last announcement about a study."""
 
     NOTHING = ""
     PASSED = "passed"
@@ -36,13 +36,13 @@ class Outcome(StrEnum):
 
 
 class Announcer:
-    """Writes events for whoever listens; ``listeners`` names the destinations that want a kind of them.
+    """Writes events for subscribers; ``listeners`` names the destinations of an event type.
 
     A study is quiet, and may have passed, when no image of it got a verdict for ``quiet_s``.
     """
 
     def __init__(
-        self, listeners: Callable[[ResultKind], Sequence[str]], origin: Origin, quiet_s: float = 300.0
+        self, listeners: Callable[[EventType], Sequence[str]], origin: EventOrigin, quiet_s: float = 300.0
     ) -> None:
         self._listeners = listeners
         self._origin = origin
@@ -57,15 +57,15 @@ class Announcer:
         now: datetime,
     ) -> None:
         """An image, or the series that ``instance`` stands for, has its verdict, and is on the worklist if flagged."""
-        if not any(map(self._listeners, EVENT_KINDS)):
+        if not any(map(self._listeners, EventType)):
             return
         uid = instance.header.study_instance_uid
         insert_or_ignore(
             transaction,
             announcements,
-            {"study_instance_uid": uid, "outcome": Outcome.NOTHING.value, "rank": -1, "sequence": 0},
+            {"study_instance_uid": uid, "outcome": Announcement.NOTHING.value, "rank": -1, "sequence": 0},
         )
-        # The row is locked from here on: images of one study that are decided at the same time are told one by one.
+        # The row is locked from here on: images of one study, decided at the same time, are announced one by one.
         known = transaction.execute(
             sa.update(announcements)
             .where(announcements.c.study_instance_uid == uid)
@@ -76,15 +76,15 @@ class Announcer:
             return
         image = image_body(instance, assessment, disposition)
         standing = standing_of(transaction, uid)
-        self._write(transaction, ResultKind.IMAGE_ASSESSED, instance.digest, standing, now, image)
+        self._write(transaction, EventType.IMAGE_ASSESSED, instance.digest, standing, now, image)
         rank = disposition.verdict.rank
-        is_news = known.outcome != Outcome.FLAGGED.value or rank > known.rank
+        is_news = known.outcome != Announcement.FLAGGED.value or rank > known.rank
         if disposition.flagged and (is_news or _was_listed_at(transaction, uid, now)):
-            self._come_to(transaction, uid, Outcome.FLAGGED, rank)
-            self._write(transaction, ResultKind.STUDY_FLAGGED, instance.digest, standing, now, image)
+            self._come_to(transaction, uid, Announcement.FLAGGED, rank)
+            self._write(transaction, EventType.STUDY_FLAGGED, instance.digest, standing, now, image)
 
     def look(self, transaction: Transaction, now: datetime) -> int:
-        """Announce studies that are quiet and have passed, and flagged ones that people decided; how many."""
+        """Announce quiet studies that have passed, and flagged ones that readers decided; return their number."""
         due = announcements.c.look_at <= now
         if not transaction.execute(sa.select(sa.exists().where(due))).scalar_one():  # takes no write lock
             return 0
@@ -95,23 +95,23 @@ class Announcer:
             .values(look_at=None)
             .returning(announcements.c.study_instance_uid, announcements.c.outcome, announcements.c.rank)
         ).all()
-        told = 0
+        announced = 0
         for uid, outcome, rank in studies:
             standing = standing_of(transaction, uid)
-            resolution = _resolution(transaction, uid) if outcome == Outcome.FLAGGED.value else None
+            resolution = _resolution(transaction, uid) if outcome == Announcement.FLAGGED.value else None
             if resolution is not None:
-                self._come_to(transaction, uid, Outcome.RESOLVED, rank)
-                kind = ResultKind.STUDY_RESOLVED
-            elif outcome == Outcome.NOTHING.value and standing.has_passed:
-                self._come_to(transaction, uid, Outcome.PASSED, Verdict.ACCEPT.rank)
-                kind = ResultKind.STUDY_PASSED
+                self._come_to(transaction, uid, Announcement.RESOLVED, rank)
+                event_type = EventType.STUDY_RESOLVED
+            elif outcome == Announcement.NOTHING.value and standing.has_passed:
+                self._come_to(transaction, uid, Announcement.PASSED, Verdict.ACCEPT.rank)
+                event_type = EventType.STUDY_PASSED
             else:
                 continue
-            self._write(transaction, kind, _newest(transaction, uid), standing, now, resolution=resolution)
-            told += 1
-        return told
+            self._write(transaction, event_type, _newest(transaction, uid), standing, now, resolution=resolution)
+            announced += 1
+        return announced
 
-    def _come_to(self, transaction: Transaction, uid: str, outcome: Outcome, rank: int) -> None:
+    def _come_to(self, transaction: Transaction, uid: str, outcome: Announcement, rank: int) -> None:
         transaction.execute(
             sa.update(announcements)
             .where(announcements.c.study_instance_uid == uid)
@@ -121,14 +121,14 @@ class Announcer:
     def _write(
         self,
         transaction: Transaction,
-        kind: ResultKind,
+        event_type: EventType,
         digest: InstanceDigest,
         standing: StudyStanding,
         now: datetime,
         image: Mapping[str, Any] | None = None,
         resolution: Resolution | None = None,
     ) -> None:
-        names = self._listeners(kind)
+        names = self._listeners(event_type)
         if not names:
             return
         sequence = transaction.execute(
@@ -138,20 +138,19 @@ class Announcer:
             .returning(announcements.c.sequence)
         ).scalar_one()
         event_id = new_event_id()
-        body = event_body(event_id, kind, now, sequence, self._origin, standing, image, resolution)
-        event = ResultObject(event_id, sop_class_uid="", kind=kind, object_key="")
-        deliveries.record_result(transaction, digest, event, now)
-        transaction.execute(sa.insert(events).values(event_id=event_id, body=json.dumps(body, ensure_ascii=False)))
+        body = event_body(event_id, event_type, now, sequence, self._origin, standing, image, resolution)
+        values = {"event_id": event_id, "event_type": event_type.value, "digest": digest, "occurred_at": now}
+        transaction.execute(sa.insert(events).values(values | {"body": json.dumps(body, ensure_ascii=False)}))
         for name in names:
-            deliveries.queue(transaction, event, name, now)
+            deliveries.queue(transaction, EventNotice(event_id, event_type.value), name, now)
 
 
 def resolved(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:
-    """People decided about a flagged study: whoever was told of it is told that, too, by the next look."""
-    told = announcements.c.outcome == Outcome.FLAGGED.value
+    """People decided about a flagged study: the next look announces it to those who got the flag."""
+    is_flagged = announcements.c.outcome == Announcement.FLAGGED.value
     transaction.execute(
         sa.update(announcements)
-        .where(announcements.c.study_instance_uid == study_instance_uid, told)
+        .where(announcements.c.study_instance_uid == study_instance_uid, is_flagged)
         .values(look_at=now)
     )
 
@@ -163,7 +162,7 @@ def body_of(transaction: Transaction, event_id: str) -> bytes:
 
 
 def standing_of(transaction: Transaction, study_instance_uid: str) -> StudyStanding:
-    """How a study stands now; reports and other documents in it are no images."""
+    """How a study stands now; reports and other documents do not count as images."""
     of_study = sa.and_(
         instances.c.study_instance_uid == study_instance_uid, instances.c.modality.not_in(sorted(NOT_IMAGE_MODALITIES))
     )
@@ -197,13 +196,13 @@ def _was_listed_at(transaction: Transaction, study_instance_uid: str, now: datet
 
 
 def _resolution(transaction: Transaction, study_instance_uid: str) -> Resolution | None:
-    """What people decided about the study; None as long as it is open."""
-    found = transaction.execute(
+    """The readers' decision about the study; None as long as it is open."""
+    row = transaction.execute(
         sa.select(worklist.c.resolution).where(
             worklist.c.study_instance_uid == study_instance_uid, worklist.c.state == WorklistState.RESOLVED.value
         )
     ).scalar_one_or_none()
-    return None if found is None else Resolution(found)
+    return None if row is None else Resolution(row)
 
 
 def _newest(transaction: Transaction, study_instance_uid: str) -> InstanceDigest:

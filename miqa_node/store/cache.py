@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 IN_USE_S = 3600.0
-"""Whoever asked for the path of a copy may read it for so long."""
+"""How long the path of a copy stays readable."""
 
 SWEEP_INTERVAL_S = 60.0
 """The folder is looked through at most this often."""

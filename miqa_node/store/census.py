@@ -26,7 +26,7 @@ class Period:
 
     @property
     def within(self) -> tuple[str, str]:
-        """To what the roll-up is narrowed, and to which value of it; empty for all images."""
+        """Field and value to which the roll-up is narrowed; empty for all images."""
         return ("room", self.room) if self.room else ("body_part", self.body_part) if self.body_part else ("", "")
 
     @property
@@ -36,7 +36,7 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class AcquisitionCounts:
     """What was counted of one group. Sums of deviation index and of the logarithm of exposure index give means."""
 
     value: str
@@ -58,7 +58,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Escape:
-    """An image that people judged bad, that nobody rejected, and that the archive has."""
+    """An image that readers judged bad, without a rejection note, and that the archive has."""
 
     day: date
     study_instance_uid: str
@@ -71,21 +71,23 @@ class Escape:
 
 @dataclass(frozen=True, slots=True)
 class NoteCount:
-    """How many rejections another system told of."""
+    """How many rejections another system reported."""
 
     sender: str
     reason: str
     images: int
 
 
-def by_dimensions(transaction: Transaction, period: Period, dimensions: Sequence[str]) -> dict[str, list[Counts]]:
+def by_dimensions(
+    transaction: Transaction, period: Period, dimensions: Sequence[str]
+) -> dict[str, list[AcquisitionCounts]]:
     """Counts by each value of some dimensions, the most images first; the roll-up must be fresh."""
     if not period.combined:
         return _from_days(transaction, period, dimensions)
     return {dimension: _from_images(transaction, period, dimension) for dimension in dimensions}
 
 
-def by_day(transaction: Transaction, period: Period) -> list[tuple[date, Counts]]:
+def by_day(transaction: Transaction, period: Period) -> list[tuple[date, AcquisitionCounts]]:
     """Counts of each day that has images, oldest first."""
     if period.combined:
         query = sa.select(acquisitions.c.day, *_labelled(rollup.MEASURES)).where(*_images(period))
@@ -116,9 +118,9 @@ def span(transaction: Transaction) -> tuple[date, date] | None:
 def choices(transaction: Transaction, dimension: str, since: date, *, limit: int) -> list[str]:
     """Values of a dimension that were seen since a day, in their order."""
     of = acquisition_days.c
-    column, wanted = (of.modality, rollup.ALL) if dimension == "modality" else (of.value, dimension)
-    seen = (of.within == "", of.within_value == "", of.dimension == wanted, of.day >= since)
-    query = sa.select(column).where(*seen).distinct().order_by(column).limit(limit)
+    column, name = (of.modality, rollup.ALL) if dimension == "modality" else (of.value, dimension)
+    conditions = (of.within == "", of.within_value == "", of.dimension == name, of.day >= since)
+    query = sa.select(column).where(*conditions).distinct().order_by(column).limit(limit)
     return [value for value in transaction.execute(query).scalars() if value]
 
 
@@ -138,7 +140,7 @@ def escapes(transaction: Transaction, period: Period, *, limit: int) -> list[Esc
 
 
 def notes(transaction: Transaction, since: datetime, until: datetime) -> list[NoteCount]:
-    """Rejections that other systems told of, by sender and reason."""
+    """Rejections that other systems reported, by sender and reason."""
     query = (
         sa.select(labels.c.actor, labels.c.reason, sa.func.count())
         .where(labels.c.origin == "rejection_note", labels.c.at >= since, labels.c.at < until)
@@ -148,20 +150,22 @@ def notes(transaction: Transaction, since: datetime, until: datetime) -> list[No
     return [NoteCount(row[0], row[1], int(row[2])) for row in transaction.execute(query)]
 
 
-def _from_days(transaction: Transaction, period: Period, dimensions: Sequence[str]) -> dict[str, list[Counts]]:
+def _from_days(
+    transaction: Transaction, period: Period, dimensions: Sequence[str]
+) -> dict[str, list[AcquisitionCounts]]:
     query = (
         sa.select(acquisition_days.c.dimension, acquisition_days.c.value, *_sums())
         .where(*_days(period, dimensions))
         .group_by(acquisition_days.c.dimension, acquisition_days.c.value)
         .order_by(sa.func.sum(acquisition_days.c.images).desc(), acquisition_days.c.value)
     )
-    found: dict[str, list[Counts]] = {dimension: [] for dimension in dimensions}
+    counts: dict[str, list[AcquisitionCounts]] = {dimension: [] for dimension in dimensions}
     for row in transaction.execute(query):
-        found[row.dimension].append(_counts(row.value, row))
-    return found
+        counts[row.dimension].append(_counts(row.value, row))
+    return counts
 
 
-def _from_images(transaction: Transaction, period: Period, dimension: str) -> list[Counts]:
+def _from_images(transaction: Transaction, period: Period, dimension: str) -> list[AcquisitionCounts]:
     conditions = _images(period)
     if dimension == rollup.ALL:
         row = transaction.execute(sa.select(*_labelled(rollup.MEASURES)).where(*conditions)).one()
@@ -213,9 +217,9 @@ def _labelled(measures: dict[str, sa.ColumnElement[Any]]) -> list[sa.Label[Any]]
     return [measure.label(name) for name, measure in measures.items()]
 
 
-def _counts(value: str, row: Any) -> Counts:
+def _counts(value: str, row: Any) -> AcquisitionCounts:
     floats = {"di_sum", "di_squares", "ei_log_sum"}
     numbers: dict[str, Any] = {
         name: (float if name in floats else int)(getattr(row, name) or 0) for name in rollup.MEASURES
     }
-    return Counts(value, **numbers)
+    return AcquisitionCounts(value, **numbers)

@@ -22,7 +22,7 @@ class DatabaseLedger:
         self._database = database
 
     def ask(self, request: CommitmentRequest, lease_s: float) -> None:
-        """Keep a request; one that came before, and was perhaps reported, is to be reported again."""
+        """Keep a request; one that came before is reported again, even if it was reported."""
         now = datetime.now(UTC)
         values = {
             "transaction_uid": request.transaction_uid,
@@ -50,24 +50,24 @@ class DatabaseLedger:
             if row is None:
                 return None
             request = _load(row)
-            taken = transaction.execute(
+            rows = transaction.execute(
                 sa.update(requests)
                 .where(*_is(request), requests.c.next_attempt_at <= now)
                 .values(next_attempt_at=now + timedelta(seconds=lease_s))
             )
-            return request if taken.rowcount else None  # SQLite locks nothing for a read: somebody was faster
+            return request if rows.rowcount else None  # SQLite locks nothing for a read: another process was faster
 
     def look_up(self, uids: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """SOP class UIDs of received instances by SOP instance UID."""
-        found: dict[str, set[str]] = {}
+        matches: dict[str, set[str]] = {}
         with self._database.begin() as transaction:
             for start in range(0, len(uids), _BATCH):
                 query = sa.select(instances.c.sop_instance_uid, instances.c.sop_class_uid).where(
                     instances.c.sop_instance_uid.in_(uids[start : start + _BATCH])
                 )
                 for row in transaction.execute(query):
-                    found.setdefault(row.sop_instance_uid, set()).add(row.sop_class_uid)
-        return {uid: frozenset(classes) for uid, classes in found.items()}
+                    matches.setdefault(row.sop_instance_uid, set()).add(row.sop_class_uid)
+        return {uid: frozenset(classes) for uid, classes in matches.items()}
 
     def reported(self, request: CommitmentRequest) -> None:
         """Done."""

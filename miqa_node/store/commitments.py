@@ -1,4 +1,4 @@
-"""Storage commitment of what was sent: when to ask for it, in which transaction it was asked for, what was answered."""
+"""Storage commitment of sent objects: when to ask for it, in which transaction, and the answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from miqa_node.store.deliveries import take
 from miqa_node.store.tables import deliveries
 
 MAX_REQUESTS = 10
-"""After so many requests without a report a delivery stays SENT; a report that comes later still counts."""
+"""After this many requests without a report a delivery stays SENT; a report that comes later still counts."""
 
 RESEND_AFTER_S = 30.0
 """An object that the archive lacks is sent again after this pause."""
 
-NO_REPORT = f"Storage commitment was asked for {MAX_REQUESTS} times and never reported."
+NO_REPORT = f"Storage commitment was requested {MAX_REQUESTS} times and never reported."
 
 
 def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
@@ -28,7 +28,7 @@ def is_due(transaction: Transaction, destination: str, now: datetime) -> bool:
 
 
 def claim(transaction: Transaction, destination: str, limit: int, now: datetime, lease_s: float) -> list[Delivery]:
-    """Take up to ``limit`` deliveries to ask commitment for; nobody else gets them for ``lease_s``."""
+    """Take up to ``limit`` deliveries that await commitment, with an exclusive lease of ``lease_s``."""
     values = {"commit_at": now + timedelta(seconds=lease_s)}
     return take(transaction, _due(destination, now), deliveries.c.commit_at, limit, values)
 
@@ -51,7 +51,7 @@ def asked(
 
 
 def failed(transaction: Transaction, delivery_ids: Sequence[DeliveryId], error: str, retry_at: datetime | None) -> None:
-    """The request did not reach the archive; ``retry_at`` None asks no more."""
+    """The request did not reach the archive; ``retry_at`` None stops asking."""
     transaction.execute(
         sa.update(deliveries)
         .where(deliveries.c.delivery_id.in_(delivery_ids), deliveries.c.state == DeliveryState.SENT.value)
@@ -60,10 +60,10 @@ def failed(transaction: Transaction, delivery_ids: Sequence[DeliveryId], error: 
 
 
 def reported(transaction: Transaction, report: CommitmentReport, now: datetime) -> Counter[tuple[str, bool]]:
-    """Take the archive's word; how many objects of which destination it keeps (True) or lacks (False).
+    """Record the archive's answer; the number of objects that it keeps (True) or lacks (False), by destination.
 
-    Only a report that everything is kept commits (event type 1). After any other what is lacking is sent again, and
-    the rest is asked for once more. A report of a transaction that is unknown, or was followed by a newer one,
+    Only a report that everything is kept commits (event type 1). After any other, missing objects are sent again, and
+    the rest is requested again. A report of a transaction that is unknown, or was followed by a newer one,
     changes nothing.
     """
     rows = transaction.execute(

@@ -6,8 +6,9 @@ import math
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import closing, contextmanager
+from functools import cache
+from typing import Any, Self
 
 import sqlalchemy as sa
 from alembic import command
@@ -18,9 +19,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from miqa_node.errors import ResourcesError
 from miqa_node.settings import share_dir
+from miqa_node.store.tables import metadata
 
 Transaction = sa.Connection
-"""An open transaction; what is written with it exists when the ``with`` block ends, or not at all."""
+"""An open transaction; the end of the ``with`` block commits all its changes, an exception none."""
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a writer waits for SQLite's single write lock."""
@@ -34,7 +36,7 @@ CONNECT_TIMEOUT_S = 10
 """How long PostgreSQL may take to let a connection in."""
 
 DEAD_PEER_MS = 30_000
-"""A PostgreSQL that acknowledges nothing for so long is gone: machines that lose power close no connections."""
+"""A PostgreSQL that acknowledges nothing for this time is gone: machines that lose power close no connections."""
 
 
 class Database:
@@ -46,15 +48,28 @@ class Database:
         if not self.is_sqlite:
             self.url = self.url.set(drivername="postgresql+psycopg")
             self.url = self.url.update_query_dict({**_patience(), **self.url.query})
-        self.engine = sa.create_engine(
+        self.engine = self._open(pool_size)
+        if self.is_sqlite:
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """An empty database with all tables that is gone when it is closed. It has one connection."""
+        database = cls("sqlite://")
+        with closing(database.engine.raw_connection()) as connection:
+            connection.driver_connection.deserialize(_empty_tables())  # type: ignore[union-attr]  # of sqlite3
+        return database
+
+    def _open(self, pool_size: int) -> sa.Engine:
+        if self.is_sqlite and not self.url.database:
+            return sa.create_engine(self.url, poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False})
+        return sa.create_engine(
             self.url,
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=POOL_TIMEOUT_S,
             pool_pre_ping=not self.is_sqlite,
         )
-        if self.is_sqlite:
-            sa.event.listen(self.engine, "connect", _prepare_sqlite)
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
@@ -117,8 +132,19 @@ def insert_returning(
     return transaction.execute(insert).first()
 
 
+@cache
+def _empty_tables() -> bytes:
+    """A SQLite database with all tables, as a file's bytes: copying it is faster than creating tables."""
+    database = Database("sqlite://")
+    metadata.create_all(database.engine)
+    with closing(database.engine.raw_connection()) as connection:
+        copied: bytes = connection.driver_connection.serialize()  # type: ignore[union-attr]  # of sqlite3
+    database.close()
+    return copied
+
+
 def _patience() -> dict[str, str]:
-    """Parameters of libpq; what stands in the URL wins."""
+    """Parameters of libpq; those in the URL take precedence."""
     return {
         "connect_timeout": str(CONNECT_TIMEOUT_S),
         "tcp_user_timeout": str(DEAD_PEER_MS),

@@ -7,13 +7,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from miqa_node.domain.finding import DEFECTS, FINDING_CODES, FindingName
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import Judgement, LabelId, LabelOrigin, Region, RequestKind
+from miqa_node.domain.label import LabelId, LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import documents, label_requests, labels
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import dispositions
+from miqa_node.taxonomy.lookup import defect_names, reason_code
 
 
 def label(
@@ -25,7 +26,7 @@ def label(
     *,
     reason: str = "",
     findings: Sequence[str] | None = None,
-    regions: Sequence[Region] = (),
+    regions: Sequence[RegionOutline] = (),
 ) -> LabelId | None:
     """Keep what somebody decided about one image.
 
@@ -36,13 +37,13 @@ def label(
     flagged_for = _flagged_for(transaction, digest)
     meant: tuple[str, ...] | None = None if findings is None else tuple(findings)
     if resolution is Resolution.DISMISSED:
-        meant = ()  # while of an image that is good enough it is not known whether the defect is there
+        meant = ()  # a good verdict leaves open whether the defect is present
     if bad and meant is None and len(flagged_for) == 1:
         meant = flagged_for
     if bad and not reason and meant is not None and len(meant) == 1:
-        reason = FINDING_CODES[FindingName(meant[0])].value
+        reason = reason_code(FindingName(meant[0])).value
     request = label_requests.find(transaction, digest, RequestKind.AUDIT)
-    said = Judgement(
+    opinion = ReaderOpinion(
         actor=actor,
         origin=LabelOrigin.AUDIT if request else LabelOrigin.DECISION,
         bad=bad,
@@ -52,7 +53,7 @@ def label(
         regions=tuple(regions),
         sampled=request.share if request else 1.0,
     )
-    return labels.add(transaction, digest, said, now)
+    return labels.add(transaction, digest, opinion, now)
 
 
 def _flagged_for(transaction: Transaction, digest: InstanceDigest) -> tuple[str, ...]:
@@ -61,4 +62,4 @@ def _flagged_for(transaction: Transaction, digest: InstanceDigest) -> tuple[str,
         sa.select(dispositions.c.reasons).where(dispositions.c.digest == digest)
     ).scalar_one_or_none()
     names = tuple(one.name for one in documents.load_reasons(reasons or []))
-    return names if set(names) <= {finding.value for finding in DEFECTS} else ()
+    return names if set(names) <= set(defect_names()) else ()

@@ -1,4 +1,4 @@
-"""The outbox: which result goes where, how often it was tried, and who is trying now."""
+"""The outbox: which result or event goes where, how often it was tried, and who is trying now."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from miqa_node.domain.delivery import OBJECT_KINDS, Delivery, DeliveryId, DeliveryState, ResultKind, ResultObject
+from miqa_node.domain.delivery import Delivery, DeliveryId, DeliveryState, EventNotice, ResultKind, ResultObject
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.store.database import Transaction, insert_or_ignore
-from miqa_node.store.tables import deliveries, results
+from miqa_node.store.tables import deliveries, events, results
+
+ITEMS = deliveries.outerjoin(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid).outerjoin(
+    events, events.c.event_id == deliveries.c.event_id
+)
+"""Deliveries, each with its result or its event."""
 
 
 def record_result(transaction: Transaction, digest: InstanceDigest, result: ResultObject, made_at: datetime) -> None:
-    """Write down an object that lies in the object store; the first of a UID stays."""
+    """Record an object that lies in the object store; the first of a UID stays."""
     insert_or_ignore(
         transaction,
         results,
@@ -22,20 +27,21 @@ def record_result(transaction: Transaction, digest: InstanceDigest, result: Resu
             "sop_instance_uid": result.sop_instance_uid,
             "digest": digest,
             "sop_class_uid": result.sop_class_uid,
-            "kind": result.kind.value,
+            "kind": result.kind,
             "object_key": result.object_key,
             "made_at": made_at,
         },
     )
 
 
-def queue(transaction: Transaction, result: ResultObject, destination: str, now: datetime) -> None:
-    """Ask for one object to be delivered to one destination; asking twice is asking once."""
+def queue(transaction: Transaction, item: ResultObject | EventNotice, destination: str, now: datetime) -> None:
+    """Have one object or event delivered to one destination; doing it twice changes nothing."""
     insert_or_ignore(
         transaction,
         deliveries,
         {
-            "sop_instance_uid": result.sop_instance_uid,
+            "sop_instance_uid": None if isinstance(item, EventNotice) else item.sop_instance_uid,
+            "event_id": item.event_id if isinstance(item, EventNotice) else None,
             "destination": destination,
             "state": DeliveryState.QUEUED.value,
             "attempts": 0,
@@ -47,7 +53,7 @@ def queue(transaction: Transaction, result: ResultObject, destination: str, now:
 
 
 def claim(transaction: Transaction, destination: str, limit: int, now: datetime, lease_s: float) -> list[Delivery]:
-    """Take up to ``limit`` due deliveries of a destination, oldest first; nobody else gets them for ``lease_s``."""
+    """Take up to ``limit`` due deliveries of a destination, oldest first, with an exclusive lease of ``lease_s``."""
     values = {"lease_until": now + timedelta(seconds=lease_s)}
     return take(transaction, _due(destination, now), deliveries.c.next_attempt_at, limit, values)
 
@@ -64,8 +70,8 @@ def take(
     limit: int,
     values: Mapping[str, object],
 ) -> list[Delivery]:
-    """Change up to ``limit`` of the due deliveries, by order, so that they are not due any more; of two takers one."""
-    # A common table expression, because PostgreSQL may run a subquery again for each row, and lock more than asked.
+    """Change up to ``limit`` of the due deliveries, by order, so that they are no longer due; each is taken once."""
+    # A common table expression: PostgreSQL may run a subquery again for each row, and lock more rows than the limit.
     chosen = (
         sa.select(deliveries.c.delivery_id)
         .where(*due)
@@ -74,13 +80,13 @@ def take(
         .with_for_update(skip_locked=True)
         .cte("chosen")
     )
-    taken = transaction.execute(
+    rows = transaction.execute(
         sa.update(deliveries)
         .where(deliveries.c.delivery_id.in_(sa.select(chosen.c.delivery_id)))
         .values(values)
         .returning(deliveries.c.delivery_id)
     )
-    ids = taken.scalars().all()
+    ids = rows.scalars().all()
     return load_where(transaction, deliveries.c.delivery_id.in_(ids)) if ids else []
 
 
@@ -94,12 +100,12 @@ def _due(destination: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: datetime, *, commit: bool = False) -> None:
-    """The destination answered success; with ``commit`` storage commitment is to be asked for."""
+    """The destination answered success; with ``commit``, storage commitment is requested next."""
     transaction.execute(
         sa.update(deliveries)
         .where(
             deliveries.c.delivery_id.in_(delivery_ids),
-            # Of two lanes that sent the same object, for the lease of one ran out, the later changes nothing.
+            # If two lanes sent the same object because a lease ran out, the later one changes nothing.
             deliveries.c.state != DeliveryState.COMMITTED.value,
         )
         .values(
@@ -122,7 +128,7 @@ def failed(transaction: Transaction, delivery_id: DeliveryId, error: str, retry_
         "attempts": deliveries.c.attempts + 1,
         "last_error": error,
         "lease_until": None,
-        # What a person held or cancelled meanwhile stays so.
+        # A delivery that a person held or cancelled meanwhile stays so.
         "state": sa.case((deliveries.c.state == DeliveryState.QUEUED.value, state), else_=deliveries.c.state),
     }
     if retry_at is not None:
@@ -136,7 +142,7 @@ def replace_result(
 ) -> bool:
     """Have ``result``, made from the result ``original_uid``, delivered in its place, at once.
 
-    False, and nothing changes, when the destination has a delivery of it already.
+    False, and nothing changes, if the destination has a delivery of it already.
     """
     row = transaction.execute(
         sa.select(results.c.digest, deliveries.c.destination)
@@ -167,21 +173,19 @@ def release(transaction: Transaction, delivery_ids: Iterable[DeliveryId]) -> Non
 
 
 def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delivery]:
-    """Every delivery of what was made from an instance."""
-    return load_where(transaction, results.c.digest == digest)
+    """Every delivery of objects and events about an instance."""
+    return load_where(transaction, sa.func.coalesce(results.c.digest, events.c.digest) == digest)
 
 
 def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:
     """Every object made from an instance."""
-    query = (
-        sa.select(results).where(results.c.digest == digest, results.c.kind.in_(OBJECT_KINDS)).order_by(results.c.kind)
-    )
+    query = sa.select(results).where(results.c.digest == digest).order_by(results.c.kind)
     rows = transaction.execute(query).all()
     return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
 
 
 def count_by_state(transaction: Transaction) -> dict[tuple[str, str], int]:
-    """How many deliveries each destination has in each state: (destination, state) → count."""
+    """Number of deliveries by destination and state: (destination, state) → count."""
     query = sa.select(deliveries.c.destination, deliveries.c.state, sa.func.count()).group_by(
         deliveries.c.destination, deliveries.c.state
     )
@@ -189,10 +193,10 @@ def count_by_state(transaction: Transaction) -> dict[tuple[str, str], int]:
 
 
 def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> list[Delivery]:
-    """Deliveries that meet a condition on the tables, the one that is due first at the beginning."""
+    """Deliveries that meet a condition on the tables, in the order in which they are due."""
     query = (
-        sa.select(deliveries, results.c.sop_class_uid, results.c.kind, results.c.object_key)
-        .join(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid)
+        sa.select(deliveries, results.c.sop_class_uid, results.c.kind, results.c.object_key, events.c.event_type)
+        .select_from(ITEMS)
         .where(condition)
         .order_by(deliveries.c.next_attempt_at, deliveries.c.delivery_id)
     )
@@ -200,7 +204,9 @@ def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> l
         Delivery(
             delivery_id=DeliveryId(row.delivery_id),
             destination=row.destination,
-            result=ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key),
+            item=EventNotice(row.event_id, row.event_type)
+            if row.event_id is not None
+            else ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key),
             state=DeliveryState(row.state),
             attempts=row.attempts,
             next_attempt_at=row.next_attempt_at,

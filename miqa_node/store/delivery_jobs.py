@@ -1,4 +1,4 @@
-"""Deliveries as jobs that people look at, hold, release, send again and cancel; what they did is written down."""
+"""Deliveries as jobs that users list, hold, release, send again and cancel; each action is recorded."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from miqa_node.domain.delivery import DeliveryAction, DeliveryId, DeliveryState, ResultKind
+from miqa_node.domain.delivery import DeliveryAction, DeliveryId, DeliveryState
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import deliveries, delivery_events, instances, results
+from miqa_node.store.deliveries import ITEMS
+from miqa_node.store.tables import deliveries, delivery_events, events, instances, results
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryJob:
-    """One object on its way to one destination, with the image that it was made from."""
+    """One object or event on its way to one destination, with the image that it is about.
+
+    ``kind`` is that of the object, or the type of the event; ``sop_instance_uid`` is then the event's identifier.
+    """
 
     delivery_id: int
     destination: str
     state: DeliveryState
-    kind: ResultKind
+    kind: str
     sop_instance_uid: str
     source_sop_instance_uid: str
     study_instance_uid: str
@@ -44,30 +48,31 @@ class DeliveryEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class DeliveryFilter:
     """Which deliveries; empty fields match everything."""
 
     state: tuple[DeliveryState, ...] = ()
     destination: str = ""
-    kind: tuple[ResultKind, ...] = ()
+    kind: tuple[str, ...] = ()
+    """Kinds of objects and types of events."""
     uid: str = ""
     """UID of the result, of the image it was made from, or of that image's series or study."""
 
 
-def select(transaction: Transaction, wanted: Filter, *, limit: int, offset: int = 0) -> list[DeliveryJob]:
+def select(transaction: Transaction, match: DeliveryFilter, *, limit: int, offset: int = 0) -> list[DeliveryJob]:
     """Deliveries, the newest first."""
-    query = _query().where(*_conditions(wanted)).order_by(deliveries.c.delivery_id.desc()).limit(limit).offset(offset)
+    query = _query().where(*_conditions(match)).order_by(deliveries.c.delivery_id.desc()).limit(limit).offset(offset)
     return [_job(row) for row in transaction.execute(query)]
 
 
-def count(transaction: Transaction, wanted: Filter) -> int:
+def count(transaction: Transaction, match: DeliveryFilter) -> int:
     """How many deliveries there are."""
-    query = sa.select(sa.func.count()).select_from(_joined()).where(*_conditions(wanted))
+    query = sa.select(sa.func.count()).select_from(_joined()).where(*_conditions(match))
     return int(transaction.execute(query).scalar_one())
 
 
 def show(transaction: Transaction, delivery_id: int) -> tuple[DeliveryJob, list[DeliveryEvent]]:
-    """One delivery and what people did with it; NotFoundError when there is none."""
+    """One delivery with its recorded actions; NotFoundError if it does not exist."""
     row = transaction.execute(_query().where(deliveries.c.delivery_id == delivery_id)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no delivery {delivery_id}.")
@@ -89,7 +94,7 @@ def act(
     Raises
     ------
     NotFoundError
-        There is no such delivery.
+        The delivery does not exist.
     ConflictError
         Its state does not allow it; the text says which would.
     """
@@ -104,14 +109,14 @@ def act(
 
 
 def act_on_all(
-    transaction: Transaction, action: DeliveryAction, wanted: Filter, actor: str, comment: str, now: datetime
+    transaction: Transaction, action: DeliveryAction, match: DeliveryFilter, actor: str, comment: str, now: datetime
 ) -> int:
     """Do one thing with every delivery that the filter and the action's own states admit; how many they were."""
-    query = sa.select(deliveries.c.delivery_id).select_from(_joined()).where(*_conditions(wanted))
-    found = list(transaction.execute(query).scalars())
+    query = sa.select(deliveries.c.delivery_id).select_from(_joined()).where(*_conditions(match))
+    ids = list(transaction.execute(query).scalars())
     changed: list[int] = []
-    for start in range(0, len(found), _BATCH):
-        changed += _change(transaction, action, found[start : start + _BATCH], now)
+    for start in range(0, len(ids), _BATCH):
+        changed += _change(transaction, action, ids[start : start + _BATCH], now)
     for start in range(0, len(changed), _BATCH):
         _note(transaction, action, changed[start : start + _BATCH], actor, comment, now)
     return len(changed)
@@ -146,31 +151,33 @@ def _note(
 
 
 def _joined() -> sa.FromClause:
-    return deliveries.join(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid).join(
-        instances, instances.c.digest == results.c.digest
-    )
+    return ITEMS.join(instances, instances.c.digest == sa.func.coalesce(results.c.digest, events.c.digest))
 
 
 def _query() -> sa.Select[tuple[object, ...]]:
     return sa.select(
         deliveries,
-        results.c.kind,
+        sa.func.coalesce(results.c.kind, events.c.event_type).label("kind"),
         instances.c.sop_instance_uid.label("source_sop_instance_uid"),
         instances.c.study_instance_uid,
     ).select_from(_joined())
 
 
-def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+def _conditions(match: DeliveryFilter) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = []
-    if wanted.state:
-        conditions.append(deliveries.c.state.in_([state.value for state in wanted.state]))
-    if wanted.destination:
-        conditions.append(deliveries.c.destination == wanted.destination)
-    if wanted.kind:
-        conditions.append(results.c.kind.in_([kind.value for kind in wanted.kind]))
-    if wanted.uid:
+    if match.state:
+        conditions.append(deliveries.c.state.in_([state.value for state in match.state]))
+    if match.destination:
+        conditions.append(deliveries.c.destination == match.destination)
+    if match.kind:
+        # Events once were kinds of results, and could be asked for as STUDY_FLAGGED.
+        event_types = [kind.lower().replace("_", ".") for kind in match.kind]
+        conditions.append(
+            sa.or_(results.c.kind.in_([kind.upper() for kind in match.kind]), events.c.event_type.in_(event_types))
+        )
+    if match.uid:
         columns = (instances.c.sop_instance_uid, instances.c.series_instance_uid, instances.c.study_instance_uid)
-        conditions.append(sa.or_(deliveries.c.sop_instance_uid == wanted.uid, *(c == wanted.uid for c in columns)))
+        conditions.append(sa.or_(deliveries.c.sop_instance_uid == match.uid, *(c == match.uid for c in columns)))
     return conditions
 
 
@@ -179,8 +186,8 @@ def _job(row: sa.Row[tuple[object, ...]]) -> DeliveryJob:
         delivery_id=row.delivery_id,
         destination=row.destination,
         state=DeliveryState(row.state),
-        kind=ResultKind(row.kind),
-        sop_instance_uid=row.sop_instance_uid,
+        kind=row.kind,
+        sop_instance_uid=row.sop_instance_uid or row.event_id,
         source_sop_instance_uid=row.source_sop_instance_uid,
         study_instance_uid=row.study_instance_uid,
         attempts=row.attempts,

@@ -1,4 +1,4 @@
-"""What enhancement does to images that people drew on: a command measures it and keeps it here, pages show it."""
+"""Effect of enhancement on annotated images: a command measures and stores it, pages show it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Group commit: what arrives on several associations at the same time is written in one transaction.
 
 A commit waits for the disk, and SQLite lets one writer in at a time while the others sleep in steps of milliseconds.
-So whoever comes while a transaction is being written waits for it to end, and then one of them writes for all. Nobody
-waits when there is nobody else, and everybody returns only after their own rows are committed.
+So threads that arrive during a transaction wait for its end, and then one of them writes for all. A single thread
+never waits, and each thread returns only after its own rows are committed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from miqa_node.store.database import Database, Transaction
 T = TypeVar("T")
 
 MAX_GROUP = 64
-"""At most so many writes share one transaction."""
+"""Maximum number of writes in one transaction."""
 
 
 class GroupCommit:
@@ -41,7 +41,7 @@ class GroupCommit:
             leads, self._is_led = not self._is_led, True
         if not leads:
             mine.turn.wait()
-        if not mine.is_done:  # nobody wrote it: it is this thread's turn to write for all
+        if not mine.is_done:  # not written yet: it is this thread's turn to write for all
             self._lead()
         return mine.outcome()
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import DeliveryState, ResultKind
+from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid, StudyRecord
 from miqa_node.domain.policy import Disposition
 from miqa_node.errors import NotFoundError
@@ -32,11 +32,14 @@ class DeliveryHistory:
 
 @dataclass(frozen=True, slots=True)
 class ResultHistory:
-    """One object made from the image, or one event that webhooks are told, and where it went."""
+    """One object made from the image, or one event about it, and where it went.
+
+    Of an event, ``kind`` is its type, ``sop_instance_uid`` its identifier, and the other texts are empty.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str
-    kind: ResultKind
+    kind: str
     object_key: str
     made_at: datetime
     deliveries: tuple[DeliveryHistory, ...]
@@ -67,7 +70,7 @@ class WorklistEvent:
 
 
 def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHistory:
-    """The history of one instance; NotFoundError when there is none."""
+    """The history of one instance; NotFoundError if it does not exist."""
     instance = instances.load(transaction, digest)
     origin = transaction.execute(
         sa.select(t.instances.c.peer_address, t.instances.c.size_bytes).where(t.instances.c.digest == digest)
@@ -94,7 +97,7 @@ def of_uid(transaction: Transaction, uid: str, *, limit: int) -> list[InstanceHi
 
 
 def of_study(transaction: Transaction, study_instance_uid: str) -> StudyRecord:
-    """Identification of a study; NotFoundError when nothing was received of it."""
+    """Identification of a study; NotFoundError if it has no objects."""
     row = transaction.execute(
         sa.select(t.studies).where(t.studies.c.study_instance_uid == study_instance_uid)
     ).one_or_none()
@@ -122,17 +125,26 @@ def of_worklist(transaction: Transaction, study_instance_uid: str) -> list[Workl
 
 
 def _results(transaction: Transaction, digest: InstanceDigest) -> tuple[ResultHistory, ...]:
-    rows = transaction.execute(
+    objects = transaction.execute(
         sa.select(t.results).where(t.results.c.digest == digest).order_by(t.results.c.kind)
     ).all()
-    deliveries = (
+    events = transaction.execute(
+        sa.select(t.events).where(t.events.c.digest == digest).order_by(t.events.c.occurred_at, t.events.c.event_id)
+    ).all()
+    to = t.deliveries.c
+    rows = transaction.execute(
         sa.select(t.deliveries)
-        .where(t.deliveries.c.sop_instance_uid.in_([row.sop_instance_uid for row in rows]))
-        .order_by(t.deliveries.c.destination)
+        .where(
+            sa.or_(
+                to.sop_instance_uid.in_([row.sop_instance_uid for row in objects]),
+                to.event_id.in_([row.event_id for row in events]),
+            )
+        )
+        .order_by(to.destination)
     )
-    by_result: dict[str, list[DeliveryHistory]] = {}
-    for row in transaction.execute(deliveries):
-        by_result.setdefault(row.sop_instance_uid, []).append(
+    sent: dict[str, list[DeliveryHistory]] = {}
+    for row in rows:
+        sent.setdefault(row.sop_instance_uid or row.event_id, []).append(
             DeliveryHistory(
                 row.destination,
                 DeliveryState(row.state),
@@ -143,14 +155,8 @@ def _results(transaction: Transaction, digest: InstanceDigest) -> tuple[ResultHi
                 row.last_error,
             )
         )
-    return tuple(
-        ResultHistory(
-            row.sop_instance_uid,
-            row.sop_class_uid,
-            ResultKind(row.kind),
-            row.object_key,
-            row.made_at,
-            tuple(by_result.get(row.sop_instance_uid, ())),
-        )
-        for row in rows
+    results = (
+        *((row.sop_instance_uid, row.sop_class_uid, row.kind, row.object_key, row.made_at) for row in objects),
+        *((row.event_id, "", row.event_type, "", row.occurred_at) for row in events),
     )
+    return tuple(ResultHistory(*values, tuple(sent.get(values[0], ()))) for values in results)

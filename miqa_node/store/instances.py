@@ -1,4 +1,4 @@
-"""Received instances, what was found out about them and what was decided."""
+"""ReceivedObject instances, what was found out about them and what was decided."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.instance import Header, InstanceDigest, Received, StoredInstance, StudyRecord
+from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
@@ -33,7 +33,7 @@ def record(
     transaction: Transaction,
     header: Header,
     study: StudyRecord,
-    received: Received,
+    received: ReceivedObject,
     object_key: str,
     operator: str = "",
 ) -> Novelty:
@@ -80,7 +80,7 @@ def record(
 
 
 def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:
-    """The instance of a digest; NotFoundError when there is none."""
+    """The instance of a digest; NotFoundError if it does not exist."""
     row = transaction.execute(sa.select(instances).where(instances.c.digest == digest)).one_or_none()
     if row is None:
         raise NotFoundError(f"No instance has the digest {digest}.")
@@ -125,7 +125,7 @@ def begin_attempt(transaction: Transaction, digest: InstanceDigest) -> int:
 
 
 def take_back_attempt(transaction: Transaction, digest: InstanceDigest) -> None:
-    """An attempt ended in order, for want of something that it is not the image's fault to want."""
+    """An attempt ended because a resource was missing; the image is not to blame."""
     transaction.execute(sa.update(attempts).where(attempts.c.digest == digest).values(begun=attempts.c.begun - 1))
 
 
@@ -181,7 +181,7 @@ def save_disposition(
 
 
 def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Disposition | None:
-    """The verdict of an instance, None when it has none yet."""
+    """The verdict of an instance; None if it is pending."""
     row = transaction.execute(sa.select(dispositions).where(dispositions.c.digest == digest)).one_or_none()
     if row is None:
         return None
@@ -197,7 +197,7 @@ def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Dispos
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class InstanceCounts:
     """How many instances are at which point of the way."""
 
     received: int
@@ -205,11 +205,11 @@ class Counts:
     verdicts: dict[str, int]
 
 
-def count(transaction: Transaction) -> Counts:
+def count(transaction: Transaction) -> InstanceCounts:
     """Counts over everything in the store."""
     verdicts = transaction.execute(
         sa.select(dispositions.c.verdict, sa.func.count()).group_by(dispositions.c.verdict)
     ).all()
     by_verdict = {row[0]: int(row[1]) for row in verdicts}
     received = transaction.execute(sa.select(sa.func.count()).select_from(instances)).scalar_one()
-    return Counts(received, sum(by_verdict.values()), by_verdict)
+    return InstanceCounts(received, sum(by_verdict.values()), by_verdict)

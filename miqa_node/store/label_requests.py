@@ -1,4 +1,4 @@
-"""Images that people are asked to judge although nothing flagged them: audits, and second readings."""
+"""Images to be read although not flagged: audits and second readings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ask(
 def draw_second_readings(transaction: Transaction, share: float, now: datetime, *, limit: int) -> int:
     """Ask for second readings of decisions since the last look; how many decisions were looked at.
 
-    Drawn with the machine's own randomness: nobody can know while deciding whether a second reader follows.
+    Drawn with the machine's own randomness: a reader cannot predict whether a second reading follows.
     """
     mark = "second readings"
     insert_or_ignore(transaction, rollup_marks, {"name": mark, "until": now})
@@ -89,7 +89,7 @@ def kind_of_image(transaction: Transaction, digest: str) -> str:
 
 
 def count(transaction: Transaction, kind: RequestKind) -> tuple[int, int]:
-    """How many were asked for, and how many of them were answered."""
+    """How many requests there are, and how many of them are answered."""
     query = sa.select(sa.func.count(), sa.func.count(requests.c.answered_at)).where(requests.c.kind == kind.value)
     asked, answered = transaction.execute(query).one()
     return int(asked), int(answered)

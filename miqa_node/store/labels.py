@@ -1,4 +1,4 @@
-"""Labels: what people and other systems said of images, beside what the node had said; rows are only ever added."""
+"""Labels of readers and other systems, beside the node's own results; rows are only ever added."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import Judgement, Label, LabelId, LabelOrigin, Region, RequestKind
+from miqa_node.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction
@@ -19,7 +19,7 @@ from miqa_node.store.tables import acquisitions, assessments, dispositions, inst
 
 @dataclass(frozen=True, slots=True)
 class LabelCount:
-    """How many labels have something in common, and how many of them say that the image is bad."""
+    """Number of labels in a group, and how many of them judge the image bad."""
 
     value: str
     labels: int
@@ -30,8 +30,8 @@ REQUESTS = {LabelOrigin.AUDIT: RequestKind.AUDIT, LabelOrigin.SECOND_READING: Re
 """Which request a label of an origin answers."""
 
 
-def add(transaction: Transaction, digest: InstanceDigest, said: Judgement, now: datetime) -> LabelId | None:
-    """Keep what was said of an image; None, and nothing changes, when the same object has said it before.
+def add(transaction: Transaction, digest: InstanceDigest, said: ReaderOpinion, now: datetime) -> LabelId | None:
+    """Store a label of an image; None, without any change, if the same object has stated it before.
 
     Raises
     ------
@@ -77,10 +77,10 @@ def add(transaction: Transaction, digest: InstanceDigest, said: Judgement, now: 
     rows = [
         {
             "label_id": label_id,
-            "finding": finding.name.value,
+            "finding": finding.name,
             "probability": finding.probability,
             "present": finding.present,
-            "labelled": None if said.findings is None else finding.name.value in said.findings,
+            "labelled": None if said.findings is None else finding.name in said.findings,
         }
         for finding in (assessment.findings if assessment else ())
     ]
@@ -92,7 +92,7 @@ def add(transaction: Transaction, digest: InstanceDigest, said: Judgement, now: 
 
 def select(
     transaction: Transaction, *, since: datetime | None = None, until: datetime | None = None
-) -> Iterator[Label]:
+) -> Iterator[LabelRecord]:
     """All labels, oldest first."""
     query = sa.select(labels).order_by(labels.c.label_id)
     if since is not None:
@@ -117,7 +117,7 @@ def count(
 
 
 def count_findings(transaction: Transaction, since: datetime, until: datetime) -> list[LabelCount]:
-    """Labels of a period that say whether a finding is there, and how many say that it is."""
+    """Labels of a period that state whether a finding is present, and how many of them confirm it."""
     of = label_findings.c
     query = (
         sa.select(of.finding, sa.func.count(), sa.func.count(sa.case((of.labelled, 1))))
@@ -135,19 +135,19 @@ def newest_at(transaction: Transaction) -> datetime | None:
     return at
 
 
-def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[Label]:
+def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[LabelRecord]:
     """The labels of some images, oldest first."""
     query = sa.select(labels).where(labels.c.digest.in_(digests)).order_by(labels.c.label_id)
     return [from_row(row) for row in transaction.execute(query)]
 
 
-def drawn(transaction: Transaction, since: datetime, until: datetime, *, limit: int) -> list[Label]:
+def drawn(transaction: Transaction, since: datetime, until: datetime, *, limit: int) -> list[LabelRecord]:
     """The newest label of each image that has regions, the newest first."""
     marked = sa.cast(labels.c.regions, sa.Text) != "[]"
     query = (
         sa.select(labels).where(labels.c.at >= since, labels.c.at < until, marked).order_by(labels.c.label_id.desc())
     )
-    found: dict[InstanceDigest, Label] = {}
+    found: dict[InstanceDigest, LabelRecord] = {}
     for row in transaction.execution_options(yield_per=1000).execute(query):
         if row.digest not in found:
             found[InstanceDigest(row.digest)] = from_row(row)
@@ -161,7 +161,7 @@ def _said_before(transaction: Transaction, digest: InstanceDigest, source_uid: s
     return transaction.execute(query.limit(1)).first() is not None
 
 
-def _count(transaction: Transaction, digest: InstanceDigest, said: Judgement, now: datetime) -> None:
+def _count(transaction: Transaction, digest: InstanceDigest, said: ReaderOpinion, now: datetime) -> None:
     """Let the analysis know. A second reading is about the readers: it rejects nothing and brings nothing back."""
     if said.origin is not LabelOrigin.SECOND_READING:
         values: dict[str, Any] = {"judged_bad": said.bad, "changed_at": now}
@@ -184,9 +184,9 @@ def _noted(transaction: Transaction, digest: InstanceDigest) -> bool:
     return transaction.execute(note.limit(1)).first() is not None
 
 
-def from_row(row: Any) -> Label:
+def from_row(row: Any) -> LabelRecord:
     """The label of a row that has all its columns."""
-    said = Judgement(
+    opinion = ReaderOpinion(
         actor=row.actor,
         origin=LabelOrigin(row.origin),
         bad=row.bad,
@@ -194,18 +194,18 @@ def from_row(row: Any) -> Label:
         findings=None if row.findings is None else tuple(row.findings),
         reason=row.reason,
         regions=tuple(
-            Region(tuple((float(x), float(y)) for x, y in region["points"]), region["finding"])
+            RegionOutline(tuple((float(x), float(y)) for x, y in region["points"]), region["finding"])
             for region in row.regions
         ),
         blind=row.blind,
         sampled=row.sampled,
         source_uid=row.source_uid,
     )
-    return Label(
+    return LabelRecord(
         LabelId(row.label_id),
         InstanceDigest(row.digest),
         row.at,
-        said,
+        opinion,
         row.verdict,
         row.model_name,
         row.model_version,

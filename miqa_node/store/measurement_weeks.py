@@ -24,7 +24,7 @@ def monday(day: date) -> date:
 
 
 def count(transaction: Transaction, *, limit: int) -> int:
-    """Count the measurements of exposures that are not counted yet, at most so many; how many there were."""
+    """Count the measurements of exposures that are not counted yet, up to a limit; the number of them."""
     query = (
         sa.select(acquisitions.c.digest, acquisitions.c.day, acquisitions.c.station, assessments.c.document)
         .join(assessments, assessments.c.digest == acquisitions.c.digest)
@@ -44,7 +44,7 @@ def count(transaction: Transaction, *, limit: int) -> int:
     for start in range(0, len(keyed), ROWS_AT_ONCE):
         _add(transaction, keyed[start : start + ROWS_AT_ONCE])
     if rows:
-        # "binned" is no change that the roll-up must know of: changed_at stays.
+        # "binned" does not concern the roll-up: changed_at stays.
         transaction.execute(
             sa.update(acquisitions).where(acquisitions.c.digest.in_([row.digest for row in rows])).values(binned=True)
         )
@@ -59,10 +59,10 @@ def histograms(transaction: Transaction, since: date, until: date) -> dict[str, 
         .where(table.c.week.in_(_mondays(since, until)), table.c.station == ALL_STATIONS)
         .group_by(table.c.measurement, table.c.bin)
     )
-    found: dict[str, dict[int, int]] = {}
+    counts: dict[str, dict[int, int]] = {}
     for name, number, total in transaction.execute(query):
-        found.setdefault(name, {})[number] = int(total)
-    return found
+        counts.setdefault(name, {})[number] = int(total)
+    return counts
 
 
 def _mondays(since: date, until: date) -> list[date]:
@@ -82,10 +82,10 @@ def histograms_by_station(
         .where(table.c.station != ALL_STATIONS)
         .group_by(table.c.station, table.c.bin)
     )
-    found: dict[str, dict[int, int]] = {}
+    counts: dict[str, dict[int, int]] = {}
     for station, number, total in transaction.execute(query):
-        found.setdefault(station, {})[number] = int(total)
-    return found
+        counts.setdefault(station, {})[number] = int(total)
+    return counts
 
 
 def _add(transaction: Transaction, keyed: list[tuple[tuple[date, str, str, int], int]]) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
-from miqa_node.domain.label import Judgement, LabelOrigin
+from miqa_node.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.domain.note import NoteTitle, RejectionNote
 from miqa_node.store import labels
 from miqa_node.store.database import Transaction, insert_or_ignore
@@ -64,7 +64,7 @@ def apply_waiting(transaction: Transaction, now: datetime, sop_instance_uid: str
 def _apply(transaction: Transaction, row: sa.Row[tuple[object, ...]], digest: InstanceDigest, now: datetime) -> None:
     title = NoteTitle(row.title)
     if title is NoteTitle.QUALITY:
-        said = Judgement(
+        opinion = ReaderOpinion(
             actor=row.sender,
             origin=LabelOrigin.REJECTION_NOTE,
             bad=True,
@@ -72,7 +72,7 @@ def _apply(transaction: Transaction, row: sa.Row[tuple[object, ...]], digest: In
             reason=row.reason,
             source_uid=row.note_uid,
         )
-        labels.add(transaction, digest, said, now)
+        labels.add(transaction, digest, opinion, now)
     elif title.rejects:
         transaction.execute(
             sa.update(acquisitions)

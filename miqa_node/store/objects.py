@@ -17,13 +17,20 @@ from obstore.store import S3Store
 
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
+from miqa_node.settings import Settings
 from miqa_node.store.cache import CopyLimit
 
 BUCKET_TIMEOUT_S = 20
-"""A bucket that does not answer is asked again for so long; senders of images wait no longer."""
+"""How long a bucket that does not answer is tried; senders of images wait no longer."""
 
 _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}")
+
+
+def objects_of(settings: Settings) -> ObjectStore:
+    """The store of a node's settings."""
+    store = settings.store
+    return open_objects(store.objects_url, settings.objects_dir, store.min_free_bytes, store.cache_bytes)
 
 
 def open_objects(url: str, folder: Path, min_free_bytes: int, cache_bytes: int) -> ObjectStore:
@@ -77,7 +84,7 @@ class DiskObjects:
         return path
 
     def exists(self, key: str) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         return self._path(key).is_file()
 
     def check(self) -> None:
@@ -85,7 +92,7 @@ class DiskObjects:
         _check_disk(self._root, self._min_free_bytes)
 
     def _publish(self, part: Path, target: Path) -> bool:
-        # link() fails when the target exists, which rename() would silently replace: what is there never changes.
+        # link() fails when the target exists, which rename() would silently replace: a stored file never changes.
         new = True
         try:
             os.link(part, target)
@@ -93,7 +100,7 @@ class DiskObjects:
             new = False
         finally:
             part.unlink(missing_ok=True)
-        # Also when it was there: whoever wrote it may have been killed before this line.
+        # Also for an existing file: its writer may have been killed before this line.
         _sync_folder(target.parent)
         return new
 
@@ -150,7 +157,7 @@ class BucketObjects:
         return self.local_path(key).read_bytes()
 
     def local_path(self, key: str) -> Path:
-        """The cached copy, fetched when there is none."""
+        """The cached copy, fetched if it is missing."""
         _check_key(key)
         try:
             return self._limit.used(self._cache.local_path(key))
@@ -183,7 +190,7 @@ class BucketObjects:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """ResourcesError when the bucket does not answer, or lets nobody in: that is no fault of the object."""
+    """ResourcesError when the bucket does not answer, or denies access: the object is not to blame."""
     try:
         yield
     except (AlreadyExistsError, FileNotFoundError):

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import structlog
 
-from miqa_node.domain.delivery import EVENT_KINDS, CommitmentReport, Delivery, DeliveryId, ResultObject
+from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, EventNotice, ResultObject
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import ReportError
 from miqa_node.observe import metrics
@@ -18,7 +18,7 @@ from miqa_node.store.database import Database
 log = structlog.get_logger(__name__)
 
 Lower = Callable[[bytes], tuple[str, str, bytes] | None]
-"""Gives (SOP class UID, SOP instance UID, file) of a result in the next lower SOP class; None when there is none."""
+"""Gives (SOP class UID, SOP instance UID, file) of a result in the next lower SOP class; None if there is none."""
 
 
 class DatabaseOutbox:
@@ -41,10 +41,10 @@ class DatabaseOutbox:
 
     def data(self, delivery: Delivery) -> bytes:
         """The DICOM file, or the JSON of an event."""
-        if delivery.result.kind in EVENT_KINDS:
+        if isinstance(delivery.item, EventNotice):
             with self._database.begin() as transaction:
-                return announcements.body_of(transaction, delivery.result.sop_instance_uid)
-        return self._objects.get(delivery.result.object_key)
+                return announcements.body_of(transaction, delivery.item.event_id)
+        return self._objects.get(delivery.item.object_key)
 
     def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
         """Mark as SENT."""
@@ -63,15 +63,17 @@ class DatabaseOutbox:
 
     def lower(self, delivery: Delivery) -> bool:
         """Make the object, keep it beside the one that it says the same as, and queue it in that one's place."""
-        original = delivery.result
+        original = delivery.item
+        if isinstance(original, EventNotice):
+            return False
         try:
-            made = self._lower(self._objects.get(original.object_key))
+            replacement = self._lower(self._objects.get(original.object_key))
         except ReportError as error:
             log.error("no lower SOP class", sop_instance_uid=original.sop_instance_uid, reason=str(error))
             return False
-        if made is None:
+        if replacement is None:
             return False
-        sop_class_uid, sop_instance_uid, data = made
+        sop_class_uid, sop_instance_uid, data = replacement
         key = f"{PurePosixPath(original.object_key).parent}/{sop_instance_uid}.dcm"
         self._objects.put(key, data)
         result = ResultObject(sop_instance_uid, sop_class_uid, original.kind, key)

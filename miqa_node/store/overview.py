@@ -14,7 +14,7 @@ from miqa_node.store.database import Transaction
 from miqa_node.store.tables import deliveries, dispositions, instances, worklist_events
 
 MOST = 10_000
-"""Counting ends here; people read "10,000+" as well."""
+"""Counting stops here; pages then show "10,000+"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Overview:
 
 
 def look(transaction: Transaction, since: datetime) -> Overview:
-    """Count what people want to know first."""
+    """Count the figures of the overview."""
     verdicts: dict[str, int] = {
         row[0]: int(row[1])
         for row in transaction.execute(
@@ -42,7 +42,7 @@ def look(transaction: Transaction, since: datetime) -> Overview:
     }
     recent = instances.c.received_at >= since
     undecided = sa.not_(sa.exists().where(dispositions.c.digest == instances.c.digest))
-    unresolved = worklist.Filter(state=tuple(worklist.UNRESOLVED))
+    unresolved = worklist.WorklistFilter(state=tuple(worklist.UNRESOLVED))
     return Overview(
         unresolved=worklist.count(transaction, unresolved, MOST),
         received=_count(transaction, sa.select(instances.c.digest).where(recent)),

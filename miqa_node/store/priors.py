@@ -104,7 +104,7 @@ def usual_ranges(transaction: Transaction, modality: str, body_part: str, view: 
             if measurement["value"] is not None:
                 values.setdefault(measurement["name"], []).append(float(measurement["value"]))
     return {
-        name: Usual(float(np.percentile(found, 5)), float(np.percentile(found, 95)), len(found))
-        for name, found in values.items()
-        if len(found) >= ENOUGH
+        name: Usual(float(np.percentile(numbers, 5)), float(np.percentile(numbers, 95)), len(numbers))
+        for name, numbers in values.items()
+        if len(numbers) >= ENOUGH
     }

@@ -1,4 +1,4 @@
-"""The secret behind pseudonyms of people: made once, kept where only the node's own account reads it."""
+"""The secret behind pseudonyms of people: made once and stored where only the node's own account can read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people said of images against what the model had said: for the watch over the model."""
+"""Readers' opinions compared with the model's results, to monitor the model."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from miqa_node.store.tables import (
 )
 
 MOST_JUDGEMENTS = 2000
-"""Older judgements of a long period say little of the model as it is now, and would keep people waiting."""
+"""Older opinions of a long period say little about the current model and would slow the page down."""
 BINS = 10
 """Of a reliability curve."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How often people judged images bad, of those that one kind of verdict had brought to them."""
+class RoomOutcome:
+    """How often readers judged images bad, among those with one kind of verdict."""
 
     room: str
     flagged: bool
@@ -52,13 +52,13 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class ShadowVerdicts:
-    """How often the active package said one verdict and a candidate another, of the candidate's newest images."""
+    """How often the verdicts of the active package and a candidate differ, over the candidate's newest images."""
 
     package: str
     table: dict[tuple[str, str], int]
 
 
-def outcomes(transaction: Transaction, since: datetime, until: datetime) -> list[Outcome]:
+def outcomes(transaction: Transaction, since: datetime, until: datetime) -> list[RoomOutcome]:
     """What became of verdicts, by room; each image's newest judgement counts, second readings apart."""
     newest = _newest(transaction, since, until)
     flagged = labels.c.verdict.in_([Verdict.REVIEW.value, Verdict.REJECT.value])
@@ -80,13 +80,13 @@ def outcomes(transaction: Transaction, since: datetime, until: datetime) -> list
         .group_by(acquisitions.c.room, flagged)
     )
     return [
-        Outcome(row.room, bool(row.flagged), row.judged, int(row.bad), float(row.weighted), float(row.weighted_bad))
+        RoomOutcome(row.room, bool(row.flagged), row.judged, int(row.bad), float(row.weighted), float(row.weighted_bad))
         for row in transaction.execute(query)
     ]
 
 
 def reliability(transaction: Transaction, since: datetime, until: datetime) -> list[ReliabilityBin]:
-    """Counts by finding and tenth of probability, of judgements that say whether the finding is there."""
+    """Counts by finding and tenth of probability, of judgements that state whether the finding is present."""
     newest = _newest(transaction, since, until)
     tenth = sa.cast(sa.func.floor(label_findings.c.probability * BINS), sa.Integer)
     number = sa.case((label_findings.c.probability >= 1.0, BINS - 1), else_=tenth)  # 1 belongs to the last tenth
@@ -111,7 +111,7 @@ def reliability(transaction: Transaction, since: datetime, until: datetime) -> l
 def against_model(
     transaction: Transaction, since: datetime, until: datetime
 ) -> dict[str, dict[tuple[bool, bool], int]]:
-    """By finding, how often the model and the people said that it is there: (model, people) → images."""
+    """By finding, how often the model and the readers stated it: (model, people) → images."""
     newest = _newest(transaction, since, until)
     of = label_findings.c
     query = (
@@ -127,7 +127,7 @@ def against_model(
 
 
 def second_readings(transaction: Transaction, since: datetime, until: datetime) -> dict[tuple[bool, bool], int]:
-    """How often the first and the second reader of an image said good or bad: (first bad, second bad) → images."""
+    """How often the first and the second reader of an image judged it good or bad: (first bad, second bad) → images."""
     first, second = labels.alias("first"), labels.alias("second")
     read = (
         sa.select(labels.c.label_id)

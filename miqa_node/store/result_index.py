@@ -7,14 +7,13 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from miqa_node.domain.delivery import OBJECT_KINDS
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import instances, results, studies
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to find; empty fields match everything. ``*`` and ``?`` in patient_id and accession_number are wildcards."""
+class ResultQuery:
+    """Which objects; empty fields match all. ``*`` and ``?`` in patient_id and accession_number are wildcards."""
 
     study_instance_uid: tuple[str, ...] = ()
     sop_instance_uid: tuple[str, ...] = ()
@@ -28,7 +27,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ResultLocation:
     """One object, where its bytes are, and the study that it belongs to."""
 
     sop_instance_uid: str
@@ -38,33 +37,33 @@ class Found:
     made_at: datetime
 
 
-def studies_of(transaction: Transaction, wanted: Wanted, *, limit: int, offset: int = 0) -> list[str]:
+def studies_of(transaction: Transaction, query: ResultQuery, *, limit: int, offset: int = 0) -> list[str]:
     """Study Instance UIDs of studies with results, those with the newest results first."""
-    query = (
+    statement = (
         sa.select(instances.c.study_instance_uid)
         .select_from(_joined())
-        .where(*_conditions(transaction, wanted))
+        .where(*_conditions(transaction, query))
         .group_by(instances.c.study_instance_uid)
         .order_by(sa.func.max(results.c.made_at).desc(), instances.c.study_instance_uid)
         .limit(limit)
         .offset(offset)
     )
-    return list(transaction.execute(query).scalars())
+    return list(transaction.execute(statement).scalars())
 
 
-def find(transaction: Transaction, wanted: Wanted, *, limit: int, offset: int = 0) -> list[Found]:
+def find(transaction: Transaction, query: ResultQuery, *, limit: int, offset: int = 0) -> list[ResultLocation]:
     """Objects, the newest first."""
-    query = (
+    statement = (
         sa.select(results, instances.c.study_instance_uid)
         .select_from(_joined())
-        .where(*_conditions(transaction, wanted))
+        .where(*_conditions(transaction, query))
         .order_by(results.c.made_at.desc(), results.c.sop_instance_uid)
         .limit(limit)
         .offset(offset)
     )
     return [
-        Found(row.sop_instance_uid, row.sop_class_uid, row.study_instance_uid, row.object_key, row.made_at)
-        for row in transaction.execute(query)
+        ResultLocation(row.sop_instance_uid, row.sop_class_uid, row.study_instance_uid, row.object_key, row.made_at)
+        for row in transaction.execute(statement)
     ]
 
 
@@ -74,24 +73,24 @@ def _joined() -> sa.FromClause:
     )
 
 
-def _conditions(transaction: Transaction, wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = [results.c.kind.in_(OBJECT_KINDS)]
+def _conditions(transaction: Transaction, query: ResultQuery) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
     for column, values in (
-        (instances.c.study_instance_uid, wanted.study_instance_uid),
-        (results.c.sop_instance_uid, wanted.sop_instance_uid),
-        (results.c.sop_class_uid, wanted.sop_class_uid),
-        (instances.c.sop_instance_uid, wanted.source_uid),
+        (instances.c.study_instance_uid, query.study_instance_uid),
+        (results.c.sop_instance_uid, query.sop_instance_uid),
+        (results.c.sop_class_uid, query.sop_class_uid),
+        (instances.c.sop_instance_uid, query.source_uid),
     ):
         if values:
             conditions.append(column.in_(values))
-    texts = ((studies.c.patient_id, wanted.patient_id), (studies.c.accession_number, wanted.accession_number))
+    texts = ((studies.c.patient_id, query.patient_id), (studies.c.accession_number, query.accession_number))
     for text, pattern in texts:
         if pattern:
             conditions.append(_matches(transaction, text, pattern))
-    if wanted.study_date_from:
-        conditions.append(studies.c.study_date >= wanted.study_date_from)
-    if wanted.study_date_to:
-        conditions.append(studies.c.study_date <= wanted.study_date_to)
+    if query.study_date_from:
+        conditions.append(studies.c.study_date >= query.study_date_from)
+    if query.study_date_to:
+        conditions.append(studies.c.study_date <= query.study_date_to)
     return conditions
 
 

@@ -1,4 +1,4 @@
-"""What people said of images, as labels to calibrate and to learn with: of each image the newest."""
+"""Readers' labels for calibration and training: the newest of each image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import Label, LabelOrigin
+from miqa_node.domain.label import LabelOrigin, LabelRecord
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError
@@ -17,10 +17,10 @@ from miqa_node.store.database import Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed:
-    """One image with its newest label; ``patient`` is the Patient ID, or the study's UID where there is none."""
+class ReviewedImage:
+    """One image with its newest label; ``patient`` is the Patient ID, or the study's UID if it has none."""
 
-    label: Label
+    label: LabelRecord
     object_key: str
     patient: str
     modality: str
@@ -34,14 +34,14 @@ class Reviewed:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ReviewLocation:
     """Where a received image lies, and whose it is."""
 
     object_key: str
     patient: str
 
 
-def locate(transaction: Transaction, digest: str) -> Place:
+def locate(transaction: Transaction, digest: str) -> ReviewLocation:
     """Where the image of a digest lies; NotFoundError when it was not received."""
     row = transaction.execute(
         sa.select(t.instances.c.object_key, t.studies.c.patient_id, t.studies.c.study_instance_uid)
@@ -50,21 +50,21 @@ def locate(transaction: Transaction, digest: str) -> Place:
     ).one_or_none()
     if row is None:
         raise NotFoundError(f"No instance has the digest {digest}.")
-    return Place(row.object_key, row.patient_id or row.study_instance_uid)
+    return ReviewLocation(row.object_key, row.patient_id or row.study_instance_uid)
 
 
 def find_digest(transaction: Transaction, name: str) -> InstanceDigest:
-    """The image of a digest or SOP Instance UID; NotFoundError when there is none."""
+    """The image of a digest or SOP Instance UID; NotFoundError if it does not exist."""
     query = sa.select(t.instances.c.digest).where(
         sa.or_(t.instances.c.digest == name, t.instances.c.sop_instance_uid == name)
     )
-    found = transaction.execute(query.order_by(t.instances.c.received_at)).scalars().first()
-    if found is None:
+    digest = transaction.execute(query.order_by(t.instances.c.received_at)).scalars().first()
+    if digest is None:
         raise NotFoundError(f"No instance has the digest or UID {name}.")
-    return InstanceDigest(found)
+    return InstanceDigest(digest)
 
 
-def newest(transaction: Transaction) -> list[Reviewed]:
+def newest(transaction: Transaction) -> list[ReviewedImage]:
     """Each labelled image with its newest label, second readings apart, in the order in which they were given."""
     latest = (
         sa.select(sa.func.max(t.labels.c.label_id).label("label_id"))
@@ -88,7 +88,7 @@ def newest(transaction: Transaction) -> list[Reviewed]:
         .order_by(t.labels.c.label_id)
     )
     return [
-        Reviewed(
+        ReviewedImage(
             labels.from_row(row),
             row.object_key,
             row.patient_id or row.study_instance_uid,
@@ -101,7 +101,7 @@ def newest(transaction: Transaction) -> list[Reviewed]:
 
 
 def undecided_images(transaction: Transaction) -> int:
-    """Resolved studies without any label: several of their images are flagged, and nobody said which was meant."""
+    """Resolved studies without any label: several of their images are flagged, and the reader did not choose one."""
     labelled = (
         sa.select(t.labels.c.label_id)
         .join(t.instances, t.instances.c.digest == t.labels.c.digest)

@@ -28,7 +28,7 @@ OVERLAP = timedelta(minutes=2)
 """A transaction that began before the last look may have committed after it: its day is counted again."""
 DAYS_AT_ONCE = 50
 LOCK = 7205178
-"""PostgreSQL's advisory lock of whoever counts."""
+"""PostgreSQL's advisory lock of the process that counts."""
 DEVIATION_LIMIT = 3.0
 """Half or double the intended exposure (AAPM TG-116); the same limit that plausibility flags."""
 
@@ -59,7 +59,7 @@ MEASURES: dict[str, sa.ColumnElement[Any]] = {
 def refresh(transaction: Transaction, now: datetime, *, most_days: int | None = None) -> int:
     """Count the days that changed since the last look; how many are still to be counted.
 
-    With ``most_days`` only the newest so many are counted, and the mark stays where it was until all are. Does nothing
+    With ``most_days`` only that many are counted, the newest first, and the mark stays until all are. Does nothing
     while another process counts.
     """
     if not _alone(transaction):

@@ -1,6 +1,6 @@
 """Random secrets that are handed out once; the database keeps only their SHA-256.
 
-They have 256 random bits, so a fast hash is enough: nobody can try them all, as one could with passwords.
+They have 256 random bits, so a fast hash is enough: unlike passwords, they cannot be guessed by trying.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ def new_secret() -> str:
 
 
 def sha256_of(secret: str) -> str:
-    """What is kept of it."""
+    """The digest that is stored."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

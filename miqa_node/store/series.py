@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from miqa_node.domain.delivery import ResultKind, ResultObject
+from miqa_node.domain.delivery import SR, ResultKind, ResultObject
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Disposition
 from miqa_node.store import documents
@@ -45,17 +45,17 @@ def take_due(transaction: Transaction, quiet_s: Mapping[str, float], now: dateti
     all instances have one has nothing new.
     """
     due = sa.update(series).where(series.c.pending, _is_due(quiet_s, now)).values(pending=False)
-    taken = transaction.execute(due.returning(series.c.series_instance_uid)).scalars().all()
-    newest = (_newest_undecided(transaction, uid) for uid in taken)
+    uids = transaction.execute(due.returning(series.c.series_instance_uid)).scalars().all()
+    newest = (_newest_undecided(transaction, uid) for uid in uids)
     return [digest for digest in newest if digest is not None]
 
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
-"""What every report is made in; the same in a lower class, for a destination that asked for it, is no other report."""
+"""The class of every report; a copy in a lower class, for a destination that takes only that, is not another report."""
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class SeriesMember:
     """One instance of a series; ``conflicting`` ones came after another of the same UID."""
 
     digest: InstanceDigest
@@ -63,20 +63,22 @@ class Member:
     conflicting: bool
 
 
-def files(transaction: Transaction, series_instance_uid: str) -> list[Member]:
+def files(transaction: Transaction, series_instance_uid: str) -> list[SeriesMember]:
     """Everything that was received of a series, oldest first."""
     query = (
         sa.select(instances.c.digest, instances.c.object_key, instances.c.conflicting)
         .where(instances.c.series_instance_uid == series_instance_uid)
         .order_by(instances.c.received_at, instances.c.digest)
     )
-    return [Member(InstanceDigest(row.digest), row.object_key, row.conflicting) for row in transaction.execute(query)]
+    return [
+        SeriesMember(InstanceDigest(row.digest), row.object_key, row.conflicting) for row in transaction.execute(query)
+    ]
 
 
 def share_verdict(
     transaction: Transaction, digests: Iterable[InstanceDigest], uid: str, disposition: Disposition, now: datetime
 ) -> None:
-    """Give the slices that have none yet the verdict of their series; only the one that stands for it is flagged."""
+    """Give slices without a verdict that of their series; only the representative slice is flagged."""
     for digest in digests:
         insert_or_ignore(
             transaction,
@@ -96,13 +98,13 @@ def share_verdict(
 
 
 def earlier_reports(transaction: Transaction, series_instance_uid: str, digest: InstanceDigest) -> list[ResultObject]:
-    """The reports that said something of the series before, oldest first."""
+    """Earlier reports about the series, oldest first."""
     query = (
         sa.select(results)
         .join(instances, instances.c.digest == results.c.digest)
         .where(
             instances.c.series_instance_uid == series_instance_uid,
-            results.c.kind == ResultKind.SR.value,
+            results.c.kind == SR,
             results.c.sop_class_uid == COMPREHENSIVE_3D_SR,
             results.c.digest != digest,
         )
@@ -115,7 +117,7 @@ def earlier_reports(transaction: Transaction, series_instance_uid: str, digest: 
 
 
 def _is_due(quiet_s: Mapping[str, float], now: datetime) -> sa.ColumnElement[bool]:
-    # A series with more images than it says is wrong about itself: only quiet tells when it is whole.
+    # A series with more images than it announces is inconsistent: only a quiet period shows that it is complete.
     arrived = (
         sa.select(sa.func.count())
         .select_from(instances)

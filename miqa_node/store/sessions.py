@@ -17,7 +17,7 @@ SEEN_EVERY = timedelta(minutes=1)
 """How exactly the time of the last request is kept."""
 
 
-class Outcome(StrEnum):
+class SignInOutcome(StrEnum):
     """How somebody's try to sign in ended."""
 
     SIGNED_IN = "signed in"
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SignedInSession:
     """Who is signed in with a browser."""
 
     name: str
@@ -53,7 +53,7 @@ def start(transaction: Transaction, name: str, now: datetime, *, most: int) -> s
 
 def find(
     transaction: Transaction, secret: str, now: datetime, *, idle: timedelta, lifetime: timedelta
-) -> Session | None:
+) -> SignedInSession | None:
     """Whose session a cookie stands for; None when it ended, or its account was disabled."""
     row = transaction.execute(
         sa.select(sessions.c.seen_at, users.c.name, users.c.role)
@@ -69,7 +69,7 @@ def find(
         return None
     if now - row.seen_at > SEEN_EVERY:
         transaction.execute(sa.update(sessions).where(sessions.c.token_sha256 == sha256_of(secret)).values(seen_at=now))
-    return Session(row.name, Role(row.role))
+    return SignedInSession(row.name, Role(row.role))
 
 
 def end(transaction: Transaction, secret: str) -> None:
@@ -96,7 +96,9 @@ def forget_ended(transaction: Transaction, now: datetime, *, idle: timedelta, li
     )
 
 
-def note(transaction: Transaction, name: str, peer_address: str, means: str, outcome: Outcome, now: datetime) -> None:
+def note(
+    transaction: Transaction, name: str, peer_address: str, means: str, outcome: SignInOutcome, now: datetime
+) -> None:
     """Write down that somebody signed in or tried to; ``name`` is empty when no account has it."""
     transaction.execute(
         sa.insert(sign_ins).values(at=now, name=name, peer_address=peer_address, means=means, outcome=outcome.value)
@@ -104,15 +106,15 @@ def note(transaction: Transaction, name: str, peer_address: str, means: str, out
 
 
 def failures(transaction: Transaction, name: str, peer_address: str, since: datetime) -> tuple[int, int]:
-    """How often wrong passwords came since then: for the account from this address, and from this address at all.
+    """Wrong passwords since then: for the account from this address, and for any account from this address.
 
     Those for the account before it last signed in from there do not count.
     """
     here = sa.and_(sign_ins.c.peer_address == peer_address, sign_ins.c.at > since)
     last = sa.select(sa.func.max(sign_ins.c.at)).where(
-        here, sign_ins.c.name == name, sign_ins.c.outcome == Outcome.SIGNED_IN.value
+        here, sign_ins.c.name == name, sign_ins.c.outcome == SignInOutcome.SIGNED_IN.value
     )
-    refused = sa.and_(here, sign_ins.c.outcome == Outcome.REFUSED.value)
+    refused = sa.and_(here, sign_ins.c.outcome == SignInOutcome.REFUSED.value)
     of_name = sa.and_(refused, sign_ins.c.name == name, sign_ins.c.at > sa.func.coalesce(last.scalar_subquery(), since))
     row = transaction.execute(
         sa.select(

@@ -1,4 +1,4 @@
-"""What packages said of the same images, side by side: the active one's assessments and a candidate's silent ones."""
+"""Results of packages on the same images, side by side: the active package's and a silent candidate's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.store.tables import assessments, dispositions, instances, shadow_
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What one package said of one image, and the verdict that the policy gave it then."""
+    """One package's result for one image, and the verdict of the policy at that time."""
 
     digest: InstanceDigest
     sop_instance_uid: str
@@ -26,7 +26,7 @@ class Opinion:
 
 
 def save(transaction: Transaction, package: str, assessment: Assessment, disposition: Disposition) -> bool:
-    """Keep a candidate's opinion apart from everything that people see; False when there was one already."""
+    """Store a candidate's result apart from verdicts and reports; False if there is one already."""
     return insert_or_ignore(
         transaction,
         shadow_assessments,
@@ -74,18 +74,18 @@ def opinions(transaction: Transaction, package: str, *, limit: int) -> dict[Inst
         .order_by(shadow_assessments.c.assessed_at.desc())
         .limit(limit)
     )
-    found: dict[InstanceDigest, Opinion] = {}
+    opinion_by_digest: dict[InstanceDigest, Opinion] = {}
     for query in (shadow, active):  # where both exist, the one that counted wins
         for row in transaction.execute(query):
             digest = InstanceDigest(row.digest)
-            found[digest] = Opinion(
+            opinion_by_digest[digest] = Opinion(
                 digest,
                 row.sop_instance_uid,
                 Verdict(row.verdict),
                 row.policy_version,
                 documents.load_assessment(row.document),
             )
-    return found
+    return opinion_by_digest
 
 
 def count(transaction: Transaction, package: str) -> int:

@@ -17,7 +17,7 @@ MAX_STATIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
+class StationExposure:
     """One image; ``disposition`` is None while the node works on it."""
 
     received_at: datetime
@@ -41,7 +41,7 @@ def names(transaction: Transaction, since: datetime) -> list[str]:
     return list(transaction.execute(query).scalars())
 
 
-def exposures(transaction: Transaction, station: str, since: datetime, limit: int) -> list[Exposure]:
+def exposures(transaction: Transaction, station: str, since: datetime, limit: int) -> list[StationExposure]:
     """The station's newest images, newest first; the assessment only of the newest."""
     query = (
         sa.select(
@@ -61,25 +61,25 @@ def exposures(transaction: Transaction, station: str, since: datetime, limit: in
         .order_by(instances.c.received_at.desc())
         .limit(limit)
     )
-    found: list[Exposure] = []
+    rows: list[StationExposure] = []
     for row in transaction.execute(query):
         decided = (
             Disposition(Verdict(row.verdict), documents.load_reasons(row.reasons), row.policy_version, row.scope)
             if row.verdict
             else None
         )
-        found.append(
-            Exposure(
+        rows.append(
+            StationExposure(
                 row.received_at,
                 row.decided_at,
                 row.modality,
                 row.body_part,
                 row.view,
                 decided,
-                None if found else _assessment(transaction, row.digest),
+                None if rows else _assessment(transaction, row.digest),
             )
         )
-    return found
+    return rows
 
 
 def _assessment(transaction: Transaction, digest: str) -> Assessment | None:

@@ -1,4 +1,4 @@
-"""Tokens that programs show instead of a password, each with scopes of its own."""
+"""Tokens that programs send instead of a password, each with its own scopes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miqa_node.store.secrets import new_secret, sha256_of
 from miqa_node.store.tables import tokens, users
 
 PREFIX = "miqa_"
-"""Lets people and scanners of source code recognise a token that was left somewhere."""
+"""Prefix by which people and secret scanners recognise a leaked token."""
 
 USED_EVERY = timedelta(minutes=1)
 
@@ -93,7 +93,7 @@ def every(transaction: Transaction, name: str = "") -> list[Token]:
 
 
 def load(transaction: Transaction, token_id: int) -> Token:
-    """What is known of a token; NotFoundError when there is none of that number."""
+    """What is known of a token; NotFoundError if it does not exist."""
     row = transaction.execute(sa.select(tokens).where(tokens.c.token_id == token_id)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no token {token_id}.")
@@ -101,7 +101,7 @@ def load(transaction: Transaction, token_id: int) -> Token:
 
 
 def revoke(transaction: Transaction, token_id: int, now: datetime) -> None:
-    """Refuse a token from now on; NotFoundError when there is none of that number, or it is revoked already."""
+    """Refuse a token from now on; NotFoundError if it does not exist or is already revoked."""
     revoked = transaction.execute(
         sa.update(tokens).where(tokens.c.token_id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
     )

@@ -1,4 +1,4 @@
-"""Accounts of people and programs, and the links that let somebody choose a password once."""
+"""Accounts of people and programs, and the one-time links to choose a password."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.store.tables import invitations, sessions, tokens, users
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One account; ``password_hash`` is empty for those who sign on elsewhere or not at all."""
+    """One account; ``password_hash`` is empty for those who sign on elsewhere or never."""
 
     name: str
     role: Role
@@ -37,11 +37,11 @@ def find(transaction: Transaction, name: str) -> User | None:
 
 
 def load(transaction: Transaction, name: str) -> User:
-    """The account of that name; NotFoundError when there is none."""
-    found = find(transaction, name)
-    if found is None:
+    """The account of that name; NotFoundError if it does not exist."""
+    user = find(transaction, name)
+    if user is None:
         raise NotFoundError(f"There is no account {name}.")
-    return found
+    return user
 
 
 def of_subject(transaction: Transaction, subject: str) -> User | None:
@@ -88,7 +88,7 @@ def renew_hash(transaction: Transaction, name: str, password_hash: str) -> None:
 
 
 def set_password(transaction: Transaction, name: str, password_hash: str) -> None:
-    """Replace the password and end every session of the account: whoever knew the old one is out."""
+    """Replace the password and end every session of the account: anyone who used the old one is signed out."""
     _change(transaction, name, password_hash=password_hash)
     transaction.execute(sa.delete(sessions).where(sessions.c.name == name))
 

@@ -18,7 +18,7 @@ VIEWS: dict[str, str] = {
     "findings": "day",
     "measurements": "week",
 }
-"""Name without ``analysis_`` → the column that says when."""
+"""Name without ``analysis_`` → its time column."""
 ROWS_AT_ONCE = 5000
 
 

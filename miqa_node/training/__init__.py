@@ -1,1 +1,1 @@
-"""Everything that makes models; never imported at run time (extra [train])."""
+"""Everything that makes models: a distribution of its own, miqa-node-training, that run-time code never imports."""

@@ -19,7 +19,7 @@ from miqa_node.assess.anomaly.section import AnomalySection
 from miqa_node.assess.card import CARD_NAME, read_card
 from miqa_node.training.anomaly_figures import figures
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data
-from miqa_node.training.ordinary import FILE, FOLDS, SAMPLES, TREES, Looker, learn
+from miqa_node.training.ordinary import FILE, FOLDS, SAMPLES, TREES, ImageLooker, learn
 from miqa_node.training.seal import seal
 
 
@@ -30,7 +30,7 @@ def train_anomaly(data_dir: Path, package_dir: Path, *, seed: int = 1, cache_dir
 
 def teach(package_dir: Path, data: QualityData, data_dir: Path, *, seed: int = 1) -> Path:
     """The same with the training images at hand."""
-    looker = Looker(package_dir, read_card(package_dir))
+    looker = ImageLooker(package_dir, read_card(package_dir))
     learnt = learn(looker, data, seed)
     metrics = figures(looker, learnt, data, data_dir, seed)
     training = {

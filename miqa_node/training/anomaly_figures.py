@@ -1,4 +1,4 @@
-"""How well the anomaly score tells what is not ordinary, on hospitals that nothing was learnt from (SCIENCE.md §4)."""
+"""How well the anomaly score detects unusual images, on hospitals left out of training (SCIENCE.md §4)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.anomaly.baseline import percentile
-from miqa_node.domain.finding import DEFECTS
+from miqa_node.degrade import DonorMaterial, Image, degrade, pitch_of
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image
+from miqa_node.taxonomy.lookup import defect_names
 from miqa_node.training.corpus import OTHER_BODY_PARTS, OTHER_TEST_FILES, QualityData
-from miqa_node.training.datasets import Record, read_records
-from miqa_node.training.degrade import Image, Material, degrade, pitch_of
-from miqa_node.training.ordinary import Learnt, Look, Looker, Ordinary, display, fit_forest, ordinary_scores, project
+from miqa_node.training.datasets import DatasetRecord, read_records
+from miqa_node.training.ordinary import (
+    ImageLook,
+    ImageLooker,
+    OrdinaryLooks,
+    OrdinaryModel,
+    display,
+    fit_forest,
+    ordinary_scores,
+    project,
+)
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.scores import auroc, auroc_interval, read_image
 
@@ -41,26 +50,26 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LookSet:
     """Looks at images of one kind, with who they show."""
 
-    looks: list[Look]
+    looks: list[ImageLook]
     patients: list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class AnomalyTestData:
     """Everything that scores are measured on."""
 
-    clean: Seen
-    records: list[Record]
-    simulated: Mapping[str, Seen]
-    not_chest: Seen
-    second_hospital: Seen
+    clean: LookSet
+    records: list[DatasetRecord]
+    simulated: Mapping[str, LookSet]
+    not_chest: LookSet
+    second_hospital: LookSet
 
 
 def check_pictures(data_dir: Path) -> None:
-    """Raise SettingsError, before hours of training, when there is nothing to tell from chest radiographs."""
+    """Raise SettingsError, before hours of training, if there are no images other than chest radiographs."""
     folder = data_dir / NOT_CHEST
     if not any(folder.glob("*.dcm")):
         raise SettingsError(
@@ -68,7 +77,7 @@ def check_pictures(data_dir: Path) -> None:
         )
 
 
-def figures(looker: Looker, learnt: Learnt, data: QualityData, data_dir: Path, seed: int) -> dict[str, Any]:
+def figures(looker: ImageLooker, learnt: OrdinaryModel, data: QualityData, data_dir: Path, seed: int) -> dict[str, Any]:
     """Figures of the shipped set of features and of the others, as plain data."""
     test = gather(looker.look, data, data_dir, seed)
     by_set = by_features(SETS, learnt, test, seed)
@@ -86,43 +95,45 @@ def figures(looker: Looker, learnt: Learnt, data: QualityData, data_dir: Path, s
 
 
 def by_features(
-    sets: Mapping[str, Sequence[str]], learnt: Ordinary, test: Test, seed: int
+    sets: Mapping[str, Sequence[str]], learnt: OrdinaryLooks, test: AnomalyTestData, seed: int
 ) -> dict[str, dict[str, Any]]:
     """Figures of forests of several sets of features, all on the same images."""
     return {name: _of_set(kinds, learnt, test, seed) for name, kinds in sets.items()}
 
 
-def gather(look: Callable[[NDArray[np.uint16]], Look], data: QualityData, data_dir: Path, seed: int) -> Test:
+def gather(
+    look: Callable[[NDArray[np.uint16]], ImageLook], data: QualityData, data_dir: Path, seed: int
+) -> AnomalyTestData:
     """Look at everything that scores are measured on."""
     not_chest = _not_chest(look, data_dir / NOT_CHEST)
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
     images = [read_image(record) for record in records]
     who = [f"{record.source}/{record.patient}" for record in records]
-    simulated = {finding.value: Seen([], []) for finding in DEFECTS}
+    simulated: dict[str, LookSet] = {finding: LookSet([], []) for finding in defect_names()}
     for number, image in enumerate(images):
         other = images[(number * 7 + 3) % len(images)]
-        for place, finding in enumerate(DEFECTS):
+        for place, finding in enumerate(defect_names()):
             rng = np.random.default_rng((seed, number, place))
             level = LEVELS[(number + place) % len(LEVELS)]
-            bad = degrade(image, finding, level, rng, pitch_of(image), Material(other=other))
-            simulated[finding.value].looks.append(look(_display(bad)))
-            simulated[finding.value].patients.append(who[number])
-    return Test(
-        clean=Seen([look(_display(image)) for image in images], who),
+            bad = degrade(image, finding, level, rng, pitch_of(image), DonorMaterial(other=other))
+            simulated[finding].looks.append(look(_display(bad)))
+            simulated[finding].patients.append(who[number])
+    return AnomalyTestData(
+        clean=LookSet([look(_display(image)) for image in images], who),
         records=records,
         simulated=simulated,
         not_chest=not_chest,
-        second_hospital=Seen(
+        second_hospital=LookSet(
             [look(display(data, record)) for record in data.other_hospital],
             [record.patient for record in data.other_hospital],
         ),
     )
 
 
-def _not_chest(look: Callable[[NDArray[np.uint16]], Look], folder: Path) -> Seen:
-    """Every distinct picture of a folder of DICOM files that is no frontal chest and did not serve in training."""
+def _not_chest(look: Callable[[NDArray[np.uint16]], ImageLook], folder: Path) -> LookSet:
+    """Every distinct picture of a folder of DICOM files, except frontal chests and pictures used in training."""
     used = tuple(name.split(".", maxsplit=1)[0].split("_UNCR")[0] for name in (*OTHER_BODY_PARTS, *OTHER_TEST_FILES))
-    seen, distinct = Seen([], []), set[bytes]()
+    seen, distinct = LookSet([], []), set[bytes]()
     for path in sorted(folder.glob("*.dcm")):
         name = path.stem.rpartition("__")[2]
         try:
@@ -132,23 +143,23 @@ def _not_chest(look: Callable[[NDArray[np.uint16]], Look], folder: Path) -> Seen
             pixels = decode_frame(path, 0, MOST_PIXELS).display
         except MiqaError:
             continue
-        # The same picture comes in many transfer syntaxes; a coarse copy tells pictures apart.
-        coarse = (cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA) >> 13).tobytes()
+        # The same picture comes in many transfer syntaxes; a coarse copy identifies a picture.
+        coarse = (cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA).astype(np.uint16) >> 13).tobytes()
         if min(pixels.shape) >= LEAST_SIDE_PX and coarse not in distinct:
             distinct.add(coarse)
             seen.looks.append(look(pixels))
             seen.patients.append(path.name)
     if not seen.looks:
-        raise SettingsError(f"There is no picture in {folder} that could be told from chest radiographs.")
+        raise SettingsError(f"There is no picture in {folder} other than chest radiographs.")
     return seen
 
 
-def _of_set(kinds: Sequence[str], learnt: Ordinary, test: Test, seed: int) -> dict[str, Any]:
+def _of_set(kinds: Sequence[str], learnt: OrdinaryLooks, test: AnomalyTestData, seed: int) -> dict[str, Any]:
     folds, held_out = ordinary_scores(kinds, learnt.looks, learnt.patients, learnt.held_out, seed)
     ordinary = np.sort(np.concatenate([folds, held_out]))
     projections, forest = fit_forest(kinds, learnt.looks, seed)
 
-    def score(seen: Seen) -> Floats:
+    def score(seen: LookSet) -> Floats:
         return forest.score(project(kinds, projections, seen.looks))
 
     clean, who = score(test.clean), test.clean.patients
@@ -199,8 +210,8 @@ def _own_baseline(scores: Floats, patients: Sequence[str], seed: int) -> dict[st
     return {str(limit): _round(float(np.mean(found))) for limit, found in shares.items() if found}
 
 
-def _regions(looker: Looker, learnt: Learnt, records: Sequence[Record]) -> dict[str, Any]:
-    """Whether the most unusual place of an image lies on a real object: it need not, so many things are unusual."""
+def _regions(looker: ImageLooker, learnt: OrdinaryModel, records: Sequence[DatasetRecord]) -> dict[str, Any]:
+    """Whether the most unusual place of an image lies on a real object; it need not, other things are unusual too."""
     hits, centre, random = [], [], []
     for record in records:
         boxes = [box.box for box in record.boxes]
@@ -217,7 +228,7 @@ def _regions(looker: Looker, learnt: Learnt, records: Sequence[Record]) -> dict[
     return {"images": len(hits), **dict(zip(names, shares, strict=True))}
 
 
-def _milliseconds(looker: Looker, learnt: Learnt, data: QualityData, rounds: int = 30) -> dict[str, float]:
+def _milliseconds(looker: ImageLooker, learnt: OrdinaryModel, data: QualityData, rounds: int = 30) -> dict[str, float]:
     """Least time of score and of map beyond the run of the graph: others work on the machine, too."""
     inputs, outputs = looker.run(display(data, data.fitting[0]))
     times: dict[str, list[float]] = {"score": [], "map": []}

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.anomaly.features import Projection
 from miqa_node.assess.anomaly.forest import Forest
+from miqa_node.degrade.lungs import lung_field
 from miqa_node.report.mask import threshold_map
 from miqa_node.statistics.overlap import Mask, dice, iou
-from miqa_node.training.degrade.lungs import lung_field
 from miqa_node.training.isolation import grow, principal_components
 from miqa_node.training.map_scores import pixel_average_precision
 from miqa_node.training.outlines import Outline, box, inside_any
 from miqa_node.training.pointing import interval_by_patient, peak, play
 
 GRID = 96
-"""Masks are compared in so many cells along a side."""
+"""Number of cells along a side in which masks are compared."""
 THRESHOLD = 0.5
 """Share of its peak from which a map's cells are in the mask, as in the segmentations of the node."""
 COMPACT = 0.16
@@ -36,7 +36,7 @@ Maps = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class OutlinedImage:
     """One annotated image: who it shows, its outlines, its picture (rows, columns), and the maps by name."""
 
     patient: str
@@ -79,7 +79,7 @@ def grow_places(
     return PlaceForest(projections, forest, float(np.quantile(scores, 0.95)))
 
 
-def region_figures(images: Sequence[Seen], seed: int = 1) -> dict[str, Any]:
+def region_figures(images: Sequence[OutlinedImage], seed: int = 1) -> dict[str, Any]:
     """Dice, IoU, Pointing Game and pixel AP of every map, and of centre, random and lungs, over all images.
 
     Centre and random are squares of the area that is annotated on average; ``dice_same_area`` gives maps the same.
@@ -88,7 +88,7 @@ def region_figures(images: Sequence[Seen], seed: int = 1) -> dict[str, Any]:
     share = float(np.mean(sizes))
     side = share**0.5
     rng = np.random.default_rng(seed)
-    baselines: dict[str, Callable[[Seen], list[Mask]]] = {
+    baselines: dict[str, Callable[[OutlinedImage], list[Mask]]] = {
         "centre": lambda _: [_square(0.5, 0.5, side)],
         "random": lambda _: [_anywhere(side, rng) for _ in range(RANDOM_TRIES)],
         "lungs": lambda image: [_lungs(image.view)],
@@ -103,17 +103,19 @@ def region_figures(images: Sequence[Seen], seed: int = 1) -> dict[str, Any]:
     }
 
 
-def compact(images: Sequence[Seen]) -> list[Seen]:
+def compact(images: Sequence[OutlinedImage]) -> list[OutlinedImage]:
     """The images on which something compact was drawn, with those outlines only."""
     kept = []
     for image in images:
         small = tuple(outline for outline in image.outlines if _extent(outline) <= COMPACT)
         if small:
-            kept.append(Seen(image.patient, small, image.view, image.maps))
+            kept.append(OutlinedImage(image.patient, small, image.view, image.maps))
     return kept
 
 
-def _row(images: Sequence[Seen], masks: Callable[[Seen], list[Mask]], share: float, name: str = "") -> dict[str, Any]:
+def _row(
+    images: Sequence[OutlinedImage], masks: Callable[[OutlinedImage], list[Mask]], share: float, name: str = ""
+) -> dict[str, Any]:
     dices, ious, hits, precisions, same_area = [], [], [], [], []
     for image in images:
         drawn = inside_any(image.outlines, GRID, GRID)
@@ -123,7 +125,7 @@ def _row(images: Sequence[Seen], masks: Callable[[Seen], list[Mask]], share: flo
         dices.append(float(np.mean([dice(mask, drawn) for mask in found])))
         ious.append(float(np.mean([iou(mask, drawn) for mask in found])))
         if name:
-            fine = cv2.resize(image.maps[name], (GRID, GRID), interpolation=cv2.INTER_LINEAR)
+            fine = cv2.resize(image.maps[name], (GRID, GRID), interpolation=cv2.INTER_LINEAR).astype(np.float32)
             hits.append(float(play(peak(image.maps[name]), image.outlines).tolerant))
             precisions.append(pixel_average_precision(fine, drawn))
     patients = [image.patient for image in images]
@@ -152,12 +154,12 @@ def _where(places: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.stack([(down + 0.5) / rows, (across + 0.5) / columns], axis=1)
 
 
-def _thresholded(name: str, image: Seen) -> list[Mask]:
+def _thresholded(name: str, image: OutlinedImage) -> list[Mask]:
     return [threshold_map(image.maps[name], (GRID, GRID), THRESHOLD)]
 
 
 def _largest(values: NDArray[np.float32], share: float) -> Mask:
-    """The cells with the highest values, as many as the baselines take where the map shows so many at all."""
+    """The cells with the highest values, as many as the baselines take, or fewer if the map has fewer."""
     fine = cv2.resize(values.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_LINEAR)
     return np.asarray((fine >= np.quantile(fine, 1.0 - share)) & (fine > 0.0), bool)
 

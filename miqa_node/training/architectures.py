@@ -26,7 +26,7 @@ class Architecture(StrEnum):
     SQUEEZENET = "squeezenet"
 
 
-def build(architecture: Architecture, classes: int, channels: int = 1, *, dropout: float = 0.2) -> Classifier:
+def build(architecture: Architecture, classes: int, channels: int = 1, *, dropout: float = 0.2) -> ClassifierNet:
     """A network with fresh weights for images of 1 or 3 channels and at least 64 × 64 pixels."""
     features, width = _BUILDERS[architecture](channels)
     for module in features.modules():
@@ -34,10 +34,10 @@ def build(architecture: Architecture, classes: int, channels: int = 1, *, dropou
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    return Classifier(features, width, classes, dropout)
+    return ClassifierNet(features, width, classes, dropout)
 
 
-class Classifier(nn.Module):
+class ClassifierNet(nn.Module):
     """Features, then one evidence map per class whose mean is the logit."""
 
     def __init__(self, features: nn.Module, width: int, classes: int, dropout: float) -> None:
@@ -73,7 +73,8 @@ class SameConv(nn.Conv2d):
             for length, s, k in zip(x.shape[2:], self.stride, self.kernel_size, strict=True)
         )
         pads = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
-        return self._conv_forward(F.pad(x, pads) if any(pads) else x, self.weight, self.bias)
+        out: Tensor = self._conv_forward(F.pad(x, pads) if any(pads) else x, self.weight, self.bias)
+        return out
 
 
 def _cnn(channels: int) -> tuple[nn.Module, int]:

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.platt import Scaling, calibration_error, fit_scaling, sigmoid
-from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
+from miqa_node.degrade import Image, gate
+from miqa_node.domain.finding import FindingName, GateClass
+from miqa_node.taxonomy.lookup import defect_names, gate_names
 from miqa_node.training.corpus import QualityData
-from miqa_node.training.datasets import Record
-from miqa_node.training.degrade import Image, gate
-from miqa_node.training.graph import Judge
+from miqa_node.training.datasets import DatasetRecord
+from miqa_node.training.graph import ImageJudge
 from miqa_node.training.presentation import LARGE_PX, vary
 from miqa_node.training.samples import CLASSES, COLUMN
-from miqa_node.training.scores import Case, judge, judge_simulated
+from miqa_node.training.scores import JudgedCase, judge, judge_simulated
 
 CLEAN_FLAGGED = 0.07
 """Share of clean images that may be flagged by any head together; each head gets an equal share of specificity."""
@@ -31,7 +32,7 @@ FEW_IMAGES = 59
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class QualityCalibration:
     """Per class, in the order of CLASSES: probability = sigmoid((logit + bias) / temperature), operating points."""
 
     temperature: NDArray[np.float64]
@@ -45,35 +46,35 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CalibrationCases:
     """What a model said of the images that it is calibrated with: labelled ones, clean ones, another hospital's."""
 
-    everything: list[Case]
-    clean: list[Case]
-    elsewhere: list[Case]
+    everything: list[JudgedCase]
+    clean: list[JudgedCase]
+    elsewhere: list[JudgedCase]
 
 
-def calibrate(graph: Judge, data: QualityData, seed: int = 11) -> Calibration:
+def calibrate(graph: ImageJudge, data: QualityData, seed: int = 11) -> QualityCalibration:
     """Platt scaling per head and thresholds that keep clean images clean, on held-out NIH and OpenIST images."""
     return calibration_of(ask(graph, data, seed))
 
 
-def ask(graph: Judge, data: QualityData, seed: int = 11) -> Asked:
+def ask(graph: ImageJudge, data: QualityData, seed: int = 11) -> CalibrationCases:
     """Judge what calibration needs; the same seed makes the same images."""
 
-    def load(record: Record) -> Image:
+    def load(record: DatasetRecord) -> Image:
         rng = np.random.default_rng((seed, int.from_bytes(record.path.name.encode()[-8:]) % 2**32))
         return vary(record, data.cache[record.path], rng).image
 
-    simulated = judge_simulated(graph, data.held_out, load, DEFECTS, LEVELS, seed=seed)
+    simulated = judge_simulated(graph, data.held_out, load, defect_names(), LEVELS, seed=seed)
     clean = [judge(graph, r, load(r)) for r in data.held_out]
     plain = [judge(graph, r, _plain(data, r)) for r in data.held_out]
     elsewhere = [judge(graph, r, _plain(data, r)) for r in data.other_hospital]
     gates = _gate_cases(graph, data, load, seed)
-    return Asked([*simulated, *clean, *plain, *gates], [*clean, *plain], elsewhere)
+    return CalibrationCases([*simulated, *clean, *plain, *gates], [*clean, *plain], elsewhere)
 
 
-def calibration_of(asked: Asked) -> Calibration:
+def calibration_of(asked: CalibrationCases) -> QualityCalibration:
     """Probabilities and operating points from what was said."""
     temperature, bias = np.ones(len(CLASSES)), np.zeros(len(CLASSES))
     errors = {}
@@ -82,7 +83,7 @@ def calibration_of(asked: Asked) -> Calibration:
         scaling = fit_scaling(logits, wanted) or Scaling(1.0, 0.0)
         temperature[column], bias[column] = scaling.temperature, scaling.bias
         errors[name] = round(_error_of_others(logits, wanted, second), 4)
-    unset = Calibration(temperature, bias, np.ones(len(CLASSES)), {})
+    unset = QualityCalibration(temperature, bias, np.ones(len(CLASSES)), {})
     threshold, specificity, flagged = operating_points(unset, asked.clean, asked.elsewhere)
     report = {
         "method": "Platt scaling per head (temperature and bias) on simulated defects; error in ten bins of equal mass",
@@ -98,7 +99,7 @@ def calibration_of(asked: Asked) -> Calibration:
             f"at most {flagged:.1%} of any of them are flagged by any head"
         ),
     }
-    return Calibration(temperature, bias, threshold, report)
+    return QualityCalibration(temperature, bias, threshold, report)
 
 
 def _error_of_others(logits: NDArray[np.float64], wanted: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
@@ -111,7 +112,7 @@ def _error_of_others(logits: NDArray[np.float64], wanted: NDArray[np.bool_], sec
 
 
 def operating_points(
-    calibration: Calibration, clean: list[Case], elsewhere: list[Case]
+    calibration: QualityCalibration, clean: list[JudgedCase], elsewhere: list[JudgedCase]
 ) -> tuple[NDArray[np.float64], float, float]:
     """Thresholds per class, the specificity of each head and the share of clean images that any head then flags.
 
@@ -120,7 +121,7 @@ def operating_points(
     groups = [_clean_scores(calibration, group) for group in _by_source([*clean, *elsewhere])]
     best: tuple[NDArray[np.float64], float, float] | None = None
     for specificity in np.arange(0.95, 0.9991, 0.0025):
-        # A group in which nobody looked for a class (NaN) has no say in its threshold.
+        # A group not annotated for a class (NaN) does not count for its threshold.
         threshold = np.max([_quantiles(g, specificity) for g in groups], axis=0)
         threshold = np.clip(threshold + 1e-6, LEAST_THRESHOLD, 0.98)
         flagged = max(float(np.mean(np.any(np.nan_to_num(g) >= threshold, axis=1))) for g in groups)
@@ -130,9 +131,9 @@ def operating_points(
     return cast("tuple[NDArray[np.float64], float, float]", best)
 
 
-def _by_source(cases: Sequence[Case]) -> list[list[Case]]:
+def _by_source(cases: Sequence[JudgedCase]) -> list[list[JudgedCase]]:
     """The cases of each source with enough of them, and all of the rest together."""
-    groups: dict[tuple[str, bool], list[Case]] = {}
+    groups: dict[tuple[str, bool], list[JudgedCase]] = {}
     for case in cases:
         groups.setdefault((case.record.source, case.record.long_side_px > LARGE_PX), []).append(case)
     enough = [group for group in groups.values() if len(group) >= FEW_IMAGES]
@@ -152,7 +153,7 @@ def _quantile(scores: NDArray[np.float64], share: float) -> float:
     return float(scores.max() if scores.size < FEW_IMAGES else np.quantile(scores, share))
 
 
-def _clean_scores(calibration: Calibration, cases: list[Case]) -> NDArray[np.float64]:
+def _clean_scores(calibration: QualityCalibration, cases: list[JudgedCase]) -> NDArray[np.float64]:
     """Probabilities (N, C); NaN where the image may truly have what the class says."""
     scores = calibration.probability(np.stack([c.logits for c in cases]))
     column = COLUMN[FindingName.FOREIGN_OBJECT]
@@ -163,7 +164,7 @@ def _clean_scores(calibration: Calibration, cases: list[Case]) -> NDArray[np.flo
 
 
 def _labelled(
-    cases: list[Case], column: int, name: str
+    cases: list[JudgedCase], column: int, name: str
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Logits of a class, its truth, which cases are of the second half of patients; doubtful ones left out."""
     logits, wanted, second = [], [], []
@@ -171,7 +172,7 @@ def _labelled(
         truth: bool | None = case.made == name
         if name == FindingName.FOREIGN_OBJECT and not truth:
             truth = case.record.has_real_object
-        if case.made in {g.value for g in GateClass} and name not in {g.value for g in GateClass}:
+        if case.made in gate_names() and name not in gate_names():
             truth = None
         if truth is not None:
             logits.append(float(case.logits[column]))
@@ -180,23 +181,23 @@ def _labelled(
     return np.array(logits, np.float64), np.array(wanted, bool), np.array(second, bool)
 
 
-def held_out_half(record: Record) -> bool:
+def held_out_half(record: DatasetRecord) -> bool:
     """Splits the held-out patients once more, into halves."""
     return hashlib.sha256(record.patient.encode()).digest()[0] % 2 == 0
 
 
-def _plain(data: QualityData, record: Record) -> Image:
+def _plain(data: QualityData, record: DatasetRecord) -> Image:
     return data.cache[record.path].astype(np.float32) / np.float32(255)
 
 
-def _gate_cases(graph: Judge, data: QualityData, load: Any, seed: int) -> list[Case]:
+def _gate_cases(graph: ImageJudge, data: QualityData, load: Any, seed: int) -> list[JudgedCase]:
     rng = np.random.default_rng((seed, 99))
-    cases = [judge(graph, r, gate.inverted(load(r)), GateClass.INVERTED.value, 1.0) for r in data.held_out]
+    cases = [judge(graph, r, gate.inverted(load(r)), GateClass.INVERTED, 1.0) for r in data.held_out]
     for record in data.held_out[:GATE_DRAWS]:
         for name, image in (
             (GateClass.BLANK, gate.blank((448, 420), rng)),
             (GateClass.NOT_FRONTAL_CHEST, gate.phantom((448, 420), rng)),
             (GateClass.NOT_FRONTAL_CHEST, gate.not_frontal_chest(load(record), rng)),
         ):
-            cases.append(judge(graph, record, image, name.value, 1.0))
+            cases.append(judge(graph, record, image, name, 1.0))
     return cases

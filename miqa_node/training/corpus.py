@@ -12,9 +12,9 @@ import pydicom
 import pydicom.data
 from numpy.typing import NDArray
 
-from miqa_node.training.datasets import ImageCache, Record, clear_images, read_records, training_split
-from miqa_node.training.degrade import Image, pitch_of
-from miqa_node.training.degrade.cutouts import cut_out
+from miqa_node.degrade import Image, pitch_of
+from miqa_node.degrade.cutouts import cut_out
+from miqa_node.training.datasets import DatasetRecord, ImageCache, clear_images, read_records, training_split
 from miqa_node.training.site_labels import read_site_labels
 
 CACHE = Path(".cache/training")
@@ -30,9 +30,9 @@ LARGEST_CUTOUT = 0.16
 class QualityData:
     """Records for fitting, held out by patient, and of another hospital (operating points only); their pixels."""
 
-    fitting: list[Record]
-    held_out: list[Record]
-    other_hospital: list[Record]
+    fitting: list[DatasetRecord]
+    held_out: list[DatasetRecord]
+    other_hospital: list[DatasetRecord]
     cache: ImageCache
     others: list[NDArray[np.uint8]]
 
@@ -51,7 +51,7 @@ def read_quality_data(data_dir: Path, cache_dir: Path = CACHE, labels: Path | No
 
 
 def other_body_parts() -> list[NDArray[np.uint8]]:
-    """8-bit images that are no frontal chest radiographs, from public test files; those not installed are left out."""
+    """8-bit images other than frontal chest radiographs, from public test files; those not installed are left out."""
     images = []
     for name in (*OTHER_BODY_PARTS, *OTHER_TEST_FILES):
         path = pydicom.data.get_testdata_file(name, download=False)
@@ -67,7 +67,7 @@ def other_body_parts() -> list[NDArray[np.uint8]]:
     return images
 
 
-def real_cutouts(records: Sequence[Record], cache: ImageCache) -> list[tuple[Image, float]]:
+def real_cutouts(records: Sequence[DatasetRecord], cache: ImageCache) -> list[tuple[Image, float]]:
     """Real objects cut from annotated images, each with its pixel pitch in mm; they live in memory only."""
     pieces = []
     for record in records:

@@ -25,7 +25,7 @@ EVALUATION_HOSPITAL_URL = "ml-workgroup/covid-19-image-repository"
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class ObjectBox:
     """An annotated object; ``box`` is (x0, y0, x1, y1) as fractions of the image."""
 
     box: tuple[float, float, float, float]
@@ -34,10 +34,10 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One image of a manifest. ``objects`` is None where nobody looked for objects.
+class DatasetRecord:
+    """One image of a manifest. ``objects`` is None if unknown.
 
-    ``findings`` are what people of the site said is wrong with it, None where nobody said.
+    ``findings`` are the findings of the site's readers, None if it was not read.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class Record:
     patient: str
     view: str
     notes: str
-    objects: tuple[Box, ...] | None = None
+    objects: tuple[ObjectBox, ...] | None = None
     grades: dict[str, Any] = field(default_factory=dict)
     long_side_px: int = 0
     split: str = ""
@@ -55,7 +55,7 @@ class Record:
 
     @property
     def has_real_object(self) -> bool | None:
-        """Whether a foreign object was annotated; None when that is not known (nobody looked, tubes, unsure)."""
+        """Whether a foreign object was annotated; None if unknown (not read, tubes, unsure)."""
         if self.objects is None:
             return None
         if any(o.kind in REAL_KINDS and o.sure for o in self.objects):
@@ -64,7 +64,7 @@ class Record:
         return None if doubtful else False
 
     @property
-    def boxes(self) -> tuple[Box, ...]:
+    def boxes(self) -> tuple[ObjectBox, ...]:
         """The annotated foreign objects, also those that the reader was not sure of."""
         return tuple(o for o in self.objects or () if o.kind in REAL_KINDS)
 
@@ -78,7 +78,9 @@ def clear_images() -> frozenset[str]:
     return frozenset(json.loads(CLEAR_IMAGES.read_text(encoding="utf-8"))["files"])
 
 
-def read_records(folder: Path, annotations: Path | None = None, clear: frozenset[str] = frozenset()) -> list[Record]:
+def read_records(
+    folder: Path, annotations: Path | None = None, clear: frozenset[str] = frozenset()
+) -> list[DatasetRecord]:
     """The images of ``folder/manifest.csv`` with the annotations of a JSON-lines file where there are any.
 
     Images named in ``clear`` count as looked at and without objects.
@@ -91,11 +93,11 @@ def read_records(folder: Path, annotations: Path | None = None, clear: frozenset
         return [_record(folder, row, drawn.get(row["file"]), row["file"] in clear) for row in csv.DictReader(stream)]
 
 
-def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None, clear: bool) -> Record:
-    objects: tuple[Box, ...] | None = () if clear else None
+def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None, clear: bool) -> DatasetRecord:
+    objects: tuple[ObjectBox, ...] | None = () if clear else None
     if drawn is not None:
-        objects = tuple(Box(tuple(o["box"]), o["kind"], bool(o.get("sure", True))) for o in drawn["objects"])
-    return Record(
+        objects = tuple(ObjectBox(tuple(o["box"]), o["kind"], bool(o.get("sure", True))) for o in drawn["objects"])
+    return DatasetRecord(
         path=folder / row["file"],
         source=row["source_set"],
         licence=row["licence"],
@@ -109,7 +111,7 @@ def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None, cle
     )
 
 
-def may_ship(record: Record) -> bool:
+def may_ship(record: DatasetRecord) -> bool:
     """Whether weights that learned from the image may be given away, and the hospital is none of the evaluation's.
 
     NIH (free use, attribution), Kermany and Cohen under CC BY; not OpenIST, whose licence is unknown. A site's own
@@ -122,7 +124,7 @@ def may_ship(record: Record) -> bool:
     )
 
 
-def held_out(record: Record, seed: int = 0) -> bool:
+def held_out(record: DatasetRecord, seed: int = 0) -> bool:
     """Whether the patient belongs to the part that no weights are fitted on; the same in every run.
 
     Never a site's own: operating points come from images that are known to be clean before defects are simulated.
@@ -133,7 +135,7 @@ def held_out(record: Record, seed: int = 0) -> bool:
     return int.from_bytes(digest[:4]) / 2**32 < HELD_OUT_SHARE
 
 
-def training_split(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+def training_split(records: Iterable[DatasetRecord]) -> tuple[list[DatasetRecord], list[DatasetRecord]]:
     """(for fitting, held out) of the records whose weights may ship, split by patient."""
     allowed = [r for r in records if may_ship(r)]
     return [r for r in allowed if not held_out(r)], [r for r in allowed if held_out(r)]

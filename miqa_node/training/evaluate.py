@@ -13,21 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.platt import sigmoid
-from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
+from miqa_node.degrade import DonorMaterial, gate
+from miqa_node.domain.finding import FindingName, GateClass
+from miqa_node.taxonomy.lookup import defect_names, gate_names
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data, real_cutouts
-from miqa_node.training.datasets import REAL_KINDS, Record, read_records
-from miqa_node.training.degrade import Material, gate
-from miqa_node.training.graph import Graph, Judge
+from miqa_node.training.datasets import REAL_KINDS, DatasetRecord, read_records
+from miqa_node.training.graph import ImageJudge, QualityGraph
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.samples import COLUMN, GRADED_AS
-from miqa_node.training.scores import Case, auroc, auroc_interval, judge, judge_simulated, read_image
+from miqa_node.training.scores import JudgedCase, auroc, auroc_interval, judge, judge_simulated, read_image
 
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 MARKED = 0.5
 """Severity from which the issue's targets count."""
 OBJECT = FindingName.FOREIGN_OBJECT
 MEANS = ("auroc", "auroc_against_free", "auroc_within_source", "severity_rank_correlation")
-"""Figures of a finding whose mean over the findings is told, too."""
+"""Figures of a finding whose mean over the findings is also reported."""
 NATIVE_PX = 1400
 """Longer side from which an image has about the pitch of a detector."""
 
@@ -35,47 +36,49 @@ Probability = Callable[[NDArray[np.floating]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class EvaluationCases:
     """Everything that a model was asked in an evaluation, and what it said.
 
     ``unseen`` are simulated objects of the family that training does not use; ``gates`` images that are no frontal
     chests; ``peaks`` the highest place, (x, y) as fractions, of the object map of each image with real objects.
     """
 
-    clean: list[Case]
-    simulated: list[Case]
-    unseen: list[Case]
-    gates: list[Case]
-    peaks: list[tuple[Record, tuple[float, float]]]
+    clean: list[JudgedCase]
+    simulated: list[JudgedCase]
+    unseen: list[JudgedCase]
+    gates: list[JudgedCase]
+    peaks: list[tuple[DatasetRecord, tuple[float, float]]]
 
 
 def evaluate_graph(
-    graph: Judge, probability: Probability, thresholds: NDArray[np.float64], data_dir: Path,
+    graph: ImageJudge, probability: Probability, thresholds: NDArray[np.float64], data_dir: Path,
     training: QualityData, *, seed: int = 7, draws: int = 1,
 ) -> dict[str, Any]:  # fmt: skip
     """All figures as plain data; ``draws`` simulations per image and finding (objects: three times as many)."""
     return figures_of(collect(graph, data_dir, training, seed=seed, draws=draws), probability, thresholds)
 
 
-def collect(graph: Judge, data_dir: Path, training: QualityData | None, *, seed: int = 7, draws: int = 1) -> Judged:
+def collect(
+    graph: ImageJudge, data_dir: Path, training: QualityData | None, *, seed: int = 7, draws: int = 1
+) -> EvaluationCases:
     """Judge the images of ``cxr_eval`` as they are and with simulated defects; the same seed makes the same images.
 
     Without ``training`` there are no cut-outs of real objects, and ``unseen`` stays empty.
     """
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
     spotless = [r for r in records if r.has_real_object is False]
-    others = [d for d in DEFECTS if d is not OBJECT]
+    others = [d for d in defect_names() if d != OBJECT]
     simulated = judge_simulated(graph, records, read_image, others, LEVELS, seed=seed, draws=draws)
     simulated += judge_simulated(graph, spotless, read_image, [OBJECT], LEVELS, seed=seed, draws=3 * draws)
-    unseen: list[Case] = []
+    unseen: list[JudgedCase] = []
     pieces = real_cutouts(training.fitting, training.cache) if training is not None else []
     if pieces:
-        cutouts = Material(cutouts=pieces)
+        cutouts = DonorMaterial(cutouts=pieces)
         unseen = judge_simulated(
             graph, spotless, read_image, [OBJECT], LEVELS, seed=seed + 1, draws=3 * draws, material=cutouts,
             family="cutouts",
         )  # fmt: skip
-    return Judged(
+    return EvaluationCases(
         clean=[judge(graph, r, read_image(r)) for r in records],
         simulated=simulated,
         unseen=unseen,
@@ -84,10 +87,10 @@ def collect(graph: Judge, data_dir: Path, training: QualityData | None, *, seed:
     )
 
 
-def figures_of(judged: Judged, probability: Probability, thresholds: NDArray[np.float64]) -> dict[str, Any]:
+def figures_of(judged: EvaluationCases, probability: Probability, thresholds: NDArray[np.float64]) -> dict[str, Any]:
     """The figures of a card's section ``metrics``."""
     clean, simulated = judged.clean, judged.simulated
-    findings = {d.value: _finding(d, clean, simulated) for d in DEFECTS}
+    findings = {d: _finding(d, clean, simulated) for d in defect_names()}
     means = {key: _round(float(np.mean([row[key] for row in findings.values()]))) for key in MEANS}
     patients = {c.record.patient for c in clean}
     return {
@@ -122,7 +125,7 @@ def evaluate_quality(package_dir: Path, data_dir: Path, out: Path, *, cache_dir:
     def probability(logits: NDArray[np.floating]) -> NDArray[np.float64]:
         return sigmoid((logits.astype(np.float64) + bias) / temperature)
 
-    graph = Graph(package_dir / "model.onnx", card.preprocess)
+    graph = QualityGraph(package_dir / "model.onnx", card.preprocess)
     training = read_quality_data(data_dir, cache_dir)
     figures = evaluate_graph(graph, probability, np.array([r.threshold for r in rows]), data_dir, training, draws=2)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -130,10 +133,10 @@ def evaluate_quality(package_dir: Path, data_dir: Path, out: Path, *, cache_dir:
     return figures
 
 
-def _finding(finding: FindingName, clean: Sequence[Case], simulated: Sequence[Case]) -> dict[str, Any]:
+def _finding(finding: FindingName, clean: Sequence[JudgedCase], simulated: Sequence[JudgedCase]) -> dict[str, Any]:
     column = COLUMN[finding]
-    negatives = [c for c in clean if finding is not OBJECT or c.record.has_real_object is False]
-    mine = [c for c in simulated if c.made == finding.value]
+    negatives = [c for c in clean if finding != OBJECT or c.record.has_real_object is False]
+    mine = [c for c in simulated if c.made == finding]
     marked = [c for c in mine if c.level >= MARKED]
     value, low, high = _interval(marked, negatives, column)
     by_level = {str(s): _round(_auroc([c for c in mine if c.level == s], negatives, column)) for s in LEVELS}
@@ -154,12 +157,12 @@ def _finding(finding: FindingName, clean: Sequence[Case], simulated: Sequence[Ca
     }
 
 
-def _graded(record: Record, finding: FindingName) -> bool:
+def _graded(record: DatasetRecord, finding: FindingName) -> bool:
     """Whether a reader saw something of the finding in the image as it is."""
-    return any(record.grades.get(grade, 0) for grade, named in GRADED_AS.items() if named is finding)
+    return any(record.grades.get(grade, 0) for grade, named in GRADED_AS.items() if named == finding)
 
 
-def _within_sources(positive: Sequence[Case], negative: Sequence[Case], column: int) -> float:
+def _within_sources(positive: Sequence[JudgedCase], negative: Sequence[JudgedCase], column: int) -> float:
     """Mean of the AUROC of each hospital, weighted by its images: a site compares its images with its own."""
     values, weights = [], []
     for source in sorted({c.record.source for c in positive} & {c.record.source for c in negative}):
@@ -169,15 +172,17 @@ def _within_sources(positive: Sequence[Case], negative: Sequence[Case], column: 
     return float(np.average(values, weights=weights)) if values else float("nan")
 
 
-def _family(clean: Sequence[Case], seen: Sequence[Case], unseen: Sequence[Case]) -> dict[str, Any]:
+def _family(clean: Sequence[JudgedCase], seen: Sequence[JudgedCase], unseen: Sequence[JudgedCase]) -> dict[str, Any]:
     column = COLUMN[OBJECT]
     negatives = [c for c in clean if c.record.has_real_object is False]
-    shapes = [c for c in seen if c.made == OBJECT.value and c.level >= MARKED]
+    shapes = [c for c in seen if c.made == OBJECT and c.level >= MARKED]
     value, low, high = _interval([c for c in unseen if c.level >= MARKED], negatives, column)
     return {"shapes_auroc": _round(_auroc(shapes, negatives, column)), "cutouts_auroc": value, "interval": [low, high]}
 
 
-def clean_figures(clean: Sequence[Case], probability: Probability, thresholds: NDArray[np.float64]) -> dict[str, Any]:
+def clean_figures(
+    clean: Sequence[JudgedCase], probability: Probability, thresholds: NDArray[np.float64]
+) -> dict[str, Any]:
     """How often images are flagged that a reader found nothing wrong with, and by which heads."""
     flags = {True: Counter[str](), False: Counter[str]()}
     totals, flagged = Counter[bool](), Counter[bool]()
@@ -199,7 +204,7 @@ def clean_figures(clean: Sequence[Case], probability: Probability, thresholds: N
     }
 
 
-def _is_unremarkable(record: Record) -> bool:
+def _is_unremarkable(record: DatasetRecord) -> bool:
     bad = [g for name, g in record.grades.items() if name != "usable" and g]
     return (
         record.has_real_object is False
@@ -209,8 +214,8 @@ def _is_unremarkable(record: Record) -> bool:
     )
 
 
-def real_object_figures(judged: Judged) -> dict[str, Any]:
-    """Whether images with real objects are told from those without, and whether the map's peak lies on one."""
+def real_object_figures(judged: EvaluationCases) -> dict[str, Any]:
+    """How well images with real objects are separated from those without, and whether the map's peak lies on one."""
     column, clean = COLUMN[OBJECT], judged.clean
     value, low, high = _interval(
         [c for c in clean if c.record.has_real_object], [c for c in clean if c.record.has_real_object is False], column
@@ -231,13 +236,13 @@ def real_object_figures(judged: Judged) -> dict[str, Any]:
     }
 
 
-def object_peak(graph: Judge, record: Record) -> tuple[float, float]:
+def object_peak(graph: ImageJudge, record: DatasetRecord) -> tuple[float, float]:
     """The highest place of the object map, (x, y) as fractions."""
     display = np.rint(read_image(record) * np.float32(65535)).astype(np.uint16)
     return peak(graph(display).maps[COLUMN[OBJECT]])
 
 
-def _judge_gates(graph: Judge, records: Sequence[Record], seed: int) -> list[Case]:
+def _judge_gates(graph: ImageJudge, records: Sequence[DatasetRecord], seed: int) -> list[JudgedCase]:
     rng = np.random.default_rng(seed)
     cases = []
     for record in records[::2]:
@@ -248,18 +253,17 @@ def _judge_gates(graph: Judge, records: Sequence[Record], seed: int) -> list[Cas
             (GateClass.NOT_FRONTAL_CHEST, gate.phantom((440, 440), rng)),
             (GateClass.BLANK, gate.blank((440, 440), rng)),
         )
-        cases += [judge(graph, record, changed, kind.value, 1.0) for kind, changed in made]
+        cases += [judge(graph, record, changed, kind, 1.0) for kind, changed in made]
     return cases
 
 
-def _gate(judged: Judged) -> dict[str, Any]:
-    return {
-        g.value: _round(_auroc([c for c in judged.gates if c.made == g.value], judged.clean, COLUMN[g.value]))
-        for g in GateClass
-    }
+def _gate(judged: EvaluationCases) -> dict[str, Any]:
+    return {g: _round(_auroc([c for c in judged.gates if c.made == g], judged.clean, COLUMN[g])) for g in gate_names()}
 
 
-def _interval(positive: Sequence[Case], negative: Sequence[Case], column: int) -> tuple[float, float, float]:
+def _interval(
+    positive: Sequence[JudgedCase], negative: Sequence[JudgedCase], column: int
+) -> tuple[float, float, float]:
     scores = [np.array([c.logits[column] for c in group], np.float64) for group in (positive, negative)]
     patients = [[c.record.patient for c in group] for group in (positive, negative)]
     value, low, high = auroc_interval(scores[0], patients[0], scores[1], patients[1])
@@ -276,16 +280,16 @@ def _mean_interval(values: NDArray[np.float64], patients: Sequence[str]) -> list
     return [_round(float(v)) for v in np.percentile(means, (2.5, 97.5))]
 
 
-def _auroc(positive: Sequence[Case], negative: Sequence[Case], column: int) -> float:
+def _auroc(positive: Sequence[JudgedCase], negative: Sequence[JudgedCase], column: int) -> float:
     return auroc(np.array([c.logits[column] for c in positive]), np.array([c.logits[column] for c in negative]))
 
 
-def _recall(positive: Sequence[Case], negative: Sequence[Case], column: int) -> float:
+def _recall(positive: Sequence[JudgedCase], negative: Sequence[JudgedCase], column: int) -> float:
     limit = np.quantile([c.logits[column] for c in negative], 0.95)
     return _round(float(np.mean([c.logits[column] > limit for c in positive])))
 
 
-def _rank_correlation(cases: Sequence[Case], column: int) -> float:
+def _rank_correlation(cases: Sequence[JudgedCase], column: int) -> float:
     """Spearman's correlation of the stated and the simulated severity."""
     stated = _ranks(np.array([c.severity[column] for c in cases]))
     made = _ranks(np.array([c.level for c in cases]))
@@ -297,7 +301,7 @@ def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2.0)[inverse], np.float64)
 
 
-def _is_native(record: Record) -> bool:
+def _is_native(record: DatasetRecord) -> bool:
     return record.long_side_px >= NATIVE_PX
 
 

@@ -9,14 +9,13 @@ import torch
 from torch import nn
 
 from miqa_node.assess.preprocess import Preprocess
-from miqa_node.training.graph import OUTPUTS, Graph, Prediction
+from miqa_node.training import weights
+from miqa_node.training.graph import OUTPUTS
 from miqa_node.training.networks import ExportedNet, QualityNet
 from miqa_node.training.onnx_graph import write_graph
 
 INPUTS = ("global_view", "crops")
 TAPS = ("tap_deep", "tap_fused")
-
-__all__ = ["INPUTS", "OUTPUTS", "TAPS", "Graph", "Prediction", "export", "fold_normalisation"]
 
 
 def export(net: QualityNet, path: Path, spec: Preprocess) -> float:
@@ -32,7 +31,7 @@ def export(net: QualityNet, path: Path, spec: Preprocess) -> float:
 
 def fold_normalisation(net: QualityNet) -> QualityNet:
     """A copy in evaluation mode with every batch normalisation folded into the convolution before it."""
-    folded: QualityNet = copy.deepcopy(net).eval().to(memory_format=torch.contiguous_format)
+    folded: QualityNet = weights.in_format(copy.deepcopy(net).eval(), torch.contiguous_format)
     for module in folded.modules():
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Sequential) and len(child) == 2 and isinstance(child[1], nn.BatchNorm2d):

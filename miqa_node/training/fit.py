@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from miqa_node.domain.finding import FindingName
 from miqa_node.training import weights
-from miqa_node.training.losses import RANKING_WEIGHT, Batch, total_loss
+from miqa_node.training.loop import TrainingProgress, TrainingSchedule, TrainingTask, ahead, train
+from miqa_node.training.losses import RANKING_WEIGHT, TargetBatch, total_loss
 from miqa_node.training.networks import QualityNet
 from miqa_node.training.pretrained import settle
-from miqa_node.training.samples import CLASSES, COLUMN, MAP_CLASSES, Sample
+from miqa_node.training.samples import CLASSES, COLUMN, MAP_CLASSES, TrainingSample
 from miqa_node.training.start import read_weights
 
-Draw = Callable[[int], Sample]
+QualityBatch = tuple[Tensor, Tensor, TargetBatch]
+Draw = Callable[[int], TrainingSample]
 """Gives sample number n; the same one whenever it is asked."""
 
 CHECKPOINT = "checkpoint.pt"
@@ -41,7 +38,7 @@ SETTLED_ON = 192
 
 
 @dataclass(frozen=True, slots=True)
-class FitSettings:
+class QualityFitSettings:
     """One run. It ends after ``steps`` steps or, when that is None, after ``minutes`` of fitting."""
 
     minutes: float = 60.0
@@ -64,33 +61,14 @@ class FitSettings:
         return bool(self.start) and Path(self.start).is_dir()
 
 
-def batches(sampler: Draw, first: int, size: int, workers: int) -> Iterator[tuple[Tensor, Tensor, Batch]]:
-    """Batches of samples from number ``first`` on, made ahead by threads, in an order that timing cannot change.
+class QualityFit:
+    """A run: the net, its running average, the optimiser, how far it got."""
 
-    Threads are enough: numpy, OpenCV and torch leave the interpreter lock while they work. Forked workers hang where
-    OpenCV has started threads before, spawned ones need every sample copied through shared memory.
-    """
-    cv2.setNumThreads(1)
-
-    def make(start: int) -> tuple[Tensor, Tensor, Batch]:
-        return collate([sampler(index) for index in range(start, start + size)])
-
-    with ThreadPoolExecutor(workers) as pool:
-        ahead = deque(pool.submit(make, first + k * size) for k in range(workers + 1))
-        for start in count(first + (workers + 1) * size, size):
-            batch = ahead.popleft().result()
-            ahead.append(pool.submit(make, start))
-            yield batch
-
-
-class Fit:
-    """The state of a run: the net, its running average, the optimiser, how far it got."""
-
-    def __init__(self, settings: FitSettings, folder: Path) -> None:
+    def __init__(self, settings: QualityFitSettings, folder: Path) -> None:
         torch.manual_seed(settings.seed)
         torch.set_num_threads(settings.threads)
         self.settings, self.folder = settings, folder
-        self.net = QualityNet(len(CLASSES), PLACED).to(memory_format=torch.channels_last)
+        self.net = weights.in_format(QualityNet(len(CLASSES), PLACED), torch.channels_last)
         if settings.starts_from_package:
             read_weights(self.net, Path(settings.start) / "model.onnx")
         elif settings.start:
@@ -101,7 +79,7 @@ class Fit:
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
-        self.step, self.elapsed_s = 0, 0.0
+        self.progress = TrainingProgress()
 
     def settle(self, sampler: Draw) -> None:
         """Give the normalisations of weights that came without their statistics those of the first samples."""
@@ -110,96 +88,51 @@ class Fit:
         settle(self.net, ((view, crops.flatten(0, 1)) for view, crops, _ in drawn))
         self.average.load_state_dict(self.net.state_dict())
 
-    def save(self) -> None:
-        """Write the checkpoint."""
-        state = {
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-            "elapsed_s": self.elapsed_s,
-            "random": torch.get_rng_state(),
-            "settings": asdict(self.settings),
-        }
-        weights.save(self.folder / CHECKPOINT, state)
+    def run(self, sampler: Draw, *, resume: bool = False) -> None:
+        """Train to the end of the settings; the folder keeps the checkpoint and ``log.jsonl``."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        settings = self.settings
 
-    def load(self) -> None:
-        """Take up the run where its checkpoint left it."""
-        state = torch.load(self.folder / CHECKPOINT, weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
-        torch.set_rng_state(state["random"])  # dropout goes on as if nothing had happened
+        def make(start: int) -> QualityBatch:
+            return collate([sampler(index) for index in range(start, start + settings.batch)])
 
-    @property
-    def progress(self) -> float:
-        """Share of the run that is done."""
-        if self.settings.steps is not None:
-            return self.step / self.settings.steps
-        return self.elapsed_s / (60.0 * self.settings.minutes)
+        def forward(batch: QualityBatch) -> tuple[Tensor, ...]:
+            return cast("tuple[Tensor, ...]", self.net(batch[0], batch[1].flatten(0, 1)))
 
-    def learning_rate(self) -> float:
-        """Warm-up, stable, then linear decay over the last part of the run."""
-        warm = min(1.0, (self.step + 1) / WARM_UP_STEPS)
-        fall = min(1.0, max(0.0, (1.0 - self.progress) / DECAY_SHARE))
-        return self.settings.learning_rate * warm * fall
-
-    def train_step(self, view: Tensor, crops: Tensor, targets: Batch) -> dict[str, float]:
-        """One step of the optimiser; returns the parts of the loss."""
-        self.net.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate()
-        with torch.autocast("cpu", torch.bfloat16):
-            outputs = self.net(view, crops.flatten(0, 1))
-        loss, parts = total_loss(outputs, targets, MAP_COLUMNS, self.settings.ranking_weight)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        self.optimiser.step()
-        self.step += 1
-        weights.follow(self.average, self.net, min(AVERAGE, self.step / (self.step + 9.0)))
-        return parts
+        self.progress = train(
+            TrainingTask[QualityBatch, tuple[Tensor, ...]](
+                self.net, self.average, self.optimiser,
+                lambda first: ahead(make, count(first * settings.batch, settings.batch), settings.workers),
+                forward,
+                lambda outputs, batch: total_loss(outputs, batch[2], MAP_COLUMNS, settings.ranking_weight),
+            ),
+            TrainingSchedule(
+                rate=_rate, average=AVERAGE, ramp=9.0, steps=settings.steps, minutes=settings.minutes, log_every=50,
+                log_file=self.folder / "log.jsonl", checkpoint=self.folder / CHECKPOINT,
+                checkpoint_s=settings.checkpoint_s, resume=resume,
+            ),
+        )  # fmt: skip
 
 
-def fit(sampler: Draw, folder: Path, settings: FitSettings, *, resume: bool = False) -> Fit:
-    """Run to the end of the settings; the folder keeps the checkpoint and ``log.jsonl``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    run = Fit(settings, folder)
-    if resume and (folder / CHECKPOINT).exists():
-        run.load()
-    elif settings.starts_from_package:
+def fit(sampler: Draw, folder: Path, settings: QualityFitSettings, *, resume: bool = False) -> QualityFit:
+    """A run to the end of the settings, from the start that they name or, with ``resume``, from its checkpoint."""
+    run = QualityFit(settings, folder)
+    if settings.starts_from_package and not (resume and (folder / CHECKPOINT).exists()):
         run.settle(sampler)
-    stream = batches(sampler, run.step * settings.batch, settings.batch, settings.workers)
-    last = saved = time.monotonic()
-    sums: dict[str, float] = {}
-    counted = 0
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        for view, crops, targets in stream:
-            if run.progress >= 1.0:
-                break
-            parts = run.train_step(view, crops, targets)
-            now = time.monotonic()
-            run.elapsed_s, last = run.elapsed_s + now - last, now
-            sums = {name: sums.get(name, 0.0) + value for name, value in parts.items()}
-            counted += 1
-            if run.step % 50 == 0:
-                line = {"step": run.step, "elapsed_s": round(run.elapsed_s, 1), "lr": run.learning_rate()}
-                log.write(json.dumps(line | {name: round(value / counted, 4) for name, value in sums.items()}) + "\n")
-                log.flush()
-                sums, counted = {}, 0
-            if now - saved > settings.checkpoint_s:
-                run.save()
-                saved = now
-    run.save()
+    run.run(sampler, resume=resume)
     return run
 
 
-def collate(samples: list[Sample]) -> tuple[Tensor, Tensor, Batch]:
+def _rate(step: int, progress: float) -> float:
+    """Warm-up, stable, then linear decay over the last part of the run."""
+    return min(1.0, (step + 1) / WARM_UP_STEPS) * min(1.0, max(0.0, (1.0 - progress) / DECAY_SHARE))
+
+
+def collate(samples: list[TrainingSample]) -> QualityBatch:
     """Views (N, 1, H, W), crops (N, K, 1, h, w) and targets."""
 
     def stack(name: str) -> Tensor:
         return torch.from_numpy(np.stack([cast("Any", getattr(sample, name)) for sample in samples]))
 
     view = stack("global_view").to(memory_format=torch.channels_last)
-    return view, stack("crops"), Batch(stack("present"), stack("severity"), stack("cells"), stack("boxes"))
+    return view, stack("crops"), TargetBatch(stack("present"), stack("severity"), stack("cells"), stack("boxes"))

@@ -10,13 +10,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from miqa_node.assess.preprocess import Inputs, Preprocess, prepare
+from miqa_node.assess.preprocess import Preprocess, TwoBranchInputs, prepare
 
 OUTPUTS = ("logits", "severity", "maps", "tap_deep", "tap_fused")
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class GraphPrediction:
     """What a graph says of one image: ``logits`` and ``severity`` (C,), ``maps`` (C, h, w)."""
 
     logits: NDArray[np.float32]
@@ -24,14 +24,14 @@ class Prediction:
     maps: NDArray[np.float32]
 
 
-class Judge(Protocol):
+class ImageJudge(Protocol):
     """Whatever judges display pixels (rows, columns), 0 black, 65,535 white: a graph, or a model of measurements."""
 
-    def __call__(self, display: NDArray[np.uint16]) -> Prediction:
+    def __call__(self, display: NDArray[np.uint16]) -> GraphPrediction:
         """Judge one image."""
 
 
-class Graph:
+class QualityGraph:
     """A graph in ONNX Runtime with the preprocessing of its card."""
 
     def __init__(self, path: Path, spec: Preprocess, threads: int = 2) -> None:
@@ -41,11 +41,11 @@ class Graph:
         self.spec = spec
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, display: NDArray[np.uint16]) -> Prediction:
+    def __call__(self, display: NDArray[np.uint16]) -> GraphPrediction:
         """Judge display pixels (rows, columns), 0 black, 65,535 white."""
         return self.run(prepare(display, None, self.spec))
 
-    def run(self, inputs: Inputs) -> Prediction:
+    def run(self, inputs: TwoBranchInputs) -> GraphPrediction:
         """Judge prepared inputs."""
         logits, severity, maps = self._session.run(list(OUTPUTS[:3]), inputs.arrays)
-        return Prediction(logits[0], severity[0], maps[0])
+        return GraphPrediction(logits[0], severity[0], maps[0])

@@ -18,7 +18,7 @@ POSITIVES_OF_AN_IMAGE = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class TargetBatch:
     """Targets of N samples, stacked; see ``samples.Sample`` for the planes, -1 is unknown."""
 
     present: Tensor
@@ -28,7 +28,7 @@ class Batch:
 
 
 def total_loss(
-    outputs: tuple[Tensor, ...], batch: Batch, map_columns: list[int], ranking_weight: float = RANKING_WEIGHT
+    outputs: tuple[Tensor, ...], batch: TargetBatch, map_columns: list[int], ranking_weight: float = RANKING_WEIGHT
 ) -> tuple[Tensor, dict[str, float]]:
     """Weighted sum of the parts, and the parts for the log."""
     logits, severity_logits, cell_logits = (o.float() for o in outputs[:3])

@@ -29,7 +29,7 @@ class Widths:
     texture: int = 64
 
 
-class Block(nn.Module):
+class ConvolutionBlock(nn.Module):
     """Two 3×3 convolutions with batch normalisation around a shortcut (He et al., CVPR 2016)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
@@ -51,10 +51,10 @@ class GlobalNet(nn.Module):
         super().__init__()
         a, b, c, d = widths.global_stages
         self.stem = _convolution(1, widths.stem, 5, 2)
-        self.stage1 = Block(widths.stem, a, 2)
-        self.stage2 = nn.Sequential(Block(a, b, 2), Block(b, b))
-        self.stage3 = nn.Sequential(Block(b, c, 2), Block(c, c))
-        self.stage4 = nn.Sequential(Block(c, d, 2), Block(d, d))
+        self.stage1 = ConvolutionBlock(widths.stem, a, 2)
+        self.stage2 = nn.Sequential(ConvolutionBlock(a, b, 2), ConvolutionBlock(b, b))
+        self.stage3 = nn.Sequential(ConvolutionBlock(b, c, 2), ConvolutionBlock(c, c))
+        self.stage4 = nn.Sequential(ConvolutionBlock(c, d, 2), ConvolutionBlock(d, d))
         self.lateral2 = _convolution(b, widths.neck, 1, 1)
         self.lateral3 = _convolution(c, widths.neck, 1, 1)
         self.lateral4 = _convolution(d, widths.neck, 1, 1)
@@ -77,7 +77,9 @@ class CropNet(nn.Module):
         super().__init__()
         a, b, c = widths.crop_stages
         self.stem = _convolution(1, widths.stem, 5, 2)
-        self.stages = nn.Sequential(Block(widths.stem, a, 2), Block(a, b, 2), Block(b, c, 2))
+        self.stages = nn.Sequential(
+            ConvolutionBlock(widths.stem, a, 2), ConvolutionBlock(a, b, 2), ConvolutionBlock(b, c, 2)
+        )
 
     def forward(self, crops: Tensor) -> Tensor:
         """(N, c) from (N, 1, h, w)."""

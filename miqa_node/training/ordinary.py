@@ -16,11 +16,11 @@ from miqa_node.assess.anomaly.forest import Forest
 from miqa_node.assess.anomaly.regions import MemoryBank, nearest, pool_places
 from miqa_node.assess.anomaly.section import AnomalySection, Block, HogBlock, TapBlock
 from miqa_node.assess.card import GRAPH_NAME, Card
-from miqa_node.assess.preprocess import Inputs, Preprocess, prepare
-from miqa_node.assess.session import Session
+from miqa_node.assess.preprocess import Preprocess, TwoBranchInputs, prepare
+from miqa_node.assess.session import GraphSession
 from miqa_node.settings import Accelerator
 from miqa_node.training.corpus import QualityData
-from miqa_node.training.datasets import Record
+from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.isolation import coreset, grow, principal_components
 
 FILE = "anomaly.npz"
@@ -31,15 +31,15 @@ BANK, PLACES_PER_IMAGE = 1024, 40
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ImageLook:
     """What is kept of one image: raw features of every kind of block, and its places (rows, columns, C)."""
 
     blocks: Mapping[str, NDArray[np.float64]]
     places: NDArray[np.float32]
 
 
-class Looker:
-    """Runs the graph of a package for the outputs that anomalies are told from."""
+class ImageLooker:
+    """Runs the graph of a package for the outputs that anomalies are scored from."""
 
     def __init__(self, package_dir: Path, card: Card) -> None:
         if not card.saliency.taps:
@@ -48,38 +48,38 @@ class Looker:
         self.taps = card.saliency.taps
         self.kinds: dict[str, Block] = {"network": TapBlock(tensors=self.taps), "hog": HogBlock()}
         self._spec: Preprocess = card.preprocess
-        self._session = Session(package_dir / GRAPH_NAME, Accelerator.CPU, intra_op_threads=2, inter_op_threads=1)
+        self._session = GraphSession(package_dir / GRAPH_NAME, Accelerator.CPU, intra_op_threads=2, inter_op_threads=1)
 
-    def run(self, display: NDArray[np.uint16]) -> tuple[Inputs, dict[str, NDArray[np.float32]]]:
+    def run(self, display: NDArray[np.uint16]) -> tuple[TwoBranchInputs, dict[str, NDArray[np.float32]]]:
         """Inputs and taps of a display image (rows, columns), 0 black and 65,535 white."""
         inputs = prepare(display, None, self._spec)
         return inputs, self._session.run(self.taps, inputs.arrays)
 
-    def look(self, display: NDArray[np.uint16]) -> Look:
+    def look(self, display: NDArray[np.uint16]) -> ImageLook:
         """Everything that any set of features may want; places are those of the last tap."""
         inputs, outputs = self.run(display)
         view = inputs.global_view[0, 0]
         raw = {name: raw_features(block, outputs, view) for name, block in self.kinds.items()}
-        return Look(raw, pool_places(outputs[self.taps[-1]]))
+        return ImageLook(raw, pool_places(outputs[self.taps[-1]]))
 
 
 @dataclass(frozen=True, slots=True)
-class Ordinary:
+class OrdinaryLooks:
     """Looks at ordinary images: those that forests grow from, whose they are, and those of patients held out."""
 
-    looks: Sequence[Look]
+    looks: Sequence[ImageLook]
     patients: Sequence[str]
-    held_out: Sequence[Look]
+    held_out: Sequence[ImageLook]
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt(Ordinary):
+class OrdinaryModel(OrdinaryLooks):
     """A model with the looks that it was learnt from, by which other sets of features are compared with it."""
 
     model: AnomalyModel
 
 
-def learn(looker: Looker, data: QualityData, seed: int) -> Learnt:
+def learn(looker: ImageLooker, data: QualityData, seed: int) -> OrdinaryModel:
     """Forest, ordinary scores and memory of places; patients that the network was not fitted on rank the scores."""
     section = AnomalySection(file=FILE, blocks=(looker.kinds["network"],), regions=looker.taps[-1])
     looks = [looker.look(display(data, record)) for record in data.fitting]
@@ -89,10 +89,10 @@ def learn(looker: Looker, data: QualityData, seed: int) -> Learnt:
     projections, forest = fit_forest(["network"], looks, seed)
     free = [look.places for look, record in zip(looks, data.fitting, strict=True) if not record.has_real_object]
     bank = remember(free, [look.places for look in held_out], seed)
-    return Learnt(looks, patients, held_out, AnomalyModel(section, projections, forest, ordinary, bank, ""))
+    return OrdinaryModel(looks, patients, held_out, AnomalyModel(section, projections, forest, ordinary, bank, ""))
 
 
-def fit_forest(kinds: Sequence[str], looks: Sequence[Look], seed: int) -> tuple[dict[int, Projection], Forest]:
+def fit_forest(kinds: Sequence[str], looks: Sequence[ImageLook], seed: int) -> tuple[dict[int, Projection], Forest]:
     """Projections of some kinds of blocks, and the forest of them."""
     projections = {
         number: principal_components(np.stack([look.blocks[kind] for look in looks]), COMPONENTS)
@@ -101,7 +101,9 @@ def fit_forest(kinds: Sequence[str], looks: Sequence[Look], seed: int) -> tuple[
     return projections, grow(project(kinds, projections, looks), trees=TREES, samples=SAMPLES, seed=seed)
 
 
-def project(kinds: Sequence[str], projections: Mapping[int, Projection], looks: Iterable[Look]) -> NDArray[np.float64]:
+def project(
+    kinds: Sequence[str], projections: Mapping[int, Projection], looks: Iterable[ImageLook]
+) -> NDArray[np.float64]:
     """Features of looks, shape (N, F), as :func:`~miqa_node.assess.anomaly.features.features` makes them."""
     return np.stack([
         np.concatenate([
@@ -113,7 +115,7 @@ def project(kinds: Sequence[str], projections: Mapping[int, Projection], looks: 
 
 
 def ordinary_scores(
-    kinds: Sequence[str], looks: Sequence[Look], patients: Sequence[str], held_out: Sequence[Look], seed: int
+    kinds: Sequence[str], looks: Sequence[ImageLook], patients: Sequence[str], held_out: Sequence[ImageLook], seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Scores of images by forests that did not see their patients: of the fitting part in folds, and held out."""
     fold = np.array([int(hashlib.sha256(p.encode()).hexdigest(), 16) % FOLDS for p in patients])
@@ -141,6 +143,6 @@ def remember(images: Sequence[NDArray[np.float32]], others: Sequence[NDArray[np.
     return MemoryBank(bank, np.array([ordinary]), np.array([max(unusual, ordinary * 1.001 + 1e-6)]))
 
 
-def display(data: QualityData, record: Record) -> NDArray[np.uint16]:
+def display(data: QualityData, record: DatasetRecord) -> NDArray[np.uint16]:
     """The cached pixels as display values."""
     return data.cache[record.path].astype(np.uint16) * np.uint16(257)

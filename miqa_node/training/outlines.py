@@ -20,12 +20,16 @@ from miqa_node.training.datasets import held_out, may_ship, read_records
 Point = tuple[float, float]
 
 
-class Kind(IntEnum):
+class OutlineKind(IntEnum):
     """Kinds of outlines, numbered as Object-CXR numbers them (ANNO_TYPE_IDX)."""
 
     RECTANGLE = 0
     ELLIPSE = 1
     POLYGON = 2
+
+    @classmethod
+    def _missing_(cls, value: object) -> OutlineKind:
+        raise ValueError(f"{value} is not a kind of outline; use 0 (rectangle), 1 (ellipse) or 2 (polygon)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +39,17 @@ class Outline:
     Rectangle and ellipse have two points, the upper left and the lower right corner of the box around them.
     """
 
-    kind: Kind
+    kind: OutlineKind
     points: tuple[Point, ...]
 
     def contains(self, point: Point, tolerance: float = 0.0) -> bool:
         """Whether the point lies inside, or at most ``tolerance`` (share of the side) beside it."""
         x, y = point
-        if self.kind is Kind.POLYGON:
+        if self.kind is OutlineKind.POLYGON:
             corners = np.array(self.points, np.float32)
             return cv2.pointPolygonTest(corners, (x, y), measureDist=True) >= -tolerance
         (x0, y0), (x1, y1) = self.points
-        if self.kind is Kind.RECTANGLE:
+        if self.kind is OutlineKind.RECTANGLE:
             return x0 - tolerance <= x <= x1 + tolerance and y0 - tolerance <= y <= y1 + tolerance
         wide, high = (x1 - x0) / 2 + tolerance, (y1 - y0) / 2 + tolerance
         if wide <= 0.0 or high <= 0.0:
@@ -68,7 +72,7 @@ class Outline:
 
 
 @dataclass(frozen=True, slots=True)
-class Annotated:
+class AnnotatedImage:
     """An image file with what was drawn on it; images of one ``patient`` resemble each other."""
 
     path: Path
@@ -86,10 +90,10 @@ def inside_any(outlines: Sequence[Outline], rows: int, columns: int) -> NDArray[
 
 def box(x0: float, y0: float, x1: float, y1: float) -> Outline:
     """A rectangle by its corners, fractions of the image."""
-    return Outline(Kind.RECTANGLE, ((x0, y0), (x1, y1)))
+    return Outline(OutlineKind.RECTANGLE, ((x0, y0), (x1, y1)))
 
 
-def real_objects(data_dir: Path, *, choosing: bool = False) -> list[Annotated]:
+def real_objects(data_dir: Path, *, choosing: bool = False) -> list[AnnotatedImage]:
     """Images on which a reader was sure of a foreign object or device, with all its boxes.
 
     Those of ``cxr_eval``, hospitals that no model saw; or, for ``choosing`` a method or a setting, those patients of
@@ -100,17 +104,19 @@ def real_objects(data_dir: Path, *, choosing: bool = False) -> list[Annotated]:
         records = [r for r in records if may_ship(r) and held_out(r)]
     else:
         records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
-    return [Annotated(r.path, r.patient, tuple(box(*b.box) for b in r.boxes)) for r in records if r.has_real_object]
+    return [
+        AnnotatedImage(r.path, r.patient, tuple(box(*b.box) for b in r.boxes)) for r in records if r.has_real_object
+    ]
 
 
-def pathologies(data_dir: Path) -> list[Annotated]:
+def pathologies(data_dir: Path) -> list[AnnotatedImage]:
     """Images of ``cxr_boxes`` with radiologists' boxes of disease (for the pneumonia package)."""
     folder = data_dir / "cxr_boxes"
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as stream:
         return [_pathology(folder, row) for row in csv.DictReader(stream) if json.loads(row["boxes"] or "[]")]
 
 
-def object_cxr(folder: Path, part: str = "dev") -> list[Annotated]:
+def object_cxr(folder: Path, part: str = "dev") -> list[AnnotatedImage]:
     """The images with foreign objects of a part of Object-CXR (JF Healthcare, MIDL 2020), as it was published.
 
     ``folder/<part>.csv`` has two columns, the image's name and its annotation: outlines separated by ";", each "kind
@@ -138,7 +144,7 @@ def object_cxr(folder: Path, part: str = "dev") -> list[Annotated]:
     return found
 
 
-def _object_cxr_image(table: Path, part: str, number: int, row: Sequence[str]) -> Annotated:
+def _object_cxr_image(table: Path, part: str, number: int, row: Sequence[str]) -> AnnotatedImage:
     name = Path(row[0].strip()).name
     path = next((p for p in (table.parent / part / name, table.parent / name) if p.is_file()), None)
     if path is None:
@@ -151,13 +157,13 @@ def _object_cxr_image(table: Path, part: str, number: int, row: Sequence[str]) -
     except ValueError as error:
         msg = f"{table.name}, line {number}: {error}"
         raise ValueError(msg) from error
-    return Annotated(path, name, outlines)
+    return AnnotatedImage(path, name, outlines)
 
 
 def _outline(text: str, columns: int, rows: int) -> Outline:
     first, *numbers = text.split()
-    kind, values = Kind(int(first)), [float(n) for n in numbers]
-    enough = len(values) >= 6 and len(values) % 2 == 0 if kind is Kind.POLYGON else len(values) == 4
+    kind, values = OutlineKind(int(first)), [float(n) for n in numbers]
+    enough = len(values) >= 6 and len(values) % 2 == 0 if kind is OutlineKind.POLYGON else len(values) == 4
     if not enough:
         msg = f"a {kind.name.lower()} cannot have {len(values)} numbers"
         raise ValueError(msg)
@@ -165,8 +171,8 @@ def _outline(text: str, columns: int, rows: int) -> Outline:
     return Outline(kind, tuple((x / columns, y / rows) for x, y in pairs))
 
 
-def _pathology(folder: Path, row: dict[str, str]) -> Annotated:
+def _pathology(folder: Path, row: dict[str, str]) -> AnnotatedImage:
     columns, rows = float(row["width"]), float(row["height"])
     boxes: list[Any] = json.loads(row["boxes"])
     drawn = [box(x / columns, y / rows, (x + w) / columns, (y + h) / rows) for x, y, w, h, *_ in boxes]
-    return Annotated(folder / row["file"], row["patient"], tuple(drawn))
+    return AnnotatedImage(folder / row["file"], row["patient"], tuple(drawn))

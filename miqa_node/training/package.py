@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.card import GRAPH_NAME
 from miqa_node.assess.preprocess import Preprocess
-from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, FindingName, GateClass
-from miqa_node.training.calibrate import Calibration
+from miqa_node.degrade import Image, degrade, gate
+from miqa_node.degrade.sheet import FIELD_MM, sample_chest
+from miqa_node.domain.finding import FindingName
+from miqa_node.taxonomy.lookup import defect_names, gate_names, reason_code
+from miqa_node.training.calibrate import QualityCalibration
 from miqa_node.training.corpus import QualityData
-from miqa_node.training.datasets import Record
-from miqa_node.training.degrade import Image, degrade, gate
-from miqa_node.training.degrade.sheet import FIELD_MM, sample_chest
-from miqa_node.training.export import TAPS, Graph
+from miqa_node.training.datasets import DatasetRecord
+from miqa_node.training.export import TAPS
+from miqa_node.training.graph import QualityGraph
 from miqa_node.training.seal import seal
 
 GOLDEN_LONG_SIDE_PX = 560
@@ -76,7 +78,7 @@ LIMITS = (
 
 
 def write_package(
-    graph_file: Path, folder: Path, calibration: Calibration, spec: Preprocess, data: QualityData,
+    graph_file: Path, folder: Path, calibration: QualityCalibration, spec: Preprocess, data: QualityData,
     training: Mapping[str, Any], metrics: Mapping[str, Any], version: str,
 ) -> Path:  # fmt: skip
     """Make the whole folder; the graph file is copied and gets the card into its metadata."""
@@ -84,14 +86,14 @@ def write_package(
     names = write_golden_images(folder / "golden")
     card = card_of(calibration, spec, data, training, metrics, version, names)
     shutil.copyfile(graph_file, folder / GRAPH_NAME)
-    graph = Graph(folder / GRAPH_NAME, spec)
+    graph = QualityGraph(folder / GRAPH_NAME, spec)
     for name in names:
         _write_expected(folder / "golden" / name, graph, calibration)
     return seal(folder, card)
 
 
 def card_of(
-    calibration: Calibration, spec: Preprocess, data: QualityData, training: Mapping[str, Any],
+    calibration: QualityCalibration, spec: Preprocess, data: QualityData, training: Mapping[str, Any],
     metrics: Mapping[str, Any], version: str, goldens: list[str],
 ) -> dict[str, Any]:  # fmt: skip
     """The card as plain data, without the checksums of files."""
@@ -155,7 +157,7 @@ def write_golden_images(folder: Path) -> list[str]:
     return list(images)
 
 
-def _write_expected(stem: Path, graph: Graph, calibration: Calibration) -> None:
+def _write_expected(stem: Path, graph: QualityGraph, calibration: QualityCalibration) -> None:
     pixels = cv2.imread(f"{stem}.png", cv2.IMREAD_UNCHANGED)
     prediction = graph(np.asarray(pixels).astype(np.uint16) * 257)
     expected = {
@@ -165,8 +167,8 @@ def _write_expected(stem: Path, graph: Graph, calibration: Calibration) -> None:
     Path(f"{stem}.json").write_text(json.dumps(expected) + "\n", encoding="utf-8")
 
 
-def _classes(calibration: Calibration) -> list[dict[str, Any]]:
-    codes = [(d.value, False, FINDING_CODES[d]) for d in DEFECTS] + [(g.value, True, GATE_CODES[g]) for g in GateClass]
+def _classes(calibration: QualityCalibration) -> list[dict[str, Any]]:
+    codes = [(d, False, reason_code(d)) for d in defect_names()] + [(g, True, reason_code(g)) for g in gate_names()]
     return [
         {
             "name": name,
@@ -180,7 +182,7 @@ def _classes(calibration: Calibration) -> list[dict[str, Any]]:
     ]
 
 
-def sources_of(records: Sequence[Record]) -> list[dict[str, Any]]:
+def sources_of(records: Sequence[DatasetRecord]) -> list[dict[str, Any]]:
     """The training data as cards state it: source, licence, number of images and of patients."""
     licences = Counter((r.source, r.licence) for r in records)
     return [

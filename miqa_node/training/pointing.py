@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import Card, read_card
+from miqa_node.assess.contracts.two_branch import GLOBAL_VIEW
 from miqa_node.assess.platt import expit
 from miqa_node.assess.preprocess import prepare
-from miqa_node.assess.saliency.explained import CHANGING, ExplainedGraph
+from miqa_node.assess.saliency.explained import ExplainedGraph
 from miqa_node.assess.saliency.methods import CENTRE, METHODS, RANDOM, explain
 from miqa_node.domain.finding import FindingName
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.map_scores import deletion, energy_inside, insertion, pixel_average_precision
-from miqa_node.training.outlines import Annotated, Outline, box, inside_any
+from miqa_node.training.outlines import AnnotatedImage, Outline, box, inside_any
 
 TOLERANCE = 15.0 / 600.0
 """Share of the image's side by which the peak may miss a box: 15 px at 600 px."""
@@ -33,7 +34,7 @@ Boxes = Sequence[tuple[float, float, float, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class PeakHit:
     """Whether the peak of one image's map lies in a box, exactly and with tolerance."""
 
     exact: bool
@@ -47,13 +48,13 @@ def peak(values: NDArray[np.float32]) -> tuple[float, float]:
     return (float(column) + 0.5) / smooth.shape[1], (float(row) + 0.5) / smooth.shape[0]
 
 
-def play(point: tuple[float, float], outlines: Iterable[Outline]) -> Hit:
+def play(point: tuple[float, float], outlines: Iterable[Outline]) -> PeakHit:
     """Play one image with outlines of any kind."""
     drawn = list(outlines)
-    return Hit(any(o.contains(point) for o in drawn), any(o.contains(point, TOLERANCE) for o in drawn))
+    return PeakHit(any(o.contains(point) for o in drawn), any(o.contains(point, TOLERANCE) for o in drawn))
 
 
-def hit(point: tuple[float, float], boxes: Boxes) -> Hit:
+def hit(point: tuple[float, float], boxes: Boxes) -> PeakHit:
     """Play one image with boxes."""
     return play(point, (box(*one) for one in boxes))
 
@@ -70,7 +71,7 @@ def chance_of(outlines: Sequence[Outline], tolerance: float, grid: int = 60) -> 
 
 
 def evaluate_pointing(
-    package_dir: Path, dataset: Sequence[Annotated], *, finding: str = FindingName.FOREIGN_OBJECT,
+    package_dir: Path, dataset: Sequence[AnnotatedImage], *, finding: str = FindingName.FOREIGN_OBJECT,
     methods: Sequence[str] = METHODS, curves: int = 0, seed: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """Every method on the same images, as plain data: one row per method with figures and intervals over patients.
@@ -119,11 +120,12 @@ def interval_by_patient(
 
 
 def _one_image(
-    graph: ExplainedGraph, card: Card, column: int, image: Annotated, methods: Sequence[str], curves: bool, seed: int
+    graph: ExplainedGraph, card: Card, column: int, image: AnnotatedImage, methods: Sequence[str], curves: bool,
+    seed: int
 ) -> dict[str, dict[str, float]]:  # fmt: skip
     pixels = cv2.imread(str(image.path), cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        msg = f"{image.path.name} is no picture that can be read"
+        msg = f"{image.path.name} is not a readable picture"
         raise ValueError(msg)
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY)
     display = grey if grey.dtype == np.uint16 else grey.astype(np.uint16) * 257
@@ -144,7 +146,7 @@ def _one_image(
             "pixel_average_precision": pixel_average_precision(values, inside_of(values.shape)),
         }
         if curves:
-            view = inputs.arrays[CHANGING]
+            view = inputs.arrays[GLOBAL_VIEW]
             found[method]["deletion"] = deletion(confidence, view, values)
             found[method]["insertion"] = insertion(confidence, view, values)
     return found

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.training.datasets import Box, Record
-from miqa_node.training.degrade import Image
-from miqa_node.training.degrade.physics import clip, gaussian_blur
+from miqa_node.degrade import Image
+from miqa_node.degrade.physics import clip, gaussian_blur
+from miqa_node.training.datasets import DatasetRecord, ObjectBox
 
 LARGE_PX = 700
 """Longer side from which an image is also used at its full size, and drawn more often."""
@@ -21,15 +21,15 @@ GREY_SHARE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BaseImage:
     """An image before defects: display values, the annotated boxes moved with it, what is known of objects."""
 
     image: Image
-    boxes: tuple[Box, ...]
-    record: Record
+    boxes: tuple[ObjectBox, ...]
+    record: DatasetRecord
 
 
-def vary(record: Record, pixels: NDArray[np.uint8], rng: np.random.Generator) -> Base:
+def vary(record: DatasetRecord, pixels: NDArray[np.uint8], rng: np.random.Generator) -> BaseImage:
     """The image as another hospital might have delivered it: size, framing, tone curve, sharpening, JPEG, markers.
 
     Nothing here is a defect: turns stay below 1.2°, JPEG above quality 88, sharpening mild.
@@ -49,10 +49,12 @@ def vary(record: Record, pixels: NDArray[np.uint8], rng: np.random.Generator) ->
         quality = int(rng.integers(88, 98))
         coded = cv2.imencode(".jpg", np.rint(image * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.float32) / np.float32(255)
-    return Base(image, boxes, record)
+    return BaseImage(image, boxes, record)
 
 
-def _frame(pixels: NDArray[np.uint8], boxes: Sequence[Box], rng: np.random.Generator) -> tuple[Image, tuple[Box, ...]]:
+def _frame(
+    pixels: NDArray[np.uint8], boxes: Sequence[ObjectBox], rng: np.random.Generator
+) -> tuple[Image, tuple[ObjectBox, ...]]:
     """Trim up to 4 % of each side, change size and aspect, sometimes turn a little or add black borders."""
     rows, columns = pixels.shape
     trim = rng.uniform(0.0, 0.04, 4) * (rng.uniform() < 0.6)
@@ -81,7 +83,7 @@ def _frame(pixels: NDArray[np.uint8], boxes: Sequence[Box], rng: np.random.Gener
     return image, tuple(moved)
 
 
-def _borders(image: Image, boxes: list[Box], rng: np.random.Generator) -> tuple[Image, list[Box]]:
+def _borders(image: Image, boxes: list[ObjectBox], rng: np.random.Generator) -> tuple[Image, list[ObjectBox]]:
     """Black collimation outside the image."""
     rows, columns = image.shape
     left, right = (rng.uniform(0.0, 0.08, 2) * columns * (rng.uniform() < 0.7)).astype(int)
@@ -92,13 +94,13 @@ def _borders(image: Image, boxes: list[Box], rng: np.random.Generator) -> tuple[
     return cast("Image", wide), [_through(b, window) for b in boxes]
 
 
-def _through(box: Box, window: tuple[float, float, float, float]) -> Box:
+def _through(box: ObjectBox, window: tuple[float, float, float, float]) -> ObjectBox:
     """The box in coordinates of a window of the image (fractions), cut at its edges."""
     x0, y0, x1, y1 = window
     a, b, c, d = box.box
     moved = ((a - x0) / (x1 - x0), (b - y0) / (y1 - y0), (c - x0) / (x1 - x0), (d - y0) / (y1 - y0))
     clipped = [float(np.clip(v, 0.0, 1.0)) for v in moved]
-    return Box((clipped[0], clipped[1], clipped[2], clipped[3]), box.kind, box.sure)
+    return ObjectBox((clipped[0], clipped[1], clipped[2], clipped[3]), box.kind, box.sure)
 
 
 def tone(image: Image, rng: np.random.Generator) -> Image:
@@ -130,7 +132,7 @@ def _grey(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _mark(image: Image, rng: np.random.Generator) -> Image:
-    """L/R markers and words near the border: they belong there and are no artifact."""
+    """L/R markers and words near the border: they belong there and are not artifacts."""
     rows, columns = image.shape
     ink = np.zeros(image.shape, np.uint8)
     for _ in range(int(rng.integers(1, 3))):

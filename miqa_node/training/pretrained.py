@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from miqa_node.training.architectures import Architecture, Classifier, build
-from miqa_node.training.tflite import Layer, read_tflite
+from miqa_node.training.architectures import Architecture, ClassifierNet, build
+from miqa_node.training.tflite import TfliteLayer, read_tflite
 
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 """Subtracted from 0 to 255 in the order blue, green, red (Keras' ``imagenet_utils``, mode caffe)."""
@@ -26,7 +26,7 @@ CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
 def pretrained(
     architecture: Architecture, file: Path, classes: int, channels: int = 1, *, dropout: float = 0.2
-) -> Classifier:
+) -> ClassifierNet:
     """A network whose features come from the file; what it says of the new classes is fresh.
 
     With one channel the first convolution takes the gray value for red, green and blue.
@@ -47,7 +47,7 @@ def pretrained(
     return net
 
 
-def imagenet_classifier(file: Path) -> Classifier:
+def imagenet_classifier(file: Path) -> ClassifierNet:
     """The whole published MobileNetV2 with its 1,001 classes ("background" first), to check the features by."""
     layers = read_layers(Architecture.MOBILENET, file)
     net = build(Architecture.MOBILENET, len(layers[-1].bias), 3)
@@ -57,7 +57,7 @@ def imagenet_classifier(file: Path) -> Classifier:
     return net
 
 
-def read_layers(architecture: Architecture, file: Path) -> list[Layer]:
+def read_layers(architecture: Architecture, file: Path) -> list[TfliteLayer]:
     """The convolutions of a published file in the order of the image's way; the first takes -1 to 1, red first."""
     try:
         if architecture is Architecture.MOBILENET:
@@ -65,7 +65,7 @@ def read_layers(architecture: Architecture, file: Path) -> list[Layer]:
             # The file's own input is (q - 128) / 128 of a byte q; here it is q / 127.5 - 1.
             return [_rescaled(first, np.full(3, 127.5 / 128.0), np.full(3, -0.5 / 128.0)), *others]
         first, *others = read_keras(file)
-        first = Layer(first.weight[:, ::-1].copy(), first.bias)
+        first = TfliteLayer(first.weight[:, ::-1].copy(), first.bias)
         mean_rgb = np.array(CAFFE_MEAN_BGR[::-1])
         return [_rescaled(first, np.full(3, 127.5), 127.5 - mean_rgb), *others]
     except FileNotFoundError as error:
@@ -74,7 +74,7 @@ def read_layers(architecture: Architecture, file: Path) -> list[Layer]:
         raise ValueError(f"{file.name} does not hold the weights of {architecture.value}: {error}") from error
 
 
-def read_keras(file: Path) -> list[Layer]:
+def read_keras(file: Path) -> list[TfliteLayer]:
     """Every convolution of a Keras weights file, in the order in which the file names its layers."""
     layers = []
     with h5py.File(file, "r") as content:
@@ -84,7 +84,7 @@ def read_keras(file: Path) -> list[Layer]:
             arrays = [np.asarray(content[name][n]) for n in names if isinstance(content[name][n], h5py.Dataset)]
             if arrays:
                 weight, bias = sorted(arrays, key=np.ndim, reverse=True)
-                layers.append(Layer(np.ascontiguousarray(weight.transpose(3, 2, 0, 1)), bias))
+                layers.append(TfliteLayer(np.ascontiguousarray(weight.transpose(3, 2, 0, 1)), bias))
     return layers
 
 
@@ -123,14 +123,14 @@ def settle(net: nn.Module, batches: Iterable[Tensor | tuple[Tensor, ...]]) -> No
         cast("Tensor", norm.running_var).copy_(variance)
 
 
-def _fill(features: nn.Module, layers: list[Layer], channels: int) -> None:
+def _fill(features: nn.Module, layers: list[TfliteLayer], channels: int) -> None:
     convolutions = [m for m in features.modules() if isinstance(m, nn.Conv2d)]
     if len(convolutions) != len(layers):
         raise ValueError(
             f"The pretrained weights have {len(layers)} convolutions, the network has {len(convolutions)}."
         )
     if channels == 1:
-        layers = [Layer(layers[0].weight.sum(1, keepdims=True), layers[0].bias), *layers[1:]]
+        layers = [TfliteLayer(layers[0].weight.sum(1, keepdims=True), layers[0].bias), *layers[1:]]
     norms = [m for m in features.modules() if isinstance(m, nn.BatchNorm2d)]
     for convolution, layer in zip(convolutions, layers, strict=True):
         _copy(convolution, layer)
@@ -139,7 +139,7 @@ def _fill(features: nn.Module, layers: list[Layer], channels: int) -> None:
         norm.bias.data.copy_(torch.from_numpy(layer.bias))
 
 
-def _copy(convolution: nn.Conv2d, layer: Layer) -> None:
+def _copy(convolution: nn.Conv2d, layer: TfliteLayer) -> None:
     if tuple(convolution.weight.shape) != layer.weight.shape:
         raise ValueError(
             f"The pretrained weights have a convolution of shape {layer.weight.shape} where the network has "
@@ -154,8 +154,8 @@ def _count(features: nn.Module) -> int:
     return sum(isinstance(m, nn.Conv2d) for m in features.modules())
 
 
-def _rescaled(layer: Layer, scale: NDArray[np.float64], offset: NDArray[np.float64]) -> Layer:
+def _rescaled(layer: TfliteLayer, scale: NDArray[np.float64], offset: NDArray[np.float64]) -> TfliteLayer:
     """The layer for x where it was made for scale · x + offset, each by input channel."""
     weight = layer.weight.astype(np.float64)
     bias = layer.bias + np.einsum("oihw,i->o", weight, offset)
-    return Layer((weight * scale[None, :, None, None]).astype(np.float32), bias.astype(np.float32))
+    return TfliteLayer((weight * scale[None, :, None, None]).astype(np.float32), bias.astype(np.float32))

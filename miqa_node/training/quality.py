@@ -14,12 +14,13 @@ import numpy as np
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.training.anomaly import teach
 from miqa_node.training.anomaly_figures import check_pictures
-from miqa_node.training.calibrate import Calibration, calibrate
+from miqa_node.training.calibrate import calibrate
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data
-from miqa_node.training.datasets import SITE, Record
+from miqa_node.training.datasets import SITE, DatasetRecord
 from miqa_node.training.evaluate import evaluate_graph
-from miqa_node.training.export import Graph, export
-from miqa_node.training.fit import LEARNING_RATE, Fit, FitSettings, fit
+from miqa_node.training.export import export
+from miqa_node.training.fit import LEARNING_RATE, QualityFit, QualityFitSettings, fit
+from miqa_node.training.graph import QualityGraph
 from miqa_node.training.package import write_package
 from miqa_node.training.samples import Sampler
 
@@ -46,7 +47,7 @@ def train_quality(
     check_pictures(data_dir)
     run_dir = run_dir or RUNS / f"quality-{version}"
     data = read_quality_data(data_dir, cache_dir, labels)
-    settings = FitSettings(
+    settings = QualityFitSettings(
         minutes=minutes, steps=steps, seed=seed, learning_rate=learning_rate, start=str(start) if start else ""
     )
     run = fit(sampler_of(data, data.fitting, seed, Preprocess()), run_dir, settings, resume=resume)
@@ -54,28 +55,35 @@ def train_quality(
 
 
 def package_run(
-    run: Fit, data: QualityData, data_dir: Path, out_dir: Path, *, version: str, draws: int = 2, history: str = ""
+    run: QualityFit,
+    data: QualityData,
+    data_dir: Path,
+    out_dir: Path,
+    *,
+    version: str,
+    draws: int = 2,
+    history: str = "",
 ) -> Path:
     """Make a package of a run as far as it got; ``history`` says what was changed by hand on the way."""
     spec, settings = Preprocess(), run.settings
     graph_file = run.folder / "graph.onnx"
     export(run.average, graph_file, spec)
-    graph = Graph(graph_file, spec)
+    graph = QualityGraph(graph_file, spec)
     calibration = calibrate(graph, data)
     metrics = evaluate_graph(graph, calibration.probability, calibration.threshold, data_dir, data, draws=draws)
     metrics["milliseconds"] = timing(graph)
     training: dict[str, Any] = {
         "command": (
-            f"miqa-node train quality --data DIR --out models --steps {run.step} --seed {settings.seed} "
+            f"miqa-node train quality --data DIR --out models --steps {run.progress.step} --seed {settings.seed} "
             f"--version {version} --learning-rate {settings.learning_rate}"
             f"{_start_of(settings)}"
             f"{' --labels EXPORT' if any(record.source == SITE for record in data.fitting) else ''}"
         ),
         "simulated": SIMULATED,
         "seed": settings.seed,
-        "steps": run.step,
+        "steps": run.progress.step,
         "batch": settings.batch,
-        "minutes": round(run.elapsed_s / 60.0, 1),
+        "minutes": round(run.progress.elapsed_s / 60.0, 1),
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), bf16 autocast, shared with other work",
         "parameters": sum(p.numel() for p in run.net.parameters()),
         "history": history or "one run without interference",
@@ -86,19 +94,19 @@ def package_run(
     return teach(folder, data, data_dir)
 
 
-def _start_of(settings: FitSettings) -> str:
+def _start_of(settings: QualityFitSettings) -> str:
     """How the command names what a run begins with; a checkpoint has no name that others know."""
     if not settings.start:
         return ""
     return f" --start models/{Path(settings.start).name}" if settings.starts_from_package else " --start CHECKPOINT"
 
 
-def sampler_of(data: QualityData, records: Sequence[Record], seed: int, spec: Preprocess) -> Sampler:
+def sampler_of(data: QualityData, records: Sequence[DatasetRecord], seed: int, spec: Preprocess) -> Sampler:
     """Draws training samples from some of the records."""
     return Sampler(records, data.cache, data.others, spec, seed=seed, crops=CROPS_PER_SAMPLE)
 
 
-def timing(graph: Graph, rounds: int = 7) -> str:
+def timing(graph: QualityGraph, rounds: int = 7) -> str:
     """Median time of a 2048×2048 image from display pixels to outputs, preprocessing included, on two threads."""
     rng = np.random.default_rng(0)
     display = rng.integers(0, 65536, (2048, 2048)).astype(np.uint16)
@@ -112,4 +120,4 @@ def timing(graph: Graph, rounds: int = 7) -> str:
     )
 
 
-__all__ = ["Calibration", "package_run", "sampler_of", "train_quality"]
+__all__ = ["package_run", "sampler_of", "train_quality"]

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.preprocess import Preprocess, crop_origins, cut_crops, global_view, normalise, working_image
-from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
-from miqa_node.training.datasets import ImageCache, Record
-from miqa_node.training.degrade import FAMILIES, ORDER, Image, Material, degrade, gate, pitch_of
-from miqa_node.training.presentation import LARGE_PX, Base, tone, vary
+from miqa_node.degrade import FAMILIES, DonorMaterial, Image, degrade, gate, pitch_of, simulators
+from miqa_node.domain.finding import FindingName, GateClass
+from miqa_node.taxonomy.lookup import defect_names, gate_names
+from miqa_node.training.datasets import DatasetRecord, ImageCache
+from miqa_node.training.presentation import LARGE_PX, BaseImage, tone, vary
 
-CLASSES: tuple[str, ...] = (*(d.value for d in DEFECTS), *(g.value for g in GateClass))
+CLASSES: tuple[str, ...] = tuple(str(name) for name in (*defect_names(), *gate_names()))
 COLUMN = {name: index for index, name in enumerate(CLASSES)}
 MAP_CLASSES = (FindingName.FOREIGN_OBJECT, FindingName.DETECTOR_OVERLAY_ARTIFACT)
 """Findings with a place that training knows: their maps are supervised."""
@@ -44,7 +45,7 @@ GRADED_AS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class TrainingSample:
     """What a net gets and should say.
 
     ``global_view`` (1, H, W); ``crops`` (K, 1, h, w); ``present`` and ``severity`` (C,), -1 where unknown;
@@ -64,10 +65,11 @@ class Sampler:
     """Draws samples; sample ``index`` of a seed is always the same."""
 
     def __init__(
-        self, records: Sequence[Record], cache: ImageCache, others: Sequence[NDArray[np.uint8]], spec: Preprocess,
+        self, records: Sequence[DatasetRecord], cache: ImageCache, others: Sequence[NDArray[np.uint8]],
+        spec: Preprocess,
         *, seed: int, crops: int,
     ) -> None:  # fmt: skip
-        """``others``: 8-bit images that are no frontal chests, beside the phantoms."""
+        """``others``: 8-bit images other than frontal chests, beside the phantoms."""
         self._records, self._cache, self._others, self._spec = records, cache, others, spec
         self._seed, self._crops = seed, crops
         known = np.array([1.0 if r.has_real_object is None else 4.0 for r in records])
@@ -76,7 +78,7 @@ class Sampler:
         weight = known * clear * large
         self._weight = weight / weight.sum()
 
-    def __call__(self, index: int) -> Sample:
+    def __call__(self, index: int) -> TrainingSample:
         """Sample number ``index``."""
         rng = np.random.default_rng((self._seed, index))
         record = self._records[int(rng.choice(len(self._records), p=self._weight))]
@@ -87,13 +89,15 @@ class Sampler:
         severities = {} if kind < GATE_SHARE + CLEAN_SHARE else draw_defects(rng)
         return self._defect_sample(base, severities, rng)
 
-    def _defect_sample(self, base: Base, severities: dict[FindingName, float], rng: np.random.Generator) -> Sample:
+    def _defect_sample(
+        self, base: BaseImage, severities: dict[FindingName, float], rng: np.random.Generator
+    ) -> TrainingSample:
         image, pitch = base.image, pitch_of(base.image)
-        material = Material(other=self._another(rng) if severities else None)
+        material = DonorMaterial(other=self._another(rng) if severities else None)
         touched: dict[FindingName, Image] = {}
-        for finding in (f for f in ORDER if f in severities):
+        for finding in (f for f in simulators() if f in severities):
             before = image
-            if finding is FindingName.FOREIGN_OBJECT and rng.uniform() < IMPLANT_SHARE:
+            if finding == FindingName.FOREIGN_OBJECT and rng.uniform() < IMPLANT_SHARE:
                 image = FAMILIES["implants"](image, severities[finding], rng, pitch, material)
             else:
                 image = degrade(image, finding, severities[finding], rng, pitch, material)
@@ -103,25 +107,25 @@ class Sampler:
         cells, boxes = self._places(base, severities, touched)
         return self._finish(image, present, severity, cells, boxes, rng)
 
-    def _gate_sample(self, base: Base, rng: np.random.Generator) -> Sample:
+    def _gate_sample(self, base: BaseImage, rng: np.random.Generator) -> TrainingSample:
         present = np.full(len(CLASSES), UNKNOWN, np.float32)
-        kind = GateClass(str(rng.choice(np.array([g.value for g in GateClass]), p=(0.35, 0.4, 0.25))))
+        kind = GateClass(str(rng.choice(np.array(list(gate_names())), p=(0.35, 0.4, 0.25))))
         shape = (int(rng.integers(384, 640)), int(rng.integers(384, 640)))
-        if kind is GateClass.INVERTED:
+        if kind == GateClass.INVERTED:
             image = gate.inverted(base.image)
-        elif kind is GateClass.BLANK:
+        elif kind == GateClass.BLANK:
             image = gate.blank(shape, rng)
         else:
             image = self._no_chest(base, shape, rng)
-        present[[COLUMN[g.value] for g in GateClass]] = 0.0
-        present[COLUMN[kind.value]] = 1.0
+        present[[COLUMN[g] for g in gate_names()]] = 0.0
+        present[COLUMN[kind]] = 1.0
         severity = np.full(len(CLASSES), UNKNOWN, np.float32)
-        severity[COLUMN[kind.value]] = 1.0
+        severity[COLUMN[kind]] = 1.0
         side = self._spec.global_view.rows // MAP_STRIDE
         nowhere = np.full((len(MAP_CLASSES), side, side), UNKNOWN, np.float32)
         return self._finish(image, present, severity, nowhere, np.zeros(nowhere.shape, np.int16), rng)
 
-    def _no_chest(self, base: Base, shape: tuple[int, int], rng: np.random.Generator) -> Image:
+    def _no_chest(self, base: BaseImage, shape: tuple[int, int], rng: np.random.Generator) -> Image:
         kind = rng.uniform()
         if kind < 0.35:
             return gate.not_frontal_chest(base.image, rng)
@@ -140,7 +144,7 @@ class Sampler:
         return np.ascontiguousarray(pixels[::step, ::step]).astype(np.float32) / np.float32(255)
 
     def _labels(
-        self, base: Base, severities: dict[FindingName, float]
+        self, base: BaseImage, severities: dict[FindingName, float]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         present = np.zeros(len(CLASSES), np.float32)
         severity = np.zeros(len(CLASSES), np.float32)
@@ -151,7 +155,7 @@ class Sampler:
         if real is not False:
             present[COLUMN[FindingName.FOREIGN_OBJECT]] = 1.0 if real else UNKNOWN
             severity[COLUMN[FindingName.FOREIGN_OBJECT]] = UNKNOWN
-        for name in base.record.findings or ():  # what people of the site said; nobody says how severe it is
+        for name in base.record.findings or ():  # from readers of the site; the severity is unknown
             present[COLUMN[name]], severity[COLUMN[name]] = 1.0, UNKNOWN
         for finding, value in severities.items():
             present[COLUMN[finding]] = 1.0
@@ -159,7 +163,7 @@ class Sampler:
         return present, severity
 
     def _places(
-        self, base: Base, severities: dict[FindingName, float], touched: dict[FindingName, Image]
+        self, base: BaseImage, severities: dict[FindingName, float], touched: dict[FindingName, Image]
     ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
         side = self._spec.global_view.rows // MAP_STRIDE
         cells = np.zeros((len(MAP_CLASSES), side, side), np.float32)
@@ -184,7 +188,7 @@ class Sampler:
     def _finish(
         self, image: Image, present: NDArray[np.float32], severity: NDArray[np.float32],
         cells: NDArray[np.float32], boxes: NDArray[np.int16], rng: np.random.Generator,
-    ) -> Sample:  # fmt: skip
+    ) -> TrainingSample:  # fmt: skip
         """The package's own preprocessing; a few random crops stand for the whole grid."""
         spec = self._spec
         display = np.rint(image * np.float32(65535)).astype(np.uint16)
@@ -196,15 +200,15 @@ class Sampler:
         chosen = chosen + rng.integers(-20, 21, chosen.shape)
         chosen = np.clip(chosen, 0, np.array(working.shape) - spec.crops.size_px)
         crops = cut_crops(working, [(int(y), int(x)) for y, x in chosen], spec.crops.size_px)
-        return Sample(global_view(working, spec.global_view)[0], crops, present, severity, cells, boxes)
+        return TrainingSample(global_view(working, spec.global_view)[0], crops, present, severity, cells, boxes)
 
 
 def draw_defects(rng: np.random.Generator) -> dict[FindingName, float]:
     """One defect (60 %), two (30 %) or three (10 %) with severities from 0.12 to 1; those hard to see more often."""
     count = int(rng.choice((1, 2, 3), p=(0.6, 0.3, 0.1)))
-    weight = np.array([2.0 if defect in HARD_TO_SEE else 1.0 for defect in DEFECTS])
-    chosen = rng.choice(len(DEFECTS), count, replace=False, p=weight / weight.sum())
-    return {DEFECTS[i]: float(rng.uniform(LEAST_SEVERITY, 1.0)) for i in chosen}
+    weight = np.array([2.0 if defect in HARD_TO_SEE else 1.0 for defect in defect_names()])
+    chosen = rng.choice(len(defect_names()), count, replace=False, p=weight / weight.sum())
+    return {defect_names()[i]: float(rng.uniform(LEAST_SEVERITY, 1.0)) for i in chosen}
 
 
 def _cells_of(box: tuple[float, float, float, float], side: int) -> tuple[slice, slice]:

@@ -9,20 +9,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.degrade import FAMILIES, DonorMaterial, Image, degrade, pitch_of
 from miqa_node.domain.finding import FindingName
-from miqa_node.training.datasets import Record
-from miqa_node.training.degrade import FAMILIES, Image, Material, degrade, pitch_of
-from miqa_node.training.graph import Judge
+from miqa_node.training.datasets import DatasetRecord
+from miqa_node.training.graph import ImageJudge
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class JudgedCase:
     """One judged image. ``made`` names what was simulated ("" nothing), ``level`` how severe.
 
     ``origin`` is (seed, number, place, draw) of a simulated image, from which :func:`simulate` makes it again.
     """
 
-    record: Record
+    record: DatasetRecord
     made: str
     level: float
     logits: NDArray[np.float32]
@@ -31,23 +31,29 @@ class Case:
 
 
 def judge(
-    graph: Judge, record: Record, image: Image, made: str = "", level: float = 0.0, origin: tuple[int, ...] = ()
-) -> Case:
+    graph: ImageJudge,
+    record: DatasetRecord,
+    image: Image,
+    made: str = "",
+    level: float = 0.0,
+    origin: tuple[int, ...] = (),
+) -> JudgedCase:
     """Judge a display image with values in [0, 1]."""
     prediction = graph(np.rint(image * np.float32(65535)).astype(np.uint16))
-    return Case(record, made, level, prediction.logits, prediction.severity, origin)
+    return JudgedCase(record, made, level, prediction.logits, prediction.severity, origin)
 
 
 def judge_simulated(
-    graph: Judge, records: Sequence[Record], load: Callable[[Record], Image], findings: Iterable[FindingName],
-    levels: Sequence[float], *, seed: int, draws: int = 1, material: Material | None = None, family: str = "",
-) -> list[Case]:  # fmt: skip
+    graph: ImageJudge, records: Sequence[DatasetRecord], load: Callable[[DatasetRecord], Image],
+    findings: Iterable[FindingName],
+    levels: Sequence[float], *, seed: int, draws: int = 1, material: DonorMaterial | None = None, family: str = "",
+) -> list[JudgedCase]:  # fmt: skip
     """Every record with every finding, ``draws`` times, the levels taken in turn; seeded by record and finding.
 
     ``family`` chooses the generator of foreign objects; the cases are then named ``foreign_object:<family>``.
     """
     wanted = list(findings)
-    made = {finding: f"{finding.value}:{family}" if family else finding.value for finding in wanted}
+    made = {finding: f"{finding}:{family}" if family else finding for finding in wanted}
     cases = []
     for number, record in enumerate(records):
         images = (load(record), load(_other(records, number)))
@@ -62,28 +68,28 @@ def judge_simulated(
 
 def simulate(
     image: Image, other: Image, finding: FindingName, level: float, origin: tuple[int, ...],
-    material: Material | None = None, family: str = "",
+    material: DonorMaterial | None = None, family: str = "",
 ) -> Image:  # fmt: skip
     """The image with a defect; the same origin makes the same one. ``other`` is for double exposures."""
     rng = np.random.default_rng(origin)
-    more = Material(other=other, cutouts=material.cutouts if material else ())
+    more = DonorMaterial(other=other, cutouts=material.cutouts if material else ())
     if family:
         return FAMILIES[family](image, level, rng, pitch_of(image), more)
     return degrade(image, finding, level, rng, pitch_of(image), more)
 
 
-def simulate_again(case: Case, records: Sequence[Record], load: Callable[[Record], Image]) -> Image:
+def simulate_again(case: JudgedCase, records: Sequence[DatasetRecord], load: Callable[[DatasetRecord], Image]) -> Image:
     """The image of a simulated case of one of the standard simulators, for people to look at."""
     number = case.origin[1]
     finding = FindingName(case.made)
     return simulate(load(records[number]), load(_other(records, number)), finding, case.level, case.origin)
 
 
-def _other(records: Sequence[Record], number: int) -> Record:
+def _other(records: Sequence[DatasetRecord], number: int) -> DatasetRecord:
     return records[(number * 7 + 3) % len(records)]
 
 
-def read_image(record: Record) -> Image:
+def read_image(record: DatasetRecord) -> Image:
     """The file's pixels as display values."""
     pixels = cv2.imread(str(record.path), cv2.IMREAD_GRAYSCALE)
     return np.asarray(pixels, np.float32) / np.float32(255)

@@ -11,8 +11,8 @@ import onnx
 import yaml
 
 from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, BaseCard, Card, Task
-from miqa_node.assess.companions import CARDS
 from miqa_node.assess.model_card import model_card
+from miqa_node.assess.sidecars import CARDS
 
 PAGE_NAME = "MODEL_CARD.md"
 

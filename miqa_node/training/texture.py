@@ -2,7 +2,7 @@
 
 Blur, noise, grid lines and compression change the spectrum of an image before they change anything that a person would
 draw. A convolutional net of a few thousand steps hardly learns to take the logarithm of a local energy, which is what
-tells them apart; here it is built in, over fixed filters.
+separates them; here it is built in, over fixed filters.
 """
 
 from __future__ import annotations

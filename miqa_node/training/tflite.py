@@ -21,21 +21,21 @@ _STORED_AS = {0: np.float32, 2: np.int32, 3: np.uint8}
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class TfliteLayer:
     """One convolution: ``weight`` (outputs, inputs / groups, h, w) and ``bias`` (outputs,)."""
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
 
 
-def read_tflite(content: bytes) -> list[Layer]:
-    """Every convolution of the model, in its order; ValueError when this is no such file.
+def read_tflite(content: bytes) -> list[TfliteLayer]:
+    """Every convolution of the model, in its order; ValueError if the file is not one.
 
     An 8-bit number q stands for scale · (q - zero point), one scale a tensor. What rounding the published net does
     between its layers is left out.
     """
     if content[4:8] != IDENTIFIER:
-        msg = "it is no TensorFlow Lite flatbuffer"
+        msg = "it is not a TensorFlow Lite flatbuffer"
         raise ValueError(msg)
     try:
         model = Table(content, int.from_bytes(content[:4], "little"))
@@ -45,7 +45,7 @@ def read_tflite(content: bytes) -> list[Layer]:
         raise ValueError(msg) from error
 
 
-def _layers(model: Table) -> list[Layer]:
+def _layers(model: Table) -> list[TfliteLayer]:
     codes = [_integer(code, 0, 1) for code in _tables(model, _OPERATOR_CODES)]
     graph, buffers = _tables(model, _SUBGRAPHS)[0], _tables(model, _BUFFERS)
     tensors, layers = _tables(graph, _TENSORS), []
@@ -56,7 +56,7 @@ def _layers(model: Table) -> list[Layer]:
         _, weight, bias = (tensors[i] for i in _array(operator, 1, np.int32))
         axes = (3, 0, 1, 2) if code == _DEPTHWISE_CONV_2D else (0, 3, 1, 2)
         kernel = np.ascontiguousarray(_real(weight, buffers).transpose(axes))
-        layers.append(Layer(kernel, _real(bias, buffers)))
+        layers.append(TfliteLayer(kernel, _real(bias, buffers)))
     return layers
 
 

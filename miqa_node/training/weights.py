@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
+
+N = TypeVar("N", bound=nn.Module)
 
 
 @torch.no_grad()
@@ -18,6 +20,12 @@ def follow(average: nn.Module, net: nn.Module, share: float) -> None:
             old.lerp_(new.to(old.dtype), 1.0 - share)
         else:
             old.copy_(new)
+
+
+def in_format(net: N, memory_format: torch.memory_format) -> N:
+    """The same network, its weights laid out in ``memory_format``, a keyword that torch's own types lack."""
+    convert: Callable[..., N] = net.to
+    return convert(memory_format=memory_format)
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:

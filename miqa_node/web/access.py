@@ -1,7 +1,7 @@
-"""Who sent a request, and whether they may do what it asks for.
+"""Authentication of requests, and the permissions of their senders.
 
-A route names the permission that it needs by the type of a parameter: ``who: Reader``. Without accounts whoever is
-on this host may do everything, and others nothing; from the first account on everybody must sign in or show a token.
+A route names the permission that it needs by the type of a parameter: ``who: Reader``. Without accounts
+requests from this host may do everything, others nothing; from the first account on all must sign in or send a token.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse
 from starlette.types import Scope
 
 from miqa_node.domain.access import NOBODY, Means, Permission, Principal, Role
@@ -35,7 +34,7 @@ _process_secret = new_secret()
 
 
 def identify(request: Request, services: Services) -> Principal:
-    """Who sent the request; HTTPException 401 when a token is shown that is none."""
+    """Who sent the request; HTTPException 401 for an invalid token."""
     who = _identify(request, services)
     request.state.who = who
     return who
@@ -45,13 +44,13 @@ Who = Annotated[Principal, Depends(identify)]
 
 
 class Needs:
-    """A dependency that lets only those pass who have the permission."""
+    """A dependency that requires a permission."""
 
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
     def __call__(self, who: Who, services: Services) -> Principal:
-        """The principal, or an answer that says what is missing."""
+        """The principal; HTTPException 401 or 403 without the permission."""
         if who.may(self.permission):
             return who
         if who.means is not Means.NOTHING:
@@ -79,7 +78,7 @@ Admin = Annotated[Principal, Depends(Needs(Permission.ADMIN))]
 async def check_csrf(request: Request, who: Who) -> None:
     """Refuse a change that does not prove that it comes from a page which this node gave to this session.
 
-    Programs with a token have nothing that a browser would send by itself. On a node without accounts the REST
+    Requests with a token are exempt, because browsers never send a token by themselves. Without accounts the REST
     interface is protected by its content type and the Origin header alone (web.security).
     """
     if request.method in SAFE_METHODS or who.means in (Means.NOTHING, Means.TOKEN):
@@ -91,15 +90,8 @@ async def check_csrf(request: Request, who: Who) -> None:
         raise HTTPException(HTTPStatus.FORBIDDEN, "This page is out of date. Load it again and repeat what you did.")
 
 
-def page_router(**options: Any) -> APIRouter:
-    """A router for pages: not part of the REST interface, and safe against requests that other pages forged."""
-    return APIRouter(
-        include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(check_csrf)], **options
-    )
-
-
 def acting(who: Principal, given: str) -> str:
-    """The name that a change is written down with.
+    """The name that a change is recorded with.
 
     Accounts act under their own name. A program with a service account may say for whom it acts. Without accounts
     people type theirs.
@@ -118,7 +110,7 @@ def acting(who: Principal, given: str) -> str:
 
 
 def is_set_up(services: WebServices) -> bool:
-    """Whether people must sign in: there are accounts, or a provider that knows people."""
+    """Whether people must sign in: accounts or a sign-on provider exist."""
     if services.settings.oidc.used:
         return True
     with services.database.begin() as transaction:
@@ -133,7 +125,7 @@ def from_this_host(scope: Scope, headers: dict[str, str]) -> bool:
     client, server = scope.get("client"), scope.get("server")
     if "x-forwarded-for" not in headers and any(name in headers for name in _PROXY_HEADERS):
         return False
-    if client is None:  # a Unix socket: the file system says who may
+    if client is None:  # a Unix socket: the file system controls access
         return True
     return is_loopback(client[0]) or (server is not None and client[0] == server[0])
 
@@ -193,7 +185,7 @@ async def _csrf_field(request: Request) -> str:
 
 
 def permission_of(route: Any) -> Permission | None:
-    """What a route asks for; None when anybody may call it."""
+    """The permission that a route requires; None if it requires none."""
     waiting: list[Any] = [route.dependant]
     while waiting:
         dependant = waiting.pop()

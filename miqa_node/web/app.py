@@ -1,4 +1,4 @@
-"""The web interface: pages for people, REST for programs, health and metrics for whoever runs the node."""
+"""The web interface: pages for people, REST for programs, health and metrics for operators."""
 
 from __future__ import annotations
 
@@ -9,27 +9,9 @@ from fastapi.staticfiles import StaticFiles
 
 from miqa_node import __version__
 from miqa_node.observe import metrics
-from miqa_node.web import (
-    analysis,
-    api,
-    deliveries,
-    dicomweb,
-    live,
-    look,
-    oidc,
-    pages,
-    people,
-    pictures,
-    predict,
-    readings,
-    review,
-    rooms,
-    sign_in,
-    status,
-    stow,
-    study,
-)
+from miqa_node.web import status
 from miqa_node.web.problems import handle_errors
+from miqa_node.web.routes import add_pages
 from miqa_node.web.security import Guard
 from miqa_node.web.services import WebServices
 
@@ -46,7 +28,7 @@ show a token (`Authorization: Bearer …`, made with `miqa-node users token add`
 def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
     """The ASGI application; everything it needs comes with ``services``, so several may live in one process.
 
-    Without ``pages_and_api`` it only answers for health and metrics, as a process does whose role is another.
+    Without ``pages_and_api`` it serves only health and metrics, for processes of other roles.
     """
     app = FastAPI(
         title="miqa-node",
@@ -58,17 +40,9 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    app.state.usual = {}
-    app.state.live = live.Live(services)
     app.include_router(status.router)
     if pages_and_api:
-        app.include_router(api.router)
-        app.include_router(deliveries.router)
-        app.include_router(stow.router)
-        app.include_router(predict.router)
-        app.include_router(dicomweb.router)
-        for page in (sign_in, oidc, look, pages, study, review, pictures, rooms, live, analysis, readings, people):
-            app.include_router(page.router)
+        add_pages(app)
         app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     handle_errors(app)
     app.add_middleware(Guard, settings=services.settings.web)

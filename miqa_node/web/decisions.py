@@ -1,4 +1,4 @@
-"""A person's decision about a flagged study; the study's page and the REST interface hand it in alike."""
+"""A person's decision about a flagged study, from the study's page or the REST interface."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import ResultObject
-from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import Region
+from miqa_node.domain.label import RegionOutline
 from miqa_node.domain.worklist import Resolution, WorklistItem
-from miqa_node.report import ReportSettings
-from miqa_node.report.rejection import Confirmation, rejection_note
+from miqa_node.report import Confirmation, ReportSettings, rejection_note
 from miqa_node.store import deliveries, history, worklist
+from miqa_node.store.artifacts import Artifacts
+from miqa_node.web.fields import KnownFinding
 from miqa_node.web.services import WebServices
 
 MAX_REGIONS = 50
@@ -31,7 +31,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
 class DrawnRegion(BaseModel):
-    """A place that somebody drew on an image."""
+    """A region that a person drew on an image."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +42,7 @@ class DrawnRegion(BaseModel):
         description="Corners [x, y] of a polygon, as fractions of the image's width (from the left) and height "
         "(from the top).",
     )
-    finding: FindingName | Literal[""] = Field("", description="What it is, if that can be named.")
+    finding: KnownFinding | Literal[""] = Field("", description="What it is, if that can be named.")
 
 
 Regions = Annotated[list[DrawnRegion], Field(max_length=MAX_REGIONS)]
@@ -51,19 +51,19 @@ _regions = TypeAdapter(Regions)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody decided, and about which images; ``archives`` are where a rejection note goes."""
+    """A decision and its images; ``archives`` are the destinations of a rejection note."""
 
     resolution: Resolution
     actor: str
     comment: str
     reason: str
     digests: tuple[str, ...]
-    regions: Mapping[str, Sequence[Region]]
+    regions: Mapping[str, Sequence[RegionOutline]]
     archives: tuple[str, ...] = ()
 
 
 def decide(services: WebServices, study_uid: str, decision: Decision) -> WorklistItem:
-    """Write a decision down, and for a rejection queue the note to the chosen archives; all of it or nothing.
+    """Record a decision and, for a rejection, queue the note to the chosen archives, in one transaction.
 
     Raises
     ------
@@ -109,8 +109,8 @@ def known_reason(reason: str) -> str:
     return reason
 
 
-def read_regions(text: str) -> dict[str, list[Region]]:
-    """What was drawn, by digest; the page sends it as JSON. HTTPException 422 when it is not that."""
+def read_regions(text: str) -> dict[str, list[RegionOutline]]:
+    """The drawn regions by digest, from the page's JSON; HTTPException 422 if it is malformed."""
     if not text:
         return {}
     try:
@@ -120,17 +120,17 @@ def read_regions(text: str) -> dict[str, list[Region]]:
     return by_image(drawn)
 
 
-def by_image(drawn: Sequence[DrawnRegion]) -> dict[str, list[Region]]:
-    """Regions by the digest of the image that they lie on."""
-    found: dict[str, list[Region]] = {}
+def by_image(drawn: Sequence[DrawnRegion]) -> dict[str, list[RegionOutline]]:
+    """Regions by the digest of their image."""
+    found: dict[str, list[RegionOutline]] = {}
     for one in drawn:
-        region = Region(tuple((x, y) for x, y in one.points), str(one.finding))
+        region = RegionOutline(tuple((x, y) for x, y in one.points), str(one.finding))
         found.setdefault(one.digest, []).append(region)
     return found
 
 
 def _note(services: WebServices, digests: Sequence[InstanceDigest], decision: Decision, now: datetime) -> ResultObject:
-    """The rejection note, in the object store; it exists for others only when its rows are written."""
+    """The rejection note, in the object store; it becomes visible when its rows are committed."""
     unknown = set(decision.archives) - set(services.archives())
     if unknown:
         raise _wrong(f"archive: {', '.join(sorted(unknown))} takes no rejection notes.")
@@ -143,8 +143,7 @@ def _note(services: WebServices, digests: Sequence[InstanceDigest], decision: De
     paths = [services.objects.local_path(image.instance.object_key) for image in images]
     said = Confirmation(decision.actor, now, decision.reason, decision.comment)
     made = rejection_note(paths, images[0].assessment, said, ReportSettings(services.settings.node.name))
-    key = f"results/{digests[0][:2]}/{made.sop_instance_uid}.dcm"
-    services.objects.put(key, made.data)
+    key = Artifacts(services.objects).keep_result(digests[0], made.sop_instance_uid, made.data)
     return ResultObject(made.sop_instance_uid, made.sop_class_uid, made.kind, key)
 
 

@@ -1,32 +1,43 @@
-"""Pages from templates: everything is escaped, and how times and names read is decided here."""
+"""Renders pages from templates, with all values escaped, and formats times, names and numbers for people."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    StrictUndefined,
+    TemplateNotFound,
+)
 from markupsafe import Markup
 
 from miqa_node import __version__
 from miqa_node.analysis.drawing import Drawing, to_svg
+from miqa_node.domain.access import Permission
 from miqa_node.domain.assessment import contributions_text, number_text
-from miqa_node.domain.finding import FINDING_WORDS, FindingName
-from miqa_node.report.codes import measurement_code
+from miqa_node.domain.policy import Verdict
+from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
-from miqa_node.web.navigation import NAVIGATION
+from miqa_node.taxonomy.lookup import finding_title
+from miqa_node.web.page import PAGES, Navigation
 
 
 def render(template: str, **values: Any) -> str:
-    """One page as HTML; a value that the template asks for and does not get is an error.
+    """One page as HTML; a value that the template uses and that is not given is an error.
 
-    Every page needs ``who`` (domain.access.Principal, or None before anybody is known) for the bar at its top.
+    Every page needs ``who`` (domain.access.Principal, or None before sign-in) for the bar at the top.
     """
     return _environment.get_template(template).render(values)
 
 
 def words(name: str) -> str:
-    """A name of the code as people read it.
+    """A name from the code as words.
 
     >>> words("motion_blur")
     'Motion blur'
@@ -35,7 +46,7 @@ def words(name: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Words with a capital at their beginning, and nothing else changed.
+    """The text with a capital first letter, otherwise unchanged.
 
     >>> sentence("no certificate: DX_1 was not calibrated")
     'No certificate: DX_1 was not calibrated'
@@ -44,19 +55,25 @@ def sentence(text: str) -> str:
 
 
 def finding(name: str) -> str:
-    """What a finding is called where people read it.
+    """The title of a finding.
 
     >>> finding("noise_underexposure"), finding("anomaly")
     ('Noisy or under-exposed', 'Anomaly')
     """
-    try:
-        return FINDING_WORDS[FindingName(name)]
-    except ValueError:
-        return words(name)
+    return finding_title(name)
+
+
+def verdict_words(verdict: str) -> str:
+    """The words for a verdict; those of its name if it is not a Verdict.
+
+    >>> verdict_words("REJECT"), verdict_words("NOT_ASSESSED")
+    ('Rejected', 'Not assessed')
+    """
+    return Verdict(verdict).words if verdict in set(Verdict) else words(verdict)
 
 
 def measurement(name: str) -> str:
-    """What a measurement is called where people read it: the meaning of the code that reports give it.
+    """The title of a measurement: the meaning of its code in reports.
 
     >>> measurement("snr_lung"), measurement("some_new_measurement")
     ('Signal to noise in lung', 'Some new measurement')
@@ -65,7 +82,7 @@ def measurement(name: str) -> str:
 
 
 def unit(ucum: str) -> str:
-    """A unit as people write it.
+    """A UCUM unit as people write it; empty for a plain number.
 
     >>> unit("{lp}/mm"), unit("1"), unit("{pixel}")
     ('lp/mm', '', 'pixel')
@@ -74,12 +91,12 @@ def unit(ucum: str) -> str:
 
 
 def moment(at: datetime) -> str:
-    """A time as every page writes it, UTC to the second."""
+    """A time in UTC, to the second."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def day(date: str) -> str:
-    """A DICOM date (PS3.5 6.2, DA) with dashes; anything else as it came.
+    """A DICOM date (PS3.5 6.2, DA) with dashes; any other text unchanged.
 
     >>> day("20260131"), day("")
     ('2026-01-31', '')
@@ -88,7 +105,7 @@ def day(date: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time that passed, as short as it can be read.
+    """A duration in its most readable unit.
 
     >>> span(0.0), span(1.234), span(75.0), span(7500.0), span(200000.0)
     ('0 s', '1.2 s', '1:15 min', '2:05 h', '2.3 d')
@@ -103,7 +120,7 @@ def span(seconds: float) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share as people read it; a dash where there is none.
+    """A share as a percentage; a dash for None.
 
     >>> percent(0.0834), percent(None)
     ('8.3 %', '–')
@@ -112,7 +129,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def interval(rate: Rate) -> str:
-    """The limits of a share.
+    """The confidence limits of a rate.
 
     >>> from miqa_node.statistics.rates import rate
     >>> interval(rate(8, 100))
@@ -122,12 +139,30 @@ def interval(rate: Rate) -> str:
 
 
 def svg(drawing: Drawing) -> Markup:
-    """A drawing inside the page; its words are escaped where it is written."""
+    """A drawing as SVG for the page; ``to_svg`` escapes its text."""
     return Markup(to_svg(drawing))  # noqa: S704
 
 
+class _PageTemplates(BaseLoader):
+    """Templates beside the module of a page, as ``<name of the page>/<file>``."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        name, _, file = template.partition("/")
+        page = PAGES.all().get(name)
+        if page is None or page.folder is None or not file:
+            raise TemplateNotFound(template)
+        return FileSystemLoader(page.folder).get_source(environment, file)
+
+
+def _navigation() -> Sequence[tuple[Navigation, Permission]]:
+    """The entries of the navigation bar, each with the permission that it requires."""
+    pages = [page for page in PAGES.all().values() if page.permission is not None]
+    entries = [(page.navigation, page.permission) for page in pages if page.navigation and page.permission]
+    return sorted(entries, key=lambda entry: entry[0].order)
+
+
 _environment = Environment(
-    loader=PackageLoader("miqa_node.web"),
+    loader=ChoiceLoader([PackageLoader("miqa_node.web"), _PageTemplates()]),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -136,6 +171,6 @@ _environment = Environment(
 _environment.filters.update(
     contributions=contributions_text, words=words, finding=finding, moment=moment, day=day, figures=number_text
 )
-_environment.filters.update(measurement=measurement, sentence=sentence, unit=unit)
+_environment.filters.update(verdict=verdict_words, measurement=measurement, sentence=sentence, unit=unit)
 _environment.filters.update(percent=percent, interval=interval, svg=svg, span=span)
-_environment.globals.update(version=__version__, navigation=NAVIGATION)
+_environment.globals.update(version=__version__, navigation=_navigation)

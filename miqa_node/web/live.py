@@ -1,37 +1,34 @@
-"""Tells open pages that something changed (server-sent events, WHATWG HTML 9.2), by asking the database once for all.
+"""Notifies open pages of changes (server-sent events, WHATWG HTML 9.2); one query of the database serves them all.
 
-Any process may have changed it, so the database is looked at, not a queue in memory. A page that was away is told at
-once when it comes back: each stream begins with a message.
+Any process may have made the change, so the database is queried, not a queue in memory. Each stream begins with a
+message, so a page that reconnects is up to date at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 
 import structlog
-from fastapi import HTTPException, Request
-from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from miqa_node.errors import MiqaError
+from miqa_node.settings import WebSettings
 from miqa_node.store import overview
-from miqa_node.web.access import Display, page_router
-from miqa_node.web.services import Services, WebServices
+from miqa_node.store.database import Database
 
 RETRY_MS = 2000
 """How soon a browser comes back after the connection was lost."""
 
 log = structlog.get_logger(__name__)
-router = page_router()
 
 
 class Live:
-    """One look at the database per interval, however many pages are open; none while no page is."""
+    """Queries the database once per interval for all open pages, and not at all while none is open."""
 
-    def __init__(self, services: WebServices) -> None:
-        self._services = services
+    def __init__(self, database: Database, settings: WebSettings) -> None:
+        self._database = database
+        self._settings = settings
         self._listeners: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
         self._pulse: tuple[object, ...] | None = None
@@ -39,7 +36,7 @@ class Live:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def messages(self) -> AsyncIterator[str]:
-        """``changed`` now and after every change; a comment now and then, by which a lost connection is noticed."""
+        """``changed`` now and after every change; ``still`` from time to time, so that a lost connection is noticed."""
         self._loop = asyncio.get_running_loop()
         changed = asyncio.Event()
         changed.set()
@@ -50,7 +47,7 @@ class Live:
             yield f"retry: {RETRY_MS}\n\n"
             while not self._stopping:
                 try:
-                    await asyncio.wait_for(changed.wait(), self._services.settings.web.live_heartbeat_s)
+                    await asyncio.wait_for(changed.wait(), self._settings.live_heartbeat_s)
                 except TimeoutError:
                     yield "event: still\ndata: .\n\n"
                     continue
@@ -61,7 +58,7 @@ class Live:
 
     @property
     def streams(self) -> int:
-        """How many pages listen."""
+        """The number of open streams."""
         return len(self._listeners)
 
     def stop(self) -> None:
@@ -84,23 +81,8 @@ class Live:
                 if pulse != self._pulse:
                     self._pulse = pulse
                     self._wake()
-            await asyncio.sleep(self._services.settings.web.live_interval_s)
+            await asyncio.sleep(self._settings.live_interval_s)
 
     def _look(self) -> tuple[object, ...]:
-        with self._services.database.begin() as transaction:
+        with self._database.begin() as transaction:
             return overview.pulse(transaction)
-
-
-@router.get("/live")
-async def live(request: Request, services: Services, _who: Display) -> StreamingResponse:
-    """The stream of messages; they say that something changed, never what."""
-    told: Live = request.app.state.live
-    if told.streams >= services.settings.web.max_live_pages:
-        raise HTTPException(
-            HTTPStatus.SERVICE_UNAVAILABLE, "More than web.max_live_pages listen for changes. Load the page by hand."
-        )
-    return StreamingResponse(
-        told.messages(),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )

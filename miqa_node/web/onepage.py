@@ -1,4 +1,4 @@
-"""Everything about one image on one page that needs no server: pictures inside, nothing fetched, prints on A4."""
+"""A self-contained page about one image: pictures are embedded, nothing is fetched, and it prints on A4."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.local import LocalResult
 from miqa_node.domain.codes import Code
 from miqa_node.domain.enhanced import DIFFERENCE_GAIN, Enhanced
-from miqa_node.domain.finding import FINDING_WORDS, Finding
+from miqa_node.domain.finding import Finding
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.domain.policy import Reason
-from miqa_node.report.codes import finding_code
-from miqa_node.report.mask import Region, outlines_of, regions_of, spread_map
-from miqa_node.report.narrative import Part, advice, gate_class, sentences
+from miqa_node.local import LocalResult
+from miqa_node.report.finding_codes import finding_code
+from miqa_node.report.mask import MarkedRegion, outlines_of, regions_of, spread_map
+from miqa_node.report.narrative import Part, advice, sentences
 from miqa_node.report.picture import rgb
-from miqa_node.report.subject import Subject, of_anomaly, of_finding, of_prediction
+from miqa_node.report.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
+from miqa_node.taxonomy.lookup import finding_words
 from miqa_node.web.html import render
 
 LARGE_PX, SMALL_PX = 1100, 640
@@ -32,8 +33,8 @@ HEAT_OPACITY = 0.55
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where something was seen: the heat over the image, and the mask that a segmentation would hold."""
+class FindingLocation:
+    """The location of a finding: the heat map over the image, and the mask of its segmentation."""
 
     title: str
     sentence: str
@@ -56,13 +57,13 @@ def one_page(
     no_copy: str = "",
     served: bool = False,
 ) -> str:
-    """HTML of a judged file; ``no_copy`` says why there is no enhanced copy, ``threshold`` cuts maps to masks.
+    """The page as HTML; ``no_copy`` is the reason why there is no enhanced copy, ``threshold`` cuts maps to masks.
 
     ``served`` is the page of a node: it leads back to it, and has no section for a copy that only the command makes.
     """
     assessment, disposition = result.assessment, result.disposition
     display = result.radiograph.display
-    told = sentences(assessment, disposition, language)
+    texts = sentences(assessment, disposition, language)
     places = tuple(_places(result, threshold, language))
     placed = {place.finding.name for place in places if place.finding is not None}
     return render(
@@ -73,8 +74,8 @@ def one_page(
         header=assessment.header,
         radiograph=result.radiograph,
         is_dicom=result.is_dicom,
-        told=[sentence.text for sentence in told if sentence.part is not Part.FINDING],
-        told_findings=[sentence.text for sentence in told if sentence.part is Part.FINDING],
+        texts=[sentence.text for sentence in texts if sentence.part is not Part.FINDING],
+        finding_sentences=[sentence.text for sentence in texts if sentence.part is Part.FINDING],
         original=picture_uri(display, LARGE_PX),
         enhanced=enhanced,
         no_copy=no_copy,
@@ -83,7 +84,7 @@ def one_page(
         gain=f"{DIFFERENCE_GAIN:g}",
         places=places,
         unplaced=[f for f in assessment.findings if f.present and f.name not in placed],
-        finding_words={f.name: FINDING_WORDS[f.name] for f in assessment.findings},
+        finding_words={f.name: finding_words(f).title for f in assessment.findings},
         measurements=assessment.measurements,
     )
 
@@ -109,47 +110,54 @@ def picture_uri(display: NDArray[np.uint16], side_px: int) -> str:
     return _uri((_small(display, side_px) >> 8).astype(np.uint8))
 
 
-def _places(result: LocalResult, threshold: float, language: str) -> Iterator[Place]:
+def _places(result: LocalResult, threshold: float, language: str) -> Iterator[FindingLocation]:
     """The findings that are present, worst first; what predictions were read from; what is unusual."""
     assessment, shape = result.assessment, result.radiograph.shape
     present = sorted((f for f in assessment.findings if f.present), key=lambda f: -f.probability * f.severity)
-    told = [s.text for s in sentences(assessment, result.disposition, language) if s.part is Part.FINDING]
-    said = dict(zip((f.name for f in present), told, strict=False))  # both worst first; of a gate one sentence alone
+    texts = [s.text for s in sentences(assessment, result.disposition, language) if s.part is Part.FINDING]
+    said = dict(zip((f.name for f in present), texts, strict=False))  # both worst first; of a gate one sentence alone
     for finding in present:
-        if finding.name in result.maps:
-            region = _region(of_finding(finding), result.maps[finding.name], shape, threshold)
+        if finding.name in result.maps.findings:
+            region = _region(of_finding(finding), result.maps.findings[finding.name], shape, threshold)
             if region is not None:
-                sentence = said.get(finding.name, "") if gate_class(assessment) is None else ""
+                sentence = said.get(finding.name, "") if assessment.gate_class is None else ""
                 yield _place(result, region, finding=finding, sentence=sentence, language=language)
     for prediction in assessment.predictions:
-        if prediction.package in result.prediction_maps:
-            region = _region(of_prediction(prediction), result.prediction_maps[prediction.package], shape, threshold)
+        if prediction.package in result.maps.predictions:
+            region = _region(of_prediction(prediction), result.maps.predictions[prediction.package], shape, threshold)
             if region is not None:
                 yield _place(result, region, sentence=prediction.sentence)
-    if assessment.anomaly is not None and result.anomaly_map is not None:
-        region = _region(of_anomaly(assessment.anomaly), result.anomaly_map, shape, threshold)
+    if assessment.anomaly is not None and result.maps.anomaly is not None:
+        region = _region(of_anomaly(assessment.anomaly), result.maps.anomaly, shape, threshold)
         if region is not None:
             yield _place(result, region, sentence=f"{assessment.anomaly.sentence}. Unusual is not wrong.")
 
 
-def _region(subject: Subject, saliency: SaliencyMap, shape: tuple[int, int], threshold: float) -> Region | None:
+def _region(
+    subject: SegmentSubject, saliency: SaliencyMap, shape: tuple[int, int], threshold: float
+) -> MarkedRegion | None:
     return next(iter(regions_of([(subject, saliency)], shape, threshold)), None)
 
 
 def _place(
-    result: LocalResult, region: Region, *, finding: Finding | None = None, sentence: str = "", language: str = "en"
-) -> Place:
+    result: LocalResult,
+    region: MarkedRegion,
+    *,
+    finding: Finding | None = None,
+    sentence: str = "",
+    language: str = "en",
+) -> FindingLocation:
     subject = region.subject
     heat, mask = _pictures(result.radiograph.display, region)
     parts = result.assessment.contributions.get(finding.name, ()) if finding is not None else ()
-    return Place(
+    return FindingLocation(
         title=subject.words,
         sentence=sentence,
         heat=heat,
         mask=mask,
         method=region.method,
         colour="#{:02x}{:02x}{:02x}".format(*rgb(subject.colour)),
-        code=finding_code(finding.name) if finding is not None else subject.kind,
+        code=finding_code(finding) if finding is not None else subject.kind,
         finding=finding,
         advice=_advice(result, finding, language) if finding is not None else "",
         because=", ".join(one.measurement for one in parts[:3]),
@@ -157,11 +165,11 @@ def _place(
 
 
 def _advice(result: LocalResult, finding: Finding, language: str) -> str:
-    reason = Reason(finding.name.value, "", finding.code, result.disposition.verdict)
-    return advice(reason, gate_class(result.assessment), language)
+    reason = Reason(finding.name, "", finding.code, result.disposition.verdict)
+    return advice(reason, result.assessment, language)
 
 
-def _pictures(display: NDArray[np.uint16], region: Region) -> tuple[str, str]:
+def _pictures(display: NDArray[np.uint16], region: MarkedRegion) -> tuple[str, str]:
     """(heat over the image with its outline, the mask in its colour over the darkened image), as data URIs."""
     gray = (_small(display, SMALL_PX) >> 8).astype(np.uint8)
     scale = gray.shape[0] / display.shape[0]

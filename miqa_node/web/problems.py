@@ -47,11 +47,11 @@ _DETAILS: dict[int, str] = {
 
 
 class Problem(BaseModel):
-    """What went wrong, as RFC 9457 writes it."""
+    """A problem in the form of RFC 9457."""
 
     model_config = ConfigDict(title="Problem details (RFC 9457)")
 
-    type: str = Field("about:blank", description="No further types are defined: the status says what kind it is.")
+    type: str = Field("about:blank", description="No further types are defined: the status gives the kind.")
     title: str = Field(description="The status in words.")
     status: int = Field(description="The HTTP status code.")
     detail: str = Field("", description="What happened here, and what to do about it.")
@@ -59,7 +59,7 @@ class Problem(BaseModel):
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Have every error of the application answered as a problem."""
+    """Answer every error of the application as a problem."""
     app.add_exception_handler(MiqaError, _on_miqa_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -73,7 +73,7 @@ def problem(status: int, detail: str, *, errors: list[dict[str, str]] | None = N
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What an operation's documentation says of its errors."""
+    """The documentation of an operation's errors."""
     schema = Problem.model_json_schema()
     return {
         status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
@@ -96,7 +96,7 @@ def _answer(request: Request, status: int, detail: str) -> Response:
 
 
 def sign_in_address(request: Request) -> str:
-    """The sign-in page that leads back to what was asked for."""
+    """The sign-in page, with the address to return to."""
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return "/sign-in" if target == "/" else "/sign-in?" + urlencode({"next": target})
 
@@ -129,8 +129,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     if "text/html" not in request.headers.get("accept", ""):
         return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     fields = ", ".join(dict.fromkeys(_field(e["loc"]) for e in error.errors()))
-    told = f"What was given as {fields} cannot be used here. Go back, change it and try again."
-    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, told)
+    detail = f"The value of {fields} is not valid. Go back, correct it and try again."
+    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
 def _field(where: tuple[int | str, ...]) -> str:
@@ -144,4 +144,4 @@ def _field(where: tuple[int | str, ...]) -> str:
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     log.error("request failed", path=request.scope["route"].path if "route" in request.scope else "", exc_info=error)
-    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The node's log says what went wrong.")
+    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The node's log has the details.")

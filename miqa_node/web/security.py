@@ -1,8 +1,8 @@
-"""What every request passes before it reaches a page or the REST interface, whoever sends it.
+"""The checks that every request passes before it reaches a page or the REST interface.
 
 A browser is not trusted, since any page that it has open can send requests here; so the Host header must name this
 node (DNS rebinding) and requests that change something must come from this node's own pages or from a program
-(cross-site request forgery). Who may do what is decided by web.access.
+(cross-site request forgery). Permissions are checked by web.access.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PREDICT = "/predict"
 
 
 class Refused(HTTPException):
-    """The request may not pass; where the application has begun with it, it answers as with any HTTPException."""
+    """The request may not pass; if the application has already started on it, it answers as with any HTTPException."""
 
 
 class Guard:
@@ -60,7 +60,7 @@ class Guard:
         self._host_names = {"localhost", socket.gethostname().lower(), *(h.lower() for h in settings.allowed_hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request through, or answer why not."""
+        """Pass the request on, or answer with the reason for refusal."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -82,7 +82,7 @@ class Guard:
             await problem(refused.status_code, refused.detail)(scope, receive, guarded_send)
 
     def _check(self, scope: Scope) -> int:
-        """How many bytes the body may have."""
+        """Check the request; the maximum size of its body in bytes."""
         headers = Headers(scope=scope)
         self._check_host(headers)
         limit = self._max_upload_bytes if _content_type(headers) in (_UPLOAD, _STOW) else self._max_bytes

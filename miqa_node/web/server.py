@@ -22,11 +22,11 @@ STOP_TIMEOUT_S = 5.0
 
 
 class WebServer:
-    """One listening socket; ``port`` is the real one, also when 0 was asked for."""
+    """One listening socket; ``port`` is the real one, also if 0 was requested."""
 
     def __init__(self, app: FastAPI, settings: WebSettings) -> None:
         self._socket = _listen(settings.host, settings.port)
-        self._live: Live = app.state.live
+        self._live: Live = app.state.services.live
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(

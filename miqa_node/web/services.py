@@ -1,32 +1,48 @@
-"""What the web interface reads from and writes to, and how its operations get at it."""
+"""The services that pages and the REST interface use, as a parameter of their operations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from miqa_node.assess.local import LocalResult
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import DecodeError
+from miqa_node.local import LocalResult
 from miqa_node.receive.intake import Intake
 from miqa_node.receive.upload import Uploads
 from miqa_node.settings import Settings
+from miqa_node.store import priors
 from miqa_node.store.database import Database
+from miqa_node.store.priors import Usual
+from miqa_node.web.gauges import DatabaseGauges
+from miqa_node.web.live import Live
+from miqa_node.web.oidc import Provider
+from miqa_node.web.recent import Recent, Slots
+from miqa_node.web.renders import Renders
+
+USUAL_AGE_S = 600.0
+MAX_KINDS = 200
+"""Kinds of image whose usual ranges are cached."""
+READINESS_AGE_S = 5.0
+MAX_LOOKS = 2
+"""Images checked on the page at the same time; they compete with received images for the processor."""
 
 
 def _decodes_nothing(_path: Path) -> Radiograph:
     raise DecodeError("This process decodes no images.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WebServices:
-    """Handed over by ``node``.
+    """The services, as ``node`` wires them.
 
     ``readiness`` gives the reasons why the node is not ready, ``decode`` the pixels of a stored file, ``archives`` the
     names of the destinations that take rejection notes.
@@ -39,13 +55,57 @@ class WebServices:
     decode: Callable[[Path], Radiograph] = _decodes_nothing
     archives: Callable[[], Sequence[str]] = tuple
     intake: Intake | None = None
-    """Where DICOM files come in; None in a process that receives nothing."""
+    """Takes in DICOM files; None in a process that receives nothing."""
     uploads: Uploads | None = None
-    """Where uploaded images go; None where nothing is received."""
+    """Takes in uploaded images; None in a process that receives nothing."""
     policy: Callable[[], Policy] | None = None
     """The policy in force."""
     look: Callable[[Path, tuple[str, str, str]], LocalResult] | None = None
-    """Judges a file that is not kept, with modality, body part and view of a picture; None where nothing is judged."""
+    """Assesses a file without storing it, given modality, body part and view of a picture; None where not available."""
+    look_turn: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_LOOKS), init=False, repr=False)
+    """Held while ``look`` runs; further checks wait."""
+
+    @cached_property
+    def gauges(self) -> DatabaseGauges:
+        """The metrics that are counted in the database."""
+        return DatabaseGauges(self.database)
+
+    @cached_property
+    def live(self) -> Live:
+        """Notifies open pages of changes."""
+        return Live(self.database, self.settings.web)
+
+    @cached_property
+    def renders(self) -> Renders:
+        """Pixels for the images on a study's page."""
+        web = self.settings.web
+        folder = self.settings.node.data_dir / "renders"
+        return Renders(folder, side=web.render_side, max_bytes=web.render_cache_bytes, at_once=web.render_at_once)
+
+    @cached_property
+    def usual_ranges(self) -> Recent[tuple[str, str, str], Mapping[str, Usual]]:
+        """The usual range of each measurement, by modality, body part and view."""
+
+        def read(kind: tuple[str, str, str]) -> Mapping[str, Usual]:
+            with self.database.begin() as transaction:
+                return priors.usual_ranges(transaction, *kind)
+
+        return Recent(read, USUAL_AGE_S, MAX_KINDS)
+
+    @cached_property
+    def recent_readiness(self) -> Recent[None, list[str]]:
+        """Why the node is not ready; checked at most every READINESS_AGE_S."""
+        return Recent(lambda _: self.readiness(), READINESS_AGE_S, 1)
+
+    @cached_property
+    def predictions(self) -> Slots:
+        """Uploads to ``/predict`` that wait for their answer."""
+        return Slots(self.settings.web.max_predictions)
+
+    @cached_property
+    def provider(self) -> Provider:
+        """The site's OpenID Connect provider."""
+        return Provider(self.settings.oidc)
 
 
 def _of(request: Request) -> WebServices:
@@ -54,4 +114,4 @@ def _of(request: Request) -> WebServices:
 
 
 Services = Annotated[WebServices, Depends(_of)]
-"""Parameter type of operations that need them."""
+"""The type of the parameter by which an operation gets the services."""

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class ChosenModels:
-    """A thread that looks which models the site chose, so that no image waits for the question."""
+    """A thread that polls which models the site chose, so that no image waits for a query."""
 
     def __init__(self, database: Database, interval_s: float) -> None:
         self._database = database
@@ -27,11 +27,11 @@ class ChosenModels:
         self._thread = threading.Thread(target=self._run, name="chosen-models", daemon=True)
 
     def current(self) -> ModelChoice:
-        """The choice at the last look."""
+        """The choice at the last poll."""
         return self._choice
 
     def start(self, followers: Sequence[Callable[[], None]]) -> None:
-        """Look once before this returns, then again and again, and tell the followers each time."""
+        """Poll once before this returns, then at every interval, and call the followers each time."""
         self._followers = followers
         self._look()
         self._thread.start()

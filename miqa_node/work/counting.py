@@ -10,8 +10,8 @@ from miqa_node.store.database import Database
 from miqa_node.work.regular import RegularWork
 
 
-class Counting(RegularWork):
-    """Counts now and then; where several processes may, one of them does."""
+class AnalysisCounter(RegularWork):
+    """Counts at intervals; of several processes one does it at a time."""
 
     def __init__(self, database: Database, settings: AnalysisSettings) -> None:
         super().__init__("counting", settings.count_interval_s, "counting waits for the database")

@@ -79,7 +79,7 @@ class DurableQueue:
 class Schedule:
     """Something to do at set times: ``cron`` in UTC, empty for never; ``run`` gets the time at which it was due.
 
-    Durable: done once by one of all processes, and made up for when none ran at that time.
+    Durable: one process does it once, and it is made up for if none ran at that time.
     """
 
     name: str
@@ -107,8 +107,8 @@ class Worker:
     ) -> None:
         """Begin to take jobs; ``steps`` are the named stages that one job runs in order, each at least once.
 
-        A step that finds no disk, database or object store waits for them. One that fails otherwise is tried again a
-        few times; then ``give_up`` is called in its place, so that a job never ends without a trace.
+        A step waits while disk, database or object store are missing. After another error it is tried again a few
+        times; then ``give_up`` is called in its place, so that a job never ends without a trace.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class Worker:
             _set_schedule(schedule, workflow)
 
     def stop(self) -> None:
-        """Finish what is running, within a limit, and take no more. A step that waits ends, and is run again."""
+        """Finish running jobs within a limit and take no more. A waiting step ends and is run again later."""
         self._stopping.set()
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=SHUTDOWN_GRACE_S)
         if self._lock is not None:
@@ -212,7 +212,7 @@ def _scheduled_step(schedule: Schedule) -> Callable[[datetime], None]:
 
 
 def _set_schedule(schedule: Schedule, workflow: ScheduledWorkflow) -> None:
-    """Keep the schedule as the settings say; an unchanged one goes on, so that what was missed is made up for."""
+    """Apply the schedule of the settings; an unchanged one continues, so that missed runs are made up for."""
     there = DBOS.get_schedule(schedule.name)
     if there is not None and there["schedule"] == schedule.cron:
         return
@@ -246,7 +246,7 @@ class _Attempts:
         try:
             self._run(digest)
         except Exception as error:
-            if self._stopping.is_set():  # what the step needs may have ended before it: that is no failure of its own
+            if self._stopping.is_set():  # what the step needs may have stopped before it: the step itself did not fail
                 raise _Stopped from error
             self._left -= 1
             last = self._left <= 0 and self._give_up is not None

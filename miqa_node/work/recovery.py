@@ -1,4 +1,4 @@
-"""Jobs of dead processes: heartbeats say who lives, the roll-call hands over what the silent ones held."""
+"""Jobs of dead processes: heartbeats show which processes live; the roll-call hands over the jobs of silent ones."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ log = structlog.get_logger(__name__)
 CLEANING_INTERVAL = timedelta(hours=1)
 CLEANING_BATCH = 1000
 STOP_S = 5.0
-"""The end of the process waits so long for the queue's answer."""
+"""How long the end of the process waits for the queue."""
 
 
 class RollCall:
-    """A thread that beats for this process, and one that looks who fell silent and what is long done.
+    """One thread sends heartbeats for this process; another looks for silent processes and finished jobs.
 
-    They are two, because the queue's own questions wait for a database that is away, longer than a beat may be late.
+    There are two, because queries of the queue wait for a missing database longer than a heartbeat may be late.
     ``running`` are the jobs that this process works on, by their identifiers.
     """
 
@@ -58,7 +58,7 @@ class RollCall:
         self._thread.start()
 
     def stop(self) -> None:
-        """End. Whatever this process leaves behind is found by the others' roll-calls, or after its next start."""
+        """End. Unfinished jobs are resumed by the roll-call of another process, or after the next start."""
         self._stopping.set()
         for thread in (self._heart, self._thread):
             if thread.ident is not None:
@@ -90,7 +90,7 @@ class RollCall:
             executors.beat(transaction, self._name, datetime.now(UTC))
 
     def take_over(self) -> int:
-        """Queue the running jobs of processes that are silent for too long; how many there were."""
+        """Queue the running jobs of processes that have been silent for too long; their number."""
         if time.monotonic() < self._trusts_from:
             return 0
         with self._database.begin() as transaction:
@@ -110,7 +110,7 @@ class RollCall:
         return len(held)
 
     def _take_up(self) -> None:
-        """Queue jobs of this process that it no longer works on: a full disk kept their outcome from being written."""
+        """Queue jobs of this process that it no longer runs: a full disk prevented their outcome from being written."""
         if self._running is None:
             return
         held = DBOS.list_workflows(

@@ -1,4 +1,4 @@
-"""Work that a thread does now and then beside the way of images, and takes up again when the database was away."""
+"""Background work that a thread does at intervals, and resumes once the database is back."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ log = structlog.get_logger(__name__)
 
 
 class RegularWork(ABC):
-    """A thread that works every ``interval_s`` seconds; several processes may, on the same database."""
+    """A thread that works every ``interval_s`` seconds; several processes may do so on the same database."""
 
     def __init__(self, name: str, interval_s: float, waits: str) -> None:
-        """``waits`` is what the log says when the database is away."""
+        """``waits`` is the log message while the database is unavailable."""
         self._interval_s, self._waits = interval_s, waits
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -26,7 +26,7 @@ class RegularWork(ABC):
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what is not done yet is found by the next look, of whatever process."""
+        """End; unfinished work is resumed by the next poll in any process."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()

@@ -1,7 +1,7 @@
 """Watches CT and MR series and promises their jobs once they are quiet or complete.
 
 What waits is in the database, and ending the wait and promising the job are one transaction: a process that dies in
-between leaves the series waiting, and the next look finds it again.
+between leaves the series waiting, and the next poll resumes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOOK_INTERVAL_S = 1.0
 
 
 class SeriesWatch(RegularWork):
-    """Looks once a second."""
+    """Polls once a second."""
 
     def __init__(self, database: Database, queue: JobQueue, settings: WorkSettings) -> None:
         super().__init__("series-watch", LOOK_INTERVAL_S, "series wait for the database")
@@ -28,7 +28,7 @@ class SeriesWatch(RegularWork):
         self._quiet_s: Mapping[str, float] = {"CT": settings.ct_quiet_s, "MR": settings.mr_quiet_s}
 
     def look(self) -> int:
-        """Promise the jobs of all series that are due; how many there were."""
+        """Promise the jobs of all series that are due; their number."""
         with self._database.begin() as transaction:
             if not series.any_pending(transaction):
                 return 0

@@ -1,4 +1,4 @@
-"""Watches studies and announces those that have passed, once nothing more comes of them, or that people decided."""
+"""Watches studies and announces those that have passed once they are quiet, and those that readers decided."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOOK_INTERVAL_S = 1.0
 
 
 class StudyWatch(RegularWork):
-    """Looks once a second."""
+    """Polls once a second."""
 
     def __init__(self, database: Database, announcer: Announcer) -> None:
         super().__init__("study-watch", LOOK_INTERVAL_S, "announcements wait for the database")
@@ -20,6 +20,6 @@ class StudyWatch(RegularWork):
         self._announcer = announcer
 
     def look(self) -> int:
-        """Announce what is due; how many studies."""
+        """Announce due studies; return their number."""
         with self._database.begin() as transaction:
             return self._announcer.look(transaction, datetime.now(UTC))

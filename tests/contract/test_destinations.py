@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from pydicom.uid import BasicTextSRStorage, SegmentationStorage
 
-from miqa_node.deliver.connect import connect
-from miqa_node.deliver.cstore import split_file
-from miqa_node.deliver.destinations import DestinationConfig
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.event import new_event_id
-from miqa_node.domain.ports import Destination
+from miqa_node.deliver.kinds.base import DeliveryContext, Destination, connect, split_file
+from miqa_node.deliver.kinds.cstore import CStoreConfig
+from miqa_node.deliver.kinds.folder import FolderConfig
+from miqa_node.deliver.kinds.stow import StowConfig
+from miqa_node.deliver.kinds.webhook import WebhookConfig
+from miqa_node.domain.delivery import SR
+from miqa_node.domain.event import EventType, new_event_id
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings, load_settings
 from tests.unit.deliver.dicomweb import dicomweb
@@ -26,14 +27,13 @@ File = tuple[str, str, bytes]
 
 @dataclass
 class Arrangement:
-    """A destination with what stands behind it, what it takes, of which kind, and one that it never takes."""
+    """A destination with what stands behind it, what it takes, and one that it never takes."""
 
     destination: Destination
     arrived: Callable[[], list[tuple[str, bytes]]]
     break_down: Callable[[], None]
     never: File
     make: Callable[[], File] = lambda: as_file(report())
-    kind: ResultKind = ResultKind.SR
     content: Callable[[bytes], bytes] = lambda file: split_file(file)[1]
 
 
@@ -46,8 +46,8 @@ def arranged(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arrange
 
 def _cstore(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
     with pacs() as peer:
-        config = DestinationConfig("there", "PACS", "127.0.0.1", peer.port, objects=(ResultKind.SR,))
-        destination = connect(config, settings, "NODE")
+        config = CStoreConfig(name="there", ae_title="PACS", host="127.0.0.1", port=peer.port, objects=(SR,))
+        destination = connect(config, DeliveryContext(settings, "NODE"))
 
         def break_down() -> None:
             peer.answer = lambda event: 0xA700
@@ -59,9 +59,7 @@ def _cstore(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
 
 def _stow(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
     with dicomweb() as web:
-        destination = connect(
-            DestinationConfig("there", kind="stow", url=web.url, objects=(ResultKind.SR,)), settings, ""
-        )
+        destination = connect(StowConfig(name="there", url=web.url, objects=(SR,)), DeliveryContext(settings))
         web.reason = lambda ds: 0xA900 if ds.SOPClassUID == SegmentationStorage else 0
 
         def break_down() -> None:
@@ -77,9 +75,7 @@ def _stow(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
 def _folder(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
     folder = tmp_path / "out"
     folder.mkdir()
-    destination = connect(
-        DestinationConfig("there", kind="folder", folder=str(folder), objects=(ResultKind.SR,)), settings, ""
-    )
+    destination = connect(FolderConfig(name="there", folder=str(folder), objects=(SR,)), DeliveryContext(settings))
 
     def arrived() -> list[tuple[str, bytes]]:
         files = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
@@ -97,15 +93,10 @@ def _folder(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
 def _webhook(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]:
     with receiver() as peer:
         destination = connect(
-            DestinationConfig(
-                "there",
-                kind="webhook",
-                url=peer.url,
-                secret_file=secret_file(tmp_path),
-                objects=(ResultKind.STUDY_FLAGGED,),
+            WebhookConfig(
+                name="there", url=peer.url, secret_file=secret_file(tmp_path), events=(EventType.STUDY_FLAGGED,)
             ),
-            settings,
-            "",
+            DeliveryContext(settings),
         )
 
         def break_down() -> None:
@@ -116,15 +107,12 @@ def _webhook(settings: DeliverSettings, tmp_path: Path) -> Iterator[Arrangement]
             return "", event_id, f'{{"id": "{event_id}", "type": "study.flagged"}}'.encode()
 
         never = as_file(report())
-        kind = ResultKind.STUDY_FLAGGED
-        yield Arrangement(destination, lambda: peer.taken, break_down, never, event, kind, content=lambda body: body)
+        yield Arrangement(destination, lambda: peer.taken, break_down, never, event, content=lambda body: body)
         destination.close()
 
 
-def test_has_its_name_and_profile(arranged: Arrangement) -> None:
+def test_has_its_name(arranged: Arrangement) -> None:
     assert arranged.destination.name == "there"
-    assert arranged.destination.wants(arranged.kind)
-    assert not arranged.destination.wants(ResultKind.KOS)
 
 
 def test_one_outcome_for_each_file_in_order(arranged: Arrangement) -> None:
@@ -152,7 +140,7 @@ def test_a_passing_failure_is_one_that_may_be_tried_again(arranged: Arrangement)
 
 
 def test_is_checked_without_sending_anything(arranged: Arrangement) -> None:
-    arranged.destination.check()
+    arranged.destination.probe()
     assert arranged.arrived() == []
 
 
@@ -165,7 +153,7 @@ def test_may_be_closed_at_any_time_and_used_again(arranged: Arrangement) -> None
 
 
 def test_a_folder_shows_whole_files_only_and_never_replaces_one(tmp_path: Path) -> None:
-    destination = connect(DestinationConfig("out", kind="folder", folder=str(tmp_path)), load_settings().deliver, "")
+    destination = connect(FolderConfig(name="out", folder=str(tmp_path)), DeliveryContext(load_settings().deliver))
     sop_class, uid, data = as_file(report())
     (tmp_path / f"{uid}.dcm").write_bytes(b"something else")
     (outcome,) = destination.send([(sop_class, uid, data)])

@@ -22,9 +22,8 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import Comprehensive3DSRStorage, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import Comprehensive3DSRStorage
 
 from tests.conftest import free_port
 from tests.unit.deliver.receiver import Receiver, receiver, secret_file

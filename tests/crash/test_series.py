@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import UID, Comprehensive3DSRStorage, CTImageStorage
 from pynetdicom import AE
-from pynetdicom.sop_class import Comprehensive3DSRStorage, CTImageStorage
 
 from tests.crash.test_kill import Node, Pacs, pacs  # noqa: F401 - fixture
 from tests.unit.volume import making
@@ -24,7 +24,9 @@ def write(folder: Path, number: int) -> list[Path]:
     def change(dataset: pydicom.Dataset) -> None:
         series = f"{making.SERIES}.{number}"
         dataset.SeriesInstanceUID = series
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{series}.{dataset.InstanceNumber}"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(
+            f"{series}.{dataset.InstanceNumber}"
+        )
 
     images = [making.body_ct(seed=SLICES * number + n) for n in range(SLICES)]
     return making.write_series(folder / str(number), images, "CT", change=change)

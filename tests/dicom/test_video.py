@@ -62,7 +62,7 @@ def test_video_is_kept_and_told_not_assessed(syntax: UID, sop_class: UID, rig: R
     assert rig.verdict(digest) is Verdict.NOT_ASSESSED
     with rig.database.begin() as transaction:
         assessment = instances.load_assessment(transaction, digest)
-        assert worklist.count(transaction, worklist.Filter(uid=kept.header.sop_instance_uid)) == 0
+        assert worklist.count(transaction, worklist.WorklistFilter(uid=kept.header.sop_instance_uid)) == 0
     assert assessment is not None
     assert "video; it is stored and delivered, but not decoded" in assessment.not_assessed
 

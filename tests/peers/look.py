@@ -91,7 +91,9 @@ def looking(context: BrowserContext, address: str, study_uid: str) -> Iterator[L
 def drawn(canvas: dict[str, Any]) -> NDArray[np.uint8]:
     """What the viewer drew, (rows, columns, 3) RGB."""
     encoded = np.frombuffer(base64.b64decode(canvas["png"].partition(",")[2]), np.uint8)
-    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
+    picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert picture is not None
+    return np.asarray(picture[..., ::-1])
 
 
 def placed(image: NDArray[Any], canvas: dict[str, Any]) -> NDArray[np.float64]:

@@ -17,8 +17,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import BasicTextSRStorage
 
-from miqa_node.deliver.cstore import CStoreDestination, split_file
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import DeliveryContext, split_file
+from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.settings import load_settings
 from tests.conftest import free_port
 from tests.unit.deliver.making import as_file, report
@@ -194,9 +194,9 @@ def test_orthanc_pushes_and_receives(start_node: StartNode, orthanc: Orthanc, sa
 
 def test_results_reach_orthanc_unchanged(orthanc: Orthanc) -> None:
     settings = load_settings().deliver
-    config = DestinationConfig("pacs", "ORTHANC", "127.0.0.1", orthanc.dicom_port)
-    destination = CStoreDestination(config, settings, "NODE")
-    destination.check()
+    config = CStoreConfig(name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=orthanc.dicom_port)
+    destination = CStoreDestination(config, DeliveryContext(settings, "NODE"))
+    destination.probe()
     files = [as_file(report(BasicTextSRStorage)) for _ in range(5)]
     assert list(destination.send(files)) == [None] * 5
     assert list(destination.send(files[:1])) == [None]  # again: the same object, no second one
@@ -216,7 +216,8 @@ def test_results_reach_storescp(tmp_path: Path) -> None:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             destination = CStoreDestination(
-                DestinationConfig("pacs", "ANY", "127.0.0.1", port), load_settings().deliver, "NODE"
+                CStoreConfig(name="pacs", ae_title="ANY", host="127.0.0.1", port=port),
+                DeliveryContext(load_settings().deliver, "NODE"),
             )
             end = time.monotonic() + 10
             file = as_file(report())

@@ -16,9 +16,9 @@ import pytest
 import trustme
 from pydicom import dcmread
 
-from miqa_node.deliver.connect import connect
-from miqa_node.deliver.cstore import CStoreDestination
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import DeliveryContext, connect
+from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
+from miqa_node.deliver.kinds.stow import StowConfig
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.node import Node as WholeNode
 from miqa_node.settings import load_settings
@@ -126,11 +126,17 @@ def test_orthanc_over_tls_both_ways(
         answer = peer.call("/modalities/node/store", {"Resources": [uploaded], "Synchronous": True})
         assert answer["FailedInstancesCount"] == 0
         assert len(node.received) == 1
-        config = DestinationConfig(
-            "pacs", "ORTHANC", "127.0.0.1", peer.dicom_port, tls=True,
-            tls_ca=files["ca.pem"], tls_certificate=files["node.pem"], tls_key=files["node.key"],
-        )  # fmt: skip
-        destination = CStoreDestination(config, load_settings().deliver, "NODE")
+        config = CStoreConfig(
+            name="pacs",
+            ae_title="ORTHANC",
+            host="127.0.0.1",
+            port=peer.dicom_port,
+            tls=True,
+            tls_ca=files["ca.pem"],
+            tls_certificate=files["node.pem"],
+            tls_key=files["node.key"],
+        )
+        destination = CStoreDestination(config, DeliveryContext(load_settings().deliver, "NODE"))
         assert list(destination.send([as_file(report())])) == [None]
         destination.close()
         assert len(peer.call("/instances")) == 2
@@ -141,9 +147,9 @@ def test_results_reach_orthanc_by_stow(tmp_path: Path) -> None:
     if not plugin.exists():
         pytest.skip("orthanc-dicomweb is not installed")
     with orthanc(tmp_path, Plugins=[str(plugin)]) as peer:
-        config = DestinationConfig("web", kind="stow", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
-        destination = connect(config, load_settings().deliver, "NODE")
-        destination.check()
+        config = StowConfig(name="web", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
+        destination = connect(config, DeliveryContext(load_settings().deliver, "NODE"))
+        destination.probe()
         files = [as_file(report()) for _ in range(3)]
         assert list(destination.send(files)) == [None] * 3
         destination.close()
@@ -164,7 +170,7 @@ def test_orthanc_pushes_by_stow_and_gets_the_report_by_stow(tmp_path: Path, samp
         settings = load_settings(
             node={"data_dir": tmp_path / "node"}, dicom={"host": "127.0.0.1", "port": 0}, web={"port": port}
         )
-        back = DestinationConfig("pacs", kind="stow", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
+        back = StowConfig(name="pacs", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
         with WholeNode(settings, [back]) as node:
             uploaded = [peer.call("/instances", (samples / name).read_bytes())["ID"] for name in names]
             peer.call("/dicom-web/servers/node/stow", {"Resources": uploaded, "Synchronous": True})  # an error raises
@@ -196,7 +202,7 @@ def test_storage_commitment_with_orthanc_both_ways(tmp_path: Path, samples: Path
             dicom={"host": "127.0.0.1", "port": port, "commitment_peers": [f"ORTHANC@127.0.0.1:{peer.dicom_port}"]},
             web={"port": 0},
         )
-        config = DestinationConfig("pacs", "ORTHANC", "127.0.0.1", peer.dicom_port, commitment=True)
+        config = CStoreConfig(name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=peer.dicom_port, commitment=True)
         with WholeNode(settings, [config]) as node:
             uploaded = peer.call("/instances", (samples / "RG1_UNCR.dcm").read_bytes())["ID"]
             uid = dcmread(samples / "RG1_UNCR.dcm", stop_before_pixels=True).SOPInstanceUID

@@ -9,24 +9,28 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from pydicom import dcmread
 
 from miqa_node.cli.app import run as miqa_node
-from miqa_node.deliver.destinations import DestinationConfig
-from miqa_node.demo.samples import Sample, make_samples
-from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
+from miqa_node.deliver.kinds.cstore import CStoreConfig
+from miqa_node.demo.samples import DemoImage, make_samples
+from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.output import default_kinds
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.node import Node
 from miqa_node.settings import load_settings
 from tests.peers.test_receive_peers import Orthanc, orthanc  # noqa: F401 - fixture
 from tests.web.axe import faults
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if TYPE_CHECKING:
+    from playwright import sync_api
+else:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 STORESCU = "/usr/bin/storescu"
@@ -66,12 +70,12 @@ def node(tmp_path: Path, orthanc: Orthanc) -> Iterator[Node]:  # noqa: F811
         dicom={"port": 0, "host": "127.0.0.1"},
         web={"port": 0},
     )
-    archive = DestinationConfig(
+    archive = CStoreConfig(
         name="ORTHANC",
         ae_title="ORTHANC",
         host="127.0.0.1",
         port=orthanc.dicom_port,
-        objects=(*DEFAULT_KINDS, ResultKind.REJECTION),
+        objects=(*default_kinds(), ResultKind("REJECTION")),
     )
     with Node(settings, [archive]) as node:
         yield node
@@ -109,10 +113,10 @@ def test_from_the_set_up_link_to_the_rejection_in_the_archive(
     page.goto(node.set_up_link())
     page.get_by_label("Name").fill("mara")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("The same again").fill(PASSWORD)
+    page.get_by_label("Repeat").fill(PASSWORD)
     shoot(page, "welcome")
     assert faults(page) == []
-    page.get_by_role("button", name="Make the account").click()
+    page.get_by_role("button", name="Create the account").click()
     expect(page.get_by_text("Nothing needs attention")).to_be_visible()
     page.get_by_role("link", name="mara").click()
     page.get_by_role("button", name="Sign out").click()
@@ -178,31 +182,31 @@ def test_from_the_set_up_link_to_the_rejection_in_the_archive(
     assert "9RG1" not in exported
 
 
-def chest_with_objects() -> tuple[Sample, Sample]:
+def chest_with_objects() -> tuple[DemoImage, DemoImage]:
     """The real chest, and the same with simulated objects on it."""
     samples = make_samples()
-    return samples[0], next(one for one in samples if one.simulated is FindingName.FOREIGN_OBJECT)
+    return samples[0], next(one for one in samples if one.simulated == FindingName.FOREIGN_OBJECT)
 
 
-def send(node: Node, sample: Sample, folder: Path) -> None:
+def send(node: Node, sample: DemoImage, folder: Path) -> None:
     file = folder / "image.dcm"
     file.write_bytes(sample.data)
     address = ["-aec", node.settings.dicom.ae_title, "127.0.0.1", str(node.dicom_port)]
     subprocess.run([STORESCU, *address, str(file)], check=True, timeout=120)
 
 
-def object_mask(clean: Sample, sample: Sample) -> np.ndarray:
+def object_mask(clean: DemoImage, sample: DemoImage) -> np.ndarray:
     """Where the simulated objects lie: the pixels in which the two images differ."""
 
-    def display(one: Sample) -> np.ndarray:
+    def display(one: DemoImage) -> np.ndarray:
         file = Path(os.environ.get("TMPDIR", "/tmp")) / f"{one.sop_instance_uid}.dcm"
         file.write_bytes(one.data)
         try:
-            return decode_frame(file, 0, 200_000_000).display.astype(np.int32)
+            return np.asarray(decode_frame(file, 0, 200_000_000).display, np.int32)
         finally:
             file.unlink()
 
-    return np.abs(display(sample) - display(clean)) > 0.05 * 65535
+    return np.asarray(np.abs(display(sample) - display(clean)) > 0.05 * 65535)
 
 
 def lies_on_the_object(shown: dict[str, Any], hidden: dict[str, Any], mask: np.ndarray) -> None:

@@ -17,17 +17,19 @@ from pydicom.dataset import Dataset
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.codes import POSITIONING
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
+from miqa_node.domain.series import MeasurementMask
 from miqa_node.report import (
     Confirmation,
     MadeObject,
-    Marked,
-    Stack,
+    ReportedImage,
+    ReportedSeries,
     lower_class,
     make_enhanced,
     make_objects,
-    make_series_objects,
     rejection_note,
 )
 from tests.conftest import SHARED
@@ -70,9 +72,9 @@ def validated(made: tuple[MadeObject, ...], folder: Path) -> dict[str, list[str]
 def all_objects(source: Path) -> list[MadeObject]:
     """Every kind that the pipeline makes, the report also in the lower classes, and a rejection note."""
     made = list(making.everything(source))
-    report = next(item for item in made if item.kind is ResultKind.SR)
+    report = next(item for item in made if item.kind == ResultKind("SR"))
     while (lowered := lower_class(report.data)) is not None:
-        report = MadeObject(ResultKind.SR, *lowered)
+        report = MadeObject(ResultKind("SR"), *lowered)
         made.append(report)
     confirmed = Confirmation("j.doe", making.ASSESSED_AT, "111210", "both hands moved")
     return [*made, rejection_note([source], making.assessment(), confirmed)]
@@ -142,12 +144,12 @@ def test_a_series_that_is_one_enhanced_object(tmp_path: Path) -> None:
     path = making.SAMPLES / "eCT_Supplemental.dcm"
     mask = np.zeros((512, 512), bool)
     mask[100:200, 300:350] = True
-    stack = Stack([(path, 0), (path, 1)], [Marked("truncation", 1, mask)], (), decode)
+    stack = ReportedSeries([(path, 0), (path, 1)], [MeasurementMask("truncation", 1, mask)], (), decode)
     assessment = replace(making.not_assessed(), measurements=(Measurement("truncation", 12.5, "%"),))
     reason = Reason("truncation", "Truncation 12.5 % is above 10 %", POSITIONING, Verdict.REVIEW)
     verdict = Disposition(Verdict.REVIEW, (reason,), "2026-11", "CT series")
-    made = make_series_objects(stack, assessment, verdict, None, set(ResultKind))
-    seg = making.read(next(item for item in made if item.kind is ResultKind.SEG))
+    made = make_objects(stack, assessment, verdict, kinds=set(output_kinds()))
+    seg = making.read(next(item for item in made if item.kind == ResultKind("SEG")))
     image = seg.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
     assert image.ReferencedFrameNumber == 2
     assert seg.FrameOfReferenceUID == pydicom.dcmread(path, stop_before_pixels=True).FrameOfReferenceUID
@@ -155,7 +157,9 @@ def test_a_series_that_is_one_enhanced_object(tmp_path: Path) -> None:
 
 
 def test_an_image_that_was_not_assessed(tmp_path: Path) -> None:
-    made = make_objects(making.CHEST, making.not_assessed(), making.disposition(Verdict.NOT_ASSESSED), {})
+    made = make_objects(
+        ReportedImage(making.CHEST, SaliencyMaps()), making.not_assessed(), making.disposition(Verdict.NOT_ASSESSED)
+    )
     assert validated(made, tmp_path) == {}
 
 

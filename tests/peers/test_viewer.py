@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pydicom
-import pydicom.pixels
 import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID
 
 from miqa_node.demo.samples import make_samples
 from miqa_node.demo.viewer.archive import Archive, archive
@@ -37,13 +37,16 @@ from tests.peers.sources import as_bytes
 from tests.unit.report import making
 from tests.unit.volume.flagged import flagged_series
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if TYPE_CHECKING:
+    from playwright import sync_api
+else:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-from tests.peers.look import NOTHING_OUTSIDE, WEBGL_WITHOUT_A_CARD, Looker, drawn, looking, placed  # noqa: E402 - needs playwright
+from tests.peers.look import NOTHING_OUTSIDE, WEBGL_WITHOUT_A_CARD, Looker, drawn, looking, placed
 
 CHROMIUM = Path("/usr/bin/chromium")
 SR, SEG, KOS, SC, MIRRORED = 9901, 9902, 9903, 9905, 9912
-SHOWN_KINDS = (ResultKind.SR, ResultKind.SEG, ResultKind.KOS, ResultKind.SC)
+SHOWN_KINDS = (ResultKind("SR"), ResultKind("SEG"), ResultKind("KOS"), ResultKind("SC"))
 
 pytestmark = [
     pytest.mark.peers,
@@ -161,17 +164,17 @@ def study(
 ) -> Iterator[Study]:
     images, made = SOURCES[request.param](tmp_path_factory.mktemp(request.param))
     objects = {item.kind: making.read(item) for item in made}
-    mirrored = mirror(making.read(next(item for item in made if item.kind is ResultKind.SEG)))
+    mirrored = mirror(making.read(next(item for item in made if item.kind == ResultKind("SEG"))))
     kept.clear()
     for data in [*(image.read_bytes() for image in images), *(item.data for item in made), as_bytes(mirrored)]:
         kept.store(data)
-    with looking(browser, address, str(objects[ResultKind.SR].StudyInstanceUID)) as looker:
+    with looking(browser, address, str(objects[ResultKind("SR")].StudyInstanceUID)) as looker:
         yield Study(request.param, objects, mirrored, looker, shots)
 
 
 def test_the_report_can_be_read_on_the_image(study: Study) -> None:
     state = study.show(SR, lambda state: bool(state["labels"]) and name(state["labels"][0][0]) in state["drawn"])
-    groups = measurement_groups(study.made[ResultKind.SR])
+    groups = measurement_groups(study.made[ResultKind("SR")])
     assert sorted(state["labels"]) == sorted(lines(group) for group in groups)
     for first, *_more in state["labels"]:
         assert " ".join(first.replace("=", ": ").split()) in state["drawn"]
@@ -185,7 +188,7 @@ def test_the_report_can_be_read_on_the_image(study: Study) -> None:
 
 def test_the_masks_lie_where_we_say(study: Study) -> None:
     state = study.show(SEG, lambda state: len(state["masks"]) > 0 and state["canvas"] is not None)
-    seg = study.made[ResultKind.SEG]
+    seg = study.made[ResultKind("SEG")]
     assert state["segments"] == [[one.SegmentNumber, one.SegmentLabel] for one in seg.SegmentSequence]
     assert same(state["masks"], ours(seg)), (state["masks"], ours(seg))
     # What a person sees: the colour lies on that part of the image, and not on the other side.
@@ -196,7 +199,7 @@ def test_the_masks_lie_where_we_say(study: Study) -> None:
 def test_mirrored_masks_are_noticed(study: Study) -> None:
     """Control: what the test above would say if the viewer showed them on the wrong side."""
     state = study.show(MIRRORED, lambda state: len(state["masks"]) > 0 and state["canvas"] is not None)
-    seg = study.made[ResultKind.SEG]
+    seg = study.made[ResultKind("SEG")]
     assert not same(state["masks"], ours(seg))
     assert overlap(state, seg) < 0.5
     assert same(state["masks"], ours(study.mirrored))
@@ -205,7 +208,7 @@ def test_mirrored_masks_are_noticed(study: Study) -> None:
 
 def test_the_picture_looks_as_we_drew_it(study: Study) -> None:
     state = study.show(SC, lambda state: state["series"] == [SC] and state["canvas"] is not None)
-    ours = pydicom.pixels.pixel_array(study.made[ResultKind.SC])
+    ours = pixel_array(study.made[ResultKind("SC")])
     seen = drawn(state["canvas"]).astype(float)
 
     def difference(picture: NDArray[np.uint8]) -> float:
@@ -299,7 +302,7 @@ def mirror(seg: FileDataset) -> FileDataset:
     bits = np.packbits(flipped.ravel(), bitorder="little").tobytes()
     seg.PixelData = bits + b"\0" * (len(bits) % 2)
     seg.SeriesNumber, seg.SeriesInstanceUID = MIRRORED, f"{seg.SeriesInstanceUID}.9"
-    seg.SOPInstanceUID = seg.file_meta.MediaStorageSOPInstanceUID = f"{seg.SOPInstanceUID}.9"
+    seg.SOPInstanceUID = seg.file_meta.MediaStorageSOPInstanceUID = UID(f"{seg.SOPInstanceUID}.9")
     return seg
 
 

@@ -309,7 +309,8 @@ def _open(dataset: Dataset) -> None:
         stream = BytesIO()
         dataset.save_as(stream, enforce_file_format=True)
         stream.seek(0)
-        highdicom.sr.srread(stream).content.get_image_measurement_groups()
+        content: Any = highdicom.sr.srread(stream).content
+        content.get_image_measurement_groups()
     elif dataset.Modality == "KO":
         highdicom.ko.KeyObjectSelectionDocument.from_dataset(dataset)
     elif dataset.Modality == "OT":

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import io
-import time
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, build_context
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.node import Node
 from miqa_node.settings import load_settings
-from miqa_node.store import history, worklist
-from tests.unit.assess.making import CR, chest_dataset
+from miqa_node.store import worklist
+from tests.report_texts import texts
+from tests.sending import judged
+from tests.unit.assess.making import chest_dataset
 from tests.unit.caption.making import write_captions
 from tests.unit.classify.making import write_classifier
 
@@ -46,17 +45,6 @@ def codes(item: Dataset) -> set[str]:
     return found
 
 
-def texts(item: Dataset, concept: str) -> list[str]:
-    """The texts of a report that stand for a concept."""
-    found = []
-    for child in item.get("ContentSequence", []):
-        names = child.get("ConceptNameCodeSequence", [])
-        if names and names[0].CodeValue == concept:
-            found.append(str(child.TextValue))
-        found += texts(child, concept)
-    return found
-
-
 @pytest.mark.slow
 def test_a_radiograph_gets_one_report_one_segmentation_and_one_entry_with_everything(tmp_path: Path) -> None:
     from tests.unit.anomaly.making import odd_pixels, taught_package
@@ -78,32 +66,20 @@ def test_a_radiograph_gets_one_report_one_segmentation_and_one_entry_with_everyt
         caption={"backend": "package", "package": "tones"},
     )
     with Node(settings) as node:
-        ae = AE("SCANNER")
-        ae.requested_contexts = [build_context(CR, ExplicitVRLittleEndian)]
-        association = ae.associate("127.0.0.1", node.dicom_port, ae_title="MIQA")
-        assert association.send_c_store(image).Status == 0
-        association.release()
-        end = time.monotonic() + LIMIT_S
-        while True:
-            with node.database.begin() as transaction:
-                [found] = history.of_uid(transaction, image.SOPInstanceUID, limit=2)
-            if found.disposition is not None:
-                break
-            assert time.monotonic() < end, "the image was not judged in time"
-            time.sleep(0.05)
+        found = judged(node, image, LIMIT_S)
         made = {one.kind: pydicom.dcmread(io.BytesIO(node.objects.get(one.object_key))) for one in found.results}
         with node.database.begin() as transaction:
-            entries = worklist.select(transaction, worklist.Filter(), limit=10, offset=0)
+            entries = worklist.select(transaction, worklist.WorklistFilter(), limit=10, offset=0)
 
     assert found.assessment is not None
-    assert [one.kind for one in found.results].count(ResultKind.SR) == 1
-    assert [one.kind for one in found.results].count(ResultKind.SEG) == 1
-    said = codes(made[ResultKind.SR])
+    assert [one.kind for one in found.results].count(ResultKind("SR")) == 1
+    assert [one.kind for one in found.results].count(ResultKind("SEG")) == 1
+    said = codes(made[ResultKind("SR")])
     present = [finding for finding in found.assessment.findings if finding.present]
     assert len(present) > 1
     assert {"P_MOTION_BLUR", "111029", "ANOMALY_SCORE", "UNUSUAL_REGION", "P_PREDICTION", "111412"} <= said
-    [narrative] = texts(made[ResultKind.SR], "111412")
-    shown = [segment.SegmentLabel for segment in made[ResultKind.SEG].SegmentSequence]
+    [narrative] = texts(made[ResultKind("SR")], "111412")
+    shown = [segment.SegmentLabel for segment in made[ResultKind("SEG")].SegmentSequence]
     assert len(shown) == len(set(shown))
     assert {"Motion blur", "Foreign body", "Unusual region", "Region of prediction"} <= set(shown)
     [entry] = entries

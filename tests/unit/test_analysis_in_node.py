@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import UID
 
 from miqa_node.analysis.archive import Form, key
 from miqa_node.analysis.report import month_before
@@ -37,7 +38,7 @@ def sample(samples: Path, folder: Path, number: int, **elements: str) -> Path:
     """The chest radiograph as another exposure of today."""
     ds = pydicom.dcmread(samples / "RG1_UNCR.dcm")
     now = datetime.now()  # noqa: DTZ005 - scanners write local time
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{ds.SOPInstanceUID[:50]}.{number}"
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"{ds.SOPInstanceUID[:50]}.{number}")
     given = {"StationName": "DX01", "OperatorsName": "Meier^Anna", "ViewPosition": "PA", "BodyPartExamined": "CHEST",
              "AcquisitionDate": f"{now:%Y%m%d}", "AcquisitionTime": f"{8 + number:02}0000"}  # fmt: skip
     for keyword, value in (given | elements).items():
@@ -49,7 +50,7 @@ def sample(samples: Path, folder: Path, number: int, **elements: str) -> Path:
 
 def page(node: Node, address: str) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{node.web_port}{address}") as answer:
-        return answer.read().decode()
+        return str(answer.read().decode())
 
 
 def words(text: str) -> str:
@@ -57,7 +58,9 @@ def words(text: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_confirmed_image_is_in_the_analysis_the_export_and_the_report(tmp_path: Path, samples: Path, capsys) -> None:
+def test_a_confirmed_image_is_in_the_analysis_the_export_and_the_report(
+    tmp_path: Path, samples: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "policy.toml").write_text(POLICY)
     data = tmp_path / "node"
     config = tmp_path / "site.toml"

@@ -13,12 +13,13 @@ from pydicom import Dataset, dcmread
 
 pytest.importorskip("data_store", reason="pydicom-data is not installed")
 
-from miqa_node.deliver.cstore import CStoreDestination
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import DeliveryContext
+from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.demo.launch import NodeProcess, free_port, free_ports
 from miqa_node.demo.pacs import AE_TITLE, ReceivingPacs
-from miqa_node.demo.samples import CHEST_PITCH_MM, Sample, make_samples
-from miqa_node.demo.story import Outcome, Sent, faults
+from miqa_node.demo.samples import CHEST_PITCH_MM, DemoImage, make_samples
+from miqa_node.demo.send import StoreReceipt
+from miqa_node.demo.story import DemoOutcome, faults
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import MiqaError
@@ -28,15 +29,17 @@ from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
-def samples() -> list[Sample]:
+def samples() -> list[DemoImage]:
     return make_samples()
 
 
-def opened(sample: Sample) -> Dataset:
+def opened(sample: DemoImage) -> Dataset:
     return dcmread(BytesIO(sample.data))
 
 
-def test_there_are_real_and_simulated_samples_and_none_may_be_accepted_that_should_not(samples: list[Sample]) -> None:
+def test_there_are_real_and_simulated_samples_and_none_may_be_accepted_that_should_not(
+    samples: list[DemoImage],
+) -> None:
     real = [sample for sample in samples if sample.simulated is None]
     simulated = [sample for sample in samples if sample.simulated is not None]
     assert len(real) == 2
@@ -46,7 +49,7 @@ def test_there_are_real_and_simulated_samples_and_none_may_be_accepted_that_shou
     assert len({sample.study_instance_uid for sample in samples}) == len(samples)
 
 
-def test_the_tutorial_counts_the_samples_that_there_are(samples: list[Sample]) -> None:
+def test_the_tutorial_counts_the_samples_that_there_are(samples: list[DemoImage]) -> None:
     tutorial = (ROOT / "docs" / "tutorial" / "first-flagged-study.md").read_text("utf-8")
     numbers = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
     simulated = sum(sample.simulated is not None for sample in samples)
@@ -55,11 +58,11 @@ def test_the_tutorial_counts_the_samples_that_there_are(samples: list[Sample]) -
     assert f"{numbers[simulated]} are the chest with a simulated" in tutorial
 
 
-def test_the_same_bytes_every_time(samples: list[Sample]) -> None:
+def test_the_same_bytes_every_time(samples: list[DemoImage]) -> None:
     assert [sample.data for sample in make_samples()] == [sample.data for sample in samples]
 
 
-def test_a_simulated_sample_says_so_wherever_people_look(samples: list[Sample]) -> None:
+def test_a_simulated_sample_says_so_wherever_people_look(samples: list[DemoImage]) -> None:
     source = opened(samples[0])
     for sample in samples:
         if sample.simulated is None:
@@ -75,10 +78,10 @@ def test_a_simulated_sample_says_so_wherever_people_look(samples: list[Sample]) 
         assert list(dataset.ImagerPixelSpacing) == [CHEST_PITCH_MM, CHEST_PITCH_MM]
 
 
-def test_an_inverted_sample_shows_the_source_turned_over(samples: list[Sample], tmp_path: Path) -> None:
+def test_an_inverted_sample_shows_the_source_turned_over(samples: list[DemoImage], tmp_path: Path) -> None:
     shown = {}
     for sample in samples:
-        if sample is samples[0] or sample.simulated is FindingName.GATE:
+        if sample is samples[0] or sample.simulated == FindingName.GATE:
             path = tmp_path / f"{sample.sop_instance_uid}.dcm"
             path.write_bytes(sample.data)
             shown[sample.simulated] = decode_frame(path, 0, 10_000_000).display.astype(np.int64)
@@ -87,7 +90,7 @@ def test_an_inverted_sample_shows_the_source_turned_over(samples: list[Sample], 
 
 
 @pytest.mark.peers
-def test_a_simulated_sample_is_valid_dicom(samples: list[Sample], tmp_path: Path) -> None:
+def test_a_simulated_sample_is_valid_dicom(samples: list[DemoImage], tmp_path: Path) -> None:
     if shutil.which("dciodvfy") is None:
         pytest.skip("dciodvfy is not installed")
     for sample in samples[2:]:
@@ -97,11 +100,11 @@ def test_a_simulated_sample_is_valid_dicom(samples: list[Sample], tmp_path: Path
         assert "Error" not in found.stderr + found.stdout, found.stderr
 
 
-def test_the_pacs_keeps_what_it_answers_and_finds_it_again(samples: list[Sample], tmp_path: Path) -> None:
+def test_the_pacs_keeps_what_it_answers_and_finds_it_again(samples: list[DemoImage], tmp_path: Path) -> None:
     sample = samples[0]
     with ReceivingPacs(tmp_path) as pacs:
-        config = DestinationConfig("pacs", AE_TITLE, "127.0.0.1", pacs.port)
-        modality = CStoreDestination(config, load_settings().deliver, "TEST")
+        config = CStoreConfig(name="pacs", ae_title=AE_TITLE, host="127.0.0.1", port=pacs.port)
+        modality = CStoreDestination(config, DeliveryContext(load_settings().deliver, "TEST"))
         [error] = modality.send([(sample.sop_class_uid, sample.sop_instance_uid, sample.data)])
         modality.close()
         assert error is None
@@ -127,12 +130,12 @@ def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
         node.start()
 
 
-def outcome(sample: Sample, verdict: Verdict | None, error: str = "") -> Outcome:
+def outcome(sample: DemoImage, verdict: Verdict | None, error: str = "") -> DemoOutcome:
     document = {"disposition": {"verdict": verdict.value, "reasons": []}, "results": []} if verdict else None
-    return Outcome(sample, Sent(0.0, error), document)
+    return DemoOutcome(sample, StoreReceipt(0.0, error), document)
 
 
-def test_every_broken_promise_is_named(samples: list[Sample]) -> None:
+def test_every_broken_promise_is_named(samples: list[DemoImage]) -> None:
     degraded = samples[2]
     found = "\n".join(
         faults(

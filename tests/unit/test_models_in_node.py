@@ -151,9 +151,12 @@ def test_a_shadow_judges_the_same_images_and_nobody_hears_of_it(site: Site) -> N
             with site.database.begin() as transaction:
                 return shadows.count(transaction, "quality-1.0.0")
 
-        for number in range(1, 4):
+        def judge(number: int) -> None:
             store(site.node.dicom_port, number)
-            wait_until(lambda wanted=number: judged() == wanted)
+            wait_until(lambda: judged() == number)
+
+        for number in range(1, 4):
+            judge(number)
         assert set(site.versions(range(1, 4))) == {"1.1.0"}
         with site.database.begin() as transaction:
             silent = shadows.opinions(transaction, "quality-1.0.0", limit=10)

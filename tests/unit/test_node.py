@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pydicom
 import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
@@ -17,10 +19,12 @@ from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 from miqa_node.deliver.destinations import parse_flag
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.policy import Verdict
+from miqa_node.domain.role import NodeRole
 from miqa_node.errors import SettingsError
-from miqa_node.node import Node, Role
+from miqa_node.node import Node
 from miqa_node.settings import Settings, load_settings
 from miqa_node.store import deliveries, instances
+from miqa_node.work.parts import RunningParts
 from tests.conftest import free_port
 
 
@@ -47,7 +51,7 @@ def pacs() -> Iterator[Pacs]:
 
 
 def settings_in(folder: Path, name: str = "t", **tables: dict[str, Any]) -> Settings:
-    given = {
+    given: dict[str, dict[str, Any]] = {
         "node": {"data_dir": folder, "name": name},
         "dicom": {"port": 0, "host": "127.0.0.1"},
         "web": {"port": 0},
@@ -108,12 +112,30 @@ def test_an_image_comes_in_and_its_report_goes_out(
     assert {ds.PatientID for ds in pacs.objects} == {source.PatientID}
 
 
-@pytest.mark.slow
-def test_a_node_stopped_with_work_to_do_does_it_after_the_next_start(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
-    with Node(settings_in(tmp_path), role=Role.RECEIVE) as node:  # takes the image, and does nothing with it
+def test_a_node_whose_idle_decoding_processes_are_killed_judges_the_next_image(tmp_path: Path, samples: Path) -> None:
+    others = set(psutil.Process().children(recursive=True))
+    with Node(settings_in(tmp_path)) as node:
+        assert get(node.web_port, "/readyz")[0] == 200  # an image was decoded for this answer
+        children = [one for one in set(psutil.Process().children(recursive=True)) - others if one.ppid() != os.getpid()]
+        assert children
+        for child in children:
+            child.kill()
         assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
         [digest] = _digests(node)
-    with Node(settings_in(tmp_path), [parse_flag(f"PACS=PACS@127.0.0.1:{pacs.port}")], role=Role.WORK) as node:
+        wait_until(lambda: _verdict(node, digest) is not None)
+        with node.database.begin() as transaction:
+            assessment = instances.load_assessment(transaction, digest)
+        assert assessment is not None
+        assert (assessment.decoder != "", assessment.quarantined) == (True, False)
+        assert get(node.web_port, "/readyz")[0] == 200
+
+
+@pytest.mark.slow
+def test_a_node_stopped_with_work_to_do_does_it_after_the_next_start(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
+    with Node(settings_in(tmp_path), role=NodeRole.RECEIVE) as node:  # takes the image, and does nothing with it
+        assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
+        [digest] = _digests(node)
+    with Node(settings_in(tmp_path), [parse_flag(f"PACS=PACS@127.0.0.1:{pacs.port}")], role=NodeRole.WORK) as node:
         assert node.dicom_port == 0
         wait_until(lambda: bool(pacs.objects))
         wait_until(lambda: bool(_states(node, digest)))
@@ -122,9 +144,9 @@ def test_a_node_stopped_with_work_to_do_does_it_after_the_next_start(tmp_path: P
 def test_the_roles_of_one_node_share_its_state(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
     destination = parse_flag(f"PACS=PACS@127.0.0.1:{pacs.port}")
     with (
-        Node(settings_in(tmp_path, "worker"), [destination], role=Role.WORK) as worker,
-        Node(settings_in(tmp_path, "receiver"), [destination], role=Role.RECEIVE) as receiver,
-        Node(settings_in(tmp_path, "pages"), role=Role.WEB) as pages,
+        Node(settings_in(tmp_path, "worker"), [destination], role=NodeRole.WORK) as worker,
+        Node(settings_in(tmp_path, "receiver"), [destination], role=NodeRole.RECEIVE) as receiver,
+        Node(settings_in(tmp_path, "pages"), role=NodeRole.WEB) as pages,
     ):
         assert store(receiver.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
         wait_until(lambda: bool(pacs.objects))
@@ -150,7 +172,7 @@ def test_without_a_required_gpu_images_are_kept_but_the_node_is_not_ready(tmp_pa
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this machine has a GPU provider")
     settings = settings_in(tmp_path, node={"accelerator": "gpu"})
-    with Node(settings, role=Role.WEB) as node:
+    with Node(settings, role=NodeRole.WEB) as node:
         assert node.readiness() == [], "pages need no GPU"
     with Node(settings) as node:
         code, body = get(node.web_port, "/readyz")
@@ -167,24 +189,23 @@ def test_a_taken_port_is_said_and_leaves_nothing_running(tmp_path: Path, samples
     with Node(settings_in(tmp_path / "a")) as node:
         port = node.dicom_port
         with pytest.raises((SettingsError, OSError)):
-            Node(settings_in(tmp_path / "b", dicom={"port": port, "host": "127.0.0.1"}), role=Role.RECEIVE).start()
+            Node(settings_in(tmp_path / "b", dicom={"port": port, "host": "127.0.0.1"}), role=NodeRole.RECEIVE).start()
         assert store(port, samples / "RG3_UNCR.dcm") == [0x0000]
-    with Node(settings_in(tmp_path / "b", dicom={"port": free_port(), "host": "127.0.0.1"}), role=Role.RECEIVE):
+    with Node(settings_in(tmp_path / "b", dicom={"port": free_port(), "host": "127.0.0.1"}), role=NodeRole.RECEIVE):
         pass
 
 
-def test_a_part_that_does_not_stop_in_order_keeps_no_other_from_it(tmp_path: Path) -> None:
-    node = Node(settings_in(tmp_path))
+def test_a_part_that_does_not_stop_in_order_keeps_no_other_from_it() -> None:
+    parts = RunningParts()
     stopped: list[str] = []
 
     def broken() -> None:
         raise OSError("no")
 
-    node._begin(lambda: None, lambda: stopped.append("first"))
-    node._begin(lambda: None, broken)
-    node.stop()
+    parts.begin(lambda: None, lambda: stopped.append("first"))
+    parts.begin(lambda: None, broken)
+    parts.stop_all()
     assert stopped == ["first"]
-    node.database.close()
 
 
 def _digests(node: Node) -> list[Any]:

@@ -20,19 +20,20 @@ from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import InstanceDigest, Received
+from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.domain.label import RequestKind
 from miqa_node.domain.policy import Policy, Verdict
-from miqa_node.domain.policy_file import parse_policy
 from miqa_node.domain.ports import Assessor
 from miqa_node.errors import DataSetError, ModelPackageError, lacks_resources
 from miqa_node.imaging.decode import Decoder
-from miqa_node.pipeline import Pipeline
-from miqa_node.report import ReportSettings
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.store import deliveries, instances, label_requests, tables, worklist
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
+from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.units.projection import ProjectionUnit
+from tests.parts import build_pipeline
 
 FLAG_EVERYTHING: dict[str, Any] = {
     "version": "t1",
@@ -64,22 +65,13 @@ class Rig:
         self.database.migrate()
         self.objects = DiskObjects(folder / "objects")
         self.queue = ListQueue()
-        asked = {ResultKind.SR: ["PACS", "ARCHIVE"], ResultKind.KOS: ["PACS"]}
+        asked = {ResultKind("SR"): ["PACS", "ARCHIVE"], ResultKind("KOS"): ["PACS"]}
         if enhance is not None:
-            asked[ResultKind.ENHANCED] = ["ARCHIVE"]
-        self.pipeline = Pipeline(
-            database=self.database,
-            objects=self.objects,
-            queue=self.queue,
-            decoder=decoder,
-            assessor=lambda: assessor or ImageAssessor(None),
-            policy=lambda: policy,
-            destinations=lambda kind: asked.get(kind, []),
-            max_attempts=3,
-            report_settings=ReportSettings(),
-            rules=rules,
-            enhance=enhance,
-        )
+            asked[ResultKind("ENHANCED")] = ["ARCHIVE"]
+        self.pipeline = build_pipeline(
+            self.database, self.objects, self.queue, decoder, policy, lambda kind: asked.get(kind, []),
+            assessor=assessor, rules=rules, enhance=enhance,
+        )  # fmt: skip
 
     def receive(self, source: Path, change: dict[str, Any] | None = None) -> InstanceDigest:
         path = self.folder / "incoming.dcm"
@@ -91,7 +83,7 @@ class Rig:
             ds.save_as(path)
         digest = InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest())
         self.pipeline.receive(
-            Received(str(path), digest, path.stat().st_size, "SCANNER", "MIQA", "127.0.0.1", datetime.now(UTC))
+            ReceivedObject(str(path), digest, path.stat().st_size, "SCANNER", "MIQA", "127.0.0.1", datetime.now(UTC))
         )
         return digest
 
@@ -107,7 +99,7 @@ class Rig:
 
     def queued(self, digest: InstanceDigest) -> list[tuple[str, str]]:
         with self.database.begin() as transaction:
-            return [(d.result.kind.value, d.destination) for d in deliveries.of_instance(transaction, digest)]
+            return [(d.item.kind, d.destination) for d in deliveries.of_instance(transaction, digest)]
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +122,13 @@ def test_a_flagged_image_is_reported_queued_and_listed(rig: Rig, samples: Path) 
     assert rig.verdict(digest) is Verdict.REVIEW
     assert sorted(rig.queued(digest)) == [("KOS", "PACS"), ("SR", "ARCHIVE"), ("SR", "PACS")]
     with rig.database.begin() as transaction:
-        [item] = worklist.select(transaction, worklist.Filter(), limit=10)
-        [sr] = [r for r in deliveries.results_of(transaction, digest) if r.kind is ResultKind.SR]
+        [item] = worklist.select(transaction, worklist.WorklistFilter(), limit=10)
+        [sr] = [r for r in deliveries.results_of(transaction, digest) if r.kind == ResultKind("SR")]
     assert item.images[0].digest == digest
     report = pydicom.dcmread(rig.objects.local_path(sr.object_key))
     assert report.SOPInstanceUID == sr.sop_instance_uid
     assert report.StudyInstanceUID == item.study_instance_uid
-    assert rig.objects.get(f"previews/{digest[:2]}/{digest}.png").startswith(b"\x89PNG")
+    assert Artifacts(rig.objects).preview(digest).startswith(b"\x89PNG")
 
 
 def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
@@ -149,7 +141,7 @@ def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
     assert ("ENHANCED", "ARCHIVE") in rig.queued(digest)
     assert ("ENHANCED", "PACS") not in rig.queued(digest)
     with rig.database.begin() as transaction:
-        [one] = [r for r in deliveries.results_of(transaction, digest) if r.kind is ResultKind.ENHANCED]
+        [one] = [r for r in deliveries.results_of(transaction, digest) if r.kind == ResultKind("ENHANCED")]
         kept = instances.load(transaction, digest).object_key
     made, original = pydicom.dcmread(rig.objects.local_path(one.object_key)), pydicom.dcmread(samples / "RG3_UNCR.dcm")
     assert list(made.ImageType)[:2] == ["DERIVED", "SECONDARY"]
@@ -189,7 +181,7 @@ def test_other_bytes_under_the_same_uid_are_kept_judged_and_told(rig: Rig, sampl
     for digest in (first, second):
         rig.finish(digest)
     with rig.database.begin() as transaction:
-        issues = [instances.load_assessment(transaction, d).plausibility for d in (first, second)]  # type: ignore[union-attr]
+        issues = [instances.load_assessment(transaction, d).plausibility for d in (first, second)]
         uids = {r.sop_instance_uid for d in (first, second) for r in deliveries.results_of(transaction, d)}
     assert ["conflicting_instance" in {issue.name for issue in found} for found in issues] == [False, True]
     assert len(uids) == 4, "each has an SR and a KOS of its own"
@@ -229,14 +221,14 @@ def test_what_kills_its_worker_is_quarantined_and_shown(
 ) -> None:
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     with monkeypatch.context() as patch:
-        patch.setattr(rig.pipeline, "_judge", _killed)
+        patch.setattr(ProjectionUnit, "judge", _killed)
         for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
                 rig.pipeline.assess(digest)
     rig.finish(digest)
     assert rig.verdict(digest) is Verdict.NOT_ASSESSED
     with rig.database.begin() as transaction:
-        assert worklist.count(transaction, worklist.Filter()) == 1
+        assert worklist.count(transaction, worklist.WorklistFilter()) == 1
 
 
 def test_a_report_that_cannot_be_made_hides_no_verdict(
@@ -244,7 +236,7 @@ def test_a_report_that_cannot_be_made_hides_no_verdict(
 ) -> None:
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     rig.pipeline.assess(digest)
-    monkeypatch.setattr("miqa_node.pipeline.make_objects", _broken)
+    monkeypatch.setattr("miqa_node.units.projection.make_objects", _broken)
     rig.pipeline.conclude(digest)
     with rig.database.begin() as transaction:
         disposition = instances.load_disposition(transaction, digest)
@@ -254,7 +246,7 @@ def test_a_report_that_cannot_be_made_hides_no_verdict(
     assert rig.queued(digest) == []
 
 
-def _broken(*_: object) -> None:
+def _broken(*_: object, **__: object) -> None:
     raise ValueError("Doe^Jane")
 
 
@@ -285,7 +277,7 @@ def test_work_that_is_given_up_is_on_the_worklist_once(rig: Rig, samples: Path) 
     rig.pipeline.conclude(digest)
     assert rig.verdict(digest) is Verdict.NOT_ASSESSED
     with rig.database.begin() as transaction:
-        [item] = worklist.select(transaction, worklist.Filter(), limit=10)
+        [item] = worklist.select(transaction, worklist.WorklistFilter(), limit=10)
     assert "again and again" in item.images[0].reasons[0]
 
 
@@ -343,7 +335,7 @@ def test_an_accepted_image_that_is_drawn_for_an_audit_is_shown_to_people_and_to_
     rig.finish(digest)
     with rig.database.begin() as transaction:
         disposition = instances.load_disposition(transaction, digest)
-        [item] = worklist.select(transaction, worklist.Filter(verdict=(Verdict.ACCEPT,)), limit=9)
+        [item] = worklist.select(transaction, worklist.WorklistFilter(verdict=(Verdict.ACCEPT,)), limit=9)
         request = label_requests.find(transaction, digest, RequestKind.AUDIT)
         [counted] = transaction.execute(tables.acquisitions.select()).all()
     rig.database.close()

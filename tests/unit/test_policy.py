@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from miqa_node.domain.assessment import Assessment, Measurement
-from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, Finding, FindingName
+from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.domain.policy import Policy, Scope, Verdict, decide
-from miqa_node.domain.policy_file import parse_policy
 from miqa_node.errors import SettingsError
 from miqa_node.settings import WatchedFile, read_policy, share_dir
+from miqa_node.taxonomy.lookup import defect_names, finding_names, gate_names, reason_code
+from miqa_node.taxonomy.policy_file import parse_policy
 
 ROOT = Path(__file__).resolve().parents[2]
 CHEST, OTHER = "frontal chest radiograph", "other radiograph"
@@ -41,7 +42,7 @@ def header(modality: str = "DX", body_part: str = "CHEST", view: str = "PA") -> 
 
 def judged(present: dict[FindingName, tuple[float, float]], **of: str) -> Assessment:
     findings = tuple(
-        Finding(name, FINDING_CODES[name], *present.get(name, (0.01, 0.0)), threshold=0.5) for name in FindingName
+        Finding(name, reason_code(name), *present.get(name, (0.01, 0.0)), threshold=0.5) for name in finding_names()
     )
     return Assessment(InstanceDigest("0" * 64), header(**of), datetime.now(UTC), findings=findings)
 
@@ -62,14 +63,14 @@ def test_the_chest_scope_covers_what_the_model_was_made_for(policy: Policy, moda
     assert decide(judged({}, modality=modality, view=view), policy).scope == CHEST
 
 
-@pytest.mark.parametrize("name", list(FindingName))
+@pytest.mark.parametrize("name", list(finding_names()))
 def test_every_finding_that_is_present_flags_a_chest(policy: Policy, name: FindingName) -> None:
     disposition = decide(judged({name: (0.95, 0.3)}), policy)
     assert disposition.verdict is Verdict.REVIEW
     assert [reason.name for reason in disposition.reasons] == [name]
 
 
-@pytest.mark.parametrize("name", [name for name in DEFECTS if name is not FindingName.FOREIGN_OBJECT])
+@pytest.mark.parametrize("name", [name for name in defect_names() if name != FindingName.FOREIGN_OBJECT])
 def test_a_severe_and_certain_defect_is_rejected_with_one_reason(policy: Policy, name: FindingName) -> None:
     disposition = decide(judged({name: (0.99, 1.0)}), policy)
     assert disposition.verdict is Verdict.REJECT
@@ -77,7 +78,7 @@ def test_a_severe_and_certain_defect_is_rejected_with_one_reason(policy: Policy,
 
 
 def test_a_severe_but_uncertain_defect_is_not_rejected(policy: Policy) -> None:
-    for name in DEFECTS:
+    for name in defect_names():
         assert decide(judged({name: (0.6, 1.0)}), policy).verdict is Verdict.REVIEW
 
 
@@ -97,7 +98,7 @@ def test_other_radiographs_are_not_assessed_unless_a_rule_flags_them(policy: Pol
     disposition = decide(nobody_judged, policy)
     assert (disposition.verdict, disposition.scope) == (Verdict.NOT_ASSESSED, OTHER)
     assert "judges chests" in disposition.reasons[0].text
-    assert {rule.finding for rule in scope(policy, OTHER).findings} == set(DEFECTS)
+    assert {rule.finding for rule in scope(policy, OTHER).findings} == set(defect_names())
 
 
 @pytest.mark.parametrize("modality", ["US", "PT", "NM", "SR", ""])
@@ -172,29 +173,36 @@ def test_every_finding_and_gate_class_stands_in_the_reference_with_its_code() ->
         if line.startswith("| `")
     ]
     documented = {row[0].strip("`"): row[-1] for row in rows}
-    coded = {
-        **{name.value: code for name, code in FINDING_CODES.items()},
-        **{g.value: c for g, c in GATE_CODES.items()},
-    }
+    coded = {name: reason_code(name) for name in (*finding_names(), *gate_names())}
     assert set(documented) == set(coded)
     for name, code in coded.items():
         assert f"{code.value} {code.meaning}" in documented[name]
 
 
 def test_severities_in_the_reference_are_those_of_the_simulators() -> None:
-    from miqa_node.training.degrade import blur, double, exposure, grid, positioning, processing
+    from miqa_node.degrade import (
+        clipped_anatomy,
+        contrast_processing,
+        double_exposure,
+        grid_artifact,
+        motion_blur,
+        noise_underexposure,
+        overexposure_saturation,
+        rotation_orientation,
+        unsharp,
+    )
 
     page = (ROOT / "docs" / "reference" / "findings.md").read_text("utf-8")
     for values, form in [
-        (blur.MOTION_MM, "{:g} / {:g} / {:g} / {:g} mm of motion"),
-        (blur.UNSHARP_SIGMA_MM, "σ {:g} / {:g} / {:g} / {:g} mm"),
-        ([1 / f for f in exposure.DOSE_FRACTION], "1/{:g}, 1/{:g}, 1/{:g}, 1/{:g} of the dose"),
-        ([100 * s for s in exposure.SATURATED_SHARE], "{:g} / {:g} / {:g} / {:g} % of the body"),
-        (processing.JPEG_QUALITY, "quality {:g} / {:g} / {:g} / {:g}"),
-        ([100 * a for a in grid.LINE_AMPLITUDE], "lines of {:g} / {:g} / {:g} / {:g} %"),
-        (positioning.BEYOND_EDGE_MM, "{:g} / {:g} / {:g} / {:g} mm of lung"),
-        (positioning.TURN_DEGREES, "{:g} / {:g} / {:g} / {:g}°"),
-        ([str(s).lstrip("0") for s in double.SECOND_SHARE], "share of {} / {} / {} / {}"),
+        (motion_blur.MOTION_MM, "{:g} / {:g} / {:g} / {:g} mm of motion"),
+        (unsharp.UNSHARP_SIGMA_MM, "σ {:g} / {:g} / {:g} / {:g} mm"),
+        ([1 / f for f in noise_underexposure.DOSE_FRACTION], "1/{:g}, 1/{:g}, 1/{:g}, 1/{:g} of the dose"),
+        ([100 * s for s in overexposure_saturation.SATURATED_SHARE], "{:g} / {:g} / {:g} / {:g} % of the body"),
+        (contrast_processing.JPEG_QUALITY, "quality {:g} / {:g} / {:g} / {:g}"),
+        ([100 * a for a in grid_artifact.LINE_AMPLITUDE], "lines of {:g} / {:g} / {:g} / {:g} %"),
+        (clipped_anatomy.BEYOND_EDGE_MM, "{:g} / {:g} / {:g} / {:g} mm of lung"),
+        (rotation_orientation.TURN_DEGREES, "{:g} / {:g} / {:g} / {:g}°"),
+        ([str(s).lstrip("0") for s in double_exposure.SECOND_SHARE], "share of {} / {} / {} / {}"),
     ]:
         assert form.format(*values) in page
 

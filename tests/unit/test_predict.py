@@ -21,6 +21,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.node import Node
 from miqa_node.settings import load_settings
+from miqa_node.store.artifacts import original_key
+from miqa_node.web.recent import Slots
 from tests.unit.assess.making import chest_dataset, write_package
 from tests.unit.classify.making import write_classifier
 
@@ -58,11 +60,12 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 def quiet() -> dict[str, Any]:
     """A quality package that finds nothing: every operating point is at 1."""
-    from tests.unit.assess.making import CLASSES, GateClass
+    from miqa_node.taxonomy.lookup import gate_names
+    from tests.unit.assess.making import CLASSES
 
     code = {"value": "111207", "scheme": "DCM", "meaning": "Image artifact(s)"}
     rows = [
-        {"name": n, "gate": n in set(GateClass), "code": code, "threshold": 1.0, "temperature": 2.0, "bias": 0.1}
+        {"name": n, "gate": n in gate_names(), "code": code, "threshold": 1.0, "temperature": 2.0, "bias": 0.1}
         for n in CLASSES
     ]
     return {"outputs": {"classes": rows}}
@@ -135,7 +138,7 @@ def test_the_same_image_again_has_the_same_answer(client: httpx2.Client) -> None
 
 def test_what_is_uploaded_is_kept_as_dicom_without_a_patient(node: Node, client: httpx2.Client) -> None:
     said = post(client, picture(210, seed=4)).json()
-    key = f"instances/{said['id'][:2]}/{said['id']}.dcm"
+    key = original_key(said["id"])
     kept = pydicom.dcmread(node.objects.local_path(key))
     assert (kept.Modality, kept.BodyPartExamined, kept.ViewPosition) == ("DX", "CHEST", "PA")
     assert not kept.PatientName
@@ -191,9 +194,7 @@ def test_fifty_clients_at_once_all_get_their_answer(node: Node) -> None:
 
 
 def test_too_many_at_once_are_asked_to_come_again(client: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from miqa_node.web import predict
-
-    monkeypatch.setattr(predict, "_count", 10_000)
+    monkeypatch.setattr(Slots, "enter", lambda _: False)
     answer = post(client, picture(200))
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
@@ -223,7 +224,7 @@ def test_whatever_is_sent_the_answer_is_as_documented(node: Node, mode: Generati
 
     @given(case=schema["/predict"]["POST"].as_strategy(generation_mode=mode))
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-    def send(case: schemathesis.Case) -> None:
+    def send(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(excluded_checks=list(NO_PICTURE))
 
     send()

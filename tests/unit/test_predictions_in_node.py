@@ -9,13 +9,14 @@ import numpy as np
 import pydicom
 from pynetdicom import AE
 
-from miqa_node.assess.companions import companion_folder
+from miqa_node.assess.sidecars import sidecar_folder
 from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.finding import DEFECTS
+from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.node import Node
 from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances, worklist
+from miqa_node.taxonomy.lookup import defect_names
 from tests.unit.report.test_objects import groups, values
 
 POLICY = """
@@ -55,28 +56,28 @@ def test_one_report_one_segmentation_and_one_entry_hold_what_all_shipped_package
         digest = wait_for(node, str(dataset.SOPInstanceUID))
         with node.database.begin() as transaction:
             results = deliveries.results_of(transaction, digest)
-            entries = worklist.select(transaction, worklist.Filter(pending_review=True), limit=10)
-            everything = worklist.select(transaction, worklist.Filter(), limit=10)
+            entries = worklist.select(transaction, worklist.WorklistFilter(pending_review=True), limit=10)
+            everything = worklist.select(transaction, worklist.WorklistFilter(), limit=10)
             assessment = instances.load_assessment(transaction, digest)
             disposition = instances.load_disposition(transaction, digest)
         kinds = [result.kind for result in results]
-        assert kinds.count(ResultKind.SR) == kinds.count(ResultKind.SEG) == 1
+        assert kinds.count(ResultKind("SR")) == kinds.count(ResultKind("SEG")) == 1
         objects = {result.kind: pydicom.dcmread(node.objects.local_path(result.object_key)) for result in results}
     assert assessment is not None
     assert disposition is not None
     assert disposition.verdict is Verdict.REJECT
-    shipped = companion_folder(settings.models_dir, "pneumonia-ensemble").name
+    shipped = sidecar_folder(settings.models_dir, "pneumonia-ensemble").name
     assert [one.package for one in assessment.predictions] == [shipped]
     assert assessment.model is not None
     assert (settings.models_dir / f"{assessment.model.name}-{assessment.model.version}").is_dir()
-    present = {finding.name.value for finding in assessment.findings if finding.present and finding.name in DEFECTS}
+    present = {finding.name for finding in assessment.findings if finding.present and finding.name in defect_names()}
     assert "rotation_orientation" in present
-    said = groups(objects[ResultKind.SR])
+    said = groups(objects[ResultKind("SR")])
     assert len(said) >= 2 + len(present), "the image, each finding, the prediction"
     assert values(said[0], "ANOMALY_SCORE")
     [prediction] = [group for group in said if values(group, "PRED_STATUS")]
     assert values(prediction, "PRED_STATUS") == ["PENDING_REVIEW"]
-    tracked = {segment.TrackingID for segment in objects[ResultKind.SEG].SegmentSequence}
+    tracked = {segment.TrackingID for segment in objects[ResultKind("SEG")].SegmentSequence}
     assert tracked == present | {f"prediction:{shipped}", "unusual_region"}
     [entry] = entries
     assert everything == entries
@@ -94,7 +95,7 @@ def send(port: int, dataset: pydicom.Dataset) -> None:
     association.release()
 
 
-def wait_for(node: Node, uid: str) -> instances.InstanceDigest:
+def wait_for(node: Node, uid: str) -> InstanceDigest:
     end = time.monotonic() + 120.0
     while time.monotonic() < end:
         with node.database.begin() as transaction:

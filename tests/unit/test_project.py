@@ -87,7 +87,8 @@ def test_cpu_and_gpu_exclude_each_other_and_nothing_else_brings_onnxruntime() ->
 
 
 def test_make_lists_every_target() -> None:
-    phony = set(re.search(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE).group(1).split())
+    [names] = re.findall(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE)
+    phony = set(names.split())
     assert phony == targets()
     listed = make("help").stdout
     assert {line.split()[1] for line in listed.splitlines()} == targets()
@@ -127,7 +128,7 @@ def test_the_gate_stops_at_the_first_failure_and_ends_with_the_tests() -> None:
     script = text(".ci/run")
     assert "set -euo pipefail" in script
     assert subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=False).returncode == 0
-    body = re.search(r"^main\(\) \{\n(.*?)^\}", script, re.MULTILINE | re.DOTALL).group(1)
+    [body] = re.findall(r"^main\(\) \{\n(.*?)^\}", script, re.MULTILINE | re.DOTALL)
     commands = re.findall(r"(?:^|; )(?:[A-Z]+=\S+ )?(make [^;\n]*|install_\w+)", body, re.MULTILINE)
     assert commands[0] == "make test"
     assert "test-all" in commands[-1]

@@ -11,7 +11,8 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
-from miqa_node.domain.delivery import DeliveryState, ResultKind
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.event import EventType
 from miqa_node.node import Node
 from miqa_node.store import delivery_jobs
 from tests.conftest import free_port
@@ -47,9 +48,9 @@ def exposure(samples: Path, folder: Path, modality: str) -> Path:
     return path
 
 
-def jobs(node: Node, *kinds: ResultKind) -> list[delivery_jobs.DeliveryJob]:
+def jobs(node: Node, *kinds: str) -> list[delivery_jobs.DeliveryJob]:
     with node.database.begin() as transaction:
-        return delivery_jobs.select(transaction, delivery_jobs.Filter(kind=kinds), limit=99)
+        return delivery_jobs.select(transaction, delivery_jobs.DeliveryFilter(kind=kinds), limit=99)
 
 
 def post(port: int, path: str, **more: str) -> Any:
@@ -76,7 +77,7 @@ def test_a_receiver_that_was_down_is_told_everything_and_nobody_waited_for_it(
     )
     bad, good = (exposure(samples, tmp_path, modality) for modality in ("CR", "DX"))
     flagged, passed = (str(pydicom.dcmread(path).StudyInstanceUID) for path in (bad, good))
-    events = ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED
+    events = EventType.STUDY_FLAGGED, EventType.STUDY_PASSED
     with Node(settings) as node:
         assert store(node.dicom_port, bad, good) == [0x0000, 0x0000]
         wait_until(lambda: len(pacs.objects) == 2)
@@ -110,6 +111,6 @@ def test_a_receiver_that_was_down_is_told_everything_and_nobody_waited_for_it(
         # Where a link leads, there is the study; and events are no results of DICOM.
         path = told["study.flagged"]["links"]["instances"].split("/api/", 1)[1]
         _code, found = get(node.web_port, f"/api/{path}")
-        assert {result["kind"] for item in found["instances"] for result in item["results"]} >= {"SR", "STUDY_FLAGGED"}
+        assert {result["kind"] for item in found["instances"] for result in item["results"]} >= {"SR", "study.flagged"}
         _code, instances = get(node.web_port, "/api/dicom-web/instances")
         assert "evt_" not in json.dumps(instances)

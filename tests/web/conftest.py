@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from miqa_node.settings import load_settings
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
-from miqa_node.web import passwords
 from miqa_node.web.app import WebServices, create_app
+from miqa_node.web.pages.sign_in import passwords
 from tests.web.people import QUICK
 from tests.web.staging import Stage
 
@@ -63,7 +63,6 @@ def app(stage: Stage) -> FastAPI:
     app = _applications[0] if _applications else create_app(stage.services)
     _applications[:] = [app]
     app.state.services = stage.services
-    app.state.oidc_provider = None
     return app
 
 

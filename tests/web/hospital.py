@@ -16,13 +16,14 @@ import numpy as np
 import sqlalchemy as sa
 
 from miqa_node.analysis.archive import keep_last_month
-from miqa_node.assess.maps import dump_maps
-from miqa_node.domain.finding import DEFECTS, FindingName
-from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.label import RequestKind
 from miqa_node.statistics.bins import bin_of
 from miqa_node.store import label_requests, rollup, tables
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.measurement_weeks import monday
+from miqa_node.taxonomy.lookup import defect_names
 from tests.web.staging import Stage
 
 DAYS = 182
@@ -64,8 +65,8 @@ def fill(stage: Stage) -> None:
         rollup.refresh(transaction, datetime.now(UTC) + timedelta(minutes=5))
     for one in judgements:
         if one["regions"]:
-            maps = dump_maps({FindingName(one["regions"][0]["finding"]): _map(one["regions"][0]["points"], random)})
-            stage.services.objects.put(f"maps/{one['digest'][:2]}/{one['digest']}.npz", maps)
+            maps = SaliencyMaps({FindingName(one["regions"][0]["finding"]): _map(one["regions"][0]["points"], random)})
+            Artifacts(stage.services.objects).keep_maps(one["digest"], maps)
     _, waiting = stage.add(1, at=datetime(2026, 11, 20, 15, tzinfo=UTC))
     with stage.services.database.begin() as transaction:
         kind = RequestKind.SECOND_READING
@@ -90,10 +91,10 @@ def _image(day: date, room: str, part: str, share: float, number: int, random: n
     digest = hashlib.sha256(f"{day} {room} {number}".encode()).hexdigest()
     hour = float(np.clip(random.normal(12, 4.5), 0, 23.9))
     rejected = bool(random.random() < share)
-    probability = {one.value: float(random.beta(0.25, 9.0)) for one in DEFECTS}
+    probability = {one: float(random.beta(0.25, 9.0)) for one in defect_names()}
     if rejected or random.random() < 0.03:
-        main = DEFECTS[int(random.choice(len(DEFECTS), p=COMMON / COMMON.sum()))]
-        probability[main.value] = float(random.beta(5, 1.6) if rejected else random.beta(3, 2.5))
+        main = defect_names()[int(random.choice(len(defect_names()), p=COMMON / COMMON.sum()))]
+        probability[main] = float(random.beta(5, 1.6) if rejected else random.beta(3, 2.5))
     most = max(probability.values())
     verdict = "REJECT" if most > 0.85 else "REVIEW" if most > 0.5 else "ACCEPT"
     verdict = "NOT_ASSESSED" if random.random() < 0.02 else verdict
@@ -236,8 +237,8 @@ def _weeks(random: np.random.Generator) -> list[Row]:
 
 
 def _station(image: Row) -> str:
-    return "DX-" + image["room"].upper().replace(" ", "-")[:12]
+    return "DX-" + str(image["room"]).upper().replace(" ", "-")[:12]
 
 
 def _detector(image: Row) -> str:
-    return "FD " + image["room"]
+    return "FD " + str(image["room"])

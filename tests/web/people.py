@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
@@ -30,7 +31,7 @@ def add_token(stage: Stage, name: str, *scopes: Permission, expires_at: datetime
     return {"authorization": f"Bearer {secret}"}
 
 
-def sign_in(client: TestClient, name: str, password: str = PASSWORD, **more: str):
+def sign_in(client: TestClient, name: str, password: str = PASSWORD, **more: str) -> Any:
     return client.post("/sign-in", data={"name": name, "password": password, **more}, headers=ORIGIN)
 
 

@@ -13,11 +13,11 @@ from fastapi.testclient import TestClient
 
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.finding import DEFECTS, FINDING_CODES, Finding, FindingName, quality_score
+from miqa_node.domain.finding import Finding, FindingName, quality_score
 from miqa_node.domain.instance import (
     Header,
     InstanceDigest,
-    Received,
+    ReceivedObject,
     SeriesInstanceUid,
     SopInstanceUid,
     StudyInstanceUid,
@@ -26,6 +26,8 @@ from miqa_node.domain.instance import (
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.prediction import Prediction
 from miqa_node.store import deliveries, instances, worklist
+from miqa_node.store.artifacts import Artifacts, original_key
+from miqa_node.taxonomy.lookup import defect_names, finding_names, reason_code
 from miqa_node.web.services import WebServices
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -79,10 +81,10 @@ class Stage:
             study_date,
             "Thorax",
         )
-        received = Received("unused", digest, 8_000_000, "MODALITY", "MIQA", "10.0.0.7", at)
+        received = ReceivedObject("unused", digest, 8_000_000, "MODALITY", "MIQA", "10.0.0.7", at)
         findings = tuple(
-            Finding(name, FINDING_CODES[name], 0.97 if verdict.flagged and name is finding else 0.04, 0.6, 0.5)
-            for name in FindingName
+            Finding(name, reason_code(name), 0.97 if verdict.flagged and name == finding else 0.04, 0.6, 0.5)
+            for name in dict.fromkeys((*finding_names(), finding))
         )
         assessment = Assessment(
             digest,
@@ -90,20 +92,20 @@ class Stage:
             at,
             findings=findings,
             measurements=(Measurement("noise", noise, "1"), Measurement("edge_slope_10_90", 0.41, "mm")),
-            score=quality_score(f for f in findings if f.name in DEFECTS),
+            score=quality_score(f for f in findings if f.name in defect_names()),
             model=ModelIdentity("quality", "0.1.0", "ab" * 32),
             timings_ms={"decode": 20.0},
             predictions=predictions,
         )
-        words = text or f"{finding.value.replace('_', ' ').capitalize()}: probability 0.97, severity 0.60"
-        reasons = (Reason(finding.value, words, FINDING_CODES[finding], verdict),) if verdict.flagged else ()
+        words = text or f"{finding.replace('_', ' ').capitalize()}: probability 0.97, severity 0.60"
+        reasons = (Reason(finding, words, reason_code(finding), verdict),) if verdict.flagged else ()
         disposition = Disposition(verdict, reasons, "2026-01", "frontal chest")
         result = ResultObject(
-            f"2.25.{number}", "1.2.840.10008.5.1.4.1.1.88.34", ResultKind.SR, f"results/aa/{number}.dcm"
+            f"2.25.{number}", "1.2.840.10008.5.1.4.1.1.88.34", ResultKind("SR"), f"results/aa/{number}.dcm"
         )
-        self.services.objects.put(f"previews/{digest[:2]}/{digest}.png", preview or phantom_png())
+        Artifacts(self.services.objects).keep_preview(digest, preview or phantom_png())
         with self.services.database.begin() as transaction:
-            instances.record(transaction, header, record, received, f"instances/{digest[:2]}/{digest}.dcm")
+            instances.record(transaction, header, record, received, original_key(digest))
             instances.begin_attempt(transaction, digest)
             instances.save_assessment(transaction, assessment)
             instances.save_disposition(transaction, digest, study_uid, disposition, at)

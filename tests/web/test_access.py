@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -17,38 +18,41 @@ from miqa_node.errors import AccessError
 from miqa_node.store import sessions, tables, tokens, users
 from miqa_node.web.access import CSRF_HEADER, check_csrf, permission_of
 from tests.web.people import ORIGIN, PASSWORD, add_account, add_token, sign_in, signed_in
-from tests.web.staging import csrf
+from tests.web.staging import Stage, csrf
 
 CLAIM = "/api/v1/worklist/1.2.3.1/claim"
 PUBLIC = {"/healthz", "/readyz", "/metrics", "/sign-in", "/sign-out", "/sign-on", "/sign-on/back", "/welcome/{secret}"}
 Connect = Callable[..., TestClient]
 
 
-def routes(app: FastAPI) -> list[APIRoute]:
-    found, waiting = [], list(app.routes)
+def routes(app: FastAPI) -> list[tuple[APIRoute, list[Any]]]:
+    """Every operation with what it depends on, the dependencies of its page included."""
+    operations = []
+    waiting: list[tuple[Any, list[Any]]] = [(route, []) for route in app.routes]
     while waiting:
-        route = waiting.pop()
+        route, outer = waiting.pop()
         if isinstance(route, APIRoute):
-            found.append(route)
+            operations.append((route, outer + [one.call for one in route.dependant.dependencies]))
         elif inner := getattr(route, "original_router", None):
-            waiting.extend(inner.routes)
-    return found
+            added = [one.dependency for one in route.include_context.dependencies]
+            waiting.extend((one, outer + added) for one in inner.routes)
+    return operations
 
 
 def test_every_route_says_who_may_call_it_and_changes_are_protected(app: FastAPI) -> None:
     every = routes(app)
 
-    assert {route.path for route in every if permission_of(route) is None} == PUBLIC
+    assert {route.path for route, _ in every if permission_of(route) is None} == PUBLIC
     assert len(every) > len(PUBLIC)
-    changing = [route for route in every if route.methods & {"POST", "PUT", "PATCH", "DELETE"}]
+    changing = [one for one in every if (one[0].methods or set()) & {"POST", "PUT", "PATCH", "DELETE"}]
     assert changing
-    for route in changing:
-        assert check_csrf in [dependency.call for dependency in route.dependant.dependencies], route.path
+    for route, dependencies in changing:
+        assert check_csrf in dependencies, route.path
         if route.path not in PUBLIC and not route.path.startswith("/account"):
             assert permission_of(route) not in (None, Permission.READ, Permission.DISPLAY), route.path
 
 
-def test_from_the_first_account_on_everybody_signs_in(stage, client: TestClient) -> None:
+def test_from_the_first_account_on_everybody_signs_in(stage: Stage, client: TestClient) -> None:
     stage.add(1)
     assert client.get("/").status_code == 200
     add_account(stage, "ada", Role.ADMIN)
@@ -62,7 +66,7 @@ def test_from_the_first_account_on_everybody_signs_in(stage, client: TestClient)
     assert client.get(f"/previews/{'0' * 64}.png").status_code == 401
 
 
-def test_signing_in_leads_to_the_page_that_was_asked_for_and_out_again(stage, connect: Connect) -> None:
+def test_signing_in_leads_to_the_page_that_was_asked_for_and_out_again(stage: Stage, connect: Connect) -> None:
     stage.add(1)
     add_account(stage, "ada", Role.ADMIN)
     browser = connect(client="10.0.0.7")
@@ -83,7 +87,7 @@ def test_signing_in_leads_to_the_page_that_was_asked_for_and_out_again(stage, co
     assert browser.get("/").status_code == 401, "the session ended, not just the cookie"
 
 
-def test_over_https_the_cookie_is_secure(stage, connect: Connect) -> None:
+def test_over_https_the_cookie_is_secure(stage: Stage, connect: Connect) -> None:
     add_account(stage, "ada", Role.ADMIN)
     browser = connect(base_url="https://miqa.example")
 
@@ -95,14 +99,14 @@ def test_over_https_the_cookie_is_secure(stage, connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "evil"])
-def test_signing_in_leads_nowhere_else(stage, client: TestClient, target: str) -> None:
+def test_signing_in_leads_nowhere_else(stage: Stage, client: TestClient, target: str) -> None:
     add_account(stage, "ada", Role.ADMIN)
 
     assert sign_in(client, "ada", next=target).headers["location"] == "/"
 
 
 @pytest.mark.parametrize(("name", "password"), [("ada", "wrong"), ("nobody", PASSWORD), ("ada", ""), ("\x00", "x")])
-def test_wrong_names_and_passwords_read_the_same(stage, client: TestClient, name: str, password: str) -> None:
+def test_wrong_names_and_passwords_read_the_same(stage: Stage, client: TestClient, name: str, password: str) -> None:
     add_account(stage, "ada", Role.ADMIN)
 
     answer = sign_in(client, name, password)
@@ -113,7 +117,7 @@ def test_wrong_names_and_passwords_read_the_same(stage, client: TestClient, name
         assert "Name or password is wrong." in answer.text
 
 
-def test_many_wrong_passwords_must_wait_and_the_right_one_too(stage, connect: Connect) -> None:
+def test_many_wrong_passwords_must_wait_and_the_right_one_too(stage: Stage, connect: Connect) -> None:
     add_account(stage, "ada", Role.ADMIN)
     attacker, elsewhere = connect(client="10.0.0.66"), connect(client="10.0.0.7")
     for _ in range(stage.services.settings.access.sign_in_failures):
@@ -126,30 +130,32 @@ def test_many_wrong_passwords_must_wait_and_the_right_one_too(stage, connect: Co
     assert sign_in(elsewhere, "ada").status_code == 303, "nobody can lock others out"
 
 
-def test_an_address_that_tries_many_names_must_wait(stage, connect: Connect) -> None:
+def test_an_address_that_tries_many_names_must_wait(stage: Stage, connect: Connect) -> None:
     add_account(stage, "ada", Role.ADMIN)
     now = datetime.now(UTC)
     with stage.services.database.begin() as transaction:
         for _ in range(stage.services.settings.access.sign_in_failures_per_address):
-            sessions.note(transaction, "", "10.0.0.66", "password", sessions.Outcome.REFUSED, now)
+            sessions.note(transaction, "", "10.0.0.66", "password", sessions.SignInOutcome.REFUSED, now)
 
     assert sign_in(connect(client="10.0.0.66"), "ada").status_code == 429
 
 
-def test_failures_are_forgotten_with_time_and_by_signing_in(stage) -> None:
+def test_failures_are_forgotten_with_time_and_by_signing_in(stage: Stage) -> None:
     now = datetime.now(UTC)
     window = now - timedelta(minutes=15)
     with stage.services.database.begin() as transaction:
         for minutes in (20, 10, 9):
             at = now - timedelta(minutes=minutes)
-            sessions.note(transaction, "ada", "a", "password", sessions.Outcome.REFUSED, at)
+            sessions.note(transaction, "ada", "a", "password", sessions.SignInOutcome.REFUSED, at)
         assert sessions.failures(transaction, "ada", "a", window) == (2, 2)
-        sessions.note(transaction, "ada", "a", "password", sessions.Outcome.SIGNED_IN, now)
+        sessions.note(transaction, "ada", "a", "password", sessions.SignInOutcome.SIGNED_IN, now)
         assert sessions.failures(transaction, "ada", "a", window) == (0, 2)
         assert sessions.failures(transaction, "ada", "b", window) == (0, 0)
 
 
-def test_who_tried_to_sign_in_is_kept_without_passwords_and_without_unknown_names(stage, client, logged) -> None:
+def test_who_tried_to_sign_in_is_kept_without_passwords_and_without_unknown_names(
+    stage: Stage, client: TestClient, logged: list[MutableMapping[str, object]]
+) -> None:
     add_account(stage, "ada", Role.ADMIN)
     sign_in(client, "hunter2-typed-into-the-name", "also secret")
     sign_in(client, "ada", "a wrong secret")
@@ -169,7 +175,7 @@ def test_who_tried_to_sign_in_is_kept_without_passwords_and_without_unknown_name
     assert PASSWORD not in everything
 
 
-def test_only_hashes_of_secrets_are_kept(stage, client: TestClient) -> None:
+def test_only_hashes_of_secrets_are_kept(stage: Stage, client: TestClient) -> None:
     add_account(stage, "ada", Role.ADMIN)
     sign_in(client, "ada")
     token = add_token(stage, "ada", Permission.READ)["authorization"].split()[1]
@@ -184,7 +190,7 @@ def test_only_hashes_of_secrets_are_kept(stage, client: TestClient) -> None:
         assert secret not in kept
 
 
-def test_sessions_end_by_themselves(stage) -> None:
+def test_sessions_end_by_themselves(stage: Stage) -> None:
     add_account(stage, "ada", Role.ADMIN)
     now = datetime.now(UTC)
     times = {"idle": timedelta(hours=1), "lifetime": timedelta(hours=3)}
@@ -200,7 +206,7 @@ def test_sessions_end_by_themselves(stage) -> None:
         assert not alive(0)
 
 
-def test_an_account_has_a_limited_number_of_sessions(stage) -> None:
+def test_an_account_has_a_limited_number_of_sessions(stage: Stage) -> None:
     add_account(stage, "ada", Role.ADMIN)
     now = datetime.now(UTC)
     times = {"idle": timedelta(hours=1), "lifetime": timedelta(hours=3)}
@@ -215,7 +221,7 @@ def test_an_account_has_a_limited_number_of_sessions(stage) -> None:
     ("role", "page", "decide", "refused_page"),
     [(Role.VIEWER, 200, 403, True), (Role.REVIEWER, 200, 200, False), (Role.ADMIN, 200, 200, False)],
 )
-def test_roles(stage, connect: Connect, role: Role, page: int, decide: int, refused_page: bool) -> None:
+def test_roles(stage: Stage, connect: Connect, role: Role, page: int, decide: int, refused_page: bool) -> None:
     stage.add(1)
     browser = signed_in(stage, connect, "kim", role)
 
@@ -226,11 +232,11 @@ def test_roles(stage, connect: Connect, role: Role, page: int, decide: int, refu
     if decide == 200:
         assert answer.json()["claimed_by"] == "kim"
     study = browser.get("/studies/1.2.3.1").text
-    assert ("need the role reviewer" in study) is refused_page
+    assert ("Only reviewers can claim" in study) is refused_page
     assert "Your name" not in study
 
 
-def test_nobody_acts_under_anothers_name(stage, connect: Connect) -> None:
+def test_nobody_acts_under_anothers_name(stage: Stage, connect: Connect) -> None:
     stage.add(1)
     browser = signed_in(stage, connect, "kim", Role.REVIEWER)
 
@@ -241,7 +247,7 @@ def test_nobody_acts_under_anothers_name(stage, connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "", "0" * 64, "of another session"])
-def test_changes_need_the_token_of_this_session(stage, connect: Connect, given: str | None) -> None:
+def test_changes_need_the_token_of_this_session(stage: Stage, connect: Connect, given: str | None) -> None:
     stage.add(1)
     other = csrf(signed_in(stage, connect, "mara", Role.REVIEWER))
     browser = signed_in(stage, connect, "kim", Role.REVIEWER)
@@ -260,13 +266,13 @@ def test_changes_need_the_token_of_this_session(stage, connect: Connect, given: 
     assert browser.get("/").status_code == 200
 
 
-def test_on_this_host_forms_need_their_token_too(stage, client: TestClient) -> None:
+def test_on_this_host_forms_need_their_token_too(stage: Stage, client: TestClient) -> None:
     stage.add(1)
 
     assert client.post("/studies/1.2.3.1/claim", data={"actor": "mara"}, headers=ORIGIN).status_code == 403
 
 
-def test_tokens_allow_what_their_scopes_and_their_accounts_role_allow(stage, connect: Connect) -> None:
+def test_tokens_allow_what_their_scopes_and_their_accounts_role_allow(stage: Stage, connect: Connect) -> None:
     stage.add(1)
     add_account(stage, "ris", Role.SERVICE)
     add_account(stage, "eve", Role.VIEWER)
@@ -285,7 +291,7 @@ def test_tokens_allow_what_their_scopes_and_their_accounts_role_allow(stage, con
     assert program.post(CLAIM, json={}, headers=decides).status_code == 403
 
 
-def test_tokens_that_end_are_revoked_or_belong_to_disabled_accounts(stage, connect: Connect) -> None:
+def test_tokens_that_end_are_revoked_or_belong_to_disabled_accounts(stage: Stage, connect: Connect) -> None:
     add_account(stage, "ris", Role.SERVICE)
     program = connect(client="10.0.0.7")
     now = datetime.now(UTC)
@@ -306,7 +312,7 @@ def test_tokens_that_end_are_revoked_or_belong_to_disabled_accounts(stage, conne
     assert status(alive) == 401
 
 
-def test_a_disabled_account_is_out_at_once(stage, connect: Connect) -> None:
+def test_a_disabled_account_is_out_at_once(stage: Stage, connect: Connect) -> None:
     browser = signed_in(stage, connect, "kim", Role.REVIEWER)
     with stage.services.database.begin() as transaction:
         users.set_disabled(transaction, "kim", disabled=True, now=datetime.now(UTC))
@@ -315,13 +321,13 @@ def test_a_disabled_account_is_out_at_once(stage, connect: Connect) -> None:
     assert sign_in(browser, "kim").status_code == 403
 
 
-def test_the_set_up_link_makes_the_first_administrator_and_works_once(stage, connect: Connect) -> None:
+def test_the_set_up_link_makes_the_first_administrator_and_works_once(stage: Stage, connect: Connect) -> None:
     browser = connect(client="10.0.0.7")
     with stage.services.database.begin() as transaction:
         secret = users.invite(transaction, "", datetime.now(UTC) + timedelta(hours=1))
     form = {"name": "Ada", "password": PASSWORD, "again": PASSWORD}
 
-    assert "Set this node up" in browser.get(f"/welcome/{secret}").text
+    assert "Set up this node" in browser.get(f"/welcome/{secret}").text
     short = browser.post(f"/welcome/{secret}", data={**form, "password": "short", "again": "short"}, headers=ORIGIN)
     easy = browser.post(f"/welcome/{secret}", data={**form, "password": "ada" * 5, "again": "ada" * 5}, headers=ORIGIN)
     unequal = browser.post(f"/welcome/{secret}", data={**form, "again": "another"}, headers=ORIGIN)
@@ -338,7 +344,7 @@ def test_the_set_up_link_makes_the_first_administrator_and_works_once(stage, con
     assert sign_in(again, "ada").status_code == 303
 
 
-def test_on_the_nodes_own_host_the_set_up_link_works_as_well(stage, client: TestClient) -> None:
+def test_on_the_nodes_own_host_the_set_up_link_works_as_well(stage: Stage, client: TestClient) -> None:
     with stage.services.database.begin() as transaction:
         secret = users.invite(transaction, "", datetime.now(UTC) + timedelta(hours=1))
     form = {"name": "ada", "password": PASSWORD, "again": PASSWORD}
@@ -350,7 +356,7 @@ def test_on_the_nodes_own_host_the_set_up_link_works_as_well(stage, client: Test
     assert ">ada<" in client.get("/").text
 
 
-def test_links_grow_old_and_a_new_one_takes_the_place_of_the_one_before(stage) -> None:
+def test_links_grow_old_and_a_new_one_takes_the_place_of_the_one_before(stage: Stage) -> None:
     now = datetime.now(UTC)
     with stage.services.database.begin() as transaction:
         first = users.invite(transaction, "", now + timedelta(hours=1))
@@ -361,7 +367,7 @@ def test_links_grow_old_and_a_new_one_takes_the_place_of_the_one_before(stage) -
                 users.invited(transaction, secret, at)
 
 
-def test_a_set_up_link_is_worth_nothing_once_there_is_an_account(stage, connect: Connect) -> None:
+def test_a_set_up_link_is_worth_nothing_once_there_is_an_account(stage: Stage, connect: Connect) -> None:
     with stage.services.database.begin() as transaction:
         secret = users.invite(transaction, "", datetime.now(UTC) + timedelta(hours=1))
     add_account(stage, "ada", Role.ADMIN)
@@ -369,7 +375,7 @@ def test_a_set_up_link_is_worth_nothing_once_there_is_an_account(stage, connect:
     assert connect(client="10.0.0.7").get(f"/welcome/{secret}").status_code == 410
 
 
-def test_changing_the_password_signs_other_browsers_out(stage, connect: Connect) -> None:
+def test_changing_the_password_signs_other_browsers_out(stage: Stage, connect: Connect) -> None:
     browser = signed_in(stage, connect, "kim", Role.VIEWER)
     other = connect(client="10.0.0.8")
     sign_in(other, "kim")
@@ -381,14 +387,14 @@ def test_changing_the_password_signs_other_browsers_out(stage, connect: Connect)
 
     assert (wrong.status_code, changed.status_code) == (403, 303)
     assert "The present password is wrong" in wrong.text
-    assert "The password is changed" in browser.get(changed.headers["location"]).text
+    assert "The password was changed" in browser.get(changed.headers["location"]).text
     assert browser.get("/").status_code == 200
     assert other.get("/").status_code == 401
     assert sign_in(other, "kim").status_code == 403
     assert sign_in(other, "kim", new).status_code == 303
 
 
-def test_pages_say_who_is_signed_in(stage, connect: Connect, client: TestClient) -> None:
+def test_pages_say_who_is_signed_in(stage: Stage, connect: Connect, client: TestClient) -> None:
     assert ">this host<" in client.get("/").text
     browser = signed_in(stage, connect, "kim", Role.VIEWER)
 

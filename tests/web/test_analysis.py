@@ -6,20 +6,21 @@ import csv
 import io
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import Judgement, LabelOrigin, Region, RequestKind
+from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import acquisitions, instances, label_requests, labels, worklist
+from miqa_node.store.artifacts import Artifacts
 from tests.web.staging import NOW, PATIENT_NAME, Stage
 
 ROOMS = {"ROOM1": "Thorax 1", "ROOM2": "<b>Casualty</b>"}
@@ -53,7 +54,7 @@ def text(page: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
 
-def test_the_reject_analysis_counts_what_people_rejected(hospital: list, client: TestClient) -> None:
+def test_the_reject_analysis_counts_what_people_rejected(hospital: list[Any], client: TestClient) -> None:
     page = client.get("/analysis").text
     words = text(page)
     assert "16.7 %" in words  # 4 of 24
@@ -67,7 +68,7 @@ def test_the_reject_analysis_counts_what_people_rejected(hospital: list, client:
     assert "PID" not in page
 
 
-def test_a_room_and_days_can_be_chosen(hospital: list, client: TestClient) -> None:
+def test_a_room_and_days_can_be_chosen(hospital: list[Any], client: TestClient) -> None:
     words = text(client.get("/analysis?room=Thorax+1&since=2026-11-20&until=2026-11-20").text)
     assert "4 of 12" in words
     assert "No images in this period" in text(client.get("/analysis?since=2020-01-01&until=2020-02-01").text)
@@ -76,7 +77,7 @@ def test_a_room_and_days_can_be_chosen(hospital: list, client: TestClient) -> No
     assert client.get("/analysis?since=yesterday").status_code == 422
 
 
-def test_the_csv_says_the_same_and_holds_no_formula(hospital: list, client: TestClient, stage: Stage) -> None:
+def test_the_csv_says_the_same_and_holds_no_formula(hospital: list[Any], client: TestClient, stage: Stage) -> None:
     answer = client.get("/analysis/rejects.csv")
     assert answer.headers["content-disposition"].startswith('attachment; filename="rejects-')
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -88,12 +89,12 @@ def test_the_csv_says_the_same_and_holds_no_formula(hospital: list, client: Test
 
 
 def test_the_model_watch_shows_precision_by_room_and_what_audits_found(
-    hospital: list, client: TestClient, stage: Stage
+    hospital: list[Any], client: TestClient, stage: Stage
 ) -> None:
     now = datetime.now(UTC)
     with stage.services.database.begin() as transaction:
         for digest, bad in ((hospital[1], False), (hospital[3], True)):
-            said = Judgement("anna", LabelOrigin.AUDIT, bad=bad, findings=(), sampled=0.5)
+            said = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=bad, findings=(), sampled=0.5)
             labels.add(transaction, digest, said, NOW + timedelta(hours=1))
     period = f"since=2026-11-01&until={now:%Y-%m-%d}" if now > NOW else "since=2026-11-01&until=2026-11-30"
     words = text(client.get(f"/analysis/model?{period}").text)
@@ -104,7 +105,7 @@ def test_the_model_watch_shows_precision_by_room_and_what_audits_found(
     assert "Motion blur" in words
 
 
-def test_the_labels_page_counts_decisions(hospital: list, client: TestClient) -> None:
+def test_the_labels_page_counts_decisions(hospital: list[Any], client: TestClient) -> None:
     words = text(client.get("/analysis/labels?since=2026-11-01&until=2026-11-30").text)
     assert "labels 6" in words
     assert "say bad 4" in words
@@ -112,11 +113,11 @@ def test_the_labels_page_counts_decisions(hospital: list, client: TestClient) ->
 
 
 def test_the_labels_of_today_are_shown_also_when_they_are_about_images_of_years_ago(
-    hospital: list, client: TestClient, stage: Stage
+    hospital: list[Any], client: TestClient, stage: Stage
 ) -> None:
     later = NOW + timedelta(days=2000)
     with stage.services.database.begin() as transaction:
-        labels.add(transaction, hospital[0], Judgement("clara", LabelOrigin.DECISION, bad=True, findings=()), later)
+        labels.add(transaction, hospital[0], ReaderOpinion("clara", LabelOrigin.DECISION, bad=True, findings=()), later)
 
     page = client.get("/analysis/labels").text
 
@@ -130,7 +131,7 @@ def test_every_page_of_an_empty_node_can_be_opened(client: TestClient) -> None:
 
 
 def test_figures_carry_no_style_that_the_policy_forbids_and_say_what_they_show(
-    hospital: list, client: TestClient
+    hospital: list[Any], client: TestClient
 ) -> None:
     page = client.get("/analysis").text
     drawn = re.findall(r"<svg class=\"figure\".*?</svg>", page, re.DOTALL)
@@ -145,7 +146,7 @@ def form(client: TestClient, page: str, **values: str) -> dict[str, str]:
 
 
 def test_the_second_reader_judges_without_knowing_and_kappa_is_shown(
-    hospital: list, client: TestClient, stage: Stage
+    hospital: list[Any], client: TestClient, stage: Stage
 ) -> None:
     with stage.services.database.begin() as transaction:
         for number in (0, 4):
@@ -177,15 +178,17 @@ def test_the_second_reader_judges_without_knowing_and_kappa_is_shown(
     assert "2 images were read twice; both said the same of 100.0 %" in words
 
 
-def test_what_people_drew_stands_beside_where_the_node_looked(hospital: list, client: TestClient, stage: Stage) -> None:
+def test_what_people_drew_stands_beside_where_the_node_looked(
+    hospital: list[Any], client: TestClient, stage: Stage
+) -> None:
     values = np.zeros((32, 32), np.float32)
     values[:16, :16] = 1.0
-    corner = Region(((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)), "foreign_object")
-    said = Judgement("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(corner,))
+    corner = RegionOutline(((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)), "foreign_object")
+    said = ReaderOpinion("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(corner,))
     with stage.services.database.begin() as transaction:
         labels.add(transaction, hospital[0], said, NOW)
-    maps = dump_maps({FindingName.FOREIGN_OBJECT: SaliencyMap(values, "test")})
-    stage.services.objects.put(f"maps/{hospital[0][:2]}/{hospital[0]}.npz", maps)
+    maps = SaliencyMaps({FindingName.FOREIGN_OBJECT: SaliencyMap(values, "test")})
+    Artifacts(stage.services.objects).keep_maps(hospital[0], maps)
     words = text(client.get("/analysis/labels").text)
     assert "Agreement of model and people" in words
     drawn = re.search(r"Foreign object 1 1 (\d\.\d+) (\d\.\d+) 0\.25\d", words)

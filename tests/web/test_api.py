@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pydicom
 import pytest
 from fastapi.testclient import TestClient
 
+from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.policy import Verdict
-from miqa_node.store import labels
+from miqa_node.domain.identity import with_surrogates
+from miqa_node.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.imaging.headers import read_header
+from miqa_node.store import instances, labels, worklist
+from miqa_node.store.artifacts import Artifacts
+from miqa_node.taxonomy.lookup import finding_names
+from tests.web.staging import Stage
 
 
-def test_lists_flagged_studies_newest_first_page_by_page(stage, client: TestClient) -> None:
+def test_lists_flagged_studies_newest_first_page_by_page(stage: Stage, client: TestClient) -> None:
     for number in range(1, 6):
         stage.add(number)
     stage.add(6, Verdict.ACCEPT)
@@ -23,7 +37,7 @@ def test_lists_flagged_studies_newest_first_page_by_page(stage, client: TestClie
     assert [item["study_instance_uid"] for item in second["items"]] == ["1.2.3.2", "1.2.3.1"]
 
 
-def test_an_item_holds_what_a_person_needs_to_decide_and_no_name(stage, client: TestClient) -> None:
+def test_an_item_holds_what_a_person_needs_to_decide_and_no_name(stage: Stage, client: TestClient) -> None:
     _, digest = stage.add(1, Verdict.REVIEW, FindingName.GRID_ARTIFACT)
 
     answer = client.get("/api/v1/worklist/1.2.3.1")
@@ -58,7 +72,7 @@ def test_an_item_holds_what_a_person_needs_to_decide_and_no_name(stage, client: 
         ({"state": "RESOLVED"}, set()),
     ],
 )
-def test_filters(stage, client: TestClient, parameters: dict[str, object], expected: set[str]) -> None:
+def test_filters(stage: Stage, client: TestClient, parameters: dict[str, object], expected: set[str]) -> None:
     stage.add(1, Verdict.REJECT)
     stage.add(2, Verdict.REVIEW, FindingName.GRID_ARTIFACT, station="ROOM2")
 
@@ -68,7 +82,7 @@ def test_filters(stage, client: TestClient, parameters: dict[str, object], expec
     assert found["total"] == len(expected)
 
 
-def test_a_decision_carries_reason_comment_and_what_was_drawn(stage, client: TestClient) -> None:
+def test_a_decision_carries_reason_comment_and_what_was_drawn(stage: Stage, client: TestClient) -> None:
     _, digest = stage.add(1)
     _, other = stage.add(2, study=1)
     square = [[0.1, 0.2], [0.5, 0.2], [0.5, 0.6], [0.1, 0.6]]
@@ -114,7 +128,9 @@ TRIANGLE = [[0.1, 0.2], [0.5, 0.2], [0.5, 0.6]]
         (lambda _a, _b: {"archives": ["PACS"]}, "archives"),
     ],
 )
-def test_a_decision_that_says_nonsense_changes_nothing(stage, client: TestClient, wrong, words: str) -> None:
+def test_a_decision_that_says_nonsense_changes_nothing(
+    stage: Stage, client: TestClient, wrong: Any, words: str
+) -> None:
     made = [stage.add(number, study=1)[1] for number in (1, 2)]
 
     body = {"actor": "mara", "resolution": "retaken", **wrong(*made)}
@@ -133,7 +149,7 @@ def test_the_document_of_the_interface_lists_the_reasons(client: TestClient) -> 
     assert schema["regions"]["maxItems"] == 50
 
 
-def test_claim_release_resolve(stage, client: TestClient) -> None:
+def test_claim_release_resolve(stage: Stage, client: TestClient) -> None:
     stage.add(1)
     url = "/api/v1/worklist/1.2.3.1"
 
@@ -151,7 +167,7 @@ def test_claim_release_resolve(stage, client: TestClient) -> None:
     assert "RESOLVED" in again.json()["detail"]
 
 
-def test_an_image_is_found_by_digest_and_by_every_uid(stage, client: TestClient) -> None:
+def test_an_image_is_found_by_digest_and_by_every_uid(stage: Stage, client: TestClient) -> None:
     study, digest = stage.add(1, Verdict.ACCEPT)
 
     for name in (digest, study, "1.2.3.4.1", "1.2.3.4.5.1"):
@@ -162,11 +178,11 @@ def test_an_image_is_found_by_digest_and_by_every_uid(stage, client: TestClient)
     (image,) = found["instances"]
     assert image["peer_address"] == "10.0.0.7"
     assert image["disposition"]["verdict"] == "ACCEPT"
-    assert len(image["assessment"]["findings"]) == len(FindingName)
+    assert len(image["assessment"]["findings"]) == len(finding_names())
     assert image["results"][0]["deliveries"][0]["state"] == "QUEUED"
 
 
-def test_many_instances_are_cut_and_say_so(stage, client: TestClient) -> None:
+def test_many_instances_are_cut_and_say_so(stage: Stage, client: TestClient) -> None:
     for number in range(1, 6):
         stage.add(number, study=9)
 
@@ -195,7 +211,7 @@ def test_many_instances_are_cut_and_say_so(stage, client: TestClient) -> None:
     ],
 )
 def test_errors_are_problem_details(
-    stage, client: TestClient, method: str, path: str, body: dict[str, str] | None, status: int
+    stage: Stage, client: TestClient, method: str, path: str, body: dict[str, str] | None, status: int
 ) -> None:
     stage.add(1)
 
@@ -220,7 +236,7 @@ def test_a_wrong_value_is_not_echoed(client: TestClient) -> None:
     assert "Muster" not in answer.text
 
 
-def test_a_database_that_does_not_answer_is_503(stage, client: TestClient) -> None:
+def test_a_database_that_does_not_answer_is_503(stage: Stage, client: TestClient) -> None:
     import sqlalchemy as sa
 
     with stage.services.database.engine.begin() as connection:
@@ -233,7 +249,7 @@ def test_a_database_that_does_not_answer_is_503(stage, client: TestClient) -> No
 
 
 def test_an_unexpected_error_tells_nothing_but_the_log(
-    client: TestClient, logged, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, logged: list[MutableMapping[str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def explode(*_: object, **__: object) -> None:
         raise ValueError("Muster^Erika")
@@ -264,7 +280,7 @@ def test_openapi_describes_every_operation_and_its_errors(client: TestClient) ->
                 assert list(response["content"]) == ["application/problem+json"], (path, status)
 
 
-def test_deliveries_are_listed_held_released_cancelled_and_sent_again(stage, client: TestClient) -> None:
+def test_deliveries_are_listed_held_released_cancelled_and_sent_again(stage: Stage, client: TestClient) -> None:
     for number in (1, 2):
         stage.add(number)
     page = client.get("/api/v1/deliveries", params={"destination": "PACS", "state": "QUEUED"}).json()
@@ -282,3 +298,38 @@ def test_deliveries_are_listed_held_released_cancelled_and_sent_again(stage, cli
     assert {event["actor"] for event in events} == {"anna"}
     assert client.get("/api/v1/deliveries/999").status_code == 404
     assert client.post(f"{at}/explode", json=body).status_code == 422
+
+
+def test_an_object_without_study_uid_has_a_page_and_can_be_given_its_uids(
+    stage: Stage, client: TestClient, samples: Path, tmp_path: Path
+) -> None:
+    ds = pydicom.dcmread(samples / "RG3_UNCR.dcm")
+    del ds["StudyInstanceUID"]
+    ds.save_as(path := tmp_path / "lost.dcm")
+    digest, now = InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), datetime.now(UTC)
+    header, study = with_surrogates(*read_header(path), digest)
+    surrogate = header.study_instance_uid
+    key = Artifacts(stage.services.objects).keep_original(digest, path)
+    with stage.services.database.begin() as transaction:
+        instances.record(transaction, header, study, ReceivedObject("", digest, 1, "A", "MIQA", "10.0.0.7", now), key)
+        instances.save_assessment(
+            transaction, Assessment(digest, header, now, not_assessed="No UID.", quarantined=True)
+        )
+        disposition = Disposition(Verdict.NOT_ASSESSED, (), "2026-01", "")
+        instances.save_disposition(transaction, digest, surrogate, disposition, now)
+        worklist.flag(transaction, surrogate, Verdict.NOT_ASSESSED, now)
+    url, page = f"/api/v1/instances/{digest}/uids", f"/studies/{surrogate}"
+
+    assert client.get(page).status_code == 200
+    assert client.post(url, json={"actor": "mara"}).status_code == 409
+    assert client.post(url, json={"study_instance_uid": "x"}).status_code == 422
+    unknown = client.post(url.replace(digest, "0" * 64), json={"study_instance_uid": "1.2", "actor": "mara"})
+    assert unknown.status_code == 404
+    given = client.post(url, json={"study_instance_uid": "1.2.77", "actor": "mara"})
+
+    assert given.status_code == 200
+    assert given.json()["instances"][0]["instance"]["header"]["study_instance_uid"] == "1.2.77"
+    assert client.get("/api/v1/worklist/1.2.77").status_code == 200
+    assert client.get("/studies/1.2.77").status_code == 200
+    assert client.get(page).status_code == 404
+    assert client.post(url, json={"study_instance_uid": "1.2.77", "actor": "mara"}).status_code == 409

@@ -6,27 +6,31 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
 
-from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.access import Role
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph, SaliencyMap
+from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 from miqa_node.settings import load_settings
 from miqa_node.store import labels, users
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.people import PASSWORD, add_account
-from tests.web.staging import phantom_png
+from tests.web.staging import Stage, phantom_png
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if TYPE_CHECKING:
+    from playwright import sync_api
+else:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 pytestmark = MARKS
 
@@ -44,7 +48,7 @@ def phantom() -> Radiograph:
 
 
 @pytest.fixture
-def address(stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def address(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     services = replace(stage.services, decode=lambda _path: phantom())
     kept = services.objects.local_path
     nothing = Path("decoded by this fixture")
@@ -63,7 +67,7 @@ def page(browser: sync_api.Browser, request: pytest.FixtureRequest, address: str
         yield page
 
 
-def test_the_worklist_shows_a_flagged_study_with_its_picture(stage, page: sync_api.Page) -> None:
+def test_the_worklist_shows_a_flagged_study_with_its_picture(stage: Stage, page: sync_api.Page) -> None:
     _, digest = stage.add(1, Verdict.REVIEW, FindingName.CLIPPED_ANATOMY)
     stage.add(2, Verdict.REJECT, FindingName.MOTION_BLUR)
     stage.add(3, Verdict.ACCEPT)
@@ -76,13 +80,13 @@ def test_the_worklist_shows_a_flagged_study_with_its_picture(stage, page: sync_a
     assert picture.evaluate("image => image.complete && image.naturalWidth") == 208
     assert digest in (picture.get_attribute("src") or "")
     sync_api.expect(study).to_contain_text("Clipped anatomy")
-    sync_api.expect(study.locator(".verdict")).to_have_text("REVIEW")
+    sync_api.expect(study.locator(".verdict")).to_have_text("Review")
     assert page.locator("li.study").count() == 2
     assert page.title() == "Worklist · miqa-node"
     shoot(page, "worklist")
 
 
-def test_a_person_claims_and_resolves_a_study(stage, page: sync_api.Page) -> None:
+def test_a_person_claims_and_resolves_a_study(stage: Stage, page: sync_api.Page) -> None:
     stage.add(1)
 
     page.goto("/")
@@ -113,7 +117,7 @@ CUT_OFF = """() => {
 """Fields and headings that stand out of their card, and headings of a table that lie over each other."""
 
 
-def test_the_pages_fit_a_narrow_screen(stage, page: sync_api.Page) -> None:
+def test_the_pages_fit_a_narrow_screen(stage: Stage, page: sync_api.Page) -> None:
     stage.add(1, at=datetime.now(UTC))
     page.set_viewport_size({"width": 360, "height": 800})
 
@@ -124,12 +128,12 @@ def test_the_pages_fit_a_narrow_screen(stage, page: sync_api.Page) -> None:
         shoot(page, "phone" + path.replace("/", "-"))
 
 
-def test_nobody_is_kept_out(stage, page: sync_api.Page) -> None:
+def test_nobody_is_kept_out(stage: Stage, page: sync_api.Page) -> None:
     waits = (Pending(PendingReason.LOW_CONFIDENCE, "Low confidence: Pneumonia 0.74, below 0.80."),)
     predicted = Prediction("lungs-1.0.0", "ab" * 32, "Pneumonia", 0.74, {"Pneumonia": 0.74}, pending=waits)
     _, digest = stage.add(1, at=datetime.now(UTC), predictions=(predicted,))
     seen = SaliencyMap(np.eye(6, dtype=np.float32), "layercam")
-    stage.services.objects.put(f"maps/{digest[:2]}/{digest}.npz", dump_maps({}, predictions={"lungs-1.0.0": seen}))
+    Artifacts(stage.services.objects).keep_maps(digest, SaliencyMaps(predictions={"lungs-1.0.0": seen}))
     with stage.services.database.begin() as transaction:
         secret = users.invite(transaction, "", datetime.now(UTC) + timedelta(hours=1))
 
@@ -138,11 +142,13 @@ def test_nobody_is_kept_out(stage, page: sync_api.Page) -> None:
         page.goto(path)
         if "studies" in path:
             page.wait_for_selector("[data-ready]")
-            page.get_by_label("show what it was read from").check()
+            page.get_by_label("show where").check()
         assert faults(page) == [], path
 
 
-def test_the_list_is_worked_through_by_keyboard_and_keeps_its_place_when_it_changes(stage, page: sync_api.Page) -> None:
+def test_the_list_is_worked_through_by_keyboard_and_keeps_its_place_when_it_changes(
+    stage: Stage, page: sync_api.Page
+) -> None:
     for number in (1, 2):
         stage.add(number)
     page.goto("/")
@@ -172,7 +178,7 @@ def test_the_list_is_worked_through_by_keyboard_and_keeps_its_place_when_it_chan
     sync_api.expect(page.locator("li.study")).to_have_attribute("data-study", "1.2.3.1")
 
 
-def test_an_administrator_lets_people_in_by_keyboard_alone(stage, page: sync_api.Page) -> None:
+def test_an_administrator_lets_people_in_by_keyboard_alone(stage: Stage, page: sync_api.Page) -> None:
     for name, role in (("ada", Role.ADMIN), ("jonas", Role.VIEWER), ("ris", Role.SERVICE)):
         add_account(stage, name, role)
     page.goto("/people")
@@ -190,7 +196,7 @@ def test_an_administrator_lets_people_in_by_keyboard_alone(stage, page: sync_api
     page.get_by_text("Change ris").focus()
     page.keyboard.press("Enter")
     row = page.locator("li#ris")
-    row.get_by_label("What it is for").fill("the information system")
+    row.get_by_label("Purpose").fill("the information system")
     page.keyboard.press("Enter")
     sync_api.expect(page.get_by_role("status")).to_contain_text("miqa_")
     page.get_by_text("Change ris").click()
@@ -202,7 +208,7 @@ def test_an_administrator_lets_people_in_by_keyboard_alone(stage, page: sync_api
     shoot(page, "phone-people")
 
 
-def test_the_image_can_be_windowed_zoomed_and_marked(stage, page: sync_api.Page) -> None:
+def test_the_image_can_be_windowed_zoomed_and_marked(stage: Stage, page: sync_api.Page) -> None:
     _, digest = stage.add(1)
     page.goto("/studies/1.2.3.1")
     page.wait_for_selector("[data-ready]")
@@ -249,7 +255,7 @@ def test_the_image_can_be_windowed_zoomed_and_marked(stage, page: sync_api.Page)
     assert 0.52 < bottom < 0.65
 
 
-def test_a_room_display_tells_when_the_node_is_gone_and_comes_back(stage, page: sync_api.Page) -> None:
+def test_a_room_display_tells_when_the_node_is_gone_and_comes_back(stage: Stage, page: sync_api.Page) -> None:
     page.goto("/rooms/ROOM1")
     sync_api.expect(page.locator("[data-light=idle]")).to_be_visible()
     stage.add(1, at=datetime.now(UTC))

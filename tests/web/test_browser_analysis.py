@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.web import hospital
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
+from tests.web.staging import Stage
 from tests.web.test_browser import address  # noqa: F401 - fixture
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if TYPE_CHECKING:
+    from playwright import sync_api
+else:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 pytestmark = MARKS
 
@@ -40,7 +45,7 @@ def browser() -> Iterator[sync_api.Browser]:
 
 @pytest.mark.slow
 def test_every_page_of_the_analysis_can_be_read_by_everybody(
-    stage,
+    stage: Stage,
     browser: sync_api.Browser,
     address: str,  # noqa: F811
 ) -> None:

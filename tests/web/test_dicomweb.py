@@ -11,21 +11,22 @@ import httpx2
 import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
-from pydicom.uid import Comprehensive3DSRStorage
+from pydicom.uid import UID, Comprehensive3DSRStorage
 
 from miqa_node.settings import load_settings
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from tests.unit.deliver.making import as_file, report
+from tests.web.staging import Stage
 
 
 @pytest.fixture
-def web(stage, tmp_path: Path) -> Iterator[str]:
+def web(stage: Stage, tmp_path: Path) -> Iterator[str]:
     for number in (1, 2):
         stage.add(number)
         ds = report(Comprehensive3DSRStorage)
         ds.SOPInstanceUID, ds.StudyInstanceUID = f"2.25.{number}", f"1.2.3.{number}"
-        ds.SeriesInstanceUID, ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.9.{number}", f"2.25.{number}"
+        ds.SeriesInstanceUID, ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.9.{number}", UID(f"2.25.{number}")
         ds.SpecificCharacterSet, ds.PatientName, ds.PatientID = "ISO_IR 100", "Müller^Jörg", f"PID{number}"
         ds.EncapsulatedDocument = b"\0" * 5000
         stage.services.objects.put(f"results/aa/{number}.dcm", as_file(ds)[2])
@@ -81,7 +82,7 @@ def test_pages_and_what_is_not_looked_at(web: str) -> None:
     assert httpx2.get(f"{web}/studies", params={"StudyInstanceUID": "x"}, trust_env=False).status_code == 400
 
 
-def test_objects_come_back_byte_for_byte(web: str, stage) -> None:
+def test_objects_come_back_byte_for_byte(web: str, stage: Stage) -> None:
     client = DICOMwebClient(web)
     kept = stage.services.objects.get("results/aa/1.dcm")
     assert client.retrieve_instance("1.2.3.1", "1.2.9.1", "2.25.1") == dcmread(BytesIO(kept))

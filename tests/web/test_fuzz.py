@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from miqa_node.web.api import WorklistQuery
+from miqa_node.web.rest.api import WorklistQuery
+from tests.web.staging import Stage
 
 # Text as a browser or a program can send it in an address: anything but halves of surrogate pairs.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=70)
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 @MANY
 @given(query=QUERY)
-def test_any_filter(stage, client: TestClient, query: dict[str, str]) -> None:
+def test_any_filter(stage: Stage, client: TestClient, query: dict[str, str]) -> None:
     for path in ("/api/v1/worklist", "/"):
         answer = client.get(path, params=query)
         assert answer.status_code in (HTTPStatus.OK, HTTPStatus.UNPROCESSABLE_ENTITY), answer.text
@@ -37,7 +38,7 @@ def test_any_filter(stage, client: TestClient, query: dict[str, str]) -> None:
 
 @MANY
 @given(body=BODY, action=st.sampled_from(["claim", "release", "resolve"]))
-def test_any_body(stage, client: TestClient, body: object, action: str) -> None:
+def test_any_body(stage: Stage, client: TestClient, body: object, action: str) -> None:
     stage.add(1)
 
     answer = client.post(f"/api/v1/worklist/1.2.3.1/{action}", content=json.dumps(body), headers=IS_JSON)

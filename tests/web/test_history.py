@@ -39,7 +39,7 @@ def test_the_history_of_an_image(stage: Stage, database: Database) -> None:
     assert image.decided_at is not None
     assert image.decided_at > NOW
     (result,) = image.results
-    assert (result.kind, result.sop_instance_uid) == (ResultKind.SR, "2.25.1")
+    assert (result.kind, result.sop_instance_uid) == (ResultKind("SR"), "2.25.1")
     (delivery,) = result.deliveries
     assert (delivery.destination, delivery.state, delivery.sent_at) == ("PACS", DeliveryState.QUEUED, None)
 

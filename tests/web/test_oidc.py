@@ -23,6 +23,7 @@ from miqa_node.domain.access import Role
 from miqa_node.settings import load_settings
 from miqa_node.store import users
 from tests.web.people import add_account, sign_in
+from tests.web.staging import Stage
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -111,7 +112,7 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def browser(stage, app: FastAPI, provider: Provider) -> Callable[..., TestClient]:
+def browser(stage: Stage, app: FastAPI, provider: Provider) -> Callable[..., TestClient]:
     given = {
         "issuer": provider.issuer,
         "client_id": CLIENT,
@@ -128,13 +129,15 @@ def browser(stage, app: FastAPI, provider: Provider) -> Callable[..., TestClient
     return make
 
 
-def sign_on(browser: TestClient, provider: Provider, **more: str):
+def sign_on(browser: TestClient, provider: Provider, **more: str) -> Any:
     away = browser.get("/sign-on?next=/account")
     assert away.status_code == 303, away.text
     return browser.get("/sign-on/back", params={**provider.authorize(away.headers["location"]), **more})
 
 
-def test_somebody_signs_on_and_gets_the_role_of_their_groups(stage, provider: Provider, browser) -> None:
+def test_somebody_signs_on_and_gets_the_role_of_their_groups(
+    stage: Stage, provider: Provider, browser: Callable[..., TestClient]
+) -> None:
     client = browser()
     assert client.get("/").status_code == 401, "with a provider nobody gets in unknown, also not on this host"
     assert 'href="/sign-on?next=/"' in client.get("/sign-in").text
@@ -153,20 +156,24 @@ def test_somebody_signs_on_and_gets_the_role_of_their_groups(stage, provider: Pr
 
 
 @pytest.mark.parametrize("groups", [[], ["surgery"], "", None, {"mtr": True}])
-def test_somebody_without_a_role_gets_in_nowhere(stage, provider: Provider, browser, groups: object) -> None:
+def test_somebody_without_a_role_gets_in_nowhere(
+    stage: Stage, provider: Provider, browser: Callable[..., TestClient], groups: object
+) -> None:
     provider.claims["groups"] = groups
     client = browser()
 
     answer = sign_on(client, provider)
 
     assert answer.status_code == 403
-    assert "nobody gave you a role" in answer.json()["detail"]
+    assert "You have no role on this node" in answer.json()["detail"]
     assert client.get("/").status_code == 401
     with stage.services.database.begin() as transaction:
         assert users.every(transaction) == []
 
 
-def test_a_name_that_is_taken_here_is_not_taken_over(stage, provider: Provider, browser) -> None:
+def test_a_name_that_is_taken_here_is_not_taken_over(
+    stage: Stage, provider: Provider, browser: Callable[..., TestClient]
+) -> None:
     add_account(stage, "mara.kunz", Role.ADMIN)
     client = browser()
 
@@ -186,7 +193,9 @@ def test_a_name_that_is_taken_here_is_not_taken_over(stage, provider: Provider, 
         ({"sub": None}, "Error"),
     ],
 )
-def test_id_tokens_for_others_are_refused(provider: Provider, browser, claims: dict[str, Any], why: str) -> None:
+def test_id_tokens_for_others_are_refused(
+    provider: Provider, browser: Callable[..., TestClient], claims: dict[str, Any], why: str
+) -> None:
     provider.claims |= claims
 
     answer = sign_on(browser(), provider)
@@ -204,7 +213,9 @@ def test_id_tokens_for_others_are_refused(provider: Provider, browser, claims: d
     ],
 )
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
-def test_id_tokens_that_others_signed_are_refused(provider: Provider, browser, change: dict[str, Any], why) -> None:
+def test_id_tokens_that_others_signed_are_refused(
+    provider: Provider, browser: Callable[..., TestClient], change: dict[str, Any], why: Any
+) -> None:
     vars(provider).update(change)
 
     answer = sign_on(browser(), provider)
@@ -213,7 +224,9 @@ def test_id_tokens_that_others_signed_are_refused(provider: Provider, browser, c
     assert why in answer.json()["detail"]
 
 
-def test_an_answer_that_belongs_to_another_browser_is_refused(provider: Provider, browser) -> None:
+def test_an_answer_that_belongs_to_another_browser_is_refused(
+    provider: Provider, browser: Callable[..., TestClient]
+) -> None:
     victim = browser()
     sign_on(browser(), provider)
 
@@ -224,7 +237,9 @@ def test_an_answer_that_belongs_to_another_browser_is_refused(provider: Provider
     assert victim.get("/").status_code == 401
 
 
-def test_a_provider_that_calls_itself_something_else_is_not_trusted(provider: Provider, browser) -> None:
+def test_a_provider_that_calls_itself_something_else_is_not_trusted(
+    provider: Provider, browser: Callable[..., TestClient]
+) -> None:
     provider.documents["/.well-known/openid-configuration"]["issuer"] = "https://evil.example"
 
     answer = browser().get("/sign-on")
@@ -233,7 +248,7 @@ def test_a_provider_that_calls_itself_something_else_is_not_trusted(provider: Pr
     assert "another name" in answer.json()["detail"]
 
 
-def test_a_provider_that_does_not_answer_is_said_so(provider: Provider, browser) -> None:
+def test_a_provider_that_does_not_answer_is_said_so(provider: Provider, browser: Callable[..., TestClient]) -> None:
     provider.documents.clear()
 
     assert browser().get("/sign-on").status_code == 502

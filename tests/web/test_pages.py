@@ -10,29 +10,29 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import worklist
-from tests.web.staging import NOW, csrf
+from miqa_node.store.artifacts import Artifacts
+from tests.web.staging import NOW, Stage, csrf
 
 
-def test_the_worklist_shows_thumbnail_verdict_reasons_and_state(stage, client: TestClient) -> None:
+def test_the_worklist_shows_thumbnail_verdict_reasons_and_state(stage: Stage, client: TestClient) -> None:
     study, digest = stage.add(1)
 
     page = client.get("/").text
 
     assert f'src="/previews/{digest}.png"' in page
-    assert ">REJECT</span>" in page
+    assert ">Rejected</span>" in page
     assert "Motion blur: probability 0.97, severity 0.60" in page
     assert ">Open</span>" in page
     assert f'href="/studies/{study}"' in page
 
 
-def test_no_patient_name_anywhere_and_no_patient_in_titles_or_addresses(stage, client: TestClient) -> None:
+def test_no_patient_name_anywhere_and_no_patient_in_titles_or_addresses(stage: Stage, client: TestClient) -> None:
     stage.add(1)
 
     for path in ("/", "/studies/1.2.3.1"):
@@ -44,7 +44,7 @@ def test_no_patient_name_anywhere_and_no_patient_in_titles_or_addresses(stage, c
         assert not [address for address in re.findall(r'(?:href|src|action)="([^"]*)"', page) if "PID1" in address]
 
 
-def test_pages_ask_nobody_else_for_anything(stage, client: TestClient) -> None:
+def test_pages_ask_nobody_else_for_anything(stage: Stage, client: TestClient) -> None:
     stage.add(1)
 
     for path in ("/", "/studies/1.2.3.1"):
@@ -53,7 +53,7 @@ def test_pages_ask_nobody_else_for_anything(stage, client: TestClient) -> None:
         assert [address for address in addresses if not address.startswith(("/", "#"))] == []
 
 
-def test_what_others_wrote_is_escaped(stage, client: TestClient) -> None:
+def test_what_others_wrote_is_escaped(stage: Stage, client: TestClient) -> None:
     stage.add(1, station="<script>alert(1)</script>", text="<img src=x onerror=alert(1)>")
 
     for path in ("/", "/studies/1.2.3.1", '/?station="><script>alert(1)</script>'):
@@ -67,7 +67,7 @@ def test_an_empty_worklist_says_so(client: TestClient) -> None:
     assert "No study matches this filter" in client.get("/?modality=CT").text
 
 
-def test_filter_and_pages(stage, client: TestClient) -> None:
+def test_filter_and_pages(stage: Stage, client: TestClient) -> None:
     for number in range(1, 6):
         stage.add(number, Verdict.REVIEW if number % 2 else Verdict.REJECT)
 
@@ -111,7 +111,7 @@ def test_filter_and_pages(stage, client: TestClient) -> None:
         ("since=2026-11-20&until=2026-11-21", {"1", "2", "3"}),
     ],
 )
-def test_what_the_filters_find(stage, client: TestClient, query: str, found: set[str]) -> None:
+def test_what_the_filters_find(stage: Stage, client: TestClient, query: str, found: set[str]) -> None:
     stage.add(1)
     stage.add(2, station="ROOM2")
     stage.add(3, finding=FindingName.GRID_ARTIFACT, at=NOW + timedelta(days=1))
@@ -123,7 +123,7 @@ def test_what_the_filters_find(stage, client: TestClient, query: str, found: set
     assert set(re.findall(r'data-study="1\.2\.3\.(\d)"', page)) == found
 
 
-def test_a_live_update_is_the_list_alone(stage, client: TestClient) -> None:
+def test_a_live_update_is_the_list_alone(stage: Stage, client: TestClient) -> None:
     stage.add(1)
 
     part = client.get("/?verdict=REJECT", headers={"hx-request": "true"}).text
@@ -138,7 +138,7 @@ def test_a_live_update_is_the_list_alone(stage, client: TestClient) -> None:
     ("action", "state"),
     [("claim", "CLAIMED"), ("dismiss", "RESOLVED"), ("accept", "RESOLVED"), ("release", "OPEN")],
 )
-def test_several_studies_at_once(stage, client: TestClient, action: str, state: str) -> None:
+def test_several_studies_at_once(stage: Stage, client: TestClient, action: str, state: str) -> None:
     for number in (1, 2, 3):
         stage.add(number)
     with stage.services.database.begin() as transaction:
@@ -150,7 +150,7 @@ def test_several_studies_at_once(stage, client: TestClient, action: str, state: 
     page = client.post("/worklist/bulk", data={**form, "back": "//evil"}, headers={"origin": "http://localhost:8080"})
 
     assert "2 studies" in page.text
-    assert "1 was left alone" in page.text
+    assert "1 was not changed" in page.text
     assert 'href="/"' in page.text
     with stage.services.database.begin() as transaction:
         states = [worklist.show(transaction, f"1.2.3.{n}").state for n in (1, 2, 3)]
@@ -174,7 +174,7 @@ def test_a_page_that_does_not_exist_is_a_page_for_people(client: TestClient) -> 
 
 @pytest.mark.parametrize(
     ("address", "told"),
-    [("/nothing", "nothing at this address"), ("/?show=bogus", "What was given as “show” cannot be used")],
+    [("/nothing", "nothing at this address"), ("/?show=bogus", "The value of “show” is not valid")],
 )
 def test_an_address_that_is_wrong_leads_on(client: TestClient, address: str, told: str) -> None:
     page = client.get(address, headers={"accept": "text/html"}).text
@@ -185,13 +185,13 @@ def test_an_address_that_is_wrong_leads_on(client: TestClient, address: str, tol
     assert "Input should" not in page
 
 
-def test_a_node_that_is_not_ready_says_why_on_the_first_page(stage, client: TestClient) -> None:
+def test_a_node_that_is_not_ready_says_why_on_the_first_page(stage: Stage, client: TestClient) -> None:
     stage.not_ready.append("The disk is full.")
 
     assert "The disk is full." in client.get("/").text
 
 
-def test_the_study_shows_findings_measurements_and_deliveries(stage, client: TestClient) -> None:
+def test_the_study_shows_findings_measurements_and_deliveries(stage: Stage, client: TestClient) -> None:
     stage.add(1)
     stage.add(2, Verdict.ACCEPT, study=1)
 
@@ -199,10 +199,12 @@ def test_the_study_shows_findings_measurements_and_deliveries(stage, client: Tes
 
     for text in ("Motion blur", "Edge width 10-90 %", "mm", "PACS", "Queued", "MODALITY at 10.0.0.7", "111210 DCM"):
         assert text in page
-    assert page.index(">REJECT</span>") < page.index(">ACCEPT</span>"), "the worst image comes first"
+    assert page.index(">Rejected</span>") < page.index(">Accepted</span>"), "the worst image comes first"
 
 
-def test_the_study_shows_what_packages_predict_in_the_words_of_the_page_of_one_image(stage, client: TestClient) -> None:
+def test_the_study_shows_what_packages_predict_in_the_words_of_the_page_of_one_image(
+    stage: Stage, client: TestClient
+) -> None:
     sure = Prediction("pneumonia-ensemble-9.0.0", "ab" * 32, "Pneumonia", 0.93, {"Normal": 0.07, "Pneumonia": 0.93})
     why = "The confidence of 0.61 is below 0.80."
     unsure = Prediction(
@@ -212,14 +214,14 @@ def test_the_study_shows_what_packages_predict_in_the_words_of_the_page_of_one_i
     _, digest = stage.add(1, predictions=(sure, unsure, silent))
     stage.add(2)
     seen = SaliencyMap(np.eye(6, dtype=np.float32), "grad-cam")
-    stage.services.objects.put(f"maps/{digest[:2]}/{digest}.npz", dump_maps({}, predictions={sure.package: seen}))
+    Artifacts(stage.services.objects).keep_maps(digest, SaliencyMaps(predictions={sure.package: seen}))
 
     page = client.get("/studies/1.2.3.1").text
 
     said = [" ".join(row.split()) for row in re.findall('<table class="predictions">(.*?)</table>', page, re.DOTALL)]
     rows = [re.sub("<[^>]*>", " ", row).split() for row in re.findall("<tr.*?</tr>", said[0])]
     assert rows[0] == ["Pneumonia", "0.93", "Automated"]
-    assert " ".join(rows[1]) == "pneumonia-ensemble-9.0.0 show what it was read from"
+    assert " ".join(rows[1]) == "pneumonia-ensemble-9.0.0 show where"
     assert rows[2] == ["&lt;b&gt;cat", "0.61", "Pending", "review"]
     assert " ".join(rows[3]) == f"cats-1.0.0: {why}"
     assert " ".join(rows[4] + rows[5]) == "no prediction 0.00 Pending review skin-1.0.0: No skin."
@@ -229,12 +231,12 @@ def test_the_study_shows_what_packages_predict_in_the_words_of_the_page_of_one_i
     assert "Decision support" not in client.get("/studies/1.2.3.2").text
 
 
-def test_a_study_that_is_not_flagged_has_a_page_without_buttons(stage, client: TestClient) -> None:
+def test_a_study_that_is_not_flagged_has_a_page_without_buttons(stage: Stage, client: TestClient) -> None:
     stage.add(1, Verdict.ACCEPT)
 
     page = client.get("/studies/1.2.3.1").text
 
-    assert ">ACCEPT</span>" in page
+    assert ">Accepted</span>" in page
     assert "<form" not in page
 
 
@@ -246,7 +248,7 @@ def test_a_study_that_is_not_flagged_has_a_page_without_buttons(stage, client: T
         ("resolve", {"resolution": "dismissed", "comment": "fine"}, "Resolved: dismissed"),
     ],
 )
-def test_buttons(stage, client: TestClient, action: str, form: dict[str, str], state: str) -> None:
+def test_buttons(stage: Stage, client: TestClient, action: str, form: dict[str, str], state: str) -> None:
     stage.add(1)
     own = {"origin": "http://localhost:8080"}
     mara = {"actor": "mara", "csrf": csrf(client)}
@@ -260,7 +262,7 @@ def test_buttons(stage, client: TestClient, action: str, form: dict[str, str], s
     assert "by mara" in page
 
 
-def test_preview(stage, client: TestClient) -> None:
+def test_preview(stage: Stage, client: TestClient) -> None:
     _, digest = stage.add(1)
 
     answer = client.get(f"/previews/{digest}.png")
@@ -270,3 +272,14 @@ def test_preview(stage, client: TestClient) -> None:
     assert answer.headers["cache-control"].startswith("private")
     assert client.get(f"/previews/{'0' * 64}.png").status_code == 404
     assert client.get("/previews/..%2F..%2Fmiqa.sqlite.png").status_code in (404, 422)
+
+
+def test_a_finding_that_is_gone_from_the_taxonomy_still_shows(stage: Stage, client: TestClient) -> None:
+    study, digest = stage.add(1, finding=FindingName("lost_collimation"))
+
+    assert "Lost collimation" in client.get(f"/studies/{study}").text
+    assert client.get("/").status_code == 200
+    answer = client.get(f"/api/v1/instances/{digest}").json()
+    names = {one["name"] for one in answer["instances"][0]["assessment"]["findings"]}
+    assert "lost_collimation" in names
+    assert "Lost collimation: " in " ".join(answer["narratives"][digest])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,17 +12,17 @@ from fastapi.testclient import TestClient
 from miqa_node.domain.access import Permission, Role
 from miqa_node.store import accounts, users
 from tests.web.people import ORIGIN, PASSWORD, add_account, add_token, sign_in, signed_in
-from tests.web.staging import csrf
+from tests.web.staging import Stage, csrf
 
 Connect = Callable[..., TestClient]
 
 
 @pytest.fixture
-def admin(stage, connect: Connect) -> TestClient:
+def admin(stage: Stage, connect: Connect) -> TestClient:
     return signed_in(stage, connect, "ada", Role.ADMIN)
 
 
-def send(client: TestClient, path: str, **values: object):
+def send(client: TestClient, path: str, **values: object) -> Any:
     return client.post(path, data={"csrf": csrf(client, "/people"), **values}, headers=ORIGIN)
 
 
@@ -31,13 +32,15 @@ def secret(page: str) -> str:
     return found[1]
 
 
-def did(stage) -> list[tuple[str, str, str, str]]:
+def did(stage: Any) -> list[tuple[str, str, str, str]]:
     with stage.services.database.begin() as transaction:
         found = accounts.events(transaction, limit=100)
     return [(one.actor, one.action.value, one.name, one.detail) for one in reversed(found)]
 
 
-def test_a_new_reviewer_gets_a_link_chooses_a_password_and_signs_in(stage, admin, connect: Connect) -> None:
+def test_a_new_reviewer_gets_a_link_chooses_a_password_and_signs_in(
+    stage: Stage, admin: TestClient, connect: Connect
+) -> None:
     made = send(admin, "/people", name="Mara", role="reviewer")
     link = secret(made.text)
 
@@ -56,7 +59,7 @@ def test_a_new_reviewer_gets_a_link_chooses_a_password_and_signs_in(stage, admin
     assert did(stage) == [("ada", "added", "mara", "reviewer"), ("ada", "link", "mara", "")]
 
 
-def test_roles_sessions_and_shutting_out(stage, admin, connect: Connect) -> None:
+def test_roles_sessions_and_shutting_out(stage: Stage, admin: TestClient, connect: Connect) -> None:
     mara = signed_in(stage, connect, "mara", Role.REVIEWER)
     assert "signed in with 1 browser, last seen" in admin.get("/people").text
 
@@ -79,7 +82,7 @@ def test_roles_sessions_and_shutting_out(stage, admin, connect: Connect) -> None
     ]  # fmt: skip
 
 
-def test_tokens_are_made_shown_once_and_revoked(stage, admin, connect: Connect) -> None:
+def test_tokens_are_made_shown_once_and_revoked(stage: Stage, admin: TestClient, connect: Connect) -> None:
     send(admin, "/people", name="ris", role="service")
     made = send(admin, "/people/tokens", name="ris", scope=["read", "upload"], label="RIS", days="30")
     token = secret(made.text)
@@ -102,7 +105,7 @@ def test_tokens_are_made_shown_once_and_revoked(stage, admin, connect: Connect) 
     ]  # fmt: skip
 
 
-def test_the_last_administrator_stays(stage, admin) -> None:
+def test_the_last_administrator_stays(stage: Stage, admin: TestClient) -> None:
     for change in ({"change": "disable"}, {"change": "role", "role": "viewer"}):
         refused = send(admin, "/people/change", name="ada", **change)
         assert refused.status_code == 409
@@ -112,7 +115,7 @@ def test_the_last_administrator_stays(stage, admin) -> None:
     assert admin.get("/people").status_code == 403
 
 
-def test_on_a_new_node_the_first_account_is_an_administrators(stage, client: TestClient) -> None:
+def test_on_a_new_node_the_first_account_is_an_administrators(stage: Stage, client: TestClient) -> None:
     refused = send(client, "/people", name="mara", role="viewer")
     made = send(client, "/people", name="mara", role="admin")
 
@@ -128,7 +131,7 @@ def test_on_a_new_node_the_first_account_is_an_administrators(stage, client: Tes
 @pytest.mark.parametrize(
     ("name", "words"), [("ada", "There is an account ada already"), ("<b>x", "A name has at most"), ("nobody", "")]
 )
-def test_what_cannot_be_done_is_said_on_the_page(stage, admin, name: str, words: str) -> None:
+def test_what_cannot_be_done_is_said_on_the_page(stage: Stage, admin: TestClient, name: str, words: str) -> None:
     if words:
         refused = send(admin, "/people", name=name, role="viewer")
     else:
@@ -138,7 +141,7 @@ def test_what_cannot_be_done_is_said_on_the_page(stage, admin, name: str, words:
     assert "<b>x" not in refused.text
 
 
-def test_only_administrators_and_only_by_their_own_pages(stage, admin, connect: Connect) -> None:
+def test_only_administrators_and_only_by_their_own_pages(stage: Stage, admin: TestClient, connect: Connect) -> None:
     reviewer = signed_in(stage, connect, "mara", Role.REVIEWER)
     for path in ("/people", "/people/change", "/people/tokens", "/people/tokens/revoke"):
         values = {"csrf": csrf(reviewer), "name": "mara", "change": "role", "role": "admin", "token_id": "1"}
@@ -149,6 +152,8 @@ def test_only_administrators_and_only_by_their_own_pages(stage, admin, connect: 
 
 
 @pytest.mark.parametrize(("scope", "answer"), [(Permission.READ, 403), (Permission.ADMIN, 200)])
-def test_a_token_needs_the_scope_admin(stage, admin, connect: Connect, scope: Permission, answer: int) -> None:
+def test_a_token_needs_the_scope_admin(
+    stage: Stage, admin: TestClient, connect: Connect, scope: Permission, answer: int
+) -> None:
     token = add_token(stage, "ada", scope)
     assert connect(client="10.0.0.9").get("/people", headers=token).status_code == answer

@@ -14,16 +14,17 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph, SaliencyMap
+from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
+from miqa_node.store.artifacts import Artifacts, original_key
 from miqa_node.web.renders import Render, Renders, make_render
+from tests.web.staging import Stage
 
 
 @pytest.fixture
-def decoding(stage, app: FastAPI) -> Iterator[list[Path]]:
+def decoding(stage: Stage, app: FastAPI) -> Iterator[list[Path]]:
     """The files that were decoded."""
     decoded: list[Path] = []
     with Decoder(stage.services.settings.imaging) as decoder:
@@ -42,11 +43,11 @@ def plain(rows: int, columns: int, value: int = 1000) -> Radiograph:
 
 
 def test_pixels_are_the_presentation_values_scaled_to_fit(
-    stage, app: FastAPI, client: TestClient, decoding, samples: Path
+    stage: Stage, app: FastAPI, client: TestClient, decoding: list[Path], samples: Path
 ) -> None:
     _, digest = stage.add(1)
     source = samples / "RG1_UNCR.dcm"
-    stage.services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", source.read_bytes())
+    stage.services.objects.put(original_key(digest), source.read_bytes())
 
     answers = [client.get(f"/images/{digest}/pixels") for _ in range(2)]
 
@@ -62,9 +63,9 @@ def test_pixels_are_the_presentation_values_scaled_to_fit(
     assert answers[0].headers["cache-control"].startswith("private")
 
 
-def test_an_image_that_cannot_be_decoded_says_why(stage, app: FastAPI, client: TestClient) -> None:
+def test_an_image_that_cannot_be_decoded_says_why(stage: Stage, app: FastAPI, client: TestClient) -> None:
     _, digest = stage.add(1)
-    stage.services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", b"x")
+    stage.services.objects.put(original_key(digest), b"x")
 
     def refuse(_path: Path) -> Radiograph:
         raise DecodeError("This syntax is not decoded.")
@@ -77,18 +78,18 @@ def test_an_image_that_cannot_be_decoded_says_why(stage, app: FastAPI, client: T
     assert client.get(f"/images/{'0' * 64}/pixels").status_code == 404
 
 
-def test_maps_are_drawn_over_the_whole_image(stage, client: TestClient) -> None:
+def test_maps_are_drawn_over_the_whole_image(stage: Stage, client: TestClient) -> None:
     _, digest = stage.add(1)
     values = np.zeros((8, 6), np.float32)
     values[2, 4] = 1.0
     maps = {FindingName.MOTION_BLUR: SaliencyMap(values, "class_map")}
     unusual = SaliencyMap(values[::-1], "anomaly")
-    stage.services.objects.put(f"maps/{digest[:2]}/{digest}.npz", dump_maps(maps, unusual))
+    Artifacts(stage.services.objects).keep_maps(digest, SaliencyMaps(maps, unusual))
 
     def picture(name: str) -> np.ndarray:
         answer = client.get(f"/images/{digest}/maps/{name}.png")
         assert answer.headers["content-type"] == "image/png"
-        return cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
+        return np.asarray(cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED))
 
     assert np.array_equal(picture("motion_blur"), (values * 255).astype(np.uint8))
     assert np.array_equal(picture("anomaly"), (values[::-1] * 255).astype(np.uint8))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -18,11 +19,13 @@ from pydicom import dcmread
 from miqa_node.domain.access import Role
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.label import LabelRecord
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import SettingsError
 from miqa_node.settings import load_settings
 from miqa_node.store import history, labels, worklist
+from miqa_node.store.artifacts import original_key
 from tests.web.people import ORIGIN, signed_in
 from tests.web.staging import NOW, Stage, csrf
 
@@ -40,15 +43,15 @@ def archives(stage: Stage, app: FastAPI) -> Sequence[str]:
 
 def real_file(stage: Stage, digest: str, samples: Path) -> None:
     """Put a real radiograph where the image's file is looked for."""
-    stage.services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", (samples / "RG1_UNCR.dcm").read_bytes())
+    stage.services.objects.put(original_key(digest), (samples / "RG1_UNCR.dcm").read_bytes())
 
 
-def said(stage: Stage, *digests: str) -> list[labels.Label]:
+def said(stage: Stage, *digests: str) -> list[LabelRecord]:
     with stage.services.database.begin() as transaction:
         return labels.of_images(transaction, [InstanceDigest(digest) for digest in digests])
 
 
-def send(client: TestClient, resolution: str, **more: object):
+def send(client: TestClient, resolution: str, **more: object) -> Any:
     form = {"resolution": resolution, "actor": "mara", "csrf": csrf(client), **more}
     return client.post(f"{STUDY}/resolve", data=form, headers=ORIGIN)
 
@@ -57,7 +60,9 @@ def send(client: TestClient, resolution: str, **more: object):
     ("resolution", "bad", "findings"),
     [("accepted", False, None), ("dismissed", False, ()), ("retaken", True, ("motion_blur",))],
 )
-def test_a_decision_becomes_a_label(stage, client: TestClient, resolution: str, bad: bool, findings: object) -> None:
+def test_a_decision_becomes_a_label(
+    stage: Stage, client: TestClient, resolution: str, bad: bool, findings: object
+) -> None:
     _, digest = stage.add(1)
 
     answer = send(client, resolution, reason="111210" if bad else "", comment="knee moved")
@@ -71,7 +76,7 @@ def test_a_decision_becomes_a_label(stage, client: TestClient, resolution: str, 
     assert (item.resolution, item.resolved_by, item.comment) == (Resolution(resolution), "mara", "knee moved")
 
 
-def test_what_was_drawn_goes_with_the_label(stage, client: TestClient) -> None:
+def test_what_was_drawn_goes_with_the_label(stage: Stage, client: TestClient) -> None:
     _, digest = stage.add(1)
     drawn = [{"digest": digest, "points": SQUARE, "finding": "foreign_object"}]
 
@@ -94,13 +99,13 @@ def test_what_was_drawn_goes_with_the_label(stage, client: TestClient) -> None:
         json.dumps([{"digest": "x", "points": SQUARE}] * 51),
     ],
 )
-def test_regions_that_nobody_drew_are_refused(stage, client: TestClient, regions: str) -> None:
+def test_regions_that_nobody_drew_are_refused(stage: Stage, client: TestClient, regions: str) -> None:
     stage.add(1)
 
     assert send(client, "dismissed", regions=regions).status_code == 422
 
 
-def test_a_rejection_shows_first_what_will_happen(stage, client: TestClient, archives: Sequence[str]) -> None:
+def test_a_rejection_shows_first_what_will_happen(stage: Stage, client: TestClient, archives: Sequence[str]) -> None:
     _, digest = stage.add(1)
 
     page = send(client, "confirmed", reason="111210", comment="arms over the lungs").text
@@ -117,7 +122,7 @@ def test_a_rejection_shows_first_what_will_happen(stage, client: TestClient, arc
 
 
 def test_a_confirmed_rejection_is_sent_to_the_chosen_archives(
-    stage, client: TestClient, archives: Sequence[str], samples: Path
+    stage: Stage, client: TestClient, archives: Sequence[str], samples: Path
 ) -> None:
     _, digest = stage.add(1)
     real_file(stage, digest, samples)
@@ -129,7 +134,7 @@ def test_a_confirmed_rejection_is_sent_to_the_chosen_archives(
         image = history.of_instance(transaction, digest)
         item = worklist.show(transaction, "1.2.3.1")
     assert item.resolution is Resolution.CONFIRMED
-    [note] = [result for result in image.results if result.kind is ResultKind.REJECTION]
+    [note] = [result for result in image.results if result.kind == ResultKind("REJECTION")]
     assert [delivery.destination for delivery in note.deliveries] == ["CLOUD"]
     document = dcmread(BytesIO(stage.services.objects.get(note.object_key)))
     assert document.ConceptNameCodeSequence[0].CodeValue == "113001"
@@ -139,17 +144,17 @@ def test_a_confirmed_rejection_is_sent_to_the_chosen_archives(
     assert "REJECTION" in client.get(STUDY).text
 
 
-def test_without_an_archive_the_decision_is_kept_and_nothing_sent(stage, client: TestClient) -> None:
+def test_without_an_archive_the_decision_is_kept_and_nothing_sent(stage: Stage, client: TestClient) -> None:
     _, digest = stage.add(1)
 
     page = send(client, "confirmed", reason="111210")
     answer = send(client, "confirmed", reason="111210", sure="true")
 
-    assert "No archive is told" in page.text
+    assert "No archive is notified" in page.text
     assert answer.status_code == 303
     with stage.services.database.begin() as transaction:
         kinds = [result.kind for result in history.of_instance(transaction, digest).results]
-    assert kinds == [ResultKind.SR]
+    assert kinds == [ResultKind("SR")]
     assert len(said(stage, digest)) == 1
 
 
@@ -163,7 +168,7 @@ def test_without_an_archive_the_decision_is_kept_and_nothing_sent(stage, client:
     ],
 )
 def test_a_rejection_that_cannot_be_sent_changes_nothing(
-    stage, client: TestClient, archives: Sequence[str], more: dict[str, object]
+    stage: Stage, client: TestClient, archives: Sequence[str], more: dict[str, object]
 ) -> None:
     _, digest = stage.add(1)
 
@@ -173,7 +178,7 @@ def test_a_rejection_that_cannot_be_sent_changes_nothing(
     assert said(stage, digest) == []
 
 
-def test_of_several_images_the_chosen_ones_are_meant(stage, client: TestClient) -> None:
+def test_of_several_images_the_chosen_ones_are_meant(stage: Stage, client: TestClient) -> None:
     _, first = stage.add(1)
     _, second = stage.add(2, study=1)
 
@@ -184,14 +189,14 @@ def test_of_several_images_the_chosen_ones_are_meant(stage, client: TestClient) 
     assert [label.digest for label in said(stage, second)] == [second]
 
 
-def test_a_decided_study_cannot_be_decided_again(stage, client: TestClient) -> None:
+def test_a_decided_study_cannot_be_decided_again(stage: Stage, client: TestClient) -> None:
     stage.add(1)
     send(client, "dismissed")
 
     assert send(client, "retaken").status_code == 409
 
 
-def test_viewers_decide_nothing(stage, connect: Callable[..., TestClient]) -> None:
+def test_viewers_decide_nothing(stage: Stage, connect: Callable[..., TestClient]) -> None:
     stage.add(1)
     browser = signed_in(stage, connect, "eve", Role.VIEWER)
 
@@ -199,19 +204,19 @@ def test_viewers_decide_nothing(stage, connect: Callable[..., TestClient]) -> No
     assert "Dismiss" not in browser.get(STUDY).text
 
 
-def test_the_page_tells_why_how_and_what_before(stage, client: TestClient) -> None:
+def test_the_page_tells_why_how_and_what_before(stage: Stage, client: TestClient) -> None:
     _, prior = stage.add(1, Verdict.ACCEPT, patient="P", study_date="20260101")
     stage.add(2, patient="P", at=NOW + timedelta(days=1))
 
     page = client.get("/studies/1.2.3.2").text
 
     assert f'data-prior="{prior}"' in page
-    for text in ("Prior of 2026-01-01", "verdict REJECT", "received from MODALITY", "decode 20 ms"):
+    for text in ("Prior of 2026-01-01", "verdict: Rejected", "received from MODALITY", "decode 20 ms"):
         assert text in page
-    assert "Too few accepted images of this kind" in page
+    assert "too few accepted images of this kind" in page
 
 
-def test_another_patient_or_view_is_no_prior(stage, client: TestClient) -> None:
+def test_another_patient_or_view_is_no_prior(stage: Stage, client: TestClient) -> None:
     stage.add(1, Verdict.ACCEPT, patient="Q")
     stage.add(2, Verdict.ACCEPT, patient="")
     stage.add(3, patient="P")
@@ -221,11 +226,11 @@ def test_another_patient_or_view_is_no_prior(stage, client: TestClient) -> None:
     assert "data-prior" not in client.get("/studies/1.2.3.4").text
 
 
-def test_measurements_stand_against_what_is_usual_here(stage, app: FastAPI, client: TestClient) -> None:
+def test_measurements_stand_against_what_is_usual_here(stage: Stage, app: FastAPI, client: TestClient) -> None:
     for number in range(2, 42):
         stage.add(number, Verdict.ACCEPT, noise=10.0 + number / 10)
     stage.add(1, noise=99.0)
-    app.state.usual = {}
+    app.state.services = replace(stage.services)
 
     page = client.get(STUDY).text
 
@@ -234,7 +239,7 @@ def test_measurements_stand_against_what_is_usual_here(stage, app: FastAPI, clie
     assert "<strong>above</strong>" in page
 
 
-def test_the_sites_viewer_is_linked_by_setting(stage, app: FastAPI, client: TestClient) -> None:
+def test_the_sites_viewer_is_linked_by_setting(stage: Stage, app: FastAPI, client: TestClient) -> None:
     stage.add(1)
     web = stage.services.settings.web.model_copy(update={"viewer_url": "https://ohif.example/viewer?S={study_uid}"})
     app.state.services = replace(stage.services, settings=stage.services.settings.model_copy(update={"web": web}))

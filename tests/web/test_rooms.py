@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from miqa_node.domain.access import Permission, Role
@@ -15,11 +17,11 @@ from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.store import worklist
-from miqa_node.store.stations import Exposure
-from miqa_node.web import rooms
+from miqa_node.store.stations import StationExposure
 from miqa_node.web.live import Live
+from miqa_node.web.pages.rooms import router as rooms
 from tests.web.people import add_account, add_token
-from tests.web.staging import PATIENT_NAME
+from tests.web.staging import PATIENT_NAME, Stage
 
 
 def ago(minutes: float) -> datetime:
@@ -29,13 +31,15 @@ def ago(minutes: float) -> datetime:
 @pytest.mark.parametrize(
     ("verdict", "light", "words"),
     [
-        (Verdict.ACCEPT, "green", "Good"),
-        (Verdict.REVIEW, "amber", "Look again"),
-        (Verdict.REJECT, "red", "Not usable"),
-        (Verdict.NOT_ASSESSED, "unknown", "Not judged"),
+        (Verdict.ACCEPT, "green", "Accepted"),
+        (Verdict.REVIEW, "amber", "Review"),
+        (Verdict.REJECT, "red", "Rejected"),
+        (Verdict.NOT_ASSESSED, "unknown", "Not assessed"),
     ],
 )
-def test_the_light_follows_the_newest_exposure(stage, client: TestClient, verdict, light: str, words: str) -> None:
+def test_the_light_follows_the_newest_exposure(
+    stage: Stage, client: TestClient, verdict: Any, light: str, words: str
+) -> None:
     stage.add(1, Verdict.ACCEPT, at=ago(9))
     stage.add(2, Verdict.REJECT, at=ago(8))
     stage.add(3, verdict, at=ago(1))
@@ -49,7 +53,7 @@ def test_the_light_follows_the_newest_exposure(stage, client: TestClient, verdic
     assert 'data-light="amber"' in client.get("/rooms/ROOM2/now").text
 
 
-def test_it_says_why_and_what_to_do_better_without_figures(stage, client: TestClient) -> None:
+def test_it_says_why_and_what_to_do_better_without_figures(stage: Stage, client: TestClient) -> None:
     stage.add(1, Verdict.REJECT, FindingName.FOREIGN_OBJECT, at=ago(1))
 
     page = client.get("/rooms/ROOM1/now").text
@@ -64,13 +68,13 @@ def test_nobody_is_sent_to_a_region_that_the_display_does_not_show() -> None:
     unusual = Reason("anomaly", "Unusual image", OTHER_FAILURE, Verdict.REVIEW)
     decided = Disposition(Verdict.REJECT, (blurred, unusual), "p1", "chest")
 
-    hints = rooms._hints(Exposure(ago(1), ago(1), "DX", "CHEST", "PA", decided, None), "en")
+    hints = rooms._hints(StationExposure(ago(1), ago(1), "DX", "CHEST", "PA", decided, None), "en")
 
     assert len(hints) == 1
     assert "region" not in hints[0]
 
 
-def test_nothing_on_it_is_about_the_patient(stage, client: TestClient) -> None:
+def test_nothing_on_it_is_about_the_patient(stage: Stage, client: TestClient) -> None:
     study, digest = stage.add(1, Verdict.REJECT, at=ago(1))
 
     for path in ("/rooms", "/rooms/ROOM1", "/rooms/ROOM1/now"):
@@ -79,7 +83,7 @@ def test_nothing_on_it_is_about_the_patient(stage, client: TestClient) -> None:
             assert secret not in page, (path, secret)
 
 
-def test_old_exposures_go_away(stage, client: TestClient) -> None:
+def test_old_exposures_go_away(stage: Stage, client: TestClient) -> None:
     stage.add(1, Verdict.REJECT, at=ago(31))
 
     page = client.get("/rooms/ROOM1").text
@@ -88,7 +92,9 @@ def test_old_exposures_go_away(stage, client: TestClient) -> None:
     assert "No exposure in the last 30 minutes" in page
 
 
-def test_a_display_is_opened_with_a_token_that_opens_nothing_else(stage, connect: Callable[..., TestClient]) -> None:
+def test_a_display_is_opened_with_a_token_that_opens_nothing_else(
+    stage: Stage, connect: Callable[..., TestClient]
+) -> None:
     stage.add(1, at=ago(1), station="ROOM 1/left")
     add_account(stage, "screens", Role.VIEWER)
     key = add_token(stage, "screens", Permission.DISPLAY)["authorization"].split()[1]
@@ -107,7 +113,7 @@ def test_a_display_is_opened_with_a_token_that_opens_nothing_else(stage, connect
     assert screen.get(f"/api/v1/worklist/1.2.3.1?key={key}").status_code == 401
 
 
-def test_changes_are_told_to_every_page_whoever_made_them(stage) -> None:
+def test_changes_are_told_to_every_page_whoever_made_them(stage: Stage) -> None:
     web = stage.services.settings.web.model_copy(update={"live_interval_s": 0.02, "live_heartbeat_s": 0.3})
     services = replace(stage.services, settings=stage.services.settings.model_copy(update={"web": web}))
 
@@ -119,7 +125,7 @@ def test_changes_are_told_to_every_page_whoever_made_them(stage) -> None:
         return told
 
     async def listen() -> list[list[int]]:
-        live = Live(services)
+        live = Live(services.database, services.settings.web)
         streams = [live.messages(), live.messages()]
         heard = [[await until_still(stream)] for stream in streams]
         assert live.streams == 2
@@ -128,7 +134,7 @@ def test_changes_are_told_to_every_page_whoever_made_them(stage) -> None:
             for stream, told in zip(streams, heard, strict=True):
                 told.append(await until_still(stream))
         for stream in streams:
-            await stream.aclose()
+            await cast("AsyncGenerator[str]", stream).aclose()
         assert live.streams == 0
         return heard
 
@@ -141,9 +147,9 @@ def test_changes_are_told_to_every_page_whoever_made_them(stage) -> None:
         assert told[3] == 0, "and none when nothing changed"
 
 
-def test_streams_end_when_the_node_stops(stage) -> None:
+def test_streams_end_when_the_node_stops(stage: Stage) -> None:
     async def listen() -> None:
-        live = Live(stage.services)
+        live = Live(stage.services.database, stage.services.settings.web)
         stream = live.messages()
         await anext(stream)
         live.stop()
@@ -153,13 +159,9 @@ def test_streams_end_when_the_node_stops(stage) -> None:
     asyncio.run(asyncio.wait_for(listen(), 5.0))
 
 
-def test_the_stream_refuses_more_pages_than_the_setting_allows(stage, app, client: TestClient) -> None:
-    class Full:
-        streams = 100
+def test_the_stream_refuses_more_pages_than_the_setting_allows(stage: Stage, app: FastAPI, client: TestClient) -> None:
+    settings = stage.services.settings
+    web = settings.web.model_copy(update={"max_live_pages": 0})
+    app.state.services = replace(stage.services, settings=settings.model_copy(update={"web": web}))
 
-    before = app.state.live
-    app.state.live = Full()
-    try:
-        assert client.get("/live").status_code == 503
-    finally:
-        app.state.live = before
+    assert client.get("/live").status_code == 503

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.web.staging import csrf
+from tests.web.staging import Stage, csrf
 
 CLAIM = "/api/v1/worklist/1.2.3.1/claim"
 MARA = {"actor": "mara"}
@@ -30,7 +30,7 @@ def test_does_not_answer_to_names_that_somebody_else_made_up(client: TestClient,
     assert "web.allowed_hosts" in answer.json()["detail"]
 
 
-def test_without_accounts_other_hosts_see_nothing(stage, connect: Callable[..., TestClient]) -> None:
+def test_without_accounts_other_hosts_see_nothing(stage: Stage, connect: Callable[..., TestClient]) -> None:
     stage.add(1)
     other = connect(client="10.0.0.7")
 
@@ -49,13 +49,13 @@ def test_what_a_proxy_on_this_host_passes_on_is_not_this_host(client: TestClient
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1"])
-def test_this_host_may_change(stage, connect: Callable[..., TestClient], address: str) -> None:
+def test_this_host_may_change(stage: Stage, connect: Callable[..., TestClient], address: str) -> None:
     stage.add(1)
 
     assert connect(client=address).post(CLAIM, json=MARA).status_code == 200
 
 
-def test_this_host_may_change_by_its_own_address_too(stage, connect: Callable[..., TestClient]) -> None:
+def test_this_host_may_change_by_its_own_address_too(stage: Stage, connect: Callable[..., TestClient]) -> None:
     stage.add(1)
 
     own = connect(client="192.0.2.5", base_url="http://192.0.2.5:8080")
@@ -76,14 +76,16 @@ def test_this_host_may_change_by_its_own_address_too(stage, connect: Callable[..
         ({"sec-fetch-site": "same-site"}, 403),
     ],
 )
-def test_other_sites_pages_cannot_change(stage, client: TestClient, headers: dict[str, str], status: int) -> None:
+def test_other_sites_pages_cannot_change(
+    stage: Stage, client: TestClient, headers: dict[str, str], status: int
+) -> None:
     stage.add(1)
 
     assert client.post(CLAIM, json=MARA, headers=headers).status_code == status
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_the_api_takes_only_json(stage, client: TestClient, kind: str) -> None:
+def test_the_api_takes_only_json(stage: Stage, client: TestClient, kind: str) -> None:
     stage.add(1)
 
     answer = client.post(CLAIM, content=b'{"actor": "mara"}', headers={"content-type": kind})
@@ -91,7 +93,7 @@ def test_the_api_takes_only_json(stage, client: TestClient, kind: str) -> None:
     assert answer.status_code == 415
 
 
-def test_forms_need_an_origin(stage, client: TestClient) -> None:
+def test_forms_need_an_origin(stage: Stage, client: TestClient) -> None:
     stage.add(1)
     url = "/studies/1.2.3.1/claim"
 
@@ -104,7 +106,7 @@ def test_forms_need_an_origin(stage, client: TestClient) -> None:
     assert (without.status_code, own.status_code, foreign.status_code) == (403, 303, 403)
 
 
-def test_large_bodies_are_refused_with_and_without_a_length(stage, client: TestClient) -> None:
+def test_large_bodies_are_refused_with_and_without_a_length(stage: Stage, client: TestClient) -> None:
     stage.add(1)
     large = b'{"actor": "' + b"a" * 70_000 + b'"}'
     json = {"content-type": "application/json"}
@@ -118,7 +120,7 @@ def test_large_bodies_are_refused_with_and_without_a_length(stage, client: TestC
 
 
 @pytest.mark.parametrize("path", ["/", "/studies/1.2.3.1", "/api/v1/worklist", "/nothing", "/static/style.css"])
-def test_every_answer_carries_the_security_headers(stage, client: TestClient, path: str) -> None:
+def test_every_answer_carries_the_security_headers(stage: Stage, client: TestClient, path: str) -> None:
     stage.add(1)
 
     headers = client.get(path).headers

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from miqa_node.domain.policy import Verdict
 from miqa_node.observe import metrics
 from miqa_node.web.app import create_app
+from tests.web.staging import Stage
 
 
 def _samples(client: TestClient) -> dict[tuple[str, str], float]:
@@ -19,7 +20,7 @@ def _samples(client: TestClient) -> dict[tuple[str, str], float]:
     }
 
 
-def test_alive_even_when_not_ready(stage, client: TestClient) -> None:
+def test_alive_even_when_not_ready(stage: Stage, client: TestClient) -> None:
     stage.not_ready.append("No GPU.")
 
     assert client.get("/healthz").json() == {"status": "ok"}
@@ -32,7 +33,7 @@ def test_ready(client: TestClient) -> None:
     assert metrics.REGISTRY.get_sample_value("miqa_ready") == 1
 
 
-def test_not_ready_with_reasons(stage, client: TestClient) -> None:
+def test_not_ready_with_reasons(stage: Stage, client: TestClient) -> None:
     stage.not_ready += ["No GPU.", "The disk is full."]
 
     answer = client.get("/readyz")
@@ -42,7 +43,7 @@ def test_not_ready_with_reasons(stage, client: TestClient) -> None:
     assert metrics.REGISTRY.get_sample_value("miqa_ready") == 0
 
 
-def test_gauges_come_from_the_database(stage, client: TestClient) -> None:
+def test_gauges_come_from_the_database(stage: Stage, client: TestClient) -> None:
     stage.add(1)
     stage.add(2)
     stage.add(3, Verdict.ACCEPT)
@@ -55,7 +56,7 @@ def test_gauges_come_from_the_database(stage, client: TestClient) -> None:
     assert samples["miqa_deliveries_failed", "PACS"] == 0
 
 
-def test_metrics_are_still_there_without_a_database(stage, client: TestClient) -> None:
+def test_metrics_are_still_there_without_a_database(stage: Stage, client: TestClient) -> None:
     import sqlalchemy as sa
 
     with stage.services.database.engine.begin() as connection:
@@ -67,7 +68,7 @@ def test_metrics_are_still_there_without_a_database(stage, client: TestClient) -
     assert "miqa_stage_seconds" in answer.text
 
 
-def test_another_role_answers_for_health_and_metrics_only(stage) -> None:
+def test_another_role_answers_for_health_and_metrics_only(stage: Stage) -> None:
     client = TestClient(create_app(stage.services, pages_and_api=False), base_url="http://localhost")
 
     assert [client.get(path).status_code for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 200]

@@ -16,14 +16,15 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from miqa_node.deliver.destinations import DestinationConfig
-from miqa_node.deliver.stow import StowDestination
-from miqa_node.domain.instance import Received
+from miqa_node.deliver.kinds.base import DeliveryContext
+from miqa_node.deliver.kinds.stow import StowConfig, StowDestination
+from miqa_node.domain.instance import ReceivedObject
 from miqa_node.errors import ResourcesError
 from miqa_node.receive.intake import Intake
 from miqa_node.settings import load_settings
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
+from tests.web.staging import Stage
 
 BOUNDARY = "miqa-test"
 TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
@@ -32,7 +33,7 @@ TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 @dataclass
 class Door:
     url: str
-    received: list[Received] = field(default_factory=list)
+    received: list[ReceivedObject] = field(default_factory=list)
     files: list[bytes] = field(default_factory=list)
     full: bool = False
 
@@ -41,10 +42,10 @@ class Door:
 
 
 @pytest.fixture
-def door(stage, tmp_path: Path) -> Iterator[Door]:
+def door(stage: Stage, tmp_path: Path) -> Iterator[Door]:
     door = Door("")
 
-    def keep(received: Received) -> None:
+    def keep(received: ReceivedObject) -> None:
         if door.full:
             raise ResourcesError("The disk is full.")
         door.received.append(received)
@@ -69,7 +70,7 @@ def body(*files: bytes, end: bool = True) -> bytes:
 
 
 def sample(name: str = "CT_small.dcm") -> bytes:
-    return Path(get_testdata_file(name)).read_bytes()
+    return Path(str(get_testdata_file(name))).read_bytes()
 
 
 def uids(answer: dict[str, Any], sequence: str) -> list[str]:
@@ -77,7 +78,7 @@ def uids(answer: dict[str, Any], sequence: str) -> list[str]:
 
 
 def test_dicomweb_client_stores(door: Door) -> None:
-    data_sets = [dcmread(get_testdata_file(name)) for name in ("CT_small.dcm", "MR_small.dcm")]
+    data_sets = [dcmread(str(get_testdata_file(name))) for name in ("CT_small.dcm", "MR_small.dcm")]
     answer = DICOMwebClient(door.url).store_instances(data_sets)
     assert {item.ReferencedSOPInstanceUID for item in answer.ReferencedSOPSequence} == {
         ds.SOPInstanceUID for ds in data_sets
@@ -87,9 +88,9 @@ def test_dicomweb_client_stores(door: Door) -> None:
 
 
 def test_our_own_sender_stores(door: Door) -> None:
-    config = DestinationConfig("node", kind="stow", url=door.url)
-    sender = StowDestination(config, load_settings().deliver)
-    ds = dcmread(get_testdata_file("CT_small.dcm"))
+    config = StowConfig(name="node", url=door.url)
+    sender = StowDestination(config, DeliveryContext(load_settings().deliver))
+    ds = dcmread(str(get_testdata_file("CT_small.dcm")))
     assert list(sender.send([(ds.SOPClassUID, ds.SOPInstanceUID, sample())])) == [None]
     sender.close()
     assert dcmread(BytesIO(door.files[0])) == ds
@@ -126,7 +127,7 @@ def test_nothing_stored_is_a_conflict_and_a_full_disk_says_so(door: Door) -> Non
 
 
 def test_an_object_over_the_limit_is_refused_and_the_next_is_taken(door: Door) -> None:
-    ds = dcmread(get_testdata_file("CT_small.dcm"))
+    ds = dcmread(str(get_testdata_file("CT_small.dcm")))
     ds.SOPInstanceUID = generate_uid()
     ds.PixelData = b"\0" * 2_000_000
     large = BytesIO()
@@ -138,14 +139,14 @@ def test_an_object_over_the_limit_is_refused_and_the_next_is_taken(door: Door) -
 
 
 def test_only_the_study_of_the_address(door: Door) -> None:
-    study = dcmread(get_testdata_file("CT_small.dcm")).StudyInstanceUID
+    study = dcmread(str(get_testdata_file("CT_small.dcm"))).StudyInstanceUID
     assert door.post(body(sample()), f"/studies/{study}").status_code == 200
     answer = door.post(body(sample("MR_small.dcm")), f"/studies/{study}")
     assert answer.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xA900]
 
 
 def test_the_study_is_found_behind_large_private_elements(door: Door) -> None:
-    ds = dcmread(get_testdata_file("CT_small.dcm"))
+    ds = dcmread(str(get_testdata_file("CT_small.dcm")))
     ds.private_block(0x0009, "MAKER", create=True).add_new(1, "OB", b"\0" * 200_000)
     large = BytesIO()
     ds.save_as(large)

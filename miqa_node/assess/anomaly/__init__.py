@@ -1,1 +1,1 @@
-"""Says how unlike other images an image is, from the quality network's own features, and where; never what is wrong."""
+"""Scores how unusual an image is, and where, from the quality network's own features; it never names a cause."""

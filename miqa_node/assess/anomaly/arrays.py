@@ -1,4 +1,4 @@
-"""Reads the companion file of a package, ``anomaly.npz``: named arrays and nothing that could be executed."""
+"""Reads the sidecar file of a package, ``anomaly.npz``: named arrays and nothing that could be executed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def load_arrays(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of an NPZ file; ModelPackageError when it is none, is too large or holds objects."""
+    """The arrays of an NPZ file; ModelPackageError if it is unreadable, too large or holds objects."""
     if len(data) > MAX_FILE_BYTES:
         raise ModelPackageError(f"the anomaly file is larger than {MAX_FILE_BYTES} bytes.")
     try:

@@ -56,7 +56,7 @@ def read_baseline(path: Path) -> SiteBaseline:
     Raises
     ------
     SettingsError
-        The file cannot be read or is none.
+        The file cannot be read or is not a baseline.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -65,13 +65,13 @@ def read_baseline(path: Path) -> SiteBaseline:
     except OSError as error:
         raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
-        raise SettingsError(f"{path.name} is no anomaly baseline: make it again with miqa-node models baseline.") from (
+        raise SettingsError(f"{path.name} is not an anomaly baseline: make one with miqa-node models baseline.") from (
             error
         )
 
 
 def write_baseline(path: Path, baseline: SiteBaseline) -> None:
-    """Write the file whole or not at all."""
+    """Write the file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("wb") as file:

@@ -16,7 +16,7 @@ from miqa_node.assess.anomaly.features import Outputs, Projection, features, rea
 from miqa_node.assess.anomaly.forest import Forest, read_forest
 from miqa_node.assess.anomaly.regions import METHOD, MemoryBank, read_bank
 from miqa_node.assess.anomaly.section import AnomalySection
-from miqa_node.assess.preprocess import Inputs
+from miqa_node.assess.contracts.base import GraphInputs
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.errors import ModelPackageError, SettingsError
@@ -36,25 +36,25 @@ class AnomalyModel:
     bank: MemoryBank | None
     sha256: str
 
-    def score(self, outputs: Outputs, inputs: Inputs) -> float:
+    def score(self, outputs: Outputs, inputs: GraphInputs) -> float:
         """The score of one image, in (0, 1)."""
-        row = features(self.section.blocks, self.projections, outputs, inputs.global_view[0, 0])
+        row = features(self.section.blocks, self.projections, outputs, inputs.arrays["global_view"][0, 0])
         return float(self.forest.score(row[None])[0])
 
     def region_map(self, outputs: Outputs) -> SaliencyMap | None:
         """Where the image is unusual; None when the package has no memory of places."""
         if self.bank is None or self.section.regions is None:
             return None
-        return SaliencyMap(Inputs.to_source(self.bank.region_map(outputs[self.section.regions])), METHOD)
+        return SaliencyMap(self.bank.region_map(outputs[self.section.regions]), METHOD)
 
 
 def read_model(section: AnomalySection, data: bytes, sha256: str, widths: Mapping[str, int]) -> AnomalyModel:
-    """The model in an anomaly file, for a graph whose outputs have so many channels.
+    """The model in an anomaly file, for a graph whose outputs have ``widths`` channels.
 
     Raises
     ------
     ModelPackageError
-        The graph lacks an output that is looked at, or the file does not fit the section.
+        The graph lacks an output that the score uses, or the file does not fit the section.
     """
     if missing := [name for name in section.tensors if name not in widths]:
         raise ModelPackageError(f"the graph has no output called {' or '.join(missing)} for the anomaly score.")
@@ -85,20 +85,20 @@ class AnomalyDetector:
         self._site: NDArray[np.float64] | None = None
         self._refused = ""
 
-    def judge(self, outputs: Outputs, inputs: Inputs) -> tuple[AnomalyScore, SaliencyMap | None]:
+    def judge(self, outputs: Outputs, inputs: GraphInputs) -> tuple[AnomalyScore, SaliencyMap | None]:
         """Score, percentiles, and a map when the image is unusual enough."""
         score = self._model.score(outputs, inputs)
         site = self._site_scores()
-        found = AnomalyScore(
+        anomaly = AnomalyScore(
             score=score,
             training_percentile=percentile(score, self._model.ordinary),
             site_percentile=None if site is None else percentile(score, site),
         )
-        unusual = found.percentile >= self._model.section.map_percentile
-        return found, self._model.region_map(outputs) if unusual else None
+        unusual = anomaly.percentile >= self._model.section.map_percentile
+        return anomaly, self._model.region_map(outputs) if unusual else None
 
     def _site_scores(self) -> NDArray[np.float64] | None:
-        """Scores of the site's baseline; one that does not fit the package is not used, and the log says so."""
+        """Scores of the site's baseline; a baseline that does not fit the package is ignored and logged."""
         if self._path is None or (self._watched is None and not self._path.exists()):
             return None
         try:

@@ -58,10 +58,10 @@ def features(
 
 def read_projections(arrays: Arrays, blocks: Sequence[Block]) -> dict[int, Projection]:
     """The projections of a file by number of the block; blocks without one are used as they are."""
-    found = {}
+    projections = {}
     for number in range(len(blocks)):
         if f"block{number}_mean" in arrays:
             mean = take(arrays, f"block{number}_mean", "f", (None,))
             components = take(arrays, f"block{number}_components", "f", (len(mean), None))
-            found[number] = Projection(mean.astype(np.float32), components.astype(np.float32))
-    return found
+            projections[number] = Projection(mean.astype(np.float32), components.astype(np.float32))
+    return projections

@@ -41,11 +41,11 @@ class Forest:
     def score(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Scores in (0, 1), shape (N,), of features, shape (N, F)."""
         # scikit-learn compares single-precision features with double-precision thresholds.
-        given = features.astype(np.float32)
-        samples = np.arange(len(given))[:, None]
-        node = np.broadcast_to(self.roots, (len(given), len(self.roots)))
+        row = features.astype(np.float32)
+        samples = np.arange(len(row))[:, None]
+        node = np.broadcast_to(self.roots, (len(row), len(self.roots)))
         for _ in range(MAX_DEPTH):
-            below = given[samples, self.feature[node]] <= self.threshold[node]
+            below = row[samples, self.feature[node]] <= self.threshold[node]
             after = np.where(below, self.left[node], self.right[node])
             if np.array_equal(after, node):
                 break

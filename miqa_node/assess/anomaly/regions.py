@@ -1,4 +1,4 @@
-"""Shows which places of an image look like none of the ordinary images: a memory of places, and the nearest of them.
+"""Shows which places of an image are unusual: their distance to the nearest place in a memory of ordinary images.
 
 After Roth et al., "Towards Total Recall in Industrial Anomaly Detection" (PatchCore), CVPR 2022: features of one stage
 of the network, averaged over neighbouring places, against a memory bank that greedy coreset sampling made small.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from miqa_node.assess.anomaly.arrays import Arrays, take
 
 GRID = 24
-"""Places along a side that are compared; a finer stage is averaged down to about so many."""
+"""Number of cells compared along a side; a finer stage is averaged down to about this number."""
 METHOD = "patchcore"
 MAX_BANK = 4096
 

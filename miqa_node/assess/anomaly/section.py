@@ -1,24 +1,22 @@
-"""The section ``anomaly`` of a package's card: which features are looked at, and which file holds what is ordinary."""
+"""The section ``anomaly`` of a package's card: which features it uses, and which file describes ordinary images."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from miqa_node.assess.section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TapBlock(_Section):
+class TapBlock(Section):
     """Mean and standard deviation over the places of each channel of outputs of the graph, (1, C, rows, columns)."""
 
     kind: Literal["taps"] = "taps"
     tensors: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)]
 
 
-class HogBlock(_Section):
+class HogBlock(Section):
     """Histograms of oriented gradients of the global view (:mod:`~miqa_node.assess.anomaly.hog`)."""
 
     kind: Literal["hog"] = "hog"
@@ -27,7 +25,7 @@ class HogBlock(_Section):
 Block = Annotated[TapBlock | HogBlock, Field(discriminator="kind")]
 
 
-class AnomalySection(_Section):
+class AnomalySection(Section):
     """How the score is made: the features of all blocks side by side, then the forest in ``file``.
 
     A block whose arrays in the file have a projection is reduced by it first. ``regions`` is the output of the graph
@@ -39,11 +37,11 @@ class AnomalySection(_Section):
     blocks: Annotated[tuple[Block, ...], Field(min_length=1, max_length=8)]
     regions: str | None = None
     map_percentile: Annotated[float, Field(ge=0, le=100)] = 95.0
-    training: dict[str, Any] = {}
-    metrics: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default={})
+    metrics: dict[str, Any] = Field(default={})
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """Outputs of the graph that are looked at."""
+        """Outputs of the graph that the score uses."""
         named = [name for block in self.blocks if isinstance(block, TapBlock) for name in block.tensors]
         return tuple(dict.fromkeys([*named, *([self.regions] if self.regions else [])]))

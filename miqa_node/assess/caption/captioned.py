@@ -17,11 +17,11 @@ import structlog
 
 from miqa_node.assess.caption.package import open_caption_package
 from miqa_node.assess.caption.service import CaptionService
-from miqa_node.assess.companions import companion_folder
+from miqa_node.assess.sidecars import sidecar_folder
 from miqa_node.domain.caption import Caption
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
-from miqa_node.domain.ports import Assessor, Captioner, Judgement
+from miqa_node.domain.ports import Assessor, AssessorResult, Captioner
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.observe import metrics
 from miqa_node.settings import CaptionBackend, CaptionSettings, Settings
@@ -32,8 +32,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 
-class Captioned:
-    """An :class:`~miqa_node.domain.ports.Assessor` that adds a caption to what another one says."""
+class CaptioningAssessor:
+    """An :class:`~miqa_node.domain.ports.Assessor` that adds a caption to the result of another one."""
 
     def __init__(
         self, settings: CaptionSettings, assessor: Callable[[], Assessor], captioner: Callable[[], Captioner]
@@ -46,7 +46,7 @@ class Captioned:
         self._captioner: Captioner | None = None
         self._paused_until = 0.0
 
-    def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> Judgement:
+    def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> AssessorResult:
         """The judgement, with a caption when there is one."""
         judgement = self._assessor().assess(header, radiograph, digest)
         if judgement.assessment.model is None or time.monotonic() < self._paused_until:
@@ -65,14 +65,14 @@ class Captioned:
     def _caption(self, radiograph: Radiograph) -> Caption | None:
         try:
             captioner = self._ready()
-            said = plain(captioner.describe(radiograph), self._settings)
+            caption = plain(captioner.describe(radiograph), self._settings)
         except Exception as error:  # noqa: BLE001 - whatever a backend does, the image is judged and reported
-            # A sentence of ours may be told; a foreign exception's text could quote what it was sent.
+            # The node's own sentences may be shown; the text of a foreign exception could quote what was sent.
             reason = str(error) if isinstance(error, MiqaError) else type(error).__name__
             log.warning("no caption", reason=reason, pause_s=self._settings.pause_s)
             self._paused_until = time.monotonic() + self._settings.pause_s
             return None
-        return Caption(captioner.writer, said) if said else None
+        return Caption(captioner.writer, caption) if caption else None
 
     def _ready(self) -> Captioner:
         with self._lock:
@@ -98,14 +98,14 @@ def with_captions(settings: Settings, assessor: Callable[[], Assessor]) -> Calla
                 raise SettingsError("caption.backend is package: name the package in caption.package.")
 
             def opened() -> Captioner:
-                folder = companion_folder(settings.models_dir, chosen.package)
+                folder = sidecar_folder(settings.models_dir, chosen.package)
                 return open_caption_package(folder, settings.node.accelerator, settings.assess, chosen)
 
-            return Captioned(chosen, assessor, opened).assessor
+            return CaptioningAssessor(chosen, assessor, opened).assessor
         case CaptionBackend.HTTP:
             if not chosen.url.startswith(("http://", "https://")):
                 raise SettingsError("caption.backend is http: give the server's address in caption.url.")
-            return Captioned(chosen, assessor, lambda: CaptionService(chosen)).assessor
+            return CaptioningAssessor(chosen, assessor, lambda: CaptionService(chosen)).assessor
         case never:
             assert_never(never)
 
@@ -119,5 +119,5 @@ def plain(texts: Iterable[str], settings: CaptionSettings) -> tuple[str, ...]:
     """
     cleaned = (" ".join(_UNPRINTABLE.sub(" ", text).split()) for text in texts)
     sentences = (sentence.strip() for text in cleaned for sentence in _SENTENCE_END.split(text))
-    kept = [sentence[: settings.max_characters] for sentence in sentences if sentence]
-    return tuple(kept[: settings.max_sentences])
+    lines = [sentence[: settings.max_characters] for sentence in sentences if sentence]
+    return tuple(lines[: settings.max_sentences])

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from miqa_node.assess.card import BaseCard, Section, Task, checked_card, read_sections
-from miqa_node.assess.packages import check_files
-from miqa_node.assess.session import Session
+from miqa_node.assess.card import BaseCard, Task, checked_card, read_sections
+from miqa_node.assess.package_checks import check_files
+from miqa_node.assess.section import Section
+from miqa_node.assess.session import GraphSession
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import CaptionError, ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings, CaptionSettings
@@ -64,7 +65,12 @@ class CaptionPackage:
     """See :class:`~miqa_node.domain.ports.Captioner`."""
 
     def __init__(
-        self, card: CaptionCard, encoder: Session, decoder: Session, pieces: Sequence[str], settings: CaptionSettings
+        self,
+        card: CaptionCard,
+        encoder: GraphSession,
+        decoder: GraphSession,
+        pieces: Sequence[str],
+        settings: CaptionSettings,
     ) -> None:
         self._card, self._encoder, self._decoder = card, encoder, decoder
         self._pieces, self._settings = pieces, settings
@@ -93,14 +99,14 @@ class CaptionPackage:
 
     def _next(self, written: Sequence[int], memory: NDArray[np.float32], until: float) -> int:
         ids = np.array([written], np.int64)
-        given: dict[str, NDArray[Any]] = {
+        feed: dict[str, NDArray[Any]] = {
             "input_ids": ids,
             "encoder_hidden_states": memory,
             "attention_mask": np.ones_like(ids),
             "encoder_attention_mask": np.ones(memory.shape[:2], np.int64),
         }
-        wanted = {name: value for name, value in given.items() if name in self._decoder.inputs}
-        logits = self._decoder.run(("logits",), wanted, self._left_s(until))["logits"]
+        inputs = {name: value for name, value in feed.items() if name in self._decoder.inputs}
+        logits = self._decoder.run(("logits",), inputs, self._left_s(until))["logits"]
         best = int(np.argmax(logits[0, -1]))
         if best >= len(self._pieces):
             raise CaptionError(f"{self.writer}: the decoder knows more pieces than {VOCABULARY}.")
@@ -121,7 +127,7 @@ def open_caption_package(
     Raises
     ------
     ModelPackageError
-        Something is missing, altered, or writes something else here than it should; the text says what.
+        A file is missing or altered, or the caption differs from the expected one; the text gives the reason.
     """
     card = checked_card(CaptionCard, read_sections(folder), folder.name)
     check_files(folder, card, (VOCABULARY,))
@@ -130,7 +136,7 @@ def open_caption_package(
         "intra_op_threads": settings.intra_op_threads,
         "inter_op_threads": settings.inter_op_threads,
     }
-    encoder, decoder = (Session(folder / name, accelerator, **threads) for name in card.graphs)
+    encoder, decoder = (GraphSession(folder / name, accelerator, **threads) for name in card.graphs)
     missing = {"pixel_values"} - set(encoder.inputs) | {"input_ids", "encoder_hidden_states"} - set(decoder.inputs)
     if missing or "logits" not in decoder.outputs:
         lacking = ", ".join(sorted(missing)) or "the output logits"
@@ -175,11 +181,11 @@ def _pieces(path: Path) -> list[str]:
 def _check_golden(folder: Path, package: CaptionPackage, image: str, expected: str) -> None:
     pixels = cv2.imread(str(folder / image), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
-        raise ModelPackageError(f"{folder.name}: {image} is no picture.")
+        raise ModelPackageError(f"{folder.name}: {image} is not a picture.")
     try:
-        wanted = json.loads((folder / expected).read_text("utf-8"))["text"]
+        golden = json.loads((folder / expected).read_text("utf-8"))["text"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelPackageError(f"{folder.name}: {expected} does not say which text is expected.") from error
     found = package.write(pixels.astype(np.uint16) * np.uint16(257))
-    if found != wanted:
+    if found != golden:
         raise ModelPackageError(f"{folder.name}: {image} is described differently here than it should be.")

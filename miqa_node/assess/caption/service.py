@@ -38,7 +38,7 @@ class CaptionService:
         self._client = httpx2.Client(headers=headers, timeout=settings.timeout_s, follow_redirects=False)
 
     def describe(self, radiograph: Radiograph) -> Sequence[str]:
-        """Texts as the server gives them; CaptionError says why there are none."""
+        """Texts as the server gives them; raise CaptionError with the reason if there are none."""
         png = preview_png(radiograph, self._settings.long_side_px)
         until = time.monotonic() + self._settings.timeout_s
         for attempt in range(self._settings.attempts):
@@ -88,8 +88,8 @@ def texts_of(answer: bytes) -> Sequence[str]:
         document: Any = json.loads(answer)
     except ValueError as error:
         raise CaptionError("the answer is not JSON.") from error
-    given = document if isinstance(document, dict) else {}
-    texts = given.get("sentences", [given["text"]] if "text" in given else None)
+    fields = document if isinstance(document, dict) else {}
+    texts = fields.get("sentences", [fields["text"]] if "text" in fields else None)
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise CaptionError('the answer has neither "sentences", a list of texts, nor "text".')
     return texts

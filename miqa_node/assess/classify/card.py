@@ -5,27 +5,24 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from miqa_node.assess.card import GRAPH_NAME, BaseCard, CardCode, Task
 from miqa_node.assess.classify.picture import PictureInput
+from miqa_node.assess.section import Section
 
 MAX_LABELS = 1000
 MAX_MEMBERS = 16
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LabelRow(_Section):
-    """One column of every graph's ``logits``; ``code`` says in a report what the label means, where there is one."""
+class LabelRow(Section):
+    """One column of every graph's ``logits``; ``code``, if any, is the label's coded meaning in reports."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     code: CardCode | None = None
 
 
-class Member(_Section):
+class EnsembleMember(Section):
     """One graph of the ensemble: input ``image`` (1, channels, rows, columns), output ``logits`` (1, labels).
 
     Its probabilities are softmax((logits + bias) / temperature). ``tap`` is the tensor of the feature map that the
@@ -40,14 +37,14 @@ class Member(_Section):
     tap: str | None = None
 
 
-class Combination(_Section):
+class Combination(Section):
     """Calibration of the members' weighted mean p: softmax((log p + bias) / temperature)."""
 
     temperature: Annotated[float, Field(gt=0)] = 1.0
     bias: tuple[float, ...] = ()
 
 
-class OperatingPoint(_Section):
+class OperatingPoint(Section):
     """Which label is given: ``label`` from ``threshold`` on, below it the likeliest of the others.
 
     Without an operating point the likeliest label is given.
@@ -58,7 +55,7 @@ class OperatingPoint(_Section):
 
 
 class MapMethod(StrEnum):
-    """How the map of a label is made from features and their gradients (``assess.saliency.graph_maps``)."""
+    """How the map of a label is made from features and their gradients (``assess.saliency.vjp.maps``)."""
 
     GRADCAM = "gradcam"
     LAYERCAM = "layercam"
@@ -75,7 +72,7 @@ class ClassifierCard(BaseCard):
     clinical: bool
     picture: PictureInput
     labels: Annotated[tuple[LabelRow, ...], Field(min_length=2, max_length=MAX_LABELS)]
-    members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=MAX_MEMBERS)]
+    members: Annotated[tuple[EnsembleMember, ...], Field(min_length=1, max_length=MAX_MEMBERS)]
     map_method: MapMethod = MapMethod.GRADCAM
     combination: Combination = Combination()
     operating_point: OperatingPoint | None = None
@@ -94,7 +91,7 @@ class ClassifierCard(BaseCard):
             raise ValueError("two members name the same file")
         biases = (*(member.bias for member in self.members), self.combination.bias)
         if any(len(bias) not in {0, len(names)} for bias in biases):
-            raise ValueError("a bias must have one number for each label, or none at all")
+            raise ValueError("a bias must have one number for each label, or be left out")
         if self.operating_point is not None and self.operating_point.label not in names:
             raise ValueError(f"the operating point names the label {self.operating_point.label}, which there is not")
         return self

@@ -14,21 +14,13 @@ import onnx
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import checked_card, read_sections
-from miqa_node.assess.classify.card import ClassifierCard, Combination, MapMethod, Member
+from miqa_node.assess.classify.card import ClassifierCard, Combination, EnsembleMember, MapMethod
 from miqa_node.assess.classify.picture import prepare, to_source
-from miqa_node.assess.packages import (
-    GOLDEN_TOLERANCE,
-    check_embedded_card,
-    check_files,
-    check_name,
-    checksum,
-    golden_files,
-    golden_pixels,
-)
-from miqa_node.assess.saliency.gradient import SEED
-from miqa_node.assess.saliency.graph_maps import add_maps
+from miqa_node.assess.goldens import GOLDEN_TOLERANCE, golden_files, golden_pixels
+from miqa_node.assess.package_checks import check_embedded_card, check_files, check_name, checksum
 from miqa_node.assess.saliency.methods import normalised
-from miqa_node.assess.session import Session
+from miqa_node.assess.saliency.vjp import SEED, GradientError, add_maps
+from miqa_node.assess.session import GraphSession
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings
@@ -50,11 +42,11 @@ class Classifier:
     card: ClassifierCard
     sha256: str
     """That of the graph; of several, that of the list of their checksums."""
-    sessions: tuple[Session, ...]
+    sessions: tuple[GraphSession, ...]
     accelerator: Accelerator
     settings: AssessSettings
     golden_differences: Mapping[str, float] = field(default_factory=dict)
-    _maps: dict[str, Session] = field(default_factory=dict, repr=False)
+    _maps: dict[str, GraphSession] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -98,7 +90,7 @@ class Classifier:
 
         Raises
         ------
-        UnsupportedOperatorError
+        ModelPackageError
             No gradient can be taken through a member's graph.
         TimeoutError
             One member took longer than ``timeout_s``.
@@ -112,11 +104,11 @@ class Classifier:
             if member.tap is None:
                 continue
             session = self._map_session(member)
-            given = {name: array for name, array in {IMAGE: image, SEED: seed}.items() if name in session.inputs}
-            found = session.run([method], given, timeout_s)[method][0, 0]
+            feed = {name: array for name, array in {IMAGE: image, SEED: seed}.items() if name in session.inputs}
+            heat = session.run([method], feed, timeout_s)[method][0, 0]
             if method is MapMethod.LAYERCAM:
-                found = np.asarray(cv2.GaussianBlur(found, (0, 0), MAP_SIGMA_CELLS), np.float32)
-            maps.append(normalised(found))
+                heat = np.asarray(cv2.GaussianBlur(heat, (0, 0), MAP_SIGMA_CELLS), np.float32)
+            maps.append(normalised(heat))
             weights.append(member.weight)
         if not maps:
             return None
@@ -125,11 +117,14 @@ class Classifier:
         mean = np.average(np.stack(fine), axis=0, weights=weights).astype(np.float32)
         return SaliencyMap(normalised(to_source(mean, shape, self.card.picture)), method.value)
 
-    def _map_session(self, member: Member) -> Session:
+    def _map_session(self, member: EnsembleMember) -> GraphSession:
         with self._lock:
             if member.file not in self._maps:
                 tap = member.tap or ""
-                model = add_maps(onnx.load(str(self.folder / member.file)), [tap], LOGITS, [self.card.map_method.value])
+                try:
+                    model = add_maps(onnx.load(str(self.folder / member.file)), [tap], LOGITS, [self.card.map_method])
+                except GradientError as error:
+                    raise ModelPackageError(str(error)) from error
                 self._maps[member.file] = _session(bytes(model.SerializeToString()), self.accelerator, self.settings)
             return self._maps[member.file]
 
@@ -142,9 +137,9 @@ def open_classifier(
     Raises
     ------
     ModelPackageError
-        Something is missing, altered or computes other numbers here than it should; the text says what.
+        A file is missing or altered, or results differ from the expected ones; the text gives the reason.
     SettingsError
-        The settings require a GPU and there is none that works.
+        The settings require a GPU and none works.
     """
     card = checked_card(ClassifierCard, read_sections(folder), folder.name)
     check_files(folder, card)
@@ -156,12 +151,12 @@ def open_classifier(
         if IMAGE not in session.inputs or LOGITS not in session.outputs:
             raise ModelPackageError(f"{folder.name}: {name} has no input called {IMAGE} or no output {LOGITS}.")
         sessions.append(session)
-    made = Classifier(folder, card, checksum(folder, card.graphs), tuple(sessions), accelerator, settings)
-    return _with_goldens(made, required=goldens_required)
+    classifier = Classifier(folder, card, checksum(folder, card.graphs), tuple(sessions), accelerator, settings)
+    return _with_goldens(classifier, required=goldens_required)
 
 
 def combined(
-    logits: Sequence[NDArray[np.floating]], members: Sequence[Member], combination: Combination
+    logits: Sequence[NDArray[np.floating]], members: Sequence[EnsembleMember], combination: Combination
 ) -> NDArray[np.float64]:
     """Calibrated probabilities, (N, labels), of the members' logits, each (N, labels)."""
     parts = [
@@ -193,15 +188,15 @@ def _golden_difference(classifier: Classifier, image: bytes, expected: bytes) ->
     if display is None:
         raise ModelPackageError(f"{classifier.name}: a golden input is not a PNG.")
     try:
-        wanted = {str(name): float(value) for name, value in json.loads(expected)["scores"].items()}
+        golden = {str(name): float(value) for name, value in json.loads(expected)["scores"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelPackageError(f"{classifier.name}: what a golden should give is not written down.") from error
-    found, _ = classifier.see(display)
-    return max(abs(value - wanted.get(name, float("inf"))) for name, value in found.items())
+    scores, _ = classifier.see(display)
+    return max(abs(value - golden.get(name, float("inf"))) for name, value in scores.items())
 
 
-def _session(model: Path | bytes, accelerator: Accelerator, settings: AssessSettings) -> Session:
-    return Session(
+def _session(model: Path | bytes, accelerator: Accelerator, settings: AssessSettings) -> GraphSession:
+    return GraphSession(
         model,
         accelerator,
         intra_op_threads=settings.intra_op_threads,

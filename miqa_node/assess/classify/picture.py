@@ -1,4 +1,4 @@
-"""Turns display pixels into a classifier's input, as the package's card says; training runs this same code.
+"""Turns display pixels into a classifier's input as the package's card specifies; training runs the same code.
 
 The steps, in order: percentiles of the image become 0 to 1 (grayscale only), the size, CLAHE, then (x − mean) / std.
 """
@@ -10,18 +10,15 @@ from typing import Annotated, Literal, Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from miqa_node.assess.section import Section
 from miqa_node.domain.image import Radiograph
 
 Channel = Annotated[float, Field(gt=0)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Clahe(_Section):
+class Clahe(Section):
     """Contrast-limited adaptive histogram equalisation of the sized image (Zuiderveld, Graphics Gems IV, 1994).
 
     ``clip_limit`` is OpenCV's: how many times an even histogram's height a bin may reach. The image is cut into
@@ -32,7 +29,7 @@ class Clahe(_Section):
     tiles: Annotated[int, Field(ge=1, le=64)] = 8
 
 
-class Stretch(_Section):
+class Stretch(Section):
     """Display values between two percentiles of a grayscale image become 0 to 1, what is beyond is cut.
 
     ``least_range`` (share of the display range) keeps the noise of a blank image from becoming a picture.
@@ -43,7 +40,7 @@ class Stretch(_Section):
     least_range: Annotated[float, Field(gt=0, le=1)] = 0.02
 
 
-class PictureInput(_Section):
+class PictureInput(Section):
     """The ``picture`` section of a card.
 
     ``fit``: "stretch" fills the size without keeping the aspect, "pad" keeps it and lays the image on black.
@@ -139,17 +136,17 @@ def _place(shape: tuple[int, ...], spec: PictureInput) -> tuple[int, int, int, i
 def _stretched(
     display: NDArray[np.uint16], spec: Stretch | None, valid: NDArray[np.bool_] | None
 ) -> NDArray[np.float32]:
-    kept = valid if valid is not None and not valid.all() else None
+    mask = valid if valid is not None and not valid.all() else None
     if spec is None:
         values = display.astype(np.float32) / np.float32(65535.0)
     else:
-        sample = display if kept is None else display[kept]
+        sample = display if mask is None else display[mask]
         low, high = np.percentile(sample, (spec.low_percentile, spec.high_percentile)) if sample.size else (0.0, 0.0)
         span = max(float(high - low), spec.least_range * 65535.0)
         values = (display.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
         np.clip(values, 0.0, 1.0, out=values)
-    if kept is not None:
-        values[~kept] = 0.0
+    if mask is not None:
+        values[~mask] = 0.0
     return values
 
 

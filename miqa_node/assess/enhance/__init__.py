@@ -1,1 +1,1 @@
-"""Enhancement: copies of an image with less noise or more visible contrast, made beside it and never instead of it."""
+"""Enhancement: copies of an image with less noise or more visible contrast, made beside the original."""

@@ -72,8 +72,8 @@ def _whole(noisy: Levels, guide: Levels, sigma: Levels, *, wiener: bool) -> Leve
         for left in range(0, columns, TILE_PX):
             height, width = min(TILE_PX, rows - top), min(TILE_PX, columns - left)
             area = (slice(top, top + height + 2 * MARGIN_PX), slice(left, left + width + 2 * MARGIN_PX))
-            given, shown = np.ascontiguousarray(wide[area]), np.ascontiguousarray(wide_guide[area])
-            cleaned = _tile(given, shown, sigma, wiener=wiener)
+            tile, shown = np.ascontiguousarray(wide[area]), np.ascontiguousarray(wide_guide[area])
+            cleaned = _tile(tile, shown, sigma, wiener=wiener)
             inner = cleaned[MARGIN_PX : MARGIN_PX + height, MARGIN_PX : MARGIN_PX + width]
             result[top : top + height, left : left + width] = inner
     return result
@@ -106,9 +106,9 @@ def _tile(noisy: Levels, guide: Levels, sigma: Levels, *, wiener: bool) -> Level
         spectrum *= gain
         weight = 1.0 / np.maximum(1e-3, np.sum(gain**2, axis=(1, 2, 3)))
     else:
-        kept = np.abs(spectrum) > HARD_THRESHOLD
-        spectrum *= kept
-        weight = 1.0 / np.maximum(1.0, np.count_nonzero(kept, axis=(1, 2, 3)))
+        strong = np.abs(spectrum) > HARD_THRESHOLD
+        spectrum *= strong
+        weight = 1.0 / np.maximum(1.0, np.count_nonzero(strong, axis=(1, 2, 3)))
     blocks = _backward(spectrum * sigma)
     shares = (weight[:, None, None, None] * _kaiser()).astype(np.float32)
     shares = np.broadcast_to(shares, blocks.shape)

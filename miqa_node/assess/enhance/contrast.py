@@ -15,14 +15,14 @@ EXPONENT = 0.7
 """Details of contrast x become x ** EXPONENT, relative to the strongest of their scale."""
 MOST_GAIN = 2.5
 NOISE_CORE = 3.0
-"""Details weaker than so many standard deviations of the noise are amplified less and less, to not at all."""
+"""Below this many standard deviations of the noise, amplification of details falls off to none."""
 LEAST_SIDE_PX = 24
 
 
 def equalise(levels: Levels) -> tuple[Levels, str]:
     """Contrast-limited adaptive histogram equalisation (Zuiderveld, Graphics Gems IV, 1994), by OpenCV, 16 bits."""
-    shown = np.rint(np.clip(levels, 0.0, 1.0) * np.float32(65535)).astype(np.uint16)
-    equalised = cv2.createCLAHE(CLIP_LIMIT, (TILES, TILES)).apply(shown)
+    grays = np.rint(np.clip(levels, 0.0, 1.0) * np.float32(65535)).astype(np.uint16)
+    equalised = cv2.createCLAHE(CLIP_LIMIT, (TILES, TILES)).apply(grays)
     result = equalised.astype(np.float32) / np.float32(65535)
     return result, f"CLAHE, clip limit {CLIP_LIMIT:g}, {TILES} x {TILES} tiles"
 
@@ -31,7 +31,7 @@ def amplify_details(levels: Levels) -> tuple[Levels, str]:
     """Multi-scale contrast amplification (Vuylsteke, Schoeters, SPIE 2167, 1994) on a Laplacian pyramid.
 
     Weak details of every scale are amplified, by MOST_GAIN at most, strong ones kept. In the finest scales, details
-    that are no stronger than the noise are left as they are. The range of grey levels stays.
+    that do not exceed the noise stay unchanged. The range of grey levels stays the same.
     """
     noise = noise_level(levels).typical
     pyramid, scales = [np.clip(levels, 0.0, 1.0)], 0

@@ -10,21 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, Task, checked_card, read_sections
-from miqa_node.assess.companion import Seen
 from miqa_node.assess.enhance.card import DenoiserCard, Tiles
 from miqa_node.assess.enhance.plane import Levels
-from miqa_node.assess.packages import (
-    check_embedded_card,
-    check_files,
-    check_name,
-    golden_files,
-    golden_pixels,
-    name_and_version,
-    sha256_of,
-)
-from miqa_node.assess.session import Session
+from miqa_node.assess.goldens import golden_files, golden_pixels
+from miqa_node.assess.package_checks import check_embedded_card, check_files, check_name, sha256_of
+from miqa_node.assess.package_files import name_and_version
+from miqa_node.assess.session import GraphSession
+from miqa_node.assess.sidecar import ImageContext
 from miqa_node.domain.assessment import ModelIdentity
-from miqa_node.domain.ports import Judgement
+from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings, Settings
 
@@ -40,7 +34,7 @@ GOLDEN_TOLERANCE = 1e-3
 class TiledGraph:
     """A denoising graph that is run tile by tile; ``label`` names it in the steps of an image."""
 
-    session: Session
+    session: GraphSession
     tiles: Tiles
     label: str
 
@@ -59,8 +53,8 @@ class TiledGraph:
                     top : top + 2 * overlap + height + -height % tiles.multiple_px,
                     left : left + 2 * overlap + width + -width % tiles.multiple_px,
                 ]
-                given = np.ascontiguousarray(tile[None, None], np.float32)
-                clean = self.session.run((OUTPUT,), {INPUT: given})[OUTPUT][0, 0]
+                feed = np.ascontiguousarray(tile[None, None], np.float32)
+                clean = self.session.run((OUTPUT,), {INPUT: feed})[OUTPUT][0, 0]
                 result[top : top + height, left : left + width] = clean[
                     overlap : overlap + height, overlap : overlap + width
                 ]
@@ -94,8 +88,8 @@ class DenoiserPackage:
         """The execution provider that runs the graph."""
         return self.graph.session.provider
 
-    def contribute(self, seen: Seen) -> Judgement:
-        """The judgement as it is: an enhanced copy is made when somebody asks for it, and says nothing of the image."""
+    def contribute(self, seen: ImageContext) -> AssessorResult:
+        """The result unchanged: an enhanced copy is made on request and does not affect the verdict."""
         return seen.judgement
 
 
@@ -105,13 +99,13 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
     Raises
     ------
     ModelPackageError
-        Something is missing, altered or computes other numbers here than it should; the text says what.
+        A file is missing or altered, or results differ from the expected ones; the text gives the reason.
     """
     card = checked_card(DenoiserCard, read_sections(folder), folder.name)
     check_files(folder, card)
     check_name(folder, card)
     graph = folder / GRAPH_NAME
-    session = Session(
+    session = GraphSession(
         graph, accelerator, intra_op_threads=settings.intra_op_threads, inter_op_threads=settings.inter_op_threads
     )
     check_embedded_card(folder, card, session)
@@ -120,9 +114,9 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
     tiled = TiledGraph(session, card.tiles, card.label)
     differences = {}
     for name, (image, expected) in golden_files(folder, card).items():
-        found, wanted = tiled.golden_values(image), json.loads(expected)["denoised"]
-        same = len(found) == len(wanted)
-        difference = differences[name] = float(np.abs(np.subtract(found, wanted)).max()) if same else float("inf")
+        values, golden = tiled.golden_values(image), json.loads(expected)["denoised"]
+        same = len(values) == len(golden)
+        difference = differences[name] = float(np.abs(np.subtract(values, golden)).max()) if same else float("inf")
         if not difference <= GOLDEN_TOLERANCE:
             raise ModelPackageError(
                 f"{folder.name}: {name} gives results on {session.provider} that differ by {difference:.3g} from the "
@@ -133,7 +127,7 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
 
 
 def newest_denoiser(settings: Settings) -> DenoiserPackage:
-    """The newest package called ``denoiser`` of the models folder; ModelPackageError when there is none."""
+    """The newest package called ``denoiser`` of the models folder; ModelPackageError without one."""
     folders = [
         path
         for path in sorted(settings.models_dir.glob(f"{NAME}-*"), key=name_and_version)

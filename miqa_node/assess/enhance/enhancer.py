@@ -15,7 +15,7 @@ SMALLEST_SIDE_PX = 32
 
 
 class Enhancer:
-    """Methods by name; the learned one's package is opened, and checked, when it is first asked for."""
+    """Methods by name; the learned one's package is opened and checked at its first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -28,7 +28,7 @@ class Enhancer:
         SettingsError
             There is no method of that name.
         ModelPackageError
-            The learned method is asked for and its package is missing or altered.
+            The learned method is used and its package is missing or altered.
         """
         chain = parse_methods(methods or self._settings.assess.enhance_method)
         plane = plane_of(radiograph)
@@ -39,11 +39,11 @@ class Enhancer:
                 continue
             levels, words = self.function(method.name)(levels)
             steps.append(words)
-        made = plane.back(levels, tuple(steps))
+        result = plane.back(levels, tuple(steps))
         learned = self._package.identity if any(method.function is None for method in chain) else None
         denoised = any(method.purpose is Purpose.DENOISE for method in chain)
         enhanced = any(method.purpose is Purpose.CONTRAST for method in chain)
-        return Enhanced(radiograph, made, tuple(m.name for m in chain), tuple(steps), denoised, enhanced, learned)
+        return Enhanced(radiograph, result, tuple(m.name for m in chain), tuple(steps), denoised, enhanced, learned)
 
     def function(self, name: str) -> Function:
         """The function of one method."""

@@ -29,7 +29,7 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class EnhancementMethod:
     """One method; ``what`` describes it in a few words."""
 
     name: str
@@ -39,20 +39,24 @@ class Method:
     """None for the learned one, whose function comes with its package."""
 
 
-METHODS: Mapping[str, Method] = {
+METHODS: Mapping[str, EnhancementMethod] = {
     method.name: method
     for method in (
-        Method(LEARNED, Purpose.DENOISE, "residual network of the package denoiser", None),
-        Method("nlm", Purpose.DENOISE, "non-local means", nonlocal_means),
-        Method("wavelet", Purpose.DENOISE, "BayesShrink of wavelets", wavelet_shrinkage),
-        Method("bm3d", Purpose.DENOISE, "collaborative filtering of the BM3D type; slow", collaborative_filter),
-        Method("clahe", Purpose.CONTRAST, "contrast-limited adaptive histogram equalisation", equalise),
-        Method("multiscale", Purpose.CONTRAST, "multi-scale contrast on a Laplacian pyramid", amplify_details),
+        EnhancementMethod(LEARNED, Purpose.DENOISE, "residual network of the package denoiser", None),
+        EnhancementMethod("nlm", Purpose.DENOISE, "non-local means", nonlocal_means),
+        EnhancementMethod("wavelet", Purpose.DENOISE, "BayesShrink of wavelets", wavelet_shrinkage),
+        EnhancementMethod(
+            "bm3d", Purpose.DENOISE, "collaborative filtering of the BM3D type; slow", collaborative_filter
+        ),
+        EnhancementMethod("clahe", Purpose.CONTRAST, "contrast-limited adaptive histogram equalisation", equalise),
+        EnhancementMethod(
+            "multiscale", Purpose.CONTRAST, "multi-scale contrast on a Laplacian pyramid", amplify_details
+        ),
     )
 }
 
 
-def parse_methods(text: str) -> tuple[Method, ...]:
+def parse_methods(text: str) -> tuple[EnhancementMethod, ...]:
     """The methods of a chain such as ``learned+multiscale``, in order; SettingsError names what there is.
 
     >>> [method.name for method in parse_methods("nlm+clahe")]

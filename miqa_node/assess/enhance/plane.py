@@ -11,7 +11,7 @@ from miqa_node.domain.image import Radiograph
 
 WHITE = 65535.0
 BEYOND = 0.5
-"""Values further than this outside of what the window shows, in shares of it, are left as they are."""
+"""Values outside the window by more than this share of its width stay unchanged."""
 SAMPLES = 400_000
 """Pixels that the straight line from stored values to the display is fitted to."""
 
@@ -20,7 +20,7 @@ Levels = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Plane:
+class DisplayPlane:
     """The levels of one image. ``fixed`` marks pixels that must not change: padding, and far outside of the window."""
 
     levels: Levels
@@ -47,8 +47,8 @@ class Plane:
         )
 
 
-def plane_of(radiograph: Radiograph) -> Plane:
-    """Levels that are a straight line of the stored values: the one that the window follows, or comes nearest to.
+def plane_of(radiograph: Radiograph) -> DisplayPlane:
+    """Levels as a linear function of the stored values: the window's own, or the nearest to it.
 
     So an enhanced image can be stored beside the original and be shown with the original's own window. A MONOCHROME1
     image gets a falling line: 0 is black in every plane.
@@ -61,7 +61,7 @@ def plane_of(radiograph: Radiograph) -> Plane:
     if radiograph.valid is not None:
         fixed |= ~radiograph.valid
     np.clip(levels, -BEYOND, 1.0 + BEYOND, out=levels)
-    return Plane(levels, fixed, slope, intercept, radiograph)
+    return DisplayPlane(levels, fixed, slope, intercept, radiograph)
 
 
 def _line(radiograph: Radiograph) -> tuple[float, float]:
@@ -91,8 +91,8 @@ def _display(source: Radiograph, changed: NDArray[np.integer]) -> NDArray[np.uin
     known, first = np.unique(stored, return_index=True)
     if not known.size:
         return source.display
-    shown = np.interp(changed.ravel(), known, display.ravel()[first]).reshape(changed.shape)
-    result = np.asarray(np.rint(shown), np.uint16)
+    image = np.interp(changed.ravel(), known, display.ravel()[first]).reshape(changed.shape)
+    result = np.asarray(np.rint(image), np.uint16)
     if valid is not None:
         result[~valid] = source.display[~valid]
     return result

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.preprocess import Inputs
-from miqa_node.assess.saliency.explained import CHANGING, ExplainedGraph
-from miqa_node.assess.saliency.graph_maps import COMBINED, LAYER_MAPS
+from miqa_node.assess.contracts.base import GraphInputs
+from miqa_node.assess.saliency.explained import ExplainedGraph
+from miqa_node.assess.saliency.vjp import COMBINED, LAYER_MAPS
 from miqa_node.settings import SaliencyMethod
 
 CENTRE, RANDOM = "centre", "random"
@@ -20,13 +20,11 @@ BASELINES = (CENTRE, RANDOM)
 METHODS: tuple[str, ...] = (*SaliencyMethod, *BASELINES)
 CELLS = 16
 """Occlusion: cells along a side of the map; the patch is two cells wide and moves by one."""
-GREY = 0.0
-"""Of the patch: the mean of a normalised image."""
 BASELINE_SIDE = 48
 
 
 def explain(
-    method: str, graph: ExplainedGraph, inputs: Inputs, columns: Sequence[int],
+    method: str, graph: ExplainedGraph, inputs: GraphInputs, columns: Sequence[int],
     *, timeout_s: float | None = None, seed: int = 0,
 ) -> NDArray[np.float32]:  # fmt: skip
     """Where the classes of some columns of the logits were seen.
@@ -41,7 +39,7 @@ def explain(
     TimeoutError
         It took longer than ``timeout_s``.
     ValueError
-        There is no such method.
+        The method is unknown.
     """
     if not columns:
         return np.zeros((0, 1, 1), np.float32)
@@ -57,13 +55,13 @@ def explain(
         rng = np.random.default_rng(seed)
         values = rng.random((len(columns), BASELINE_SIDE, BASELINE_SIDE), np.float32)
     else:
-        msg = f"{method!r} is no method; there are {', '.join(METHODS)}"
+        msg = f"{method!r} is not a method; there are {', '.join(METHODS)}"
         raise ValueError(msg)
     return np.stack([normalised(inputs.to_source(one)) for one in values])
 
 
 def occlusion(
-    graph: ExplainedGraph, inputs: Inputs, columns: Sequence[int], timeout_s: float | None
+    graph: ExplainedGraph, inputs: GraphInputs, columns: Sequence[int], timeout_s: float | None
 ) -> NDArray[np.float32]:
     """How much each logit falls when a grey patch hides a place (Zeiler and Fergus, ECCV 2014).
 
@@ -71,10 +69,13 @@ def occlusion(
     a logit that rises counts as 0. Shape (columns, CELLS, CELLS).
     """
     until = None if timeout_s is None else time.monotonic() + timeout_s
-    whole = inputs.arrays[CHANGING]
+    whole = inputs.arrays[graph.tensors.view]
+    grey = whole.mean() if graph.tensors.grey is None else graph.tensors.grey
+    vertical, horizontal = graph.tensors.axes
     logits = graph.logits_of_views(inputs.arrays)
     before = logits(whole)[list(columns)]
-    rows, right = (np.linspace(0, side, CELLS + 1).round().astype(int) for side in whole.shape[2:])
+    sides = whole.shape[vertical], whole.shape[horizontal]
+    rows, right = (np.linspace(0, side, CELLS + 1).round().astype(int) for side in sides)
     falls = np.zeros((len(columns), CELLS + 1, CELLS + 1), np.float32)
     for i in range(CELLS + 1):
         for j in range(CELLS + 1):
@@ -82,7 +83,8 @@ def occlusion(
                 raise TimeoutError(f"occlusion took longer than {timeout_s:g} s")
             hidden = whole.copy()
             top, bottom = rows[max(i - 1, 0)], rows[min(i + 1, CELLS)]
-            hidden[:, :, top:bottom, right[max(j - 1, 0)] : right[min(j + 1, CELLS)]] = GREY
+            left, end = right[max(j - 1, 0)], right[min(j + 1, CELLS)]
+            np.moveaxis(hidden, (vertical, horizontal), (0, 1))[top:bottom, left:end] = grey
             falls[:, i, j] = np.maximum(before - logits(hidden)[list(columns)], 0.0)
     four = falls[:, :-1, :-1] + falls[:, 1:, :-1] + falls[:, :-1, 1:] + falls[:, 1:, 1:]
     return np.asarray(four / 4.0, np.float32)

@@ -59,14 +59,14 @@ def show(console: Console, folder: Path, stop: threading.Event) -> None:
 
 def results(console: Console, folder: Path) -> list[Path]:
     """What the demonstration's PACS was sent."""
-    found = sorted((folder / "pacs").glob("*.dcm"))
-    if not found:
-        console.print("There are no results yet: the demonstration runs first.")
+    files = sorted((folder / "pacs").glob("*.dcm"))
+    if not files:
+        console.print("There are no results yet; running the demonstration first.")
         command = [sys.executable, "-m", "miqa_node.demo", "--once", "--data-dir", str(folder)]
         if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - our own program
             raise MiqaError("The demonstration did not go as promised; see above.")
-        found = sorted((folder / "pacs").glob("*.dcm"))
-    return found
+        files = sorted((folder / "pacs").glob("*.dcm"))
+    return files
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def archive(folder: Path, port: int) -> Iterator[Archive]:
         raise SettingsError(f"Not installed: {', '.join(lacking)} (Debian: {packages}).")
     settings = folder / "orthanc.json"
     settings.write_text(json.dumps(_settings(folder / "storage", port)), "utf-8")
-    # A session of its own: Ctrl-C is for whoever started it, who then stops it.
+    # A session of its own: Ctrl-C goes to its parent process, which then stops it.
     process = subprocess.Popen(  # noqa: S603 - a fixed program
         [ORTHANC, settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )

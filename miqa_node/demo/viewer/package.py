@@ -18,7 +18,7 @@ FETCH_LIMIT_S = 300.0
 
 
 def viewer_files(cache: Path | None = None) -> Path:
-    """The folder with the viewer's ``index.html``; fetched once (50 MB), after that nothing is asked of anybody.
+    """The folder with the viewer's ``index.html``; fetched once (50 MB); later runs need no network.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def viewer_files(cache: Path | None = None) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as work:
             _unpack(_fetch(Path(work)))
-            # Last, so that what is there is whole.
+            # Last, so that an existing folder is complete.
             (Path(work) / "package" / "dist").rename(target)
     return target
 

@@ -35,7 +35,7 @@ KEPT_S = 3600
 @contextmanager
 def site(files: Path, archive_port: int, port: int = 0) -> Iterator[str]:
     """Serve until the block ends; the address of the viewer."""
-    server = ThreadingHTTPServer((HOST, port), partial(_Handler, files.resolve(), archive_port))
+    server = ThreadingHTTPServer((HOST, port), partial(_ViewerHandler, files.resolve(), archive_port))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="viewer", daemon=True)
     thread.start()
@@ -47,7 +47,7 @@ def site(files: Path, archive_port: int, port: int = 0) -> Iterator[str]:
         thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _ViewerHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def __init__(self, files: Path, archive_port: int, *connection: Any) -> None:
@@ -85,9 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, body: bytes | None = None) -> None:
         # Host stays: the archive makes the addresses in its answers from it, which then lead here.
-        kept = {name: value for name in ("Accept", "Content-Type", "Host") if (value := self.headers.get(name))}
+        headers = {name: value for name in ("Accept", "Content-Type", "Host") if (value := self.headers.get(name))}
         with closing(http.client.HTTPConnection(HOST, self._archive_port, timeout=FORWARD_LIMIT_S)) as connection:
-            connection.request(self.command, self.path, body, kept)
+            connection.request(self.command, self.path, body, headers)
             response = connection.getresponse()
             self._answer(response.status, response.read(), response.headers.get("Content-Type") or "text/plain")
 

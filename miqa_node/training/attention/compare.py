@@ -1,4 +1,4 @@
-"""``miqa-node train attention``: a transformer without labels, and whether it tells the unusual better than others do.
+"""``miqa-node train attention``: a transformer without labels, and whether it detects the unusual better.
 
 Compared are forests of the quality network's features, of gradients, of the transformer, and of sets of them; and maps
 by the nearest ordinary place, by forests of places, and by attention alone.
@@ -21,9 +21,9 @@ from miqa_node.assess.card import read_card
 from miqa_node.assess.preprocess import prepare
 from miqa_node.training import outlines
 from miqa_node.training.anomaly_figures import by_features, gather, short
-from miqa_node.training.anomaly_regions import PlaceForest, Seen, compact, grow_places, region_figures
+from miqa_node.training.anomaly_regions import OutlinedImage, PlaceForest, compact, grow_places, region_figures
 from miqa_node.training.attention.export import export_vit
-from miqa_node.training.attention.looks import Transformer
+from miqa_node.training.attention.looks import TransformerGraph
 from miqa_node.training.attention.pretrain import (
     PretrainSettings,
     facts,
@@ -33,7 +33,7 @@ from miqa_node.training.attention.pretrain import (
     spec_of,
 )  # fmt: skip
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data
-from miqa_node.training.ordinary import Look, Looker, Ordinary, display, remember
+from miqa_node.training.ordinary import ImageLook, ImageLooker, OrdinaryLooks, display, remember
 
 SETS: Mapping[str, Sequence[str]] = {
     "network": ("network",),
@@ -48,38 +48,38 @@ GRAPH, FIGURES = "model.onnx", "figures.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class AttentionSurvey:
     """Everything of one image: the look, its places by kind, and the attention of the transformer."""
 
-    look: Look
+    look: ImageLook
     places: Mapping[str, NDArray[np.float32]]
     attention: NDArray[np.float32]
     view: NDArray[np.float32]
 
 
-class Surveyor:
+class AttentionSurveyor:
     """Looks with the network of a package and with the transformer."""
 
-    def __init__(self, looker: Looker, transformer: Transformer, settings: PretrainSettings) -> None:
+    def __init__(self, looker: ImageLooker, transformer: TransformerGraph, settings: PretrainSettings) -> None:
         self._looker, self._transformer = looker, transformer
         self._spec = spec_of(settings.shape)
 
-    def survey(self, pixels: NDArray[np.uint16]) -> Survey:
+    def survey(self, pixels: NDArray[np.uint16]) -> AttentionSurvey:
         """Everything that any set of features or any map may want."""
         base = self._looker.look(pixels)
         view = prepare(pixels, None, self._spec).global_view[0, 0]
         return add_attention(base, view, self._transformer)
 
-    def look(self, pixels: NDArray[np.uint16]) -> Look:
+    def look(self, pixels: NDArray[np.uint16]) -> ImageLook:
         """The features alone."""
         return self.survey(pixels).look
 
 
-def add_attention(base: Look, view: NDArray[np.float32], transformer: Transformer) -> Survey:
+def add_attention(base: ImageLook, view: NDArray[np.float32], transformer: TransformerGraph) -> AttentionSurvey:
     """A look at one image with what the transformer makes of its view."""
     seen = transformer.attend(view)
-    look = Look({**base.blocks, "transformer": seen.features}, NOTHING)
-    return Survey(look, {"network": base.places, **seen.places}, seen.attention, view)
+    look = ImageLook({**base.blocks, "transformer": seen.features}, NOTHING)
+    return AttentionSurvey(look, {"network": base.places, **seen.places}, seen.attention, view)
 
 
 def train_attention(
@@ -91,14 +91,14 @@ def train_attention(
     run = pretrain(small_views(records, settings.shape), out_dir, settings, resume=resume)
     export_vit(run.net.encoder, out_dir / GRAPH)
     data = read_quality_data(data_dir, cache_dir)
-    looker = Looker(package_dir, read_card(package_dir))
-    surveyor = Surveyor(looker, Transformer(out_dir / GRAPH), settings)
+    looker = ImageLooker(package_dir, read_card(package_dir))
+    surveyor = AttentionSurveyor(looker, TransformerGraph(out_dir / GRAPH), settings)
     fitting = [surveyor.survey(display(data, record)) for record in data.fitting]
     held_out = [surveyor.survey(display(data, record)) for record in data.held_out]
     test = gather(surveyor.look, data, data_dir, settings.seed)
-    ordinary = Ordinary([s.look for s in fitting], patients_of(data), [s.look for s in held_out])
+    ordinary = OrdinaryLooks([s.look for s in fitting], patients_of(data), [s.look for s in held_out])
     free = [s for s, record in zip(fitting, data.fitting, strict=True) if not record.has_real_object]
-    maps = Maps(free, held_out, settings.seed)
+    maps = AttentionMaps(free, held_out, settings.seed)
     figures = {
         "package": package_dir.name,
         "training": facts(settings, run, records),
@@ -114,10 +114,10 @@ def patients_of(data: QualityData) -> list[str]:
     return [f"{record.source}/{record.patient}" for record in data.fitting]
 
 
-class Maps:
+class AttentionMaps:
     """Everything that draws where an image is unusual, learnt from the places of ordinary images."""
 
-    def __init__(self, images: Sequence[Survey], others: Sequence[Survey], seed: int) -> None:
+    def __init__(self, images: Sequence[AttentionSurvey], others: Sequence[AttentionSurvey], seed: int) -> None:
         self._banks: dict[str, MemoryBank] = {
             kind: remember([s.places[kind] for s in images], [s.places[kind] for s in others], seed)
             for kind in ("network", "transformer")
@@ -127,7 +127,7 @@ class Maps:
             name: (of, grow_places(_of_kinds(images, of), _of_kinds(others, of), seed)) for name, of in kinds.items()
         }
 
-    def draw(self, survey: Survey) -> dict[str, NDArray[np.float32]]:
+    def draw(self, survey: AttentionSurvey) -> dict[str, NDArray[np.float32]]:
         """The maps of one image by name."""
         nearest = {
             f"nearest place, {kind}": bank.region_map(survey.places[kind].transpose(2, 0, 1)[None])
@@ -141,18 +141,18 @@ class Maps:
         return {**nearest, **forests, "attention alone": least / max(float(least.max()), 1e-9)}
 
 
-def _of_kinds(surveys: Sequence[Survey], kinds: Sequence[str]) -> list[list[NDArray[np.float32]]]:
+def _of_kinds(surveys: Sequence[AttentionSurvey], kinds: Sequence[str]) -> list[list[NDArray[np.float32]]]:
     return [[survey.places[kind] for kind in kinds] for survey in surveys]
 
 
-def regions(maps: Maps, surveyor: Surveyor, data_dir: Path) -> dict[str, Any]:
+def regions(maps: AttentionMaps, surveyor: AttentionSurveyor, data_dir: Path) -> dict[str, Any]:
     """Figures of the maps on real objects, on compact ones, and on radiologists' boxes of disease."""
     objects = list(_seen(maps, surveyor, outlines.real_objects(data_dir)))
     pathologies = list(_seen(maps, surveyor, outlines.pathologies(data_dir)))
     return region_tables(objects, pathologies)
 
 
-def region_tables(objects: Sequence[Seen], pathologies: Sequence[Seen]) -> dict[str, Any]:
+def region_tables(objects: Sequence[OutlinedImage], pathologies: Sequence[OutlinedImage]) -> dict[str, Any]:
     """The tables of both kinds of annotation."""
     return {
         "real objects": region_figures(objects),
@@ -161,11 +161,13 @@ def region_tables(objects: Sequence[Seen], pathologies: Sequence[Seen]) -> dict[
     }
 
 
-def _seen(maps: Maps, surveyor: Surveyor, annotated: Iterable[outlines.Annotated]) -> Iterable[Seen]:
+def _seen(
+    maps: AttentionMaps, surveyor: AttentionSurveyor, annotated: Iterable[outlines.AnnotatedImage]
+) -> Iterable[OutlinedImage]:
     for one in annotated:
         pixels = cv2.imread(str(one.path), cv2.IMREAD_GRAYSCALE)
         if pixels is None:
             msg = f"cannot decode {one.path.name}"
             raise ValueError(msg)
         survey = surveyor.survey(pixels.astype(np.uint16) * np.uint16(257))
-        yield Seen(one.patient, one.outlines, survey.view, maps.draw(survey))
+        yield OutlinedImage(one.patient, one.outlines, survey.view, maps.draw(survey))

@@ -14,11 +14,11 @@ from miqa_node.assess.anomaly.hog import histograms
 from miqa_node.training.attention.export import ATTENTION, INPUT, OUTPUTS, TOKENS
 
 POOLED = 4
-"""The attention of each head is averaged to so many cells along a side."""
+"""Number of cells along a side to which the attention of each head is averaged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attended:
+class AttentionLook:
     """``features`` (F,) of the image; ``places`` by kind, each (rows, columns, C); ``attention`` (rows, columns)."""
 
     features: NDArray[np.float64]
@@ -26,7 +26,7 @@ class Attended:
     attention: NDArray[np.float32]
 
 
-class Transformer:
+class TransformerGraph:
     """The exported graph; ``view`` is the normalised picture (side, side) that it was made for."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
@@ -34,14 +34,14 @@ class Transformer:
         options.intra_op_num_threads = threads
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def attend(self, view: NDArray[np.float32]) -> Attended:
+    def attend(self, view: NDArray[np.float32]) -> AttentionLook:
         """Look at one picture."""
         found = self._session.run(list(OUTPUTS), {INPUT: view[None, None].astype(np.float32)})
         outputs = dict(zip(OUTPUTS, found, strict=True))
         tokens, attention = outputs[TOKENS][0], outputs[ATTENTION][0]
         gradients = place_gradients(view, tokens.shape[1])
         deep = np.ascontiguousarray(tokens.transpose(1, 2, 0))
-        return Attended(
+        return AttentionLook(
             features=attention_features(tokens, attention),
             places={"transformer": deep, "gradients": gradients},
             attention=attention.mean(axis=0),

@@ -7,6 +7,7 @@ of the patches are hidden, the transformer sees the others, a light decoder gues
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class VitShape:
         return self.side_px // self.patch_px
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention and a perceptron, each after a normalisation and with a way around it."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -64,11 +65,14 @@ class Block(nn.Module):
     def after(self, tokens: Tensor, seen: Tensor) -> Tensor:
         """What comes after the attention."""
         tokens = tokens + self.out(seen.transpose(1, 2).reshape(tokens.shape))
-        return tokens + self.narrow(functional.gelu(self.widen(self.between(tokens))))
+        out: Tensor = tokens + self.narrow(functional.gelu(self.widen(self.between(tokens))))
+        return out
 
 
 class VisionTransformer(nn.Module):
     """Patches and one class token through blocks of attention."""
+
+    places: Tensor
 
     def __init__(self, shape: VitShape) -> None:
         super().__init__()
@@ -76,12 +80,13 @@ class VisionTransformer(nn.Module):
         self.embed = nn.Linear(shape.patch_px**2, shape.width)
         self.class_token = nn.Parameter(torch.randn(1, 1, shape.width) * 0.02)
         self.register_buffer("places", sines(shape.grid, shape.width), persistent=False)
-        self.blocks = nn.ModuleList([Block(shape.width, shape.heads) for _ in range(shape.depth)])
+        self.blocks = nn.ModuleList([TransformerBlock(shape.width, shape.heads) for _ in range(shape.depth)])
         self.last = nn.LayerNorm(shape.width)
 
     def begin(self, view: Tensor) -> Tensor:
         """Embedded patches with their places, (N, patches, width), of views (N, 1, side, side)."""
-        return self.embed(patches(view, self.shape.patch_px)) + self.places
+        begun: Tensor = self.embed(patches(view, self.shape.patch_px)) + self.places
+        return begun
 
     def forward(self, view: Tensor, kept: Tensor) -> Tensor:
         """Tokens, the class token first, of the patches with the numbers ``kept`` (N, K)."""
@@ -89,11 +94,14 @@ class VisionTransformer(nn.Module):
         tokens = torch.cat([self.class_token.expand(len(view), -1, -1), chosen], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
-        return self.last(tokens)
+        normalised: Tensor = self.last(tokens)
+        return normalised
 
 
 class MaskedAutoencoder(nn.Module):
     """Guesses hidden patches; its loss is all that the transformer learns from."""
+
+    places: Tensor
 
     def __init__(self, shape: VitShape) -> None:
         super().__init__()
@@ -102,7 +110,7 @@ class MaskedAutoencoder(nn.Module):
         self.narrow = nn.Linear(shape.width, width)
         self.hidden_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
         self.register_buffer("places", sines(shape.grid, width), persistent=False)
-        self.blocks = nn.ModuleList([Block(width, 3) for _ in range(shape.decoder_depth)])
+        self.blocks = nn.ModuleList([TransformerBlock(width, 3) for _ in range(shape.decoder_depth)])
         self.last = nn.LayerNorm(width)
         self.guess = nn.Linear(width, shape.patch_px**2)
 
@@ -123,7 +131,8 @@ class MaskedAutoencoder(nn.Module):
         mean, variance = wanted.mean(-1, keepdim=True), wanted.var(-1, keepdim=True)
         error = ((guessed - (wanted - mean) / (variance + 1e-3).sqrt()) ** 2).mean(-1)
         weights = torch.ones_like(error).scatter(1, order[:, :seen], 0.0)
-        return (error * weights).sum() / weights.sum()
+        loss: Tensor = (error * weights).sum() / weights.sum()
+        return loss
 
 
 class ExportedVit(nn.Module):
@@ -146,7 +155,8 @@ class ExportedVit(nn.Module):
             tokens = block(tokens)
             if number == len(encoder.blocks) // 2:
                 middle = tokens
-        tokens, weights = encoder.blocks[-1].with_weights(tokens)
+        last: Any = encoder.blocks[-1]
+        tokens, weights = last.with_weights(tokens)
         received = weights[:, :, :, 1:].mean(dim=2) * float(grid * grid)
         return (
             places_of(encoder.last(tokens), grid),

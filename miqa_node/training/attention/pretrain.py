@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from miqa_node.assess.preprocess import GlobalView, Normalise, Preprocess, prepare
-from miqa_node.training import weights
 from miqa_node.training.attention.network import MaskedAutoencoder, VitShape
-from miqa_node.training.datasets import Record, held_out, may_ship, read_records
+from miqa_node.training.datasets import DatasetRecord, held_out, may_ship, read_records
+from miqa_node.training.loop import TrainingSchedule, TrainingTask, train
 
 CHECKPOINT = "checkpoint.pt"
 MARGIN = 1.2
@@ -47,7 +47,7 @@ class PretrainSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Pretrained:
+class PretrainResult:
     """A finished run; ``losses`` are those of every 100 steps."""
 
     net: MaskedAutoencoder
@@ -61,13 +61,13 @@ def spec_of(shape: VitShape) -> Preprocess:
     return Preprocess(global_view=GlobalView(rows=shape.side_px, columns=shape.side_px))
 
 
-def records_of(data_dir: Path) -> list[Record]:
+def records_of(data_dir: Path) -> list[DatasetRecord]:
     """Images that may be learnt from: their licence allows weights, and no evaluation of anomalies uses the patient.
 
     Of ``cxr_train`` and ``cxr_pneumonia``; patients held out, of ``cxr_boxes``, or of a test part are left out.
     """
     boxed = {record.patient for record in read_records(data_dir / "cxr_boxes")}
-    found: dict[str, Record] = {}
+    found: dict[str, DatasetRecord] = {}
     for folder in ("cxr_train", "cxr_pneumonia"):
         if not (data_dir / folder / "manifest.csv").is_file():
             continue
@@ -78,7 +78,7 @@ def records_of(data_dir: Path) -> list[Record]:
     return list(found.values())
 
 
-def small_views(records: Sequence[Record], shape: VitShape) -> NDArray[np.float32]:
+def small_views(records: Sequence[DatasetRecord], shape: VitShape) -> NDArray[np.float32]:
     """Normalised views (N, side, side), somewhat larger than the network's."""
     side = round(shape.side_px * MARGIN)
     spec = Preprocess(normalise=Normalise(), global_view=GlobalView(rows=side, columns=side))
@@ -94,7 +94,7 @@ def small_views(records: Sequence[Record], shape: VitShape) -> NDArray[np.float3
 
 def pretrain(
     views: NDArray[np.float32], folder: Path, settings: PretrainSettings, *, resume: bool = False
-) -> Pretrained:
+) -> PretrainResult:
     """Fit the autoencoder; its weights are the running average of the last steps."""
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
@@ -105,30 +105,25 @@ def pretrain(
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.95)
     )
-    state: dict[str, Any] = {"step": 0, "elapsed_s": 0.0, "losses": []}
-    if resume and (folder / CHECKPOINT).is_file():
-        saved = torch.load(folder / CHECKPOINT, weights_only=True)
-        net.load_state_dict(saved["net"])
-        average.load_state_dict(saved["average"])
-        optimiser.load_state_dict(saved["optimiser"])
-        state = saved["state"]
-    begun, kept_at, recent = time.monotonic() - state["elapsed_s"], time.monotonic(), []
-    while (progress := _progress(state, settings)) < 1.0:
-        for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * _rate(progress)
-        rng = np.random.default_rng((settings.seed, state["step"]))
-        recent.append(_step(net, optimiser, draw(views, settings, rng), settings.shape))
-        weights.follow(average, net, min(AVERAGE, (1 + state["step"]) / (10 + state["step"])))
-        state["step"] += 1
-        state["elapsed_s"] = time.monotonic() - begun
-        if state["step"] % 100 == 0:
-            state["losses"].append(round(float(np.mean(recent)), 4))
-            recent.clear()
-        if time.monotonic() - kept_at > settings.checkpoint_s:
-            _keep(folder, net, average, optimiser, state)
-            kept_at = time.monotonic()
-    _keep(folder, net, average, optimiser, state)
-    return Pretrained(average.eval(), state["step"], state["elapsed_s"], tuple(state["losses"]))
+    patches = settings.shape.grid**2
+
+    def drawn(first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for step in count(first):
+            batch = draw(views, settings, np.random.default_rng((settings.seed, step)))
+            yield batch, torch.rand(len(batch), patches).argsort(dim=1)
+
+    def forward(batch: tuple[Tensor, Tensor]) -> Tensor:
+        return cast("Tensor", net(*batch, round(patches * SEEN_SHARE)))
+
+    run = train(
+        TrainingTask(net, average, optimiser, drawn, forward, lambda loss, _: (loss, {"loss": float(loss.detach())})),
+        TrainingSchedule(
+            rate=_rate, average=AVERAGE, ramp=9.0, steps=settings.steps, minutes=settings.minutes,
+            largest_gradient=1.0, checkpoint=folder / CHECKPOINT, checkpoint_s=settings.checkpoint_s, resume=resume,
+        ),
+    )  # fmt: skip
+    losses = tuple(round(line["loss"], 4) for line in run.history if line["step"] % 100 == 0)
+    return PretrainResult(average, run.step, run.elapsed_s, losses)
 
 
 def draw(views: NDArray[np.float32], settings: PretrainSettings, rng: np.random.Generator) -> Tensor:
@@ -145,39 +140,13 @@ def draw(views: NDArray[np.float32], settings: PretrainSettings, rng: np.random.
     return torch.from_numpy(batch)
 
 
-def _step(net: MaskedAutoencoder, optimiser: torch.optim.Optimizer, batch: Tensor, shape: VitShape) -> float:
-    count = shape.grid**2
-    order = torch.rand(len(batch), count).argsort(dim=1)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = net(batch, order, round(count * SEEN_SHARE))
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-    optimiser.step()
-    return float(loss.detach())
-
-
-def _progress(state: dict[str, Any], settings: PretrainSettings) -> float:
-    if settings.steps is not None:
-        return float(state["step"]) / settings.steps
-    return float(state["elapsed_s"]) / (60.0 * settings.minutes)
-
-
-def _rate(progress: float) -> float:
+def _rate(_step: int, progress: float) -> float:
     if progress < WARM_UP:
         return max(progress / WARM_UP, 0.02)
     return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * (progress - WARM_UP) / (1.0 - WARM_UP)))
 
 
-def _keep(
-    folder: Path, net: MaskedAutoencoder, average: MaskedAutoencoder, optimiser: torch.optim.Optimizer,
-    state: dict[str, Any],
-) -> None:  # fmt: skip
-    saved = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-    weights.save(folder / CHECKPOINT, {**saved, "state": state})
-
-
-def facts(settings: PretrainSettings, run: Pretrained, records: Sequence[Record]) -> dict[str, Any]:
+def facts(settings: PretrainSettings, run: PretrainResult, records: Sequence[DatasetRecord]) -> dict[str, Any]:
     """What a card says of the run."""
     return {
         "method": "masked autoencoder (He et al., CVPR 2022), three quarters of the patches hidden, no labels",

@@ -14,7 +14,7 @@ LIMIT = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class MeasurementScale:
     """Of F measurements: z = (sign(x) · log(1 + |x| / unit) − mean) / deviation, cut at ± LIMIT; each shape (F,)."""
 
     imputed: NDArray[np.float32]
@@ -23,7 +23,7 @@ class Scale:
     deviation: NDArray[np.float32]
 
     @classmethod
-    def of(cls, features: NDArray[np.float32]) -> Scale:
+    def of(cls, features: NDArray[np.float32]) -> MeasurementScale:
         """Scale of a table (N, F) with NaN where a measurement is missing: medians and deviations of its columns."""
         imputed = np.nanmedian(features, axis=0).astype(np.float32)
         whole = np.where(np.isnan(features), imputed, features)

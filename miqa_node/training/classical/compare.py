@@ -15,28 +15,29 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from miqa_node.domain.finding import DEFECTS, FindingName
-from miqa_node.training.calibrate import Asked, Calibration, calibration_of
-from miqa_node.training.classical.features import FEATURES, Measurer, Treatment
-from miqa_node.training.classical.models import KINDS, SHIPPED, Model, fit_model
+from miqa_node.domain.finding import FindingName
+from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.training.calibrate import CalibrationCases, QualityCalibration, calibration_of
+from miqa_node.training.classical.features import FEATURES, MeasurementJudge, Treatment
+from miqa_node.training.classical.models import KINDS, SHIPPED, ClassicalModel, fit_model
 from miqa_node.training.classical.package import NAME, write_classical_package
 from miqa_node.training.classical.pages import write_comparison
 from miqa_node.training.classical.table import (
     CACHE,
     DRAWS,
     SAMPLES,
+    FeatureTable,
     Progress,
-    Table,
     calibration_table,
     evaluation_table,
     training_table,
 )
 from miqa_node.training.corpus import CACHE as IMAGES
 from miqa_node.training.corpus import read_quality_data
-from miqa_node.training.evaluate import Judged, figures_of
+from miqa_node.training.evaluate import EvaluationCases, figures_of
 from miqa_node.training.report import measures
 from miqa_node.training.samples import COLUMN
-from miqa_node.training.scores import Case, auroc
+from miqa_node.training.scores import JudgedCase, auroc
 
 RUNS = Path("training-runs")
 TIMED_SIDE_PX, TIMED_ROUNDS = 2048, 7
@@ -48,12 +49,12 @@ SIMULATED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ClassicalResult:
     """What became of one kind of model."""
 
-    model: Model
-    calibration: Calibration
-    judged: Judged
+    model: ClassicalModel
+    calibration: QualityCalibration
+    judged: EvaluationCases
     figures: dict[str, Any]
 
 
@@ -105,17 +106,19 @@ def train_classical(
     return comparison
 
 
-def usual_measurements(model: Model, table: Table) -> NDArray[np.float32]:
+def usual_measurements(model: ClassicalModel, table: FeatureTable) -> NDArray[np.float32]:
     """The scaled measurements of a usual good image, shape (F,): medians over the samples without any defect."""
     good = np.all(table.present <= 0, axis=1)
     rows = model.scale.standardise(table.features[good] if good.any() else table.features)
     return np.asarray(np.median(rows, axis=0), np.float32)
 
 
-def _outcome(model: Model, asked: Asked, judged: Judged, treatment: Treatment) -> Outcome:
-    said = Asked(*(_answers(model, cases) for cases in (asked.everything, asked.clean, asked.elsewhere)))
+def _outcome(
+    model: ClassicalModel, asked: CalibrationCases, judged: EvaluationCases, treatment: Treatment
+) -> ClassicalResult:
+    said = CalibrationCases(*(_answers(model, cases) for cases in (asked.everything, asked.clean, asked.elsewhere)))
     calibration = calibration_of(said)
-    answered = Judged(
+    answered = EvaluationCases(
         clean=_answers(model, judged.clean),
         simulated=_answers(model, judged.simulated),
         unseen=_answers(model, judged.unseen),
@@ -127,21 +130,21 @@ def _outcome(model: Model, asked: Asked, judged: Judged, treatment: Treatment) -
     figures["operating_points"] = _operating_points(answered, calibration)
     figures["confusion"] = measures.confusion(answered, calibration.probability, calibration.threshold)
     figures["errors"] = _errors(answered, calibration)
-    figures["roc"] = {d.value: _roc(answered, COLUMN[d], d) for d in DEFECTS}
+    figures["roc"] = {d: _roc(answered, COLUMN[d], d) for d in defect_names()}
     figures["held_out_auroc"] = _held_out(said)
     figures["milliseconds"] = round(_milliseconds(model, treatment), 1)
     figures["fit_s"] = round(model.fit_s, 1)
-    return Outcome(model, calibration, answered, figures)
+    return ClassicalResult(model, calibration, answered, figures)
 
 
-def _held_out(said: Asked) -> float:
+def _held_out(said: CalibrationCases) -> float:
     """Mean AUROC on held-out patients of the training hospitals: what one would choose a model by."""
-    judged = Judged(said.clean, said.everything, [], [], [])
-    groups = [(measures.positives(judged, d), measures.negatives(judged, d), COLUMN[d]) for d in DEFECTS]
+    judged = EvaluationCases(said.clean, said.everything, [], [], [])
+    groups = [(measures.positives(judged, d), measures.negatives(judged, d), COLUMN[d]) for d in defect_names()]
     return round(float(np.mean([auroc(measures.scores(b, c), measures.scores(g, c)) for b, g, c in groups])), 3)
 
 
-def _answers(model: Model, cases: Sequence[Case]) -> list[Case]:
+def _answers(model: ClassicalModel, cases: Sequence[JudgedCase]) -> list[JudgedCase]:
     """Cases whose logits were measurements, as the model judges these."""
     if not cases:
         return []
@@ -149,30 +152,30 @@ def _answers(model: Model, cases: Sequence[Case]) -> list[Case]:
     return [replace(c, logits=logits[i], severity=severity[i]) for i, c in enumerate(cases)]
 
 
-def _operating_points(judged: Judged, calibration: Calibration) -> dict[str, Any]:
+def _operating_points(judged: EvaluationCases, calibration: QualityCalibration) -> dict[str, Any]:
     """Accuracy, precision, recall, F1 and counts of each finding, and their means."""
     rows = {}
-    for finding in DEFECTS:
+    for finding in defect_names():
         column = COLUMN[finding]
         bad, good = (
             calibration.probability(np.stack([c.logits for c in group]))[:, column]
             for group in (measures.positives(judged, finding), measures.negatives(judged, finding))
         )
-        rows[finding.value] = measures.classification(bad, good, float(calibration.threshold[column]))
+        rows[finding] = measures.classification(bad, good, float(calibration.threshold[column]))
     names = ("accuracy", "precision_at_point", "recall", "specificity", "f1")
     means = {name: round(float(np.mean([row[name] or 0.0 for row in rows.values()])), 3) for name in names}
     return {"findings": rows, "mean": means}
 
 
-def _errors(judged: Judged, calibration: Calibration) -> dict[str, Any]:
+def _errors(judged: EvaluationCases, calibration: QualityCalibration) -> dict[str, Any]:
     """Where a model errs: misses by severity and source, false alarms by source, and what a miss is taken for."""
-    found = {}
-    for finding in DEFECTS:
+    found: dict[str, Any] = {}
+    for finding in defect_names():
         column = COLUMN[finding]
         bad, good = measures.positives(judged, finding, 0.0), measures.negatives(judged, finding)
         missed = [c for c in bad if calibration.probability(c.logits)[column] < calibration.threshold[column]]
         alarms = [c for c in good if calibration.probability(c.logits)[column] >= calibration.threshold[column]]
-        found[finding.value] = {
+        found[finding] = {
             "missed_by_severity": _shares(missed, bad, lambda c: str(c.level)),
             "missed_by_source": _shares(missed, bad, lambda c: c.record.source),
             "false_alarms_by_source": _shares(alarms, good, lambda c: c.record.source),
@@ -180,20 +183,20 @@ def _errors(judged: Judged, calibration: Calibration) -> dict[str, Any]:
     return found
 
 
-def _roc(judged: Judged, column: int, finding: FindingName) -> list[float]:
+def _roc(judged: EvaluationCases, column: int, finding: FindingName) -> list[float]:
     bad, good = measures.positives(judged, finding), measures.negatives(judged, finding)
     return [round(float(v), 3) for v in measures.roc(measures.scores(bad, column), measures.scores(good, column))]
 
 
-def _shares(part: Sequence[Case], whole: Sequence[Case], key: Any) -> dict[str, float]:
+def _shares(part: Sequence[JudgedCase], whole: Sequence[JudgedCase], key: Any) -> dict[str, float]:
     names = sorted({key(c) for c in whole})
     return {n: round(sum(key(c) == n for c in part) / sum(key(c) == n for c in whole), 3) for n in names}
 
 
-def _milliseconds(model: Model, treatment: Treatment) -> float:
+def _milliseconds(model: ClassicalModel, treatment: Treatment) -> float:
     """Median time of a 2048 × 2048 image from display values to logits; nearly all of it goes to measuring."""
     display = np.random.default_rng(0).integers(0, 65536, (TIMED_SIDE_PX, TIMED_SIDE_PX)).astype(np.uint16)
-    measurer, times = Measurer(treatment), []
+    measurer, times = MeasurementJudge(treatment), []
     for _ in range(TIMED_ROUNDS):
         started = time.perf_counter()
         model.judge(measurer.features(display)[None])
@@ -201,7 +204,7 @@ def _milliseconds(model: Model, treatment: Treatment) -> float:
     return float(np.median(times)) * 1e3
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def _row(outcome: ClassicalResult) -> dict[str, Any]:
     simulated, figures = outcome.figures["simulated"], outcome.figures
     return {
         "package": outcome.model.name,
@@ -228,7 +231,7 @@ def _network_row(package: Path) -> dict[str, Any]:
     }
 
 
-def _card_metrics(outcome: Outcome, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _card_metrics(outcome: ClassicalResult, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     kept = {k: v for k, v in outcome.figures.items() if k not in LEFT_OUT_OF_CARDS}
     kept["milliseconds"] = (
         f"{outcome.figures['milliseconds']:.0f} ms for 2048 x 2048 pixels from display values to findings, measuring "
@@ -247,7 +250,7 @@ def _card_metrics(outcome: Outcome, rows: Sequence[Mapping[str, Any]]) -> dict[s
     return kept
 
 
-def _training(command: str, seed: int, samples: int, elapsed_s: float, model: Model) -> dict[str, Any]:
+def _training(command: str, seed: int, samples: int, elapsed_s: float, model: ClassicalModel) -> dict[str, Any]:
     return {
         "command": command,
         "simulated": SIMULATED,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.contracts.measurements import measure_picture, measurement_vector
 from miqa_node.assess.enhance.methods import METHODS
 from miqa_node.assess.enhance.plane import to_display
-from miqa_node.assess.measured import measure_picture, measurement_vector
-from miqa_node.training.graph import Prediction
+from miqa_node.training.graph import GraphPrediction
 from miqa_node.training.samples import CLASSES
 
 FEATURES: tuple[str, ...] = (
@@ -72,8 +72,8 @@ def _treated(method: str, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return (to_display(levels) >> 8).astype(np.uint8)
 
 
-class Measurer:
-    """A :class:`~miqa_node.training.graph.Judge` whose "logits" are the measurements, NaN where one is missing.
+class MeasurementJudge:
+    """A :class:`~miqa_node.training.graph.ImageJudge` whose "logits" are the measurements, NaN where one is missing.
 
     So every part of training and evaluation that asks a model can be asked once for the measurements, and any number
     of models judge these afterwards.
@@ -82,10 +82,10 @@ class Measurer:
     def __init__(self, treatment: Treatment | None = None) -> None:
         self._treatment = treatment or Treatment()
 
-    def __call__(self, display: NDArray[np.uint16]) -> Prediction:
+    def __call__(self, display: NDArray[np.uint16]) -> GraphPrediction:
         """Measure display pixels (rows, columns), 0 black, 65,535 white."""
         silent = np.zeros(len(CLASSES), np.float32)
-        return Prediction(self.features(display), silent, np.zeros((len(CLASSES), 1, 1), np.float32))
+        return GraphPrediction(self.features(display), silent, np.zeros((len(CLASSES), 1, 1), np.float32))
 
     def features(self, display: NDArray[np.uint16]) -> NDArray[np.float32]:
         """The row of FEATURES.

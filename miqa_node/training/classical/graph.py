@@ -9,19 +9,20 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.measured import CONTRIBUTIONS, INPUT
+from miqa_node.assess.contracts.base import CONTRIBUTIONS
+from miqa_node.assess.contracts.measurements import INPUT
 from miqa_node.training.classical.basis import KNOTS, LIMIT
-from miqa_node.training.classical.models import Model, curves
+from miqa_node.training.classical.models import ClassicalModel, curves
 
 OPSET, IR_VERSION = 18, 10
 
 
-def sum_graph(model: Model, usual: NDArray[np.float32]) -> onnx.ModelProto:
+def sum_graph(model: ClassicalModel, usual: NDArray[np.float32]) -> onnx.ModelProto:
     """The graph of a model whose heads are sums over measurements, with or without bends.
 
     Input ``measurements`` (1, F), nothing missing. Outputs ``logits`` (1, C), ``severity`` (1, C) in [0, 1] and
     ``contributions`` (1, C, F): each measurement's part of the logit, less its part for ``usual`` (F,), the scaled
-    measurements of a usual good image. TypeError when a head is no such sum.
+    measurements of a usual good image. TypeError if a head is not such a sum.
     """
     heads = [curves(head, bends=model.bends) for head in model.heads]
     grades = [curves(head, bends=model.bends) for head in model.severity]

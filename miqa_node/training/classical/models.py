@@ -15,8 +15,8 @@ from sklearn.svm import SVC, LinearSVC
 from threadpoolctl import threadpool_limits
 
 from miqa_node.errors import SettingsError
-from miqa_node.training.classical.basis import KNOTS, Scale, hinges
-from miqa_node.training.classical.table import Table
+from miqa_node.training.classical.basis import KNOTS, MeasurementScale, hinges
+from miqa_node.training.classical.table import FeatureTable
 from miqa_node.training.samples import CLASSES
 
 RIDGE = 3.0
@@ -27,7 +27,7 @@ SHIPPED = "lr"
 """The kind that becomes a package: the plainest; on held-out patients it is within .001 of the best."""
 
 
-class Head(Protocol):
+class ModelHead(Protocol):
     """Says of rows (N, ·) how strongly they look like a class; any monotone scale, shape (N,)."""
 
     def __call__(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -35,7 +35,7 @@ class Head(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
+class LinearHead:
     """weights · row + bias."""
 
     weights: NDArray[np.float64]
@@ -47,16 +47,16 @@ class Linear:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ClassicalModel:
     """One kind of model with a head per class; ``severity`` holds a linear head per class.
 
     With ``bends`` heads look at the hinges of :mod:`.basis`, else at the standardised measurements.
     """
 
     name: str
-    scale: Scale
-    heads: tuple[Head, ...]
-    severity: tuple[Linear, ...]
+    scale: MeasurementScale
+    heads: tuple[ModelHead, ...]
+    severity: tuple[LinearHead, ...]
     bends: bool
     fit_s: float
 
@@ -69,14 +69,14 @@ class Model:
         return logits.astype(np.float32), severity.astype(np.float32)
 
 
-def fit_model(name: str, table: Table, seed: int) -> Model:
+def fit_model(name: str, table: FeatureTable, seed: int) -> ClassicalModel:
     """Fit one of KINDS to a table; the same seed gives the same model.
 
     SettingsError when the table is too small to hold every class.
     """
     started = time.perf_counter()
     fit, bends = KINDS[name]
-    scale = Scale.of(table.features)
+    scale = MeasurementScale.of(table.features)
     z = scale.standardise(table.features)
     rows = hinges(z) if bends else z
     heads, severity = [], []
@@ -87,15 +87,15 @@ def fit_model(name: str, table: Table, seed: int) -> Model:
                 raise SettingsError(f"{len(known)} samples show no {CLASSES[column]}, or nothing else: take more.")
             heads.append(fit(rows[known], table.present[known, column] > 0, seed))
             severity.append(_fit_severity(rows, table.severity[:, column]))
-    return Model(name, scale, tuple(heads), tuple(severity), bends, time.perf_counter() - started)
+    return ClassicalModel(name, scale, tuple(heads), tuple(severity), bends, time.perf_counter() - started)
 
 
-def curves(head: Head, *, bends: bool) -> tuple[NDArray[np.float64], float]:
+def curves(head: ModelHead, *, bends: bool) -> tuple[NDArray[np.float64], float]:
     """A linear head as hinges' weights by measurement, shape (F, K), and a bias; a straight line is one hinge.
 
-    TypeError when the head is no sum over measurements.
+    TypeError if the head is not a sum over measurements.
     """
-    if not isinstance(head, Linear):
+    if not isinstance(head, LinearHead):
         msg = "only logistic regressions and linear support vectors are sums over measurements"
         raise TypeError(msg)
     if bends:
@@ -105,11 +105,11 @@ def curves(head: Head, *, bends: bool) -> tuple[NDArray[np.float64], float]:
     return weights, head.bias + KNOTS[0] * float(head.weights.sum())
 
 
-def _logistic(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
+def _logistic(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> ModelHead:
     return _linear(LogisticRegression(C=1.0, class_weight="balanced", max_iter=3000, random_state=seed), rows, wanted)
 
 
-def _additive(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
+def _additive(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> ModelHead:
     """Logistic regression on hinges: an additive model, whose every measurement has a curve of its own.
 
     Hastie and Tibshirani, Statistical Science 1 (1986), with piecewise linear curves (Friedman 1991).
@@ -117,16 +117,16 @@ def _additive(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -
     return _linear(LogisticRegression(C=0.3, class_weight="balanced", max_iter=5000, random_state=seed), rows, wanted)
 
 
-def _linear_svm(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
+def _linear_svm(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> ModelHead:
     return _linear(LinearSVC(C=0.3, class_weight="balanced", max_iter=20000, random_state=seed), rows, wanted)
 
 
-def _rbf_svm(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
+def _rbf_svm(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> ModelHead:
     fitted = SVC(C=3.0, kernel="rbf", gamma="scale", class_weight="balanced", random_state=seed).fit(rows, wanted)
     return _scored(fitted.decision_function)
 
 
-def _forest(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> Head:
+def _forest(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> ModelHead:
     fitted = RandomForestClassifier(
         TREES, min_samples_leaf=LEAF, class_weight="balanced_subsample", random_state=seed, n_jobs=1
     ).fit(rows, wanted)
@@ -138,26 +138,26 @@ def _forest(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> 
     return _scored(log_odds)
 
 
-def _linear(estimator: Any, rows: NDArray[np.float32], wanted: NDArray[np.bool_]) -> Linear:
+def _linear(estimator: Any, rows: NDArray[np.float32], wanted: NDArray[np.bool_]) -> LinearHead:
     fitted = estimator.fit(rows.astype(np.float64), wanted)
-    return Linear(np.asarray(fitted.coef_[0], np.float64), float(fitted.intercept_[0]))
+    return LinearHead(np.asarray(fitted.coef_[0], np.float64), float(fitted.intercept_[0]))
 
 
-def _scored(function: Callable[[NDArray[np.float32]], Any]) -> Head:
+def _scored(function: Callable[[NDArray[np.float32]], Any]) -> ModelHead:
     def head(rows: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.asarray(function(rows), np.float64)
 
     return head
 
 
-def _fit_severity(rows: NDArray[np.float32], wanted: NDArray[np.float32]) -> Linear:
+def _fit_severity(rows: NDArray[np.float32], wanted: NDArray[np.float32]) -> LinearHead:
     known = wanted >= 0
     weight = np.where(wanted[known] > 0, 1.0, ABSENT_WEIGHT)
     fitted = Ridge(RIDGE).fit(rows[known].astype(np.float64), wanted[known], sample_weight=weight)
-    return Linear(np.asarray(fitted.coef_, np.float64), float(fitted.intercept_))
+    return LinearHead(np.asarray(fitted.coef_, np.float64), float(fitted.intercept_))
 
 
-KINDS: Mapping[str, tuple[Callable[[NDArray[np.float32], NDArray[np.bool_], int], Head], bool]] = {
+KINDS: Mapping[str, tuple[Callable[[NDArray[np.float32], NDArray[np.bool_], int], ModelHead], bool]] = {
     "lr": (_logistic, False),
     "additive": (_additive, True),
     "svm-linear": (_linear_svm, False),

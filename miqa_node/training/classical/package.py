@@ -14,12 +14,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import Card
-from miqa_node.assess.measured import inputs_of, measure_picture
+from miqa_node.assess.contracts.measurements import inputs_of, measure_picture
 from miqa_node.assess.preprocess import Preprocess
-from miqa_node.training.calibrate import Calibration
+from miqa_node.training.calibrate import QualityCalibration
 from miqa_node.training.classical.features import FEATURES
 from miqa_node.training.classical.graph import sum_graph
-from miqa_node.training.classical.models import Model
+from miqa_node.training.classical.models import ClassicalModel
 from miqa_node.training.corpus import QualityData
 from miqa_node.training.package import card_of, write_golden_images
 from miqa_node.training.seal import seal
@@ -41,7 +41,7 @@ LIMITS = (
 
 
 def write_classical_package(
-    model: Model, usual: NDArray[np.float32], folder: Path, calibration: Calibration, data: QualityData,
+    model: ClassicalModel, usual: NDArray[np.float32], folder: Path, calibration: QualityCalibration, data: QualityData,
     training: Mapping[str, Any], metrics: Mapping[str, Any], version: str,
 ) -> Path:  # fmt: skip
     """Make the whole folder; ``usual`` (F,) are the scaled measurements of a usual good image."""
@@ -65,7 +65,7 @@ def write_classical_package(
 
 
 def _card(
-    model: Model, calibration: Calibration, data: QualityData, training: Mapping[str, Any],
+    model: ClassicalModel, calibration: QualityCalibration, data: QualityData, training: Mapping[str, Any],
     metrics: Mapping[str, Any], version: str, goldens: list[str],
 ) -> dict[str, Any]:  # fmt: skip
     """The card of the network's package, for a model that looks at numbers; without the checksums of files."""

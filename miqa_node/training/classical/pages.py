@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.domain.finding import DEFECTS
+from miqa_node.taxonomy.lookup import defect_names
 from miqa_node.training.classical.basis import KNOTS
 from miqa_node.training.classical.features import FEATURES
-from miqa_node.training.classical.models import SHIPPED, Model, curves
-from miqa_node.training.classical.table import Table
+from miqa_node.training.classical.models import SHIPPED, ClassicalModel, curves
+from miqa_node.training.classical.table import FeatureTable
 from miqa_node.training.report import figures as drawn
 from miqa_node.training.report.page import render
 
 TEMPLATE = "comparison.html"
 
 
-def write_comparison(path: Path, comparison: Mapping[str, Any], models: Mapping[str, Model], table: Table) -> None:
+def write_comparison(
+    path: Path, comparison: Mapping[str, Any], models: Mapping[str, ClassicalModel], table: FeatureTable
+) -> None:
     """Write the page of what :func:`.compare.train_classical` found."""
     outcomes, rows = comparison["outcomes"], comparison["rows"]
     pictures = {
@@ -32,18 +34,18 @@ def write_comparison(path: Path, comparison: Mapping[str, Any], models: Mapping[
         "effects": "",
     }
     if SHIPPED in models:
-        names = [d.value for d in DEFECTS]
+        names = list(defect_names())
         pictures["effects"] = drawn.heat(effects(models[SHIPPED], table), names, FEATURES, "effects of measurements")
     best = max(rows, key=lambda row: float(row["mean_auroc"]))["package"]
     path.write_text(render(TEMPLATE, **comparison, pictures=pictures, best=best), encoding="utf-8")
 
 
-def effects(model: Model, table: Table) -> NDArray[np.float64]:
+def effects(model: ClassicalModel, table: FeatureTable) -> NDArray[np.float64]:
     """How far each measurement (columns) moves each defect's logit (rows) over the samples' 5th to 95th percentile."""
     z = model.scale.standardise(table.features)
     bent = np.maximum(z[:, :, None] - np.array(KNOTS, np.float32), 0.0)
     ranges = []
-    for head in model.heads[: len(DEFECTS)]:
+    for head in model.heads[: len(defect_names())]:
         weights, _ = curves(head, bends=model.bends)
         low, high = np.percentile((bent * weights).sum(axis=2), (5, 95), axis=0)
         ranges.append(high - low)

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 import miqa_node
 from miqa_node.assess.preprocess import Preprocess
-from miqa_node.training.calibrate import Asked, ask
-from miqa_node.training.classical.features import FEATURES, Measurer, Treatment
+from miqa_node.degrade import Image
+from miqa_node.training.calibrate import CalibrationCases, ask
+from miqa_node.training.classical.features import FEATURES, MeasurementJudge, Treatment
 from miqa_node.training.corpus import QualityData
-from miqa_node.training.datasets import Record, read_records
-from miqa_node.training.degrade import Image
-from miqa_node.training.evaluate import Judged, collect
-from miqa_node.training.samples import CLASSES, Sample, Sampler
-from miqa_node.training.scores import Case
+from miqa_node.training.datasets import DatasetRecord, read_records
+from miqa_node.training.evaluate import EvaluationCases, collect
+from miqa_node.training.samples import CLASSES, Sampler, TrainingSample
+from miqa_node.training.scores import JudgedCase
 
 CACHE = Path(".cache/classical")
 SAMPLES = 3000
@@ -30,7 +30,7 @@ DRAWS = 2
 SOURCES = (
     "assess/enhance",
     "assess/measure",
-    "training/degrade",
+    "degrade",
     "training/samples.py",
     "training/scores.py",
     "training/classical/features.py",
@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FeatureTable:
     """Training samples: ``features`` (N, F), NaN where missing; ``present`` and ``severity`` (N, C), -1 unknown."""
 
     features: NDArray[np.float32]
@@ -54,25 +54,25 @@ class _KeepsImage(Sampler):
 
     image: Image
 
-    def _finish(self, image: Image, *args: Any, **_named: Any) -> Sample:
+    def _finish(self, image: Image, *args: Any, **_named: Any) -> TrainingSample:
         self.image = image
         present, severity = args[:2]
         nothing = np.zeros(0, np.float32)  # the views that a network would get cost as much as the measurements
-        return Sample(nothing, nothing, present, severity, nothing, np.zeros(0, np.int16))
+        return TrainingSample(nothing, nothing, present, severity, nothing, np.zeros(0, np.int16))
 
 
 def training_table(
     data: QualityData, treatment: Treatment, *, seed: int, samples: int = SAMPLES, cache_dir: Path = CACHE,
     progress: Progress | None = None,
-) -> Table:  # fmt: skip
+) -> FeatureTable:  # fmt: skip
     """Samples 0 to ``samples`` − 1 of the seed, measured."""
     path = cache_dir / f"train-{treatment.name}-{seed}-{samples}-{_fingerprint(data.fitting)}.npz"
     if path.exists():
         with np.load(path, allow_pickle=False) as kept:
-            return Table(kept["features"], kept["present"], kept["severity"])
+            return FeatureTable(kept["features"], kept["present"], kept["severity"])
     cv2.setNumThreads(1)
     sampler = _KeepsImage(data.fitting, data.cache, data.others, Preprocess(), seed=seed, crops=1)
-    measurer = Measurer(treatment)
+    measurer = MeasurementJudge(treatment)
     features = np.empty((samples, len(FEATURES)), np.float32)
     present = np.empty((samples, len(CLASSES)), np.float32)
     severity = np.empty((samples, len(CLASSES)), np.float32)
@@ -84,36 +84,36 @@ def training_table(
         if progress is not None:
             progress(index + 1, samples)
     _save(path, {"features": features, "present": present, "severity": severity})
-    return Table(features, present, severity)
+    return FeatureTable(features, present, severity)
 
 
 def evaluation_table(
     data_dir: Path, data: QualityData, treatment: Treatment, *, cache_dir: Path = CACHE, draws: int = DRAWS
-) -> Judged:
+) -> EvaluationCases:
     """Everything of an evaluation, with measurements for logits; see :class:`.features.Measurer`."""
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
     path = cache_dir / f"evaluation-{treatment.name}-{draws}-{_fingerprint(records)}.npz"
     if not path.exists():
-        made = collect(Measurer(treatment), data_dir, data, draws=draws)
+        made = collect(MeasurementJudge(treatment), data_dir, data, draws=draws)
         groups = {"clean": made.clean, "simulated": made.simulated, "unseen": made.unseen, "gates": made.gates}
         _save(path, _arrays(groups))
     groups = _cases(path, records)
     centre = [(r, (0.5, 0.5)) for r in records if r.has_real_object]
-    return Judged(groups["clean"], groups["simulated"], groups["unseen"], groups["gates"], centre)
+    return EvaluationCases(groups["clean"], groups["simulated"], groups["unseen"], groups["gates"], centre)
 
 
-def calibration_table(data: QualityData, treatment: Treatment, *, cache_dir: Path = CACHE) -> Asked:
+def calibration_table(data: QualityData, treatment: Treatment, *, cache_dir: Path = CACHE) -> CalibrationCases:
     """Everything that calibration asks, with measurements for logits."""
     records = [*data.held_out, *data.other_hospital]
     path = cache_dir / f"calibration-{treatment.name}-{_fingerprint(records)}.npz"
     if not path.exists():
-        asked = ask(Measurer(treatment), data)
+        asked = ask(MeasurementJudge(treatment), data)
         _save(path, _arrays({"everything": asked.everything, "clean": asked.clean, "elsewhere": asked.elsewhere}))
     groups = _cases(path, records)
-    return Asked(groups["everything"], groups["clean"], groups["elsewhere"])
+    return CalibrationCases(groups["everything"], groups["clean"], groups["elsewhere"])
 
 
-def _arrays(groups: dict[str, list[Case]]) -> dict[str, NDArray[Any]]:
+def _arrays(groups: dict[str, list[JudgedCase]]) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for name, cases in groups.items():
         arrays[f"{name}.file"] = np.array([c.record.path.name for c in cases], np.str_)
@@ -123,14 +123,14 @@ def _arrays(groups: dict[str, list[Case]]) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _cases(path: Path, records: Sequence[Record]) -> dict[str, list[Case]]:
+def _cases(path: Path, records: Sequence[DatasetRecord]) -> dict[str, list[JudgedCase]]:
     by_name = {r.path.name: r for r in records}
     silent = np.zeros(len(CLASSES), np.float32)
     with np.load(path, allow_pickle=False) as kept:
         names = {key.split(".")[0] for key in kept.files}
         return {
             name: [
-                Case(by_name[str(file)], str(made), float(level), row, silent)
+                JudgedCase(by_name[str(file)], str(made), float(level), row, silent)
                 for file, made, level, row in zip(
                     *(kept[f"{name}.{what}"] for what in ("file", "made", "level", "features")), strict=True
                 )
@@ -148,7 +148,7 @@ def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     part.replace(path)
 
 
-def _fingerprint(records: Sequence[Record]) -> str:
+def _fingerprint(records: Sequence[DatasetRecord]) -> str:
     """Of the images and of the code."""
     digest = hashlib.sha256()
     for record in records:

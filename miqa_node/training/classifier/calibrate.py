@@ -15,7 +15,7 @@ LEAST_THRESHOLD, MOST_THRESHOLD = 1e-4, 1.0 - 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class ClassifierThreshold:
     """From ``value`` on the positive label is given; ``recall`` and ``precision`` are those of the validation part."""
 
     value: float
@@ -35,7 +35,7 @@ def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
     return math.exp(float(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
 
 
-def threshold_for_recall(probability: Floats, positive: NDArray[np.bool_], target: float) -> Threshold:
+def threshold_for_recall(probability: Floats, positive: NDArray[np.bool_], target: float) -> ClassifierThreshold:
     """The highest threshold at which at least ``target`` of the positive images are found.
 
     It lies halfway to the next lower probability, so that an image on the edge is not lost to rounding.
@@ -48,7 +48,7 @@ def threshold_for_recall(probability: Floats, positive: NDArray[np.bool_], targe
     value = min(max(value, LEAST_THRESHOLD), MOST_THRESHOLD)
     said = probability >= value
     right = int((said & positive).sum())
-    return Threshold(value, right / int(positive.sum()), right / max(1, int(said.sum())))
+    return ClassifierThreshold(value, right / int(positive.sum()), right / max(1, int(said.sum())))
 
 
 def softmax(logits: Floats) -> Floats:

@@ -34,12 +34,12 @@ MOST_IMAGES = 200_000
 LEAST_IMAGES = 12
 """Of each label: fewer leave nothing to calibrate or to test with."""
 COLOUR_SAMPLE = 64
-"""So many images are looked at to tell whether a data set has colour."""
+"""Number of images examined to decide whether a data set has colour."""
 COLOUR_DIFFERENCE = 0.02
 """Mean difference of the channels, as a share of the range, from which a picture counts as coloured."""
 
 
-class Part(StrEnum):
+class ClassifierPart(StrEnum):
     """What an image is used for."""
 
     TRAIN = "train"
@@ -47,21 +47,24 @@ class Part(StrEnum):
     TEST = "test"
 
 
-PART_WORDS = {"train": Part.TRAIN, "val": Part.VALIDATE, "valid": Part.VALIDATE, "validation": Part.VALIDATE,
-              "validate": Part.VALIDATE, "test": Part.TEST}  # fmt: skip
+PART_WORDS = {
+    "train": ClassifierPart.TRAIN,
+    **dict.fromkeys(("val", "valid", "validation", "validate"), ClassifierPart.VALIDATE),
+    "test": ClassifierPart.TEST,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class LabelledImage:
     """One labelled image. ``patient`` groups what must stay in one part."""
 
     path: Path
     label: str
     patient: str
-    part: Part | None = None
+    part: ClassifierPart | None = None
 
 
-def read_examples(source: Path, seed: int) -> list[Example]:
+def read_examples(source: Path, seed: int) -> list[LabelledImage]:
     """The images of a folder with one folder for each label, or of a CSV, each with the part that it is used for.
 
     Raises
@@ -91,12 +94,12 @@ def read_examples(source: Path, seed: int) -> list[Example]:
     return parted
 
 
-def labels_of(examples: Sequence[Example]) -> list[str]:
+def labels_of(examples: Sequence[LabelledImage]) -> list[str]:
     """The labels in order; their numbers are the columns of the network's logits."""
     return sorted({example.label for example in examples})
 
 
-class Pixels:
+class PixelReader:
     """Reads image files as presentation values: PNG, JPEG and DICOM, gray or colour. Close it."""
 
     def __init__(self) -> None:
@@ -108,12 +111,12 @@ class Pixels:
             return read_picture(path, modality="OT", body_part="", view="")[1]
         return self._decoder.decode(path)
 
-    def have_colour(self, examples: Sequence[Example]) -> bool:
+    def have_colour(self, examples: Sequence[LabelledImage]) -> bool:
         """Whether some of the first images have colours that are not gray."""
         step = max(1, len(examples) // COLOUR_SAMPLE)
         return any(_is_coloured(self.read(example.path)) for example in examples[::step])
 
-    def prepared(self, examples: Sequence[Example], spec: PictureInput) -> NDArray[np.uint8]:
+    def prepared(self, examples: Sequence[LabelledImage], spec: PictureInput) -> NDArray[np.uint8]:
         """All images as the package's own preprocessing sizes them, (N, rows, columns) or (N, rows, columns, 3)."""
         shape = (len(examples), spec.rows, spec.columns, *((3,) if spec.colour else ()))
         made = np.zeros(shape, np.uint8)
@@ -127,18 +130,18 @@ class Pixels:
         self._decoder.close()
 
 
-def _of_folder(source: Path) -> list[Example]:
+def _of_folder(source: Path) -> list[LabelledImage]:
     found = []
     for folder in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
             if is_picture(path):
-                found.append(Example(path, folder.name, ""))
+                found.append(LabelledImage(path, folder.name, ""))
             elif (patient := _patient_of(path)) is not None:
-                found.append(Example(path, folder.name, patient))
+                found.append(LabelledImage(path, folder.name, patient))
     return found
 
 
-def _of_csv(source: Path) -> list[Example]:
+def _of_csv(source: Path) -> list[LabelledImage]:
     with source.open(encoding="utf-8-sig", newline="") as stream:
         rows = csv.DictReader(stream)
         if missing := {"file", "label"} - set(rows.fieldnames or ()):
@@ -148,7 +151,7 @@ def _of_csv(source: Path) -> list[Example]:
     return examples if any(named) else [replace(e, patient=_patient_of(e.path) or "") for e in examples]
 
 
-def _of_row(source: Path, number: int, row: dict[str, str]) -> Example:
+def _of_row(source: Path, number: int, row: dict[str, str]) -> LabelledImage:
     path = (source.parent / row["file"]).resolve()
     if not path.is_file():
         raise ValueError(f"{source.name}, line {number}: there is no file {row['file']}.")
@@ -157,11 +160,11 @@ def _of_row(source: Path, number: int, row: dict[str, str]) -> Example:
     word = (row.get("split") or "").strip().lower()
     if word and word not in PART_WORDS:
         raise ValueError(f"{source.name}, line {number}: the split is {word!r}; train, validate and test are known.")
-    return Example(path, row["label"].strip(), (row.get("patient") or "").strip(), PART_WORDS.get(word))
+    return LabelledImage(path, row["label"].strip(), (row.get("patient") or "").strip(), PART_WORDS.get(word))
 
 
 def _patient_of(path: Path) -> str | None:
-    """Patient ID of a DICOM image, "" without one; None when the file is no DICOM image."""
+    """Patient ID of a DICOM image, "" without one; None if the file is not a DICOM image."""
     if is_picture(path):
         return None
     try:
@@ -171,7 +174,7 @@ def _patient_of(path: Path) -> str | None:
     return str(ds.get("PatientID") or "") if ds.get("Rows") else None
 
 
-def _same_bytes_together(examples: Sequence[Example]) -> list[Example]:
+def _same_bytes_together(examples: Sequence[LabelledImage]) -> list[LabelledImage]:
     """The examples with a patient each: the one named, else that of the first file with the same bytes."""
     known: dict[str, str] = {}
     named = []
@@ -182,13 +185,13 @@ def _same_bytes_together(examples: Sequence[Example]) -> list[Example]:
     return named
 
 
-def _split(examples: Sequence[Example], seed: int) -> list[Example]:
+def _split(examples: Sequence[LabelledImage], seed: int) -> list[LabelledImage]:
     """Patients dealt out label by label, so that each part has its share of every label."""
     rng = np.random.default_rng(seed)
     labels: dict[str, Counter[str]] = defaultdict(Counter)
     for example in examples:
         labels[example.patient][example.label] += 1
-    part_of: dict[str, Part] = {}
+    part_of: dict[str, ClassifierPart] = {}
     by_label: dict[str, list[str]] = defaultdict(list)
     for patient in sorted(labels):
         rarest = min(labels[patient], key=lambda name: (sum(c[name] > 0 for c in labels.values()), name))
@@ -199,20 +202,26 @@ def _split(examples: Sequence[Example], seed: int) -> list[Example]:
         test = max(1, round(TEST_SHARE * len(order)))
         validate = max(1, round(VALIDATE_SHARE * len(order)))
         for number, patient in enumerate(order):
-            held = Part.TEST if number < test else Part.VALIDATE if number < test + validate else Part.TRAIN
+            held = (
+                ClassifierPart.TEST
+                if number < test
+                else ClassifierPart.VALIDATE
+                if number < test + validate
+                else ClassifierPart.TRAIN
+            )
             part_of[patient] = held
     return [replace(example, part=part_of[example.patient]) for example in examples]
 
 
-def _check_parts(examples: Sequence[Example]) -> None:
-    for part in Part:
+def _check_parts(examples: Sequence[LabelledImage]) -> None:
+    for part in ClassifierPart:
         present = {example.label for example in examples if example.part is part}
         if missing := sorted({example.label for example in examples} - present):
             raise ValueError(
                 f"The {part.value} part has no image of {', '.join(missing)}: there are too few patients, or the "
                 "column split leaves it out."
             )
-    shared: dict[str, set[Part]] = defaultdict(set)
+    shared: dict[str, set[ClassifierPart]] = defaultdict(set)
     for example in examples:
         if example.part is not None:
             shared[example.patient].add(example.part)

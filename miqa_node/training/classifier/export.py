@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from miqa_node.assess.classify.classifier import FINE_TAP, IMAGE, LOGITS, TAP
-from miqa_node.training.architectures import Classifier
+from miqa_node.training.architectures import ClassifierNet
 from miqa_node.training.onnx_graph import write_graph
 
 MAPS = "maps"
@@ -20,7 +20,7 @@ TOLERANCE = 1e-3
 
 
 class _Exported(nn.Module):
-    def __init__(self, net: Classifier) -> None:
+    def __init__(self, net: ClassifierNet) -> None:
         super().__init__()
         self.net = net
 
@@ -30,7 +30,7 @@ class _Exported(nn.Module):
         return logits, maps, deep
 
 
-def export_classifier(net: Classifier, path: Path, channels: int, rows: int, columns: int) -> float:
+def export_classifier(net: ClassifierNet, path: Path, channels: int, rows: int, columns: int) -> float:
     """Write the graph; returns the largest difference of an output from torch.
 
     The graph takes ``image`` (1, channels, rows, columns) and gives ``logits`` (1, labels), ``maps`` (1, labels, h, w)
@@ -47,7 +47,7 @@ def export_classifier(net: Classifier, path: Path, channels: int, rows: int, col
 
 
 def name_fine_features(path: Path, rows: int) -> None:
-    """Call the last rectified features of so many rows ``tap_fine``: finer maps are made from them than from the last.
+    """Name the last rectified features of that many rows ``tap_fine``: they give finer maps than the last ones.
 
     Raises
     ------

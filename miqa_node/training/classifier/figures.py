@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score, roc_curve
 
 from miqa_node.assess.platt import calibration_error
-from miqa_node.training.classifier.calibrate import Threshold
+from miqa_node.training.classifier.calibrate import ClassifierThreshold
 
 BOOTSTRAPS = 500
 CURVE_POINTS = 101
@@ -87,7 +87,7 @@ def curves(probability: NDArray[np.float64], truth: NDArray[np.int64], names: Se
 
 
 def threshold_rows(
-    probability: NDArray[np.float64], positive: NDArray[np.bool_], chosen: Threshold
+    probability: NDArray[np.float64], positive: NDArray[np.bool_], chosen: ClassifierThreshold
 ) -> list[dict[str, Any]]:
     """What other thresholds would give on the test part, the chosen one marked."""
     values = sorted({*np.round(np.linspace(0.1, 0.9, 9), 2).tolist(), chosen.value})

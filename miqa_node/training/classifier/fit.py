@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
-from miqa_node.training import course
-from miqa_node.training.architectures import Classifier
+from miqa_node.training.architectures import ClassifierNet
+from miqa_node.training.loop import TrainingSchedule, TrainingTask, train, warm_cosine
 from miqa_node.training.pretrained import settle
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ClassifierRecipe:
     """How a classifier is trained; ``epochs`` count as many pictures as there are, drawn by label."""
 
     epochs: int = 12
@@ -42,8 +44,13 @@ class Recipe:
 
 
 def fit(
-    net: Classifier, pictures: NDArray[np.uint8], labels: Sequence[int], recipe: Recipe, *, starts_trained: bool
-) -> Classifier:
+    net: ClassifierNet,
+    pictures: NDArray[np.uint8],
+    labels: Sequence[int],
+    recipe: ClassifierRecipe,
+    *,
+    starts_trained: bool,
+) -> ClassifierNet:
     """The fitted network in evaluation mode; ``pictures`` is (N, rows, columns) or (N, rows, columns, 3)."""
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -60,16 +67,50 @@ def fit(
             chosen = torch.multinomial(weights, recipe.batch, replacement=True, generator=generator)
             yield plain(pictures[chosen.numpy()]), targets[chosen]
 
-    return course.run(
-        net,
-        drawn(),
-        lambda images: vary(images, recipe, generator),
-        course.Course(steps, rate, recipe.rate, recipe.decay, recipe.smoothing, recipe.average),
-    )
+    return fit_classifier(
+        net, drawn(), lambda images: vary(images, recipe, generator),
+        TrainingSchedule(rate=warm_cosine(steps), average=recipe.average, steps=steps, bfloat16=False),
+        rates=(rate, recipe.rate), decay=recipe.decay, smoothing=recipe.smoothing,
+    )  # fmt: skip
+
+
+def fit_classifier(
+    net: ClassifierNet,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    vary: Callable[[Tensor], Tensor],
+    schedule: TrainingSchedule,
+    *,
+    rates: tuple[float, float],
+    decay: float,
+    smoothing: float,
+) -> ClassifierNet:
+    """The averaged network, fitted on ``batches`` of (pictures, labels), each varied by ``vary``.
+
+    ``rates`` are the learning rates of the features and of what reads them; ``smoothing`` is that of the
+    labels. A resumed
+    run draws the batches before its checkpoint and passes them over.
+    """
+    parts = [
+        {"params": net.features.parameters(), "lr": rates[0]},
+        {"params": net.evidence.parameters(), "lr": rates[1]},
+    ]
+    loss_of = nn.CrossEntropyLoss(label_smoothing=smoothing)
+
+    def loss(logits: Tensor, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        value = loss_of(logits.float(), batch[1])
+        return value, {"loss": float(value.detach())}
+
+    def varied(first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        return ((vary(pictures), labels) for pictures, labels in islice(batches, first, None))
+
+    average = copy.deepcopy(net)
+    optimizer = torch.optim.AdamW(parts, weight_decay=decay)
+    train(TrainingTask(net, average, optimizer, varied, lambda batch: net(batch[0]), loss), schedule)
+    return average
 
 
 @torch.no_grad()
-def logits_of(net: Classifier, pictures: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float64]:
+def logits_of(net: ClassifierNet, pictures: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float64]:
     """(N, labels) of pictures as they are."""
     net.eval()
     return np.concatenate([net(plain(part)).double().numpy() for part in _batches(pictures, batch)])
@@ -81,7 +122,7 @@ def plain(pictures: NDArray[np.uint8]) -> Tensor:
     return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
 
 
-def vary(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+def vary(images: Tensor, recipe: ClassifierRecipe, generator: torch.Generator) -> Tensor:
     """Each picture turned, sized, moved, brightened (and mirrored) by itself."""
     count = images.shape[0]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.card import GRAPH_NAME
 from miqa_node.assess.classify.classifier import open_classifier
+from miqa_node.degrade import gate
 from miqa_node.settings import Accelerator, load_settings
-from miqa_node.training.degrade import gate
 from miqa_node.training.seal import seal
 
 GOLDEN_PX = (240, 200)

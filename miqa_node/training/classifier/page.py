@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from miqa_node.assess.classify.classifier import Classifier, open_classifier
 from miqa_node.assess.classify.picture import looked_at
 from miqa_node.settings import Accelerator, load_settings
-from miqa_node.training.classifier.data import Example, Pixels
+from miqa_node.training.classifier.data import LabelledImage, PixelReader
 from miqa_node.training.report import figures as drawn
 from miqa_node.training.report.gallery import MAP_SHARE, SIDE_PX, picture_uri
 from miqa_node.training.report.page import render
@@ -25,7 +25,7 @@ ERRORS_PER_LABEL = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Error:
+class ClassifierError:
     """One wrong answer of the test part; pictures are data URIs."""
 
     label: str
@@ -37,7 +37,12 @@ class Error:
 
 
 def write_report(
-    path: Path, package: Path, card: dict[str, Any], shown: dict[str, Any], examples: Sequence[Example], pixels: Pixels
+    path: Path,
+    package: Path,
+    card: dict[str, Any],
+    shown: dict[str, Any],
+    examples: Sequence[LabelledImage],
+    pixels: PixelReader,
 ) -> Path:
     """Write the page; the worst errors of each label are shown with what drew the network to its answer."""
     classifier = open_classifier(package, Accelerator.CPU, load_settings().assess)
@@ -56,11 +61,11 @@ def write_report(
 
 
 def _errors(
-    classifier: Classifier, shown: dict[str, Any], examples: Sequence[Example], pixels: Pixels
-) -> dict[str, list[Error]]:
+    classifier: Classifier, shown: dict[str, Any], examples: Sequence[LabelledImage], pixels: PixelReader
+) -> dict[str, list[ClassifierError]]:
     names = [row.name for row in classifier.card.labels]
     probability, said, truth = shown["probability"], shown["said"], shown["truth"]
-    groups: dict[str, list[Error]] = {}
+    groups: dict[str, list[ClassifierError]] = {}
     for column, name in enumerate(names):
         wrong = np.flatnonzero((truth == column) & (said != column))
         worst = sorted(wrong, key=lambda i: float(probability[i, column]))[:ERRORS_PER_LABEL]
@@ -71,14 +76,14 @@ def _errors(
 
 
 def _error(
-    classifier: Classifier, pixels: Pixels, example: Example, label: str, said: str, probability: float
-) -> Error:
+    classifier: Classifier, pixels: PixelReader, example: LabelledImage, label: str, said: str, probability: float
+) -> ClassifierError:
     display = looked_at(pixels.read(example.path), classifier.card.picture)
     _, image = classifier.see(display)
     saliency = classifier.map_of(image, said, display.shape)
     small = _small(display)
     overlay = "" if saliency is None else picture_uri(_overlay(small, saliency.values))
-    return Error(label, said, probability, example.path.name, picture_uri(small), overlay)
+    return ClassifierError(label, said, probability, example.path.name, picture_uri(small), overlay)
 
 
 def _small(display: NDArray[np.uint16]) -> NDArray[np.uint8]:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from miqa_node.assess.classify.card import ClassifierCard
 from miqa_node.assess.classify.classifier import TAP
 from miqa_node.assess.classify.picture import PictureInput
-from miqa_node.training.architectures import Architecture, Classifier, build
-from miqa_node.training.classifier.calibrate import Threshold, fit_temperature, softmax, threshold_for_recall
-from miqa_node.training.classifier.data import Example, Part, Pixels, labels_of, read_examples
+from miqa_node.training.architectures import Architecture, ClassifierNet, build
+from miqa_node.training.classifier.calibrate import ClassifierThreshold, fit_temperature, softmax, threshold_for_recall
+from miqa_node.training.classifier.data import ClassifierPart, LabelledImage, PixelReader, labels_of, read_examples
 from miqa_node.training.classifier.export import export_classifier
 from miqa_node.training.classifier.figures import confusion, curves, figures_of, threshold_rows
-from miqa_node.training.classifier.fit import Recipe, fit, logits_of
+from miqa_node.training.classifier.fit import ClassifierRecipe, fit, logits_of
 from miqa_node.training.classifier.package import write_package
 from miqa_node.training.classifier.page import write_report
 from miqa_node.training.pretrained import pretrained
@@ -32,7 +32,7 @@ RUNS = Path("training-runs")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ClassifierRequest:
     """What the person who trains asks for; the card keeps it."""
 
     name: str
@@ -49,14 +49,14 @@ class Wanted:
     modality: tuple[str, ...] = ()
     body_part: tuple[str, ...] = ()
     licence: str = ""
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: ClassifierRecipe = field(default_factory=ClassifierRecipe)
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredPart:
     """A part with what the fitted network says of it."""
 
-    examples: list[Example]
+    examples: list[LabelledImage]
     logits: NDArray[np.float64]
     truth: NDArray[np.int64]
 
@@ -67,7 +67,7 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ClassifierPackage:
     """The package ``<name>-<version>``, the report beside the run, and the figures of both."""
 
     package: Path
@@ -75,13 +75,15 @@ class Made:
     metrics: dict[str, Any]
 
 
-def train_classifier(source: Path, out_dir: Path, wanted: Wanted, run_dir: Path | None = None) -> Made:
+def train_classifier(
+    source: Path, out_dir: Path, wanted: ClassifierRequest, run_dir: Path | None = None
+) -> ClassifierPackage:
     """Fit, calibrate, choose the threshold, test, and write package and report.
 
     Raises
     ------
     ValueError
-        The data do not do, or a choice does not fit them; the text says what to do.
+        The data are unsuitable, or a choice does not fit them; the text says what to do.
     """
     started = time.monotonic()
     run_dir = run_dir or RUNS / f"{wanted.name}-{wanted.version}"
@@ -89,16 +91,21 @@ def train_classifier(source: Path, out_dir: Path, wanted: Wanted, run_dir: Path 
     examples = read_examples(source, wanted.recipe.seed)
     names = labels_of(examples)
     positive = positive_column(wanted.positive, names, examples)
-    pixels = Pixels()
+    pixels = PixelReader()
     try:
         spec = picture_input(wanted, pixels, examples)
-        parts = {part: [e for e in examples if e.part is part] for part in Part}
+        parts = {part: [e for e in examples if e.part is part] for part in ClassifierPart}
         pictures = {part: pixels.prepared(some, spec) for part, some in parts.items()}
         net = start(wanted, len(names), spec.channels)
-        labels = [names.index(e.label) for e in parts[Part.TRAIN]]
-        net = fit(net, pictures[Part.TRAIN], labels, wanted.recipe, starts_trained=wanted.pretrained is not None)
-        scored = {part: _scored(net, parts[part], pictures[part], names) for part in (Part.VALIDATE, Part.TEST)}
-        chosen = scored[Part.VALIDATE]
+        labels = [names.index(e.label) for e in parts[ClassifierPart.TRAIN]]
+        net = fit(
+            net, pictures[ClassifierPart.TRAIN], labels, wanted.recipe, starts_trained=wanted.pretrained is not None
+        )
+        scored = {
+            part: _scored(net, parts[part], pictures[part], names)
+            for part in (ClassifierPart.VALIDATE, ClassifierPart.TEST)
+        }
+        chosen = scored[ClassifierPart.VALIDATE]
         temperature = fit_temperature(chosen.logits, chosen.truth)
         threshold = _threshold(chosen, temperature, positive, wanted.recall_target)
         metrics, shown = _tested(scored, temperature, threshold, positive, names, wanted)
@@ -111,13 +118,13 @@ def train_classifier(source: Path, out_dir: Path, wanted: Wanted, run_dir: Path 
             "largest_difference_of_graph_and_torch": float(f"{difference:.2g}"),
         }
         package = write_package(out_dir / f"{wanted.name}-{wanted.version}", graph, card)
-        report = write_report(run_dir / "report.html", package, card, shown, parts[Part.TEST], pixels)
+        report = write_report(run_dir / "report.html", package, card, shown, parts[ClassifierPart.TEST], pixels)
     finally:
         pixels.close()
-    return Made(package, report, metrics)
+    return ClassifierPackage(package, report, metrics)
 
 
-def positive_column(positive: str, names: Sequence[str], examples: Sequence[Example]) -> int | None:
+def positive_column(positive: str, names: Sequence[str], examples: Sequence[LabelledImage]) -> int | None:
     """The label whose recall comes first: the one named, of two the rarer one, of more none."""
     if positive:
         if positive not in names:
@@ -129,7 +136,7 @@ def positive_column(positive: str, names: Sequence[str], examples: Sequence[Exam
     return min(range(2), key=lambda column: (counts[names[column]], -column))
 
 
-def picture_input(wanted: Wanted, pixels: Pixels, examples: Sequence[Example]) -> PictureInput:
+def picture_input(wanted: ClassifierRequest, pixels: PixelReader, examples: Sequence[LabelledImage]) -> PictureInput:
     """The package's preprocessing; the network takes -1 to 1."""
     colour = pixels.have_colour(examples) if wanted.colour is None else wanted.colour
     return PictureInput(
@@ -137,7 +144,7 @@ def picture_input(wanted: Wanted, pixels: Pixels, examples: Sequence[Example]) -
     )
 
 
-def start(wanted: Wanted, classes: int, channels: int) -> Classifier:
+def start(wanted: ClassifierRequest, classes: int, channels: int) -> ClassifierNet:
     """The network before training."""
     import torch  # noqa: PLC0415 - the seed must be set before the weights are drawn, nothing else needs it here
 
@@ -147,12 +154,14 @@ def start(wanted: Wanted, classes: int, channels: int) -> Classifier:
     return pretrained(wanted.architecture, wanted.pretrained, classes, channels)
 
 
-def _scored(net: Classifier, examples: list[Example], pictures: NDArray[np.uint8], names: Sequence[str]) -> Scored:
+def _scored(
+    net: ClassifierNet, examples: list[LabelledImage], pictures: NDArray[np.uint8], names: Sequence[str]
+) -> ScoredPart:
     truth = np.array([names.index(example.label) for example in examples], np.int64)
-    return Scored(examples, logits_of(net, pictures), truth)
+    return ScoredPart(examples, logits_of(net, pictures), truth)
 
 
-def _threshold(part: Scored, temperature: float, positive: int | None, target: float) -> Threshold | None:
+def _threshold(part: ScoredPart, temperature: float, positive: int | None, target: float) -> ClassifierThreshold | None:
     if positive is None:
         return None
     probability = softmax(part.logits / temperature)[:, positive]
@@ -160,7 +169,7 @@ def _threshold(part: Scored, temperature: float, positive: int | None, target: f
 
 
 def labels_said(
-    probability: NDArray[np.float64], threshold: Threshold | None, positive: int | None
+    probability: NDArray[np.float64], threshold: ClassifierThreshold | None, positive: int | None
 ) -> NDArray[np.int64]:
     """What the package will say: the same rule as :meth:`miqa_node.assess.classify.classifier.Classifier.label`."""
     likeliest: NDArray[np.int64] = probability.argmax(axis=1)
@@ -172,11 +181,12 @@ def labels_said(
 
 
 def _tested(
-    scored: dict[Part, Scored], temperature: float, threshold: Threshold | None, positive: int | None,
-    names: Sequence[str], wanted: Wanted,
+    scored: dict[ClassifierPart, ScoredPart], temperature: float, threshold: ClassifierThreshold | None,
+    positive: int | None,
+    names: Sequence[str], wanted: ClassifierRequest,
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
     """The figures of a card, and what the report shows beside them."""
-    test = scored[Part.TEST]
+    test = scored[ClassifierPart.TEST]
     probability = softmax(test.logits / temperature)
     said = labels_said(probability, threshold, positive)
     figures = figures_of(probability, test.truth, said, test.patients, names, positive, seed=wanted.recipe.seed)
@@ -197,17 +207,18 @@ def _tested(
             "threshold": round(threshold.value, 4),
             "validation_recall": round(threshold.recall, 4),
             "validation_precision": round(threshold.precision, 4),
-            "validation_images": int((scored[Part.VALIDATE].truth == positive).sum()),
+            "validation_images": int((scored[ClassifierPart.VALIDATE].truth == positive).sum()),
         }
         shown["thresholds"] = threshold_rows(probability[:, positive], test.truth == positive, threshold)
     return metrics, shown
 
 
 def _card(
-    wanted: Wanted, spec: PictureInput, names: Sequence[str], examples: Sequence[Example], temperature: float,
-    threshold: Threshold | None, positive: int | None, metrics: dict[str, Any],
+    wanted: ClassifierRequest, spec: PictureInput, names: Sequence[str], examples: Sequence[LabelledImage],
+    temperature: float,
+    threshold: ClassifierThreshold | None, positive: int | None, metrics: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    counts = {part: Counter(e.label for e in examples if e.part is part) for part in Part}
+    counts = {part: Counter(e.label for e in examples if e.part is part) for part in ClassifierPart}
     point = None
     if threshold is not None and positive is not None:
         point = {"label": names[positive], "threshold": round(threshold.value, 6)}
@@ -238,14 +249,14 @@ def _card(
         "calibration": {
             "method": "temperature of greatest likelihood on the validation part, every label weighing the same",
             "temperature": round(temperature, 4),
-            "validation_images": sum(counts[Part.VALIDATE].values()),
+            "validation_images": sum(counts[ClassifierPart.VALIDATE].values()),
         },
         "training": {
             "command": _command(wanted),
             "date": datetime.now(UTC).date().isoformat(),
             "data": [
                 {"label": name, "licence": wanted.licence or "not stated",
-                 **{f"{part.value}_images": counts[part][name] for part in Part},
+                 **{f"{part.value}_images": counts[part][name] for part in ClassifierPart},
                  "patients": len({e.patient for e in examples if e.label == name})}
                 for name in names
             ],
@@ -263,7 +274,7 @@ def _card(
     return {k: v for k, v in checked.model_dump(mode="json").items() if k != "files"}
 
 
-def _command(wanted: Wanted) -> str:
+def _command(wanted: ClassifierRequest) -> str:
     """How to make the package again, without the names of anyone's folders."""
     parts = [
         "miqa-node train classifier --data DATA --out models", f"--name {wanted.name} --version {wanted.version}",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -16,15 +17,17 @@ from torch import Tensor
 from miqa_node.training import weights
 from miqa_node.training.denoiser.loss import denoising_loss
 from miqa_node.training.denoiser.network import Denoiser
-from miqa_node.training.denoiser.pairs import Pairs
+from miqa_node.training.denoiser.pairs import NoisePairs
+from miqa_node.training.loop import TrainingSchedule, TrainingTask, train
 
 WARM_UP_STEPS = 50
 AVERAGE = 0.997
 CHECKPOINT = "denoiser.pt"
+NoiseBatch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class FitSettings:
+class DenoiserFitSettings:
     """One run; it ends after ``steps`` steps or, when that is None, after ``minutes``."""
 
     minutes: float = 15.0
@@ -38,7 +41,7 @@ class FitSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DenoiserFit:
     """A finished run: the average of its weights, how far it went."""
 
     net: Denoiser
@@ -46,7 +49,7 @@ class Run:
     minutes: float
 
 
-def fit(pairs: Pairs, check: Pairs, folder: Path, settings: FitSettings) -> Run:
+def fit(pairs: NoisePairs, check: NoisePairs, folder: Path, settings: DenoiserFitSettings) -> DenoiserFit:
     """Fit on ``pairs``; ``check`` (other patients) only says in ``log.jsonl`` how many decibels are gained."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
@@ -54,35 +57,35 @@ def fit(pairs: Pairs, check: Pairs, folder: Path, settings: FitSettings) -> Run:
     cv2.setNumThreads(1)
     net, average = Denoiser(), Denoiser()
     if settings.start is not None:
-        net.load_state_dict(torch.load(settings.start, weights_only=True), strict=False)
+        state = torch.load(settings.start, weights_only=True)
+        net.load_state_dict(state.get("average", state), strict=False)
     average.load_state_dict(net.state_dict())
-    channels_last = net.to(memory_format=torch.channels_last)
+    channels_last = weights.in_format(net, torch.channels_last)
     optimiser = torch.optim.Adam(net.parameters(), lr=settings.learning_rate)
     held_out = [_batch(check, n, settings.images) for n in range(8)]
-    started, step, share, total = time.monotonic(), 0, 0.0, 0.0
-    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
-        while share < 1.0:
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * _schedule(step, share)
-            noisy, original = _batch(pairs, step, settings.images)
-            with torch.autocast("cpu", torch.bfloat16):
-                denoised = channels_last(noisy.to(memory_format=torch.channels_last))
-            loss = denoising_loss(denoised.float(), noisy, original)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
-            step, total = step + 1, total + float(loss.detach())
-            weights.follow(average, net, min(AVERAGE, step / (step + 9.0)))
-            minutes = (time.monotonic() - started) / 60.0
-            share = step / settings.steps if settings.steps is not None else minutes / settings.minutes
-            if step % 100 == 0 or share >= 1.0:
-                line = {"step": step, "minutes": round(minutes, 2), "loss": round(total / 100, 6)}
-                log.write(json.dumps(line | {"gain_db": round(gain_db(average, held_out), 3)}) + "\n")
-                log.flush()
-                total = 0.0
-                weights.save(folder / CHECKPOINT, average.state_dict())
-    return Run(average.eval(), step, (time.monotonic() - started) / 60.0)
+
+    def drawn(first: int) -> Iterator[NoiseBatch]:
+        return (_batch(pairs, number, settings.images) for number in count(first))
+
+    def forward(batch: NoiseBatch) -> Tensor:
+        return cast("Tensor", channels_last(batch[0].to(memory_format=torch.channels_last)))
+
+    def loss(denoised: Tensor, batch: NoiseBatch) -> tuple[Tensor, dict[str, float]]:
+        value = denoising_loss(denoised.float(), *batch)
+        return value, {"loss": float(value.detach())}
+
+    def figures() -> dict[str, float]:
+        return {"gain_db": round(gain_db(average, held_out), 3)}
+
+    run = train(
+        TrainingTask(net, average, optimiser, drawn, forward, loss, figures),
+        TrainingSchedule(
+            rate=_schedule, average=AVERAGE, ramp=9.0, steps=settings.steps, minutes=settings.minutes,
+            largest_gradient=1.0, log_file=folder / "log.jsonl", checkpoint=folder / CHECKPOINT, checkpoint_every=100,
+            resume=False,
+        ),
+    )  # fmt: skip
+    return DenoiserFit(average, run.step, run.elapsed_s / 60.0)
 
 
 @torch.no_grad()
@@ -97,7 +100,7 @@ def gain_db(net: Denoiser, batches: list[tuple[Tensor, Tensor]]) -> float:
     return float(np.mean(gains))
 
 
-def _batch(pairs: Pairs, number: int, images: int) -> tuple[Tensor, Tensor]:
+def _batch(pairs: NoisePairs, number: int, images: int) -> tuple[Tensor, Tensor]:
     drawn = [pairs(number * images + k) for k in range(images)]
     noisy, original = (np.concatenate(patches) for patches in zip(*drawn, strict=True))
     return torch.from_numpy(noisy), torch.from_numpy(original)

@@ -1,4 +1,4 @@
-"""What the denoiser is asked for: little error for the noise there was, and edges as steep as they were."""
+"""Loss of the denoiser: little error for the noise there was, and edges as steep as they were."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def denoising_loss(denoised: Tensor, noisy: Tensor, original: Tensor) -> Tensor:
     """Of patches (N, 1, H, W): error of the values, error of the slopes, and slope of the edges that is missing.
 
     The least error alone makes edges flatter than they were, the more the weaker they are: where edge and noise cannot
-    be told apart, the mean of both is the best guess. The other two terms make that dear.
+    be distinguished, the mean of both is the best guess. The other two terms make that dear.
     """
     slopes, clean, dirty = (gradient(image) for image in (denoised, original, noisy))
     edge = edges(original)

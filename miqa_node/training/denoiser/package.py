@@ -18,12 +18,12 @@ import torch
 from miqa_node.assess.card import GRAPH_NAME
 from miqa_node.assess.enhance.card import Tiles
 from miqa_node.assess.enhance.denoiser import INPUT, NAME, OUTPUT, TiledGraph
-from miqa_node.assess.session import Session
+from miqa_node.assess.session import GraphSession
+from miqa_node.degrade import Image, degrade, gate
+from miqa_node.degrade.sheet import FIELD_MM, sample_chest
 from miqa_node.domain.finding import FindingName
 from miqa_node.settings import Accelerator
-from miqa_node.training.datasets import Record
-from miqa_node.training.degrade import Image, degrade, gate
-from miqa_node.training.degrade.sheet import FIELD_MM, sample_chest
+from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.denoiser.network import SPLIT, Denoiser, reach_px
 from miqa_node.training.onnx_graph import write_graph
 from miqa_node.training.package import SOP_CLASSES, sources_of
@@ -64,8 +64,8 @@ def export_denoiser(net: Denoiser, path: Path) -> float:
 
 
 def denoiser_of(graph_file: Path) -> TiledGraph:
-    """A graph that is no package yet, run tile by tile as the node runs it."""
-    session = Session(graph_file, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
+    """A graph that is not a package yet, run tile by tile as the node runs it."""
+    session = GraphSession(graph_file, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
     return TiledGraph(session, tiles(), NAME)
 
 
@@ -76,7 +76,8 @@ def tiles() -> Tiles:
 
 
 def write_denoiser(
-    graph_file: Path, folder: Path, records: Sequence[Record], training: Mapping[str, Any], metrics: Mapping[str, Any],
+    graph_file: Path, folder: Path, records: Sequence[DatasetRecord], training: Mapping[str, Any],
+    metrics: Mapping[str, Any],
     version: str,
 ) -> Path:  # fmt: skip
     """Make the whole folder ``denoiser-<version>``; the graph file is copied and gets the card into its metadata."""
@@ -93,7 +94,11 @@ def write_denoiser(
 
 
 def _card(
-    records: Sequence[Record], training: Mapping[str, Any], metrics: Mapping[str, Any], version: str, names: list[str]
+    records: Sequence[DatasetRecord],
+    training: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    version: str,
+    names: list[str],
 ) -> dict[str, Any]:
     return {
         "task": "enhancement",

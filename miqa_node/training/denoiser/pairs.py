@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.degrade import Image, degrade
+from miqa_node.degrade.physics import clip
 from miqa_node.domain.finding import FindingName
-from miqa_node.training.datasets import ImageCache, Record
-from miqa_node.training.degrade import Image, degrade
-from miqa_node.training.degrade.physics import clip
+from miqa_node.training.datasets import DatasetRecord, ImageCache
 
 PATCH_PX, PATCHES_PER_IMAGE = 64, 8
 REGION_PX = 352
-"""The noise is simulated on a window of so many pixels, from which the patches are cut."""
+"""Pixels of the window on which noise is simulated and from which the patches are cut."""
 PITCH_MM = (0.12, 0.9)
 """Drawn for each image whatever its own pitch: so the noise of fine and of coarse pixels is seen on every texture."""
 CLEAN_SHARE, PHANTOM_SHARE = 0.10, 0.06
@@ -30,10 +30,10 @@ LARGE_PX = 700
 Patches = NDArray[np.float32]
 
 
-class Pairs:
+class NoisePairs:
     """Draws pairs; number ``index`` of a seed is always the same."""
 
-    def __init__(self, records: Sequence[Record], cache: ImageCache, *, seed: int) -> None:
+    def __init__(self, records: Sequence[DatasetRecord], cache: ImageCache, *, seed: int) -> None:
         self._records, self._cache, self._seed = records, cache, seed
         weight = np.array([2.5 if max(cache[r.path].shape) > LARGE_PX else 1.0 for r in records])
         self._weight = weight / weight.sum()

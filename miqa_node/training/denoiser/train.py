@@ -12,9 +12,9 @@ import numpy as np
 
 from miqa_node.assess.enhance.methods import LEARNED, Purpose
 from miqa_node.training.corpus import CACHE, read_quality_data
-from miqa_node.training.denoiser.fit import FitSettings, Run, fit
+from miqa_node.training.denoiser.fit import DenoiserFit, DenoiserFitSettings, fit
 from miqa_node.training.denoiser.package import denoiser_of, export_denoiser, write_denoiser
-from miqa_node.training.denoiser.pairs import Pairs
+from miqa_node.training.denoiser.pairs import NoisePairs
 from miqa_node.training.enhancement.evaluate import evaluate_methods
 
 RUNS = Path("training-runs")
@@ -43,16 +43,17 @@ def train_denoiser(
     """
     data = read_quality_data(data_dir, cache_dir)
     run = fit(
-        Pairs(data.fitting, data.cache, seed=seed),
-        Pairs(data.held_out, data.cache, seed=CHECK_SEED),
+        NoisePairs(data.fitting, data.cache, seed=seed),
+        NoisePairs(data.held_out, data.cache, seed=CHECK_SEED),
         run_dir or RUNS / f"denoiser-{version}",
-        FitSettings(minutes=minutes, steps=steps, seed=seed, start=start, learning_rate=learning_rate),
+        DenoiserFitSettings(minutes=minutes, steps=steps, seed=seed, start=start, learning_rate=learning_rate),
     )
     return package_run(run, data_dir, out_dir, seed=seed, version=version, images=images, cache_dir=cache_dir)
 
 
 def package_run(
-    run: Run, data_dir: Path, out_dir: Path, *, seed: int, version: str, images: int = 81, cache_dir: Path = CACHE,
+    run: DenoiserFit, data_dir: Path, out_dir: Path, *, seed: int, version: str, images: int = 81,
+    cache_dir: Path = CACHE,
     history: str = "",
 ) -> Path:  # fmt: skip
     """Make a package of a finished run; ``history`` says what was changed by hand on the way."""

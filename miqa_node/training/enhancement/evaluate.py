@@ -11,14 +11,15 @@ from typing import Any
 import cv2
 import numpy as np
 
+from miqa_node.assess.enhance.likeness import psnr_db, ssim
 from miqa_node.assess.enhance.methods import Function, Purpose
 from miqa_node.assess.enhance.plane import to_display
+from miqa_node.degrade import Image, degrade, pitch_of
 from miqa_node.domain.finding import FindingName
-from miqa_node.training.datasets import Record, read_records
-from miqa_node.training.degrade import Image, degrade, pitch_of
+from miqa_node.training.datasets import DatasetRecord, read_records
 from miqa_node.training.enhancement import scores
 from miqa_node.training.outlines import Outline, pathologies
-from miqa_node.training.report.subject import Subject
+from miqa_node.training.report.subject import EvaluationSubject
 from miqa_node.training.samples import COLUMN
 
 DOSES: Mapping[str, float] = {"1/2": 0.25, "1/4": 0.5, "1/8": 0.75}
@@ -37,7 +38,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Case:
+class EnhancementCase:
     """One image with one noise by one method; differences from the original unless said otherwise."""
 
     patient: str
@@ -51,12 +52,12 @@ class Case:
 
 
 @dataclass(slots=True)
-class Tally:
+class EnhancementTally:
     """Cases by dose."""
 
-    cases: dict[str, list[Case]] = field(default_factory=dict)
+    cases: dict[str, list[EnhancementCase]] = field(default_factory=dict)
 
-    def add(self, dose: str, case: Case) -> None:
+    def add(self, dose: str, case: EnhancementCase) -> None:
         """Keep one."""
         self.cases.setdefault(dose, []).append(case)
 
@@ -69,7 +70,7 @@ def evaluate_methods(
     functions: Mapping[str, tuple[Purpose, Function]],
     data_dir: Path,
     *,
-    subject: Subject | None = None,
+    subject: EvaluationSubject | None = None,
     images: int = 81,
     seed: int = 7,
     progress: Progress = lambda _: None,
@@ -98,33 +99,33 @@ def evaluate_methods(
     return figures
 
 
-def unseen_records(data_dir: Path, images: int) -> list[Record]:
-    """One image of each of so many patients, of the hospitals in ``cxr_eval`` in turn."""
+def unseen_records(data_dir: Path, images: int) -> list[DatasetRecord]:
+    """One image each of this number of patients, of the hospitals in ``cxr_eval`` in turn."""
     return _in_turn(_one_of_each_patient(read_records(data_dir / "cxr_eval")))[:images]
 
 
 def fidelity(
-    methods: Mapping[str, Function], records: Sequence[Record], pitch_mm: float | None, seed: int
+    methods: Mapping[str, Function], records: Sequence[DatasetRecord], pitch_mm: float | None, seed: int
 ) -> dict[str, Any]:
     """Figures by method and dose, of the noisy image as ``untouched``; of all patients, and by hospital."""
-    everywhere = {UNTOUCHED: Tally(), **{name: Tally() for name in methods}}
-    hospitals: dict[str, dict[str, Tally]] = {}
+    everywhere = {UNTOUCHED: EnhancementTally(), **{name: EnhancementTally() for name in methods}}
+    hospitals: dict[str, dict[str, EnhancementTally]] = {}
     for number, record in enumerate(records):
-        here = hospitals.setdefault(record.source, {name: Tally() for name in everywhere})
+        here = hospitals.setdefault(record.source, {name: EnhancementTally() for name in everywhere})
         whole = _read(record)
         original = _middle(whole)
         width, slopes = scores.edge_width_px(original), scores.EdgeSlopes(original)
         for dose, severity in DOSES.items():
             rng = np.random.default_rng((seed, number, round(1000 * severity)))
             noisy = degrade(original, FindingName.NOISE_UNDEREXPOSURE, severity, rng, pitch_mm or pitch_of(whole))
-            before, before_ssim = scores.psnr_db(noisy, original), scores.ssim(noisy, original)
+            before, before_ssim = psnr_db(noisy, original), ssim(noisy, original)
             for name, tally in everywhere.items():
                 if name in SLOW_METHODS and number >= SLOW_IMAGES:
                     continue
                 cleaned = noisy if name == UNTOUCHED else methods[name](noisy)[0]
-                after, cleaned_width = scores.psnr_db(cleaned, original), scores.edge_width_px(cleaned)
-                similar = scores.ssim(cleaned, original)
-                case = Case(
+                after, cleaned_width = psnr_db(cleaned, original), scores.edge_width_px(cleaned)
+                similar = ssim(cleaned, original)
+                case = EnhancementCase(
                     record.patient, after - before, after, similar, similar - before_ssim,
                     cleaned_width / width if width and cleaned_width else None,
                     slopes.kept(cleaned),
@@ -133,13 +134,13 @@ def fidelity(
                 tally.add(dose, case)
                 here[name].add(dose, case)
 
-    def rows(tallies: Mapping[str, Tally]) -> dict[str, Any]:
+    def rows(tallies: Mapping[str, EnhancementTally]) -> dict[str, Any]:
         return {name: tally.rows(seed) for name, tally in tallies.items() if tally.cases}
 
     return {**rows(everywhere), "hospitals": {name: rows(tallies) for name, tallies in hospitals.items()}}
 
 
-def _figures(cases: Sequence[Case], seed: int) -> dict[str, Any]:
+def _figures(cases: Sequence[EnhancementCase], seed: int) -> dict[str, Any]:
     gains: dict[str, list[float]] = {}
     for case in cases:
         gains.setdefault(case.patient, []).append(case.gain_db)
@@ -191,10 +192,10 @@ def _lesions(methods: Mapping[str, Function], data_dir: Path, images: int, seed:
 
 
 def _findings(
-    methods: Mapping[str, Function], records: Sequence[Record], subject: Subject, seed: int
+    methods: Mapping[str, Function], records: Sequence[DatasetRecord], subject: EvaluationSubject, seed: int
 ) -> dict[str, Any]:
     """Mean probability, and share above the operating point, of what enhancement could change."""
-    columns = {name.value: COLUMN[name] for name in FINDINGS if name.value in subject.known}
+    columns = {name: COLUMN[name] for name in FINDINGS if name in subject.known}
     scales = subject.scales
     judged: dict[str, list[list[float]]] = {}
 
@@ -251,14 +252,14 @@ def write_figures(figures: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
-def _one_of_each_patient(records: Iterable[Record]) -> list[Record]:
-    first: dict[str, Record] = {}
+def _one_of_each_patient(records: Iterable[DatasetRecord]) -> list[DatasetRecord]:
+    first: dict[str, DatasetRecord] = {}
     for record in records:
         first.setdefault(f"{record.source}:{record.patient}", record)
     return list(first.values())
 
 
-def _in_turn(records: Sequence[Record]) -> list[Record]:
+def _in_turn(records: Sequence[DatasetRecord]) -> list[DatasetRecord]:
     """The first of each hospital, then the second of each, and so on: a few images are of all hospitals."""
     order: dict[str, int] = {}
     ranked = []
@@ -268,7 +269,7 @@ def _in_turn(records: Sequence[Record]) -> list[Record]:
     return [record for _, record in sorted(ranked, key=lambda one: one[0])]
 
 
-def _read(record: Record) -> Image:
+def _read(record: DatasetRecord) -> Image:
     pixels = cv2.imread(str(record.path), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
         msg = f"cannot decode {record.path.name}"

@@ -9,39 +9,16 @@ import cv2
 import numpy as np
 
 from miqa_node.assess.enhance.plane import to_display
-from miqa_node.assess.measure.plane import Plane
-from miqa_node.assess.measure.sharpness import edge_widths_px, profiles_across, rises, strongest_edges
-from miqa_node.domain.image import Radiograph
-from miqa_node.training.degrade import Image
+from miqa_node.assess.measure.image.edge_width import edge_widths_px, profiles_across, rises, strongest_edges
+from miqa_node.assess.measure.view import ImageView, view_of
+from miqa_node.degrade import Image
 
-BEST_DB = 99.0
-"""Of an image that did not change at all."""
 DETAIL_SIGMA_PX = 3.0
 FEWEST_EDGES = 8
 CLEAR_CONTRAST = 0.1
 """Of the display range: an edge that a reader sees and that no grain makes."""
 ENDS = 2
 """Samples beyond the 10 and 90 % points that still belong to an edge."""
-
-
-def psnr_db(image: Image, original: Image) -> float:
-    """Peak signal to noise ratio of display values, the peak being white."""
-    error = float(np.mean((np.clip(image, 0.0, 1.0) - original) ** 2))
-    return BEST_DB if error <= 0.0 else min(BEST_DB, -10.0 * math.log10(error))
-
-
-def ssim(image: Image, original: Image) -> float:
-    """Structural similarity (Wang, Bovik, Sheikh, Simoncelli, TIP 13, 2004): 11 × 11 Gaussian, range 1."""
-
-    def mean(values: Image) -> Image:
-        return cast("Image", cv2.GaussianBlur(values, (11, 11), 1.5))
-
-    x, y = np.clip(image, 0.0, 1.0), original
-    mx, my = mean(x), mean(y)
-    vx, vy, vxy = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
-    c1, c2 = 0.01**2, 0.03**2
-    similarity = ((2 * mx * my + c1) * (2 * vxy + c2)) / ((mx * mx + my * my + c1) * (vx + vy + c2))
-    return float(similarity[5:-5, 5:-5].mean())
 
 
 def edge_width_px(image: Image) -> float | None:
@@ -100,9 +77,8 @@ def lesion_contrast(image: Image, box: tuple[int, int, int, int]) -> tuple[float
     return contrast, abs(contrast) / max(1e-6, float(grain[inside].std()))
 
 
-def _plane(image: Image) -> Plane:
-    display = to_display(image)
-    return Plane(Radiograph(display, display, (0, 65535), None))
+def _plane(image: Image) -> ImageView:
+    return view_of(to_display(image))
 
 
 def _slope(values: Image, against: Image) -> float:

@@ -19,15 +19,15 @@ from miqa_node.assess.classify.picture import prepare
 from miqa_node.training.pneumonia.card import NAME, limits_of, write_goldens
 from miqa_node.training.pneumonia.data import (
     FOLDS,
-    Part,
+    PneumoniaPart,
+    PneumoniaSample,
     Population,
-    Sample,
     calibrates,
     fold_of,
     read_all,
     read_display,
 )
-from miqa_node.training.pneumonia.ensemble import ADULTS_RECALL_TARGET, RECALL_TARGET, Ensemble, calibrated
+from miqa_node.training.pneumonia.ensemble import ADULTS_RECALL_TARGET, RECALL_TARGET, PneumoniaEnsemble, calibrated
 from miqa_node.training.pneumonia.figures import member_figures
 from miqa_node.training.pneumonia.folds import WITHOUT_FOLD, fold_row
 from miqa_node.training.pneumonia.sealing import seal
@@ -37,11 +37,11 @@ Logits = Mapping[str, NDArray[np.float32]]
 
 
 def calibration_of(
-    samples: Sequence[Sample], logits: Logits, taps: Mapping[str, str]
-) -> tuple[Ensemble, dict[str, Any]]:
+    samples: Sequence[PneumoniaSample], logits: Logits, taps: Mapping[str, str]
+) -> tuple[PneumoniaEnsemble, dict[str, Any]]:
     """The ensemble that ships, and the card's section ``calibration`` with that of every fold."""
     chosen = [sample for sample in samples if calibrates(sample)]
-    further = Counter((s.source, s.licence) for s in chosen if s.part is Part.ELSEWHERE)
+    further = Counter((s.source, s.licence) for s in chosen if s.part is PneumoniaPart.ELSEWHERE)
     section = {
         "images": len(chosen),
         "method": "temperature and bias of each member, then of their mean",
@@ -60,8 +60,8 @@ def calibration_of(
 
 
 def ensemble_of(
-    samples: Sequence[Sample], logits: Logits, taps: Mapping[str, str], without: int | None = None
-) -> Ensemble:
+    samples: Sequence[PneumoniaSample], logits: Logits, taps: Mapping[str, str], without: int | None = None
+) -> PneumoniaEnsemble:
     """The ensemble of all samples that calibrate, or of all but one fold of the held-out adults."""
     chosen = [n for n, s in enumerate(samples) if calibrates(s) and (without is None or fold_of(s) != without)]
     return calibrated({name: values[chosen] for name, values in logits.items()}, [samples[n] for n in chosen], taps)
@@ -74,7 +74,7 @@ def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
     """
     sections = read_sections(package)
     card = ClassifierCard.model_validate(sections)
-    samples = [s for s in read_all(data) if s.part is not Part.TRAIN]
+    samples = [s for s in read_all(data) if s.part is not PneumoniaPart.TRAIN]
     logits = _logits(package, card, samples)
     ensemble, section = calibration_of(samples, logits, {m.architecture: m.tap for m in card.members if m.tap})
     folder = out / f"{NAME}-{version}"
@@ -93,7 +93,7 @@ def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
     })  # fmt: skip
 
 
-def _logits(package: Path, card: ClassifierCard, samples: Sequence[Sample]) -> dict[str, NDArray[np.float32]]:
+def _logits(package: Path, card: ClassifierCard, samples: Sequence[PneumoniaSample]) -> dict[str, NDArray[np.float32]]:
     sessions = {
         member.architecture: onnxruntime.InferenceSession(
             str(package / member.file), providers=["CPUExecutionProvider"]

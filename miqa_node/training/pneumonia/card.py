@@ -18,10 +18,10 @@ import pydicom
 from miqa_node.assess.classify.card import MapMethod
 from miqa_node.assess.classify.classifier import IMAGE, LOGITS, combined
 from miqa_node.assess.classify.picture import PictureInput, prepare
-from miqa_node.training.degrade import gate
-from miqa_node.training.degrade.sheet import sample_chest
-from miqa_node.training.pneumonia.data import LABELS, POSITIVE, Part, Population, Sample
-from miqa_node.training.pneumonia.ensemble import Ensemble
+from miqa_node.degrade import gate
+from miqa_node.degrade.sheet import sample_chest
+from miqa_node.training.pneumonia.data import LABELS, POSITIVE, PneumoniaPart, PneumoniaSample, Population
+from miqa_node.training.pneumonia.ensemble import PneumoniaEnsemble
 
 NAME = "pneumonia-ensemble"
 GOLDEN_LONG_SIDE_PX = 320
@@ -65,7 +65,7 @@ LIMITS = (
 
 
 def card_of(
-    ensemble: Ensemble, spec: PictureInput, samples: Sequence[Sample], training: Mapping[str, Any],
+    ensemble: PneumoniaEnsemble, spec: PictureInput, samples: Sequence[PneumoniaSample], training: Mapping[str, Any],
     metrics: Mapping[str, Any], calibration: Mapping[str, Any], version: str, goldens: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """The card as plain data, without the checksums of files."""
@@ -102,7 +102,7 @@ def limits_of(calibration: Mapping[str, Any]) -> list[str]:
     return [limit.format_map(calibration) for limit in LIMITS]
 
 
-def write_goldens(folder: Path, ensemble: Ensemble, spec: PictureInput) -> list[str]:
+def write_goldens(folder: Path, ensemble: PneumoniaEnsemble, spec: PictureInput) -> list[str]:
     """Public sample chests and phantoms, and what the ensemble says of each."""
     store = Path(str(importlib.import_module("data_store").__file__)).parent / "data"
     chest = sample_chest(pydicom.dcmread(store / "RG1_UNCR.dcm").pixel_array)
@@ -133,8 +133,8 @@ def write_goldens(folder: Path, ensemble: Ensemble, spec: PictureInput) -> list[
     return list(images)
 
 
-def _sources(samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    used = [sample for sample in samples if sample.part in {Part.TRAIN, Part.CALIBRATE}]
+def _sources(samples: Sequence[PneumoniaSample]) -> list[dict[str, Any]]:
+    used = [sample for sample in samples if sample.part in {PneumoniaPart.TRAIN, PneumoniaPart.CALIBRATE}]
     named = {
         Population.CHILDREN: "Kermany et al., Mendeley 10.17632/rscbjbr9sj",
         Population.ADULTS: "NIH ChestX-ray14, some labelled again for RSNA",

@@ -25,7 +25,7 @@ LABELS = ("Normal", "Pneumonia")
 NEGATIVE, POSITIVE = LABELS
 CALIBRATION_SHARE = 0.15
 STRONG_TEST_SHARE = 0.5
-"""Of the adults that radiologists read for RSNA, so many are never trained on."""
+"""Number of adults, of those that radiologists read for RSNA, that are never trained on."""
 
 FOLDS = 5
 """Of the adults of the test, for calibrating on four and measuring on the fifth."""
@@ -40,7 +40,7 @@ class Population(StrEnum):
     ADULTS = "adults"
 
 
-class Part(StrEnum):
+class PneumoniaPart(StrEnum):
     """What a patient is used for."""
 
     TRAIN = "train"
@@ -51,7 +51,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class PneumoniaSample:
     """One radiograph. ``strong``: a radiologist's label, not one mined from a report."""
 
     path: Path
@@ -59,14 +59,14 @@ class Sample:
     population: Population
     pneumonia: bool
     strong: bool
-    part: Part
+    part: PneumoniaPart
     age: str
     view: str
     licence: str
     source: str
 
 
-def read_samples(folder: Path) -> list[Sample]:
+def read_samples(folder: Path) -> list[PneumoniaSample]:
     """The samples of ``cxr_pneumonia/manifest.csv``; its own test patients and half of RSNA's are the test."""
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -76,13 +76,13 @@ def read_samples(folder: Path) -> list[Sample]:
     return [_sample(folder, row, held_out) for row in rows]
 
 
-def _sample(folder: Path, row: dict[str, str], held_out: set[str]) -> Sample:
+def _sample(folder: Path, row: dict[str, str], held_out: set[str]) -> PneumoniaSample:
     patient = row["patient"]
     if patient in held_out:
-        part = Part.TEST
+        part = PneumoniaPart.TEST
     else:
-        part = Part.CALIBRATE if _share(patient, "calibrate") < CALIBRATION_SHARE else Part.TRAIN
-    return Sample(
+        part = PneumoniaPart.CALIBRATE if _share(patient, "calibrate") < CALIBRATION_SHARE else PneumoniaPart.TRAIN
+    return PneumoniaSample(
         path=(folder / row["file"]).resolve(),
         patient=patient,
         population=Population.CHILDREN if row["source_set"] == "ker224" else Population.ADULTS,
@@ -96,7 +96,7 @@ def _sample(folder: Path, row: dict[str, str], held_out: set[str]) -> Sample:
     )
 
 
-def read_all(data: Path) -> list[Sample]:
+def read_all(data: Path) -> list[PneumoniaSample]:
     """The samples of the collection and those of further hospitals; ``data`` is the folder of all collections."""
     return [*read_samples(data / "cxr_pneumonia"), *read_elsewhere(data)]
 
@@ -106,7 +106,7 @@ NORMAL_ELSEWHERE = frozenset({"No finding", "No Finding", "normal"})
 NIH, KERMANY = "nih", "ker"
 
 
-def read_elsewhere(data: Path) -> list[Sample]:
+def read_elsewhere(data: Path) -> list[PneumoniaSample]:
     """Adults of further hospitals in ``cxr_eval`` and ``cxr_train``, by what the collections say of them.
 
     Most with pneumonia are said to have COVID-19, by a test of the patient: some of their radiographs show nothing.
@@ -127,14 +127,14 @@ def _is_elsewhere(row: dict[str, str]) -> bool:
     )
 
 
-def _elsewhere(folder: Path, row: dict[str, str]) -> Sample:
-    return Sample(
+def _elsewhere(folder: Path, row: dict[str, str]) -> PneumoniaSample:
+    return PneumoniaSample(
         path=(folder / row["file"]).resolve(),
         patient=row["patient"],
         population=Population.ADULTS,
         pneumonia=row["label"] in PNEUMONIA_ELSEWHERE,
         strong=False,
-        part=Part.ELSEWHERE,
+        part=PneumoniaPart.ELSEWHERE,
         age=row["age"],
         view=row["view"].removesuffix(" Supine"),
         licence=row["licence"],
@@ -142,23 +142,23 @@ def _elsewhere(folder: Path, row: dict[str, str]) -> Sample:
     )
 
 
-def fold_of(sample: Sample) -> int | None:
+def fold_of(sample: PneumoniaSample) -> int | None:
     """Which fold of the held-out adults the patient is in; None where nothing is calibrated on what is measured.
 
     Adults with labels to believe are so few that those of the test also calibrate: what is measured on a fold is
     always said by an ensemble that was calibrated on the other folds.
     """
-    tested = sample.part is Part.TEST and sample.population is Population.ADULTS
-    if not tested and not (sample.part is Part.ELSEWHERE and sample.source in CALIBRATES_ELSEWHERE):
+    tested = sample.part is PneumoniaPart.TEST and sample.population is Population.ADULTS
+    if not tested and not (sample.part is PneumoniaPart.ELSEWHERE and sample.source in CALIBRATES_ELSEWHERE):
         return None
     return int(_share(sample.patient, "fold") * FOLDS)
 
 
-def calibrates(sample: Sample) -> bool:
+def calibrates(sample: PneumoniaSample) -> bool:
     """Whether probabilities are calibrated on it: no network was trained on it, and its label was not mined by NIH."""
-    if sample.part is Part.ELSEWHERE:
+    if sample.part is PneumoniaPart.ELSEWHERE:
         return fold_of(sample) is not None
-    return sample.strong and (sample.part is Part.CALIBRATE or fold_of(sample) is not None)
+    return sample.strong and (sample.part is PneumoniaPart.CALIBRATE or fold_of(sample) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +191,11 @@ def read_display(path: Path) -> NDArray[np.uint16]:
     """A picture file as presentation values, (rows, columns)."""
     pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
-        raise FileNotFoundError(f"{path} is no picture that can be read.")
+        raise FileNotFoundError(f"{path} is not a readable picture.")
     return np.asarray(pixels).astype(np.uint16) * np.uint16(257)
 
 
-def cached_pictures(samples: Sequence[Sample], spec: PictureInput, cache: Path) -> NDArray[np.uint8]:
+def cached_pictures(samples: Sequence[PneumoniaSample], spec: PictureInput, cache: Path) -> NDArray[np.uint8]:
     """All samples as the package's own preprocessing makes them, (N, rows, columns); kept under ``cache``."""
     key = hashlib.sha256(f"{spec.model_dump_json()}{[s.path.name for s in samples]}".encode()).hexdigest()[:16]
     file = cache / f"pneumonia-{key}.npy"

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from miqa_node.training.pneumonia.data import Population, Sample
+from miqa_node.training.pneumonia.data import PneumoniaSample, Population
 
 STRONG_WEIGHT = 2.0
 """How much more a label counts that a radiologist gave."""
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
+class LabelledPictures(Dataset[tuple[Tensor, int]]):
     """Pictures with their labels as torch wants them: (1, rows, columns) uint8 and 0 or 1."""
 
-    def __init__(self, pictures: NDArray[np.uint8], samples: Sequence[Sample]) -> None:
+    def __init__(self, pictures: NDArray[np.uint8], samples: Sequence[PneumoniaSample]) -> None:
         self._pictures = pictures
         self._labels = [int(sample.pneumonia) for sample in samples]
 
@@ -32,7 +32,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return torch.from_numpy(np.array(self._pictures[index]))[None], self._labels[index]
 
 
-def balanced_weights(samples: Sequence[Sample]) -> list[float]:
+def balanced_weights(samples: Sequence[PneumoniaSample]) -> list[float]:
     """Weights for drawing that make neither population nor view say anything about the label.
 
     Each population is drawn equally often, within it each label, and within that each view: of NIH's weakly labelled

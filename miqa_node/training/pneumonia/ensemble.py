@@ -2,7 +2,7 @@
 
 Fitted on patients that no network was trained on: the children that were set aside for it, all held-out adults whose
 label a radiologist gave, and adults of further hospitals, for how probable pneumonia is differs between hospitals more
-than few images can tell. Adults are measured fold by fold, each with an ensemble that was calibrated without it.
+than few images can show. Adults are measured fold by fold, each with an ensemble that was calibrated without it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.classify.card import Combination, Member
+from miqa_node.assess.classify.card import Combination, EnsembleMember
 from miqa_node.assess.classify.classifier import combined
 from miqa_node.assess.platt import Scaling, fit_scaling
-from miqa_node.training.pneumonia.data import Part, Population, Sample
+from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population
 
 RECALL_TARGET = 0.97
 """Of children in the calibration part, so that .95 holds on others with some room."""
@@ -28,10 +28,10 @@ LEAST_ADULTS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Ensemble:
+class PneumoniaEnsemble:
     """Members with their calibration, that of their mean, and from which probability on Pneumonia is said."""
 
-    members: tuple[Member, ...]
+    members: tuple[EnsembleMember, ...]
     combination: Combination
     threshold: float
 
@@ -42,24 +42,24 @@ class Ensemble:
 
 
 def calibrated(
-    logits: Mapping[str, NDArray[np.float32]], samples: Sequence[Sample], taps: Mapping[str, str]
-) -> Ensemble:
+    logits: Mapping[str, NDArray[np.float32]], samples: Sequence[PneumoniaSample], taps: Mapping[str, str]
+) -> PneumoniaEnsemble:
     """The ensemble of members whose logits on the calibration samples are given, by architecture; ``taps`` of some."""
     present = np.array([sample.pneumonia for sample in samples], bool)
     members = tuple(_member(name, values, present, taps.get(name)) for name, values in logits.items())
-    plain = Ensemble(members, Combination(), HIGHEST_THRESHOLD)
+    plain = PneumoniaEnsemble(members, Combination(), HIGHEST_THRESHOLD)
     mean = plain.probability(logits)
     raw = np.log(mean) - np.log1p(-mean)
     scaling = _scaling(raw, present)
     combination = Combination(temperature=scaling.temperature, bias=(0.0, scaling.bias))
-    probability = Ensemble(members, combination, HIGHEST_THRESHOLD).probability(logits)
-    return Ensemble(members, combination, _threshold(probability, samples))
+    probability = PneumoniaEnsemble(members, combination, HIGHEST_THRESHOLD).probability(logits)
+    return PneumoniaEnsemble(members, combination, _threshold(probability, samples))
 
 
-def _threshold(probability: NDArray[np.float64], samples: Sequence[Sample]) -> float:
+def _threshold(probability: NDArray[np.float64], samples: Sequence[PneumoniaSample]) -> float:
     """What finds enough pneumonias of children, of NIH's adults and of those elsewhere: the worst group decides."""
     children = np.array([sample.population is Population.CHILDREN for sample in samples], bool)
-    elsewhere = np.array([sample.part is Part.ELSEWHERE for sample in samples], bool)
+    elsewhere = np.array([sample.part is PneumoniaPart.ELSEWHERE for sample in samples], bool)
     present = np.array([sample.pneumonia for sample in samples], bool)
     found = threshold_of(probability[children & present], RECALL_TARGET)
     for adults in (probability[~children & ~elsewhere & present], probability[elsewhere & present]):
@@ -74,10 +74,10 @@ def threshold_of(probability: NDArray[np.float64], recall: float) -> float:
     return round(float(min(kept[-1] * 0.999, HIGHEST_THRESHOLD)), 4)
 
 
-def _member(name: str, logits: NDArray[np.float32], present: NDArray[np.bool_], tap: str | None) -> Member:
+def _member(name: str, logits: NDArray[np.float32], present: NDArray[np.bool_], tap: str | None) -> EnsembleMember:
     difference = (logits[:, 1] - logits[:, 0]).astype(np.float64)
     scaling = _scaling(difference, present)
-    return Member(
+    return EnsembleMember(
         file=f"{name}.onnx",
         architecture=name,
         temperature=round(scaling.temperature, 6),

@@ -21,20 +21,20 @@ from miqa_node.assess.active import quality_folder
 from miqa_node.assess.card import read_sections
 from miqa_node.assess.classify.card import MapMethod
 from miqa_node.assess.classify.classifier import TAP, Classifier, open_classifier
-from miqa_node.assess.local import LocalAssessor
+from miqa_node.degrade import degrade, pitch_of
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.prediction import PendingReason, Prediction
+from miqa_node.local import LocalAssessor
 from miqa_node.settings import Accelerator, Settings, load_settings
-from miqa_node.training.degrade import degrade, pitch_of
 from miqa_node.training.outlines import box
 from miqa_node.training.pneumonia.data import (
     FOLDS,
     NEGATIVE,
     POSITIVE,
     BoxedImage,
-    Part,
+    PneumoniaPart,
+    PneumoniaSample,
     Population,
-    Sample,
     fold_of,
     read_all,
     read_boxes,
@@ -58,10 +58,10 @@ ROUTED = ("children", "adults", STRONG, ELSEWHERE)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PneumoniaCase:
     """A test radiograph and what the node predicted of it."""
 
-    sample: Sample
+    sample: PneumoniaSample
     prediction: Prediction
 
     @property
@@ -76,8 +76,8 @@ def evaluate_pneumonia(
     """All figures as plain data; ``degraded`` radiographs at most also get a simulated defect."""
     settings = load_settings(None, assess={"models_dir": str(package.parent.resolve())})
     classifier = open_classifier(package, Accelerator.CPU, settings.assess)
-    samples = [sample for sample in read_all(data) if sample.part in {Part.TEST, Part.ELSEWHERE}]
-    tests = [sample for sample in samples if sample.part is Part.TEST]
+    samples = [sample for sample in read_all(data) if sample.part in {PneumoniaPart.TEST, PneumoniaPart.ELSEWHERE}]
+    tests = [sample for sample in samples if sample.part is PneumoniaPart.TEST]
     spoilt = tests[:: max(1, -(-len(tests) // max(1, degraded)))] if degraded else []
     done = 0
 
@@ -87,8 +87,8 @@ def evaluate_pneumonia(
         if progress is not None:
             progress(done, len(samples) + len(spoilt))
 
-    plain: list[Seen] = []
-    worse: list[Seen] = []
+    plain: list[PneumoniaCase] = []
+    worse: list[PneumoniaCase] = []
     with tempfile.TemporaryDirectory() as name:
         for fold in (None, *range(FOLDS)):
             folder = Path(name) / f"{fold}"
@@ -125,7 +125,7 @@ def pointing_game(classifier: Classifier, data: Path) -> dict[str, Any]:
 
     On patients that were not trained on; ``on_trained`` is the same of the others, on which maps were chosen.
     """
-    trained = {s.patient for s in read_samples(data / "cxr_pneumonia") if s.part is not Part.TEST}
+    trained = {s.patient for s in read_samples(data / "cxr_pneumonia") if s.part is not PneumoniaPart.TEST}
     boxed = read_boxes(data / "cxr_boxes")
     unseen = [one for one in boxed if one.patient not in trained]
     mapped = {"gradcam": _grad_cam_of_all(classifier), classifier.card.map_method.value: classifier}
@@ -185,13 +185,13 @@ def _peak(classifier: Classifier, image: BoxedImage) -> tuple[float, float]:
     return peak(found.values)
 
 
-def _see(assessor: LocalAssessor, sample: Sample, path: Path, tell: Callable[[], None]) -> Seen:
+def _see(assessor: LocalAssessor, sample: PneumoniaSample, path: Path, tell: Callable[[], None]) -> PneumoniaCase:
     result = assessor.assess_file(path, modality="DX", body_part="CHEST", view=sample.view)
     tell()
-    return Seen(sample, result.assessment.predictions[-1])
+    return PneumoniaCase(sample, result.assessment.predictions[-1])
 
 
-def _spoil(sample: Sample, number: int, folder: Path) -> Path:
+def _spoil(sample: PneumoniaSample, number: int, folder: Path) -> Path:
     image = (read_display(sample.path) / 65535.0).astype(np.float32)
     finding = DEFECTS[number % len(DEFECTS)]
     spoilt = degrade(image, finding, SEVERITY, np.random.default_rng(number), pitch_of(image))
@@ -200,12 +200,14 @@ def _spoil(sample: Sample, number: int, folder: Path) -> Path:
     return path
 
 
-def _groups(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
+def _groups(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
     """Children and adults apart; adults by how good their label is, by view and by hospital."""
     children = [one for one in seen if one.sample.population is Population.CHILDREN]
-    adults = [one for one in seen if one.sample.part is Part.TEST and one.sample.population is Population.ADULTS]
+    adults = [
+        one for one in seen if one.sample.part is PneumoniaPart.TEST and one.sample.population is Population.ADULTS
+    ]
     strong = [one for one in adults if one.sample.strong]
-    elsewhere = [one for one in seen if one.sample.part is Part.ELSEWHERE]
+    elsewhere = [one for one in seen if one.sample.part is PneumoniaPart.ELSEWHERE]
     return {
         "children": children,
         "adults": adults,
@@ -219,14 +221,14 @@ def _groups(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
     }
 
 
-def _figures(seen: Sequence[Seen]) -> dict[str, Any]:
+def _figures(seen: Sequence[PneumoniaCase]) -> dict[str, Any]:
     probability = np.array([one.prediction.scores[POSITIVE] for one in seen], np.float64)
     truth = np.array([one.sample.pneumonia for one in seen], bool)
     said = np.array([one.prediction.label == POSITIVE for one in seen], bool)
     return group_figures(probability, truth, [one.sample.patient for one in seen], said)
 
 
-def both_labels(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
+def both_labels(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
     """Of further hospitals those with enough images of both labels to tell them apart within the hospital."""
     groups = {f"adults of {source}": [one for one in seen if one.sample.source == source]
               for source in sorted({one.sample.source for one in seen})}  # fmt: skip
@@ -234,18 +236,18 @@ def both_labels(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
     return {name: found for name, found in groups.items() if min(sick[name], len(found) - sick[name]) >= FEWEST}
 
 
-def by_hospital(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
+def by_hospital(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
     """Those of further hospitals, by collection and by what it says of them."""
-    groups: dict[str, list[Seen]] = {}
+    groups: dict[str, list[PneumoniaCase]] = {}
     for one in sorted(
-        (one for one in seen if one.sample.part is Part.ELSEWHERE),
+        (one for one in seen if one.sample.part is PneumoniaPart.ELSEWHERE),
         key=lambda one: (one.sample.source, not one.sample.pneumonia),
     ):
         groups.setdefault(f"{one.sample.source}, {POSITIVE if one.sample.pneumonia else NEGATIVE}", []).append(one)
     return groups
 
 
-def _elsewhere(seen: Sequence[Seen], settings: Settings) -> dict[str, Any]:
+def _elsewhere(seen: Sequence[PneumoniaCase], settings: Settings) -> dict[str, Any]:
     """How often the label is right where all have the same, and what would have been automated."""
     probability = np.array([one.prediction.scores[POSITIVE] for one in seen], np.float64)
     return {
@@ -258,14 +260,14 @@ def _elsewhere(seen: Sequence[Seen], settings: Settings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _routed(seen: Sequence[Seen], settings: Settings) -> dict[str, dict[str, Any]]:
+def _routed(seen: Sequence[PneumoniaCase], settings: Settings) -> dict[str, dict[str, Any]]:
     right = np.array([one.right for one in seen], bool)
     sure = np.array([one.prediction.confidence >= settings.assess.min_confidence for one in seen], bool)
     automated = np.array([not one.prediction.pending for one in seen], bool)
     return {"by confidence alone": routing_figures(sure, right), "quality first": routing_figures(automated, right)}
 
 
-def _routing(seen: Sequence[Seen], settings: Settings) -> dict[str, Any]:
+def _routing(seen: Sequence[PneumoniaCase], settings: Settings) -> dict[str, Any]:
     found = {}
     for name, chosen in ((name, _groups(seen)[name]) for name in ROUTED):
         if not chosen:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from miqa_node.assess.platt import calibration_error
-from miqa_node.training.pneumonia.data import Part, Population, Sample
+from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population
 from miqa_node.training.scores import auroc, auroc_interval
 
 FEWEST = 5
@@ -52,7 +52,7 @@ def group_figures(probability: Floats, truth: Truth, patients: Sequence[str], sa
 
 
 def perfect(probability: Floats) -> dict[str, float]:
-    """The ECE that so many images show when every probability is exactly right: its mean, and what 95 % stay below.
+    """The ECE that such a sample shows when every probability is exactly right: its mean, and what 95 % stay below.
 
     Ten bins of few images each differ from their mean by chance; no ECE below this can be shown with them.
     """
@@ -75,16 +75,16 @@ def routing_figures(automated: Truth, right: Truth) -> dict[str, Any]:
     }
 
 
-def tested_figures(samples: Sequence[Sample], logits: NDArray[np.float32]) -> dict[str, float]:
+def tested_figures(samples: Sequence[PneumoniaSample], logits: NDArray[np.float32]) -> dict[str, float]:
     """AUROC of a network's logits, (N, 2) in the order of the samples, on each group of the test."""
     score = (logits[:, 1] - logits[:, 0]).astype(np.float64)
-    tests = [n for n, s in enumerate(samples) if s.part is Part.TEST]
+    tests = [n for n, s in enumerate(samples) if s.part is PneumoniaPart.TEST]
     adults = [n for n in tests if samples[n].population is Population.ADULTS]
     groups = {
         "children": [n for n in tests if samples[n].population is Population.CHILDREN],
         "adults": adults,
         "adults, radiologists' labels": [n for n in adults if samples[n].strong],
-        "adults of further hospitals": [n for n, s in enumerate(samples) if s.part is Part.ELSEWHERE],
+        "adults of further hospitals": [n for n, s in enumerate(samples) if s.part is PneumoniaPart.ELSEWHERE],
     }
     shown = {}
     for group, indices in groups.items():
@@ -96,7 +96,7 @@ def tested_figures(samples: Sequence[Sample], logits: NDArray[np.float32]) -> di
 
 
 def member_figures(
-    samples: Sequence[Sample], logits: Mapping[str, NDArray[np.float32]], probability: Floats
+    samples: Sequence[PneumoniaSample], logits: Mapping[str, NDArray[np.float32]], probability: Floats
 ) -> dict[str, dict[str, float]]:
     """What each member is worth alone, and the mean of all by its probability."""
     together = np.stack([np.zeros(len(probability)), np.log(probability) - np.log1p(-probability)], 1)

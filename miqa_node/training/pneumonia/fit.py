@@ -11,16 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
-from miqa_node.training import course
-from miqa_node.training.architectures import Classifier
+from miqa_node.training import weights
+from miqa_node.training.architectures import ClassifierNet
+from miqa_node.training.classifier.fit import fit_classifier
+from miqa_node.training.loop import TrainingSchedule, warm_cosine
 from miqa_node.training.pneumonia.augment import augment, plain
-from miqa_node.training.pneumonia.data import Sample
-from miqa_node.training.pneumonia.drawn import Pictures, balanced_weights
+from miqa_node.training.pneumonia.data import PneumoniaSample
+from miqa_node.training.pneumonia.drawn import LabelledPictures, balanced_weights
 from miqa_node.training.pretrained import settle
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class PneumoniaRecipe:
     """How a member is trained; ``draws`` are pictures drawn in all."""
 
     draws: int = 12_000
@@ -39,31 +41,33 @@ class Recipe:
 
 
 def fit(
-    net: Classifier, pictures: NDArray[np.uint8], samples: Sequence[Sample], recipe: Recipe, checkpoint: Path,
+    net: ClassifierNet, pictures: NDArray[np.uint8], samples: Sequence[PneumoniaSample], recipe: PneumoniaRecipe,
+    checkpoint: Path,
     *, starts_trained: bool,
-) -> Classifier:  # fmt: skip
+) -> ClassifierNet:  # fmt: skip
     """The fitted member; goes on from ``checkpoint`` when there is one."""
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
-    data = Pictures(pictures, samples)
+    data = LabelledPictures(pictures, samples)
     sampler = WeightedRandomSampler(balanced_weights(samples), recipe.draws, generator=generator)
     loader = DataLoader(data, recipe.batch, sampler=sampler, drop_last=True)
     if starts_trained:
         settle(net, (plain(batch) for batch, _ in DataLoader(data, recipe.batch * 2, sampler=range(0, len(data), 8))))
     rate = recipe.pretrained_rate if starts_trained else recipe.rate
-    return course.run(
-        net.to(memory_format=torch.channels_last),
+    return fit_classifier(
+        weights.in_format(net, torch.channels_last),
         loader,
         lambda batch: augment(batch, generator, recipe.side).contiguous(memory_format=torch.channels_last),
-        course.Course(
-            len(loader), rate, recipe.rate, recipe.decay, recipe.smoothing, recipe.average,
-            bfloat16=True, checkpoint=checkpoint, checkpoint_every=recipe.checkpoint_every,
+        TrainingSchedule(
+            rate=warm_cosine(len(loader)), average=recipe.average, steps=len(loader), checkpoint=checkpoint,
+            checkpoint_every=recipe.checkpoint_every,
         ),
+        rates=(rate, recipe.rate), decay=recipe.decay, smoothing=recipe.smoothing,
     )  # fmt: skip
 
 
 @torch.no_grad()
-def logits_of(net: Classifier, pictures: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
+def logits_of(net: ClassifierNet, pictures: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
     """(N, labels) in single precision, as the exported graph computes."""
     net.eval()
     parts = [

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from miqa_node.assess.card import read_sections
-from miqa_node.assess.classify.card import ClassifierCard, Combination, Member
+from miqa_node.assess.classify.card import ClassifierCard, Combination, EnsembleMember
 from miqa_node.training.pneumonia.card import write_goldens
-from miqa_node.training.pneumonia.ensemble import Ensemble
+from miqa_node.training.pneumonia.ensemble import PneumoniaEnsemble
 from miqa_node.training.pneumonia.sealing import seal
 
 WITHOUT_FOLD = "without_fold"
 """Where the card keeps them, in its section ``calibration``."""
 
 
-def fold_row(fold: int, ensemble: Ensemble) -> dict[str, Any]:
+def fold_row(fold: int, ensemble: PneumoniaEnsemble) -> dict[str, Any]:
     """What the card keeps of an ensemble that was calibrated without a fold."""
     scaled = {one.architecture: {"temperature": one.temperature, "bias": one.bias[-1]} for one in ensemble.members}
     together = {"temperature": ensemble.combination.temperature, "bias": ensemble.combination.bias[-1]}
@@ -46,10 +46,10 @@ def package_without(fold: int, package: Path, models_dir: Path) -> Path:
     return seal(folder, card)
 
 
-def _ensemble(card: ClassifierCard, row: Mapping[str, Any]) -> Ensemble:
-    def scaled(member: Member) -> Member:
+def _ensemble(card: ClassifierCard, row: Mapping[str, Any]) -> PneumoniaEnsemble:
+    def scaled(member: EnsembleMember) -> EnsembleMember:
         own = row[member.architecture]
         return member.model_copy(update={"temperature": own["temperature"], "bias": (0.0, own["bias"])})
 
     together = Combination(temperature=row["together"]["temperature"], bias=(0.0, row["together"]["bias"]))
-    return Ensemble(tuple(scaled(member) for member in card.members), together, row["threshold"])
+    return PneumoniaEnsemble(tuple(scaled(member) for member in card.members), together, row["threshold"])

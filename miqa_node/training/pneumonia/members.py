@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
-from miqa_node.training.architectures import Architecture, Classifier, build
+from miqa_node.training.architectures import Architecture, ClassifierNet, build
 from miqa_node.training.networks import GlobalNet, QualityNet, Widths
 from miqa_node.training.pneumonia.data import LABELS
 from miqa_node.training.pretrained import pretrained
@@ -36,13 +36,13 @@ class QualityTrunk(nn.Module):
         return deep
 
 
-def member(name: str, *, quality_graph: Path, mobilenet_file: Path, dropout: float = 0.3) -> Classifier:
+def member(name: str, *, quality_graph: Path, mobilenet_file: Path, dropout: float = 0.3) -> ClassifierNet:
     """One member with its start, before training on this task; takes (N, 1, H, W) of values -1 to 1."""
     if name == "mobilenet":
         return pretrained(Architecture.MOBILENET, mobilenet_file, len(LABELS), 1, dropout=dropout)
     if name == "densenet":
         return build(Architecture.DENSENET, len(LABELS), 1, dropout=dropout)
-    return Classifier(quality_trunk(quality_graph), Widths().global_stages[-1], len(LABELS), dropout)
+    return ClassifierNet(quality_trunk(quality_graph), Widths().global_stages[-1], len(LABELS), dropout)
 
 
 @torch.no_grad()

@@ -10,11 +10,12 @@ import torch
 
 from miqa_node.assess.classify.classifier import FINE_TAP
 from miqa_node.assess.classify.picture import PictureInput
-from miqa_node.training.architectures import Classifier
+from miqa_node.training import weights
+from miqa_node.training.architectures import ClassifierNet
 from miqa_node.training.classifier.export import export_classifier, name_fine_features
 from miqa_node.training.pneumonia.card import card_of, write_goldens
-from miqa_node.training.pneumonia.data import Sample
-from miqa_node.training.pneumonia.ensemble import Ensemble
+from miqa_node.training.pneumonia.data import PneumoniaSample
+from miqa_node.training.pneumonia.ensemble import PneumoniaEnsemble
 from miqa_node.training.pneumonia.sealing import seal
 
 FINE_STRIDE = 8
@@ -22,13 +23,14 @@ FINE_STRIDE = 8
 
 
 def write_package(
-    folder: Path, nets: Mapping[str, Classifier], ensemble: Ensemble, spec: PictureInput, samples: Sequence[Sample],
+    folder: Path, nets: Mapping[str, ClassifierNet], ensemble: PneumoniaEnsemble, spec: PictureInput,
+    samples: Sequence[PneumoniaSample],
     training: Mapping[str, Any], metrics: Mapping[str, Any], calibration: Mapping[str, Any], version: str,
 ) -> Path:  # fmt: skip
     """Make the whole folder."""
     (folder / "golden").mkdir(parents=True, exist_ok=True)
     for name, net in nets.items():
-        plain = net.to(memory_format=torch.contiguous_format)
+        plain = weights.in_format(net, torch.contiguous_format)
         export_classifier(plain, folder / f"{name}.onnx", spec.channels, spec.rows, spec.columns)
     for member in ensemble.members:
         if member.tap == FINE_TAP:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.classify.classifier import FINE_TAP
 from miqa_node.assess.classify.picture import Clahe, PictureInput
-from miqa_node.training.architectures import Classifier
+from miqa_node.training.architectures import ClassifierNet
 from miqa_node.training.pneumonia.calibration import calibration_of
 from miqa_node.training.pneumonia.card import NAME
-from miqa_node.training.pneumonia.data import Part, Population, Sample, cached_pictures, read_all
+from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population, cached_pictures, read_all
 from miqa_node.training.pneumonia.figures import member_figures, tested_figures
-from miqa_node.training.pneumonia.fit import Recipe, fit, logits_of
+from miqa_node.training.pneumonia.fit import PneumoniaRecipe, fit, logits_of
 from miqa_node.training.pneumonia.members import MEMBERS, member
 from miqa_node.training.pneumonia.package import write_package
 
@@ -35,7 +35,7 @@ STARTS_TRAINED = frozenset({"resnet", "mobilenet"})
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class PneumoniaSources:
     """Where data and starting weights lie; ``data`` is the folder of all collections."""
 
     data: Path
@@ -46,29 +46,31 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class PneumoniaMaterial:
     """All samples with their pictures, in the same order."""
 
-    samples: Sequence[Sample]
+    samples: Sequence[PneumoniaSample]
     pictures: NDArray[np.uint8]
 
-    def where(self, part: Part, population: Population | None = None) -> NDArray[np.int64]:
+    def where(self, part: PneumoniaPart, population: Population | None = None) -> NDArray[np.int64]:
         """Indices of a part, of one population or of both."""
         return np.array(
             [n for n, s in enumerate(self.samples) if s.part is part and population in (None, s.population)], np.int64
         )
 
 
-def read_material(sources: Sources) -> Material:
+def read_material(sources: PneumoniaSources) -> PneumoniaMaterial:
     """Samples and cached pictures of the data folder."""
     samples = read_all(sources.data)
-    return Material(samples, cached_pictures(samples, PICTURE, sources.runs))
+    return PneumoniaMaterial(samples, cached_pictures(samples, PICTURE, sources.runs))
 
 
-def train_member(name: str, trained_on: str, material: Material, sources: Sources, recipe: Recipe) -> Classifier:
+def train_member(
+    name: str, trained_on: str, material: PneumoniaMaterial, sources: PneumoniaSources, recipe: PneumoniaRecipe
+) -> ClassifierNet:
     """One member, from its last checkpoint when there is one."""
     population = None if trained_on in {BOTH, WITH_MINED} else Population(trained_on)
-    chosen = material.where(Part.TRAIN, population)
+    chosen = material.where(PneumoniaPart.TRAIN, population)
     if trained_on == BOTH:
         chosen = chosen[[material.samples[n].strong for n in chosen]]
     net = member(name, quality_graph=sources.quality_graph, mobilenet_file=sources.mobilenet_file)
@@ -77,12 +79,12 @@ def train_member(name: str, trained_on: str, material: Material, sources: Source
     return fit(net, material.pictures[chosen], samples, recipe, checkpoint, starts_trained=name in STARTS_TRAINED)
 
 
-def checkpoint_file(sources: Sources, name: str, trained_on: str) -> Path:
+def checkpoint_file(sources: PneumoniaSources, name: str, trained_on: str) -> Path:
     """Where a member's training is written down."""
     return sources.runs / f"{_slug(trained_on)}-{name}.pt"
 
 
-def logits_file(sources: Sources, name: str, trained_on: str) -> Path:
+def logits_file(sources: PneumoniaSources, name: str, trained_on: str) -> Path:
     """Where the logits of a fitted member on all samples are kept."""
     return sources.runs / f"{_slug(trained_on)}-{name}.logits.npy"
 
@@ -92,9 +94,12 @@ def _slug(trained_on: str) -> str:
 
 
 def train_all(
-    sources: Sources, recipe: Recipe, members: Sequence[str] = MEMBERS, trained_on: Sequence[str] = TRAINED_ON
+    sources: PneumoniaSources,
+    recipe: PneumoniaRecipe,
+    members: Sequence[str] = MEMBERS,
+    trained_on: Sequence[str] = TRAINED_ON,
 ) -> None:
-    """Every member on every choice of populations, with its logits on all samples; finished ones are left alone."""
+    """Every member on every choice of populations, with its logits on all samples; finished ones are skipped."""
     torch.set_num_threads(1)
     material = read_material(sources)
     for population in trained_on:
@@ -105,7 +110,9 @@ def train_all(
                 np.save(done, logits_of(net, material.pictures))
 
 
-def make_package(sources: Sources, out: Path, recipe: Recipe, version: str, members: Sequence[str] = MEMBERS) -> Path:
+def make_package(
+    sources: PneumoniaSources, out: Path, recipe: PneumoniaRecipe, version: str, members: Sequence[str] = MEMBERS
+) -> Path:
     """Train what is not trained yet, calibrate, export, and write the package; its folder.
 
     The figures that need the whole node are added by ``miqa-node evaluate pneumonia --write``.
@@ -121,7 +128,10 @@ def make_package(sources: Sources, out: Path, recipe: Recipe, version: str, memb
         "members": {name: _start(name) for name in members},
         "recipe": {field.name: getattr(recipe, field.name) for field in fields(recipe)},
         "trained_on": "children (Kermany) and those adults (NIH) whose label a radiologist gave again for RSNA",
-        "images": {part.value: len(material.where(part)) for part in (Part.TRAIN, Part.CALIBRATE, Part.TEST)},
+        "images": {
+            part.value: len(material.where(part))
+            for part in (PneumoniaPart.TRAIN, PneumoniaPart.CALIBRATE, PneumoniaPart.TEST)
+        },
     }
     metrics = {
         "members": member_figures(material.samples, logits, ensemble.probability(logits)),
@@ -131,16 +141,16 @@ def make_package(sources: Sources, out: Path, recipe: Recipe, version: str, memb
     return write_package(folder, nets, ensemble, PICTURE, material.samples, training, metrics, calibration, version)
 
 
-def trained_member(name: str, trained_on: str, sources: Sources) -> Classifier:
+def trained_member(name: str, trained_on: str, sources: PneumoniaSources) -> ClassifierNet:
     """A fitted member from its last checkpoint."""
     net = member(name, quality_graph=sources.quality_graph, mobilenet_file=sources.mobilenet_file)
     state = torch.load(checkpoint_file(sources, name, trained_on), weights_only=True)
-    net.load_state_dict(state["averaged"])
+    net.load_state_dict(state["average"])
     net.eval()
     return net
 
 
-def cross_population(sources: Sources, material: Material) -> dict[str, Any]:
+def cross_population(sources: PneumoniaSources, material: PneumoniaMaterial) -> dict[str, Any]:
     """AUROC of one architecture, trained on each choice of populations and tested on each: the shortcut test."""
     table: dict[str, Any] = {}
     for trained_on in TRAINED_ON:

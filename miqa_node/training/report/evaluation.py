@@ -13,22 +13,22 @@ from typing import Any, cast
 
 import numpy as np
 
-from miqa_node.domain.finding import DEFECTS, GateClass
-from miqa_node.training.evaluate import MARKED, OBJECT, Judged, figures_of
+from miqa_node.taxonomy.lookup import defect_names, gate_names
+from miqa_node.training.evaluate import MARKED, OBJECT, EvaluationCases, figures_of
 from miqa_node.training.outlines import real_objects
 from miqa_node.training.pointing import evaluate_pointing
 from miqa_node.training.report import measures
 from miqa_node.training.report.gallery import worst_errors
-from miqa_node.training.report.material import Material, is_protocol, labelled, protocol
+from miqa_node.training.report.material import EvaluationMaterial, is_protocol, labelled, protocol
 from miqa_node.training.report.page import write_page
-from miqa_node.training.report.subject import Subject
+from miqa_node.training.report.subject import EvaluationSubject
 from miqa_node.training.samples import CLASSES, COLUMN
 
 REPORT_NAME, FIGURES_NAME = "report.html", "figures.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class EvaluationOptions:
     """What the report is to hold.
 
     ``draws``: simulations per image and finding; ``against``: further packages judged on the same images;
@@ -46,20 +46,23 @@ class Wishes:
     gallery: int = 2
 
 
-def evaluate_package(package: Path, source: Path, out: Path, wishes: Wishes) -> dict[str, Any]:
+def evaluate_package(package: Path, source: Path, out: Path, wishes: EvaluationOptions) -> dict[str, Any]:
     """Write ``out/report.html`` and ``out/figures.json``; returns the figures.
 
     Raises
     ------
     ModelPackageError, SettingsError
-        The package cannot be used, or the images tell nothing; the text says why.
+        The package or the images are unusable; the text gives the reason.
     """
-    subject = Subject(package)
+    subject = EvaluationSubject(package)
     material = _material(subject, source, wishes)
     figures = _figures(subject, material)
     figures["comparison"] = [
         _row(subject, figures),
-        *(_row(other, _figures(other, _material(other, source, wishes))) for other in map(Subject, wishes.against)),
+        *(
+            _row(other, _figures(other, _material(other, source, wishes)))
+            for other in map(EvaluationSubject, wishes.against)
+        ),
     ]
     figures["saliency"] = _saliency(subject, package, source, wishes)
     figures = cast("dict[str, Any]", _without_nan(figures))
@@ -78,15 +81,15 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _material(subject: Subject, source: Path, wishes: Wishes) -> Material:
+def _material(subject: EvaluationSubject, source: Path, wishes: EvaluationOptions) -> EvaluationMaterial:
     if is_protocol(source):
         return protocol(subject, source, seed=wishes.seed, draws=wishes.draws)
     return labelled(subject, source, simulate=wishes.simulate, seed=wishes.seed, draws=wishes.draws)
 
 
-def _figures(subject: Subject, material: Material) -> dict[str, Any]:
+def _figures(subject: EvaluationSubject, material: EvaluationMaterial) -> dict[str, Any]:
     judged, scales = material.judged, subject.scales
-    shown = [d for d in DEFECTS if d.value in subject.known and measures.positives(judged, d)]
+    shown = [d for d in defect_names() if d in subject.known and measures.positives(judged, d)]
     findings = {}
     for finding in shown:
         column = COLUMN[finding]
@@ -94,7 +97,7 @@ def _figures(subject: Subject, material: Material) -> dict[str, Any]:
         probability = [scales.probability(np.array([c.logits for c in group]))[:, column] for group in (bad, good)]
         mixture, wanted = measures.labelled(judged, finding)
         stated = scales.probability(np.array([c.logits for c in mixture]))[:, column]
-        findings[finding.value] = {
+        findings[finding] = {
             **measures.finding_curves(judged, finding),
             **measures.classification(probability[0], probability[1], scales.threshold[column]),
             "reliability": measures.reliability(stated, wanted),
@@ -116,7 +119,7 @@ def _figures(subject: Subject, material: Material) -> dict[str, Any]:
         "mean_auroc": round(float(np.mean(means)), 3),
         "worst": min(findings, key=lambda name: float(findings[name]["auroc"])),
         "findings": findings,
-        "not_judged": [d.value for d in DEFECTS if d not in shown],
+        "not_judged": [d for d in defect_names() if d not in shown],
         "confusion": measures.confusion(judged, scales.probability, scales.threshold),
         "population": measures.by_population(judged, material.population),
         "gate": _gate(judged),
@@ -125,23 +128,23 @@ def _figures(subject: Subject, material: Material) -> dict[str, Any]:
     }
 
 
-def _card_figures(judged: Judged, subject: Subject) -> dict[str, Any] | None:
+def _card_figures(judged: EvaluationCases, subject: EvaluationSubject) -> dict[str, Any] | None:
     """The figures as cards give them; only where the protocol was judged by a package of all classes."""
     if not judged.peaks or len(subject.known) < len(CLASSES):
         return None
     return figures_of(judged, subject.scales.probability, subject.scales.threshold)
 
 
-def _gate(judged: Judged) -> dict[str, Any]:
-    rows = {}
-    for gate in GateClass:
-        bad = [c for c in judged.gates if c.made == gate.value]
+def _gate(judged: EvaluationCases) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    for gate in gate_names():
+        bad = [c for c in judged.gates if c.made == gate]
         if bad:
-            rows[gate.value] = measures.interval(bad, judged.clean, COLUMN[gate.value])
+            rows[gate] = measures.interval(bad, judged.clean, COLUMN[gate])
     return rows
 
 
-def _row(subject: Subject, figures: dict[str, Any]) -> dict[str, Any]:
+def _row(subject: EvaluationSubject, figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "package": subject.package.name,
         "kind": "measurements" if subject.package.judges_measurements else "pixels",
@@ -151,7 +154,9 @@ def _row(subject: Subject, figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _saliency(subject: Subject, package: Path, source: Path, wishes: Wishes) -> dict[str, Any] | None:
+def _saliency(
+    subject: EvaluationSubject, package: Path, source: Path, wishes: EvaluationOptions
+) -> dict[str, Any] | None:
     """Every method on the annotated images; None where there are none, or the package has no maps."""
     if (
         not wishes.saliency_images

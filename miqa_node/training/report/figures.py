@@ -16,7 +16,7 @@ INK = "#010203"
 """Stands for the page's text colour; replaced by currentColor in the SVG."""
 LINE, BAND, SECOND = "#2a78c6", "#2a78c6", "#d9603b"
 COLUMNS = 4
-SETTINGS = {
+SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
     "font.size": 8,

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.saliency.methods import normalised
-from miqa_node.domain.finding import DEFECTS, FindingName
-from miqa_node.training.degrade import Image
+from miqa_node.degrade import Image
+from miqa_node.domain.finding import FindingName
+from miqa_node.taxonomy.lookup import defect_names
 from miqa_node.training.report import measures
-from miqa_node.training.report.material import Material
-from miqa_node.training.report.subject import Subject
+from miqa_node.training.report.material import EvaluationMaterial
+from miqa_node.training.report.subject import EvaluationSubject
 from miqa_node.training.samples import COLUMN
-from miqa_node.training.scores import Case
+from miqa_node.training.scores import JudgedCase
 
 SIDE_PX = 300
 JPEG_QUALITY = 80
@@ -25,7 +26,7 @@ MAP_SHARE = 0.55
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class GalleryError:
     """One error: pictures as data URIs; ``overlay`` is empty for packages without maps, ``reasons`` for those with."""
 
     finding: str
@@ -39,11 +40,11 @@ class Shown:
     reasons: list[tuple[str, float]]
 
 
-def worst_errors(subject: Subject, material: Material, count: int) -> list[Shown]:
+def worst_errors(subject: EvaluationSubject, material: EvaluationMaterial, count: int) -> list[GalleryError]:
     """``count`` misses of marked severity and ``count`` false alarms of each finding, the worst first."""
     scales, shown = subject.scales, []
-    for finding in DEFECTS:
-        if finding.value not in subject.known:
+    for finding in defect_names():
+        if finding not in subject.known:
             continue
         column = COLUMN[finding]
         missed = sorted(measures.positives(material.judged, finding), key=lambda c: float(c.logits[column]))
@@ -57,17 +58,22 @@ def worst_errors(subject: Subject, material: Material, count: int) -> list[Shown
 
 
 def _show(
-    subject: Subject, material: Material, case: Case, finding: FindingName, kind: str, probability: float
-) -> Shown:
+    subject: EvaluationSubject,
+    material: EvaluationMaterial,
+    case: JudgedCase,
+    finding: FindingName,
+    kind: str,
+    probability: float,
+) -> GalleryError:
     image = material.image(case)
     display = np.rint(image * np.float32(65535)).astype(np.uint16)
     overlay, reasons = "", []
     if subject.package.judges_measurements:
-        reasons = subject.strongest(display, finding.value)
+        reasons = subject.strongest(display, finding)
     else:
         overlay = picture_uri(_overlay(image, normalised(subject(display).maps[COLUMN[finding]])))
-    return Shown(
-        finding=finding.value,
+    return GalleryError(
+        finding=finding,
         kind=kind,
         probability=probability,
         threshold=float(subject.scales.threshold[COLUMN[finding]]),

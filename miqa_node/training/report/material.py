@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from miqa_node.assess.labels import Label, read_labels
-from miqa_node.domain.finding import DEFECTS, FindingName, GateClass
+from miqa_node.assess.labels import SiteLabel, read_labels
+from miqa_node.degrade import Image
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.errors import MiqaError, SettingsError
@@ -20,43 +21,43 @@ from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture, read_picture
 from miqa_node.settings import load_settings
+from miqa_node.taxonomy.lookup import defect_names, gate_names
 from miqa_node.training.corpus import read_quality_data
-from miqa_node.training.datasets import Record, read_records
-from miqa_node.training.degrade import Image
-from miqa_node.training.evaluate import LEVELS, OBJECT, Judged, collect
-from miqa_node.training.report.subject import Subject
-from miqa_node.training.scores import Case, judge_simulated, read_image, simulate_again
+from miqa_node.training.datasets import DatasetRecord, read_records
+from miqa_node.training.evaluate import LEVELS, OBJECT, EvaluationCases, collect
+from miqa_node.training.report.subject import EvaluationSubject
+from miqa_node.training.scores import JudgedCase, judge_simulated, read_image, simulate_again
 
 LABELLED_LEVEL = 1.0
-"""Severity of a labelled defect, which nobody stated: it counts as marked."""
+"""Severity assumed for a labelled defect, since labels state none: it counts as marked."""
 KEPT_DECODED = 4
 
 Read = Callable[[Path], tuple[Header, Radiograph]]
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class EvaluationMaterial:
     """What was judged and how to look at it again.
 
     ``records`` are the images that simulated ones were made of, in that order; ``load`` reads one as display values.
     ``population`` says by file name who is shown ("adult", "child"); ``left_out`` counts images by the reason.
     """
 
-    judged: Judged
-    records: list[Record]
-    load: Callable[[Record], Image]
+    judged: EvaluationCases
+    records: list[DatasetRecord]
+    load: Callable[[DatasetRecord], Image]
     population: Mapping[str, str]
     text: str
     simulated: bool
     left_out: Mapping[str, int]
 
-    def image(self, case: Case) -> Image:
+    def image(self, case: JudgedCase) -> Image:
         """The very image that was judged."""
         if not case.origin:
             return self.load(case.record)
         standard = self.simulated and any(r.objects for r in self.records)
         spotless = [r for r in self.records if r.has_real_object is False]
-        pool = spotless if standard and case.made == OBJECT.value else self.records
+        pool = spotless if standard and case.made == OBJECT else self.records
         return simulate_again(case, pool, self.load)
 
 
@@ -65,7 +66,7 @@ def is_protocol(source: Path) -> bool:
     return (source / "cxr_eval" / "manifest.csv").is_file()
 
 
-def protocol(subject: Subject, source: Path, *, seed: int, draws: int) -> Material:
+def protocol(subject: EvaluationSubject, source: Path, *, seed: int, draws: int) -> EvaluationMaterial:
     """The evaluation set of the project, as every card states its figures; see docs/how-to/evaluate.md."""
     folder = source / "cxr_eval"
     records = read_records(folder, source / "annotations" / "eval.jsonl")
@@ -75,10 +76,10 @@ def protocol(subject: Subject, source: Path, *, seed: int, draws: int) -> Materi
     judged = collect(subject, source, training, seed=seed, draws=draws)
     patients = len({r.patient for r in records})
     text = f"{len(records)} images of {patients} patients from hospitals that no model was trained on"
-    return Material(judged, records, read_image, population, text, simulated=True, left_out={})
+    return EvaluationMaterial(judged, records, read_image, population, text, simulated=True, left_out={})
 
 
-def labelled(subject: Subject, source: Path, *, simulate: bool, seed: int, draws: int) -> Material:
+def labelled(subject: EvaluationSubject, source: Path, *, simulate: bool, seed: int, draws: int) -> EvaluationMaterial:
     """A folder of folders ``class/image`` or a CSV file; PNG, JPEG and DICOM alike.
 
     With ``simulate`` the good images get simulated defects, and other labels are not used. SettingsError when there
@@ -95,7 +96,7 @@ def labelled(subject: Subject, source: Path, *, simulate: bool, seed: int, draws
                 return read_picture(path, modality="DX", body_part="CHEST", view="PA")
             return read_header(path)[0], decoder.decode(path)
 
-        def load(record: Record) -> Image:
+        def load(record: DatasetRecord) -> Image:
             return (read(record.path)[1].display / np.float32(65535)).astype(np.float32)
 
         chosen = [label for label in given.labels if not (simulate and label.bad)]
@@ -103,21 +104,21 @@ def labelled(subject: Subject, source: Path, *, simulate: bool, seed: int, draws
         clean = [case for case in cases if not case.made]
         if simulate:
             records = [case.record for case in clean]
-            made = judge_simulated(subject, records, load, DEFECTS, LEVELS, seed=seed, draws=draws)
+            made = judge_simulated(subject, records, load, defect_names(), LEVELS, seed=seed, draws=draws)
         else:
-            records, made = [], [case for case in cases if case.made in set(DEFECTS)]
-        gates = [case for case in cases if case.made in set(GateClass)]
+            records, made = [], [case for case in cases if case.made in set(defect_names())]
+        gates = [case for case in cases if case.made in gate_names()]
     if not clean or not made:
         raise SettingsError(
             f"{source}: figures need images labelled good and, unless defects are simulated, images with findings."
         )
     patients = len({case.record.patient for case in [*clean, *made]})
     text = f"{len({c.record.path for c in [*cases]})} labelled images of {patients} patients"
-    judged = Judged(clean, made, [], gates, [])
-    return Material(judged, records, _loader(), {}, text, simulated=simulate, left_out=dict(left_out))
+    judged = EvaluationCases(clean, made, [], gates, [])
+    return EvaluationMaterial(judged, records, _loader(), {}, text, simulated=simulate, left_out=dict(left_out))
 
 
-def _judge(subject: Subject, label: Label, read: Read, left_out: Counter[str]) -> list[Case]:
+def _judge(subject: EvaluationSubject, label: SiteLabel, read: Read, left_out: Counter[str]) -> list[JudgedCase]:
     """A case for each finding of a labelled image, or one of a good image; none when it cannot be used."""
     if label.findings is None:
         left_out["bad, but nobody said how"] += 1
@@ -128,18 +129,18 @@ def _judge(subject: Subject, label: Label, read: Read, left_out: Counter[str]) -
         left_out[str(error)] += 1
         return []
     prediction = subject.judge_file(header, radiograph)
-    known = None if OBJECT.value in label.findings else ()
-    record = Record(label.path, "labelled", "", label.patient, header.view_position, "", known)
-    case = Case(record, "", 0.0, prediction.logits, prediction.severity)
+    known = None if OBJECT in label.findings else ()
+    record = DatasetRecord(label.path, "labelled", "", label.patient, header.view_position, "", known)
+    case = JudgedCase(record, "", 0.0, prediction.logits, prediction.severity)
     if not label.findings:
         return [case]
     return [replace(case, made=name, level=LABELLED_LEVEL) for name in sorted(label.findings)]
 
 
-def _loader() -> Callable[[Record], Image]:
+def _loader() -> Callable[[DatasetRecord], Image]:
     """Reads one image at a time, for the gallery."""
 
-    def load(record: Record) -> Image:
+    def load(record: DatasetRecord) -> Image:
         if is_picture(record.path):
             display = read_picture(record.path, modality="DX", body_part="CHEST", view="PA")[1].display
         else:
@@ -150,4 +151,4 @@ def _loader() -> Callable[[Record], Image]:
     return load
 
 
-__all__ = ["FindingName", "Material", "is_protocol", "labelled", "protocol"]
+__all__ = ["EvaluationMaterial", "FindingName", "is_protocol", "labelled", "protocol"]

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.platt import calibration_error
-from miqa_node.domain.finding import DEFECTS, FindingName
-from miqa_node.training.evaluate import LEVELS, MARKED, OBJECT, Judged
+from miqa_node.domain.finding import FindingName
+from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.training.evaluate import LEVELS, MARKED, OBJECT, EvaluationCases
 from miqa_node.training.samples import COLUMN
-from miqa_node.training.scores import Case, auroc, auroc_interval
+from miqa_node.training.scores import JudgedCase, auroc, auroc_interval
 
 CURVE_POINTS = 101
-"""Curves are read at so many false-positive rates (or recalls), evenly spread."""
+"""Number of evenly spread false-positive rates (or recalls) at which curves are read."""
 ROUNDS = 200
 """Bootstrap rounds, whole patients drawn with replacement."""
 BINS = 10
@@ -25,28 +26,28 @@ NOTHING = "none"
 """Row and column of confusion matrices for images without a simulated or stated defect."""
 
 Floats = NDArray[np.float64]
-Score = Callable[[Case], float]
+Score = Callable[[JudgedCase], float]
 
 
-def positives(judged: Judged, finding: FindingName, least: float = MARKED) -> list[Case]:
+def positives(judged: EvaluationCases, finding: FindingName, least: float = MARKED) -> list[JudgedCase]:
     """Simulated cases of a finding from a severity on."""
-    return [c for c in judged.simulated if c.made == finding.value and c.level >= least]
+    return [c for c in judged.simulated if c.made == finding and c.level >= least]
 
 
-def negatives(judged: Judged, finding: FindingName) -> list[Case]:
+def negatives(judged: EvaluationCases, finding: FindingName) -> list[JudgedCase]:
     """Images as they are; for foreign objects only those in which a reader found none."""
-    return [c for c in judged.clean if finding is not OBJECT or c.record.has_real_object is False]
+    return [c for c in judged.clean if finding != OBJECT or c.record.has_real_object is False]
 
 
-def labelled(judged: Judged, finding: FindingName) -> tuple[list[Case], NDArray[np.bool_]]:
+def labelled(judged: EvaluationCases, finding: FindingName) -> tuple[list[JudgedCase], NDArray[np.bool_]]:
     """All images with the truth of one finding, in the mixture that probabilities are calibrated for.
 
-    Images with other defects count as free of it. Where nobody knows of real objects, an image is left out.
+    Images with other defects count as free of it. An image not annotated for real objects is left out.
     """
     cases, wanted = [], []
     for case in [*judged.clean, *judged.simulated]:
-        truth: bool | None = case.made == finding.value
-        if finding is OBJECT and not truth:
+        truth: bool | None = case.made == finding
+        if finding == OBJECT and not truth:
             truth = case.record.has_real_object
         if truth is not None:
             cases.append(case)
@@ -54,25 +55,23 @@ def labelled(judged: Judged, finding: FindingName) -> tuple[list[Case], NDArray[
     return cases, np.array(wanted, bool)
 
 
-def scores(cases: Sequence[Case], column: int) -> Floats:
+def scores(cases: Sequence[JudgedCase], column: int) -> Floats:
     """Logits of one class."""
     return np.array([c.logits[column] for c in cases], np.float64)
 
 
-def patients(cases: Sequence[Case]) -> list[str]:
+def patients(cases: Sequence[JudgedCase]) -> list[str]:
     """Whose images they are."""
     return [c.record.patient for c in cases]
 
 
-def finding_curves(judged: Judged, finding: FindingName) -> dict[str, Any]:
+def finding_curves(judged: EvaluationCases, finding: FindingName) -> dict[str, Any]:
     """ROC, precision-recall and AUROC by severity and source of one finding."""
     column = COLUMN[finding]
     bad, good = positives(judged, finding), negatives(judged, finding)
     curve = curves(scores(bad, column), patients(bad), scores(good, column), patients(good))
     levels = {
-        str(level): interval(
-            [c for c in judged.simulated if c.made == finding.value and c.level == level], good, column
-        )
+        str(level): interval([c for c in judged.simulated if c.made == finding and c.level == level], good, column)
         for level in LEVELS
     }
     sources = sorted({c.record.source for c in judged.clean})
@@ -141,7 +140,7 @@ def precision_recall(positive: Floats, negative: Floats) -> tuple[Floats, float]
     return precision[at], average
 
 
-def interval(bad: Sequence[Case], good: Sequence[Case], column: int) -> dict[str, Any]:
+def interval(bad: Sequence[JudgedCase], good: Sequence[JudgedCase], column: int) -> dict[str, Any]:
     """AUROC of two groups with its 95 % interval by patient; without it where a group is too small."""
     few = min(len(bad), len(good)) < FEWEST
     value, low, high = (
@@ -176,10 +175,10 @@ def classification(bad: Floats, good: Floats, threshold: float) -> dict[str, Any
 
 
 def confusion(
-    judged: Judged, probability: Callable[[NDArray[np.floating]], Floats], thresholds: Floats
+    judged: EvaluationCases, probability: Callable[[NDArray[np.floating]], Floats], thresholds: Floats
 ) -> dict[str, Any]:
     """What was simulated (rows, marked severities) against the finding that is furthest over its operating point."""
-    names = [d.value for d in DEFECTS]
+    names = list(defect_names())
     rows = [*names, NOTHING]
     counts = {row: dict.fromkeys(rows, 0) for row in rows}
     clean = [c for c in judged.clean if c.record.has_real_object is not True]
@@ -201,12 +200,12 @@ def reliability(probability: Floats, wanted: NDArray[np.bool_]) -> dict[str, Any
     return {"bins": rows, "expected_calibration_error": _round(error), "brier": _round(brier)}
 
 
-def by_population(judged: Judged, population: Mapping[str, str]) -> dict[str, Any]:
+def by_population(judged: EvaluationCases, population: Mapping[str, str]) -> dict[str, Any]:
     """Mean AUROC over the findings of adults and children apart; ``population`` by file name."""
     found: dict[str, Any] = {}
     for name in sorted({population.get(c.record.path.name, "") or "unknown" for c in judged.clean}):
         values = []
-        for finding in DEFECTS:
+        for finding in defect_names():
             bad, good = (
                 [c for c in cases if (population.get(c.record.path.name, "") or "unknown") == name]
                 for cases in (positives(judged, finding), negatives(judged, finding))
@@ -218,7 +217,7 @@ def by_population(judged: Judged, population: Mapping[str, str]) -> dict[str, An
     return found
 
 
-def _of_source(cases: Sequence[Case], source: str) -> list[Case]:
+def _of_source(cases: Sequence[JudgedCase], source: str) -> list[JudgedCase]:
     return [c for c in cases if c.record.source == source]
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import jinja2
 
 from miqa_node.training.report import figures as drawn
-from miqa_node.training.report.gallery import Shown
+from miqa_node.training.report.gallery import GalleryError
 
 TEMPLATE = "page.html"
 
 
-def write_page(path: Path, figures: dict[str, Any], errors: Sequence[Shown]) -> None:
+def write_page(path: Path, figures: dict[str, Any], errors: Sequence[GalleryError]) -> None:
     """Write the page of the figures of :func:`.evaluation.evaluate_package` and the worst errors."""
     findings = figures["findings"]
     pictures = {

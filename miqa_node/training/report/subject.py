@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.contracts.base import CONTRIBUTIONS
+from miqa_node.assess.contracts.measurements import inputs_of, measure_picture
 from miqa_node.assess.measure.projection import measure
-from miqa_node.assess.measured import CONTRIBUTIONS, inputs_of, measure_picture
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.platt import sigmoid
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.settings import Accelerator, AssessSettings, load_settings
-from miqa_node.training.graph import Prediction
+from miqa_node.training.graph import GraphPrediction
 from miqa_node.training.samples import CLASSES
 
 ABSENT_LOGIT = -30.0
@@ -26,7 +27,7 @@ TIMED_SIDE_PX, TIMED_ROUNDS = 2048, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Scales:
+class CardScales:
     """Calibration and operating points by column of CLASSES, as the card gives them."""
 
     temperature: NDArray[np.float64]
@@ -39,11 +40,11 @@ class Scales:
         return sigmoid(shifted)
 
 
-class Subject:
-    """A checked package as a :class:`~miqa_node.training.graph.Judge`; its columns are put in the order of CLASSES."""
+class EvaluationSubject:
+    """A checked package as a :class:`~miqa_node.training.graph.ImageJudge`, columns in the order of CLASSES."""
 
     def __init__(self, folder: Path, settings: AssessSettings | None = None) -> None:
-        """Open and check the package, goldens included; ModelPackageError says what is wrong with it."""
+        """Open and check the package, goldens included; raise ModelPackageError with the reason if it is unusable."""
         self._settings = settings or load_settings().assess
         self.package: Package = open_package(folder, Accelerator.CPU, self._settings, goldens_required=False)
         names = [row.name for row in self.package.card.outputs.classes]
@@ -51,23 +52,23 @@ class Subject:
         self._from = np.array([names.index(name) for name in self.known], int)
         self._to = np.array([CLASSES.index(name) for name in self.known], int)
 
-    def __call__(self, display: NDArray[np.uint16]) -> Prediction:
+    def __call__(self, display: NDArray[np.uint16]) -> GraphPrediction:
         """Judge display pixels of a frontal chest of which nothing else is known."""
         if self.package.judges_measurements:
             return self._read(self._of_measurements(measure_picture(display)))
         return self._of_pixels(display, None)
 
-    def judge_file(self, header: Header, radiograph: Radiograph) -> Prediction:
+    def judge_file(self, header: Header, radiograph: Radiograph) -> GraphPrediction:
         """Judge a decoded file with what its header says, as the node does."""
         if self.package.judges_measurements:
             return self._read(self._of_measurements(measure(radiograph, header)))
         return self._of_pixels(radiograph.display, radiograph.valid)
 
     @property
-    def scales(self) -> Scales:
+    def scales(self) -> CardScales:
         """How the card reads the logits."""
         rows = self.package.card.outputs.classes
-        scales = Scales(np.ones(len(CLASSES)), np.zeros(len(CLASSES)), np.full(len(CLASSES), 2.0))
+        scales = CardScales(np.ones(len(CLASSES)), np.zeros(len(CLASSES)), np.full(len(CLASSES), 2.0))
         for source, target in zip(self._from, self._to, strict=True):
             row = rows[source]
             scales.temperature[target], scales.bias[target] = row.temperature, row.bias
@@ -99,10 +100,10 @@ class Subject:
     def _of_measurements(self, measurements: tuple[Measurement, ...]) -> dict[str, NDArray[np.float32]]:
         return self.package.run(inputs_of(measurements, self.package.card.measurements))
 
-    def _of_pixels(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None) -> Prediction:
+    def _of_pixels(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None) -> GraphPrediction:
         return self._read(self.package.run(self.package.prepare(display, valid).arrays))
 
-    def _read(self, outputs: dict[str, NDArray[np.float32]]) -> Prediction:
+    def _read(self, outputs: dict[str, NDArray[np.float32]]) -> GraphPrediction:
         logits = np.full(len(CLASSES), ABSENT_LOGIT, np.float32)
         severity = np.zeros(len(CLASSES), np.float32)
         logits[self._to] = outputs["logits"][0, self._from]
@@ -112,4 +113,4 @@ class Subject:
             own = outputs["maps"][0]
             maps = np.zeros((len(CLASSES), *own.shape[1:]), np.float32)
             maps[self._to] = own[self._from]
-        return Prediction(logits, severity, maps)
+        return GraphPrediction(logits, severity, maps)

@@ -1,4 +1,4 @@
-/* Single keys for whoever works through studies: what each does stands on the button that it presses. */
+/* Single-key shortcuts of the worklist and study pages; each button shows its key. */
 
 const typing = (target) => target.closest("input:not([type=checkbox]):not([type=range]), select, textarea, [contenteditable]");
 

@@ -33,7 +33,7 @@ class View {
 
   async load() {
     const answer = await fetch(`/images/${this.digest}/pixels`, { credentials: "same-origin" });
-    if (!answer.ok) throw new Error(`the pixels cannot be had (${answer.status})`);
+    if (!answer.ok) throw new Error(`the pixels are not available (${answer.status})`);
     const [rows, columns] = answer.headers.get("x-size").split(" ").map(Number);
     const data = new DataView(await answer.arrayBuffer());
     this.pixels = new Uint16Array(rows * columns);

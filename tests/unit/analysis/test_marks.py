@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from miqa_node.analysis.marks import drawn_mask, fidelity, mask_figures
-from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import Judgement, Label, LabelId, LabelOrigin, Region
+from miqa_node.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline
 from miqa_node.statistics.overlap import dice, iou
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.objects import DiskObjects
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -22,13 +22,13 @@ DIGEST = InstanceDigest("ab" * 32)
 OBJECT = FindingName.FOREIGN_OBJECT
 
 
-def square(x0: float, y0: float, x1: float, y1: float, finding: str = OBJECT.value) -> Region:
-    return Region(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), finding)
+def square(x0: float, y0: float, x1: float, y1: float, finding: str = OBJECT) -> RegionOutline:
+    return RegionOutline(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), finding)
 
 
-def label(*regions: Region, digest: InstanceDigest = DIGEST) -> Label:
-    said = Judgement("anna", LabelOrigin.DECISION, bad=True, regions=regions)
-    return Label(LabelId(1), digest, NOW, said, "REVIEW", "quality", "1.0.0", "cd", "1")
+def label(*regions: RegionOutline, digest: InstanceDigest = DIGEST) -> LabelRecord:
+    said = ReaderOpinion("anna", LabelOrigin.DECISION, bad=True, regions=regions)
+    return LabelRecord(LabelId(1), digest, NOW, said, "REVIEW", "quality", "1.0.0", "cd", "1")
 
 
 def corner(method: str = "test") -> SaliencyMap:
@@ -41,21 +41,22 @@ def corner(method: str = "test") -> SaliencyMap:
 @pytest.fixture
 def objects(tmp_path: Path) -> DiskObjects:
     kept = DiskObjects(tmp_path, min_free_bytes=0)
-    kept.put(f"maps/{DIGEST[:2]}/{DIGEST}.npz", dump_maps({OBJECT: corner()}, corner("patchcore")))
+    Artifacts(kept).keep_maps(DIGEST, SaliencyMaps({OBJECT: corner()}, corner("patchcore")))
     return kept
 
 
 def test_dice_and_iou_of_half_a_cover() -> None:
     whole, left = np.ones((4, 4), bool), np.zeros((4, 4), bool)
     left[:, :2] = True
-    assert (dice(left, whole), iou(left, whole)) == (pytest.approx(2 / 3), 0.5)
+    assert dice(left, whole) == pytest.approx(2 / 3)
+    assert iou(left, whole) == 0.5
     assert (dice(whole, whole), iou(whole, whole)) == (1.0, 1.0)
     assert (dice(~whole, ~whole), iou(~whole, ~whole)) == (0.0, 0.0)
 
 
 def test_a_polygon_covers_its_share_of_the_image() -> None:
     assert drawn_mask([square(0.25, 0.5, 0.75, 1.0)]).mean() == pytest.approx(0.25, abs=0.01)
-    triangle = Region(((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)))
+    triangle = RegionOutline(((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)))
     mask = drawn_mask([triangle])
     assert mask.mean() == pytest.approx(0.5, abs=0.01)
     assert mask[0, 250]

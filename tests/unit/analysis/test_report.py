@@ -9,16 +9,18 @@ import re
 import sqlite3
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pypdf
 import pytest
+from sqlalchemy import Connection
 
 from miqa_node.analysis.archive import Form, keep_last_month, key
 from miqa_node.analysis.rejects import Level, analyse
 from miqa_node.analysis.report import make_report, month_before
 from miqa_node.cli.app import run
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.label import Judgement, LabelOrigin
+from miqa_node.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import SettingsError
 from miqa_node.settings import Settings, load_settings
@@ -52,9 +54,9 @@ def hospital(settings: Settings) -> Database:
     return database
 
 
-def reject(database: Database, transaction: object, it: InstanceDigest) -> None:
-    said = Judgement("anna", LabelOrigin.DECISION, True, rejects=True, findings=("motion_blur",), reason="111210")
-    labels.add(transaction, it, said, datetime(2026, 1, 25, tzinfo=UTC))  # type: ignore[arg-type]
+def reject(database: Database, transaction: Connection, it: InstanceDigest) -> None:
+    said = ReaderOpinion("anna", LabelOrigin.DECISION, True, rejects=True, findings=("motion_blur",), reason="111210")
+    labels.add(transaction, it, said, datetime(2026, 1, 25, tzinfo=UTC))
 
 
 def test_a_rate_that_is_surely_above_the_action_line_asks_for_work(hospital: Database, settings: Settings) -> None:
@@ -164,7 +166,7 @@ def test_every_column_of_the_views_is_described(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'views.sqlite'}")
     database.migrate()
     with database.begin() as transaction:
-        connection = transaction.connection.dbapi_connection
+        connection: Any = transaction.connection.dbapi_connection
         assert isinstance(connection, sqlite3.Connection)
         views = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")]
         for view in views:

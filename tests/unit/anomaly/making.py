@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from miqa_node.domain.image import Radiograph
 from miqa_node.training.corpus import QualityData
-from miqa_node.training.datasets import Record
+from miqa_node.training.datasets import DatasetRecord
 from tests.unit.assess.making import write_package
 
 TAPS = ["maps"]
@@ -50,16 +50,16 @@ class Images:
 
 def corpus(fitting: int = 60, held_out: int = 40) -> QualityData:
     """Ordinary images, one of each patient."""
-    records = [Record(Path(str(n)), "made", "", str(n), "PA", "") for n in range(fitting + held_out)]
-    return QualityData(records[:fitting], records[fitting:], [], Images(), [])  # type: ignore[arg-type]
+    records = [DatasetRecord(Path(str(n)), "made", "", str(n), "PA", "") for n in range(fitting + held_out)]
+    return QualityData(records[:fitting], records[fitting:], [], Images(), [])
 
 
 def taught_package(folder: Path) -> Path:
     """A tiny package that was taught what is ordinary, as ``miqa-node train anomaly`` does it."""
     from miqa_node.assess.card import read_card
     from miqa_node.training.anomaly import write
-    from miqa_node.training.ordinary import Looker, learn
+    from miqa_node.training.ordinary import ImageLooker, learn
 
     write_package(folder, saliency={"maps": "maps", "method": "mean", "taps": TAPS})
-    learnt = learn(Looker(folder, read_card(folder)), corpus(), seed=1)
+    learnt = learn(ImageLooker(folder, read_card(folder)), corpus(), seed=1)
     return write(folder, learnt.model.section, learnt.model)

@@ -39,7 +39,7 @@ def write_boxes(folder: Path, images: int = 3) -> None:
 def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from miqa_node.training import anomaly_regions, ordinary
     from miqa_node.training.attention.compare import FIGURES, GRAPH, SETS, train_attention
-    from miqa_node.training.attention.looks import Transformer
+    from miqa_node.training.attention.looks import TransformerGraph
     from miqa_node.training.attention.network import VitShape
     from miqa_node.training.attention.pretrain import PretrainSettings
 
@@ -72,4 +72,4 @@ def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert found["training"]["steps"] == 3
     assert 0 < found["training"]["images"] < 32
     view = np.zeros((64, 64), np.float32)
-    assert Transformer(tmp_path / "run" / GRAPH).attend(view).attention.shape == (8, 8)
+    assert TransformerGraph(tmp_path / "run" / GRAPH).attend(view).attention.shape == (8, 8)

@@ -6,6 +6,7 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,16 +18,18 @@ from miqa_node.assess.anomaly.baseline import baseline_path, make_baseline, writ
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.bare import ANOMALY_KEY, pack
 from miqa_node.assess.card import GRAPH_NAME, METADATA_KEY, read_card
-from miqa_node.assess.maps import dump_maps, load_anomaly_map, load_maps, with_peaks
+from miqa_node.assess.maps import with_peaks
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.domain.anomaly import Baseline
-from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName
-from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.finding import Finding, FindingName
+from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.ports import Judgement
+from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, load_settings
+from miqa_node.store.arrays import dump_maps, load_maps
 from miqa_node.store.documents import dump_assessment, load_assessment
+from miqa_node.taxonomy.lookup import reason_code
 from tests.unit.assess.making import chest_header
 
 pytest.importorskip("sklearn")
@@ -39,7 +42,7 @@ def opened(folder: Path, *, goldens_required: bool = True) -> Package:
     return open_package(folder, Accelerator.CPU, load_settings().assess, goldens_required=goldens_required)
 
 
-def judged(package: Package, values: np.ndarray, data_dir: Path | None = None) -> Judgement:
+def judged(package: Package, values: np.ndarray, data_dir: Path | None = None) -> AssessorResult:
     return ImageAssessor(package, data_dir=data_dir).assess(chest_header(), radiograph(values), DIGEST)
 
 
@@ -56,7 +59,7 @@ def package(taught: Path) -> Package:
 def test_an_odd_image_is_unusual_and_the_map_shows_where(package: Package) -> None:
     judgement = judged(package, odd_pixels(500))
 
-    anomaly, made = judgement.assessment.anomaly, judgement.anomaly_map
+    anomaly, made = judgement.assessment.anomaly, judgement.maps.anomaly
     assert anomaly is not None
     assert anomaly.training_percentile > 99
     assert anomaly.site_percentile is None
@@ -78,7 +81,7 @@ def test_ordinary_images_are_spread_over_the_percentiles_and_have_no_map(package
     assert np.std(percentiles) > 15
     for one in judgements:
         assert one.assessment.anomaly is not None
-        assert (one.anomaly_map is None) == (one.assessment.anomaly.percentile < 95)
+        assert (one.maps.anomaly is None) == (one.assessment.anomaly.percentile < 95)
 
 
 def test_out_of_scope_or_without_the_knowledge_nothing_is_said(package: Package, tmp_path: Path) -> None:
@@ -89,7 +92,7 @@ def test_out_of_scope_or_without_the_knowledge_nothing_is_said(package: Package,
     write_package(tmp_path / "tiny-1.0.0")
     plain = judged(opened(tmp_path / "tiny-1.0.0"), odd_pixels(1))
     assert plain.assessment.anomaly is None
-    assert plain.anomaly_map is None
+    assert plain.maps.anomaly is None
 
 
 def test_an_assessment_keeps_its_anomaly_in_the_database(package: Package) -> None:
@@ -104,14 +107,15 @@ def test_an_assessment_keeps_its_anomaly_in_the_database(package: Package) -> No
 
 def test_the_map_lies_beside_those_of_findings_and_is_none_of_them() -> None:
     values = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
-    data = dump_maps({FindingName.UNSHARP: SaliencyMap(values, "class")}, SaliencyMap(1 - values, "patchcore"))
+    maps = SaliencyMaps({FindingName.UNSHARP: SaliencyMap(values, "class")}, SaliencyMap(1 - values, "patchcore"))
+    loaded = load_maps(dump_maps(maps))
 
-    assert set(load_maps(data)) == {FindingName.UNSHARP}
-    found = load_anomaly_map(data)
+    assert set(loaded.findings) == {FindingName.UNSHARP}
+    found = loaded.anomaly
     assert found is not None
     assert found.method == "patchcore"
     assert np.abs(found.values - (1 - values)).max() < 1e-3
-    assert load_anomaly_map(dump_maps({})) is None
+    assert load_maps(dump_maps(SaliencyMaps())).anomaly is None
 
 
 def test_a_finding_that_is_present_says_where_its_map_is_highest() -> None:
@@ -120,7 +124,7 @@ def test_a_finding_that_is_present_says_where_its_map_is_highest() -> None:
     maps = {FindingName.UNSHARP: SaliencyMap(values, "class"), FindingName.MOTION_BLUR: SaliencyMap(values, "class")}
     maps[FindingName.GRID_ARTIFACT] = SaliencyMap(np.zeros((4, 8), np.float32), "class")
     probabilities = {FindingName.UNSHARP: 0.9, FindingName.MOTION_BLUR: 0.1, FindingName.GRID_ARTIFACT: 0.9}
-    findings = [Finding(name, FINDING_CODES[name], p, 0.5, 0.5) for name, p in probabilities.items()]
+    findings = [Finding(name, reason_code(name), p, 0.5, 0.5) for name, p in probabilities.items()]
     peaks = {finding.name: finding.peak for finding in with_peaks(findings, maps)}
     assert peaks == {
         FindingName.UNSHARP: (0.1875, 0.875),
@@ -201,7 +205,7 @@ def test_a_bare_file_carries_it_along_and_works_without(taught: Path, tmp_path: 
 def test_a_sites_baseline_takes_effect_while_the_node_runs(package: Package, tmp_path: Path) -> None:
     assessor = ImageAssessor(package, data_dir=tmp_path)
 
-    def anomaly():
+    def anomaly() -> Any:
         found = assessor.assess(chest_header(), radiograph(pixels(77)), DIGEST).assessment.anomaly
         assert found is not None
         return found

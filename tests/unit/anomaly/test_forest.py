@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_arrays_that_are_no_forest_are_refused(change: dict[str, Any], said: str
         read_forest({name: values for name, values in arrays.items() if values is not None}, WIDTH)
 
 
-def test_a_file_with_objects_in_it_is_refused(tmp_path) -> None:
+def test_a_file_with_objects_in_it_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "bad.npz", forest_depth=np.array([{"a": 1}], dtype=object))
 
     with pytest.raises(ModelPackageError, match="plain arrays"):

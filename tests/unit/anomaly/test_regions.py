@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,11 +20,12 @@ def tensor(seed: int, side: int = 48) -> NDArray[np.float32]:
     rng = np.random.default_rng(seed)
     kinds = np.random.default_rng(0).normal(size=(3, CHANNELS))
     chosen = np.kron(rng.integers(3, size=(side // 2, side // 2)), np.ones((2, 2), int))
-    return (kinds[chosen] + 0.05 * rng.normal(size=(side, side, CHANNELS))).transpose(2, 0, 1)[None].astype(np.float32)
+    values = kinds[chosen] + 0.05 * rng.normal(size=(side, side, CHANNELS))
+    return np.asarray(values.transpose(2, 0, 1)[None], np.float32)
 
 
 @pytest.fixture(scope="module")
-def bank():
+def bank() -> Any:
     pytest.importorskip("sklearn")
     from miqa_node.training.ordinary import remember
 
@@ -30,7 +33,7 @@ def bank():
     return remember(places[:6], places[6:], seed=1)
 
 
-def test_the_planted_place_is_the_peak_of_the_map(bank) -> None:
+def test_the_planted_place_is_the_peak_of_the_map(bank: Any) -> None:
     odd = tensor(20)
     odd[0, :, 30:34, 10:14] += 3.0
 
@@ -48,7 +51,7 @@ def test_the_planted_place_is_the_peak_of_the_map(bank) -> None:
     assert elsewhere.max() < 0.5
 
 
-def test_an_ordinary_image_has_an_almost_empty_map(bank) -> None:
+def test_an_ordinary_image_has_an_almost_empty_map(bank: Any) -> None:
     made = bank.region_map(tensor(21))
 
     assert (made == 0).mean() > 0.8
@@ -84,7 +87,7 @@ def test_places_are_averaged_to_about_the_same_grid(side: int) -> None:
     assert (np.diff(pooled[0, :, 0]) > 0).all()
 
 
-def test_a_bank_without_its_limits_is_refused(bank) -> None:
+def test_a_bank_without_its_limits_is_refused(bank: Any) -> None:
     arrays = bank.arrays()
     del arrays["bank_unusual"]
 

@@ -11,8 +11,8 @@ import pytest
 
 from miqa_node.assess.anomaly.detector import AnomalyDetector
 from miqa_node.assess.card import read_card
+from miqa_node.assess.contracts.base import GraphInputs
 from miqa_node.assess.packages import Package, open_package
-from miqa_node.assess.preprocess import Inputs
 from miqa_node.settings import Accelerator, load_settings
 from tests.conftest import ROOT
 
@@ -27,7 +27,7 @@ def package(request: pytest.FixtureRequest) -> Package:
     return open_package(request.param, Accelerator.CPU, load_settings().assess)
 
 
-def run(package: Package, name: str) -> tuple[dict[str, np.ndarray], Inputs]:
+def run(package: Package, name: str) -> tuple[dict[str, np.ndarray], GraphInputs]:
     pixels = cv2.imread(str(package.folder / "golden" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
     inputs = package.prepare(np.asarray(pixels, np.uint16) * np.uint16(257))
     return package.run(inputs.arrays), inputs

@@ -15,8 +15,8 @@ import pytest
 from miqa_node.assess.card import read_card
 from miqa_node.assess.model_card import model_card
 from miqa_node.assess.packages import open_package
-from miqa_node.domain.finding import DEFECTS
 from miqa_node.settings import Accelerator, load_settings
+from miqa_node.taxonomy.lookup import defect_names
 from tests.unit.assess.making import write_package
 from tests.unit.training.hospital import write_data
 
@@ -76,7 +76,7 @@ def test_every_figure_is_a_number_between_its_limits(metrics: dict[str, Any]) ->
         elif isinstance(value, float):
             yield value
 
-    assert set(metrics["simulated"]["findings"]) == {finding.value for finding in DEFECTS}
+    assert set(metrics["simulated"]["findings"]) == set(defect_names())
     assert all(math.isfinite(number) for number in numbers(metrics))
     shares = {key: value for key, value in metrics.items() if key != "milliseconds"}
     assert all(0.0 <= number <= 1.0 for number in numbers(shares))

@@ -13,11 +13,13 @@ import pytest
 
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName
+from miqa_node.domain.finding import Finding, FindingName
+from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import AnomalyRule, Policy, Verdict, decide
-from miqa_node.domain.policy_file import parse_policy
 from miqa_node.errors import SettingsError
+from miqa_node.taxonomy.lookup import finding_names, reason_code
+from miqa_node.taxonomy.policy_file import parse_policy
 from tests.conftest import ROOT
 from tests.unit.assess.making import chest_header
 
@@ -27,8 +29,8 @@ UNUSUAL = AnomalyScore(0.62, 99.8)
 
 def assessment(anomaly: AnomalyScore | None, *present: FindingName) -> Assessment:
     findings = tuple(
-        Finding(name, FINDING_CODES[name], 0.99 if name in present else 0.01, 1.0 if name in present else 0.0, 0.5)
-        for name in FindingName
+        Finding(name, reason_code(name), 0.99 if name in present else 0.01, 1.0 if name in present else 0.0, 0.5)
+        for name in finding_names()
     )
     return Assessment(InstanceDigest("0" * 64), chest_header(), datetime.now(UTC), findings=findings, anomaly=anomaly)
 
@@ -47,7 +49,7 @@ def test_an_unusual_image_goes_to_review_with_a_plain_reason() -> None:
     assert disposition.flagged
     (reason,) = disposition.reasons
     assert reason.name == "anomaly"
-    assert reason.text == "Unusual image: more unlike the others than 99.8 % of the images that the model learned from"
+    assert reason.text == "Unusual image (top 0.2 % of the training images)"
 
 
 def test_the_sites_own_images_count_where_there_are_enough() -> None:
@@ -57,7 +59,7 @@ def test_the_sites_own_images_count_where_there_are_enough() -> None:
     assert decide(assessment(here), RULE).verdict is Verdict.ACCEPT
     found = decide(assessment(odd_here), RULE)
     assert found.verdict is Verdict.REVIEW
-    assert "99.6 % of the images of this site" in found.reasons[0].text
+    assert found.reasons[0].text == "Unusual image (top 0.4 % of this site's images)"
 
 
 @pytest.mark.parametrize("anomaly", [USUAL, None])
@@ -66,7 +68,7 @@ def test_an_ordinary_image_is_judged_by_its_findings_alone(anomaly: AnomalyScore
 
 
 def test_being_ordinary_never_takes_back_what_a_finding_asks_for() -> None:
-    table = {"name": "all", "anomaly": {"min_percentile": 99.5, "verdict": "REVIEW"}}
+    table: dict[str, Any] = {"name": "all", "anomaly": {"min_percentile": 99.5, "verdict": "REVIEW"}}
     table["finding"] = [{"name": "motion_blur", "verdict": "REJECT"}]
     both = parse_policy({"version": "t", "scope": [table]})
 
@@ -108,13 +110,15 @@ def test_the_shipped_policy_reviews_unusual_chests_and_no_rule_rejects_them() ->
 
 
 def test_the_report_holds_the_numbers_and_the_sentence(tmp_path: Path) -> None:
-    from miqa_node.report import make_objects
+    from miqa_node.report import ReportedImage, make_objects
     from tests.unit.report.making import CHEST, disposition
     from tests.unit.report.making import assessment as reported
 
     def numbers(anomaly: AnomalyScore | None) -> dict[str, tuple[float, str]]:
-        made = make_objects(CHEST, replace(reported(), anomaly=anomaly), disposition(Verdict.ACCEPT), {})
-        (tmp_path / "sr.dcm").write_bytes(next(one.data for one in made if one.kind.value == "SR"))
+        made = make_objects(
+            ReportedImage(CHEST, SaliencyMaps()), replace(reported(), anomaly=anomaly), disposition(Verdict.ACCEPT)
+        )
+        (tmp_path / "sr.dcm").write_bytes(next(one.data for one in made if one.kind == "SR"))
         found = {}
         for item in _items(pydicom.dcmread(tmp_path / "sr.dcm")):
             if item.get("ValueType") == "NUM":

@@ -13,16 +13,16 @@ import onnx
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node.assess.card import METADATA_KEY
 from miqa_node.assess.preprocess import Crops, GlobalView, Preprocess, prepare
-from miqa_node.domain.finding import DEFECTS, GateClass
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
+from miqa_node.taxonomy.lookup import defect_names, gate_names
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
-CLASSES = [*(name.value for name in DEFECTS), *(name.value for name in GateClass)]
+CLASSES = [str(name) for name in (*defect_names(), *gate_names())]
 
 
 def graph(card: dict[str, Any], fault: str = "") -> onnx.ModelProto:
@@ -119,7 +119,7 @@ def write_package(
             "classes": [
                 {
                     "name": n,
-                    "gate": n in set(GateClass),
+                    "gate": n in gate_names(),
                     "code": code,
                     "threshold": 0.5,
                     "temperature": 2.0,
@@ -174,10 +174,10 @@ def chest_header(number: int = 1, **values: Any) -> Header:
 def chest_dataset(number: int, brightness: float = 0.5) -> FileDataset:
     """A small chest radiograph of noise, each number of another patient; the tiny graph fires on bright ones."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CR, f"1.2.826.0.1.1.{number}"
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(CR), UID(f"1.2.826.0.1.1.{number}")
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    ds.SOPClassUID, ds.SOPInstanceUID = CR, f"1.2.826.0.1.1.{number}"
+    ds.SOPClassUID, ds.SOPInstanceUID = UID(CR), UID(f"1.2.826.0.1.1.{number}")
     ds.StudyInstanceUID, ds.SeriesInstanceUID = f"1.2.826.0.1.2.{number}", f"1.2.826.0.1.3.{number}"
     ds.PatientID, ds.PatientName, ds.StudyDate = f"P{number}", "Doe^Jane", "20261120"
     ds.Modality, ds.BodyPartExamined, ds.ViewPosition = "CR", "CHEST", "PA"

@@ -17,7 +17,8 @@ from miqa_node.assess.bare import GOLDENS_KEY, pack
 from miqa_node.assess.certificate import Certificate, Guarantee, policy_sha256
 from miqa_node.assess.guarantee import Promise
 from miqa_node.assess.model_card import model_card
-from miqa_node.assess.packages import find_package, newest_package, open_package, package_folders, read_package_card
+from miqa_node.assess.package_files import find_package, newest_package, package_folders, read_package_card
+from miqa_node.assess.packages import open_package
 from miqa_node.assess.site_calibration import (
     HeadCalibration,
     Labels,

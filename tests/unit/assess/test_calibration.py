@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
-from miqa_node.assess.calibration import Judged, Wishes, make_calibration
+from miqa_node.assess.calibration import CalibrationCase, CalibrationTarget, make_calibration
 from miqa_node.assess.card import Card, OutputClass, read_card
 from miqa_node.assess.certificate import Certificate, Guarantee
 from miqa_node.assess.guarantee import Promise
 from miqa_node.assess.labels import (
-    Label,
     LabelSet,
+    SiteLabel,
     fair_sample,
     parse_label,
     read_audit,
@@ -36,14 +36,15 @@ from miqa_node.assess.site_calibration import (
     write_calibration,
 )
 from miqa_node.domain.assessment import Assessment, ModelIdentity
-from miqa_node.domain.finding import DEFECTS, FINDING_CODES, GATE_CODES, Finding, FindingName, GateClass
+from miqa_node.domain.finding import Finding, FindingName, GateClass
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import FindingRule, Policy, Scope, Verdict, decide
 from miqa_node.errors import ModelPackageError, SettingsError
+from miqa_node.taxonomy.lookup import defect_names, gate_names, reason_code
 from tests.unit.assess.making import chest_header, write_package
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-POLICY = Policy("p1", (Scope("all", findings=tuple(FindingRule(name, Verdict.REVIEW) for name in DEFECTS)),))
+POLICY = Policy("p1", (Scope("all", findings=tuple(FindingRule(name, Verdict.REVIEW) for name in defect_names())),))
 SHA = "c" * 64
 
 
@@ -54,7 +55,9 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Card:
     return read_card(folder)
 
 
-def judged(card: Card, count: int, *, separation: float = 9.0, prevalence: float = 0.3, seed: int = 1) -> list[Judged]:
+def judged(
+    card: Card, count: int, *, separation: float = 9.0, prevalence: float = 0.3, seed: int = 1
+) -> list[CalibrationCase]:
     """Images whose motion blur a head tells with raw logits ±separation/2 and noise of 1; the others never fire."""
     rng = np.random.default_rng(seed)
     row = next(row for row in card.outputs.classes if row.name == "motion_blur")
@@ -64,23 +67,25 @@ def judged(card: Card, count: int, *, separation: float = 9.0, prevalence: float
         raw = rng.normal(separation / 2 if bad else -separation / 2)
         blur = 1.0 / (1.0 + math.exp(-(raw + row.bias) / row.temperature))
         findings = [
-            Finding(name, FINDING_CODES[name], blur if name is FindingName.MOTION_BLUR else 0.01, 0.6, 0.5)
-            for name in DEFECTS
+            Finding(name, reason_code(name), blur if name == FindingName.MOTION_BLUR else 0.01, 0.6, 0.5)
+            for name in defect_names()
         ]
-        gate = dict.fromkeys(GateClass, 0.01)
-        findings.append(Finding(FindingName.GATE, GATE_CODES[GateClass.BLANK], 0.01, 0.01, 0.5))
+        gate = dict.fromkeys(gate_names(), 0.01)
+        findings.append(Finding(FindingName.GATE, reason_code(GateClass.BLANK), 0.01, 0.01, 0.5))
         assessment = Assessment(
             InstanceDigest(f"{number:064x}"), chest_header(number), NOW, tuple(findings), gate,
             model=ModelIdentity("tiny", "1.0.0", SHA),
         )  # fmt: skip
-        label = Label(Path(f"{number}.png"), frozenset({"motion_blur"} if bad else ()), f"patient {number}")
-        made.append(Judged(label, assessment))
+        label = SiteLabel(Path(f"{number}.png"), frozenset({"motion_blur"} if bad else ()), f"patient {number}")
+        made.append(CalibrationCase(label, assessment))
     return made
 
 
-def calibrate(card: Card, images: list[Judged], *, covers_accepted: bool = True, **wishes: object) -> SiteCalibration:
+def calibrate(
+    card: Card, images: list[CalibrationCase], *, covers_accepted: bool = True, **wishes: object
+) -> SiteCalibration:
     given = LabelSet(tuple(one.label for one in images), "table", covers_accepted=covers_accepted)
-    return make_calibration(images, given, card, SHA, POLICY, "General", Wishes(**wishes), NOW)  # type: ignore[arg-type]
+    return make_calibration(images, given, card, SHA, POLICY, "General", CalibrationTarget(**wishes), NOW)
 
 
 def test_a_good_model_with_enough_labels_gets_both_promises(card: Card) -> None:
@@ -108,7 +113,7 @@ def test_what_is_promised_is_what_the_node_does(card: Card) -> None:
     assert made.offset < 0.0, "this model has to be stricter than its card"
     [guarantee] = made.certificate.guarantees
     applied = {row.name: row for row in apply_calibration(card, made).outputs.classes}
-    fits = split_patients([one.label for one in images], Wishes().fit_share, Wishes().seed)
+    fits = split_patients([one.label for one in images], CalibrationTarget().fit_share, CalibrationTarget().seed)
     n = k = 0
     for one, fit in zip(images, fits, strict=True):
         if fit:
@@ -121,10 +126,10 @@ def test_what_is_promised_is_what_the_node_does(card: Card) -> None:
 
 
 def _as_applied(finding: Finding, card: Card, applied: dict[str, OutputClass]) -> Finding:
-    if finding.name is FindingName.GATE:
+    if finding.name == FindingName.GATE:
         return finding
-    before = next(row for row in card.outputs.classes if row.name == finding.name.value)
-    after = applied[finding.name.value]
+    before = next(row for row in card.outputs.classes if row.name == finding.name)
+    after = applied[finding.name]
     raw = Scaling(before.temperature, before.bias).logit(finding.probability)
     probability = float(Scaling(after.temperature, after.bias).probability(np.array(raw)))
     return replace(finding, probability=probability, threshold=after.threshold)
@@ -174,7 +179,7 @@ def test_the_gate_is_never_made_stricter(card: Card) -> None:
     made = calibrate(card, judged(card, 900, separation=2.5), accepted_bad=0.05, bad_accepted=None)
     thresholds = {row.name: row.threshold for row in card.outputs.classes}
     assert made.offset < 0.0
-    assert all(made.heads[name.value].threshold == pytest.approx(thresholds[name.value]) for name in GateClass)
+    assert all(made.heads[name].threshold == pytest.approx(thresholds[name]) for name in gate_names())
     assert made.heads["unsharp"].threshold < thresholds["unsharp"]
 
 
@@ -256,7 +261,7 @@ def test_what_does_not_fit_is_shown_as_expired_and_never_used(
         lambda text: text.replace("temperature: ", "temperature: -"),
     ],
 )
-def test_a_damaged_file_is_never_used(tmp_path: Path, card: Card, made: SiteCalibration, damage) -> None:
+def test_a_damaged_file_is_never_used(tmp_path: Path, card: Card, made: SiteCalibration, damage: Any) -> None:
     path = calibration_path(tmp_path, made.package)
     write_calibration(path, made)
     path.write_text(damage(path.read_text()))
@@ -301,7 +306,7 @@ def test_the_card_of_a_package_may_certify_for_simulated_defects(card: Card, tmp
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Iterator[Path]:
+def pictures(tmp_path: Path) -> Path:
     for name in ("good/1.png", "good/2.png", "motion_blur/3.png", "bad/4.png"):
         path = tmp_path / "labels" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -331,7 +336,7 @@ def test_a_table_says_who_and_how_it_was_sampled(pictures: Path) -> None:
     found = read_labels(table)
     assert [label.sampled for label in found.labels] == [0.1, 1.0, 1.0]
     assert [label.patient for label in found.labels] == ["A", "B", "B"]
-    assert found.labels[1].findings == {"motion_blur", "foreign_object"}
+    assert found.labels[1].findings == frozenset({"motion_blur", "foreign_object"})
     assert found.patients_known
 
 
@@ -341,8 +346,8 @@ def test_a_table_says_who_and_how_it_was_sampled(pictures: Path) -> None:
         ("image,label\nnone.png,good\n", "line 2: there is no file 'none.png'"),
         ("image,verdict\ngood/1.png,good\n", "no column label"),
         ("a,b\n", "no column image and label"),
-        ("image,label\ngood/1.png,blurry\n", "'blurry' is no label"),
-        ("image,label\ngood/1.png,good; motion_blur\n", "is no label"),
+        ("image,label\ngood/1.png,blurry\n", "'blurry' is not a label"),
+        ("image,label\ngood/1.png,good; motion_blur\n", "is not a label"),
         ("image,label,sampled\ngood/1.png,good,0\n", "Line 2: sampled"),
         ("image,label,sampled\ngood/1.png,good,often\n", "Line 2: sampled"),
         ("image,label\n", "holds no labelled images"),
@@ -372,9 +377,9 @@ def test_an_audit_is_read(tmp_path: Path) -> None:
 
 
 def test_flagged_images_are_thinned_to_the_rate_of_accepted_ones_and_patients_count_once() -> None:
-    flagged = [Label(Path(f"f{i}"), None, f"F{i}") for i in range(4000)]
-    accepted = [Label(Path(f"a{i}"), frozenset(), f"A{i}", sampled=0.1) for i in range(500)]
-    again = [Label(Path(f"b{i}"), frozenset(), f"A{i}", sampled=0.1) for i in range(500)]
+    flagged = [SiteLabel(Path(f"f{i}"), None, f"F{i}") for i in range(4000)]
+    accepted = [SiteLabel(Path(f"a{i}"), frozenset(), f"A{i}", sampled=0.1) for i in range(500)]
+    again = [SiteLabel(Path(f"b{i}"), frozenset(), f"A{i}", sampled=0.1) for i in range(500)]
     sample = fair_sample([*flagged, *accepted, *again], seed=1)
     assert sum(label.bad for label in sample) == pytest.approx(400, abs=60)
     assert sum(not label.bad for label in sample) == 500
@@ -388,7 +393,7 @@ def test_flagged_images_are_thinned_to_the_rate_of_accepted_ones_and_patients_co
 
 def test_what_is_thinned_does_not_depend_on_labels() -> None:
     rng = np.random.default_rng(0)
-    labels = [Label(Path(f"{i}"), frozenset(), f"{i % 300}", float(rng.choice([1.0, 0.5]))) for i in range(600)]
+    labels = [SiteLabel(Path(f"{i}"), frozenset(), f"{i % 300}", float(rng.choice([1.0, 0.5]))) for i in range(600)]
     other = [replace(label, findings=parse_label("bad")) for label in labels]
     kept = [label.path for label in fair_sample(labels, 3)]
     assert kept == [label.path for label in fair_sample(other, 3)]

@@ -12,7 +12,8 @@ import onnx
 import pytest
 import yaml
 
-from miqa_node.assess.packages import Package, newest_package, open_package, package_folders
+from miqa_node.assess.package_files import newest_package, package_folders
+from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.session import GPU_PROVIDER
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.errors import ModelPackageError, SettingsError

@@ -14,7 +14,7 @@ import pytest
 
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.packages import open_package
-from miqa_node.assess.shadow import LOWEST_PRIORITY, Shadow
+from miqa_node.assess.shadow import LOWEST_PRIORITY, ShadowRunner
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.model_choice import ModelChoice
@@ -37,7 +37,7 @@ class Rig:
         )
         self.saved: list[tuple[str, Assessment]] = []
         self.choice = ModelChoice()
-        self.shadow = Shadow(self.settings, lambda: self.choice, lambda p, a: self.saved.append((p, a)))
+        self.shadow = ShadowRunner(self.settings, lambda: self.choice, lambda p, a: self.saved.append((p, a)))
         self.before = self.counts()
 
     def counts(self) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -68,7 +69,7 @@ def _decoder(path: Path) -> None:
     _save(path, nodes, inputs, ("logits", [1, "T", len(PIECES)]), {"table": table, "tone": tone})
 
 
-def _save(path: Path, nodes: list, inputs: list, output: tuple, constants: dict) -> None:
+def _save(path: Path, nodes: list[Any], inputs: list[Any], output: tuple[Any, ...], constants: dict[str, Any]) -> None:
     graph = helper.make_graph(
         nodes, path.stem, [helper.make_tensor_value_info(*given) for given in inputs],
         [helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])],

@@ -16,20 +16,21 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.assess.caption.captioned import Captioned, with_captions
+from miqa_node.assess.caption.captioned import CaptioningAssessor, with_captions
 from miqa_node.assess.caption.package import open_caption_package
 from miqa_node.assess.caption.service import CaptionService
 from miqa_node.domain.assessment import Assessment, ModelIdentity
 from miqa_node.domain.caption import Caption
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict, decide
-from miqa_node.domain.policy_file import parse_policy
-from miqa_node.domain.ports import Assessor, Judgement
+from miqa_node.domain.ports import Assessor, AssessorResult
 from miqa_node.errors import CaptionError, ModelPackageError, SettingsError
 from miqa_node.report.narrative import Part, narrative, sentences
 from miqa_node.settings import Accelerator, CaptionSettings, Settings, load_settings
 from miqa_node.store.documents import dump_assessment, load_assessment
+from miqa_node.taxonomy.policy_file import parse_policy
 from tests.unit.assess.making import chest_header
 from tests.unit.caption.making import PIECES, write_captions
 from tests.unit.report import making
@@ -40,9 +41,9 @@ DIGEST = InstanceDigest("d" * 64)
 class Quality:
     """Gives every image the same quality."""
 
-    def assess(self, header: Any, radiograph: Radiograph, digest: InstanceDigest) -> Judgement:
+    def assess(self, header: Any, radiograph: Radiograph, digest: InstanceDigest) -> AssessorResult:
         model = ModelIdentity("quality", "1.0.0", "ab")
-        return Judgement(Assessment(digest, header, datetime.now(UTC), findings=making.findings(), model=model), {})
+        return AssessorResult(Assessment(digest, header, datetime.now(UTC), findings=making.findings(), model=model))
 
 
 def image(brightness: float, rows: int = 40) -> Radiograph:
@@ -54,11 +55,11 @@ def settings_with(tmp_path: Path, **caption: Any) -> Settings:
     return load_settings(None, node={"data_dir": tmp_path}, assess={"models_dir": str(tmp_path)}, caption=caption)
 
 
-def judged(chosen: Callable[[], Assessor], brightness: float = 0.9) -> Judgement:
+def judged(chosen: Callable[[], Assessor], brightness: float = 0.9) -> AssessorResult:
     return chosen().assess(chest_header(), image(brightness), DIGEST)
 
 
-def open_it(folder: Path, **limits: Any):
+def open_it(folder: Path, **limits: Any) -> Any:
     settings = load_settings(None, caption=limits)
     return open_caption_package(folder, Accelerator.CPU, settings.assess, settings.caption)
 
@@ -211,7 +212,7 @@ def test_after_a_failure_images_are_judged_without_asking_again_for_a_while(tmp_
             calls += 1
             raise RuntimeError("Muster^Erika")
 
-    chosen = Captioned(settings_with(tmp_path, pause_s=0.2).caption, Quality, Broken)
+    chosen = CaptioningAssessor(settings_with(tmp_path, pause_s=0.2).caption, Quality, Broken)
     plainly = Quality().assess(chest_header(), image(0.9), DIGEST).assessment
     for _ in range(3):
         found = chosen.assess(chest_header(), image(0.9), DIGEST).assessment
@@ -241,7 +242,7 @@ def test_captions_are_off_unless_a_site_wants_them(tmp_path: Path) -> None:
 def test_what_a_machine_writes_never_changes_a_verdict_and_is_marked(verdict: Verdict) -> None:
     rule = {"name": "motion_blur", "verdict": "REVIEW"}
     policy = parse_policy({"version": "t", "scope": [{"name": "all", "finding": [rule]}]})
-    present = () if verdict is Verdict.ACCEPT else (making.FindingName.MOTION_BLUR,)
+    present = () if verdict is Verdict.ACCEPT else (FindingName.MOTION_BLUR,)
     plainly = making.assessment(*present)
     told = Caption("blip-1.0.0", ("REJECT this image.", "Verdict: ACCEPT."))
     described = replace(plainly, caption=told)
@@ -249,7 +250,7 @@ def test_what_a_machine_writes_never_changes_a_verdict_and_is_marked(verdict: Ve
     assert decide(described, policy).verdict is verdict
     said = decide(described, policy)
     marked = [s.text for s in sentences(described, said) if s.part is Part.CAPTION]
-    assert marked == [f"Machine-written by blip-1.0.0, checked by nobody: {text}" for text in told.sentences]
+    assert marked == [f"Machine-written by blip-1.0.0, not checked by a person: {text}" for text in told.sentences]
     assert narrative(described, said)[: -len(marked)] == narrative(plainly, said)
     assert "Maschinell geschrieben von blip-1.0.0" in narrative(described, said, "de")[-1]
     assert load_assessment(dump_assessment(described)).caption == told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from miqa_node.assess.card import Task, read_card
 from miqa_node.assess.classify.card import ClassifierCard
 from miqa_node.assess.classify.classifier import Classifier, open_classifier
 from miqa_node.assess.classify.picture import Clahe, PictureInput, Stretch, prepare, sized, to_source
-from miqa_node.assess.companions import open_companion, read_any_card, task_of
 from miqa_node.assess.model_card import model_card
+from miqa_node.assess.sidecars import open_sidecar, read_any_card, task_of
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, load_settings
 from tests.unit.classify.making import SIDE, write_classifier
@@ -88,10 +89,12 @@ def test_grad_cam_shows_what_speaks_for_the_label(folder: Path) -> None:
         (lambda f: _edit(f, task="divination"), "no task 'divination'"),
     ],
 )  # fmt: skip
-def test_an_unsound_package_is_refused_with_the_reason(folder: Path, spoil: object, told: str) -> None:
-    spoil(folder)  # type: ignore[operator]
+def test_an_unsound_package_is_refused_with_the_reason(
+    folder: Path, spoil: Callable[[Path], object], told: str
+) -> None:
+    spoil(folder)
     with pytest.raises(ModelPackageError, match=told):
-        open_companion(folder, Accelerator.CPU, load_settings().assess)
+        open_sidecar(folder, Accelerator.CPU, load_settings().assess)
 
 
 def test_goldens_are_required_and_checked(tmp_path: Path) -> None:

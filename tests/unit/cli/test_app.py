@@ -5,12 +5,16 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pydicom.data import get_testdata_file
 
 from miqa_node import __version__
 from miqa_node.cli.exits import Exit
+from tests.unit.cli.conftest import Ran
+from tests.web.staging import Stage
 
 HEAVY = ("numpy", "pydantic", "sqlalchemy", "fastapi", "onnxruntime", "cv2", "pydicom", "rich", "torch")
 
@@ -24,14 +28,14 @@ def test_help_loads_nothing_heavy() -> None:
     assert ran.stdout.strip() == "[]"
 
 
-def test_version(cli) -> None:
+def test_version(cli: Callable[..., Ran]) -> None:
     assert cli("--version").out.strip() == f"miqa-node {__version__}"
 
 
 @pytest.mark.parametrize(
     "words", [["nonsense"], ["run", "--nonsense"], ["run", "--dicom-port", "70000"], ["send", "."]]
 )
-def test_a_wrong_command_line(cli, words: list[str]) -> None:
+def test_a_wrong_command_line(cli: Callable[..., Ran], words: list[str]) -> None:
     ran = cli(*words)
 
     assert ran.code == Exit.USAGE
@@ -42,7 +46,7 @@ def test_a_wrong_command_line(cli, words: list[str]) -> None:
     "text",
     ["[dicom]\nport = 'x'", "[dicom]\nprot = 1", "[nonsense]\na = 1", "not toml", "[log]\nlevel = 'loud'"],
 )
-def test_wrong_settings_are_explained(cli, tmp_path, text: str) -> None:
+def test_wrong_settings_are_explained(cli: Callable[..., Ran], tmp_path: Path, text: str) -> None:
     file = tmp_path / "site.toml"
     file.write_text(text)
 
@@ -52,14 +56,14 @@ def test_wrong_settings_are_explained(cli, tmp_path, text: str) -> None:
     assert ran.err.startswith("miqa-node: ")
 
 
-def test_a_settings_file_that_is_not_there(cli, tmp_path) -> None:
+def test_a_settings_file_that_is_not_there(cli: Callable[..., Ran], tmp_path: Path) -> None:
     ran = cli("worklist", "list", "--config", tmp_path / "none.toml")
 
     assert ran.code == Exit.USAGE
     assert ran.err == f"miqa-node: {tmp_path / 'none.toml'} cannot be read: No such file or directory.\n"
 
 
-def test_a_variable_of_no_table_is_found_by_doctor(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_of_no_table_is_found_by_doctor(cli: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIQA_DICON__PORT", "1")
 
     (settings, *_) = cli("doctor", "--json").json["checks"]
@@ -69,7 +73,9 @@ def test_a_variable_of_no_table_is_found_by_doctor(cli, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("to", ["nonsense", "PACS@host", "PACS@host:port"])
-def test_where_to_send_is_explained_by_the_option_that_was_given(cli, tmp_path, to: str) -> None:
+def test_where_to_send_is_explained_by_the_option_that_was_given(
+    cli: Callable[..., Ran], tmp_path: Path, to: str
+) -> None:
     (tmp_path / "image.dcm").write_bytes(b"")
 
     ran = cli("send", tmp_path, "--to", to)
@@ -80,7 +86,7 @@ def test_where_to_send_is_explained_by_the_option_that_was_given(cli, tmp_path, 
     assert "--destination" not in ran.err
 
 
-def test_a_peer_that_is_away_is_told_in_one_sentence(cli, tmp_path) -> None:
+def test_a_peer_that_is_away_is_told_in_one_sentence(cli: Callable[..., Ran], tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -92,13 +98,17 @@ def test_a_peer_that_is_away_is_told_in_one_sentence(cli, tmp_path) -> None:
     assert ran.err == "1 of 1 files could not be sent.\n"
 
 
-def test_an_empty_table_says_so_to_people_and_gives_programs_its_headings(cli, stage, data_dir, monkeypatch) -> None:
+def test_an_empty_table_says_so_to_people_and_gives_programs_its_headings(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert cli("users", "list", "--data-dir", data_dir).out == "Name\tRole\tSigns in\tSince\n"
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert cli("users", "list", "--data-dir", data_dir).out == "None.\n"
 
 
-def test_an_export_says_how_much_was_written_and_where_nothing_could_be(cli, stage, data_dir, tmp_path) -> None:
+def test_an_export_says_how_much_was_written_and_where_nothing_could_be(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "images.csv"
 
     ran = cli("analysis", "export", "images", "--out", file, "--data-dir", data_dir)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,8 +15,10 @@ from pydicom import dcmread
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import images
 from miqa_node.cli.saliency import at_source_size, overlay
-from miqa_node.domain.finding import FINDING_CODES, FindingName
-from tests.unit.assess.test_packages import write_package
+from miqa_node.domain.finding import FindingName
+from miqa_node.taxonomy.lookup import finding_names, reason_code
+from tests.unit.assess.making import write_package
+from tests.unit.cli.conftest import Ran
 from tests.web.staging import phantom_png
 
 KEYS = """file sop_instance_uid verdict certificate score reasons narrative findings contributions gate anomaly
@@ -43,7 +47,9 @@ def folder(tmp_path: Path, samples: Path) -> Path:
     return made
 
 
-def test_every_file_gets_its_line_and_what_cannot_be_read_its_reason(cli, config, folder, tmp_path) -> None:
+def test_every_file_gets_its_line_and_what_cannot_be_read_its_reason(
+    cli: Callable[..., Ran], config: Path, folder: Path, tmp_path: Path
+) -> None:
     maps, objects = tmp_path / "maps", tmp_path / "objects"
 
     ran = cli("assess", folder, "--json", "--config", config, "--saliency-dir", maps, "--out", objects)
@@ -61,17 +67,17 @@ def test_every_file_gets_its_line_and_what_cannot_be_read_its_reason(cli, config
         assert line["timings_ms"]["total"] > 0
     assert chest["sop_instance_uid"] == "1.3.6.1.4.1.5962.1.1.9.1.1.20040826185059.5457"
     assert chest["model"]["name"] == "tiny"
-    assert [finding["name"] for finding in chest["findings"]] == [name.value for name in FindingName]
+    assert [finding["name"] for finding in chest["findings"]] == list(finding_names())
     assert all(0 <= finding["probability"] <= 1 and 0 <= finding["severity"] <= 1 for finding in chest["findings"])
     codes = {finding["name"]: finding["code"] for finding in chest["findings"] if finding["name"] != "gate"}
-    assert codes == {name.value: FINDING_CODES[name].value for name in FindingName if name is not FindingName.GATE}
+    assert codes == {name: reason_code(name).value for name in finding_names() if name != FindingName.GATE}
     assert set(chest["gate"]) == {"inverted", "not_frontal_chest", "blank"}
     _check_maps(maps, chest)
     assert dcmread(objects / "chest.sr.dcm").Modality == "SR"
     assert not list(objects.glob("phantom*"))
 
 
-def _check_maps(maps: Path, chest: dict) -> None:
+def _check_maps(maps: Path, chest: dict[str, Any]) -> None:
     """Exactly the findings above their threshold have a map and a picture of the source's size."""
     written = {path.name for path in maps.glob("chest.*.npy")}
     assert written, "the tiny package finds something in every image"
@@ -87,7 +93,7 @@ def _check_maps(maps: Path, chest: dict) -> None:
         assert picture.shape == (1955, 1841, 3)
 
 
-def test_pictures_are_what_the_flags_say(cli, config, tmp_path) -> None:
+def test_pictures_are_what_the_flags_say(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     (tmp_path / "hand.png").write_bytes(phantom_png())
 
     chest = cli("assess", tmp_path / "hand.png", "--json", "--config", config, "--modality", "CR").json
@@ -98,7 +104,9 @@ def test_pictures_are_what_the_flags_say(cli, config, tmp_path) -> None:
     assert (hand["findings"], hand["score"], hand["model"]) == ([], None, None)
 
 
-def test_files_of_the_same_name_do_not_overwrite_each_others_results(cli, config, samples, tmp_path) -> None:
+def test_files_of_the_same_name_do_not_overwrite_each_others_results(
+    cli: Callable[..., Ran], config: Path, samples: Path, tmp_path: Path
+) -> None:
     for place in ("a", "b"):
         (tmp_path / place).mkdir()
         shutil.copy(samples / "RG3_UNCR.dcm", tmp_path / place / "hand.dcm")
@@ -109,7 +117,7 @@ def test_files_of_the_same_name_do_not_overwrite_each_others_results(cli, config
     assert {path.name for path in (tmp_path / "out").glob("*.sr.dcm")} == {"hand.sr.dcm", "hand~2.sr.dcm"}
 
 
-def test_lines_for_people(cli, config, folder) -> None:
+def test_lines_for_people(cli: Callable[..., Ran], config: Path, folder: Path) -> None:
     ran = cli("assess", folder / "chest.dcm", folder / "page.dcm", "--config", config)
 
     chest, page = ran.out.splitlines()
@@ -118,7 +126,7 @@ def test_lines_for_people(cli, config, folder) -> None:
     assert page.split()[0] == "error"
 
 
-def test_a_broken_package_stops_it_at_once(cli, folder, tmp_path) -> None:
+def test_a_broken_package_stops_it_at_once(cli: Callable[..., Ran], folder: Path, tmp_path: Path) -> None:
     write_package(tmp_path / "models" / "tiny-1.0.0")
     (tmp_path / "models" / "tiny-1.0.0" / "model.onnx").write_bytes(b"other")
     config = tmp_path / "site.toml"
@@ -130,7 +138,7 @@ def test_a_broken_package_stops_it_at_once(cli, folder, tmp_path) -> None:
     assert "model.onnx" in ran.err
 
 
-def test_a_path_without_images_is_a_wrong_command_line(cli, tmp_path) -> None:
+def test_a_path_without_images_is_a_wrong_command_line(cli: Callable[..., Ran], tmp_path: Path) -> None:
     (tmp_path / "note.txt").touch()
 
     assert cli("assess", tmp_path / "nothing.dcm").code == Exit.USAGE
@@ -172,7 +180,7 @@ def test_an_overlay_colours_only_where_the_map_says_something() -> None:
     assert np.ptp(picture[0, 0].astype(int)) > 20
 
 
-def test_the_anomaly_is_asked_for_by_name(cli, folder) -> None:
+def test_the_anomaly_is_asked_for_by_name(cli: Callable[..., Ran], folder: Path) -> None:
     line = cli("assess", folder / "chest.dcm", "--packages", "anomaly", "--json").json
     assert set(line["anomaly"]) == {"score", "percentile", "baseline"}
     assert 0.0 < line["anomaly"]["score"] < 1.0
@@ -180,7 +188,9 @@ def test_the_anomaly_is_asked_for_by_name(cli, folder) -> None:
     assert line["predictions"] == []
 
 
-def test_a_file_without_uids_is_judged_but_nothing_can_refer_to_it(cli, config, samples, tmp_path) -> None:
+def test_a_file_without_uids_is_judged_but_nothing_can_refer_to_it(
+    cli: Callable[..., Ran], config: Path, samples: Path, tmp_path: Path
+) -> None:
     ds = dcmread(samples / "RG1_UNCR.dcm")
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
         delattr(ds, keyword)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,9 @@ from miqa_node.store.database import Database
 from miqa_node.store.documents import dump_assessment
 from miqa_node.store.tables import assessments
 from miqa_node.web.app import create_app
+from tests.unit.cli.conftest import Ran
 from tests.unit.store.making import digest, header, received, study
+from tests.web.staging import Stage
 
 pytest.importorskip("sklearn")
 from tests.unit.anomaly.making import odd_pixels, pixels, taught_package
@@ -75,9 +78,9 @@ def put_assessments(data_dir: Path, sha256: str, scores: list[float | None]) -> 
 
 
 def test_the_newest_assessed_images_of_this_model_are_the_baseline(
-    cli, config: Path, data_dir: Path, models: Path
+    cli: Callable[..., Ran], config: Path, data_dir: Path, models: Path
 ) -> None:
-    from miqa_node.assess.packages import sha256_of
+    from miqa_node.assess.package_checks import sha256_of
 
     sha256 = sha256_of(models / PACKAGE / "model.onnx")
     put_assessments(data_dir, sha256, [0.9] * 5 + [None] * 5 + [0.30 + 0.001 * n for n in range(210)])
@@ -91,7 +94,7 @@ def test_the_newest_assessed_images_of_this_model_are_the_baseline(
     assert "200 are needed" in cli("models", "baseline", "--limit", 190, "--config", config).err
 
 
-def test_too_few_images_write_nothing(cli, config: Path, data_dir: Path, tmp_path: Path) -> None:
+def test_too_few_images_write_nothing(cli: Callable[..., Ran], config: Path, data_dir: Path, tmp_path: Path) -> None:
     for number in range(2):
         assert cv2.imwrite(str(tmp_path / f"{number}.png"), pixels(number))
 
@@ -102,7 +105,7 @@ def test_too_few_images_write_nothing(cli, config: Path, data_dir: Path, tmp_pat
     assert not baseline_path(data_dir, PACKAGE).exists()
 
 
-def test_assess_tells_score_percentile_and_baseline(cli, config: Path, tmp_path: Path) -> None:
+def test_assess_tells_score_percentile_and_baseline(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     for name, values in (("usual", pixels(8)), ("odd", odd_pixels(4))):
         assert cv2.imwrite(str(tmp_path / f"{name}.png"), values)
 
@@ -119,7 +122,9 @@ def test_assess_tells_score_percentile_and_baseline(cli, config: Path, tmp_path:
     assert values.max() > 0.9
 
 
-def test_explain_and_the_page_tell_how_unusual_an_image_is(cli, stage, tmp_path: Path) -> None:
+def test_explain_and_the_page_tell_how_unusual_an_image_is(
+    cli: Callable[..., Ran], stage: Stage, tmp_path: Path
+) -> None:
     study_uid, name = stage.add(1, Verdict.ACCEPT)
     with stage.services.database.begin() as transaction:
         found = instances.load_assessment(transaction, name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,11 +13,14 @@ import pydicom
 import pytest
 
 from miqa_node.cli.exits import Exit
-from miqa_node.domain.label import Judgement, LabelOrigin
+from miqa_node.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import labels, worklist
+from miqa_node.store.artifacts import original_key
 from tests.unit.assess.making import chest_dataset, write_package
+from tests.unit.cli.conftest import Ran
+from tests.web.staging import Stage
 
 POLICY = """
 version = "{version}"
@@ -52,7 +57,9 @@ def texts(item: pydicom.Dataset) -> list[str]:
     return own + [text for child in item.get("ContentSequence", ()) for text in texts(child)]
 
 
-def test_labels_make_a_certificate_that_is_shown_until_something_changes(cli, config, tmp_path, data_dir) -> None:
+def test_labels_make_a_certificate_that_is_shown_until_something_changes(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path, data_dir: Path
+) -> None:
     labels = write_labels(tmp_path / "labels", 2, 1)
     tried = cli("calibrate", labels, "--dry-run", "--config", config)
     assert tried.code == Exit.FAILED
@@ -86,7 +93,9 @@ def test_labels_make_a_certificate_that_is_shown_until_something_changes(cli, co
     assert expired["certificate"].endswith("expired, the policy changed from p1 to p2")
 
 
-def test_too_few_labels_say_how_many_more_and_write_nothing(cli, config, tmp_path, data_dir) -> None:
+def test_too_few_labels_say_how_many_more_and_write_nothing(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path, data_dir: Path
+) -> None:
     few = cli("calibrate", write_labels(tmp_path / "labels", 4, 2), "--config", config)
     assert few.code == Exit.FAILED
     assert "more labelled patients" in few.out
@@ -95,7 +104,7 @@ def test_too_few_labels_say_how_many_more_and_write_nothing(cli, config, tmp_pat
     assert not (data_dir / "calibration").exists()
 
 
-def test_what_cannot_be_judged_is_left_out_and_counted(cli, config, tmp_path) -> None:
+def test_what_cannot_be_judged_is_left_out_and_counted(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     labels = write_labels(tmp_path / "labels", 2, 1)
     knee = chest_dataset(900)
     knee.BodyPartExamined = "KNEE"
@@ -106,7 +115,7 @@ def test_what_cannot_be_judged_is_left_out_and_counted(cli, config, tmp_path) ->
     assert made["labels"]["patients"] == 3
 
 
-def test_a_table_says_what_its_pictures_are(cli, config, tmp_path) -> None:
+def test_a_table_says_what_its_pictures_are(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     for name in ("chest", "knee"):
         pixels = np.random.default_rng(1).integers(0, 256, (120, 96)).astype(np.uint8)
         assert cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
@@ -117,7 +126,7 @@ def test_a_table_says_what_its_pictures_are(cli, config, tmp_path) -> None:
     assert made["labels"]["left_out"] == {"outside of what the model was made for": 1}
 
 
-def test_a_site_without_a_name_gets_no_certificate(cli, config, tmp_path) -> None:
+def test_a_site_without_a_name_gets_no_certificate(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     config.write_text(config.read_text().replace('site = "General"\n', ""))
     ran = cli("calibrate", write_labels(tmp_path / "labels", 1, 1), "--config", config)
     assert ran.code == Exit.USAGE
@@ -125,20 +134,22 @@ def test_a_site_without_a_name_gets_no_certificate(cli, config, tmp_path) -> Non
 
 
 @pytest.mark.parametrize("words", [(), ("LABELS", "--decisions"), ("LABELS", "--only", "gamma")])
-def test_a_wrong_call_is_refused(cli, config, tmp_path, words) -> None:
+def test_a_wrong_call_is_refused(cli: Callable[..., Ran], config: Path, tmp_path: Path, words: Any) -> None:
     labels = write_labels(tmp_path / "labels", 1, 1)
     given = [labels if word == "LABELS" else word for word in words]
     assert cli("calibrate", *given, "--config", config).code == Exit.USAGE
 
 
-def test_the_nodes_own_decisions_count_once_accepted_images_are_audited(cli, config, tmp_path, stage) -> None:
+def test_the_nodes_own_decisions_count_once_accepted_images_are_audited(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path, stage: Stage
+) -> None:
     services, now, audit = stage.services, datetime.now(UTC), ["digest,label,sampled"]
     for number in range(48):
         bright = number < 24
         study, digest = stage.add(number, Verdict.REVIEW if bright else Verdict.ACCEPT)
         file = tmp_path / "one.dcm"
         chest_dataset(number, 0.9 if bright else 0.1).save_as(file)
-        services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", file.read_bytes())
+        services.objects.put(original_key(digest), file.read_bytes())
         if bright:
             with services.database.begin() as transaction:
                 decision = Resolution.RETAKEN if number % 2 else Resolution.CONFIRMED
@@ -169,19 +180,21 @@ def test_the_nodes_own_decisions_count_once_accepted_images_are_audited(cli, con
     assert cli("calibrate", "--decisions", *words).code == Exit.NOT_FOUND
 
 
-def test_audited_images_of_the_worklist_count_without_a_table(cli, config, tmp_path, stage) -> None:
+def test_audited_images_of_the_worklist_count_without_a_table(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path, stage: Stage
+) -> None:
     services, now = stage.services, datetime.now(UTC)
     for number in range(48):
         bright = number < 24
         study, digest = stage.add(number, Verdict.REVIEW if bright else Verdict.ACCEPT)
         file = tmp_path / "one.dcm"
         chest_dataset(number, 0.9 if bright else 0.1).save_as(file)
-        services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", file.read_bytes())
+        services.objects.put(original_key(digest), file.read_bytes())
         with services.database.begin() as transaction:
             if bright:
                 worklist.resolve(transaction, study, Resolution.CONFIRMED, "anna", "", now)
             else:
-                said = Judgement("anna", LabelOrigin.AUDIT, bad=False, findings=(), sampled=1.0)
+                said = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=False, findings=(), sampled=1.0)
                 labels.add(transaction, digest, said, now)
     made = cli("calibrate", "--decisions", "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
     assert made.code == Exit.OK, made.out

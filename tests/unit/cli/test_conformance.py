@@ -87,9 +87,9 @@ def test_what_is_sent_is_listed(samples: Path) -> None:
 
     made = everything(samples / "RG3_UNCR.dcm")
     original = dcmread(samples / "RG3_UNCR.dcm", stop_before_pixels=True)
-    assert [one.sop_class_uid for one in made if one.kind.value == "ENHANCED"] == [original.SOPClassUID]
+    assert [one.sop_class_uid for one in made if one.kind == "ENHANCED"] == [original.SOPClassUID]
     for one in made:
         syntax = str(dcmread(BytesIO(one.data)).file_meta.TransferSyntaxUID)
-        sop_class = "" if one.kind.value == "ENHANCED" else one.sop_class_uid
-        assert (one.kind.value, sop_class, syntax) in listed
-    assert {one.kind.value for one in made} >= {"SR", "SEG", "KOS", "GSPS", "SC", "SEG_FRACTIONAL", "PDF"}
+        sop_class = "" if one.kind == "ENHANCED" else one.sop_class_uid
+        assert (one.kind, sop_class, syntax) in listed
+    assert {one.kind for one in made} >= {"SR", "SEG", "KOS", "GSPS", "SC", "SEG_FRACTIONAL", "PDF"}

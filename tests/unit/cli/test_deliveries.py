@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from fastapi.testclient import TestClient
 
 from miqa_node.cli.exits import Exit
 from miqa_node.web.app import create_app
+from tests.unit.cli.conftest import Ran
+from tests.web.staging import Stage
 
 
-def test_json_is_that_of_the_rest_interface(cli, stage, data_dir) -> None:
+def test_json_is_that_of_the_rest_interface(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     stage.add(1)
     rest = TestClient(create_app(stage.services), base_url="http://localhost", client=("127.0.0.1", 1))
     listed = cli("deliveries", "list", "--json", "--data-dir", data_dir)
@@ -18,7 +23,7 @@ def test_json_is_that_of_the_rest_interface(cli, stage, data_dir) -> None:
     assert shown["delivery_id"] == 1
 
 
-def test_a_person_acts_on_one_and_on_many(cli, stage, data_dir) -> None:
+def test_a_person_acts_on_one_and_on_many(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     for number in (1, 2, 3):
         stage.add(number)
     at = ("--data-dir", data_dir, "--as", "anna")
@@ -32,7 +37,7 @@ def test_a_person_acts_on_one_and_on_many(cli, stage, data_dir) -> None:
     assert "hold by anna: “moving”" in cli("deliveries", "show", "1", *at[:2]).out
 
 
-def test_everything_is_never_meant_by_saying_nothing(cli, stage, data_dir) -> None:
+def test_everything_is_never_meant_by_saying_nothing(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     stage.add(1)
     for words in ((), ("1", "--destination", "PACS")):
         ran = cli("deliveries", "cancel", *words, "--data-dir", data_dir)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from miqa_node import plugins
 from miqa_node.cli.exits import Exit
-from tests.unit.assess.test_packages import write_package
+from tests.unit.assess.making import write_package
+from tests.unit.cli.conftest import Ran
+from tests.web.staging import Stage
 
 
 @pytest.fixture
@@ -30,11 +35,11 @@ def change(config: Path, old: str, new: str) -> None:
     config.write_text(text.replace(old, new))
 
 
-def checks(ran) -> dict[str, dict]:
+def checks(ran: Any) -> dict[str, dict[str, Any]]:
     return {check["check"]: check for check in ran.json["checks"]}
 
 
-def test_all_is_well(cli, config, stage) -> None:
+def test_all_is_well(cli: Callable[..., Ran], config: Path, stage: Stage) -> None:
     ran = cli("doctor", "--config", config, "--json")
 
     assert ran.code == Exit.OK, ran.out
@@ -42,14 +47,14 @@ def test_all_is_well(cli, config, stage) -> None:
     assert {"settings", "data directory", "database", "policy", "accelerator", "models"} <= set(checks(ran))
 
 
-def test_nothing_is_made_by_looking(cli, config, data_dir: Path) -> None:
+def test_nothing_is_made_by_looking(cli: Callable[..., Ran], config: Path, data_dir: Path) -> None:
     data_dir.rmdir()
 
     assert cli("doctor", "--config", config).code == Exit.OK
     assert not data_dir.exists()
 
 
-def test_lines_for_people_say_how_to_mend(cli, config) -> None:
+def test_lines_for_people_say_how_to_mend(cli: Callable[..., Ran], config: Path) -> None:
     change(config, "tiny-1.0.0", "tiny-9.0.0")
 
     ran = cli("doctor", "--config", config)
@@ -59,7 +64,7 @@ def test_lines_for_people_say_how_to_mend(cli, config) -> None:
     assert any(line.startswith("ok   policy") for line in ran.out.splitlines())
 
 
-def test_a_destination_that_is_away_is_named_once(cli, config) -> None:
+def test_a_destination_that_is_away_is_named_once(cli: Callable[..., Ran], config: Path) -> None:
     ran = cli("doctor", "--config", config, "--destination", "PACS=PACS@127.0.0.1:9", "--json")
 
     assert checks(ran)["destination PACS"]["detail"].count("PACS@127.0.0.1:9") == 1
@@ -77,7 +82,7 @@ def test_a_destination_that_is_away_is_named_once(cli, config) -> None:
         ("settings", "[node]", '[node]\nlanguage = "xx"', "node.language is 'xx'; the node speaks en, de"),
     ],
 )
-def test_each_fault_is_found(cli, config, check: str, old: str, new: str, says: str) -> None:
+def test_each_fault_is_found(cli: Callable[..., Ran], config: Path, check: str, old: str, new: str, says: str) -> None:
     if check == "accelerator":
         import onnxruntime
 
@@ -94,7 +99,21 @@ def test_each_fault_is_found(cli, config, check: str, old: str, new: str, says: 
     assert found["mend"]
 
 
-def test_a_database_of_an_older_program(cli, config, data_dir: Path) -> None:
+def test_a_rule_on_a_number_that_nothing_measures_is_named(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.toml"
+    rule = '[[scope.measurement]]\nname = "sharpnes"\nabove = 1\nverdict = "REVIEW"\nreason = "unsharp"\n'
+    policy.write_text(f'version = "1"\n[[scope]]\nname = "all"\n{rule}')
+    change(config, "[assess]", f'[policy]\nfile = "{policy}"\n[assess]')
+
+    found = checks(cli("doctor", "--config", config, "--json"))["policy"]
+
+    assert not found["ok"]
+    assert "nothing here measures sharpnes" in found["detail"]
+
+
+def test_a_database_of_an_older_program(cli: Callable[..., Ran], config: Path, data_dir: Path) -> None:
     (data_dir / "miqa.sqlite").touch()
 
     found = checks(cli("doctor", "--config", config, "--json"))["database"]
@@ -102,13 +121,13 @@ def test_a_database_of_an_older_program(cli, config, data_dir: Path) -> None:
     assert (found["ok"], found["mend"]) == (False, "Run miqa-node migrate.")
 
 
-def test_a_password_is_not_shown(cli, config) -> None:
+def test_a_password_is_not_shown(cli: Callable[..., Ran], config: Path) -> None:
     change(config, "[assess]", '[store]\ndatabase_url = "postgresql://me:secret@127.0.0.1:1/x"\n[assess]')
 
     assert "secret" not in cli("doctor", "--config", config).out
 
 
-def test_a_port_that_somebody_holds_without_answering(cli, config) -> None:
+def test_a_port_that_somebody_holds_without_answering(cli: Callable[..., Ran], config: Path) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         change(config, "port = 0\n[web]", f"port = {held.getsockname()[1]}\n[web]")
@@ -117,3 +136,32 @@ def test_a_port_that_somebody_holds_without_answering(cli, config) -> None:
 
     assert not found["ok"]
     assert "dicom.port" in found["mend"]
+
+
+@pytest.fixture
+def dose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed distribution whose plug-in belongs to no seam of this node."""
+    info = tmp_path / "site" / "miqa_dose-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: miqa-dose\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[miqa.moons]\nio = miqa_dose:IO\n")
+    monkeypatch.syspath_prepend(str(info.parent))
+    yield
+    plugins.allow(plugins.EVERYTHING)
+
+
+def test_an_unavailable_plugin_is_listed_with_its_reason_and_is_no_fault(
+    cli: Callable[..., Ran], config: Path, dose: Any
+) -> None:
+    ran = cli("doctor", "--config", config, "--json")
+
+    assert ran.code == Exit.OK, ran.out
+    assert checks(ran)["plug-in moons.io"]["detail"] == "miqa-dose 1.2, unavailable: This node has no such seam."
+
+
+def test_the_allow_list_of_the_settings_is_in_force_in_every_command(cli: Callable[..., Ran], config: Path) -> None:
+    config.write_text(config.read_text() + '[plugins]\nallow = ["miqa-dose"]\n')
+    cli("doctor", "--config", config, "--json")
+
+    assert plugins.allowed() == ("miqa-dose",)
+    plugins.allow(plugins.EVERYTHING)

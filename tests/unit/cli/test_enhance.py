@@ -48,6 +48,8 @@ def test_pictures_become_pictures(picture: Path, tmp_path: Path, capsys: pytest.
     assert told["methods"] == ["wavelet"]
     assert "BayesShrink" in told["steps"][0]
     before, after = (cv2.imread(str(p), cv2.IMREAD_GRAYSCALE) for p in (picture, out))
+    assert before is not None
+    assert after is not None
     assert after.shape == before.shape
     assert float(after[:, :25].std()) < 0.8 * float(before[:, :25].std())
 
@@ -57,7 +59,7 @@ def test_pictures_become_pictures(picture: Path, tmp_path: Path, capsys: pytest.
     [
         ("out.tif", "nlm", "must end in one of"),
         ("out.dcm", "nlm", "a picture has no patient"),
-        ("missing/out.png", "nlm", "there is no folder"),
+        ("missing/out.png", "nlm", "does not exist"),
         ("out.png", "median", "There is no enhancement method 'median'"),
     ],
 )

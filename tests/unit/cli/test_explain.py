@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.policy import Verdict
+from tests.unit.cli.conftest import Ran
+from tests.web.staging import Stage
 
 
-def test_tells_the_whole_way_of_an_image(cli, stage, data_dir) -> None:
+def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     stage.add(1)
 
     told = cli("explain", "1.2.3.4.5.1", "--data-dir", data_dir).out
@@ -27,7 +32,9 @@ def test_tells_the_whole_way_of_an_image(cli, stage, data_dir) -> None:
     assert "Muster" not in told
 
 
-def test_json_holds_every_image_of_a_study_and_says_when_it_is_cut(cli, stage, data_dir) -> None:
+def test_json_holds_every_image_of_a_study_and_says_when_it_is_cut(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path
+) -> None:
     for number in (1, 2, 3):
         stage.add(number, Verdict.ACCEPT, study=9)
 
@@ -44,7 +51,7 @@ def test_json_holds_every_image_of_a_study_and_says_when_it_is_cut(cli, stage, d
     assert cut["truncated"]
 
 
-def test_an_unknown_uid(cli, stage, data_dir) -> None:
+def test_an_unknown_uid(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     ran = cli("explain", "1.9", "--data-dir", data_dir)
 
     assert ran.code == Exit.NOT_FOUND

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from fastapi.testclient import TestClient
 
-from miqa_node.assess.maps import dump_maps
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import SaliencyMap
-from miqa_node.domain.label import Judgement, LabelOrigin, Region
+from miqa_node.domain.image import SaliencyMap, SaliencyMaps
+from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
 from miqa_node.store import instances, labels
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.app import create_app
+from tests.unit.cli.conftest import Ran
 from tests.web.staging import NOW, PATIENT_NAME, Stage
 
 
-def test_decisions_and_marks_become_figures_and_one_page(cli, stage: Stage, data_dir: Path, tmp_path: Path) -> None:
+def test_decisions_and_marks_become_figures_and_one_page(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path, tmp_path: Path
+) -> None:
     _, digest = stage.add(1, finding=FindingName.FOREIGN_OBJECT)
     values = np.zeros((32, 32), np.float32)
     values[:16, :16] = 1.0
-    stage.services.objects.put(
-        f"maps/{digest[:2]}/{digest}.npz", dump_maps({FindingName.FOREIGN_OBJECT: SaliencyMap(values, "test")})
+    Artifacts(stage.services.objects).keep_maps(
+        digest, SaliencyMaps({FindingName.FOREIGN_OBJECT: SaliencyMap(values, "test")})
     )
-    drawn = Region(((0.0, 0.0), (0.5, 0.0), (0.5, 0.25), (0.0, 0.25)), "foreign_object")
-    said = Judgement("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(drawn,))
+    drawn = RegionOutline(((0.0, 0.0), (0.5, 0.0), (0.5, 0.25), (0.0, 0.25)), "foreign_object")
+    said = ReaderOpinion("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(drawn,))
     with stage.services.database.begin() as transaction:
         labels.add(transaction, digest, said, NOW)
 
@@ -45,18 +49,18 @@ def test_decisions_and_marks_become_figures_and_one_page(cli, stage: Stage, data
 
 
 def test_an_enhancement_is_measured_on_the_images_that_people_drew_on(
-    cli, stage: Stage, data_dir: Path, samples: Path
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path, samples: Path
 ) -> None:
     _, digest = stage.add(1, finding=FindingName.FOREIGN_OBJECT)
-    drawn = Region(((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6)), "foreign_object")
-    said = Judgement("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(drawn,))
+    drawn = RegionOutline(((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6)), "foreign_object")
+    said = ReaderOpinion("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(drawn,))
     with stage.services.database.begin() as transaction:
         labels.add(transaction, digest, said, NOW)
         key = instances.load(transaction, digest).object_key
     stage.services.objects.put(key, (samples / "RG1_UNCR.dcm").read_bytes())
 
-    words = ("evaluate", "feedback", "--data-dir", data_dir, "--enhance", "wavelet", "--enhance", "clahe", "--json")
-    found = cli(*words).json["enhancement"]
+    command = ("evaluate", "feedback", "--data-dir", data_dir, "--enhance", "wavelet", "--enhance", "clahe", "--json")
+    found = cli(*command).json["enhancement"]
 
     assert set(found) == {"wavelet", "clahe"}
     assert found["wavelet"]["images"] == 1
@@ -72,6 +76,6 @@ def test_an_enhancement_is_measured_on_the_images_that_people_drew_on(
     assert "Dice of the centre" in words
 
 
-def test_before_anybody_judged_there_is_nothing_to_show(cli, stage: Stage, data_dir: Path) -> None:
+def test_before_anybody_judged_there_is_nothing_to_show(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     found = cli("evaluate", "feedback", "--data-dir", data_dir, "--until", "2026-01-01", "--json").json
     assert (found["labels"], found["findings"], found["masks"]) == (0, [], [])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import cv2
 import pydicom
@@ -14,57 +17,63 @@ import pytest
 
 from miqa_node.assess.labels import read_labels
 from miqa_node.cli.exits import Exit
-from miqa_node.domain.label import Judgement, LabelOrigin, Region
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import SettingsError
 from miqa_node.store import labels, worklist
+from miqa_node.store.artifacts import original_key
 from tests.unit.assess.making import chest_dataset, write_package
+from tests.unit.cli.conftest import Ran
 from tests.unit.cli.test_calibrate import POLICY
+from tests.web.staging import Stage
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def config(tmp_path, data_dir):
+def config(tmp_path: Path, data_dir: Path) -> Path:
     file = tmp_path / "site.toml"
     file.write_text(f'[node]\ndata_dir = "{data_dir}"\nsite = "General"\n')
     return file
 
 
 @pytest.fixture
-def labelled(stage, tmp_path) -> list[str]:
+def labelled(stage: Stage, tmp_path: Path) -> list[InstanceDigest]:
     """Four images: one confirmed, one dismissed, one audited good, one with a drawn object."""
     digests = []
     for number in range(4):
         study, digest = stage.add(number, Verdict.REJECT if number < 2 else Verdict.ACCEPT)
         file = tmp_path / "one.dcm"
         chest_dataset(number, 0.5).save_as(file)
-        stage.services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", file.read_bytes())
+        stage.services.objects.put(original_key(digest), file.read_bytes())
         digests.append(digest)
         with stage.services.database.begin() as transaction:
             if number < 2:
                 decided = Resolution.DISMISSED if number else Resolution.CONFIRMED
                 worklist.resolve(transaction, study, decided, "Dr. Meier", "", NOW)
-    region = Region(((0.25, 0.25), (0.5, 0.25), (0.5, 0.75)), "foreign_object")
+    region = RegionOutline(((0.25, 0.25), (0.5, 0.25), (0.5, 0.75)), "foreign_object")
     with stage.services.database.begin() as transaction:
-        good = Judgement("Dr. Meier", LabelOrigin.AUDIT, bad=False, findings=(), sampled=0.1)
+        good = ReaderOpinion("Dr. Meier", LabelOrigin.AUDIT, bad=False, findings=(), sampled=0.1)
         labels.add(transaction, digests[2], good, NOW)
-        drawn = Judgement(
+        drawn = ReaderOpinion(
             "berta", LabelOrigin.AUDIT, True, findings=("foreign_object",), regions=(region,), sampled=0.1
         )
         labels.add(transaction, digests[3], drawn, NOW)
-        again = Judgement("carla", LabelOrigin.SECOND_READING, bad=False, findings=(), blind=True)
+        again = ReaderOpinion("carla", LabelOrigin.SECOND_READING, bad=False, findings=(), blind=True)
         labels.add(transaction, digests[0], again, NOW)
     return digests
 
 
-def table(file) -> list[dict[str, str]]:
+def table(file: Any) -> list[dict[str, str]]:
     with file.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
 
-def test_an_export_holds_every_label_and_names_nobody(cli, config, labelled, tmp_path) -> None:
+def test_an_export_holds_every_label_and_names_nobody(
+    cli: Callable[..., Ran], config: Path, labelled: list[InstanceDigest], tmp_path: Path
+) -> None:
     out = tmp_path / "export"
     done = cli("labels", "export", out, "--json", "--config", config)
     assert done.code == Exit.OK, done.out
@@ -90,9 +99,11 @@ def test_an_export_holds_every_label_and_names_nobody(cli, config, labelled, tmp
     assert image["file_name"] == rows[3]["image"]
 
 
-def test_the_export_is_what_calibrate_and_training_read(cli, config, labelled, tmp_path) -> None:
+def test_the_export_is_what_calibrate_and_training_read(
+    cli: Callable[..., Ran], config: Path, labelled: list[InstanceDigest], tmp_path: Path
+) -> None:
     pytest.importorskip("torch")
-    from miqa_node.training.presentation import Base
+    from miqa_node.training.presentation import BaseImage
     from miqa_node.training.samples import CLASSES, COLUMN, Sampler
     from miqa_node.training.site_labels import read_site_labels
 
@@ -106,29 +117,33 @@ def test_the_export_is_what_calibrate_and_training_read(cli, config, labelled, t
     assert records[1].has_real_object is False
     assert records[3].boxes[0].box == (0.25, 0.25, 0.5, 0.75)
     sampler = object.__new__(Sampler)
-    present, severity = sampler._labels(Base(None, records[0].boxes, records[0]), {})
+    present, severity = sampler._labels(BaseImage(None, records[0].boxes, records[0]), {})
     assert [name for name in CLASSES if present[COLUMN[name]] == 1.0] == ["motion_blur"]
     assert severity[COLUMN["motion_blur"]] == -1.0
     with pytest.raises(SettingsError, match="labels export"):
         read_site_labels(tmp_path)
 
 
-def test_labels_alone_and_what_cannot_be_decoded(cli, config, labelled, stage, tmp_path) -> None:
+def test_labels_alone_and_what_cannot_be_decoded(
+    cli: Callable[..., Ran], config: Path, labelled: list[InstanceDigest], stage: Stage, tmp_path: Path
+) -> None:
     with stage.services.database.begin() as transaction:
-        enough = Judgement("anna", LabelOrigin.DECISION, bad=False, findings=None)
+        enough = ReaderOpinion("anna", LabelOrigin.DECISION, bad=False, findings=None)
         labels.add(transaction, labelled[1], enough, NOW)
     alone = cli("labels", "export", tmp_path / "alone", "--images", "none", "--json", "--config", config)
     assert alone.json["images"] == 3
     assert [row["judgement"] for row in table(tmp_path / "alone" / "judgements.csv")][-1] == "acceptable"
     assert not (tmp_path / "alone" / "images").exists()
-    stage.services.objects.local_path(f"instances/{labelled[0][:2]}/{labelled[0]}.dcm").write_bytes(b"broken")
+    stage.services.objects.local_path(original_key(labelled[0])).write_bytes(b"broken")
     some = cli("labels", "export", tmp_path / "some", "--json", "--config", config)
     assert some.code == Exit.OK
     assert some.json["images"] == 2
     assert sum(some.json["left_out"].values()) == 2
 
 
-def test_labels_are_counted_and_brought_in_all_or_none(cli, config, labelled, tmp_path) -> None:
+def test_labels_are_counted_and_brought_in_all_or_none(
+    cli: Callable[..., Ran], config: Path, labelled: list[InstanceDigest], tmp_path: Path
+) -> None:
     file = tmp_path / "audit.csv"
     file.write_text(f"digest,label,sampled\n{labelled[2]},motion_blur;unsharp,0.5\n{'f' * 64},good,1\n")
     assert cli("labels", "import", file, "--as", "anna", "--config", config).code == Exit.NOT_FOUND
@@ -143,7 +158,9 @@ def test_labels_are_counted_and_brought_in_all_or_none(cli, config, labelled, tm
     assert "decision" in cli("labels", "list", "--config", config).out
 
 
-def test_images_can_go_out_as_deidentified_dicom(cli, config, labelled, tmp_path) -> None:
+def test_images_can_go_out_as_deidentified_dicom(
+    cli: Callable[..., Ran], config: Path, labelled: list[InstanceDigest], tmp_path: Path
+) -> None:
     out = tmp_path / "dicom"
     done = cli("labels", "export", out, "--images", "dicom", "--json", "--config", config)
     assert done.code == Exit.OK, done.out
@@ -158,7 +175,9 @@ def test_images_can_go_out_as_deidentified_dicom(cli, config, labelled, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_from_decisions_of_people_to_a_calibration_and_a_package(cli, stage, tmp_path, monkeypatch) -> None:
+def test_from_decisions_of_people_to_a_calibration_and_a_package(
+    cli: Callable[..., Ran], stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Review and audit → export → calibrate → a few steps of training → a package that the node's own check accepts."""
     pytest.importorskip("torch")
     from tests.unit.training.hospital import write_data
@@ -169,12 +188,12 @@ def test_from_decisions_of_people_to_a_calibration_and_a_package(cli, stage, tmp
         bad = number % 2 == 0
         study, digest = stage.add(number, Verdict.REJECT if bad else Verdict.ACCEPT)
         chest_dataset(number, 0.9 if bad else 0.1).save_as(tmp_path / "one.dcm")
-        stage.services.objects.put(f"instances/{digest[:2]}/{digest}.dcm", (tmp_path / "one.dcm").read_bytes())
+        stage.services.objects.put(original_key(digest), (tmp_path / "one.dcm").read_bytes())
         with stage.services.database.begin() as transaction:
             if bad:
                 worklist.resolve(transaction, study, Resolution.CONFIRMED, "mara", "", NOW)
             else:
-                labels.add(transaction, digest, Judgement("mara", LabelOrigin.AUDIT, bad=False, findings=()), NOW)
+                labels.add(transaction, digest, ReaderOpinion("mara", LabelOrigin.AUDIT, bad=False, findings=()), NOW)
 
     exported = cli("labels", "export", "export", "--json", "--config", config)
     assert exported.json["images"] == 72, exported.err
@@ -201,7 +220,9 @@ def test_from_decisions_of_people_to_a_calibration_and_a_package(cli, stage, tmp
     assert checked.json["ok"]
 
 
-def test_an_export_without_audited_images_promises_nothing_of_accepted_ones(cli, config, labelled, tmp_path) -> None:
+def test_an_export_without_audited_images_promises_nothing_of_accepted_ones(
+    cli: Callable[..., Ran], config: Path, labelled: list[InstanceDigest], tmp_path: Path
+) -> None:
     out = tmp_path / "export"
     assert cli("labels", "export", out, "--config", config).code == Exit.OK
     assert read_labels(out).covers_accepted
@@ -210,7 +231,7 @@ def test_an_export_without_audited_images_promises_nothing_of_accepted_ones(cli,
     assert not read_labels(out).covers_accepted
 
 
-def site_with_a_package(tmp_path, data_dir):
+def site_with_a_package(tmp_path: Path, data_dir: Any) -> Any:
     covered = {"modality": ["DX"], "body_part": ["CHEST"], "view": ["PA"]}
     write_package(tmp_path / "models" / "quality-1.0.0", "1.0.0", "quality", applicability=covered)
     (tmp_path / "policy.toml").write_text(POLICY.format(version="p1"))

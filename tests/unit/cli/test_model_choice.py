@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +16,12 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.store import history, shadows
 from tests.unit.assess.making import write_package
+from tests.unit.cli.conftest import Ran
+from tests.web.staging import Stage
 
 
 @pytest.fixture
-def config(tmp_path: Path, data_dir: Path, stage) -> Path:
+def config(tmp_path: Path, data_dir: Path, stage: Stage) -> Path:
     for version in ("1.0.0", "1.1.0"):
         write_package(tmp_path / "models" / f"quality-{version}", version, "quality")
     file = tmp_path / "site.toml"
@@ -25,12 +29,12 @@ def config(tmp_path: Path, data_dir: Path, stage) -> Path:
     return file
 
 
-def states(cli, config) -> dict[str, str]:
+def states(cli: Any, config: Any) -> dict[str, str]:
     listed = cli("models", "list", "--json", "--config", config).json
     return {one["folder"]: "active" if one["active"] else "shadow" if one["shadow"] else "" for one in listed}
 
 
-def test_activate_and_roll_back(cli, config) -> None:
+def test_activate_and_roll_back(cli: Callable[..., Ran], config: Path) -> None:
     assert states(cli, config) == {"quality-1.0.0": "", "quality-1.1.0": "active"}
     first = cli("models", "activate", "quality-1.0.0", "--as", "anna", "--comment", "trial", "--config", config)
     assert first.code == Exit.OK
@@ -51,7 +55,7 @@ def test_activate_and_roll_back(cli, config) -> None:
     assert "rolled back" in cli("models", "history", "--config", config).out
 
 
-def test_what_fails_its_checks_is_not_activated(cli, config, tmp_path) -> None:
+def test_what_fails_its_checks_is_not_activated(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     (tmp_path / "models" / "quality-1.0.0" / "golden" / "0.json").write_text("{}")
     assert cli("models", "activate", "quality-1.0.0", "--config", config).code == Exit.FAILED
     assert cli("models", "activate", "quality-9.0.0", "--config", config).code == Exit.NOT_FOUND
@@ -59,7 +63,7 @@ def test_what_fails_its_checks_is_not_activated(cli, config, tmp_path) -> None:
     assert cli("models", "history", "--json", "--config", config).json == []
 
 
-def test_a_rollback_to_what_is_gone_changes_nothing(cli, config, tmp_path) -> None:
+def test_a_rollback_to_what_is_gone_changes_nothing(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     cli("models", "activate", "quality-1.0.0", "--config", config)
     cli("models", "activate", "quality-1.1.0", "--config", config)
     (tmp_path / "models" / "quality-1.0.0").rename(tmp_path / "away")
@@ -67,14 +71,14 @@ def test_a_rollback_to_what_is_gone_changes_nothing(cli, config, tmp_path) -> No
     assert len(cli("models", "history", "--json", "--config", config).json) == 2
 
 
-def test_a_package_in_the_settings_decides_alone(cli, config) -> None:
+def test_a_package_in_the_settings_decides_alone(cli: Callable[..., Ran], config: Path) -> None:
     config.write_text(config.read_text() + 'quality_package = "quality-1.0.0"\n')
     refused = cli("models", "activate", "quality-1.1.0", "--config", config)
     assert refused.code == Exit.USAGE
     assert "Take it out" in refused.err
 
 
-def test_a_shadow_is_chosen_and_ended(cli, config) -> None:
+def test_a_shadow_is_chosen_and_ended(cli: Callable[..., Ran], config: Path) -> None:
     assert cli("models", "shadow", "--config", config).code == Exit.USAGE
     assert cli("models", "shadow", "quality-1.1.0", "--config", config).code == Exit.CONFLICT
     assert cli("models", "shadow", "quality-1.0.0", "--config", config).code == Exit.OK
@@ -83,7 +87,7 @@ def test_a_shadow_is_chosen_and_ended(cli, config) -> None:
     assert states(cli, config)["quality-1.0.0"] == ""
 
 
-def test_a_packed_package_is_the_same_in_one_file(cli, config, tmp_path) -> None:
+def test_a_packed_package_is_the_same_in_one_file(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     assert cli("models", "pack", "quality-1.0.0", tmp_path / "other.onnx", "--config", config).code == Exit.USAGE
     out = tmp_path / "models" / "quality-1.0.0.onnx"
     assert cli("models", "pack", "quality-1.0.0", out, "--config", config).code == Exit.OK
@@ -98,7 +102,7 @@ def test_a_packed_package_is_the_same_in_one_file(cli, config, tmp_path) -> None
     assert page.read_text().startswith("# quality 1.0.0\n")
 
 
-def test_a_candidate_without_goldens_is_told_apart(cli, config, tmp_path) -> None:
+def test_a_candidate_without_goldens_is_told_apart(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
     write_package(tmp_path / "models" / "quality-2.0.0", "2.0.0", "quality", golden=[])
     table = cli("models", "check", "--config", config).out
     assert "quality-2.0.0" in table
@@ -107,7 +111,9 @@ def test_a_candidate_without_goldens_is_told_apart(cli, config, tmp_path) -> Non
     assert cli("models", "shadow", "quality-2.0.0", "--config", config).code == Exit.OK
 
 
-def test_compare_tells_agreement_differences_and_what_would_have_been_flagged(cli, config, stage) -> None:
+def test_compare_tells_agreement_differences_and_what_would_have_been_flagged(
+    cli: Callable[..., Ran], config: Path, stage: Stage
+) -> None:
     verdicts = [Verdict.REVIEW, Verdict.REVIEW, Verdict.ACCEPT, Verdict.ACCEPT]
     silent = [Verdict.REVIEW, Verdict.ACCEPT, Verdict.ACCEPT, Verdict.REVIEW]
     nobody = cli("models", "compare", "quality-0.1.0", "quality-0.2.0", "--config", config)
@@ -115,9 +121,9 @@ def test_compare_tells_agreement_differences_and_what_would_have_been_flagged(cl
     for number, (verdict, other) in enumerate(zip(verdicts, silent, strict=True)):
         _, digest = stage.add(number, verdict)
         with stage.services.database.begin() as transaction:
-            assessment = history.of_instance(transaction, digest).assessment
+            assessment: Any = history.of_instance(transaction, digest).assessment
             findings = tuple(
-                replace(f, probability=0.9 if other.flagged else 0.1) if f.name is FindingName.MOTION_BLUR else f
+                replace(f, probability=0.9 if other.flagged else 0.1) if f.name == FindingName.MOTION_BLUR else f
                 for f in assessment.findings
             )
             candidate = replace(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from miqa_node.cli.exits import Exit
 from tests.unit.assess.making import write_package
+from tests.unit.cli.conftest import Ran
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
-def test_list_names_the_active_package(cli, config) -> None:
+def test_list_names_the_active_package(cli: Callable[..., Ran], config: Path) -> None:
     listed = cli("models", "list", "--json", "--config", config).json
 
     assert [(one["folder"], one["active"]) for one in listed] == [("tiny-1.0.0", False), ("tiny-1.1.0", True)]
@@ -27,7 +29,9 @@ def test_list_names_the_active_package(cli, config) -> None:
     assert "tiny-1.1.0\tactive" in cli("models", "list", "--config", config).out
 
 
-def test_check_runs_the_goldens_and_finds_what_was_altered(cli, config, tmp_path) -> None:
+def test_check_runs_the_goldens_and_finds_what_was_altered(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path
+) -> None:
     good = cli("models", "check", "--json", "--config", config)
     card = tmp_path / "models" / "tiny-1.0.0" / "card.yaml"
     card.write_text(card.read_text().replace("threshold: 0.5", "threshold: 0.4"))
@@ -42,5 +46,5 @@ def test_check_runs_the_goldens_and_finds_what_was_altered(cli, config, tmp_path
     assert other.code == Exit.OK
 
 
-def test_a_package_that_does_not_exist(cli, config) -> None:
+def test_a_package_that_does_not_exist(cli: Callable[..., Ran], config: Path) -> None:
     assert cli("models", "check", "tiny-9.9.9", "--config", config).code == Exit.NOT_FOUND

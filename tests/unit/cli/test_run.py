@@ -19,13 +19,14 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import Verification
 
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.run_node import stop_signal
+from miqa_node.receive.contexts import VERIFICATION
+from tests.unit.cli.conftest import Ran
 
 UID = "1.2.826.0.1.3680043.8.498.1"
-NODE = [sys.executable, "-c", "from miqa_node.cli import main; main()"]
+NODE = [sys.executable, "-c", "from miqa_node.cli.app import main; main()"]
 
 
 @dataclass
@@ -45,7 +46,7 @@ def pacs() -> Iterator[Pacs]:
 
     ae = AE("PACS")
     ae.supported_contexts = AllStoragePresentationContexts
-    ae.add_supported_context(Verification)
+    ae.add_supported_context(VERIFICATION)
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, on_store)])
     yield Pacs(server.server_address[1], modalities)
     server.shutdown()
@@ -88,7 +89,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
             process.stdout.close()
 
 
-def test_from_the_modality_to_the_pacs_and_the_worklist(cli, start, pacs: Pacs, data_dir: Path, tmp_path: Path) -> None:
+def test_from_the_modality_to_the_pacs_and_the_worklist(
+    cli: Callable[..., Ran], start: Callable[..., Running], pacs: Pacs, data_dir: Path, tmp_path: Path
+) -> None:
     blank = write_blank_radiograph(tmp_path / "blank.dcm")
     (tmp_path / "page.dcm").write_text("<html>")
     node = start("--data-dir", data_dir, "--ae-title", "QUALITY", "--destination", f"pacs=PACS@127.0.0.1:{pacs.port}")
@@ -122,7 +125,7 @@ def test_from_the_modality_to_the_pacs_and_the_worklist(cli, start, pacs: Pacs, 
     assert "P-4711" not in log
 
 
-def test_a_taken_port_names_its_setting(cli, data_dir: Path) -> None:
+def test_a_taken_port_names_its_setting(cli: Callable[..., Ran], data_dir: Path) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
@@ -148,7 +151,7 @@ def test_one_signal_ends_the_node_cleanly_and_a_second_one_at_once(number: signa
             signal.signal(each, handler)
 
 
-def test_doctor_asks_destinations_by_c_echo(cli, pacs: Pacs, data_dir: Path) -> None:
+def test_doctor_asks_destinations_by_c_echo(cli: Callable[..., Ran], pacs: Pacs, data_dir: Path) -> None:
     here, nowhere = f"here=PACS@127.0.0.1:{pacs.port}", "nowhere=PACS@127.0.0.1:1"
 
     ran = cli("doctor", "--data-dir", data_dir, "--destination", here, "--destination", nowhere, "--json")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from miqa_node.cli.exits import Exit
 from tests.unit.assess.making import write_package
+from tests.unit.cli.conftest import Ran
 from tests.unit.training.hospital import chest, save
 
 
@@ -16,9 +18,9 @@ from tests.unit.training.hospital import chest, save
     "words", [["train", "quality", "--out", "models"], ["train", "classical", "--out", "models"], ["evaluate", "."]]
 )
 def test_without_the_extra_it_says_what_to_install(
-    cli, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., Ran], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miqa_node.cli.train.find_spec", lambda name: None)
+    monkeypatch.setattr("miqa_node.cli.extras.find_spec", lambda name: None)
 
     ran = cli(*words, "--data", tmp_path)
 
@@ -26,17 +28,17 @@ def test_without_the_extra_it_says_what_to_install(
     assert "make setup-train" in ran.err
 
 
-def test_a_folder_that_does_not_exist_is_a_wrong_command_line(cli, tmp_path: Path) -> None:
+def test_a_folder_that_does_not_exist_is_a_wrong_command_line(cli: Callable[..., Ran], tmp_path: Path) -> None:
     assert cli("train", "quality", "--data", tmp_path / "nowhere", "--out", tmp_path).code == Exit.USAGE
 
 
-def test_evaluate_means_evaluate_report(cli) -> None:
+def test_evaluate_means_evaluate_report(cli: Callable[..., Ran]) -> None:
     assert "report" in cli("evaluate", "--help").out
     assert cli("evaluate", "nowhere", "--data", ".").code == Exit.USAGE
     assert "nowhere" in cli("evaluate", "nowhere", "--data", ".").err
 
 
-def test_pointing_game_on_object_cxr_as_it_was_published(cli, tmp_path: Path) -> None:
+def test_pointing_game_on_object_cxr_as_it_was_published(cli: Callable[..., Ran], tmp_path: Path) -> None:
     package, folder = tmp_path / "tiny-1.0.0", tmp_path / "object-cxr"
     write_package(package)
     for name in ("1.jpg", "2.jpg"):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from miqa_node.cli.exits import Exit
 from miqa_node.domain.access import Permission
 from miqa_node.store import tokens, users
+from tests.unit.cli.conftest import Ran
+from tests.web.staging import Stage
 
 
-def test_an_account_is_made_with_a_link_that_its_owner_opens(cli, stage, data_dir) -> None:
+def test_an_account_is_made_with_a_link_that_its_owner_opens(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path
+) -> None:
     made = cli("users", "add", "Mara", "--role", "reviewer", "--data-dir", data_dir)
     listed = cli("users", "list", "--json", "--data-dir", data_dir)
 
@@ -25,7 +31,9 @@ def test_an_account_is_made_with_a_link_that_its_owner_opens(cli, stage, data_di
         assert users.invited(transaction, secret, datetime.now(UTC)) == "mara"
 
 
-def test_a_second_account_of_a_name_and_names_that_are_none(cli, stage, data_dir) -> None:
+def test_a_second_account_of_a_name_and_names_that_are_none(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path
+) -> None:
     cli("users", "add", "mara", "--data-dir", data_dir)
 
     assert cli("users", "add", "MARA", "--data-dir", data_dir).code == Exit.CONFLICT
@@ -35,7 +43,7 @@ def test_a_second_account_of_a_name_and_names_that_are_none(cli, stage, data_dir
     assert cli("users", "role", "nobody", "admin", "--data-dir", data_dir).code == Exit.NOT_FOUND
 
 
-def test_roles_and_doors(cli, stage, data_dir) -> None:
+def test_roles_and_doors(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     cli("users", "add", "mara", "--data-dir", data_dir)
 
     assert cli("users", "role", "mara", "admin", "--data-dir", data_dir).code == Exit.OK
@@ -47,7 +55,7 @@ def test_roles_and_doors(cli, stage, data_dir) -> None:
     assert cli("users", "link", "mara", "--data-dir", data_dir).code == Exit.OK
 
 
-def test_a_program_gets_a_token_that_is_shown_once(cli, stage, data_dir) -> None:
+def test_a_program_gets_a_token_that_is_shown_once(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     added = cli("users", "add", "ris", "--role", "service", "--data-dir", data_dir)
     scopes = ("--scope", "read", "--scope", "review")
     made = cli("users", "token", "add", "ris", *scopes, "--label", "RIS", "--days", 30, "--data-dir", data_dir)
@@ -67,7 +75,9 @@ def test_a_program_gets_a_token_that_is_shown_once(cli, stage, data_dir) -> None
 
 
 @pytest.mark.parametrize("scope", ["review", "admin"])
-def test_no_token_allows_more_than_its_account_may(cli, stage, data_dir, scope: str) -> None:
+def test_no_token_allows_more_than_its_account_may(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path, scope: str
+) -> None:
     cli("users", "add", "eve", "--role", "viewer", "--data-dir", data_dir)
 
     refused = cli("users", "token", "add", "eve", "--scope", scope, "--data-dir", data_dir)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,9 +14,11 @@ from miqa_node.cli.exits import Exit
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
 from miqa_node.web.app import create_app
+from tests.unit.cli.conftest import Ran
+from tests.web.staging import Stage
 
 
-def test_json_is_that_of_the_rest_interface(cli, stage, data_dir) -> None:
+def test_json_is_that_of_the_rest_interface(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     stage.add(1)
     stage.add(2, Verdict.REVIEW)
     rest = TestClient(create_app(stage.services), base_url="http://localhost", client=("127.0.0.1", 1))
@@ -45,7 +50,7 @@ def test_json_is_that_of_the_rest_interface(cli, stage, data_dir) -> None:
         (["--all"], {"1.2.3.1", "1.2.3.2", "1.2.3.3"}),
     ],
 )
-def test_filters(cli, stage, data_dir, flags: list[str], expected: set[str]) -> None:
+def test_filters(cli: Callable[..., Ran], stage: Stage, data_dir: Path, flags: list[str], expected: set[str]) -> None:
     stage.add(1)
     stage.add(2, Verdict.REVIEW, FindingName.GRID_ARTIFACT, station="ROOM2")
     stage.add(3, Verdict.REVIEW)
@@ -56,7 +61,9 @@ def test_filters(cli, stage, data_dir, flags: list[str], expected: set[str]) -> 
     assert {item["study_instance_uid"] for item in ran.json["items"]} == expected
 
 
-def test_a_table_for_people_is_tab_separated_when_it_goes_elsewhere(cli, stage, data_dir) -> None:
+def test_a_table_for_people_is_tab_separated_when_it_goes_elsewhere(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path
+) -> None:
     stage.add(1)
 
     heading, row = cli("worklist", "list", "--data-dir", data_dir).out.splitlines()
@@ -68,7 +75,9 @@ def test_a_table_for_people_is_tab_separated_when_it_goes_elsewhere(cli, stage, 
     ]  # fmt: skip
 
 
-def test_on_a_terminal_uids_stand_whole_on_lines_of_their_own(cli, stage, data_dir, monkeypatch) -> None:
+def test_on_a_terminal_uids_stand_whole_on_lines_of_their_own(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.add(1)
     monkeypatch.setenv("COLUMNS", "20")
     monkeypatch.setenv("TERM", "dumb")  # no colours
@@ -82,10 +91,10 @@ def test_on_a_terminal_uids_stand_whole_on_lines_of_their_own(cli, stage, data_d
     assert none == "No study is flagged, or none that the options name.\n"
 
 
-def test_claim_release_resolve_and_their_events(cli, stage, data_dir) -> None:
+def test_claim_release_resolve_and_their_events(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     stage.add(1)
 
-    def call(*words: str):
+    def call(*words: str) -> Any:
         return cli("worklist", *words, "--data-dir", data_dir)
 
     assert call("claim", "1.2.3.1", "--as", "mara", "--json").json["claimed_by"] == "mara"
@@ -104,7 +113,7 @@ def test_claim_release_resolve_and_their_events(cli, stage, data_dir) -> None:
     assert "retaken by tom: “moved”" in call("show", "1.2.3.1").out
 
 
-def test_exit_codes(cli, stage, data_dir, tmp_path) -> None:
+def test_exit_codes(cli: Callable[..., Ran], stage: Stage, data_dir: Path, tmp_path: Path) -> None:
     stage.add(1)
     stage.add(2)
     cli("worklist", "resolve", "1.2.3.1", "confirmed", "--as", "mara", "--data-dir", data_dir)
@@ -125,7 +134,7 @@ def test_exit_codes(cli, stage, data_dir, tmp_path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_an_old_database_says_how_to_mend_it(cli, data_dir) -> None:
+def test_an_old_database_says_how_to_mend_it(cli: Callable[..., Ran], data_dir: Path) -> None:
     (data_dir / "miqa.sqlite").touch()
 
     ran = cli("worklist", "list", "--data-dir", data_dir)
@@ -136,7 +145,9 @@ def test_an_old_database_says_how_to_mend_it(cli, data_dir) -> None:
     assert cli("worklist", "list", "--data-dir", data_dir).code == Exit.OK
 
 
-def test_the_config_file_is_found_by_flag_and_by_environment(cli, stage, data_dir, tmp_path, monkeypatch) -> None:
+def test_the_config_file_is_found_by_flag_and_by_environment(
+    cli: Callable[..., Ran], stage: Stage, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.add(1)
     config = tmp_path / "site.toml"
     config.write_text(f'[node]\ndata_dir = "{data_dir}"\n')
@@ -149,3 +160,14 @@ def test_the_config_file_is_found_by_flag_and_by_environment(cli, stage, data_di
     by_setting = cli("worklist", "list", "--json")
 
     assert by_flag.json["total"] == by_variable.json["total"] == by_setting.json["total"] == 1
+
+
+def test_only_missing_uids_can_be_given(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
+    _, digest = stage.add(1)
+
+    ran = cli("worklist", "correct", digest, "--study-uid", "1.2.3", "--data-dir", data_dir)
+    unknown = cli("worklist", "correct", "0" * 64, "--study-uid", "1.2.3", "--data-dir", data_dir)
+    wrong = cli("worklist", "correct", digest, "--study-uid", "../x", "--data-dir", data_dir)
+
+    assert (ran.code, unknown.code, wrong.code) == (Exit.CONFLICT, Exit.NOT_FOUND, Exit.USAGE)
+    assert "only missing ones" in ran.err

@@ -16,10 +16,10 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from typer.testing import CliRunner
 
 from miqa_node.cli.app import app
-from miqa_node.deidentify.dataset import Method, deidentify
+from miqa_node.deidentify.dataset import DeidentificationMethod, deidentify
 from miqa_node.deidentify.files import deidentify_files, read_key
 from miqa_node.deidentify.leaks import identifying_words, leaks
-from miqa_node.deidentify.profile import Action, Option, action_for, table
+from miqa_node.deidentify.profile import ElementAction, ProfileOption, action_for, table
 from miqa_node.deidentify.values import Secrets, cleaned, shifted
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -73,8 +73,8 @@ def person() -> FileDataset:
     return ds
 
 
-def result(*options: Option) -> FileDataset:
-    return deidentify(person(), Method(SECRETS, frozenset(options)))
+def result(*options: ProfileOption) -> FileDataset:
+    return deidentify(person(), DeidentificationMethod(SECRETS, frozenset(options)))
 
 
 def raw(ds: FileDataset, folder: Path) -> bytes:
@@ -97,15 +97,16 @@ def test_nothing_of_her_is_in_the_bytes(tmp_path: Path) -> None:
 
 
 def test_it_says_what_was_done() -> None:
-    ds = result(Option.SHIFTED_DATES, Option.DEVICE)
+    ds = result(ProfileOption.SHIFTED_DATES, ProfileOption.DEVICE)
     assert ds.PatientIdentityRemoved == "YES"
     codes = [(item.CodeValue, item.CodingSchemeDesignator) for item in ds.DeidentificationMethodCodeSequence]
     assert codes == [("113100", "DCM"), ("113107", "DCM"), ("113109", "DCM")]
     assert ds.LongitudinalTemporalInformationModified == "MODIFIED"
     assert result().LongitudinalTemporalInformationModified == "REMOVED"
-    assert result(Option.FULL_DATES).LongitudinalTemporalInformationModified == "UNMODIFIED"
+    assert result(ProfileOption.FULL_DATES).LongitudinalTemporalInformationModified == "UNMODIFIED"
     assert all(
-        len(method) <= 64 for method in result(*[o for o in Option if o != Option.FULL_DATES]).DeidentificationMethod
+        len(method) <= 64
+        for method in result(*[o for o in ProfileOption if o != ProfileOption.FULL_DATES]).DeidentificationMethod
     )
 
 
@@ -116,7 +117,7 @@ def test_what_an_earlier_deidentification_said_stays() -> None:
     clean.CodeValue, clean.CodingSchemeDesignator, clean.CodeMeaning = "113101", "DCM", "Clean Pixel Data Option"
     ds.DeidentificationMethod, ds.DeidentificationMethodCodeSequence = "Pixels cleaned", [clean]
     for _ in range(2):
-        ds = deidentify(ds, Method(SECRETS))
+        ds = deidentify(ds, DeidentificationMethod(SECRETS))
         assert [item.CodeValue for item in ds.DeidentificationMethodCodeSequence] == ["113101", "113100"]
         assert list(ds.DeidentificationMethod) == ["Pixels cleaned", "Basic Application Confidentiality Profile"]
 
@@ -131,13 +132,18 @@ def test_references_still_hold_and_only_the_key_connects() -> None:
     assert source.ReferencedSOPClassUID == "1.2.840.10008.5.1.4.1.1.1"
     assert source.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
     assert a.PatientID == a.PatientName == b.PatientID
-    other = deidentify(person(), Method(Secrets(b"another key, also 16 or more")))
+    other = deidentify(person(), DeidentificationMethod(Secrets(b"another key, also 16 or more")))
     assert other.StudyInstanceUID != a.StudyInstanceUID
     assert other.PatientID != a.PatientID
 
 
 def test_options_keep_what_they_name_and_no_more() -> None:
-    every = (Option.DEVICE, Option.INSTITUTION, Option.PATIENT_CHARACTERISTICS, Option.CLEAN_DESCRIPTORS)
+    every = (
+        ProfileOption.DEVICE,
+        ProfileOption.INSTITUTION,
+        ProfileOption.PATIENT_CHARACTERISTICS,
+        ProfileOption.CLEAN_DESCRIPTORS,
+    )
     plain, kept = result(), result(*every)
     assert plain.InstitutionName == plain.DeviceSerialNumber == "REMOVED"
     assert "PatientAge" not in plain
@@ -148,11 +154,11 @@ def test_options_keep_what_they_name_and_no_more() -> None:
     assert kept.StudyDescription == "Chest PA"
     assert "StudyDescription" not in plain
     assert kept.PatientName != NAME
-    assert result(Option.UIDS).StudyInstanceUID == STUDY_UID
+    assert result(ProfileOption.UIDS).StudyInstanceUID == STUDY_UID
 
 
 def test_dates_move_together_by_days() -> None:
-    ds = result(Option.SHIFTED_DATES)
+    ds = result(ProfileOption.SHIFTED_DATES)
     by = SECRETS.shift(f"\0{NUMBER}")
     assert 30 <= by.days < 3650
     assert ds.StudyDate == shifted("DA", "20260103", by) != "20260103"
@@ -161,7 +167,7 @@ def test_dates_move_together_by_days() -> None:
     assert shifted("DA", "Erika", by) == ""
     assert shifted("TM", "Erika", by) == ""
     with pytest.raises(ValueError, match="not both"):
-        Method(SECRETS, frozenset({Option.FULL_DATES, Option.SHIFTED_DATES}))
+        DeidentificationMethod(SECRETS, frozenset({ProfileOption.FULL_DATES, ProfileOption.SHIFTED_DATES}))
 
 
 def test_every_attribute_of_the_table_is_treated() -> None:
@@ -172,11 +178,11 @@ def test_every_attribute_of_the_table_is_treated() -> None:
     for tag in known:
         item.add_new(tag, _vr(tag), _secret(_vr(tag)))
     holder.SharedFunctionalGroupsSequence = [item]
-    [done] = deidentify(holder, Method(SECRETS)).SharedFunctionalGroupsSequence
+    [done] = deidentify(holder, DeidentificationMethod(SECRETS)).SharedFunctionalGroupsSequence
     for tag in known:
         action = action_for(Tag(tag), _vr(tag), frozenset())
-        assert action is not Action.KEEP
-        if action is Action.REMOVE:
+        assert action is not ElementAction.KEEP
+        if action is ElementAction.REMOVE:
             assert tag not in done, hex(tag)
         else:
             assert "SECRET" not in str(done[tag]), hex(tag)
@@ -211,7 +217,7 @@ def _secret(vr: str) -> object:
 def test_a_name_in_a_place_that_the_table_forgot_is_found() -> None:
     original = person()
     words = identifying_words(original, frozenset())
-    ds = deidentify(person(), Method(SECRETS))
+    ds = deidentify(person(), DeidentificationMethod(SECRETS))
     assert leaks(ds, words, original) == []
     ds.FilterMaterial = "CR"
     ds.ConvolutionKernel = "for Mustermann"
@@ -228,7 +234,9 @@ def test_files_are_renamed_and_what_is_unsafe_is_refused(tmp_path: Path) -> None
     for name, ds in (("mustermann", good), ("burned", burned), ("forgotten", forgotten), ("report", report)):
         pydicom.dcmwrite(inside / f"{name}.dcm", ds, enforce_file_format=True)
     (inside / "text.dcm").write_text("Mustermann")
-    done = deidentify_files(((p, Path()) for p in sorted(inside.iterdir())), tmp_path / "out", Method(SECRETS))
+    done = deidentify_files(
+        ((p, Path()) for p in sorted(inside.iterdir())), tmp_path / "out", DeidentificationMethod(SECRETS)
+    )
     refused = {o.source.stem: o.reason for o in done if o.written is None}
     assert set(refused) == {"burned", "forgotten", "report", "text"}
     assert "ConvolutionKernel repeats" in refused["forgotten"]

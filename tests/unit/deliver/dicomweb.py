@@ -60,7 +60,7 @@ def dicomweb(context: ssl.SSLContext | None = None) -> Iterator[Web]:
             head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
             parts = message_from_bytes(head + body, policy=policy.HTTP).iter_parts()
             time.sleep(web.delay_s)
-            self._answer(*web.take([part.get_payload(decode=True) for part in parts]))
+            self._answer(*web.take([bytes(part.get_payload(decode=True) or b"") for part in parts]))
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)

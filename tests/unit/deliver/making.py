@@ -13,10 +13,18 @@ from io import BytesIO
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, BasicTextSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
-from miqa_node.domain.delivery import CommitmentReport, Delivery, DeliveryId, DeliveryState, ResultKind, ResultObject
+from miqa_node.domain.delivery import (
+    SR,
+    CommitmentReport,
+    Delivery,
+    DeliveryId,
+    DeliveryState,
+    ResultKind,
+    ResultObject,
+)
+from miqa_node.receive.contexts import VERIFICATION
 from miqa_node.report import lower_class
 
 
@@ -52,7 +60,7 @@ class MemoryOutbox:
         self.reports: list[CommitmentReport] = []
         self.broken = False
 
-    def put(self, destination: str, ds: Dataset | None = None, kind: ResultKind = ResultKind.SR) -> DeliveryId:
+    def put(self, destination: str, ds: Dataset | None = None, kind: ResultKind = SR) -> DeliveryId:
         sop_class, uid, data = as_file(ds or report())
         with self._lock:
             number = DeliveryId(len(self._rows) + 1)
@@ -100,10 +108,10 @@ class MemoryOutbox:
             return taken
 
     def data(self, delivery: Delivery) -> bytes:
-        return self._data[delivery.result.object_key]
+        return self._data[delivery.item.object_key]
 
     def lose(self, number: int) -> None:
-        del self._data[self.row(number).result.object_key]
+        del self._data[self.row(number).item.object_key]
 
     def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
         for number in delivery_ids:
@@ -154,14 +162,14 @@ class MemoryOutbox:
                 self._leases.pop(number, None)
 
     def lower(self, delivery: Delivery) -> bool:
-        made = lower_class(self._data[delivery.result.object_key])
+        made = lower_class(self._data[delivery.item.object_key])
         if made is None:
             return False
         sop_class_uid, uid, data = made
-        result = ResultObject(uid, sop_class_uid, delivery.result.kind, f"results/{uid}.dcm")
+        result = ResultObject(uid, sop_class_uid, delivery.item.kind, f"results/{uid}.dcm")
         with self._lock:
             self._data[result.object_key] = data
-            self._rows[delivery.delivery_id] = replace(self._rows[delivery.delivery_id], result=result)
+            self._rows[delivery.delivery_id] = replace(self._rows[delivery.delivery_id], item=result)
             self._leases.pop(delivery.delivery_id, None)
         return True
 
@@ -206,7 +214,7 @@ def pacs(
     peer = Pacs()
     peer.ae = AE(title)
     peer.ae.require_called_aet = require
-    peer.ae.add_supported_context(Verification)
+    peer.ae.add_supported_context(VERIFICATION)
     for sop_class in classes:
         peer.ae.add_supported_context(sop_class, list(syntaxes))
     server = peer.ae.make_server(

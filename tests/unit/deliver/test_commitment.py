@@ -12,13 +12,15 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import StorageCommitmentPushModel
+from pynetdicom.association import Association
 from pynetdicom.transport import ThreadedAssociationServer
 
 from miqa_node.deliver.commitment import read_report
-from miqa_node.deliver.destinations import DestinationConfig, Destinations
+from miqa_node.deliver.destinations import Destinations
+from miqa_node.deliver.kinds.cstore import CStoreConfig
 from miqa_node.deliver.lanes import Lanes
 from miqa_node.domain.delivery import CommitmentReport, DeliveryState
+from miqa_node.receive.contexts import COMMITMENT_PUSH_MODEL
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.making import MemoryOutbox, pacs, wait_until
 
@@ -47,12 +49,10 @@ class Archive:
             threading.Thread(target=self._report, args=(event.assoc, event.action_information), daemon=True).start()
         return self.status, None
 
-    def _report(self, association: object, asked: Dataset) -> None:
+    def _report(self, association: Association, asked: Dataset) -> None:
         time.sleep(0.05)
         event_type, report = self.report(asked)
-        status, _ = association.send_n_event_report(
-            report, event_type, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1"
-        )
+        status, _ = association.send_n_event_report(report, event_type, COMMITMENT_PUSH_MODEL, "1.2.840.10008.1.20.1.1")
         self.answers.append(status.get("Status"))
 
     def report(self, asked: Dataset) -> tuple[int, Dataset]:
@@ -74,7 +74,7 @@ def archive() -> Iterator[Archive]:
     peer = Archive()
     ae = AE("PACS")
     ae.add_supported_context(BasicTextSRStorage, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-    ae.add_supported_context(StorageCommitmentPushModel)
+    ae.add_supported_context(COMMITMENT_PUSH_MODEL)
     server = ae.make_server(
         ("127.0.0.1", 0),
         evt_handlers=[(evt.EVT_C_STORE, peer.store), (evt.EVT_N_ACTION, peer.action)],
@@ -93,7 +93,7 @@ def archive() -> Iterator[Archive]:
 
 @contextmanager
 def running(tmp_path: Path, outbox: MemoryOutbox, settings: DeliverSettings, port: int) -> Iterator[Lanes]:
-    config = DestinationConfig("pacs", "PACS", "127.0.0.1", port, commitment=True)
+    config = CStoreConfig(name="pacs", ae_title="PACS", host="127.0.0.1", port=port, commitment=True)
     lanes = Lanes(outbox, Destinations(tmp_path / "none.toml", [config]), settings)
     lanes.start()
     try:
@@ -108,7 +108,7 @@ def test_what_was_sent_is_committed(tmp_path: Path, deliver_settings: Make) -> N
         numbers = [outbox.put("pacs") for _ in range(3)]
         assert wait_until(lambda: outbox.states() == [DeliveryState.COMMITTED] * 3)
         assert wait_until(lambda: set(peer.answers) == {0x0000})
-    uids = {outbox.row(number).result.sop_instance_uid for number in numbers}
+    uids = {outbox.row(number).item.sop_instance_uid for number in numbers}
     assert {item.ReferencedSOPInstanceUID for one in peer.asked for item in one.ReferencedSOPSequence} == uids
     assert all(item.ReferencedSOPClassUID == BasicTextSRStorage for item in peer.asked[0].ReferencedSOPSequence)
 
@@ -118,7 +118,7 @@ def test_a_lying_archive_is_found_out(tmp_path: Path, deliver_settings: Make) ->
     outbox = MemoryOutbox()
     with archive() as peer:
         number = outbox.put("pacs")
-        uid = outbox.row(number).result.sop_instance_uid
+        uid = outbox.row(number).item.sop_instance_uid
         peer.lacks = {uid}
         with running(tmp_path, outbox, deliver_settings(), peer.port):
             assert wait_until(lambda: bool(outbox.reports))

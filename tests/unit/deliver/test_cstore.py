@@ -5,8 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.uid import (
     BasicTextSRStorage,
@@ -17,9 +19,8 @@ from pydicom.uid import (
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
-from miqa_node.deliver.cstore import CStoreDestination, split_file
-from miqa_node.deliver.destinations import DestinationConfig
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.deliver.kinds.base import DeliveryContext, split_file
+from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings
@@ -32,9 +33,9 @@ Make = Callable[..., DeliverSettings]
 def connect(deliver_settings: Make) -> Iterator[Callable[..., CStoreDestination]]:
     made: list[CStoreDestination] = []
 
-    def make(port: int, title: str = "PACS", objects: tuple[ResultKind, ...] = tuple(ResultKind), **changes: object):
-        config = DestinationConfig("pacs", title, "127.0.0.1", port, objects=objects)
-        made.append(CStoreDestination(config, deliver_settings(**changes), "NODE"))
+    def make(port: int, title: str = "PACS", **changes: object) -> CStoreDestination:
+        config = CStoreConfig(name="pacs", ae_title=title, host="127.0.0.1", port=port)
+        made.append(CStoreDestination(config, DeliveryContext(deliver_settings(**changes), "NODE")))
         return made[-1]
 
     yield make
@@ -68,7 +69,7 @@ def test_converts_where_only_implicit_vr_is_accepted(connect: Connect) -> None:
         assert data == split_file_implicit(ds)
 
 
-def split_file_implicit(ds: object) -> bytes:
+def split_file_implicit(ds: Dataset) -> bytes:
     out = DicomBytesIO()
     out.is_implicit_VR, out.is_little_endian = True, True
     from pydicom.filewriter import write_dataset
@@ -132,8 +133,8 @@ def test_nobody_listens(connect: Connect) -> None:
 
 
 def test_an_unknown_host(deliver_settings: Make) -> None:
-    config = DestinationConfig("pacs", "PACS", "no-such-host.invalid", 104)
-    (outcome,) = CStoreDestination(config, deliver_settings(), "NODE").send([as_file(report())])
+    config = CStoreConfig(name="pacs", ae_title="PACS", host="no-such-host.invalid", port=104)
+    (outcome,) = CStoreDestination(config, DeliveryContext(deliver_settings(), "NODE")).send([as_file(report())])
     assert type(outcome) is DeliveryError
     assert "cannot be resolved" in str(outcome)
 
@@ -205,15 +206,9 @@ def test_large_objects(connect: Connect) -> None:
 
 def test_echo(connect: Connect) -> None:
     with pacs() as peer:
-        connect(peer.port).check()
+        connect(peer.port).probe()
     with pytest.raises(DeliveryError, match="refused"):
-        connect(peer.port).check()
-
-
-def test_wants(connect: Connect) -> None:
-    destination = connect(104, objects=(ResultKind.SR,))
-    assert destination.wants(ResultKind.SR)
-    assert not destination.wants(ResultKind.SEG)
+        connect(peer.port).probe()
 
 
 def steal_responses(monkeypatch: pytest.MonkeyPatch, how_many: int) -> list[int]:
@@ -237,7 +232,7 @@ def steal_responses(monkeypatch: pytest.MonkeyPatch, how_many: int) -> list[int]
             else:
                 real_put(item)
 
-        queue.put = put
+        monkeypatch.setattr(queue, "put", put)
 
     monkeypatch.setattr(Association, "request", request)
     return stolen
@@ -274,7 +269,7 @@ def test_a_foreign_response_is_not_taken_for_ours(connect: Connect) -> None:
     """A response with another message ID ends the association instead of counting as success."""
     with pacs() as peer:
 
-        def answer(event: object) -> int:
+        def answer(event: Any) -> int:
             foreign = C_STORE()
             foreign.MessageIDBeingRespondedTo = 4711
             foreign.AffectedSOPClassUID = BasicTextSRStorage

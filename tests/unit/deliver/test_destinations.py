@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from miqa_node.deliver.destinations import DestinationConfig, Destinations, parse_destinations, parse_flag
+from miqa_node.deliver.destinations import Destinations, parse_destinations, parse_flag
+from miqa_node.deliver.kinds.base import DESTINATIONS, DeliveryContext, connect
+from miqa_node.deliver.kinds.cstore import CStoreConfig
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.event import EventType
 from miqa_node.errors import SettingsError
-from miqa_node.settings import share_dir
+from miqa_node.settings import load_settings, share_dir
+from tests.unit.third_party import installed
 
 PACS = '[[destination]]\nname = "pacs"\nae_title = "ORTHANC"\nhost = "10.0.0.5"\nport = 104\n'
 
@@ -28,7 +31,7 @@ def write(path: Path, text: str) -> None:
 def test_reads_a_file_with_defaults(tmp_path: Path) -> None:
     file = tmp_path / "destinations.toml"
     write(file, PACS)
-    assert parse_destinations(file) == (DestinationConfig("pacs", "ORTHANC", "10.0.0.5", 104),)
+    assert parse_destinations(file) == (CStoreConfig(name="pacs", ae_title="ORTHANC", host="10.0.0.5", port=104),)
 
 
 def test_reads_every_key(tmp_path: Path) -> None:
@@ -36,7 +39,7 @@ def test_reads_every_key(tmp_path: Path) -> None:
     write(file, PACS + 'kind = "cstore"\ncalling_ae_title = "QA"\nobjects = ["SR", "KOS"]\nconcurrency = 3\n')
     (config,) = parse_destinations(file)
     assert config.calling_ae_title == "QA"
-    assert config.objects == (ResultKind.SR, ResultKind.KOS)
+    assert config.objects == (ResultKind("SR"), ResultKind("KOS"))
     assert config.concurrency == 3
 
 
@@ -45,8 +48,9 @@ def test_the_example_is_right_and_shows_every_key() -> None:
     configs = parse_destinations(example)
     assert len(configs) >= 2
     text = example.read_text("utf-8")
-    for field in fields(DestinationConfig):
-        assert f"{field.name} = " in text
+    for kind in DESTINATIONS.all().values():
+        for name in kind.config.model_fields:
+            assert f"{name} = " in text
     assert {config.kind for config in configs} == {"cstore", "stow", "folder", "webhook"}
 
 
@@ -97,14 +101,16 @@ def test_a_webhook_is_told_of_studies_unless_it_asks_for_more(tmp_path: Path) ->
     allowed = HOOK.replace("https", "http").replace('"ris"', '"old"') + "allow_http = true\n"
     write(file, HOOK + local + 'events = ["image.assessed"]\n' + allowed)
     config, own, old = parse_destinations(file)
-    assert config.objects == (ResultKind.STUDY_FLAGGED, ResultKind.STUDY_PASSED)
-    assert own.objects == (ResultKind.IMAGE_ASSESSED,)
+    assert config.events == (EventType.STUDY_FLAGGED, EventType.STUDY_PASSED)
+    assert own.events == (EventType.IMAGE_ASSESSED,)
     assert old.url.startswith("http://ris")
     assert config.address == "https://ris.example", "what stands behind the host may be a secret"
 
 
 def test_flags() -> None:
-    assert parse_flag("pacs=ORTHANC@127.0.0.1:4242") == DestinationConfig("pacs", "ORTHANC", "127.0.0.1", 4242)
+    assert parse_flag("pacs=ORTHANC@127.0.0.1:4242") == CStoreConfig(
+        name="pacs", ae_title="ORTHANC", host="127.0.0.1", port=4242
+    )
     assert parse_flag("p=A B@[::1]:104").host == "::1"
 
 
@@ -161,9 +167,84 @@ def test_fixed_destinations_win(tmp_path: Path) -> None:
         Destinations(file, [parse_flag("a=X@h:1"), parse_flag("a=Y@h:2")])
 
 
-def test_who_wants_what(tmp_path: Path) -> None:
+def test_who_takes_what(tmp_path: Path) -> None:
     file = tmp_path / "destinations.toml"
     write(file, PACS + 'objects = ["SR"]\n' + PACS.replace("pacs", "all"))
     destinations = Destinations(file)
-    assert destinations.wanting(ResultKind.SR) == ("pacs", "all")
-    assert destinations.wanting(ResultKind.SEG) == ("all",)
+    assert destinations.taking(ResultKind("SR")) == ("pacs", "all")
+    assert destinations.taking(ResultKind("SEG")) == ("all",)
+
+
+OTHER = """
+miqa_api = 1
+{before}
+from typing import Literal
+from miqa_node.deliver.kinds.base import Destination, DestinationKind, ObjectsConfig
+
+class DropConfig(ObjectsConfig):
+    kind: Literal["drop"] = "drop"
+    box: str
+
+class Drop(Destination):
+    boxes = {{}}
+
+    def __init__(self, config, context):
+        super().__init__(config.name)
+        self.box = config.box
+
+    def probe(self):
+        return "is open"
+
+    def send_one(self, sop_class_uid, sop_instance_uid, data):
+        self.boxes.setdefault(self.box, []).append(sop_instance_uid)
+
+def flag(text):
+    return {{"box": text[5:]}} if text.startswith("drop:") else None
+
+KIND = DestinationKind(DropConfig, Drop, flag, "drop:BOX")
+"""
+DROP = '[[destination]]\nname = "d"\nkind = "drop"\nbox = "b"\nobjects = ["SR"]\n'
+
+
+def test_a_kind_of_another_distribution_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "destinations.toml"
+    write(file, DROP)
+    with installed(tmp_path / "site", monkeypatch, DESTINATIONS, "drop", OTHER.format(before=""), "KIND"):
+        (config,) = parse_destinations(file)
+        destination = connect(config, DeliveryContext(load_settings().deliver))
+        assert list(destination.send([("1.2", "1.2.3", b"x")])) == [None]
+        assert destination.probe() == "is open"
+        assert destination.boxes == {"b": ["1.2.3"]}
+        assert parse_flag("out=drop:c").box == "c"
+        with pytest.raises(SettingsError, match="NAME=drop:BOX"):
+            parse_flag("out")
+        write(file, DROP.replace("box", "bax"))
+        with pytest.raises(SettingsError, match=r"unknown: bax. Did you mean box\? A .* of kind drop knows box"):
+            parse_destinations(file)
+    write(file, DROP)
+    with pytest.raises(SettingsError, match="kind 'drop' is unknown; use cstore or folder or stow or webhook"):
+        parse_destinations(file)
+
+
+def test_a_kind_that_cannot_be_loaded_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "destinations.toml"
+    write(file, DROP)
+    code = OTHER.format(before="import no_such_library")
+    with (
+        installed(tmp_path / "site", monkeypatch, DESTINATIONS, "drop", code, "KIND"),
+        pytest.raises(SettingsError, match="no_such_library is not installed"),
+    ):
+        parse_destinations(file)
+
+
+def test_secrets_are_neither_shown_nor_in_errors(tmp_path: Path) -> None:
+    file = tmp_path / "destinations.toml"
+    web = '[[destination]]\nname = "w"\nkind = "stow"\nurl = "https://me:topsecret@pacs.example/web"\n'
+    write(file, HOOK.replace("k=1", "k=topsecret") + web)
+    configs = parse_destinations(file)
+    assert "topsecret" not in f"{configs} {[config.address for config in configs]}"
+    assert configs[1].address == "https://pacs.example/web"
+    write(file, HOOK.replace("k=1", "k=topsecret#"))
+    with pytest.raises(SettingsError, match="url must be") as caught:
+        parse_destinations(file)
+    assert "topsecret" not in str(caught.value)

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from pynetdicom.sop_class import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from miqa_node.deliver.breaker import BreakerState
-from miqa_node.deliver.destinations import DestinationConfig, Destinations
+from miqa_node.deliver.destinations import Destinations
+from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig
+from miqa_node.deliver.kinds.cstore import CStoreConfig
 from miqa_node.deliver.lanes import Lanes
-from miqa_node.domain.delivery import DeliveryState, ResultKind
-from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
+from miqa_node.domain.delivery import Delivery, DeliveryState
+from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.observe import metrics
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.making import MemoryOutbox, pacs, report, wait_until
@@ -26,7 +28,7 @@ QUEUED, SENT, FAILED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.F
 
 
 def to(name: str, port: int, **more: object) -> DestinationConfig:
-    return DestinationConfig(name, "PACS", "127.0.0.1", port, **more)
+    return CStoreConfig(name=name, ae_title="PACS", host="127.0.0.1", port=port, **more)
 
 
 @contextmanager
@@ -41,25 +43,20 @@ def running(
         lanes.stop(3.0)
 
 
-class Scripted:
+class Scripted(Destination):
     """A destination that does what the test says."""
 
     def __init__(self, config: DestinationConfig, behave: Callable[[str], Exception | None]) -> None:
-        self.name = config.name
+        super().__init__(config.name)
         self.behave = behave
         self.closed = 0
 
-    def send(self, files: Sequence[tuple[str, str, bytes]]) -> Sequence[Exception | None]:
-        return [self.behave(uid) for _, uid, _ in files]
+    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:
+        if (error := self.behave(sop_instance_uid)) is not None:
+            raise error
 
-    def wants(self, kind: ResultKind) -> bool:
-        return True
-
-    def check(self) -> None:
-        pass
-
-    def request_commitment(self, transaction_uid: str, objects: Sequence[tuple[str, str]], /) -> None:
-        raise CommitmentUnsupportedError("no")
+    def probe(self) -> str:
+        return "answers"
 
     def close(self) -> None:
         self.closed += 1
@@ -74,10 +71,10 @@ def test_delivers_in_order_over_one_association(tmp_path: Path, deliver_settings
             assert wait_until(lambda: outbox.states() == [SENT] * 8)
             assert lanes.snapshot()["pacs"].breaker is BreakerState.CLOSED
             assert lanes.snapshot()["pacs"].last_success_at is not None
-        assert peer.uids() == [outbox.row(n).result.sop_instance_uid for n in numbers]
+        assert peer.uids() == [outbox.row(n).item.sop_instance_uid for n in numbers]
         assert peer.associations == 1
         after = metrics.REGISTRY.get_sample_value("miqa_deliveries_total", {"destination": "pacs", "outcome": "sent"})
-        assert after - (before or 0) == 8
+        assert (after or 0) - (before or 0) == 8
 
 
 def test_an_idle_association_is_released_and_opened_again(tmp_path: Path, deliver_settings: Make) -> None:
@@ -141,7 +138,7 @@ def test_retries_with_growing_pauses_until_it_works(tmp_path: Path, deliver_sett
 
     settings = deliver_settings(backoff_initial_s=0.1, backoff_max_s=0.4, breaker_failures=100)
     number = outbox.put("pacs")
-    with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c: Scripted(c, behave)):
+    with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c, _: Scripted(c, behave)):
         assert wait_until(lambda: outbox.row(number).state is SENT)
     pauses = [later - earlier for earlier, later in itertools.pairwise(at)]
     for pause, longest in zip(pauses, (0.1, 0.2, 0.4, 0.4), strict=True):
@@ -152,13 +149,13 @@ def test_retries_with_growing_pauses_until_it_works(tmp_path: Path, deliver_sett
 def test_gives_up_after_max_attempts_and_at_once_when_refused(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
     never, stubborn = outbox.put("pacs"), outbox.put("pacs")
-    refused_uid = outbox.row(never).result.sop_instance_uid
+    refused_uid = outbox.row(never).item.sop_instance_uid
 
     def behave(uid: str) -> Exception | None:
         return DeliveryRefusedError("never") if uid == refused_uid else DeliveryError("not now")
 
     settings = deliver_settings(max_attempts=3, breaker_failures=100)
-    with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c: Scripted(c, behave)):
+    with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c, _: Scripted(c, behave)):
         assert wait_until(lambda: outbox.states() == [FAILED, FAILED])
     assert (outbox.row(never).attempts, outbox.row(never).last_error) == (1, "never")
     assert (outbox.row(stubborn).attempts, outbox.row(stubborn).last_error) == (3, "not now")
@@ -176,7 +173,7 @@ def test_the_breaker_opens_probes_and_closes(tmp_path: Path, deliver_settings: M
     settings = deliver_settings(breaker_failures=3, breaker_pause_s=0.5)
     for _ in range(20):
         outbox.put("pacs")
-    with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c: Scripted(c, behave)) as lanes:
+    with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c, _: Scripted(c, behave)) as lanes:
         assert wait_until(lambda: lanes.snapshot()["pacs"].breaker is BreakerState.OPEN)
         assert lanes.snapshot()["pacs"].last_error == "down"
         time.sleep(0.2)
@@ -195,7 +192,7 @@ def test_a_refusal_does_not_open_the_breaker(tmp_path: Path, deliver_settings: M
     outbox = MemoryOutbox()
     for _ in range(10):
         outbox.put("pacs")
-    connect = lambda config: Scripted(config, lambda uid: DeliveryRefusedError("never"))  # noqa: E731
+    connect = lambda config, _: Scripted(config, lambda uid: DeliveryRefusedError("never"))  # noqa: E731
     with running(tmp_path, outbox, deliver_settings(breaker_failures=2), to("pacs", 1), connect=connect) as lanes:
         assert wait_until(lambda: outbox.states() == [FAILED] * 10)
         assert lanes.snapshot()["pacs"].breaker is BreakerState.CLOSED
@@ -205,7 +202,7 @@ def test_an_object_whose_bytes_are_lost_blocks_nothing(tmp_path: Path, deliver_s
     outbox = MemoryOutbox()
     lost, fine = outbox.put("pacs"), outbox.put("pacs")
     outbox.lose(lost)
-    connect = lambda config: Scripted(config, lambda uid: None)  # noqa: E731
+    connect = lambda config, _: Scripted(config, lambda uid: None)  # noqa: E731
     with running(tmp_path, outbox, deliver_settings(breaker_failures=1), to("pacs", 1), connect=connect):
         assert wait_until(lambda: outbox.row(fine).state is SENT)
         assert outbox.row(lost).state is QUEUED
@@ -261,7 +258,7 @@ def test_stop_finishes_the_object_in_hand_and_releases_the_rest(tmp_path: Path, 
         outbox.put("pacs")
     made: list[Scripted] = []
 
-    def connect(config: DestinationConfig) -> Scripted:
+    def connect(config: DestinationConfig, _context: DeliveryContext) -> Scripted:
         made.append(Scripted(config, behave))
         return made[-1]
 
@@ -277,7 +274,11 @@ def test_stop_does_not_wait_for_ever(tmp_path: Path, deliver_settings: Make) -> 
     outbox = MemoryOutbox()
     hang = threading.Event()
     outbox.put("pacs")
-    connect = lambda config: Scripted(config, lambda uid: hang.wait(10) and None)  # noqa: E731
+
+    def wait(_uid: str) -> None:
+        hang.wait(10)
+
+    connect = lambda config, _: Scripted(config, wait)  # noqa: E731
     with running(tmp_path, outbox, deliver_settings(), to("pacs", 1), connect=connect) as lanes:
         assert wait_until(lambda: lanes.snapshot()["pacs"].in_flight == 1)
         begun = time.monotonic()
@@ -298,7 +299,7 @@ def test_concurrency_sends_side_by_side(tmp_path: Path, deliver_settings: Make) 
         outbox.put("pacs")
     settings = deliver_settings(batch_size=3)
     config = to("pacs", 1, concurrency=3)
-    with running(tmp_path, outbox, settings, config, connect=lambda c: Scripted(c, behave)) as lanes:
+    with running(tmp_path, outbox, settings, config, connect=lambda c, _: Scripted(c, behave)) as lanes:
         assert wait_until(lambda: outbox.states() == [SENT] * 9)
         assert lanes.snapshot()["pacs"].lanes == 3
 
@@ -306,7 +307,7 @@ def test_concurrency_sends_side_by_side(tmp_path: Path, deliver_settings: Make) 
 def test_a_database_that_is_away_is_waited_out(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
     outbox.broken = True
-    connect = lambda config: Scripted(config, lambda uid: None)  # noqa: E731
+    connect = lambda config, _: Scripted(config, lambda uid: None)  # noqa: E731
     with running(tmp_path, outbox, deliver_settings(), to("pacs", 1), connect=connect):
         outbox.put("pacs")
         time.sleep(0.2)
@@ -325,7 +326,7 @@ def test_two_processes_do_not_send_the_same_thing_twice(tmp_path: Path, deliver_
     for _ in range(40):
         outbox.put("pacs")
     settings = deliver_settings(batch_size=4)
-    connect = lambda config: Scripted(config, behave)  # noqa: E731
+    connect = lambda config, _: Scripted(config, behave)  # noqa: E731
     with (
         running(tmp_path, outbox, settings, to("pacs", 1), connect=connect),
         running(tmp_path, outbox, settings, to("pacs", 1), connect=connect),
@@ -338,13 +339,13 @@ def test_the_lease_covers_the_slowest_peer(tmp_path: Path, deliver_settings: Mak
     leases: list[float] = []
 
     class Watching(MemoryOutbox):
-        def claim(self, destination: str, limit: int, lease_s: float) -> Sequence[object]:
+        def claim(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
             leases.append(lease_s)
             return super().claim(destination, limit, lease_s)
 
     outbox = Watching()
     outbox.put("pacs")
-    connect = lambda config: Scripted(config, lambda uid: None)  # noqa: E731
+    connect = lambda config, _: Scripted(config, lambda uid: None)  # noqa: E731
     settings = deliver_settings(connection_timeout_s=5.0, dimse_timeout_s=10.0)
     with running(tmp_path, outbox, settings, to("pacs", 1), connect=connect):
         assert wait_until(lambda: outbox.states() == [SENT])
@@ -367,8 +368,8 @@ def test_a_report_goes_in_the_highest_class_that_the_destination_takes(
         numbers = [outbox.put("pacs", report(Comprehensive3DSRStorage)) for _ in range(3)]
         with running(tmp_path, outbox, deliver_settings(), to("pacs", peer.port)):
             assert wait_until(lambda: outbox.states() == [SENT] * 3)
-    assert {outbox.row(number).result.sop_class_uid for number in numbers} == {sent_as}
-    assert sorted(peer.uids()) == sorted(outbox.row(number).result.sop_instance_uid for number in numbers)
+    assert {outbox.row(number).item.sop_class_uid for number in numbers} == {sent_as}
+    assert sorted(peer.uids()) == sorted(outbox.row(number).item.sop_instance_uid for number in numbers)
 
 
 def test_a_destination_that_takes_no_class_of_report_is_told_from_one_that_fails(
@@ -391,4 +392,4 @@ def test_a_peer_that_says_no_only_when_it_gets_the_report_gets_it_in_a_lower_cla
         number = outbox.put("pacs", report(Comprehensive3DSRStorage))
         with running(tmp_path, outbox, deliver_settings(), to("pacs", peer.port)):
             assert wait_until(lambda: outbox.states() == [SENT])
-    assert outbox.row(number).result.sop_class_uid == ComprehensiveSRStorage
+    assert outbox.row(number).item.sop_class_uid == ComprehensiveSRStorage

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from miqa_node.deliver.destinations import DestinationConfig, OnWarning
-from miqa_node.deliver.stow import StowDestination, read_answer
+from miqa_node.deliver.kinds.base import DeliveryContext, OnWarning
+from miqa_node.deliver.kinds.stow import StowConfig, StowDestination, read_answer
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.dicomweb import Web, dicomweb
@@ -20,7 +20,7 @@ Make = Callable[..., DeliverSettings]
 
 
 def outcome_of(web: Web, settings: DeliverSettings, **more: object) -> Exception | None:
-    destination = StowDestination(DestinationConfig("web", kind="stow", url=web.url, **more), settings)
+    destination = StowDestination(StowConfig(name="web", url=web.url, **more), DeliveryContext(settings))
     try:
         return destination.send([as_file(report())])[0]
     finally:
@@ -110,7 +110,7 @@ def test_a_slow_service_and_nobody(deliver_settings: Make) -> None:
         outcome = outcome_of(web, deliver_settings(dimse_timeout_s=0.3))
         assert "no answer" in str(outcome)
         gone = web.url
-    destination = StowDestination(DestinationConfig("web", kind="stow", url=gone), deliver_settings())
+    destination = StowDestination(StowConfig(name="web", url=gone), DeliveryContext(deliver_settings()))
     assert "nobody listens" in str(destination.send([as_file(report())])[0])
     destination.close()
 
@@ -144,6 +144,6 @@ def test_tls_with_a_certificate_of_ours(deliver_settings: Make, tmp_path: Path) 
 
 
 def test_commitment_is_nothing_for_it(deliver_settings: Make) -> None:
-    destination = StowDestination(DestinationConfig("web", kind="stow", url="http://127.0.0.1:1"), deliver_settings())
+    destination = StowDestination(StowConfig(name="web", url="http://127.0.0.1:1"), DeliveryContext(deliver_settings()))
     with pytest.raises(CommitmentUnsupportedError):
         destination.request_commitment("1.2", [])

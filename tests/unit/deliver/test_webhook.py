@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from miqa_node.deliver.connect import connect
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import DeliveryContext, Destination, connect
+from miqa_node.deliver.kinds.webhook import WebhookConfig
 from miqa_node.domain.event import new_event_id
-from miqa_node.domain.ports import Destination
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.making import as_file, report
@@ -34,10 +33,8 @@ def webhook(deliver_settings: Callable[..., DeliverSettings], tmp_path: Path) ->
     made: list[Destination] = []
 
     def make(url: str, *secrets: str, **changes: str) -> Destination:
-        config = DestinationConfig(
-            "ris", kind="webhook", url=url, secret_file=secret_file(tmp_path, *secrets), **changes
-        )
-        made.append(connect(config, deliver_settings(dimse_timeout_s=0.5), ""))
+        config = WebhookConfig(name="ris", url=url, secret_file=secret_file(tmp_path, *secrets), **changes)
+        made.append(connect(config, DeliveryContext(deliver_settings(dimse_timeout_s=0.5))))
         return made[-1]
 
     yield make
@@ -77,7 +74,7 @@ def test_a_wrong_secret_is_an_answer_that_says_where_to_look(
     assert "401" in str(outcome)
     assert "secret_file" in str(outcome)
     with pytest.raises(DeliveryError, match="secret_file"):
-        destination.check()
+        destination.probe()
     assert peer.taken == []
 
 
@@ -157,7 +154,7 @@ def test_over_tls_with_a_certificate_of_the_hospital(webhook: Callable[..., Dest
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     with receiver(context=context) as peer:
         trusting, doubting = webhook(peer.url, tls_ca=str(tmp_path / "ca.pem")), webhook(peer.url)
-        trusting.check()
+        trusting.probe()
         assert peer.pings == 1
         assert list(trusting.send([event()])) == [None]
         (outcome,) = doubting.send([event()])

@@ -5,24 +5,25 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from miqa_node.domain.assessment import Assessment, Measurement, PlausibilityIssue
 from miqa_node.domain.codes import INAPPROPRIATE_PROCESSING, MOTION_BLUR, OTHER_FAILURE
 from miqa_node.domain.finding import (
-    DEFECTS,
-    FINDING_CODES,
-    GATE_CODES,
     Finding,
+    FindingDescription,
     FindingName,
+    FindingWords,
     GateClass,
     quality_score,
 )
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
-from miqa_node.domain.policy import Policy, Verdict, decide
-from miqa_node.domain.policy_file import parse_policy
+from miqa_node.domain.policy import Disposition, Policy, Verdict, decide
 from miqa_node.errors import SettingsError
+from miqa_node.taxonomy.lookup import defect_names, finding_names, reason_code
+from miqa_node.taxonomy.policy_file import parse_policy
 
 POLICY = """
 version = "test-1"
@@ -64,11 +65,11 @@ def assessment(
         "1.2", SopInstanceUid("1.2.3"), SeriesInstanceUid("1.2.4"), StudyInstanceUid("1.2.5"), "1.2.1", modality,
         body_part_examined=body_part,
     )  # fmt: skip
-    rows = ()
+    rows: tuple[Finding, ...] = ()
     if not not_assessed:
         rows = tuple(
-            Finding(name, FINDING_CODES[name], *findings.get(name.value, (0.01, 0.0)), threshold=0.5)
-            for name in FindingName
+            Finding(name, reason_code(name), *findings.get(name, (0.01, 0.0)), threshold=0.5)
+            for name in finding_names()
         )
     return Assessment(
         InstanceDigest("d"),
@@ -108,9 +109,11 @@ def test_every_reason_is_listed_and_the_worst_gives_the_verdict(policy: Policy) 
 def test_an_image_outside_the_gate_is_judged_by_the_gate_alone(policy: Policy) -> None:
     outside = assessment(gate=(0.9, 0.9), motion_blur=(0.99, 0.9))
     assert [reason.name for reason in decide(outside, policy).reasons] == ["gate"]
-    assert decide(outside, policy).reasons[0].text.startswith("Not what the model was made for: probability 0.90")
-    inverted = replace(outside.findings[-1], code=GATE_CODES[GateClass.INVERTED])
-    looked = decide(replace(outside, findings=(*outside.findings[:-1], inverted)), policy)
+    assert decide(outside, policy).reasons[0].text.startswith("Outside the model's scope: probability 0.90")
+    inverted = replace(outside.findings[-1], code=reason_code(GateClass.INVERTED))
+    looked = decide(
+        replace(outside, findings=(*outside.findings[:-1], inverted), gate={GateClass.INVERTED: 0.9}), policy
+    )
     assert looked.reasons[0].text.startswith("Grayscale inverted: probability 0.90")
     no_gate_rule = Policy("x", (policy.scopes[1],))
     assert decide(outside, no_gate_rule).verdict is Verdict.NOT_ASSESSED
@@ -154,7 +157,7 @@ def test_a_quarantined_image_is_shown_to_people(policy: Policy) -> None:
         ("[[scope]]", "version"),
         ("", r"\[\[scope\]\]"),
         ("[[scope]]\nfindings=[]", "findings"),
-        ("[[scope]]\nfinding=[{name='nonsense', verdict='REVIEW'}]", "nonsense"),
+        ("[[scope]]\nfinding=[{name='motion_blurr', verdict='REVIEW'}]", "did you mean 'motion_blur'"),
         ("[[scope]]\nfinding=[{name='motion_blur', verdict='ACCEPT'}]", "ACCEPT"),
         ("[[scope]]\nfinding=[{name='motion_blur', verdict='REVIEW', min_sevrity=1}]", "min_sevrity"),
         ("[[scope]]\nmeasurement=[{name='entropy', verdict='REVIEW', reason='unsharp'}]", "above"),
@@ -168,7 +171,7 @@ def test_a_wrong_policy_says_where(text: str, names: str) -> None:
 def test_the_score_is_100_without_findings_and_falls_with_each() -> None:
     def rows(**present: tuple[float, float]) -> list[Finding]:
         return [
-            Finding(name, FINDING_CODES[name], *present.get(name.value, (0.4, 1.0)), threshold=0.5) for name in DEFECTS
+            Finding(name, reason_code(name), *present.get(name, (0.4, 1.0)), threshold=0.5) for name in defect_names()
         ]
 
     assert quality_score(rows()) == 100.0
@@ -176,3 +179,29 @@ def test_the_score_is_100_without_findings_and_falls_with_each() -> None:
     two = quality_score(rows(motion_blur=(1.0, 0.5), unsharp=(0.8, 0.5)))
     assert one == pytest.approx(50.0)
     assert two == pytest.approx(30.0)
+
+
+def test_default_rules_stand_for_findings_without_a_rule_and_ignored_ones_never_flag() -> None:
+    scope = {"name": "chest", "default_findings": True, "ignored_findings": ["foreign_object"],
+             "finding": [{"name": "unsharp", "verdict": "REVIEW", "min_severity": 0.9}]}  # fmt: skip
+    policy = parse_policy({"version": "1", "scope": [scope]})
+    assert decide(assessment(motion_blur=(0.95, 0.8)), policy).verdict is Verdict.REJECT
+    assert decide(assessment(unsharp=(0.95, 0.8)), policy).verdict is Verdict.ACCEPT
+    assert decide(assessment(foreign_object=(0.99, 1.0)), policy).verdict is Verdict.ACCEPT
+
+
+def test_a_finding_with_words_of_its_own_asks_for_a_look_unless_the_policy_or_its_card_says_otherwise() -> None:
+    def seen(*, flags: bool = True, **scope: Any) -> Disposition:
+        described = FindingDescription({"en": FindingWords("Patient moved")}, flags=flags)
+        own = Finding(FindingName("patient_motion"), OTHER_FAILURE, 0.9, 0.5, 0.5, description=described)
+        given = assessment()
+        policy = parse_policy({"version": "1", "scope": [{"name": "all", **scope}]})
+        return decide(replace(given, findings=(*given.findings, own)), policy)
+
+    assert seen().verdict is Verdict.REVIEW
+    assert seen().reasons[0].text == "Patient moved: probability 0.90, severity 0.50"
+    assert seen(flags=False).verdict is Verdict.ACCEPT
+    assert seen(ignored_findings=["patient_motion"]).verdict is Verdict.ACCEPT
+    rejects = [{"name": "patient_motion", "verdict": "REJECT"}]
+    assert seen(finding=rejects).verdict is Verdict.REJECT
+    assert seen(finding=rejects).reasons[0].text.startswith("Patient moved:")

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.assess.companions import open_companion
 from miqa_node.assess.enhance.denoiser import DenoiserPackage, newest_denoiser, open_denoiser
 from miqa_node.assess.enhance.enhancer import Enhancer
+from miqa_node.assess.enhance.likeness import psnr_db, ssim
+from miqa_node.assess.sidecars import open_sidecar
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, load_settings, share_dir
 from miqa_node.training.enhancement import scores
@@ -32,8 +33,8 @@ def test_quarter_dose_gains_three_decibels_and_edges_stay(denoiser: DenoiserPack
     noisy = at_dose(original, 0.5)
     cleaned, words = denoiser.graph.denoise(noisy)
     assert words == "noise removed by denoiser-0.2.0"
-    assert scores.psnr_db(cleaned, original) > scores.psnr_db(noisy, original) + 3.0
-    assert scores.ssim(cleaned, original) > scores.ssim(noisy, original)
+    assert psnr_db(cleaned, original) > psnr_db(noisy, original) + 3.0
+    assert ssim(cleaned, original) > ssim(noisy, original)
     kept = scores.EdgeSlopes(original).kept(cleaned)
     assert kept is not None
     assert 0.95 <= kept <= 1.05
@@ -93,7 +94,7 @@ def test_the_enhancer_uses_it_and_says_so() -> None:
 
 
 def test_models_check_opens_it_with_all_its_goldens() -> None:
-    _, package = open_companion(PACKAGE, Accelerator.CPU, load_settings().assess)
+    _, package = open_sidecar(PACKAGE, Accelerator.CPU, load_settings().assess)
     assert len(package.golden_differences) == 4
     assert max(package.golden_differences.values()) < 1e-4
 

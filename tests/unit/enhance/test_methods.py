@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from miqa_node.assess.enhance.likeness import psnr_db, ssim
 from miqa_node.assess.enhance.methods import METHODS, Function, Purpose, parse_methods
 from miqa_node.assess.enhance.noise_level import noise_level
 from miqa_node.assess.enhance.plane import plane_of
@@ -31,8 +32,8 @@ def test_noise_of_an_eighth_of_the_dose_is_halved_and_edges_stay(name: str) -> N
     cleaned, words = function(name)(noisy)
     assert cleaned.shape == noisy.shape
     assert cleaned.dtype == np.float32
-    assert scores.psnr_db(cleaned, original) > scores.psnr_db(noisy, original) + 3.0
-    assert scores.ssim(cleaned, original) > scores.ssim(noisy, original)
+    assert psnr_db(cleaned, original) > psnr_db(noisy, original) + 3.0
+    assert ssim(cleaned, original) > ssim(noisy, original)
     assert "noise" in words
 
 
@@ -55,7 +56,7 @@ def test_what_is_taken_away_is_not_structure(name: str) -> None:
     blurred[1:-1, 1:-1] = sum(noisy[1 + y : 127 + y, 1 + x : 127 + x] for y in (-1, 0, 1) for x in (-1, 0, 1)) / 9.0
     taken = abs(scores.structure_taken(noisy - cleaned, original, noisy - original))
     assert taken < 0.5
-    assert scores.psnr_db(cleaned, original) > scores.psnr_db(blurred, original)
+    assert psnr_db(cleaned, original) > psnr_db(blurred, original)
 
 
 @pytest.mark.parametrize("name", CLASSICAL)

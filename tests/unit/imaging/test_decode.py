@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,9 +17,12 @@ import numpy as np
 import psutil
 import pydicom
 import pytest
+from pydicom.uid import JPEG2000Lossless, RLELossless
 
-from miqa_node.errors import DecodeError, DecodeLimitError
+from miqa_node.errors import DecodeError, DecodeLimitError, ResourcesError
+from miqa_node.imaging import decode
 from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.settings import ImagingSettings, load_settings
 
@@ -205,3 +209,117 @@ def _decoding_children(pid: int) -> set[int]:
     """Children of the fork server: the processes that decode."""
     children = psutil.Process(pid).children(recursive=True)
     return {child.pid for child in children if child.parent() is not None and child.ppid() != pid}
+
+
+def test_an_idle_child_that_is_killed_costs_nothing(samples: Path) -> None:
+    with Decoder(settings()) as decoder:
+        for _ in range(3):
+            decodes_a_small_image(decoder, samples)
+            for child in _decoding_children(os.getpid()):
+                os.kill(child, signal.SIGKILL)
+            time.sleep(0.1)
+        decodes_a_small_image(decoder, samples)
+
+
+def test_a_fork_server_that_is_killed_is_started_again(samples: Path) -> None:
+    with Decoder(settings()) as decoder:
+        decodes_a_small_image(decoder, samples)
+        children = _decoding_children(os.getpid())
+        # Looked up before anything is killed: an orphan's parent is the first process of the machine.
+        servers = {psutil.Process(child).parent() for child in children}
+        for server in servers:
+            assert server is not None
+            server.kill()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        decodes_a_small_image(decoder, samples)
+
+
+def test_an_image_whose_child_is_killed_from_outside_is_decoded_again(samples: Path) -> None:
+    with Decoder(settings()) as decoder, ThreadPoolExecutor(1) as threads:
+        decodes_a_small_image(decoder, samples)
+        image = threads.submit(decoder.decode, samples / "RG1_J2KR.dcm")
+        time.sleep(0.15)
+        for child in _decoding_children(os.getpid()):
+            os.kill(child, signal.SIGKILL)
+        assert image.result(30).shape == (1955, 1841)
+
+
+def test_a_step_of_the_clock_kills_no_decoding(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time
+    with Decoder(settings()) as decoder, ThreadPoolExecutor(1) as threads:
+        decodes_a_small_image(decoder, samples)
+        image = threads.submit(decoder.decode, samples / "RG1_J2KR.dcm")
+        time.sleep(0.15)
+        monkeypatch.setattr(time, "time", lambda: now() + 7200.0)
+        assert image.result(30).shape == (1955, 1841)
+
+
+def test_a_decoder_without_memory_for_its_children_is_not_ready() -> None:
+    with (
+        Decoder(settings(decode_memory_bytes=1 << 20)) as decoder,
+        pytest.raises(ResourcesError, match="No image can be decoded"),
+    ):
+        decoder.check()
+
+
+def test_readiness_decodes_and_heals_by_itself(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "CHECK_LIMIT_S", 1.0)
+    monkeypatch.setattr(decode, "CHECK_INTERVAL_S", 0.0)
+    with Decoder(settings()) as decoder:
+        decodes_a_small_image(decoder, samples)
+        decoder.check()
+        (child,) = _decoding_children(os.getpid())
+        server = psutil.Process(child).parent()
+        assert server is not None
+        server.suspend()  # nothing can be started
+        try:
+            os.kill(child, signal.SIGKILL)
+            assert _becomes(lambda: not _is_ready(decoder))
+        finally:
+            server.resume()
+        assert _becomes(lambda: _is_ready(decoder))
+        decodes_a_small_image(decoder, samples)
+
+
+def test_two_threads_may_encode_jpeg_2000(tmp_path: Path) -> None:
+    script = tmp_path / "encode.py"
+    script.write_text(
+        "import numpy as np, threading\nfrom pydicom.dataset import Dataset\n"
+        "from miqa_node.report import ReportSettings\nfrom miqa_node.report.pixels import add_encapsulated\n"
+        "picture = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)\n"
+        "def work():\n"
+        "    for _ in range(60):\n"
+        "        add_encapsulated(Dataset(), [picture], '1.2.840.10008.1.2.4.90', ReportSettings().encode)\n"
+        "threads = [threading.Thread(target=work) for _ in range(2)]\n"
+        "[t.start() for t in threads]\n[t.join() for t in threads]\n"
+    )
+    assert subprocess.run([sys.executable, script], check=False, timeout=300).returncode == 0
+
+
+def test_frames_are_encoded_in_the_children(decoder: Decoder) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    with ThreadPoolExecutor(2) as threads:
+        frames = list(threads.map(lambda _: decoder.encode(picture, JPEG2000Lossless), range(20)))
+    assert set(frames) == {encode_frame(picture, JPEG2000Lossless)}
+    with pytest.raises(NotImplementedError):  # an error of the encoder reaches the caller, and the children go on
+        decoder.encode(picture, "1.2.3")
+    assert decoder.encode(picture[..., 0], RLELossless) == encode_frame(picture[..., 0], RLELossless)
+
+
+def _is_ready(decoder: Decoder) -> bool:
+    try:
+        decoder.check()
+    except ResourcesError:
+        return False
+    return True
+
+
+def _becomes(condition: Callable[[], bool], limit_s: float = 30.0) -> bool:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True

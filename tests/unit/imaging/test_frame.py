@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.codestream import mend_sequential_scan, transfer_syntax_of
@@ -152,7 +152,7 @@ def test_a_voi_lut_over_negative_values_is_one_in_implicit_vr_too(syntax: str, t
     item.add_new("LUTData", "OW", np.linspace(0, 65535, 2001).astype("<u2").tobytes())
     ds.VOILUTSequence = [item]
     ds.PixelData = np.full((128, 128), 1024, np.uint16).tobytes()
-    ds.file_meta.TransferSyntaxUID = syntax
+    ds.file_meta.TransferSyntaxUID = UID(syntax)
     ds.save_as(tmp_path / "a.dcm", implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
     assert np.unique(decode(tmp_path / "a.dcm").display).tolist() == [32767]  # 0 HU, in the middle of the table
 

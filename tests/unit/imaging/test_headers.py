@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DataSetError
@@ -26,9 +26,9 @@ SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 def make(path: Path, syntax: str = ExplicitVRLittleEndian, *, enforce: bool = True, **elements: object) -> Path:
     """Write a small CR with the given elements; None leaves one out."""
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID = syntax
-    meta.MediaStorageSOPClassUID = CR
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    meta.TransferSyntaxUID = UID(syntax)
+    meta.MediaStorageSOPClassUID = UID(CR)
+    meta.MediaStorageSOPInstanceUID = UID("1.2.3")
     ds = FileDataset(
         None,
         {},
@@ -302,7 +302,7 @@ def _header(**changes: object) -> Header:
         "photometric_interpretation": "MONOCHROME2",
         "has_pixels": True,
     }
-    return Header(**(values | changes))  # type: ignore[arg-type]
+    return Header(**(values | changes))
 
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."

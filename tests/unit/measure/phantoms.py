@@ -49,7 +49,7 @@ def header(**changes: object) -> Header:
         "has_pixels": True,
         "has_voi": True,
     }
-    return Header(**(values | changes))  # type: ignore[arg-type]
+    return Header(**(values | changes))
 
 
 def chest(rows: int = 512, columns: int = 512, noise: float = 8.0, seed: int = 1) -> NDArray[np.float64]:
@@ -73,4 +73,5 @@ def edges(sigma_px: float, size: int = 384) -> NDArray[np.float64]:
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     squares = ((u // 128 + v // 128) % 2).astype(np.float32)
     blurred = cv2.GaussianBlur(squares, (0, 0), 4.0 * sigma_px) if sigma_px else squares
-    return 1000.0 + 2000.0 * cv2.resize(blurred, (size, size), interpolation=cv2.INTER_AREA).astype(np.float64)
+    small = cv2.resize(blurred, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(1000.0 + 2000.0 * small.astype(np.float64))

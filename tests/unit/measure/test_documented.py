@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import doctest
 import re
+from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 from miqa_node.assess.measure.projection import measure
 from miqa_node.domain.assessment import Measurement
+from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.imaging.plausibility import ISSUES
+from tests.conftest import ROOT
 from tests.unit.measure.phantoms import chest, header, radiograph
 from tests.unit.volume import making
 from tests.unit.volume.test_measures import judged
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "measurements.md"
+REFERENCE = ROOT / "docs/reference"
+PAGE, PLAUSIBILITY = REFERENCE / "measurements.md", REFERENCE / "plausibility.md"
+MODULES = sorted((ROOT / "miqa_node/assess/measure").glob("[is]*/*.py"))
 
 
-def rows(section_is_plausibility: bool) -> dict[str, str]:
-    """Name → second column of the tables of the page."""
-    measurements, plausibility = PAGE.read_text("utf-8").split("## Plausibility")
-    text = plausibility if section_is_plausibility else measurements
-    return dict(re.findall(r"^\| `([a-z0-9_]+)` \| ([^|]+) \|", text, re.MULTILINE))
+def rows(page: Path) -> dict[str, str]:
+    """Name → second column of the tables of a page."""
+    return dict(re.findall(r"^\| `([a-z0-9_]+)` \| ([^|]+) \|", page.read_text("utf-8"), re.MULTILINE))
 
 
 def taken(folder: Path) -> dict[str, set[str]]:
@@ -43,9 +49,23 @@ def of_series(folder: Path) -> list[Measurement]:
 
 
 def test_every_measurement_is_documented_with_its_unit(tmp_path: Path) -> None:
-    documented = {name: set(unit.strip().split(" or ")) for name, unit in rows(section_is_plausibility=False).items()}
+    documented = {name: set(unit.strip().split(" or ")) for name, unit in rows(PAGE).items()}
     assert taken(tmp_path) == documented
+    assert set(documented) == set(MEASUREMENTS.all())
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=lambda path: path.stem)
+def test_each_has_an_example_that_is_right(path: Path) -> None:
+    module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    ran = doctest.testmod(module)
+    assert ran.failed == 0
+    shared = {"ct_body", "mr_patient"}
+    assert ran.attempted > 0 or path.stem in shared
+
+
+def test_each_name_is_that_of_its_entry_point() -> None:
+    assert {name: one.name for name, one in MEASUREMENTS.all().items()} == {name: name for name in MEASUREMENTS.all()}
 
 
 def test_every_plausibility_issue_is_documented() -> None:
-    assert set(rows(section_is_plausibility=True)) == set(ISSUES)
+    assert set(rows(PLAUSIBILITY)) == set(ISSUES)

@@ -103,6 +103,7 @@ def test_jpeg_blocks_are_seen_at_any_phase() -> None:
     for quality in (60, 15, 5):
         _, encoded = cv2.imencode(".jpg", eight_bit, [cv2.IMWRITE_JPEG_QUALITY, quality])
         decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
+        assert decoded is not None
         series.append(values(radiograph(decoded.astype(float) * 16))["blockiness"])
         cropped = values(radiograph(decoded[3:, 5:].astype(float) * 16))["blockiness"]
         assert cropped == pytest.approx(series[-1], rel=0.1)
@@ -217,7 +218,7 @@ def test_any_integer_type_is_measured(dtype: str) -> None:
     random = np.random.default_rng(6)
     stored = random.normal((int(info.min) + int(info.max)) / 2, (int(info.max) - int(info.min)) / 16, (128, 128))
     stored = np.clip(stored, info.min, info.max).astype(dtype)
-    display = cv2.normalize(stored.astype(np.float64), None, 0, 65535, cv2.NORM_MINMAX).astype(np.uint16)
+    display = cv2.normalize(stored.astype(np.float64), np.empty(0), 0, 65535, cv2.NORM_MINMAX).astype(np.uint16)
     image = Radiograph(stored, display, (int(info.min), int(info.max)), None)
     found = values(image)
     assert found["noise_sigma"] == pytest.approx(stored.std(), rel=0.1)

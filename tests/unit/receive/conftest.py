@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from miqa_node.domain.instance import Received
+from miqa_node.domain.instance import ReceivedObject
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import DicomSettings, load_settings
 from tests.unit.receive.wire import Node
@@ -26,9 +26,11 @@ def start_node(
     nodes: list[Node] = []
 
     def start(
-        receive: Callable[[Received], None] | None = None, check: Callable[[], None] = lambda: None, **changes: object
+        receive: Callable[[ReceivedObject], None] | None = None,
+        check: Callable[[], None] = lambda: None,
+        **changes: object,
     ) -> Node:
-        def keep(received: Received) -> None:
+        def keep(received: ReceivedObject) -> None:
             if receive is not None:
                 receive(received)
             node.files.append(Path(received.path).read_bytes())

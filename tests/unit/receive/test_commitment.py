@@ -5,25 +5,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
-from making import NOW, digest, header, received, study
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import StorageCommitmentPushModel
 from pynetdicom.transport import ThreadedAssociationServer
 
 from miqa_node.deliver.reports import CommitmentReporter, parse_commitment_peer
 from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.errors import SettingsError
 from miqa_node.receive.commitment import Commitment
+from miqa_node.receive.contexts import COMMITMENT_PUSH_MODEL
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import load_settings
 from miqa_node.store import instances
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
 from tests.unit.deliver.making import wait_until
+from tests.unit.store.making import NOW, digest, header, received, study
 
 CLASS = "1.2.840.10008.5.1.4.1.1.1"
 INSTANCE = "1.2.840.10008.1.20.1.1"
@@ -44,7 +46,7 @@ class Modality:
     @contextmanager
     def listening(self) -> Iterator[int]:
         ae = AE(self.title)
-        ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
+        ae.add_supported_context(COMMITMENT_PUSH_MODEL, scu_role=True, scp_role=True)
         server = ae.make_server(
             ("127.0.0.1", 0),
             evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.take), (evt.EVT_ACCEPTED, self._accepted)],
@@ -56,12 +58,12 @@ class Modality:
         server.shutdown()
 
     def _accepted(self, event: evt.Event) -> None:
-        self.is_scp.append(event.assoc.requestor.role_selection[StorageCommitmentPushModel].scp_role)
+        self.is_scp.append(event.assoc.requestor.role_selection[COMMITMENT_PUSH_MODEL].scp_role)
 
     @contextmanager
     def association(self, port: int) -> Iterator[Callable[..., int]]:
         ae = AE(self.title)
-        ae.add_requested_context(StorageCommitmentPushModel)
+        ae.add_requested_context(COMMITMENT_PUSH_MODEL)
         association = ae.associate("127.0.0.1", port, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.take)])
         assert association.is_established
 
@@ -71,7 +73,7 @@ class Modality:
             request.ReferencedSOPSequence = [Dataset() for _ in uids]
             for item, uid in zip(request.ReferencedSOPSequence, uids, strict=True):
                 item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
-            status, _ = association.send_n_action(request, action, StorageCommitmentPushModel, INSTANCE)
+            status, _ = association.send_n_action(request, action, COMMITMENT_PUSH_MODEL, INSTANCE)
             return int(status.Status)
 
         yield ask
@@ -89,7 +91,7 @@ def keeping(database: Database) -> Database:
 
 @contextmanager
 def node(
-    database: Database, tmp_path, *, fast: bool = True, peers: tuple[str, ...] = (), **more
+    database: Database, tmp_path: Path, *, fast: bool = True, peers: tuple[str, ...] = (), **more: Any
 ) -> Iterator[StorageScp]:
     settings = load_settings(dicom={"host": "127.0.0.1", "port": 0}, deliver={"dimse_timeout_s": 3.0})
     reporter = CommitmentReporter(DatabaseLedger(database), settings.deliver, "MIQA", peers)
@@ -105,7 +107,9 @@ def node(
 
 
 @pytest.mark.parametrize("fast", [True, False])
-def test_a_peer_whose_address_is_unknown_is_told_on_the_same_association(keeping, tmp_path, fast: bool) -> None:
+def test_a_peer_whose_address_is_unknown_is_told_on_the_same_association(
+    keeping: Database, tmp_path: Path, fast: bool
+) -> None:
     modality = Modality()
     with node(keeping, tmp_path, fast=fast) as scp, modality.association(scp.port) as ask:
         assert ask("1.2.3.1", "1.2.3.2") == 0x0000
@@ -124,7 +128,9 @@ def test_a_peer_whose_address_is_unknown_is_told_on_the_same_association(keeping
     assert third.FailedSOPSequence[0].FailureReason == 0x0119
 
 
-def test_a_peer_with_a_known_address_is_told_on_a_new_association_in_the_other_role(keeping, tmp_path) -> None:
+def test_a_peer_with_a_known_address_is_told_on_a_new_association_in_the_other_role(
+    keeping: Database, tmp_path: Path
+) -> None:
     modality = Modality()
     with modality.listening() as port, node(keeping, tmp_path, peers=(f"CT1@127.0.0.1:{port}",)) as scp:
         with modality.association(scp.port) as ask:
@@ -133,14 +139,14 @@ def test_a_peer_with_a_known_address_is_told_on_a_new_association_in_the_other_r
         assert modality.is_scp == [True]
 
 
-def test_where_nobody_listens_the_same_association_is_the_way_out(keeping, tmp_path) -> None:
+def test_where_nobody_listens_the_same_association_is_the_way_out(keeping: Database, tmp_path: Path) -> None:
     modality = Modality()
     with node(keeping, tmp_path, peers=("CT1@127.0.0.1:1",)) as scp, modality.association(scp.port) as ask:
         assert ask("1.2.3.1") == 0x0000
         assert wait_until(lambda: len(modality.reports) == 1)
 
 
-def test_a_report_that_a_crash_left_over_is_sent_after_the_next_start(keeping, tmp_path) -> None:
+def test_a_report_that_a_crash_left_over_is_sent_after_the_next_start(keeping: Database, tmp_path: Path) -> None:
     modality = Modality()
     request = CommitmentRequest("1.2.9", "CT1", "MIQA", "127.0.0.1", ((CLASS, "1.2.3.1"),))
     DatabaseLedger(keeping).ask(request, -1.0)  # the process that took it is gone, and its claim has run out
@@ -149,7 +155,7 @@ def test_a_report_that_a_crash_left_over_is_sent_after_the_next_start(keeping, t
     assert wait_until(lambda: DatabaseLedger(keeping).claim(1.0) is None)
 
 
-def test_what_cannot_be_told_is_tried_again_and_says_why(keeping) -> None:
+def test_what_cannot_be_told_is_tried_again_and_says_why(keeping: Database) -> None:
     ledger = DatabaseLedger(keeping)
     request = CommitmentRequest("1.2.9", "CT1", "MIQA", "127.0.0.1", ((CLASS, "1.2.3.1"),))
     ledger.ask(request, -1.0)
@@ -162,7 +168,7 @@ def test_what_cannot_be_told_is_tried_again_and_says_why(keeping) -> None:
     assert ledger.claim(60.0) is None
 
 
-def test_requests_and_reports_that_are_none_are_refused(keeping, tmp_path) -> None:
+def test_requests_and_reports_that_are_none_are_refused(keeping: Database, tmp_path: Path) -> None:
     def refuse(event_type: int, information: Dataset) -> None:
         raise ValueError("no report")
 
@@ -174,11 +180,11 @@ def test_requests_and_reports_that_are_none_are_refused(keeping, tmp_path) -> No
         assert ask() == 0x0115
         assert ask("1.2.3.1", action=7) == 0x0123
         ae = AE("PACS")
-        ae.add_requested_context(StorageCommitmentPushModel)
+        ae.add_requested_context(COMMITMENT_PUSH_MODEL)
         association = ae.associate("127.0.0.1", scp.port)
         report = Dataset()
         report.TransactionUID = "1.2.3"
-        status, _ = association.send_n_event_report(report, 1, StorageCommitmentPushModel, INSTANCE)
+        status, _ = association.send_n_event_report(report, 1, COMMITMENT_PUSH_MODEL, INSTANCE)
         assert status.Status == 0x0115
         association.release()
     with node(keeping, tmp_path, ask=away) as scp, modality.association(scp.port) as ask:

@@ -17,7 +17,7 @@ from pydicom.uid import (
 from pynetdicom import StoragePresentationContexts, build_context
 from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 
-from miqa_node.deliver.cstore import TidyAE
+from miqa_node.deliver.association import TidyAE
 from miqa_node.receive.contexts import is_storage, supported
 from tests.unit.receive.wire import Node, encoded, send_raw, small_image
 

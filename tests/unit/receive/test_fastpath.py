@@ -18,9 +18,9 @@ from pynetdicom.dimse_messages import N_ACTION_RQ
 from pynetdicom.dimse_primitives import N_ACTION
 from pynetdicom.dsutils import encode
 
-from miqa_node.deliver.cstore import TidyAE
-from miqa_node.domain.instance import Received
-from miqa_node.receive import fastpath
+from miqa_node.deliver.association import TidyAE
+from miqa_node.domain.instance import ReceivedObject
+from miqa_node.receive.fast import is_available
 from miqa_node.receive.scp import StorageScp
 from miqa_node.settings import DicomSettings
 from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_raw, small_image
@@ -37,21 +37,21 @@ fast = pytest.mark.parametrize("start_node", [True], indirect=True, ids=["fast"]
 
 
 def test_the_pinned_pynetdicom_has_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fastpath.is_available()
+    assert is_available()
     monkeypatch.setattr(pynetdicom, "__version__", "3.0.5")
-    assert not fastpath.is_available()
+    assert not is_available()
 
 
 def test_a_missing_seam_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("pynetdicom.dul.DULServiceProvider._is_transport_event")
-    assert not fastpath.is_available()
+    assert not is_available()
 
 
 def test_another_version_is_received_from_all_the_same(
     tmp_path: Path, dicom_settings: Callable[..., DicomSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pynetdicom, "__version__", "3.0.5")
-    received: list[Received] = []
+    received: list[ReceivedObject] = []
     scp = StorageScp(dicom_settings(), tmp_path / "in", received.append, lambda: None)
     scp.start()
     try:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
-from miqa_node.domain.instance import Received
+from miqa_node.domain.instance import ReceivedObject
 from miqa_node.errors import ResourcesError, SettingsError
-from miqa_node.receive.folder import FolderWatch
 from miqa_node.receive.intake import Intake
 from miqa_node.settings import WatchSettings, load_settings
+from miqa_node.sources.folder import FolderWatch
 
 
 class Desk:
@@ -25,7 +25,7 @@ class Desk:
     def __init__(self, tmp_path: Path, max_bytes: int = 100_000_000, **changes: object) -> None:
         self.folder = tmp_path / "watched"
         self.folder.mkdir()
-        self.received: list[Received] = []
+        self.received: list[ReceivedObject] = []
         self.files: list[bytes] = []
         self.full = False
         intake = Intake(tmp_path / "incoming", self._keep, lambda: None, max_bytes)
@@ -36,7 +36,7 @@ class Desk:
         for name in ("done", "failed"):
             (self.folder / name).mkdir()
 
-    def _keep(self, received: Received) -> None:
+    def _keep(self, received: ReceivedObject) -> None:
         if self.full:
             raise ResourcesError("The disk is full.")
         self.received.append(received)
@@ -45,7 +45,7 @@ class Desk:
     def put(self, name: str, source: str = "CT_small.dcm", age_s: float = 60.0) -> Path:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(get_testdata_file(source), path)
+        shutil.copy(str(get_testdata_file(source)), path)
         os.utime(path, (time.time() - age_s,) * 2)
         return path
 
@@ -162,7 +162,7 @@ def test_a_folder_that_is_not_there_is_said_at_the_start(tmp_path: Path, desk: D
 
 def test_links_are_not_followed(desk: Desk, tmp_path: Path) -> None:
     outside = tmp_path / "outside.dcm"
-    shutil.copy(get_testdata_file("CT_small.dcm"), outside)
+    shutil.copy(str(get_testdata_file("CT_small.dcm")), outside)
     (desk.folder / "link.dcm").symlink_to(outside)
     desk.watch.look()
     assert desk.watch.look() == 0
@@ -239,7 +239,7 @@ def test_a_file_with_a_time_in_the_future_is_taken_once_it_has_not_changed(tmp_p
 
 def test_a_transfer_syntax_that_is_none_leaves_nothing_open(desk: Desk, tmp_path: Path) -> None:
     for number, syntax in enumerate((b"1.2.840.\xff\xfe8.1", b"no transfer syntax", b"1." * 40)):
-        data = Path(get_testdata_file("CT_small.dcm")).read_bytes()
+        data = Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()
         at = data.index(b"\x02\x00\x10\x00UI")
         length = int.from_bytes(data[at + 6 : at + 8], "little")
         padded = syntax + b"\0" * (len(syntax) % 2)

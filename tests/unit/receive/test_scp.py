@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 from pynetdicom import build_context
+from pynetdicom.association import Association
 
-from miqa_node.deliver.cstore import TidyAE
+from miqa_node.deliver.association import TidyAE
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
-from miqa_node.domain.instance import Received
+from miqa_node.domain.instance import ReceivedObject
 from miqa_node.errors import DataSetError, MismatchError, ResourcesError
 from miqa_node.observe import metrics
 from miqa_node.receive.incoming import remove_leftovers
@@ -25,7 +27,7 @@ from tests.unit.receive.wire import Node, RawPeer, encoded, p_data, pdv, send_ra
 StartNode = Callable[..., Node]
 
 
-def associate(port: int, calling: str = "TEST", called: str = "MIQA", **contexts: object) -> object:
+def associate(port: int, calling: str = "TEST", called: str = "MIQA", **contexts: Any) -> Association:
     return TidyAE(calling).associate("127.0.0.1", port, [build_context(CTImageStorage)], called)
 
 
@@ -67,7 +69,7 @@ def test_writes_a_file_that_others_can_read(start_node: StartNode, tmp_path: Pat
 def test_answers_only_after_receive_has_returned(start_node: StartNode) -> None:
     kept = threading.Event()
 
-    def receive(received: Received) -> None:
+    def receive(received: ReceivedObject) -> None:
         time.sleep(0.2)
         kept.set()
 
@@ -99,7 +101,7 @@ def test_what_receive_does_not_take_away_is_removed(start_node: StartNode) -> No
 def test_errors_of_receive_become_statuses(
     start_node: StartNode, capsys: pytest.CaptureFixture[str], error: Exception, status: int
 ) -> None:
-    def receive(received: Received) -> None:
+    def receive(received: ReceivedObject) -> None:
         raise error
 
     node = start_node(receive)
@@ -141,7 +143,7 @@ def test_request_and_data_set_must_agree(start_node: StartNode) -> None:
     assert other_instance is not None
     assert other_class is not None
     assert (other_instance.Status, other_class.Status) == (0xA900, 0xA900)
-    assert "SOP Instance UID" in other_instance.ErrorComment
+    assert "SOP Instance UID" in str(other_instance.ErrorComment)
     assert node.received == []
 
 
@@ -188,7 +190,7 @@ def test_no_room_refuses_and_recovers(start_node: StartNode) -> None:
     refused = send_raw(node.port, encoded(ds), sop_instance=ds.SOPInstanceUID)
     assert refused is not None
     assert refused.Status == 0xA700
-    assert "3 MiB" in refused.ErrorComment
+    assert "3 MiB" in str(refused.ErrorComment)
     full = False
     time.sleep(1.05)  # the answer of the check is remembered for a second
     accepted = send_raw(node.port, encoded(ds), sop_instance=ds.SOPInstanceUID)
@@ -278,7 +280,7 @@ def test_association_limits(start_node: StartNode) -> None:
     assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 2)
     first.release()
     deadline = time.monotonic() + 3
-    while metrics.REGISTRY.get_sample_value("miqa_associations_open") > 1 and time.monotonic() < deadline:
+    while (metrics.REGISTRY.get_sample_value("miqa_associations_open") or 0) > 1 and time.monotonic() < deadline:
         time.sleep(0.01)
     fourth = associate(node.port)
     assert fourth.is_established
@@ -313,13 +315,13 @@ def test_echo(start_node: StartNode) -> None:
 def test_stop_lets_a_running_store_finish(start_node: StartNode) -> None:
     entered = threading.Event()
 
-    def receive(received: Received) -> None:
+    def receive(received: ReceivedObject) -> None:
         entered.set()
         time.sleep(0.7)
 
     node = start_node(receive)
     ds = small_image()
-    responses: list[object] = []
+    responses: list[Any] = []
     sender = threading.Thread(
         target=lambda: responses.append(send_raw(node.port, encoded(ds), sop_instance=ds.SOPInstanceUID))
     )
@@ -382,8 +384,6 @@ def test_leftovers_of_killed_processes_are_removed_and_others_kept(tmp_path: Pat
 
 def test_connections_that_ask_for_nothing_leave_no_associations_behind(start_node: StartNode) -> None:
     import gc
-
-    from pynetdicom.association import Association
 
     def count() -> int:
         gc.collect()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from miqa_node.deliver.cstore import CStoreDestination
-from miqa_node.deliver.destinations import DestinationConfig
+from miqa_node.deliver.kinds.base import DeliveryContext
+from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.errors import DeliveryError, SettingsError
 from miqa_node.settings import load_settings
 from tests.unit.deliver.making import as_file, report
@@ -36,8 +36,8 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 def send(port: int, **more: object) -> Exception | None:
     settings = load_settings(deliver={"dimse_timeout_s": 3.0, "connection_timeout_s": 3.0}).deliver
-    config = DestinationConfig("node", "MIQA", "127.0.0.1", port, **more)
-    destination = CStoreDestination(config, settings, "CT1")
+    config = CStoreConfig(name="node", ae_title="MIQA", host="127.0.0.1", port=port, **more)
+    destination = CStoreDestination(config, DeliveryContext(settings, "CT1"))
     try:
         return destination.send([as_file(report())])[0]
     finally:
@@ -64,9 +64,8 @@ def test_beside_the_plain_port_and_large_objects_too(start_node: Callable[..., N
     ds = report()
     ds.TextValue = "x" * 3_000_000
     destination = CStoreDestination(
-        DestinationConfig("n", "MIQA", "127.0.0.1", node.scp.tls_port, tls=True, tls_ca=files["ca"]),
-        load_settings().deliver,
-        "CT1",
+        CStoreConfig(name="n", ae_title="MIQA", host="127.0.0.1", port=node.scp.tls_port, tls=True, tls_ca=files["ca"]),
+        DeliveryContext(load_settings().deliver, "CT1"),
     )
     assert list(destination.send([as_file(ds)] * 3)) == [None] * 3
     destination.close()

@@ -23,8 +23,8 @@ from pynetdicom.pdu_primitives import (
     MaximumLengthNotification,
 )
 
-from miqa_node.deliver.cstore import TidyAE
-from miqa_node.domain.instance import Received
+from miqa_node.deliver.association import TidyAE
+from miqa_node.domain.instance import ReceivedObject
 from miqa_node.receive.scp import StorageScp
 
 
@@ -34,7 +34,7 @@ class Node:
 
     scp: StorageScp
     folder: Path
-    received: list[Received] = field(default_factory=list)
+    received: list[ReceivedObject] = field(default_factory=list)
     files: list[bytes] = field(default_factory=list)
 
     @property
@@ -100,6 +100,7 @@ def send_raw(
     _, response = association.dimse.get_msg(block=True)
     association._reactor_checkpoint.set()
     association.release()
+    assert response is None or isinstance(response, C_STORE)
     return response
 
 

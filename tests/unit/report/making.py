@@ -7,17 +7,19 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import UID
 
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
-from miqa_node.domain.delivery import DEFAULT_KINDS, OBJECT_KINDS, ResultKind
+from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.enhanced import Enhanced
-from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName, quality_score
-from miqa_node.domain.image import Radiograph, SaliencyMap
+from miqa_node.domain.finding import Finding, FindingName, quality_score
+from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import (
     Header,
     InstanceDigest,
@@ -25,10 +27,12 @@ from miqa_node.domain.instance import (
     SopInstanceUid,
     StudyInstanceUid,
 )
+from miqa_node.domain.output import default_kinds, output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.imaging.frame import decode_frame
-from miqa_node.report import MadeObject, make_objects
+from miqa_node.report import MadeObject, ReportedImage, make_objects
 from miqa_node.settings import load_settings
+from miqa_node.taxonomy.lookup import finding_names, reason_code
 
 SAMPLES = Path(str(files("data_store") / "data"))
 CHEST = SAMPLES / "RG1_UNCR.dcm"
@@ -51,8 +55,8 @@ MEASUREMENTS = (
 def findings(*present: FindingName) -> tuple[Finding, ...]:
     """Every row of the taxonomy, those given at 93 %."""
     return tuple(
-        Finding(name, FINDING_CODES[name], 0.93 if name in present else 0.04, 0.62 if name in present else 0.1, 0.5)
-        for name in FindingName
+        Finding(name, reason_code(name), 0.93 if name in present else 0.04, 0.62 if name in present else 0.1, 0.5)
+        for name in finding_names()
     )
 
 
@@ -79,8 +83,7 @@ def not_assessed(reason: str = "The image is not a frontal chest radiograph.") -
 def disposition(verdict: Verdict, *reasons: FindingName, text: str = "") -> Disposition:
     """The verdict for these findings, the first of them the worst."""
     said = tuple(
-        Reason(name.value, text or f"{name.value}: probability 0.93, severity 0.62", FINDING_CODES[name], verdict)
-        for name in reasons
+        Reason(name, text or f"{name}: probability 0.93, severity 0.62", reason_code(name), verdict) for name in reasons
     )
     return Disposition(verdict, said, "2026-11", "chest")
 
@@ -107,7 +110,7 @@ def enhanced(pixels: Radiograph, methods: str) -> Enhanced:
 
 def flagged(
     source: Path,
-    kinds: Collection[ResultKind] = DEFAULT_KINDS,
+    kinds: Collection[ResultKind] = default_kinds(),
     pixels: Radiograph | None = None,
     blurred: tuple[float, float] = (0.65, 0.25),
 ) -> tuple[MadeObject, ...]:
@@ -118,13 +121,20 @@ def flagged(
     seen = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)
     maps = {FindingName.FOREIGN_OBJECT: bump(0.3, 0.7), FindingName.MOTION_BLUR: bump(*blurred)}
     verdict = disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR)
-    copy = enhanced(pixels, "clahe") if pixels is not None and ResultKind.ENHANCED in kinds else None
-    return make_objects(source, assessment(*seen), verdict, maps, kinds=kinds, radiograph=pixels, enhanced=copy)
+    copy = enhanced(pixels, "clahe") if pixels is not None and ResultKind("ENHANCED") in kinds else None
+    return make_objects(
+        ReportedImage(
+            source, SaliencyMaps(maps), decode=lambda: cast("Radiograph", pixels), enhance=lambda _pixels: copy
+        ),
+        assessment(*seen),
+        verdict,
+        kinds=kinds,
+    )
 
 
 def everything(source: Path) -> tuple[MadeObject, ...]:
     """Every kind of object that the pipeline can make of the image."""
-    return flagged(source, [kind for kind in OBJECT_KINDS if kind is not ResultKind.REJECTION], radiograph(source))
+    return flagged(source, [kind for kind in output_kinds() if kind != ResultKind("REJECTION")], radiograph(source))
 
 
 def read(made: MadeObject) -> FileDataset:
@@ -164,7 +174,7 @@ def empty(*keywords: str) -> Callable[[Dataset], None]:
 
 def as_dx(dataset: Dataset) -> None:
     """A digital radiograph with what its IOD asks for and CR lacks, in a frame of reference without a position."""
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1.1")
     dataset.Modality = "DX"
     dataset.PresentationIntentType = "FOR PRESENTATION"
     dataset.ImagerPixelSpacing = [0.148, 0.148]
@@ -176,7 +186,7 @@ def as_dx(dataset: Dataset) -> None:
 def as_mg(dataset: Dataset) -> None:
     """A mammogram."""
     as_dx(dataset)
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.2"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1.2")
     dataset.Modality = "MG"
     dataset.BodyPartExamined = "BREAST"
     dataset.PatientOrientation = ["P", "L"]
@@ -187,7 +197,7 @@ def as_mg(dataset: Dataset) -> None:
 
 def as_capture(dataset: Dataset) -> None:
     """A secondary capture: no spacing, no orientation, no modality that says what it was."""
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.7")
     dataset.Modality = "OT"
     without("ImagerPixelSpacing", "PixelSpacing", "PatientOrientation", "Laterality", "ViewPosition")(dataset)
 

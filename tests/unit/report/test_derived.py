@@ -9,8 +9,9 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset
 
-from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
+from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.output import default_kinds
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_image, is_projection
 from miqa_node.report import MadeObject, make_enhanced
@@ -141,11 +142,11 @@ def test_a_node_that_gets_it_back_does_not_start_a_new_round(source: Path, tmp_p
 
 
 def test_it_is_made_only_when_asked_for(source: Path) -> None:
-    assert ResultKind.ENHANCED not in DEFAULT_KINDS
-    kinds = {item.kind for item in making.flagged(source, DEFAULT_KINDS, making.radiograph(source))}
-    assert ResultKind.ENHANCED not in kinds
-    asked = making.flagged(source, [ResultKind.SR, ResultKind.ENHANCED], making.radiograph(source))
-    assert [item.kind for item in asked] == [ResultKind.SR, ResultKind.ENHANCED]
+    assert ResultKind("ENHANCED") not in default_kinds()
+    kinds = {item.kind for item in making.flagged(source, default_kinds(), making.radiograph(source))}
+    assert ResultKind("ENHANCED") not in kinds
+    asked = making.flagged(source, [ResultKind("SR"), ResultKind("ENHANCED")], making.radiograph(source))
+    assert [item.kind for item in asked] == [ResultKind("SR"), ResultKind("ENHANCED")]
 
 
 def test_an_implicit_source_with_values_of_open_type_can_be_copied(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -13,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from miqa_node.report.inherit import CONTEXT, GENERAL_STUDY, PATIENT, PATIENT_STUDY, TYPE_2
 from tests.unit.report import making
@@ -24,7 +25,7 @@ CHARSET_FILES = sorted(path for path in get_charset_files("chr*.dcm") if isinsta
 
 def raw(dataset: Dataset, keyword: str) -> object:
     """The bytes of a value as they stand in the file; what the items of a sequence say."""
-    element = dataset.get_item(keyword) if keyword in dataset else None
+    element: Any = dataset.get_item(keyword) if keyword in dataset else None
     if element is not None and element.VR == "SQ":
         return [item.to_json_dict() for item in dataset[keyword].value]
     if isinstance(element, RawDataElement):
@@ -71,7 +72,7 @@ def test_every_encoding_of_the_source_gives_the_same_patient(syntax: str, tmp_pa
     dataset.OtherPatientIDsSequence = Sequence([item])
     path = tmp_path / "s.dcm"
     del dataset.PixelData
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     dcmwrite(
         path,
         dataset,

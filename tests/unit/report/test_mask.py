@@ -42,7 +42,7 @@ def test_only_maps_that_show_something_get_a_region_and_they_are_numbered() -> N
     rows = findings()[:3]
     seen = [(of_finding(row), shown) for row, shown in zip(rows, (full, blank, full), strict=True)]
     regions = regions_of(seen, (64, 64), 0.5)
-    assert [(r.subject.name, r.segment_number) for r in regions] == [(rows[0].name.value, 1), (rows[2].name.value, 2)]
+    assert [(r.subject.name, r.segment_number) for r in regions] == [(rows[0].name, 1), (rows[2].name, 2)]
 
 
 def test_the_outline_goes_round_the_largest_part_and_begins_below() -> None:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import highdicom
 import numpy as np
@@ -19,9 +20,10 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.policy import Reason, Verdict
 from miqa_node.errors import ReportError
-from miqa_node.report import MadeObject, ReportSettings, make_objects
+from miqa_node.report import MadeObject, ReportedImage, ReportSettings, make_objects
 from miqa_node.report.narrative import narrative
 from miqa_node.report.write import ascii_text
 from tests.unit.report import making
@@ -39,7 +41,7 @@ def kinds(made: tuple[MadeObject, ...]) -> list[ResultKind]:
 
 
 def of_kind(made: tuple[MadeObject, ...], kind: ResultKind) -> pydicom.FileDataset:
-    return making.read(next(item for item in made if item.kind is kind))
+    return making.read(next(item for item in made if item.kind == kind))
 
 
 def groups(report: Dataset) -> list[Dataset]:
@@ -66,26 +68,31 @@ def values(group: Dataset, concept: str) -> list[str]:
 
 
 def test_a_flagged_image_with_a_place_gets_all_three_and_an_accepted_one_a_report(source: Path) -> None:
-    assert kinds(making.flagged(source)) == [ResultKind.SEG, ResultKind.SR, ResultKind.KOS]
-    accepted = make_objects(source, making.assessment(), making.disposition(Verdict.ACCEPT), {})
-    assert kinds(accepted) == [ResultKind.SR]
+    assert kinds(making.flagged(source)) == [ResultKind("SEG"), ResultKind("SR"), ResultKind("KOS")]
+    accepted = make_objects(
+        ReportedImage(source, SaliencyMaps()), making.assessment(), making.disposition(Verdict.ACCEPT)
+    )
+    assert kinds(accepted) == [ResultKind("SR")]
 
 
 @pytest.mark.parametrize(
     ("verdict", "present", "place", "expected"),
     [
-        (Verdict.ACCEPT, (FOREIGN,), True, [ResultKind.SR]),  # a finding that the policy tolerates is no overlay
-        (Verdict.REVIEW, (FOREIGN,), False, [ResultKind.SR, ResultKind.KOS]),
-        (Verdict.REVIEW, (), True, [ResultKind.SR, ResultKind.KOS]),  # a map of a finding that is not present
-        (Verdict.REVIEW, (FOREIGN,), True, [ResultKind.SEG, ResultKind.SR, ResultKind.KOS]),
+        (Verdict.ACCEPT, (FOREIGN,), True, [ResultKind("SR")]),  # a finding that the policy tolerates is no overlay
+        (Verdict.REVIEW, (FOREIGN,), False, [ResultKind("SR"), ResultKind("KOS")]),
+        (Verdict.REVIEW, (), True, [ResultKind("SR"), ResultKind("KOS")]),  # a map of a finding that is not present
+        (Verdict.REVIEW, (FOREIGN,), True, [ResultKind("SEG"), ResultKind("SR"), ResultKind("KOS")]),
     ],
 )
 def test_which_objects_there_are(
     source: Path, verdict: Verdict, present: tuple[FindingName, ...], place: bool, expected: list[ResultKind]
 ) -> None:
-    maps = {FOREIGN: making.bump(0.5, 0.5)} if place else {}
+    maps = SaliencyMaps({FOREIGN: making.bump(0.5, 0.5)} if place else {})
     assert (
-        kinds(make_objects(source, making.assessment(*present), making.disposition(verdict, FOREIGN), maps)) == expected
+        kinds(
+            make_objects(ReportedImage(source, maps), making.assessment(*present), making.disposition(verdict, FOREIGN))
+        )
+        == expected
     )
 
 
@@ -106,7 +113,9 @@ def test_another_model_policy_or_image_gives_other_objects_and_another_time_does
 
     def uids(assessment: Assessment, policy_version: str = "2026-11") -> set[str]:
         decided = type(verdict)(verdict.verdict, verdict.reasons, policy_version, verdict.scope)
-        return {item.sop_instance_uid for item in make_objects(source, assessment, decided, {})}
+        return {
+            item.sop_instance_uid for item in make_objects(ReportedImage(source, SaliencyMaps()), assessment, decided)
+        }
 
     def changed(**values: object) -> Assessment:
         fields = {field: getattr(given, field) for field in Assessment.__dataclass_fields__}
@@ -125,7 +134,7 @@ def test_another_model_policy_or_image_gives_other_objects_and_another_time_does
 
 
 def test_the_report_says_verdict_rating_reasons_and_measurements_in_codes(source: Path) -> None:
-    report = of_kind(making.flagged(source), ResultKind.SR)
+    report = of_kind(making.flagged(source), ResultKind("SR"))
     assert report.ConceptNameCodeSequence[0].CodeValue == "126000"
     image, *found = groups(report)
     assert values(image, "121071") == ["111101"]
@@ -165,25 +174,25 @@ def test_three_objects_of_a_two_thousand_pixel_image_take_little_time_and_memory
     ("verdict", "code"), [(Verdict.REJECT, "111235"), (Verdict.REVIEW, "111236"), (Verdict.ACCEPT, "111237")]
 )
 def test_each_verdict_has_its_code(source: Path, verdict: Verdict, code: str) -> None:
-    made = make_objects(source, making.assessment(), making.disposition(verdict), {})
-    assert values(groups(of_kind(made, ResultKind.SR))[0], "111050") == [code]
+    made = make_objects(ReportedImage(source, SaliencyMaps()), making.assessment(), making.disposition(verdict))
+    assert values(groups(of_kind(made, ResultKind("SR")))[0], "111050") == [code]
 
 
 def test_an_image_that_was_not_assessed_has_the_reason_and_no_verdict(source: Path) -> None:
     verdict = making.disposition(
         Verdict.NOT_ASSESSED, FindingName.GATE, text="The image is not a frontal chest radiograph."
     )
-    made = make_objects(source, making.not_assessed(), verdict, {})
-    (group,) = groups(of_kind(made, ResultKind.SR))
+    made = make_objects(ReportedImage(source, SaliencyMaps()), making.not_assessed(), verdict)
+    (group,) = groups(of_kind(made, ResultKind("SR")))
     assert values(group, "111050") == values(group, "111029") == []
     assert values(group, "121106") == ["NOT_ASSESSED: The image is not a frontal chest radiograph."]
     assert values(group, "NOISE_SIGMA")
-    assert kinds(made) == [ResultKind.SR]
+    assert kinds(made) == [ResultKind("SR")]
 
 
 def test_every_group_or_each_of_its_numbers_has_a_place_on_the_image(source: Path) -> None:
     """Without, OHIF drops the whole viewport."""
-    report = of_kind(making.flagged(source), ResultKind.SR)
+    report = of_kind(making.flagged(source), ResultKind("SR"))
     for group in groups(report):
         numbers = [item for item in group.ContentSequence if item.ValueType == "NUM"]
         own = any(item.ValueType == "SCOORD" for item in group.ContentSequence)
@@ -202,7 +211,7 @@ def _points(item: Dataset) -> list[float]:
 
 def test_findings_with_a_place_refer_to_their_segment(source: Path) -> None:
     made = making.flagged(source)
-    seg, report = of_kind(made, ResultKind.SEG), of_kind(made, ResultKind.SR)
+    seg, report = of_kind(made, ResultKind("SEG")), of_kind(made, ResultKind("SR"))
     tracking = {s.TrackingUID: (s.TrackingID, s.SegmentNumber) for s in seg.SegmentSequence}
     referred = {}
     for group in groups(report)[1:]:
@@ -217,7 +226,7 @@ def test_findings_with_a_place_refer_to_their_segment(source: Path) -> None:
 
 
 def test_the_segmentation_holds_the_thresholded_maps_at_the_size_of_the_source(source: Path) -> None:
-    seg = of_kind(making.flagged(source), ResultKind.SEG)
+    seg = of_kind(making.flagged(source), ResultKind("SEG"))
     header = pydicom.dcmread(source, stop_before_pixels=True)
     assert (seg.Rows, seg.Columns, seg.NumberOfFrames) == (header.Rows, header.Columns, 2)
     motion, foreign = seg.pixel_array.astype(bool)
@@ -231,7 +240,7 @@ def test_the_segmentation_holds_the_thresholded_maps_at_the_size_of_the_source(s
 
 @pytest.mark.parametrize(("place", "overlap"), [((0.65, 0.25), "NO"), ((0.3, 0.7), "YES")])
 def test_segments_overlap_when_they_do(place: tuple[float, float], overlap: str, source: Path) -> None:
-    seg = of_kind(making.flagged(source, blurred=place), ResultKind.SEG)
+    seg = of_kind(making.flagged(source, blurred=place), ResultKind("SEG"))
     assert len(seg.SegmentSequence) == 2
     assert seg.SegmentsOverlap == overlap
     assert bool((seg.pixel_array.sum(axis=0) > 1).any()) is (overlap == "YES")
@@ -240,20 +249,20 @@ def test_segments_overlap_when_they_do(place: tuple[float, float], overlap: str,
 def test_highdicom_opens_what_was_made(source: Path) -> None:
     made = {item.kind: item.data for item in making.flagged(source)}
     stream = pydicom.filebase.DicomBytesIO
-    segmentation = highdicom.seg.segread(stream(made[ResultKind.SEG]))
+    segmentation = highdicom.seg.segread(stream(made[ResultKind("SEG")]))
     instance = pydicom.dcmread(source, stop_before_pixels=True).SOPInstanceUID
     pixels = segmentation.get_pixels_by_source_instance([instance], segment_numbers=[2])
     assert np.array_equal(pixels[0, :, :, 0], segmentation.pixel_array[1])
-    report = highdicom.sr.srread(stream(made[ResultKind.SR]))
-    assert len(report.content.get_image_measurement_groups()) == 2
-    _, foreign = report.content.get_planar_roi_measurement_groups()
+    report = highdicom.sr.srread(stream(made[ResultKind("SR")]))
+    assert len(cast("Any", report.content).get_image_measurement_groups()) == 2
+    _, foreign = cast("Any", report.content).get_planar_roi_measurement_groups()
     assert foreign.referenced_segmentation_frame.referenced_sop_instance_uid == segmentation.SOPInstanceUID
-    document = highdicom.ko.KeyObjectSelectionDocument.from_dataset(pydicom.dcmread(stream(made[ResultKind.KOS])))
+    document = highdicom.ko.KeyObjectSelectionDocument.from_dataset(pydicom.dcmread(stream(made[ResultKind("KOS")])))
     assert document.resolve_reference(instance)[2] == instance
 
 
 def test_the_key_object_says_why_and_never_that_the_image_is_rejected(source: Path) -> None:
-    document = of_kind(making.flagged(source), ResultKind.KOS)
+    document = of_kind(making.flagged(source), ResultKind("KOS"))
     assert document.ConceptNameCodeSequence[0].CodeValue == "113010"
     assert values(document, "113011") == ["111215"]
     image = document.ContentSequence[-1]
@@ -266,19 +275,18 @@ def test_a_radiograph_without_frame_of_reference_gets_none_but_nominal_geometry(
         dataset.ImagerPixelSpacing = [0.2, 0.1]
 
     source = making.write(making.small(), tmp_path / "s.dcm", spaced)
-    seg = of_kind(making.flagged(source), ResultKind.SEG)
+    seg = of_kind(making.flagged(source), ResultKind("SEG"))
     assert "FrameOfReferenceUID" not in seg
     shared = seg.SharedFunctionalGroupsSequence[0]
     assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
     assert shared.PixelMeasuresSequence[0].PixelSpacing == [0.2, 0.1]
     plain = make_objects(
-        source,
+        ReportedImage(source, SaliencyMaps({FOREIGN: making.bump(0.5, 0.5)})),
         making.assessment(FOREIGN),
         making.disposition(Verdict.REVIEW, FOREIGN),
-        {FOREIGN: making.bump(0.5, 0.5)},
         ReportSettings(nominal_geometry=False),
     )
-    assert not list(of_kind(plain, ResultKind.SEG).SharedFunctionalGroupsSequence[0])
+    assert not list(of_kind(plain, ResultKind("SEG")).SharedFunctionalGroupsSequence[0])
 
 
 def test_an_image_in_space_lends_its_place_to_the_segmentation(tmp_path: Path) -> None:
@@ -288,7 +296,7 @@ def test_an_image_in_space_lends_its_place_to_the_segmentation(tmp_path: Path) -
         dataset.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
         dataset.PixelSpacing = [0.5, 0.5]
 
-    seg = of_kind(making.flagged(making.write(making.small(), tmp_path / "s.dcm", place)), ResultKind.SEG)
+    seg = of_kind(making.flagged(making.write(making.small(), tmp_path / "s.dcm", place)), ResultKind("SEG"))
     assert seg.FrameOfReferenceUID == "1.2.3.4"
     assert seg.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient == [-120.5, 33.25, 10]
     assert seg.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient[5] == -1
@@ -298,13 +306,13 @@ def test_an_image_in_space_lends_its_place_to_the_segmentation(tmp_path: Path) -
 def test_awkward_headers_still_give_every_object(case: str, tmp_path: Path) -> None:
     path = making.write(making.small(), tmp_path / "source.dcm", making.AWKWARD[case])
     made = making.flagged(path)
-    assert kinds(made) == [ResultKind.SEG, ResultKind.SR, ResultKind.KOS]
+    assert kinds(made) == [ResultKind("SEG"), ResultKind("SR"), ResultKind("KOS")]
     assert all(item.data[128:132] == b"DICM" for item in made)
 
 
 @pytest.mark.parametrize("file", ["RG1_J2KI.dcm", "RG1_J2KR.dcm", "RG3_J2KR.dcm"])
 def test_compressed_sources_are_not_decoded(file: str) -> None:
-    seg = of_kind(making.flagged(making.SAMPLES / file), ResultKind.SEG)
+    seg = of_kind(making.flagged(making.SAMPLES / file), ResultKind("SEG"))
     header = pydicom.dcmread(making.SAMPLES / file, stop_before_pixels=True)
     assert (seg.Rows, seg.Columns) == (header.Rows, header.Columns)
     assert seg.LossyImageCompression == header.get("LossyImageCompression", "00")
@@ -317,7 +325,7 @@ def test_times_are_those_of_the_place_that_the_source_names(tmp_path: Path) -> N
     def in_adelaide(dataset: Dataset) -> None:
         dataset.TimezoneOffsetFromUTC = "+0930"
 
-    report = of_kind(making.flagged(making.write(making.small(), tmp_path / "s.dcm", in_adelaide)), ResultKind.SR)
+    report = of_kind(making.flagged(making.write(making.small(), tmp_path / "s.dcm", in_adelaide)), ResultKind("SR"))
     assert (report.ContentDate, str(report.ContentTime), report.TimezoneOffsetFromUTC) == (
         "20261120",
         "190015.123456",
@@ -327,8 +335,13 @@ def test_times_are_those_of_the_place_that_the_source_names(tmp_path: Path) -> N
 
 def test_text_that_is_not_ascii_is_written_so_that_any_character_set_holds_it(source: Path) -> None:
     verdict = making.disposition(Verdict.REVIEW, FOREIGN, text="Gegenstand über der Lunge – σ ≥ 5 \\ ~")
-    made = make_objects(source, making.assessment(FOREIGN), verdict, {}, ReportSettings(node_name="Röntgen 1"))
-    report = of_kind(made, ResultKind.SR)
+    made = make_objects(
+        ReportedImage(source, SaliencyMaps()),
+        making.assessment(FOREIGN),
+        verdict,
+        ReportSettings(node_name="Röntgen 1"),
+    )
+    report = of_kind(made, ResultKind("SR"))
     assert values(groups(report)[0], "121106") == ["REVIEW: Gegenstand ueber der Lunge - ? >= 5 / -"]
     assert report.DeviceSerialNumber == "Roentgen 1"
 
@@ -352,8 +365,8 @@ def test_a_file_that_is_not_dicom_is_refused(tmp_path: Path) -> None:
 
 def test_the_report_tells_everything_in_sentences_and_says_in_which_language(source: Path) -> None:
     given, said = making.assessment(FOREIGN), making.disposition(Verdict.REVIEW, FOREIGN)
-    made = make_objects(source, given, said, {}, ReportSettings(language="de"))
-    image = groups(of_kind(made, ResultKind.SR))[0]
+    made = make_objects(ReportedImage(source, SaliencyMaps()), given, said, ReportSettings(language="de"))
+    image = groups(of_kind(made, ResultKind("SR")))[0]
     [told] = values(image, "111412")
     assert told.split("\r\n") == [ascii_text(sentence) for sentence in narrative(given, said, "de")]
     assert "Fremdkoerper" in told
@@ -370,9 +383,9 @@ def test_an_unusual_region_is_a_segment_of_its_own_when_the_policy_asked_and_no_
     if asked:
         unusual = Reason("anomaly", "Unusual image", OTHER_FAILURE, Verdict.REVIEW)
         said = replace(said, reasons=(*said.reasons, unusual))
-    maps = {FOREIGN: making.bump(0.3, 0.7)}
-    made = make_objects(source, given, said, maps, anomaly_map=making.bump(0.7, 0.2))
-    seg, report = of_kind(made, ResultKind.SEG), of_kind(made, ResultKind.SR)
+    maps = SaliencyMaps({FOREIGN: making.bump(0.3, 0.7)}, making.bump(0.7, 0.2))
+    made = make_objects(ReportedImage(source, maps), given, said)
+    seg, report = of_kind(made, ResultKind("SEG")), of_kind(made, ResultKind("SR"))
     kinds_shown = [s.SegmentedPropertyTypeCodeSequence[0].CodeValue for s in seg.SegmentSequence]
     assert kinds_shown == ["19227008", "UNUSUAL_REGION"][: 1 + asked]
     regions = [g for g in groups(report) if values(g, "121071") == ["UNUSUAL_REGION"]]

@@ -10,9 +10,10 @@ import pytest
 from miqa_node.domain.codes import OTHER_FAILURE, Code
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.policy import Reason, Verdict
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
-from miqa_node.report import make_objects
+from miqa_node.report import ReportedImage, make_objects
 from tests.unit.report import making
 from tests.unit.report.test_objects import groups, kinds, of_kind, values
 
@@ -32,14 +33,16 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_accepted_image_has_its_prediction_in_report_and_segmentation(source: Path) -> None:
     assessed = replace(making.assessment(), predictions=(SURE,))
     accepted = making.disposition(Verdict.ACCEPT)
-    made = make_objects(source, assessed, accepted, {}, prediction_maps={"lungs-1.2.0": making.bump(0.4, 0.3)})
-    assert kinds(made) == [ResultKind.SEG, ResultKind.SR], "nothing is wrong with the image: no key object"
-    [segment] = of_kind(made, ResultKind.SEG).SegmentSequence
+    made = make_objects(
+        ReportedImage(source, SaliencyMaps(predictions={"lungs-1.2.0": making.bump(0.4, 0.3)})), assessed, accepted
+    )
+    assert kinds(made) == [ResultKind("SEG"), ResultKind("SR")], "nothing is wrong with the image: no key object"
+    [segment] = of_kind(made, ResultKind("SEG")).SegmentSequence
     assert segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "PRED_REGION"
     assert segment.SegmentAlgorithmName == "lungs"
     assert segment.SegmentationAlgorithmIdentificationSequence[0].AlgorithmVersion == "1.2.0"
     assert "decision support, not diagnosis" in segment.SegmentDescription
-    group = groups(of_kind(made, ResultKind.SR))[-1]
+    group = groups(of_kind(made, ResultKind("SR")))[-1]
     assert values(group, "276214006") == ["PREDICTION"]
     assert values(group, "121071") == ["233604007"]
     assert [float(value) for value in values(group, "P_PREDICTION")] == [69.0]
@@ -55,18 +58,19 @@ def test_one_report_and_one_segmentation_hold_everything(source: Path) -> None:
     rejected = making.disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT)
     decided = replace(rejected, reasons=(*rejected.reasons, WAITS))
     maps = {FindingName.FOREIGN_OBJECT: making.bump(0.3, 0.7)}
-    made = make_objects(source, assessed, decided, maps, prediction_maps={"lungs-1.2.0": making.bump(0.4, 0.3)})
-    assert kinds(made) == [ResultKind.SEG, ResultKind.SR, ResultKind.KOS]
-    segments = of_kind(made, ResultKind.SEG).SegmentSequence
+    both = SaliencyMaps(maps, predictions={"lungs-1.2.0": making.bump(0.4, 0.3)})
+    made = make_objects(ReportedImage(source, both), assessed, decided)
+    assert kinds(made) == [ResultKind("SEG"), ResultKind("SR"), ResultKind("KOS")]
+    segments = of_kind(made, ResultKind("SEG")).SegmentSequence
     assert [one.SegmentAlgorithmName for one in segments] == ["cxr-quality", "lungs"]
-    image, *_, waiting, missing = groups(of_kind(made, ResultKind.SR))
+    image, *_, waiting, missing = groups(of_kind(made, ResultKind("SR")))
     assert values(image, "111052") == ["111215"], "a prediction that waits is no quality finding"
     assert any(text.startswith("PENDING REVIEW: lungs-1.2.0") for text in values(image, "121106"))
     assert values(waiting, "PRED_STATUS") == ["PENDING_REVIEW"]
     assert WHY in values(waiting, "121106")
     assert values(missing, "P_PREDICTION") == []
     assert "There is no package lungs." in values(missing, "121106")
-    assert WHY not in str(of_kind(made, ResultKind.KOS)), "the key object is about quality"
+    assert WHY not in str(of_kind(made, ResultKind("KOS"))), "the key object is about quality"
 
 
 def test_another_prediction_makes_other_objects(source: Path) -> None:
@@ -74,7 +78,7 @@ def test_another_prediction_makes_other_objects(source: Path) -> None:
 
     def uid(*predictions: Prediction) -> str:
         assessed = replace(making.assessment(), predictions=predictions)
-        return make_objects(source, assessed, accepted, {})[-1].sop_instance_uid
+        return make_objects(ReportedImage(source, SaliencyMaps()), assessed, accepted)[-1].sop_instance_uid
 
     assert len({uid(), uid(SURE), uid(UNSURE), uid(replace(SURE, sha256="00" * 32))}) == 4
     assert uid(SURE) == uid(SURE)

@@ -9,7 +9,8 @@ import pydicom
 import pytest
 
 from miqa_node.domain.codes import REASON_CODES
-from miqa_node.domain.delivery import DEFAULT_KINDS, ResultKind
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.output import default_kinds
 from miqa_node.errors import ReportError
 from miqa_node.report import Confirmation, rejection_note
 from tests.unit.report import making
@@ -71,4 +72,4 @@ def test_every_reason_of_cid_7011_can_be_given() -> None:
 
 
 def test_nobody_gets_it_without_asking() -> None:
-    assert ResultKind.REJECTION not in DEFAULT_KINDS
+    assert ResultKind("REJECTION") not in default_kinds()

@@ -13,8 +13,9 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 
 from miqa_node.errors import ReportError
-from miqa_node.report import MadeObject, kos, seg, sr
+from miqa_node.report import MadeObject, seg
 from miqa_node.report.inherit import inherited_elements
+from miqa_node.report.outputs import kos, sr
 from miqa_node.report.source import read_source
 from miqa_node.report.validate import check_file, required
 from tests.unit.report import making
@@ -27,7 +28,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(source: Path) -> dict[str, MadeObject]:
-    return {item.kind.value: item for item in making.flagged(source)}
+    return {item.kind: item for item in making.flagged(source)}
 
 
 def altered(item: MadeObject, change: Callable[[Dataset], None]) -> bytes:
@@ -146,7 +147,8 @@ def mandatory(sop_class: str, kind: str) -> Iterable[str]:
     tables = files("highdicom") / "_standard"
 
     def table(name: str) -> dict[str, list[dict[str, str]]]:
-        return json.loads((tables / name).read_text())  # type: ignore[no-any-return]
+        content: dict[str, list[dict[str, str]]] = json.loads((tables / name).read_text())
+        return content
 
     iod = str(json.loads((tables / "sop_class_iod_map.json").read_text())[sop_class])
     attributes = table("module_attribute_map.json")

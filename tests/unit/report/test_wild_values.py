@@ -12,7 +12,7 @@ import pytest
 from pydicom import config
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -90,7 +90,7 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_everything_is_made_whatever_the_sender_wrote(case: str, tmp_path: Path) -> None:
     def change(dataset: Dataset) -> None:
         WILD[case](dataset)
-        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID  # type: ignore[attr-defined]
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
 
     path = making.write(making.small(64, 64), tmp_path / "source.dcm", change)
     assert {item.kind for item in made_of(path)} == set(KINDS)
@@ -100,16 +100,16 @@ def test_everything_is_made_whatever_the_sender_wrote(case: str, tmp_path: Path)
 def test_what_cannot_be_said_is_not_repeated(tmp_path: Path) -> None:
     def made(case: str, kind: ResultKind) -> FileDataset:
         path = making.write(making.small(64, 64), tmp_path / "source.dcm", WILD[case])
-        return next(making.read(item) for item in made_of(path) if item.kind is kind)
+        return next(making.read(item) for item in made_of(path) if item.kind == kind)
 
-    assert made("lossy ratio of many digits", ResultKind.SEG).LossyImageCompressionRatio == pytest.approx(9.6999998)
-    assert made("lossy method in lower case", ResultKind.SEG).LossyImageCompressionMethod == "JPEG"
-    assert not made("orientation in words", ResultKind.SC).PatientOrientation
-    assert "ShutterShape" not in made("shutter at half a pixel", ResultKind.GSPS)
-    assert not made("position indicator in Japanese", ResultKind.SEG).PositionReferenceIndicator
-    assert "SoftcopyVOILUTSequence" not in made("a window that is no number", ResultKind.GSPS)
-    assert made("no modality", ResultKind.ENHANCED).Modality == "OT"
-    placed = made("frame of reference with a leading zero", ResultKind.SEG)
+    assert made("lossy ratio of many digits", ResultKind("SEG")).LossyImageCompressionRatio == pytest.approx(9.6999998)
+    assert made("lossy method in lower case", ResultKind("SEG")).LossyImageCompressionMethod == "JPEG"
+    assert not made("orientation in words", ResultKind("SC")).PatientOrientation
+    assert "ShutterShape" not in made("shutter at half a pixel", ResultKind("GSPS"))
+    assert not made("position indicator in Japanese", ResultKind("SEG")).PositionReferenceIndicator
+    assert "SoftcopyVOILUTSequence" not in made("a window that is no number", ResultKind("GSPS"))
+    assert made("no modality", ResultKind("ENHANCED")).Modality == "OT"
+    placed = made("frame of reference with a leading zero", ResultKind("SEG"))
     assert placed.FrameOfReferenceUID == IN_SPACE["FrameOfReferenceUID"]
 
 
@@ -141,7 +141,7 @@ def swapped(words: bytes) -> bytes:
 def test_words_of_a_big_endian_source_are_turned_round(syntax: str, tmp_path: Path) -> None:
     source = making.small(64, 64)
     with_words(source)
-    source.file_meta.TransferSyntaxUID = syntax
+    source.file_meta.TransferSyntaxUID = UID(syntax)
     if syntax == ExplicitVRBigEndian:
         source.PixelData = swapped(source.PixelData)
         source[0x60003000].value = swapped(OVERLAY)
@@ -150,7 +150,7 @@ def test_words_of_a_big_endian_source_are_turned_round(syntax: str, tmp_path: Pa
     implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
     pydicom.dcmwrite(path, source, implicit_vr=implicit, little_endian=little, enforce_file_format=True)
     made = {item.kind: making.read(item) for item in made_of(path)}
-    enhanced, state = made[ResultKind.ENHANCED], made[ResultKind.GSPS]
+    enhanced, state = made[ResultKind("ENHANCED")], made[ResultKind("GSPS")]
     assert enhanced[0x60003000].value == OVERLAY
     assert enhanced.VOILUTSequence[0].LUTData == TABLE.tobytes()
     assert state.SoftcopyVOILUTSequence[0].VOILUTSequence[0].LUTData == TABLE.tobytes()
@@ -165,7 +165,7 @@ def test_a_lut_over_negative_values_stays_one_in_the_presentation_state(tmp_path
     source.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # which does not say that it was SS
     path = tmp_path / "source.dcm"
     source.save_as(path, implicit_vr=True, little_endian=True)
-    state = next(making.read(i) for i in making.flagged(path, [ResultKind.GSPS]))
+    state = next(making.read(i) for i in making.flagged(path, [ResultKind("GSPS")]))
     table = state.SoftcopyVOILUTSequence[0].VOILUTSequence[0]
     assert (table["LUTDescriptor"].VR, list(table.LUTDescriptor)) == ("SS", [4096, -1000, 16])
 
@@ -173,14 +173,14 @@ def test_a_lut_over_negative_values_stays_one_in_the_presentation_state(tmp_path
 def test_a_slope_without_an_intercept_is_in_the_presentation_state(tmp_path: Path) -> None:
     """Without it the window, which is in the modality's units, would show something else than was judged."""
     path = making.write(making.small(64, 64), tmp_path / "source.dcm", with_values(RescaleSlope="2"))
-    (state,) = map(making.read, making.flagged(path, [ResultKind.GSPS]))
+    (state,) = map(making.read, making.flagged(path, [ResultKind("GSPS")]))
     assert (state.RescaleSlope, state.RescaleIntercept) == (2, 0)
 
 
 def test_pixels_that_are_not_square_are_not_in_the_picture_either(tmp_path: Path) -> None:
     def aspect(**values: object) -> object:
         path = making.write(making.small(64, 64), tmp_path / "source.dcm", with_values(**values))
-        (capture,) = making.flagged(path, [ResultKind.SC], making.radiograph(path))
+        (capture,) = making.flagged(path, [ResultKind("SC")], making.radiograph(path))
         return making.read(capture).get("PixelAspectRatio")
 
     assert aspect(ImagerPixelSpacing=[0.3, 0.2]) == [3, 2]
@@ -192,11 +192,11 @@ def test_pixels_that_are_not_square_are_not_in_the_picture_either(tmp_path: Path
 def test_measuring_goes_by_the_calibrated_spacing_where_there_is_one(tmp_path: Path) -> None:
     both = with_values(ImagerPixelSpacing=[0.2, 0.2], PixelSpacing=[0.15, 0.15])
     path = making.write(making.small(64, 64), tmp_path / "source.dcm", both)
-    seg, state = map(making.read, making.flagged(path, [ResultKind.SEG, ResultKind.GSPS]))
+    seg, state = map(making.read, making.flagged(path, [ResultKind("SEG"), ResultKind("GSPS")]))
     assert seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing == [0.15, 0.15]
     assert state.DisplayedAreaSelectionSequence[0].PresentationPixelSpacing == [0.15, 0.15]
     film = making.write(making.small(64, 64), tmp_path / "film.dcm", with_values(NominalScannedPixelSpacing=[0.1, 0.1]))
-    seg = making.read(making.flagged(film, [ResultKind.SEG])[0])
+    seg = making.read(making.flagged(film, [ResultKind("SEG")])[0])
     assert seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing == [0.1, 0.1]
 
 
@@ -213,6 +213,6 @@ def test_a_derived_image_is_not_the_authorized_original(tmp_path: Path) -> None:
     original.SOPInstanceStatus, original.SOPAuthorizationDateTime = "AO", "20260101120000"
     path = making.write(original, tmp_path / "source.dcm")
     pixels = making.radiograph(path)
-    (made,) = [i for i in making.flagged(path, [ResultKind.ENHANCED], pixels) if i.kind is ResultKind.ENHANCED]
+    (made,) = [i for i in making.flagged(path, [ResultKind("ENHANCED")], pixels) if i.kind == ResultKind("ENHANCED")]
     assert not {"SOPInstanceStatus", "SOPAuthorizationDateTime"} & set(making.read(made).dir())
     assert "SOPInstanceStatus" in pydicom.dcmread(path)

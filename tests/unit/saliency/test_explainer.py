@@ -17,13 +17,13 @@ from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.saliency import explained
 from miqa_node.assess.saliency.explainer import Explainer
-from miqa_node.assess.saliency.graph_maps import COMBINED, LAYER_MAPS
 from miqa_node.assess.saliency.methods import BASELINES, CELLS, METHODS, explain, normalised
-from miqa_node.assess.session import Session
-from miqa_node.domain.finding import DEFECTS
+from miqa_node.assess.saliency.vjp import COMBINED, LAYER_MAPS
+from miqa_node.assess.session import GraphSession
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.settings import Accelerator, AssessSettings, SaliencyMethod, load_settings
+from miqa_node.taxonomy.lookup import defect_names
 from tests.unit.assess import making
 from tests.unit.assess.making import write_package
 
@@ -68,7 +68,7 @@ def graph_of(package: Package) -> explained.ExplainedGraph:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_maps_in_range_for_all_columns(package: Make, method: str) -> None:
     made = package(**TAPPED)
-    inputs = made.prepare(radiograph().display)
+    inputs: Any = made.prepare(radiograph().display)
     maps = explain(method, graph_of(made), inputs, [1, 5, 9])
     assert maps.dtype == np.float32
     assert maps.shape[0] == 3
@@ -82,7 +82,7 @@ def test_every_method_gives_maps_in_range_for_all_columns(package: Make, method:
 def test_the_map_lies_where_the_view_has_its_energy(package: Make, method: str) -> None:
     """With one gradient everywhere these maps are |x| of the tap, min-max normalised in the combined one."""
     made = package(**TAPPED)
-    inputs = made.prepare(radiograph().display)
+    inputs: Any = made.prepare(radiograph().display)
     energy = np.abs(inputs.global_view[0, 0])
     wanted = energy / energy.max()
     if method == COMBINED:
@@ -103,7 +103,7 @@ def test_occlusion_finds_what_raises_the_logit(package: Make) -> None:
 
 def test_baselines_do_not_look_at_the_image(package: Make) -> None:
     made = package(**TAPPED)
-    inputs = made.prepare(radiograph().display)
+    inputs: Any = made.prepare(radiograph().display)
     centre = explain("centre", graph_of(made), inputs, [0])[0]
     row, column = np.unravel_index(int(centre.argmax()), centre.shape)
     assert abs((row + 0.5) / centre.shape[0] - 0.5) < 0.02
@@ -117,7 +117,7 @@ def test_baselines_do_not_look_at_the_image(package: Make) -> None:
 
 def test_a_method_that_does_not_exist_is_said(package: Make) -> None:
     made = package(**TAPPED)
-    with pytest.raises(ValueError, match="'magic' is no method; there are class_map, "):
+    with pytest.raises(ValueError, match="'magic' is not a method; there are class_map, "):
         explain("magic", graph_of(made), made.prepare(radiograph().display), [0])
 
 
@@ -136,13 +136,13 @@ def test_maps_without_evidence_stay_zero() -> None:
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """The outputs asked for in each run of a session."""
     seen: list[tuple[str, ...]] = []
-    plain = Session.run
+    plain = GraphSession.run
 
-    def run(self: Session, outputs: Sequence[str], *args: Any) -> dict[str, NDArray[np.float32]]:
+    def run(self: GraphSession, outputs: Sequence[str], *args: Any) -> dict[str, NDArray[np.float32]]:
         seen.append(tuple(outputs))
         return plain(self, outputs, *args)
 
-    monkeypatch.setattr(Session, "run", run)
+    monkeypatch.setattr(GraphSession, "run", run)
     return seen
 
 
@@ -155,15 +155,15 @@ def test_all_present_findings_share_one_run_and_are_named(package: Make, runs: l
     bright = np.random.default_rng(0).integers(0, 65535, (120, 90)).astype(np.uint16)
     bright[:100] = 65535
     judgement = assessor.assess(header(), Radiograph(bright, bright, (0, 65535), (0.2, 0.2)), InstanceDigest("d"))
-    present = {f.name for f in judgement.assessment.findings if f.present} & set(DEFECTS)
+    present = {f.name for f in judgement.assessment.findings if f.present} & set(defect_names())
     assert len(present) > 3
-    assert set(judgement.maps) == present
+    assert set(judgement.maps.findings) == present
     assert runs == [("logits", "severity", "maps"), ("normgrad_scaling",)]
-    for name, shown in judgement.maps.items():
+    for name, shown in judgement.maps.findings.items():
         assert shown.method == "normgrad_scaling"
         assert shown.values.shape == (64, 64)
         # The first class does not look at the view at all: no evidence, and no invented one.
-        assert shown.values.max() == (0.0 if name is DEFECTS[0] else 1.0)
+        assert shown.values.max() == (0.0 if name == defect_names()[0] else 1.0)
     assert "explain" in judgement.assessment.timings_ms
 
 
@@ -174,14 +174,14 @@ def test_nothing_is_explained_when_nothing_is_present(package: Make, runs: list[
     explainer = Explainer(made, Accelerator.CPU, settings_with("gradcam"))
     judgement = ImageAssessor(made, explainer).assess(header(), dark, InstanceDigest("d"))
     assert not any(f.present for f in judgement.assessment.findings)
-    assert judgement.maps == {}
+    assert judgement.maps.findings == {}
     assert runs == [("logits", "severity", "maps")]
 
 
 def test_class_maps_need_no_run_of_their_own(package: Make, runs: list[tuple[str, ...]]) -> None:
     made = package(**TAPPED)
     runs.clear()
-    inputs = made.prepare(radiograph().display)
+    inputs: Any = made.prepare(radiograph().display)
     own = np.random.default_rng(1).random((14, 8, 8)).astype(np.float32)
     found = Explainer(made, Accelerator.CPU, settings_with("class_map")).explain(inputs, own, [2, 7])
     assert found.method == "mean"
@@ -191,7 +191,7 @@ def test_class_maps_need_no_run_of_their_own(package: Make, runs: list[tuple[str
 
 def test_a_package_without_taps_gives_class_maps_and_says_so_once(package: Make) -> None:
     made = package()
-    inputs = made.prepare(radiograph().display)
+    inputs: Any = made.prepare(radiograph().display)
     own = np.ones((14, 8, 8), np.float32)
     explainer = Explainer(made, Accelerator.CPU, settings_with("gradcam"))
     with capture_logs() as lines:
@@ -224,7 +224,7 @@ def test_an_operator_without_a_rule_gives_class_maps_and_is_named_once(package: 
 
 def test_an_image_that_takes_too_long_gets_its_class_maps(package: Make) -> None:
     made = package(**TAPPED)
-    inputs = made.prepare(radiograph().display)
+    inputs: Any = made.prepare(radiograph().display)
     own = np.ones((14, 8, 8), np.float32)
     slow = Explainer(made, Accelerator.CPU, settings_with("occlusion", timeout_s=1e-6))
     with capture_logs() as lines:
@@ -236,7 +236,7 @@ def test_an_image_that_takes_too_long_gets_its_class_maps(package: Make) -> None
 
 def test_a_graph_that_does_not_end_is_stopped() -> None:
     graph = making.graph({}, "slow").SerializeToString()
-    session = Session(graph, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
+    session = GraphSession(graph, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
     inputs = {"global_view": np.zeros((1, 1, 64, 64), np.float32), "crops": np.zeros((1, 1, 32, 32), np.float32)}
     begun = time.monotonic()
     with pytest.raises(TimeoutError, match=r"after 0\.3 s"):
@@ -247,8 +247,9 @@ def test_a_graph_that_does_not_end_is_stopped() -> None:
 def test_a_graph_that_fails_while_it_runs_costs_only_the_map(package: Make) -> None:
     """Inputs of another size than the graph's."""
     made = package(**TAPPED)
-    inputs = made.prepare(radiograph().display)
-    wrong = type(inputs)(inputs.global_view[:, :, :32], inputs.crops, inputs.crop_boxes)
+    inputs: Any = made.prepare(radiograph().display)
+    kind: Any = type(inputs)
+    wrong = kind(inputs.global_view[:, :, :32], inputs.crops, inputs.crop_boxes)
     explainer = Explainer(made, Accelerator.CPU, settings_with("gradcam"))
     with capture_logs() as lines:
         assert explainer.explain(wrong, np.ones((14, 8, 8), np.float32), [0]).method == "mean"
@@ -265,4 +266,4 @@ def test_the_node_explains_by_its_settings(tmp_path: Path) -> None:
     bright[100:] = 0
     image = Radiograph(bright, bright, (0, 65535), (0.2, 0.2))
     judgement = ActiveModels(settings).assessor().assess(header(), image, InstanceDigest("d"))
-    assert {shown.method for shown in judgement.maps.values()} == {"layercam"}
+    assert {shown.method for shown in judgement.maps.findings.values()} == {"layercam"}

@@ -9,8 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.saliency.gradient import SEED, add_gradients, gradient_name
-from miqa_node.errors import ModelPackageError, UnsupportedOperatorError
+from miqa_node.assess.saliency.vjp import SEED, GradientError, UnsupportedOperatorError, add_gradients, gradient_name
 
 
 def node(op: str, inputs: str = "x", output: str = "y", **attributes: Any) -> Any:
@@ -169,12 +168,12 @@ def test_what_has_no_rule_in_this_form_is_refused(
     ],
 )
 def test_names_that_do_not_fit_are_said(taps: list[str], logits: str, says: str) -> None:
-    with pytest.raises(ModelPackageError, match=says):
+    with pytest.raises(GradientError, match=says):
         add_gradients(network(), taps, logits)
 
 
 def test_a_tensor_called_seed_is_said() -> None:
     model = network()
     model.graph.node[0].output[0] = model.graph.node[1].input[0] = SEED
-    with pytest.raises(ModelPackageError, match="already"):
+    with pytest.raises(GradientError, match="already"):
         add_gradients(model, ["early"], "logits")

@@ -10,11 +10,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from miqa_node.assess.saliency.class_maps import add_class_maps
-from miqa_node.assess.saliency.gradient import SEED, add_gradients, gradient_name
-from miqa_node.assess.saliency.graph_maps import COMBINED, LAYER_MAPS, add_maps
-from miqa_node.assess.saliency.prune import keep_outputs, split_by_input
-from miqa_node.errors import UnsupportedOperatorError
+from miqa_node.assess.saliency.vjp import (
+    COMBINED,
+    LAYER_MAPS,
+    SEED,
+    UnsupportedOperatorError,
+    add_class_maps,
+    add_gradients,
+    add_maps,
+    gradient_name,
+    keep_outputs,
+    split_by_input,
+)
 
 Arrays = dict[str, np.ndarray]
 
@@ -81,9 +88,9 @@ def layers() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def literal(formula: str, x: np.ndarray, g: np.ndarray) -> np.ndarray:
     """One class, as the papers write it; x and g (channels, rows, columns)."""
     if formula == "bias":
-        return np.linalg.norm(g, axis=0)
+        return np.asarray(np.linalg.norm(g, axis=0))
     if formula == "scaling":
-        return np.linalg.norm(x * g, axis=0)
+        return np.asarray(np.linalg.norm(x * g, axis=0))
     if formula in {"conv1x1", "conv3x3"}:
         # Frobenius norm of the outer product of the gradient and the (unfolded) activation at each position.
         reach = 1 if formula == "conv3x3" else 0
@@ -96,7 +103,7 @@ def literal(formula: str, x: np.ndarray, g: np.ndarray) -> np.ndarray:
         return made
     if formula == "gradcam":
         return np.maximum(np.tensordot(g.mean((1, 2)), x, 1), 0)
-    return np.maximum((x * np.maximum(g, 0)).sum(0), 0)
+    return np.asarray(np.maximum((x * np.maximum(g, 0)).sum(0), 0))
 
 
 @pytest.mark.parametrize(("method", "formula"), LAYER_MAPS.items())

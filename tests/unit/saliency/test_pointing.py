@@ -1,4 +1,4 @@
-"""The Pointing Game and its companions on maps and outlines whose figures can be told by hand."""
+"""The Pointing Game and its sidecars on maps and outlines whose figures can be told by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from miqa_node.training.map_scores import STEPS, deletion, energy_inside, insertion, pixel_average_precision
-from miqa_node.training.outlines import Annotated, Kind, Outline, box, inside_any, object_cxr, pathologies, real_objects
+from miqa_node.training.outlines import (
+    AnnotatedImage,
+    Outline,
+    OutlineKind,
+    box,
+    inside_any,
+    object_cxr,
+    pathologies,
+    real_objects,
+)
 from miqa_node.training.pointing import (
     TOLERANCE,
     chance,
@@ -62,8 +71,8 @@ def test_a_box_is_hit_inside_and_with_tolerance_beside(point: tuple[float, float
 
 
 def test_an_ellipse_and_a_polygon_are_not_their_boxes() -> None:
-    ellipse = Outline(Kind.ELLIPSE, ((0.2, 0.2), (0.6, 0.4)))
-    triangle = Outline(Kind.POLYGON, ((0.2, 0.2), (0.6, 0.2), (0.2, 0.6)))
+    ellipse = Outline(OutlineKind.ELLIPSE, ((0.2, 0.2), (0.6, 0.4)))
+    triangle = Outline(OutlineKind.POLYGON, ((0.2, 0.2), (0.6, 0.2), (0.2, 0.6)))
     assert ellipse.contains((0.4, 0.3))
     assert not ellipse.contains((0.21, 0.21))
     assert ellipse.contains((0.4, 0.42), 0.025)
@@ -168,9 +177,9 @@ def published(tmp_path: Path) -> Path:
 def test_object_cxr_is_read_as_it_was_published(published: Path) -> None:
     first, third = object_cxr(published)
     assert first.path.name == "00001.jpg"
-    assert first.outlines == (box(0.1, 0.1, 0.3, 0.5), Outline(Kind.ELLIPSE, ((0.5, 0.2), (0.7, 0.8))))
+    assert first.outlines == (box(0.1, 0.1, 0.3, 0.5), Outline(OutlineKind.ELLIPSE, ((0.5, 0.2), (0.7, 0.8))))
     assert third.patient == "00003.jpg"
-    assert third.outlines[0].kind is Kind.POLYGON
+    assert third.outlines[0].kind is OutlineKind.POLYGON
     assert third.outlines[0].mask(100, 200).mean() == pytest.approx(0.2 * 0.8, abs=0.01)
 
 
@@ -186,7 +195,7 @@ def test_object_cxr_without_a_header_and_with_other_parts(published: Path) -> No
     [
         ("00001.jpg,0 1 2 3", r"dev\.csv, line 2: a rectangle cannot have 3 numbers"),
         ("00001.jpg,2 1 2 3 4", r"line 2: a polygon cannot have 4 numbers"),
-        ("00001.jpg,7 1 2 3 4", r"line 2: 7 is not a valid Kind"),
+        ("00001.jpg,7 1 2 3 4", r"line 2: 7 is not a kind of outline"),
         ("00001.jpg,0 a b c d", r"line 2: could not convert"),
         ("00001.jpg", r"line 2: two columns are expected, there are 1"),
     ],
@@ -210,7 +219,7 @@ def package(tmp_path: Path) -> Path:
     return tmp_path / "tiny-1.0.0"
 
 
-def bright_objects(folder: Path) -> list[Annotated]:
+def bright_objects(folder: Path) -> list[AnnotatedImage]:
     """Each picture has one bright object; in the third the drawn box is somewhere else."""
     places = [(20, 30), (60, 130), (20, 150), (50, 60)]
     made = []
@@ -218,8 +227,8 @@ def bright_objects(folder: Path) -> list[Annotated]:
         path = picture(folder / f"{number}.png", square=(row, column))
         drawn = box(column / 200, row / 100, (column + 30) / 200, (row + 20) / 100)
         wrong = number == 2
-        made.append(Annotated(path, f"p{number // 2}", (box(0.0, 0.8, 0.1, 1.0) if wrong else drawn,)))
-    return [*made, Annotated(made[0].path, "nobody", ())]
+        made.append(AnnotatedImage(path, f"p{number // 2}", (box(0.0, 0.8, 0.1, 1.0) if wrong else drawn,)))
+    return [*made, AnnotatedImage(made[0].path, "nobody", ())]
 
 
 def test_a_package_plays_with_every_method(package: Path, tmp_path: Path) -> None:

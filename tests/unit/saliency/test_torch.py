@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from miqa_node.assess.saliency.gradient import SEED, add_gradients, gradient_name
+from miqa_node.assess.saliency.vjp import SEED, add_gradients, gradient_name
 
-torch = pytest.importorskip("torch")
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+else:
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
 pytest.importorskip("onnxscript")
-F = torch.nn.functional
-nn = torch.nn
+F = nn.functional
 
 pytestmark = [
     pytest.mark.slow,
@@ -217,10 +221,11 @@ def test_ties_of_maxima_go_where_torch_sends_them(run: Any, graph: Any) -> None:
     x = torch.randint(0, 3, (2, 3, 9, 8), generator=torch.Generator().manual_seed(2)).float().requires_grad_()
     pooled = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4, ceil_mode=1)
     largest = helper.make_node("GlobalMaxPool", ["x"], ["y"])
-    for node, function in (
+    cases: list[tuple[Any, Callable[[Any], Any]]] = [
         (pooled, lambda v: F.max_pool2d(v, 3, 2, 1, ceil_mode=True)),
         (largest, lambda v: F.adaptive_max_pool2d(v, 1)),
-    ):
+    ]
+    for node, function in cases:
         y = function(x).flatten(1)
         seed = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
         [wanted] = torch.autograd.grad((y * seed).sum(), x)

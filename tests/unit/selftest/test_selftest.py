@@ -12,19 +12,19 @@ from pydicom.uid import JPEGBaseline8Bit
 from typer.testing import CliRunner
 
 from miqa_node.cli.app import app
-from miqa_node.demo.samples import Sample
-from miqa_node.demo.send import Sent
-from miqa_node.demo.story import Outcome
+from miqa_node.demo.samples import DemoImage
+from miqa_node.demo.send import StoreReceipt
+from miqa_node.demo.story import DemoOutcome
 from miqa_node.imaging.frame import decode_frame
-from miqa_node.selftest.encodings import ENCODINGS, Encoding, encoded
-from miqa_node.selftest.phantoms import KINDS, Defect, make
+from miqa_node.selftest.encodings import ENCODINGS, PhantomEncoding, encoded
+from miqa_node.selftest.phantoms import KINDS, PhantomDefect, make
 from miqa_node.selftest.record import document, write_record
-from miqa_node.selftest.run import ANY, Check, Record, _together
+from miqa_node.selftest.run import ANY, CommissioningCheck, CommissioningRecord, _together
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.syntax.keyword)
-def test_every_syntax_holds_the_same_picture(encoding: Encoding, tmp_path: Path) -> None:
-    ds = make(KINDS[0], Defect.NONE, "x")
+def test_every_syntax_holds_the_same_picture(encoding: PhantomEncoding, tmp_path: Path) -> None:
+    ds = make(KINDS[0], PhantomDefect.NONE, "x")
     path = tmp_path / "a.dcm"
     path.write_bytes(encoded(ds, encoding))
     written = pydicom.dcmread(path)
@@ -43,20 +43,20 @@ def test_every_syntax_holds_the_same_picture(encoding: Encoding, tmp_path: Path)
 
 
 def test_phantoms_differ_by_modality_and_defect_and_are_nobodys() -> None:
-    made = {(k.modality, d): make(k, d, "x") for k in KINDS for d in Defect}
+    made = {(k.modality, d): make(k, d, "x") for k in KINDS for d in PhantomDefect}
     assert len({ds.SOPInstanceUID for ds in made.values()}) == len(made) == 25
-    assert make(KINDS[0], Defect.NONE, "x").SOPInstanceUID == made["CR", Defect.NONE].SOPInstanceUID
-    assert make(KINDS[0], Defect.NONE, "y").SOPInstanceUID != made["CR", Defect.NONE].SOPInstanceUID
+    assert make(KINDS[0], PhantomDefect.NONE, "x").SOPInstanceUID == made["CR", PhantomDefect.NONE].SOPInstanceUID
+    assert make(KINDS[0], PhantomDefect.NONE, "y").SOPInstanceUID != made["CR", PhantomDefect.NONE].SOPInstanceUID
     assert {str(ds.PatientName) for ds in made.values()} == {"Selftest^Phantom"}
     for kind in KINDS:
-        pixels = {made[kind.modality, d].PixelData for d in Defect}
-        assert len(pixels) == len(Defect)
+        pixels = {made[kind.modality, d].PixelData for d in PhantomDefect}
+        assert len(pixels) == len(PhantomDefect)
 
 
-def check(verdict: str, *, title: str = "CR phantom", lossless: bool = True) -> Check:
-    sample = Sample(title, "1.2", "1.2.3", "1.2.4", b"", ANY)
-    outcome = Outcome(sample, Sent(0.0), {"disposition": {"verdict": verdict, "reasons": []}})
-    return Check("CR", title, "any", lossless, "none", outcome)
+def check(verdict: str, *, title: str = "CR phantom", lossless: bool = True) -> CommissioningCheck:
+    sample = DemoImage(title, "1.2", "1.2.3", "1.2.4", b"", ANY)
+    outcome = DemoOutcome(sample, StoreReceipt(0.0), {"disposition": {"verdict": verdict, "reasons": []}})
+    return CommissioningCheck("CR", title, "any", lossless, "none", outcome)
 
 
 def test_a_verdict_that_depends_on_the_syntax_is_a_fault() -> None:
@@ -68,7 +68,9 @@ def test_a_verdict_that_depends_on_the_syntax_is_a_fault() -> None:
 def test_the_record_says_what_failed(tmp_path: Path) -> None:
     bad = check("ACCEPT")
     bad.faults.append("The SR did not arrive <b>.")
-    record = Record("2026-01-02T03:04:05+00:00", "1.0", "here", None, [check("REVIEW"), bad], [], ["a note"], 1.5)
+    record = CommissioningRecord(
+        "2026-01-02T03:04:05+00:00", "1.0", "here", None, [check("REVIEW"), bad], [], ["a note"], 1.5
+    )
     page, data = write_record(record, tmp_path)
     said = json.loads(data.read_text(encoding="utf-8"))
     assert said == document(record)

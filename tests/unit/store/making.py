@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from miqa_node.domain.instance import (
     Header,
     InstanceDigest,
-    Received,
+    ReceivedObject,
     SeriesInstanceUid,
     SopInstanceUid,
     StudyInstanceUid,
@@ -27,7 +27,7 @@ def header(number: int, study: int = 1, **values: object) -> Header:
         SeriesInstanceUid(f"1.2.4.{study}"),
         StudyInstanceUid(f"1.2.5.{study}"),
         "1.2.840.10008.1.2.1",
-        **given,  # type: ignore[arg-type]
+        **given,
     )
 
 
@@ -41,6 +41,6 @@ def digest(text: object) -> InstanceDigest:
     return InstanceDigest(hashlib.sha256(str(text).encode()).hexdigest())
 
 
-def received(of: InstanceDigest, at: datetime = NOW) -> Received:
+def received(of: InstanceDigest, at: datetime = NOW) -> ReceivedObject:
     """How an instance arrived."""
-    return Received("unused", of, 100, "MODALITY", "MIQA", "127.0.0.1", at)
+    return ReceivedObject("unused", of, 100, "MODALITY", "MIQA", "127.0.0.1", at)

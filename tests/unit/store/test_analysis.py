@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from making import NOW, digest, header, received, study
 
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.assessment import Assessment, ModelIdentity
 from miqa_node.domain.codes import MOTION_BLUR
-from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName
+from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.instance import InstanceDigest, StudyInstanceUid
-from miqa_node.domain.label import Judgement, LabelOrigin, Region, RequestKind
+from miqa_node.domain.label import LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
@@ -21,6 +21,8 @@ from miqa_node.store import acquisitions, instances, label_requests, labels, wor
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.tables import acquisition_findings, label_findings
 from miqa_node.store.tables import acquisitions as table
+from miqa_node.taxonomy.lookup import reason_code
+from tests.unit.store.making import NOW, digest, header, received, study
 
 RULES = AcquisitionRules(
     key=b"k" * 32,
@@ -46,7 +48,7 @@ def put(
     it = digest(number)
     instances.record(transaction, made, study(patient), received(it), "key", operator)
     blur = Finding(FindingName.MOTION_BLUR, MOTION_BLUR, 0.9, 0.5, 0.4, (0.25, 0.75))
-    grid = Finding(FindingName.GRID_ARTIFACT, FINDING_CODES[FindingName.GRID_ARTIFACT], 0.1, 0.1, 0.4)
+    grid = Finding(FindingName.GRID_ARTIFACT, reason_code(FindingName.GRID_ARTIFACT), 0.1, 0.1, 0.4)
     model = ModelIdentity("quality", "0.2.0", "ab" * 32)
     assessment = Assessment(it, made, NOW, findings=(blur, grid), score=55.0, model=model)
     reason = Reason("motion_blur", "Motion blur", MOTION_BLUR, verdict)
@@ -61,7 +63,7 @@ def put(
     return it
 
 
-def row(transaction: Transaction, of: InstanceDigest) -> sa.Row:
+def row(transaction: Transaction, of: InstanceDigest) -> sa.Row[Any]:
     return transaction.execute(sa.select(table).where(table.c.digest == of)).one()
 
 
@@ -119,7 +121,7 @@ def test_the_same_view_of_a_patient_soon_after_makes_the_earlier_one_repeated(
     ],
     ids=["too late", "the same exposure", "another patient", "another view", "the other side"],
 )
-def test_other_images_are_no_repeats(database: Database, other: dict) -> None:
+def test_other_images_are_no_repeats(database: Database, other: dict[str, Any]) -> None:
     with database.begin() as transaction:
         first = put(transaction, 1)
         second = put(transaction, 2, **other)
@@ -150,7 +152,7 @@ def test_a_decision_is_a_label_with_provenance(database: Database) -> None:
             r.finding: (r.probability, r.present, r.labelled) for r in transaction.execute(sa.select(label_findings))
         }
         found = row(transaction, it)
-    assert label.judgement == Judgement(
+    assert label.judgement == ReaderOpinion(
         "anna", LabelOrigin.DECISION, bad=True, rejects=True, findings=("motion_blur",), reason=MOTION_BLUR.value
     )
     assert (label.verdict, label.model_name, label.model_version, label.policy_version) == (
@@ -178,12 +180,12 @@ def test_of_two_flagged_images_nobody_said_which_is_meant(database: Database) ->
 
 
 def test_a_note_of_another_system_counts_once_and_no_later_word_takes_it_back(database: Database) -> None:
-    note = Judgement("PACS", LabelOrigin.REJECTION_NOTE, True, rejects=True, reason="111209", source_uid="1.9")
+    note = ReaderOpinion("PACS", LabelOrigin.REJECTION_NOTE, True, rejects=True, reason="111209", source_uid="1.9")
     with database.begin() as transaction:
         it = put(transaction, 1, verdict=Verdict.ACCEPT)
         assert labels.add(transaction, it, note, NOW) is not None
         assert labels.add(transaction, it, note, NOW) is None
-        good = Judgement("anna", LabelOrigin.AUDIT, bad=False, findings=(), sampled=0.1)
+        good = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=False, findings=(), sampled=0.1)
         labels.add(transaction, it, good, NOW)
         found = row(transaction, it)
         assert len(list(labels.select(transaction))) == 2
@@ -191,10 +193,10 @@ def test_a_note_of_another_system_counts_once_and_no_later_word_takes_it_back(da
 
 
 def test_regions_come_back_as_they_were_drawn(database: Database) -> None:
-    region = Region(((0.1, 0.2), (0.5, 0.2), (0.5, 0.75)), "foreign_object")
+    region = RegionOutline(((0.1, 0.2), (0.5, 0.2), (0.5, 0.75)), "foreign_object")
     with database.begin() as transaction:
         it = put(transaction, 1)
-        said = Judgement("anna", LabelOrigin.IMPORT, bad=True, findings=None, regions=(region,))
+        said = ReaderOpinion("anna", LabelOrigin.IMPORT, bad=True, findings=None, regions=(region,))
         labels.add(transaction, it, said, NOW)
         [label] = labels.select(transaction, since=NOW, until=NOW + timedelta(seconds=1))
     assert label.judgement == said
@@ -203,7 +205,7 @@ def test_regions_come_back_as_they_were_drawn(database: Database) -> None:
 
 def test_an_image_that_is_not_here_cannot_be_labelled(database: Database) -> None:
     with database.begin() as transaction, pytest.raises(NotFoundError, match="No instance"):
-        labels.add(transaction, digest("nothing"), Judgement("anna", LabelOrigin.IMPORT, bad=False), NOW)
+        labels.add(transaction, digest("nothing"), ReaderOpinion("anna", LabelOrigin.IMPORT, bad=False), NOW)
 
 
 def test_an_audited_image_answers_its_request_with_its_share(database: Database) -> None:

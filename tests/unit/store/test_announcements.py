@@ -12,13 +12,13 @@ import pytest
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
-from miqa_node.domain.delivery import EVENT_KINDS, ResultKind
-from miqa_node.domain.event import Origin
+from miqa_node.domain.event import EventOrigin, EventType
 from miqa_node.domain.policy import AUDIT, Disposition, Reason, Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.store import deliveries, instances, result_index, worklist
 from miqa_node.store.announcements import Announcer, body_of
 from miqa_node.store.database import Database
+from miqa_node.store.tables import events
 from tests.unit.deliver.receiver import PAGE
 from tests.unit.store.making import NOW, digest, header, received, study
 
@@ -33,9 +33,9 @@ REASON = {
 class Desk:
     """Receives and decides images of one study as the pipeline does."""
 
-    def __init__(self, database: Database, listeners: Callable[[ResultKind], list[str]]) -> None:
+    def __init__(self, database: Database, listeners: Callable[[EventType], list[str]]) -> None:
         self.database = database
-        self.announcer = Announcer(listeners, Origin("node", "site", "https://miqa.example"), QUIET_S)
+        self.announcer = Announcer(listeners, EventOrigin("node", "site", "https://miqa.example"), QUIET_S)
 
     def receive(self, number: int, **values: Any) -> None:
         given = {"has_pixels": True, "rows": 9, "columns": 9} | values
@@ -61,12 +61,12 @@ class Desk:
         with self.database.begin() as transaction:
             return self.announcer.look(transaction, at)
 
-    def told(self, *kinds: ResultKind) -> list[dict[str, Any]]:
+    def told(self, *kinds: EventType) -> list[dict[str, Any]]:
         """Bodies of the events in the outbox, in the order in which they came about."""
-        wanted = kinds or tuple(kind for kind in EVENT_KINDS if kind is not ResultKind.IMAGE_ASSESSED)
+        wanted = kinds or tuple(kind for kind in EventType if kind != EventType.IMAGE_ASSESSED)
         with self.database.begin() as transaction:
-            rows = deliveries.load_where(transaction, deliveries.results.c.kind.in_(wanted))
-            bodies = [json.loads(body_of(transaction, row.result.sop_instance_uid)) for row in rows]
+            rows = deliveries.load_where(transaction, events.c.event_type.in_(wanted))
+            bodies = [json.loads(body_of(transaction, row.uid)) for row in rows]
         return sorted(bodies, key=lambda body: body["data"]["sequence"])
 
     def types(self) -> list[str]:
@@ -124,7 +124,7 @@ def test_reports_in_the_study_are_no_images(desk: Desk) -> None:
     assert desk.look() == 1
     assert desk.told()[0]["data"]["study"]["waiting_images"] == 0
     desk.decide(2, Verdict.NOT_ASSESSED)
-    assert len(desk.told(*EVENT_KINDS)) == 2
+    assert len(desk.told(*tuple(EventType))) == 2
 
 
 def test_nothing_that_could_be_judged_is_no_pass(desk: Desk) -> None:
@@ -173,22 +173,22 @@ def test_that_an_image_is_drawn_for_an_audit_is_told_nobody(desk: Desk) -> None:
     assert desk.look(NOW) == 0, "the study is not quiet yet"
     assert desk.look() == 1
     assert desk.types() == ["passed"]
-    assert "audit" not in json.dumps(desk.told(*EVENT_KINDS))
+    assert "audit" not in json.dumps(desk.told(*tuple(EventType)))
 
 
 def test_every_image_is_told_to_those_who_ask_for_it(database: Database) -> None:
-    desk = Desk(database, lambda kind: ["log"] if kind is ResultKind.IMAGE_ASSESSED else [])
+    desk = Desk(database, lambda kind: ["log"] if kind == EventType.IMAGE_ASSESSED else [])
     desk.image(1, Verdict.ACCEPT)
     desk.image(2, Verdict.REJECT)
     assert desk.look() == 0
-    assert [body["data"]["image"]["verdict"] for body in desk.told(*EVENT_KINDS)] == ["ACCEPT", "REJECT"]
+    assert [body["data"]["image"]["verdict"] for body in desk.told(*tuple(EventType))] == ["ACCEPT", "REJECT"]
 
 
 def test_without_listeners_nothing_is_written(database: Database) -> None:
     desk = Desk(database, lambda _kind: [])
     desk.image(1, Verdict.REJECT)
     assert desk.look() == 0
-    assert desk.told(*EVENT_KINDS) == []
+    assert desk.told(*tuple(EventType)) == []
 
 
 def test_an_event_names_no_patient_and_links_to_where_more_is(desk: Desk) -> None:
@@ -221,8 +221,8 @@ def test_events_are_no_dicom_objects(desk: Desk) -> None:
     desk.image(1, Verdict.REJECT)
     with desk.database.begin() as transaction:
         assert deliveries.results_of(transaction, digest(1)) == []
-        assert result_index.find(transaction, result_index.Wanted(), limit=9) == []
-        assert {row.result.kind for row in deliveries.of_instance(transaction, digest(1))} == {
-            ResultKind.IMAGE_ASSESSED,
-            ResultKind.STUDY_FLAGGED,
+        assert result_index.find(transaction, result_index.ResultQuery(), limit=9) == []
+        assert {row.item.event_type for row in deliveries.of_instance(transaction, digest(1))} == {
+            EventType.IMAGE_ASSESSED,
+            EventType.STUDY_FLAGGED,
         }

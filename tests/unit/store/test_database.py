@@ -71,7 +71,7 @@ def test_processes_may_migrate_at_the_same_time(database_url: str) -> None:
     assert errors == []
 
 
-def test_sqlite_survives_a_power_cut(tmp_path) -> None:
+def test_sqlite_survives_a_power_cut(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")
     with database.begin() as transaction:
         assert transaction.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
@@ -86,7 +86,7 @@ def test_a_database_that_is_not_there_is_a_lack_of_resources() -> None:
     database.close()
 
 
-def test_a_damaged_database_is_a_lack_of_resources_too(tmp_path) -> None:
+def test_a_damaged_database_is_a_lack_of_resources_too(tmp_path: Path) -> None:
     (tmp_path / "x.sqlite").write_bytes(b"no database at all" * 1000)
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")
     with pytest.raises(ResourcesError, match="not a database"), database.begin() as transaction:
@@ -94,7 +94,7 @@ def test_a_damaged_database_is_a_lack_of_resources_too(tmp_path) -> None:
     database.close()
 
 
-def test_more_users_than_connections_are_a_lack_of_resources(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_users_than_connections_are_a_lack_of_resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("miqa_node.store.database.POOL_TIMEOUT_S", 0.05)
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}", pool_size=1)
     with database.begin(), database.begin(), pytest.raises(ResourcesError), database.begin():

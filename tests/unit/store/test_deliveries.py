@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from making import NOW, digest, header, received, study
 
 from miqa_node.domain.delivery import (
     CommitmentReport,
@@ -25,11 +24,14 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import commitments, deliveries, delivery_jobs, instances
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
+from tests.unit.store.making import NOW, digest, header, received, study
 
 
 def queue(database: Database, number: int, *destinations: str) -> ResultObject:
     of = digest(number)
-    result = ResultObject(f"2.25.{number}", "1.2.840.10008.5.1.4.1.1.88.34", ResultKind.SR, f"results/aa/{number}.dcm")
+    result = ResultObject(
+        f"2.25.{number}", "1.2.840.10008.5.1.4.1.1.88.34", ResultKind("SR"), f"results/aa/{number}.dcm"
+    )
     with database.begin() as transaction:
         instances.record(transaction, header(number), study(), received(of), "instances/aa/b.dcm")
         deliveries.record_result(transaction, of, result, NOW)
@@ -56,7 +58,7 @@ def test_a_claimed_delivery_is_nobody_elses_until_the_lease_runs_out(database: D
     with database.begin() as transaction:
         assert deliveries.is_due(transaction, "PACS", NOW)
         claimed = deliveries.claim(transaction, "PACS", 10, NOW, lease_s=60)
-        assert [(c.destination, c.result) for c in claimed] == [("PACS", result)]
+        assert [(c.destination, c.item) for c in claimed] == [("PACS", result)]
         assert not deliveries.is_due(transaction, "PACS", NOW)
         assert deliveries.claim(transaction, "PACS", 10, NOW, lease_s=60) == []
         assert len(deliveries.claim(transaction, "PACS", 10, later, lease_s=60)) == 1
@@ -122,7 +124,7 @@ def test_two_lanes_at_once_never_take_the_same_delivery(database: Database) -> N
 
 def job_of(database: Database, destination: str = "PACS") -> int:
     with database.begin() as transaction:
-        (job,) = delivery_jobs.select(transaction, delivery_jobs.Filter(destination=destination), limit=2)
+        (job,) = delivery_jobs.select(transaction, delivery_jobs.DeliveryFilter(destination=destination), limit=2)
     return job.delivery_id
 
 
@@ -172,14 +174,14 @@ def test_many_at_once_by_filter(database: Database) -> None:
     for number in (1, 2, 3):
         queue(database, number, "PACS", "ARCHIVE")
     with database.begin() as transaction:
-        pacs = delivery_jobs.Filter(destination="PACS")
+        pacs = delivery_jobs.DeliveryFilter(destination="PACS")
         assert delivery_jobs.act_on_all(transaction, DeliveryAction.HOLD, pacs, "anna", "", NOW) == 3
         assert delivery_jobs.act_on_all(transaction, DeliveryAction.HOLD, pacs, "anna", "", NOW) == 0
-        held = delivery_jobs.Filter(state=(DeliveryState.HELD,))
+        held = delivery_jobs.DeliveryFilter(state=(DeliveryState.HELD,))
         assert delivery_jobs.count(transaction, held) == 3
-        one = delivery_jobs.Filter(uid="1.2.3.2", kind=(ResultKind.SR,))
+        one = delivery_jobs.DeliveryFilter(uid="1.2.3.2", kind=(ResultKind("SR"),))
         assert {job.destination for job in delivery_jobs.select(transaction, one, limit=9)} == {"PACS", "ARCHIVE"}
-        assert delivery_jobs.count(transaction, delivery_jobs.Filter(kind=(ResultKind.SEG,))) == 0
+        assert delivery_jobs.count(transaction, delivery_jobs.DeliveryFilter(kind=(ResultKind("SEG"),))) == 0
 
 
 def test_commitment_from_asking_to_the_report(database: Database) -> None:
@@ -222,15 +224,15 @@ def test_commitment_is_asked_for_a_limited_number_of_times(database: Database) -
 
 def test_a_delivery_can_go_on_with_another_result_and_keeps_its_row(database: Database) -> None:
     original = queue(database, 1, "PACS", "ARCHIVE")
-    lower = ResultObject("2.25.11", "1.2.840.10008.5.1.4.1.1.88.33", ResultKind.SR, "results/aa/11.dcm")
+    lower = ResultObject("2.25.11", "1.2.840.10008.5.1.4.1.1.88.33", ResultKind("SR"), "results/aa/11.dcm")
     with database.begin() as transaction:
         [claimed] = deliveries.claim(transaction, "PACS", 10, NOW, lease_s=60)
         assert deliveries.replace_result(transaction, claimed.delivery_id, original.sop_instance_uid, lower, NOW)
         assert deliveries.is_due(transaction, "PACS", NOW)
         [again] = deliveries.claim(transaction, "PACS", 10, NOW, lease_s=60)
-        assert (again.delivery_id, again.result) == (claimed.delivery_id, lower)
+        assert (again.delivery_id, again.item) == (claimed.delivery_id, lower)
         [other] = deliveries.claim(transaction, "ARCHIVE", 10, NOW, lease_s=60)
-        assert other.result == original
+        assert other.item == original
         # What was replaced is not replaced a second time by a lane that comes late.
         assert not deliveries.replace_result(transaction, claimed.delivery_id, original.sop_instance_uid, lower, NOW)
 

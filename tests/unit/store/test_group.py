@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from miqa_node.errors import ResourcesError
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
@@ -18,7 +19,7 @@ from miqa_node.store.tables import executors
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def add(name: str) -> object:
+def add(name: str) -> Callable[[Connection], str]:
     def write(transaction: Transaction) -> str:
         now = datetime.now(UTC)
         insert_or_ignore(transaction, executors, {"name": name, "started_at": now, "heartbeat_at": now})

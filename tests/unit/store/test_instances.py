@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pydicom
 import pytest
-from making import NOW, digest, header, received, study
+import sqlalchemy as sa
 from pydicom.data import get_testdata_file
 
 from miqa_node.domain.assessment import Assessment, Measurement, ModelIdentity
 from miqa_node.domain.codes import MOTION_BLUR
-from miqa_node.domain.finding import FINDING_CODES, Finding, FindingName, GateClass
+from miqa_node.domain.delivery import ResultKind, ResultObject
+from miqa_node.domain.finding import Finding, FindingName, GateClass
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.errors import NotFoundError
 from miqa_node.imaging.headers import read_header
-from miqa_node.store import instances
+from miqa_node.store import deliveries, history, instances, tables, worklist
 from miqa_node.store.database import Database
 from miqa_node.store.instances import Novelty
+from miqa_node.taxonomy.lookup import reason_code
+from tests.unit.store.making import NOW, digest, header, received, study
 
 
 def put(database: Database, number: int, content: object, study_number: int = 1) -> Novelty:
@@ -68,7 +72,7 @@ def test_an_assessment_comes_back_whole_and_the_first_stays(database: Database) 
         digest("a"),
         header(1),
         datetime(2026, 1, 2, tzinfo=UTC),
-        findings=(Finding(name, FINDING_CODES[name], 0.9, 0.5, 0.4),),
+        findings=(Finding(name, reason_code(name), 0.9, 0.5, 0.4),),
         gate={GateClass.BLANK: 0.01},
         measurements=(Measurement("entropy", 6.5, "bit"),),
         score=55.0,
@@ -126,7 +130,7 @@ def test_dates_and_texts_that_a_header_should_not_hold_do_not_keep_an_image_out(
     database: Database, tmp_path: Path
 ) -> None:
     """PostgreSQL refuses long values and zero bytes where SQLite takes both."""
-    ds = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    ds = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
     odd = {
         "StudyDate": "2004.01.19",  # as ACR-NEMA 2.0 wrote dates
         "StationName": "ROOM\0 1",
@@ -142,3 +146,34 @@ def test_dates_and_texts_that_a_header_should_not_hold_do_not_keep_an_image_out(
     with database.begin() as transaction:
         instances.record(transaction, head, record, received(digest("odd")), "instances/od/odd.dcm")
         assert instances.load(transaction, digest("odd")).header == head
+
+
+def test_rows_with_names_that_nobody_knows_any_more_are_read(database: Database) -> None:
+    name = "patient_motion"
+    put(database, 1, "a")
+    of = digest("a")
+    finding = Finding(FindingName("motion_blur"), MOTION_BLUR, 0.9, 0.5, 0.5)
+    assessment = Assessment(of, header(1), NOW, findings=(finding,), measurements=(Measurement("sharpness", 1.0, "1"),))
+    reason = Reason("motion_blur", "Motion blur", MOTION_BLUR, Verdict.REVIEW)
+    result = ResultObject("1.2.9", "1.2.840.10008.5.1.4.1.1.88.34", ResultKind("SR"), "results/aa/1.dcm")
+    with database.begin() as transaction:
+        instances.save_assessment(transaction, assessment)
+        disposition = Disposition(Verdict.REVIEW, (reason,), "1", "all", attention=True)
+        instances.save_disposition(transaction, of, header(1).study_instance_uid, disposition, NOW)
+        deliveries.record_result(transaction, of, result, NOW)
+        deliveries.queue(transaction, result, "PACS", NOW)
+        worklist.flag(transaction, header(1).study_instance_uid, Verdict.REVIEW, NOW)
+    with database.begin() as transaction:  # the rows of a version, or of a package or plug-in, that is gone
+        for table, column in ((tables.assessments, "document"), (tables.dispositions, "reasons")):
+            old = transaction.execute(sa.select(table.c[column])).scalar_one()
+            new = json.loads(json.dumps(old).replace("motion_blur", name).replace("sharpness", name))
+            transaction.execute(sa.update(table).values({column: new}))
+        transaction.execute(sa.update(tables.results).values(kind=name))
+    with database.begin() as transaction:
+        assert str(instances.load_assessment(transaction, of).findings[0].name) == name
+        assert instances.load_disposition(transaction, of).reasons[0].name == name
+        assert [str(one.kind) for one in deliveries.results_of(transaction, of)] == [name]
+        assert len(deliveries.of_instance(transaction, of)) == 1
+        worklist.flag(transaction, header(1).study_instance_uid, Verdict.REJECT, NOW)
+        assert worklist.show(transaction, header(1).study_instance_uid).images[0].reasons == ("Motion blur",)
+        assert history.of_uid(transaction, of, limit=1)[0].assessment is not None

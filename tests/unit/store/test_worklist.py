@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from making import NOW, digest, header, received, study
 
 from miqa_node.domain.codes import MOTION_BLUR
 from miqa_node.domain.instance import StudyInstanceUid
@@ -14,7 +13,8 @@ from miqa_node.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import instances, worklist
 from miqa_node.store.database import Database
-from miqa_node.store.worklist import Filter
+from miqa_node.store.worklist import WorklistFilter
+from tests.unit.store.making import NOW, digest, header, received, study
 
 
 def flag(
@@ -32,7 +32,7 @@ def flag(
             worklist.flag(transaction, image.study_instance_uid, verdict, at)
 
 
-def uids(database: Database, wanted: Filter) -> list[str]:
+def uids(database: Database, wanted: WorklistFilter) -> list[str]:
     with database.begin() as transaction:
         items = worklist.select(transaction, wanted, limit=100)
         assert worklist.count(transaction, wanted) == len(items)
@@ -60,22 +60,24 @@ def test_filters(database: Database) -> None:
     flag(database, 1, 1, Verdict.REVIEW)
     flag(database, 2, 2, Verdict.REJECT, later_s=10, modality="DX", station_name="ROOM2")
     flag(database, 3, 3, Verdict.REVIEW, later_s=20, body_part_examined="HAND", view_position="AP")
-    assert uids(database, Filter()) == ["1.2.5.3", "1.2.5.2", "1.2.5.1"]
-    assert uids(database, Filter(verdict=(Verdict.REJECT,))) == ["1.2.5.2"]
-    assert uids(database, Filter(modality="CR")) == ["1.2.5.3", "1.2.5.1"]
-    assert uids(database, Filter(station="ROOM2")) == ["1.2.5.2"]
-    assert uids(database, Filter(body_part="HAND", view="AP")) == ["1.2.5.3"]
-    assert uids(database, Filter(accession_number="ACC2")) == ["1.2.5.2"]
-    assert uids(database, Filter(uid="1.2.3.3")) == ["1.2.5.3"]
-    assert uids(database, Filter(since=NOW + timedelta(seconds=5), until=NOW + timedelta(seconds=15))) == ["1.2.5.2"]
-    assert len(uids(database, Filter(reason="motion_blur"))) == 3
-    assert uids(database, Filter(reason="motion")) == []
-    assert uids(database, Filter(reason="%")) == []
+    assert uids(database, WorklistFilter()) == ["1.2.5.3", "1.2.5.2", "1.2.5.1"]
+    assert uids(database, WorklistFilter(verdict=(Verdict.REJECT,))) == ["1.2.5.2"]
+    assert uids(database, WorklistFilter(modality="CR")) == ["1.2.5.3", "1.2.5.1"]
+    assert uids(database, WorklistFilter(station="ROOM2")) == ["1.2.5.2"]
+    assert uids(database, WorklistFilter(body_part="HAND", view="AP")) == ["1.2.5.3"]
+    assert uids(database, WorklistFilter(accession_number="ACC2")) == ["1.2.5.2"]
+    assert uids(database, WorklistFilter(uid="1.2.3.3")) == ["1.2.5.3"]
+    assert uids(database, WorklistFilter(since=NOW + timedelta(seconds=5), until=NOW + timedelta(seconds=15))) == [
+        "1.2.5.2"
+    ]
+    assert len(uids(database, WorklistFilter(reason="motion_blur"))) == 3
+    assert uids(database, WorklistFilter(reason="motion")) == []
+    assert uids(database, WorklistFilter(reason="%")) == []
     with database.begin() as transaction:
         worklist.claim(transaction, StudyInstanceUid("1.2.5.2"), "kim", NOW)
-    assert uids(database, Filter(state=(WorklistState.CLAIMED,), claimed_by="kim")) == ["1.2.5.2"]
+    assert uids(database, WorklistFilter(state=(WorklistState.CLAIMED,), claimed_by="kim")) == ["1.2.5.2"]
     with database.begin() as transaction:
-        page = worklist.select(transaction, Filter(), limit=1, offset=1)
+        page = worklist.select(transaction, WorklistFilter(), limit=1, offset=1)
     assert [item.study_instance_uid for item in page] == ["1.2.5.2"]
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
+from miqa_node.degrade import degrade
+from miqa_node.degrade.sheet import sample_chest
 from miqa_node.domain.finding import FindingName
-from miqa_node.training.degrade import degrade
-from miqa_node.training.degrade.sheet import sample_chest
 
 SIDE_PX = 340
 COLUMNS = ("file", "source_set", "licence", "patient", "view", "notes", "population")
@@ -29,8 +29,8 @@ def chest(number: int) -> NDArray[np.float32]:
     trim = rng.integers(0, 20, 4)
     image = image[trim[0] : image.shape[0] - trim[1], trim[2] : image.shape[1] - trim[3]] ** rng.uniform(0.8, 1.3)
     scale = SIDE_PX / max(image.shape)
-    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return np.clip(image + rng.normal(0, 0.01, image.shape), 0, 1).astype(np.float32)
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(np.clip(small + rng.normal(0, 0.01, small.shape), 0, 1), np.float32)
 
 
 def save(path: Path, image: NDArray[np.float32]) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 
-from miqa_node.assess.saliency.gradient import SEED, add_gradients, gradient_name
+from miqa_node.assess.saliency.vjp import SEED, add_gradients, gradient_name
 
-torch = pytest.importorskip("torch")
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
-from miqa_node.training.architectures import Architecture, SameConv, build  # noqa: E402
+from miqa_node.training.architectures import Architecture, SameConv, build
 
 
 class _Looking(torch.nn.Module):

@@ -5,21 +5,25 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the extra [train]")
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("sklearn", reason="needs the extra [train]")
 
-from miqa_node.training.anomaly_regions import Seen, compact, grow_places, region_figures  # noqa: E402
-from miqa_node.training.attention.export import ATTENTION, INPUT, OUTPUTS, TOKENS, export_vit  # noqa: E402
-from miqa_node.training.attention.looks import Transformer, attention_features, place_gradients  # noqa: E402
-from miqa_node.training.attention.network import MaskedAutoencoder, VitShape, patches  # noqa: E402
-from miqa_node.training.attention.pretrain import PretrainSettings, pretrain, records_of  # noqa: E402
-from miqa_node.training.datasets import held_out, read_records  # noqa: E402
-from miqa_node.training.outlines import box  # noqa: E402
+from miqa_node.training.anomaly_regions import OutlinedImage, compact, grow_places, region_figures
+from miqa_node.training.attention.export import ATTENTION, INPUT, OUTPUTS, TOKENS, export_vit
+from miqa_node.training.attention.looks import TransformerGraph, attention_features, place_gradients
+from miqa_node.training.attention.network import MaskedAutoencoder, VitShape, patches
+from miqa_node.training.attention.pretrain import PretrainSettings, pretrain, records_of
+from miqa_node.training.datasets import held_out, read_records
+from miqa_node.training.outlines import box
 
 SHAPE = VitShape(side_px=64, patch_px=8, width=24, depth=2, heads=2, decoder_width=12, decoder_depth=1)
 SETTINGS = PretrainSettings(steps=24, batch=8, shape=SHAPE)
@@ -79,7 +83,7 @@ def test_the_graph_gives_tokens_and_attention(tmp_path: Path) -> None:
     # All attention but what goes to the class token is shared out over the places.
     assert np.all(found[ATTENTION] > 0)
     assert np.all(found[ATTENTION].mean(axis=(2, 3)) < 1.0)
-    seen = Transformer(tmp_path / "model.onnx").attend(view)
+    seen = TransformerGraph(tmp_path / "model.onnx").attend(view)
     assert seen.features.shape == (24 + 24 + 2 * 16,)
     assert seen.places["transformer"].shape == (8, 8, 24)
     assert np.allclose(seen.places["transformer"][2, 3], found[TOKENS][0, :, 2, 3])
@@ -131,8 +135,8 @@ def test_only_images_that_may_be_learnt_from_are(tmp_path: Path) -> None:
     assert {"cohen2.png", "ker22450.png"} - kept_apart <= names
 
 
-def seen(values: np.ndarray, *boxes: tuple[float, float, float, float], patient: str = "1") -> Seen:
-    return Seen(patient, tuple(box(*one) for one in boxes), np.zeros((64, 64), np.float32), {"map": values})
+def seen(values: np.ndarray, *boxes: tuple[float, float, float, float], patient: str = "1") -> OutlinedImage:
+    return OutlinedImage(patient, tuple(box(*one) for one in boxes), np.zeros((64, 64), np.float32), {"map": values})
 
 
 def test_a_map_that_covers_what_was_drawn_beats_the_baselines() -> None:
@@ -167,5 +171,5 @@ def test_a_forest_of_places_finds_the_odd_one() -> None:
     odd = images[25][0].copy()
     odd[2, 6] += 8.0
     values = forest.region_map([odd])
-    assert np.unravel_index(values.argmax(), values.shape) == (2, 6)
+    assert [int(at) for at in np.unravel_index(values.argmax(), values.shape)] == [2, 6]
     assert values.max() == pytest.approx(1.0)

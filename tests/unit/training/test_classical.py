@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -14,25 +15,25 @@ pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
 from miqa_node.assess.active import ActiveModels
-from miqa_node.assess.measured import contributions_of, inputs_of, measure_picture
+from miqa_node.assess.contracts.measurements import contributions_of, inputs_of, measure_picture
 from miqa_node.assess.packages import open_package
 from miqa_node.cli.assess import document
 from miqa_node.domain.assessment import Contribution, Measurement, contributions_text
-from miqa_node.domain.finding import DEFECTS
 from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.settings import Accelerator, load_settings
-from miqa_node.training.classical.basis import LIMIT, Scale
+from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.training.classical.basis import LIMIT, MeasurementScale
 from miqa_node.training.classical.compare import train_classical
-from miqa_node.training.classical.features import FEATURES, Measurer, Treatment
+from miqa_node.training.classical.features import FEATURES, MeasurementJudge, Treatment
 from miqa_node.training.classical.graph import sum_graph
 from miqa_node.training.classical.models import KINDS, fit_model
-from miqa_node.training.classical.table import Table
+from miqa_node.training.classical.table import FeatureTable
 from miqa_node.training.samples import CLASSES
 from miqa_node.training.scores import auroc
 from tests.unit.training.hospital import chest, save, write_data
 
 
-def made_table(rows: int = 300, seed: int = 0) -> Table:
+def made_table(rows: int = 300, seed: int = 0) -> FeatureTable:
     """Class k depends on measurement k alone, in a bent way where k is odd; some values are missing."""
     rng = np.random.default_rng(seed)
     features = rng.lognormal(0, 1, (rows, len(FEATURES))).astype(np.float32)
@@ -41,12 +42,12 @@ def made_table(rows: int = 300, seed: int = 0) -> Table:
     severity = np.where(present > 0, np.clip(np.abs(logs) / 2, 0.1, 1), 0).astype(np.float32)
     present[::50] = severity[::50] = -1
     features[rng.uniform(size=features.shape) < 0.01] = np.nan
-    return Table(features, present, severity)
+    return FeatureTable(features, present, severity)
 
 
 def test_scale_imputes_medians_and_limits_what_is_far_away() -> None:
     features = np.array([[1.0, 10.0], [3.0, np.nan], [5.0, 30.0], [3.0, 20.0]], np.float32)
-    scale = Scale.of(features)
+    scale = MeasurementScale.of(features)
     assert scale.imputed.tolist() == [3.0, 20.0]
     z = scale.standardise(np.array([[np.nan, np.nan], [3.0, 20.0], [1e9, -1e9]], np.float32))
     assert np.array_equal(z[0], z[1])
@@ -112,13 +113,13 @@ def test_a_model_that_is_no_sum_has_no_graph() -> None:
 
 def test_measurer_gives_the_measurements_of_the_node_by_name() -> None:
     display = np.rint(chest(1) * 65535).astype(np.uint16)
-    row = Measurer().features(display)
+    row = MeasurementJudge().features(display)
     by_name = {m.name: m.value for m in measure_picture(display)}
     assert row == pytest.approx([by_name[name] for name in FEATURES], rel=1e-5)
     noise = FEATURES.index("noise_share")
-    assert Measurer(Treatment(denoise=True)).features(display)[noise] < 0.5 * row[noise]
+    assert MeasurementJudge(Treatment(denoise=True)).features(display)[noise] < 0.5 * row[noise]
     contrast = FEATURES.index("entropy")
-    assert Measurer(Treatment(enhance=True)).features(display)[contrast] > row[contrast]
+    assert MeasurementJudge(Treatment(enhance=True)).features(display)[contrast] > row[contrast]
     assert Treatment(denoise=True, enhance=True).name == "denoise+enhance"
 
 
@@ -129,7 +130,7 @@ def test_contributions_in_words() -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The whole command on a small data folder, with two models."""
     folder = tmp_path_factory.mktemp("classical")
     data, out = write_data(folder / "data", training=20, evaluation=4), folder / "models"
@@ -140,11 +141,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     return out, found
 
 
-def test_comparison_has_every_model_and_finding_and_a_page(trained: tuple[Path, dict]) -> None:
+def test_comparison_has_every_model_and_finding_and_a_page(trained: tuple[Path, dict[str, Any]]) -> None:
     out, found = trained
     assert [row["package"] for row in found["rows"]] == ["lr", "additive"]
     for row in found["rows"]:
-        assert set(row["findings"]) == set(DEFECTS)
+        assert set(row["findings"]) == set(defect_names())
         assert 0.5 < row["mean_auroc"] <= 1.0
         assert row["milliseconds"] > 0
     written = json.loads((out / "comparison" / "comparison.json").read_text())["rows"]
@@ -154,7 +155,7 @@ def test_comparison_has_every_model_and_finding_and_a_page(trained: tuple[Path, 
     assert "http://" not in page.replace("http://www.w3.org/", "")
 
 
-def test_package_passes_its_checks_and_explains_a_finding(trained: tuple[Path, dict], tmp_path: Path) -> None:
+def test_package_passes_its_checks_and_explains_a_finding(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     out, _ = trained
     folder = out / "quality-classical-0.1.0"
     package = open_package(folder, Accelerator.CPU, load_settings().assess)
@@ -174,8 +175,8 @@ def test_package_passes_its_checks_and_explains_a_finding(trained: tuple[Path, d
     assert models.package.judges_measurements
 
 
-def test_assess_on_the_command_line_gives_contributions(trained: tuple[Path, dict], tmp_path: Path) -> None:
-    from miqa_node.assess.local import LocalAssessor
+def test_assess_on_the_command_line_gives_contributions(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    from miqa_node.local import LocalAssessor
 
     out, _ = trained
     picture = tmp_path / "burnt.png"
@@ -187,10 +188,10 @@ def test_assess_on_the_command_line_gives_contributions(trained: tuple[Path, dic
     with LocalAssessor(settings) as assessor:
         result = assessor.assess_file(picture)
     assessment = result.assessment
-    present = {f.name for f in assessment.findings if f.present and f.name in set(DEFECTS)}
+    present = {f.name for f in assessment.findings if f.present and f.name in set(defect_names())}
     assert present
     assert set(assessment.contributions) == present
-    assert not result.maps
+    assert not result.maps.findings
     said = document(picture, result, 0.1)["contributions"]
     for parts in said.values():
         assert {p["measurement"] for p in parts} == set(FEATURES)
@@ -198,7 +199,7 @@ def test_assess_on_the_command_line_gives_contributions(trained: tuple[Path, dic
         assert sizes == sorted(sizes, reverse=True)
 
 
-def test_what_could_not_be_measured_has_the_value_of_the_card(trained: tuple[Path, dict]) -> None:
+def test_what_could_not_be_measured_has_the_value_of_the_card(trained: tuple[Path, dict[str, Any]]) -> None:
     package = open_package(trained[0] / "quality-classical-0.1.0", Accelerator.CPU, load_settings().assess)
     wanted = package.card.measurements
     given = [Measurement(FEATURES[0], 12.0, "%")]
@@ -210,7 +211,9 @@ def test_what_could_not_be_measured_has_the_value_of_the_card(trained: tuple[Pat
     assert parts[-1] == Contribution(FEATURES[0], 12.0, "%", 0.0)
 
 
-def test_a_graph_of_pixels_cannot_pass_for_one_of_measurements(trained: tuple[Path, dict], tmp_path: Path) -> None:
+def test_a_graph_of_pixels_cannot_pass_for_one_of_measurements(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     from tests.unit.assess.making import write_package
 
     folder = tmp_path / "tiny-1.0.0"

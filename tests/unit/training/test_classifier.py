@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from miqa_node.assess.classify.classifier import Classifier, open_classifier
 from miqa_node.cli.app import app
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.classifier.calibrate import fit_temperature, softmax, threshold_for_recall
-from miqa_node.training.classifier.data import Part, read_examples
+from miqa_node.training.classifier.data import ClassifierPart, read_examples
 from miqa_node.training.classifier.fit import balanced_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -56,7 +57,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "labels.csv"
 
 
-def train(data: Path, tmp_path: Path, *more: str) -> dict:
+def train(data: Path, tmp_path: Path, *more: str) -> dict[str, Any]:
     options = ["--out", str(tmp_path / "models"), "--report", str(tmp_path / "run"), "--json", "--size", "64"]
     ran = CliRunner().invoke(app, ["train", "classifier", "--data", str(data), *options, *more])
     assert ran.exit_code == 0, ran.output
@@ -66,7 +67,7 @@ def train(data: Path, tmp_path: Path, *more: str) -> dict:
 def share_right(classifier: Classifier, data: Path) -> float:
     """Of the test part, as the node sees it: through the package and its own preparation of pictures."""
     right = []
-    for example in (e for e in read_examples(data, 1) if e.part is Part.TEST):
+    for example in (e for e in read_examples(data, 1) if e.part is ClassifierPart.TEST):
         pixels = cv2.imread(str(example.path), cv2.IMREAD_UNCHANGED).astype(np.uint16) * 257
         scores, _ = classifier.see(np.ascontiguousarray(pixels[..., ::-1]) if pixels.ndim == 3 else pixels)
         right.append(classifier.label(scores) == example.label)
@@ -113,7 +114,7 @@ def test_colour_photographs_from_pretrained_weights(photographs: Path, tmp_path:
     assert classifier.card.picture.colour
     assert not classifier.card.clinical
     assert share_right(classifier, photographs) == pytest.approx(made["metrics"]["test"]["accuracy"], abs=1e-3)
-    parts = {}
+    parts: dict[str, Any] = {}
     for example in read_examples(photographs, 1):
         parts.setdefault(example.patient, set()).add(example.part)
     assert all(len(part) == 1 for part in parts.values())
@@ -134,7 +135,7 @@ def test_the_split_keeps_patients_and_copies_together(tmp_path: Path) -> None:
     for label in ("a", "b"):
         for number in range(5):
             assert parts[f"copy{number}.png{label}"] is parts[f"{number}.png{label}"]
-        counts = [sum(e.part is part for e in examples if e.label == label) for part in Part]
+        counts = [sum(e.part is part for e in examples if e.label == label) for part in ClassifierPart]
         assert min(counts) >= 5
 
 
@@ -148,7 +149,7 @@ def test_dicom_files_are_split_by_their_patient(tmp_path: Path, samples: Path) -
         (tmp_path / label / "notes.txt").write_text("no image")
     examples = read_examples(tmp_path, 1)
     assert len(examples) == 48
-    parts: dict[str, set] = {}
+    parts: dict[str, set[Any]] = {}
     for example in examples:
         parts.setdefault(example.patient, set()).add(example.part)
     assert len(parts) == 16

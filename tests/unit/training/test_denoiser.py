@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from miqa_node.training.denoiser.fit import CHECKPOINT, FitSettings, fit
+from miqa_node.training.denoiser.fit import CHECKPOINT, DenoiserFitSettings, fit
 from miqa_node.training.denoiser.loss import denoising_loss, edges, gradient, missing_slope
 from miqa_node.training.denoiser.network import Denoiser
 from miqa_node.training.denoiser.pairs import smooth_phantom
@@ -67,10 +67,10 @@ class Phantoms:
 
 
 def test_a_run_goes_on_from_the_weights_of_another(tmp_path: Path) -> None:
-    first = fit(Phantoms(), Phantoms(), tmp_path / "a", FitSettings(steps=4, images=2))
+    first = fit(Phantoms(), Phantoms(), tmp_path / "a", DenoiserFitSettings(steps=4, images=2))
     again = fit(
         Phantoms(), Phantoms(), tmp_path / "b",
-        FitSettings(steps=1, images=2, learning_rate=1e-9, start=tmp_path / "a" / CHECKPOINT),
+        DenoiserFitSettings(steps=1, images=2, learning_rate=1e-9, start=tmp_path / "a" / CHECKPOINT),
     )  # fmt: skip
     for old, new in zip(first.net.parameters(), again.net.parameters(), strict=True):
         assert torch.allclose(old, new, atol=1e-5)

@@ -12,19 +12,27 @@ pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
 from miqa_node.domain.finding import FindingName
-from miqa_node.training.calibrate import Calibration, operating_points
-from miqa_node.training.datasets import Box, ImageCache, Record, held_out, may_ship, read_records, training_split
+from miqa_node.training.calibrate import QualityCalibration, operating_points
+from miqa_node.training.datasets import (
+    DatasetRecord,
+    ImageCache,
+    ObjectBox,
+    held_out,
+    may_ship,
+    read_records,
+    training_split,
+)
 from miqa_node.training.evaluate import _finding
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.samples import CLASSES, COLUMN
-from miqa_node.training.scores import Case, auroc, auroc_interval
+from miqa_node.training.scores import JudgedCase, auroc, auroc_interval
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 NIH = "NIH Clinical Center public release"
 
 
-def _record(patient: str, source: str = "nih", licence: str = NIH, notes: str = "") -> Record:
-    return Record(Path(f"{patient}.jpg"), source, licence, patient, "PA", notes)
+def _record(patient: str, source: str = "nih", licence: str = NIH, notes: str = "") -> DatasetRecord:
+    return DatasetRecord(Path(f"{patient}.jpg"), source, licence, patient, "PA", notes)
 
 
 def test_auroc_of_known_rankings() -> None:
@@ -50,12 +58,12 @@ def test_interval_is_wider_when_images_come_from_few_patients() -> None:
 def test_the_source_with_the_worst_images_sets_the_thresholds() -> None:
     rng = np.random.default_rng(2)
 
-    def cases(source: str, centre: float, count: int) -> list[Case]:
+    def cases(source: str, centre: float, count: int) -> list[JudgedCase]:
         logits = rng.normal(centre, 1.0, (count, len(CLASSES))).astype(np.float32)
-        record = Record(Path("x.png"), source, "CC0", "p", "PA", "", objects=())
-        return [Case(record, "", 0.0, row, np.zeros_like(row)) for row in logits]
+        record = DatasetRecord(Path("x.png"), source, "CC0", "p", "PA", "", objects=())
+        return [JudgedCase(record, "", 0.0, row, np.zeros_like(row)) for row in logits]
 
-    plain = Calibration(np.ones(len(CLASSES)), np.zeros(len(CLASSES)), np.ones(len(CLASSES)), {})
+    plain = QualityCalibration(np.ones(len(CLASSES)), np.zeros(len(CLASSES)), np.ones(len(CLASSES)), {})
     quiet, loud = cases("quiet", -6.0, 3000), cases("loud", -2.0, 300)
     alone, _, _ = operating_points(plain, quiet, [])
     both, _, flagged = operating_points(plain, quiet, loud)
@@ -68,15 +76,17 @@ def test_hospitals_are_compared_with_themselves() -> None:
     """A defect seen perfectly in each of two hospitals that look different is hidden by pooling them."""
     column = COLUMN["unsharp"]
 
-    def cases(source: str, values: Sequence[float], made: str = "", grades: dict[str, int] | None = None) -> list[Case]:
-        record = Record(
+    def cases(
+        source: str, values: Sequence[float], made: str = "", grades: dict[str, int] | None = None
+    ) -> list[JudgedCase]:
+        record = DatasetRecord(
             Path("x.png"), source, "CC0", source, "PA", "", objects=(), grades=grades or {}, long_side_px=2000
         )
         rows = [np.zeros(len(CLASSES), np.float32) for _ in values]
         for row, value in zip(rows, values, strict=True):
             row[column] = value
         levels = np.linspace(0.5, 1.0, len(rows)) if made else np.zeros(len(rows))
-        return [Case(record, made, float(level), row, row) for row, level in zip(rows, levels, strict=True)]
+        return [JudgedCase(record, made, float(level), row, row) for row, level in zip(rows, levels, strict=True)]
 
     clean = cases("sharp", (0.0, 0.1)) + cases("soft", (2.0, 2.1)) + cases("soft", (9.0,), grades={"blur": 1})
     bad = cases("sharp", (1.0, 1.1), "unsharp") + cases("soft", (3.0, 3.1), "unsharp")
@@ -118,14 +128,14 @@ def test_split_is_by_patient_and_stable() -> None:
 
 
 def test_doubtful_objects_are_neither_yes_nor_no() -> None:
-    def record(*objects: Box) -> Record:
-        return Record(Path("a"), "nih", NIH, "1", "AP", "", objects)
+    def record(*objects: ObjectBox) -> DatasetRecord:
+        return DatasetRecord(Path("a"), "nih", NIH, "1", "AP", "", objects)
 
     where = (0.1, 0.1, 0.2, 0.2)
-    assert record(Box(where, "monitoring", True)).has_real_object is True
-    assert record(Box(where, "annotation", True)).has_real_object is False
-    assert record(Box(where, "implant", False)).has_real_object is None
-    assert record(Box(where, "tube_line", True)).has_real_object is None
+    assert record(ObjectBox(where, "monitoring", True)).has_real_object is True
+    assert record(ObjectBox(where, "annotation", True)).has_real_object is False
+    assert record(ObjectBox(where, "implant", False)).has_real_object is None
+    assert record(ObjectBox(where, "tube_line", True)).has_real_object is None
     assert _record("1").has_real_object is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,17 +12,21 @@ import onnx
 import onnxruntime
 import pytest
 
-torch = pytest.importorskip("torch")
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = pytest.importorskip("torch")
 
-from miqa_node.assess.preprocess import GlobalView, Preprocess  # noqa: E402
-from miqa_node.training import losses  # noqa: E402
-from miqa_node.training.export import INPUTS, OUTPUTS, Graph, export, fold_normalisation  # noqa: E402
-from miqa_node.training.fit import CHECKPOINT, Fit, FitSettings, collate, fit  # noqa: E402
-from miqa_node.training.networks import ExportedNet, QualityNet  # noqa: E402
-from miqa_node.training.onnx_graph import TOLERANCE, compare, write_graph  # noqa: E402
-from miqa_node.training.samples import CLASSES, MAP_CLASSES, Sample  # noqa: E402
-from miqa_node.training.start import read_weights  # noqa: E402
-from miqa_node.training.texture import FREQUENCIES, ORIENTATIONS, TextureNet, filter_bank  # noqa: E402
+from miqa_node.assess.preprocess import GlobalView, Preprocess
+from miqa_node.training import losses
+from miqa_node.training.export import INPUTS, export, fold_normalisation
+from miqa_node.training.fit import CHECKPOINT, QualityFit, QualityFitSettings, collate, fit
+from miqa_node.training.graph import OUTPUTS, QualityGraph
+from miqa_node.training.networks import ExportedNet, QualityNet
+from miqa_node.training.onnx_graph import TOLERANCE, compare, write_graph
+from miqa_node.training.samples import CLASSES, MAP_CLASSES, TrainingSample
+from miqa_node.training.start import read_weights
+from miqa_node.training.texture import FREQUENCIES, ORIENTATIONS, TextureNet, filter_bank
 
 SPEC = Preprocess(global_view=GlobalView(rows=64, columns=64))
 
@@ -36,13 +41,14 @@ def net() -> QualityNet:
             module.running_var.uniform_(0.5, 1.5)
     for silent in (net.classify_texture, net.grade_texture):  # equal constants would become one in the graph
         silent.weight.data.normal_(0, 0.05)
-    return net.eval()
+    net.eval()
+    return net
 
 
 class _Easy:
     """A sampler with the Sampler's signature: bright images have the first defect, dark ones have none."""
 
-    def __call__(self, index: int) -> Sample:
+    def __call__(self, index: int) -> TrainingSample:
         rng = np.random.default_rng(index)
         bright = index % 2
         view = rng.normal(bright * 2 - 1, 0.3, (1, 64, 64)).astype(np.float32)
@@ -50,7 +56,7 @@ class _Easy:
         present = np.zeros(len(CLASSES), np.float32)
         present[0] = bright
         cells = np.zeros((len(MAP_CLASSES), 8, 8), np.float32)
-        return Sample(view, crops, present, present * 0.7, cells, np.zeros(cells.shape, np.int16))
+        return TrainingSample(view, crops, present, present * 0.7, cells, np.zeros(cells.shape, np.int16))
 
 
 def test_a_graph_that_says_something_else_than_torch_is_refused(tmp_path: Path) -> None:
@@ -74,7 +80,7 @@ def test_export_says_what_torch_says(net: QualityNet, tmp_path: Path) -> None:
     for count in (1, 4, 16):
         example = (view, torch.randn(count, 1, 160, 160))
         assert compare(ExportedNet(net), tmp_path / "model.onnx", [example], INPUTS, OUTPUTS)[0] < TOLERANCE
-    prediction = Graph(tmp_path / "model.onnx", SPEC)(np.full((200, 220), 30000, np.uint16))
+    prediction = QualityGraph(tmp_path / "model.onnx", SPEC)(np.full((200, 220), 30000, np.uint16))
     assert prediction.logits.shape == prediction.severity.shape == (len(CLASSES),)
     assert prediction.maps.shape == (len(CLASSES), 8, 8)
     assert prediction.maps.min() >= 0
@@ -118,11 +124,11 @@ def test_placed_classes_hear_only_their_map(net: QualityNet) -> None:
 
 def test_fit_learns_and_resumes_where_it_was(tmp_path: Path) -> None:
     """A run in two parts ends exactly as the run in one part; an easy class is learned."""
-    whole = fit(_Easy(), tmp_path / "whole", FitSettings(steps=24, batch=8, seed=5))
-    half = FitSettings(steps=24, batch=8, seed=5, checkpoint_s=0.0)
+    whole = fit(_Easy(), tmp_path / "whole", QualityFitSettings(steps=24, batch=8, seed=5))
+    half = QualityFitSettings(steps=24, batch=8, seed=5, checkpoint_s=0.0)
     _stop_after(tmp_path / "parts", half, 10)
     rest = fit(_Easy(), tmp_path / "parts", half, resume=True)
-    assert rest.step == whole.step == 24
+    assert rest.progress.step == whole.progress.step == 24
     for ours, theirs in zip(whole.net.state_dict().values(), rest.net.state_dict().values(), strict=True):
         assert torch.allclose(ours.float(), theirs.float(), atol=1e-3)
     net = whole.net.eval()
@@ -134,12 +140,12 @@ def test_fit_learns_and_resumes_where_it_was(tmp_path: Path) -> None:
     assert bright > dark
 
 
-def _stop_after(folder: Path, settings: FitSettings, steps: int) -> None:
+def _stop_after(folder: Path, settings: QualityFitSettings, steps: int) -> None:
     class Stop(Exception):  # noqa: N818
         pass
 
     class Sampler(_Easy):
-        def __call__(self, index: int) -> Sample:
+        def __call__(self, index: int) -> TrainingSample:
             if index >= steps * settings.batch:
                 raise Stop
             return super().__call__(index)
@@ -181,9 +187,13 @@ def test_a_box_wants_some_of_its_cells_not_all() -> None:
 def test_textures_tell_noise_from_blur_at_once() -> None:
     """Before anything is learned the log-energies of fine filters rise with noise and fall with blur."""
     rng = np.random.default_rng(4)
-    smooth = cv2.GaussianBlur(rng.normal(0, 1, (96, 96)).astype(np.float32), None, 3.0)
-    edges = cv2.GaussianBlur((smooth > 0).astype(np.float32), None, 0.6)
-    variants = (edges, cv2.GaussianBlur(edges, None, 1.0), edges + rng.normal(0, 0.05, edges.shape).astype(np.float32))
+    smooth = cv2.GaussianBlur(rng.normal(0, 1, (96, 96)).astype(np.float32), (0, 0), 3.0)
+    edges = cv2.GaussianBlur((smooth > 0).astype(np.float32), (0, 0), 0.6)
+    variants = (
+        edges,
+        cv2.GaussianBlur(edges, (0, 0), 1.0),
+        edges + rng.normal(0, 0.05, (96, 96)).astype(np.float32),
+    )
     texture = TextureNet().eval()
     crops = torch.from_numpy(np.stack(variants)[:, None])
     fine = texture.energies(crops)[:, : len(texture.filters)].mean((1, 2, 3))
@@ -207,7 +217,7 @@ def test_filters_see_no_brightness() -> None:
 
 def test_a_run_begins_with_the_weights_of_a_package(net: QualityNet, tmp_path: Path) -> None:
     export(net, tmp_path / "model.onnx", SPEC)
-    begun = Fit(FitSettings(steps=1, batch=4, start=str(tmp_path)), tmp_path / "run")
+    begun = QualityFit(QualityFitSettings(steps=1, batch=4, start=str(tmp_path)), tmp_path / "run")
     view, crops, _ = collate([_Easy()(n) for n in range(4)])
     wanted = net(view, crops.flatten(0, 1))[0]
     assert torch.allclose(begun.net.eval()(view, crops.flatten(0, 1))[0], wanted, atol=1e-4)
@@ -228,9 +238,9 @@ def test_a_graph_of_another_network_is_no_start(net: QualityNet, tmp_path: Path)
 
 
 def test_a_run_begins_with_the_weights_of_another(tmp_path: Path) -> None:
-    first = fit(_Easy(), tmp_path / "first", FitSettings(steps=3, batch=4, seed=1))
-    settings = FitSettings(steps=1, seed=2, start=str(tmp_path / "first" / CHECKPOINT))
-    again = Fit(settings, tmp_path / "second")
+    first = fit(_Easy(), tmp_path / "first", QualityFitSettings(steps=3, batch=4, seed=1))
+    settings = QualityFitSettings(steps=1, seed=2, start=str(tmp_path / "first" / CHECKPOINT))
+    again = QualityFit(settings, tmp_path / "second")
     for name, value in first.average.state_dict().items():
         assert torch.equal(again.net.state_dict()[name], value), name
-    assert again.step == 0
+    assert again.progress.step == 0

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from miqa_node.assess.card import METADATA_KEY, Card
-from miqa_node.domain.finding import DEFECTS, GateClass
-from miqa_node.training.degrade.sheet import sample_chest
+from miqa_node.degrade.sheet import sample_chest
+from miqa_node.taxonomy.lookup import defect_names, gate_names
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = sorted(p.parent for p in (ROOT / "models").glob("quality-[0-9]*/card.yaml"))
@@ -39,7 +39,7 @@ def test_card_and_files_belong_together(folder: Path) -> None:
     card = Card.model_validate(raw)
     assert folder.name == f"{card.name}-{card.version}"
     names = [row.name for row in card.outputs.classes]
-    assert names == [*DEFECTS, *GateClass]
+    assert names == [*defect_names(), *gate_names()]
     on_disk = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert on_disk == {*card.files, "card.yaml", "MODEL_CARD.md"}
     for name, wanted in card.files.items():
@@ -64,10 +64,10 @@ def test_model_card_states_the_figures_and_limits_of_the_card(folder: Path) -> N
 def test_goldens_hold_and_tell_images_apart(folder: Path) -> None:
     """Every golden gives what the package says it gives; the inverted chest, phantom and blank do not pass the gate."""
     pytest.importorskip("torch")
-    from miqa_node.training.export import Graph
+    from miqa_node.training.graph import QualityGraph
 
     card = Card.model_validate(yaml.safe_load((folder / "card.yaml").read_text("utf-8")))
-    graph = Graph(folder / "model.onnx", card.preprocess)
+    graph = QualityGraph(folder / "model.onnx", card.preprocess)
     rows = card.outputs.classes
     over = {}
     for golden in card.golden:
@@ -84,7 +84,7 @@ def test_goldens_hold_and_tell_images_apart(folder: Path) -> None:
     assert "inverted" in over["inverted"]
     assert "not_frontal_chest" in over["phantom"]
     assert "blank" in over["blank"]
-    assert not over["chest"] & set(GateClass)
+    assert not over["chest"] & set(gate_names())
 
 
 def test_sample_chest_is_a_picture() -> None:

@@ -13,7 +13,7 @@ pytest.importorskip("sklearn")
 
 from miqa_node.assess.classify.classifier import open_classifier
 from miqa_node.settings import Accelerator, load_settings
-from miqa_node.training.pneumonia.data import Part, Population, Sample, read_boxes, read_samples
+from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population, read_boxes, read_samples
 from miqa_node.training.pneumonia.ensemble import calibrated, threshold_of
 from miqa_node.training.pneumonia.figures import group_figures, perfect, routing_figures
 from miqa_node.training.pneumonia.folds import package_without
@@ -22,18 +22,20 @@ from tests.conftest import ROOT
 SHARED = ROOT.parent / "shared" / "data"
 PACKAGES = sorted((ROOT / "models").glob("pneumonia-ensemble-*"))
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not here")
-CHILD = Sample(Path("x"), "p", Population.CHILDREN, True, True, Part.TRAIN, "1-5", "AP", "CC BY 4.0", "ker224")
+CHILD = PneumoniaSample(
+    Path("x"), "p", Population.CHILDREN, True, True, PneumoniaPart.TRAIN, "1-5", "AP", "CC BY 4.0", "ker224"
+)
 
 
 @pytest.mark.shared
 @needs_shared
 def test_no_patient_is_in_two_parts_and_both_populations_are_tested() -> None:
     samples = read_samples(SHARED / "cxr_pneumonia")
-    parts = {part: {s.patient for s in samples if s.part is part} for part in Part}
-    assert not parts[Part.TRAIN] & parts[Part.TEST]
-    assert not parts[Part.TRAIN] & parts[Part.CALIBRATE]
-    assert not parts[Part.CALIBRATE] & parts[Part.TEST]
-    tested = [s for s in samples if s.part is Part.TEST]
+    parts = {part: {s.patient for s in samples if s.part is part} for part in PneumoniaPart}
+    assert not parts[PneumoniaPart.TRAIN] & parts[PneumoniaPart.TEST]
+    assert not parts[PneumoniaPart.TRAIN] & parts[PneumoniaPart.CALIBRATE]
+    assert not parts[PneumoniaPart.CALIBRATE] & parts[PneumoniaPart.TEST]
+    tested = [s for s in samples if s.part is PneumoniaPart.TEST]
     for population in Population:
         labels = [s.pneumonia for s in tested if s.population is population]
         assert min(sum(labels), len(labels) - sum(labels)) > 50

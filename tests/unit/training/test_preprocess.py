@@ -13,7 +13,7 @@ from miqa_node.assess.preprocess import Crops, Normalise, Preprocess, crop_origi
 
 def _image(rows: int, columns: int) -> np.ndarray:
     y, x = np.mgrid[0 : 1 : rows * 1j, 0 : 1 : columns * 1j]
-    return (20000 + 30000 * x + 5000 * y).astype(np.uint16)
+    return np.asarray(20000 + 30000 * x + 5000 * y, np.uint16)
 
 
 @pytest.mark.parametrize("shape", [(512, 512), (367, 448), (2048, 1990), (1955, 1841), (120, 900), (90, 70)])

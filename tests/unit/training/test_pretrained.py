@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = pytest.importorskip("torch")
 flatbuffers = pytest.importorskip("flatbuffers")
 h5py = pytest.importorskip("h5py")
 
@@ -90,7 +94,7 @@ def test_squeezenet_computes_what_its_file_describes(shared_data: Path) -> None:
     windows = np.lib.stride_tricks.sliding_window_view(bgr, (3, 3), axis=(0, 1))[::2, ::2]
     wanted = np.maximum(np.einsum("yxchw,hwco->oyx", windows, kernel) + bias[:, None, None], 0)
     with torch.no_grad():
-        got = net.features[:2](_tensor(image))[0].numpy()
+        got = cast("Any", net.features)[:2](_tensor(image))[0].numpy()
     assert got.shape == wanted.shape == (64, 31, 31)
     assert np.abs(got - wanted).max() < 1e-3 * wanted.max()
     assert len(read_keras(file)) == 25
@@ -128,13 +132,13 @@ def _tiny_tflite(weight: np.ndarray, zero_point: int) -> bytes:
                 b.PrependUOffsetTRelativeSlot(slot, value, 0)
             else:
                 getattr(b, f"Prepend{kind}Slot")(slot, value, 0)
-        return b.EndObject()
+        return int(b.EndObject())
 
     def offsets(items: list[int]) -> int:
         b.StartVector(4, len(items), 4)
         for item in reversed(items):
             b.PrependUOffsetTRelative(item)
-        return b.EndVector()
+        return int(b.EndVector())
 
     def tensor(shape: tuple[int, ...], kind: int, buffer: int, scale: float, zero: int) -> int:
         sizes = b.CreateNumpyVector(np.array(shape, np.int32))

@@ -13,16 +13,17 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from miqa_node.domain.finding import DEFECTS, FindingName
+from miqa_node.domain.finding import FindingName
 from miqa_node.errors import SettingsError
-from miqa_node.training.datasets import Record
-from miqa_node.training.evaluate import Judged
+from miqa_node.taxonomy.lookup import defect_names
+from miqa_node.training.datasets import DatasetRecord
+from miqa_node.training.evaluate import EvaluationCases
 from miqa_node.training.report import measures
-from miqa_node.training.report.evaluation import Wishes, evaluate_package
+from miqa_node.training.report.evaluation import EvaluationOptions, evaluate_package
 from miqa_node.training.report.material import protocol
-from miqa_node.training.report.subject import ABSENT_LOGIT, Subject
+from miqa_node.training.report.subject import ABSENT_LOGIT, EvaluationSubject
 from miqa_node.training.samples import CLASSES, COLUMN
-from miqa_node.training.scores import Case
+from miqa_node.training.scores import JudgedCase
 from tests.conftest import ROOT
 from tests.unit.assess.making import write_package
 from tests.unit.training.hospital import write_data, write_labelled
@@ -30,17 +31,17 @@ from tests.unit.training.hospital import write_data, write_labelled
 BLUR = FindingName.MOTION_BLUR
 
 
-def case(patient: str, logit: float, made: str = "", level: float = 0.0, source: str = "a") -> Case:
+def case(patient: str, logit: float, made: str = "", level: float = 0.0, source: str = "a") -> JudgedCase:
     logits = np.full(len(CLASSES), -9.0, np.float32)
     logits[COLUMN[BLUR]] = logit
-    record = Record(Path(f"{patient}.png"), source, "", patient, "PA", "", ())
-    return Case(record, made, level, logits, np.zeros(len(CLASSES), np.float32))
+    record = DatasetRecord(Path(f"{patient}.png"), source, "", patient, "PA", "", ())
+    return JudgedCase(record, made, level, logits, np.zeros(len(CLASSES), np.float32))
 
 
-def judged() -> Judged:
+def judged() -> EvaluationCases:
     clean = [case(f"p{n}", -2.0 + 0.1 * n) for n in range(20)]
-    bad = [case(f"p{n}", 0.1 * n - 1.0, BLUR.value, 0.5 + 0.5 * (n % 2), "ab"[n % 2]) for n in range(20)]
-    return Judged(clean, bad, [], [], [])
+    bad = [case(f"p{n}", 0.1 * n - 1.0, BLUR, 0.5 + 0.5 * (n % 2), "ab"[n % 2]) for n in range(20)]
+    return EvaluationCases(clean, bad, [], [], [])
 
 
 def test_curves_agree_with_counting() -> None:
@@ -71,8 +72,12 @@ def test_an_image_of_which_nobody_knows_is_not_calibrated_with() -> None:
     assert len(cases) == 40
     assert wanted.sum() == 20
     unknown = judged()
-    unknown.clean[0] = Case(
-        Record(Path("x"), "a", "", "x", "", "", None), "", 0.0, unknown.clean[0].logits, unknown.clean[0].severity
+    unknown.clean[0] = JudgedCase(
+        DatasetRecord(Path("x"), "a", "", "x", "", "", None),
+        "",
+        0.0,
+        unknown.clean[0].logits,
+        unknown.clean[0].severity,
     )
     cases, wanted = measures.labelled(unknown, FindingName.FOREIGN_OBJECT)
     assert len(cases) == 39
@@ -93,7 +98,7 @@ def test_confusion_counts_every_marked_case_once() -> None:
 
     table = measures.confusion(judged(), probability, np.full(len(CLASSES), 0.5))
     counts = np.array(table["counts"])
-    blur, none = table["names"].index(BLUR.value), table["names"].index(measures.NOTHING)
+    blur, none = table["names"].index(BLUR), table["names"].index(measures.NOTHING)
     assert counts.sum() == 40
     assert counts[blur, blur] == 10
     assert counts[blur, none] == 10
@@ -124,9 +129,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_pictures_of_a_gallery_are_those_that_were_judged(package: Path, data: Path) -> None:
-    subject = Subject(package)
+    subject = EvaluationSubject(package)
     material = protocol(subject, data, seed=7, draws=1)
-    assert len(material.judged.simulated) == 4 * (len(DEFECTS) - 1) + 3 * 2
+    assert len(material.judged.simulated) == 4 * (len(defect_names()) - 1) + 3 * 2
     for one in [*material.judged.simulated, *material.judged.clean]:
         display = np.rint(material.image(one) * np.float32(65535)).astype(np.uint16)
         assert np.array_equal(subject(display).logits, one.logits), one.made
@@ -136,13 +141,13 @@ def test_pictures_of_a_gallery_are_those_that_were_judged(package: Path, data: P
 def test_report_of_the_protocol(package: Path, data: Path, tmp_path: Path) -> None:
     second = tmp_path / "other-1.0.0"
     write_package(second, name="other")
-    wishes = Wishes(
+    wishes = EvaluationOptions(
         draws=1, gallery=1, against=(second,), methods=("class_map", "centre", "random"), saliency_images=2, curves=1
     )
     figures = evaluate_package(package, data, tmp_path / "out", wishes)
 
     assert json.loads((tmp_path / "out" / "figures.json").read_text()) == figures
-    assert set(figures["findings"]) == set(DEFECTS)
+    assert set(figures["findings"]) == set(defect_names())
     assert figures["mean_auroc"] == pytest.approx(np.mean([r["auroc"] for r in figures["findings"].values()]), abs=1e-3)
     assert [row["package"] for row in figures["comparison"]] == ["tiny-1.0.0", "other-1.0.0"]
     assert figures["comparison"][0]["findings"] == figures["comparison"][1]["findings"], "the same graph, same images"
@@ -184,7 +189,7 @@ def test_a_package_that_knows_few_findings_is_measured_by_those(tmp_path: Path) 
     ]
     folder = tmp_path / "few-1.0.0"
     write_package(folder, name="few", outputs={"classes": classes}, golden=[])
-    subject = Subject(folder)
+    subject = EvaluationSubject(folder)
     said = subject(np.full((80, 60), 30000, np.uint16))
     assert subject.known == known
     assert said.logits[COLUMN[BLUR]] == ABSENT_LOGIT
@@ -195,7 +200,7 @@ def test_labels_that_leave_nothing_to_compare_are_refused(package: Path, tmp_pat
     labelled = write_labelled(tmp_path, each=1)
     (labelled / "noise_underexposure" / "0.png").unlink()
     with pytest.raises(SettingsError, match="labelled good"):
-        evaluate_package(package, labelled, tmp_path / "out", Wishes())
+        evaluate_package(package, labelled, tmp_path / "out", EvaluationOptions())
 
 
 def assert_page(path: Path, words: tuple[str, ...]) -> None:

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from miqa_node.assess.preprocess import Preprocess
-from miqa_node.domain.finding import FindingName, GateClass
+from miqa_node.degrade import FAMILIES
+from miqa_node.domain.finding import FindingName
+from miqa_node.taxonomy.lookup import gate_names
 from miqa_node.training import samples
-from miqa_node.training.datasets import ImageCache, Record
+from miqa_node.training.datasets import DatasetRecord, ImageCache
 from miqa_node.training.presentation import vary
 from miqa_node.training.samples import CLASSES, COLUMN, UNKNOWN, Sampler
 
 PATH = Path("chest.png")
-RECORD = Record(PATH, "nih", "free", "p1", "PA", "", objects=(), long_side_px=480)
+RECORD = DatasetRecord(PATH, "nih", "free", "p1", "PA", "", objects=(), long_side_px=480)
 OBJECT = COLUMN[FindingName.FOREIGN_OBJECT]
 
 
@@ -44,7 +46,7 @@ def test_a_sample_is_the_same_whenever_it_is_drawn(sampler: Sampler) -> None:
 
 def test_the_shares_of_clean_spoilt_and_gate_samples(sampler: Sampler) -> None:
     drawn = [sampler(n).present for n in range(300)]
-    gates = [COLUMN[kind.value] for kind in GateClass]
+    gates = [COLUMN[kind] for kind in gate_names()]
     gate = np.mean([p[gates].max() == 1.0 for p in drawn])
     clean = np.mean([p.max() == 0.0 for p in drawn])
     assert abs(gate - samples.GATE_SHARE) < 0.06
@@ -63,12 +65,12 @@ def test_a_simulated_object_is_marked_where_it_is(sampler: Sampler) -> None:
 
 def test_implants_are_drawn_beside_what_people_wear(sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = 0
-    families = dict(samples.FAMILIES)
+    families = dict(FAMILIES)
 
     def counted(*given: object) -> object:
         nonlocal drawn
         drawn += 1
-        return families["implants"](*given)  # type: ignore[arg-type]
+        return families["implants"](*given)
 
     monkeypatch.setattr(samples, "FAMILIES", families | {"implants": counted})
     objects = sum(sampler(n).present[OBJECT] == 1.0 for n in range(300))

@@ -20,13 +20,13 @@ pytest.importorskip("sklearn")
 
 from miqa_node.training.datasets import read_records
 from miqa_node.training.enhancement.evaluate import DETECTOR_PITCH_MM, fidelity, unseen_records
-from miqa_node.training.evaluate import Judged, clean_figures, object_peak, real_object_figures
-from miqa_node.training.graph import Graph
+from miqa_node.training.evaluate import EvaluationCases, clean_figures, object_peak, real_object_figures
+from miqa_node.training.graph import QualityGraph
 from miqa_node.training.pneumonia.data import (
     FOLDS,
-    Part,
+    PneumoniaPart,
+    PneumoniaSample,
     Population,
-    Sample,
     fold_of,
     read_display,
     read_elsewhere,
@@ -62,11 +62,11 @@ def test_quality_on_images_as_they_are() -> None:
     card = read_card(QUALITY)
     rows = card.outputs.classes
     bias, temperature = np.array([row.bias for row in rows]), np.array([row.temperature for row in rows])
-    graph = Graph(QUALITY / "model.onnx", card.preprocess)
+    graph = QualityGraph(QUALITY / "model.onnx", card.preprocess)
     records = read_records(DATA / "cxr_eval", DATA / "annotations" / "eval.jsonl")
     clean = [judge(graph, record, read_image(record)) for record in records]
     peaks = [(record, object_peak(graph, record)) for record in records if record.has_real_object]
-    objects = real_object_figures(Judged(clean, [], [], [], peaks))
+    objects = real_object_figures(EvaluationCases(clean, [], [], [], peaks))
     said = card.metrics["real_objects"]
     assert objects["images"] == said["images"]
     assert objects["auroc"] == pytest.approx(said["auroc"], abs=SAME)
@@ -82,9 +82,9 @@ def test_quality_on_images_as_they_are() -> None:
 
 @measured_again
 def test_pneumonia_on_children_and_on_adults_of_every_hospital(tmp_path: Path) -> None:
-    samples = [s for s in read_samples(DATA / "cxr_pneumonia") if s.part is Part.TEST and s.strong]
+    samples = [s for s in read_samples(DATA / "cxr_pneumonia") if s.part is PneumoniaPart.TEST and s.strong]
     samples += read_elsewhere(DATA)
-    seen: list[tuple[Sample, float, bool]] = []
+    seen: list[tuple[PneumoniaSample, float, bool]] = []
     for fold in (None, *range(FOLDS)):
         folder = PNEUMONIA if fold is None else package_without(fold, PNEUMONIA, tmp_path / str(fold))
         package = open_classifier(folder, Accelerator.CPU, load_settings().assess)
@@ -94,15 +94,15 @@ def test_pneumonia_on_children_and_on_adults_of_every_hospital(tmp_path: Path) -
     adults = [one for one in seen if one[0].population is Population.ADULTS]
     _same(children, groups["children"])
     _same(adults, groups["adults, radiologists' labels, and of further hospitals"])
-    _same([one for one in adults if one[0].part is Part.TEST], groups["adults, radiologists' labels"])
+    _same([one for one in adults if one[0].part is PneumoniaPart.TEST], groups["adults, radiologists' labels"])
 
 
-def _said(package: Classifier, sample: Sample) -> tuple[float, bool]:
+def _said(package: Classifier, sample: PneumoniaSample) -> tuple[float, bool]:
     scores, _ = package.see(read_display(sample.path))
     return scores["Pneumonia"], package.label(scores) == "Pneumonia"
 
 
-def _same(seen: list[tuple[Sample, float, bool]], said: dict[str, Any]) -> None:
+def _same(seen: list[tuple[PneumoniaSample, float, bool]], said: dict[str, Any]) -> None:
     probability, labels = np.array([one[1] for one in seen]), np.array([one[2] for one in seen])
     truth = np.array([one[0].pneumonia for one in seen])
     figures = group_figures(probability, truth, [one[0].patient for one in seen], labels)

@@ -20,14 +20,14 @@ from miqa_node.domain.prediction import Prediction
 from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.pneumonia.data import (
     FOLDS,
-    Part,
+    PneumoniaPart,
     Population,
     calibrates,
     fold_of,
     read_elsewhere,
     read_samples,
 )
-from miqa_node.training.pneumonia.evaluate import Seen, both_labels, by_hospital
+from miqa_node.training.pneumonia.evaluate import PneumoniaCase, both_labels, by_hospital
 from tests.conftest import ROOT, SHARED
 
 MOBILENET = SHARED / "data" / "pretrained" / "mobilenet_v2_1.0_224_quant.tflite"
@@ -107,11 +107,12 @@ def test_adults_of_the_test_are_measured_without_their_own_fold(tmp_path: Path) 
 def test_adults_of_further_hospitals_are_grouped_by_hospital_and_label(tmp_path: Path) -> None:
     samples = read_elsewhere(make_data(tmp_path))
     assert len(samples) == 25
-    assert all(s.part is Part.ELSEWHERE for s in samples)
+    assert all(s.part is PneumoniaPart.ELSEWHERE for s in samples)
     assert all((fold_of(s) is not None) == calibrates(s) == (s.source == "hannover") for s in samples)
     assert {s.view for s in samples} == {"AP", "PA", ""}
     seen = [
-        Seen(s, Prediction("p-1.0.0", "ab" * 32, "Pneumonia" if s.pneumonia else "Normal", 0.9, {})) for s in samples
+        PneumoniaCase(s, Prediction("p-1.0.0", "ab" * 32, "Pneumonia" if s.pneumonia else "Normal", 0.9, {}))
+        for s in samples
     ]
     assert {name: len(found) for name, found in by_hospital(seen).items()} == {
         "both, Pneumonia": 6,

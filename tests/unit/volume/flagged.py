@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import FileDataset
 
-from miqa_node.assess.volume.assessor import judge_series
-from miqa_node.domain.delivery import ResultKind
+from miqa_node.assess.series import judge_series
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import decide
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
-from miqa_node.report import MadeObject, Marked, Stack, make_series_objects
+from miqa_node.report import MadeObject, ReportedSeries, make_objects
 from miqa_node.settings import load_settings, read_policy
 from tests.unit.volume import making
 
@@ -52,6 +52,8 @@ def flagged_series(folder: Path, modality: str) -> tuple[MadeObject, ...]:
     disposition = decide(judged.assessment, read_policy(load_settings().policy_file))
     assert disposition.verdict.flagged
     where = dict(files)
-    slices = [(where[digest], frame) for digest, frame in judged.extent.slices]
-    marks = [Marked(mark.measurement, mark.index, mark.mask) for mark in judged.extent.marks]
-    return make_series_objects(Stack(slices, marks, (), decode), judged.assessment, disposition, None, set(ResultKind))
+    slices = [(where[digest], frame) for digest, frame in judged.snapshot.slices]
+    marks = judged.snapshot.masks
+    return make_objects(
+        ReportedSeries(slices, marks, (), decode), judged.assessment, disposition, kinds=set(output_kinds())
+    )

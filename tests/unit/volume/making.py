@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 CT_CLASS, MR_CLASS = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 SIDE = 192
@@ -77,8 +77,8 @@ def _slice(image: Image, modality: str, number: int, place_mm: float) -> FileDat
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.SOPClassUID = meta.MediaStorageSOPClassUID = CT_CLASS if modality == "CT" else MR_CLASS
-    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID = f"{SERIES}.{number}"
+    dataset.SOPClassUID = meta.MediaStorageSOPClassUID = UID(CT_CLASS if modality == "CT" else MR_CLASS)
+    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID = UID(f"{SERIES}.{number}")
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = STUDY, SERIES
     dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = FRAME_OF_REFERENCE, None
     dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate, dataset.PatientSex = "Phantom^Vol", "V1", "", "O"

@@ -11,8 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from miqa_node.assess.volume.assessor import SeriesJudgement, judge_series
-from miqa_node.assess.volume.marks import dump_extent, load_extent
+from miqa_node.assess.series import SeriesResult, judge_series
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import DecodeError
@@ -20,6 +19,7 @@ from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.kinds import is_slice
 from miqa_node.imaging.slices import read_slices
+from miqa_node.store.arrays import dump_snapshot, load_snapshot
 from tests.unit.volume import making
 
 
@@ -28,13 +28,13 @@ def decode(path: Path, frame: int = 0) -> Radiograph:
     return Radiograph(decoded.stored, decoded.display, decoded.stored_range, decoded.spacing_mm, decoded.valid)
 
 
-def judged(paths: Sequence[Path], max_slices: int = 1000) -> SeriesJudgement:
+def judged(paths: Sequence[Path], max_slices: int = 1000) -> SeriesResult:
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
     return judge_series(header, files[-1][0], files, decode, max_slices)
 
 
-def numbers(judgement: SeriesJudgement) -> dict[str, float]:
+def numbers(judgement: SeriesResult) -> dict[str, float]:
     return {measurement.name: measurement.value for measurement in judgement.assessment.measurements}
 
 
@@ -67,7 +67,7 @@ def test_metal_is_measured_and_marked_on_its_slices(tmp_path: Path) -> None:
     judgement = judged(making.write_series(tmp_path, images, "CT"))
     body_px = np.pi * (140.0 / making.SPACING_MM) ** 2 * 6
     assert numbers(judgement)["metal_share"] == pytest.approx(100.0 * 160 / body_px, rel=0.02)
-    (mark,) = judgement.extent.marks
+    (mark,) = judgement.snapshot.masks
     assert (mark.measurement, mark.index) == ("metal_share", 2)
     rows, columns = np.nonzero(mark.mask)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (90, 99, 50, 65)
@@ -76,7 +76,8 @@ def test_metal_is_measured_and_marked_on_its_slices(tmp_path: Path) -> None:
 def test_a_body_larger_than_the_field_is_truncated(tmp_path: Path) -> None:
     whole = numbers(judged(making.write_series(tmp_path / "a", [making.body_ct(radius_mm=150.0)] * 3, "CT")))
     cut = numbers(judged(making.write_series(tmp_path / "b", [making.body_ct(radius_mm=205.0)] * 3, "CT")))
-    assert (whole["truncation"], cut["truncation"]) == (0.0, pytest.approx(100.0, abs=1.0))
+    assert whole["truncation"] == 0.0
+    assert cut["truncation"] == pytest.approx(100.0, abs=1.0)
     rolled = [np.roll(making.body_ct(radius_mm=150.0), 30, axis=1)] * 3
     assert 10.0 < numbers(judged(making.write_series(tmp_path / "c", rolled, "CT")))["truncation"] < 50.0
 
@@ -106,7 +107,7 @@ def test_localizers_and_slices_of_other_sizes_are_not_part_of_the_stack(tmp_path
     small = making.write_series(tmp_path / "c", [making.body_ct()[:100]], "CT", first=60)
     judgement = judged([*scout, *body, *small])
     assert numbers(judgement)["slice_count"] == 4.0
-    assert len(judgement.extent.slices) == 6
+    assert len(judgement.snapshot.slices) == 6
 
 
 def test_magnitude_images_give_the_signal_to_noise_that_they_were_made_with(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_a_ghost_a_wrap_and_a_dark_slice_are_seen(tmp_path: Path) -> None:
     assert numbers(judged(making.write_series(tmp_path / "a", ghosts, "MR")))["mr_ghost"] == pytest.approx(10, abs=3)
     wrapped = judged(making.write_series(tmp_path / "b", [np.roll(image, 60, axis=0) for image in plain], "MR"))
     assert numbers(wrapped)["mr_wrap"] > 40
-    assert {mark.measurement for mark in wrapped.extent.marks} == {"mr_wrap"}
+    assert {mark.measurement for mark in wrapped.snapshot.masks} == {"mr_wrap"}
     dark = [image * (0.5 if index == 2 else 1.0) for index, image in enumerate(plain)]
     assert numbers(judged(making.write_series(tmp_path / "c", dark, "MR")))["slice_jump"] == pytest.approx(50, abs=3)
 
@@ -179,9 +180,9 @@ def test_an_enhanced_ct_is_a_series_of_its_frames(samples: Path) -> None:
 
 def test_what_was_marked_is_kept(tmp_path: Path) -> None:
     judgement = judged(making.write_series(tmp_path, [making.with_metal(making.body_ct())], "CT"))
-    kept = load_extent(dump_extent(judgement.extent))
-    assert kept.slices == judgement.extent.slices
-    (mark,), (before,) = kept.marks, judgement.extent.marks
+    kept = load_snapshot(dump_snapshot(judgement.snapshot))
+    assert kept.slices == judgement.snapshot.slices
+    (mark,), (before,) = kept.masks, judgement.snapshot.masks
     assert (mark.measurement, mark.index) == (before.measurement, before.index)
     assert (mark.mask == before.mask).all()
 

@@ -13,8 +13,10 @@ from pydicom.dataset import FileDataset
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.codes import POSITIONING
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.report import Confirmation, Marked, Stack, make_series_objects, rejection_note
+from miqa_node.domain.series import MeasurementMask
+from miqa_node.report import Confirmation, ReportedSeries, make_objects, rejection_note
 from tests.unit.report import making
 from tests.unit.volume import making as volumes
 from tests.unit.volume.flagged import decode
@@ -30,16 +32,16 @@ def objects(
     mask[10:20, 30:50] = True
     assessment = replace(making.not_assessed(), measurements=(Measurement("truncation", 12.5, "%"),))
     verdict = Disposition(Verdict.REVIEW, (REASON,), "2026-11", "CT series")
-    stack = Stack(slices, [Marked("truncation", index, mask) for index in marked], (), decode)
-    made = make_series_objects(stack, assessment, verdict, None, set(ResultKind))
+    stack = ReportedSeries(slices, [MeasurementMask("truncation", index, mask) for index in marked], (), decode)
+    made = make_objects(stack, assessment, verdict, kinds=set(output_kinds()))
     return {item.kind: making.read(item) for item in made}
 
 
 def test_the_picture_names_the_frame_that_it_shows_and_the_key_object_the_whole_image() -> None:
     made = objects([(ENHANCED_CT, 0), (ENHANCED_CT, 1)], (1,), (512, 512))
-    assert made[ResultKind.SC].SourceImageSequence[0].ReferencedFrameNumber == 2
-    key = made[ResultKind.KOS].ContentSequence[-1].ReferencedSOPSequence[0]
-    page = made[ResultKind.PDF].SourceInstanceSequence[0]
+    assert made[ResultKind("SC")].SourceImageSequence[0].ReferencedFrameNumber == 2
+    key = made[ResultKind("KOS")].ContentSequence[-1].ReferencedSOPSequence[0]
+    page = made[ResultKind("PDF")].SourceInstanceSequence[0]
     assert key.ReferencedSOPInstanceUID == page.ReferencedSOPInstanceUID == pydicom.dcmread(ENHANCED_CT).SOPInstanceUID
     assert "ReferencedFrameNumber" not in key
     assert "ReferencedFrameNumber" not in page
@@ -59,11 +61,11 @@ def test_masks_of_a_series_that_is_not_placed_as_a_whole_get_no_place_of_another
 
     paths = volumes.write_series(tmp_path, [volumes.body_ct(seed=n) for n in range(3)], "CT", change=lost)
     slices = [(path, 0) for path in paths]
-    seg = objects(slices, (0, 1), (volumes.SIDE, volumes.SIDE))[ResultKind.SEG]
+    seg = objects(slices, (0, 1), (volumes.SIDE, volumes.SIDE))[ResultKind("SEG")]
     for frame, number in zip(seg.PerFrameFunctionalGroupsSequence, (1, 2), strict=True):
         source = frame.DerivationImageSequence[0].SourceImageSequence[0]
         assert source.ReferencedSOPInstanceUID == f"{volumes.SERIES}.{number}"
         assert "PlanePositionSequence" not in frame
-    placed = objects(slices, (0, 2), (volumes.SIDE, volumes.SIDE))[ResultKind.SEG]
+    placed = objects(slices, (0, 2), (volumes.SIDE, volumes.SIDE))[ResultKind("SEG")]
     positions = [f.PlanePositionSequence[0].ImagePositionPatient for f in placed.PerFrameFunctionalGroupsSequence]
     assert positions == [pydicom.dcmread(paths[n]).ImagePositionPatient for n in (0, 2)]

@@ -13,19 +13,17 @@ from typing import Any
 import pydicom
 import pytest
 
-from miqa_node.assess.assessor import ImageAssessor
-from miqa_node.domain.delivery import ResultKind
-from miqa_node.domain.instance import InstanceDigest, Received
+from miqa_node.domain.delivery import SR, ResultKind
+from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.policy_file import parse_policy
 from miqa_node.imaging.decode import Decoder
-from miqa_node.pipeline import Pipeline
-from miqa_node.report import ReportSettings
 from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, history, instances, series, worklist
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
+from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.work.series import SeriesWatch
+from tests.parts import build_pipeline
 from tests.unit.volume import making
 from tests.unit.volume.flagged import flagged_series
 
@@ -64,17 +62,11 @@ class Rig:
         self.objects = DiskObjects(folder / "objects")
         self.jobs = Jobs()
         self.now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
-        self.pipeline = Pipeline(
-            database=self.database,
-            objects=self.objects,
-            queue=self.jobs,
-            decoder=decoder,
-            assessor=lambda: ImageAssessor(None),
-            policy=lambda: parse_policy(RULES),
-            destinations=lambda kind: ["PACS"] if kind in {ResultKind.SR, ResultKind.SEG, ResultKind.SC} else [],
-            max_attempts=3,
-            report_settings=ReportSettings(),
-        )
+        wanted = {ResultKind("SR"), ResultKind("SEG"), ResultKind("SC")}
+        self.pipeline = build_pipeline(
+            self.database, self.objects, self.jobs, decoder, parse_policy(RULES),
+            lambda kind: ["PACS"] if kind in wanted else [],
+        )  # fmt: skip
 
     def receive(self, *paths: Path) -> list[InstanceDigest]:
         digests = []
@@ -84,7 +76,7 @@ class Rig:
             digest = InstanceDigest(hashlib.sha256(copied.read_bytes()).hexdigest())
             size = copied.stat().st_size
             self.now += timedelta(seconds=0.1)
-            self.pipeline.receive(Received(str(copied), digest, size, "CT1", "MIQA", "127.0.0.1", self.now))
+            self.pipeline.receive(ReceivedObject(str(copied), digest, size, "CT1", "MIQA", "127.0.0.1", self.now))
             digests.append(digest)
         return digests
 
@@ -101,9 +93,9 @@ class Rig:
         assert disposition is not None
         return disposition.verdict
 
-    def report(self, digest: InstanceDigest, kind: ResultKind = ResultKind.SR) -> pydicom.FileDataset:
+    def report(self, digest: InstanceDigest, kind: ResultKind = SR) -> pydicom.FileDataset:
         with self.database.begin() as transaction:
-            [result] = [r for r in deliveries.results_of(transaction, digest) if r.kind is kind]
+            [result] = [r for r in deliveries.results_of(transaction, digest) if r.kind == kind]
         return pydicom.dcmread(self.objects.local_path(result.object_key))
 
 
@@ -179,7 +171,7 @@ def test_one_job_one_report_and_a_verdict_for_every_slice(rig: Rig, tmp_path: Pa
     with rig.database.begin() as transaction:
         assert instances.count(transaction).decided == 5
         assert sum(len(deliveries.results_of(transaction, digest)) for digest in digests) == 1
-        assert worklist.count(transaction, worklist.Filter()) == 0
+        assert worklist.count(transaction, worklist.WorklistFilter()) == 0
     report = rig.report(anchor)
     [study] = report.CurrentRequestedProcedureEvidenceSequence
     [listed] = study.ReferencedSeriesSequence
@@ -197,9 +189,9 @@ def test_a_flagged_series_is_listed_once_with_masks_on_its_own_geometry(rig: Rig
     [anchor] = rig.look(30.0)
     assert rig.finish(anchor) is Verdict.REVIEW
     with rig.database.begin() as transaction:
-        [item] = worklist.select(transaction, worklist.Filter(), limit=10)
+        [item] = worklist.select(transaction, worklist.WorklistFilter(), limit=10)
     assert [image.digest for image in item.images] == [anchor]
-    seg = rig.report(anchor, ResultKind.SEG)
+    seg = rig.report(anchor, ResultKind("SEG"))
     assert seg.FrameOfReferenceUID == making.FRAME_OF_REFERENCE
     places = [f.PlanePositionSequence[0].ImagePositionPatient[2] for f in seg.PerFrameFunctionalGroupsSequence]
     assert places == [5, 15]
@@ -213,7 +205,7 @@ def test_a_flagged_series_is_listed_once_with_masks_on_its_own_geometry(rig: Rig
         [1, 1],
         [1, 2],
     ]
-    assert rig.report(anchor, ResultKind.SC).Columns >= 768
+    assert rig.report(anchor, ResultKind("SC")).Columns >= 768
 
 
 def test_late_slices_amend(rig: Rig, tmp_path: Path) -> None:
@@ -264,7 +256,7 @@ def test_a_series_that_kills_its_worker_is_given_up_and_every_slice_says_so(rig:
     assert rig.finish(anchor) is Verdict.NOT_ASSESSED
     with rig.database.begin() as transaction:
         assert instances.count(transaction).decided == 3
-        assert worklist.count(transaction, worklist.Filter()) == 1
+        assert worklist.count(transaction, worklist.WorklistFilter()) == 1
         assert history.of_instance(transaction, anchor).disposition is not None
 
 
@@ -279,7 +271,7 @@ def test_the_watch_promises_the_job_of_a_due_series_once(rig: Rig, tmp_path: Pat
 @pytest.mark.parametrize(("modality", "flagged"), [("CT", "Metal"), ("MR", "Body at end of phase direction")])
 def test_what_flagged_a_series_is_the_first_number_of_its_report(modality: str, flagged: str, tmp_path: Path) -> None:
     made = {item.kind: item for item in flagged_series(tmp_path / "series", modality)}
-    report = pydicom.dcmread(BytesIO(made[ResultKind.SR].data))
+    report = pydicom.dcmread(BytesIO(made[ResultKind("SR")].data))
     (groups,) = (c for c in report.ContentSequence if c.ConceptNameCodeSequence[0].CodeValue == "126010")
     numbers = [item for item in groups.ContentSequence[0].ContentSequence if item.ValueType == "NUM"]
     assert numbers[0].ConceptNameCodeSequence[0].CodeMeaning == flagged

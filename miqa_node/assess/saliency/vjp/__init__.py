@@ -1,32 +1,24 @@
-"""Vector-Jacobian products: for each operator of ONNX, the nodes that carry a gradient from its output to its inputs.
+"""Gradients and saliency maps inside ONNX graphs, made of ONNX operators alone; needs numpy and onnx. See README.md."""
 
-One module per family of operators. A rule gets a :class:`~miqa_node.assess.saliency.call.Call` and answers with the
-gradients of those inputs that have one, by their index. Names follow the books: x input, y output, g gradient.
-"""
-
-from miqa_node.assess.saliency.vjp import (
-    arithmetic,
-    convolution,
-    layout,
-    matrix,
-    normalisation,
-    pointwise,
-    pooling,
-    reduction,
-    resampling,
-)
-from miqa_node.assess.saliency.vjp.registry import CONSTANT, RULES
+from .class_maps import add_class_maps
+from .errors import GradientError, UnsupportedOperatorError
+from .gradient import SEED, add_gradients, gradient_name
+from .maps import COMBINED, LAYER_MAPS, add_maps, last_feature_map
+from .prune import keep_outputs, split_by_input
+from .rules import RULES
 
 __all__ = [
-    "CONSTANT",
+    "COMBINED",
+    "LAYER_MAPS",
     "RULES",
-    "arithmetic",
-    "convolution",
-    "layout",
-    "matrix",
-    "normalisation",
-    "pointwise",
-    "pooling",
-    "reduction",
-    "resampling",
+    "SEED",
+    "GradientError",
+    "UnsupportedOperatorError",
+    "add_class_maps",
+    "add_gradients",
+    "add_maps",
+    "gradient_name",
+    "keep_outputs",
+    "last_feature_map",
+    "split_by_input",
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from miqa_node.assess.saliency.call import Call
-from miqa_node.assess.saliency.tape import Value
-from miqa_node.assess.saliency.vjp.registry import rule, unbroadcast
+from .call import Call
+from .rule import rule, unbroadcast
+from .tape import Value
 
 
 def _each(call: Call, parts: Mapping[int, Value]) -> dict[int, Value]:
@@ -16,7 +16,7 @@ def _each(call: Call, parts: Mapping[int, Value]) -> dict[int, Value]:
 @rule("Add", "Sum")
 def add(call: Call) -> Mapping[int, Value]:
     """Every term gets the gradient."""
-    return _each(call, {index: call.g for index, wanted in enumerate(call.active) if wanted})
+    return _each(call, {index: call.g for index, active in enumerate(call.active) if active})
 
 
 @rule("Sub")
@@ -68,7 +68,7 @@ def extreme(call: Call) -> Mapping[int, Value]:
 def mean(call: Call) -> Mapping[int, Value]:
     """An equal part to each."""
     share = call.g * (1.0 / len(call.node.input))
-    return _each(call, {index: share for index, wanted in enumerate(call.active) if wanted})
+    return _each(call, {index: share for index, active in enumerate(call.active) if active})
 
 
 @rule("Where")

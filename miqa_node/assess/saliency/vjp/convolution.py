@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.saliency.call import Call
-from miqa_node.assess.saliency.tape import Dim, Value
-from miqa_node.assess.saliency.vjp.registry import rule
+from .call import Call
+from .rule import rule
+from .tape import Dim, Value
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class KernelWindow:
     """How a window moves over the spatial axes, one number per axis; padding before and after."""
 
     kernel: tuple[int, ...]
@@ -88,7 +88,7 @@ def conv_transpose(call: Call) -> Mapping[int, Value]:
     return {0: call.tape.op("Conv", call.g, call.x(1), group=group, **window.attributes)}
 
 
-def window_of(call: Call, kernel: tuple[int, ...]) -> Window:
+def window_of(call: Call, kernel: tuple[int, ...]) -> KernelWindow:
     """The window of a convolution or pooling node, automatic padding resolved."""
     axes = len(kernel)
     strides = tuple(call.attributes.get("strides", (1,) * axes))
@@ -100,16 +100,16 @@ def window_of(call: Call, kernel: tuple[int, ...]) -> Window:
     elif automatic != b"NOTSET":
         if call.node.op_type == "ConvTranspose":
             raise call.unsupported("it pads automatically")
-        free = Window(kernel, strides, dilations, (0,) * axes, (0,) * axes)
+        free = KernelWindow(kernel, strides, dilations, (0,) * axes, (0,) * axes)
         slack = free.slack(call.dims()[2:], call.output_dims()[2:])
         total = [max(-s, 0) for s in slack if slack] if slack is not None else call.fixed((None,))
         upper = automatic == b"SAME_UPPER"
         before = [t // 2 if upper else t - t // 2 for t in total]
         pads = (*before, *(t - b for t, b in zip(total, before, strict=True)))
-    return Window(tuple(kernel), strides, dilations, pads[:axes], pads[axes:])
+    return KernelWindow(tuple(kernel), strides, dilations, pads[:axes], pads[axes:])
 
 
-def transposed(call: Call, gradient: Value, weight: Value, window: Window, groups: int) -> Value:
+def transposed(call: Call, gradient: Value, weight: Value, window: KernelWindow, groups: int) -> Value:
     """The adjoint of a convolution, in the size of the call's input."""
     tape, axes = call.tape, len(window.kernel)
     attributes: dict[str, Any] = window.attributes | {"group": groups}
@@ -126,7 +126,7 @@ def transposed(call: Call, gradient: Value, weight: Value, window: Window, group
 
 
 def _mirrored(
-    call: Call, gradient: Value, weight: NDArray[np.floating], groups: int, window: Window, pads: Sequence[int]
+    call: Call, gradient: Value, weight: NDArray[np.floating], groups: int, window: KernelWindow, pads: Sequence[int]
 ) -> Value:
     """Convolution of stride 1 with the weight mirrored and its input and output channels exchanged."""
     outputs, inputs, *kernel = weight.shape

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from miqa_node.assess.saliency.call import FIRST_AXIS, Call
-from miqa_node.assess.saliency.tape import Value
-from miqa_node.assess.saliency.vjp.registry import rule, unbroadcast
-from miqa_node.assess.saliency.vjp.resampling import along_axis
+from .call import FIRST_AXIS, Call
+from .resampling import along_axis
+from .rule import rule, unbroadcast
+from .tape import Value
 
 
 @rule("Reshape", "Flatten", "Squeeze", "Unsqueeze")
@@ -29,8 +29,8 @@ def _same_rows(call: Call, given: tuple[object, ...], made: tuple[object, ...]) 
     if call.node.op_type in {"Squeeze", "Unsqueeze"}:
         rank = max(len(given), len(made))
         return all(int(a) % rank for a in call.constant(1).ravel())
-    wanted = call.tape.constant_of(call.node.input[1])
-    if wanted is not None and int(wanted[0]) == 0 and not call.attributes.get("allowzero", 0):
+    shape = call.tape.constant_of(call.node.input[1])
+    if shape is not None and int(shape[0]) == 0 and not call.attributes.get("allowzero", 0):
         return True
     if given[0] == made[0] and given[0] is not None:
         return True
@@ -65,7 +65,7 @@ def concat(call: Call) -> Mapping[int, Value]:
 
 @rule("Split")
 def split(call: Call) -> Mapping[int, Value]:
-    """The parts together, 0 for those that nobody uses."""
+    """The parts together, 0 for those that are not used."""
     axis = call.axis(int(call.attributes.get("axis", 0)), call.rank())
     known = next(g for g in call.gradients if g is not None)
     parts = []

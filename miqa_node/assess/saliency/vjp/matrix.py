@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from miqa_node.assess.saliency.call import FIRST_AXIS, Call
-from miqa_node.assess.saliency.tape import Value
-from miqa_node.assess.saliency.vjp.registry import rule, unbroadcast
+from .call import FIRST_AXIS, Call
+from .rule import rule, unbroadcast
+from .tape import Value
 
 
 @rule("Gemm")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from miqa_node.assess.saliency.call import Call
-from miqa_node.assess.saliency.tape import Value
-from miqa_node.assess.saliency.vjp.registry import rule
+from .call import Call
+from .rule import rule
+from .tape import Value
 
 EPSILON = 1e-5
 """Default of all these operators."""

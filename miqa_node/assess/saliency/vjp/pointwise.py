@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 
 from onnx import TensorProto
 
-from miqa_node.assess.saliency.call import Call
-from miqa_node.assess.saliency.tape import Value
-from miqa_node.assess.saliency.vjp.registry import rule, unbroadcast
+from .call import Call
+from .rule import OperatorRule, rule, unbroadcast
+from .tape import Value
 
 FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
 SELU = (1.67326319217681884765625, 1.05070102214813232421875)
@@ -19,18 +19,17 @@ Slope = Callable[[Call, Value, Value], Value]
 """f'(x) from the call, x and y."""
 
 
-def _elementwise(*op_types: str) -> Callable[[Slope], Slope]:
-    """Register g · f'(x) as the rule of some operators."""
+def _elementwise(*op_types: str) -> Callable[[Slope], OperatorRule]:
+    """Make g · f'(x) the rule of some operators."""
 
-    def register(slope: Slope) -> Slope:
+    def made(slope: Slope) -> OperatorRule:
         def apply(call: Call) -> Mapping[int, Value]:
             call.only(0)
             return {0: call.g * slope(call, call.x(), call.y)}
 
-        rule(*op_types)(apply)
-        return slope
+        return OperatorRule(op_types, apply)
 
-    return register
+    return made
 
 
 # A mask is made of the output where it can be: the runtime then need not keep the input of a fused activation.
@@ -74,18 +73,18 @@ def prelu(call: Call) -> Mapping[int, Value]:
     return gradients
 
 
-_elementwise("Neg")(lambda _c, x, _y: x.like(-1.0))
-_elementwise("Sigmoid")(lambda _c, _x, y: y * (1.0 - y))
-_elementwise("Tanh")(lambda _c, _x, y: 1.0 - y * y)
-_elementwise("Exp")(lambda _c, _x, y: y)
-_elementwise("Log")(lambda _c, x, _y: 1.0 / x)
-_elementwise("Sqrt")(lambda _c, _x, y: 0.5 / y)
-_elementwise("Reciprocal")(lambda _c, _x, y: -(y * y))
-_elementwise("Abs")(lambda _c, x, _y: x.call("Sign"))
-_elementwise("Sin")(lambda _c, x, _y: x.call("Cos"))
-_elementwise("Cos")(lambda _c, x, _y: -x.call("Sin"))
-_elementwise("Erf")(lambda _c, x, _y: (-(x * x)).call("Exp") * (2.0 / math.sqrt(math.pi)))
-_elementwise("Softplus")(lambda _c, x, _y: x.call("Sigmoid"))
+NEG = _elementwise("Neg")(lambda _c, x, _y: x.like(-1.0))
+SIGMOID = _elementwise("Sigmoid")(lambda _c, _x, y: y * (1.0 - y))
+TANH = _elementwise("Tanh")(lambda _c, _x, y: 1.0 - y * y)
+EXP = _elementwise("Exp")(lambda _c, _x, y: y)
+LOG = _elementwise("Log")(lambda _c, x, _y: 1.0 / x)
+SQRT = _elementwise("Sqrt")(lambda _c, _x, y: 0.5 / y)
+RECIPROCAL = _elementwise("Reciprocal")(lambda _c, _x, y: -(y * y))
+ABS = _elementwise("Abs")(lambda _c, x, _y: x.call("Sign"))
+SIN = _elementwise("Sin")(lambda _c, x, _y: x.call("Cos"))
+COS = _elementwise("Cos")(lambda _c, x, _y: -x.call("Sin"))
+ERF = _elementwise("Erf")(lambda _c, x, _y: (-(x * x)).call("Exp") * (2.0 / math.sqrt(math.pi)))
+SOFTPLUS = _elementwise("Softplus")(lambda _c, x, _y: x.call("Sigmoid"))
 
 
 @_elementwise("Softsign")

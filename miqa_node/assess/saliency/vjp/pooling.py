@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from miqa_node.assess.saliency.call import Call
-from miqa_node.assess.saliency.tape import Value
-from miqa_node.assess.saliency.vjp.convolution import Window, transposed, window_of
-from miqa_node.assess.saliency.vjp.registry import rule
+from .call import Call
+from .convolution import KernelWindow, transposed, window_of
+from .rule import rule
+from .tape import Value
 
 
 @rule("GlobalAveragePool")
@@ -67,7 +67,7 @@ def average_pool(call: Call) -> Mapping[int, Value]:
     return {0: transposed(call, single, ones, window, 1).reshaped_like(x)}
 
 
-def _shares(call: Call, window: Window) -> NDArray[np.float64]:
+def _shares(call: Call, window: KernelWindow) -> NDArray[np.float64]:
     """1 / (number of elements that a window is the mean of), shape (…) of the output's spatial axes or ()."""
     counts_padding = bool(call.attributes.get("count_include_pad", 0))
     whole = np.array(1.0 / math.prod(window.kernel))

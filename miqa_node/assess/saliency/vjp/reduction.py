@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from miqa_node.assess.saliency.call import FIRST_AXIS, Call
-from miqa_node.assess.saliency.tape import Value
-from miqa_node.assess.saliency.vjp.registry import rule
+from .call import FIRST_AXIS, Call
+from .rule import rule
+from .tape import Value
 
 
 @rule("ReduceSum")
@@ -89,9 +89,9 @@ def _softmax_axis(call: Call) -> int:
 
 def _axes(call: Call) -> list[int]:
     """The reduced axes, counted from the front; none when nothing is reduced."""
-    given = [int(a) for a in call.constant(1).ravel()] if call.has(1) else []
-    if given:
-        return sorted(call.axis(a, call.rank()) for a in given)
+    axes = [int(a) for a in call.constant(1).ravel()] if call.has(1) else []
+    if axes:
+        return sorted(call.axis(a, call.rank()) for a in axes)
     if call.attributes.get("noop_with_empty_axes", 0):
         return []
     raise call.unsupported(FIRST_AXIS)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from miqa_node.assess.saliency.call import FIRST_AXIS, Call
-from miqa_node.assess.saliency.tape import Value
-from miqa_node.assess.saliency.vjp.registry import rule
+from .call import FIRST_AXIS, Call
+from .rule import rule
+from .tape import Value
 
 KEPT = ("antialias", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside", "mode", "nearest_mode")
 

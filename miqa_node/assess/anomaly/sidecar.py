@@ -1,0 +1,35 @@
+"""Answers to the package name "anomaly": the score of the quality package, or the reason why it is missing.
+
+The network features of the quality package won the comparison (docs/explanation/anomaly.md), so no graph of its own
+runs: the score is in the judgement already when this is asked. A site that wants it names it like any other package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from miqa_node.assess.card import Task
+from miqa_node.assess.sidecar import ImageContext
+from miqa_node.domain.ports import AssessorResult
+from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+
+PACKAGE = Task.ANOMALY.value
+"""What a site calls it by."""
+CANNOT_SAY = "The quality package does not know which images are ordinary: teach it with miqa-node train anomaly."
+
+
+class OwnAnomaly:
+    """See :class:`~miqa_node.assess.sidecar.SidecarModel`."""
+
+    name = "own-anomaly"  # what it takes must not stand for what the score itself takes
+    provider = ""
+    golden_differences: Mapping[str, float] = {}
+
+    def contribute(self, seen: ImageContext) -> AssessorResult:
+        """The result; if a model judged the image but gave no anomaly score, the reason is added."""
+        assessment = seen.judgement.assessment
+        if assessment.anomaly is not None or assessment.model is None:
+            return seen.judgement
+        return seen.with_prediction(
+            Prediction(PACKAGE, "", "", 0.0, {}, pending=(Pending(PendingReason.NOT_JUDGED, CANNOT_SAY),))
+        )

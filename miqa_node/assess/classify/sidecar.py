@@ -1,0 +1,99 @@
+"""Lets a classification package judge an image beside the quality package: a routed prediction and its map."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from miqa_node.assess.classify.classifier import Classifier, open_classifier
+from miqa_node.assess.classify.picture import looked_at
+from miqa_node.assess.sidecar import ImageContext
+from miqa_node.domain.codes import Code
+from miqa_node.domain.image import SaliencyMap
+from miqa_node.domain.ports import AssessorResult
+from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.domain.routing import Routing, route
+from miqa_node.errors import MiqaError
+from miqa_node.settings import Accelerator, AssessSettings
+
+log = structlog.get_logger(__name__)
+
+
+class ClassifierSidecar:
+    """See :class:`~miqa_node.assess.sidecar.SidecarModel`."""
+
+    def __init__(self, classifier: Classifier, settings: AssessSettings) -> None:
+        self._classifier = classifier
+        self._timeout_s = settings.saliency_timeout_s
+        self._routing = Routing(settings.min_confidence, settings.max_percentile)
+        self._unexplained = ""
+
+    @property
+    def name(self) -> str:
+        """``<name>-<version>``."""
+        return self._classifier.name
+
+    @property
+    def sha256(self) -> str:
+        """Identifies the graphs."""
+        return self._classifier.sha256
+
+    @property
+    def provider(self) -> str:
+        """What runs the graphs."""
+        return self._classifier.provider
+
+    @property
+    def golden_differences(self) -> dict[str, float]:
+        """How far each golden's results here are from the expected ones."""
+        return dict(self._classifier.golden_differences)
+
+    def contribute(self, seen: ImageContext) -> AssessorResult:
+        """Add the prediction, and its map unless it cannot be made."""
+        classifier, radiograph, judgement = self._classifier, seen.radiograph, seen.judgement
+        reason = classifier.card.applicability.excludes(seen.header, radiograph.spacing_mm)
+        if not reason and radiograph.frames > 1:
+            reason = "The image has several frames; the model judges single images."
+        if reason:
+            return seen.with_prediction(self._not_judged(reason))
+        scores, image = classifier.see(looked_at(radiograph, classifier.card.picture), radiograph.valid)
+        label = classifier.label(scores)
+        prediction = Prediction(self.name, self.sha256, label, scores[label], scores, self._code(label))
+        routed = route(prediction, judgement.assessment, seen.disposition, self._routing.of(seen.rule))
+        added = seen.with_prediction(routed)
+        point = classifier.card.operating_point
+        if point is not None and point.label != label:
+            return added  # nothing was found that could be shown
+        saliency = self._map(image, label, radiograph.shape)
+        if saliency is None:
+            return added
+        predictions = {**added.maps.predictions, self.name: saliency}
+        return replace(added, maps=replace(added.maps, predictions=predictions))
+
+    def _not_judged(self, reason: str) -> Prediction:
+        waiting = (Pending(PendingReason.NOT_JUDGED, reason),)
+        return Prediction(self.name, self.sha256, "", 0.0, {}, pending=waiting)
+
+    def _code(self, label: str) -> Code | None:
+        code = next(row.code for row in self._classifier.card.labels if row.name == label)
+        return None if code is None else Code(code.value, code.scheme, code.meaning)
+
+    def _map(self, image: NDArray[np.float32], label: str, shape: tuple[int, int]) -> SaliencyMap | None:
+        """A prediction does not wait for its picture, nor fail with it."""
+        try:
+            return self._classifier.map_of(image, label, shape, self._timeout_s)
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common base but this
+            reason = str(error) if isinstance(error, MiqaError | TimeoutError) else type(error).__name__
+            if reason != self._unexplained:  # once, not at every image
+                log.warning("no map for this package", package=self.name, reason=reason)
+            self._unexplained = reason
+            return None
+
+
+def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> ClassifierSidecar:
+    """Load and check the package; raise ModelPackageError with the reason if it is unusable."""
+    return ClassifierSidecar(open_classifier(folder, accelerator, settings), settings)

@@ -1,0 +1,1 @@
+"""How a quality package's graph is called: one file per contract, chosen by the card."""

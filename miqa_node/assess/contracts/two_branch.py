@@ -1,0 +1,56 @@
+"""The contract of the shipped networks: the whole image made small, and crops at nearly native pitch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from miqa_node.assess.card import Card
+from miqa_node.assess.contracts.base import (
+    LOGITS,
+    MAPS,
+    SEVERITY,
+    Array,
+    Arrays,
+    Contract,
+    GraphInputs,
+    MapTensors,
+    ModelMaterial,
+)
+from miqa_node.assess.goldens import golden_radiograph
+from miqa_node.assess.preprocess import prepare
+from miqa_node.assess.session import GraphSession
+
+GLOBAL_VIEW, CROPS = "global_view", "crops"
+
+
+class TwoBranch(Contract):
+    """Inputs ``global_view`` (1, 1, rows, columns) and ``crops`` (K, 1, size, size), made as ``preprocess`` specifies.
+
+    Outputs: ``logits`` and ``severity`` (1, C), and the class maps (1, C, rows, columns) that ``saliency.maps`` names.
+    """
+
+    name = "two_branch"
+
+    def tensors(self, card: Card) -> tuple[Sequence[str], Sequence[str]]:
+        """See the class."""
+        return (GLOBAL_VIEW, CROPS), (LOGITS, SEVERITY, card.saliency.maps)
+
+    def prepare(self, card: Card, material: ModelMaterial) -> GraphInputs:
+        """See :mod:`miqa_node.assess.preprocess`."""
+        return prepare(material.image.display, material.image.valid, card.preprocess)
+
+    def run(self, card: Card, session: GraphSession, inputs: Arrays, further: Sequence[str] = ()) -> dict[str, Array]:
+        """The class maps come as ``maps``."""
+        outputs = super().run(card, session, inputs, further)
+        return {**outputs, MAPS: outputs[card.saliency.maps]}
+
+    def golden(self, card: Card, data: bytes) -> ModelMaterial:
+        """A grayscale PNG of presentation values."""
+        return ModelMaterial(golden_radiograph(card.label, data))
+
+    def map_tensors(self, card: Card) -> MapTensors:
+        """Maps lie over the global view; crops have no place in it. The view's mean is 0."""
+        return MapTensors(GLOBAL_VIEW, LOGITS, card.saliency.maps, card.saliency.taps, grey=0.0)
+
+
+TWO_BRANCH = TwoBranch()

@@ -1,0 +1,90 @@
+"""How a measurement is taken: of one image, or of the slices of a series.
+
+A measurement is one entry point of the group ``miqa.measurements`` that refers to an :class:`ImageMeasure` or a
+:class:`SeriesMeasure`. Intermediates that several measurements need are functions of the view; ``view.once`` computes
+each of them once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.measure.series_view import SeriesView, SliceView
+from miqa_node.assess.measure.view import ImageView, view_of
+from miqa_node.domain.assessment import Measurement
+from miqa_node.domain.measurand import Measurand, measurands
+
+Reading = float | Measurement | None
+"""What ``take`` gives: a number in ``unit``, a Measurement in another unit, or None if it cannot be taken."""
+
+Needs = Literal["header", "pixels", "variation"]
+"""What must be there: nothing but the header, a valid pixel, or valid pixels that are not all equal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageMeasure(Measurand):
+    """One number of a projection image.
+
+    ``modalities`` limits the images that it covers; empty for all. Images with a side below ``least_side_px`` are
+    left out.
+    """
+
+    take: Callable[[ImageView], Reading]
+    needs: Needs = "variation"
+    least_side_px: int = 0
+    modalities: tuple[str, ...] = ()
+
+    def measure(self, view: ImageView) -> Measurement | None:
+        """The measurement; None if it cannot be taken, or is not finite."""
+        if self.modalities and view.header.modality not in self.modalities:
+            return None
+        if self.needs != "header" and not view.pixels:
+            return None
+        if self.needs == "variation" and not view.varies:
+            return None
+        return None if min(view.shape) < self.least_side_px else reading(self, self.take(view))
+
+    def of(self, display: Sequence[Sequence[float]] | NDArray[Any]) -> float | None:
+        """Its value for a picture of presentation values, 0 black and 65,535 white."""
+        value = self.measure(view_of(np.asarray(display, np.uint16)))
+        return None if value is None else value.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesMeasure(Measurand):
+    """One number of a series that is read slice by slice.
+
+    ``each`` gives what a slice contributes, None for nothing; ``take`` makes the number of all contributions, in the
+    order of the slices. ``mask``, bool of the slice's shape, shows where on a slice the number comes from, None where
+    nothing does. ``modalities`` limits the series that it covers; empty for all.
+    """
+
+    take: Callable[[SeriesView, Sequence[Any]], Reading]
+    each: Callable[[SliceView], Any] | None = None
+    mask: Callable[[SliceView], NDArray[np.bool_] | None] | None = None
+    modalities: tuple[str, ...] = ()
+
+
+def reading(measurand: Measurand, value: Reading) -> Measurement | None:
+    """A reading as a measurement; None if there is none, or it is not finite."""
+    if value is None:
+        return None
+    measurement = value if isinstance(value, Measurement) else Measurement(measurand.name, float(value), measurand.unit)
+    return measurement if isfinite(measurement.value) else None
+
+
+def image_measures() -> Sequence[ImageMeasure]:
+    """Those of projection images, in order."""
+    return [one for one in measurands() if isinstance(one, ImageMeasure)]
+
+
+def series_measures(modality: str) -> Sequence[SeriesMeasure]:
+    """Those of series of a modality, in order."""
+    every = (one for one in measurands() if isinstance(one, SeriesMeasure))
+    return [one for one in every if not one.modalities or modality in one.modalities]

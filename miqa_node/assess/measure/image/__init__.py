@@ -1,0 +1,1 @@
+"""Measurements of projection images, one file each."""

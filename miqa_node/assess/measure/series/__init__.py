@@ -1,0 +1,1 @@
+"""Measurements of CT and MR series, one file each."""

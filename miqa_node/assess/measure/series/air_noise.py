@@ -1,0 +1,73 @@
+"""Noise and streaks in the air around the patient of a CT series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from miqa_node.assess.measure.base import SeriesMeasure
+from miqa_node.assess.measure.series.ct_body import CT, air_ring, ct_slice
+from miqa_node.assess.measure.series_view import SeriesView, SliceView
+
+SECTION = "CT and MR series"
+
+
+def _deviation(view: SliceView) -> float | None:
+    found, ring = view.once(ct_slice), view.once(air_ring)
+    return None if found is None or ring is None else float(found.image[ring].std())
+
+
+def _averaged_deviation(view: SliceView) -> float | None:
+    found, ring = view.once(ct_slice), view.once(air_ring)
+    if found is None or ring is None:
+        return None
+    return float(cv2.blur(found.image, (found.window_px, found.window_px))[ring].std())
+
+
+def middle(_: SeriesView | None, parts: Sequence[float]) -> float | None:
+    """The median of all slices.
+
+    >>> middle(None, [4.0, 9.0, 5.0])
+    5.0
+    """
+    return float(np.median(parts)) if parts else None
+
+
+def worst(_: SeriesView | None, parts: Sequence[float]) -> float | None:
+    """The largest of all slices.
+
+    >>> worst(None, [4.0, 9.0, 5.0])
+    9.0
+    """
+    return float(np.max(parts)) if parts else None
+
+
+AIR_NOISE = SeriesMeasure(
+    name="air_noise",
+    unit="[hnsf'U]",
+    label="Noise in air",
+    code="AIR_NOISE",
+    summary="Median over slices of the standard deviation of air.",
+    definition="Median over slices of the standard deviation of the air 5 to 40 mm from the skin.",
+    section=SECTION,
+    rank=420,
+    modalities=CT,
+    each=_deviation,
+    take=middle,
+)
+STREAK_INDEX = SeriesMeasure(
+    name="streak_index",
+    unit="[hnsf'U]",
+    label="Streak index",
+    code="STREAK_INDEX",
+    summary="Largest standard deviation of 6 mm means of the air around the body.",
+    definition="The same after averaging over 6 mm, of the worst slice: what averaging does not remove is "
+    "structure, mostly streaks. Own definition; scanners that cut values at −1024 HU hide half of it.",
+    section=SECTION,
+    rank=430,
+    modalities=CT,
+    each=_averaged_deviation,
+    take=worst,
+)

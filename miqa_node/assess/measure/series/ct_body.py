@@ -1,0 +1,93 @@
+"""The patient on a CT slice, which several measurements need: body, soft tissue, and the air around."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from miqa_node.assess.measure.series_view import Mask, SliceView, Values
+
+CT = ("CT",)
+SOFT_TISSUE_HU = (0.0, 100.0)
+BODY_HU = -300.0
+AIR_HU = -1000.0
+NOISE_WINDOW_MM = 6.0
+RING_MM = (5.0, 40.0)
+"""Streaks are looked for in the air between these distances from the skin."""
+EDGE_PX = 3
+MIN_RING_PX = 500
+
+
+class CtSlice(NamedTuple):
+    """Hounsfield units with padding as air, the body, and the pixel pitch in mm."""
+
+    image: Values
+    body: Mask
+    spacing_mm: float
+
+    @property
+    def window_px(self) -> int:
+        """Side of the window that noise is measured in; odd."""
+        return max(3, round(NOISE_WINDOW_MM / self.spacing_mm) | 1)
+
+
+class SoftTissue(NamedTuple):
+    """Where a window of soft tissue is centred, and the standard deviation in it."""
+
+    mask: Mask
+    deviation: Values
+
+
+def ct_slice(view: SliceView) -> CtSlice | None:
+    """None without pixel spacing or without a body."""
+    if view.header.spacing_mm is None:
+        return None
+    image = view.values if view.valid is None else np.where(view.valid, view.values, np.float32(AIR_HU))
+    body = find_body(image)
+    return CtSlice(image, body, float(np.mean(view.header.spacing_mm))) if body.any() else None
+
+
+def find_body(image: Values) -> Mask:
+    """The largest connected part denser than fat; holes such as lungs are not filled."""
+    dense = cv2.morphologyEx((image > BODY_HU).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(dense, connectivity=4)
+    if count < 2:
+        return np.zeros(image.shape, bool)
+    largest = 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())
+    body: Mask = labels == largest
+    return body if body.sum() > 0.01 * body.size else np.zeros(image.shape, bool)
+
+
+def soft_tissue(view: SliceView) -> SoftTissue | None:
+    """Windows that lie in the body and have a mean of soft tissue; None without a body."""
+    found = view.once(ct_slice)
+    if found is None:
+        return None
+    side = found.window_px
+    mean = cv2.blur(found.image, (side, side))
+    square = cv2.blur(found.image * found.image, (side, side))
+    count = side * side
+    # The most frequent SD of n pixels lies below that of their population by √((n − 2) / n).
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0.0) * (count / (count - 2)))
+    inner = cv2.erode(found.body.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    return SoftTissue(inner & (mean > SOFT_TISSUE_HU[0]) & (mean < SOFT_TISSUE_HU[1]), deviation)
+
+
+def air_ring(view: SliceView) -> Mask | None:
+    """Air 5 to 40 mm from the skin, inside the field of view; None where it is small."""
+    found = view.once(ct_slice)
+    if found is None:
+        return None
+    ring = _ring(found.body, found.spacing_mm) & (found.image < BODY_HU)
+    return None if ring.sum() < MIN_RING_PX else ring
+
+
+def _ring(body: Mask, spacing_mm: float) -> Mask:
+    outside = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 3) * spacing_mm
+    rows, columns = body.shape
+    y, x = np.ogrid[:rows, :columns]
+    field = np.hypot(y - (rows - 1) / 2, x - (columns - 1) / 2) < min(rows, columns) / 2 - EDGE_PX
+    ring: Mask = (outside > RING_MM[0]) & (outside < RING_MM[1]) & field
+    return ring

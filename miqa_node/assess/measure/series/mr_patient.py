@@ -1,0 +1,103 @@
+"""The patient and the air on an MR slice, which several measurements need; there are no tissue masks.
+
+After the formulas of MRIQC (Esteban et al., PLoS ONE 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.measure.series_view import Mask, SeriesView, SliceView, Values
+
+MR = ("MR",)
+THRESHOLD_SLICES = 15
+MIN_FOREGROUND_SHARE = 0.02
+SAMPLES_PER_SLICE = 20_000
+"""Medians are of up to this many evenly spread pixels of each slice."""
+AIR_MM_FACTOR = 0.03
+"""Air begins this share of the image's side away from the patient."""
+
+
+class MrSlice(NamedTuple):
+    """Magnitude, the patient, and the patient with a margin: what is outside of it is air."""
+
+    values: Values
+    patient: Mask
+    near: Mask
+
+
+class SampledSignal(NamedTuple):
+    """Evenly spread values of a slice: of the foreground, and of air, which is empty where there is none."""
+
+    foreground: Values
+    air: Values
+
+
+def magnitude(view: SliceView) -> Values:
+    """The slice without negative values; padding is 0."""
+    positive = np.maximum(view.values, 0.0)
+    return positive if view.valid is None else np.where(view.valid, positive, np.float32(0.0))
+
+
+def mr_slice(view: SliceView) -> MrSlice | None:
+    """None where the patient covers hardly anything."""
+    values = view.once(magnitude)
+    patient = find_patient(values, view.series.once(_threshold))
+    if patient.mean() < MIN_FOREGROUND_SHARE:
+        return None
+    margin = max(2, round(AIR_MM_FACTOR * max(values.shape)))
+    near = cv2.dilate(patient.astype(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) > 0
+    return MrSlice(values, patient, near)
+
+
+def signal(view: SliceView) -> SampledSignal | None:
+    """What the slice contributes to signal and noise; None without a patient."""
+    found = view.once(mr_slice)
+    if found is None:
+        return None
+    return SampledSignal(_spread(found.values[found.patient]), _spread(found.values[~found.near]))
+
+
+def foreground_of(parts: Sequence[SampledSignal]) -> NDArray[np.float64]:
+    """All samples of the foreground."""
+    return np.concatenate([one.foreground for one in parts]).astype(np.float64) if parts else np.zeros(0)
+
+
+def air_of(parts: Sequence[SampledSignal]) -> NDArray[np.float64]:
+    """All samples of air; empty where the scanner blanks it, which leaves nothing to compare with."""
+    air = np.concatenate([one.air for one in parts]).astype(np.float64) if parts else np.zeros(0)
+    return air if len(air) > 1 and np.median(air) > 0.0 else np.zeros(0)
+
+
+def _threshold(series: SeriesView) -> float:
+    """Between patient and air, from slices all over the stack."""
+    images = series.sample(THRESHOLD_SLICES)
+    return find_threshold(images) if images else 0.0
+
+
+def find_threshold(images: Sequence[Values]) -> float:
+    """Otsu's threshold over all pixels of some slices (IEEE TSMC 9, 1979)."""
+    values = np.concatenate([_spread(np.maximum(image, 0.0).ravel()) for image in images])
+    top = float(np.percentile(values, 99.5))
+    if top <= 0.0:
+        return 0.0
+    scaled = np.clip(values / top * 255.0, 0, 255).astype(np.uint8).reshape(-1, 1)
+    level, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_OTSU)
+    return float(level) / 255.0 * top
+
+
+def find_patient(image: Values, threshold: float) -> Mask:
+    """What is brighter than the threshold, without single pixels."""
+    bright = (image > threshold).astype(np.uint8)
+    patient: Mask = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    return patient
+
+
+def _spread(values: Values) -> Values:
+    flat = values.ravel()
+    return flat[:: max(1, len(flat) // SAMPLES_PER_SLICE)]

@@ -1,0 +1,105 @@
+"""What happens along the phase direction of an MR series: ghosts half a field away, and a patient that folds over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from miqa_node.assess.measure.base import SeriesMeasure
+from miqa_node.assess.measure.series.air_noise import worst
+from miqa_node.assess.measure.series.mr_patient import MR, SampledSignal, air_of, foreground_of, mr_slice, signal
+from miqa_node.assess.measure.series_view import Mask, SeriesView, SliceView
+
+SECTION = "CT and MR series"
+EDGE_PX = 3
+MIN_AIR_PX = 100
+
+
+class GhostSignal(NamedTuple):
+    """Sampled signal of a slice, and by how much the air of the ghosts is brighter; None where it cannot be read."""
+
+    sampled: SampledSignal
+    excess: float | None
+
+
+def _ends(view: SliceView) -> tuple[float, Mask] | None:
+    """(share in percent of both ends of the phase direction that is patient, the pixels)."""
+    found, phase_columns = view.once(mr_slice), view.header.phase_columns
+    if found is None or phase_columns is None:
+        return None
+    border = np.zeros(found.patient.shape, bool)
+    for end in (slice(0, EDGE_PX), slice(-EDGE_PX, None)):
+        border[(end, slice(None)) if phase_columns else (slice(None), end)] = True
+    cut = found.patient & border
+    return 100.0 * float(cut.sum()) / float(border.sum()), cut
+
+
+def _wrap(view: SliceView) -> float | None:
+    ends = view.once(_ends)
+    return None if ends is None else ends[0]
+
+
+def _wrap_mask(view: SliceView) -> Mask | None:
+    ends = view.once(_ends)
+    return ends[1] if ends is not None and ends[1].any() else None
+
+
+def _ghost(view: SliceView) -> GhostSignal | None:
+    found, sampled = view.once(mr_slice), view.once(signal)
+    if found is None or sampled is None:
+        return None
+    if view.header.phase_columns is None:
+        return GhostSignal(sampled, None)
+    axis = 0 if view.header.phase_columns else 1
+    ghost = np.roll(found.patient, found.patient.shape[axis] // 2, axis=axis) & ~found.near
+    rest = ~found.near & ~ghost
+    if ghost.sum() <= MIN_AIR_PX or rest.sum() <= MIN_AIR_PX:
+        return GhostSignal(sampled, None)
+    return GhostSignal(sampled, float(found.values[ghost].mean() - found.values[rest].mean()))
+
+
+def ghost_share(_: SeriesView | None, parts: Sequence[GhostSignal]) -> float | None:
+    """In percent of the median of the foreground, of the worst slice.
+
+    >>> sampled = SampledSignal(np.full(9, 200.0), np.full(9, 2.0))
+    >>> ghost_share(None, [GhostSignal(sampled, 4.0), GhostSignal(sampled, 10.0)])
+    5.0
+    """
+    excesses = [one.excess for one in parts if one.excess is not None]
+    sampled = [one.sampled for one in parts]
+    if not excesses or not len(air_of(sampled)):
+        return None
+    return 100.0 * float(np.max(excesses)) / float(np.median(foreground_of(sampled)))
+
+
+MR_GHOST = SeriesMeasure(
+    name="mr_ghost",
+    unit="%",
+    label="Ghost to signal ratio",
+    code="MR_GHOST",
+    summary="Signal of air half a field away along phase, over other air, per signal.",
+    definition="Mean of air half a field away from the foreground along the phase direction minus that of other "
+    "air, per median of the foreground, worst slice (after Giannelli et al., JACMP 11, 2010). Needs "
+    "In-plane Phase Encoding Direction.",
+    section=SECTION,
+    rank=550,
+    modalities=MR,
+    each=_ghost,
+    take=ghost_share,
+)
+MR_WRAP = SeriesMeasure(
+    name="mr_wrap",
+    unit="%",
+    label="Body at end of phase direction",
+    code="MR_WRAP",
+    summary="Largest share of the two ends of phase encoding with signal.",
+    definition="Share of the first and last 3 lines of the phase direction that is foreground, on the worst slice.",
+    section=SECTION,
+    rank=560,
+    modalities=MR,
+    each=_wrap,
+    take=worst,
+    mask=_wrap_mask,
+)

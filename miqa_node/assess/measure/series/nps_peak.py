@@ -1,0 +1,90 @@
+"""Texture of the noise of a CT series: where its power spectrum peaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.measure.base import SeriesMeasure
+from miqa_node.assess.measure.series.ct_body import CT, ct_slice, soft_tissue
+from miqa_node.assess.measure.series_view import SeriesView, SliceView, Values
+
+PATCH = 32
+"""Side, in pixels, of the soft-tissue patches whose spectrum is averaged."""
+MAX_PATCHES_PER_SLICE = 8
+
+
+class PatchSpectrum(NamedTuple):
+    """Sum of the power spectra of a slice's patches, shape (PATCH, PATCH), and the pixel pitch in mm."""
+
+    power: NDArray[np.float64]
+    spacing_mm: float
+
+
+def _spectrum(view: SliceView) -> PatchSpectrum | None:
+    """Of patches that are soft tissue throughout, their mean plane taken away (ICRU 87)."""
+    found, soft = view.once(ct_slice), view.once(soft_tissue)
+    if found is None or soft is None:
+        return None
+    share = cv2.blur(soft.mask.astype(np.float32), (PATCH, PATCH))
+    power, count = np.zeros((PATCH, PATCH)), 0
+    for row in range(PATCH // 2, found.image.shape[0] - PATCH // 2, PATCH):
+        for column in range(PATCH // 2, found.image.shape[1] - PATCH // 2, PATCH):
+            if share[row, column] < 0.99 or count == MAX_PATCHES_PER_SLICE:
+                continue
+            top, left = row - PATCH // 2, column - PATCH // 2
+            power += np.abs(np.fft.fft2(_without_plane(found.image[top : top + PATCH, left : left + PATCH]))) ** 2
+            count += 1
+    return PatchSpectrum(power, found.spacing_mm) if count else None
+
+
+def _without_plane(patch: Values) -> NDArray[np.float64]:
+    rows, columns = patch.shape
+    y, x = np.mgrid[:rows, :columns]
+    design = np.column_stack([np.ones(patch.size), y.ravel(), x.ravel()])
+    fit, *_ = np.linalg.lstsq(design, patch.ravel().astype(np.float64), rcond=None)
+    rest: NDArray[np.float64] = (patch.ravel() - design @ fit).reshape(patch.shape)
+    return rest
+
+
+def peak_frequency(power: NDArray[np.float64], spacing_mm: float) -> float:
+    """Radial average of the spectrum, its highest class (1/mm).
+
+    >>> spectrum = np.zeros((PATCH, PATCH)); spectrum[0, 8] = spectrum[8, 0] = 1.0
+    >>> peak_frequency(spectrum, 0.5)
+    0.5
+    """
+    frequency = np.fft.fftfreq(PATCH, spacing_mm)
+    radius = np.hypot(*np.meshgrid(frequency, frequency))
+    step = 1.0 / (PATCH * spacing_mm)
+    classes = np.rint(radius / step).astype(int)
+    inside = (classes >= 1) & (classes <= PATCH // 2)
+    mean = np.bincount(classes[inside], power[inside]) / np.maximum(np.bincount(classes[inside]), 1)
+    return float(mean.argmax() * step)
+
+
+def _peak(_: SeriesView, parts: Sequence[PatchSpectrum]) -> float | None:
+    if not parts:
+        return None
+    return peak_frequency(sum((one.power for one in parts), np.zeros((PATCH, PATCH))), parts[-1].spacing_mm)
+
+
+NPS_PEAK = SeriesMeasure(
+    name="nps_peak",
+    unit="1/mm",
+    label="Peak frequency of noise",
+    code="NPS_PEAK",
+    summary="Frequency with the highest noise power in soft tissue.",
+    definition="Frequency at which the radially averaged noise power spectrum of 32 × 32 pixel patches of soft "
+    "tissue is highest, their mean plane taken away (ICRU Report 87). Low values mean blotchy noise. "
+    "Left out without such patches.",
+    section="CT and MR series",
+    rank=410,
+    modalities=CT,
+    each=_spectrum,
+    take=_peak,
+)

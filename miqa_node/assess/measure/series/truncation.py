@@ -1,0 +1,57 @@
+"""How far the field of view cuts the patient off on a CT series, and where."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from miqa_node.assess.measure.base import SeriesMeasure
+from miqa_node.assess.measure.series.air_noise import worst
+from miqa_node.assess.measure.series.ct_body import CT, EDGE_PX, ct_slice
+from miqa_node.assess.measure.series_view import Mask, SliceView
+
+
+def truncation(body: Mask) -> tuple[float, Mask]:
+    """(share of the field's circle in percent where the body touches it, the touching pixels).
+
+    >>> round(truncation(np.ones((64, 64), bool))[0])
+    100
+    """
+    rows, columns = body.shape
+    y, x = np.ogrid[:rows, :columns]
+    distance = np.hypot(y - (rows - 1) / 2, x - (columns - 1) / 2)
+    radius = min(rows, columns) / 2
+    rim = (distance >= radius - EDGE_PX) & (distance < radius)
+    cut = body & rim
+    return 100.0 * float(cut.sum()) / max(1, int(rim.sum())), cut
+
+
+def _cut(view: SliceView) -> tuple[float, Mask] | None:
+    found = view.once(ct_slice)
+    return None if found is None else truncation(found.body)
+
+
+def _share(view: SliceView) -> float | None:
+    cut = view.once(_cut)
+    return None if cut is None else cut[0]
+
+
+def _mask(view: SliceView) -> Mask | None:
+    cut = view.once(_cut)
+    return cut[1] if cut is not None and cut[1].any() else None
+
+
+TRUNCATION = SeriesMeasure(
+    name="truncation",
+    unit="%",
+    label="Truncation",
+    code="TRUNCATION",
+    summary="Largest share of the edge of the field of view that the body touches on a slice.",
+    definition="Share of the outermost 3 pixels of the field of view's circle that the body covers, on the worst "
+    "slice. The body is the largest connected part above −300 HU.",
+    section="CT and MR series",
+    rank=450,
+    modalities=CT,
+    each=_share,
+    take=worst,
+    mask=_mask,
+)

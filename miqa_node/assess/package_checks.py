@@ -1,0 +1,68 @@
+"""Checks that a package's files, name and embedded card are those that its card was written for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, BaseCard
+from miqa_node.assess.session import GraphSession
+from miqa_node.errors import ModelPackageError
+
+BARE_SUFFIX = ".onnx"
+
+
+def check_files(folder: Path, card: BaseCard, others: Sequence[str] = ()) -> None:
+    """Refuse a folder whose files differ from the card's checksums; the card must name ``others`` as well."""
+    goldens = [name for golden in card.golden for name in (golden.input, golden.expected)]
+    for name in (*card.graphs, *goldens, *others):
+        if name not in card.files:
+            raise ModelPackageError(f"{folder.name}: the card gives no checksum of {name}.")
+    for name, expected in card.files.items():
+        path = folder / name
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            raise ModelPackageError(f"{folder.name}: the card names a file outside of the package.")
+        if not path.is_file():
+            raise ModelPackageError(f"{folder.name}: {name} is missing.")
+        if sha256_of(path) != expected:
+            raise ModelPackageError(f"{folder.name}: {name} is not the file that the card was written for.")
+
+
+def check_name(folder: Path, card: BaseCard) -> None:
+    """Refuse a package whose folder name differs from its card."""
+    if package_label(folder) != card.label:
+        raise ModelPackageError(f"{folder.name}: by its card it is called {card.label}; rename it.")
+
+
+def check_embedded_card(folder: Path, card: BaseCard, session: GraphSession, graph: str = GRAPH_NAME) -> None:
+    """Refuse a graph that holds another card than the folder."""
+    embedded = session.metadata.get(METADATA_KEY)
+    if embedded is None:
+        raise ModelPackageError(f"{folder.name}: {graph} holds no card in its metadata ({METADATA_KEY}).")
+    outside = card.model_dump(mode="json")
+    for section, value in json.loads(embedded).items():
+        if section == "files":
+            continue
+        if type(card).model_validate({**outside, section: value}).model_dump(mode="json") != outside:
+            raise ModelPackageError(
+                f"{folder.name}: section {section!r} of {CARD_NAME} differs from the card inside {graph}."
+            )
+
+
+def package_label(path: Path) -> str:
+    """``<name>-<version>`` of a folder or a bare file."""
+    return path.name.removesuffix(BARE_SUFFIX)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksum(path: Path, graphs: Sequence[str]) -> str:
+    """What identifies the graphs of a package: the checksum of the only one, or of the list of all."""
+    each = [sha256_of(path)] if path.is_file() else [sha256_of(path / name) for name in graphs]
+    return each[0] if len(each) == 1 else hashlib.sha256("\n".join(each).encode()).hexdigest()

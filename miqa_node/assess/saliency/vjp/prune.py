@@ -1,0 +1,72 @@
+"""Cuts a graph down to what some of its tensors need, and splits off what does not depend on an input.
+
+ONNX Runtime computes every output of a session, so a session for maps must not hold the rest of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx
+from onnx import helper, shape_inference
+
+
+def keep_outputs(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
+    """A copy with these tensors as its only outputs, and only the nodes, weights and inputs that they need."""
+    made = {o.name: o for o in (*model.graph.value_info, *model.graph.output)}
+    if any(name not in made for name in outputs):
+        model = shape_inference.infer_shapes(model)
+        made = {o.name: o for o in (*model.graph.value_info, *model.graph.output)}
+    graph = model.graph
+    needed, nodes = set(outputs), []
+    for node in reversed(graph.node):
+        if any(name in needed for name in node.output):
+            nodes.append(node)
+            needed.update(name for name in node.input if name)
+            needed.update(_outer_names(node))
+    smaller = helper.make_graph(
+        nodes[::-1],
+        graph.name,
+        [i for i in graph.input if i.name in needed],
+        [made[name] for name in outputs],
+        [i for i in graph.initializer if i.name in needed],
+    )
+    return helper.make_model(smaller, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+
+
+def _outer_names(node: onnx.NodeProto) -> set[str]:
+    """Tensors that the subgraphs of a node (If, Loop) take from around them."""
+    names: set[str] = set()
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            for inner in attribute.g.node:
+                names.update(inner.input, _outer_names(inner))
+    return names
+
+
+def split_by_input(
+    model: onnx.ModelProto, moving: str, outputs: Sequence[str]
+) -> tuple[onnx.ModelProto | None, onnx.ModelProto]:
+    """Two graphs: what does not depend on the input ``moving``, computed once, and the rest, computed again and again.
+
+    The first one's outputs are further inputs of the second. It is None when nothing can be computed beforehand.
+    """
+    whole = shape_inference.infer_shapes(keep_outputs(model, outputs))
+    graph = whole.graph
+    inputs = {i.name for i in graph.input}
+    moved, still = {moving}, inputs - {moving}
+    for node in graph.node:
+        if any(name in moved for name in node.input):
+            moved.update(node.output)
+        elif any(name in still for name in node.input):
+            still.update(node.output)
+    rest = [node for node in graph.node if not any(name in still for name in node.output)]
+    border = list(dict.fromkeys(n for node in rest for n in node.input if n in still and n not in inputs))
+    if not border:
+        return None, whole
+    types = {v.name: v for v in graph.value_info}
+    second = helper.make_graph(
+        rest, graph.name, [*graph.input, *(types[name] for name in border)], list(graph.output), list(graph.initializer)
+    )
+    second_model = helper.make_model(second, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    return keep_outputs(whole, border), keep_outputs(second_model, outputs)

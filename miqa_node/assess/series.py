@@ -1,0 +1,95 @@
+"""Judges one CT or MR series: reads it slice by slice, measures, and marks where the numbers come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from miqa_node.assess.contracts.base import ModelMaterial
+from miqa_node.assess.findings import read_findings
+from miqa_node.assess.measure.series_run import measure_series
+from miqa_node.assess.measure.series_view import Decode, SeriesView
+from miqa_node.assess.packages import Package
+from miqa_node.domain.assessment import Assessment, PlausibilityIssue
+from miqa_node.domain.codes import OTHER_FAILURE
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.series import MeasurementMask, SeriesSnapshot
+from miqa_node.imaging.slices import read_slices, same_plane
+from miqa_node.observe.stages import StageClock
+
+NO_MODEL = "No model judges CT or MR series; they are measured."
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesResult:
+    """The assessment, kept with the instance that came last, what it was about, and a slice to show."""
+
+    assessment: Assessment
+    snapshot: SeriesSnapshot
+    shown: Radiograph | None
+
+
+def judge_series(
+    header: Header,
+    digest: InstanceDigest,
+    files: Sequence[tuple[InstanceDigest, Path]],
+    decode: Decode,
+    max_slices: int,
+    package: Package | None = None,
+) -> SeriesResult:
+    """Measure all slices of the series that ``files`` hold; ``header`` and ``digest`` are those of the last one.
+
+    A ``package`` whose contract is for series judges those that its card covers. Slices that cannot be decoded are
+    counted in ``slices_unreadable`` and take no part; an issue gives the reason.
+    """
+    clock = StageClock()
+    every = clock.time("headers", lambda: read_slices(files))
+    slices = same_plane(every)
+    listed = tuple((one.digest, one.frame) for one in every)
+    now = datetime.now(UTC)
+    if len(slices) > max_slices:
+        reason = f"The series has {len(slices)} slices, more than work.series_max_slices ({max_slices})."
+        return SeriesResult(Assessment(digest, header, now, not_assessed=reason), SeriesSnapshot(listed), None)
+    series = SeriesView(header, slices, decode)
+    measured = clock.time("measure", lambda: measure_series(series))
+    middle = measured.middle
+    reason = "" if middle is not None else f"No slice could be decoded: {series.reason or 'the series has none'}"
+    reason = reason or _out_of_scope(header, package)
+    # Masks count the slices of the stack; the snapshot lists all, and the stack comes first only without localizers.
+    places = {(one.digest, one.frame): place for place, one in enumerate(every)}
+    masks = tuple(
+        MeasurementMask(one.measurement, places[slices[one.index].digest, slices[one.index].frame], one.mask)
+        for one in measured.masks
+    )
+    assessment = Assessment(
+        digest=digest,
+        header=header,
+        assessed_at=now,
+        measurements=measured.measurements,
+        not_assessed=reason,
+        plausibility=() if middle is None else _undecodable(series),
+        decoder=middle.decoder if middle else "",
+        steps=middle.steps if middle else (),
+    )
+    if package is not None and not reason:
+        material = ModelMaterial(None, measured.measurements, series.sample)
+        outputs = clock.time("infer", lambda: package.run(package.contract.prepare(package.card, material).arrays))
+        assessment = read_findings(package, outputs, measured.measurements).added_to(assessment, package)
+    assessment = replace(assessment, timings_ms=clock.milliseconds)
+    return SeriesResult(assessment, SeriesSnapshot(listed, masks), middle)
+
+
+def _out_of_scope(header: Header, package: Package | None) -> str:
+    return NO_MODEL if package is None else package.card.applicability.excludes(header, None)
+
+
+def _undecodable(series: SeriesView) -> tuple[PlausibilityIssue, ...]:
+    if not series.unreadable:
+        return ()
+    text = (
+        f"{series.unreadable} of {len(series.slices)} slices could not be decoded; the first because: {series.reason}"
+    )
+    return (PlausibilityIssue("undecodable_slices", text, OTHER_FAILURE),)

@@ -1,0 +1,228 @@
+"""Runs the packages that a site's policy switches on beside the quality package: first quality, then the others.
+
+A package is opened when the first image needs it, and judges until the policy no longer names it. A package that
+cannot be used never holds the quality verdict back: the image gets a prediction that waits for a person and gives the
+reason, and ``/readyz`` reports it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from miqa_node.assess.anomaly.sidecar import PACKAGE, OwnAnomaly
+from miqa_node.assess.caption.package import CaptionCard
+from miqa_node.assess.card import BaseCard, Task, checked_card, read_sections
+from miqa_node.assess.classify import sidecar as classify
+from miqa_node.assess.classify.card import ClassifierCard
+from miqa_node.assess.enhance import denoiser
+from miqa_node.assess.enhance.card import DenoiserCard
+from miqa_node.assess.package_files import find_package, name_and_version, package_folders, read_package_card
+from miqa_node.assess.sidecar import ImageContext, SidecarModel
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.policy import PackageRule, Policy
+from miqa_node.domain.ports import Assessor, AssessorResult
+from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.errors import MiqaError, ModelPackageError
+from miqa_node.observe import metrics
+from miqa_node.settings import Accelerator, AssessSettings, Settings, read_policy
+
+log = structlog.get_logger(__name__)
+
+Opener = Callable[[Path, Accelerator, AssessSettings], SidecarModel]
+
+OPENERS: Mapping[Task, Opener] = {
+    Task.CLASSIFICATION: classify.open_sidecar,
+    Task.ENHANCEMENT: denoiser.open_denoiser,
+}
+"""How a package of each task is loaded and checked."""
+CARDS: Mapping[Task, type[BaseCard]] = {
+    Task.CLASSIFICATION: ClassifierCard,
+    Task.CAPTION: CaptionCard,
+    Task.ENHANCEMENT: DenoiserCard,
+}
+"""The schema of cards of each task but quality."""
+ORDER = (Task.ANOMALY, Task.CLASSIFICATION, Task.ENHANCEMENT)
+"""What is unusual must be known before a prediction is routed."""
+RETRY_AFTER_S = 60.0
+"""Time after which a package that could not be opened is tried again."""
+
+
+class SidecarModels:
+    """An :class:`~miqa_node.domain.ports.Assessor` around that of the quality package."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        quality: Callable[[], Assessor],
+        policy: Callable[[], Policy],
+        always: Sequence[str] = (),
+    ) -> None:
+        """``always`` are packages to run whatever the policy switches on.
+
+        Raises
+        ------
+        ModelPackageError
+            One of ``always`` is not there or cannot be used.
+        """
+        self._settings = settings
+        self._quality = quality
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._opened: dict[str, tuple[Task, SidecarModel]] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
+        self._always = tuple(PackageRule(name) for name in always)
+        for name in always:
+            self._open(name)
+
+    def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> AssessorResult:
+        """Judge the quality, then have the packages that are switched on for the image's scope add what they see."""
+        judgement = self._quality().assess(header, radiograph, digest)
+        policy = self._policy()
+        rules = self._rules(header, policy)
+        if not rules:
+            return judgement
+        results: list[tuple[Task, SidecarModel, PackageRule]] = []
+        for rule in rules:
+            try:
+                results.append((*self._open(rule.package), rule))
+            except MiqaError as error:
+                judgement = _without(ImageContext(header, radiograph, judgement, policy, rule), str(error))
+        for task, sidecar, rule in sorted(results, key=lambda one: ORDER.index(one[0])):
+            judgement = _add(task, sidecar, ImageContext(header, radiograph, judgement, policy, rule))
+        return judgement
+
+    def assessor(self) -> Assessor:
+        """Itself, as the pipeline asks for it."""
+        return self
+
+    def check(self) -> None:
+        """Raise the error that keeps a package of the policy from being used."""
+        for scope in self._policy().scopes:
+            for rule in scope.packages:
+                self._open(rule.package)
+
+    def _rules(self, header: Header, policy: Policy) -> tuple[PackageRule, ...]:
+        scope = policy.scope_of(header)
+        switched_on = scope.packages if scope is not None else ()
+        named = {rule.package for rule in switched_on}
+        return (*switched_on, *(rule for rule in self._always if rule.package not in named))
+
+    def _open(self, name: str) -> tuple[Task, SidecarModel]:
+        with self._lock:
+            if name in self._opened:
+                return self._opened[name]
+            since, reason = self._failed.get(name, (0.0, ""))
+            if reason and time.monotonic() - since < RETRY_AFTER_S:
+                raise ModelPackageError(reason)
+            try:
+                model = self._load(name)
+            except MiqaError as error:
+                if str(error) != reason:  # once, not at every image
+                    log.error("a package of the policy cannot be used", package=name, reason=str(error))
+                self._failed[name] = (time.monotonic(), str(error))
+                raise
+            self._failed.pop(name, None)
+            self._opened[name] = model
+            log.info("package opened", package=model[1].name, task=model[0].value, provider=model[1].provider)
+            return model
+
+    def _load(self, name: str) -> tuple[Task, SidecarModel]:
+        if _is_own_anomaly(self._settings.models_dir, name):
+            return Task.ANOMALY, OwnAnomaly()
+        path = sidecar_folder(self._settings.models_dir, name)
+        return open_sidecar(path, self._settings.node.accelerator, self._settings.assess)
+
+
+def _is_own_anomaly(models_dir: Path, name: str) -> bool:
+    """Whether "anomaly" means the score of the quality package: there is no package of that name."""
+    return name == PACKAGE and not any(name_and_version(p)[0] == name for p in package_folders(models_dir))
+
+
+def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> tuple[Task, SidecarModel]:
+    """Load and check a package of any task but quality.
+
+    Raises
+    ------
+    ModelPackageError
+        The package is for quality, for a task that this version does not know, or not sound.
+    """
+    task = task_of(folder)
+    opener = OPENERS.get(task)
+    if opener is None:
+        raise ModelPackageError(
+            f"{folder.name} is a package for {task.value}: it cannot run beside the quality package. "
+            "miqa-node models activate chooses the quality package."
+        )
+    return task, opener(folder, accelerator, settings)
+
+
+def sidecar_folder(models_dir: Path, name: str) -> Path:
+    """Folder of ``<name>-<version>``, or of the newest version of a name; ModelPackageError without one."""
+    exact = find_package(models_dir, name)
+    if exact is not None and exact.is_dir():
+        return exact
+    folders = [path for path in package_folders(models_dir) if path.is_dir() and name_and_version(path)[0] == name]
+    if not folders:
+        raise ModelPackageError(f"There is no package {name} in {models_dir}; miqa-node models list shows them.")
+    return folders[-1]
+
+
+def task_of(path: Path) -> Task:
+    """The task that a package's card names; ModelPackageError when there is no such task.
+
+    A bare file is always for quality: packages of other tasks are folders.
+    """
+    given = Task.QUALITY.value if path.is_file() else read_sections(path).get("task", Task.QUALITY.value)
+    try:
+        return Task(given)
+    except ValueError as error:
+        raise ModelPackageError(f"{path.name}: there is no task {given!r}; update the node.") from error
+
+
+def read_any_card(path: Path) -> BaseCard:
+    """The card of a package of any task; ModelPackageError when it does not follow its schema."""
+    task = task_of(path)
+    if task is Task.QUALITY:
+        return read_package_card(path)
+    kind = CARDS.get(task)
+    if kind is None:
+        raise ModelPackageError(f"{path.name}: this version has no schema of cards for {task.value}.")
+    return checked_card(kind, read_sections(path), path.name)
+
+
+def switched_on(folder: Path, settings: Settings) -> bool:
+    """Whether some scope of the policy in force switches the package on."""
+    named = {rule.package for scope in read_policy(settings.policy_file).scopes for rule in scope.packages}
+    for name in named:
+        try:
+            if sidecar_folder(settings.models_dir, name) == folder:
+                return True
+        except ModelPackageError:  # a name that leads nowhere switches nothing on
+            continue
+    return False
+
+
+def _add(task: Task, sidecar: SidecarModel, seen: ImageContext) -> AssessorResult:
+    started = time.perf_counter()
+    try:
+        judgement = sidecar.contribute(seen)
+    except Exception as error:  # noqa: BLE001 - whatever a package does, the quality verdict is given
+        log.error("a package failed on an image", package=sidecar.name, error=type(error).__name__)
+        return _without(seen, "The package failed on this image.")
+    seconds = time.perf_counter() - started
+    metrics.STAGE_SECONDS.labels(stage=task.value).observe(seconds)
+    timings = {**judgement.assessment.timings_ms, sidecar.name: round(seconds * 1e3, 1)}
+    return replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
+
+
+def _without(seen: ImageContext, reason: str) -> AssessorResult:
+    """The result with the reason for a missing prediction, so that reports can state it."""
+    waiting = (Pending(PendingReason.NOT_JUDGED, reason),)
+    return seen.with_prediction(Prediction(seen.rule.package, "", "", 0.0, {}, pending=waiting))

@@ -1,1 +1,0 @@
-"""Judges CT and MR: a series is one unit, measured slice by slice."""

@@ -1,0 +1,98 @@
+"""The seam ``miqa.commands``: a command gives one line of help, and its module is imported on use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from miqa_node.errors import ResourcesError
+from miqa_node.plugins import Plugin, Seam
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command, or a group of them; its name is that of the entry point.
+
+    ``target`` is a function with Typer's annotations, a ``typer.Typer``, or ``"module:name"`` of either.
+    """
+
+    help: str
+    """One line for the list of commands, in the words of the target's own help."""
+    target: str | Callable[..., Any] | typer.Typer
+    panel: str = ""
+    """Heading in the list of commands. Commands of other distributions stand under a heading of their own."""
+    extra: str = ""
+    """What to install when a module is missing, for example ``miqa-node-training``."""
+    hidden: bool = False
+    order: int = 100
+    """Place in the list of commands, lowest first."""
+
+
+COMMANDS = Seam("commands", Command)
+
+
+class CommandGroup(TyperGroup):
+    """All commands of the seam; only the one that is used is imported."""
+
+    def __init__(self, **attributes: Any) -> None:
+        origins = {plugin.name: plugin for plugin in COMMANDS.plugins() if not plugin.unavailable}
+        for name, command in sorted(COMMANDS.all().items(), key=lambda item: item[1].order):
+            attributes["commands"][name] = _Entry(name, command, origins[name])
+        super().__init__(**attributes)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Resolve as any group does, but return the command itself instead of its entry."""
+        for plugin in COMMANDS.plugins():
+            if plugin.unavailable and args and plugin.name == args[0] and plugin.name not in self.commands:
+                raise ResourcesError(
+                    f"The command {plugin.name} of {plugin.distribution} is unavailable: {plugin.unavailable}"
+                )
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, _Entry) else command, rest
+
+
+def commands_of(path: str, group: Any) -> Iterator[tuple[str, Any]]:
+    """The node's own visible commands below a group, groups included, with the words that call each."""
+    for name, entry in getattr(group, "commands", {}).items():
+        if not entry.hidden and getattr(entry, "built_in", True):
+            command = entry.load() if isinstance(entry, _Entry) else entry
+            yield f"{path} {name}", command
+            yield from commands_of(f"{path} {name}", command)
+
+
+class _Entry(TyperCommand):
+    """The entry of a command in the list of commands."""
+
+    def __init__(self, name: str, command: Command, origin: Plugin) -> None:
+        panel = command.panel if origin.built_in else f"Added by {origin.distribution}"
+        super().__init__(name, help=command.help, hidden=command.hidden, rich_help_panel=panel)
+        self._name, self._command, self.built_in = name, command, origin.built_in
+
+    def load(self) -> Any:
+        """The command itself; ResourcesError names the package to install if a module is missing."""
+        try:
+            target = _resolve(self._command.target)
+        except ModuleNotFoundError as error:
+            cure = f" Install it: pip install '{self._command.extra}'." if self._command.extra else ""
+            raise ResourcesError(f"{self._name} needs {error.name}, which is not installed.{cure}") from error
+        parent = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+        parent.callback()(lambda: None)
+        if isinstance(target, typer.Typer):
+            parent.add_typer(target, name=self._name)
+        else:
+            parent.command(self._name)(target)
+        group: Any = get_command(parent)
+        return group.commands[self._name]
+
+
+def _resolve(target: str | Callable[..., Any] | typer.Typer) -> Any:
+    if not isinstance(target, str):
+        return target
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)

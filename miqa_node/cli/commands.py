@@ -1,0 +1,80 @@
+"""The node's own commands, as entry points name them in pyproject.toml. Their modules are imported only on use."""
+
+from __future__ import annotations
+
+from miqa_node.cli.command import Command
+
+_SERVE, _LOOK, _MODELS = "Run and maintain", "Images and results", "Models"
+_TRAIN = "miqa-node-training"
+
+RUN = Command(
+    "Receive, assess, report and deliver until Ctrl-C or SIGTERM.", "miqa_node.cli.run_node:run", _SERVE, order=0
+)
+DOCTOR = Command(
+    "Check settings, disk, database, policy, models, accelerator, ports and destinations.",
+    "miqa_node.cli.doctor:doctor",
+    _SERVE,
+    order=1,
+)
+MIGRATE = Command(
+    'Create or update the database tables; "run" does this too.', "miqa_node.cli.migrate:migrate", _SERVE, order=2
+)
+SELFTEST = Command(
+    "Send synthetic images of every kind and transfer syntax through a temporary node and write a record.",
+    "miqa_node.cli.selftest:selftest",
+    _SERVE,
+    order=3,
+)
+USERS = Command("Accounts: list, add, role, link, disable, enable, token.", "miqa_node.cli.users:app", _SERVE, order=4)
+ASSESS = Command("Assess images at once and print the results.", "miqa_node.cli.assess:assess", _LOOK, order=5)
+ENHANCE = Command("Write an enhanced copy of an image.", "miqa_node.cli.enhance:enhance", _LOOK, order=6)
+SEND = Command(
+    "Send DICOM files over C-STORE or STOW-RS, or copy them to a folder.", "miqa_node.cli.send:send", _LOOK, order=7
+)
+EXPLAIN = Command(
+    "Show the history of an image or a study: arrival, assessment, verdict, results, deliveries.",
+    "miqa_node.cli.explain:explain",
+    _LOOK,
+    order=8,
+)
+DELIVERIES = Command(
+    "Deliveries of results: list, show, hold, release, resend, cancel.", "miqa_node.cli.deliveries:app", _LOOK, order=9
+)
+WORKLIST = Command(
+    "Flagged studies: list, show, claim, release, resolve, correct.", "miqa_node.cli.worklist:app", _LOOK, order=10
+)
+ANALYSIS = Command(
+    "Reject analysis and model watch: show, report, export.", "miqa_node.cli.analysis:app", _LOOK, order=11
+)
+LABELS = Command("Labels given by people: list, export, import.", "miqa_node.cli.labels:app", _LOOK, order=12)
+MODELS = Command(
+    "Model packages: list, check, activate, roll back, compare, describe.",
+    "miqa_node.cli.models:app",
+    _MODELS,
+    order=13,
+)
+CALIBRATE = Command(
+    "Calibrate a package with images labelled at this site and certify its verdicts.",
+    "miqa_node.cli.calibrate:calibrate",
+    _MODELS,
+    order=14,
+)
+TRAIN = Command(
+    "Train model packages. Needs miqa-node-training.", "miqa_node.cli.train:app", _MODELS, extra=_TRAIN, order=15
+)
+EVALUATE = Command(
+    'Measure a package. "report" may be omitted: miqa-node evaluate PACKAGE --data DIR.',
+    "miqa_node.cli.evaluate:app",
+    _MODELS,
+    extra=_TRAIN,
+    order=16,
+)
+DEIDENTIFY = Command(
+    "De-identify images by PS3.15 Annex E: the Basic Profile and chosen options.",
+    "miqa_node.cli.deidentify:deidentify",
+    _MODELS,
+    order=17,
+)
+REFERENCE = Command(
+    "Print a page of the reference as Markdown.", "miqa_node.cli.reference:reference", hidden=True, order=18
+)

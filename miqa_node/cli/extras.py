@@ -1,0 +1,31 @@
+"""Shared parts of the training commands: the data folder, and the check that training is installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miqa_node.cli.exits import Exit
+
+DataFolder = Annotated[
+    Path,
+    typer.Option("--data", metavar="DIR", exists=True, file_okay=False, help="Folder with the radiographs and labels."),
+]
+
+
+TRAINING = "miqa_node.training"
+
+
+def require(needed: tuple[str, ...] = ()) -> None:
+    """Exit with the package to install if training or one of its libraries is missing."""
+    missing = [name for name in (TRAINING, *needed) if find_spec(name) is None]
+    if missing:
+        typer.echo(
+            f"miqa-node: this command needs modules that are not installed: {', '.join(missing)}. "
+            "Install them: make setup-train in a checkout, or pip install miqa-node-training.",
+            err=True,
+        )
+        raise typer.Exit(Exit.UNAVAILABLE)

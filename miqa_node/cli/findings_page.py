@@ -1,0 +1,100 @@
+"""Writes docs/reference/findings.md from the taxonomy."""
+
+from __future__ import annotations
+
+from miqa_node.domain.codes import Code
+from miqa_node.domain.finding import FindingName, GateClass
+from miqa_node.taxonomy.base import SOURCE_LANGUAGE, TAXONOMIES, FindingEntry, GateEntry, RuleEntry
+from miqa_node.taxonomy.builtin import BUILT_IN
+
+_INTRODUCTION = """\
+What a quality model says of an image. Each finding has
+
+- a **probability** in [0, 1], calibrated by the model package on held-out images: of many images with 0.8,
+  about four in five have the defect, as far as the calibration images are like those of the site;
+- a **threshold**, the operating point of the package's card: at or above it the finding is *present*;
+- a **severity** in [0, 1] on a physical scale, below. It is continuous; 0.25, 0.5, 0.75 and 1 are its marks;
+- a **code** for machines: the nearest reason of CID 7011 (PS3.16). Some findings share one, so reports also
+  carry the name in the private scheme `99MIQA` ([What comes back](results.md));
+- a **map** of where it was seen, if the model makes one.
+
+Every assessment has all findings that its package judges, also those below their threshold. The policy decides
+what follows ([Tune the policy](../how-to/tune-the-policy.md)). A package may bring findings of its own: its
+card says their code and words, which are kept with each assessment ([Model packages](model-package.md)).
+"""
+
+_SCALE = """\
+The scale is that of the [simulators](../explanation/simulators.md) that the model learned from. On a real image
+it reads: "as bad as a simulated defect of this size". It is not a measurement of the patient's motion in
+millimetres.
+"""
+
+_RULES = """\
+## Default rules
+
+What a finding that is present asks for in a scope with `default_findings = true`, unless the scope has rules of
+its own for it. P is the probability, S the severity.
+"""
+
+_GATE = """\
+## The gate
+
+Findings mean something only if the image is within the model's scope. The gate has classes of its own, each
+with a threshold:
+"""
+
+_END = """\
+When the gate is present, rules about other findings do not count, and the image is never accepted: the policy
+flags it by its rule about `gate`, or it is not assessed.
+
+## The score
+
+One number in 0–100, where 100 is best: 100 · Π (1 − probability · severity) over the defects that are present.
+An unremarkable image scores 100. The score sorts lists; it decides nothing.
+"""
+
+
+def findings_page(made: str) -> str:
+    """The page; ``made`` is the note that says where it comes from. Findings of other distributions are left out."""
+    taxonomy = TAXONOMIES.all().get("built_in", BUILT_IN)
+    entries = {name: entry for name, entry in taxonomy.findings.items() if not entry.retired}
+    return "\n".join([
+        "# Findings", "", made, _INTRODUCTION,
+        "| finding | called | what it means | severity .25 / .5 / .75 / 1 | code (DCM) |",
+        "|---|---|---|---|---|",
+        *(_row(name, entry) for name, entry in entries.items()),
+        "", _SCALE, _RULES,
+        "| finding | review | reject |",
+        "|---|---|---|",
+        *(f"| {name} | {_rule(entry, 'REVIEW')} | {_rule(entry, 'REJECT')} |" for name, entry in entries.items()),
+        "", _GATE,
+        "| class | called | what it means | code (DCM) |",
+        "|---|---|---|---|",
+        *(_gate_row(name, entry) for name, entry in taxonomy.gates.items()),
+        "", _END,
+    ])  # fmt: skip
+
+
+def _row(name: FindingName, entry: FindingEntry) -> str:
+    words = entry.words[SOURCE_LANGUAGE]
+    code = f"{_code(entry.code)}, or that of its class" if name == FindingName.GATE else _code(entry.code)
+    return f"| `{name}` | {words.title} | {words.meaning} | {entry.severity.scale} | {code} |"
+
+
+def _gate_row(name: GateClass, entry: GateEntry) -> str:
+    words = entry.words[SOURCE_LANGUAGE]
+    return f"| `{name}` | {words.title} | {words.meaning} | {_code(entry.code)} |"
+
+
+def _code(code: Code) -> str:
+    return f"{code.value} {code.meaning}"
+
+
+def _rule(entry: FindingEntry, verdict: str) -> str:
+    return ", or ".join(_limits(rule) for rule in entry.policy if rule.verdict == verdict) or "never"
+
+
+def _limits(rule: RuleEntry) -> str:
+    least = (("P", rule.min_probability), ("S", rule.min_severity))
+    limits = [f"{letter} ≥ {value:g}" for letter, value in least if value]
+    return " and ".join(limits) or "if present"

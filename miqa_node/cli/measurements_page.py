@@ -1,0 +1,58 @@
+"""docs/reference/measurements.md: made from the installed measurements."""
+
+from __future__ import annotations
+
+from miqa_node.domain.codes import Code
+from miqa_node.domain.measurand import Measurand, measurands
+
+SERIES_SECTION = "CT and MR series"
+SECTIONS = ("Sharpness", "Noise", "Range and exposure", "Patterns", "Position", SERIES_SECTION)
+"""In this order; other sections follow by name."""
+INTRODUCTION = """\
+The node takes these numbers of every projection radiograph (CR, DX, MG, intra-oral and panoramic images, single-frame
+XA and RF, digitised film), and those of the section *CT and MR series* of every CT and MR series, whether or not a
+model judges it. They need no model, no site data and no GPU, and they work at the image's own resolution. They stand
+in the Structured Report with their UCUM unit, in `miqa-node assess --json`, and can be used as limits in
+`policy.toml`. Other distributions can [add measurements](../how-to/extend.md); `miqa-node reference measurements`
+lists those that are installed.
+
+Rules that hold for all of them:
+
+- **Padding takes no part.** Pixels in the range of Pixel Padding Value (0028,0120) to Pixel Padding Range Limit
+  (0028,0121) are cut away; filters stay two pixels away from them.
+- **Left out rather than wrong.** A measurement that an image is too small, too uniform or not described well enough
+  for does not appear. There is never an infinite or undefined value.
+- **Two scales.** *Stored* values are the numbers in the file without unused bits; noise and range are measured on
+  them, so the window does not matter. *Presentation* values are what a display shows after modality LUT, VOI and
+  presentation LUT or MONOCHROME1 inversion, from 0 (black) to 65,535 (white); sharpness, brightness and contrast are
+  measured on them.
+- The same image gives the same numbers on every machine, apart from rounding in lossy decoders.
+
+Each measurement is one file of `miqa_node/assess/measure/` with its formula, source and an example. What a header
+lacks or contradicts is listed under [Plausibility issues](plausibility.md)."""
+SERIES_INTRODUCTION = """\
+A CT or MR series is measured as a whole when it is quiet or complete ([how](../explanation/series.md)). The numbers
+are of the slices that lie in one stack: localizers, and slices of another size or orientation than most, take no
+part. None of them needs a segmentation of organs. They describe; what is too much for your scanners and protocols is
+for your policy to say. The tests hold each against phantoms whose noise, signal, gaps, metal, ghosts and truncation
+are known."""
+
+
+def measurements_page(made_by: str) -> str:
+    """The whole page; ``made_by`` is the comment on top."""
+    every = measurands()
+    others = sorted({one.section for one in every} - set(SECTIONS))
+    lines = ["# Measurements", "", made_by, INTRODUCTION]
+    for section in (*SECTIONS, *others):
+        lines += ["", f"## {section}", ""]
+        if section == SERIES_SECTION:
+            lines += [SERIES_INTRODUCTION, ""]
+        lines += ["| name | unit | definition | code |", "|---|---|---|---|"]
+        lines += [_row(one) for one in every if one.section == section]
+    return "\n".join([*lines, ""])
+
+
+def _row(one: Measurand) -> str:
+    definition = (one.definition or one.summary).replace("|", "\\|")
+    code = f"{one.code.value} {one.code.scheme}" if isinstance(one.code, Code) else f"{one.code or '–'} 99MIQA"
+    return f"| `{one.name}` | {' or '.join(one.units)} | {definition} | {code} |"

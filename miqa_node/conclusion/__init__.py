@@ -1,0 +1,1 @@
+"""Effects of a verdict, one file each. One transaction commits all of them or none."""

@@ -1,0 +1,80 @@
+"""Makes the DICOM objects that carry the verdict, and queues them for the destinations that subscribe to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.domain.codes import OTHER_FAILURE
+from miqa_node.domain.delivery import ResultKind, ResultObject
+from miqa_node.domain.output import default_kinds, output_kinds
+from miqa_node.domain.policy import Disposition, Reason
+from miqa_node.errors import lacks_resources, place_of
+from miqa_node.observe.stages import StageClock
+from miqa_node.store import deliveries
+from miqa_node.store.database import Transaction
+from miqa_node.units.base import UnitContext
+
+log = structlog.get_logger(__name__)
+
+DestinationsFor = Callable[[ResultKind], Sequence[str]]
+"""Names of the destinations whose profile asks for objects of a kind."""
+
+
+def kinds_to_make(destinations: DestinationsFor) -> set[ResultKind]:
+    """The kinds of objects that are made: the usual ones, and those that a destination names."""
+    return set(default_kinds()) | {kind for kind in output_kinds() if destinations(kind)}
+
+
+class DeliveryEffect(Effect):
+    """The result objects. ``deliver.lanes`` sends what is queued here."""
+
+    def __init__(self, context: UnitContext, destinations: DestinationsFor) -> None:
+        self._context = context
+        self._destinations = destinations
+
+    def prepare(self, conclusion: Conclusion) -> Conclusion:
+        """Make and store the objects. If a report fails, the study is flagged, so that its verdict stays visible."""
+        clock = StageClock()
+        try:
+            results = clock.time("report", lambda: self._make(conclusion))
+        except Exception as error:
+            if lacks_resources(error):
+                raise  # it can be made, and is made later
+            # A foreign header may break a writer in any way.
+            digest = conclusion.instance.digest[:16]
+            log.error("report failed", digest=digest, error=type(error).__name__, where=place_of(error))
+            return replace(
+                conclusion,
+                disposition=_with_failure(conclusion.disposition),
+                announced=_with_failure(conclusion.announced),
+            )
+        return replace(conclusion, results=results, timings_ms={**conclusion.timings_ms, **clock.milliseconds})
+
+    def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
+        """Queue them."""
+        for result in conclusion.results:
+            deliveries.record_result(transaction, conclusion.instance.digest, result, conclusion.decided_at)
+            for destination in self._destinations(result.kind):
+                deliveries.queue(transaction, result, destination, conclusion.decided_at)
+
+    def _make(self, conclusion: Conclusion) -> list[ResultObject]:
+        digest, keep = conclusion.instance.digest, self._context.artifacts.keep_result
+        objects = conclusion.unit.outputs(
+            conclusion.instance, conclusion.assessment, conclusion.announced, self._context
+        )
+        return [
+            ResultObject(
+                one.sop_instance_uid, one.sop_class_uid, one.kind, keep(digest, one.sop_instance_uid, one.data)
+            )
+            for one in objects
+        ]
+
+
+def _with_failure(disposition: Disposition) -> Disposition:
+    text = "The report could not be made from this object's header; the result was not sent to the PACS."
+    reason = Reason("report_failed", text, OTHER_FAILURE, disposition.verdict)
+    return replace(disposition, reasons=(*disposition.reasons, reason), attention=True)

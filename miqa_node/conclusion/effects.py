@@ -1,0 +1,43 @@
+"""The effects of a verdict in a node, in their order."""
+
+from __future__ import annotations
+
+from miqa_node.conclusion.acquisition import AcquisitionEffect
+from miqa_node.conclusion.base import Effects, LaterEffect
+from miqa_node.conclusion.deliver import DeliveryEffect, DestinationsFor
+from miqa_node.conclusion.event import EventEffect, LateEventEffect
+from miqa_node.conclusion.label_request import LabelRequestEffect
+from miqa_node.conclusion.log_line import LogEffect
+from miqa_node.conclusion.metric import MetricEffect
+from miqa_node.conclusion.note import NoteEffect
+from miqa_node.conclusion.series_verdict import SeriesEffect
+from miqa_node.conclusion.shadow import ShadowEffect
+from miqa_node.conclusion.worklist import WorklistEffect
+from miqa_node.domain.acquisition import AcquisitionRules
+from miqa_node.store.announcements import Announcer
+from miqa_node.units.base import UnitContext
+
+
+def verdict_effects(
+    context: UnitContext, rules: AcquisitionRules, destinations: DestinationsFor, announcer: Announcer
+) -> Effects:
+    """What the verdict on an assessed unit does."""
+    shadow = context.judging.shadow
+    release: tuple[LaterEffect, ...] = () if shadow is None else (ShadowEffect(shadow),)
+    return Effects(
+        (
+            AcquisitionEffect(rules),
+            LabelRequestEffect(rules),
+            DeliveryEffect(context, destinations),
+            NoteEffect(context),
+            SeriesEffect(context),
+            WorklistEffect(),
+            EventEffect(announcer),
+        ),
+        (*release, MetricEffect(), LogEffect()),
+    )
+
+
+def giving_up_effects(context: UnitContext, announcer: Announcer) -> Effects:
+    """What follows when the work on a unit is given up: the study is flagged for review, without a report."""
+    return Effects((WorklistEffect(),), (MetricEffect(), LogEffect(), LateEventEffect(context.database, announcer)))

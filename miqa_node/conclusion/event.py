@@ -1,0 +1,32 @@
+"""Announces the verdict to subscribers (docs/how-to/webhooks.md)."""
+
+from __future__ import annotations
+
+from miqa_node.conclusion.base import Conclusion, Effect, LaterEffect
+from miqa_node.store.announcements import Announcer
+from miqa_node.store.database import Database, Transaction
+
+
+class EventEffect(Effect):
+    """Events of the image and, when its outcome changes, of the study."""
+
+    def __init__(self, announcer: Announcer) -> None:
+        self._announcer = announcer
+
+    def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
+        """Write the events into the outbox."""
+        c = conclusion
+        self._announcer.decided(transaction, c.instance, c.assessment, c.announced, c.decided_at)
+
+
+class LateEventEffect(LaterEffect):
+    """The same in a separate transaction, for work that was given up: the announcement itself may have failed."""
+
+    def __init__(self, database: Database, announcer: Announcer) -> None:
+        self._database = database
+        self._announce = EventEffect(announcer)
+
+    def follow(self, conclusion: Conclusion) -> None:
+        """Write the events."""
+        with self._database.begin() as transaction:
+            self._announce.apply(transaction, conclusion)

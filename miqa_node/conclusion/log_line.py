@@ -1,0 +1,32 @@
+"""Writes the one log line of each image: what it was, its verdict, and how long each stage took."""
+
+from __future__ import annotations
+
+import structlog
+
+from miqa_node.conclusion.base import Conclusion, LaterEffect
+
+log = structlog.get_logger(__name__)
+
+
+class LogEffect(LaterEffect):
+    """It names no patient: the digest leads to the image."""
+
+    def follow(self, conclusion: Conclusion) -> None:
+        """Write it."""
+        instance, assessment, disposition = conclusion.instance, conclusion.assessment, conclusion.disposition
+        timings_ms = {**assessment.timings_ms, **conclusion.timings_ms}
+        log.info(
+            "image",
+            digest=instance.digest[:16],
+            modality=instance.header.modality,
+            calling_ae=instance.calling_ae_title,
+            verdict=disposition.verdict.value,
+            reasons=[reason.name for reason in disposition.reasons],
+            score=assessment.score,
+            model=f"{assessment.model.name}-{assessment.model.version}" if assessment.model else "",
+            policy=disposition.policy_version,
+            conflicting=instance.conflicting,
+            wait_ms=round((conclusion.decided_at - instance.received_at).total_seconds() * 1e3),
+            **{f"{stage}_ms": value for stage, value in timings_ms.items()},
+        )

@@ -1,0 +1,14 @@
+"""Counts verdicts for the metrics."""
+
+from __future__ import annotations
+
+from miqa_node.conclusion.base import Conclusion, LaterEffect
+from miqa_node.observe import metrics
+
+
+class MetricEffect(LaterEffect):
+    """``miqa_images_total``."""
+
+    def follow(self, conclusion: Conclusion) -> None:
+        """Count it."""
+        metrics.IMAGES.labels(verdict=conclusion.disposition.verdict.value).inc()

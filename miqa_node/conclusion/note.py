@@ -1,0 +1,25 @@
+"""Takes notes of other systems as labels: the note that the object is, and those that waited for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.store import notes
+from miqa_node.store.database import Transaction
+from miqa_node.units.base import UnitContext
+
+
+class NoteEffect(Effect):
+    """Notes may come before or after the images that they name."""
+
+    def __init__(self, context: UnitContext) -> None:
+        self._context = context
+
+    def prepare(self, conclusion: Conclusion) -> Conclusion:
+        """Read the note, if the object is one."""
+        return replace(conclusion, note=conclusion.unit.note(conclusion.instance, self._context))
+
+    def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
+        """Keep it, and apply the notes that wait for this object."""
+        notes.take(transaction, conclusion.note, conclusion.instance, conclusion.decided_at)

@@ -1,0 +1,26 @@
+"""Gives the slices of a series the verdict of the series."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.store import series
+from miqa_node.store.database import Transaction
+from miqa_node.units.base import UnitContext
+
+
+class SeriesEffect(Effect):
+    """Only the instance that stands for the series is flagged."""
+
+    def __init__(self, context: UnitContext) -> None:
+        self._context = context
+
+    def prepare(self, conclusion: Conclusion) -> Conclusion:
+        """Find the slices."""
+        return replace(conclusion, members=conclusion.unit.members(conclusion.instance, self._context))
+
+    def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
+        """Record the verdict for the slices that have none yet."""
+        c = conclusion
+        series.share_verdict(transaction, c.members, c.study_instance_uid, c.disposition, c.decided_at)

@@ -1,0 +1,17 @@
+"""Puts the study of a flagged image on the worklist."""
+
+from __future__ import annotations
+
+from miqa_node.conclusion.base import Conclusion, Effect
+from miqa_node.store import worklist
+from miqa_node.store.database import Transaction
+
+
+class WorklistEffect(Effect):
+    """One worklist item for each study, with the worst verdict of its images."""
+
+    def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
+        """Open the item, or open it again."""
+        if conclusion.disposition.flagged:
+            verdict = conclusion.disposition.verdict
+            worklist.flag(transaction, conclusion.study_instance_uid, verdict, conclusion.decided_at)

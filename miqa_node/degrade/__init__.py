@@ -1,0 +1,93 @@
+"""Simulators of every quality defect, in physical units: where training and the demonstration get bad images from.
+
+``degrade(image, finding, severity, rng, pixel_pitch_mm)`` is the one entry. Images are float32 display values in
+[0, 1], 0 black, of shape (rows, columns). Severity in [0, 1] is continuous; 0.25, 0.5, 0.75 and 1 have the physical
+values that each simulator states. The same generator state gives the same image; only numpy and OpenCV are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pkgutil import resolve_name
+
+import numpy as np
+
+from miqa_node.degrade import gate
+from miqa_node.degrade.foreign_object import FAMILIES
+from miqa_node.degrade.physics import DonorMaterial, Image, Simulator
+from miqa_node.domain.finding import FindingName
+from miqa_node.errors import SettingsError
+from miqa_node.taxonomy.lookup import finding_entries
+
+__all__ = ["FAMILIES", "DonorMaterial", "Image", "degrade", "degrade_all", "gate", "pitch_of", "simulators"]
+
+USUAL_FIELD_MM = 400.0
+"""Longer side of a chest radiograph whose pixel spacing is not known."""
+
+
+def degrade(
+    image: Image,
+    finding: FindingName,
+    severity: float,
+    rng: np.random.Generator,
+    pixel_pitch_mm: float,
+    material: DonorMaterial | None = None,
+) -> Image:
+    """The image with one defect; severity 0 returns a copy.
+
+    ``pixel_pitch_mm`` turns millimetres into pixels; take ``pitch_of(image)`` when the image does not say. ValueError
+    for a severity outside [0, 1], a pitch that is not positive, or a finding that no simulator makes (the gate).
+    """
+    if not 0.0 <= severity <= 1.0:
+        msg = f"severity must lie in [0, 1], not {severity}"
+        raise ValueError(msg)
+    if pixel_pitch_mm <= 0.0:
+        msg = f"the pixel pitch must be positive, not {pixel_pitch_mm} mm"
+        raise ValueError(msg)
+    simulator = simulators().get(finding)
+    if simulator is None:
+        msg = f"no simulator makes {finding}; the gate's images come from degrade.gate"
+        raise ValueError(msg)
+    if severity == 0.0:
+        return image.copy()
+    return simulator.apply(image, severity, rng, pixel_pitch_mm, material or DonorMaterial())
+
+
+@cache
+def simulators() -> Mapping[FindingName, Simulator]:
+    """The simulation of each finding by the taxonomy, in the order in which defects happen to one image.
+
+    SettingsError names an entry whose ``simulator`` cannot be loaded.
+    """
+    loaded = {name: _load(name, entry.simulator) for name, entry in finding_entries().items() if entry.simulator}
+    return dict(sorted(loaded.items(), key=lambda item: item[1].order))
+
+
+def _load(name: FindingName, reference: str) -> Simulator:
+    try:
+        simulator = resolve_name(reference)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(f"The simulator {reference} of {name} cannot be loaded: {error}") from error
+    if not isinstance(simulator, Simulator):
+        raise SettingsError(f"{reference}, the simulator of {name}, is not a Simulator.")
+    return simulator
+
+
+def degrade_all(
+    image: Image,
+    severities: Mapping[FindingName, float],
+    rng: np.random.Generator,
+    pixel_pitch_mm: float,
+    material: DonorMaterial | None = None,
+) -> Image:
+    """Several defects in one image, in the order in which they happen."""
+    for finding in simulators():
+        if severities.get(finding, 0.0) > 0.0:
+            image = degrade(image, finding, severities[finding], rng, pixel_pitch_mm, material)
+    return image
+
+
+def pitch_of(image: Image) -> float:
+    """The pixel pitch in mm if the longer side shows a usual field of 400 mm."""
+    return USUAL_FIELD_MM / float(max(image.shape))

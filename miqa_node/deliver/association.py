@@ -1,0 +1,177 @@
+"""Opens associations with a storage SCP, and ends them for certain."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.uid import UID, ImplicitVRLittleEndian
+from pynetdicom import AE, _config, build_context, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AssociationSocket
+
+from miqa_node.deliver.guard import Exchange, connection_of, prepare_socket
+from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.errors import ClassRefusedError, DeliveryError
+from miqa_node.settings import DeliverSettings
+
+# pynetdicom's own log handlers format every PDU even when nobody reads the lines.
+_config.LOG_HANDLER_LEVEL = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """An application entity to call, and how; ``tls_args`` as pynetdicom takes them."""
+
+    ae_title: str
+    host: str
+    port: int
+    calling_ae_title: str
+    settings: DeliverSettings
+    tls_args: tuple[Any, str] | None = None
+
+    def open(
+        self,
+        contexts: list[PresentationContext],
+        roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+        on_event_report: Callable[[evt.Event], tuple[int, None]] | None = None,
+    ) -> Link:
+        """A new association; ClassRefusedError if no context is accepted, DeliveryError if there is none."""
+        settings, where = self.settings, f"{self.ae_title}@{self.host}:{self.port}"
+        handlers: list[Any] = [(evt.EVT_CONN_OPEN, _prepare, [settings.dimse_timeout_s])]
+        if on_event_report is not None:
+            handlers.append((evt.EVT_N_EVENT_REPORT, on_event_report))
+        ae = TidyAE(self.calling_ae_title)
+        ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        ae.connection_timeout = settings.connection_timeout_s
+        ae.acse_timeout = ae.dimse_timeout = settings.dimse_timeout_s
+        ae.network_timeout = None  # the lane releases an idle association
+        try:
+            association = ae.associate(
+                self.host,
+                self.port,
+                contexts,
+                self.ae_title,
+                ext_neg=list(roles),
+                tls_args=self.tls_args,
+                evt_handlers=handlers,
+            )
+        except OSError as error:
+            raise DeliveryError(f"{where}: the host name cannot be resolved ({error.strerror}).") from error
+        if association.is_established:
+            return Link(association, Exchange(association, settings.dimse_timeout_s))
+        if association.rejected_contexts and not association.accepted_contexts:
+            raise ClassRefusedError(f"{where}: the peer accepts none of the SOP classes. Check its configuration.")
+        raise DeliveryError(f"{where}: {_why_not(association)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An established association."""
+
+    association: Association
+    exchange: Exchange
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can be sent on it."""
+        return bool(self.association.is_established and self.association.is_alive())
+
+    def context(self, sop_class_uid: str, syntax: str) -> tuple[int, str]:
+        """(id, transfer syntax) of the best accepted context; ClassRefusedError if there is none."""
+        accepted = {
+            str(context.transfer_syntax[0]): context_id_of(context)
+            for context in self.association.accepted_contexts
+            if context.abstract_syntax == sop_class_uid
+        }
+        for candidate in _syntaxes(syntax):
+            if candidate in accepted:
+                return accepted[candidate], candidate
+        name = UID(sop_class_uid).name
+        raise ClassRefusedError(
+            f"The peer accepts no {name} in {UID(syntax).name}. Have it accept the class, "
+            "or leave the kind out of the destination's objects."
+        )
+
+    def echo(self) -> int:
+        """The status of a C-ECHO."""
+        contexts = self.association.accepted_contexts
+        return self.exchange.echo(context_id_of(contexts[0]))
+
+    def release(self) -> None:
+        """Ask for an orderly end, but do not wait forever."""
+        thread = threading.Thread(target=self.association.release, daemon=True)
+        thread.start()
+        thread.join(_RELEASE_S)
+        if thread.is_alive() or self.association.is_established:
+            self.abort()
+
+    def abort(self) -> None:
+        """End it at once, and close the socket in any case."""
+        thread = threading.Thread(target=self.association.abort, daemon=True)
+        thread.start()
+        thread.join(_ABORT_S)
+        with suppress(OSError):
+            connection_of(self.association).shutdown(socket.SHUT_RDWR)
+
+
+def context_id_of(context: PresentationContext) -> int:
+    """The number of an accepted presentation context, which a proposed one may lack."""
+    if context.context_id is None:
+        raise ValueError("the presentation context has no number yet")
+    return context.context_id
+
+
+class _TidySocket(AssociationSocket):
+    """Closes its socket also when connecting failed, where pynetdicom leaves that to the garbage collector."""
+
+    def _shutdown_socket(self) -> None:
+        connection = self.socket
+        super()._shutdown_socket()
+        if connection is not None:
+            connection.close()
+
+
+class TidyAE(AE):
+    """An application entity whose connections are closed for certain."""
+
+    def _create_socket(self, association: Association, address: Any, tls_args: Any) -> AssociationSocket:
+        tidy = _TidySocket(association, address=address)
+        if tls_args:
+            tidy.tls_args = tls_args
+        return tidy
+
+
+_RELEASE_S = 2.0
+_ABORT_S = 0.5
+
+
+def storage_contexts(proposed: Iterable[tuple[str, str]]) -> list[PresentationContext]:
+    """One context per class and syntax, so that the peer can accept several and the best one is used."""
+    pairs = dict.fromkeys((sop, candidate) for sop, syntax in sorted(proposed) for candidate in _syntaxes(syntax))
+    return [build_context(sop, candidate) for sop, candidate in pairs]
+
+
+def _syntaxes(syntax: str) -> tuple[str, ...]:
+    """The object's own transfer syntax, then those that it can be converted to."""
+    return (syntax, str(ImplicitVRLittleEndian)) if syntax == "1.2.840.10008.1.2.1" else (syntax,)
+
+
+def _prepare(event: evt.Event, timeout_s: float) -> None:
+    prepare_socket(connection_of(event.assoc), timeout_s)
+
+
+def _why_not(association: Association) -> str:
+    answer = association.acceptor.primitive
+    if association.is_rejected and answer is not None:
+        return f"the association was rejected: {answer.reason_str}."
+    if association.is_aborted:
+        return "the connection was refused, or the association aborted."
+    return "there is no connection."

@@ -1,0 +1,238 @@
+"""The interface of a kind of destination, of the node or of another distribution (seam ``miqa.destinations``)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from miqa_node.domain.delivery import CommitmentReport, ResultKind
+from miqa_node.domain.event import EventType
+from miqa_node.domain.output import default_kinds, output_kinds
+from miqa_node.errors import CommitmentUnsupportedError, DataSetError, DeliveryError, DeliveryRefusedError
+from miqa_node.imaging.elements import find_encoding
+from miqa_node.plugins import Seam
+from miqa_node.settings import DeliverSettings
+
+T = TypeVar("T")
+
+MAX_CONCURRENCY = 32
+
+File = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,4096}$"), Field(description="the path of a file")]
+"""A path of a configuration model; empty if there is no such file."""
+
+
+class OnWarning(StrEnum):
+    """The effect of a warning status (PS3.4 B.2.3: stored, but not as it was sent) on the delivery."""
+
+    ACCEPT = "accept"
+    """The object is there: SENT, with a line in the log."""
+    RETRY = "retry"
+    """It counts as a failed attempt."""
+
+
+class DestinationConfig(BaseModel):
+    """One ``[[destination]]`` table. A kind adds its own keys, and ``kind`` as a Literal with a default.
+
+    A field's ``description`` completes the error "<key> must be …"; the value of a field with ``repr=False`` is a
+    secret and appears in no error or log.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
+        description="1 to 64 letters, digits, dots, hyphens or underscores"
+    )
+    kind: str
+    concurrency: int | None = Field(
+        default=None, ge=1, le=MAX_CONCURRENCY, description=f"a whole number from 1 to {MAX_CONCURRENCY}"
+    )
+    """Objects sent at the same time; None is deliver.lane_concurrency."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, as log lines and errors name it, without anything that may be a secret."""
+        return self.name
+
+    @property
+    def asks_commitment(self) -> bool:
+        """Whether storage commitment is requested after delivery."""
+        return False
+
+    def takes(self, kind: ResultKind) -> bool:  # noqa: ARG002 - for destinations of objects
+        """Whether objects of a kind go there."""
+        return False
+
+    def hears(self, event_type: EventType) -> bool:  # noqa: ARG002 - for destinations of events
+        """Whether events of a type go there."""
+        return False
+
+
+class ObjectsConfig(DestinationConfig):
+    """A destination of DICOM objects."""
+
+    objects: tuple[ResultKind, ...] | None = None
+    """The kinds of objects that go there; None is those that are made by default."""
+
+    def takes(self, kind: ResultKind) -> bool:
+        """Whether it is among ``objects``."""
+        return kind in (default_kinds() if self.objects is None else self.objects)
+
+    @field_validator("objects", mode="before")
+    @classmethod
+    def _known(cls, value: object) -> tuple[ResultKind, ...]:
+        return choose(value, {kind: kind for kind in output_kinds()})
+
+
+class TlsConfig(DestinationConfig):
+    """A destination that is reached over TLS, with certificates of its own where the site has them."""
+
+    tls_ca: File = ""
+    """Who signed the peer's certificate; the system's authorities if empty."""
+    tls_certificate: File = ""
+    tls_key: File = ""
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return False
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.tls_key and not self.tls_certificate:
+            raise ValueError("tls_key belongs to a tls_certificate; give both.")
+        if (self.tls_ca or self.tls_certificate) and not self.uses_tls:
+            raise ValueError("certificates are given but TLS is off; set tls = true, or an https address.")
+        return self
+
+
+class HttpConfig(TlsConfig):
+    """A destination with an http or https address in ``url``."""
+
+    url: str
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the address begins with https."""
+        return self.url.startswith("https:")
+
+
+def choose(names: object, known: Mapping[str, T]) -> tuple[T, ...]:
+    """The values that a list of names stands for, each once; ValueError lists the known names."""
+    if isinstance(names, list | tuple) and all(isinstance(one, str) and one in known for one in names):
+        return tuple(dict.fromkeys(known[one] for one in names))
+    listed = ", ".join(f'"{name}"' for name in known)
+    raise ValueError(f"must be a list out of [{listed}].")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryContext:
+    """Settings and identity of the node, for every destination.
+
+    ``on_report`` gets the reports of storage commitment that come on an association that was asked on; it is called
+    from another thread.
+    """
+
+    settings: DeliverSettings
+    calling_ae_title: str = "MIQA"
+    on_report: Callable[[CommitmentReport], None] | None = None
+
+
+class Destination(ABC):
+    """A connection to one destination. One object serves one thread.
+
+    Errors: DeliveryError for what may succeed later, DeliveryRefusedError for what never will, ClassRefusedError for
+    a SOP class that is not accepted.
+    """
+
+    access_hint: str = "Check that it runs, its address, and that it lets this node in."
+    """Advice if :meth:`probe` fails."""
+    no_commitment: ClassVar[str] = "This kind of destination does no storage commitment."
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def send(self, files: Sequence[tuple[str, str, bytes]]) -> Sequence[Exception | None]:
+        """Send each (SOP class UID, SOP instance UID, file) in order; one outcome each, None is success."""
+        return [self._outcome(*file) for file in files]
+
+    def _outcome(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> Exception | None:
+        try:
+            self.send_one(sop_class_uid, sop_instance_uid, data)
+        except DeliveryError as error:
+            return error
+        return None
+
+    @abstractmethod
+    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:
+        """Send one DICOM file, or the JSON of an event: its class is then empty, and its UID the event's identifier.
+
+        Sending the same again must not make a second one there.
+        """
+
+    @abstractmethod
+    def probe(self) -> str:
+        """Check that the destination is there and lets the node in; the proof in words, such as "answers C-ECHO"."""
+
+    def request_commitment(self, transaction_uid: str, objects: Sequence[tuple[str, str]], /) -> None:  # noqa: ARG002
+        """Ask it to promise that it keeps (SOP class UID, SOP instance UID); the answer comes later, as a report.
+
+        CommitmentUnsupportedError says that it never will, any other DeliveryError that asking failed now.
+        """
+        raise CommitmentUnsupportedError(self.no_commitment)
+
+    def close(self) -> None:  # noqa: B027 - most have nothing open
+        """Release connections."""
+
+
+def no_address(_text: str) -> Mapping[str, Any] | None:
+    """A kind that cannot be given on the command line."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationKind:
+    """One kind of destination: its table, and how to connect to it.
+
+    ``read_address`` gives the keys that an address of the command line stands for, or None if it is not of this kind;
+    ``address_syntax`` shows how it is written, and is empty if there is no such form.
+    """
+
+    config: type[DestinationConfig]
+    connect: Callable[[Any, DeliveryContext], Destination]
+    read_address: Callable[[str], Mapping[str, Any] | None] = no_address
+    address_syntax: str = ""
+
+
+DESTINATIONS = Seam("destinations", DestinationKind)
+
+
+def connect(config: DestinationConfig, context: DeliveryContext) -> Destination:
+    """A connection to the destination that a table describes; it is opened when it is first used."""
+    return DESTINATIONS.get(config.kind).connect(config, context)
+
+
+def read_file(file: str) -> str:
+    """The text of a file that a table names, such as a token; read for each use, so that a new one needs no restart."""
+    return Path(file).read_text("utf-8").strip()
+
+
+def split_file(file: bytes) -> tuple[str, bytes]:
+    """(transfer syntax UID, data set) of a DICOM file in memory; DeliveryRefusedError if it is not one."""
+
+    def read(offset: int, count: int) -> bytes:
+        return file[offset : offset + count]
+
+    try:
+        encoding = find_encoding(read)
+    except DataSetError as error:
+        raise DeliveryRefusedError(f"The object is not a DICOM file: {error}") from error
+    data_set = file[encoding.offset :]
+    if not data_set:
+        raise DeliveryRefusedError("The object has no data set.")
+    return encoding.transfer_syntax_uid, data_set

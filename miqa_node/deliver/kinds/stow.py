@@ -1,0 +1,206 @@
+"""Sends result objects to a DICOMweb service by STOW-RS (PS3.18 10.5), and reads its answer instance by instance."""
+
+from __future__ import annotations
+
+import json
+import uuid
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+import structlog
+from pydantic import Field, StringConstraints
+
+from miqa_node.deliver.exchange import HttpAnswer, HttpService
+from miqa_node.deliver.kinds.base import (
+    DeliveryContext,
+    Destination,
+    DestinationKind,
+    File,
+    HttpConfig,
+    ObjectsConfig,
+    OnWarning,
+    read_file,
+    split_file,
+)
+from miqa_node.deliver.statuses import PROCESSING_FAILURE, is_warning, judge
+from miqa_node.errors import DeliveryError, DeliveryRefusedError
+
+log = structlog.get_logger(__name__)
+
+CHUNK_BYTES = 1 << 16
+
+# The same request would get the same answer: too large, no DICOM for this service, unknown resource kind.
+_NEVER = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
+_ANSWERED = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT})
+
+_REFERENCED, _FAILED = "00081199", "00081198"
+_INSTANCE_UID, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "00081196"
+
+
+class StowConfig(ObjectsConfig, HttpConfig):
+    """A DICOMweb service; objects are posted to <url>/studies."""
+
+    kind: Literal["stow"] = "stow"
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")] = Field(
+        description="an address such as https://pacs.example/dicom-web", repr=False
+    )
+    token_file: File = ""
+    """File with a bearer token; empty if the service needs none."""
+    on_warning: OnWarning = Field(default=OnWarning.ACCEPT, strict=False, description="accept or retry")
+
+    @property
+    def address(self) -> str:
+        """The address without a user's name and password."""
+        scheme, _, rest = self.url.partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+class StowDestination(Destination):
+    """A STOW-RS service. Each object is one request, so that a large batch cannot fail as a whole."""
+
+    no_commitment = "STOW-RS does no storage commitment."
+
+    def __init__(self, config: StowConfig, context: DeliveryContext) -> None:
+        super().__init__(config.name)
+        self._config = config
+        self._service = HttpService(config, context.settings)
+
+    def probe(self) -> str:
+        """Ask for one study; any answer but a refusal or an error of the service will do."""
+        answer = self._exchange("GET", "/studies?limit=1", {"Accept": "application/dicom+json"}, None)
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
+            raise _not_now(answer)
+        return "answers DICOMweb"
+
+    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:  # noqa: ARG002
+        """Post one object, and read the service's answer about it."""
+        split_file(data)
+        self._judge(self._post(data), sop_instance_uid)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._service.close()
+
+    def _post(self, file: bytes) -> HttpAnswer:
+        boundary = uuid.uuid4().hex
+        head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+        tail = f"\r\n--{boundary}--\r\n".encode()
+        headers = {
+            "Accept": "application/dicom+json",
+            "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+            "Content-Length": str(len(head) + len(file) + len(tail)),
+        }
+        return self._exchange("POST", "/studies", headers, _chunks(head, file, tail))
+
+    def _judge(self, answer: HttpAnswer, sop_instance_uid: str) -> None:
+        if answer.status in _NEVER:
+            raise DeliveryRefusedError(f"The service answered {answer.in_words}.")
+        if answer.status not in _ANSWERED:
+            raise _not_now(answer)
+        stored, failed = read_answer(answer.content_type, answer.body)
+        if sop_instance_uid in failed:
+            reason = failed[sop_instance_uid]
+            # It failed, even if the reason is missing or a warning.
+            judge(reason if reason and not is_warning(reason) else PROCESSING_FAILURE, self._config.on_warning)
+            return
+        if sop_instance_uid in stored:
+            warning = stored[sop_instance_uid]
+            if not judge(warning, self._config.on_warning):
+                log.info("delivered with a warning", destination=self.name, sop_instance_uid=sop_instance_uid,
+                         status=f"{warning:04X}")  # fmt: skip
+            return
+        # 200 means that all was stored (PS3.18 10.5.3.2); any other status must name what was.
+        if answer.status != HTTPStatus.OK or stored or failed:
+            raise DeliveryError(f"The service answered {answer.in_words} but did not say that it stored the object.")
+
+    def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str], content: Iterator[bytes] | None
+    ) -> HttpAnswer:
+        url = self._config.url.rstrip("/") + path
+        return self._service.exchange(method, url, {**headers, **self._credentials()}, content)
+
+    def _credentials(self) -> dict[str, str]:
+        file = self._config.token_file
+        if not file:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {read_file(file)}"}
+        except (OSError, UnicodeDecodeError) as error:
+            raise DeliveryError(f"{self.name}: token_file cannot be read.") from error
+
+
+def read_answer(content_type: str, body: bytes) -> tuple[dict[str, int], dict[str, int]]:
+    """Store Instances Response (PS3.18 I.2): stored UIDs with their warning, or 0, and failed UIDs with the reason.
+
+    DeliveryError if the body cannot be read.
+    """
+    if not body.strip():
+        return {}, {}
+    try:
+        sequences = _of_xml(body) if "xml" in content_type else _of_json(json.loads(body))
+    except (ValueError, TypeError, AttributeError, KeyError, ET.ParseError) as error:
+        raise DeliveryError("The service's answer cannot be read as a Store Instances Response.") from error
+    stored = {uid: reasons.get(_WARNING_REASON, 0) for uid, reasons in sequences[_REFERENCED]}
+    failed = {uid: reasons.get(_FAILURE_REASON, 0) for uid, reasons in sequences[_FAILED]}
+    return stored, failed
+
+
+_Sequences = dict[str, list[tuple[str, dict[str, int]]]]
+
+
+def _of_json(document: Any) -> _Sequences:
+    """The DICOM JSON model (PS3.18 F); some services wrap it into a list."""
+    data_set = document[0] if isinstance(document, list) else document
+    found: _Sequences = {}
+    for tag in (_REFERENCED, _FAILED):
+        items = data_set.get(tag, {}).get("Value", [])
+        found[tag] = [
+            (
+                str(item[_INSTANCE_UID]["Value"][0]),
+                {
+                    key: int(item[key]["Value"][0])
+                    for key in (_FAILURE_REASON, _WARNING_REASON)
+                    if item.get(key, {}).get("Value")
+                },
+            )
+            for item in items
+        ]
+    return found
+
+
+def _of_xml(body: bytes) -> _Sequences:
+    """The Native DICOM Model (PS3.19 A.1), for services that do not write JSON."""
+    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+        raise ValueError("no answer needs a document type")
+    root = ET.fromstring(body)  # noqa: S314 - it has no document type, and its size is limited
+    found: _Sequences = {_REFERENCED: [], _FAILED: []}
+    for sequence in root.iter():
+        tag = sequence.get("tag", "").upper()
+        if tag not in found:
+            continue
+        for item in sequence:
+            values = {e.get("tag", "").upper(): "".join(e.itertext()).strip() for e in item}
+            reasons = {key: int(values[key]) for key in (_FAILURE_REASON, _WARNING_REASON) if values.get(key)}
+            found[tag].append((values[_INSTANCE_UID], reasons))
+    return found
+
+
+def _chunks(*parts: bytes) -> Iterator[bytes]:
+    for part in parts:
+        for start in range(0, len(part), CHUNK_BYTES):
+            yield part[start : start + CHUNK_BYTES]
+
+
+def _not_now(answer: HttpAnswer) -> DeliveryError:
+    hint = {401: " Check token_file.", 403: " Check token_file.", 404: " Check the url."}.get(answer.status, "")
+    return DeliveryError(f"The service answered {answer.in_words}.{hint}")
+
+
+def _read_address(text: str) -> Mapping[str, str] | None:
+    return {"url": text} if text.startswith(("http://", "https://")) else None
+
+
+KIND = DestinationKind(StowConfig, StowDestination, _read_address, "https://HOST/PATH for STOW-RS")

@@ -1,0 +1,174 @@
+"""Posts events to a program of the site, signed as Standard Webhooks says (standardwebhooks.com, version 1).
+
+Headers ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``; signed is ``<id>.<timestamp>.<body>`` with
+HMAC-SHA256. docs/how-to/webhooks.md shows how a receiver verifies it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from miqa_node.deliver.exchange import HttpAnswer, HttpService
+from miqa_node.deliver.kinds.base import (
+    DeliveryContext,
+    Destination,
+    DestinationKind,
+    File,
+    HttpConfig,
+    choose,
+    read_file,
+)
+from miqa_node.domain.event import DEFAULT_EVENTS, ID_PREFIX, EventType, new_event_id
+from miqa_node.errors import DeliveryError, DeliveryRefusedError
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the beginning of every secret is not one
+SECRET_BYTES = range(24, 65)
+MAX_SECRETS = 4
+PING = "node.ping"
+
+# The same request would get the same answer: too large, or nobody wants events there any more.
+_NEVER = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GONE})
+
+
+class WebhookConfig(HttpConfig):
+    """A program of the site that gets events; the path of its address may be a secret."""
+
+    kind: Literal["webhook"] = "webhook"
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+([/?][^\s#]*)?$")] = Field(
+        description="an address such as https://ris.example/miqa", repr=False
+    )
+    secret_file: File
+    """File with the secrets that events are signed with."""
+    events: tuple[EventType, ...] = DEFAULT_EVENTS
+    allow_http: bool = Field(default=False, description="true or false")
+
+    @property
+    def address(self) -> str:
+        """Scheme and host."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def hears(self, event_type: EventType) -> bool:
+        """Whether it is among ``events``."""
+        return event_type in self.events
+
+    @field_validator("events", mode="before")
+    @classmethod
+    def _known(cls, value: object) -> tuple[EventType, ...]:
+        return choose(value, {one.value: one for one in EventType})
+
+    @model_validator(mode="after")
+    def _is_private(self) -> Self:
+        if not (self.uses_tls or self.allow_http or _is_loopback(urlsplit(self.url).hostname or "")):
+            raise ValueError("write https in the url. Plain http leaves this machine only if allow_http = true.")
+        return self
+
+
+class WebhookDestination(Destination):
+    """Each event is one request; an event that is sent again has the same identifier and body."""
+
+    no_commitment = "A webhook does no storage commitment."
+
+    def __init__(self, config: WebhookConfig, context: DeliveryContext) -> None:
+        super().__init__(config.name)
+        self._config = config
+        self._service = HttpService(config, context.settings)
+
+    def probe(self) -> str:
+        """Post an event of type ``node.ping``, signed like any other."""
+        event_id = new_event_id()
+        body = {"id": event_id, "type": PING, "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        self._post(event_id, json.dumps(body | {"data": {}}).encode())
+        return "takes events"
+
+    def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:
+        """Post one event."""
+        if sop_class_uid or not sop_instance_uid.startswith(ID_PREFIX):
+            raise DeliveryRefusedError("A webhook takes events, and this is a DICOM object.")
+        self._post(sop_instance_uid, data)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._service.close()
+
+    def _post(self, event_id: str, body: bytes) -> None:
+        at = int(time.time())
+        secrets = read_secrets(self._config.secret_file, self.name)
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": event_id,
+            "webhook-timestamp": str(at),
+            "webhook-signature": " ".join(signature(secret, event_id, at, body) for secret in secrets),
+        }
+        answer = self._service.exchange("POST", self._config.url, headers, body)
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise _refusal(answer)
+
+
+def signature(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str:
+    """One signature as it stands in the header.
+
+    >>> key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    >>> signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE='
+    """
+    digest = hmac.new(secret, f"{event_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def read_secrets(file: str, name: str) -> list[bytes]:
+    """The keys in a file, one in a line; a receiver needs to know only one of several.
+
+    The file is read for each event, so that a new secret needs no restart.
+    """
+    try:
+        lines = read_file(file).split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeliveryError(f"{name}: secret_file cannot be read.") from error
+    if not 1 <= len(lines) <= MAX_SECRETS:
+        raise DeliveryError(f"{name}: secret_file must hold 1 to {MAX_SECRETS} secrets, each in a line of its own.")
+    return [_key(line, name) for line in lines]
+
+
+def _key(line: str, name: str) -> bytes:
+    try:
+        key = base64.b64decode(line.removeprefix(SECRET_PREFIX), validate=True)
+    except binascii.Error:
+        key = b""
+    if not line.startswith(SECRET_PREFIX) or len(key) not in SECRET_BYTES:
+        raise DeliveryError(
+            f"{name}: a secret is {SECRET_PREFIX} and {SECRET_BYTES[0]} to {SECRET_BYTES[-1]} random bytes in Base64; "
+            "make one with: echo whsec_$(openssl rand -base64 32)"
+        )
+    return key
+
+
+def _refusal(answer: HttpAnswer) -> DeliveryError:
+    if answer.status in _NEVER:
+        return DeliveryRefusedError(f"The receiver answered {answer.in_words}.")
+    hint = {401: " Check secret_file.", 403: " Check secret_file.", 404: " Check the url."}.get(answer.status, "")
+    if answer.status // 100 == 3:
+        hint = " Redirects are not followed; write the last address as the url."
+    return DeliveryError(f"The receiver answered {answer.in_words}.{hint}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False
+
+
+KIND = DestinationKind(WebhookConfig, WebhookDestination)

@@ -1,0 +1,209 @@
+"""One lane: a thread that claims deliveries of one destination, sends them and records what came of each."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from miqa_node.deliver.breaker import Breaker, BreakerState, Permit
+from miqa_node.deliver.kinds.base import Destination, DestinationConfig
+from miqa_node.domain.delivery import Delivery, DeliveryId
+from miqa_node.domain.ports import Outbox
+from miqa_node.errors import ClassRefusedError, CommitmentUnsupportedError, DeliveryRefusedError, MiqaError
+from miqa_node.observe import metrics
+from miqa_node.settings import DeliverSettings
+
+log = structlog.get_logger(__name__)
+
+BATCH_S = 5.0
+"""Time for one claimed batch; the rest of it is then claimed anew."""
+
+_MAX_DOUBLINGS = 30
+_JITTER = random.SystemRandom()
+
+
+@dataclass(slots=True)
+class Route:
+    """What all lanes of one destination share."""
+
+    config: DestinationConfig
+    outbox: Outbox
+    settings: DeliverSettings
+    breaker: Breaker
+    stopping: threading.Event = field(default_factory=threading.Event)
+    last_error: str = ""
+    last_success_at: datetime | None = None
+
+
+class Lane(threading.Thread):
+    """Sends one object after the other over one connection."""
+
+    def __init__(self, route: Route, destination: Destination, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._route = route
+        self._destination = destination
+        self._settings = route.settings
+        self._outbox = route.outbox
+        self._used_at = 0.0
+        self._connected = False
+        self.in_flight = 0
+        # The time that sending one object may take at worst: connecting, negotiating, waiting for the response.
+        self._worst_s = self._settings.connection_timeout_s + 2 * self._settings.dimse_timeout_s
+
+    def run(self) -> None:
+        """Deliver until stopped. While the outbox fails (the database is unreachable), wait and try again."""
+        pause_s = self._settings.poll_interval_s
+        trouble_s = pause_s
+        while not self._route.stopping.is_set():
+            try:
+                worked = self._work() or self._commit()
+                trouble_s = pause_s
+            except Exception as error:  # noqa: BLE001 - a lane must survive any error of its outbox
+                log.error("lane is in trouble", destination=self._route.config.name, error=type(error).__name__)
+                trouble_s = min(2 * trouble_s, self._settings.backoff_max_s)
+                self._route.stopping.wait(trouble_s)
+                continue
+            if not worked:
+                self._close_if_idle()
+                self._route.stopping.wait(pause_s)
+        self._destination.close()
+
+    def _work(self) -> bool:
+        """Claim and send one batch; False if there is nothing to do."""
+        breaker = self._route.breaker
+        permit = breaker.ask()
+        if permit is Permit.NOTHING:
+            return False
+        limit = 1 if permit is Permit.PROBE else self._settings.batch_size
+        try:
+            batch = self._claim(limit)
+        except BaseException:
+            breaker.give_back()
+            raise
+        if not batch:
+            if permit is Permit.PROBE:
+                breaker.give_back()
+            return False
+        self._send_batch(batch)
+        return True
+
+    def _claim(self, limit: int) -> list[Delivery]:
+        name = self._route.config.name
+        if not self._outbox.due(name):
+            return []
+        return list(self._outbox.claim(name, limit, self._worst_s + BATCH_S))
+
+    def _send_batch(self, batch: list[Delivery]) -> None:
+        """Send one by one until the batch or its time is over, the lane stops, or the breaker opens."""
+        until = time.monotonic() + BATCH_S
+        waiting = list(batch)
+        sent: list[DeliveryId] = []
+        self.in_flight = len(waiting)
+        try:
+            while waiting and time.monotonic() < until and not self._route.stopping.is_set():
+                delivery = waiting.pop(0)
+                error = self._send_one(delivery)
+                self.in_flight = len(waiting)
+                if error is None:
+                    sent.append(delivery.delivery_id)
+                    continue
+                if isinstance(error, ClassRefusedError) and self._outbox.lower(delivery):
+                    name, uid = self._route.config.name, delivery.uid
+                    log.info("sent in a lower SOP class next", destination=name, sop_instance_uid=uid)
+                    continue
+                self._note_failure(delivery, error)
+                if self._route.breaker.state is not BreakerState.CLOSED:
+                    break
+        finally:
+            self.in_flight = 0
+            if sent:
+                self._outbox.sent(sent, commit=self._route.config.asks_commitment)
+            if waiting:
+                self._outbox.release([delivery.delivery_id for delivery in waiting])
+
+    def _commit(self) -> bool:
+        """Ask the destination to promise that it keeps what it got; False if there is nothing to ask for."""
+        config = self._route.config
+        if not config.asks_commitment or self._route.breaker.state is not BreakerState.CLOSED:
+            return False
+        batch = self._outbox.claim_uncommitted(config.name, self._settings.batch_size, self._worst_s + BATCH_S)
+        if not batch:
+            return False
+        ids = [delivery.delivery_id for delivery in batch]
+        objects = [(delivery.sop_class_uid, delivery.uid) for delivery in batch]
+        # Recorded first: the report may come before the answer to the request.
+        transaction_uid = f"2.25.{uuid.uuid4().int}"
+        again_at = datetime.now(UTC) + timedelta(seconds=self._settings.commitment_timeout_s)
+        self._outbox.commitment_asked(ids, transaction_uid, again_at)
+        self._used_at, self._connected = time.monotonic(), True
+        outcome = "asked"
+        try:
+            self._destination.request_commitment(transaction_uid, objects)
+        except CommitmentUnsupportedError as error:
+            outcome = "unsupported"
+            log.warning("no storage commitment", destination=config.name, reason=str(error))
+            self._outbox.commitment_failed(ids, str(error), None)
+        except MiqaError as error:
+            outcome = "failed"
+            log.warning("storage commitment could not be asked for", destination=config.name, reason=str(error))
+            self._outbox.commitment_failed(ids, str(error), datetime.now(UTC) + self._backoff(3))
+        metrics.COMMITMENTS.labels(config.name, outcome).inc(len(ids))
+        return True
+
+    def _send_one(self, delivery: Delivery) -> Exception | None:
+        name = self._route.config.name
+        try:
+            data = self._outbox.data(delivery)
+        except Exception as missing:  # noqa: BLE001 - the destination is not to blame
+            self._route.breaker.give_back()
+            return missing
+        try:
+            with metrics.timed(metrics.DELIVERY_SECONDS.labels(name)):
+                error = self._destination.send([(delivery.sop_class_uid, delivery.uid, data)])[0]
+        except Exception as unexpected:  # noqa: BLE001 - one object must not stop the lane
+            error = unexpected
+        self._used_at, self._connected = time.monotonic(), True
+        if error is None:
+            metrics.DELIVERIES.labels(name, "sent").inc()
+            self._route.last_success_at = datetime.now(UTC)
+            self._route.last_error = ""
+        if error is None or isinstance(error, DeliveryRefusedError):
+            # A refusal is an answer too: the destination is there.
+            if self._route.breaker.succeeded():
+                log.info("destination is back", destination=name)
+        elif self._route.breaker.failed():
+            log.error("destination is down; trying again later", destination=name, reason=str(error))
+        return error
+
+    def _note_failure(self, delivery: Delivery, error: Exception) -> None:
+        name = self._route.config.name
+        refused = isinstance(error, DeliveryRefusedError)
+        given_up = refused or delivery.attempts + 1 >= self._settings.max_attempts
+        retry_at = None if given_up else datetime.now(UTC) + self._backoff(delivery.attempts)
+        text = str(error) if isinstance(error, MiqaError) else f"Internal error: {type(error).__name__}."
+        self._route.last_error = text
+        metrics.DELIVERIES.labels(name, "refused" if refused else "failed").inc()
+        log.warning(
+            "delivery given up" if given_up else "delivery failed",
+            destination=name,
+            sop_instance_uid=delivery.uid,
+            attempt=delivery.attempts + 1,
+            reason=text,
+        )
+        self._outbox.failed(delivery.delivery_id, text, retry_at)
+
+    def _backoff(self, attempts: int) -> timedelta:
+        """Doubled after each failure; half of it at random, so that simultaneous failures do not return together."""
+        longest = self._settings.backoff_initial_s * 2 ** min(attempts, _MAX_DOUBLINGS)
+        return timedelta(seconds=min(longest, self._settings.backoff_max_s) * _JITTER.uniform(0.5, 1.0))
+
+    def _close_if_idle(self) -> None:
+        if self._connected and time.monotonic() - self._used_at >= self._settings.idle_association_s:
+            self._destination.close()
+            self._connected = False

@@ -1,0 +1,75 @@
+"""What a number is that can be measured: name, unit, code and definition. The seam ``miqa.measurements`` lists them.
+
+Reports, pages, policy checks and the reference read the definitions here; how a number is taken of an image or a
+series is added by :mod:`miqa_node.assess.measure.base`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from miqa_node.domain.codes import Code
+from miqa_node.plugins import Seam
+
+OTHER = "Other"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_CODE = re.compile(r"[A-Z0-9_]{0,16}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurand:
+    """One number.
+
+    ``name`` is used in policies and JSON. ``unit`` is its UCUM code; ``other_units`` are those that it has where the
+    header lacks something; ``report_unit`` is a UCUM annotation that means the same and is used in reports. ``label``
+    is its name in reports and on pages, at most 64 characters. ``summary`` is one sentence, ``definition`` the full
+    text of the reference with formula and source (Markdown); without it the summary stands there.
+
+    ``code`` is a standard code, or the value of a code of the private scheme 99MIQA, at most 16 characters; without
+    it a value is made from the name. ``parent`` is the standard concept that it is a kind of. ``phrase`` tells it in
+    the text of a report, with ``{value}``. ``section`` is a heading of the reference; ``rank`` orders all lists, and
+    ``phrase_rank`` the text.
+    """
+
+    name: str
+    unit: str
+    label: str
+    summary: str
+    definition: str = ""
+    code: Code | str = ""
+    parent: Code | None = None
+    other_units: tuple[str, ...] = ()
+    report_unit: str = ""
+    phrase: str = ""
+    phrase_rank: int = 1000
+    section: str = OTHER
+    rank: int = 1000
+
+    def __post_init__(self) -> None:
+        """ValueError if a field could not be used in a report."""
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} cannot name a measurement: use lower-case letters, digits and '_'.")
+        if not 0 < len(self.label) <= 64 or not self.label.isascii():
+            raise ValueError(f"{self.name}: the label must have 1 to 64 ASCII characters.")
+        if isinstance(self.code, str) and not _CODE.fullmatch(self.code):
+            raise ValueError(f"{self.name}: a private code has up to 16 capital letters, digits and underscores.")
+        try:
+            self.phrase.format(value="", factor="")
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(f"{self.name}: the phrase may only contain {{value}}.") from error
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Every unit that it can have."""
+        return (self.unit, *self.other_units)
+
+
+MEASUREMENTS = Seam("measurements", Measurand)
+"""All measurements by name."""
+
+
+def measurands() -> Sequence[Measurand]:
+    """All measurements in the order in which lists show them."""
+    return sorted(MEASUREMENTS.all().values(), key=lambda one: (one.rank, one.name))

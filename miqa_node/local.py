@@ -1,0 +1,188 @@
+"""The way of one image without a node: a file in, an assessment and a verdict out; nothing is kept or delivered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from miqa_node.assess.active import ActiveModels
+from miqa_node.assess.caption.captioned import with_captions
+from miqa_node.assess.sidecars import SidecarModels
+from miqa_node.conclusion.base import Effects
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.image import Radiograph, SaliencyMaps
+from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
+from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.domain.policy import Disposition, Policy
+from miqa_node.errors import DecodeError, NotFoundError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.headers import read_header
+from miqa_node.imaging.picture import is_picture, read_picture
+from miqa_node.observe.stages import StageClock
+from miqa_node.pipeline import Pipeline
+from miqa_node.report import ReportSettings
+from miqa_node.settings import Settings, WatchedFile, read_policy
+from miqa_node.store import instances
+from miqa_node.store.artifacts import MemoryArtifacts
+from miqa_node.store.database import Database
+from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext, installed
+
+
+@dataclass(frozen=True, slots=True)
+class LocalResult:
+    """What was found out about one file."""
+
+    source: Path
+    is_dicom: bool
+    assessment: Assessment
+    disposition: Disposition
+    maps: SaliencyMaps
+    radiograph: Radiograph
+
+
+class LocalAssessor:
+    """Assesses files one by one with the models and the policy of the settings.
+
+    ``choice`` is what a node of these settings was told to use; ``calibrated=False`` leaves the site's calibration out.
+    ``packages`` run beside the quality package whatever the policy switches on.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        choice: ModelChoice | None = None,
+        *,
+        calibrated: bool = True,
+        packages: Sequence[str] = (),
+    ) -> None:
+        self._policy = WatchedFile(settings.policy_file, read_policy)
+        chosen = choice or ModelChoice()
+        self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
+        self._sidecars = SidecarModels(settings, self._models.assessor, self._policy.current, packages)
+        self._assessor = with_captions(settings, self._sidecars.assessor)
+        self._decoder = Decoder(settings.imaging)
+
+    def assess_file(
+        self, path: Path, *, modality: str = "DX", body_part: str = "CHEST", view: str = "PA"
+    ) -> LocalResult:
+        """Assess a DICOM, PNG or JPEG file; modality, body part and view describe pictures, which cannot say it.
+
+        Raises
+        ------
+        UnreadableError
+            The file is neither DICOM nor a picture, or its pixels cannot be decoded.
+        """
+        judging = JudgingTools(self._assessor, self._policy.current, self._models.certificate)
+        return assess_path(path, (modality, body_part, view), judging, self._decoder.decode)
+
+    @property
+    def models(self) -> ActiveModels:
+        """The models that judge."""
+        return self._models
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy.current()
+
+    def close(self) -> None:
+        """End the decoding processes."""
+        self._decoder.close()
+
+    def __enter__(self) -> Self:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def assess_path(
+    path: Path, described: tuple[str, str, str], judging: JudgingTools, decode: Callable[[Path], Radiograph]
+) -> LocalResult:
+    """What :meth:`LocalAssessor.assess_file` does, with the parts of whoever has them, such as a running node.
+
+    The file takes the way of every image, through a store that is gone afterwards. ``described`` is (modality, body
+    part, view) of a picture, which cannot say it.
+    """
+    image = _ImageFile(path, described, decode)
+    artifacts, digest = MemoryArtifacts(), digest_of(path)
+    with closing(Database.in_memory()) as database:
+        context = UnitContext(database, artifacts, ImagingTools(image.read_header, image.decode), judging, _NO_REPORTS)
+        units = [unit for unit in installed() if not (unit.needs_others or unit.is_guard)]
+        way = Pipeline(context, _NoJobs(), Effects(), Effects(), max_attempts=1, units=units)
+        way.receive(ReceivedObject(str(path), digest, path.stat().st_size, "", "", "", datetime.now(UTC)))
+        way.assess(digest)
+        way.conclude(digest)
+        with database.begin() as transaction:
+            assessment = instances.load_assessment(transaction, digest)
+            disposition = instances.load_disposition(transaction, digest)
+    if assessment is None or disposition is None or image.header is None:
+        raise NotFoundError(f"{path} was not judged.")
+    if image.radiograph is None:  # a node gives it the verdict NOT_ASSESSED; here somebody waits for an answer
+        raise image.error or DecodeError(assessment.not_assessed)
+    # The node makes up UIDs that are missing; what is said here is what the file says.
+    assessment = replace(assessment, header=image.header, timings_ms={**assessment.timings_ms, **image.timings_ms})
+    return LocalResult(path, not image.is_picture, assessment, disposition, artifacts.maps(digest), image.radiograph)
+
+
+class _ImageFile:
+    """A DICOM file or a picture, and what came of reading it."""
+
+    def __init__(self, path: Path, described: tuple[str, str, str], decode: Callable[[Path], Radiograph]) -> None:
+        self.is_picture = is_picture(path)
+        self.header: Header | None = None
+        self.radiograph: Radiograph | None = None
+        self.error: DecodeError | None = None
+        self.timings_ms: dict[str, float] = {}
+        self._described = described
+        self._decode = decode
+
+    def read_header(self, path: Path) -> tuple[Header, StudyRecord]:
+        """The header; a picture is decoded with it."""
+        if not self.is_picture:
+            self.header, study = read_header(path, nameless=True)
+            return self.header, study
+        clock, (modality, body_part, view) = StageClock(), self._described
+        self.header, self.radiograph = clock.time(
+            "decode", lambda: read_picture(path, modality=modality, body_part=body_part, view=view)
+        )
+        self.timings_ms = dict(clock.milliseconds)
+        return self.header, StudyRecord(self.header.study_instance_uid, "", "", "", "", "")
+
+    def decode(self, path: Path, frame: int = 0) -> Radiograph:
+        """The decoded image."""
+        if frame:
+            raise DecodeError("Only the first frame of a file is looked at.")
+        if self.radiograph is None:
+            try:
+                self.radiograph = self._decode(path)
+            except DecodeError as error:
+                self.error = error
+                raise
+        return self.radiograph
+
+
+class _NoJobs:
+    """The stages are called one after the other; nothing waits."""
+
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
+        """Nothing."""
+
+
+_NO_REPORTS = ReportingTools(ReportSettings(), kinds=set)
+
+
+def digest_of(path: Path) -> InstanceDigest:
+    """What identifies a file that was never received: the SHA-256 of all its bytes."""
+    with path.open("rb") as file:
+        return InstanceDigest(hashlib.file_digest(file, "sha256").hexdigest())

@@ -1,0 +1,204 @@
+"""Loads plug-ins: one :class:`Seam` for each place where the node can be extended.
+
+A plug-in is an entry point of a group ``miqa.<seam>``. The node's own parts are entry points of the same groups and are
+loaded in the same way, so plug-ins have the same possibilities (docs/how-to/extend.md). A plug-in that cannot be
+loaded is *unavailable*: it is listed with the reason, and the node runs without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from miqa_node.errors import NotFoundError
+
+T = TypeVar("T")
+
+API_VERSION = 1
+"""The number that a plug-in's module gives as ``miqa_api``; with another number it is unavailable."""
+
+OWN_DISTRIBUTION = "miqa-node"
+EVERYTHING = ("*",)
+MAX_PLUGINS = 1000
+"""Maximum number of entry points of one seam; further ones are ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point: where it comes from and, if it cannot be used, why not."""
+
+    seam: str
+    name: str
+    distribution: str
+    version: str
+    unavailable: str = ""
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is a part of the node itself."""
+        return self.distribution == OWN_DISTRIBUTION
+
+
+class Seam(Generic[T]):
+    """All plug-ins of one entry point group, loaded on first use and then cached.
+
+    An entry point must refer to an instance of ``kind``.
+    """
+
+    def __init__(self, name: str, kind: type[T]) -> None:
+        self.name = name
+        self._kind = kind
+        self._loaded: dict[tuple[str, ...], _Loaded[T]] = {}
+
+    @property
+    def group(self) -> str:
+        """The entry point group."""
+        return f"miqa.{self.name}"
+
+    @property
+    def kind(self) -> type[T]:
+        """The class that a plug-in's object must be an instance of."""
+        return self._kind
+
+    def all(self) -> Mapping[str, T]:
+        """The available plug-ins by name: the built-in ones first, then those of other distributions."""
+        return self._load().values
+
+    def get(self, name: str) -> T:
+        """The plug-in of that name; NotFoundError, with the reason, if it is missing or unavailable."""
+        found = self.all()
+        if name in found:
+            return found[name]
+        reason = next((one.unavailable for one in self.plugins() if one.name == name), "")
+        known = ", ".join(sorted(found)) or "nothing"
+        raise NotFoundError(
+            f"{self.name} {name!r} is unavailable: {reason}"
+            if reason
+            else f"{self.name} {name!r} is unknown; installed: {known}."
+        )
+
+    def plugins(self) -> Sequence[Plugin]:
+        """Every entry point of the group, also unavailable ones."""
+        return self._load().plugins
+
+    def _load(self) -> _Loaded[T]:
+        patterns = _ALLOWED.patterns
+        if patterns not in self._loaded:
+            self._loaded[patterns] = _Loaded(self.group, self._kind, patterns)
+        return self._loaded[patterns]
+
+
+class _Allowed:
+    """The patterns in force. They are process-wide, because all parts of the node must see the same plug-ins."""
+
+    def __init__(self) -> None:
+        self.patterns: tuple[str, ...] = EVERYTHING
+
+
+_ALLOWED = _Allowed()
+
+
+def allow(patterns: Sequence[str]) -> None:
+    """Load only plug-ins that match, from now on; the node's own are always loaded.
+
+    A pattern is ``<distribution>`` or ``<distribution>:<seam>.<name>``, with ``*`` and ``?`` as in file names.
+    """
+    _ALLOWED.patterns = tuple(patterns)
+
+
+def allowed() -> tuple[str, ...]:
+    """The patterns in force."""
+    return _ALLOWED.patterns
+
+
+def refused(distribution: str, seam: str, name: str, patterns: Sequence[str]) -> bool:
+    """Whether ``plugins.allow`` leaves an entry point out.
+
+    >>> refused("miqa-dose", "outputs", "dose", ["miqa-*"]), refused("miqa-dose", "outputs", "dose", ["other"])
+    (False, True)
+    >>> refused("miqa-dose", "outputs", "dose", ["miqa-dose:outputs.*"])
+    False
+    """
+    full = f"{distribution}:{seam}.{name}"
+    return not any(fnmatchcase(full, pattern if ":" in pattern else f"{pattern}:*") for pattern in patterns)
+
+
+SEAMS: Seam[Seam[Any]] = Seam("seams", Seam)
+"""Every seam by name. A seam is itself an entry point, of the group ``miqa.seams``."""
+
+
+def of_others() -> Sequence[Plugin]:
+    """The plug-ins of other distributions and all unavailable ones, by seam, the available ones first."""
+    shown = [one for one in SEAMS.plugins() if one.unavailable]
+    for seam in SEAMS.all().values():
+        shown += [one for one in seam.plugins() if one.unavailable or not one.built_in]
+    installed = entry_points()
+    for group in installed.groups:
+        name = group.removeprefix("miqa.")
+        if group.startswith("miqa.") and name != "seams" and name not in SEAMS.all():
+            reason = "This node has no such seam."
+            shown += [Plugin(name, entry.name, *_origin(entry), reason) for entry in installed.select(group=group)]
+    return sorted(shown, key=lambda one: (one.seam, bool(one.unavailable)))
+
+
+class _Loaded(Generic[T]):
+    def __init__(self, group: str, kind: type[T], patterns: tuple[str, ...]) -> None:
+        self._group, self._kind, self._patterns = group, kind, patterns
+
+    @cached_property
+    def _pairs(self) -> Sequence[tuple[Plugin, T | None]]:
+        return tuple(self._each())
+
+    @cached_property
+    def values(self) -> Mapping[str, T]:
+        return {plugin.name: value for plugin, value in self._pairs if value is not None}
+
+    @cached_property
+    def plugins(self) -> Sequence[Plugin]:
+        return tuple(plugin for plugin, _ in self._pairs)
+
+    def _each(self) -> Iterator[tuple[Plugin, T | None]]:
+        seam = self._group.removeprefix("miqa.")
+        taken: dict[str, str] = {}
+        for entry in _entries(self._group):
+            distribution, version = _origin(entry)
+            value, reason = None, ""
+            if distribution != OWN_DISTRIBUTION and refused(distribution, seam, entry.name, self._patterns):
+                reason = "plugins.allow leaves it out."
+            elif entry.name in taken:
+                reason = f"The name is taken by {taken[entry.name]}."
+            else:
+                value, reason = _import(entry, self._kind, own=distribution == OWN_DISTRIBUTION)
+            if value is not None:
+                taken[entry.name] = distribution
+            yield Plugin(seam, entry.name, distribution, version, reason), value
+
+
+def _entries(group: str) -> Sequence[EntryPoint]:
+    found = list(entry_points(group=group))[:MAX_PLUGINS]
+    own = [entry for entry in found if _origin(entry)[0] == OWN_DISTRIBUTION]
+    others = sorted((entry for entry in found if entry not in own), key=lambda entry: (_origin(entry)[0], entry.name))
+    return [*own, *others]
+
+
+def _origin(entry: EntryPoint) -> tuple[str, str]:
+    return (entry.dist.name, entry.dist.version) if entry.dist is not None else ("unknown", "")
+
+
+def _import(entry: EntryPoint, kind: type[T], *, own: bool) -> tuple[T | None, str]:
+    try:
+        version = getattr(import_module(entry.module), "miqa_api", None)
+        if not own and version != API_VERSION:
+            said = "has no miqa_api" if version is None else f"was written for miqa_api = {version}"
+            return None, f"It {said}; this node has {API_VERSION}."
+        value = entry.load()
+    except ModuleNotFoundError as error:
+        return None, f"The module {error.name} is not installed."
+    except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way; the node must still start
+        return None, f"It failed to load: {type(error).__name__}: {error}"
+    return (value, "") if isinstance(value, kind) else (None, f"{entry.value} is not a {kind.__name__}.")

@@ -1,0 +1,6 @@
+"""A fast C-STORE receiver for pynetdicom. README.md says how to use it; it imports nothing else of this project."""
+
+from miqa_node.receive.fast.handler import TESTED_VERSION, is_available, request_handler
+from miqa_node.receive.fast.streaming import Begin, StoreAnswer, StoreTransfer
+
+__all__ = ["TESTED_VERSION", "Begin", "StoreAnswer", "StoreTransfer", "is_available", "request_handler"]

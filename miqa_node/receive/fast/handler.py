@@ -1,0 +1,45 @@
+"""The handler class that an association server of pynetdicom gets, and what it needs of its user."""
+
+from __future__ import annotations
+
+import select
+from typing import cast
+
+import pynetdicom
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.transport import RequestHandler
+
+from miqa_node.receive.fast.streaming import Begin, StreamingDul
+
+TESTED_VERSION = "3.0.4"
+
+
+def is_available() -> bool:
+    """Whether this pynetdicom is the version that the private names were tested with."""
+    seam = [
+        (DULServiceProvider, ("_is_transport_event", "_process_recv_primitive", "_decode_pdu")),
+        (DULServiceProvider, ("idle_timer_expired", "stop_dul", "kill_dul")),
+        (Association, ("_run_reactor", "_serve_request")),
+        (RequestHandler, ("_create_association",)),
+    ]
+    whole = all(callable(getattr(kind, name, None)) for kind, names in seam for name in names)
+    return whole and pynetdicom.__version__ == TESTED_VERSION and hasattr(select, "poll")
+
+
+def request_handler(begin: Begin, silence_s: float) -> type[RequestHandler]:
+    """The handler class for an association server.
+
+    ``begin`` is called for each C-STORE with the association, SOP Class UID, SOP Instance UID and Transfer Syntax UID;
+    ``silence_s`` is how long a peer may stop in the middle of a message.
+    """
+
+    class _StreamingHandler(RequestHandler):
+        def _create_association(self) -> Association:
+            association = super()._create_association()
+            dul = association.dul
+            dul.__class__ = StreamingDul
+            cast("StreamingDul", dul).adopt(begin, silence_s)
+            return association
+
+    return _StreamingHandler

@@ -1,0 +1,30 @@
+"""The peer of an association: its connection, and its names and addresses."""
+
+from __future__ import annotations
+
+import socket
+
+from pynetdicom.association import Association
+
+from miqa_node.receive.admission import Caller
+
+
+def connection_of(association: Association) -> socket.socket:
+    """The socket of an association; OSError when it is closed."""
+    transport = association.dul.socket
+    if transport is None or transport.socket is None:
+        raise OSError("the connection is closed")
+    return transport.socket
+
+
+def caller_of(association: Association) -> Caller:
+    """Who requested the association; ValueError before its A-ASSOCIATE-RQ has arrived."""
+    primitive = association.requestor.primitive
+    if primitive is None:
+        raise ValueError("no association has been requested yet")
+    return Caller(
+        calling_ae_title=primitive.calling_ae_title.strip(),
+        called_ae_title=primitive.called_ae_title.strip(),
+        peer_address=association.requestor.address,
+        local_address=connection_of(association).getsockname()[0],
+    )

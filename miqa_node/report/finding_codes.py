@@ -1,0 +1,66 @@
+"""Codes of findings: what was found as exactly as a code says it, how a segment shows it, and its certainty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from miqa_node.domain.codes import REASON_CODES, Code
+from miqa_node.domain.finding import Finding
+from miqa_node.report.codes import (
+    CERTAINTY_OF_FINDING,
+    PHYSICAL_OBJECT,
+    SPATIAL_CONCEPT,
+    Concept,
+    private_value,
+)
+from miqa_node.taxonomy.base import SCHEME, CertaintyEntry
+from miqa_node.taxonomy.lookup import finding_entries, finding_words
+
+
+def finding_code(finding: Finding) -> Code:
+    """What was found; the reason of CID 7011 stands beside it.
+
+    A finding that the taxonomy does not have keeps the code of its package's card. If that is only a reason of
+    CID 7011, it gets a code of the private scheme that is made from its name, with its own words.
+    """
+    entry = finding_entries().get(finding.name)
+    if entry is not None:
+        return entry.code if entry.concept is None else entry.concept.code
+    if finding.code.scheme != "DCM" or finding.code.value not in REASON_CODES:
+        return finding.code
+    return Code(private_value(finding.name), SCHEME, finding_words(finding).title[:64])
+
+
+def segment_codes(finding: Finding) -> tuple[Code, Code]:
+    """(category, type) of a finding's segment, PS3.16 CID 7150 and, for what is a thing, CID 7158."""
+    entry = finding_entries().get(finding.name)
+    thing = entry is not None and entry.region == "object"
+    return PHYSICAL_OBJECT if thing else SPATIAL_CONCEPT, finding_code(finding)
+
+
+def certainty_code(finding: Finding) -> Code:
+    """The probability of a finding.
+
+    One concept for each, because viewers show a number with its own name and nothing else: "Certainty of Finding 93 %"
+    would not say of which.
+    """
+    entry = finding_entries().get(finding.name)
+    if entry is None or entry.certainty is None:
+        words = f"Certainty of {finding_words(finding).title}"
+        return Code(private_value(f"p_{finding.name}"), SCHEME, words[:64])
+    return _certainty(entry.certainty).code
+
+
+def finding_concepts() -> Iterator[Concept]:
+    """All concepts of the private scheme that the taxonomy defines."""
+    entries = finding_entries().values()
+    yield from (_certainty(entry.certainty) for entry in entries if entry.certainty is not None)
+    for entry in entries:
+        if entry.concept is not None and entry.concept.scheme == SCHEME:
+            concept = entry.concept
+            yield Concept(concept.value, concept.meaning, concept.definition, entry.code)
+
+
+def _certainty(entry: CertaintyEntry) -> Concept:
+    definition = f"Calibrated probability of {entry.of}, 0 to 100 %."
+    return Concept(entry.value, f"Certainty of {entry.of}", definition, CERTAINTY_OF_FINDING)

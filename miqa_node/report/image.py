@@ -1,0 +1,69 @@
+"""A projection image as outputs see it: its header, and the regions of its findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.domain.policy import Disposition
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.mask import regions_of
+from miqa_node.report.outputs.base import OutputContext
+from miqa_node.report.source import read_source
+from miqa_node.report.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
+from miqa_node.report.uids import Lineage
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedImage:
+    """A DICOM file with one judged image, its maps, and a way to its pixels, if they can be decoded."""
+
+    path: Path
+    maps: SaliencyMaps = field(default_factory=SaliencyMaps)
+    decode: Callable[[], Radiograph] | None = None
+    enhance: Callable[[Radiograph], Enhanced | None] | None = None
+
+    def context(
+        self,
+        assessment: Assessment,
+        disposition: Disposition,
+        settings: ReportSettings,
+        kinds: frozenset[ResultKind],
+    ) -> OutputContext:
+        """The image with a region for each subject whose map has anything in it."""
+        source = read_source(self.path)
+        subjects = list(_subjects(assessment, disposition, self.maps))
+        regions = regions_of(subjects, source.shape, settings.saliency_threshold) if source.has_pixels else ()
+        return OutputContext(
+            self.path,
+            source,
+            assessment,
+            disposition,
+            Lineage.of(source.sop_instance_uid, assessment, disposition),
+            settings,
+            kinds,
+            regions,
+            decode=self.decode,
+            enhance=self.enhance,
+        )
+
+
+def _subjects(
+    assessment: Assessment, disposition: Disposition, maps: SaliencyMaps
+) -> Iterator[tuple[SegmentSubject, SaliencyMap]]:
+    """Findings of a flagged image; an anomaly if it is among the reasons; predictions whatever the verdict."""
+    if disposition.verdict.flagged:
+        for finding in assessment.findings:
+            if finding.present and finding.name in maps.findings:
+                yield of_finding(finding), maps.findings[finding.name]
+        is_reason = any(reason.name == "anomaly" for reason in disposition.reasons)
+        if is_reason and maps.anomaly is not None and assessment.anomaly is not None:
+            yield of_anomaly(assessment.anomaly), maps.anomaly
+    for prediction in assessment.predictions:
+        if prediction.package in maps.predictions:
+            yield of_prediction(prediction), maps.predictions[prediction.package]

@@ -1,0 +1,126 @@
+"""The interface of an output, of the node or of another distribution (seam ``miqa.outputs``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import ExplicitVRLittleEndian
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.output import OutputKind
+from miqa_node.domain.policy import Disposition
+from miqa_node.domain.series import MeasurementMask
+from miqa_node.imaging.slices import Slice
+from miqa_node.plugins import Seam
+from miqa_node.report.elements import Element
+from miqa_node.report.instance import begin_instance
+from miqa_node.report.made import ReportSettings
+from miqa_node.report.mask import MarkedRegion
+from miqa_node.report.picture import Picture, draw_page
+from miqa_node.report.source import Source
+from miqa_node.report.uids import Lineage
+
+
+@dataclass(frozen=True, slots=True)
+class SliceMask:
+    """The mask of a measurement on one slice; ``frame``, counted from 1, is the one of ``source`` that it is on."""
+
+    mask: MeasurementMask
+    source: Source
+    frame: int
+    place: Slice
+
+
+@dataclass(frozen=True)
+class OutputContext:
+    """The subject of an output: one judged image, or one series.
+
+    ``source`` is the image, or the slice of the series that shows most, and ``path`` its file; ``frame``, counted from
+    1, is the one that was judged. ``regions`` lie on ``source``. Of a series only: ``series`` are all its images with
+    ``source`` first, ``slice_masks`` is where the measurements that flagged it come from, and ``predecessors`` are the
+    reports that a new one amends. ``kinds`` is everything that is being made. ``decode`` and ``enhance`` give pixels,
+    where there are any; use :attr:`radiograph` and :attr:`enhanced`, which call them once, and only on demand.
+    """
+
+    path: Path
+    source: Source
+    assessment: Assessment
+    disposition: Disposition
+    lineage: Lineage
+    settings: ReportSettings
+    kinds: frozenset[ResultKind]
+    regions: Sequence[MarkedRegion] = ()
+    frame: int = 1
+    series: Sequence[Source] = ()
+    slice_masks: Sequence[SliceMask] = ()
+    predecessors: Sequence[Source] = ()
+    decode: Callable[[], Radiograph] | None = None
+    enhance: Callable[[Radiograph], Enhanced | None] | None = None
+
+    @cached_property
+    def radiograph(self) -> Radiograph | None:
+        """The decoded pixels; None if there are none. Raises DecodeError."""
+        return self.decode() if self.decode is not None else None
+
+    @cached_property
+    def enhanced(self) -> Enhanced | None:
+        """The image with less noise or more contrast; None if it cannot be made."""
+        return self.enhance(self.radiograph) if self.enhance is not None and self.radiograph is not None else None
+
+    @cached_property
+    def picture(self) -> Picture | None:
+        """The image with its findings, and the verdict in words below; None without pixels."""
+        if self.radiograph is None:
+            return None
+        return draw_page(self.radiograph.display, self.regions, self.disposition, self.assessment.score)
+
+    def begin(self, output: OutputKind) -> Dataset:
+        """A new object of an output: its identity, series, equipment and dates."""
+        return begin_instance(output, self.source, self.assessment, self.lineage, self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An object's elements before it is encoded; patient and study are added from the source.
+
+    ``copied`` replaces what is added, for an object that keeps more of its source.
+    """
+
+    own: Dataset
+    copied: Mapping[BaseTag, Element] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output(OutputKind):
+    """One kind of object and how it is made; the name of its entry point is its kind.
+
+    ``make`` returns None if there is nothing to show. It uses neither clock nor chance: the same context gives the same
+    bytes. Without ``make`` the object is not made of an image but when a person decides. Objects that others refer to
+    have a lower ``order``, so that a reader never meets a reference to what is not there yet.
+    """
+
+    make: Callable[[OutputContext], Draft | None] | None = None
+    order: int = 100
+    of_images: bool = True
+    of_series: bool = True
+    only_flagged: bool = True
+    transfer_syntax_uid: str = ExplicitVRLittleEndian
+
+    def applies(self, context: OutputContext) -> bool:
+        """Whether it is to be made in a context."""
+        return (
+            self.kind in context.kinds
+            and (self.of_series if context.series else self.of_images)
+            and (context.disposition.verdict.flagged or not self.only_flagged)
+        )
+
+
+OUTPUTS = Seam("outputs", Output)

@@ -1,0 +1,238 @@
+"""Makes the enhanced image as an object of its own: a new series beside the original, never in its place.
+
+It is the source's data set with other pixels (PS3.3 C.7.6.1, Image Type DERIVED, SECONDARY): patient, study, frame of
+reference, acquisition and window stay as they came, byte for byte; identity, series and equipment are new.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
+
+from miqa_node import __version__
+from miqa_node.domain.codes import Code
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.implementation import MANUFACTURER
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.report import capture, codes
+from miqa_node.report.elements import Element, raw_sequence
+from miqa_node.report.inherit import copy_elements, inherited_elements, keywords
+from miqa_node.report.instance import code_sequence, local_time, private_scheme, reference
+from miqa_node.report.lossy import add_lossy_history
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.outputs.base import Draft, Output, OutputContext
+from miqa_node.report.source import Source, numbers, read_source, text
+from miqa_node.report.uids import Lineage
+from miqa_node.report.validate import check_file
+from miqa_node.report.write import ascii_text, code_string, encode
+
+NOT_COPIED = keywords(
+    "IconImageSequence PixelDataProviderURL SmallestImagePixelValue LargestImagePixelValue SmallestPixelValueInSeries "
+    "LargestPixelValueInSeries LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod "
+    "DigitalSignaturesSequence MACParametersSequence SourceImageSequence ReferencedInstanceSequence "
+    "DerivationImageSequence InstanceCreationDate InstanceCreationTime InstanceCreatorUID SeriesDate SeriesTime "
+    "DeviceUID SeriesDescriptionCodeSequence ImageComments QualityControlImage "
+    "SOPInstanceStatus SOPAuthorizationDateTime SOPAuthorizationComment AuthorizationEquipmentCertificationNumber"
+)
+"""Statements about the source's own pixels, file or series, which would be wrong here."""
+EQUIPMENT = keywords("Manufacturer ManufacturerModelName DeviceSerialNumber SoftwareVersions StationName")
+"""Of the source, kept as contributing equipment (PS3.3 C.12.1)."""
+SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+MAX_DESCRIPTION_CHARACTERS = 1024
+_OVERLAYS = range(0x6000, 0x6020, 2)
+
+
+def make_enhanced(
+    source: Path,
+    enhanced: Enhanced,
+    digest: InstanceDigest,
+    settings: ReportSettings | None = None,
+    made_at: datetime | None = None,
+) -> MadeObject:
+    """The derived image of a DICOM file.
+
+    Its UIDs follow from the source, its bytes, the methods and the model; so the same enhancement is the same object.
+    ``made_at`` becomes Instance Creation Date and Time, which are left out without it.
+
+    Raises
+    ------
+    ReportError
+        The source has no identity to refer to, or the object would not be valid DICOM.
+    """
+    image = read_source(source)
+    draft = _draft(image, enhanced, digest, settings or ReportSettings(), made_at)
+    data = encode(draft.own, draft.copied or {})
+    check_file(data, draft.own.SOPClassUID, draft.own.SOPInstanceUID, image, draft.copied or {})
+    return MadeObject(OUTPUT.kind, draft.own.SOPClassUID, draft.own.SOPInstanceUID, data)
+
+
+def _make(context: OutputContext) -> Draft | None:
+    """Made from the image itself, whatever the verdict; the time is not now, so that it is the same file again."""
+    assessment = context.assessment
+    if not can_be_derived(context.source) or context.enhanced is None:
+        return None
+    # Read again: other outputs decode elements of the shared header, and text must stay as the sender encoded it.
+    image = read_source(context.path)
+    return _draft(image, context.enhanced, assessment.digest, context.settings, assessment.assessed_at)
+
+
+def _draft(
+    image: Source, enhanced: Enhanced, digest: InstanceDigest, settings: ReportSettings, made_at: datetime | None
+) -> Draft:
+    return Draft(_own(image, enhanced, _lineage(image, enhanced, digest), settings, made_at), _copied(image))
+
+
+def can_be_derived(image: Source) -> bool:
+    """Whether the node can write a copy: one frame of one sample per pixel."""
+    return image.number_of_frames <= 1 and _number_or(image, "SamplesPerPixel", 1.0) == 1.0
+
+
+def _lineage(image: Source, enhanced: Enhanced, digest: InstanceDigest) -> Lineage:
+    model = enhanced.model
+    made_by = (model.name, model.version, model.sha256) if model else ("", "", "")
+    return Lineage((image.sop_instance_uid, digest, *made_by, *enhanced.methods))
+
+
+def _own(
+    image: Source, enhanced: Enhanced, lineage: Lineage, settings: ReportSettings, made_at: datetime | None
+) -> Dataset:
+    own = Dataset()
+    own.SOPClassUID = image.sop_class_uid
+    own.SOPInstanceUID = lineage.uid(OUTPUT.kind, "instance")
+    own.SeriesInstanceUID = lineage.uid(OUTPUT.kind, "series")
+    own.StudyInstanceUID = image.study_instance_uid
+    own.SeriesNumber, own.InstanceNumber = OUTPUT.series_number, 1
+    own.Modality = code_string(image.modality) or "OT"
+    own.SeriesDescription = ascii_text(f"{OUTPUT.description}: {', '.join(enhanced.methods)}", 64)
+    own.ImageType = ["DERIVED", "SECONDARY", *_further_image_type(image)]
+    own.DerivationDescription = ascii_text("; ".join(enhanced.steps), MAX_DESCRIPTION_CHARACTERS)
+    own.DerivationCodeSequence = code_sequence(*_derivation(enhanced))
+    original = reference(image.sop_class_uid, image.sop_instance_uid, image.frame_numbers)
+    original.PurposeOfReferenceCodeSequence = code_sequence(codes.SOURCE_IMAGE)
+    original.SpatialLocationsPreserved = "YES"
+    own.SourceImageSequence = Sequence([original])
+    if enhanced.contrast_changed:
+        own.CodingSchemeIdentificationSequence = Sequence([private_scheme()])
+    if made_at is not None:
+        moment = local_time(made_at, image)
+        own.InstanceCreationDate, own.InstanceCreationTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
+    if image.sop_class_uid == capture.SOP_CLASS_UID:
+        _complete_capture(own, image, made_at)
+    _add_equipment(own, enhanced, settings)
+    _add_pixels(own, enhanced)
+    _add_window(own, image, enhanced)
+    add_lossy_history(own, image)
+    return own
+
+
+def _complete_capture(own: Dataset, image: Source, made_at: datetime | None) -> None:
+    """Required elements of Secondary Captures (PS3.3 A.8.1) that the source lacks."""
+    if made_at is not None and not (text(image.header, "ContentDate") and text(image.header, "ContentTime")):
+        moment = local_time(made_at, image)
+        own.ContentDate, own.ContentTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
+    side = () if text(image.header, "BodyPartExamined") else (("Laterality", None),)
+    for keyword, otherwise in (("ConversionType", "WSD"), ("PatientOrientation", None), *side):
+        if keyword not in image.header:
+            setattr(own, keyword, otherwise)
+
+
+def _further_image_type(image: Source) -> list[str]:
+    """Values 3 and following, which describe the view, not the origin of the pixels."""
+    given = image.header.get("ImageType") or ()
+    values = [given] if isinstance(given, str) else [str(value) for value in given]
+    return [code_string(value) for value in values[2:]]
+
+
+def _derivation(enhanced: Enhanced) -> list[Code]:
+    chosen = ((enhanced.smoothed, codes.SMOOTHING), (enhanced.contrast_changed, codes.CONTRAST_ENHANCEMENT.code))
+    return [code for done, code in chosen if done]
+
+
+def _add_equipment(own: Dataset, enhanced: Enhanced, settings: ReportSettings) -> None:
+    """General Equipment (PS3.3 C.7.5.1): the node, which made this series."""
+    own.Manufacturer = own.ManufacturerModelName = MANUFACTURER
+    own.DeviceSerialNumber = ascii_text(settings.node_name, 64) or MANUFACTURER
+    model = enhanced.model
+    own.SoftwareVersions = [
+        f"miqa-node {__version__}", *([ascii_text(f"{model.name} {model.version}", 64)] if model else [])
+    ]  # fmt: skip
+
+
+def _add_pixels(own: Dataset, enhanced: Enhanced) -> None:
+    """The stored values as decoded: without unused bits, uncompressed (PS3.3 C.7.6.3)."""
+    stored = np.ascontiguousarray(enhanced.image.stored)
+    low, high = enhanced.image.stored_range
+    own.Rows, own.Columns = stored.shape
+    own.SamplesPerPixel = 1
+    own.BitsAllocated = 8 * stored.dtype.itemsize
+    own.BitsStored = (high - low).bit_length()
+    own.HighBit = own.BitsStored - 1
+    own.PixelRepresentation = 1 if stored.dtype.kind == "i" else 0
+    data = stored.astype(stored.dtype.newbyteorder("<")).tobytes()
+    own.add_new("PixelData", "OB" if own.BitsAllocated == 8 else "OW", data + b"\0" * (len(data) % 2))
+
+
+def _add_window(own: Dataset, image: Source, enhanced: Enhanced) -> None:
+    """Without a window in the source, the range that viewers would have taken from its pixels (PS3.3 C.11.2)."""
+    header = image.header
+    if any(header.get(keyword) for keyword in ("WindowCenter", "VOILUTSequence", "ModalityLUTSequence")):
+        return
+    original = enhanced.source
+    used = original.stored if original.valid is None else original.stored[original.valid]
+    slope, intercept = _number_or(image, "RescaleSlope", 1.0), _number_or(image, "RescaleIntercept", 0.0)
+    ends = sorted(float(value) * slope + intercept for value in (used.min(), used.max()))
+    own.WindowCenter = f"{(ends[0] + ends[1]) / 2.0 + 0.5:.10g}"[:16]
+    own.WindowWidth = f"{max(1.0, ends[1] - ends[0] + 1.0):.10g}"[:16]
+
+
+def _number_or(image: Source, keyword: str, otherwise: float) -> float:
+    """The single number of an element, or ``otherwise``."""
+    try:
+        return float(image.header[keyword].value)
+    except (KeyError, TypeError, ValueError):
+        return otherwise
+
+
+def _copied(image: Source) -> dict[BaseTag, Element]:
+    """The source's elements as they came, except those that would be wrong here."""
+    header = image.header
+    left_out = {Tag(tag) for tag in map(tag_for_keyword, (*NOT_COPIED, *EQUIPMENT)) if tag is not None}
+    # A spacing of zero, which some digitisers write, is not a spacing.
+    left_out |= {Tag(keyword) for keyword in SPACINGS if 0.0 in (numbers(header, keyword, 2) or ())}
+    in_pixels = {group for group in _OVERLAYS if Tag(group, 0x3000) not in header}
+    tags = (
+        tag
+        for tag in header.keys()  # noqa: SIM118 - iterating a data set decodes every value
+        if tag not in left_out and tag.element != 0 and tag.group not in in_pixels
+    )
+    copied = {**copy_elements(header, tags), **inherited_elements(image)}
+    equipment = [Tag(keyword) for keyword in EQUIPMENT if Tag(keyword) in header]
+    if text(header, "Manufacturer"):
+        tag = Tag("ContributingEquipmentSequence")
+        before = [copy_elements(item, item.keys()) for item in header.get("ContributingEquipmentSequence") or ()]
+        item = copy_elements(header, equipment)
+        purpose = Dataset()
+        purpose.PurposeOfReferenceCodeSequence = code_sequence(codes.ACQUISITION_EQUIPMENT)
+        item.update({element.tag: element for element in purpose})
+        copied[tag] = raw_sequence(tag, [*before, item])
+    return copied
+
+
+OUTPUT = Output(
+    kind=ResultKind("ENHANCED"),
+    modality="",
+    series_number=9909,
+    description="Enhanced image",
+    sop_class_uid="",
+    make=_make,
+    order=200,
+    of_series=False,
+    only_flagged=False,
+)

@@ -1,0 +1,100 @@
+"""Makes a person's instruction to archives to hide images: Key Object Selection 113001 (RAD TF-2 4.66).
+
+The pipeline never makes one: it follows from a person's decision in the worklist, and names that person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from highdicom.sr import CodedConcept, ContentSequence, ObserverContext, PersonObserverIdentifyingAttributes
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.codes import REASON_CODES
+from miqa_node.domain.delivery import REJECTION
+from miqa_node.errors import ReportError
+from miqa_node.report import codes
+from miqa_node.report.content import device_observer
+from miqa_node.report.inherit import inherited_elements
+from miqa_node.report.instance import begin_instance
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.outputs.base import Output
+from miqa_node.report.outputs.kos import MAX_DESCRIPTION_CHARACTERS, SOP_CLASS_UID, fill_kos
+from miqa_node.report.source import read_source
+from miqa_node.report.uids import Lineage
+from miqa_node.report.validate import check_file
+from miqa_node.report.write import ascii_text, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A person's decision that images are rejected: who, when, why (a code value of CID 7011), and what they noted."""
+
+    actor: str
+    confirmed_at: datetime
+    reason: str
+    comment: str = ""
+
+
+def rejection_note(
+    sources: Sequence[Path],
+    assessment: Assessment,
+    confirmation: Confirmation,
+    settings: ReportSettings | None = None,
+) -> MadeObject:
+    """The note about ``sources``, DICOM files of one study; ``assessment`` is that of the first of them.
+
+    Its UID follows from the images and the reason, so that confirming again sends the same object again.
+
+    Raises
+    ------
+    ReportError
+        There is no image, they are of different studies, or the reason is not of CID 7011.
+    """
+    settings = settings or ReportSettings()
+    images = [read_source(path) for path in sources]
+    reason = REASON_CODES.get(confirmation.reason)
+    if reason is None:
+        raise ReportError(
+            f"{confirmation.reason!r} is not a reason of CID 7011; known are {', '.join(sorted(REASON_CODES))}."
+        )
+    if len({image.study_instance_uid for image in images}) != 1:
+        raise ReportError("A rejection note needs images of exactly one study.")
+    lineage = Lineage(("rejection", reason.value, *sorted(image.sop_instance_uid for image in images)))
+    confirmed = replace(assessment, assessed_at=confirmation.confirmed_at)
+    note = begin_instance(OUTPUT, images[0], confirmed, lineage, settings)
+    actor = ascii_text(confirmation.actor, 64) or "unknown"
+    said = f"Rejected by {actor}: {reason.meaning}" + (f". {confirmation.comment}" if confirmation.comment else "")
+    fill_kos(
+        note,
+        images,
+        codes.REJECTED_FOR_QUALITY,
+        reason,
+        ContentSequence([*_person(actor), *device_observer(settings)]),
+        ascii_text(said, MAX_DESCRIPTION_CHARACTERS),
+    )
+    inherited = inherited_elements(images[0])
+    data = encode(note, inherited)
+    check_file(data, note.SOPClassUID, note.SOPInstanceUID, images[0], inherited)
+    return MadeObject(REJECTION, note.SOPClassUID, note.SOPInstanceUID, data)
+
+
+def _person(actor: str) -> ContentSequence:
+    """The person as the first observer (PS3.16 TID 1002 and 1003)."""
+    name = actor.replace("^", " ").replace("=", " ")
+    return ObserverContext(
+        observer_type=CodedConcept("121006", "DCM", "Person"),
+        observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=f"{name}^"),
+    )
+
+
+OUTPUT = Output(
+    kind=REJECTION,
+    modality="KO",
+    series_number=9908,
+    description="Rejected for quality reasons",
+    sop_class_uid=SOP_CLASS_UID,
+)

@@ -1,0 +1,136 @@
+"""Makes the Structured Report: the assessment as a Measurement Report (PS3.16 TID 1500) in Comprehensive 3D SR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Many
+
+import highdicom.sr as hd
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import SEG, SR
+from miqa_node.report import codes
+from miqa_node.report.content import coded, device_observer, evidence
+from miqa_node.report.instance import reference
+from miqa_node.report.mask import MarkedRegion
+from miqa_node.report.outputs.base import Draft, Output, OutputContext
+from miqa_node.report.seg import SOP_CLASS_UID as SEGMENTATION
+from miqa_node.report.source import Source
+from miqa_node.report.sr_groups import Group, finding_group, image_group, unusual_group
+from miqa_node.report.sr_library import image_library
+from miqa_node.report.sr_predictions import prediction_group
+from miqa_node.report.subject import UNUSUAL_REGION, prediction_name
+from miqa_node.report.uids import Lineage
+
+SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
+
+
+def make_sr(context: OutputContext) -> Draft:
+    """The report: groups for the image, each finding that is present, an unusual region, and each prediction.
+
+    It refers to the segments of the segmentation that goes with it, if one is made. A report about a series lists all
+    its images and amends its predecessors.
+    """
+    source, assessment, lineage = context.source, context.assessment, context.lineage
+    regions = context.regions if SEG in context.kinds and not context.series else ()
+    report = context.begin(OUTPUT)
+    report.ReferencedPerformedProcedureStepSequence = Sequence()
+    report.PerformedProcedureCodeSequence = Sequence()
+    report.CompletionFlag = "COMPLETE"
+    report.VerificationFlag = "UNVERIFIED"
+    report.PreliminaryFlag = "FINAL"
+    report.CurrentRequestedProcedureEvidenceSequence = evidence(
+        source, *_others(source, context.series), *_segmentation(regions, lineage)
+    )
+    groups: list[Group] = [
+        image_group(
+            source,
+            assessment,
+            context.disposition,
+            lineage,
+            context.settings.language,
+            context.series,
+            context.frame,
+        ),
+        *_finding_groups(source, assessment, regions, lineage),
+    ]
+    if context.predecessors:
+        report.PredecessorDocumentsSequence = _predecessors(source, context.predecessors)
+    content = hd.MeasurementReport(
+        observation_context=hd.ObservationContext(observer_device_context=device_observer(context.settings)),
+        procedure_reported=coded(codes.procedure_code(source.modality)),
+        imaging_measurements=groups,
+        title=coded(codes.IMAGING_MEASUREMENT_REPORT),
+    )
+    library = image_library(source)
+    if library is not None:
+        # TID 1500 row 6 stands between the procedure reported and the measurements, which are last.
+        content[0].ContentSequence.insert(-1, library)
+    for element in content[0]:
+        report.add(element)
+    return Draft(report)
+
+
+def _finding_groups(
+    source: Source, assessment: Assessment, regions: Many[MarkedRegion], lineage: Lineage
+) -> list[Group]:
+    region_of = {region.subject.name: region for region in regions}
+    present = [finding for finding in assessment.findings if finding.present]
+    unplaced = [finding.name for finding in present if finding.name not in region_of]
+    groups: list[Group] = [
+        finding_group(
+            source,
+            assessment,
+            finding,
+            region_of.get(finding.name),
+            unplaced.index(finding.name) + 1 if finding.name in unplaced else 0,
+            lineage,
+        )
+        for finding in present
+    ]
+    unusual = region_of.get(UNUSUAL_REGION)
+    if unusual is not None and assessment.anomaly is not None:
+        groups.append(unusual_group(source, assessment, assessment.anomaly, unusual, lineage))
+    for row, prediction in enumerate(assessment.predictions, start=len(unplaced) + 1):
+        groups.append(
+            prediction_group(source, prediction, region_of.get(prediction_name(prediction.package)), row, lineage)
+        )
+    return groups
+
+
+def _others(source: Source, series: Many[Source]) -> list[tuple[str, str, str]]:
+    others = (one for one in series if one.sop_instance_uid != source.sop_instance_uid)
+    return [(one.series_instance_uid, one.sop_class_uid, one.sop_instance_uid) for one in others]
+
+
+def _predecessors(source: Source, predecessors: Many[Source]) -> Sequence:
+    """The reports that this one amends (PS3.3 C.17.2)."""
+    study = Dataset()
+    study.StudyInstanceUID = source.study_instance_uid
+    study.ReferencedSeriesSequence = Sequence()
+    for one in predecessors:
+        item = Dataset()
+        item.SeriesInstanceUID = one.series_instance_uid
+        item.ReferencedSOPSequence = Sequence([reference(one.sop_class_uid, one.sop_instance_uid)])
+        study.ReferencedSeriesSequence.append(item)
+    return Sequence([study])
+
+
+def _segmentation(regions: Many[MarkedRegion], lineage: Lineage) -> list[tuple[str, str, str]]:
+    if not regions:
+        return []
+    return [(lineage.uid(SEG, "series"), SEGMENTATION, lineage.uid(SEG, "instance"))]
+
+
+OUTPUT = Output(
+    kind=SR,
+    modality="SR",
+    series_number=9901,
+    description="Image quality report",
+    sop_class_uid=SOP_CLASS_UID,
+    by_default=True,
+    make=make_sr,
+    order=20,
+    only_flagged=False,
+)

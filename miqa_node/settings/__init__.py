@@ -1,0 +1,60 @@
+"""Every setting of the node.
+
+``config/miqa.toml`` is the one place where a setting, its default and its explanation stand; the classes
+here give each a type and a range. An unknown key is an error, so a spelling mistake cannot pass silently.
+"""
+
+from miqa_node.settings.files import WatchedFile, read_policy, read_toml, share_dir
+from miqa_node.settings.judging import (
+    AssessSettings,
+    CaptionBackend,
+    CaptionSettings,
+    ImagingSettings,
+    PolicySettings,
+    SaliencyMethod,
+)
+from miqa_node.settings.load import Settings, load_settings
+from miqa_node.settings.receiving import DicomSettings, TlsMode, WatchSettings
+from miqa_node.settings.results import AnalysisSettings, DeliverSettings
+from miqa_node.settings.running import (
+    Accelerator,
+    LogFormat,
+    LogLevel,
+    LogSettings,
+    NodeSettings,
+    PluginSettings,
+    StoreSettings,
+    WorkSettings,
+)
+from miqa_node.settings.serving import AccessSettings, OidcSettings, WebSettings
+
+__all__ = [
+    "Accelerator",
+    "AccessSettings",
+    "AnalysisSettings",
+    "AssessSettings",
+    "CaptionBackend",
+    "CaptionSettings",
+    "DeliverSettings",
+    "DicomSettings",
+    "ImagingSettings",
+    "LogFormat",
+    "LogLevel",
+    "LogSettings",
+    "NodeSettings",
+    "OidcSettings",
+    "PluginSettings",
+    "PolicySettings",
+    "SaliencyMethod",
+    "Settings",
+    "StoreSettings",
+    "TlsMode",
+    "WatchSettings",
+    "WatchedFile",
+    "WebSettings",
+    "WorkSettings",
+    "load_settings",
+    "read_policy",
+    "read_toml",
+    "share_dir",
+]

@@ -1,0 +1,77 @@
+"""Files of a site: TOML, those that may change while the node runs, and what the node itself brings."""
+
+from __future__ import annotations
+
+import threading
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from miqa_node.domain.policy import Policy
+from miqa_node.errors import SettingsError
+from miqa_node.taxonomy.policy_file import parse_policy
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class WatchedFile(Generic[T]):
+    """A file of the site that may change while the node runs.
+
+    It is read again when it changes. A version with an error in it never replaces a good one, and a file that
+    vanishes changes nothing. ``absent`` stands for one that does not exist at the start; without it that is an error.
+    """
+
+    def __init__(self, path: Path, read: Callable[[Path], T], absent: T | None = None) -> None:
+        self._path = path
+        self._read = read
+        self._lock = threading.Lock()
+        self._stamp = self._look()
+        self._value = absent if absent is not None and self._stamp is None else read(path)
+
+    def current(self) -> T:
+        """Values of the newest readable version of the file; cheap enough to call often."""
+        with self._lock:
+            stamp = self._look()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                try:
+                    self._value = self._read(self._path)
+                    log.info("file read again", file=self._path.name)
+                except SettingsError as error:
+                    log.error("the last good version stays in force", file=self._path.name, reason=str(error))
+                except Exception:  # a fault here must not stop receiving or judging an image
+                    log.exception("the last good version stays in force", file=self._path.name)
+            return self._value
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document in a TOML file; SettingsError if it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise SettingsError(f"{path.name}: cannot be read as TOML: {error}") from error
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy in a ``policy.toml``."""
+    return parse_policy(read_toml(path))
+
+
+def share_dir(name: str) -> Path:
+    """Folder ``config``, ``models`` or ``migrations``: inside an installed wheel, or of the checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "_share" / name
+    return installed if installed.is_dir() else package.parent / name

@@ -1,0 +1,84 @@
+"""How images are decoded and judged: decoding, models, captions and the policy."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from miqa_node.settings.base import Count, Seconds, SettingsTable
+
+
+class ImagingSettings(SettingsTable):
+    """Table ``[imaging]``."""
+
+    decode_timeout_s: Seconds
+    decode_memory_bytes: Count
+    decode_processes: Count
+    max_pixels: Count
+
+
+class SaliencyMethod(StrEnum):
+    """How the place of a finding is shown; docs/explanation/saliency.md compares them."""
+
+    CLASS_MAP = "class_map"
+    NORMGRAD_BIAS = "normgrad_bias"
+    NORMGRAD_SCALING = "normgrad_scaling"
+    NORMGRAD_CONV1X1 = "normgrad_conv1x1"
+    NORMGRAD_CONV3X3 = "normgrad_conv3x3"
+    NORMGRAD_COMBINED = "normgrad_combined"
+    GRADCAM = "gradcam"
+    LAYERCAM = "layercam"
+    OCCLUSION = "occlusion"
+
+
+class AssessSettings(SettingsTable):
+    """Table ``[assess]``."""
+
+    models_dir: str
+    quality_package: str
+    intra_op_threads: Count
+    inter_op_threads: Count
+    saliency_threshold: Annotated[float, Field(gt=0, lt=1)]
+    saliency_method: SaliencyMethod
+    saliency_timeout_s: Seconds
+    min_confidence: Annotated[float, Field(ge=0, le=1)]
+    max_percentile: Annotated[float, Field(ge=0, le=100)]
+    enhance_method: Annotated[str, Field(pattern=r"^[a-z0-9]+(\+[a-z0-9]+)*$")]
+    follow_interval_s: Seconds
+    shadow_queue: Count
+    shadow_timeout_s: Seconds
+    shadow_memory_bytes: Count
+    shadow_max_failures: Count
+
+
+class CaptionBackend(StrEnum):
+    """What describes images in sentences, beside the templates of the node."""
+
+    OFF = "off"
+    PACKAGE = "package"
+    HTTP = "http"
+
+
+class CaptionSettings(SettingsTable):
+    """Table ``[caption]``."""
+
+    backend: CaptionBackend
+    package: str
+    url: str
+    token: SecretStr
+    long_side_px: Annotated[int, Field(ge=32, le=4096)]
+    timeout_s: Seconds
+    attempts: Count
+    pause_s: Annotated[float, Field(ge=0)]
+    max_answer_bytes: Count
+    max_tokens: Annotated[int, Field(ge=1, le=1024)]
+    max_sentences: Count
+    max_characters: Annotated[int, Field(ge=1, le=1024)]
+
+
+class PolicySettings(SettingsTable):
+    """Table ``[policy]``."""
+
+    file: str

@@ -1,0 +1,134 @@
+"""All settings together: defaults from config/miqa.toml, then a site's file, then the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from miqa_node.errors import SettingsError
+from miqa_node.settings.files import read_toml, share_dir
+from miqa_node.settings.judging import AssessSettings, CaptionSettings, ImagingSettings, PolicySettings
+from miqa_node.settings.receiving import DicomSettings, WatchSettings
+from miqa_node.settings.results import AnalysisSettings, DeliverSettings
+from miqa_node.settings.running import LogSettings, NodeSettings, PluginSettings, StoreSettings, WorkSettings
+from miqa_node.settings.serving import AccessSettings, OidcSettings, WebSettings
+
+
+class Settings(BaseSettings):
+    """All tables. Build it with :func:`load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MIQA_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    node: NodeSettings
+    dicom: DicomSettings
+    watch: WatchSettings
+    store: StoreSettings
+    work: WorkSettings
+    imaging: ImagingSettings
+    assess: AssessSettings
+    caption: CaptionSettings
+    policy: PolicySettings
+    deliver: DeliverSettings
+    analysis: AnalysisSettings
+    web: WebSettings
+    access: AccessSettings
+    oidc: OidcSettings
+    log: LogSettings
+    plugins: PluginSettings
+    sources: dict[str, dict[str, Any]]
+    """The table of each source of another distribution, checked by the source itself."""
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.store.database_url or f"sqlite:///{(self.node.data_dir / 'miqa.sqlite').absolute()}"
+
+    @property
+    def web_url(self) -> str:
+        """What links to the pages begin with."""
+        host = "localhost" if self.web.host in ("0.0.0.0", "::", "127.0.0.1") else self.web.host  # noqa: S104 - compared
+        return self.web.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{self.web.port}"
+
+    @property
+    def objects_dir(self) -> Path:
+        """Folder of the object store on local disk, or of its cache when the store is remote."""
+        return self.node.data_dir / "objects"
+
+    @property
+    def incoming_dir(self) -> Path:
+        """Folder of objects that are still being received; on the object store's file system."""
+        return self.node.data_dir / "incoming"
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder of model packages in force."""
+        return Path(self.assess.models_dir) if self.assess.models_dir else share_dir("models")
+
+    @property
+    def policy_file(self) -> Path:
+        """The policy in force."""
+        return Path(self.policy.file) if self.policy.file else share_dir("config") / "policy.toml"
+
+    @property
+    def destinations_file(self) -> Path:
+        """The destinations in force; empty if the file is absent."""
+        path = self.deliver.destinations_file
+        return Path(path) if path else self.node.data_dir / "destinations.toml"
+
+
+def load_settings(config: Path | None = None, **overrides: dict[str, Any]) -> Settings:
+    """Read the settings; ``overrides`` (table → key → value) win over environment, file and defaults.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, or a setting is unknown or out of range; the text names each.
+    """
+    sources = _toml_files(config)
+
+    class _Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            files = (TomlConfigSettingsSource(settings_cls, toml_file=path) for path in sources)
+            return (init_settings, env_settings, *files)
+
+    try:
+        tables: dict[str, Any] = {table: values for table, values in overrides.items() if values}
+        return _Layered(**tables)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+
+
+def _toml_files(config: Path | None) -> list[Path]:
+    """The files to read, in order of precedence."""
+    defaults = share_dir("config") / "miqa.toml"
+    if config is None:
+        return [defaults]
+    read_toml(config)  # pydantic's own source would take a file that is not there for an empty one
+    return [config, defaults]
+
+
+def _explain(error: ValidationError) -> str:
+    lines = [f"[{'.'.join(str(part) for part in item['loc'])}] {item['msg']}" for item in error.errors()]
+    return "Settings are wrong:\n  " + "\n  ".join(lines) + "\nEvery setting is explained in config/miqa.toml."

@@ -1,0 +1,52 @@
+"""How images come in: the storage SCP and the watched folder."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from miqa_node.settings.base import AeTitle, Count, Port, Seconds, SettingsTable
+
+
+class TlsMode(StrEnum):
+    """Whether the storage SCP listens with TLS: not, on a second port beside the plain one, or only there."""
+
+    OFF = "off"
+    ALSO = "also"
+    ONLY = "only"
+
+
+class DicomSettings(SettingsTable):
+    """Table ``[dicom]``."""
+
+    ae_title: AeTitle
+    host: str
+    port: Port
+    allowed_peers: tuple[str, ...]
+    promiscuous: bool
+    require_called_ae_title: bool
+    max_associations: Count
+    max_associations_per_peer: Count
+    maximum_pdu_size: Annotated[int, Field(ge=0)]
+    acse_timeout_s: Seconds
+    dimse_timeout_s: Seconds
+    network_timeout_s: Seconds
+    max_object_bytes: Count
+    commitment_peers: tuple[str, ...]
+    tls: TlsMode
+    tls_port: Port
+    tls_certificate: str
+    tls_key: str
+    tls_client_ca: str
+
+
+class WatchSettings(SettingsTable):
+    """Table ``[watch]``."""
+
+    folder: str
+    interval_s: Seconds
+    settle_s: Seconds
+    max_files: Count
+    keep_done_days: Count

@@ -1,0 +1,46 @@
+"""What becomes of verdicts: deliveries and the analysis."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from miqa_node.settings.base import Count, Seconds, SettingsTable, Share
+
+
+class DeliverSettings(SettingsTable):
+    """Table ``[deliver]``."""
+
+    destinations_file: str
+    lane_concurrency: Count
+    connection_timeout_s: Seconds
+    dimse_timeout_s: Seconds
+    backoff_initial_s: Seconds
+    backoff_max_s: Seconds
+    max_attempts: Count
+    breaker_failures: Count
+    breaker_pause_s: Seconds
+    commitment_timeout_s: Seconds
+    batch_size: Count
+    idle_association_s: Seconds
+    poll_interval_s: Seconds
+
+
+class AnalysisSettings(SettingsTable):
+    """Table ``[analysis]``."""
+
+    rooms: dict[str, str]
+    shifts: dict[str, Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]]
+    repeat_window_s: Seconds
+    show_operators: bool
+    pseudonym_key: str
+    assume_archived: bool
+    archive_ae_titles: tuple[str, ...]
+    target_percent: Annotated[float, Field(gt=0, lt=100)]
+    action_percent: Annotated[float, Field(gt=0, lt=100)]
+    audit_share: Share
+    second_reader_share: Share
+    count_interval_s: Seconds
+    count_batch: Count
+    report_schedule: Annotated[str, Field(pattern=r"^$|^\S+( \S+){4,5}$")]

@@ -1,0 +1,84 @@
+"""What a node needs to run: its name, its stores, its queue, its logs and its plug-ins."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from miqa_node.settings.base import Count, Seconds, SettingsTable
+
+
+class Accelerator(StrEnum):
+    """Where models run; AUTO takes a GPU when a provider for it loads."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class NodeSettings(SettingsTable):
+    """Table ``[node]``."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    site: Annotated[str, Field(max_length=64)]
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+    data_dir: Path
+    accelerator: Accelerator
+
+
+class StoreSettings(SettingsTable):
+    """Table ``[store]``."""
+
+    database_url: str
+    objects_url: str
+    min_free_bytes: Annotated[int, Field(ge=0)]
+    cache_bytes: Count
+    pool_size: Count
+
+
+class WorkSettings(SettingsTable):
+    """Table ``[work]``."""
+
+    concurrency: Count
+    poll_interval_s: Seconds
+    max_attempts: Count
+    heartbeat_interval_s: Seconds
+    dead_after_s: Seconds
+    retention_days: Count
+    ct_quiet_s: Seconds
+    mr_quiet_s: Seconds
+    study_quiet_s: Seconds
+    series_max_slices: Count
+
+
+class LogFormat(StrEnum):
+    """How log lines are written; AUTO is CONSOLE on a terminal and JSON elsewhere."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least severe lines that are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogSettings(SettingsTable):
+    """Table ``[log]``."""
+
+    level: LogLevel
+    format: LogFormat
+
+
+class PluginSettings(SettingsTable):
+    """Table ``[plugins]``."""
+
+    allow: tuple[str, ...]

@@ -1,0 +1,68 @@
+"""The pages and the REST interface, and who may use them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from miqa_node.settings.base import Count, Port, Seconds, SettingsTable
+
+
+class WebSettings(SettingsTable):
+    """Table ``[web]``."""
+
+    host: str
+    port: Port
+    public_url: str
+    allowed_hosts: tuple[str, ...]
+    max_connections: Count
+    max_request_bytes: Count
+    page_size: Annotated[int, Field(ge=1, le=1000)]
+    max_upload_bytes: Count
+    render_side: Annotated[int, Field(ge=256, le=8192)]
+    render_cache_bytes: Count
+    render_at_once: Count
+    viewer_url: Annotated[str, Field(pattern=r"^$|\{study_uid\}")]
+    live_interval_s: Seconds
+    live_heartbeat_s: Seconds
+    max_live_pages: Count
+    display_minutes: Count
+    max_archive_members: Count
+    max_archive_bytes: Count
+    max_archive_ratio: Count
+    max_predictions: Count
+    predict_timeout_s: Seconds
+
+
+class AccessSettings(SettingsTable):
+    """Table ``[access]``."""
+
+    session_idle_s: Seconds
+    session_lifetime_s: Seconds
+    max_sessions: Count
+    password_min_characters: Annotated[int, Field(ge=8, le=64)]
+    invitation_lifetime_s: Seconds
+    sign_in_failures: Count
+    sign_in_failures_per_address: Count
+    sign_in_window_s: Seconds
+
+
+class OidcSettings(SettingsTable):
+    """Table ``[oidc]``."""
+
+    issuer: str
+    client_id: str
+    client_secret: SecretStr
+    scope: str
+    name_claim: str
+    role_claim: str
+    viewers: tuple[str, ...]
+    reviewers: tuple[str, ...]
+    admins: tuple[str, ...]
+    timeout_s: Seconds
+
+    @property
+    def used(self) -> bool:
+        """Whether users sign on at the site's provider."""
+        return bool(self.issuer)

@@ -1,0 +1,78 @@
+"""What the settings of a site become: its database and object store, its rules, and how its reports look."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+import structlog
+
+from miqa_node.analysis.archive import keep_last_month
+from miqa_node.domain.acquisition import AcquisitionRules
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.errors import SettingsError
+from miqa_node.imaging.encode import FrameEncoder
+from miqa_node.report import ReportSettings
+from miqa_node.report.catalogue import voice
+from miqa_node.settings import Settings
+from miqa_node.store import users
+from miqa_node.store.database import Database
+from miqa_node.store.objects import objects_of
+from miqa_node.store.pseudonyms import open_key
+from miqa_node.work.queue import Schedule, migrate_queue
+
+log = structlog.get_logger(__name__)
+
+
+def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
+    """Database and object store of the settings; makes the data directory."""
+    try:
+        settings.node.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.incoming_dir.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
+    return Database(settings.database_url, settings.store.pool_size), objects_of(settings)
+
+
+def acquisition_rules(settings: Settings) -> AcquisitionRules:
+    """How the site names rooms and shifts, keeps people's names and draws samples; makes the key of pseudonyms."""
+    site = settings.analysis
+    return AcquisitionRules(
+        key=open_key(settings.node.data_dir / "pseudonym.key", site.pseudonym_key),
+        rooms=site.rooms,
+        shifts={name: time.fromisoformat(start) for name, start in site.shifts.items()},
+        repeat_window_s=site.repeat_window_s,
+        show_operators=site.show_operators,
+        assume_archived=site.assume_archived,
+        archive_ae_titles=site.archive_ae_titles,
+        audit_share=site.audit_share,
+    )
+
+
+def report_settings(settings: Settings, encode: FrameEncoder) -> ReportSettings:
+    """What the site chose about its reports; ``encode`` compresses pixels where a crash does no harm."""
+    language = voice(settings.node.language).language
+    return ReportSettings(settings.node.name, settings.assess.saliency_threshold, language=language, encode=encode)
+
+
+def migrate(database: Database) -> None:
+    """Bring all tables to their newest version: the node's own and the queue's."""
+    database.migrate()
+    migrate_queue(database)
+
+
+def monthly_report(database: Database, objects: ObjectStore, settings: Settings) -> Schedule:
+    """When the report on the last month is made."""
+
+    def report(due_at: datetime) -> None:
+        log.info("monthly report", month=keep_last_month(database, objects, settings, due_at))
+
+    return Schedule("monthly-report", settings.analysis.report_schedule, report)
+
+
+def first_invitation(database: Database, settings: Settings, url: str) -> str:
+    """The address at which the first account is made, good once; empty if there are accounts already."""
+    with database.begin() as transaction:
+        if users.any_exists(transaction):
+            return ""
+        until = datetime.now(UTC) + timedelta(seconds=settings.access.invitation_lifetime_s)
+        return f"{url}/welcome/{users.invite(transaction, '', until)}"

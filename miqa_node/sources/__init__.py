@@ -1,0 +1,1 @@
+"""What brings images in: one file for each way in."""

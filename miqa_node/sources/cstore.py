@@ -1,0 +1,55 @@
+"""Peers store images over the network (C-STORE), and request or confirm safekeeping (storage commitment)."""
+
+from __future__ import annotations
+
+from miqa_node.deliver.commitment import read_report
+from miqa_node.deliver.reports import CommitmentReporter
+from miqa_node.receive.commitment import Commitment
+from miqa_node.receive.scp import StorageScp
+from miqa_node.report import lower_class
+from miqa_node.sources.base import ImageSource, SourceContext, SourceKind
+from miqa_node.store.commitment_requests import DatabaseLedger
+from miqa_node.store.outbox import DatabaseOutbox
+
+
+class CStoreSource(ImageSource):
+    """The storage SCP, and the reports that peers are owed."""
+
+    def __init__(self, context: SourceContext) -> None:
+        settings = context.settings
+        outbox = DatabaseOutbox(context.database, context.objects, lower_class)
+        self._reporter = CommitmentReporter(
+            DatabaseLedger(context.database),
+            settings.deliver,
+            settings.dicom.ae_title,
+            settings.dicom.commitment_peers,
+        )
+        self._scp = StorageScp(
+            settings.dicom,
+            settings.incoming_dir,
+            context.receive,
+            context.check_store,
+            commitment=Commitment(
+                self._reporter.ask,
+                self._reporter.answered,
+                lambda event_type, information: outbox.commitment_reported(read_report(event_type, information)),
+            ),
+        )
+
+    def start(self) -> None:
+        """Report what is owed, then listen; OSError if the port is taken."""
+        self._reporter.start()
+        self._scp.start()
+
+    def stop(self) -> None:
+        """Let running C-STOREs finish, then the report under way."""
+        self._scp.stop()
+        self._reporter.stop()
+
+    @property
+    def port(self) -> int:  # type: ignore[override]  # known once it listens
+        """The port of DICOM, also if the settings ask for any free one."""
+        return self._scp.port
+
+
+KIND = SourceKind("cstore", CStoreSource)

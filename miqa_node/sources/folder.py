@@ -1,0 +1,207 @@
+"""Watches a folder for DICOM files and takes them in: for devices that can only copy, and for discs.
+
+A file counts as complete once its size and time have not changed for ``watch.settle_s``. It is then received like a
+C-STORE and moved to ``done``, or to ``failed`` with a text that says why. What cannot be taken now, for want of disk
+or database, stays where it is. A crash between the two steps takes a file in twice, which is once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from enum import Enum, auto
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from miqa_node.errors import SettingsError
+from miqa_node.receive.intake import Intake, StoreResponse
+from miqa_node.receive.part10 import FileOrigin, FileTransfer
+from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS
+from miqa_node.settings import WatchSettings
+from miqa_node.sources.base import ImageSource, SourceContext, SourceKind
+
+log = structlog.get_logger(__name__)
+
+DONE, FAILED = "done", "failed"
+CHUNK_BYTES = 1 << 20
+AE_TITLE = "FOLDER"
+_UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart")
+_INDEX = "DICOMDIR"
+_MAX_NAMES = 10_000
+_DAY_S = 86_400.0
+
+
+class WatchOutcome(Enum):
+    """What became of a file."""
+
+    HANDLED = auto()
+    LOCKED = auto()
+    """It cannot be read or moved away; other files can."""
+    NO_ROOM = auto()
+
+
+class FolderWatch(ImageSource):
+    """A thread that polls a folder; of several processes on one folder only one does."""
+
+    def __init__(self, settings: WatchSettings, intake: Intake, called_ae_title: str) -> None:
+        self._settings = settings
+        self._folder = Path(settings.folder)
+        self._intake = intake
+        self._origin = FileOrigin(AE_TITLE, called_ae_title, "127.0.0.1")
+        self._seen: dict[Path, tuple[tuple[int, int], float]] = {}
+        self._stuck: dict[Path, tuple[int, int]] = {}
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock: IO[str] | None = None
+
+    def start(self) -> None:
+        """Begin; SettingsError if the folder is missing or cannot be written."""
+        try:
+            for name in (DONE, FAILED):
+                (self._folder / name).mkdir(exist_ok=True)
+            self._lock = (self._folder / ".miqa-watch").open("w")
+        except OSError as error:
+            raise SettingsError(f"watch.folder {self._folder} cannot be used: {error.strerror}.") from error
+        self._thread = threading.Thread(target=self._run, name="folder-watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the file under way."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._settings.interval_s):
+            try:
+                if self._is_mine():
+                    self.look()
+            except OSError as error:
+                log.error("the watched folder cannot be read", reason=error.strerror)
+            except Exception:  # one odd file must not end the watch
+                log.exception("the watched folder could not be looked at, it is tried again")
+
+    def _is_mine(self) -> bool:
+        if self._lock is None:
+            return False
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def look(self) -> int:
+        """One round; the number of files received or set aside."""
+        before, self._seen = self._seen, {}
+        now, handled = time.monotonic(), 0
+        for path in self._files():
+            if self._stopping.is_set() or handled >= self._settings.max_files:
+                break
+            with suppress(FileNotFoundError):  # somebody else has moved it
+                status = path.stat()
+                stamp = (status.st_size, status.st_mtime_ns)
+                known, since = before.get(path, (None, now))
+                if known != stamp:
+                    since = now
+                # A file's own time spares the wait, unless the clock that it comes from is ahead of ours.
+                age_s = time.time() - status.st_mtime
+                settled = (age_s if age_s >= 0 else now - since) >= self._settings.settle_s
+                ready = settled and known == stamp and self._stuck.get(path) != stamp
+                outcome = self._take(path, stamp) if ready else None
+                if outcome is WatchOutcome.HANDLED:
+                    handled += 1
+                else:
+                    self._seen[path] = (stamp, since)
+                if outcome is WatchOutcome.NO_ROOM:
+                    break  # the other files would fail in the same way
+        self._stuck = {path: stamp for path, stamp in self._stuck.items() if path in self._seen}
+        self._forget_old()
+        return handled
+
+    def _take(self, path: Path, stamp: tuple[int, int]) -> WatchOutcome:
+        """Receive one file and move it."""
+        try:
+            answer = StoreResponse(SUCCESS) if path.name == _INDEX else self._receive(path)
+        except PermissionError as error:
+            log.warning("a file of the watched folder waits", reason=error.strerror)
+            return WatchOutcome.LOCKED
+        if answer.status == OUT_OF_RESOURCES and not answer.lasting:
+            log.warning("a file of the watched folder waits", reason=answer.comment)
+            return WatchOutcome.NO_ROOM
+        kind = DONE if answer.status == SUCCESS else FAILED
+        try:
+            target = self._move(path, kind)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            # Received, or refused, all the same; it is not read again and again for that.
+            log.error("a file of the watched folder cannot be moved away", reason=error.strerror)
+            self._stuck[path] = stamp
+            return WatchOutcome.LOCKED
+        if kind == FAILED:
+            log.warning(
+                "a file of the watched folder was refused", status=f"{answer.status:04X}", reason=answer.comment
+            )
+            target.with_name(f"{target.name}.txt").write_text(f"{answer.status:04X} {answer.comment}\n", "utf-8")
+        return WatchOutcome.HANDLED
+
+    def _receive(self, path: Path) -> StoreResponse:
+        transfer = FileTransfer(self._intake, self._origin)
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    transfer.write(chunk)
+            return transfer.finish()
+        except PermissionError:
+            raise
+        except OSError as error:
+            return StoreResponse(OUT_OF_RESOURCES, error.strerror or "the file cannot be read")
+        finally:
+            transfer.end()
+
+    def _move(self, path: Path, kind: str) -> Path:
+        target = self._folder / kind / path.relative_to(self._folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for number in range(_MAX_NAMES):
+            free = target if not number else target.with_name(f"{target.name}-{number}")
+            if not free.exists():
+                break
+        path.rename(free)
+        return free
+
+    def _files(self) -> Iterator[Path]:
+        """Whole files, in order, that are not ours; links are not followed."""
+        for folder, names, files in os.walk(self._folder):
+            here = Path(folder)
+            if here == self._folder:
+                names[:] = [name for name in names if name not in (DONE, FAILED)]
+            names[:] = sorted(name for name in names if not name.startswith("."))
+            for name in sorted(files):
+                if not name.startswith(".") and not name.lower().endswith(_UNFINISHED):
+                    path = here / name
+                    if path.is_file() and not path.is_symlink():
+                        yield path
+
+    def _forget_old(self) -> None:
+        """Remove files received long ago; failed ones stay until a person has looked at them."""
+        oldest = time.time() - self._settings.keep_done_days * _DAY_S
+        for path in list((self._folder / DONE).rglob("*")):
+            with suppress(OSError):
+                if path.is_file() and path.stat().st_ctime < oldest:
+                    path.unlink()
+
+
+def _open(context: SourceContext) -> FolderWatch | None:
+    watch = context.settings.watch
+    return FolderWatch(watch, context.intake, context.settings.dicom.ae_title) if watch.folder else None
+
+
+KIND = SourceKind("folder", _open)

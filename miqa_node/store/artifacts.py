@@ -1,0 +1,132 @@
+"""The files that the node keeps beside the database, by what they are. No object key is spelled anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from miqa_node.domain.image import SaliencyMaps
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.series import SeriesSnapshot
+from miqa_node.errors import NotFoundError
+from miqa_node.store.arrays import dump_maps, dump_snapshot, load_maps, load_snapshot
+
+T = TypeVar("T")
+
+
+def original_key(digest: InstanceDigest) -> str:
+    """The DICOM file as it was received."""
+    return _key("instances", digest, f"{digest}.dcm")
+
+
+def preview_key(digest: InstanceDigest) -> str:
+    """The small PNG that pages show."""
+    return _key("previews", digest, f"{digest}.png")
+
+
+def maps_key(digest: InstanceDigest) -> str:
+    """Saliency maps."""
+    return _key("maps", digest, f"{digest}.npz")
+
+
+def snapshot_key(digest: InstanceDigest) -> str:
+    """The snapshot of the series that the instance stands for."""
+    return _key("series", digest, f"{digest}.npz")
+
+
+def result_key(digest: InstanceDigest, sop_instance_uid: str) -> str:
+    """A DICOM object that was made for the instance."""
+    return _key("results", digest, f"{sop_instance_uid}.dcm")
+
+
+class Artifacts:
+    """Reads and writes them in an object store. What exists is never changed: of two writers the first one wins.
+
+    Every method that reads raises NotFoundError if the file is not there.
+    """
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    def keep_original(self, digest: InstanceDigest, path: Path) -> str:
+        """Move a received file into the store; its key, which the instance's row refers to."""
+        key = original_key(digest)
+        self._objects.put_file(key, path)
+        return key
+
+    def path(self, object_key: str) -> Path:
+        """A readable local file of an original or of a result, by the key in its row."""
+        return self._objects.local_path(object_key)
+
+    def keep_preview(self, digest: InstanceDigest, png: bytes) -> None:
+        """Keep the preview."""
+        self._put(preview_key(digest), png, bytes)
+
+    def preview(self, digest: InstanceDigest) -> bytes:
+        """The preview, a PNG file."""
+        return self._get(preview_key(digest), bytes)
+
+    def keep_maps(self, digest: InstanceDigest, maps: SaliencyMaps) -> None:
+        """Keep the saliency maps of an assessment."""
+        self._put(maps_key(digest), maps, dump_maps)
+
+    def maps(self, digest: InstanceDigest) -> SaliencyMaps:
+        """The saliency maps of an assessment."""
+        return self._get(maps_key(digest), load_maps)
+
+    def keep_snapshot(self, digest: InstanceDigest, snapshot: SeriesSnapshot) -> None:
+        """Keep what an assessment of a series was about; ``digest`` is that of the instance that stands for it."""
+        self._put(snapshot_key(digest), snapshot, dump_snapshot)
+
+    def snapshot(self, digest: InstanceDigest) -> SeriesSnapshot | None:
+        """What an assessment of a series was about; None if the attempts were used up before it was read."""
+        try:
+            return self._get(snapshot_key(digest), load_snapshot)
+        except NotFoundError:
+            return None
+
+    def keep_result(self, digest: InstanceDigest, sop_instance_uid: str, data: bytes) -> str:
+        """Keep a DICOM object that was made; its key."""
+        key = result_key(digest, sop_instance_uid)
+        self._put(key, data, bytes)
+        return key
+
+    def _put(self, key: str, value: T, dump: Callable[[T], bytes]) -> None:
+        self._objects.put(key, dump(value))
+
+    def _get(self, key: str, load: Callable[[bytes], T]) -> T:
+        return load(self._objects.get(key))
+
+
+class MemoryArtifacts(Artifacts):
+    """The same for one process that keeps nothing: values stay as they are, and originals stay where they lie."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def keep_original(self, digest: InstanceDigest, path: Path) -> str:
+        """Remember where the file is."""
+        self._values[original_key(digest)] = path
+        return original_key(digest)
+
+    def path(self, object_key: str) -> Path:
+        """The file that was given; NotFoundError for results, which are not files here."""
+        value = self._values.get(object_key)
+        if not isinstance(value, Path):
+            raise NotFoundError(f"There is no file {object_key}.")
+        return value
+
+    def _put(self, key: str, value: T, dump: Callable[[T], bytes]) -> None:  # noqa: ARG002
+        self._values.setdefault(key, value)
+
+    def _get(self, key: str, load: Callable[[bytes], T]) -> T:  # noqa: ARG002
+        if key not in self._values:
+            raise NotFoundError(f"There is no object {key}.")
+        value: T = self._values[key]
+        return value
+
+
+def _key(kind: str, digest: InstanceDigest, name: str) -> str:
+    return f"{kind}/{digest[:2]}/{name}"

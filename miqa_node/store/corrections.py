@@ -1,0 +1,102 @@
+"""UIDs that users assign to objects received without them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.instance import InstanceDigest, SeriesInstanceUid, StoredInstance, StudyInstanceUid
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.errors import ConflictError
+from miqa_node.imaging.headers import read_header
+from miqa_node.store import documents, instances, worklist
+from miqa_node.store import tables as t
+from miqa_node.store.database import Database, Transaction, insert_or_ignore
+
+
+def give_uids(
+    database: Database,
+    objects: ObjectStore,
+    digest: InstanceDigest,
+    study_uid: str,
+    series_uid: str,
+    actor: str,
+    now: datetime,
+) -> StoredInstance:
+    """Put an object without Study or Series Instance UID into the study and series that it belongs to.
+
+    The stored file stays as it came, and the verdict stays until the object is assessed again. An empty UID
+    stands for the one that the file has.
+
+    Raises
+    ------
+    NotFoundError
+        The object does not exist.
+    ConflictError
+        A UID is still missing, contradicts the one in the file, or is not missing; or the study is of another patient.
+    """
+    with database.begin() as transaction:
+        instance = instances.load(transaction, digest)
+    if not instance.header.missing_uids:
+        raise ConflictError("The object has its Study and Series Instance UID; only missing ones can be given.")
+    file, _ = read_header(objects.local_path(instance.object_key))
+    study = _agreed("Study Instance UID", file.study_instance_uid, study_uid)
+    series = _agreed("Series Instance UID", file.series_instance_uid, series_uid)
+    surrogate = instance.header.study_instance_uid
+    header = replace(
+        instance.header,
+        study_instance_uid=StudyInstanceUid(study),
+        series_instance_uid=SeriesInstanceUid(series),
+        missing_uids=(),
+    )
+    with database.begin() as transaction:
+        if study != surrogate:
+            _join_study(transaction, surrogate, study)
+        transaction.execute(
+            sa.update(t.instances)
+            .where(t.instances.c.digest == digest)
+            .values(study_instance_uid=study, series_instance_uid=series, header=documents.dump_header(header))
+        )
+        if study != surrogate:
+            _move_item(transaction, surrogate, header.study_instance_uid, now)
+        worklist.note(transaction, study, "corrected", actor, f"UIDs given to {header.sop_instance_uid}", now)
+    return replace(instance, header=header)
+
+
+def _agreed(name: str, of_file: str, given: str) -> str:
+    """The UID of the file or the given one; ConflictError if they differ or there is neither."""
+    if not (of_file or given):
+        raise ConflictError(f"The object has no {name}, so one must be given.")
+    if of_file and given not in ("", of_file):
+        raise ConflictError(f"The {name} of the object is {of_file}; only missing UIDs can be given.")
+    return of_file or given
+
+
+def _join_study(transaction: Transaction, surrogate: str, study: str) -> None:
+    """Make the study if it is new, with the patient of the object; ConflictError if it is of another patient."""
+    columns = [column for column in t.studies.c if column is not t.studies.c.study_instance_uid]
+    own = transaction.execute(sa.select(*columns).where(t.studies.c.study_instance_uid == surrogate)).mappings().one()
+    if insert_or_ignore(transaction, t.studies, {"study_instance_uid": study, **own}):
+        return
+    theirs = transaction.execute(
+        sa.select(t.studies.c.patient_id).where(t.studies.c.study_instance_uid == study)
+    ).scalar_one()
+    if theirs != own["patient_id"]:
+        raise ConflictError("The study belongs to a patient with another Patient ID.")
+
+
+def _move_item(transaction: Transaction, surrogate: str, study: StudyInstanceUid, now: datetime) -> None:
+    """Let the verdict, and the entry of the worklist with its history, be those of the study."""
+    verdict = transaction.execute(
+        sa.select(t.worklist.c.verdict).where(t.worklist.c.study_instance_uid == surrogate)
+    ).scalar_one_or_none()
+    for table in (t.dispositions, t.worklist_events):
+        own = table.c.study_instance_uid == surrogate
+        transaction.execute(sa.update(table).where(own).values(study_instance_uid=study))
+    for table in (t.worklist_facets, t.worklist, t.announcements, t.studies):
+        transaction.execute(sa.delete(table).where(table.c.study_instance_uid == surrogate))
+    if verdict is not None:
+        worklist.flag(transaction, study, Verdict(verdict), now)

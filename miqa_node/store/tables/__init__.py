@@ -1,0 +1,77 @@
+"""Every table of the node. The meaning of each row is documented here; migrations/ brings databases to this shape."""
+
+from miqa_node.store.tables.accounts import account_events, invitations, sessions, sign_ins, tokens, users
+from miqa_node.store.tables.analysis import (
+    acquisition_days,
+    acquisition_findings,
+    acquisitions,
+    analysis_reports,
+    enhancement_figures,
+    measurement_weeks,
+    rollup_marks,
+)
+from miqa_node.store.tables.base import Digest, RowId, Uid, UtcDateTime, metadata
+from miqa_node.store.tables.delivery import (
+    announcements,
+    commitment_requests,
+    deliveries,
+    delivery_events,
+    events,
+    results,
+)
+from miqa_node.store.tables.images import (
+    assessments,
+    attempts,
+    dispositions,
+    instances,
+    rejection_notes,
+    series,
+    shadow_assessments,
+    studies,
+)
+from miqa_node.store.tables.labels import label_findings, labels, requests
+from miqa_node.store.tables.processes import activations, executors
+from miqa_node.store.tables.worklist import worklist, worklist_events, worklist_facets
+
+__all__ = [
+    "Digest",
+    "RowId",
+    "Uid",
+    "UtcDateTime",
+    "account_events",
+    "acquisition_days",
+    "acquisition_findings",
+    "acquisitions",
+    "activations",
+    "analysis_reports",
+    "announcements",
+    "assessments",
+    "attempts",
+    "commitment_requests",
+    "deliveries",
+    "delivery_events",
+    "dispositions",
+    "enhancement_figures",
+    "events",
+    "executors",
+    "instances",
+    "invitations",
+    "label_findings",
+    "labels",
+    "measurement_weeks",
+    "metadata",
+    "rejection_notes",
+    "requests",
+    "results",
+    "rollup_marks",
+    "series",
+    "sessions",
+    "shadow_assessments",
+    "sign_ins",
+    "studies",
+    "tokens",
+    "users",
+    "worklist",
+    "worklist_events",
+    "worklist_facets",
+]

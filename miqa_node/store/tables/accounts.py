@@ -1,0 +1,81 @@
+"""People and programs that use the node, and what they did."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from miqa_node.store.tables.base import RowId, UtcDateTime, metadata
+
+# Accounts of people and programs. "password_hash" is empty for those who sign on elsewhere or never;
+# "subject" is issuer and subject of the site's sign-on (OIDC). Accounts are disabled, never removed.
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, unique=True),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+# One row per browser that is signed in. Only the SHA-256 of what the cookie holds is kept.
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("token_sha256", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+)
+
+# Tokens of programs; only their SHA-256 is kept. "scopes" are words with a space between.
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("token_id", RowId, primary_key=True),
+    sa.Column("token_sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("used_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+)
+
+# Links that may be used once: to set the node up ("name" is empty), or to choose a password.
+invitations = sa.Table(
+    "invitations",
+    metadata,
+    sa.Column("token_sha256", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+)
+
+# Who signed in, or tried to; rows are only ever added. A name that no account has is not written down: it may be a
+# password that was typed into the wrong field.
+sign_ins = sa.Table(
+    "sign_ins",
+    metadata,
+    sa.Column("sign_in_id", RowId, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("peer_address", sa.Text, nullable=False),
+    sa.Column("means", sa.String(16), nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Index("ix_sign_ins_name", "name", "at"),
+    sa.Index("ix_sign_ins_peer_address", "peer_address", "at"),
+)
+
+# What administrators did with accounts and tokens, by page or command; rows are only ever added.
+account_events = sa.Table(
+    "account_events",
+    metadata,
+    sa.Column("event_id", RowId, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("name", sa.String(64), nullable=False, index=True),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)

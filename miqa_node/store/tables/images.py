@@ -1,0 +1,120 @@
+"""Studies and instances, and what was found out about and decided on them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from miqa_node.store.tables.base import Digest, Uid, UtcDateTime, metadata
+
+# One row per study that something was received of. The only table with patient data besides the objects themselves.
+studies = sa.Table(
+    "studies",
+    metadata,
+    sa.Column("study_instance_uid", Uid, primary_key=True),
+    sa.Column("accession_number", sa.Text, nullable=False, index=True),
+    sa.Column("patient_id", sa.Text, nullable=False, index=True),
+    sa.Column("patient_name", sa.Text, nullable=False),
+    sa.Column("study_date", sa.String(8), nullable=False),
+    sa.Column("study_description", sa.Text, nullable=False),
+)
+
+# One row per instance that C-STORE was answered for with success; "digest" is the SHA-256 of its data set.
+# "conflicting": another instance with the same SOP Instance UID but other bytes came earlier.
+instances = sa.Table(
+    "instances",
+    metadata,
+    sa.Column("digest", Digest, primary_key=True),
+    sa.Column("sop_instance_uid", Uid, nullable=False, index=True),
+    sa.Column("sop_class_uid", Uid, nullable=False),
+    sa.Column("series_instance_uid", Uid, nullable=False, index=True),
+    sa.Column("study_instance_uid", Uid, sa.ForeignKey("studies.study_instance_uid"), nullable=False, index=True),
+    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("body_part", sa.Text, nullable=False),
+    sa.Column("view", sa.Text, nullable=False),
+    sa.Column("station", sa.Text, nullable=False),
+    sa.Column("header", sa.JSON, nullable=False),
+    sa.Column("object_key", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("calling_ae_title", sa.String(16), nullable=False),
+    sa.Column("peer_address", sa.Text, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("conflicting", sa.Boolean, nullable=False),
+    sa.Column("operator", sa.Text, nullable=False, server_default=""),
+    sa.Index("ix_instances_station", "station", "received_at"),
+)
+
+# One row per assessed instance: the whole assessment as JSON, and the columns that queries ask for.
+assessments = sa.Table(
+    "assessments",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("score", sa.Float),
+    sa.Column("model_name", sa.Text, nullable=False),
+    sa.Column("model_version", sa.Text, nullable=False),
+    sa.Column("model_sha256", sa.String(64), nullable=False),
+    sa.Column("assessed_at", UtcDateTime, nullable=False),
+)
+
+# One row per decided instance: its verdict and the reasons.
+dispositions = sa.Table(
+    "dispositions",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("study_instance_uid", Uid, nullable=False, index=True),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("flagged", sa.Boolean, nullable=False),
+    sa.Column("policy_version", sa.Text, nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.Column("certificate", sa.Text, nullable=False, server_default=""),
+    sa.Index("ix_dispositions_decided_at", "decided_at", "verdict"),
+)
+
+# How often the assessment of an instance was begun; after too many unfinished attempts it is quarantined.
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("begun", sa.Integer, nullable=False),
+)
+
+# One row per CT or MR series that something was received of. "pending": what arrived last has not been assessed yet.
+series = sa.Table(
+    "series",
+    metadata,
+    sa.Column("series_instance_uid", Uid, primary_key=True),
+    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("expected", sa.Integer, nullable=False),
+    sa.Column("arrived_at", UtcDateTime, nullable=False),
+    sa.Column("pending", sa.Boolean, nullable=False),
+    sa.Index("ix_series_pending", "pending", "arrived_at"),
+)
+
+# Rejection notes of other systems about images (IHE IOCM), one row per note and image.
+# Without "digest" the note waits for its image.
+rejection_notes = sa.Table(
+    "rejection_notes",
+    metadata,
+    sa.Column("note_uid", Uid, primary_key=True),
+    sa.Column("sop_instance_uid", Uid, primary_key=True, index=True),
+    sa.Column("title", sa.String(16), nullable=False),
+    sa.Column("reason", sa.String(16), nullable=False),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("noted_at", UtcDateTime, nullable=False),
+    sa.Column("digest", Digest, index=True),
+)
+
+# A candidate package's silent result for an image: never part of a verdict, a report or the worklist.
+shadow_assessments = sa.Table(
+    "shadow_assessments",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("package", sa.String(128), primary_key=True, index=True),
+    sa.Column("model_sha256", sa.String(64), nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("policy_version", sa.Text, nullable=False),
+    sa.Column("assessed_at", UtcDateTime, nullable=False, index=True),
+)

@@ -1,0 +1,30 @@
+"""Processes of the node, and the models that are in force."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from miqa_node.store.tables.base import RowId, UtcDateTime, metadata
+
+# Heartbeats: a process that is silent too long has its jobs handed to others.
+executors = sa.Table(
+    "executors",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("heartbeat_at", UtcDateTime, nullable=False),
+)
+
+# Decisions about which model package is active or runs as a shadow; rows are only ever added, the newest counts.
+activations = sa.Table(
+    "activations",
+    metadata,
+    sa.Column("activation_id", RowId, primary_key=True),
+    sa.Column("slot", sa.String(16), nullable=False),
+    sa.Column("package", sa.Text, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index("ix_activations_slot", "slot", "activation_id"),
+)

@@ -1,0 +1,65 @@
+"""Flagged studies and their handling by readers."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from miqa_node.store.tables.base import RowId, Uid, UtcDateTime, metadata
+
+# One row per study that was ever flagged, with its current state.
+# "rank" orders verdicts, the worst highest.
+worklist = sa.Table(
+    "worklist",
+    metadata,
+    sa.Column("study_instance_uid", Uid, sa.ForeignKey("studies.study_instance_uid"), primary_key=True),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("flagged_at", UtcDateTime, nullable=False),
+    sa.Column("claimed_by", sa.Text, nullable=False),
+    sa.Column("resolution", sa.String(16)),
+    sa.Column("resolved_by", sa.Text, nullable=False),
+    sa.Column("resolved_at", UtcDateTime),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Index("ix_worklist_state", "state", "flagged_at"),
+    sa.Index("ix_worklist_newest", "flagged_at", "rank", "study_instance_uid"),
+    sa.Index(
+        "ix_worklist_unresolved_newest",
+        "flagged_at",
+        "rank",
+        "study_instance_uid",
+        sqlite_where=sa.text("state != 'RESOLVED'"),
+        postgresql_where=sa.text("state != 'RESOLVED'"),
+    ),
+    sa.Index(
+        "ix_worklist_unresolved_worst",
+        "rank",
+        "flagged_at",
+        "study_instance_uid",
+        sqlite_where=sa.text("state != 'RESOLVED'"),
+        postgresql_where=sa.text("state != 'RESOLVED'"),
+    ),
+    sa.Index("ix_worklist_claimed_by", "claimed_by", "flagged_at"),
+)
+
+# What a flagged study can be found by: one row for each modality, body part, view, station and reason of its flagged
+# images, as "station:ROOM 1". One column, so that the database knows how common each is.
+worklist_facets = sa.Table(
+    "worklist_facets",
+    metadata,
+    sa.Column("study_instance_uid", Uid, sa.ForeignKey("worklist.study_instance_uid"), primary_key=True),
+    sa.Column("label", sa.Text, primary_key=True),
+    sa.Index("ix_worklist_facets_label", "label", "study_instance_uid"),
+)
+
+# What happened to a worklist item, by whom and when; rows are only ever added.
+worklist_events = sa.Table(
+    "worklist_events",
+    metadata,
+    sa.Column("event_id", RowId, primary_key=True),
+    sa.Column("study_instance_uid", Uid, nullable=False, index=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+)

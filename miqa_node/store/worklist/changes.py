@@ -1,0 +1,166 @@
+"""What happens to flagged studies: they are put on the list, claimed, released, resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.instance import InstanceDigest, StudyInstanceUid
+from miqa_node.domain.label import RegionOutline
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState, check_transition
+from miqa_node.store import announcements, decisions, documents
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import (
+    dispositions,
+    instances,
+    worklist,
+    worklist_events,
+    worklist_facets,
+)
+from miqa_node.store.worklist.search import show
+
+
+def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict: Verdict, now: datetime) -> None:
+    """Put a study on the list, or let its verdict grow worse; a resolved one opens again."""
+    new = insert_or_ignore(
+        transaction,
+        worklist,
+        {
+            "study_instance_uid": study_instance_uid,
+            "verdict": verdict.value,
+            "rank": verdict.rank,
+            "state": WorklistState.OPEN.value,
+            "flagged_at": now,
+            "claimed_by": "",
+            "resolved_by": "",
+            "comment": "",
+        },
+    )
+    _find_by(transaction, study_instance_uid)
+    if new:
+        note(transaction, study_instance_uid, "flagged", "", "", now)
+        return
+    this = worklist.c.study_instance_uid == study_instance_uid
+    transaction.execute(
+        sa.update(worklist).where(this, worklist.c.rank < verdict.rank).values(verdict=verdict.value, rank=verdict.rank)
+    )
+    reopened = transaction.execute(
+        sa.update(worklist)
+        .where(this, worklist.c.state == WorklistState.RESOLVED.value)
+        .values(
+            state=WorklistState.OPEN.value,
+            flagged_at=now,
+            claimed_by="",
+            resolution=None,
+            resolved_by="",
+            resolved_at=None,
+        )
+    )
+    if reopened.rowcount:
+        note(transaction, study_instance_uid, "reopened", "", "", now)
+
+
+def claim(transaction: Transaction, study_instance_uid: str, actor: str, now: datetime) -> WorklistItem:
+    """Take an item; ConflictError when it is resolved, and taking another's item moves it."""
+    return _move(
+        transaction, study_instance_uid, WorklistState.CLAIMED, actor, "claimed", "", now, {"claimed_by": actor}
+    )
+
+
+def unclaim(transaction: Transaction, study_instance_uid: str, actor: str, now: datetime) -> WorklistItem:
+    """Put an item back."""
+    return _move(transaction, study_instance_uid, WorklistState.OPEN, actor, "released", "", now, {"claimed_by": ""})
+
+
+def resolve(
+    transaction: Transaction,
+    study_instance_uid: str,
+    resolution: Resolution,
+    actor: str,
+    comment: str,
+    now: datetime,
+    *,
+    digests: Sequence[str] = (),
+    reason: str = "",
+    regions: Mapping[str, Sequence[RegionOutline]] | None = None,
+) -> WorklistItem:
+    """Decide an item; the decision becomes a label of the images that it is about.
+
+    ``digests`` names them; without, the only flagged image is meant; with several, it stays open which one.
+    ``reason`` is a code value of CID 7011, ``regions`` are what the person drew, by digest.
+    """
+    values: dict[str, object] = {
+        "resolution": resolution.value,
+        "resolved_by": actor,
+        "resolved_at": now,
+        "comment": comment,
+    }
+    item = _move(transaction, study_instance_uid, WorklistState.RESOLVED, actor, resolution.value, comment, now, values)
+    announcements.resolved(transaction, study_instance_uid, now)
+    drawn = regions or {}
+    meant = list(digests) or ([item.images[0].digest] if len(item.images) == 1 else sorted(drawn))
+    for digest in meant:
+        own = drawn.get(digest, ())
+        named = tuple(dict.fromkeys(region.finding for region in own if region.finding))
+        decisions.label(
+            transaction,
+            InstanceDigest(digest),
+            resolution,
+            actor,
+            now,
+            reason=reason,
+            findings=named or None,
+            regions=own,
+        )
+    return item
+
+
+def note(transaction: Transaction, study_uid: str, action: str, actor: str, comment: str, now: datetime) -> None:
+    """Add to the history of an item."""
+    transaction.execute(
+        sa.insert(worklist_events).values(
+            study_instance_uid=study_uid, at=now, action=action, actor=actor, comment=comment
+        )
+    )
+
+
+def _move(
+    transaction: Transaction,
+    study_instance_uid: str,
+    to: WorklistState,
+    actor: str,
+    action: str,
+    comment: str,
+    now: datetime,
+    values: dict[str, object],
+) -> WorklistItem:
+    before = show(transaction, study_instance_uid).state
+    check_transition(before, to)
+    moved = transaction.execute(
+        sa.update(worklist)
+        .where(worklist.c.study_instance_uid == study_instance_uid, worklist.c.state == before.value)
+        .values(state=to.value, **values)
+    )
+    if not moved.rowcount:  # somebody else was faster: judge again from where the item is now
+        return _move(transaction, study_instance_uid, to, actor, action, comment, now, values)
+    note(transaction, study_instance_uid, action, actor, comment, now)
+    return show(transaction, study_instance_uid)
+
+
+def _find_by(transaction: Transaction, study_instance_uid: str) -> None:
+    """Let the study be found by what its flagged images are and were flagged for."""
+    names = ("modality", "body_part", "view", "station")
+    rows = transaction.execute(
+        sa.select(dispositions.c.reasons, *(instances.c[name] for name in names))
+        .join(instances, instances.c.digest == dispositions.c.digest)
+        .where(dispositions.c.study_instance_uid == study_instance_uid, dispositions.c.flagged)
+    )
+    labels: set[str] = set()
+    for row in rows:
+        labels |= {f"{name}:{value}" for name, value in zip(names, row[1:], strict=True) if value}
+        labels |= {f"reason:{reason.name}" for reason in documents.load_reasons(row.reasons)}
+    for label in sorted(labels):
+        insert_or_ignore(transaction, worklist_facets, {"study_instance_uid": study_instance_uid, "label": label})

@@ -1,0 +1,238 @@
+"""Finds flagged studies: by filters, page by page, or one by its UID."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.prediction import PendingReason
+from miqa_node.domain.worklist import Resolution, WorklistImage, WorklistItem, WorklistState
+from miqa_node.errors import NotFoundError
+from miqa_node.store import documents
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import (
+    assessments,
+    dispositions,
+    instances,
+    studies,
+    worklist,
+    worklist_facets,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistFilter:
+    """What to list; empty fields match everything."""
+
+    state: tuple[WorklistState, ...] = ()
+    verdict: tuple[Verdict, ...] = ()
+    modality: str = ""
+    body_part: str = ""
+    view: str = ""
+    station: str = ""
+    reason: str = ""
+    """Name of a finding, measurement or plausibility issue among the reasons."""
+    pending_review: bool = False
+    """Only studies with a prediction that waits for a person."""
+    claimed_by: str = ""
+    accession_number: str = ""
+    uid: str = ""
+    """A study, series or SOP instance UID."""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class WorklistOrder(StrEnum):
+    """What comes first."""
+
+    NEWEST = "newest"
+    WORST = "worst"
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistPosition:
+    """The place of an item in a list: lists go on after it, however long they are."""
+
+    flagged_at: datetime
+    rank: int
+    study_instance_uid: str
+
+
+UNRESOLVED = frozenset({WorklistState.OPEN, WorklistState.CLAIMED})
+
+
+def select(transaction: Transaction, criteria: WorklistFilter, *, limit: int, offset: int = 0) -> list[WorklistItem]:
+    """Flagged studies, newest first, with their flagged images."""
+    query = _query(criteria).order_by(*(column.desc() for column in _ORDERS[WorklistOrder.NEWEST]))
+    return _items(transaction, query.limit(limit).offset(offset))
+
+
+def page(
+    transaction: Transaction,
+    criteria: WorklistFilter,
+    *,
+    limit: int,
+    order: WorklistOrder = WorklistOrder.NEWEST,
+    after: WorklistPosition | None = None,
+    before: WorklistPosition | None = None,
+) -> list[WorklistItem]:
+    """The items after a place of the list, or the last before it; as quick at the end of a list as at its start."""
+    columns = _ORDERS[order]
+    query = _query(criteria)
+    at = before or after
+    if at is not None:
+        values = [sa.literal(getattr(at, column.name), column.type) for column in columns]
+        here = sa.tuple_(*values)
+        query = query.where(sa.tuple_(*columns) > here if before else sa.tuple_(*columns) < here)
+    if before is not None:
+        return _items(transaction, query.order_by(*columns).limit(limit))[::-1]
+    return _items(transaction, query.order_by(*(column.desc() for column in columns)).limit(limit))
+
+
+def count(transaction: Transaction, criteria: WorklistFilter, most: int | None = None) -> int:
+    """How many studies a filter matches; with ``most`` the counting ends there."""
+    matches = sa.select(sa.literal(1)).select_from(worklist).where(*_conditions(criteria))
+    if most is not None:
+        matches = matches.limit(most)
+    return transaction.execute(sa.select(sa.func.count()).select_from(matches.subquery())).scalar_one()
+
+
+def show(transaction: Transaction, study_instance_uid: str) -> WorklistItem:
+    """One item; NotFoundError when the study is not on the list."""
+    query = _query(WorklistFilter()).where(worklist.c.study_instance_uid == study_instance_uid)
+    row = transaction.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"No study {study_instance_uid} is on the worklist.")
+    return _item(row, _images(transaction, [row.study_instance_uid]).get(row.study_instance_uid, ()))
+
+
+def place_of(item: WorklistItem) -> WorklistPosition:
+    """Where the item stands."""
+    return WorklistPosition(item.flagged_at, item.verdict.rank, item.study_instance_uid)
+
+
+def _query(criteria: WorklistFilter) -> sa.Select[tuple[object, ...]]:
+    return (
+        sa.select(worklist, studies.c.accession_number, studies.c.patient_id, studies.c.study_date)
+        .join(studies, studies.c.study_instance_uid == worklist.c.study_instance_uid)
+        .where(*_conditions(criteria))
+    )
+
+
+def _items(transaction: Transaction, query: sa.Select[tuple[object, ...]]) -> list[WorklistItem]:
+    rows = transaction.execute(query).all()
+    images = _images(transaction, [row.study_instance_uid for row in rows])
+    return [_item(row, images.get(row.study_instance_uid, ())) for row in rows]
+
+
+def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if criteria.state and set(criteria.state) == UNRESOLVED:
+        conditions.append(worklist.c.state != sa.literal_column("'RESOLVED'"))  # as the partial indexes say it
+    elif criteria.state:
+        conditions.append(worklist.c.state.in_([s.value for s in criteria.state]))
+    if criteria.verdict:
+        conditions.append(worklist.c.verdict.in_([v.value for v in criteria.verdict]))
+    if criteria.claimed_by:
+        conditions.append(worklist.c.claimed_by == criteria.claimed_by)
+    if criteria.accession_number:
+        ordered = sa.select(studies.c.study_instance_uid).where(studies.c.accession_number == criteria.accession_number)
+        conditions.append(worklist.c.study_instance_uid.in_(ordered))
+    if criteria.since:
+        conditions.append(worklist.c.flagged_at >= criteria.since)
+    if criteria.until:
+        conditions.append(worklist.c.flagged_at < criteria.until)
+    conditions += [
+        sa.exists().where(
+            worklist_facets.c.study_instance_uid == worklist.c.study_instance_uid, worklist_facets.c.label == label
+        )
+        for label in _labels_of(criteria)
+    ]
+    if criteria.pending_review:
+        pending = worklist_facets.c.label.in_([f"reason:{reason.value}" for reason in PendingReason])
+        conditions.append(
+            sa.exists().where(worklist_facets.c.study_instance_uid == worklist.c.study_instance_uid, pending)
+        )
+    if criteria.uid:
+        study = instances.c.study_instance_uid
+        named = sa.union(
+            *(sa.select(study).where(instances.c[name] == criteria.uid)
+              for name in ("study_instance_uid", "series_instance_uid", "sop_instance_uid"))
+        )  # fmt: skip
+        conditions.append(worklist.c.study_instance_uid.in_(named))
+    return conditions
+
+
+def _labels_of(criteria: WorklistFilter) -> list[str]:
+    given = (
+        ("modality", criteria.modality),
+        ("body_part", criteria.body_part),
+        ("view", criteria.view),
+        ("station", criteria.station),
+        ("reason", criteria.reason),
+    )
+    return [f"{kind}:{value}" for kind, value in given if value]
+
+
+def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[WorklistImage, ...]]:
+    query = (
+        sa.select(
+            instances,
+            dispositions.c.verdict,
+            dispositions.c.reasons,
+            dispositions.c.certificate,
+            assessments.c.score,
+        )
+        .join(dispositions, dispositions.c.digest == instances.c.digest)
+        .join(assessments, assessments.c.digest == instances.c.digest, isouter=True)
+        .where(
+            instances.c.study_instance_uid.in_(study_uids),
+            dispositions.c.flagged,
+        )
+        .order_by(instances.c.received_at)
+    )
+    images: dict[str, tuple[WorklistImage, ...]] = {}
+    for row in transaction.execute(query):
+        image = WorklistImage(
+            sop_instance_uid=row.sop_instance_uid,
+            digest=row.digest,
+            verdict=Verdict(row.verdict),
+            score=row.score,
+            reasons=tuple(reason.text for reason in documents.load_reasons(row.reasons)),
+            modality=row.modality,
+            body_part=row.body_part,
+            view=row.view,
+            station=row.station,
+            certificate=row.certificate,
+        )
+        images[row.study_instance_uid] = (*images.get(row.study_instance_uid, ()), image)
+    return images
+
+
+def _item(row: sa.Row[tuple[object, ...]], images: tuple[WorklistImage, ...]) -> WorklistItem:
+    return WorklistItem(
+        study_instance_uid=row.study_instance_uid,
+        accession_number=row.accession_number,
+        patient_id=row.patient_id,
+        study_date=row.study_date,
+        verdict=Verdict(row.verdict),
+        state=WorklistState(row.state),
+        flagged_at=row.flagged_at,
+        claimed_by=row.claimed_by,
+        resolution=Resolution(row.resolution) if row.resolution else None,
+        resolved_by=row.resolved_by,
+        resolved_at=row.resolved_at,
+        comment=row.comment,
+        images=images,
+    )
+
+
+_ORDERS: dict[WorklistOrder, tuple[sa.ColumnElement[Any], ...]] = {
+    WorklistOrder.NEWEST: (worklist.c.flagged_at, worklist.c.rank, worklist.c.study_instance_uid),
+    WorklistOrder.WORST: (worklist.c.rank, worklist.c.flagged_at, worklist.c.study_instance_uid),
+}

@@ -1,0 +1,160 @@
+"""Reads findings from TOML files: what each is called, coded and drawn as, and what the policy does by default.
+
+A distribution adds findings with an entry point of the group ``miqa.taxonomies`` that refers to a :class:`Taxonomy`.
+docs/how-to/extend.md shows a file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from miqa_node.domain.codes import REASON_CODES, Code
+from miqa_node.domain.finding import FindingName, FindingWords, GateClass
+from miqa_node.errors import SettingsError
+from miqa_node.plugins import Seam
+
+SCHEME = "99MIQA"
+"""The private coding scheme, for what the standard has no code for."""
+SOURCE_LANGUAGE = "en"
+
+CodeText = Annotated[str, Field(max_length=16, pattern=r"^[A-Za-z0-9_.^-]+$")]
+Meaning = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class TaxonomyTable(BaseModel):
+    """A table of a taxonomy file: a key that the schema does not have is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ConceptEntry(TaxonomyTable):
+    """What exactly was found, where the reason of CID 7011 is wider; without ``scheme`` a code of the private one."""
+
+    value: CodeText
+    scheme: CodeText = SCHEME
+    meaning: Meaning
+    definition: str = ""
+
+    @property
+    def code(self) -> Code:
+        """The concept as DICOM writes it."""
+        return Code(self.value, self.scheme, self.meaning)
+
+
+class CertaintyEntry(TaxonomyTable):
+    """The concept of the finding's probability: its private code value, and "Certainty of" what it is."""
+
+    value: CodeText
+    of: Annotated[str, Field(min_length=1, max_length=50)]
+
+
+class SeverityEntry(TaxonomyTable):
+    """What a severity of .25, .5, .75 and 1 stands for: four sizes in ``unit`` (UCUM), and all in words (``scale``)."""
+
+    unit: str = ""
+    sizes: tuple[str, ...] = ()
+    scale: str = ""
+
+
+class RuleEntry(TaxonomyTable):
+    """One rule of the default policy."""
+
+    verdict: Literal["REVIEW", "REJECT"]
+    min_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    min_severity: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class NamedEntry(TaxonomyTable):
+    """What findings and classes of the gate have in common: a reason of CID 7011, and words by language."""
+
+    reason: str
+    words: dict[str, FindingWords]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.reason not in REASON_CODES:
+            raise ValueError(f"reason {self.reason!r} is not a code value of CID 7011")
+        if SOURCE_LANGUAGE not in self.words:
+            raise ValueError("there are no English words: add [….words.en] with a title")
+        return self
+
+    @property
+    def code(self) -> Code:
+        """The nearest reason of CID 7011."""
+        return REASON_CODES[self.reason]
+
+    def words_in(self, language: str) -> FindingWords:
+        """The words of that language, English if it has none."""
+        return self.words.get(language, self.words[SOURCE_LANGUAGE])
+
+
+class GateEntry(NamedEntry):
+    """A reason why an image is outside what a model can judge."""
+
+
+class FindingEntry(NamedEntry):
+    """A finding.
+
+    ``region``: what its map shows: a thing ("object"), a place, or nothing in particular ("whole" image).
+    ``colour``: CIELab, L 0 to 100, a and b -128 to 127. ``simulator``: ``module:name`` of what simulates it in
+    training. A retired one is read and shown, but is not offered any more.
+    """
+
+    concept: ConceptEntry | None = None
+    certainty: CertaintyEntry | None = None
+    region: Literal["whole", "place", "object"] = "whole"
+    colour: tuple[float, float, float] = (65.0, 50.0, 40.0)
+    severity: SeverityEntry = SeverityEntry()
+    policy: tuple[RuleEntry, ...] = ()
+    simulator: str = ""
+    retired: bool = False
+
+
+class TaxonomyFile(TaxonomyTable):
+    """One file: a family of findings. Families with a lower ``order`` come first in tables and menus."""
+
+    order: int = 1000
+    finding: dict[str, FindingEntry] = {}
+    gate: dict[str, GateEntry] = {}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Taxonomy:
+    """Findings and classes of the gate, by name."""
+
+    findings: Mapping[FindingName, FindingEntry]
+    gates: Mapping[GateClass, GateEntry]
+
+
+TAXONOMIES: Seam[Taxonomy] = Seam("taxonomies", Taxonomy)
+
+
+def read_taxonomy(*paths: Path) -> Taxonomy:
+    """Read the files, or every ``*.toml`` of a folder, by ``order``; SettingsError names file, entry and mistake."""
+    files = [file for path in paths for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
+    tables = sorted((_read(file) for file in files), key=lambda table: table.order)
+    try:
+        return Taxonomy(
+            {FindingName(name): entry for table in tables for name, entry in table.finding.items()},
+            {GateClass(name): entry for table in tables for name, entry in table.gate.items()},
+        )
+    except ValueError as error:
+        raise SettingsError(f"{', '.join(file.name for file in files)}: {error}") from error
+
+
+def _read(path: Path) -> TaxonomyFile:
+    try:
+        document: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        return TaxonomyFile.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{path.name}: {place}: {first['msg']}.") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path.name}: {error}") from error

@@ -1,0 +1,93 @@
+"""Looks findings up in all installed taxonomies; a name that none of them has is shown in its own words.
+
+Where two taxonomies have the same name, the node's own wins, then the first by name of its distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from miqa_node.domain.codes import OTHER_FAILURE, Code
+from miqa_node.domain.finding import Finding, FindingDescription, FindingName, FindingWords, GateClass, humanised
+from miqa_node.taxonomy.base import SOURCE_LANGUAGE, TAXONOMIES, FindingEntry, GateEntry, NamedEntry, Taxonomy
+from miqa_node.taxonomy.builtin import BUILT_IN
+
+
+def finding_entries() -> Mapping[FindingName, FindingEntry]:
+    """All entries in their order, retired ones and the gate included."""
+    return _merged(tuple(TAXONOMIES.all().values())).findings
+
+
+def gate_entries() -> Mapping[GateClass, GateEntry]:
+    """All classes of the gate in their order."""
+    return _merged(tuple(TAXONOMIES.all().values())).gates
+
+
+def finding_names() -> tuple[FindingName, ...]:
+    """What a model may find today, the gate included."""
+    return tuple(name for name, entry in finding_entries().items() if not entry.retired)
+
+
+def defect_names() -> tuple[FindingName, ...]:
+    """What a model may find today, the gate excluded."""
+    return tuple(name for name in finding_names() if name != FindingName.GATE)
+
+
+def gate_names() -> tuple[GateClass, ...]:
+    """The classes of the gate."""
+    return tuple(gate_entries())
+
+
+def reason_code(name: str) -> Code:
+    """The reason of CID 7011 for a finding or a class of the gate; "Other failure" for an unknown one."""
+    entry = _entry(name)
+    return OTHER_FAILURE if entry is None else entry.code
+
+
+def finding_title(name: str, language: str = SOURCE_LANGUAGE) -> str:
+    """What a finding or a class of the gate is called where people read it.
+
+    >>> finding_title("noise_underexposure"), finding_title("inverted", "de"), finding_title("patient_motion")
+    ('Noisy or under-exposed', 'Schwarz und Weiß vertauscht', 'Patient motion')
+    """
+    entry = _entry(name)
+    return humanised(name) if entry is None else entry.words_in(language).title
+
+
+def finding_words(finding: Finding, language: str = SOURCE_LANGUAGE) -> FindingWords:
+    """The words that were kept with a finding, else those of the taxonomy, else its name."""
+    kept = finding.description.words if finding.description is not None else {}
+    if kept:
+        return kept.get(language) or kept.get(SOURCE_LANGUAGE) or next(iter(kept.values()))
+    entry = finding_entries().get(finding.name)
+    return FindingWords(humanised(finding.name)) if entry is None else entry.words_in(language)
+
+
+def description_of(name: FindingName) -> FindingDescription | None:
+    """What must be kept with a finding, because its taxonomy may be uninstalled; None for the node's own."""
+    entry = finding_entries().get(name)
+    if entry is None or name in BUILT_IN.findings:
+        return None
+    return FindingDescription(entry.words, flags=bool(entry.policy))
+
+
+def _entry(name: str) -> NamedEntry | None:
+    return _by_name(_merged(tuple(TAXONOMIES.all().values()))).get(name)
+
+
+@lru_cache(maxsize=8)
+def _by_name(taxonomy: Taxonomy) -> Mapping[str, NamedEntry]:
+    return {str(name): entry for name, entry in (*taxonomy.gates.items(), *taxonomy.findings.items())}
+
+
+@lru_cache(maxsize=8)
+def _merged(taxonomies: tuple[Taxonomy, ...]) -> Taxonomy:
+    findings_by_name: dict[FindingName, FindingEntry] = {}
+    gates_by_name: dict[GateClass, GateEntry] = {}
+    for one in taxonomies:
+        for name, entry in one.findings.items():
+            findings_by_name.setdefault(name, entry)
+        for gate, gate_entry in one.gates.items():
+            gates_by_name.setdefault(gate, gate_entry)
+    return Taxonomy(findings_by_name, gates_by_name)

@@ -1,0 +1,1 @@
+"""Trains the landmark network: anatomical points of frontal chest radiographs and what they say about positioning."""

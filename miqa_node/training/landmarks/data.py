@@ -1,0 +1,98 @@
+"""Samples of the landmark network: pictures as the node will prepare them, and their targets as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from miqa_node.assess.classify.picture import Clahe, PictureInput, prepare
+from miqa_node.degrade import Image
+from miqa_node.training.datasets import ImageCache, held_out, may_ship, read_records
+from miqa_node.training.landmarks.losses import LandmarkTargets
+from miqa_node.training.landmarks.network import SIDE_PX
+from miqa_node.training.landmarks.points import LandmarkAnnotation, read_annotations
+from miqa_node.training.landmarks.variation import LandmarkSample, vary_sample
+
+PICTURE = PictureInput(rows=SIDE_PX, columns=SIDE_PX, clahe=Clahe(clip_limit=2.0, tiles=8), mean=(0.5,), std=(0.5,))
+STORED_PX = 512
+"""Longer side of the pictures that training keeps in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkData:
+    """Images for fitting and those of held-out patients, with their 8-bit pixels by file name."""
+
+    fitting: list[LandmarkAnnotation]
+    held_out: list[LandmarkAnnotation]
+    pixels: dict[str, NDArray[np.uint8]]
+
+
+def read_landmark_data(data_dir: Path, cache_dir: Path) -> LandmarkData:
+    """The training annotations of ``data_dir``; the licence of every image allows its use for weights that ship.
+
+    Raises
+    ------
+    ValueError
+        The licence of an annotated image does not allow its use for weights that ship.
+    """
+    records = read_records(data_dir / "cxr_train")
+    annotations = read_annotations(data_dir / "landmarks" / "train.jsonl", records)
+    if not all(may_ship(a.record) for a in annotations):
+        raise ValueError("The licence of an annotated image does not allow its use for weights that ship.")
+    fitting = [a for a in annotations if not held_out(a.record)]
+    return LandmarkData(fitting, [a for a in annotations if held_out(a.record)], read_pixels(annotations, cache_dir))
+
+
+def read_pixels(annotations: Sequence[LandmarkAnnotation], cache_dir: Path) -> dict[str, NDArray[np.uint8]]:
+    """8-bit pixels by file name, the longer side at most STORED_PX."""
+    cache = ImageCache(cache_dir, [a.record.path for a in annotations])
+    return {a.record.path.name: _small(cache[a.record.path]) for a in annotations}
+
+
+def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = STORED_PX / max(pixels.shape)
+    if scale >= 1.0:
+        return np.ascontiguousarray(pixels)
+    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def picture(image: Image) -> Tensor:
+    """The network's input (1, 256, 256) of an image with values 0 to 1, prepared as the node prepares it."""
+    display = np.rint(image * np.float32(65535)).astype(np.uint16)
+    return torch.from_numpy(prepare(display, PICTURE)[0])
+
+
+def draw(data: LandmarkData, seed: int, index: int) -> tuple[Tensor, LandmarkTargets]:
+    """Training sample number ``index`` of a seed; always the same one."""
+    rng = np.random.default_rng((seed, index))
+    annotation = data.fitting[int(rng.integers(len(data.fitting)))]
+    sample = vary_sample(annotation, data.pixels[annotation.record.path.name], rng)
+    return picture(sample.image), targets(annotation, sample)
+
+
+def targets(annotation: LandmarkAnnotation, sample: LandmarkSample) -> LandmarkTargets:
+    """What is known of one sample, as tensors without a batch axis."""
+    grades = [float(grade >= least) for grade in annotation.grades for least in (1, 2)]
+
+    def tensor(values: object) -> Tensor:
+        return torch.as_tensor(np.asarray(values, np.float32))
+
+    return LandmarkTargets(
+        points=tensor(sample.points),
+        weight=tensor(0.4 + annotation.sure),
+        visible=tensor(sample.visible),
+        cut=tensor(sample.cut),
+        margin=tensor(sample.margin),
+        ribs=tensor([sample.ribs]),
+        rotation=tensor([sample.rotation]),
+        grade=tensor(grades),
+        mark=tensor([float(mark) for mark in annotation.marks]),
+        mirrored=tensor([float(sample.mirrored)]),
+    )

@@ -1,0 +1,176 @@
+"""The interface of units: a unit is the smallest thing that gets a verdict, such as an image or a series.
+
+A unit of another distribution is an entry point of the group ``miqa.units`` that refers to a :class:`Unit`. It is asked
+before the built-in ones, so it may take over whatever it covers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from miqa_node.assess.packages import Package
+from miqa_node.domain.assessment import Assessment, PlausibilityIssue
+from miqa_node.domain.codes import OTHER_FAILURE
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
+from miqa_node.domain.note import RejectionNote
+from miqa_node.domain.policy import Disposition, Policy
+from miqa_node.domain.ports import Assessor, AssessorResult, JobQueue, ShadowModel
+from miqa_node.errors import NotFoundError
+from miqa_node.observe.stages import StageClock
+from miqa_node.plugins import Seam
+from miqa_node.report import MadeObject, ReportSettings
+from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.database import Database, Transaction
+
+Content = TypeVar("Content")
+"""What a unit reads from the object store before it is judged."""
+
+CONFLICTING = PlausibilityIssue(
+    "conflicting_instance",
+    "An object with the same SOP Instance UID and other content came earlier; both are kept.",
+    OTHER_FAILURE,
+)
+
+
+class Decode(Protocol):
+    """Decodes one frame of a file, counted from 0; DecodeError gives the reason if it cannot."""
+
+    def __call__(self, path: Path, frame: int = 0) -> Radiograph:
+        """Shape and values as in :class:`Radiograph`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImagingTools:
+    """How a file becomes a header and pixels."""
+
+    read_header: Callable[[Path], tuple[Header, StudyRecord]]
+    decode: Decode
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingTools:
+    """The models and the policy in force, and ``certify``, which states how far a verdict can be trusted.
+
+    ``shadow`` judges the same images silently, after their verdict is out. ``series`` gives the package that judges
+    CT and MR series, None if they are only measured.
+    """
+
+    assessor: Callable[[], Assessor]
+    policy: Callable[[], Policy]
+    certify: Callable[[Assessment, Policy], str]
+    shadow: ShadowModel | None = None
+    series: Callable[[], Package | None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportingTools:
+    """How results are made: ``kinds`` are those that some destination asks for, ``enhance`` makes the enhanced copy."""
+
+    settings: ReportSettings
+    kinds: Callable[[], set[ResultKind]]
+    enhance: Callable[[Radiograph], Enhanced] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitContext:
+    """What a unit may use. ``max_slices`` limits the length of a series."""
+
+    database: Database
+    artifacts: Artifacts
+    imaging: ImagingTools
+    judging: JudgingTools
+    reporting: ReportingTools
+    max_slices: int = 5000
+
+
+class Unit(ABC, Generic[Content]):
+    """One kind of thing that gets a verdict. Units hold no state: the pipeline calls them from several threads."""
+
+    name: str
+    is_exposure: bool = False
+    """Whether it counts as an exposure in the analysis."""
+    needs_others: bool = False
+    """Whether it is judged with other instances, as a slice is with its series."""
+    is_guard: bool = False
+    """Whether it comes before all other units."""
+    is_last_resort: bool = False
+    """Whether it applies only if no other unit covers the object."""
+
+    @abstractmethod
+    def covers(self, header: Header) -> bool:
+        """Whether an object belongs to this unit, by its header alone."""
+
+    def admit(self, transaction: Transaction, header: Header, received: ReceivedObject, queue: JobQueue) -> None:  # noqa: ARG002
+        """Queue the work on a new object in the transaction that records it; by default one job per object."""
+        queue.enqueue_assess(transaction, received.digest)
+
+    @abstractmethod
+    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Content:
+        """Read what is to be judged; DecodeError makes the verdict NOT_ASSESSED with that reason."""
+
+    @abstractmethod
+    def judge(self, instance: StoredInstance, content: Content, context: UnitContext) -> AssessorResult:
+        """Judge the content and store what later stages need. A second run must give the same result."""
+
+    def outputs(
+        self,
+        instance: StoredInstance,  # noqa: ARG002
+        assessment: Assessment,  # noqa: ARG002
+        disposition: Disposition,  # noqa: ARG002
+        context: UnitContext,  # noqa: ARG002
+    ) -> Sequence[MadeObject]:
+        """The DICOM objects that carry the verdict, by default none. Equal arguments must give equal bytes."""
+        return ()
+
+    def members(self, instance: StoredInstance, context: UnitContext) -> Sequence[InstanceDigest]:  # noqa: ARG002
+        """The other instances that share the verdict."""
+        return ()
+
+    def note(self, instance: StoredInstance, context: UnitContext) -> RejectionNote | None:  # noqa: ARG002
+        """The rejection of other images, if the object is a note."""
+        return None
+
+
+UNITS: Seam[Unit[Any]] = Seam("units", Unit)  # type: ignore[type-abstract]
+
+
+def installed() -> tuple[Unit[Any], ...]:
+    """All units in order of precedence: guards, third-party units, built-in ones, last resorts."""
+    built_in = {plugin.name: plugin.built_in for plugin in UNITS.plugins()}
+    units = sorted(
+        UNITS.all().items(), key=lambda item: (not item[1].is_guard, item[1].is_last_resort, built_in[item[0]])
+    )
+    return tuple(unit for _, unit in units)
+
+
+def unit_of(header: Header, units: Iterable[Unit[Any]]) -> Unit[Any]:
+    """The first unit that covers the object."""
+    for unit in units:
+        if unit.covers(header):
+            return unit
+    raise NotFoundError("No installed unit covers this object.")
+
+
+def not_assessed(instance: StoredInstance, reason: str, *, quarantined: bool = False) -> AssessorResult:
+    """An assessment that consists of the reason why there is nothing else in it."""
+    now = datetime.now(UTC)
+    return AssessorResult(
+        Assessment(instance.digest, instance.header, now, not_assessed=reason, quarantined=quarantined)
+    )
+
+
+def with_conflict(result: AssessorResult, *, conflicting: bool) -> AssessorResult:
+    """The result, with an issue if another object came under the same UID earlier."""
+    if not conflicting:
+        return result
+    assessment = result.assessment
+    return replace(result, assessment=replace(assessment, plausibility=(*assessment.plausibility, CONFLICTING)))

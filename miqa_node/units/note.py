@@ -1,0 +1,35 @@
+"""A note of another system about images: a Key Object Selection (PS3.3 A.35.4) that takes them out of use."""
+
+from __future__ import annotations
+
+from miqa_node.domain.instance import Header, StoredInstance
+from miqa_node.domain.note import RejectionNote
+from miqa_node.domain.ports import AssessorResult
+from miqa_node.imaging.notes import KEY_OBJECT_SELECTION, read_note
+from miqa_node.observe.stages import StageClock
+from miqa_node.units.base import Unit, UnitContext, not_assessed
+from miqa_node.units.other import NOT_AN_IMAGE
+
+
+class NoteUnit(Unit[None]):
+    """Not judged itself; it becomes labels of the images that it names."""
+
+    name = "note"
+
+    def covers(self, header: Header) -> bool:
+        """Key Object Selections."""
+        return header.sop_class_uid == KEY_OBJECT_SELECTION
+
+    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> None:
+        """There are no pixels to read."""
+
+    def judge(self, instance: StoredInstance, content: None, context: UnitContext) -> AssessorResult:  # noqa: ARG002
+        """NOT_ASSESSED."""
+        return not_assessed(instance, NOT_AN_IMAGE)
+
+    def note(self, instance: StoredInstance, context: UnitContext) -> RejectionNote | None:
+        """The rejection; None if its title is not one."""
+        return read_note(context.artifacts.path(instance.object_key))
+
+
+UNIT = NoteUnit()

@@ -1,0 +1,68 @@
+"""A single X-ray exposure: assessed by itself as soon as it is stored, and reported as destinations ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header, StoredInstance
+from miqa_node.domain.policy import Disposition
+from miqa_node.domain.ports import AssessorResult
+from miqa_node.errors import MiqaError
+from miqa_node.imaging.kinds import is_projection
+from miqa_node.observe.stages import StageClock
+from miqa_node.report import MadeObject, ReportedImage, make_objects
+from miqa_node.units.base import Unit, UnitContext
+from miqa_node.units.image import judge_image, read_image
+
+log = structlog.get_logger(__name__)
+
+
+class ProjectionUnit(Unit[Radiograph]):
+    """CR, DX, MG, intra-oral and panoramic images, single frames of XA and RF, and digitised film."""
+
+    name = "projection"
+    is_exposure = True
+
+    def covers(self, header: Header) -> bool:
+        """See :func:`~miqa_node.imaging.kinds.is_projection`."""
+        return is_projection(header)
+
+    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Radiograph:
+        """The decoded image."""
+        return read_image(instance, context, clock)
+
+    def judge(self, instance: StoredInstance, content: Radiograph, context: UnitContext) -> AssessorResult:
+        """Measurements always, findings where a model covers the image."""
+        return judge_image(instance, content, context)
+
+    def outputs(
+        self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
+    ) -> Sequence[MadeObject]:
+        """Report, segmentation, key object and whatever else a destination asks for."""
+        source = context.artifacts.path(instance.object_key)
+        # Pixels are not kept between durable steps: an output that needs them has them decoded once more.
+        decode = partial(context.imaging.decode, source) if assessment.decoder else None
+        image = ReportedImage(
+            source, context.artifacts.maps(instance.digest), decode, partial(_enhance, instance, context)
+        )
+        return make_objects(image, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+
+
+def _enhance(instance: StoredInstance, context: UnitContext, radiograph: Radiograph) -> Enhanced | None:
+    enhance = context.reporting.enhance
+    if enhance is None:
+        return None
+    try:
+        return enhance(radiograph)
+    except MiqaError as error:  # the copy is an extra: report and verdict go out without it
+        log.error("not enhanced", digest=instance.digest[:16], reason=str(error))
+        return None
+
+
+UNIT = ProjectionUnit()

@@ -1,0 +1,85 @@
+"""A CT or MR series: its slices wait until it is quiet or complete, and then get one verdict.
+
+The instance that came last stands for the series: assessment, snapshot and report are kept under its digest.
+See docs/explanation/series.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from miqa_node.assess.series import judge_series
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance
+from miqa_node.domain.policy import Disposition
+from miqa_node.domain.ports import AssessorResult, JobQueue
+from miqa_node.errors import NotFoundError
+from miqa_node.imaging.kinds import is_slice
+from miqa_node.observe.stages import StageClock
+from miqa_node.report import MadeObject, ReportedSeries, make_objects
+from miqa_node.store import series
+from miqa_node.store.database import Transaction
+from miqa_node.units.base import Unit, UnitContext, with_conflict
+from miqa_node.units.image import keep_preview
+
+
+class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
+    """Slices, volumes and localizers of CT and MR."""
+
+    name = "series"
+    needs_others = True
+
+    def covers(self, header: Header) -> bool:
+        """See :func:`~miqa_node.imaging.kinds.is_slice`."""
+        return is_slice(header)
+
+    def admit(self, transaction: Transaction, header: Header, received: ReceivedObject, queue: JobQueue) -> None:  # noqa: ARG002
+        """The series waits for more; ``work.series`` promises its job once it is quiet or complete."""
+        series.arrive(transaction, header, received.received_at)
+
+    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Sequence[series.SeriesMember]:  # noqa: ARG002
+        """Everything that has arrived of the series by now."""
+        with context.database.begin() as transaction:
+            return series.files(transaction, instance.header.series_instance_uid)
+
+    def judge(
+        self, instance: StoredInstance, content: Sequence[series.SeriesMember], context: UnitContext
+    ) -> AssessorResult:
+        """Measure all slices but those of a UID that came twice; keep a preview and the snapshot of what was read."""
+        files = [(one.digest, context.artifacts.path(one.object_key)) for one in content if not one.conflicting]
+        decode, package = context.imaging.decode, context.judging.series()
+        judged = judge_series(instance.header, instance.digest, files, decode, context.max_slices, package)
+        if judged.shown is not None:
+            keep_preview(instance, judged.shown, context)
+        context.artifacts.keep_snapshot(instance.digest, judged.snapshot)
+        return with_conflict(AssessorResult(judged.assessment), conflicting=any(one.conflicting for one in content))
+
+    def outputs(
+        self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
+    ) -> Sequence[MadeObject]:
+        """One report for all slices; it amends the earlier reports on the series."""
+        artifacts, uid = context.artifacts, instance.header.series_instance_uid
+        snapshot = artifacts.snapshot(instance.digest)
+        if snapshot is None:
+            raise NotFoundError("The series was never read.")
+        if not snapshot.slices:
+            return ()
+        with context.database.begin() as transaction:
+            stored = series.files(transaction, uid)
+            predecessors = series.earlier_reports(transaction, uid, instance.digest)
+        keys = {one.digest: one.object_key for one in stored}
+        slices = [(artifacts.path(keys[digest]), frame) for digest, frame in snapshot.slices]
+        reports = [artifacts.path(report.object_key) for report in predecessors]
+        reported = ReportedSeries(slices, snapshot.masks, reports, context.imaging.decode)
+        return make_objects(reported, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+
+    def members(self, instance: StoredInstance, context: UnitContext) -> Sequence[InstanceDigest]:
+        """All slices that were read; all that have arrived if the series was given up before it was read."""
+        snapshot = context.artifacts.snapshot(instance.digest)
+        read = None if snapshot is None else {digest for digest, _ in snapshot.slices}
+        with context.database.begin() as transaction:
+            stored = series.files(transaction, instance.header.series_instance_uid)
+        return [one.digest for one in stored if read is None or one.conflicting or one.digest in read]
+
+
+UNIT = SeriesUnit()

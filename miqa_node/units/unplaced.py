@@ -1,0 +1,31 @@
+"""An object without Study or Series Instance UID: it has no place in the archive until a person assigns its UIDs."""
+
+from __future__ import annotations
+
+from miqa_node.domain.instance import Header, StoredInstance
+from miqa_node.domain.ports import AssessorResult
+from miqa_node.observe.stages import StageClock
+from miqa_node.units.base import Unit, UnitContext, not_assessed
+
+
+class UnplacedUnit(Unit[None]):
+    """Quarantined by itself and never reported: a result could only refer to a UID that the node made up."""
+
+    name = "unplaced"
+    is_guard = True
+
+    def covers(self, header: Header) -> bool:
+        """Whether a UID is missing (:mod:`miqa_node.domain.identity`)."""
+        return bool(header.missing_uids)
+
+    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> None:
+        """Nothing."""
+
+    def judge(self, instance: StoredInstance, content: None, context: UnitContext) -> AssessorResult:  # noqa: ARG002
+        """NOT_ASSESSED, with the names of the missing UIDs."""
+        missing = " and no ".join(instance.header.missing_uids)
+        reason = f"The object has no {missing}. Give it what is missing: miqa-node worklist correct."
+        return not_assessed(instance, reason, quarantined=True)
+
+
+UNIT = UnplacedUnit()

@@ -1,0 +1,42 @@
+"""Parameters that pages and the REST interface share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from miqa_node.domain.finding import FindingName
+from miqa_node.taxonomy.lookup import finding_names
+
+Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Instance UID (0020,000D).")]
+NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+"""PostgreSQL takes no NUL, and people cannot see the others."""
+
+Actor = Annotated[
+    str,
+    Field(
+        max_length=64,
+        pattern=NO_CONTROLS,
+        description="Who does it; written into the item's events. Needed as long as the node has no accounts; "
+        "a service account names for whom it acts.",
+    ),
+]
+Comment = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$", description="Why.")]
+
+
+def _known(name: FindingName) -> FindingName:
+    if name not in finding_names():
+        raise ValueError("this node has no finding of that name")
+    return name
+
+
+KnownFinding = Annotated[FindingName, AfterValidator(_known)]
+"""A finding that people can name: one of the taxonomy of this node."""
+
+
+class Strict(BaseModel):
+    """Unknown parameters and keys are errors, so that spelling mistakes are noticed."""
+
+    model_config = ConfigDict(extra="forbid")

@@ -1,0 +1,55 @@
+"""The Prometheus gauges that are counted in the database."""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+
+import structlog
+
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.worklist import WorklistState
+from miqa_node.errors import MiqaError
+from miqa_node.observe import metrics
+from miqa_node.store import deliveries, instances, worklist
+from miqa_node.store.database import Database
+
+MIN_REFRESH_S = 5.0
+"""The gauges are counted at most this often, however many clients scrape them."""
+
+log = structlog.get_logger(__name__)
+
+
+class DatabaseGauges:
+    """Counts waiting jobs, deliveries and worklist items for ``/metrics``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = Lock()
+        self._counted_at = -MIN_REFRESH_S
+
+    def refresh(self) -> None:
+        """Count again, unless the last count is more recent than MIN_REFRESH_S."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._counted_at < MIN_REFRESH_S:
+                return
+            self._counted_at = now
+            try:
+                self._count()
+            except MiqaError as error:
+                log.warning("metrics are not counted", error=error)
+
+    def _count(self) -> None:
+        with self._database.begin() as transaction:
+            counts = instances.count(transaction)
+            by_state = deliveries.count_by_state(transaction)
+            unresolved = worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED))
+            flagged = worklist.count(transaction, unresolved)
+        metrics.JOBS_WAITING.set(counts.received - counts.decided)
+        metrics.WORKLIST_OPEN.set(flagged)
+        for destination in {name for name, _ in by_state}:
+            queued = by_state.get((destination, DeliveryState.QUEUED.value), 0)
+            failed = by_state.get((destination, DeliveryState.FAILED.value), 0)
+            metrics.DELIVERIES_WAITING.labels(destination=destination).set(queued)
+            metrics.DELIVERIES_FAILED.labels(destination=destination).set(failed)

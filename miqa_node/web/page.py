@@ -1,0 +1,59 @@
+"""The seam ``miqa.pages``: one folder a page, with its router, its templates beside it and its place in the bar.
+
+A page's templates are called ``<name of the entry point>/<file>`` and extend ``base.html``; the files of its folder
+``static`` are served at ``/static/<name of the entry point>/``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+from miqa_node.domain.access import Permission
+from miqa_node.plugins import Seam
+
+
+@dataclass(frozen=True, slots=True)
+class Navigation:
+    """An entry of the bar at the top of every page, shown to people who may open it.
+
+    A page says ``{% set section = "Worklist" %}`` to have its entry marked.
+    """
+
+    name: str
+    address: str
+    order: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Routes that answer with a page, or with JSON for programs.
+
+    A route requires the permission that it names (``who: Reviewer``), else that of its page. A page without one
+    cannot be opened. Changes must come from the node's own pages (web.access.check_csrf).
+    """
+
+    router: APIRouter
+    permission: Permission | None = None
+    file: str = ""
+    """``__file__`` of its module; its templates and a folder ``static`` lie beside it."""
+    navigation: Navigation | None = None
+    public: bool = False
+    """Open to people who have not signed in: signing in itself."""
+    rest: bool = False
+    """For programs: JSON, and listed in the OpenAPI document."""
+
+    def __post_init__(self) -> None:
+        if any(not isinstance(route, APIRoute) for route in self.router.routes):
+            raise ValueError("A page's router has operations only: nothing would ask who opens a socket or a mount.")
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its templates are."""
+        return Path(self.file).parent if self.file else None
+
+
+PAGES = Seam("pages", Page)

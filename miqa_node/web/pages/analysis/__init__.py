@@ -1,0 +1,1 @@
+"""Reject analysis and model watch."""

@@ -1,0 +1,185 @@
+"""The pages of the analysis: rejects, the watch over the model, and the labels that people gave."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from miqa_node.analysis import archive, feedback, rejects, tables, watch
+from miqa_node.analysis.pictures import MOST_BARS, reject_pictures, watch_pictures
+from miqa_node.domain.access import Permission
+from miqa_node.store import census, fidelities, labels, reports, rollup
+from miqa_node.store.census import Period
+from miqa_node.store.database import Transaction
+from miqa_node.web.access import Reader
+from miqa_node.web.fields import NO_CONTROLS, Strict
+from miqa_node.web.html import render
+from miqa_node.web.page import Navigation, Page
+from miqa_node.web.services import Services
+
+DEFAULT_DAYS = 30
+MOST_DAYS_TO_COUNT = 31
+"""So many changed days are counted anew while somebody waits; the node counts the others in the background."""
+MOST_CHOICES = 500
+CHOICES_DAYS = 92
+"""Rooms and body parts of the last three months can be chosen."""
+MOST_REPORTS = 24
+
+router = APIRouter()
+
+
+class PeriodForm(Strict):
+    """The filter above each page; an untouched field is sent empty."""
+
+    since: Literal[""] | date = ""
+    until: Literal[""] | date = Field("", description="The last day of the period.")
+    modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
+    room: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    body_part: str = Field("", max_length=64, pattern=NO_CONTROLS)
+
+    def period(self, newest: date) -> Period:
+        """The same for the store; without days it is the last month of images."""
+        last = self.until or newest
+        first = self.since or last - timedelta(days=DEFAULT_DAYS - 1)
+        return Period(
+            min(first, last), max(first, last) + timedelta(days=1), self.modality, self.room.strip(), self.body_part
+        )
+
+
+Form = Annotated[PeriodForm, Query()]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisFrame:
+    """The parts that all pages of the analysis share."""
+
+    period: Period
+    last: date
+    address: str
+    shortcuts: list[tuple[str, str]]
+    modalities: list[str]
+    rooms: list[str]
+    body_parts: list[str]
+    waiting: int
+    """Days that are still to be counted."""
+
+
+@router.get("/analysis")
+def rejects_page(services: Services, who: Reader, query: Form) -> str:
+    """Reject analysis of a period."""
+    with services.database.begin() as transaction:
+        shown = _shown(transaction, query, "/analysis")
+        found = rejects.analyse(transaction, shown.period, services.settings.analysis)
+        months = reports.months(transaction, limit=MOST_REPORTS)
+    return render(
+        "analysis/rejects.html", who=who, shown=shown, found=found, pictures=reject_pictures(found), query=query,
+        most_bars=MOST_BARS, reason_words=rejects.REASON_WORDS, months=months,
+        csv="/analysis/rejects.csv?" + _address(query),
+    )  # fmt: skip
+
+
+@router.get("/analysis/rejects.csv")
+def rejects_csv(services: Services, _who: Reader, query: Form) -> StreamingResponse:
+    """The same as a table: one row for each value of each dimension."""
+    with services.database.begin() as transaction:
+        shown = _shown(transaction, query, "/analysis")
+        found = rejects.analyse(transaction, shown.period, services.settings.analysis)
+    name = f"rejects-{shown.period.since:%Y%m%d}-{shown.last:%Y%m%d}.csv"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(_csv(tables.reject_rows(found)), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/analysis/model")
+def model_page(services: Services, who: Reader, query: Form) -> str:
+    """The watch over the model."""
+    with services.database.begin() as transaction:
+        shown = _shown(transaction, query, "/analysis/model")
+        found = watch.watch(transaction, shown.period)
+    return render("analysis/model.html", who=who, shown=shown, found=found, pictures=watch_pictures(found), query=query)
+
+
+@router.get("/analysis/labels")
+def labels_page(services: Services, who: Reader, query: Form) -> str:
+    """The labels that follow from people's decisions."""
+    with services.database.begin() as transaction:
+        given = labels.newest_at(transaction)  # labels count on the day they are given, also of images of years ago
+        shown = _shown(transaction, query, "/analysis/labels", up_to=given.date() if given else None)
+        threshold = services.settings.assess.saliency_threshold
+        found = feedback.feedback(transaction, shown.period, services.objects, threshold)
+        measured = fidelities.newest(transaction)
+    return render(
+        "analysis/labels.html", who=who, shown=shown, found=found, query=query, settings=services.settings.analysis,
+        fidelity=measured,
+    )  # fmt: skip
+
+
+@router.get("/analysis/reports/{month}.{form}")
+def report(
+    services: Services, _who: Reader, month: Annotated[str, Path(pattern=r"^\d{4}-\d{2}$")], form: archive.Form
+) -> Response:
+    """A monthly report, as it was stored."""
+    with services.database.begin() as transaction:
+        if not reports.known(transaction, month):
+            raise HTTPException(HTTPStatus.NOT_FOUND, "No report of this month was made.")
+    data = services.objects.get(archive.key(month, form))
+    # An HTML report carries its style sheet inside, which the pages' own policy would not let it use.
+    headers = {"content-disposition": f'attachment; filename="rejects-{month}.{form.value}"'}
+    return Response(data, media_type=archive.MEDIA_TYPES[form], headers=headers)
+
+
+def _shown(transaction: Transaction, query: PeriodForm, page: str, up_to: date | None = None) -> AnalysisFrame:
+    now = datetime.now(UTC)
+    waiting = rollup.refresh(transaction, now, most_days=MOST_DAYS_TO_COUNT)
+    known = census.span(transaction)
+    newest = known[1] if known else now.date()
+    lately = newest - timedelta(days=CHOICES_DAYS)
+    newest = max(newest, up_to or newest)
+    period = query.period(newest)
+    return AnalysisFrame(
+        period=period,
+        last=period.until - timedelta(days=1),
+        address=page,
+        shortcuts=_shortcuts(page, query, (known[0] if known else newest, newest)),
+        modalities=census.choices(transaction, "modality", lately, limit=MOST_CHOICES),
+        rooms=census.choices(transaction, "room", lately, limit=MOST_CHOICES),
+        body_parts=census.choices(transaction, "body_part", lately, limit=MOST_CHOICES),
+        waiting=waiting,
+    )
+
+
+def _shortcuts(page: str, query: PeriodForm, known: tuple[date, date]) -> list[tuple[str, str]]:
+    first, last = known
+    this = last.replace(day=1)
+    before = (this - timedelta(days=1)).replace(day=1)
+    spans = [
+        ("This month", this, last),
+        ("Last month", before, this - timedelta(days=1)),
+        ("12 months", max(first, last - timedelta(days=364)), last),
+        ("Everything", first, last),
+    ]
+    return [(name, f"{page}?{_address(query, since=since, until=until)}") for name, since, until in spans]
+
+
+def _address(query: PeriodForm, **other: date) -> str:
+    given = {**query.model_dump(), **other}
+    return urlencode({key: str(value) for key, value in given.items() if value})
+
+
+def _csv(rows: Iterator[list[object]]) -> Iterator[str]:
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line).writerow(row)
+        yield line.getvalue()
+
+
+PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Analysis", "/analysis", 3))

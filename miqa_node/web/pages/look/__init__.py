@@ -1,0 +1,1 @@
+"""One uploaded image."""

@@ -1,0 +1,136 @@
+"""The page on which a person checks one image; the image is stored only on request.
+
+The assessor of the pipeline judges it: first its quality, then the packages that the policy switches on. Images to be
+kept are received as by C-STORE, and may come as a folder or a ZIP file, such as a patient's CD.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, HTTPException, Query, Request, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import Field
+
+from miqa_node.domain.access import Permission
+from miqa_node.errors import ArchiveError, ModelPackageError, UnreadableError
+from miqa_node.receive.archive import members
+from miqa_node.receive.upload import PictureDescription, Uploads
+from miqa_node.web.access import Uploader
+from miqa_node.web.fields import NO_CONTROLS
+from miqa_node.web.html import render
+from miqa_node.web.onepage import one_page
+from miqa_node.web.page import Navigation, Page
+from miqa_node.web.security import PAGE_OF_ITS_OWN
+from miqa_node.web.services import Services, WebServices
+
+Word = Annotated[str, Field(max_length=16, pattern=NO_CONTROLS)]
+Count = Annotated[int | None, Query(ge=0, le=1_000_000)]
+
+router = APIRouter()
+
+
+@router.get("/look")
+def look_page(services: Services, who: Uploader, kept: Count = None, refused: Count = None) -> str:
+    """The form; after an upload, with the number of images that were kept."""
+    return _form(services, who, kept=kept, refused=refused)
+
+
+@router.post("/look")
+async def look(
+    request: Request,
+    services: Services,
+    who: Uploader,
+    file: Annotated[list[UploadFile], File()] = [],  # noqa: B006 - FastAPI copies it
+    folder: Annotated[list[UploadFile], File()] = [],  # noqa: B006
+    modality: Annotated[Word, Form()] = "DX",
+    body_part: Annotated[Word, Form()] = "CHEST",
+    view: Annotated[Word, Form()] = "PA",
+    keep: Annotated[bool, Form()] = False,
+) -> Response:
+    """Assess one image and show its page; with ``keep``, receive all files instead."""
+    uploads = services.uploads
+    if uploads is None or services.look is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "This process does not assess images; ask one that runs all roles.")
+    described = PictureDescription(modality.upper(), body_part.upper(), view.upper())
+    client = request.client.host if request.client else "127.0.0.1"
+    given = [one for one in (*file, *folder) if one.filename]  # browsers also send inputs without a file
+    if not given or (len(given) > 1 and not keep):
+        one_at_a_time = f"Only one image can be checked at a time. Tick “Keep” to receive these {len(given)} files."
+        text = _form(services, who, fault=one_at_a_time if given else "Choose a file first.")
+        return HTMLResponse(text, HTTPStatus.UNPROCESSABLE_ENTITY)
+    with tempfile.TemporaryDirectory(prefix="upload-", dir=uploads.folder) as place:
+        paths = [Path(place) / f"upload{number}" for number in range(len(given))]
+        for path, one in zip(paths, given, strict=True):
+            with path.open("wb") as out:
+                while chunk := await one.read(1 << 20):
+                    await run_in_threadpool(out.write, chunk)
+        try:
+            if keep:
+                return await run_in_threadpool(_keep, services, uploads, paths, described, client)
+            page = await run_in_threadpool(_looked, services, paths[0], described)
+        except (UnreadableError, ModelPackageError) as error:
+            text = _form(services, who, fault=str(error))
+            return HTMLResponse(text, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return HTMLResponse(page, headers={"content-security-policy": PAGE_OF_ITS_OWN})
+
+
+def _looked(services: WebServices, path: Path, described: PictureDescription) -> str:
+    if services.look is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "This process does not assess images.")
+    with services.look_turn:
+        result = services.look(path, (described.modality, described.body_part, described.view))
+        settings = services.settings
+        return one_page(
+            result, None, threshold=settings.assess.saliency_threshold, language=settings.node.language, served=True
+        )
+
+
+def _keep(
+    services: WebServices, uploads: Uploads, paths: Sequence[Path], described: PictureDescription, client: str
+) -> Response:
+    """Receive the image, or every image of a folder or a ZIP file; files that are not images are only counted."""
+    kept = refused = 0
+    study = ""
+    for path in paths:
+        try:
+            for member in members(path, path.parent / f"members-{path.name}", services.settings.web):
+                try:
+                    made, header = uploads.header(member, described)
+                    uploads.take_in(made, header, client)
+                    study, kept = header.study_instance_uid, kept + 1
+                except UnreadableError:
+                    if [member] == list(paths):
+                        raise
+                    refused += 1
+                finally:
+                    if member != path:
+                        member.unlink(missing_ok=True)
+        except ArchiveError:
+            if len(paths) == 1:
+                raise
+            refused += 1
+    if kept == 1 and not refused:
+        return RedirectResponse(f"/studies/{study}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/look?kept={kept}&refused={refused}", HTTPStatus.SEE_OTHER)
+
+
+def _form(
+    services: WebServices, who: Uploader, *, fault: str = "", kept: int | None = None, refused: int | None = None
+) -> str:
+    return render(
+        "look/look.html",
+        who=who,
+        fault=fault,
+        kept=kept,
+        refused=refused or 0,
+        most_mib=services.settings.web.max_upload_bytes >> 20,
+    )
+
+
+PAGE = Page(router, Permission.UPLOAD, file=__file__, navigation=Navigation("Check", "/look", 2))

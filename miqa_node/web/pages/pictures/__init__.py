@@ -1,0 +1,1 @@
+"""Previews, pixels and maps for the other pages."""

@@ -1,0 +1,79 @@
+"""Pictures for the pages: previews, pixels to look at closely, and where each finding was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated
+
+import cv2
+import numpy as np
+from fastapi import APIRouter, HTTPException, Path, Response
+
+from miqa_node.domain.access import Permission
+from miqa_node.domain.image import PREDICTION, SaliencyMap
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.errors import DecodeError, NotFoundError
+from miqa_node.store import instances
+from miqa_node.store.artifacts import Artifacts
+from miqa_node.web.access import Reader
+from miqa_node.web.page import Page
+from miqa_node.web.services import Services, WebServices
+
+MAX_AGE_S = 3600
+"""A picture never changes, but it should not outlive the work on a shared machine for long."""
+KEPT = {"cache-control": f"private, max-age={MAX_AGE_S}"}
+
+MAP_NAME = rf"^([a-z_]{{1,64}}|{PREDICTION}[a-z][a-z0-9-]{{0,63}}-\d+\.\d+\.\d+)$"
+"""A finding, ``anomaly``, or a package's prediction."""
+
+Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
+
+router = APIRouter()
+
+
+@router.get("/previews/{digest}.png")
+def preview(services: Services, _who: Reader, digest: Digest) -> Response:
+    """A small picture of an image, as the pipeline kept it when it decoded the image."""
+    try:
+        data = Artifacts(services.objects).preview(InstanceDigest(digest))
+    except NotFoundError as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no preview: the image was not decoded.") from error
+    return Response(data, media_type="image/png", headers=KEPT)
+
+
+@router.get("/images/{digest}/pixels")
+def pixels(services: Services, _who: Reader, digest: Digest) -> Response:
+    """Presentation values for the canvas; X-Size gives rows and columns of the render and of the image."""
+    with services.database.begin() as transaction:
+        key = instances.load(transaction, InstanceDigest(digest)).object_key
+    try:
+        render = services.renders.get(digest, lambda: services.decode(services.objects.local_path(key)))
+    except DecodeError as error:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+    size = f"{render.rows} {render.columns} {render.source_rows} {render.source_columns}"
+    headers = {**KEPT, "content-encoding": "gzip", "x-size": size, "vary": "accept-encoding"}
+    return Response(render.data, media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/images/{digest}/maps/{name}.png")
+def saliency(
+    services: Services, _who: Reader, digest: Digest, name: Annotated[str, Path(pattern=MAP_NAME)]
+) -> Response:
+    """Where a finding was seen or what a prediction was read from, over the whole image: an 8-bit PNG, 255 is most."""
+    found = maps_of(services, digest).get(name)
+    if found is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "Nothing shows where that was seen.")
+    values = np.clip(found.values * 255.0, 0, 255).astype(np.uint8)
+    return Response(bytes(cv2.imencode(".png", values)[1].tobytes()), media_type="image/png", headers=KEPT)
+
+
+def maps_of(services: WebServices, digest: str) -> Mapping[str, SaliencyMap]:
+    """The maps of an image by finding; ``anomaly`` where it is unusual, ``prediction:<package>`` for predictions."""
+    try:
+        return Artifacts(services.objects).maps(InstanceDigest(digest)).by_name()
+    except NotFoundError:
+        return {}
+
+
+PAGE = Page(router, Permission.READ)

@@ -1,0 +1,1 @@
+"""Signing in, at the node or at the site's provider."""

@@ -1,0 +1,43 @@
+"""Passwords of accounts: only their Argon2id hash is kept (RFC 9106)."""
+
+from __future__ import annotations
+
+from threading import BoundedSemaphore
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from miqa_node.errors import AccessError
+
+MAX_CHARACTERS = 256
+AT_ONCE = BoundedSemaphore(2)
+"""Each hash takes 64 MiB and most of a tenth of a second: limits the hashes computed at the same time."""
+
+_hasher = PasswordHasher()
+_NOBODYS = _hasher.hash("the password of nobody")
+
+
+def hash_password(password: str) -> str:
+    """The hash that is stored of a password."""
+    return _hasher.hash(password)
+
+
+def matches(password_hash: str, password: str) -> bool:
+    """Whether it is the password; takes as long for an account that has none, or that does not exist."""
+    try:
+        return _hasher.verify(password_hash or _NOBODYS, password) and bool(password_hash)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def is_outdated(password_hash: str) -> bool:
+    """Whether it was made with weaker parameters than today's."""
+    return _hasher.check_needs_rehash(password_hash)
+
+
+def check_new(password: str, name: str, min_characters: int) -> None:
+    """Raise AccessError unless the password may be chosen; long ones of any kind are good (NIST SP 800-63B)."""
+    if not min_characters <= len(password) <= MAX_CHARACTERS:
+        raise AccessError(f"A password has {min_characters} to {MAX_CHARACTERS} characters.")
+    if name in password.lower() or len(set(password)) < 5:
+        raise AccessError("That password is too easy to guess: leave your name out and use more different characters.")

@@ -1,0 +1,140 @@
+"""Signing on at the site's OpenID Connect provider."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from miqa_node.domain.access import Role, account_name
+from miqa_node.errors import AccessError
+from miqa_node.settings import OidcSettings
+from miqa_node.store import sessions, users
+from miqa_node.store.secrets import new_secret
+from miqa_node.store.sessions import SignInOutcome
+from miqa_node.web.oidc import Provider
+from miqa_node.web.page import Page
+from miqa_node.web.pages.sign_in.router import address_of, inside, open_session
+from miqa_node.web.services import Services, WebServices
+
+log = structlog.get_logger(__name__)
+router = APIRouter()
+
+COOKIE = "miqa_sign_on"
+BACK = "/sign-on/back"
+FLOW_LIMIT_S = 600
+
+
+@router.get("/sign-on")
+def sign_on(request: Request, services: Services, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:  # noqa: A002
+    """Send the browser to the provider; what must come back with it waits in a cookie of ten minutes."""
+    provider = _provider(services)
+    flow = {"state": new_secret(), "nonce": new_secret(), "verifier": new_secret(), "next": inside(next)}
+    try:
+        address = provider.authorize_address(
+            redirect_uri(request, services), flow["state"], flow["nonce"], flow["verifier"]
+        )
+    except AccessError as error:
+        raise HTTPException(HTTPStatus.BAD_GATEWAY, str(error)) from error
+    answer = RedirectResponse(address, HTTPStatus.SEE_OTHER)
+    answer.set_cookie(
+        COOKIE,
+        base64.urlsafe_b64encode(json.dumps(flow).encode()).decode(),
+        max_age=FLOW_LIMIT_S,
+        path="/sign-on",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+@router.get(BACK)
+def back(request: Request, services: Services, state: str = "", code: str = "", error: str = "") -> Response:
+    """The provider sent the browser back: open a session for the person it names."""
+    provider = _provider(services)
+    now = datetime.now(UTC)
+    flow = _flow(request)
+    try:
+        if not flow or not state or state != flow["state"]:
+            raise AccessError("This sign-on was not begun in this browser, or too long ago. Try again.")  # noqa: TRY301
+        if error or not code:
+            raise AccessError("The site's sign-on did not let you in.")  # noqa: TRY301
+        claims = provider.claims(code, redirect_uri(request, services), flow["nonce"], flow["verifier"])
+        name = _account(services, claims, now)
+    except AccessError as refusal:
+        with services.database.begin() as transaction:
+            sessions.note(transaction, "", address_of(request), "oidc", SignInOutcome.REFUSED, now)
+        log.warning("sign-on failed", reason=str(refusal))
+        raise HTTPException(HTTPStatus.FORBIDDEN, str(refusal)) from refusal
+    with services.database.begin() as transaction:
+        sessions.note(transaction, name, address_of(request), "oidc", SignInOutcome.SIGNED_IN, now)
+    answer = open_session(request, services, name, flow["next"], now)
+    answer.delete_cookie(COOKIE, path="/sign-on")
+    return answer
+
+
+def role_of(claims: Mapping[str, Any], settings: OidcSettings) -> Role | None:
+    """The highest role that the words of the role claim give; None if no role applies."""
+    given = claims.get(settings.role_claim, ())
+    words = {given} if isinstance(given, str) else {str(word) for word in given} if isinstance(given, list) else set()
+    for role, wanted in (
+        (Role.ADMIN, settings.admins),
+        (Role.REVIEWER, settings.reviewers),
+        (Role.VIEWER, settings.viewers),
+    ):
+        if words & set(wanted):
+            return role
+    return None
+
+
+def redirect_uri(request: Request, services: WebServices) -> str:
+    """Where the provider sends the browser back to; it must be registered there."""
+    base = services.settings.web.public_url or str(request.base_url)
+    return base.rstrip("/") + BACK
+
+
+def _account(services: WebServices, claims: Mapping[str, Any], now: datetime) -> str:
+    """Name of the account of this subject, made at its first sign-on; its role is what the provider says today."""
+    settings = services.settings.oidc
+    role = role_of(claims, settings)
+    subject = f"{claims['iss']} {claims['sub']}"
+    with services.database.begin() as transaction:
+        user = users.of_subject(transaction, subject)
+        if role is None:
+            raise AccessError("You have no role on this node. Ask its administrator.")
+        if user is None:
+            name = account_name(str(claims.get(settings.name_claim) or claims["sub"]))
+            if users.find(transaction, name) is not None:
+                # Never taken over: a name chosen at the provider must not open another person's account.
+                raise AccessError(f"The name {name} belongs to another account of this node. Ask its administrator.")
+            return users.add(transaction, name, role, now, subject=subject).name
+        if user.disabled:
+            raise AccessError("This account is disabled. Ask the node's administrator.")
+        if user.role is not role:
+            users.set_role(transaction, user.name, role)
+        return user.name
+
+
+def _flow(request: Request) -> dict[str, str]:
+    try:
+        flow = json.loads(base64.urlsafe_b64decode(request.cookies.get(COOKIE, "")))
+        return {key: str(flow[key]) for key in ("state", "nonce", "verifier", "next")}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _provider(services: WebServices) -> Provider:
+    if not services.settings.oidc.used:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "This node has no sign-on of the site; oidc.issuer is not set.")
+    return services.provider
+
+
+PAGE = Page(router, public=True)

@@ -1,0 +1,1 @@
+"""One study, and what people decide about it."""

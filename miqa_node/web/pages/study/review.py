@@ -1,0 +1,93 @@
+"""Actions on a flagged study: claim, put back, decide; a rejection needs a second confirmation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from miqa_node.domain.access import Permission
+from miqa_node.domain.codes import REASON_CODES
+from miqa_node.domain.worklist import Resolution
+from miqa_node.store import worklist
+from miqa_node.web.access import Reviewer, acting
+from miqa_node.web.decisions import MAX_IMAGES, Decision, decide, known_reason, read_regions
+from miqa_node.web.fields import Actor, Comment, Uid
+from miqa_node.web.html import render
+from miqa_node.web.page import Page
+from miqa_node.web.services import Services
+
+router = APIRouter()
+
+ReasonCode = Annotated[str, Form(max_length=16)]
+Digests = Annotated[list[str], Form(max_length=MAX_IMAGES)]
+Names = Annotated[list[str], Form(max_length=100)]
+
+
+@router.post("/studies/{study_uid}/claim")
+def claim(services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "") -> Response:
+    """The button "Claim"."""
+    with services.database.begin() as transaction:
+        worklist.claim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
+    return _to(study_uid)
+
+
+@router.post("/studies/{study_uid}/release")
+def release(services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "") -> Response:
+    """The button "Put back"."""
+    with services.database.begin() as transaction:
+        worklist.unclaim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
+    return _to(study_uid)
+
+
+@router.post("/studies/{study_uid}/resolve")
+def resolve(
+    services: Services,
+    who: Reviewer,
+    study_uid: Uid,
+    resolution: Annotated[Resolution, Form()],
+    actor: Annotated[Actor, Form()] = "",
+    comment: Annotated[Comment, Form()] = "",
+    reason: ReasonCode = "",
+    digest: Digests = [],  # noqa: B006 - FastAPI copies it
+    regions: Annotated[str, Form(max_length=32_768)] = "",
+    archive: Names = [],  # noqa: B006
+    sure: Annotated[bool, Form()] = False,
+) -> Response:
+    """The four buttons. Confirming a rejection first shows what will happen, and does it when that page is sent."""
+    decision = Decision(
+        resolution,
+        acting(who, actor),
+        comment,
+        known_reason(reason),
+        tuple(dict.fromkeys(digest)),
+        read_regions(regions),
+        tuple(dict.fromkeys(archive)),
+    )
+    if resolution is Resolution.CONFIRMED and not sure:
+        with services.database.begin() as transaction:
+            item = worklist.show(transaction, study_uid)
+        page = render(
+            "study/reject.html",
+            who=who,
+            item=item,
+            decision=decision,
+            regions=regions,
+            images=[image for image in item.images if not decision.digests or image.digest in decision.digests],
+            reason=REASON_CODES.get(decision.reason),
+            reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
+            archives=list(services.archives()),
+        )
+        return HTMLResponse(page)
+    decide(services, study_uid, decision)
+    return _to(study_uid)
+
+
+def _to(study_uid: str) -> Response:
+    return RedirectResponse(f"/studies/{study_uid}", HTTPStatus.SEE_OTHER)
+
+
+PAGE = Page(router, Permission.REVIEW)

@@ -1,0 +1,1 @@
+"""The REST interface, DICOMweb and predictions: for programs."""

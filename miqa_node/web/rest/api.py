@@ -1,0 +1,239 @@
+"""The REST interface: the worklist and the records of each image, as the domain's types in JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import AwareDatetime, BaseModel, Field
+
+from miqa_node.domain.codes import REASON_CODES
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
+from miqa_node.errors import NotFoundError
+from miqa_node.report.narrative import narrative
+from miqa_node.store import corrections, history, worklist
+from miqa_node.store.history import InstanceHistory
+from miqa_node.web.access import Reader, Reviewer, acting
+from miqa_node.web.decisions import DIGEST, MAX_IMAGES, Decision, Regions, by_image, decide, known_reason
+from miqa_node.web.fields import NO_CONTROLS, Actor, Comment, Strict, Uid
+from miqa_node.web.page import Page
+from miqa_node.web.problems import responses
+from miqa_node.web.services import Services
+
+MAX_PAGE = 1000
+MAX_OFFSET = 10**9
+
+Digest = Annotated[str, Path(pattern=DIGEST, description="SHA-256 of the data set.")]
+GivenUid = Annotated[str, Field(pattern=r"^([0-9.]{1,64})?$")]
+DigestOrUid = Annotated[
+    str,
+    Path(pattern=r"^([0-9.]{1,64}|[0-9a-f]{64})$", description="Digest, or a SOP instance, series or study UID."),
+]
+
+ReasonValue = Annotated[
+    str,
+    Field(
+        json_schema_extra={"enum": ["", *REASON_CODES]},
+        description="Why, as a code value of DICOM CID 7011 (scheme DCM).",
+    ),
+]
+
+
+class WorklistQuery(Strict):
+    """The filter; omitted fields match everything."""
+
+    state: list[WorklistState] = Field([], description="One or more states.")
+    verdict: list[Verdict] = Field([], description="One or more verdicts of the study.")
+    modality: str = Field(
+        "", max_length=16, pattern=NO_CONTROLS, description="Modality (0008,0060) of a flagged image."
+    )
+    body_part: str = Field(
+        "", max_length=64, pattern=NO_CONTROLS, description="Body Part Examined (0018,0015) of a flagged image."
+    )
+    view: str = Field(
+        "", max_length=64, pattern=NO_CONTROLS, description="View Position (0018,5101) of a flagged image."
+    )
+    station: str = Field(
+        "", max_length=64, pattern=NO_CONTROLS, description="Station Name (0008,1010) of a flagged image."
+    )
+    reason: str = Field(
+        "", max_length=64, pattern=NO_CONTROLS, description="Name of a finding, measurement or plausibility issue."
+    )
+    pending_review: bool = Field(False, description="Only studies with a prediction that waits for a person.")
+    claimed_by: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Who claimed it.")
+    accession_number: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Accession Number (0008,0050).")
+    uid: str = Field("", pattern=r"^[0-9.]{0,64}$", description="A study, series or SOP instance UID.")
+    since: AwareDatetime | None = Field(None, description="Flagged at this time or later; with time zone.")
+    until: AwareDatetime | None = Field(None, description="Flagged before this time; with time zone.")
+    limit: int | None = Field(None, ge=1, le=MAX_PAGE, description="At most so many; default is web.page_size.")
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Leave out so many of the newest.")
+
+    def filter(self) -> worklist.WorklistFilter:
+        """The same for the store."""
+        return worklist.WorklistFilter(
+            state=tuple(self.state),
+            verdict=tuple(self.verdict),
+            modality=self.modality,
+            body_part=self.body_part,
+            view=self.view,
+            station=self.station,
+            reason=self.reason,
+            pending_review=self.pending_review,
+            claimed_by=self.claimed_by,
+            accession_number=self.accession_number,
+            uid=self.uid,
+            since=self.since,
+            until=self.until,
+        )
+
+
+class WorklistPage(BaseModel):
+    """One page of flagged studies, newest first."""
+
+    items: list[WorklistItem]
+    total: int = Field(description="How many match the filter, on all pages.")
+    limit: int
+    offset: int
+
+
+class Claim(Strict):
+    """The person who claims an item or puts it back."""
+
+    actor: Actor = ""
+
+
+class Resolve(Strict):
+    """A decision about an item and its reason; it becomes a label of its images."""
+
+    actor: Actor = ""
+    resolution: Resolution
+    comment: Comment = ""
+    reason: ReasonValue = ""
+    images: list[Annotated[str, Field(pattern=DIGEST)]] = Field(
+        [],
+        max_length=MAX_IMAGES,
+        description="Digests of the flagged images that it is about. Without: the only one; of several all that are "
+        "rejected, else those that something was drawn on.",
+    )
+    regions: Regions = Field([], description="What was drawn on these images.")
+
+
+class MissingUids(Strict):
+    """The UIDs that the file of an object lacks; empty for one that it has."""
+
+    actor: Actor = ""
+    study_instance_uid: GivenUid = ""
+    series_instance_uid: GivenUid = ""
+
+
+class Instances(BaseModel):
+    """Every instance that the UID or digest names, oldest first."""
+
+    instances: list[InstanceHistory]
+    truncated: bool = Field(description="There are more than limit.")
+    narratives: dict[str, tuple[str, ...]] = Field(description="What was found in sentences, by digest.")
+
+
+router = APIRouter(prefix="/api/v1")
+
+
+@router.get("/worklist", summary="List flagged studies", tags=["worklist"], responses=responses(401, 403, 422, 503))
+def list_worklist(services: Services, _who: Reader, query: Annotated[WorklistQuery, Query()]) -> WorklistPage:
+    """Flagged studies, newest first, with their flagged images and the reasons."""
+    limit = query.limit or services.settings.web.page_size
+    wanted = query.filter()
+    with services.database.begin() as transaction:
+        items = worklist.select(transaction, wanted, limit=limit, offset=query.offset)
+        total = worklist.count(transaction, wanted)
+    return WorklistPage(items=items, total=total, limit=limit, offset=query.offset)
+
+
+@router.get(
+    "/worklist/{study_uid}",
+    summary="One flagged study",
+    tags=["worklist"],
+    responses=responses(401, 403, 404, 422, 503),
+)
+def show_worklist(services: Services, _who: Reader, study_uid: Uid) -> WorklistItem:
+    """One flagged study."""
+    with services.database.begin() as transaction:
+        return worklist.show(transaction, study_uid)
+
+
+_change_errors = responses(401, 403, 404, 409, 415, 422, 503)
+
+
+@router.post("/worklist/{study_uid}/claim", summary="Take a flagged study", tags=["worklist"], responses=_change_errors)
+def claim(services: Services, who: Reviewer, study_uid: Uid, body: Claim) -> WorklistItem:
+    """OPEN or CLAIMED becomes CLAIMED; an item that another person claimed is reassigned."""
+    with services.database.begin() as transaction:
+        return worklist.claim(transaction, study_uid, acting(who, body.actor), datetime.now(UTC))
+
+
+@router.post("/worklist/{study_uid}/release", summary="Put it back", tags=["worklist"], responses=_change_errors)
+def release(services: Services, who: Reviewer, study_uid: Uid, body: Claim) -> WorklistItem:
+    """CLAIMED becomes OPEN."""
+    with services.database.begin() as transaction:
+        return worklist.unclaim(transaction, study_uid, acting(who, body.actor), datetime.now(UTC))
+
+
+@router.post("/worklist/{study_uid}/resolve", summary="Decide it", tags=["worklist"], responses=_change_errors)
+def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Resolve) -> WorklistItem:
+    """OPEN or CLAIMED becomes RESOLVED; a later flagged image of the study opens it again.
+
+    No rejection note is sent: that needs the second look of the study's page.
+    """
+    decision = Decision(
+        body.resolution,
+        acting(who, body.actor),
+        body.comment,
+        known_reason(body.reason),
+        tuple(dict.fromkeys(body.images)),
+        by_image(body.regions),
+    )
+    return decide(services, study_uid, decision)
+
+
+@router.post(
+    "/instances/{digest}/uids", summary="Give an object its missing UIDs", tags=["instances"], responses=_change_errors
+)
+def give_uids(services: Services, who: Reviewer, digest: Digest, body: MissingUids) -> Instances:
+    """Give an object that came without Study or Series Instance UID the right one."""
+    corrections.give_uids(
+        services.database, services.objects, InstanceDigest(digest), body.study_instance_uid, body.series_instance_uid,
+        acting(who, body.actor), datetime.now(UTC),
+    )  # fmt: skip
+    return show_instances(services, who, digest)
+
+
+@router.get(
+    "/instances/{digest_or_uid}",
+    summary="What the node knows of an image",
+    tags=["instances"],
+    responses=responses(401, 403, 404, 422, 503),
+)
+def show_instances(
+    services: Services,
+    _who: Reader,
+    digest_or_uid: DigestOrUid,
+    limit: Annotated[int | None, Query(ge=1, le=MAX_PAGE, description="Default is web.page_size.")] = None,
+) -> Instances:
+    """Arrival, assessment, verdict, results and deliveries; a UID may name several instances."""
+    most = limit or services.settings.web.page_size
+    with services.database.begin() as transaction:
+        found = history.of_uid(transaction, digest_or_uid, limit=most + 1)
+    if not found:
+        raise NotFoundError(f"No instance, series or study {digest_or_uid} was received.")
+    language = services.settings.node.language
+    narratives = {
+        one.instance.digest: narrative(one.assessment, one.disposition, language)
+        for one in found[:most]
+        if one.assessment is not None and one.disposition is not None
+    }
+    return Instances(instances=found[:most], truncated=len(found) > most, narratives=narratives)
+
+
+PAGE = Page(router, rest=True)

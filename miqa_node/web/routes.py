@@ -1,0 +1,47 @@
+"""Adds the pages of the seam to the application, each behind its permission check."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+from miqa_node.domain.access import Permission
+from miqa_node.web.access import Needs, Who, check_csrf, permission_of
+from miqa_node.web.page import PAGES
+from miqa_node.web.services import Services
+
+
+def add_pages(app: FastAPI) -> None:
+    """Serve every page of the seam; the node's own come first, so that others cannot take their addresses."""
+    for name, page in PAGES.all().items():
+        guards: list[Any] = [Depends(check_csrf)]
+        if not page.public:
+            guards.append(Depends(PageGuard(page.permission)))
+        if page.rest:
+            app.include_router(page.router, dependencies=guards)
+        else:
+            app.include_router(
+                page.router, dependencies=guards, include_in_schema=False, default_response_class=HTMLResponse
+            )
+        static = page.folder / "static" if page.folder is not None else None
+        if static is not None and static.is_dir():
+            app.mount(f"/static/{name}", StaticFiles(directory=static), name=f"static-{name}")
+
+
+class PageGuard:
+    """A dependency of all routes of a page: those that name no permission need the page's."""
+
+    def __init__(self, permission: Permission | None) -> None:
+        self.permission = permission
+
+    def __call__(self, request: Request, who: Who, services: Services) -> None:
+        """HTTPException 401 or 403 unless the principal has the page's permission."""
+        if permission_of(request.scope["route"]) is not None:
+            return
+        if self.permission is None:
+            raise HTTPException(HTTPStatus.FORBIDDEN, "This page names no permission, so it cannot be opened.")
+        Needs(self.permission)(who, services)

@@ -1,0 +1,105 @@
+"""What the gate must refuse, tried on a copy of the tree: smuggled libraries, a folder without a layer, a circle."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The package's sources and the contracts, without anything else."""
+    shutil.copytree(CHECKOUT / "miqa_node", tmp_path / "miqa_node", ignore=ignore_all_but_python)
+    shutil.copytree(CHECKOUT / "tests" / "architecture", tmp_path / "tests" / "architecture")
+    shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def ignore_all_but_python(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if not name.endswith(".py") and not (Path(folder) / name).is_dir()]
+
+
+def lint(folder: Path) -> tuple[int, str]:
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={"COLUMNS": "300"})
+    return done.returncode, done.stdout + done.stderr
+
+
+def put(module: Path, line: str) -> None:
+    """Add a line behind the module's ``from __future__`` import."""
+    source = module.read_text(encoding="utf-8")
+    first = "from __future__ import annotations\n"
+    assert first in source
+    module.write_text(source.replace(first, f"{first}\n{line}\n", 1), encoding="utf-8")
+
+
+def test_the_tree_as_it_is_keeps_every_contract(copy: Path) -> None:
+    status, text = lint(copy)
+    assert status == 0, text
+
+
+def test_libraries_that_are_smuggled_into_other_rooms_fail(copy: Path) -> None:
+    put(copy / "miqa_node" / "domain" / "note.py", "import cv2, pydicom, rich")
+    put(copy / "miqa_node" / "analysis" / "tables.py", "import pynetdicom, highdicom, fastapi, onnx")
+    status, text = lint(copy)
+    assert status == 1
+    for library in ("cv2", "pydicom", "rich"):
+        assert f"miqa_node.domain.note imports {library}" in text
+    for library in ("pynetdicom", "highdicom", "fastapi", "onnx"):
+        assert f"miqa_node.analysis.tables imports {library}" in text
+
+
+def test_a_library_without_a_row_fails(copy: Path) -> None:
+    put(copy / "miqa_node" / "node.py", "import requests")
+    status, text = lint(copy)
+    assert status == 1
+    assert "miqa_node.node imports requests, which has no row" in text
+
+
+@pytest.mark.parametrize("new", ["utils/__init__.py", "helpers.py"])
+def test_a_folder_or_module_without_a_layer_fails(copy: Path, new: str) -> None:
+    module = copy / "miqa_node" / new
+    module.parent.mkdir(exist_ok=True)
+    module.write_text('"""Odds and ends."""\n', encoding="utf-8")
+    status, text = lint(copy)
+    assert status == 1
+    assert Path(new).parts[0].removesuffix(".py") in text
+    assert "miqa_node.utils" in text or "miqa_node.helpers" in text or "- utils" in text or "- helpers" in text
+
+
+@pytest.mark.parametrize("line", ["from miqa_node.training import corpus", "import torch"])
+def test_run_time_code_that_imports_training_fails(copy: Path, line: str) -> None:
+    put(copy / "miqa_node" / "assess" / "session.py", line)
+    assert lint(copy)[0] == 1
+
+
+def test_an_import_that_runs_upward_fails(copy: Path) -> None:
+    put(copy / "miqa_node" / "receive" / "intake.py", "from miqa_node.store import tables")
+    assert lint(copy)[0] == 1
+    put(copy / "miqa_node" / "imaging" / "frame.py", "from miqa_node import node")
+    assert "miqa_node.imaging.frame -> miqa_node.node" in lint(copy)[1]
+
+
+def test_a_module_that_is_too_long_fails(copy: Path) -> None:
+    module = copy / "miqa_node" / "node.py"
+    module.write_text(module.read_text(encoding="utf-8") + "#\n" * 700, encoding="utf-8")
+    status, text = lint(copy)
+    assert status == 1
+    assert "miqa_node/node.py" in text
+
+
+def test_a_circle_of_imports_fails(copy: Path) -> None:
+    put(copy / "miqa_node" / "domain" / "codes.py", "from miqa_node.domain import finding")
+    put(copy / "miqa_node" / "domain" / "finding.py", "from miqa_node.domain import codes")
+    status, text = lint(copy)
+    assert status == 1
+    assert (
+        "miqa_node.domain.codes → miqa_node.domain.finding" in text
+        or "miqa_node.domain.finding → miqa_node.domain.codes" in text
+    )

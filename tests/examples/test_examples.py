@@ -1,0 +1,107 @@
+"""The examples of docs/how-to/extend.md: each is one file, and all work in a real node of a fresh environment."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from miqa_node import plugins
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
+LIMIT_S = 240
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of a fresh environment with the examples; the node itself comes from the environment of the tests."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    (site / "node.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    python = folder / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "--no-index", "--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*install, *EXAMPLES], check=True, cwd=folder, timeout=LIMIT_S)
+    program = folder / "bin" / "miqa-node"
+    program.write_text(f"#!{python}\nfrom miqa_node.cli.app import main\n\nif __name__ == '__main__':\n    main()\n")
+    program.chmod(0o755)
+    return python
+
+
+@pytest.fixture(scope="module")
+def story(python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the node made of an image and a waveform."""
+    folder = tmp_path_factory.mktemp("story")
+    done = subprocess.run(
+        [python, "-m", "tests.examples.story", folder],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return facts
+
+
+def test_there_is_an_example_for_every_seam() -> None:
+    seams = {
+        group
+        for example in EXAMPLES
+        for group in tomllib.loads((example / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+    }
+    assert seams == {seam.group for seam in plugins.SEAMS.all().values()}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_is_one_file_and_its_project(example: Path) -> None:
+    modules = [path for path in example.rglob("*.py") if "build" not in path.parts]
+    assert len(modules) == 1
+    assert "miqa_api = 1" in modules[0].read_text("utf-8")
+
+
+def test_doctor_lists_every_plugin_as_loaded(story: dict[str, Any]) -> None:
+    listed = {check["check"]: check["detail"] for check in story["doctor"] if check["check"].startswith("plug-in ")}
+    assert len(listed) == len(EXAMPLES)
+    assert all(re.fullmatch(r"miqa-example-[a-z]+ 1\.0, loaded", detail) for detail in listed.values()), listed
+
+
+def test_the_finding_of_the_taxonomy_flags_through_the_network_of_the_contract(story: dict[str, Any]) -> None:
+    image = story["instances"]["image"]
+    findings = {finding["name"]: finding for finding in image["assessment"]["findings"]}
+    assert findings["patient_motion"]["probability"] > 0.9
+    assert image["disposition"]["verdict"] == "REVIEW"
+    assert {"patient_motion", "skipped_values"} <= {reason["name"] for reason in image["disposition"]["reasons"]}
+    assert "Patient motion" in story["report"]
+
+
+def test_the_measurement_is_in_the_report_with_its_unit(story: dict[str, Any]) -> None:
+    assert "Skipped grey values" in story["report"]
+
+
+def test_the_unit_answers_for_its_objects(story: dict[str, Any]) -> None:
+    assert "Waveforms are kept" in json.dumps(story["instances"]["waveform"])
+
+
+def test_report_and_output_reach_the_destination(story: dict[str, Any]) -> None:
+    assert story["lights"] == 1
+    assert len(story["delivered"]) == 2
+    assert all(re.fullmatch(r"[0-9a-f]{64} [0-9.]+ [0-9.]+", line) for line in story["delivered"])
+
+
+def test_the_page_stands_in_the_bar_and_the_command_in_the_help(story: dict[str, Any]) -> None:
+    assert '<a href="/verdicts"' in story["page"]
+    assert "REVIEW" in story["page"]
+    assert story["verdicts"].splitlines() == ["NOT_ASSESSED 1", "REVIEW 1"]
+    assert "how many images got each verdict" in story["help"]

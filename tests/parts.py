@@ -1,0 +1,53 @@
+"""A pipeline on real parts, as a node wires it, without its threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.assess.certificate import NO_CERTIFICATE
+from miqa_node.conclusion.deliver import kinds_to_make
+from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
+from miqa_node.domain.acquisition import AcquisitionRules
+from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.event import EventOrigin
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.policy import Policy
+from miqa_node.domain.ports import Assessor, JobQueue, ObjectStore
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.headers import read_header
+from miqa_node.pipeline import Pipeline
+from miqa_node.report import ReportSettings
+from miqa_node.store.announcements import Announcer
+from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.database import Database
+from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
+
+
+def build_pipeline(
+    database: Database,
+    objects: ObjectStore,
+    queue: JobQueue,
+    decoder: Decoder,
+    policy: Policy,
+    destinations: Callable[[ResultKind], Sequence[str]],
+    *,
+    assessor: Assessor | None = None,
+    rules: AcquisitionRules | None = None,
+    enhance: Callable[[Radiograph], Enhanced] | None = None,
+) -> Pipeline:
+    """Without an assessor images are only measured; nobody listens to events."""
+    rules = rules or AcquisitionRules()
+    chosen = assessor or ImageAssessor(None)
+    context = UnitContext(
+        database,
+        Artifacts(objects),
+        ImagingTools(read_header, decoder.decode),
+        JudgingTools(lambda: chosen, lambda: policy, lambda *_: NO_CERTIFICATE),
+        ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), enhance),
+    )
+    announcer = Announcer(lambda _kind: (), EventOrigin())
+    effects = verdict_effects(context, rules, destinations, announcer)
+    giving_up = giving_up_effects(context, announcer)
+    return Pipeline(context, queue, effects, giving_up, max_attempts=3, pseudonym=rules.operator)

@@ -1,0 +1,98 @@
+"""The card chooses how a graph is called: an ordinary one-input network becomes a quality package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.assess.card import read_card
+from miqa_node.assess.contracts.base import CONTRACTS, contract_of
+from miqa_node.assess.packages import Package, open_package
+from miqa_node.assess.saliency.explainer import Explainer
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.ports import AssessorResult
+from miqa_node.errors import ModelPackageError
+from miqa_node.settings import Accelerator, load_settings
+from tests.conftest import ROOT
+from tests.unit.assess.making import chest_header
+from tests.unit.assess.plain import write_plain
+
+CORNER = (slice(0, 40), slice(60, 100))
+
+
+def corner() -> Radiograph:
+    """Dark but for the upper right corner, where the first class has its evidence."""
+    pixels = np.full((120, 100), 20000, np.uint16)
+    pixels[CORNER] = 65535
+    return Radiograph(pixels, pixels, (0, 65535), (0.2, 0.2))
+
+
+def opened(folder: Path, **given: Any) -> Package:
+    write_plain(folder, **given)
+    return open_package(folder, Accelerator.CPU, load_settings().assess)
+
+
+def judged(package: Package, method: str = "class_map") -> AssessorResult:
+    explainer = Explainer(package, Accelerator.CPU, load_settings(None, assess={"saliency_method": method}).assess)
+    return ImageAssessor(package, explainer).assess(chest_header(), corner(), InstanceDigest("ab"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {},
+        {"layout": "NHWC", "channels": 3, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]},
+        {"white": 255.0, "mean": [128.0], "std": [64.0]},
+        {"logits": "chance", "gives": "probabilities"},
+        {"severity": "chance"},
+    ],
+)
+def test_an_ordinary_network_computes_what_its_goldens_say(tmp_path: Path, call: dict[str, Any]) -> None:
+    package = opened(tmp_path / "plain-1.0.0", **call)
+    assert package.golden_differences["golden/0.png"] < 1e-5
+
+
+@pytest.mark.parametrize("method", ["class_map", "gradcam", "normgrad_scaling", "occlusion"])
+@pytest.mark.parametrize("saliency", [None, {"maps": "evidence", "method": "evidence"}])
+def test_it_judges_an_image_and_says_where(tmp_path: Path, method: str, saliency: dict[str, Any] | None) -> None:
+    result = judged(opened(tmp_path / "plain-1.0.0", saliency=saliency), method)
+    [blur, object_] = result.assessment.findings
+    assert (blur.name, blur.present, object_.present) == (FindingName.MOTION_BLUR, True, False)
+    assert result.assessment.model is not None
+    values = result.maps.findings[FindingName.MOTION_BLUR].values
+    rows, columns = np.unravel_index(values.argmax(), values.shape)
+    assert rows / values.shape[0] < 0.4
+    assert columns / values.shape[1] > 0.5
+
+
+def test_a_padded_input_keeps_the_aspect_and_its_map_covers_the_image_alone(tmp_path: Path) -> None:
+    package = opened(tmp_path / "plain-1.0.0", fit="pad")
+    inputs = package.prepare(corner().display)
+    view = inputs.arrays["picture"][0, 0]
+    assert (view[:, :4] == 0).all()
+    assert (view[:, 4:-4] > 0).all()
+    assert inputs.to_source(view).shape == (48, 40)
+
+
+def test_a_graph_that_lacks_what_its_card_names_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelPackageError, match="no output called missing"):
+        opened(tmp_path / "plain-1.0.0", severity="missing")
+    with pytest.raises(ModelPackageError, match="no input called other"):
+        opened(tmp_path / "plain-1.1.0", input="other")
+
+
+def test_a_section_that_the_contract_does_not_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelPackageError, match=r"section call.*colour"):
+        opened(tmp_path / "plain-1.0.0", colour="green")
+
+
+def test_shipped_cards_name_no_contract_and_get_theirs() -> None:
+    found = {p.name: contract_of(read_card(p)).name for p in sorted((ROOT / "models").glob("quality-*"))}
+    assert set(found.values()) == {"two_branch", "measurements"}
+    assert set(found.values()) < set(CONTRACTS.all())

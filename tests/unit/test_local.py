@@ -1,0 +1,93 @@
+"""A file that is assessed without a node takes the way of every image, and is told the same."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.assess.packages import open_package
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.errors import DecodeError
+from miqa_node.imaging.decode import Decoder
+from miqa_node.local import LocalAssessor
+from miqa_node.settings import Accelerator, load_settings, read_policy
+from miqa_node.store import instances
+from miqa_node.store.database import Database
+from miqa_node.store.objects import DiskObjects
+from miqa_node.units.base import CONFLICTING
+from tests.parts import build_pipeline
+from tests.unit.test_pipeline import ListQueue
+
+
+@pytest.fixture(scope="module")
+def local() -> LocalAssessor:
+    return LocalAssessor(load_settings(imaging={"decode_processes": 1}), calibrated=False)
+
+
+def comparable(assessment: Assessment) -> Assessment:
+    return replace(assessment, assessed_at=datetime(2026, 11, 21, tzinfo=UTC), timings_ms={})
+
+
+def test_it_says_what_a_node_says(local: LocalAssessor, samples: Path, tmp_path: Path) -> None:
+    settings = load_settings()
+    package = open_package(settings.models_dir / local.models.name, Accelerator.CPU, settings.assess)
+    database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")
+    database.migrate()
+    policy = read_policy(settings.policy_file)
+    source = shutil.copy(samples / "RG1_UNCR.dcm", tmp_path / "one.dcm")
+    digest = InstanceDigest(hashlib.sha256(source.read_bytes()).hexdigest())
+    with Decoder(settings.imaging) as decoder:
+        way = build_pipeline(
+            database, DiskObjects(tmp_path / "objects"), ListQueue(), decoder, policy, lambda _kind: [],
+            assessor=ImageAssessor(package),
+        )  # fmt: skip
+        way.receive(
+            ReceivedObject(str(source), digest, source.stat().st_size, "A", "B", "127.0.0.1", datetime.now(UTC))
+        )
+        way.assess(digest)
+        way.conclude(digest)
+    with database.begin() as transaction:
+        assessment = instances.load_assessment(transaction, digest)
+        disposition = instances.load_disposition(transaction, digest)
+    database.close()
+    assert assessment is not None
+    assert disposition is not None
+    result = local.assess_file(samples / "RG1_UNCR.dcm")
+    assert comparable(result.assessment) == comparable(assessment)
+    assert (result.disposition.verdict, result.disposition.reasons) == (disposition.verdict, disposition.reasons)
+    assert set(result.maps.findings) == {finding.name for finding in assessment.findings if finding.present}
+
+
+def test_files_of_one_uid_do_not_meet(local: LocalAssessor, samples: Path) -> None:
+    for name in ("RG1_UNCR.dcm", "RG1_J2KR.dcm", "RG1_UNCR.dcm"):
+        issues = local.assess_file(samples / name).assessment.plausibility
+        assert CONFLICTING not in issues
+
+
+def test_a_file_without_uids_is_judged_and_stays_without(local: LocalAssessor, samples: Path, tmp_path: Path) -> None:
+    ds = pydicom.dcmread(samples / "RG1_UNCR.dcm")
+    del ds.StudyInstanceUID, ds.SeriesInstanceUID
+    ds.save_as(tmp_path / "bare.dcm")
+    result = local.assess_file(tmp_path / "bare.dcm")
+    assert result.assessment.findings
+    assert (result.assessment.header.study_instance_uid, result.assessment.header.missing_uids) == ("", ())
+
+
+def test_what_cannot_be_judged_is_an_error_with_the_reason(local: LocalAssessor, samples: Path, tmp_path: Path) -> None:
+    ds = pydicom.dcmread(samples / "RG3_J2KR.dcm")
+    ds.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51" + bytes(1000)])
+    ds.save_as(tmp_path / "broken.dcm")
+    with pytest.raises(DecodeError, match=r"."):
+        local.assess_file(tmp_path / "broken.dcm")
+    del ds.PixelData
+    ds.save_as(tmp_path / "empty.dcm")
+    with pytest.raises(DecodeError, match="not an image"):
+        local.assess_file(tmp_path / "empty.dcm")

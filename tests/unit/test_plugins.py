@@ -1,0 +1,131 @@
+"""Seams: what is installed beside the node is found, and what is broken is said and stops nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from miqa_node import plugins
+from miqa_node.errors import NotFoundError
+from miqa_node.observe.log import log_plugins
+from miqa_node.plugins import Seam
+
+ENTRY_POINTS = """\
+[miqa.numbers]
+one = {name}_numbers:ONE
+wrong = {name}_numbers:WORD
+gone = {name}_missing:ONE
+needs = {name}_needs:ONE
+fails = {name}_fails:ONE
+"""
+
+
+def distribution(folder: Path, name: str, *, api: int | None = 1) -> None:
+    """Install a distribution with good and broken plug-ins of the seam "numbers", as pip would lay it out."""
+    module = name.replace("-", "_")
+    info = folder / f"{module}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS.format(name=module))
+    said = "" if api is None else f"miqa_api = {api}\n"
+    (folder / f"{module}_numbers.py").write_text(f"{said}ONE = 1\nWORD = 'one'\n")
+    (folder / f"{module}_needs.py").write_text(f"{said}import no_such_library\n")
+    (folder / f"{module}_fails.py").write_text(f"{said}ONE = 1 / 0\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    plugins.allow(plugins.EVERYTHING)
+    for module in [name for name in sys.modules if name.startswith(("miqa_dose", "miqa_other"))]:
+        del sys.modules[module]
+
+
+def reasons(seam: Seam[int]) -> dict[str, str]:
+    return {one.name: one.unavailable for one in seam.plugins()}
+
+
+def test_a_broken_plugin_is_unavailable_with_its_reason_and_the_others_work(site: Path) -> None:
+    distribution(site, "miqa-dose")
+    seam = Seam("numbers", int)
+    assert dict(seam.all()) == {"one": 1}
+    found = reasons(seam)
+    assert found["one"] == ""
+    assert found["wrong"] == "miqa_dose_numbers:WORD is not a int."
+    assert found["gone"] == "The module miqa_dose_missing is not installed."
+    assert found["needs"] == "The module no_such_library is not installed."
+    assert "ZeroDivisionError" in found["fails"]
+    assert {(one.distribution, one.version) for one in seam.plugins()} == {("miqa-dose", "1.2")}
+    with pytest.raises(NotFoundError, match="no_such_library is not installed"):
+        seam.get("needs")
+    with pytest.raises(NotFoundError, match="unknown; installed: one"):
+        seam.get("two")
+
+
+@pytest.mark.parametrize(("api", "said"), [(None, "has no miqa_api"), (2, "was written for miqa_api = 2")])
+def test_a_plugin_of_another_api_is_not_loaded(site: Path, api: int | None, said: str) -> None:
+    distribution(site, "miqa-dose", api=api)
+    seam = Seam("numbers", int)
+    assert not seam.all()
+    assert said in reasons(seam)["one"]
+
+
+def test_the_allow_list_leaves_out_what_it_does_not_name(site: Path) -> None:
+    distribution(site, "miqa-dose")
+    seam = Seam("numbers", int)
+    plugins.allow(["miqa-other"])
+    assert not seam.all()
+    assert reasons(seam)["one"] == "plugins.allow leaves it out."
+    plugins.allow(["miqa-dose:numbers.o*"])
+    assert dict(seam.all()) == {"one": 1}
+    assert reasons(seam)["fails"] == "plugins.allow leaves it out."
+
+
+def test_a_name_belongs_to_the_first_that_takes_it(site: Path) -> None:
+    distribution(site, "miqa-dose")
+    distribution(site, "miqa-other")
+    seam = Seam("numbers", int)
+    second = next(one for one in seam.plugins() if one.distribution == "miqa-other" and one.name == "one")
+    assert second.unavailable == "The name is taken by miqa-dose."
+
+
+def seam_of_dose(folder: Path) -> None:
+    """A distribution that opens the seam "numbers" itself, and has a plug-in of a seam that nobody opens."""
+    distribution(folder, "miqa-dose")
+    file = folder / "miqa_dose-1.2.dist-info" / "entry_points.txt"
+    file.write_text(
+        file.read_text() + "[miqa.seams]\nnumbers = miqa_dose_seam:NUMBERS\n[miqa.moons]\nio = miqa_dose:IO\n"
+    )
+    (folder / "miqa_dose_seam.py").write_text(
+        "from miqa_node.plugins import Seam\nmiqa_api = 1\nNUMBERS = Seam('numbers', int)\n"
+    )
+
+
+def test_what_others_add_is_listed_with_its_origin_and_the_reason_why_it_is_unavailable(site: Path) -> None:
+    seam_of_dose(site)
+    plugins.allow(["miqa-dose", "miqa-listed"])
+    states = {f"{one.seam}.{one.name}": one.unavailable for one in plugins.of_others()}
+    assert states["numbers.one"] == ""
+    assert states["numbers.needs"] == "The module no_such_library is not installed."
+    assert states["moons.io"] == "This node has no such seam."
+
+
+def test_a_start_logs_each_plugin_with_distribution_and_version(site: Path) -> None:
+    seam_of_dose(site)
+    plugins.allow(["miqa-dose", "miqa-logged"])
+    with capture_logs() as lines:
+        log_plugins()
+    origin = {"distribution": "miqa-dose", "version": "1.2"}
+    assert {"event": "plug-in loaded", "log_level": "info", "seam": "numbers", "plugin": "one", **origin} in lines
+    assert any(line["event"] == "plug-in unavailable" and line["plugin"] == "fails" for line in lines)
+
+
+def test_every_plugin_of_the_node_itself_can_be_used() -> None:
+    """A new seam needs its line under ``[project.entry-points."miqa.seams"]`` in pyproject.toml."""
+    own = [f"{one.seam}.{one.name}: {one.unavailable}" for one in plugins.of_others() if one.built_in]
+    assert own == []

@@ -1,0 +1,89 @@
+"""Run time and training are separable: a site's wheel holds no training code, and works without it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from miqa_node import __version__
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The wheels of miqa-node and miqa-node-training, built from this checkout."""
+    folder = tmp_path_factory.mktemp("wheels")
+    sources = [str(CHECKOUT), str(CHECKOUT / "miqa_node" / "training")]
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", str(folder), *sources], check=True)
+    return next(folder.glob("miqa_node-*.whl")), next(folder.glob("miqa_node_training-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def site(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the node's wheel alone; its libraries come from the environment of the tests."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    subprocess.run([*command, str(wheels[0])], check=True)
+    return folder
+
+
+def run(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``miqa-node`` of the site's folder, which hides the checkout."""
+    code = """
+import sys
+from importlib.metadata import entry_points
+import miqa_node
+print(miqa_node.__file__)
+(script,) = entry_points(group="console_scripts", name="miqa-node")
+sys.exit(script.load()())
+"""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(site), "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_each_file_is_in_one_of_the_two_wheels(wheels: tuple[Path, Path]) -> None:
+    node, training = ([n for n in ZipFile(wheel).namelist() if ".dist-info/" not in n] for wheel in wheels)
+    assert not [name for name in node if name.startswith("miqa_node/training")]
+    assert {"miqa_node/training/__init__.py", "miqa_node/training/report/page.html"} <= set(training)
+    assert all(name.startswith("miqa_node/training/") for name in training)
+    ours = {str(p.relative_to(CHECKOUT)) for p in (CHECKOUT / "miqa_node").rglob("*.py")}
+    assert ours == {name for name in [*node, *training] if name.endswith(".py") and "/_share/" not in name}
+
+
+def test_training_asks_for_the_node_of_the_same_version() -> None:
+    path = CHECKOUT / "miqa_node" / "training" / "pyproject.toml"
+    project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+    assert project["dependencies"] == [f"miqa-node[train]=={__version__}"]
+
+
+@pytest.mark.slow
+def test_a_site_without_training_assesses_and_says_what_train_needs(site: Path, tmp_path: Path) -> None:
+    grey = np.random.default_rng(1).integers(0, 255, (600, 500), np.uint8)
+    Image.fromarray(grey).save(tmp_path / "noise.png")
+    assessed = run(site, tmp_path, "assess", "noise.png", "--json")
+    assert assessed.stdout.startswith(str(site)), assessed.stdout + assessed.stderr
+    assert '"verdict"' in assessed.stdout, assessed.stderr
+    doctor = run(site, tmp_path, "doctor")
+    assert "Traceback" not in doctor.stderr
+    assert "model" in doctor.stdout.lower(), doctor.stdout + doctor.stderr
+    for command in (("train", "quality", "--data", ".", "--out", "run"), ("evaluate", "report", ".", "--data", ".")):
+        refused = run(site, tmp_path, *command)
+        assert refused.returncode != 0
+        assert "pip install miqa-node-training" in refused.stderr, refused.stdout + refused.stderr

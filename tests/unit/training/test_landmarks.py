@@ -1,0 +1,280 @@
+"""The landmark networks: points move with the image, positioning follows from them, and graphs say what torch says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
+import torch
+
+from miqa_node.degrade import gate
+from miqa_node.training.datasets import DatasetRecord, held_out
+from miqa_node.training.landmarks import closeup, positioning, variation
+from miqa_node.training.landmarks.data import LandmarkData, draw, picture, read_landmark_data
+from miqa_node.training.landmarks.estimate import LandmarkReader, refine
+from miqa_node.training.landmarks.evaluate import evaluate
+from miqa_node.training.landmarks.export import LandmarkEstimate, LandmarkGraph, export
+from miqa_node.training.landmarks.fit import LandmarkSchedule, fit
+from miqa_node.training.landmarks.goldens import write_goldens
+from miqa_node.training.landmarks.losses import LandmarkLoss, LandmarkTargets
+from miqa_node.training.landmarks.network import WHOLE_IMAGE, LandmarkOutput, landmark_net, part_net, places
+from miqa_node.training.landmarks.points import MIRRORED, NUMBER, POINTS, LandmarkAnnotation, spreads
+from miqa_node.training.landmarks.variation import vary_sample
+
+STRAIGHT = {
+    "apex_l": (0.35, 0.15), "apex_r": (0.65, 0.15), "cpa_l": (0.15, 0.8), "cpa_r": (0.85, 0.8),
+    "dome_l": (0.3, 0.7), "dome_r": (0.7, 0.72), "clav_l": (0.46, 0.22), "clav_r": (0.54, 0.22),
+    "spine_clav": (0.5, 0.22), "spine_low": (0.5, 0.72), "lat_l": (0.14, 0.65), "lat_r": (0.86, 0.65),
+}  # fmt: skip
+
+
+def points_of(**changes: tuple[float, float]) -> np.ndarray:
+    return np.array([{**STRAIGHT, **changes}[name] for name in POINTS], np.float64)
+
+
+def annotation_of(name: str = "a.png", **changes: tuple[float, float]) -> LandmarkAnnotation:
+    record = DatasetRecord(Path(name), "nih", "free", f"patient {name}", "PA", "")
+    return LandmarkAnnotation(record, points_of(**changes), frozenset(), (0, 0), (0, 0), 9.0, 0.6)
+
+
+def image_with_crosses(points: np.ndarray, side: int = 240) -> np.ndarray:
+    """A dark image with one bright dot at each point."""
+    image = np.full((side, side), 40, np.uint8)
+    for x, y in points:
+        column, row = int(x * side), int(y * side)
+        image[row - 2 : row + 3, column - 2 : column + 3] = 255
+    return image
+
+
+@pytest.fixture(scope="module")
+def data() -> LandmarkData:
+    annotations = [annotation_of(f"{n}.png", clav_r=(0.54 + 0.01 * n, 0.22)) for n in range(3)]
+    pixels = {a.record.path.name: image_with_crosses(a.points) for a in annotations}
+    return LandmarkData(annotations[:2], annotations[2:], pixels)
+
+
+def test_mirroring_twice_is_nothing_and_keeps_the_midline() -> None:
+    assert [MIRRORED[n] for n in MIRRORED] == list(range(len(POINTS)))
+    assert MIRRORED[NUMBER["spine_low"]] == NUMBER["spine_low"]
+    assert MIRRORED[NUMBER["apex_l"]] == NUMBER["apex_r"]
+
+
+def test_rotation_is_positive_when_the_gap_at_the_right_of_the_image_is_wider() -> None:
+    assert positioning.rotation_percent(points_of()) == pytest.approx(0.0, abs=1e-9)
+    assert positioning.rotation_percent(points_of(clav_r=(0.58, 0.22))) == pytest.approx(100 / 3)
+    assert positioning.rotation_percent(points_of(clav_l=(0.42, 0.22))) == pytest.approx(-100 / 3)
+    assert np.isnan(positioning.rotation_percent(points_of(clav_l=(np.nan, np.nan))))
+
+
+def test_tilt_is_positive_when_the_top_leans_to_the_right_and_knows_the_aspect() -> None:
+    leaning = points_of(spine_clav=(0.55, 0.22), spine_low=(0.5, 0.72))
+    assert positioning.tilt_deg(leaning, 1.0) == pytest.approx(np.degrees(np.arctan(0.1)))
+    assert positioning.tilt_deg(leaning, 2.0) == pytest.approx(np.degrees(np.arctan(0.2)))
+
+
+def test_margins_are_negative_outside_and_unknown_without_the_deciding_point() -> None:
+    margins = positioning.lung_margins(points_of(lat_l=(-0.05, 0.6), cpa_r=(np.nan, np.nan)))
+    assert margins[:3] == pytest.approx([-0.05, 0.14, 0.15])
+    assert np.isnan(margins[3])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_points_stay_on_what_they_mark_whatever_happens_to_the_image(seed: int) -> None:
+    """Turned, scaled, shifted, mirrored: where a visible point lies, the image still has its dot."""
+    annotation = annotation_of()
+    rng = np.random.default_rng(seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(variation, "_presented", lambda image, _: image)
+        sample = vary_sample(annotation, image_with_crosses(annotation.points), rng)
+    rows, columns = sample.image.shape
+    for x, y in sample.points[sample.visible > 0]:
+        row, column = int(np.clip(y * rows, 2, rows - 3)), int(np.clip(x * columns, 2, columns - 3))
+        assert sample.image[row - 2 : row + 3, column - 2 : column + 3].max() > 0.6
+    assert np.isnan(sample.points[sample.visible == 0]).all()
+    if sample.mirrored:
+        assert sample.points[NUMBER["apex_l"], 0] < sample.points[NUMBER["apex_r"], 0] or not sample.visible[:2].all()
+
+
+def test_a_cut_lung_is_known_from_its_points() -> None:
+    annotation = annotation_of()
+    pixels = image_with_crosses(annotation.points)
+    cut = np.array([vary_sample(annotation, pixels, np.random.default_rng(n)).cut for n in range(80)])
+    margin = np.array([vary_sample(annotation, pixels, np.random.default_rng(n)).margin for n in range(80)])
+    assert (cut == 1).sum(0).min() >= 1  # every side is cut sometimes
+    assert (cut == 0).sum(0).min() >= 20
+    assert (margin[cut == 1] < 0).all()
+    assert (margin[cut == 0] > 0).all()
+
+
+def test_what_the_reader_called_cut_stays_cut() -> None:
+    annotation = replace(annotation_of(), cut=frozenset({"left"}))
+    sample = vary_sample(annotation, image_with_crosses(annotation.points), np.random.default_rng(3))
+    assert sample.cut[1 if sample.mirrored else 0] == 1.0
+
+
+def test_a_sample_is_the_same_whenever_it_is_drawn(data: LandmarkData) -> None:
+    (first, targets), (again, _) = draw(data, 7, 5), draw(data, 7, 5)
+    assert torch.equal(first, again)
+    assert first.shape == (1, 256, 256)
+    assert targets.points.shape == (12, 2)
+
+
+def test_a_sharp_heat_map_gives_the_place_of_its_peak() -> None:
+    heat = torch.zeros(1, 12, 64, 64)
+    heat[0, :, 20, 40] = 40.0
+    assert places(heat)[0, 3].tolist() == pytest.approx([40.5 / 64, 20.5 / 64], abs=1e-3)
+
+
+def test_the_loss_falls_with_the_distance_and_ignores_what_is_unknown(data: LandmarkData) -> None:
+    _, target = draw(data, 1, 0)
+    targets = LandmarkTargets.stack([target])
+    loss = LandmarkLoss(torch.from_numpy(spreads()))
+
+    def peaked(shift: float) -> LandmarkOutput:
+        grid = (torch.arange(64) + 0.5) / 64
+        x, y = (targets.points.nan_to_num(0.5)[0, :, k] + shift for k in (0, 1))
+        heat = -((grid[None, None, :] - x[:, None, None]) ** 2 + (grid[None, :, None] - y[:, None, None]) ** 2) / 3e-4
+        return LandmarkOutput(heat[None], {name: torch.zeros(1, n) for name, n in WHOLE_IMAGE.state.items()})
+
+    near, far = loss(peaked(0.0), targets)[1], loss(peaked(0.05), targets)[1]
+    assert near["place"] < 0.05 < far["place"]
+    assert near["heat"] < far["heat"]
+    unknown = replace(targets, points=torch.full_like(targets.points, torch.nan), cut=torch.full((1, 4), torch.nan))
+    parts = loss(peaked(0.0), unknown)[1]
+    assert parts["place"] == parts["heat"] == parts["cut"] == 0.0
+
+
+def test_the_close_up_knows_where_it_lies(data: LandmarkData) -> None:
+    annotation = data.fitting[1]
+    image = data.pixels[annotation.record.path.name].astype(np.float32) / np.float32(255)
+    part = closeup.close_up(image, closeup.close_up_centre(annotation.points))
+    assert part.image.shape == (1, 192, 192)
+    clavicle = annotation.points[[NUMBER["clav_r"]]]
+    inside = (clavicle - (part.left, part.top)) / closeup.SHARE
+    assert part.to_image(inside) == pytest.approx(clavicle)
+    column, row = (int(v * 192) for v in inside[0])
+    assert part.image[0, row - 3 : row + 4, column - 3 : column + 4].max() > part.image.mean() + 0.5
+    corner = closeup.close_up(image, (0.0, 1.0))
+    assert (corner.left, corner.top) == (0.0, 1.0 - closeup.SHARE)
+
+
+def test_rotation_in_the_close_up_equals_that_of_the_points(data: LandmarkData) -> None:
+    points = data.fitting[1].points
+    three = torch.from_numpy(points[[NUMBER[name] for name in closeup.CLOSE_UP_POINTS]])[None]
+    assert float(closeup.rotation_of(three)) * 100 == pytest.approx(positioning.rotation_percent(points))
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(data: LandmarkData, tmp_path: Path) -> None:
+    class KilledError(Exception):
+        pass
+
+    def run(name: str, killed_at: int = 10**9) -> dict[str, torch.Tensor]:
+        def sample(index: int) -> tuple[torch.Tensor, LandmarkTargets]:
+            if index >= killed_at:
+                raise KilledError
+            return closeup.draw_close_up(data, 1, index)
+
+        torch.manual_seed(0)
+        schedule = LandmarkSchedule(steps=4, batch=2, bfloat16=False, checkpoint=tmp_path / name, checkpoint_s=0.0)
+        net = landmark_net(closeup.CLOSE_UP)
+        net.hidden = torch.nn.Sequential(net.hidden[1], net.hidden[2])  # no chance is involved without dropout
+        weights: dict[str, Any] = fit(net, sample, closeup.CloseUpLoss(), schedule).state_dict()
+        return weights
+
+    with pytest.raises(KilledError):
+        run("killed.pt", killed_at=4)
+    assert torch.load(tmp_path / "killed.pt", weights_only=True)["step"] == 2
+    resumed, whole = run("killed.pt"), run("whole.pt")
+    assert all(torch.allclose(resumed[name], whole[name], atol=1e-6) for name in whole)
+
+
+def test_a_part_network_begins_with_what_the_whole_one_learned() -> None:
+    torch.manual_seed(2)
+    whole = landmark_net().eval()
+    part = part_net(whole, closeup.CLOSE_UP).eval()
+    images = torch.rand(1, 1, 192, 192)
+    rows = [NUMBER[name] for name in closeup.CLOSE_UP_POINTS]
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(whole, "hidden", part.hidden)
+        patch.setattr(whole, "state", part.state)
+        patch.setattr(whole, "task", part.task)
+        assert torch.allclose(whole(images).heat[:, rows], part(images).heat, atol=1e-6)
+
+
+def test_the_close_up_replaces_the_clavicles_and_shares_in_the_rest() -> None:
+    whole = LandmarkEstimate(
+        points_of(), np.full(12, 0.9), np.zeros((12, 2)), np.zeros(4), np.full(4, 0.1), 9.0, 0.0,
+        np.array([0.2, 0.1, 0.7, 0.3]), np.zeros(2), 0.0,
+    )  # fmt: skip
+    part = closeup.CloseUp(torch.zeros(1, 192, 192), 0.3, 0.1)
+    outputs = {
+        "points": np.array([[0.2, 0.3], [0.8, 0.3], [0.4, 0.3]]), "visible": np.array([0.8, 0.3, 1.0]),
+        "rotation": np.array([0.1]), "grade": np.array([0.6, 0.3, 0.0, 0.0]),
+    }  # fmt: skip
+    estimate = refine(whole, part, outputs)
+    assert estimate.points[NUMBER["clav_l"]] == pytest.approx([0.3 + 0.2 * 0.375, 0.1 + 0.3 * 0.375])
+    assert estimate.points[NUMBER["apex_l"]] == pytest.approx(STRAIGHT["apex_l"])
+    assert estimate.visible[NUMBER["clav_r"]] == pytest.approx(0.6)
+    assert estimate.rotation == pytest.approx(0.5 * (0.1 + 1 / 3))
+    assert estimate.grade == pytest.approx([0.4, 0.2, 0.7, 0.3])
+
+
+def test_graphs_goldens_and_figures_of_both_networks(data: LandmarkData, tmp_path: Path, samples: Path) -> None:
+    torch.manual_seed(1)
+    whole, closer = landmark_net().eval(), landmark_net(closeup.CLOSE_UP).eval()
+    assert export(whole, tmp_path / "whole.onnx") < 2e-4
+    assert export(closer, tmp_path / "close_up.onnx") < 2e-4
+    run = LandmarkGraph(tmp_path / "whole.onnx")
+    reader = LandmarkReader(run, LandmarkGraph(tmp_path / "close_up.onnx", closeup.CLOSE_UP))
+    image = gate.phantom((300, 260), np.random.default_rng(5)).astype(np.float32)
+    coarse = LandmarkEstimate.of(run(picture(image)[None].numpy()))
+    fine = reader(image)
+    others = [n for n in range(len(POINTS)) if POINTS[n] not in closeup.CLOSE_UP_POINTS]
+    assert np.array_equal(coarse.points[others], fine.points[others])
+    assert np.abs(fine.points[NUMBER["clav_l"]] - closeup.close_up_centre(coarse.points)).max() < closeup.SHARE
+    assert fine.visible.min() >= 0
+    assert fine.visible.max() <= 1
+    assert fine.error.shape == (12, 2)
+
+    names = write_goldens(tmp_path / "golden", reader, samples / "RG1_UNCR.dcm")
+    golden = json.loads((tmp_path / "golden" / f"{names[0]}.json").read_text(encoding="utf-8"))
+    assert set(golden["points"]) == set(POINTS)
+
+    figures = evaluate(reader, data.held_out, data.pixels)
+    assert set(figures) == {"all", "nih"}
+    assert figures["all"]["images"] == 1
+    assert figures["all"]["median_error_percent"] > 0
+
+
+def test_a_perfect_estimate_has_no_error(data: LandmarkData) -> None:
+    reader = data.held_out[0]
+
+    def perfect(_: np.ndarray) -> LandmarkEstimate:
+        return LandmarkEstimate(
+            reader.points, np.ones(12), np.zeros((12, 2)), np.zeros(4), np.full(4, 0.1), 9.0, 0.0, np.zeros(4),
+            np.zeros(2), 0.0,
+        )  # fmt: skip
+
+    figures = evaluate(perfect, data.held_out, data.pixels)["all"]
+    assert figures["median_error_percent"] == figures["tilt_median_error_deg"] == figures["ribs_mean_error"] == 0.0
+    assert figures["cut_auroc"] is None  # one class only
+
+
+@pytest.mark.shared
+def test_patients_of_the_shared_annotations_are_split_and_may_be_learned_from(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    data = read_landmark_data(shared_data, tmp_path)
+    assert len(data.fitting) + len(data.held_out) == 210
+    assert len(data.held_out) > 20
+    assert not {a.record.patient for a in data.fitting} & {a.record.patient for a in data.held_out}
+    assert all(held_out(a.record) for a in data.held_out)
+    assert max(max(p.shape) for p in data.pixels.values()) <= 512
