@@ -233,7 +233,7 @@ def pacs(
             association.abort()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 8.0) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether it became true in time."""
     deadline = time.monotonic() + seconds
     while not _holds(condition):
