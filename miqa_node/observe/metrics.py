@@ -55,6 +55,14 @@ ASSOCIATIONS_OPEN = Gauge(
     registry=REGISTRY,
 )
 
+CONNECTIONS_REFUSED = Counter(
+    "miqa_connections_refused_total",
+    "Connections closed before they became a DICOM association: unlisted (the address is on no list), crowded (it "
+    "holds too many silent ones) or late (it did not ask for an association in time).",
+    ["reason"],
+    registry=REGISTRY,
+)
+
 # assess and decide
 
 IMAGES = Counter(

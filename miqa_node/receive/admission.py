@@ -43,8 +43,11 @@ class PeerRule:
 
     def admits(self, ae_title: str, address: Address) -> bool:
         """Whether the entry covers a peer."""
-        inside = self.network is None or (address.version == self.network.version and address in self.network)
-        return inside and self.ae_title.fullmatch(ae_title) is not None
+        return self.covers(address) and self.ae_title.fullmatch(ae_title) is not None
+
+    def covers(self, address: Address) -> bool:
+        """Whether the entry covers an address, under whatever title."""
+        return self.network is None or (address.version == self.network.version and address in self.network)
 
 
 class Admission:
@@ -53,6 +56,13 @@ class Admission:
     def __init__(self, settings: DicomSettings) -> None:
         self._settings = settings
         self._rules = tuple(parse_peer(entry) for entry in settings.allowed_peers)
+
+    def lists(self, peer_address: str, local_address: str) -> bool:
+        """Whether anybody at the address may come in under some AE title; known as soon as it connects."""
+        if self._settings.promiscuous or is_this_host(peer_address, local_address):
+            return True
+        address = _parse_address(peer_address)
+        return any(rule.covers(address) for rule in self._rules)
 
     def judge(self, caller: Caller) -> tuple[Rejection, str] | None:
         """None to let the caller in, else why not and what to change so that it gets in."""

@@ -34,6 +34,7 @@ from miqa_node.receive.fast import is_available, request_handler
 from miqa_node.receive.incoming import StoreRequest
 from miqa_node.receive.intake import Intake, StoreResponse, Transfer
 from miqa_node.receive.peers import caller_of, connection_of
+from miqa_node.receive.pending import PendingConnections
 from miqa_node.receive.statuses import SUCCESS
 from miqa_node.receive.tls import server_context
 from miqa_node.settings import DicomSettings, TlsMode
@@ -133,6 +134,7 @@ class StorageScp:
             ssl_context=context,
             server_class=_Server,
             settings=self._settings,
+            pending=PendingConnections(self._settings, self._admission),
             request_handler=self._handler(),
         )
         self._servers[name] = cast("_Server", server)
@@ -211,7 +213,12 @@ class StorageScp:
             refused = self._admission.judge_load(caller.peer_address, [a.requestor.address for a in self._admitted])
             if refused is None:
                 self._admitted.append(association)
+                self._settle(association)
         return refused
+
+    def _settle(self, association: Association) -> None:
+        for server in self._servers.values():
+            server.pending.settle(connection_of(association))
 
     def _handler(self) -> Any:
         if not self._fast:
@@ -254,8 +261,9 @@ class _Server(AssociationServer):
 
     request_queue_size = 128
 
-    def __init__(self, *arguments: Any, settings: DicomSettings, **keywords: Any) -> None:
+    def __init__(self, *arguments: Any, settings: DicomSettings, pending: PendingConnections, **keywords: Any) -> None:
         self._settings = settings
+        self.pending = pending
         self._connections = 0
         self._collected_at = time.monotonic()
         super().__init__(*arguments, **keywords)
@@ -274,16 +282,16 @@ class _Server(AssociationServer):
         secured.settimeout(self._settings.dimse_timeout_s)
         return secured, address
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the signature is the library's
-        """Refuse connections beyond the limits among those that have not asked for an association yet."""
-        silent = [a.requestor.address for a in self.active_associations if not a.is_established]
-        return (
-            len(silent) < self._settings.max_associations
-            and silent.count(client_address[0]) < self._settings.max_associations_per_peer
-        )
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Decide at once, by the address alone, whether to go on with a connection."""
+        try:
+            return self.pending.admit(request, client_address[0])
+        except OSError:  # it is closed already
+            return False
 
     def service_actions(self) -> None:
-        """Free ended associations: they hold each other in cycles that Python may leave alone for hours."""
+        """Close late connections, and free ended associations: they hold each other in cycles that Python may leave."""
+        self.pending.close_late()
         if self._connections and time.monotonic() - self._collected_at >= _COLLECT_INTERVAL_S:
             self._connections, self._collected_at = 0, time.monotonic()
             gc.collect()

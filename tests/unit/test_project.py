@@ -183,3 +183,12 @@ def test_every_page_stands_in_the_table_of_contents() -> None:
     contents = (ROOT / "mkdocs.yml").read_text()
     pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
     assert [page for page in pages if f" {page}\n" not in contents + "\n"] == []
+
+
+def test_every_control_names_tests_that_exist() -> None:
+    table = (ROOT / "SECURITY.md").read_text("utf-8").partition("## Threats, controls, tests")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    for row in rows:
+        named = re.findall(r"`(tests/[^`]+)`", row[-1])
+        assert named, row[0]
+        assert [path for path in named if not (ROOT / path).is_file()] == [], row[0]

@@ -231,30 +231,6 @@ def test_a_peer_that_falls_silent_inside_an_object_is_dropped(start_node: StartN
     assert node.leftovers() == []
 
 
-def test_silent_sockets_do_not_keep_others_out(start_node: StartNode) -> None:
-    node = start_node(max_associations=6, max_associations_per_peer=4, acse_timeout_s=20.0)
-    silent = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(12)]
-    try:
-        time.sleep(0.2)
-        closed = 0
-        for connection in silent:
-            connection.settimeout(0.05)
-            try:
-                closed += connection.recv(1) == b""
-            except TimeoutError:
-                pass
-            except ConnectionError:
-                closed += 1
-        assert closed == 8
-    finally:
-        for connection in silent:
-            connection.close()
-    time.sleep(0.1)
-    association = associate(node.port)
-    assert association.is_established
-    association.release()
-
-
 def test_a_silent_socket_is_closed_after_the_acse_timeout(start_node: StartNode) -> None:
     node = start_node(acse_timeout_s=0.5)
     with socket.create_connection(("127.0.0.1", node.port), timeout=5) as connection:

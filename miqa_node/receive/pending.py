@@ -1,0 +1,134 @@
+"""Connections that have not got an association yet: who may open one, and which must go when there are too many.
+
+Whether an address may connect at all is decided here, before anything is read from it: only then can nobody who is
+on no list take the places of those who are. Listed peers that connect and say nothing lose their oldest connections
+to newer ones, so a modality gets in beside any number of silent sockets.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from miqa_node.observe import metrics
+from miqa_node.receive.admission import Admission, plain_address
+from miqa_node.settings import DicomSettings
+
+log = structlog.get_logger(__name__)
+
+LOG_INTERVAL_S = 60.0
+"""Refusals of one address are logged at most this often."""
+MAX_LOGGED_ADDRESSES = 256
+MARGIN_S = 1.0
+"""pynetdicom's own timer (ARTIM, PS3.8 9.1.5) closes those that never say a word; the margin leaves that to it."""
+
+
+class ConnectionRefusal(StrEnum):
+    """Why a connection was closed before it became an association."""
+
+    UNLISTED = "unlisted"
+    CROWDED = "crowded"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingConnection:
+    """One of them."""
+
+    connection: socket.socket
+    address: str
+    since: float
+
+
+class PendingConnections:
+    """All of one listening port; safe to use from several threads."""
+
+    def __init__(
+        self, settings: DicomSettings, admission: Admission, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._admission = admission
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: list[PendingConnection] = []
+        self._logged: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def admit(self, connection: socket.socket, peer_address: str) -> bool:
+        """Whether to go on with a connection that was just accepted; older ones may be closed for it."""
+        address = plain_address(peer_address)
+        if not self._admission.lists(address, connection.getsockname()[0]):
+            self._refuse(ConnectionRefusal.UNLISTED, address)
+            return False
+        with self._lock:
+            self._forget_closed()
+            victim = self._victim(address)
+            if victim is not None:
+                self._open.remove(victim)
+            self._open.append(PendingConnection(connection, address, self._clock()))
+        if victim is not None:
+            _close(victim)
+            self._refuse(ConnectionRefusal.CROWDED, victim.address)
+        return True
+
+    def settle(self, connection: socket.socket) -> None:
+        """It has got its association."""
+        with self._lock:
+            self._open = [one for one in self._open if one.connection is not connection]
+
+    def close_late(self) -> None:
+        """Close those that have had acse_timeout_s to ask for an association, however busily they send."""
+        latest = self._clock() - self._settings.acse_timeout_s - MARGIN_S
+        with self._lock:
+            self._forget_closed()
+            late = [one for one in self._open if one.since < latest]
+            self._open = [one for one in self._open if one.since >= latest]
+        for one in late:
+            _close(one)
+            self._refuse(ConnectionRefusal.LATE, one.address)
+
+    def _victim(self, address: str) -> PendingConnection | None:
+        """The oldest of the address itself if it has its share, else of the address that has most if all is full."""
+        counts = Counter(one.address for one in self._open)
+        if counts[address] < self._settings.max_associations_per_peer:
+            if len(self._open) < self._settings.max_associations:
+                return None
+            address = counts.most_common(1)[0][0]
+        return next(one for one in self._open if one.address == address)
+
+    def _forget_closed(self) -> None:
+        self._open = [one for one in self._open if one.connection.fileno() >= 0]
+
+    def _refuse(self, why: ConnectionRefusal, address: str) -> None:
+        metrics.CONNECTIONS_REFUSED.labels(why.value).inc()
+        now = self._clock()
+        with self._lock:
+            logged_at, unlogged = self._logged.pop(address, (now - LOG_INTERVAL_S, 0))
+            due = now - logged_at >= LOG_INTERVAL_S
+            self._logged[address] = (now, 0) if due else (logged_at, unlogged + 1)
+            if len(self._logged) > MAX_LOGGED_ADDRESSES:
+                self._logged.popitem(last=False)
+        if due:
+            log.warning(
+                "connection refused", reason=why.value, peer=address, more_since=unlogged, hint=_HINTS[why](address)
+            )
+
+
+_HINTS: dict[ConnectionRefusal, Callable[[str], str]] = {
+    ConnectionRefusal.UNLISTED: lambda address: f'if it is a peer, add "AET@{address}" to dicom.allowed_peers',
+    ConnectionRefusal.CROWDED: lambda _: "it opens connections without asking for an association",
+    ConnectionRefusal.LATE: lambda _: "it did not ask for an association within dicom.acse_timeout_s",
+}
+
+
+def _close(one: PendingConnection) -> None:
+    """Wake the thread that reads it; that thread closes it. TLS is not asked: its state belongs to that thread."""
+    with suppress(OSError):
+        socket.socket.shutdown(one.connection, socket.SHUT_RDWR)
