@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +25,7 @@ from miqa_node.domain.event import EventOrigin
 from miqa_node.domain.policy import decide
 from miqa_node.domain.role import NodeRole
 from miqa_node.errors import MiqaError
+from miqa_node.health.readiness import ReadinessChecks
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.local import assess_path
@@ -94,6 +95,7 @@ class Node:
         self._lanes = Lanes(outbox, self.destinations, settings.deliver, calling_ae_title=settings.dicom.ae_title)
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
         self._sources = self._open_sources()
+        self._readiness = ReadinessChecks(self._checks())
         services = self._web_services()
         self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
         self._parts = RunningParts()
@@ -224,15 +226,18 @@ class Node:
         return first_invitation(self.database, self.settings, url)
 
     def readiness(self) -> list[str]:
-        """Why the node cannot do its work now; empty when it can."""
-        reasons = []
-        judges = (self.models.check, self.sidecars.check, self._decoder.check) if self.role.works else ()
-        for check in (self.database.check, self.objects.check, *judges):
-            try:
-                check()
-            except MiqaError as error:
-                reasons.append(str(error))
-        return reasons
+        """Why the node cannot do its work now; empty when it can. The answer takes less than a second."""
+        return self._readiness.reasons()
+
+    def _checks(self) -> dict[str, Callable[[], None]]:
+        checks = {"The database": self.database.check, "The object store": self.objects.check}
+        if self.role.works:
+            checks |= {
+                "The quality package": self.models.check,
+                "The further packages": self.sidecars.check,
+                "The decoder": self._decoder.check,
+            }
+        return checks
 
     def _version(self) -> str:
         return f"{self.models.name}:{self.policy.current().version}"

@@ -12,8 +12,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -27,6 +25,7 @@ from miqa_node.errors import DecodeLimitError, MiqaError, ResourcesError
 from miqa_node.imaging import child
 from miqa_node.imaging.children import ChildDeathError, ChildProcesses, ChildTimeoutError
 from miqa_node.imaging.encode import sample_image
+from miqa_node.observe.recent_check import RecentCheck
 from miqa_node.settings import ImagingSettings
 
 log = structlog.get_logger(__name__)
@@ -48,7 +47,13 @@ class Decoder:
         self._children = ChildProcesses(
             settings.decode_processes, child.limit_child, (settings.decode_memory_bytes,), preload=(child.__name__,)
         )
-        self._check = _CachedCheck(self._try_sample, lambda: self._children.all_busy)
+        self._check = RecentCheck(
+            "The decoder",
+            self._try_sample,
+            max_age_s=CHECK_INTERVAL_S,
+            limit_s=CHECK_LIMIT_S,
+            is_busy=lambda: self._children.all_busy,
+        )
 
     def warm(self) -> None:
         """Start the children in the background and return at once, so that the first image does not wait for them.
@@ -89,7 +94,9 @@ class Decoder:
 
     def check(self) -> None:
         """Decode a small image; ResourcesError if that is not possible. The answer is at most a few seconds old."""
-        self._check()
+        # Only the first answer is worth a long wait: later ones are seldom news.
+        if reason := self._check.reason(CHECK_LIMIT_S if self._check.is_new else CHECK_WAIT_S):
+            raise ResourcesError(reason)
 
     def close(self) -> None:
         """Stop the children; images being decoded fail with ResourcesError."""
@@ -127,51 +134,16 @@ class Decoder:
             " or the machine has too little memory for it."
         )
 
-    def _try_sample(self) -> str:
-        """Encode and decode a small image in the children; why that is not possible, empty if it is."""
+    def _try_sample(self) -> None:
+        """Encode and decode a small image in the children; ResourcesError if that is not possible."""
         try:
             with _transfer_file() as file:
                 file.write(sample_image(self.encode))
                 file.flush()
                 self.decode(Path(_path_for_child(file)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, images would meet it, too
-            return f"No image can be decoded: {error if isinstance(error, MiqaError) else type(error).__name__}"
-        return ""
-
-
-class _CachedCheck:
-    """Runs a check in the background, at most one at a time, and keeps its answer for a few seconds.
-
-    A check that does not end is an answer, too, unless all children work on images: then it waits behind them.
-    """
-
-    def __init__(self, check: Callable[[], str], is_busy: Callable[[], bool]) -> None:
-        self._run_check, self._is_busy = check, is_busy
-        self._lock = threading.Lock()
-        self._answer: Future[str] | None = None
-        self._last: str | None = None
-        self._begun_s = 0.0
-
-    def __call__(self) -> None:
-        with self._lock:
-            age_s = time.monotonic() - self._begun_s
-            if self._answer is None or (self._answer.done() and age_s > CHECK_INTERVAL_S):
-                self._begun_s = time.monotonic()
-                self._answer = Future()
-                threading.Thread(target=self._work, args=(self._answer,), name="check-decoder", daemon=True).start()
-            answer, limit_s = self._answer, CHECK_LIMIT_S - (time.monotonic() - self._begun_s)
-        try:
-            # Only the first answer is worth a long wait: later ones are seldom news.
-            reason = answer.result(timeout=max(0.0, limit_s if self._last is None else min(CHECK_WAIT_S, limit_s)))
-        except FutureTimeoutError:
-            overdue = time.monotonic() - self._begun_s > CHECK_LIMIT_S and not self._is_busy()
-            reason = f"No image was decoded within {CHECK_LIMIT_S:g} s." if overdue else self._last or ""
-        if reason:
-            raise ResourcesError(reason)
-
-    def _work(self, answer: Future[str]) -> None:
-        self._last = self._run_check()
-        answer.set_result(self._last)
+        except Exception as error:  # whatever it is, images would meet it, too
+            reason = error if isinstance(error, MiqaError) else type(error).__name__
+            raise ResourcesError(f"No image can be decoded: {reason}") from error
 
 
 def _map(file: IO[bytes], layout: child.Layout, frame: int) -> Radiograph:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,8 @@ from miqa_node.store.cache import CopyLimit
 
 BUCKET_TIMEOUT_S = 20
 """How long a bucket that does not answer is tried; senders of images wait no longer."""
+CHECK_SHARE, PUT_SHARE = 0.25, 0.7
+"""Of that time: a sender waits for the check of the store, and then for its object to be stored."""
 
 _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}")
@@ -134,11 +137,14 @@ class BucketObjects:
         self._min_free_bytes = min_free_bytes
 
     def put(self, key: str, data: bytes) -> bool:
-        """Upload unless the key exists (conditional put: of two writers one wins)."""
+        """Upload unless the key exists (conditional put: of two writers one wins).
+
+        An upload that is given up may still arrive. Then the key has these bytes, and the next attempt finds it taken.
+        """
         _check_key(key)
         try:
             with _answering():
-                obstore.put(self._bucket, key, data, mode="create")
+                _within(PUT_SHARE, lambda: obstore.put_async(self._bucket, key, data, mode="create"))
         except AlreadyExistsError:
             return False
         return True
@@ -184,8 +190,8 @@ class BucketObjects:
     def check(self) -> None:
         """Raise ResourcesError when the bucket does not answer or the cache's disk is too full."""
         _check_disk(self._cache_dir, self._min_free_bytes)
-        with _answering():
-            next(iter(obstore.list(self._bucket, chunk_size=1)), None)
+        with _answering(), _existing():
+            _within(CHECK_SHARE, lambda: obstore.list_with_delimiter_async(self._bucket, "check"))
 
 
 @contextmanager
@@ -195,8 +201,26 @@ def _answering() -> Iterator[None]:
         yield
     except (AlreadyExistsError, FileNotFoundError):
         raise
-    except BaseError as error:
+    except (BaseError, TimeoutError) as error:
         raise ResourcesError(f"The object store does not answer: {type(error).__name__}") from error
+
+
+@contextmanager
+def _existing() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ResourcesError("The bucket of store.objects_url does not exist.") from error
+
+
+def _within(share: float, ask: Callable[[], Awaitable[object]]) -> None:
+    """Ask the bucket for a share of BUCKET_TIMEOUT_S; the client's own limits hold for each attempt, not for all."""
+
+    async def answer() -> None:
+        async with asyncio.timeout(share * BUCKET_TIMEOUT_S):
+            await ask()
+
+    asyncio.run(answer())
 
 
 def _check_key(key: str) -> None:

@@ -136,7 +136,7 @@ def test_a_bad_package_that_is_activated_or_shadows_leaves_the_way_of_images_alo
         store(site.node.dicom_port, *range(1, 7))
         assert set(site.versions(range(1, 7))) == {"1.1.0"}
         assert time.monotonic() - started < 30.0, "the slow one would have taken forever"
-        assert site.node.readiness() == []
+        wait_until(lambda: site.node.readiness() == [])
         with site.database.begin() as transaction:
             assert shadows.count(transaction, "quality-3.0.0") == 0
 

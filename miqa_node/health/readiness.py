@@ -1,0 +1,31 @@
+"""Answers whether this process can do its work, within a second, whatever hangs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from miqa_node.observe.recent_check import RecentCheck
+
+ANSWER_S = 0.8
+"""Everybody who asks has the answer after this time."""
+MAX_AGE_S = 1.0
+HANGS_S = 5.0
+"""What does not answer for this time is not usable now."""
+
+
+class ReadinessChecks:
+    """The checks of one process, by the name of what they check. Each runs beside the others."""
+
+    def __init__(self, checks: Mapping[str, Callable[[], None]]) -> None:
+        self._checks = [
+            RecentCheck(name, check, max_age_s=MAX_AGE_S, limit_s=HANGS_S) for name, check in checks.items()
+        ]
+
+    def reasons(self) -> list[str]:
+        """Why the process cannot do its work now; empty if it can."""
+        for check in self._checks:
+            check.begin()
+        until = time.monotonic() + ANSWER_S
+        reasons = (check.reason(max(0.0, until - time.monotonic())) for check in self._checks)
+        return list(dict.fromkeys(filter(None, reasons)))

@@ -1,0 +1,72 @@
+"""A check that may hang, asked by somebody who may not wait: it runs in the background and its answer is kept."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from miqa_node.errors import MiqaError
+
+
+class RecentCheck:
+    """Runs a check at most once at a time, in a thread of its own, and again when its answer is too old.
+
+    A check that does not return within ``limit_s`` is an answer, too, unless ``is_busy``: then it waits behind work.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        check: Callable[[], None],
+        *,
+        max_age_s: float,
+        limit_s: float,
+        is_busy: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``check`` raises an error with the reason; ``name`` says what hangs if it does not return."""
+        self._name, self._check = name, check
+        self._max_age_s, self._limit_s, self._is_busy = max_age_s, limit_s, is_busy
+        self._lock = threading.Lock()
+        self._answer: Future[str] | None = None
+        self._last: str | None = None
+        self._begun_s = self._ended_s = 0.0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there was no answer yet."""
+        return self._last is None
+
+    def begin(self) -> Future[str]:
+        """Start the check unless it runs or its answer is recent; the answer is the reason, empty if all is well."""
+        with self._lock:
+            if self._answer is None or (self._answer.done() and time.monotonic() - self._ended_s > self._max_age_s):
+                self._begun_s = time.monotonic()
+                self._answer = Future()
+                name = f"check {self._name}"
+                threading.Thread(target=self._run, args=(self._answer,), name=name, daemon=True).start()
+            return self._answer
+
+    def reason(self, wait_s: float) -> str:
+        """Why it failed, empty if it did not; after ``wait_s`` the last answer counts, unless the check hangs."""
+        answer = self.begin()
+        left_s = self._limit_s - (time.monotonic() - self._begun_s)
+        try:
+            return answer.result(timeout=max(0.0, min(wait_s, left_s)))
+        except FutureTimeoutError:
+            if time.monotonic() - self._begun_s > self._limit_s and not self._is_busy():
+                return f"{self._name} did not answer within {self._limit_s:g} s."
+            return f"{self._name} has not been checked yet." if self._last is None else self._last
+
+    def _run(self, answer: Future[str]) -> None:
+        try:
+            self._check()
+            reason = ""
+        except MiqaError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the work would meet it, too
+            reason = f"{self._name} failed: {type(error).__name__}."
+        self._last, self._ended_s = reason, time.monotonic()
+        answer.set_result(reason)

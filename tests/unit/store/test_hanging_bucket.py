@@ -1,0 +1,82 @@
+"""A bucket that accepts connections and never answers: senders are told within the time that the node promises."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from miqa_node.errors import ResourcesError
+from miqa_node.health import readiness
+from miqa_node.health.readiness import ReadinessChecks
+from miqa_node.store import objects
+from miqa_node.store.objects import open_objects
+
+
+@pytest.fixture
+def hanging_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An S3 server that takes every request and answers none."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    taken: list[socket.socket] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                taken.append(listening.accept()[0])
+            except OSError:
+                return
+
+    threading.Thread(target=accept, daemon=True).start()
+    for name, value in {
+        "AWS_ENDPOINT": f"http://127.0.0.1:{listening.getsockname()[1]}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield "s3://bucket/node"
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    for connection in taken:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "limit_s", [2.0, pytest.param(objects.BUCKET_TIMEOUT_S, marks=pytest.mark.slow)], ids=["short", "promised"]
+)
+def test_a_sender_waits_no_longer_than_promised(
+    hanging_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit_s: float
+) -> None:
+    monkeypatch.setattr(objects, "BUCKET_TIMEOUT_S", limit_s)
+    store = open_objects(hanging_url, tmp_path / "cache", 0, 1 << 20)
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    begun = time.monotonic()
+    with pytest.raises(ResourcesError, match="does not answer"):
+        store.check()
+    with pytest.raises(ResourcesError, match="does not answer"):
+        store.put_file("instances/ab/abcdef.dcm", file)
+    assert time.monotonic() - begun < limit_s
+    assert file.exists()
+
+
+def test_readiness_answers_within_a_second_while_a_check_hangs(
+    hanging_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "HANGS_S", 1.5)
+    store = open_objects(hanging_url, tmp_path / "cache", 0, 1 << 20)
+    ready = ReadinessChecks({"The object store": store.check, "The database": lambda: None})
+    deadline = time.monotonic() + 30.0
+    while True:
+        begun = time.monotonic()
+        reasons = ready.reasons()
+        assert time.monotonic() - begun < 1.0
+        if reasons == ["The object store did not answer within 1.5 s."]:
+            return
+        assert reasons == ["The object store has not been checked yet."]
+        assert time.monotonic() < deadline
