@@ -18,6 +18,7 @@ MiqaError
 │   ├── DeliveryRefusedError    the destination will never take this object; a person must look
 │   │   └── ClassRefusedError   … nor any other of its SOP class; a lower class may be taken
 │   └── CommitmentUnsupportedError    the destination never promises to keep objects; they stay SENT
+├── QueryError             a search asks for a value that its attribute cannot have
 ├── AccessError            an account, password, link or token is not usable
 ├── NotFoundError          no such instance, worklist item or delivery
 └── ConflictError          the item is in a state that does not allow the transition
@@ -100,6 +101,10 @@ class ClassRefusedError(DeliveryRefusedError):
 
 class CommitmentUnsupportedError(DeliveryError):
     """The destination does no storage commitment; what it was sent stays SENT."""
+
+
+class QueryError(MiqaError):
+    """A search asks for a value that its attribute cannot have; the message says which form it has."""
 
 
 class AccessError(MiqaError):

@@ -54,6 +54,7 @@ from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
 from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.counting import AnalysisCounter
+from miqa_node.work.indexing import ResultIndexing
 from miqa_node.work.parts import RunningParts
 from miqa_node.work.queue import DurableQueue, Worker
 from miqa_node.work.recovery import RollCall
@@ -190,6 +191,7 @@ class Node:
             RollCall(self.database, self.settings.node.name, work, self._worker.running),
             SeriesWatch(self.database, self._queue, work),
             StudyWatch(self.database, self._announcer),
+            ResultIndexing(self.database, self.objects),
         ):
             begin(part.start, part.stop)
 

@@ -13,6 +13,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from miqa_node import __version__
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.imaging.decoders import SYNTAXES
+from miqa_node.imaging.search_keys import SEARCH_KEYS
 from miqa_node.receive import statuses
 from miqa_node.receive.contexts import PLAIN_SYNTAXES, is_storage
 from miqa_node.report import lower
@@ -54,6 +55,7 @@ def conformance_page() -> str:
         decoded=_rows((_name(uid), f"`{uid}`") for uid in decoded_syntaxes()),
         statuses=_rows(_statuses()),
         sent=_rows(_sent_row(one) for one in sent_objects()),
+        matching=_rows((key.keyword, key.level.name.lower(), key.vr) for key in SEARCH_KEYS.values()),
         storage=_rows((_name(uid), f"`{uid}`") for uid in known),
     )
 

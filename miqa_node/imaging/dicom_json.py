@@ -10,6 +10,7 @@ from typing import Any
 import pydicom
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
+from pydicom.tag import BaseTag, Tag
 
 MAX_INLINE_BYTES = 1024
 """Longer binary values stay in the object; the JSON refers to them as bulk data."""
@@ -18,9 +19,12 @@ Json = dict[str, Any]
 
 STUDY = (
     "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientID",
-    "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID", "StudyDescription",
+    "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID", "StudyDescription", "TimezoneOffsetFromUTC",
 )  # fmt: skip
-SERIES = ("Modality", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber")
+SERIES = (
+    "Modality", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "TimezoneOffsetFromUTC",
+    "PerformedProcedureStepStartDate", "PerformedProcedureStepStartTime", "RequestAttributesSequence",
+)  # fmt: skip
 INSTANCE = (
     "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Rows", "Columns", "BitsAllocated", "NumberOfFrames",
     "ContentDate", "ContentTime",
@@ -32,12 +36,12 @@ def read_header(path: Path) -> Dataset:
     return pydicom.dcmread(path, stop_before_pixels=True)
 
 
-def attributes(ds: Dataset, keywords: Iterable[str]) -> Json:
+def attributes(ds: Dataset, keywords: Iterable[str | BaseTag]) -> Json:
     """The named attributes; those that the data set lacks are left out."""
     values: Json = {}
     for keyword in keywords:
-        tag = tag_for_keyword(keyword)
-        if tag is not None and tag in ds:
+        tag = _tag(keyword)
+        if tag in ds:
             values |= json.loads(json.dumps(_plain(ds, [tag])))
     values["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSON is UTF-8, whatever the object is
     return values
@@ -48,6 +52,14 @@ def metadata(ds: Dataset, bulk_data_url: str) -> Json:
     document: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda _element: bulk_data_url)
     document["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
     return document
+
+
+def _tag(keyword: str | BaseTag) -> BaseTag:
+    """The tag of a keyword; private attributes have none and are named by eight hexadecimal digits."""
+    if isinstance(keyword, BaseTag):
+        return keyword
+    known = tag_for_keyword(keyword)
+    return Tag(keyword if known is None else known)
 
 
 def _plain(ds: Dataset, tags: Iterable[int]) -> Json:

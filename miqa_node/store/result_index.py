@@ -1,102 +1,171 @@
-"""Finds the objects that the node made, by study, series, instance and what they are about."""
+"""Finds the objects that the node made, by what their headers say of study, series and instance.
+
+The headers' values stand in the rows of the results. A row is completed after its object was made: by regular work,
+and before every search, so that a search misses nothing.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from miqa_node.store.database import Transaction
-from miqa_node.store.tables import instances, results, studies
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.errors import NotFoundError
+from miqa_node.imaging.dicom_json import read_header
+from miqa_node.imaging.search_keys import COLUMNS, SEARCH_KEYS, SearchLevel, column_values
+from miqa_node.store.database import Database, Transaction
+from miqa_node.store.matching import Condition, matches
+from miqa_node.store.tables import instances, results
 
+BATCH = 200
 
-@dataclass(frozen=True, slots=True)
-class ResultQuery:
-    """Which objects; empty fields match all. ``*`` and ``?`` in patient_id and accession_number are wildcards."""
-
-    study_instance_uid: tuple[str, ...] = ()
-    sop_instance_uid: tuple[str, ...] = ()
-    sop_class_uid: tuple[str, ...] = ()
-    source_uid: tuple[str, ...] = ()
-    """SOP Instance UIDs of the images that results are about."""
-    patient_id: str = ""
-    accession_number: str = ""
-    study_date_from: str = ""
-    study_date_to: str = ""
+Query = Mapping[str, str]
+"""Values to match, by keyword (:data:`~miqa_node.imaging.search_keys.SEARCH_KEYS`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResultLocation:
-    """One object, where its bytes are, and the study that it belongs to."""
+    """One object, and where its bytes are."""
 
     sop_instance_uid: str
     sop_class_uid: str
+    series_instance_uid: str
     study_instance_uid: str
     object_key: str
     made_at: datetime
 
 
-def studies_of(transaction: Transaction, query: ResultQuery, *, limit: int, offset: int = 0) -> list[str]:
-    """Study Instance UIDs of studies with results, those with the newest results first."""
-    statement = (
-        sa.select(instances.c.study_instance_uid)
-        .select_from(_joined())
-        .where(*_conditions(transaction, query))
-        .group_by(instances.c.study_instance_uid)
-        .order_by(sa.func.max(results.c.made_at).desc(), instances.c.study_instance_uid)
-        .limit(limit)
-        .offset(offset)
-    )
-    return list(transaction.execute(statement).scalars())
+@dataclass(frozen=True, slots=True)
+class ResultGroup:
+    """A study or series of results: the newest that matches, and what the whole group holds."""
+
+    newest: ResultLocation
+    modalities: tuple[str, ...]
+    series: int
+    instances: int
 
 
-def find(transaction: Transaction, query: ResultQuery, *, limit: int, offset: int = 0) -> list[ResultLocation]:
+def complete(database: Database, objects: ObjectStore, budget_s: float) -> bool:
+    """Read the headers of new results; whether all are read within the time."""
+    deadline = time.monotonic() + budget_s
+    while True:
+        with database.begin() as transaction:
+            new = transaction.execute(
+                sa.select(results.c.sop_instance_uid, results.c.object_key)
+                .where(results.c.series_instance_uid.is_(None))
+                .limit(BATCH)
+            ).all()
+        if not new:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        found = [(uid, _read(objects, key)) for uid, key in new]
+        with database.begin() as transaction:
+            for uid, values in found:
+                transaction.execute(sa.update(results).where(results.c.sop_instance_uid == uid).values(values))
+
+
+def _read(objects: ObjectStore, key: str) -> dict[str, str]:
+    try:
+        return column_values(read_header(objects.local_path(key)))
+    except NotFoundError:
+        return dict.fromkeys(COLUMNS, "")  # its bytes are gone: nothing finds it
+
+
+def search(
+    transaction: Transaction, query: Query, *, limit: int | None = None, offset: int = 0
+) -> list[ResultLocation]:
     """Objects, the newest first."""
-    statement = (
-        sa.select(results, instances.c.study_instance_uid)
-        .select_from(_joined())
-        .where(*_conditions(transaction, query))
-        .order_by(results.c.made_at.desc(), results.c.sop_instance_uid)
+    statement = sa.select(*_LOCATION).select_from(_SOURCES).where(*_conditions(transaction, query)).order_by(*_NEWEST)
+    return [_location(row) for row in transaction.execute(statement.limit(limit).offset(offset))]
+
+
+def search_groups(
+    transaction: Transaction, query: Query, level: SearchLevel, *, limit: int, offset: int = 0
+) -> list[ResultGroup]:
+    """Studies or series with an object that matches, those with the newest first."""
+    group = _GROUP[level]
+    order = sa.func.row_number().over(partition_by=group, order_by=_NEWEST).label("place")
+    ranked = sa.select(*_LOCATION, order).select_from(_SOURCES).where(*_conditions(transaction, query)).subquery()
+    newest = (
+        sa.select(ranked)
+        .where(ranked.c.place == 1)
+        .order_by(ranked.c.made_at.desc(), ranked.c.sop_instance_uid)
         .limit(limit)
         .offset(offset)
     )
-    return [
-        ResultLocation(row.sop_instance_uid, row.sop_class_uid, row.study_instance_uid, row.object_key, row.made_at)
-        for row in transaction.execute(statement)
-    ]
-
-
-def _joined() -> sa.FromClause:
-    return results.join(instances, instances.c.digest == results.c.digest).join(
-        studies, studies.c.study_instance_uid == instances.c.study_instance_uid
+    found = [_location(row) for row in transaction.execute(newest)]
+    uids = [_uid_of(one, level) for one in found]
+    whole = (
+        sa.select(group, results.c.modality, results.c.series_instance_uid, sa.func.count())
+        .where(group.in_(uids))
+        .group_by(group, results.c.modality, results.c.series_instance_uid)
     )
+    parts: dict[str, list[tuple[str, str, int]]] = {}
+    for uid, modality, series, count in transaction.execute(whole):
+        parts.setdefault(uid, []).append((modality, series, count))
+    return [_group(one, parts[uid]) for one, uid in zip(found, uids, strict=True)]
 
 
-def _conditions(transaction: Transaction, query: ResultQuery) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    for column, values in (
-        (instances.c.study_instance_uid, query.study_instance_uid),
-        (results.c.sop_instance_uid, query.sop_instance_uid),
-        (results.c.sop_class_uid, query.sop_class_uid),
-        (instances.c.sop_instance_uid, query.source_uid),
-    ):
-        if values:
-            conditions.append(column.in_(values))
-    texts = ((studies.c.patient_id, query.patient_id), (studies.c.accession_number, query.accession_number))
-    for text, pattern in texts:
-        if pattern:
-            conditions.append(_matches(transaction, text, pattern))
-    if query.study_date_from:
-        conditions.append(studies.c.study_date >= query.study_date_from)
-    if query.study_date_to:
-        conditions.append(studies.c.study_date <= query.study_date_to)
+def count(transaction: Transaction, query: Query, level: SearchLevel) -> int:
+    """How many studies, series or objects match."""
+    counted = sa.func.count(sa.distinct(_GROUP[level]))
+    statement = sa.select(counted).select_from(_SOURCES).where(*_conditions(transaction, query))
+    return int(transaction.execute(statement).scalar_one())
+
+
+_SOURCES = results.join(instances, instances.c.digest == results.c.digest)
+_LOCATION = (
+    results.c.sop_instance_uid,
+    results.c.sop_class_uid,
+    results.c.series_instance_uid,
+    results.c.study_instance_uid,
+    results.c.object_key,
+    results.c.made_at,
+)
+_NEWEST = (results.c.made_at.desc(), results.c.sop_instance_uid)
+_GROUP = {
+    SearchLevel.STUDY: results.c.study_instance_uid,
+    SearchLevel.SERIES: results.c.series_instance_uid,
+    SearchLevel.INSTANCE: results.c.sop_instance_uid,
+}
+
+
+def _conditions(transaction: Transaction, query: Query) -> list[Condition]:
+    conditions: list[Condition] = [results.c.series_instance_uid != ""]
+    for keyword, value in query.items():
+        key = SEARCH_KEYS[keyword]
+        if keyword == "ModalitiesInStudy":
+            other = results.alias("other")
+            one = matches(transaction, key, {"modality": other.c.modality}, value)
+            if one is not None:
+                same = other.c.study_instance_uid == results.c.study_instance_uid
+                conditions.append(sa.exists().where(same, one))
+            continue
+        columns = {"source_uid": instances.c.sop_instance_uid, **results.c}
+        condition = matches(transaction, key, columns, value)
+        if condition is not None:
+            conditions.append(condition)
     return conditions
 
 
-def _matches(transaction: Transaction, text: sa.ColumnElement[str], pattern: str) -> sa.ColumnElement[bool]:
-    """Wildcard matching (PS3.4 C.2.2.2.4), letter by letter: SQLite's LIKE would take "a" for "A"."""
-    if transaction.dialect.name == "sqlite":
-        return text.bool_op("GLOB")(pattern.replace("[", "[[]"))
-    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return text.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")
+def _location(row: sa.Row[*tuple[Any, ...]]) -> ResultLocation:
+    return ResultLocation(*row[:6])
+
+
+def _uid_of(found: ResultLocation, level: SearchLevel) -> str:
+    return found.study_instance_uid if level is SearchLevel.STUDY else found.series_instance_uid
+
+
+def _group(newest: ResultLocation, parts: Sequence[tuple[str, str, int]]) -> ResultGroup:
+    return ResultGroup(
+        newest,
+        tuple(sorted({modality for modality, _, _ in parts})),
+        len({series for _, series, _ in parts}),
+        sum(count for _, _, count in parts),
+    )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from miqa_node.domain.access import Principal
-from miqa_node.errors import AccessError, ConflictError, MiqaError, NotFoundError, ResourcesError
+from miqa_node.errors import AccessError, ConflictError, MiqaError, NotFoundError, QueryError, ResourcesError
 from miqa_node.web.html import render
 
 MEDIA_TYPE = "application/problem+json"
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 _STATUSES: tuple[tuple[type[MiqaError], HTTPStatus], ...] = (
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
+    (QueryError, HTTPStatus.BAD_REQUEST),
     (AccessError, HTTPStatus.FORBIDDEN),
     (ResourcesError, HTTPStatus.SERVICE_UNAVAILABLE),
 )

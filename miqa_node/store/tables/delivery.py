@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from miqa_node.imaging.search_keys import COLUMNS
 from miqa_node.store.tables.base import Digest, RowId, Uid, UtcDateTime, metadata
 
-# One row per DICOM object that the node made.
+# One row per DICOM object that the node made. The columns after "made_at" are what searches match: values of the
+# object's header in the form of imaging.search_keys, null until the header was read.
 results = sa.Table(
     "results",
     metadata,
@@ -16,6 +18,10 @@ results = sa.Table(
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("object_key", sa.Text, nullable=False),
     sa.Column("made_at", UtcDateTime, nullable=False),
+    *(sa.Column(name, sa.Text) for name in COLUMNS),
+    sa.Index("ix_results_study_instance_uid", "study_instance_uid", "made_at"),
+    sa.Index("ix_results_series_instance_uid", "series_instance_uid"),
+    sa.Index("ix_results_patient_id", "patient_id"),
 )
 
 # The outbox: one row per result and destination. A lane that works on a row holds a lease; when the lane dies,

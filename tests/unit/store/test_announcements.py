@@ -221,7 +221,7 @@ def test_events_are_no_dicom_objects(desk: Desk) -> None:
     desk.image(1, Verdict.REJECT)
     with desk.database.begin() as transaction:
         assert deliveries.results_of(transaction, digest(1)) == []
-        assert result_index.find(transaction, result_index.ResultQuery(), limit=9) == []
+        assert result_index.search(transaction, {}) == []
         assert {row.item.event_type for row in deliveries.of_instance(transaction, digest(1))} == {
             EventType.IMAGE_ASSESSED,
             EventType.STUDY_FLAGGED,

@@ -1,47 +1,106 @@
-"""Results are found alike on SQLite and on PostgreSQL."""
+"""Results are found alike on SQLite and on PostgreSQL, by what their headers say."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from pydicom.uid import UID, Comprehensive3DSRStorage
 
 from miqa_node.domain.delivery import ResultKind, ResultObject
+from miqa_node.imaging.search_keys import SearchLevel
 from miqa_node.store import deliveries, instances, result_index
 from miqa_node.store.database import Database
+from miqa_node.store.objects import DiskObjects
+from tests.unit.deliver.making import as_file, report
 from tests.unit.store.making import NOW, digest, header, received, study
 
 
-@pytest.mark.parametrize(
-    ("patient_id", "found"),
-    [
-        ("ID1", True),
-        ("id1", False),
-        ("I*", True),
-        ("?D1", True),
-        ("i*", False),
-        ("I[A-Z]1", False),
-        ("I_1", False),
-        ("I%", False),
-        ("\\ID1", False),
-    ],
-)
-def test_identifiers_match_letter_by_letter(database: Database, patient_id: str, found: bool) -> None:
-    result = ResultObject("2.25.1", "1.2.840.10008.5.1.4.1.1.88.34", ResultKind("SR"), "results/aa/1.dcm")
+def keep(database: Database, objects: DiskObjects, number: int = 1, **values: object) -> str:
+    """Keep a report whose header has these values; its UID."""
+    ds = report(Comprehensive3DSRStorage)
+    ds.SOPInstanceUID, ds.StudyInstanceUID, ds.SeriesInstanceUID = f"2.25.{number}", "1.2.5.1", f"1.2.4.{number}"
+    ds.file_meta.MediaStorageSOPInstanceUID = UID(ds.SOPInstanceUID)
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    for keyword, value in values.items():
+        setattr(ds, keyword, value)
+    key = f"results/aa/{number}.dcm"
+    objects.put(key, as_file(ds)[2])
     with database.begin() as transaction:
         instances.record(transaction, header(1), study(1), received(digest(1)), "instances/aa/b.dcm")
+        result = ResultObject(f"2.25.{number}", str(ds.SOPClassUID), ResultKind("SR"), key)
         deliveries.record_result(transaction, digest(1), result, NOW)
-        matching = result_index.find(transaction, result_index.ResultQuery(patient_id=patient_id), limit=9)
-    assert [one.sop_instance_uid for one in matching] == ["2.25.1"] * found
+    return f"2.25.{number}"
 
 
-def test_brackets_in_an_identifier_stand_for_themselves(database: Database) -> None:
-    record = study(1)
+def find(database: Database, objects: DiskObjects, **query: str) -> set[str]:
+    assert result_index.complete(database, objects, 9.0)
     with database.begin() as transaction:
-        odd = type(record)(record.study_instance_uid, "A[1]*", "I[D]%", "", "20260102", "")
-        instances.record(transaction, header(1), odd, received(digest(1)), "instances/aa/b.dcm")
-        result = ResultObject("2.25.1", "1.2.840.10008.5.1.4.1.1.88.34", ResultKind("SR"), "results/aa/1.dcm")
-        deliveries.record_result(transaction, digest(1), result, NOW)
-        for wanted in (
-            result_index.ResultQuery(patient_id="I[D]*"),
-            result_index.ResultQuery(accession_number="?[1]?"),
-        ):
-            assert len(result_index.find(transaction, wanted, limit=9)) == 1
+        return {one.sop_instance_uid for one in result_index.search(transaction, query)}
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> DiskObjects:
+    return DiskObjects(tmp_path / "objects")
+
+
+def test_identifiers_match_letter_by_letter(database: Database, objects: DiskObjects) -> None:
+    keep(database, objects, PatientID="ID1")
+    for pattern in ("ID1", "I*", "?D1"):
+        assert find(database, objects, PatientID=pattern) == {"2.25.1"}, pattern
+    for pattern in ("id1", "i*", "I[A-Z]1", "I[A-Z]*", "I_1", "I_*", "I%", "\\ID1", "\\I*"):
+        assert find(database, objects, PatientID=pattern) == set(), pattern
+
+
+def test_brackets_in_an_identifier_stand_for_themselves(database: Database, objects: DiskObjects) -> None:
+    keep(database, objects, PatientID="I[D]%", AccessionNumber="A[1]_")
+    assert find(database, objects, PatientID="I[D]*") == {"2.25.1"}
+    assert find(database, objects, AccessionNumber="?[1]?") == {"2.25.1"}
+
+
+MATCHES: list[tuple[dict[str, str], bool]] = [
+    ({"PatientName": "ΜΑΡΊΑ*"}, True),
+    ({"PatientName": "Μαρία"}, False),
+    ({"StudyTime": "0930"}, True),
+    ({"StudyTime": "09-10"}, True),
+    ({"StudyTime": "093001-"}, False),
+    ({"StudyTime": "-0929"}, False),
+    ({"StudyDate": "20260102-20260103"}, True),
+    ({"PatientBirthDate": "-20260101"}, False),
+    ({"SeriesNumber": "+3"}, True),
+    ({"ModalitiesInStudy": "KO"}, True),
+    ({"ModalitiesInStudy": "SEG"}, False),
+    ({"Modality": "K*"}, False),
+]
+
+
+def test_keys_match_by_their_value_representation(database: Database, objects: DiskObjects) -> None:
+    keep(database, objects, PatientName="Μαρία^Ελένη", StudyTime="093000", StudyDate="20260102", SeriesNumber=3)
+    keep(database, objects, 2, Modality="KO", PatientName="X")
+    for query, found in MATCHES:
+        assert ("2.25.1" in find(database, objects, **query)) is found, query
+
+
+def test_studies_and_series_are_counted_as_a_whole(database: Database, objects: DiskObjects) -> None:
+    for number in (1, 2, 3):
+        keep(database, objects, number, Modality=("SR", "KO", "KO")[number - 1], SeriesInstanceUID=f"1.9.{number // 2}")
+    assert result_index.complete(database, objects, 9.0)
+    with database.begin() as transaction:
+        [one] = result_index.search_groups(transaction, {"SOPInstanceUID": "2.25.3"}, SearchLevel.STUDY, limit=9)
+        assert (one.modalities, one.series, one.instances) == (("KO", "SR"), 2, 3)
+        assert one.newest.sop_instance_uid == "2.25.3"
+        pages = [
+            [(group.newest.series_instance_uid, group.instances) for group in groups]
+            for offset in (0, 1, 2)
+            if (groups := result_index.search_groups(transaction, {}, SearchLevel.SERIES, limit=1, offset=offset))
+        ]
+        assert pages == [[("1.9.0", 1)], [("1.9.1", 2)]]
+        assert [result_index.count(transaction, {}, level) for level in SearchLevel] == [1, 2, 3]
+
+
+def test_results_whose_bytes_are_gone_are_not_found_and_hold_nothing_up(
+    database: Database, objects: DiskObjects, tmp_path: Path
+) -> None:
+    keep(database, objects)
+    (tmp_path / "objects" / "results" / "aa" / "1.dcm").unlink()
+    assert find(database, objects) == set()

@@ -1,0 +1,157 @@
+"""What objects are found by (PS3.18 10.6.1.2.3): the matching keys of a search, and their values in a header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from pydicom import Dataset
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.valuerep import PersonName
+
+SEPARATOR = "\\"
+MAX_PATH = 4
+"""Sequences within one another in the name of a key."""
+
+
+class SearchLevel(IntEnum):
+    """Of what a key says something."""
+
+    STUDY = 0
+    SERIES = 1
+    INSTANCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SearchKey:
+    """One attribute to match: its keyword, with a dot within a sequence, and the columns of its values.
+
+    Person names have three columns: the alphabetic, the ideographic and the phonetic component group.
+    """
+
+    keyword: str
+    level: SearchLevel
+    columns: tuple[str, ...]
+
+    @property
+    def vr(self) -> str:
+        """Value representation, which says how values are matched."""
+        return "CS" if self.keyword == "ModalitiesInStudy" else dictionary_VR(self.keyword.rpartition(".")[2])
+
+
+def _snake(keyword: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", keyword.rpartition(".")[2]).lower()
+
+
+def _keys(level: SearchLevel, text: str) -> Iterator[SearchKey]:
+    for keyword in text.split():
+        column = _snake(keyword)
+        is_name = dictionary_VR(keyword.rpartition(".")[2]) == "PN"
+        groups = (column, f"{column}_ideographic", f"{column}_phonetic") if is_name else (column,)
+        yield SearchKey(keyword, level, groups)
+
+
+HEADER_KEYS = (
+    # Table 10.6.1-2, then optional ones
+    *_keys(
+        SearchLevel.STUDY,
+        "StudyDate StudyTime AccessionNumber ReferringPhysicianName PatientName PatientID StudyInstanceUID StudyID "
+        "PatientBirthDate PatientSex StudyDescription",
+    ),
+    # Table 10.6.1-3
+    *_keys(
+        SearchLevel.SERIES,
+        "Modality SeriesInstanceUID SeriesNumber PerformedProcedureStepStartDate PerformedProcedureStepStartTime "
+        "RequestAttributesSequence.ScheduledProcedureStepID RequestAttributesSequence.RequestedProcedureID "
+        "SeriesDescription",
+    ),
+    # Table 10.6.1-4
+    *_keys(SearchLevel.INSTANCE, "InstanceNumber"),
+)
+"""Keys whose values are those of the header."""
+
+COLUMNS = tuple(column for key in HEADER_KEYS for column in key.columns)
+
+SEARCH_KEYS = {
+    key.keyword: key
+    for key in (
+        *HEADER_KEYS,
+        SearchKey("ModalitiesInStudy", SearchLevel.STUDY, ("modality",)),
+        SearchKey("SOPClassUID", SearchLevel.INSTANCE, ("sop_class_uid",)),
+        SearchKey("SOPInstanceUID", SearchLevel.INSTANCE, ("sop_instance_uid",)),
+        SearchKey("ReferencedSOPInstanceUID", SearchLevel.INSTANCE, ("source_uid",)),
+    )
+}
+
+
+def column_values(ds: Dataset) -> dict[str, str]:
+    """The values of a header as they are matched, by column; empty if absent."""
+    values: dict[str, str] = {}
+    for key in HEADER_KEYS:
+        found = list(_values(ds, key.keyword.split(".")))
+        if key.vr == "PN":
+            name = found[0] if found and isinstance(found[0], PersonName) else PersonName("")
+            groups = (name.alphabetic, name.ideographic, name.phonetic)
+            values |= dict(zip(key.columns, map(normal_name, groups), strict=True))
+        else:
+            values[key.columns[0]] = SEPARATOR.join(normal_value(key.vr, str(value)) for value in found)
+    return values
+
+
+def _values(ds: Dataset, path: list[str]) -> Iterator[object]:
+    element = ds.get(path[0]) if path[0] in ds else None
+    if element is None:
+        return
+    if len(path) > 1:
+        for item in element:
+            yield from _values(item, path[1:])
+    else:
+        yield element
+
+
+def normal_value(vr: str, text: str) -> str:
+    """A value in the one form in which it is compared.
+
+    >>> normal_value("TM", "0930"), normal_value("IS", "+07"), normal_value("DA", "2026.11.20")
+    ('093000.000000', '7', '20261120')
+    """
+    text = text.strip(" \0")
+    if vr == "DA":
+        return text.replace(".", "")
+    if vr == "TM" and text:
+        whole, _, fraction = text.replace(":", "").partition(".")
+        return f"{whole:0<6}.{fraction:0<6}"
+    if vr == "IS" and re.fullmatch(r"[+-]?\d+", text):
+        return str(int(text))
+    return text
+
+
+def normal_name(group: str) -> str:
+    """One component group of a person name: upper and lower case alike, without empty components at its end.
+
+    >>> normal_name("Müller^Jörg^^^ ")
+    'müller^jörg'
+    """
+    return "^".join(part.strip(" \0") for part in group.split("^")).rstrip("^").casefold()
+
+
+def attribute_path(name: str) -> tuple[str, ...] | None:
+    """The keywords, or tags, of an attribute in a query; None if it is not an attribute of DICOM.
+
+    >>> attribute_path("00100010"), attribute_path("RequestAttributesSequence.00400009"), attribute_path("Patient")
+    (('PatientName',), ('RequestAttributesSequence', 'ScheduledProcedureStepID'), None)
+    """
+    parts = name.split(".")
+    if len(parts) > MAX_PATH:
+        return None
+    path = []
+    for part in parts:
+        if re.fullmatch(r"[0-9a-fA-F]{8}", part):
+            path.append(keyword_for_tag(int(part, 16)) or part.upper())
+        elif tag_for_keyword(part) is not None:
+            path.append(part)
+        else:
+            return None
+    return tuple(path)

@@ -1,0 +1,209 @@
+"""QIDO-RS (PS3.18 10.6): search for studies, series and instances of the node's own results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from pydicom import Dataset
+
+from miqa_node.imaging.dicom_json import INSTANCE, SERIES, STUDY, attributes, read_header
+from miqa_node.imaging.search_keys import SEARCH_KEYS, SearchLevel, attribute_path
+from miqa_node.store import result_index
+from miqa_node.store.result_index import ResultGroup, ResultLocation
+from miqa_node.web.access import Reader
+from miqa_node.web.page import Page
+from miqa_node.web.problems import responses
+from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, complete_index
+from miqa_node.web.services import Services, WebServices
+
+MAX_RESULTS = 1000
+"""Maximum number of matches in one answer; a warning says how many more there are."""
+
+MAX_OFFSET = 10**6
+MAX_FIELDS = 200
+_ALL = "all"
+
+router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
+_search = responses(400, 401, 403, 406, 422, 503)
+
+
+@router.get("/studies", summary="Search for studies with results (QIDO-RS)", responses=_search)
+def search_studies(request: Request, services: Services, _who: Reader) -> Response:
+    """Matches the required keys of PS3.18 10.6.1.2.3 and a few more; see the reference of the REST interface."""
+    query = _Query(request)
+    groups, total = _groups(services, query, SearchLevel.STUDY)
+    answers = []
+    for group in groups:
+        ds = _header(services, group.newest)
+        answer = attributes(ds, STUDY) | query.included(ds)
+        answer["00080061"] = {"vr": "CS", "Value": list(group.modalities)}
+        answer["00201206"] = {"vr": "IS", "Value": [group.series]}
+        answer["00201208"] = {"vr": "IS", "Value": [group.instances]}
+        answers.append(answer | _place(request, group.newest, SearchLevel.STUDY))
+    return query.answer(answers, total)
+
+
+@router.get("/series", summary="Search for series of results (QIDO-RS)", responses=_search)
+def search_all_series(request: Request, services: Services, _who: Reader) -> Response:
+    """Series of all studies."""
+    return _search_series(request, services)
+
+
+@router.get("/studies/{study_uid}/series", summary="Search a study for series of results", responses=_search)
+def search_series(request: Request, services: Services, _who: Reader, study_uid: Uid) -> Response:
+    """Series of one study."""
+    return _search_series(request, services, StudyInstanceUID=study_uid)
+
+
+@router.get("/instances", summary="Search for results (QIDO-RS)", responses=_search)
+def search_all_instances(request: Request, services: Services, _who: Reader) -> Response:
+    """Results of all studies; ReferencedSOPInstanceUID finds those about an image."""
+    return _search_instances(request, services)
+
+
+@router.get("/studies/{study_uid}/instances", summary="Search a study for results", responses=_search)
+def search_instances(request: Request, services: Services, _who: Reader, study_uid: Uid) -> Response:
+    """Results of one study."""
+    return _search_instances(request, services, StudyInstanceUID=study_uid)
+
+
+@router.get("/studies/{study_uid}/series/{series_uid}/instances", summary="Search a series", responses=_search)
+def search_in_series(request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid) -> Response:
+    """Results of one series."""
+    return _search_instances(request, services, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
+
+
+class _Query:
+    """The parameters of a search (PS3.18 8.3.4): attributes by keyword or tag, includefield, limit, offset."""
+
+    def __init__(self, request: Request, **path: str) -> None:
+        """``path`` holds the UIDs of the address; a UID in the parameters must be the same."""
+        self.values = dict(path)
+        self._fields: list[tuple[str, ...]] = []
+        self._all = False
+        self._warnings: list[str] = []
+        special: dict[str, str] = {}
+        ignored: set[str] = set()
+        for name, value in request.query_params.multi_items():
+            if name == "includefield":
+                ignored |= self._include(value)
+            elif name in ("limit", "offset", "fuzzymatching"):
+                special[name] = value.strip()
+            elif self._is_ignored(name, value.strip(), path):
+                ignored.add(name[:64])
+        self.limit = _number(special.get("limit"), MAX_RESULTS, MAX_RESULTS)
+        self.offset = _number(special.get("offset"), 0, MAX_OFFSET)
+        if special.get("fuzzymatching", "").lower() == "true":
+            self._warnings.append("The fuzzymatching parameter is not supported. Only literal matching was performed.")
+        if ignored:
+            self._warnings.append(f"These parameters were ignored: {', '.join(sorted(ignored))}")
+
+    def _is_ignored(self, name: str, value: str, path: dict[str, str]) -> bool:
+        """Take a key; whether it is an attribute that is not matched here (PS3.4 C.2.2.1.3: an optional key)."""
+        attribute = attribute_path(name)
+        if attribute is None:
+            # A word that is mistyped must not answer with everybody.
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "Each parameter is the keyword or tag of a DICOM attribute.")
+        keyword = ".".join(attribute)
+        if keyword not in SEARCH_KEYS:
+            return bool(value)
+        if value and self.values.get(keyword, value) != value:
+            given = "the address and the parameters" if keyword in path else "two parameters"
+            raise HTTPException(HTTPStatus.BAD_REQUEST, f"{keyword} has different values in {given}.")
+        if value:
+            self.values[keyword] = value
+        return False
+
+    def _include(self, value: str) -> set[str]:
+        """Take the fields of one parameter; those that are not attributes."""
+        unknown = set()
+        for field in filter(None, (part.strip() for part in value.split(","))):
+            path = attribute_path(field)
+            if field == _ALL:
+                self._all = True
+            elif path is None:
+                unknown.add("includefield")
+            elif len(self._fields) < MAX_FIELDS:
+                self._fields.append(path)
+        return unknown
+
+    def included(self, ds: Dataset) -> dict[str, Any]:
+        """What includefield asks for; of an attribute within a sequence, the whole sequence."""
+        if self._all:
+            return attributes(ds, (element.tag for element in ds if element.VR not in _BULK))
+        return attributes(ds, (path[0] for path in self._fields))
+
+    def answer(self, matches: Sequence[dict[str, Any]], total: int) -> Response:
+        """200 with the matches, 204 without; warnings say what was ignored and how many more there are."""
+        more = total - self.offset - len(matches)
+        warnings = [*self._warnings]
+        if more > 0 and matches:
+            warnings.append(f"There are {more} additional results that can be requested")
+        headers = {"warning": ", ".join(f'299 miqa-node "{text}"' for text in warnings)} if warnings else {}
+        if not matches:
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
+        return JSONResponse(list(matches), headers=headers, media_type=DICOM_JSON)
+
+
+_BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+
+
+def _search_series(request: Request, services: WebServices, **path: str) -> Response:
+    query = _Query(request, **path)
+    groups, total = _groups(services, query, SearchLevel.SERIES)
+    of_study = () if "StudyInstanceUID" in path else STUDY
+    answers = []
+    for group in groups:
+        ds = _header(services, group.newest)
+        answer = attributes(ds, (*of_study, *SERIES, "StudyInstanceUID")) | query.included(ds)
+        answer["00201209"] = {"vr": "IS", "Value": [group.instances]}
+        answers.append(answer | _place(request, group.newest, SearchLevel.SERIES))
+    return query.answer(answers, total)
+
+
+def _search_instances(request: Request, services: WebServices, **path: str) -> Response:
+    query = _Query(request, **path)
+    complete_index(services)
+    with services.database.begin() as transaction:
+        found = result_index.search(transaction, query.values, limit=query.limit, offset=query.offset)
+        total = result_index.count(transaction, query.values, SearchLevel.INSTANCE)
+    answers = []
+    for one in found:
+        ds = _header(services, one)
+        answer = attributes(ds, (*STUDY, *SERIES, *INSTANCE)) | query.included(ds)
+        answers.append(answer | _place(request, one, SearchLevel.INSTANCE))
+    return query.answer(answers, total)
+
+
+def _groups(services: WebServices, query: _Query, level: SearchLevel) -> tuple[list[ResultGroup], int]:
+    complete_index(services)
+    with services.database.begin() as transaction:
+        groups = result_index.search_groups(transaction, query.values, level, limit=query.limit, offset=query.offset)
+        return groups, result_index.count(transaction, query.values, level)
+
+
+def _header(services: WebServices, found: ResultLocation) -> Dataset:
+    return read_header(services.objects.local_path(found.object_key))
+
+
+def _place(request: Request, found: ResultLocation, level: SearchLevel) -> dict[str, Any]:
+    return {
+        "00080056": {"vr": "CS", "Value": ["ONLINE"]},
+        "00081190": {"vr": "UR", "Value": [address(request, found, level)]},
+    }
+
+
+def _number(text: str | None, otherwise: int, most: int) -> int:
+    if not text:
+        return otherwise
+    if not re.fullmatch(r"[0-9]+", text):
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "limit and offset are whole numbers.")
+    return min(int(text[:9]), most)
+
+
+PAGE = Page(router, rest=True)

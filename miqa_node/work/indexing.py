@@ -1,0 +1,24 @@
+"""Reads the headers of new results, so that searches find them without a wait."""
+
+from __future__ import annotations
+
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.store import result_index
+from miqa_node.store.database import Database
+from miqa_node.work.regular import RegularWork
+
+INTERVAL_S = 20.0
+BUDGET_S = 60.0
+
+
+class ResultIndexing(RegularWork):
+    """Completes the rows of results at intervals; a search completes what is newer."""
+
+    def __init__(self, database: Database, objects: ObjectStore) -> None:
+        super().__init__("indexing", INTERVAL_S, "the index of results waits for the database")
+        self._database = database
+        self._objects = objects
+
+    def look(self) -> None:
+        """Read what is new."""
+        result_index.complete(self._database, self._objects, BUDGET_S)
