@@ -69,12 +69,19 @@ EVALUATE = Command(
     extra=_TRAIN,
     order=16,
 )
+STUDY = Command(
+    "Reader studies: plan, collect, report, list.",
+    "miqa_node.cli.study:app",
+    _MODELS,
+    extra="miqa-node[study]",
+    order=17,
+)
 DEIDENTIFY = Command(
     "De-identify images by PS3.15 Annex E: the Basic Profile and chosen options.",
     "miqa_node.cli.deidentify:deidentify",
     _MODELS,
-    order=17,
+    order=18,
 )
 REFERENCE = Command(
-    "Print a page of the reference as Markdown.", "miqa_node.cli.reference:reference", hidden=True, order=18
+    "Print a page of the reference as Markdown.", "miqa_node.cli.reference:reference", hidden=True, order=19
 )

@@ -31,6 +31,7 @@ from miqa_node.store.tables.images import (
 )
 from miqa_node.store.tables.labels import label_findings, labels, requests
 from miqa_node.store.tables.processes import activations, executors
+from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
 from miqa_node.store.tables.worklist import worklist, worklist_events, worklist_facets
 
 __all__ = [
@@ -60,6 +61,9 @@ __all__ = [
     "labels",
     "measurement_weeks",
     "metadata",
+    "reader_studies",
+    "reader_study_images",
+    "reader_study_readings",
     "rejection_notes",
     "requests",
     "results",

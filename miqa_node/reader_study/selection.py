@@ -1,0 +1,83 @@
+"""Which images are read, in which order, and what is still to be read: all of it follows from the protocol."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.errors import ConflictError
+from miqa_node.reader_study.protocol import AIDED, BLINDED, ReaderStudyProtocol
+from miqa_node.store.reader_studies import DrawnImage, StudyReading
+
+
+def draw(protocol: ReaderStudyProtocol, available: Sequence[InstanceDigest]) -> list[tuple[int, InstanceDigest]]:
+    """Random runs of consecutive images, as (run, digest), in the order of acquisition.
+
+    Runs instead of single images: neighbours show how one shift works, and readers meet series of images as they come.
+
+    Raises
+    ------
+    ConflictError
+        The period has fewer images than the protocol asks for.
+    """
+    length = protocol.run_length
+    wanted = -(-protocol.images // length)
+    whole = len(available) // length
+    if whole < wanted:
+        raise ConflictError(
+            f"The period has {len(available)} judged images, that is {whole} runs of {length}; the protocol asks for "
+            f"{wanted} runs. Plan a new study with a longer period or more rooms."
+        )
+    runs = sorted(protocol.random("draw").sample(range(whole), wanted))
+    chosen = [
+        (number, digest)
+        for number, run in enumerate(runs, 1)
+        for digest in available[run * length : (run + 1) * length]
+    ]
+    return chosen[: protocol.images]
+
+
+def progress(
+    protocol: ReaderStudyProtocol, images: Sequence[DrawnImage], readings: Collection[StudyReading]
+) -> dict[tuple[str, str], int]:
+    """How many readings remain, by (reader, arm)."""
+    arms = (BLINDED, AIDED) if protocol.aided else (BLINDED,)
+    done = Counter((reading.reader, reading.arm) for reading in readings)
+    return {(reader, arm): len(images) - done[reader, arm] for arm in arms for reader in protocol.readers}
+
+
+def next_image(
+    protocol: ReaderStudyProtocol,
+    images: Sequence[DrawnImage],
+    readings: Collection[StudyReading],
+    reader: str,
+    now: datetime,
+) -> tuple[str, DrawnImage | None, int]:
+    """The arm, the image that a reader reads next, and how many remain in this arm.
+
+    The image is None if nothing remains, or if the second reading must still wait.
+    """
+    own = [reading for reading in readings if reading.reader == reader]
+    blinded = {reading.digest for reading in own if reading.arm == BLINDED}
+    remaining = [image for image in _order(protocol, images, reader, BLINDED) if image.digest not in blinded]
+    if remaining or not protocol.aided:
+        return BLINDED, remaining[0] if remaining else None, len(remaining)
+    aided = {reading.digest for reading in own if reading.arm == AIDED}
+    remaining = [image for image in _order(protocol, images, reader, AIDED) if image.digest not in aided]
+    rested = now >= second_reading_from(protocol, own)
+    return AIDED, remaining[0] if remaining and rested else None, len(remaining)
+
+
+def second_reading_from(protocol: ReaderStudyProtocol, own: Collection[StudyReading]) -> datetime:
+    """When a reader who has finished the first reading may begin the second."""
+    last = max(reading.read_at for reading in own if reading.arm == BLINDED)
+    return last + timedelta(days=protocol.washout_days)
+
+
+def _order(protocol: ReaderStudyProtocol, images: Sequence[DrawnImage], reader: str, arm: str) -> Sequence[DrawnImage]:
+    """Every reader has an order of their own, so that tiredness does not meet the same images."""
+    ordered = list(images)
+    protocol.random(f"order:{reader}:{arm}").shuffle(ordered)
+    return ordered

@@ -1,0 +1,177 @@
+"""Reader studies as stored: a protocol is written once, its images are drawn once, and a reading never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.policy import Verdict
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.store import instances
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import acquisitions, reader_studies, reader_study_images, reader_study_readings
+
+JUDGED = (Verdict.ACCEPT.value, Verdict.REVIEW.value, Verdict.REJECT.value)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReaderStudy:
+    """A protocol with its dates. ``available`` is the number of images of the period that the draw was made from."""
+
+    name: str
+    protocol: str
+    planned_at: datetime
+    planned_by: str
+    collected_at: datetime | None
+    available: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnImage:
+    """An image of a study, with what the node said of it when it was drawn; ``score`` is 1 for a flawless image."""
+
+    digest: InstanceDigest
+    run: int
+    verdict: str
+    score: float | None
+    reasons: tuple[str, ...]
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the node raised an alarm."""
+        return Verdict(self.verdict).flagged
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReading:
+    """What a reader says of an image: ``grade`` usable, limited or unusable; ``rating`` 0 to 100, unusable for sure."""
+
+    digest: InstanceDigest
+    reader: str
+    arm: str
+    grade: str
+    rating: int
+    reasons: tuple[str, ...]
+    read_at: datetime
+
+
+def plan(transaction: Transaction, name: str, protocol: str, sha256: str, actor: str, now: datetime) -> None:
+    """Write a protocol; ConflictError if the name is taken, since a protocol never changes."""
+    values = {"name": name, "protocol": protocol, "protocol_sha256": sha256, "planned_at": now, "planned_by": actor}
+    if not insert_or_ignore(transaction, reader_studies, values):
+        raise ConflictError(f"There is a study {name!r} already; a protocol does not change, so plan another one.")
+
+
+def select(transaction: Transaction) -> list[StoredReaderStudy]:
+    """All studies, the newest first."""
+    return [_study(row) for row in transaction.execute(_STUDIES.order_by(reader_studies.c.planned_at.desc()))]
+
+
+def find(transaction: Transaction, name: str) -> StoredReaderStudy:
+    """One study; NotFoundError if there is none of the name."""
+    row = transaction.execute(_STUDIES.where(reader_studies.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no reader study {name!r}; miqa-node study list shows those that were planned.")
+    return _study(row)
+
+
+def candidates(
+    transaction: Transaction, since: date, until: date, rooms: Collection[str]
+) -> tuple[list[InstanceDigest], int]:
+    """The judged exposures of a period in the order of their acquisition, and how many were not judged."""
+    period = [acquisitions.c.day >= since, acquisitions.c.day < until]
+    if rooms:
+        period.append(acquisitions.c.room.in_(list(rooms)))
+    judged = (
+        sa.select(acquisitions.c.digest)
+        .where(*period, acquisitions.c.verdict.in_(JUDGED))
+        .order_by(acquisitions.c.acquired_at, acquisitions.c.digest)
+    )
+    others = sa.select(sa.func.count()).where(*period, acquisitions.c.verdict.not_in(JUDGED))
+    digests = [InstanceDigest(digest) for digest in transaction.execute(judged).scalars()]
+    return digests, transaction.execute(others).scalar_one()
+
+
+def collect(
+    transaction: Transaction, name: str, drawn: Iterable[tuple[int, InstanceDigest]], available: int, now: datetime
+) -> None:
+    """Write the images that were drawn, as (run, digest); ConflictError if the draw was made before."""
+    done = transaction.execute(
+        sa.update(reader_studies)
+        .where(reader_studies.c.name == name, reader_studies.c.collected_at.is_(None))
+        .values(collected_at=now, available=available)
+        .returning(reader_studies.c.name)
+    ).first()
+    if done is None:
+        raise ConflictError(f"The images of {name!r} were drawn before; a second draw would not be random any more.")
+    for run, digest in drawn:
+        assessment = instances.load_assessment(transaction, digest)
+        disposition = instances.load_disposition(transaction, digest)
+        if disposition is None:
+            raise NotFoundError(f"{digest} has no verdict.")
+        values = {
+            "study": name,
+            "digest": digest,
+            "run": run,
+            "verdict": disposition.verdict.value,
+            "score": None if assessment is None else assessment.score,
+            "reasons": [reason.text for reason in disposition.reasons],
+        }
+        transaction.execute(sa.insert(reader_study_images).values(values))
+
+
+def images(transaction: Transaction, name: str) -> list[DrawnImage]:
+    """The images of a study, in the order of their digests."""
+    query = sa.select(reader_study_images).where(reader_study_images.c.study == name)
+    return [
+        DrawnImage(InstanceDigest(row.digest), row.run, row.verdict, row.score, tuple(row.reasons))
+        for row in transaction.execute(query.order_by(reader_study_images.c.digest))
+    ]
+
+
+def readings(transaction: Transaction, name: str, reader: str = "") -> list[StudyReading]:
+    """All readings of a study, or those of one reader, oldest first."""
+    query = sa.select(reader_study_readings).where(reader_study_readings.c.study == name)
+    if reader:
+        query = query.where(reader_study_readings.c.reader == reader)
+    return [
+        StudyReading(
+            InstanceDigest(row.digest), row.reader, row.arm, row.grade, row.rating, tuple(row.reasons), row.read_at
+        )
+        for row in transaction.execute(query.order_by(reader_study_readings.c.read_at))
+    ]
+
+
+def read(transaction: Transaction, name: str, reading: StudyReading) -> None:
+    """Write a reading; ConflictError if this reader has read the image in this arm."""
+    values = {
+        "study": name,
+        "digest": reading.digest,
+        "reader": reading.reader,
+        "arm": reading.arm,
+        "grade": reading.grade,
+        "rating": reading.rating,
+        "reasons": list(reading.reasons),
+        "read_at": reading.read_at,
+    }
+    if not insert_or_ignore(transaction, reader_study_readings, values):
+        raise ConflictError("You have read this image already; a reading does not change.")
+
+
+_STUDIES = sa.select(
+    reader_studies.c.name,
+    reader_studies.c.protocol,
+    reader_studies.c.planned_at,
+    reader_studies.c.planned_by,
+    reader_studies.c.collected_at,
+    reader_studies.c.available,
+)
+
+
+def _study(row: Any) -> StoredReaderStudy:
+    return StoredReaderStudy(row.name, row.protocol, row.planned_at, row.planned_by, row.collected_at, row.available)

@@ -1,0 +1,1 @@
+"""Reader studies: the forms of their readers."""
