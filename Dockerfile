@@ -34,13 +34,14 @@ ENV PATH=/opt/miqa/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     MIQA_NODE__DATA_DIR=/data \
     MIQA_WEB__HOST=0.0.0.0 \
+    MIQA_WEB__HEALTH_PORT=8081 \
     MIQA_LOG__FORMAT=json
 USER miqa
 WORKDIR /data
 VOLUME /data
-EXPOSE 11112 8080
+EXPOSE 11112 8080 8081
 # Every role answers for its health; /readyz says in words what a node that is not ready lacks.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 CMD ["python", "-c", \
-    "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('MIQA_WEB__PORT', '8080')), timeout=4); c.request('GET', '/readyz'); raise SystemExit(c.getresponse().status != 200)"]
+    "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['MIQA_WEB__HEALTH_PORT']), timeout=4); c.request('GET', '/readyz'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["miqa-node"]
 CMD ["run"]

@@ -99,6 +99,7 @@ class Node:
         self._readiness = ReadinessChecks(self._checks())
         services = self._web_services()
         self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
+        self._health = WebServer(create_app(services, pages_and_api=False), settings.web, health=True)
         self._parts = RunningParts()
 
     def _build_pipeline(self) -> Pipeline:
@@ -167,10 +168,11 @@ class Node:
         if self.role.works:
             self._start_work()
             begin(self._lanes.start, self._lanes.stop)
+        begin(self._health.start, self._health.stop)
         begin(self._web.start, self._web.stop)
         for source in self._sources.values():  # last: no sender connects before the node can store
             begin(source.start, source.stop)
-        ports = {"dicom_port": self.dicom_port, "web_port": self.web_port}
+        ports = {"dicom_port": self.dicom_port, "web_port": self.web_port, "health_port": self.health_port}
         log.info("started", role=self.role.value, ae_title=self.settings.dicom.ae_title, **ports)
 
     def _start_work(self) -> None:
@@ -220,11 +222,18 @@ class Node:
         """The actual port of pages and REST interface."""
         return self._web.port
 
+    @property
+    def health_port(self) -> int:
+        """The actual port of health and metrics alone."""
+        return self._health.port
+
     def set_up_link(self) -> str:
         """The one-time address for creating the first account; empty if there are accounts."""
         if not self.role.serves or self.settings.oidc.used:
             return ""
-        url = self.settings.web_url if self.settings.web.public_url else f"http://localhost:{self.web_port}"
+        web = self.settings.web
+        scheme = "https" if web.tls_certificate else "http"
+        url = self.settings.web_url if web.public_url else f"{scheme}://localhost:{self.web_port}"
         return first_invitation(self.database, self.settings, url)
 
     def readiness(self) -> list[str]:

@@ -52,7 +52,8 @@ def run(
     with Node(settings, destinations, NodeRole(role)) as node:
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{settings.dicom.host}:{node.dicom_port}")
-        typer.echo(f"web   http://{_in_address(settings.web.host)}:{node.web_port}/")
+        scheme, host = "https" if settings.web.tls_certificate else "http", _in_address(settings.web.host)
+        typer.echo(f"web   {scheme}://{host}:{node.web_port}/ (health http://{host}:{node.health_port}/healthz)")
         if link := node.set_up_link():
             typer.echo(f"set up {link}")
             typer.echo("       opens once, for the first account; until then the pages answer to this host only")

@@ -124,6 +124,16 @@ DELIVERIES_FAILED = Gauge(
     registry=REGISTRY,
 )
 
+# web
+
+HTTP_CLOSED = Counter(
+    "miqa_http_connections_closed_total",
+    "HTTP connections closed by the node: crowded (it or its address had too many) or slow (a request or an answer "
+    "took too long).",
+    ["reason"],
+    registry=REGISTRY,
+)
+
 # worklist and node
 
 WORKLIST_OPEN = Gauge(

@@ -10,23 +10,17 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-import structlog
-
 from miqa_node.observe import metrics
+from miqa_node.observe.seldom import SeldomLog
 from miqa_node.receive.admission import Admission, plain_address
 from miqa_node.settings import DicomSettings
 
-log = structlog.get_logger(__name__)
-
-LOG_INTERVAL_S = 60.0
-"""Refusals of one address are logged at most this often."""
-MAX_LOGGED_ADDRESSES = 256
 MARGIN_S = 1.0
 """pynetdicom's own timer (ARTIM, PS3.8 9.1.5) closes those that never say a word; the margin leaves that to it."""
 
@@ -59,7 +53,7 @@ class PendingConnections:
         self._clock = clock
         self._lock = threading.Lock()
         self._open: list[PendingConnection] = []
-        self._logged: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._seldom = SeldomLog(clock)
 
     def admit(self, connection: socket.socket, peer_address: str) -> bool:
         """Whether to go on with a connection that was just accepted; older ones may be closed for it."""
@@ -108,17 +102,7 @@ class PendingConnections:
 
     def _refuse(self, why: ConnectionRefusal, address: str) -> None:
         metrics.CONNECTIONS_REFUSED.labels(why.value).inc()
-        now = self._clock()
-        with self._lock:
-            logged_at, unlogged = self._logged.pop(address, (now - LOG_INTERVAL_S, 0))
-            due = now - logged_at >= LOG_INTERVAL_S
-            self._logged[address] = (now, 0) if due else (logged_at, unlogged + 1)
-            if len(self._logged) > MAX_LOGGED_ADDRESSES:
-                self._logged.popitem(last=False)
-        if due:
-            log.warning(
-                "connection refused", reason=why.value, peer=address, more_since=unlogged, hint=_HINTS[why](address)
-            )
+        self._seldom.warning("connection refused", why.value, address, _HINTS[why](address))
 
 
 _HINTS: dict[ConnectionRefusal, Callable[[str], str]] = {

@@ -1,4 +1,4 @@
-"""Makes the TLS side of the storage SCP: TLS 1.2 or newer, as BCP 195 and PS3.15 B.9 ask, and who may connect."""
+"""Makes the server's side of TLS, of the storage SCP and the web: 1.2 or newer, as BCP 195 and PS3.15 B.9 ask."""
 
 from __future__ import annotations
 
@@ -19,18 +19,22 @@ def server_context(settings: DicomSettings) -> ssl.SSLContext:
     """Show the node's certificate and, with tls_client_ca, demand one of every peer; SettingsError when that fails."""
     if not settings.tls_certificate:
         raise SettingsError("dicom.tls needs dicom.tls_certificate, a PEM file with the node's certificate.")
+    if not settings.tls_client_ca:
+        log.warning("peers need no certificate; name their authority in dicom.tls_client_ca to demand one")
+    names = "dicom.tls_certificate, dicom.tls_key or dicom.tls_client_ca"
+    return tls_context(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, names)
+
+
+def tls_context(certificate: str, key: str, client_ca: str, names: str) -> ssl.SSLContext:
+    """A server's side of TLS made of PEM files; SettingsError naming the settings if one cannot be used."""
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS)
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
-        if settings.tls_client_ca:
-            context.load_verify_locations(settings.tls_client_ca)
+        context.load_cert_chain(certificate, key or None)
+        if client_ca:
+            context.load_verify_locations(client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
-        else:
-            log.warning("peers need no certificate; name their authority in dicom.tls_client_ca to demand one")
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"dicom.tls_certificate, dicom.tls_key or dicom.tls_client_ca cannot be used: {error}"
-        ) from error
+        raise SettingsError(f"{names} cannot be used: {error}") from error
     return context

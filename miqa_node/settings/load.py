@@ -61,7 +61,8 @@ class Settings(BaseSettings):
     def web_url(self) -> str:
         """What links to the pages begin with."""
         host = "localhost" if self.web.host in ("0.0.0.0", "::", "127.0.0.1") else self.web.host  # noqa: S104 - compared
-        return self.web.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{self.web.port}"
+        scheme = "https" if self.web.tls_certificate else "http"
+        return self.web.public_url.rstrip("/") or f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.web.port}"
 
     @property
     def objects_dir(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, IPvAnyNetwork, SecretStr
 
 from miqa_node.settings.base import Count, Port, Seconds, SettingsTable
 
@@ -14,9 +14,18 @@ class WebSettings(SettingsTable):
 
     host: str
     port: Port
+    health_port: Port
     public_url: str
     allowed_hosts: tuple[str, ...]
+    trusted_proxies: tuple[IPvAnyNetwork, ...]
+    tls_certificate: str
+    tls_key: str
     max_connections: Count
+    max_connections_per_address: Count
+    header_timeout_s: Seconds
+    idle_timeout_s: Seconds
+    stall_timeout_s: Seconds
+    min_bytes_per_s: Count
     max_request_bytes: Count
     page_size: Annotated[int, Field(ge=1, le=1000)]
     max_upload_bytes: Count

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -37,6 +38,8 @@ PAGE_OF_ITS_OWN = (
     "frame-ancestors 'none'"
 )
 """Content Security Policy of a page that has its pictures and styles inside and nothing to run or to fetch."""
+HSTS = "max-age=31536000"
+"""Strict-Transport-Security (RFC 6797): for a year browsers use TLS for the host's name, whatever the link says."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
@@ -57,7 +60,11 @@ class Guard:
         self._app = app
         self._max_bytes = settings.max_request_bytes
         self._max_upload_bytes = settings.max_upload_bytes
+        public = urlsplit(settings.public_url)
+        self._public_origin = f"{public.scheme}://{public.netloc}"
         self._host_names = {"localhost", socket.gethostname().lower(), *(h.lower() for h in settings.allowed_hosts)}
+        if public.hostname:
+            self._host_names.add(public.hostname)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with the reason for refusal."""
@@ -65,12 +72,16 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = False
+        # Not for localhost, where other programs are developed; browsers ignore it for bare addresses.
+        is_secure = scope["scheme"] == "https" and _host_name(Headers(scope=scope).get("host", "")) != "localhost"
 
         async def guarded_send(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 _add_headers(MutableHeaders(scope=message))
+                if is_secure:
+                    MutableHeaders(scope=message)["strict-transport-security"] = HSTS
             await send(message)
 
         try:
@@ -90,7 +101,7 @@ class Guard:
         if not length.isdigit() or int(length) > limit:
             raise _too_large(self._name(limit))
         if scope["method"] not in _SAFE_METHODS:
-            _check_origin(scope, headers)
+            self._check_origin(scope, headers)
             _check_content_type(scope, headers)
         return limit
 
@@ -107,6 +118,17 @@ class Guard:
                 "This node does not answer to that host name. Add it to the setting web.allowed_hosts if it should.",
             )
 
+    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+        site = headers.get("sec-fetch-site")
+        origin = headers.get("origin")
+        own = (f"{scope['scheme']}://{headers.get('host', '')}", self._public_origin)
+        if site not in (None, "same-origin", "none") or (origin is not None and origin not in own):
+            raise Refused(
+                HTTPStatus.FORBIDDEN,
+                "The request comes from another site's page. If this is the node's own page behind a proxy, name the "
+                "proxy in web.trusted_proxies and the address that people use in web.public_url.",
+            )
+
 
 def _limited(receive: Receive, left: int, name: str) -> Receive:
     async def limited() -> Message:
@@ -118,15 +140,6 @@ def _limited(receive: Receive, left: int, name: str) -> Receive:
         return message
 
     return limited
-
-
-def _check_origin(scope: Scope, headers: Headers) -> None:
-    site = headers.get("sec-fetch-site")
-    origin = headers.get("origin")
-    if site not in (None, "same-origin", "none"):
-        raise Refused(HTTPStatus.FORBIDDEN, "The request comes from another site's page.")
-    if origin is not None and origin != f"{scope['scheme']}://{headers.get('host', '')}":
-        raise Refused(HTTPStatus.FORBIDDEN, "The request comes from another site's page.")
 
 
 def _check_content_type(scope: Scope, headers: Headers) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 
 import structlog
@@ -10,7 +11,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from miqa_node.errors import SettingsError
+from miqa_node.receive.tls import tls_context
 from miqa_node.settings import WebSettings
+from miqa_node.web.connections import HttpConnections
 from miqa_node.web.live import Live
 from miqa_node.web.security import is_loopback
 
@@ -22,24 +25,34 @@ STOP_TIMEOUT_S = 5.0
 
 
 class WebServer:
-    """One listening socket; ``port`` is the real one, also if 0 was requested."""
+    """One listening socket; ``port`` is the real one, also if 0 was requested.
 
-    def __init__(self, app: FastAPI, settings: WebSettings) -> None:
-        self._socket = _listen(settings.host, settings.port)
+    With ``health`` it is the second one, for programs that watch the node: its own thread, port and limits, no TLS.
+    """
+
+    def __init__(self, app: FastAPI, settings: WebSettings, *, health: bool = False) -> None:
+        context = None if health or not settings.tls_certificate else _tls_context(settings)
+        self._is_open_to_others = not health
+        self._socket = _listen_for_health(settings) if health else _listen(settings.host, settings.port, "port")
         self._live: Live = app.state.services.live
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=HttpConnections(settings, context).protocol(),
+                ws="none",
+                loop="asyncio",
                 log_config=None,  # the node's own log takes uvicorn's lines as it takes everybody's
                 access_log=False,  # paths hold UIDs, and the metrics count enough
                 server_header=False,
-                limit_concurrency=settings.max_connections,
+                forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+                timeout_keep_alive=max(1, round(settings.idle_timeout_s)),
                 timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
                 lifespan="off",
             )
         )
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="web", daemon=True)
+        name = "health" if health else "web"
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name=name, daemon=True)
 
     def start(self) -> None:
         """Return when requests are answered."""
@@ -52,7 +65,7 @@ class WebServer:
         if not self._server.started:
             raise SettingsError("The web interface did not start; the log says why.")
         address = self._socket.getsockname()[0]
-        if not is_loopback(address):
+        if self._is_open_to_others and not is_loopback(address):
             log.warning("other hosts may read pages and pictures", address=address, port=self.port)
 
     def stop(self) -> None:
@@ -64,7 +77,24 @@ class WebServer:
         self._socket.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _tls_context(settings: WebSettings) -> ssl.SSLContext:
+    return tls_context(settings.tls_certificate, settings.tls_key, "", "web.tls_certificate or web.tls_key")
+
+
+def _listen_for_health(settings: WebSettings) -> socket.socket:
+    """The port that the site names, else the one after that of the pages, else any free one."""
+    if settings.health_port or not settings.port:
+        return _listen(settings.host, settings.health_port, "health_port")
+    try:
+        return _listen(settings.host, settings.port + 1, "health_port")
+    except SettingsError:
+        listening = _listen(settings.host, 0, "health_port")
+        taken, port = settings.port + 1, listening.getsockname()[1]
+        log.warning("health is on another port; set web.health_port to have it where it is", taken=taken, port=port)
+        return listening
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -74,6 +104,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise SettingsError(
             f"The web interface cannot listen on {host}:{port} ({error.strerror}); "
-            "choose another web.host or web.port (miqa-node run --web-port)."
+            f"choose another web.host or web.{setting}{' (miqa-node run --web-port)' if setting == 'port' else ''}."
         ) from error
     return listening

@@ -145,7 +145,11 @@ def test_the_container_runs_as_nobody_special_and_says_how_it_is() -> None:
 
 
 def test_the_composition_splits_the_roles() -> None:
-    services = yaml.safe_load(text("docker-compose.yml"))["services"]
+    composition = yaml.safe_load(text("docker-compose.yml"))
+    services = composition["services"]
+    [network] = composition["networks"]["default"]["ipam"]["config"]
+    assert services["web"]["environment"]["MIQA_WEB__TRUSTED_PROXIES"] == f'["{network["gateway"]}"]'
+    assert f'["*@{network["gateway"]}"]' in services["receive"]["environment"]["MIQA_DICOM__ALLOWED_PEERS"]
     roles = {name: services[name]["command"] for name in ("receive", "work", "web")}
     assert all(command == ["run", "--role", name] for name, command in roles.items())
     for service in services.values():

@@ -113,4 +113,4 @@ def test_the_log_tells_how_many_were_refused_since(dicom_settings: Callable[...,
         for at in (0.0, 1.0, 59.0, 61.0):
             now[0] = at
             assert not pending.admit(connection, "192.0.2.9")
-    assert [line["more_since"] for line in lines] == [0, 2]
+    assert [line.get("more_before") for line in lines] == [None, 2]
