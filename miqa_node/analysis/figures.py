@@ -206,10 +206,10 @@ def _label_places(count: int, most: int = 8) -> list[int]:
     return list(range(0, count, step))
 
 
-def _marks(low: float, high: float, wanted: int = 5) -> list[float]:
+def _marks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers around both ends, about so many."""
     span = (high - low) or abs(high) or 1.0
-    step = _nice(span / wanted)
+    step = _nice(span / count)
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
     return [round(step * k, 10) for k in range(first, last + 1)]

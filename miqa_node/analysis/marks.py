@@ -65,11 +65,11 @@ def mask_figures(labels: Sequence[LabelRecord], objects: ObjectStore, threshold:
         maps = kept_maps(objects, label.digest)
         for finding in dict.fromkeys(region.finding or ANOMALY for region in label.judgement.regions):
             drawn = drawn_mask([r for r in label.judgement.regions if (r.finding or ANOMALY) == finding])
-            seen = maps.get(finding)
+            saliency = maps.get(finding)
             figures = None
-            if seen is not None and drawn.any():
-                found = threshold_map(seen.values, (GRID, GRID), threshold)
-                figures = dice(found, drawn), iou(found, drawn), dice(_middle(float(drawn.mean())), drawn)
+            if saliency is not None and drawn.any():
+                mask = threshold_map(saliency.values, (GRID, GRID), threshold)
+                figures = dice(mask, drawn), iou(mask, drawn), dice(_middle(float(drawn.mean())), drawn)
             rows.setdefault(finding, []).append(figures)
     return [_row(finding, rows[finding]) for finding in sorted(rows)]
 
@@ -116,11 +116,11 @@ def drawn_mask(regions: Sequence[RegionOutline]) -> Mask:
 
 
 def _row(finding: str, rows: Sequence[tuple[float, float, float] | None]) -> MaskFigures:
-    seen = [row for row in rows if row is not None]
-    if not seen:
+    known = [row for row in rows if row is not None]
+    if not known:
         return MaskFigures(finding, len(rows), 0, None, None, None)
-    means = [float(value) for value in np.mean(seen, axis=0)]
-    return MaskFigures(finding, len(rows), len(seen), means[0], means[1], means[2])
+    means = [float(value) for value in np.mean(known, axis=0)]
+    return MaskFigures(finding, len(rows), len(known), means[0], means[1], means[2])
 
 
 def _middle(area: float) -> Mask:

@@ -14,43 +14,43 @@ MOST_BARS = 12
 INKS: dict[Level, Ink] = {Level.INVESTIGATE: "bad", Level.ABOVE_TARGET: "change", Level.FEW: "faint"}
 
 
-def reject_pictures(found: RejectAnalysis) -> dict[str, Drawing]:
+def reject_pictures(analysis: RejectAnalysis) -> dict[str, Drawing]:
     """Of the reject analysis: "trend", "exposure", "reasons", and one for each dimension that has values."""
-    labels = [_label(point.start, found.step) for point in found.trend]
+    labels = [_label(point.start, analysis.step) for point in analysis.trend]
     pictures: dict[str, Drawing] = {}
-    if found.trend:
-        trend = control_chart(f"Reject rate by {found.step}, with control limits.", labels, found.chart)
+    if analysis.trend:
+        trend = control_chart(f"Reject rate by {analysis.step}, with control limits.", labels, analysis.chart)
         pictures["trend"] = trend
-    deviations = [point.exposure.deviation for point in found.trend]
+    deviations = [point.exposure.deviation for point in analysis.trend]
     if any(value is not None for value in deviations):
         pictures["exposure"] = course(
-            f"Mean deviation index by {found.step}; 0 is the intended exposure, ±3 double and half.",
+            f"Mean deviation index by {analysis.step}; 0 is the intended exposure, ±3 double and half.",
             [CoursePoint(label, value) for label, value in zip(labels, deviations, strict=True)],
             "",
             lines=[(0.0, "axis", "as intended")],
             zero=False,
         )
-    if found.reasons:
-        rows = [Bar(reason.words, reason.of_images) for reason in found.reasons[:MOST_BARS]]
+    if analysis.reasons:
+        rows = [Bar(reason.words, reason.of_images) for reason in analysis.reasons[:MOST_BARS]]
         pictures["reasons"] = bars("Rejected images by reason, as shares of all images.", rows)
-    for name, groups in found.groups.items():
+    for name, groups in analysis.groups.items():
         if groups:
-            pictures[name] = _groups(name, groups, found)
+            pictures[name] = _groups(name, groups, analysis)
     return pictures
 
 
-def watch_pictures(found: ModelWatch) -> dict[str, Drawing]:
+def watch_pictures(model_watch: ModelWatch) -> dict[str, Drawing]:
     """Of the model watch: "rooms", "curve NAME", "chart NAME" and "place NUMBER"."""
     pictures: dict[str, Drawing] = {}
-    if found.rooms:
-        rows = [Bar(room.room, room.confirmed) for room in found.rooms[:MOST_BARS]]
+    if model_watch.rooms:
+        rows = [Bar(room.room, room.confirmed) for room in model_watch.rooms[:MOST_BARS]]
         pictures["rooms"] = bars("Flagged images that people confirmed, by room.", rows)
-    for curve in found.curves:
+    for curve in model_watch.curves:
         points = [(point.probability, point.confirmed) for point in curve.points]
         pictures[f"curve {curve.finding}"] = reliability(
             f"{curve.words}: probability said by the model against the share that people confirmed.", points
         )
-    for chart in found.charts:
+    for chart in model_watch.charts:
         labels = [f"{start:%d %b}" for start in chart.starts]
         pictures[f"chart {chart.finding}"] = control_chart(
             f"{chart.words}: share of images in which it is present, with control limits.",
@@ -58,16 +58,16 @@ def watch_pictures(found: ModelWatch) -> dict[str, Drawing]:
             chart.chart,
             height=140.0,
         )
-    for number, place in enumerate(found.recurrences):
+    for number, place in enumerate(model_watch.recurrences):
         pictures[f"place {number}"] = places(
             f"Place on the detector: {100 * place.x:.0f} % across, {100 * place.y:.0f} % down.", [(place.x, place.y)]
         )
     return pictures
 
 
-def _groups(name: str, groups: Sequence[Group], found: RejectAnalysis) -> Drawing:
+def _groups(name: str, groups: Sequence[Group], analysis: RejectAnalysis) -> Drawing:
     rows = [Bar(group.value, group.rejected, INKS.get(group.level, "data")) for group in groups[:MOST_BARS]]
-    lines: list[tuple[float, Ink]] = [(found.target_percent, "target"), (found.action_percent, "action")]
+    lines: list[tuple[float, Ink]] = [(analysis.target_percent, "target"), (analysis.action_percent, "action")]
     words = name.replace("_", " ")
     return bars(f"Reject rate by {words}, with intervals, target and action line.", rows, lines)
 

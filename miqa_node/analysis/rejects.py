@@ -156,16 +156,16 @@ def _group(counts: AcquisitionCounts, lines: AnalysisSettings) -> Group:
 
 def _level(counts: AcquisitionCounts, lines: AnalysisSettings) -> Level:
     """The level of a rate; it is above the action line only if its whole interval is."""
-    found = rate(counts.rejected, counts.images)
-    if counts.images < LEAST_IMAGES or found.share is None or found.low is None:
+    rejected = rate(counts.rejected, counts.images)
+    if counts.images < LEAST_IMAGES or rejected.share is None or rejected.low is None:
         return Level.FEW
-    if 100.0 * found.low > lines.action_percent:
+    if 100.0 * rejected.low > lines.action_percent:
         return Level.INVESTIGATE
-    return Level.ABOVE_TARGET if 100.0 * found.share > lines.target_percent else Level.FINE
+    return Level.ABOVE_TARGET if 100.0 * rejected.share > lines.target_percent else Level.FINE
 
 
 def _reasons(counted: Sequence[AcquisitionCounts], total: AcquisitionCounts) -> list[ReasonShare]:
-    found = [
+    reasons = [
         ReasonShare(
             counts.value,
             REASON_WORDS.get(counts.value, counts.value) or NO_REASON,
@@ -175,7 +175,7 @@ def _reasons(counted: Sequence[AcquisitionCounts], total: AcquisitionCounts) -> 
         for counts in counted
         if counts.rejected
     ]
-    return sorted(found, key=lambda one: (-one.of_images.count, one.words))
+    return sorted(reasons, key=lambda one: (-one.of_images.count, one.words))
 
 
 def _exposure(counts: AcquisitionCounts) -> ExposureFigures:

@@ -52,16 +52,18 @@ def make_report(transaction: Transaction, month: str, settings: Settings, now: d
     made_at = now or datetime.now(UTC)
     period = month_of(month)
     rollup.refresh(transaction, made_at)
-    found = rejects.analyse(transaction, period, settings.analysis)
-    watched = watch.watch(transaction, period)
-    pictures = {**reject_pictures(found), **watch_pictures(watched)}
+    analysis = rejects.analyse(transaction, period, settings.analysis)
+    model_watch = watch.watch(transaction, period)
+    pictures = {**reject_pictures(analysis), **watch_pictures(model_watch)}
     site = settings.node.site or settings.node.name
     title = f"Reject analysis {period.since:%B %Y}"
     return Report(
         month,
-        _html(title, site, found, watched, pictures, made_at),
-        write_pdf(title, f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}", sheets_of(found, watched), pictures),
-        _csv(found),
+        _html(title, site, analysis, model_watch, pictures, made_at),
+        write_pdf(
+            title, f"{site} · miqa-node {__version__} · {made_at:%Y-%m-%d}", sheets_of(analysis, model_watch), pictures
+        ),
+        _csv(analysis),
     )
 
 
@@ -91,8 +93,8 @@ def month_before(day: date) -> str:
 def _html(
     title: str,
     site: str,
-    found: RejectAnalysis,
-    watched: ModelWatch,
+    analysis: RejectAnalysis,
+    model_watch: ModelWatch,
     pictures: dict[str, Drawing],
     made_at: datetime,
 ) -> str:
@@ -103,14 +105,14 @@ def _html(
         version=__version__,
         made_at=made_at,
         style=Markup(STYLE.read_text("utf-8")),  # noqa: S704 - our own file
-        sheets=sheets_of(found, watched),
+        sheets=sheets_of(analysis, model_watch),
         drawn=drawn,
     )
 
 
-def _csv(found: RejectAnalysis) -> str:
+def _csv(analysis: RejectAnalysis) -> str:
     text = io.StringIO()
-    csv.writer(text).writerows(reject_rows(found))
+    csv.writer(text).writerows(reject_rows(analysis))
     return text.getvalue()
 
 

@@ -24,13 +24,13 @@ class Sheet:
     rows: Sequence[Sequence[str]] = field(default=())
 
 
-def sheets_of(found: RejectAnalysis, watched: ModelWatch) -> list[Sheet]:
+def sheets_of(analysis: RejectAnalysis, model_watch: ModelWatch) -> list[Sheet]:
     """The whole report."""
-    sheets = [_summary(found), _trend(found), _reasons(found)]
-    sheets += [_dimension(name, groups) for name, groups in found.groups.items() if groups]
-    if found.exposures:
-        sheets.append(_exposure(found))
-    sheets += [_archive(found), _model(watched)]
+    sheets = [_summary(analysis), _trend(analysis), _reasons(analysis)]
+    sheets += [_dimension(name, groups) for name, groups in analysis.groups.items() if groups]
+    if analysis.exposures:
+        sheets.append(_exposure(analysis))
+    sheets += [_archive(analysis), _model(model_watch)]
     return sheets
 
 
@@ -41,54 +41,54 @@ def share(rate: Rate) -> str:
     return f"{100 * rate.share:.1f} % ({100 * rate.low:.1f}–{100 * rate.high:.1f})"
 
 
-def _summary(found: RejectAnalysis) -> Sheet:
+def _summary(analysis: RejectAnalysis) -> Sheet:
     judgement = {
         "fine": "below the target",
         "above target": "above the target",
         "investigate": "surely above the action line: investigate",
         "too few images": "not judged, since there are too few images",
-    }[found.level.value]
+    }[analysis.level.value]
     sentences = (
-        f"{found.total.images} exposures of patients, {found.rejected.count} rejected: {share(found.rejected)}.",
-        f"The rate is {judgement} (target {found.target_percent:g} %, action {found.action_percent:g} %).",
+        f"{analysis.total.images} exposures, {analysis.rejected.count} rejected: {share(analysis.rejected)}.",
+        f"The rate is {judgement} (target {analysis.target_percent:g} %, action {analysis.action_percent:g} %).",
     )
     rows = [
         ("", "Images", "Of", "Share (95 % interval)"),
         *(
             (name, str(rate.count), str(rate.total), share(rate))
             for name, rate in (
-                ("Rejected", found.rejected),
-                ("Flagged by the model", found.flagged),
-                ("Repeated without a rejection", found.repeated),
-                ("Judged bad, and in the archive", found.escaped),
-                ("Suspected, and in the archive", found.suspected),
+                ("Rejected", analysis.rejected),
+                ("Flagged by the model", analysis.flagged),
+                ("Repeated without a rejection", analysis.repeated),
+                ("Judged bad, and in the archive", analysis.escaped),
+                ("Suspected, and in the archive", analysis.suspected),
             )
         ),
     ]
     return Sheet("Summary", sentences, rows=rows)
 
 
-def _trend(found: RejectAnalysis) -> Sheet:
+def _trend(analysis: RejectAnalysis) -> Sheet:
     changes = [
-        f"From {found.trend[change.index].start} on the rate is {100 * change.after:.1f} % "
+        f"From {analysis.trend[change.index].start} on the rate is {100 * change.after:.1f} % "
         f"instead of {100 * change.before:.1f} %."
-        for change in found.chart.changes
+        for change in analysis.chart.changes
     ]
-    outside = [point.start for point, at in zip(found.trend, found.chart.points, strict=True) if at.outside]
+    outside = [point.start for point, at in zip(analysis.trend, analysis.chart.points, strict=True) if at.outside]
     if outside:
         changes.append("Out of control limits: " + ", ".join(str(day) for day in outside) + ".")
     return Sheet("Over time", changes or ["The process was steady."], "trend")
 
 
-def _reasons(found: RejectAnalysis) -> Sheet:
+def _reasons(analysis: RejectAnalysis) -> Sheet:
     rows = [
         ("Reason", "Images", "Of all images", "Of rejections"),
         *(
             (one.words, str(one.of_images.count), share(one.of_images), share(one.of_rejections))
-            for one in found.reasons
+            for one in analysis.reasons
         ),
     ]
-    if not found.reasons:
+    if not analysis.reasons:
         return Sheet("Why images were rejected", ["Nothing was rejected."])
     return Sheet("Why images were rejected", (), "reasons", rows)
 
@@ -107,39 +107,40 @@ def _dimension(name: str, groups: Sequence[Group]) -> Sheet:
     return Sheet(f"By {words}", left_out, name, rows)
 
 
-def _exposure(found: RejectAnalysis) -> Sheet:
+def _exposure(analysis: RejectAnalysis) -> Sheet:
     rows = [("Station", "Images with DI", "Mean DI", "SD", "Below −3", "Above +3", "Mean EI")]
     rows += [
         (
             one.value or "not given", str(one.deviations), _number(one.deviation, "+.2f"), _number(one.spread, ".2f"),
             _percent(one.low), _percent(one.high), _number(one.exposure_index, ".0f"),
         )
-        for one in found.exposures[:MOST_ROWS]
+        for one in analysis.exposures[:MOST_ROWS]
     ]  # fmt: skip
     return Sheet("Exposure", (), "exposure", rows)
 
 
-def _archive(found: RejectAnalysis) -> Sheet:
-    rejected_elsewhere = sum(note.images for note in found.notes)
+def _archive(analysis: RejectAnalysis) -> Sheet:
+    rejected_elsewhere = sum(note.images for note in analysis.notes)
     sentences = (
-        f"{found.escaped.count} images were judged bad by people and never rejected; the archive has them.",
-        f"{found.suspected.count} more have the model's verdict REJECT, and nobody has looked at them.",
+        f"{analysis.escaped.count} images were judged bad by people and never rejected; the archive has them.",
+        f"{analysis.suspected.count} more have the model's verdict REJECT, and nobody has looked at them.",
         f"{rejected_elsewhere} images were rejected by notes of other systems.",
     )
     return Sheet("What reached the archive", sentences)
 
 
-def _model(watched: ModelWatch) -> Sheet:
-    readers = watched.second_readings
+def _model(model_watch: ModelWatch) -> Sheet:
+    readers = model_watch.second_readings
     kappa = "" if readers.kappa is None else f", κ {readers.kappa:.2f}"
     agreed = f"{100 * readers.observed:.1f} %{kappa}" if readers.observed is not None else "no image was read twice"
-    drifted = [measurement_code(one.measurement).meaning for one in watched.drifts if one.drift.word == "drifted"]
+    drifted = [measurement_code(one.measurement).meaning for one in model_watch.drifts if one.drift.word == "drifted"]
+    precision, missed = model_watch.precision, model_watch.missed
     sentences = (
-        f"Of flagged images that people judged they confirmed {share(watched.precision)} of {watched.precision.total}.",
-        f"Of audited images that the model had accepted {share(watched.missed)} of {watched.missed.total} were bad.",
+        f"Readers confirmed {share(precision)} of {precision.total} flagged images that they judged.",
+        f"{share(missed)} of {missed.total} audited images that the model had accepted were bad.",
         f"Two readers agree: {agreed}.",
         "Drifted measurements: " + (", ".join(drifted) if drifted else "none") + ".",
-        f"Places at which detectors show a defect again and again: {len(watched.recurrences)}.",
+        f"Places at which detectors show a defect again and again: {len(model_watch.recurrences)}.",
     )
     return Sheet("The model", sentences, "rooms")
 

@@ -13,15 +13,15 @@ REJECT_COLUMNS = [
 ]  # fmt: skip
 
 
-def reject_rows(found: RejectAnalysis) -> Iterator[list[object]]:
+def reject_rows(analysis: RejectAnalysis) -> Iterator[list[object]]:
     """A heading, the whole, every value of every dimension, and the reasons."""
     yield list(REJECT_COLUMNS)
-    whole = Group("", found.total.images, found.rejected, found.flagged, found.repeated, found.level)
+    whole = Group("", analysis.total.images, analysis.rejected, analysis.flagged, analysis.repeated, analysis.level)
     yield ["all", *_group(whole)]
-    for dimension, groups in found.groups.items():
+    for dimension, groups in analysis.groups.items():
         for group in groups:
             yield [dimension, *_group(group)]
-    for reason in found.reasons:
+    for reason in analysis.reasons:
         share = reason.of_images
         words = f"{reason.code} {reason.words}".strip()
         yield ["reason", words, share.total, share.count, *_share(share), "", "", "", "", ""]
@@ -41,8 +41,8 @@ def _group(group: Group) -> list[object]:
     ]
 
 
-def _share(found: Rate) -> list[object]:
-    return [_number(found.share), _number(found.low), _number(found.high)]
+def _share(rate: Rate) -> list[object]:
+    return [_number(rate.share), _number(rate.low), _number(rate.high)]
 
 
 def _number(value: float | None) -> object:

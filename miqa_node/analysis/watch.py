@@ -136,7 +136,7 @@ def watch(transaction: Transaction, period: Period) -> ModelWatch:
 
 def curves(bins: Sequence[ReliabilityBin]) -> list[Curve]:
     """Reliability curves from counts, in the order of the taxonomy."""
-    found = []
+    curve_list = []
     for name in defect_names():
         own = [one for one in bins if one.finding == name]
         judged = sum(one.judged for one in own)
@@ -144,8 +144,8 @@ def curves(bins: Sequence[ReliabilityBin]) -> list[Curve]:
             continue
         points = [CurvePoint(one.probability_sum / one.judged, rate(one.confirmed, one.judged)) for one in own]
         error = sum(abs(one.probability_sum - one.confirmed) for one in own) / judged
-        found.append(Curve(name, finding_title(name), judged, error, points))
-    return found
+        curve_list.append(Curve(name, finding_title(name), judged, error, points))
+    return curve_list
 
 
 def _rate(outcomes: Sequence[RoomOutcome]) -> Rate:
@@ -153,8 +153,8 @@ def _rate(outcomes: Sequence[RoomOutcome]) -> Rate:
 
 
 def _rooms(outcomes: Sequence[RoomOutcome]) -> list[RoomPrecision]:
-    found = [RoomPrecision(one.room, rate(one.bad, one.judged)) for one in outcomes if one.flagged]
-    return sorted(found, key=lambda one: (-one.confirmed.total, one.room))
+    rooms = [RoomPrecision(one.room, rate(one.bad, one.judged)) for one in outcomes if one.flagged]
+    return sorted(rooms, key=lambda one: (-one.confirmed.total, one.room))
 
 
 def _weighted(outcomes: Sequence[RoomOutcome]) -> Agreement | None:
@@ -166,16 +166,16 @@ def _weighted(outcomes: Sequence[RoomOutcome]) -> Agreement | None:
         model = "bad" if one.flagged else "good"
         for person, weight in (("bad", one.weighted_bad), ("good", one.weighted - one.weighted_bad)):
             table[model, person] = table.get((model, person), 0.0) + weight
-    found = agreement(table)
+    kappa = agreement(table)
     # The limits would be those of as many judgements as images: there were fewer.
-    return Agreement(found.judged, found.observed, found.kappa, None, None)
+    return Agreement(kappa.judged, kappa.observed, kappa.kappa, None, None)
 
 
 def _drifts(transaction: Transaction, period: Period, reference: tuple[date, date]) -> list[MeasurementDrift]:
     before = measurement_weeks.histograms(transaction, *reference)
     now = measurement_weeks.histograms(transaction, measurement_weeks.monday(reference[1]), period.until)
-    found = [MeasurementDrift(name, drift(before.get(name, {}), now[name])) for name in sorted(now)]
-    return sorted(found, key=lambda one: -(one.drift.psi or 0.0))
+    drifts = [MeasurementDrift(name, drift(before.get(name, {}), now[name])) for name in sorted(now)]
+    return sorted(drifts, key=lambda one: -(one.drift.psi or 0.0))
 
 
 def _charts(transaction: Transaction, period: Period) -> list[FindingChart]:

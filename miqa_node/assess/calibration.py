@@ -229,12 +229,12 @@ def _certify(
         first = first_offset(grid, fitting, len(testing), promise, limit, wishes.delta)
         counts = [count_at(testing, bad, float(offset), promise) for offset in grid]
         walks[promise] = walk(counts, limit, wishes.delta, first) if covers_accepted else Walk(first, first - 1)
-    chosen = _loosest([found for found in walks.values() if found.found])
+    chosen = _loosest([candidate for candidate in walks.values() if candidate.found])
     offset = 0.0 if chosen is None else float(grid[chosen])
     guarantees, refused = [], []
     for promise, limit in wishes.promises.items():
-        found = walks[promise]
-        if chosen is not None and found.first <= chosen <= found.last:
+        candidate = walks[promise]
+        if chosen is not None and candidate.first <= chosen <= candidate.last:
             count = count_at(testing, bad, offset, promise)
             guarantees.append(
                 Guarantee(
@@ -247,11 +247,11 @@ def _certify(
                 )
             )
         else:
-            count = count_at(testing, bad, float(grid[found.first]), promise)
+            count = count_at(testing, bad, float(grid[candidate.first]), promise)
             share = count.trials / len(testing) * (1.0 - wishes.fit_share) if len(testing) else 0.0
             reason, needed = (
                 ("It holds only at other operating points than the promise before it.", None)
-                if found.found
+                if candidate.found
                 else _why_not(count, share, len(fitting) + len(testing), limit, covers_accepted, wishes.delta)
             )
             refused.append(
@@ -275,8 +275,8 @@ def _loosest(walks: Sequence[Walk]) -> int | None:
     """
     if not walks:
         return None
-    common = min(found.last for found in walks)
-    return common if common >= max(found.first for found in walks) else walks[0].last
+    common = min(walk.last for walk in walks)
+    return common if common >= max(walk.first for walk in walks) else walks[0].last
 
 
 def _why_not(

@@ -87,14 +87,14 @@ def _finding(pairs: Sequence[AssessmentPair], name: FindingName) -> PackageAgree
     rows = [(a, b) for p in pairs if (a := p.first.finding(name)) is not None and (b := p.second.finding(name))]
     if not rows:
         return None
-    seen = Counter((a.present, b.present) for a, b in rows)
+    presence = Counter((a.present, b.present) for a, b in rows)
     differences = [abs(a.probability - b.probability) for a, b in rows]
     return PackageAgreement(
         finding=name,
-        both=seen[True, True],
-        only_first=seen[True, False],
-        only_second=seen[False, True],
-        neither=seen[False, False],
+        both=presence[True, True],
+        only_first=presence[True, False],
+        only_second=presence[False, True],
+        neither=presence[False, False],
         mean_difference=sum(differences) / len(differences),
         largest_difference=max(differences),
     )

@@ -125,10 +125,10 @@ def open_package(
     return _with_goldens(package, goldens, required=goldens_required)
 
 
-def with_calibration(package: Package, found: ActiveCalibration) -> Package:
+def with_calibration(package: Package, calibration: ActiveCalibration) -> Package:
     """The package as the site reads it."""
-    card = apply_calibration(package.card, found.calibration) if found.calibration else package.card
-    return replace(package, card=card, calibration=found)
+    card = apply_calibration(package.card, calibration.calibration) if calibration.calibration else package.card
+    return replace(package, card=card, calibration=calibration)
 
 
 def golden_difference(package: Package, data: bytes, expected: bytes) -> float:

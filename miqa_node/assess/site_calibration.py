@@ -152,12 +152,12 @@ def apply_calibration(card: Card, calibration: SiteCalibration) -> Card:
     return card.model_copy(update={"outputs": card.outputs.model_copy(update={"classes": classes})})
 
 
-def certificate_sentence(card: Card, found: ActiveCalibration, policy: Policy, site: str) -> str:
+def certificate_sentence(card: Card, calibration: ActiveCalibration, policy: Policy, site: str) -> str:
     """What to show beside a verdict that the package gave with this calibration under this policy."""
-    if found.refused:
-        return f"{NO_CERTIFICATE}: {found.refused}"
-    if found.calibration is not None:
-        return found.calibration.certificate.sentence(policy, site)
+    if calibration.refused:
+        return f"{NO_CERTIFICATE}: {calibration.refused}"
+    if calibration.calibration is not None:
+        return calibration.calibration.certificate.sentence(policy, site)
     if card.certificate is not None:
         return card.certificate.sentence(policy, site)
     return f"{NO_CERTIFICATE}: this package was not calibrated with labels of the site"

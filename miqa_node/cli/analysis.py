@@ -55,21 +55,23 @@ def rejects(
     settings = settings_of(config, data_dir)
     with transaction(config, data_dir) as begun:
         period = replace(_period(begun, month), modality=modality, room=room)
-        found = analyse(begun, period, settings.analysis)
+        analysis = analyse(begun, period, settings.analysis)
     if as_json:
-        print_json(to_json(found))
+        print_json(to_json(analysis))
         return
     days = f"{period.since} to {period.until - timedelta(days=1)}"
-    print_line(f"{days}: {found.total.images} images,", _text(found.rejected), f"rejected, {found.level.value}")
+    print_line(
+        f"{days}: {analysis.total.images} images,", _text(analysis.rejected), f"rejected, {analysis.level.value}"
+    )
     print_table(
         ("Reason", Column("Images", number=True), Column("Of all images", number=True)),
-        ((one.words, str(one.of_images.count), _text(one.of_images)) for one in found.reasons[:MOST_PRINTED]),
+        ((one.words, str(one.of_images.count), _text(one.of_images)) for one in analysis.reasons[:MOST_PRINTED]),
     )
     print_table(
         ("Room", Column("Images", number=True), Column("Rejected", number=True), Column("Repeated", number=True), ""),
         (
             (one.value, str(one.images), _text(one.rejected), _text(one.repeated), one.level.value)
-            for one in found.groups["room"][:MOST_PRINTED]
+            for one in analysis.groups["room"][:MOST_PRINTED]
         ),
     )
 
@@ -78,21 +80,21 @@ def rejects(
 def model(month: Month = "", config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Print how the model performs: precision, missed images, agreement, drift, recurring places."""
     with transaction(config, data_dir) as begun:
-        found = watch(begun, _period(begun, month))
+        figures = watch(begun, _period(begun, month))
     if as_json:
-        print_json(to_json(found))
+        print_json(to_json(figures))
         return
-    print_line("flagged images that people confirmed:", _text(found.precision), f"of {found.precision.total}")
-    print_line("audited images that were bad though accepted:", _text(found.missed), f"of {found.missed.total}")
-    if found.second_readings.observed is not None:
-        kappa = "–" if found.second_readings.kappa is None else f"{found.second_readings.kappa:.2f}"
-        print_line(f"two readers agree: {100 * found.second_readings.observed:.1f} %, kappa {kappa}")
+    print_line("flagged images that people confirmed:", _text(figures.precision), f"of {figures.precision.total}")
+    print_line("audited images that were bad though accepted:", _text(figures.missed), f"of {figures.missed.total}")
+    if figures.second_readings.observed is not None:
+        kappa = "–" if figures.second_readings.kappa is None else f"{figures.second_readings.kappa:.2f}"
+        print_line(f"two readers agree: {100 * figures.second_readings.observed:.1f} %, kappa {kappa}")
     print_table(
         ("Measurement", Column("PSI", number=True), "Says"),
         ((one.measurement, f"{one.drift.psi:.3f}" if one.drift.psi is not None else "–", one.drift.word)
-         for one in found.drifts[:MOST_PRINTED]),
+         for one in figures.drifts[:MOST_PRINTED]),
     )  # fmt: skip
-    for place in found.recurrences:
+    for place in figures.recurrences:
         print_line(f"{place.detector}: {place.patients} of {place.seen} patients show a defect at "
                    f"{100 * place.x:.0f} % across, {100 * place.y:.0f} % down")  # fmt: skip
 
@@ -175,7 +177,7 @@ def _day(text: str, otherwise: date) -> date:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-10-01") from error
 
 
-def _text(found: Rate) -> str:
-    if found.share is None or found.low is None or found.high is None:
+def _text(rate: Rate) -> str:
+    if rate.share is None or rate.low is None or rate.high is None:
         return "–"
-    return f"{100 * found.share:.1f} % ({100 * found.low:.1f}–{100 * found.high:.1f})"
+    return f"{100 * rate.share:.1f} % ({100 * rate.low:.1f}–{100 * rate.high:.1f})"

@@ -135,7 +135,7 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
     """Labels of the node's own images: flagged ones, and accepted ones that were audited."""
     check_exists(settings)
     database, objects = open_store(settings)
-    found, accepted = [], False
+    decisions, accepted = [], False
     try:
         database.check()
         with database.begin() as begun:
@@ -147,13 +147,13 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
                 continue  # good enough: whether the defect is there was not said
             findings = frozenset(said.findings or ()) if said.findings or not said.bad else None
             accepted = accepted or (one.accepted and said.origin in CHOSEN_AT_RANDOM)
-            found.append(SiteLabel(objects.local_path(one.object_key), findings, one.patient, said.sampled))
+            decisions.append(SiteLabel(objects.local_path(one.object_key), findings, one.patient, said.sampled))
         for place, row in audited:
-            found.append(SiteLabel(objects.local_path(place.object_key), row.findings, place.patient, row.sampled))
+            decisions.append(SiteLabel(objects.local_path(place.object_key), row.findings, place.patient, row.sampled))
     finally:
         database.close()
     left_out = (("study with several flagged images", undecided),) if undecided else ()
-    return LabelSet(tuple(found), "review decisions", covers_accepted=accepted or bool(audited), left_out=left_out)
+    return LabelSet(tuple(decisions), "review decisions", covers_accepted=accepted or bool(audited), left_out=left_out)
 
 
 def _write(made: SiteCalibration, settings: Settings, *, write: bool) -> None:

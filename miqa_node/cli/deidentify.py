@@ -83,7 +83,7 @@ def deidentify(
         raise typer.BadParameter(f"there are no DICOM files in {source}", param_hint="IN")
     try:
         method = DeidentificationMethod(
-            Secrets(read_key(key)), frozenset(option for option, wanted in chosen.items() if wanted)
+            Secrets(read_key(key)), frozenset(option for option, is_chosen in chosen.items() if is_chosen)
         )
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--key") from error

@@ -50,10 +50,10 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List deliveries, newest first."""
-    wanted = delivery_jobs.DeliveryFilter(tuple(state or ()), destination, tuple(kind or ()), uid)
+    selection = delivery_jobs.DeliveryFilter(tuple(state or ()), destination, tuple(kind or ()), uid)
     with transaction(config, data_dir) as begun:
-        jobs = delivery_jobs.select(begun, wanted, limit=limit, offset=offset)
-        total = delivery_jobs.count(begun, wanted)
+        jobs = delivery_jobs.select(begun, selection, limit=limit, offset=offset)
+        total = delivery_jobs.count(begun, selection)
     if as_json:
         print_json({"items": [to_json(job) for job in jobs], "total": total, "limit": limit, "offset": offset})
         return
@@ -151,8 +151,8 @@ def _act(
             delivery_jobs.act(begun, action, delivery_id, who, comment, now)
         count = len(chosen.ids)
         if not chosen.ids:
-            wanted = delivery_jobs.DeliveryFilter(*chosen.filter)
-            count = delivery_jobs.act_on_all(begun, action, wanted, who, comment, now)
+            selection = delivery_jobs.DeliveryFilter(*chosen.filter)
+            count = delivery_jobs.act_on_all(begun, action, selection, who, comment, now)
     if as_json:
         print_json({"action": action.value, "deliveries": count, "state": action.leads_to.value})
     else:

@@ -153,16 +153,16 @@ def pointing_game(
         Dataset.OBJECT_CXR: lambda: outlines.object_cxr(folder, part),
     }
     try:
-        found = evaluate_pointing(package, read[dataset](), finding=finding, methods=method or METHODS, curves=curves)
+        figures = evaluate_pointing(package, read[dataset](), finding=finding, methods=method or METHODS, curves=curves)
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
     if as_json:
-        print_json(found)
+        print_json(figures)
         return
     rows = (
         (name, f"{row['pointing_game']:.3f}", " – ".join(f"{v:.3f}" for v in row["pointing_game_interval"]),
          f"{row['pointing_game_no_tolerance']:.3f}")
-        for name, row in found["methods"].items()
+        for name, row in figures["methods"].items()
     )  # fmt: skip
     numbers = (Column(heading, number=True) for heading in ("Pointing Game", "95 % interval", "Without tolerance"))
     print_table(("Method", *numbers), rows)

@@ -65,7 +65,7 @@ def feedback(
     try:
         with database.begin() as transaction:
             period = Period(first, last + timedelta(days=1))
-            found = of_reviewers(transaction, period, objects, settings.assess.saliency_threshold)
+            summary = of_reviewers(transaction, period, objects, settings.assess.saliency_threshold)
             since_at, until_at = period_moments(period)
             marked = labels.drawn(transaction, since_at, until_at, limit=images) if enhance else []
             keys = {label.digest: instances.load(transaction, label.digest).object_key for label in marked}
@@ -74,11 +74,11 @@ def feedback(
     finally:
         database.close()
     if out is not None:
-        _write(out, found, fidelity)
+        _write(out, summary, fidelity)
     if as_json:
-        print_json(document(found, fidelity))
+        print_json(document(summary, fidelity))
         return
-    _print(found, fidelity)
+    _print(summary, fidelity)
     if out is not None:
         typer.echo(f"The page is {out}.", err=True)
 
@@ -102,9 +102,9 @@ def _enhanced(
                 white = np.float32(65535)
                 return before.astype(np.float32) / white, after.astype(np.float32) / white
 
-            found = fidelity(marked, load, psnr_db, ssim)
-            if found is not None:
-                made[method] = found
+            fidelities = fidelity(marked, load, psnr_db, ssim)
+            if fidelities is not None:
+                made[method] = fidelities
     return made
 
 
@@ -117,31 +117,31 @@ def _keep(database: Database, period: Period, fidelity: Mapping[str, Fidelity]) 
             fidelities.keep(transaction, kept)
 
 
-def document(found: Feedback, fidelity: Mapping[str, Fidelity]) -> dict[str, Any]:
+def document(summary: Feedback, fidelity: Mapping[str, Fidelity]) -> dict[str, Any]:
     """What ``--json`` prints."""
     return {
-        "since": found.period.since.isoformat(),
-        "until": (found.period.until - timedelta(days=1)).isoformat(),
-        "labels": found.total,
-        "second_readings": asdict(found.second_readings),
-        "findings": [asdict(row) for row in found.findings],
-        "masks": [asdict(row) for row in found.masks],
+        "since": summary.period.since.isoformat(),
+        "until": (summary.period.until - timedelta(days=1)).isoformat(),
+        "labels": summary.total,
+        "second_readings": asdict(summary.second_readings),
+        "findings": [asdict(row) for row in summary.findings],
+        "masks": [asdict(row) for row in summary.masks],
         "enhancement": {method: asdict(row) for method, row in fidelity.items()},
     }
 
 
-def _print(found: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
+def _print(summary: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
     heads = _heads("Finding", ("Both", "Model only", "People only", "Nobody", "κ"))
     rows = (
         (row.finding, str(row.both), str(row.model_only), str(row.people_only), str(row.nobody),
          _figure(row.agreement.kappa, 2))
-        for row in found.findings
+        for row in summary.findings
     )  # fmt: skip
     print_table(heads, rows, title="Agreement of model and people, in images")
     heads = _heads("Finding", ("Drawn", "With a map", "Dice", "IoU", "Centre"))
     masks = (
         (row.finding, str(row.drawn), str(row.mapped), *(_figure(v) for v in (row.dice, row.iou, row.centre)))
-        for row in found.masks
+        for row in summary.masks
     )
     print_table(heads, masks, title="What people drew, and where the node looked")
     if fidelity:
@@ -162,7 +162,7 @@ def _figure(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _write(path: Path, found: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
-    page = render("feedback_file.html", found=found, fidelity=fidelity, made=datetime.now(UTC))
+def _write(path: Path, summary: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
+    page = render("feedback_file.html", found=summary, fidelity=fidelity, made=datetime.now(UTC))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")

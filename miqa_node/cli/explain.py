@@ -25,23 +25,23 @@ def explain(
 ) -> None:
     """Show the history of an image or a study: arrival, assessment, verdict, results, deliveries."""
     with transaction(config, data_dir) as begun:
-        found = history.of_uid(begun, uid, limit=limit + 1)
-        studies = dict.fromkeys(image.instance.header.study_instance_uid for image in found)
+        histories = history.of_uid(begun, uid, limit=limit + 1)
+        studies = dict.fromkeys(image.instance.header.study_instance_uid for image in histories)
         events = {study: history.of_worklist(begun, study) for study in studies}
-    if not found:
+    if not histories:
         raise NotFoundError(f"No instance, series or study {uid} was received.")
     if as_json:
-        shown = [to_json(image) for image in found[:limit]]
+        shown = [to_json(image) for image in histories[:limit]]
         worklist = {study: [to_json(event) for event in of_study] for study, of_study in events.items()}
-        print_json({"instances": shown, "worklist_events": worklist, "truncated": len(found) > limit})
+        print_json({"instances": shown, "worklist_events": worklist, "truncated": len(histories) > limit})
         return
     settings = settings_of(config, data_dir)
     place = settings.store.objects_url or str(settings.objects_dir.absolute())
-    for image in found[:limit]:
+    for image in histories[:limit]:
         _tell(image, place)
     for study, of_study in events.items():
         _tell_worklist(study, of_study)
-    if len(found) > limit:
+    if len(histories) > limit:
         typer.echo(f"There are more than {limit}; see --limit.", err=True)
 
 

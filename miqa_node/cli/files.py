@@ -17,18 +17,18 @@ def images(paths: Iterable[Path], suffixes: frozenset[str] = IMAGE_SUFFIXES) -> 
 
     A file that is named is always taken; files of a folder are taken if their name or content is that of an image.
     """
-    taken: list[Path] = []
+    chosen_paths: list[Path] = []
     left_out = 0
     for path in paths:
         if not path.is_dir():
-            taken.append(path)
+            chosen_paths.append(path)
             continue
         for file in sorted(f for f in path.rglob("*") if f.is_file() and not _hidden(f.relative_to(path))):
             if _looks_like_image(file, suffixes):
-                taken.append(file)
+                chosen_paths.append(file)
             else:
                 left_out += 1
-    return list(dict.fromkeys(taken)), left_out
+    return list(dict.fromkeys(chosen_paths)), left_out
 
 
 def _hidden(path: Path) -> bool:

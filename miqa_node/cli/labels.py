@@ -45,14 +45,14 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
     ever, now = datetime(1970, 1, 1, tzinfo=UTC), datetime.now(UTC)
     with transaction(config, data_dir) as begun:
         counted = labels.count(begun, "origin", ever, now)
-        asked = {kind: label_requests.count(begun, kind) for kind in RequestKind}
+        request_counts = {kind: label_requests.count(begun, kind) for kind in RequestKind}
     if as_json:
         origins = {one.value: {"labels": one.labels, "bad": one.bad} for one in counted}
-        requests = {kind.value: {"asked": pair[0], "answered": pair[1]} for kind, pair in asked.items()}
+        requests = {kind.value: {"asked": pair[0], "answered": pair[1]} for kind, pair in request_counts.items()}
         print_json({"labels": origins, "requests": requests})
         return
     print_table(("Origin", "Labels", "Say bad"), ((one.value, str(one.labels), str(one.bad)) for one in counted))
-    for kind, (number, answered) in asked.items():
+    for kind, (number, answered) in request_counts.items():
         print_line(f"{kind.value}: {answered} of {number} answered")
 
 

@@ -158,8 +158,8 @@ def _tell(slot: Slot, name: str, changed: bool, settings: Settings, *, as_json: 
 
 def _warn_of_calibration(package: Package, settings: Settings) -> None:
     path = calibration_path(settings.node.data_dir, package.name)
-    found = in_force(path, package.card, package.identity.sha256, settings.node.site)
-    if found.refused:
-        typer.echo(f"The site's calibration is not used: {found.refused}.", err=True)
-    elif found.calibration is None:
+    calibration = in_force(path, package.card, package.identity.sha256, settings.node.site)
+    if calibration.refused:
+        typer.echo(f"The site's calibration is not used: {calibration.refused}.", err=True)
+    elif calibration.calibration is None:
         typer.echo("This package is not calibrated for this site; see miqa-node calibrate.", err=True)

@@ -32,13 +32,13 @@ def card(
     settings = settings_of(config)
     quiet_logs(settings)
 
-    found = read_any_card(_path(settings, name))
+    any_card = read_any_card(_path(settings, name))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(any_card.model_dump(mode="json"))
     elif out is None:
-        typer.echo(model_card(found), nl=False)
+        typer.echo(model_card(any_card), nl=False)
     else:
-        out.write_text(model_card(found), "utf-8")
+        out.write_text(model_card(any_card), "utf-8")
 
 
 def certificate(
@@ -91,12 +91,14 @@ def pack(
 def _certificate(settings: Settings, path: Path) -> dict[str, Any]:
     card = read_package_card(path)
     sha256 = sha256_of(path if path.is_file() else path / "model.onnx")
-    found = in_force(calibration_path(settings.node.data_dir, package_label(path)), card, sha256, settings.node.site)
+    site_calibration = in_force(
+        calibration_path(settings.node.data_dir, package_label(path)), card, sha256, settings.node.site
+    )
     policy = read_policy(settings.policy_file)
-    calibration = found.calibration.model_dump(mode="json") if found.calibration else None
+    calibration = site_calibration.calibration.model_dump(mode="json") if site_calibration.calibration else None
     return {
         "package": package_label(path),
-        "certificate": certificate_sentence(card, found, policy, settings.node.site),
+        "certificate": certificate_sentence(card, site_calibration, policy, settings.node.site),
         "refused": calibration["certificate"]["refused"] if calibration else [],
         "heads": calibration["heads"] if calibration else {},
         "calibration": calibration,

@@ -176,8 +176,8 @@ def attention(
     from miqa_node.training.attention.compare import train_attention
     from miqa_node.training.attention.pretrain import PretrainSettings
 
-    wanted = PretrainSettings(minutes=minutes, steps=steps, seed=seed)
-    figures = train_attention(data, package, out, wanted, resume=resume)
+    settings = PretrainSettings(minutes=minutes, steps=steps, seed=seed)
+    figures = train_attention(data, package, out, settings, resume=resume)
     if as_json:
         print_json(figures)
         return

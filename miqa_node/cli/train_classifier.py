@@ -99,7 +99,7 @@ def classifier(
     from miqa_node.training.classifier.fit import ClassifierRecipe
     from miqa_node.training.classifier.train import ClassifierRequest, train_classifier
 
-    wanted = ClassifierRequest(
+    request = ClassifierRequest(
         name=name, version=version, architecture=Architecture(arch.value), pretrained=pretrained, size_px=size,
         colour=None if colour is Colour.AUTO else colour is Colour.COLOUR, positive=positive,
         recall_target=recall_target, intended_use=intended_use, clinical=not technical,
@@ -107,7 +107,7 @@ def classifier(
         recipe=ClassifierRecipe(epochs=epochs, seed=seed, mirror=mirror),
     )  # fmt: skip
     try:
-        made = train_classifier(data, out, wanted, report)
+        made = train_classifier(data, out, request, report)
     except ValueError as error:  # a fault of the data or the options, in a sentence
         typer.echo(f"miqa-node: {error}", err=True)
         raise typer.Exit(Exit.USAGE) from error

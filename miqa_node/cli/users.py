@@ -28,18 +28,18 @@ ROLES = "|".join(Role)
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List all accounts."""
     with transaction(config, data_dir) as begun:
-        found = users.every(begun)
+        accounts = users.every(begun)
     if as_json:
         print_json(
             [
                 {"name": u.name, "role": u.role, "signs_in": signs_in(u), "created_at": u.created_at.isoformat()}
-                for u in found
+                for u in accounts
             ]
         )
         return
     print_table(
         ("Name", "Role", "Signs in", "Since"),
-        ((user.name, user.role.value, signs_in(user), moment(user.created_at)) for user in found),
+        ((user.name, user.role.value, signs_in(user), moment(user.created_at)) for user in accounts),
     )
 
 
@@ -123,16 +123,16 @@ def add_token(
 def list_tokens(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List all tokens, without their values."""
     with transaction(config, data_dir) as begun:
-        found = tokens.every(begun)
+        rows = tokens.every(begun)
     if as_json:
-        print_json([to_json(token) for token in found])
+        print_json([to_json(token) for token in rows])
         return
     print_table(
         (Column("Number", number=True), "Account", "Label", "Scopes", "Made", "Ends", "Used last", "State"),
         (
             (str(t.token_id), t.name, t.label, " ".join(t.scopes), moment(t.created_at), _or_never(t.expires_at),
              _or_never(t.used_at), "revoked" if t.revoked_at else "in force")
-            for t in found
+            for t in rows
         ),
     )  # fmt: skip
 

@@ -79,7 +79,7 @@ def list_(
 ) -> None:
     """List flagged studies, newest first."""
     unresolved = [WorklistState.OPEN, WorklistState.CLAIMED]
-    wanted = worklist.WorklistFilter(
+    selection = worklist.WorklistFilter(
         state=() if every else tuple(state or unresolved),
         verdict=tuple(verdict or ()),
         modality=modality,
@@ -95,8 +95,8 @@ def list_(
         until=until,
     )
     with transaction(config, data_dir) as begun:
-        items = worklist.select(begun, wanted, limit=limit, offset=offset)
-        total = worklist.count(begun, wanted)
+        items = worklist.select(begun, selection, limit=limit, offset=offset)
+        total = worklist.count(begun, selection)
     if as_json:
         print_json({"items": [to_json(item) for item in items], "total": total, "limit": limit, "offset": offset})
         return

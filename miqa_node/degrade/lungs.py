@@ -49,8 +49,8 @@ def lung_field(image: Image) -> LungField:
     rows = np.flatnonzero(chosen.sum(1) >= 3)
     if columns.size == 0 or rows.size == 0:
         return LungField(*USUAL)
-    found = (columns[0] / n, rows[0] / n, (columns[-1] + 1) / n, (rows[-1] + 1) / n + RECESS)
-    edges = [float(np.clip(f, u - d, u + d)) for f, u, d in zip(found, USUAL, FARTHEST, strict=True)]
+    field = (columns[0] / n, rows[0] / n, (columns[-1] + 1) / n, (rows[-1] + 1) / n + RECESS)
+    edges = [float(np.clip(f, u - d, u + d)) for f, u, d in zip(field, USUAL, FARTHEST, strict=True)]
     return LungField(*edges)
 
 

@@ -86,7 +86,7 @@ def burned_in(ds: FileDataset) -> tuple[str, tuple[str, ...]]:
 
 
 def _one(
-    path: Path, folder: Path, method: DeidentificationMethod, taken: set[Path], *, allow_burned_in: bool
+    path: Path, folder: Path, method: DeidentificationMethod, used: set[Path], *, allow_burned_in: bool
 ) -> FileOutcome:
     try:
         if path.stat().st_size > MOST_FILE_BYTES:
@@ -95,7 +95,7 @@ def _one(
     except (InvalidDicomError, OSError):
         return FileOutcome(path, None, "It is not a DICOM file.")
     try:
-        return _written(path, original, folder, method, taken, allow_burned_in=allow_burned_in)
+        return _written(path, original, folder, method, used, allow_burned_in=allow_burned_in)
     except Exception as error:  # noqa: BLE001 - a damaged data set raises whatever it likes, and must not go out
         return FileOutcome(path, None, f"It cannot be read as a whole ({type(error).__name__}).")
 
@@ -105,7 +105,7 @@ def _written(
     original: FileDataset,
     folder: Path,
     method: DeidentificationMethod,
-    taken: set[Path],
+    used: set[Path],
     *,
     allow_burned_in: bool,
 ) -> FileOutcome:
@@ -117,12 +117,12 @@ def _written(
     words = identifying_words(original, method.options)
     result = deidentify(copy.deepcopy(original), method)
     names = chain([f"{result.SOPInstanceUID}.dcm"], (f"{result.SOPInstanceUID}-{n}.dcm" for n in count(2)))
-    target = next(folder / name for name in names if folder / name not in taken)
+    target = next(folder / name for name in names if folder / name not in used)
     folder.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     pydicom.dcmwrite(part, result, enforce_file_format=True)
-    if found := leaks(pydicom.dcmread(part), words, original):
+    if leaked := leaks(pydicom.dcmread(part), words, original):
         part.unlink()
-        return FileOutcome(path, None, f"The result still says who the patient is: {'; '.join(found[:5])}.")
+        return FileOutcome(path, None, f"The result still says who the patient is: {'; '.join(leaked[:5])}.")
     part.replace(target)
     return FileOutcome(path, target, warnings=(*warnings, *((why,) if why else ())))

@@ -159,9 +159,9 @@ class NodeProcess:
             return response.status, json.loads(response.read() or b"null")
 
 
-def free_port(*wanted: int) -> int:
+def free_port(*preferred: int) -> int:
     """The first of the wanted ports that is free, else any free one."""
-    for port in (*wanted, 0):
+    for port in (*preferred, 0):
         with closing(socket.socket()) as probe:
             # As servers do: a port whose last connection closed a moment ago counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -173,10 +173,10 @@ def free_port(*wanted: int) -> int:
     raise SettingsError(f"No port of {HOST} is free.")
 
 
-def free_ports(wanted: Sequence[int]) -> list[int]:
+def free_ports(preferred: Sequence[int]) -> list[int]:
     """One free port for each wanted one, all different."""
     ports: list[int] = []
-    for port in wanted:
+    for port in preferred:
         candidate = free_port(port)
         while candidate in ports:
             candidate = free_port()

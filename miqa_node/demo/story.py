@@ -126,8 +126,8 @@ def _faults_of_verdict(outcome: DemoOutcome, listed: set[str]) -> list[str]:
     messages = []
     verdict = Verdict(outcome.disposition["verdict"])
     if verdict not in outcome.sample.expected:
-        wanted = " or ".join(sorted(outcome.sample.expected))
-        messages.append(f"the verdict is {verdict}, it should be {wanted}")
+        expected = " or ".join(sorted(outcome.sample.expected))
+        messages.append(f"the verdict is {verdict}, it should be {expected}")
     kinds = {ResultKind(result["kind"]) for result in outcome.results}
     # A segmentation needs a finding with a place in the image: the gate has none, blur is everywhere.
     promised = {SR, KOS} if verdict.flagged else {SR}

@@ -125,5 +125,5 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def _coefficient(found: Agreement) -> str:
-    return "–" if found.kappa is None else f"{found.kappa:.2f} ({found.low:.2f}–{found.high:.2f})"
+def _coefficient(agreement: Agreement) -> str:
+    return "–" if agreement.kappa is None else f"{agreement.kappa:.2f} ({agreement.low:.2f}–{agreement.high:.2f})"

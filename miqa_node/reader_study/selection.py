@@ -23,14 +23,14 @@ def draw(protocol: ReaderStudyProtocol, available: Sequence[InstanceDigest]) -> 
         The period has fewer images than the protocol asks for.
     """
     length = protocol.run_length
-    wanted = -(-protocol.images // length)
+    needed = -(-protocol.images // length)
     whole = len(available) // length
-    if whole < wanted:
+    if whole < needed:
         raise ConflictError(
             f"The period has {len(available)} judged images, that is {whole} runs of {length}; the protocol asks for "
-            f"{wanted} runs. Plan a new study with a longer period or more rooms."
+            f"{needed} runs. Plan a new study with a longer period or more rooms."
         )
-    runs = sorted(protocol.random("draw").sample(range(whole), wanted))
+    runs = sorted(protocol.random("draw").sample(range(whole), needed))
     chosen = [
         (number, digest)
         for number, run in enumerate(runs, 1)

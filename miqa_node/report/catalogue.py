@@ -49,8 +49,8 @@ class Voice:
 
 def languages() -> tuple[str, ...]:
     """The available languages of the narrative."""
-    found = (path.parent.parent.name for path in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
-    return (SOURCE, *sorted(found))
+    names = (path.parent.parent.name for path in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
+    return (SOURCE, *sorted(names))
 
 
 @cache

@@ -77,16 +77,16 @@ def narrative(assessment: Assessment, disposition: Disposition, language: str = 
 
 def sentences(assessment: Assessment, disposition: Disposition, language: str = SOURCE) -> tuple[Sentence, ...]:
     """The same with what each is about; SettingsError when the node does not speak the language."""
-    told = voice(language)
+    speaker = voice(language)
     parts = (
-        (Part.VERDICT, _verdict(assessment, disposition, told)),
-        (Part.FINDING, _findings(assessment, told)),
-        (Part.MEASUREMENT, _measurements(assessment, disposition, told)),
-        (Part.PLAUSIBILITY, _plausibility(assessment, told)),
-        (Part.ANOMALY, _anomaly(assessment, disposition, told)),
-        (Part.PREDICTION, _predictions(assessment, told)),
-        (Part.ADVICE, _advice(assessment, disposition, told)),
-        (Part.CAPTION, _caption(assessment, told)),
+        (Part.VERDICT, _verdict(assessment, disposition, speaker)),
+        (Part.FINDING, _findings(assessment, speaker)),
+        (Part.MEASUREMENT, _measurements(assessment, disposition, speaker)),
+        (Part.PLAUSIBILITY, _plausibility(assessment, speaker)),
+        (Part.ANOMALY, _anomaly(assessment, disposition, speaker)),
+        (Part.PREDICTION, _predictions(assessment, speaker)),
+        (Part.ADVICE, _advice(assessment, disposition, speaker)),
+        (Part.CAPTION, _caption(assessment, speaker)),
     )
     return tuple(Sentence(part, text) for part, texts in parts for text in texts)
 
@@ -105,52 +105,52 @@ def advice(reason: Reason, assessment: Assessment | None, language: str = SOURCE
     return voice(language).say(ADVICE[reason.name]) if reason.name in ADVICE else ""
 
 
-def _verdict(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
-    yield told.say(VERDICTS[disposition.verdict])
+def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
+    yield speaker.say(VERDICTS[disposition.verdict])
     unjudged = [r.text for r in disposition.reasons if r.name in {"not_assessed", "report_failed"}]
     if assessment.not_assessed and assessment.not_assessed not in unjudged:
         unjudged.insert(0, assessment.not_assessed)
-    yield from (_retold(text, told) for text in unjudged)
+    yield from (_retold(text, speaker) for text in unjudged)
     if assessment.score is not None and assessment.gate_class is None:
-        yield told.say(SCORE, score=f"{assessment.score:.0f}")
+        yield speaker.say(SCORE, score=f"{assessment.score:.0f}")
 
 
-def _findings(assessment: Assessment, told: Voice) -> Iterator[str]:
+def _findings(assessment: Assessment, speaker: Voice) -> Iterator[str]:
     gate = assessment.gate_class
     if gate is not None:
-        yield told.say(
-            GATE, gate=finding_title(gate, told.language), probability=_percent(assessment.gate.get(gate, 1.0))
+        yield speaker.say(
+            GATE, gate=finding_title(gate, speaker.language), probability=_percent(assessment.gate.get(gate, 1.0))
         )
         return
     present = [f for f in assessment.findings if f.present]
-    yield from (_finding(f, told) for f in sorted(present, key=lambda f: -f.probability * f.severity))
+    yield from (_finding(f, speaker) for f in sorted(present, key=lambda f: -f.probability * f.severity))
     if assessment.findings and not present:
-        yield told.say(NO_DEFECT)
+        yield speaker.say(NO_DEFECT)
 
 
-def _finding(finding: Finding, told: Voice) -> str:
-    words = finding_words(finding, told.language)
+def _finding(finding: Finding, speaker: Voice) -> str:
+    words = finding_words(finding, speaker.language)
     probability = _percent(finding.probability)
     if finding.name == FindingName.GATE:  # no class explains it
-        return told.say(GATE, gate=words.title, probability=probability)
+        return speaker.say(GATE, gate=words.title, probability=probability)
     entry = finding_entries().get(finding.name)
     grade = bisect_right(GRADE_LIMITS, finding.severity)
-    like = _like(words, entry.severity.sizes if entry is not None else (), grade, told)
+    like = _like(words, entry.severity.sizes if entry is not None else (), grade, speaker)
     placed = finding.peak is not None and (entry is None or entry.region != "whole")
-    where = f" {told.say(_place(finding.peak))}" if placed and finding.peak is not None else ""
-    text = told.say(
+    where = f" {speaker.say(_place(finding.peak))}" if placed and finding.peak is not None else ""
+    text = speaker.say(
         FINDING_LIKE if like else FINDING,
-        finding=words.title, grade=told.say(GRADES[grade]), like=like, probability=probability,
+        finding=words.title, grade=speaker.say(GRADES[grade]), like=like, probability=probability,
     )  # fmt: skip
     return text + where
 
 
-def _like(words: FindingWords, sizes: Sequence[str], grade: int, told: Voice) -> str:
+def _like(words: FindingWords, sizes: Sequence[str], grade: int, speaker: Voice) -> str:
     """What the severity is comparable to; empty if neither words nor sizes say it."""
     if len(words.sizes) == len(GRADES):
         return words.sizes[grade]
     if words.like and len(sizes) == len(GRADES):
-        return words.like.format(size=told.numerals(sizes[grade]))
+        return words.like.format(size=speaker.numerals(sizes[grade]))
     return ""
 
 
@@ -159,79 +159,79 @@ def _place(peak: tuple[float, float]) -> str:
     return PLACES[down][across]
 
 
-def _measurements(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
+def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
     for reason in disposition.reasons:
         measured = assessment.measurement(reason.name)
         for how, rule in RULES.items():
             # As the policy words it: the measurement's name and value, "is above" or "is below", the limit.
-            value, found, limit = reason.text.removeprefix(f"{humanised(reason.name)} ").partition(f" is {how} ")
-            if measured is not None and found:
-                shown = {"value": told.numerals(value), "limit": told.numerals(limit)}
-                yield told.say(rule, measurement=_name(measured, told), **shown)
+            value, figure, limit = reason.text.removeprefix(f"{humanised(reason.name)} ").partition(f" is {how} ")
+            if measured is not None and figure:
+                shown = {"value": speaker.numerals(value), "limit": speaker.numerals(limit)}
+                yield speaker.say(rule, measurement=_name(measured, speaker), **shown)
     given = {m.name: m for m in assessment.measurements if math.isfinite(m.value)}
     edges = next((name for name in EDGES if name in given), "")
     spoken = sorted((one for one in measurands() if one.phrase), key=lambda one: one.phrase_rank)
     chosen = [(one.phrase, given[one.name]) for one in spoken if one.name in given]
-    texts = [_measured(phrase, m, told) for phrase, m in chosen if m.name not in EDGES or m.name == edges]
+    texts = [_measured(phrase, m, speaker) for phrase, m in chosen if m.name not in EDGES or m.name == edges]
     if texts:
-        yield told.say(MEASURED, list=", ".join(texts))
+        yield speaker.say(MEASURED, list=", ".join(texts))
 
 
-def _measured(phrase: str, measured: Measurement, told: Voice) -> str:
-    value = told.number(measured.value)
+def _measured(phrase: str, measured: Measurement, speaker: Voice) -> str:
+    value = speaker.number(measured.value)
     if measured.name == "deviation_index":
         # IEC 62494-1: ten times the common logarithm of the exposure over the intended one.
-        return told.say(phrase, value=value, factor=told.number(10.0 ** (measured.value / 10.0)))
-    return told.say(phrase, value=value)
+        return speaker.say(phrase, value=value, factor=speaker.number(10.0 ** (measured.value / 10.0)))
+    return speaker.say(phrase, value=value)
 
 
-def _name(measured: Measurement, told: Voice) -> str:
+def _name(measured: Measurement, speaker: Voice) -> str:
     """A measurement as reports call it."""
-    return told.say(measurement_code(measured.name).meaning)
+    return speaker.say(measurement_code(measured.name).meaning)
 
 
-def _plausibility(assessment: Assessment, told: Voice) -> Iterator[str]:
+def _plausibility(assessment: Assessment, speaker: Voice) -> Iterator[str]:
     for issue in assessment.plausibility:
-        yield told.say(PLAUSIBILITY[issue.name]) if issue.name in PLAUSIBILITY else issue.message
+        yield speaker.say(PLAUSIBILITY[issue.name]) if issue.name in PLAUSIBILITY else issue.message
 
 
-def _anomaly(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
-    found = assessment.anomaly
-    asked = any(reason.name == "anomaly" for reason in disposition.reasons)
-    if found is not None and (asked or found.percentile >= UNUSUAL_PERCENTILE):
-        text = ANOMALY_SITE if found.baseline is Baseline.SITE else ANOMALY_TRAINING
-        yield told.say(text, percentile=told.numerals(f"{found.percentile:.1f}"))
+def _anomaly(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
+    score = assessment.anomaly
+    is_reason = any(reason.name == "anomaly" for reason in disposition.reasons)
+    if score is not None and (is_reason or score.percentile >= UNUSUAL_PERCENTILE):
+        text = ANOMALY_SITE if score.baseline is Baseline.SITE else ANOMALY_TRAINING
+        yield speaker.say(text, percentile=speaker.numerals(f"{score.percentile:.1f}"))
 
 
-def _predictions(assessment: Assessment, told: Voice) -> Iterator[str]:
+def _predictions(assessment: Assessment, speaker: Voice) -> Iterator[str]:
     for one in assessment.predictions:
         if one.label:
             confidence = _percent(one.confidence)
-            yield told.say(PREDICTION, package=one.package, label=one.label, confidence=confidence)
+            yield speaker.say(PREDICTION, package=one.package, label=one.label, confidence=confidence)
         else:
-            yield told.say(NO_PREDICTION, package=one.package)
-        yield from dict.fromkeys(told.say(PENDING[waiting.reason]) for waiting in one.pending)
+            yield speaker.say(NO_PREDICTION, package=one.package)
+        yield from dict.fromkeys(speaker.say(PENDING[waiting.reason]) for waiting in one.pending)
 
 
-def _advice(assessment: Assessment, disposition: Disposition, told: Voice) -> Iterator[str]:
-    given = (advice(reason, assessment, told.language) for reason in disposition.reasons)
+def _advice(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
+    given = (advice(reason, assessment, speaker.language) for reason in disposition.reasons)
     yield from dict.fromkeys(text for text in given if text)
 
 
-def _caption(assessment: Assessment, told: Voice) -> Iterator[str]:
+def _caption(assessment: Assessment, speaker: Voice) -> Iterator[str]:
     """What a machine wrote, each sentence marked, so that none is read without knowing."""
     if assessment.caption is not None:
         for sentence in assessment.caption.sentences:
-            yield told.say(CAPTION, writer=assessment.caption.writer, sentence=sentence)
+            yield speaker.say(CAPTION, writer=assessment.caption.writer, sentence=sentence)
 
 
-def _retold(text: str, told: Voice) -> str:
+def _retold(text: str, speaker: Voice) -> str:
     """A sentence of another stage in this language; one that is not known stays as it is."""
     for template in REASONS:
         match = _pattern(template).fullmatch(text)
         if match is not None:
-            values = {name: told.numerals(value) for name, value in match.groupdict().items()}
-            return told.say(template, **values)
+            values = {name: speaker.numerals(value) for name, value in match.groupdict().items()}
+            return speaker.say(template, **values)
     return text
 
 

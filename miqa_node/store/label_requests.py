@@ -91,8 +91,8 @@ def kind_of_image(transaction: Transaction, digest: str) -> str:
 def count(transaction: Transaction, kind: RequestKind) -> tuple[int, int]:
     """How many requests there are, and how many of them are answered."""
     query = sa.select(sa.func.count(), sa.func.count(requests.c.answered_at)).where(requests.c.kind == kind.value)
-    asked, answered = transaction.execute(query).one()
-    return int(asked), int(answered)
+    requested, answered = transaction.execute(query).one()
+    return int(requested), int(answered)
 
 
 def _request(row: sa.Row[tuple[object, ...]]) -> LabelRequest:

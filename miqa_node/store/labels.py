@@ -147,13 +147,13 @@ def drawn(transaction: Transaction, since: datetime, until: datetime, *, limit: 
     query = (
         sa.select(labels).where(labels.c.at >= since, labels.c.at < until, marked).order_by(labels.c.label_id.desc())
     )
-    found: dict[InstanceDigest, LabelRecord] = {}
+    by_image: dict[InstanceDigest, LabelRecord] = {}
     for row in transaction.execution_options(yield_per=1000).execute(query):
-        if row.digest not in found:
-            found[InstanceDigest(row.digest)] = from_row(row)
-            if len(found) == limit:
+        if row.digest not in by_image:
+            by_image[InstanceDigest(row.digest)] = from_row(row)
+            if len(by_image) == limit:
                 break
-    return list(found.values())
+    return list(by_image.values())
 
 
 def _said_before(transaction: Transaction, digest: InstanceDigest, source_uid: str) -> bool:

@@ -28,9 +28,9 @@ def pixel_average_precision(values: NDArray[np.float32], inside: NDArray[np.bool
     order = np.argsort(-values.ravel(), kind="stable")
     ranked, hits = values.ravel()[order], np.cumsum(inside.ravel()[order])
     last = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
-    found = hits[last].astype(np.float64)
-    recall = found / max(int(inside.sum()), 1)
-    return float((np.diff(recall, prepend=0.0) * found / (last + 1)).sum())
+    hit_count = hits[last].astype(np.float64)
+    recall = hit_count / max(int(inside.sum()), 1)
+    return float((np.diff(recall, prepend=0.0) * hit_count / (last + 1)).sum())
 
 
 def deletion(confidence: Confidence, view: NDArray[np.float32], values: NDArray[np.float32]) -> float:

@@ -70,10 +70,10 @@ def compare(
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     difference = largest = 0.0
     for example in examples:
-        wanted = net(*example)
-        wanted = (wanted,) if isinstance(wanted, Tensor) else wanted
+        expected = net(*example)
+        expected = (expected,) if isinstance(expected, Tensor) else expected
         fed = {name: value.numpy() for name, value in zip(input_names, example, strict=True)}
-        for ours, theirs in zip(wanted, session.run(list(output_names), fed), strict=True):
+        for ours, theirs in zip(expected, session.run(list(output_names), fed), strict=True):
             difference = max(difference, float(np.abs(ours.numpy() - np.asarray(theirs)).max()))
             largest = max(largest, float(ours.abs().max()))
     return difference, largest

@@ -131,7 +131,7 @@ def object_cxr(folder: Path, part: str = "dev") -> list[AnnotatedImage]:
         An image is missing.
     """
     table = folder / f"{part}.csv"
-    found = []
+    images = []
     with table.open(encoding="utf-8", newline="") as stream:
         for number, row in enumerate(csv.reader(stream), 1):
             if number == 1 and len(row) == 2 and row[0].strip().startswith("image"):
@@ -140,8 +140,8 @@ def object_cxr(folder: Path, part: str = "dev") -> list[AnnotatedImage]:
                 msg = f"{table.name}, line {number}: two columns are expected, there are {len(row)}"
                 raise ValueError(msg)
             if row[1].strip():
-                found.append(_object_cxr_image(table, part, number, row))
-    return found
+                images.append(_object_cxr_image(table, part, number, row))
+    return images
 
 
 def _object_cxr_image(table: Path, part: str, number: int, row: Sequence[str]) -> AnnotatedImage:

@@ -122,11 +122,11 @@ def read_regions(text: str) -> dict[str, list[RegionOutline]]:
 
 def by_image(drawn: Sequence[DrawnRegion]) -> dict[str, list[RegionOutline]]:
     """Regions by the digest of their image."""
-    found: dict[str, list[RegionOutline]] = {}
+    regions_by_image: dict[str, list[RegionOutline]] = {}
     for one in drawn:
         region = RegionOutline(tuple((x, y) for x, y in one.points), str(one.finding))
-        found.setdefault(one.digest, []).append(region)
-    return found
+        regions_by_image.setdefault(one.digest, []).append(region)
+    return regions_by_image
 
 
 def _note(services: WebServices, digests: Sequence[InstanceDigest], decision: Decision, now: datetime) -> ResultObject:

@@ -64,9 +64,9 @@ class Renders:
             self._trim()
 
     def _trim(self) -> None:
-        found = sorted(((entry.stat(), entry) for entry in self._folder.glob("*.bin")), key=lambda one: one[0].st_mtime)
-        excess = sum(status.st_size for status, _ in found) - self._max_bytes
-        for status, entry in found:
+        files = sorted(((entry.stat(), entry) for entry in self._folder.glob("*.bin")), key=lambda one: one[0].st_mtime)
+        excess = sum(status.st_size for status, _ in files) - self._max_bytes
+        for status, entry in files:
             if excess <= 0:
                 return
             entry.unlink(missing_ok=True)

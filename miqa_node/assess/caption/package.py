@@ -186,6 +186,6 @@ def _check_golden(folder: Path, package: CaptionPackage, image: str, expected: s
         golden = json.loads((folder / expected).read_text("utf-8"))["text"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelPackageError(f"{folder.name}: {expected} does not say which text is expected.") from error
-    found = package.write(pixels.astype(np.uint16) * np.uint16(257))
-    if found != golden:
+    texts = package.write(pixels.astype(np.uint16) * np.uint16(257))
+    if texts != golden:
         raise ModelPackageError(f"{folder.name}: {image} is described differently here than it should be.")

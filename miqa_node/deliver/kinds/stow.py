@@ -154,10 +154,10 @@ _Sequences = dict[str, list[tuple[str, dict[str, int]]]]
 def _of_json(document: Any) -> _Sequences:
     """The DICOM JSON model (PS3.18 F); some services wrap it into a list."""
     data_set = document[0] if isinstance(document, list) else document
-    found: _Sequences = {}
+    sequences: _Sequences = {}
     for tag in (_REFERENCED, _FAILED):
         items = data_set.get(tag, {}).get("Value", [])
-        found[tag] = [
+        sequences[tag] = [
             (
                 str(item[_INSTANCE_UID]["Value"][0]),
                 {
@@ -168,7 +168,7 @@ def _of_json(document: Any) -> _Sequences:
             )
             for item in items
         ]
-    return found
+    return sequences
 
 
 def _of_xml(body: bytes) -> _Sequences:
@@ -176,16 +176,16 @@ def _of_xml(body: bytes) -> _Sequences:
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
         raise ValueError("no answer needs a document type")
     root = ET.fromstring(body)  # noqa: S314 - it has no document type, and its size is limited
-    found: _Sequences = {_REFERENCED: [], _FAILED: []}
+    sequences: _Sequences = {_REFERENCED: [], _FAILED: []}
     for sequence in root.iter():
         tag = sequence.get("tag", "").upper()
-        if tag not in found:
+        if tag not in sequences:
             continue
         for item in sequence:
             values = {e.get("tag", "").upper(): "".join(e.itertext()).strip() for e in item}
             reasons = {key: int(values[key]) for key in (_FAILURE_REASON, _WARNING_REASON) if values.get(key)}
-            found[tag].append((values[_INSTANCE_UID], reasons))
-    return found
+            sequences[tag].append((values[_INSTANCE_UID], reasons))
+    return sequences
 
 
 def _chunks(*parts: bytes) -> Iterator[bytes]:

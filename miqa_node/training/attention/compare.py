@@ -77,9 +77,9 @@ class AttentionSurveyor:
 
 def add_attention(base: ImageLook, view: NDArray[np.float32], transformer: TransformerGraph) -> AttentionSurvey:
     """A look at one image with what the transformer makes of its view."""
-    seen = transformer.attend(view)
-    look = ImageLook({**base.blocks, "transformer": seen.features}, NOTHING)
-    return AttentionSurvey(look, {"network": base.places, **seen.places}, seen.attention, view)
+    weights = transformer.attend(view)
+    look = ImageLook({**base.blocks, "transformer": weights.features}, NOTHING)
+    return AttentionSurvey(look, {"network": base.places, **weights.places}, weights.attention, view)
 
 
 def train_attention(

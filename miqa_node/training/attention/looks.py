@@ -36,8 +36,8 @@ class TransformerGraph:
 
     def attend(self, view: NDArray[np.float32]) -> AttentionLook:
         """Look at one picture."""
-        found = self._session.run(list(OUTPUTS), {INPUT: view[None, None].astype(np.float32)})
-        outputs = dict(zip(OUTPUTS, found, strict=True))
+        tensors = self._session.run(list(OUTPUTS), {INPUT: view[None, None].astype(np.float32)})
+        outputs = dict(zip(OUTPUTS, tensors, strict=True))
         tokens, attention = outputs[TOKENS][0], outputs[ATTENTION][0]
         gradients = place_gradients(view, tokens.shape[1])
         deep = np.ascontiguousarray(tokens.transpose(1, 2, 0))

@@ -46,8 +46,8 @@ class TransformerBlock(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, tokens, width) to the same."""
         query, key, value = self.split(tokens)
-        seen = functional.scaled_dot_product_attention(query, key, value)
-        return self.after(tokens, seen)
+        values = functional.scaled_dot_product_attention(query, key, value)
+        return self.after(tokens, values)
 
     def with_weights(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The same with the attention weights, (N, heads, tokens, tokens)."""
@@ -62,9 +62,9 @@ class TransformerBlock(nn.Module):
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
         return query, key, value
 
-    def after(self, tokens: Tensor, seen: Tensor) -> Tensor:
+    def after(self, tokens: Tensor, mixed: Tensor) -> Tensor:
         """What comes after the attention."""
-        tokens = tokens + self.out(seen.transpose(1, 2).reshape(tokens.shape))
+        tokens = tokens + self.out(mixed.transpose(1, 2).reshape(tokens.shape))
         out: Tensor = tokens + self.narrow(functional.gelu(self.widen(self.between(tokens))))
         return out
 
@@ -114,23 +114,23 @@ class MaskedAutoencoder(nn.Module):
         self.last = nn.LayerNorm(width)
         self.guess = nn.Linear(width, shape.patch_px**2)
 
-    def forward(self, view: Tensor, order: Tensor, seen: int) -> Tensor:
+    def forward(self, view: Tensor, order: Tensor, values: int) -> Tensor:
         """Mean squared error of the hidden patches, each normalised by its own mean and deviation.
 
-        ``order`` (N, patches) holds the numbers of all patches in random order; the first ``seen`` are not hidden.
+        ``order`` (N, patches) holds the numbers of all patches in random order; the first ``mixed`` are not hidden.
         """
-        tokens = self.narrow(self.encoder(view, order[:, :seen]))
-        hidden = self.hidden_token.expand(len(view), order.shape[1] - seen, -1)
+        tokens = self.narrow(self.encoder(view, order[:, :values]))
+        hidden = self.hidden_token.expand(len(view), order.shape[1] - values, -1)
         mixed = torch.cat([tokens[:, 1:], hidden], dim=1)
         back = torch.argsort(order, dim=1)[..., None].expand(-1, -1, mixed.shape[-1])
         rest = torch.cat([tokens[:, :1], torch.gather(mixed, 1, back) + self.places], dim=1)
         for block in self.blocks:
             rest = block(rest)
         guessed = self.guess(self.last(rest[:, 1:])).float()
-        wanted = patches(view, self.encoder.shape.patch_px)
-        mean, variance = wanted.mean(-1, keepdim=True), wanted.var(-1, keepdim=True)
-        error = ((guessed - (wanted - mean) / (variance + 1e-3).sqrt()) ** 2).mean(-1)
-        weights = torch.ones_like(error).scatter(1, order[:, :seen], 0.0)
+        targets = patches(view, self.encoder.shape.patch_px)
+        mean, variance = targets.mean(-1, keepdim=True), targets.var(-1, keepdim=True)
+        error = ((guessed - (targets - mean) / (variance + 1e-3).sqrt()) ** 2).mean(-1)
+        weights = torch.ones_like(error).scatter(1, order[:, :values], 0.0)
         loss: Tensor = (error * weights).sum() / weights.sum()
         return loss
 

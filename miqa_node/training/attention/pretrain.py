@@ -67,15 +67,15 @@ def records_of(data_dir: Path) -> list[DatasetRecord]:
     Of ``cxr_train`` and ``cxr_pneumonia``; patients held out, of ``cxr_boxes``, or of a test part are left out.
     """
     boxed = {record.patient for record in read_records(data_dir / "cxr_boxes")}
-    found: dict[str, DatasetRecord] = {}
+    records: dict[str, DatasetRecord] = {}
     for folder in ("cxr_train", "cxr_pneumonia"):
         if not (data_dir / folder / "manifest.csv").is_file():
             continue
         for record in read_records(data_dir / folder):
             allowed = may_ship(record) and not held_out(record) and record.patient not in boxed
             if allowed and record.split != "test":
-                found.setdefault(record.path.name, record)
-    return list(found.values())
+                records.setdefault(record.path.name, record)
+    return list(records.values())
 
 
 def small_views(records: Sequence[DatasetRecord], shape: VitShape) -> NDArray[np.float32]:

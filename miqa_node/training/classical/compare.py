@@ -74,9 +74,9 @@ def train_classical(
     data = read_quality_data(data_dir, image_cache)
     started = time.perf_counter()
     table = training_table(data, treatment, seed=seed, samples=samples, cache_dir=cache_dir, progress=progress)
-    asked = calibration_table(data, treatment, cache_dir=cache_dir)
+    cases = calibration_table(data, treatment, cache_dir=cache_dir)
     judged = evaluation_table(data_dir, data, treatment, cache_dir=cache_dir, draws=draws)
-    outcomes = [_outcome(fit_model(kind, table, seed), asked, judged, treatment) for kind in kinds]
+    outcomes = [_outcome(fit_model(kind, table, seed), cases, judged, treatment) for kind in kinds]
     rows = [*([_network_row(against)] if against else []), *(_row(outcome) for outcome in outcomes)]
     command = f"miqa-node train classical --data DIR --out models --samples {samples} --seed {seed}"
     comparison: dict[str, Any] = {
@@ -114,9 +114,14 @@ def usual_measurements(model: ClassicalModel, table: FeatureTable) -> NDArray[np
 
 
 def _outcome(
-    model: ClassicalModel, asked: CalibrationCases, judged: EvaluationCases, treatment: Treatment
+    model: ClassicalModel, calibration_cases: CalibrationCases, judged: EvaluationCases, treatment: Treatment
 ) -> ClassicalResult:
-    said = CalibrationCases(*(_answers(model, cases) for cases in (asked.everything, asked.clean, asked.elsewhere)))
+    said = CalibrationCases(
+        *(
+            _answers(model, cases)
+            for cases in (calibration_cases.everything, calibration_cases.clean, calibration_cases.elsewhere)
+        )
+    )
     calibration = calibration_of(said)
     answered = EvaluationCases(
         clean=_answers(model, judged.clean),
@@ -169,18 +174,18 @@ def _operating_points(judged: EvaluationCases, calibration: QualityCalibration) 
 
 def _errors(judged: EvaluationCases, calibration: QualityCalibration) -> dict[str, Any]:
     """Where a model errs: misses by severity and source, false alarms by source, and what a miss is taken for."""
-    found: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
     for finding in defect_names():
         column = COLUMN[finding]
         bad, good = measures.positives(judged, finding, 0.0), measures.negatives(judged, finding)
         missed = [c for c in bad if calibration.probability(c.logits)[column] < calibration.threshold[column]]
         alarms = [c for c in good if calibration.probability(c.logits)[column] >= calibration.threshold[column]]
-        found[finding] = {
+        errors[finding] = {
             "missed_by_severity": _shares(missed, bad, lambda c: str(c.level)),
             "missed_by_source": _shares(missed, bad, lambda c: c.record.source),
             "false_alarms_by_source": _shares(alarms, good, lambda c: c.record.source),
         }
-    return found
+    return errors
 
 
 def _roc(judged: EvaluationCases, column: int, finding: FindingName) -> list[float]:

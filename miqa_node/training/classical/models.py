@@ -105,31 +105,31 @@ def curves(head: ModelHead, *, bends: bool) -> tuple[NDArray[np.float64], float]
     return weights, head.bias + KNOTS[0] * float(head.weights.sum())
 
 
-def _logistic(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> ModelHead:
-    return _linear(LogisticRegression(C=1.0, class_weight="balanced", max_iter=3000, random_state=seed), rows, wanted)
+def _logistic(rows: NDArray[np.float32], targets: NDArray[np.bool_], seed: int) -> ModelHead:
+    return _linear(LogisticRegression(C=1.0, class_weight="balanced", max_iter=3000, random_state=seed), rows, targets)
 
 
-def _additive(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> ModelHead:
+def _additive(rows: NDArray[np.float32], targets: NDArray[np.bool_], seed: int) -> ModelHead:
     """Logistic regression on hinges: an additive model, whose every measurement has a curve of its own.
 
     Hastie and Tibshirani, Statistical Science 1 (1986), with piecewise linear curves (Friedman 1991).
     """
-    return _linear(LogisticRegression(C=0.3, class_weight="balanced", max_iter=5000, random_state=seed), rows, wanted)
+    return _linear(LogisticRegression(C=0.3, class_weight="balanced", max_iter=5000, random_state=seed), rows, targets)
 
 
-def _linear_svm(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> ModelHead:
-    return _linear(LinearSVC(C=0.3, class_weight="balanced", max_iter=20000, random_state=seed), rows, wanted)
+def _linear_svm(rows: NDArray[np.float32], targets: NDArray[np.bool_], seed: int) -> ModelHead:
+    return _linear(LinearSVC(C=0.3, class_weight="balanced", max_iter=20000, random_state=seed), rows, targets)
 
 
-def _rbf_svm(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> ModelHead:
-    fitted = SVC(C=3.0, kernel="rbf", gamma="scale", class_weight="balanced", random_state=seed).fit(rows, wanted)
+def _rbf_svm(rows: NDArray[np.float32], targets: NDArray[np.bool_], seed: int) -> ModelHead:
+    fitted = SVC(C=3.0, kernel="rbf", gamma="scale", class_weight="balanced", random_state=seed).fit(rows, targets)
     return _scored(fitted.decision_function)
 
 
-def _forest(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> ModelHead:
+def _forest(rows: NDArray[np.float32], targets: NDArray[np.bool_], seed: int) -> ModelHead:
     fitted = RandomForestClassifier(
         TREES, min_samples_leaf=LEAF, class_weight="balanced_subsample", random_state=seed, n_jobs=1
-    ).fit(rows, wanted)
+    ).fit(rows, targets)
 
     def log_odds(some: NDArray[np.float32]) -> NDArray[np.float64]:
         share = np.clip(fitted.predict_proba(some)[:, 1], 1e-3, 1.0 - 1e-3)
@@ -138,8 +138,8 @@ def _forest(rows: NDArray[np.float32], wanted: NDArray[np.bool_], seed: int) -> 
     return _scored(log_odds)
 
 
-def _linear(estimator: Any, rows: NDArray[np.float32], wanted: NDArray[np.bool_]) -> LinearHead:
-    fitted = estimator.fit(rows.astype(np.float64), wanted)
+def _linear(estimator: Any, rows: NDArray[np.float32], targets: NDArray[np.bool_]) -> LinearHead:
+    fitted = estimator.fit(rows.astype(np.float64), targets)
     return LinearHead(np.asarray(fitted.coef_[0], np.float64), float(fitted.intercept_[0]))
 
 
@@ -150,10 +150,10 @@ def _scored(function: Callable[[NDArray[np.float32]], Any]) -> ModelHead:
     return head
 
 
-def _fit_severity(rows: NDArray[np.float32], wanted: NDArray[np.float32]) -> LinearHead:
-    known = wanted >= 0
-    weight = np.where(wanted[known] > 0, 1.0, ABSENT_WEIGHT)
-    fitted = Ridge(RIDGE).fit(rows[known].astype(np.float64), wanted[known], sample_weight=weight)
+def _fit_severity(rows: NDArray[np.float32], targets: NDArray[np.float32]) -> LinearHead:
+    known = targets >= 0
+    weight = np.where(targets[known] > 0, 1.0, ABSENT_WEIGHT)
+    fitted = Ridge(RIDGE).fit(rows[known].astype(np.float64), targets[known], sample_weight=weight)
     return LinearHead(np.asarray(fitted.coef_, np.float64), float(fitted.intercept_))
 
 

@@ -51,10 +51,10 @@ def write_classical_package(
     graph = sum_graph(model, usual)
     onnx.save(graph, str(folder / "model.onnx"))
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
-    wanted = Card.model_validate(card | {"files": {}}).measurements
+    measurements = Card.model_validate(card | {"files": {}}).measurements
     for name in names:
         pixels = cv2.imread(str(folder / "golden" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
-        inputs = inputs_of(measure_picture(np.asarray(pixels).astype(np.uint16) * np.uint16(257)), wanted)
+        inputs = inputs_of(measure_picture(np.asarray(pixels).astype(np.uint16) * np.uint16(257)), measurements)
         logits, severity = session.run(["logits", "severity"], inputs)
         expected = {
             "probability": [round(float(v), 6) for v in calibration.probability(logits[0])],

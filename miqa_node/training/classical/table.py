@@ -107,8 +107,8 @@ def calibration_table(data: QualityData, treatment: Treatment, *, cache_dir: Pat
     records = [*data.held_out, *data.other_hospital]
     path = cache_dir / f"calibration-{treatment.name}-{_fingerprint(records)}.npz"
     if not path.exists():
-        asked = ask(MeasurementJudge(treatment), data)
-        _save(path, _arrays({"everything": asked.everything, "clean": asked.clean, "elsewhere": asked.elsewhere}))
+        cases = ask(MeasurementJudge(treatment), data)
+        _save(path, _arrays({"everything": cases.everything, "clean": cases.clean, "elsewhere": cases.elsewhere}))
     groups = _cases(path, records)
     return CalibrationCases(groups["everything"], groups["clean"], groups["elsewhere"])
 

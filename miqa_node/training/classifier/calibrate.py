@@ -40,9 +40,9 @@ def threshold_for_recall(probability: Floats, positive: NDArray[np.bool_], targe
 
     It lies halfway to the next lower probability, so that an image on the edge is not lost to rounding.
     """
-    found = np.sort(probability[positive])[::-1]
-    needed = math.ceil(target * len(found) - 1e-9)
-    edge = float(found[needed - 1])
+    descending = np.sort(probability[positive])[::-1]
+    needed = math.ceil(target * len(descending) - 1e-9)
+    edge = float(descending[needed - 1])
     below = probability[probability < edge]
     value = (edge + float(below.max())) / 2.0 if below.size else edge / 2.0
     value = min(max(value, LEAST_THRESHOLD), MOST_THRESHOLD)

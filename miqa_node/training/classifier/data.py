@@ -131,14 +131,14 @@ class PixelReader:
 
 
 def _of_folder(source: Path) -> list[LabelledImage]:
-    found = []
+    images = []
     for folder in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
             if is_picture(path):
-                found.append(LabelledImage(path, folder.name, ""))
+                images.append(LabelledImage(path, folder.name, ""))
             elif (patient := _patient_of(path)) is not None:
-                found.append(LabelledImage(path, folder.name, patient))
-    return found
+                images.append(LabelledImage(path, folder.name, patient))
+    return images
 
 
 def _of_csv(source: Path) -> list[LabelledImage]:

@@ -76,7 +76,7 @@ class ClassifierPackage:
 
 
 def train_classifier(
-    source: Path, out_dir: Path, wanted: ClassifierRequest, run_dir: Path | None = None
+    source: Path, out_dir: Path, request: ClassifierRequest, run_dir: Path | None = None
 ) -> ClassifierPackage:
     """Fit, calibrate, choose the threshold, test, and write package and report.
 
@@ -86,20 +86,20 @@ def train_classifier(
         The data are unsuitable, or a choice does not fit them; the text says what to do.
     """
     started = time.monotonic()
-    run_dir = run_dir or RUNS / f"{wanted.name}-{wanted.version}"
+    run_dir = run_dir or RUNS / f"{request.name}-{request.version}"
     run_dir.mkdir(parents=True, exist_ok=True)
-    examples = read_examples(source, wanted.recipe.seed)
+    examples = read_examples(source, request.recipe.seed)
     names = labels_of(examples)
-    positive = positive_column(wanted.positive, names, examples)
+    positive = positive_column(request.positive, names, examples)
     pixels = PixelReader()
     try:
-        spec = picture_input(wanted, pixels, examples)
+        spec = picture_input(request, pixels, examples)
         parts = {part: [e for e in examples if e.part is part] for part in ClassifierPart}
         pictures = {part: pixels.prepared(some, spec) for part, some in parts.items()}
-        net = start(wanted, len(names), spec.channels)
+        net = start(request, len(names), spec.channels)
         labels = [names.index(e.label) for e in parts[ClassifierPart.TRAIN]]
         net = fit(
-            net, pictures[ClassifierPart.TRAIN], labels, wanted.recipe, starts_trained=wanted.pretrained is not None
+            net, pictures[ClassifierPart.TRAIN], labels, request.recipe, starts_trained=request.pretrained is not None
         )
         scored = {
             part: _scored(net, parts[part], pictures[part], names)
@@ -107,17 +107,17 @@ def train_classifier(
         }
         chosen = scored[ClassifierPart.VALIDATE]
         temperature = fit_temperature(chosen.logits, chosen.truth)
-        threshold = _threshold(chosen, temperature, positive, wanted.recall_target)
-        metrics, shown = _tested(scored, temperature, threshold, positive, names, wanted)
+        threshold = _threshold(chosen, temperature, positive, request.recall_target)
+        metrics, shown = _tested(scored, temperature, threshold, positive, names, request)
         graph = run_dir / "graph.onnx"
         difference = export_classifier(net, graph, spec.channels, spec.rows, spec.columns)
-        card = _card(wanted, spec, names, examples, temperature, threshold, positive, metrics)
+        card = _card(request, spec, names, examples, temperature, threshold, positive, metrics)
         card["training"] |= {
             "minutes": round((time.monotonic() - started) / 60.0, 1),
             "parameters": sum(p.numel() for p in net.parameters()),
             "largest_difference_of_graph_and_torch": float(f"{difference:.2g}"),
         }
-        package = write_package(out_dir / f"{wanted.name}-{wanted.version}", graph, card)
+        package = write_package(out_dir / f"{request.name}-{request.version}", graph, card)
         report = write_report(run_dir / "report.html", package, card, shown, parts[ClassifierPart.TEST], pixels)
     finally:
         pixels.close()
@@ -136,22 +136,27 @@ def positive_column(positive: str, names: Sequence[str], examples: Sequence[Labe
     return min(range(2), key=lambda column: (counts[names[column]], -column))
 
 
-def picture_input(wanted: ClassifierRequest, pixels: PixelReader, examples: Sequence[LabelledImage]) -> PictureInput:
+def picture_input(request: ClassifierRequest, pixels: PixelReader, examples: Sequence[LabelledImage]) -> PictureInput:
     """The package's preprocessing; the network takes -1 to 1."""
-    colour = pixels.have_colour(examples) if wanted.colour is None else wanted.colour
+    colour = pixels.have_colour(examples) if request.colour is None else request.colour
     return PictureInput(
-        rows=wanted.size_px, columns=wanted.size_px, channels=3 if colour else 1, colour=colour, mean=(0.5,), std=(0.5,)
+        rows=request.size_px,
+        columns=request.size_px,
+        channels=3 if colour else 1,
+        colour=colour,
+        mean=(0.5,),
+        std=(0.5,),
     )
 
 
-def start(wanted: ClassifierRequest, classes: int, channels: int) -> ClassifierNet:
+def start(request: ClassifierRequest, classes: int, channels: int) -> ClassifierNet:
     """The network before training."""
     import torch  # noqa: PLC0415 - the seed must be set before the weights are drawn, nothing else needs it here
 
-    torch.manual_seed(wanted.recipe.seed)
-    if wanted.pretrained is None:
-        return build(wanted.architecture, classes, channels)
-    return pretrained(wanted.architecture, wanted.pretrained, classes, channels)
+    torch.manual_seed(request.recipe.seed)
+    if request.pretrained is None:
+        return build(request.architecture, classes, channels)
+    return pretrained(request.architecture, request.pretrained, classes, channels)
 
 
 def _scored(
@@ -183,13 +188,13 @@ def labels_said(
 def _tested(
     scored: dict[ClassifierPart, ScoredPart], temperature: float, threshold: ClassifierThreshold | None,
     positive: int | None,
-    names: Sequence[str], wanted: ClassifierRequest,
+    names: Sequence[str], request: ClassifierRequest,
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
     """The figures of a card, and what the report shows beside them."""
     test = scored[ClassifierPart.TEST]
     probability = softmax(test.logits / temperature)
     said = labels_said(probability, threshold, positive)
-    figures = figures_of(probability, test.truth, said, test.patients, names, positive, seed=wanted.recipe.seed)
+    figures = figures_of(probability, test.truth, said, test.patients, names, positive, seed=request.recipe.seed)
     metrics: dict[str, Any] = {"test": figures}
     shown: dict[str, Any] = {
         "probability": probability,
@@ -203,7 +208,7 @@ def _tested(
         metrics["threshold"] = {
             "chosen_on": "validation part, highest threshold that keeps the recall",
             "label": names[positive],
-            "recall_target": wanted.recall_target,
+            "recall_target": request.recall_target,
             "threshold": round(threshold.value, 4),
             "validation_recall": round(threshold.recall, 4),
             "validation_precision": round(threshold.precision, 4),
@@ -214,7 +219,7 @@ def _tested(
 
 
 def _card(
-    wanted: ClassifierRequest, spec: PictureInput, names: Sequence[str], examples: Sequence[LabelledImage],
+    request: ClassifierRequest, spec: PictureInput, names: Sequence[str], examples: Sequence[LabelledImage],
     temperature: float,
     threshold: ClassifierThreshold | None, positive: int | None, metrics: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
@@ -229,22 +234,22 @@ def _card(
         ),
         "It always says one of its labels, also of an image that shows something else.",
     ]
-    if not wanted.modality or not wanted.body_part:
+    if not request.modality or not request.body_part:
         limits.append(
             "No modality or body part was named at training: switch it on only for the scope it was made for."
         )
     card = {
         "task": "classification",
-        "name": wanted.name,
-        "version": wanted.version,
-        "intended_use": wanted.intended_use or f"Tells {', '.join(names[:-1])} and {names[-1]} apart.",
+        "name": request.name,
+        "version": request.version,
+        "intended_use": request.intended_use or f"Tells {', '.join(names[:-1])} and {names[-1]} apart.",
         "not_for": ["diagnosis: what it says is decision support", "images unlike those of its training data"],
         "limits": limits,
-        "applicability": {"modality": list(wanted.modality), "body_part": list(wanted.body_part), "view": []},
-        "clinical": wanted.clinical,
+        "applicability": {"modality": list(request.modality), "body_part": list(request.body_part), "view": []},
+        "clinical": request.clinical,
         "picture": spec.model_dump(mode="json"),
         "labels": [{"name": name} for name in names],
-        "members": [{"architecture": wanted.architecture.value, "temperature": round(temperature, 6), "tap": TAP}],
+        "members": [{"architecture": request.architecture.value, "temperature": round(temperature, 6), "tap": TAP}],
         "operating_point": point,
         "calibration": {
             "method": "temperature of greatest likelihood on the validation part, every label weighing the same",
@@ -252,19 +257,19 @@ def _card(
             "validation_images": sum(counts[ClassifierPart.VALIDATE].values()),
         },
         "training": {
-            "command": _command(wanted),
+            "command": _command(request),
             "date": datetime.now(UTC).date().isoformat(),
             "data": [
-                {"label": name, "licence": wanted.licence or "not stated",
+                {"label": name, "licence": request.licence or "not stated",
                  **{f"{part.value}_images": counts[part][name] for part in ClassifierPart},
                  "patients": len({e.patient for e in examples if e.label == name})}
                 for name in names
             ],
             "balance": "every label is drawn equally often",
             "split": "by patient, or by identical bytes where no patient is known; no patient is in two parts",
-            "seed": wanted.recipe.seed,
+            "seed": request.recipe.seed,
             "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
-            "starts_from": wanted.pretrained.name if wanted.pretrained else "fresh weights",
+            "starts_from": request.pretrained.name if request.pretrained else "fresh weights",
         },
         "metrics": metrics,
         "golden": [],
@@ -274,15 +279,15 @@ def _card(
     return {k: v for k, v in checked.model_dump(mode="json").items() if k != "files"}
 
 
-def _command(wanted: ClassifierRequest) -> str:
+def _command(request: ClassifierRequest) -> str:
     """How to make the package again, without the names of anyone's folders."""
     parts = [
-        "miqa-node train classifier --data DATA --out models", f"--name {wanted.name} --version {wanted.version}",
-        f"--arch {wanted.architecture.value} --size {wanted.size_px} --epochs {wanted.recipe.epochs}",
-        f"--seed {wanted.recipe.seed} --recall-target {wanted.recall_target:g}",
+        "miqa-node train classifier --data DATA --out models", f"--name {request.name} --version {request.version}",
+        f"--arch {request.architecture.value} --size {request.size_px} --epochs {request.recipe.epochs}",
+        f"--seed {request.recipe.seed} --recall-target {request.recall_target:g}",
     ]  # fmt: skip
-    if wanted.positive:
-        parts.append(f"--positive '{wanted.positive}'")
-    if wanted.pretrained:
-        parts.append(f"--pretrained {wanted.pretrained.name}")
+    if request.positive:
+        parts.append(f"--positive '{request.positive}'")
+    if request.pretrained:
+        parts.append(f"--pretrained {request.pretrained.name}")
     return " ".join(parts)

@@ -163,20 +163,20 @@ def _figures(cases: Sequence[EnhancementCase], seed: int) -> dict[str, Any]:
 
 def _lesions(methods: Mapping[str, Function], data_dir: Path, images: int, seed: int) -> dict[str, Any]:
     """Contrast of the radiologists' boxes at quarter dose, as a share of that in the original, and its CNR."""
-    found: dict[str, list[tuple[float, float]]] = {UNTOUCHED: [], **{name: [] for name in methods}}
+    figures: dict[str, list[tuple[float, float]]] = {UNTOUCHED: [], **{name: [] for name in methods}}
     for number, outlined in enumerate(pathologies(data_dir)[:images]):
         pixels = cv2.imread(str(outlined.path), cv2.IMREAD_GRAYSCALE)
         original = np.asarray(pixels, np.float32) / np.float32(255)
         rng = np.random.default_rng((seed, number))
         noisy = degrade(original, FindingName.NOISE_UNDEREXPOSURE, DOSES["1/4"], rng, DETECTOR_PITCH_MM)
         boxes = [_box(outline, original.shape) for outline in outlined.outlines]
-        told = [(box, scores.lesion_contrast(original, box)) for box in boxes]
-        told = [(box, (contrast, cnr)) for box, (contrast, cnr) in told if abs(contrast) > 0.01]
-        for name, rows in found.items():
+        contrasts = [(box, scores.lesion_contrast(original, box)) for box in boxes]
+        contrasts = [(box, (contrast, cnr)) for box, (contrast, cnr) in contrasts if abs(contrast) > 0.01]
+        for name, rows in figures.items():
             if name in SLOW_METHODS and number >= SLOW_IMAGES:
                 continue
             shown = noisy if name == UNTOUCHED else methods[name](noisy)[0]
-            for box, (contrast, cnr) in told:
+            for box, (contrast, cnr) in contrasts:
                 after, after_cnr = scores.lesion_contrast(shown, box)
                 rows.append((after / contrast, after_cnr / cnr))
     return {
@@ -186,7 +186,7 @@ def _lesions(methods: Mapping[str, Function], data_dir: Path, images: int, seed:
             "contrast_ratio_range": [round(float(q), 3) for q in np.quantile([v[0] for v in values], (0.05, 0.95))],
             "cnr_ratio": _median([v[1] for v in values]),
         }
-        for name, values in found.items()
+        for name, values in figures.items()
         if values
     }
 

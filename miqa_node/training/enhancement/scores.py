@@ -38,11 +38,11 @@ class EdgeSlopes:
         plane = _plane(original)
         edges = strongest_edges(plane)
         profiles = profiles_across(plane, edges)
-        found = rises(profiles)
-        kept = (found.contrast >= CLEAR_CONTRAST * 255.0) & np.isfinite(found.widths) & (found.widths > 0)
+        rise = rises(profiles)
+        kept = (rise.contrast >= CLEAR_CONTRAST * 255.0) & np.isfinite(rise.widths) & (rise.widths > 0)
         self._edges = tuple(values[kept] for values in edges)
         along = np.arange(profiles.shape[1]) - profiles.shape[1] // 2
-        inside = (along >= -found.before[kept, None] - ENDS) & (along <= found.after[kept, None] + ENDS)
+        inside = (along >= -rise.before[kept, None] - ENDS) & (along <= rise.after[kept, None] + ENDS)
         self._slopes = np.where(inside, np.gradient(profiles[kept], axis=1), 0.0) if kept.any() else np.empty((0, 1))
 
     def kept(self, image: Image) -> float | None:

@@ -95,12 +95,12 @@ def _figures(subject: EvaluationSubject, material: EvaluationMaterial) -> dict[s
         column = COLUMN[finding]
         bad, good = measures.positives(judged, finding), measures.negatives(judged, finding)
         probability = [scales.probability(np.array([c.logits for c in group]))[:, column] for group in (bad, good)]
-        mixture, wanted = measures.labelled(judged, finding)
+        mixture, present = measures.labelled(judged, finding)
         stated = scales.probability(np.array([c.logits for c in mixture]))[:, column]
         findings[finding] = {
             **measures.finding_curves(judged, finding),
             **measures.classification(probability[0], probability[1], scales.threshold[column]),
-            "reliability": measures.reliability(stated, wanted),
+            "reliability": measures.reliability(stated, present),
         }
     means = [row["auroc"] for row in findings.values()]
     identity = subject.package.identity

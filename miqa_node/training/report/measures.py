@@ -44,15 +44,15 @@ def labelled(judged: EvaluationCases, finding: FindingName) -> tuple[list[Judged
 
     Images with other defects count as free of it. An image not annotated for real objects is left out.
     """
-    cases, wanted = [], []
+    cases, present = [], []
     for case in [*judged.clean, *judged.simulated]:
         truth: bool | None = case.made == finding
         if finding == OBJECT and not truth:
             truth = case.record.has_real_object
         if truth is not None:
             cases.append(case)
-            wanted.append(truth)
-    return cases, np.array(wanted, bool)
+            present.append(truth)
+    return cases, np.array(present, bool)
 
 
 def scores(cases: Sequence[JudgedCase], column: int) -> Floats:
@@ -190,19 +190,19 @@ def confusion(
     return {"names": rows, "counts": [[counts[row][column] for column in rows] for row in rows]}
 
 
-def reliability(probability: Floats, wanted: NDArray[np.bool_]) -> dict[str, Any]:
+def reliability(probability: Floats, present: NDArray[np.bool_]) -> dict[str, Any]:
     """Stated against observed share in ten equal bins, the expected calibration error and the Brier score."""
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
     parts = [bins == b for b in range(BINS) if (bins == b).any()]
-    rows = [[_round(float(probability[p].mean())), _round(float(wanted[p].mean())), int(p.sum())] for p in parts]
-    error = calibration_error(probability, wanted)
-    brier = float(np.mean((probability - wanted) ** 2)) if probability.size else float("nan")
+    rows = [[_round(float(probability[p].mean())), _round(float(present[p].mean())), int(p.sum())] for p in parts]
+    error = calibration_error(probability, present)
+    brier = float(np.mean((probability - present) ** 2)) if probability.size else float("nan")
     return {"bins": rows, "expected_calibration_error": _round(error), "brier": _round(brier)}
 
 
 def by_population(judged: EvaluationCases, population: Mapping[str, str]) -> dict[str, Any]:
     """Mean AUROC over the findings of adults and children apart; ``population`` by file name."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for name in sorted({population.get(c.record.path.name, "") or "unknown" for c in judged.clean}):
         values = []
         for finding in defect_names():
@@ -213,8 +213,8 @@ def by_population(judged: EvaluationCases, population: Mapping[str, str]) -> dic
             if min(len(bad), len(good)) >= FEWEST:
                 values.append(auroc(scores(bad, COLUMN[finding]), scores(good, COLUMN[finding])))
         images = sum((population.get(c.record.path.name, "") or "unknown") == name for c in judged.clean)
-        found[name] = {"images": images, "mean_auroc": _round(float(np.mean(values))) if values else None}
-    return found
+        figures[name] = {"images": images, "mean_auroc": _round(float(np.mean(values))) if values else None}
+    return figures
 
 
 def _of_source(cases: Sequence[JudgedCase], source: str) -> list[JudgedCase]:

@@ -144,10 +144,10 @@ router = APIRouter(prefix="/api/v1")
 def list_worklist(services: Services, _who: Reader, query: Annotated[WorklistQuery, Query()]) -> WorklistPage:
     """Flagged studies, newest first, with their flagged images and the reasons."""
     limit = query.limit or services.settings.web.page_size
-    wanted = query.filter()
+    selection = query.filter()
     with services.database.begin() as transaction:
-        items = worklist.select(transaction, wanted, limit=limit, offset=query.offset)
-        total = worklist.count(transaction, wanted)
+        items = worklist.select(transaction, selection, limit=limit, offset=query.offset)
+        total = worklist.count(transaction, selection)
     return WorklistPage(items=items, total=total, limit=limit, offset=query.offset)
 
 
@@ -224,16 +224,16 @@ def show_instances(
     """Arrival, assessment, verdict, results and deliveries; a UID may name several instances."""
     most = limit or services.settings.web.page_size
     with services.database.begin() as transaction:
-        found = history.of_uid(transaction, digest_or_uid, limit=most + 1)
-    if not found:
+        histories = history.of_uid(transaction, digest_or_uid, limit=most + 1)
+    if not histories:
         raise NotFoundError(f"No instance, series or study {digest_or_uid} was received.")
     language = services.settings.node.language
     narratives = {
         one.instance.digest: narrative(one.assessment, one.disposition, language)
-        for one in found[:most]
+        for one in histories[:most]
         if one.assessment is not None and one.disposition is not None
     }
-    return Instances(instances=found[:most], truncated=len(found) > most, narratives=narratives)
+    return Instances(instances=histories[:most], truncated=len(histories) > most, narratives=narratives)
 
 
 PAGE = Page(router, rest=True)

@@ -72,10 +72,10 @@ router = APIRouter(prefix="/api/v1/deliveries", tags=["deliveries"])
 def list_deliveries(services: Services, _who: Reader, query: Annotated[DeliveryQuery, Query()]) -> DeliveryPage:
     """Results on their way to destinations, newest first."""
     limit = query.limit or services.settings.web.page_size
-    wanted = query.filter()
+    selection = query.filter()
     with services.database.begin() as transaction:
-        items = delivery_jobs.select(transaction, wanted, limit=limit, offset=query.offset)
-        total = delivery_jobs.count(transaction, wanted)
+        items = delivery_jobs.select(transaction, selection, limit=limit, offset=query.offset)
+        total = delivery_jobs.count(transaction, selection)
     return DeliveryPage(items=items, total=total, limit=limit, offset=query.offset)
 
 

@@ -78,7 +78,7 @@ def test_the_report_says_the_same_in_three_forms(hospital: Database, settings: S
     with hospital.begin() as transaction:
         made = make_report(transaction, "2026-01", settings, NOW)
     text = " ".join(" ".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(made.pdf)).pages)
-    for words in ("Reject analysis January 2026", "40 exposures of patients, 12 rejected: 30.0 %", "Motion blur"):
+    for words in ("Reject analysis January 2026", "40 exposures, 12 rejected: 30.0 %", "Motion blur"):
         assert words in made.html, words
         assert words in text, words
     assert "St. Mary &lt;Hospital&gt;" in made.html

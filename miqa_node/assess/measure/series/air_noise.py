@@ -15,15 +15,15 @@ SECTION = "CT and MR series"
 
 
 def _deviation(view: SliceView) -> float | None:
-    found, ring = view.once(ct_slice), view.once(air_ring)
-    return None if found is None or ring is None else float(found.image[ring].std())
+    plane, ring = view.once(ct_slice), view.once(air_ring)
+    return None if plane is None or ring is None else float(plane.image[ring].std())
 
 
 def _averaged_deviation(view: SliceView) -> float | None:
-    found, ring = view.once(ct_slice), view.once(air_ring)
-    if found is None or ring is None:
+    plane, ring = view.once(ct_slice), view.once(air_ring)
+    if plane is None or ring is None:
         return None
-    return float(cv2.blur(found.image, (found.window_px, found.window_px))[ring].std())
+    return float(cv2.blur(plane.image, (plane.window_px, plane.window_px))[ring].std())
 
 
 def middle(_: SeriesView | None, parts: Sequence[float]) -> float | None:

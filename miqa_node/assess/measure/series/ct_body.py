@@ -62,25 +62,25 @@ def find_body(image: Values) -> Mask:
 
 def soft_tissue(view: SliceView) -> SoftTissue | None:
     """Windows that lie in the body and have a mean of soft tissue; None without a body."""
-    found = view.once(ct_slice)
-    if found is None:
+    plane = view.once(ct_slice)
+    if plane is None:
         return None
-    side = found.window_px
-    mean = cv2.blur(found.image, (side, side))
-    square = cv2.blur(found.image * found.image, (side, side))
+    side = plane.window_px
+    mean = cv2.blur(plane.image, (side, side))
+    square = cv2.blur(plane.image * plane.image, (side, side))
     count = side * side
     # The most frequent SD of n pixels lies below that of their population by √((n − 2) / n).
     deviation = np.sqrt(np.maximum(square - mean * mean, 0.0) * (count / (count - 2)))
-    inner = cv2.erode(found.body.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    inner = cv2.erode(plane.body.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
     return SoftTissue(inner & (mean > SOFT_TISSUE_HU[0]) & (mean < SOFT_TISSUE_HU[1]), deviation)
 
 
 def air_ring(view: SliceView) -> Mask | None:
     """Air 5 to 40 mm from the skin, inside the field of view; None where it is small."""
-    found = view.once(ct_slice)
-    if found is None:
+    plane = view.once(ct_slice)
+    if plane is None:
         return None
-    ring = _ring(found.body, found.spacing_mm) & (found.image < BODY_HU)
+    ring = _ring(plane.body, plane.spacing_mm) & (plane.image < BODY_HU)
     return None if ring.sum() < MIN_RING_PX else ring
 
 

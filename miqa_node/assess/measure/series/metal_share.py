@@ -13,13 +13,13 @@ MIN_METAL_PX = 4
 
 
 def _metal(view: SliceView) -> Mask | None:
-    found = view.once(ct_slice)
-    return None if found is None else (found.image > METAL_HU) & found.body
+    plane = view.once(ct_slice)
+    return None if plane is None else (plane.image > METAL_HU) & plane.body
 
 
 def _pixels(view: SliceView) -> tuple[int, int] | None:
-    found, metal = view.once(ct_slice), view.once(_metal)
-    return None if found is None or metal is None else (int(metal.sum()), int(found.body.sum()))
+    plane, metal = view.once(ct_slice), view.once(_metal)
+    return None if plane is None or metal is None else (int(metal.sum()), int(plane.body.sum()))
 
 
 def _mask(view: SliceView) -> Mask | None:

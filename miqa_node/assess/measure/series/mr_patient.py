@@ -57,10 +57,10 @@ def mr_slice(view: SliceView) -> MrSlice | None:
 
 def signal(view: SliceView) -> SampledSignal | None:
     """What the slice contributes to signal and noise; None without a patient."""
-    found = view.once(mr_slice)
-    if found is None:
+    plane = view.once(mr_slice)
+    if plane is None:
         return None
-    return SampledSignal(_spread(found.values[found.patient]), _spread(found.values[~found.near]))
+    return SampledSignal(_spread(plane.values[plane.patient]), _spread(plane.values[~plane.near]))
 
 
 def foreground_of(parts: Sequence[SampledSignal]) -> NDArray[np.float64]:

@@ -26,13 +26,13 @@ class GhostSignal(NamedTuple):
 
 def _ends(view: SliceView) -> tuple[float, Mask] | None:
     """(share in percent of both ends of the phase direction that is patient, the pixels)."""
-    found, phase_columns = view.once(mr_slice), view.header.phase_columns
-    if found is None or phase_columns is None:
+    plane, phase_columns = view.once(mr_slice), view.header.phase_columns
+    if plane is None or phase_columns is None:
         return None
-    border = np.zeros(found.patient.shape, bool)
+    border = np.zeros(plane.patient.shape, bool)
     for end in (slice(0, EDGE_PX), slice(-EDGE_PX, None)):
         border[(end, slice(None)) if phase_columns else (slice(None), end)] = True
-    cut = found.patient & border
+    cut = plane.patient & border
     return 100.0 * float(cut.sum()) / float(border.sum()), cut
 
 
@@ -47,17 +47,17 @@ def _wrap_mask(view: SliceView) -> Mask | None:
 
 
 def _ghost(view: SliceView) -> GhostSignal | None:
-    found, sampled = view.once(mr_slice), view.once(signal)
-    if found is None or sampled is None:
+    plane, sampled = view.once(mr_slice), view.once(signal)
+    if plane is None or sampled is None:
         return None
     if view.header.phase_columns is None:
         return GhostSignal(sampled, None)
     axis = 0 if view.header.phase_columns else 1
-    ghost = np.roll(found.patient, found.patient.shape[axis] // 2, axis=axis) & ~found.near
-    rest = ~found.near & ~ghost
+    ghost = np.roll(plane.patient, plane.patient.shape[axis] // 2, axis=axis) & ~plane.near
+    rest = ~plane.near & ~ghost
     if ghost.sum() <= MIN_AIR_PX or rest.sum() <= MIN_AIR_PX:
         return GhostSignal(sampled, None)
-    return GhostSignal(sampled, float(found.values[ghost].mean() - found.values[rest].mean()))
+    return GhostSignal(sampled, float(plane.values[ghost].mean() - plane.values[rest].mean()))
 
 
 def ghost_share(_: SeriesView | None, parts: Sequence[GhostSignal]) -> float | None:

@@ -27,19 +27,19 @@ class PatchSpectrum(NamedTuple):
 
 def _spectrum(view: SliceView) -> PatchSpectrum | None:
     """Of patches that are soft tissue throughout, their mean plane taken away (ICRU 87)."""
-    found, soft = view.once(ct_slice), view.once(soft_tissue)
-    if found is None or soft is None:
+    plane, soft = view.once(ct_slice), view.once(soft_tissue)
+    if plane is None or soft is None:
         return None
     share = cv2.blur(soft.mask.astype(np.float32), (PATCH, PATCH))
     power, count = np.zeros((PATCH, PATCH)), 0
-    for row in range(PATCH // 2, found.image.shape[0] - PATCH // 2, PATCH):
-        for column in range(PATCH // 2, found.image.shape[1] - PATCH // 2, PATCH):
+    for row in range(PATCH // 2, plane.image.shape[0] - PATCH // 2, PATCH):
+        for column in range(PATCH // 2, plane.image.shape[1] - PATCH // 2, PATCH):
             if share[row, column] < 0.99 or count == MAX_PATCHES_PER_SLICE:
                 continue
             top, left = row - PATCH // 2, column - PATCH // 2
-            power += np.abs(np.fft.fft2(_without_plane(found.image[top : top + PATCH, left : left + PATCH]))) ** 2
+            power += np.abs(np.fft.fft2(_without_plane(plane.image[top : top + PATCH, left : left + PATCH]))) ** 2
             count += 1
-    return PatchSpectrum(power, found.spacing_mm) if count else None
+    return PatchSpectrum(power, plane.spacing_mm) if count else None
 
 
 def _without_plane(patch: Values) -> NDArray[np.float64]:

@@ -26,8 +26,8 @@ def truncation(body: Mask) -> tuple[float, Mask]:
 
 
 def _cut(view: SliceView) -> tuple[float, Mask] | None:
-    found = view.once(ct_slice)
-    return None if found is None else truncation(found.body)
+    plane = view.once(ct_slice)
+    return None if plane is None else truncation(plane.body)
 
 
 def _share(view: SliceView) -> float | None:

@@ -64,10 +64,10 @@ def differentiate(tape: Tape, taps: Sequence[str], logits: str) -> list[Value]:
             for index, gradient in _answer(tape, node, totals, active).items():
                 if active[index]:
                     gradients.setdefault(node.input[index], []).append(gradient)
-    found = [_total(gradients.get(tap, ())) for tap in taps]
-    if None in found:
-        raise GradientError(f"The output {logits!r} does not depend on {taps[found.index(None)]!r}.")
-    return [gradient for gradient in found if gradient is not None]
+    sums = [_total(gradients.get(tap, ())) for tap in taps]
+    if None in sums:
+        raise GradientError(f"The output {logits!r} does not depend on {taps[sums.index(None)]!r}.")
+    return [gradient for gradient in sums if gradient is not None]
 
 
 def _answer(

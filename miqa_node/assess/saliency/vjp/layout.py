@@ -94,10 +94,10 @@ def _unsliced(call: Call, gradient: Value, n: int, axis: int) -> Value:
     starts, ends, *steps = [tape.integers([int(call.constant(i)[n])]) for i in (1, 2, 4) if call.has(i)]
     length = tape.op("Squeeze", x.sizes(axis, axis + 1), tape.integers([0]))
     zero, one = (tape.constant(np.array(v, np.int64)) for v in (0, 1))
-    taken = tape.op("Slice", tape.op("Range", zero, length, one), starts, ends, tape.integers([0]), *steps)
-    count = tape.op("Squeeze", taken.sizes(), tape.integers([0]))
+    piece = tape.op("Slice", tape.op("Range", zero, length, one), starts, ends, tape.integers([0]), *steps)
+    count = tape.op("Squeeze", piece.sizes(), tape.integers([0]))
     nowhere = tape.op("Expand", count, x.sizes(axis, axis + 1))
-    where = tape.op("ScatterElements", nowhere, taken, tape.op("Range", zero, count, one), axis=0)
+    where = tape.op("ScatterElements", nowhere, piece, tape.op("Range", zero, count, one), axis=0)
     # One more element, 0, behind those of the gradient: what was not taken gets it.
     pads = tape.integers([0, 1])
     longer = tape.op("Pad", gradient, pads, None, tape.integers([axis]), kind=gradient.kind)

@@ -79,7 +79,7 @@ def _shares(call: Call, window: KernelWindow) -> NDArray[np.float64]:
         low = -window.before[n] if counts_padding else 0
         high = size + window.after[n] if counts_padding else size
         first = np.arange(made) * window.strides[n] - window.before[n]
-        seen = first[:, None] + np.arange(window.kernel[n]) * window.dilations[n]
-        along.append(((seen >= low) & (seen < high)).sum(1).astype(np.float64))
+        positions = first[:, None] + np.arange(window.kernel[n]) * window.dilations[n]
+        along.append(((positions >= low) & (positions < high)).sum(1).astype(np.float64))
     counts: NDArray[np.float64] = reduce(np.multiply.outer, along)
     return 1.0 / counts

@@ -61,10 +61,10 @@ def saliency(
     services: Services, _who: Reader, digest: Digest, name: Annotated[str, Path(pattern=MAP_NAME)]
 ) -> Response:
     """Where a finding was seen or what a prediction was read from, over the whole image: an 8-bit PNG, 255 is most."""
-    found = maps_of(services, digest).get(name)
-    if found is None:
+    saliency_map = maps_of(services, digest).get(name)
+    if saliency_map is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "Nothing shows where that was seen.")
-    values = np.clip(found.values * 255.0, 0, 255).astype(np.uint8)
+    values = np.clip(saliency_map.values * 255.0, 0, 255).astype(np.uint8)
     return Response(bytes(cv2.imencode(".png", values)[1].tobytes()), media_type="image/png", headers=KEPT)
 
 

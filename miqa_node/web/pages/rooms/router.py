@@ -72,14 +72,14 @@ def _now(services: WebServices, station: str) -> dict[str, object]:
     now = datetime.now(UTC)
     since = now - timedelta(minutes=services.settings.web.display_minutes)
     with services.database.begin() as transaction:
-        found = stations.exposures(transaction, station, since, EARLIER + 1)
-    newest = found[0] if found else None
+        exposures = stations.exposures(transaction, station, since, EARLIER + 1)
+    newest = exposures[0] if exposures else None
     return {
         "newest": newest,
         "light": light_of(newest),
         "why": _why(newest) if newest else (),
         "hints": _hints(newest, services.settings.node.language) if newest else (),
-        "earlier": [(light_of(one), one) for one in found[1:]],
+        "earlier": [(light_of(one), one) for one in exposures[1:]],
         "light_words": LIGHT_WORDS,
         "minutes": services.settings.web.display_minutes,
         "language": services.settings.node.language,

@@ -166,22 +166,22 @@ def _shown(
 def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[Moment, ...]:
     """Everything that happened to the image, oldest first."""
     start = image.instance.received_at
-    found: list[tuple[datetime, str, bool]] = [(start, f"received from {image.instance.calling_ae_title}", False)]
+    entries: list[tuple[datetime, str, bool]] = [(start, f"received from {image.instance.calling_ae_title}", False)]
     if image.assessment is not None:
         steps = ", ".join(f"{name} {value:.0f} ms" for name, value in image.assessment.timings_ms.items())
-        found.append((image.assessment.assessed_at, "assessed" + (f": {steps}" if steps else ""), False))
+        entries.append((image.assessment.assessed_at, "assessed" + (f": {steps}" if steps else ""), False))
     if image.disposition is not None and image.decided_at is not None:
         verdict = image.disposition.verdict
-        found.append((image.decided_at, f"verdict: {verdict_words(verdict)}", verdict is Verdict.REJECT))
+        entries.append((image.decided_at, f"verdict: {verdict_words(verdict)}", verdict is Verdict.REJECT))
     for result in image.results:
         for delivery in result.deliveries:
             if delivery.sent_at is not None:
-                found.append((delivery.sent_at, f"{result.kind} delivered to {delivery.destination}", False))
+                entries.append((delivery.sent_at, f"{result.kind} delivered to {delivery.destination}", False))
             elif delivery.last_error:
                 text = f"{result.kind} not yet delivered to {delivery.destination}: {delivery.last_error}"
-                found.append((delivery.next_attempt_at, text, True))
-    found.extend((event.at, f"{event.action} by {event.actor}", False) for event in events if event.actor)
-    ordered = sorted(found, key=lambda one: one[0])
+                entries.append((delivery.next_attempt_at, text, True))
+    entries.extend((event.at, f"{event.action} by {event.actor}", False) for event in events if event.actor)
+    ordered = sorted(entries, key=lambda one: one[0])
     return tuple(Moment(at, (at - start).total_seconds(), text, bad) for at, text, bad in ordered)
 
 

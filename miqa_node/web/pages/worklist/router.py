@@ -120,7 +120,7 @@ _FILTERS = tuple(name for name in WorklistForm.model_fields if name not in {"aft
 @router.get("/")
 def worklist_page(request: Request, services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
     """Flagged studies, newest first or worst first."""
-    found = _listed(services, query)
+    listing = _listed(services, query)
     part = "hx-request" in request.headers
     with services.database.begin() as transaction:
         numbers = asdict(overview.look(transaction, datetime.now(UTC) - OVERVIEW_SPAN))
@@ -141,7 +141,7 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
         },
         not_ready=() if part else services.recent_readiness.get(None),
         now=datetime.now(UTC),
-        **found,
+        **listing,
     )
 
 
@@ -180,11 +180,11 @@ def bulk(
 def _listed(services: Services, query: WorklistForm) -> dict[str, object]:
     """One page of the list, and the addresses of its neighbours."""
     size = services.settings.web.page_size
-    wanted = query.filter()
+    selection = query.filter()
     after, before = _place(query.after), _place(query.before)
     with services.database.begin() as transaction:
-        items = worklist.page(transaction, wanted, limit=size + 1, order=query.order, after=after, before=before)
-        total = worklist.count(transaction, wanted, MOST_COUNTED + 1)
+        items = worklist.page(transaction, selection, limit=size + 1, order=query.order, after=after, before=before)
+        total = worklist.count(transaction, selection, MOST_COUNTED + 1)
     more = len(items) > size
     items = items[-size:] if before else items[:size]
     forward = more if before is None else bool(items)
@@ -204,14 +204,14 @@ def _text(item: WorklistItem) -> str:
 
 
 def _place(text: str) -> WorklistPosition | None:
-    found = _PLACE.fullmatch(text)
-    if found is None:
+    match = _PLACE.fullmatch(text)
+    if match is None:
         return None
     try:
-        at = datetime.fromisoformat(found[1])
+        at = datetime.fromisoformat(match[1])
     except ValueError:
         return None
-    return WorklistPosition(at.astimezone(UTC), int(found[2]), found[3]) if at.tzinfo else None
+    return WorklistPosition(at.astimezone(UTC), int(match[2]), match[3]) if at.tzinfo else None
 
 
 def _inside(address: str) -> str:
