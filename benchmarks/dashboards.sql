@@ -25,7 +25,7 @@ INSERT INTO acquisitions SELECT digest, (date '%(first)s' + i %% %(days)s), date
     CASE WHEN v < 0.04 THEN (ARRAY['111209','111210','111211','111212','111215'])[1 + floor(w * 5)::int %% 5] ELSE '' END,
     CASE WHEN v < 0.06 THEN v < 0.045 WHEN v > 0.99 THEN v > 0.9995 END, true, now() at time zone 'utc' - interval '1 day' FROM n;
 INSERT INTO acquisition_findings SELECT digest, f, (date '%(first)s' + i %% %(days)s), 'D' || i %% 30, substr(digest, 1, 16), u, w
-    FROM n, unnest(ARRAY['motion_blur','unsharp','noise_underexposure','overexposure_saturation','contrast_processing',
+    FROM n, unnest(ARRAY['motion_blur','unsharp','noise','overexposure_saturation','contrast_processing',
     'grid_artifact','clipped_anatomy','rotation_orientation','foreign_object','detector_overlay_artifact','double_exposure'])
     WITH ORDINALITY AS t(f, o) WHERE abs(hashint4(i * 16 + o::int)) / 2147483647.0 < 0.02;
 INSERT INTO labels (digest, at, actor, origin, bad, rejects, findings, reason, regions, blind, sampled, source_uid, verdict,
@@ -41,7 +41,7 @@ INSERT INTO labels (digest, at, actor, origin, bad, rejects, findings, reason, r
 INSERT INTO label_requests SELECT digest, 'second_reading', 0.05, at, 'reader', at FROM labels WHERE origin = 'second_reading';
 INSERT INTO label_findings SELECT label_id, f, abs(hashint8(label_id * 16 + o)) / 2147483647.0, false,
     abs(hashint8(label_id * 17 + o)) < abs(hashint8(label_id * 16 + o))
-    FROM labels, unnest(ARRAY['motion_blur','unsharp','noise_underexposure','overexposure_saturation','contrast_processing',
+    FROM labels, unnest(ARRAY['motion_blur','unsharp','noise','overexposure_saturation','contrast_processing',
     'grid_artifact','clipped_anatomy','rotation_orientation','foreign_object','detector_overlay_artifact','double_exposure','gate'])
     WITH ORDINALITY AS t(f, o);
 INSERT INTO measurement_weeks SELECT date '%(monday)s' + w * 7, 'S' || s, 'measurement_' || m, 900 + m * 10 + b,

@@ -15,7 +15,7 @@ INSERT INTO dispositions SELECT digest, study, CASE WHEN v < 0.03 THEN 'REJECT' 
     'NOT_ASSESSED' ELSE 'ACCEPT' END, v < 0.1, '2026-01', 'chest', CASE WHEN v < 0.1 THEN json_build_array(json_build_object(
     'name', f, 'text', f || ': probability 0.97, severity 0.60', 'code', json_build_object('value', '111210', 'scheme', 'DCM',
     'meaning', 'Motion blur'), 'verdict', CASE WHEN v < 0.03 THEN 'REJECT' ELSE 'REVIEW' END)) ELSE '[]'::json END,
-    at + interval '2 seconds', '' FROM (SELECT n.*, (ARRAY['motion_blur','unsharp','noise_underexposure','clipped_anatomy',
+    at + interval '2 seconds', '' FROM (SELECT n.*, (ARRAY['motion_blur','unsharp','noise','clipped_anatomy',
     'foreign_object','rotation_orientation','grid_artifact','double_exposure'])[1 + floor(w * w * 8)::int] AS f FROM n) AS m;
 INSERT INTO worklist SELECT study, CASE WHEN v < 0.03 THEN 'REJECT' ELSE 'REVIEW' END, CASE WHEN v < 0.03 THEN 3 ELSE 2 END,
     CASE WHEN u < 0.7 THEN 'RESOLVED' WHEN u < 0.75 THEN 'CLAIMED' ELSE 'OPEN' END, at + interval '2 seconds',

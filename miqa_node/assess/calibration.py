@@ -26,7 +26,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import GateClass
 from miqa_node.domain.policy import Policy, Verdict, decide
 from miqa_node.statistics.binomial import trials_needed
-from miqa_node.taxonomy.lookup import gate_names
+from miqa_node.taxonomy.lookup import current_name, gate_names
 
 STRICTEST_OFFSET = -12.0
 """In logits; beyond it every operating point flags everything."""
@@ -149,7 +149,7 @@ def _head(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Raw logits of a head, and whether the label names it; images that are bad in an unknown way are left out."""
     rows = [
-        (scaling.logit(_probability(one.assessment, name)), name in one.label.findings)
+        (scaling.logit(_probability(one.assessment, name)), current_name(name) in one.label.findings)
         for one in judged
         if one.label.findings is not None
     ]

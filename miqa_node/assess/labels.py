@@ -22,12 +22,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
+
 from miqa_node.domain.label import LabelOrigin
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture
-from miqa_node.taxonomy.lookup import defect_names, gate_names
+from miqa_node.taxonomy.lookup import current_name, defect_names, gate_names, successors
+
+log = structlog.get_logger(__name__)
 
 GOOD, BAD = "good", "bad"
 TABLE_NAME = "labels.csv"
@@ -135,6 +139,9 @@ def parse_label(text: str) -> frozenset[str] | None:
     if names == {BAD}:
         return None
     classes = {str(name) for name in (*defect_names(), *gate_names())}
+    for name in sorted(name for name in names if successors(name)):
+        log.warning("retired name in a label", name=name, taken_as=current_name(name))
+    names = frozenset(map(current_name, names))
     if not names or not names <= classes:
         known = ", ".join(sorted(classes))
         raise SettingsError(f"{text!r} is not a label. Write good, bad, or findings separated by semicolons: {known}.")

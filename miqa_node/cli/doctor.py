@@ -27,8 +27,11 @@ from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.report.catalogue import voice
 from miqa_node.settings import Settings, read_policy
+from miqa_node.settings.files import read_toml
 from miqa_node.store.database import Database
 from miqa_node.store.objects import objects_of
+from miqa_node.taxonomy.lookup import successors
+from miqa_node.taxonomy.policy_file import retired_names
 
 MiB = 2**20
 
@@ -183,7 +186,11 @@ def _policy(settings: Settings) -> str:
         mend = "Correct the names (miqa-node reference measurements lists all), or install what takes them."
         text = f"{settings.policy_file}: nothing here measures {', '.join(unknown)}, so these rules never apply."
         raise Wrong(text, mend)
-    return f"{settings.policy_file}, version {policy.version}, {len(policy.scopes)} scopes"
+    old = "".join(
+        f"; {name} is called {' or '.join(successors(name))} now"
+        for name in retired_names(read_toml(settings.policy_file))
+    )
+    return f"{settings.policy_file}, version {policy.version}, {len(policy.scopes)} scopes{old}"
 
 
 def _accelerator(settings: Settings) -> str:

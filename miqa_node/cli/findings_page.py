@@ -51,6 +51,12 @@ flags it by its rule about `gate`, or it is not assessed.
 
 One number in 0–100, where 100 is best: 100 · Π (1 − probability · severity) over the defects that are present.
 An unremarkable image scores 100. The score sorts lists; it decides nothing.
+
+## Older names
+
+Rows, reports, labels, certificates and policies keep names that packages no longer use. A rule of a policy about one
+holds for its successors as well, and the log and `miqa-node doctor` name it; a label of that name is read as the first.
+`foreign_object` of packages up to quality-0.5.0 is wider than today's: it includes what is `device_in_view` now.
 """
 
 
@@ -72,6 +78,7 @@ def findings_page(made: str) -> str:
         "|---|---|---|---|",
         *(_gate_row(name, entry) for name, entry in taxonomy.gates.items()),
         "", _END,
+        *(_retired_row(name, entry) for name, entry in taxonomy.findings.items() if entry.retired), "",
     ])  # fmt: skip
 
 
@@ -79,6 +86,11 @@ def _row(name: FindingName, entry: FindingEntry) -> str:
     words = entry.words[SOURCE_LANGUAGE]
     code = f"{_code(entry.code)}, or that of its class" if name == FindingName.GATE else _code(entry.code)
     return f"| `{name}` | {words.title} | {words.meaning} | {entry.severity.scale} | {code} |"
+
+
+def _retired_row(name: FindingName, entry: FindingEntry) -> str:
+    now = " and ".join(f"`{one}`" for one in entry.replaced_by)
+    return f"- `{name}` ({entry.words[SOURCE_LANGUAGE].title}) is {now} today."
 
 
 def _gate_row(name: GateClass, entry: GateEntry) -> str:

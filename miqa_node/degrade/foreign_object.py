@@ -1,14 +1,14 @@
-"""Foreign objects, of three families: training draws shapes and implants; cut-outs only test."""
+"""Objects in front of or in the patient, of three families: shapes come off, devices stay, cut-outs are real."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from miqa_node.degrade.cutouts import cutouts
-from miqa_node.degrade.implants import implants
+from miqa_node.degrade.device_in_view import devices
 from miqa_node.degrade.physics import Simulation, Simulator
 from miqa_node.degrade.shapes import shapes
 
-FAMILIES: Mapping[str, Simulation] = {"shapes": shapes, "cutouts": cutouts, "implants": implants}
+FAMILIES: Mapping[str, Simulation] = {"shapes": shapes, "cutouts": cutouts, "devices": devices}
 
 FOREIGN_OBJECT = Simulator(shapes, order=10)

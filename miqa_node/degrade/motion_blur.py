@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.degrade.grain import lay, split
 from miqa_node.degrade.physics import DonorMaterial, Image, Simulator, at_severity, display, exposure, path_kernel
 
 MOTION_MM = (0.5, 1.0, 2.0, 4.0)
@@ -18,7 +19,8 @@ def motion_blur(image: Image, severity: float, rng: np.random.Generator, pitch_m
     """Linear motion of 0.5, 1, 2, 4 mm during the exposure, in the detector plane, at a random angle.
 
     Uniform velocity, sinusoidal velocity (breathing and the heart turn around) or two positions with a rest in each.
-    Superposition happens in exposure, so the blur is done there. Source: SCIENCE.md §1; the motion PSFs are those
+    Superposition happens in exposure, so the blur is done there, and before the detector adds its noise, so the grain
+    of the picture stays. Source: SCIENCE.md §1; the motion PSFs are those
     of Potmesil and Chakravarty, SIGGRAPH 1983.
     """
     length_px = at_severity(severity, MOTION_MM) / pitch_mm
@@ -34,8 +36,9 @@ def motion_blur(image: Image, severity: float, rng: np.random.Generator, pitch_m
     else:
         along = np.where(time < share, -0.5, 0.5)
     kernel = path_kernel(length_px * along * math.cos(angle), length_px * along * math.sin(angle), np.full(96, 1 / 96))
-    blurred = cast("Image", cv2.filter2D(exposure(image), cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT))
-    return display(blurred)
+    signal, grain = split(image)
+    blurred = cast("Image", cv2.filter2D(exposure(signal), cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT))
+    return lay(image, display(blurred), grain, rng)
 
 
 MOTION_BLUR = Simulator(motion_blur, order=50)

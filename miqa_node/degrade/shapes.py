@@ -1,4 +1,4 @@
-"""Foreign objects of the family "shapes": what people wear and what is fixed to them, in front of the chest."""
+"""Foreign objects of the family "shapes": what people wear, and could take off, in front of the chest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from miqa_node.degrade.solids import MU_PER_MM, Canvas, SolidKind, curve, disc, 
 
 
 def shapes(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial) -> Image:
-    """Buttons, coins, chains, wires, zips, pins, snaps or ECG leads in front of the chest."""
+    """Buttons, coins, chains, wires, zips, pins, snaps, plaits of hair or glasses in front of the chest."""
     return with_solids(image, severity, rng, pitch_mm, KINDS)
 
 
@@ -40,10 +40,11 @@ def _coin(canvas: Canvas, rng: np.random.Generator) -> None:
 
 def _snap(canvas: Canvas, rng: np.random.Generator) -> None:
     """A press stud of a gown: brass ring of 8 to 12 mm with a knob in the middle."""
-    _snap_at(canvas, canvas.place(rng), rng.uniform(4, 6), rng.uniform(0.3, 0.6))
+    snap_at(canvas, canvas.place(rng), rng.uniform(4, 6), rng.uniform(0.3, 0.6))
 
 
-def _snap_at(canvas: Canvas, xy: tuple[float, float], radius_mm: float, thickness_mm: float) -> None:
+def snap_at(canvas: Canvas, xy: tuple[float, float], radius_mm: float, thickness_mm: float) -> None:
+    """A press stud with its middle at ``xy`` (canvas pixels): of a gown, or of an electrode."""
     radius = radius_mm * canvas.size / canvas.pitch_mm
     mask = disc(radius, lambda r: np.where(r < 0.32, 1.0, np.where(r > 0.72, 0.85, 0.35)))
     put_round(canvas, xy, mask, MU_PER_MM["copper"] * thickness_mm)
@@ -114,26 +115,39 @@ def _zip(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.add(slider, round(y), round(x + lean * (y - top)) - slider.shape[1] // 3, MU_PER_MM["copper"] * 1.2)
 
 
-def _ecg(canvas: Canvas, rng: np.random.Generator) -> None:
-    """An electrode (gel pad of 25 to 45 mm, snap of 9 mm, connector) and its lead to the border of the image.
-
-    The lead is a copper strand of 0.5 to 0.9 mm effective diameter in an insulation that hardly shows.
-    """
+def _hair(canvas: Canvas, rng: np.random.Generator) -> None:
+    """A plait that falls from the neck over the shoulder or an apex: two to three strands of hair, 8 to 20 mm wide."""
     rows, columns = canvas.mu_t.shape
+    side = float(rng.choice((-1.0, 1.0)))
+    middle = columns * (canvas.lungs.left + canvas.lungs.right) / 2
+    start = np.array([middle + side * rng.uniform(0.03, 0.12) * columns, -0.02 * rows])
+    length, away = rng.uniform(0.15, 0.45) * rows, side * rng.uniform(0.0, 0.16) * columns
+    down = np.array([away, length])
+    path = curve(np.array([start, start + down * (0.3, 0.4), start + down]))
+    width = rng.uniform(8, 20)
+    along = np.linspace(0.0, rng.uniform(4, 12) * math.pi, len(path))
+    strands = int(rng.integers(2, 4))
+    for number in range(strands):
+        shift = 0.3 * width / canvas.pitch_mm * np.sin(along + 2 * math.pi * number / strands)
+        line(canvas, path + np.stack([shift, 0 * shift], 1), width * 0.55, MU_PER_MM["pmma"] * rng.uniform(0.5, 1.0))
+
+
+def _glasses(canvas: Canvas, rng: np.random.Generator) -> None:
+    """Spectacles or sunglasses on a cord or in a pocket: two rims of wire, a bridge and a temple, with lenses."""
     x, y = canvas.place(rng)
-    if rng.uniform() < 0.75:
-        pad = disc(rng.uniform(12, 22) * canvas.size / canvas.pitch_mm, np.ones_like)
-        put_round(canvas, (x, y), pad, MU_PER_MM["pmma"] * rng.uniform(0.8, 2.0))
-    _snap_at(canvas, (x, y), rng.uniform(4, 5.5), rng.uniform(0.25, 0.5))
-    border = (np.array([-0.03, rng.uniform(0.0, 1.0)]), np.array([1.03, rng.uniform(0.0, 1.0)]),
-              np.array([rng.uniform(0.1, 0.9), 1.03]), np.array([rng.uniform(0.1, 0.9), -0.03]))  # fmt: skip
-    end = border[int(rng.choice(4, p=(0.3, 0.3, 0.25, 0.15)))] * (columns, rows)
-    start = np.array([x, y])
-    inner = [start + (end - start) * f + rng.normal(0, 0.09, 2) * (columns, rows) for f in (0.3, 0.65)]
-    path = curve(np.array([start, *inner, end]))
-    line(canvas, path, rng.uniform(0.5, 0.9), MU_PER_MM["copper"] * 0.7)
-    line(canvas, path, rng.uniform(2.2, 3.5), MU_PER_MM["pmma"] * 1.3)
-    line(canvas, path[:9], rng.uniform(2.5, 4.0) * canvas.size, MU_PER_MM["aluminium"] * 2.5)
+    radius, mm = rng.uniform(19, 26) * canvas.size / canvas.pitch_mm, 1.0 / canvas.pitch_mm
+    angle, metal = rng.uniform(-0.5, 0.5), MU_PER_MM["iron"] * rng.uniform(0.4, 1.0)
+    along = np.array([math.cos(angle), math.sin(angle)])
+    turn = np.linspace(0.0, 2 * math.pi, 50)
+    for place in (-1.0, 1.0):
+        centre = np.array([x, y]) + along * place * (radius + 9 * mm)
+        put_round(canvas, (float(centre[0]), float(centre[1])), disc(radius, np.ones_like), MU_PER_MM["pmma"] * 2.0)
+        rim = centre + radius * np.stack([np.cos(turn), 0.8 * np.sin(turn)], 1)
+        line(canvas, rim, rng.uniform(0.8, 1.6), metal)
+    line(canvas, np.stack([(x, y) - along * 9 * mm, (x, y) + along * 9 * mm]), rng.uniform(1.0, 2.0), metal)
+    start = np.array([x, y]) + along * (2 * radius + 9 * mm)
+    down = start + np.array([rng.uniform(-10, 10), rng.uniform(90, 140)]) * mm
+    line(canvas, np.stack([start, down]), rng.uniform(1.0, 2.0), metal)
 
 
 KINDS: tuple[SolidKind, ...] = (
@@ -144,5 +158,6 @@ KINDS: tuple[SolidKind, ...] = (
     SolidKind("wire", _wire, 2, 1.0),
     SolidKind("chain", _chain, 1, 1.2),
     SolidKind("zip", _zip, 1, 0.6),
-    SolidKind("ecg", _ecg, 5, 3.5),
+    SolidKind("hair", _hair, 1, 0.4),
+    SolidKind("glasses", _glasses, 1, 0.2),
 )

@@ -23,7 +23,7 @@ FIELD_MM = 368.0
 ZOOMED_MM = 48.0
 """Side of the detail that is shown of defects too fine for the whole image."""
 FINE = frozenset(
-    (FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE_UNDEREXPOSURE, FindingName.GRID_ARTIFACT,
+    (FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE, FindingName.GRID_ARTIFACT,
      FindingName.CONTRAST_PROCESSING)
 )  # fmt: skip
 WHOLE = (3, 1)
@@ -31,11 +31,12 @@ WHOLE = (3, 1)
 TILE_PX = 250
 USUAL_SEEDS = (3, 8, 11)
 SEEDS = {
-    FindingName.FOREIGN_OBJECT: (4, 1, 0, 3, 11, 12, 22, 61),
+    FindingName.FOREIGN_OBJECT: (5, 9, 3, 25, 2, 1, 0, 4, 82),
+    FindingName.DEVICE_IN_VIEW: (1, 4, 3, 25, 2),
     FindingName.DETECTOR_OVERLAY_ARTIFACT: (3, 2, 18, 1, 0, 5, 4),
-    FindingName.CONTRAST_PROCESSING: (11, 1, 4, 0),
+    FindingName.CONTRAST_PROCESSING: (11, 12, 8, 0, 15, 5, 9),
 }
-"""Draws that show every kind: leads, chain, zip, buttons, coins, snaps, pins, wire; lines, block, scratch, dust."""
+"""Draws that show every kind, in the order of docs/explanation/simulators.md."""
 
 
 def write_sheets(folder: Path) -> list[Path]:

@@ -8,12 +8,12 @@ from typing import cast
 import cv2
 import numpy as np
 
+from miqa_node.degrade.grain import lay, split
 from miqa_node.degrade.physics import (
     DonorMaterial,
     Image,
     Simulator,
     at_severity,
-    clip,
     display,
     exposure,
     gaussian_blur,
@@ -25,16 +25,18 @@ UNSHARP_SIGMA_MM = (0.15, 0.3, 0.6, 1.0)
 def unsharp(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial) -> Image:
     """Gaussian unsharpness of σ 0.15, 0.3, 0.6, 1 mm: focal spot, distance of the object, phosphor of a CR plate.
 
-    The two axes differ by up to 15 % because focal spots are not round. Source: SCIENCE.md §1.
+    The two axes differ by up to 15 % because focal spots are not round. The grain of the picture stays, for the
+    detector adds its noise afterwards. Source: SCIENCE.md §1.
     """
     sigma_px = at_severity(severity, UNSHARP_SIGMA_MM) / pitch_mm
     ratio = rng.uniform(0.85, 1.15)
-    light = exposure(image)
+    signal, grain = split(image)
+    light = exposure(signal)
     if abs(ratio - 1.0) < 0.02:
-        return display(gaussian_blur(light, sigma_px))
+        return lay(image, display(gaussian_blur(light, sigma_px)), grain, rng)
     horizontally = _blur_rows(light, sigma_px * ratio)
     both = _blur_rows(np.ascontiguousarray(horizontally.T), sigma_px / ratio).T
-    return clip(display(np.ascontiguousarray(both)))
+    return lay(image, display(np.ascontiguousarray(both)), grain, rng)
 
 
 def _blur_rows(image: Image, sigma_px: float) -> Image:

@@ -14,7 +14,7 @@ from miqa_node.domain.worklist import Resolution
 from miqa_node.store import documents, label_requests, labels
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import dispositions
-from miqa_node.taxonomy.lookup import defect_names, reason_code
+from miqa_node.taxonomy.lookup import current_name, defect_names, reason_code
 
 
 def label(
@@ -61,5 +61,5 @@ def _flagged_for(transaction: Transaction, digest: InstanceDigest) -> tuple[str,
     reasons = transaction.execute(
         sa.select(dispositions.c.reasons).where(dispositions.c.digest == digest)
     ).scalar_one_or_none()
-    names = tuple(one.name for one in documents.load_reasons(reasons or []))
+    names = tuple(current_name(one.name) for one in documents.load_reasons(reasons or []))
     return names if set(names) <= set(defect_names()) else ()

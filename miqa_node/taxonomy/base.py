@@ -103,7 +103,8 @@ class FindingEntry(NamedEntry):
 
     ``region``: what its map shows: a thing ("object"), a place, or nothing in particular ("whole" image).
     ``colour``: CIELab, L 0 to 100, a and b -128 to 127. ``simulator``: ``module:name`` of what simulates it in
-    training. A retired one is read and shown, but is not offered any more.
+    training. A retired one is read and shown, but is not offered any more; ``replaced_by`` names its successors,
+    the one that means the same first.
     """
 
     concept: ConceptEntry | None = None
@@ -114,6 +115,7 @@ class FindingEntry(NamedEntry):
     policy: tuple[RuleEntry, ...] = ()
     simulator: str = ""
     retired: bool = False
+    replaced_by: tuple[str, ...] = ()
 
 
 class TaxonomyFile(TaxonomyTable):

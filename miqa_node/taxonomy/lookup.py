@@ -29,6 +29,25 @@ def finding_names() -> tuple[FindingName, ...]:
     return tuple(name for name, entry in finding_entries().items() if not entry.retired)
 
 
+def successors(name: str) -> tuple[FindingName, ...]:
+    """What a retired finding is called today; empty for one that is not retired.
+
+    >>> successors("noise_underexposure"), successors("noise")
+    (('noise', 'underexposure'), ())
+    """
+    entry = _entry(name)
+    return tuple(map(FindingName, entry.replaced_by)) if isinstance(entry, FindingEntry) else ()
+
+
+def current_name(name: str) -> str:
+    """What labels and classes of this name mean today: the first successor of a retired finding.
+
+    >>> current_name("noise_underexposure"), current_name("unsharp")
+    ('noise', 'unsharp')
+    """
+    return next(iter(successors(name)), name)
+
+
 def defect_names() -> tuple[FindingName, ...]:
     """What a model may find today, the gate excluded."""
     return tuple(name for name in finding_names() if name != FindingName.GATE)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+import structlog
+
 from miqa_node.domain.codes import REASON_CODES, Code
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import (
@@ -20,7 +22,9 @@ from miqa_node.domain.policy import (
     Verdict,
 )
 from miqa_node.errors import SettingsError
-from miqa_node.taxonomy.lookup import finding_entries, finding_title, gate_entries, reason_code
+from miqa_node.taxonomy.lookup import finding_entries, finding_title, gate_entries, reason_code, successors
+
+log = structlog.get_logger(__name__)
 
 
 def parse_policy(document: Mapping[str, Any]) -> Policy:
@@ -31,8 +35,18 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     scopes = document.get("scope")
     if not isinstance(scopes, Sequence) or not scopes or not all(isinstance(scope, Mapping) for scope in scopes):
         raise SettingsError("policy.toml: there is no [[scope]]; without one no image gets a verdict.")
+    for name in retired_names(document):
+        log.warning("retired name in the policy", name=name, now=list(successors(name)))
     titles = {str(name): finding_title(name) for name in (*finding_entries(), *gate_entries())}
     return Policy(version, tuple(_parse_scope(scope) for scope in scopes), titles)
+
+
+def retired_names(document: Any) -> list[str]:
+    """Names of findings in the tables that packages no longer use; rules about them cover their successors as well."""
+    if isinstance(document, str):
+        return [document] if successors(document) else []
+    parts = document.values() if isinstance(document, Mapping) else document if isinstance(document, Sequence) else ()
+    return sorted({name for part in parts for name in retired_names(part)})
 
 
 def _parse_scope(table: Mapping[str, Any]) -> Scope:
@@ -80,7 +94,7 @@ def _check_keys(rule: Mapping[str, Any], known: set[str]) -> None:
 
 def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
     """The scope's own rules; with ``default_findings`` those of the taxonomy for findings that it does not name."""
-    own = tuple(_parse_finding(rule) for rule in table.get("finding", ()))
+    own = tuple(one for rule in table.get("finding", ()) for one in _parse_finding(rule))
     defaults = table.get("default_findings", False)
     if not isinstance(defaults, bool):
         raise TypeError("default_findings (true or false)")
@@ -95,14 +109,12 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
     )
 
 
-def _parse_finding(rule: Mapping[str, Any]) -> FindingRule:
+def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
+    """The rule; one about a retired finding holds for its successors too."""
     _check_keys(rule, {"name", "verdict", "min_probability", "min_severity"})
-    return FindingRule(
-        _parse_name(rule["name"]),
-        _flag(rule["verdict"]),
-        float(rule.get("min_probability", 0.0)),
-        float(rule.get("min_severity", 0.0)),
-    )
+    probability, severity = float(rule.get("min_probability", 0.0)), float(rule.get("min_severity", 0.0))
+    verdict = _flag(rule["verdict"])
+    return [FindingRule(name, verdict, probability, severity) for name in _with_successors(rule["name"])]
 
 
 def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
@@ -129,7 +141,13 @@ def _parse_name(text: str) -> FindingName:
 
 
 def _parse_ignored(table: Mapping[str, Any]) -> tuple[FindingName, ...]:
-    return tuple(_parse_name(name) for name in _parse_names(table.get("ignored_findings", ()), "ignored_findings"))
+    names = _parse_names(table.get("ignored_findings", ()), "ignored_findings")
+    return tuple(one for name in names for one in _with_successors(name))
+
+
+def _with_successors(text: str) -> tuple[FindingName, ...]:
+    name = _parse_name(text)
+    return (name, *successors(name))
 
 
 def _parse_names(names: Any, key: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from miqa_node.degrade import Image, pitch_of
 from miqa_node.degrade.cutouts import cut_out
-from miqa_node.training.datasets import DatasetRecord, ImageCache, clear_images, read_records, training_split
+from miqa_node.training.datasets import (
+    REAL_KINDS,
+    DatasetRecord,
+    ImageCache,
+    clear_images,
+    read_records,
+    training_split,
+)
 from miqa_node.training.site_labels import read_site_labels
 
 CACHE = Path(".cache/training")
@@ -67,14 +74,19 @@ def other_body_parts() -> list[NDArray[np.uint8]]:
     return images
 
 
-def real_cutouts(records: Sequence[DatasetRecord], cache: ImageCache) -> list[tuple[Image, float]]:
-    """Real objects cut from annotated images, each with its pixel pitch in mm; they live in memory only."""
+def real_cutouts(
+    records: Sequence[DatasetRecord], cache: ImageCache, kinds: Collection[str] = REAL_KINDS
+) -> list[tuple[Image, float]]:
+    """Real objects of some kinds cut from annotated images, each with its pitch in mm; they live in memory only."""
     pieces = []
     for record in records:
+        drawn = [box for box in record.objects or () if box.kind in kinds and box.sure]
+        if not drawn:
+            continue
         image = cache[record.path].astype(np.float32) / np.float32(255)
-        for box in record.boxes:
+        for box in drawn:
             x0, y0, x1, y1 = box.box
-            if box.sure and max(x1 - x0, y1 - y0) <= LARGEST_CUTOUT:
+            if max(x1 - x0, y1 - y0) <= LARGEST_CUTOUT:
                 piece = cut_out(image, box.box)
                 if piece is not None:
                     pieces.append((piece, pitch_of(image)))

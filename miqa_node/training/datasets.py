@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 
 HELD_OUT_SHARE = 0.15
 """Share of the patients kept for thresholds and calibration."""
+REMOVABLE_KINDS = frozenset({"external_object"})
+"""Annotated kinds that can be taken off; L/R markers ("annotation") are neither these nor devices."""
+DEVICE_KINDS = frozenset({"monitoring", "implant", "tube_line"})
+"""Annotated kinds that stay where they are."""
 REAL_KINDS = frozenset({"external_object", "monitoring", "implant"})
-"""Annotated kinds that are foreign objects; L/R markers ("annotation") are not, tubes and lines are left undecided."""
+"""What counts as an object of either kind in the figures of both together, as ever: all but tubes and lines."""
 SITE = "site"
 """Source of images that came with the labels of a site's own people."""
 EVALUATION_HOSPITAL_URL = "ml-workgroup/covid-19-image-repository"
@@ -62,6 +66,22 @@ class DatasetRecord:
             return True
         doubtful = any(o.kind in REAL_KINDS or o.kind == "tube_line" for o in self.objects)
         return None if doubtful else False
+
+    @property
+    def has_removable(self) -> bool | None:
+        """Whether an object that can be taken off was annotated; None if unknown (not read, unsure)."""
+        return self._has(REMOVABLE_KINDS)
+
+    @property
+    def has_device(self) -> bool | None:
+        """Whether monitoring, an implant, a tube or a line was annotated; None if unknown (not read, unsure)."""
+        return self._has(DEVICE_KINDS)
+
+    def _has(self, kinds: frozenset[str]) -> bool | None:
+        if self.objects is None:
+            return None
+        sure = [o.sure for o in self.objects if o.kind in kinds]
+        return True if any(sure) else None if sure else False
 
     @property
     def boxes(self) -> tuple[ObjectBox, ...]:

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.platt import sigmoid
 from miqa_node.degrade import DonorMaterial, gate
 from miqa_node.domain.finding import FindingName, GateClass
 from miqa_node.taxonomy.lookup import defect_names, gate_names
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data, real_cutouts
 from miqa_node.training.datasets import REAL_KINDS, DatasetRecord, read_records
-from miqa_node.training.graph import ImageJudge, QualityGraph
+from miqa_node.training.graph import ImageJudge
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.samples import COLUMN, GRADED_AS
 from miqa_node.training.scores import JudgedCase, auroc, auroc_interval, judge, judge_simulated, read_image
@@ -116,18 +115,12 @@ def figures_of(judged: EvaluationCases, probability: Probability, thresholds: ND
 
 def evaluate_quality(package_dir: Path, data_dir: Path, out: Path, *, cache_dir: Path = CACHE) -> dict[str, Any]:
     """Evaluate an installed package on ``data_dir/cxr_eval`` and write ``out`` as JSON (``miqa-node evaluate``)."""
-    from miqa_node.assess.card import read_card  # noqa: PLC0415 - only a finished package has a card
+    from miqa_node.training.report.subject import EvaluationSubject  # noqa: PLC0415 - it takes classes from here
 
-    card = read_card(package_dir)
-    rows = card.outputs.classes
-    bias, temperature = np.array([r.bias for r in rows]), np.array([r.temperature for r in rows])
-
-    def probability(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        return sigmoid((logits.astype(np.float64) + bias) / temperature)
-
-    graph = QualityGraph(package_dir / "model.onnx", card.preprocess)
+    subject = EvaluationSubject(package_dir)
+    scales = subject.scales
     training = read_quality_data(data_dir, cache_dir)
-    figures = evaluate_graph(graph, probability, np.array([r.threshold for r in rows]), data_dir, training, draws=2)
+    figures = evaluate_graph(subject, scales.probability, scales.threshold, data_dir, training, draws=2)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return figures

@@ -19,7 +19,7 @@ from miqa_node.training.losses import RANKING_WEIGHT, TargetBatch, total_loss
 from miqa_node.training.networks import QualityNet
 from miqa_node.training.pretrained import settle
 from miqa_node.training.samples import CLASSES, COLUMN, MAP_CLASSES, TrainingSample
-from miqa_node.training.start import read_weights
+from miqa_node.training.start import read_package
 
 QualityBatch = tuple[Tensor, Tensor, TargetBatch]
 Draw = Callable[[int], TrainingSample]
@@ -27,7 +27,7 @@ Draw = Callable[[int], TrainingSample]
 
 CHECKPOINT = "checkpoint.pt"
 MAP_COLUMNS = [COLUMN[name] for name in MAP_CLASSES]
-PLACED = (COLUMN[FindingName.FOREIGN_OBJECT],)
+PLACED = (COLUMN[FindingName.FOREIGN_OBJECT], COLUMN[FindingName.DEVICE_IN_VIEW])
 LEARNING_RATE = 2e-3
 WARM_UP_STEPS = 200
 DECAY_SHARE = 0.3
@@ -70,7 +70,7 @@ class QualityFit:
         self.settings, self.folder = settings, folder
         self.net = weights.in_format(QualityNet(len(CLASSES), PLACED), torch.channels_last)
         if settings.starts_from_package:
-            read_weights(self.net, Path(settings.start) / "model.onnx")
+            read_package(self.net, Path(settings.start), CLASSES)
         elif settings.start:
             state = torch.load(settings.start, weights_only=True)["average"]
             self.net.load_state_dict(state, strict=False)

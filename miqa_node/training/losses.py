@@ -12,7 +12,9 @@ POSITIVE_WEIGHT = 2.0
 MARKED_SEVERITY = 0.4
 SEVERITY_WEIGHT, ABSENT_WEIGHT = 1.5, 0.15
 RANKING_WEIGHT, RANKING_GAP = 0.25, 0.15
-CELL_WEIGHT, BOX_WEIGHT = 0.5, 1.0
+CELL_WEIGHT, BOX_WEIGHT, PEAK_WEIGHT = 0.5, 1.0, 0.5
+COMPACT_CELLS, COMPACT_WEIGHT = 36, 2.0
+"""A box of up to so many cells (12 % of the side) is drawn around one thing, and weighs more than one around a run."""
 POSITIVES_OF_AN_IMAGE = 8.0
 """By what the sum over an image's wrong cells is divided: about as many cells as an object covers."""
 
@@ -39,6 +41,7 @@ def total_loss(
         "ranking": ranking_weight * ranking(severity_logits, batch.severity),
         "cells": CELL_WEIGHT * cells(cell_logits, batch.cells),
         "boxes": BOX_WEIGHT * boxes(cell_logits, batch.boxes),
+        "peaks": PEAK_WEIGHT * peaks(cell_logits, batch.cells, batch.boxes),
     }
     return torch.stack(list(parts.values())).sum(), {name: float(value.detach()) for name, value in parts.items()}
 
@@ -80,11 +83,31 @@ def cells(logits: Tensor, wanted: Tensor) -> Tensor:
 def boxes(logits: Tensor, numbers: Tensor) -> Tensor:
     """Inside each annotated box the best cells must be positive; boxes of leads are loose (multiple instances)."""
     losses = []
-    for image, plane in zip(*torch.nonzero((numbers > 0).flatten(2).any(2), as_tuple=True), strict=True):
+    for image, plane in _annotated(numbers):
         values, number = logits[image, plane], numbers[image, plane]
         for box in torch.unique(number[number > 0]):
             inside = values[number == box]
             share = 3 if inside.numel() <= 16 else 10
             best = inside.topk(max(1, inside.numel() // share)).values
-            losses.append(F.softplus(-best.mean()))
+            weight = COMPACT_WEIGHT if inside.numel() <= COMPACT_CELLS else 1.0
+            losses.append(weight * F.softplus(-best.mean()))
     return torch.stack(losses).sum() / logits.shape[0] / 3.0 if losses else logits.sum() * 0.0
+
+
+def peaks(logits: Tensor, wanted: Tensor, numbers: Tensor) -> Tensor:
+    """The highest cell of a compact box (of any, without compact ones) must be above all cells that hold nothing."""
+    losses = []
+    for image, plane in _annotated(numbers):
+        values, number = logits[image, plane], numbers[image, plane]
+        nowhere = values[wanted[image, plane] == 0]
+        sizes = torch.bincount(number[number > 0].long())
+        compact = (sizes > 0) & (sizes <= COMPACT_CELLS)
+        inside = values[compact[number.long()] & (number > 0)] if bool(compact.any()) else values[number > 0]
+        if nowhere.numel():
+            losses.append(F.softplus(1.0 + nowhere.max() - inside.max()))
+    return torch.stack(losses).sum() / logits.shape[0] if losses else logits.sum() * 0.0
+
+
+def _annotated(numbers: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """(image, plane) of every plane with a box."""
+    return list(zip(*torch.nonzero((numbers > 0).flatten(2).any(2), as_tuple=True), strict=True))

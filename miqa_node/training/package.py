@@ -142,7 +142,7 @@ def write_golden_images(folder: Path) -> list[str]:
     images = {
         "chest": chest,
         "motion_blur": bad(FindingName.MOTION_BLUR, 3),
-        "noise_underexposure": bad(FindingName.NOISE_UNDEREXPOSURE, 3),
+        "noise": bad(FindingName.NOISE, 3),
         "foreign_object": bad(FindingName.FOREIGN_OBJECT, 4),
         "clipped_anatomy": bad(FindingName.CLIPPED_ANATOMY, 3),
         "inverted": gate.inverted(chest),

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.degrade import Image
-from miqa_node.degrade.physics import clip, gaussian_blur
+from miqa_node.degrade.physics import clip, field_noise, gaussian_blur
 from miqa_node.training.datasets import DatasetRecord, ObjectBox
 
 LARGE_PX = 700
 """Longer side from which an image is also used at its full size, and drawn more often."""
+FINE_SHARE = 0.15
+"""Of the pictures that keep more than 8 bits at the end, as DICOM objects do."""
 GREY_SHARE = 0.15
 """Of the images that are presented with little contrast between white markers and black borders."""
 
@@ -34,7 +36,7 @@ def vary(record: DatasetRecord, pixels: NDArray[np.uint8], rng: np.random.Genera
 
     Nothing here is a defect: turns stay below 1.2°, JPEG above quality 88, sharpening mild.
     """
-    image, boxes = _frame(pixels, record.boxes, rng)
+    image, boxes = _frame(pixels, record.objects or (), rng)
     grey = rng.uniform() < GREY_SHARE
     image = _grey(tone(image, rng), rng) if grey else tone(image, rng)
     if rng.uniform() < 0.4:
@@ -50,6 +52,27 @@ def vary(record: DatasetRecord, pixels: NDArray[np.uint8], rng: np.random.Genera
         coded = cv2.imencode(".jpg", np.rint(image * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.float32) / np.float32(255)
     return BaseImage(image, boxes, record)
+
+
+def deliver(image: Image, rng: np.random.Generator) -> Image:
+    """What happens to every picture at the end, with a defect or without: light noise, sharpening, 8 bits, JPEG.
+
+    A defect that is simulated in real numbers on an 8-bit picture would otherwise show by its missing rounding.
+    """
+    if rng.uniform() < 0.35:
+        noise = gaussian_blur(field_noise((image.shape[0], image.shape[1]), rng), rng.uniform(0.0, 0.7))
+        image = clip(image + noise * np.float32(rng.uniform(0.0, 0.006)))
+    if rng.uniform() < 0.25:
+        soft = gaussian_blur(image, rng.uniform(0.6, 2.0))
+        image = clip(image + np.float32(rng.uniform(0.1, 0.6)) * (image - soft))
+    if rng.uniform() < FINE_SHARE:
+        return image
+    pixels = np.rint(image * 255).astype(np.uint8)
+    if rng.uniform() < 0.5:
+        quality = int(rng.integers(78, 99))
+        coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        pixels = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return pixels.astype(np.float32) / np.float32(255)
 
 
 def _frame(

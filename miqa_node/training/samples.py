@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,29 +13,35 @@ from miqa_node.assess.preprocess import Preprocess, crop_origins, cut_crops, glo
 from miqa_node.degrade import FAMILIES, DonorMaterial, Image, degrade, gate, pitch_of, simulators
 from miqa_node.domain.finding import FindingName, GateClass
 from miqa_node.taxonomy.lookup import defect_names, gate_names
-from miqa_node.training.datasets import DatasetRecord, ImageCache
-from miqa_node.training.presentation import LARGE_PX, BaseImage, tone, vary
+from miqa_node.training.corpus import real_cutouts
+from miqa_node.training.datasets import DEVICE_KINDS, REMOVABLE_KINDS, DatasetRecord, ImageCache, ObjectBox
+from miqa_node.training.presentation import LARGE_PX, BaseImage, deliver, tone, vary
 
 CLASSES: tuple[str, ...] = tuple(str(name) for name in (*defect_names(), *gate_names()))
 COLUMN = {name: index for index, name in enumerate(CLASSES)}
-MAP_CLASSES = (FindingName.FOREIGN_OBJECT, FindingName.DETECTOR_OVERLAY_ARTIFACT)
+OBJECTS: Mapping[FindingName, frozenset[str]] = {
+    FindingName.FOREIGN_OBJECT: REMOVABLE_KINDS, FindingName.DEVICE_IN_VIEW: DEVICE_KINDS,
+}  # fmt: skip
+"""Findings of real things, with the annotated kinds of each; what is of one kind is a hard negative of the other."""
+MAP_CLASSES = (*OBJECTS, FindingName.DETECTOR_OVERLAY_ARTIFACT)
 """Findings with a place that training knows: their maps are supervised."""
 MOVES_PIXELS = frozenset({FindingName.CLIPPED_ANATOMY, FindingName.ROTATION_ORIENTATION, FindingName.DOUBLE_EXPOSURE})
 HARD_TO_SEE = frozenset({
-    FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE_UNDEREXPOSURE, FindingName.CONTRAST_PROCESSING,
-    FindingName.GRID_ARTIFACT, FindingName.DETECTOR_OVERLAY_ARTIFACT,
+    FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE, FindingName.CONTRAST_PROCESSING,
+    FindingName.GRID_ARTIFACT, FindingName.DETECTOR_OVERLAY_ARTIFACT, FindingName.FOREIGN_OBJECT,
 })  # fmt: skip
 MAP_STRIDE = 8
 UNKNOWN = -1.0
 CLEAN_SHARE, GATE_SHARE = 0.22, 0.10
-IMPLANT_SHARE = 0.12
-"""Of the images with simulated objects; the others show what people wear or what is fixed to them."""
+CUTOUT_SHARE = 0.35
+"""Of the images with simulated objects or devices: real ones, cut from other training images."""
 LEAST_SEVERITY = 0.12
+MARKED_GRADE = 2
 GRADED_AS = {
     "clipped_anatomy": FindingName.CLIPPED_ANATOMY,
     "rotation": FindingName.ROTATION_ORIENTATION,
-    "under_exposed": FindingName.NOISE_UNDEREXPOSURE,
-    "noise": FindingName.NOISE_UNDEREXPOSURE,
+    "under_exposed": FindingName.UNDEREXPOSURE,
+    "noise": FindingName.NOISE,
     "over_exposed": FindingName.OVEREXPOSURE_SATURATION,
     "blur": FindingName.UNSHARP,
     "low_contrast": FindingName.CONTRAST_PROCESSING,
@@ -49,8 +55,8 @@ class TrainingSample:
     """What a net gets and should say.
 
     ``global_view`` (1, H, W); ``crops`` (K, 1, h, w); ``present`` and ``severity`` (C,), -1 where unknown;
-    ``cells`` (2, H/8, W/8): for each of MAP_CLASSES 1 here, 0 not here, -1 unknown;
-    ``boxes`` (2, H/8, W/8) int: number of the annotated box that a cell lies in (a lead runs somewhere in it), 0 none.
+    ``cells`` (3, H/8, W/8): for each of MAP_CLASSES 1 here, 0 not here, -1 unknown;
+    ``boxes`` (3, H/8, W/8) int: number of the annotated box that a cell lies in (a lead runs somewhere in it), 0 none.
     """
 
     global_view: NDArray[np.float32]
@@ -72,7 +78,8 @@ class Sampler:
         """``others``: 8-bit images other than frontal chests, beside the phantoms."""
         self._records, self._cache, self._others, self._spec = records, cache, others, spec
         self._seed, self._crops = seed, crops
-        known = np.array([1.0 if r.has_real_object is None else 4.0 for r in records])
+        self._pieces = {finding: real_cutouts(records, cache, kinds) for finding, kinds in OBJECTS.items()}
+        known = np.array([1.0 if r.objects is None else 6.0 if r.has_removable else 4.0 for r in records])
         clear = np.array([1.3 if r.has_real_object is False else 1.0 for r in records])
         large = np.array([1.6 if max(cache[r.path].shape) > LARGE_PX else 1.0 for r in records])
         weight = known * clear * large
@@ -93,19 +100,20 @@ class Sampler:
         self, base: BaseImage, severities: dict[FindingName, float], rng: np.random.Generator
     ) -> TrainingSample:
         image, pitch = base.image, pitch_of(base.image)
-        material = DonorMaterial(other=self._another(rng) if severities else None)
+        other = self._another(rng) if severities else None
         touched: dict[FindingName, Image] = {}
         for finding in (f for f in simulators() if f in severities):
             before = image
-            if finding == FindingName.FOREIGN_OBJECT and rng.uniform() < IMPLANT_SHARE:
-                image = FAMILIES["implants"](image, severities[finding], rng, pitch, material)
+            material = DonorMaterial(other=other, cutouts=self._pieces.get(finding, ()))
+            if material.cutouts and rng.uniform() < CUTOUT_SHARE:
+                image = FAMILIES["cutouts"](image, severities[finding], rng, pitch, material)
             else:
                 image = degrade(image, finding, severities[finding], rng, pitch, material)
             if finding in MAP_CLASSES:
                 touched[finding] = np.abs(image - before)
         present, severity = self._labels(base, severities)
         cells, boxes = self._places(base, severities, touched)
-        return self._finish(image, present, severity, cells, boxes, rng)
+        return self._finish(deliver(image, rng), present, severity, cells, boxes, rng)
 
     def _gate_sample(self, base: BaseImage, rng: np.random.Generator) -> TrainingSample:
         present = np.full(len(CLASSES), UNKNOWN, np.float32)
@@ -123,7 +131,7 @@ class Sampler:
         severity[COLUMN[kind]] = 1.0
         side = self._spec.global_view.rows // MAP_STRIDE
         nowhere = np.full((len(MAP_CLASSES), side, side), UNKNOWN, np.float32)
-        return self._finish(image, present, severity, nowhere, np.zeros(nowhere.shape, np.int16), rng)
+        return self._finish(deliver(image, rng), present, severity, nowhere, np.zeros(nowhere.shape, np.int16), rng)
 
     def _no_chest(self, base: BaseImage, shape: tuple[int, int], rng: np.random.Generator) -> Image:
         kind = rng.uniform()
@@ -151,15 +159,22 @@ class Sampler:
         for grade, finding in GRADED_AS.items():
             if base.record.grades.get(grade, 0) > 0:
                 present[COLUMN[finding]] = severity[COLUMN[finding]] = UNKNOWN
-        real = base.record.has_real_object
-        if real is not False:
-            present[COLUMN[FindingName.FOREIGN_OBJECT]] = 1.0 if real else UNKNOWN
-            severity[COLUMN[FindingName.FOREIGN_OBJECT]] = UNKNOWN
+        if base.record.grades.get("noise", 0) >= MARKED_GRADE:  # the one grade that readers agree on
+            present[COLUMN[FindingName.NOISE]] = 1.0
+        for finding, real in (
+            (FindingName.FOREIGN_OBJECT, base.record.has_removable),
+            (FindingName.DEVICE_IN_VIEW, base.record.has_device),
+        ):
+            if real is not False:
+                present[COLUMN[finding]] = 1.0 if real else UNKNOWN
+                severity[COLUMN[finding]] = UNKNOWN
         for name in base.record.findings or ():  # from readers of the site; the severity is unknown
             present[COLUMN[name]], severity[COLUMN[name]] = 1.0, UNKNOWN
         for finding, value in severities.items():
             present[COLUMN[finding]] = 1.0
             severity[COLUMN[finding]] = value
+        if FindingName.UNDEREXPOSURE in severities and FindingName.NOISE not in severities:
+            present[COLUMN[FindingName.NOISE]] = severity[COLUMN[FindingName.NOISE]] = UNKNOWN  # too little is noisy
         return present, severity
 
     def _places(
@@ -169,18 +184,25 @@ class Sampler:
         cells = np.zeros((len(MAP_CLASSES), side, side), np.float32)
         boxes = np.zeros((len(MAP_CLASSES), side, side), np.int16)
         if base.record.objects is None:
-            cells[0] = UNKNOWN
-        for number, box in enumerate(base.boxes, 1):
+            cells[: len(OBJECTS)] = UNKNOWN
+        # Large boxes first: where a small thing lies in the loose box of a lead, the place is the small thing's.
+        for number, box in enumerate(sorted(base.boxes, key=_area, reverse=True), 1):
             area = _cells_of(box.box, side)
-            cells[0][area] = UNKNOWN
-            if box.sure:
-                boxes[0][area] = number
+            for plane, kinds in enumerate(OBJECTS.values()):
+                if box.kind in kinds:
+                    cells[plane][area], boxes[plane][area] = UNKNOWN, number if box.sure else 0
+                elif not box.sure or boxes[plane][area].any():
+                    cells[plane][area], boxes[plane][area] = UNKNOWN, 0
         for plane, finding in enumerate(MAP_CLASSES):
             if finding in touched:
                 small = cv2.resize(touched[finding], (side, side), interpolation=cv2.INTER_AREA)
                 peak = float(touched[finding].max())
                 here, maybe = small > max(0.05 * peak, 0.004), small > 0.01 * peak
                 cells[plane] = np.where(here, 1.0, np.where(maybe, UNKNOWN, cells[plane]))
+                if finding in OBJECTS:
+                    another = 1 - plane
+                    free = here & (boxes[another] == 0)
+                    cells[another] = np.where(free & (cells[another] == UNKNOWN), 0.0, cells[another])
         if MOVES_PIXELS & severities.keys():
             cells[:], boxes[:] = UNKNOWN, 0
         return cells, boxes
@@ -209,6 +231,11 @@ def draw_defects(rng: np.random.Generator) -> dict[FindingName, float]:
     weight = np.array([2.0 if defect in HARD_TO_SEE else 1.0 for defect in defect_names()])
     chosen = rng.choice(len(defect_names()), count, replace=False, p=weight / weight.sum())
     return {defect_names()[i]: float(rng.uniform(LEAST_SEVERITY, 1.0)) for i in chosen}
+
+
+def _area(box: ObjectBox) -> float:
+    x0, y0, x1, y1 = box.box
+    return (x1 - x0) * (y1 - y0)
 
 
 def _cells_of(box: tuple[float, float, float, float], side: int) -> tuple[slice, slice]:

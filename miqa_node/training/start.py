@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -10,17 +11,40 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, Card, read_card
 from miqa_node.training.networks import QualityNet
 
+BEGINS_AS = {"noise": "noise_underexposure", "underexposure": "noise_underexposure", "device_in_view": "foreign_object"}
+"""What classes begin as that older packages did not tell apart."""
+BY_CLASS = frozenset({
+    "evidence", "classify", "grade", "classify_texture", "grade_texture", "map_weight", "bias", "context",
+})  # fmt: skip
+"""Parts of the network with one row for each class."""
 ROOT = "net."
 """What the exported module calls the network, hence how the names of its constants begin."""
 
 
 @torch.no_grad()
-def read_weights(net: QualityNet, graph: Path) -> None:
+def read_package(net: QualityNet, package: Path, classes: Sequence[str]) -> None:
+    """Fill a network of these classes from a package; one that it lacks begins as the one that it was split from.
+
+    A folder without a card is taken to have the same classes.
+
+    Raises
+    ------
+    ValueError
+        The package holds another network, or lacks a class.
+    """
+    rows = _rows(read_card(package), classes) if (package / CARD_NAME).is_file() else None
+    read_weights(net, package / GRAPH_NAME, rows)
+
+
+@torch.no_grad()
+def read_weights(net: QualityNet, graph: Path, rows: Sequence[int] | None = None) -> None:
     """Fill the network from the graph of a quality package; what it computes in evaluation mode is what the graph says.
 
-    The graph's convolutions hold their normalisation, so normalisations begin as the identity: before training,
+    ``rows`` are the classes of the graph that those of the network are made of, all in their order by default. The
+    graph's convolutions hold their normalisation, so normalisations begin as the identity: before training,
     ``settle`` of :mod:`miqa_node.training.pretrained` has to give them their statistics.
 
     Raises
@@ -39,7 +63,39 @@ def read_weights(net: QualityNet, graph: Path) -> None:
             folded.add(name)
     for name, value in net.state_dict().items():
         if name.rpartition(".")[0].rpartition(".")[0] not in folded and not name.endswith("num_batches_tracked"):
-            value.copy_(_constant(constants, name, value, graph))
+            value.copy_(_of_classes(constants, name, value, graph, rows))
+
+
+def classes_in(graph: Path) -> int:
+    """How many classes the network of a graph has."""
+    return next(
+        int(tensor.dims[0]) for tensor in onnx.load(str(graph)).graph.initializer if tensor.name == f"{ROOT}bias"
+    )
+
+
+def _rows(card: Card, classes: Sequence[str]) -> list[int]:
+    """Where each class stands in the package."""
+    known = [row.name for row in card.outputs.classes]
+    begins = [name if name in known else BEGINS_AS.get(name, name) for name in classes]
+    if missing := [name for name in begins if name not in known]:
+        raise ValueError(f"{card.name}-{card.version} has no class {', '.join(missing)} to begin with.")
+    return [known.index(name) for name in begins]
+
+
+def _of_classes(
+    constants: dict[str, Tensor], name: str, like: Tensor, graph: Path, rows: Sequence[int] | None
+) -> Tensor:
+    """A constant, with its rows (and what the severity reads of the pooled maps) in the order of the classes."""
+    module = name.rpartition(".")[0] or name
+    if rows is None or module not in BY_CLASS:
+        return _constant(constants, name, like, graph)
+    found = constants.get(ROOT + name)
+    if found is None or found.shape[0] <= max(rows):
+        raise ValueError(f"{graph} holds another network than training/networks.py makes: {name} does not fit.")
+    if name == "grade.weight":
+        features = like.shape[1] - len(rows)
+        found = torch.cat([found[:, :features], found[:, features:][:, list(rows)]], 1)
+    return found[list(rows)]
 
 
 def _unfold(pair: nn.Sequential, name: str, constants: dict[str, Tensor], graph: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -9,8 +10,20 @@ import cv2
 import numpy as np
 import pytest
 
-from miqa_node.degrade import FAMILIES, DonorMaterial, degrade, degrade_all, gate, implants, pitch_of, solids
-from miqa_node.degrade.contrast_processing import contrast_processing
+from miqa_node.degrade import (
+    FAMILIES,
+    DonorMaterial,
+    degrade,
+    degrade_all,
+    device_in_view,
+    gate,
+    grain,
+    pitch_of,
+    shapes,
+    simulators,
+    solids,
+)
+from miqa_node.degrade.contrast_processing import KINDS, contrast_processing
 from miqa_node.degrade.cutouts import cut_out
 from miqa_node.degrade.physics import at_severity, display, exposure, gaussian_blur, path_kernel
 from miqa_node.domain.finding import FindingName
@@ -107,7 +120,7 @@ def test_noise_follows_the_dose(chest: np.ndarray) -> None:
 
     def added(severity: float, level: float) -> float:
         image = np.where(np.arange(256)[:, None] < 128, flat, np.float32(level))
-        noisy = degrade(image, FindingName.NOISE_UNDEREXPOSURE, severity, np.random.default_rng(2), 0.8)
+        noisy = degrade(image, FindingName.NOISE, severity, np.random.default_rng(2), 0.8)
         return float((noisy - image)[140:].var())
 
     assert added(0.5, 0.5) / added(0.25, 0.5) == pytest.approx(3.0, rel=0.1)  # (4 - 1) / (2 - 1)
@@ -125,7 +138,8 @@ def test_severity_table_is_interpolated() -> None:
 
 
 def test_jpeg_has_blocks(chest: np.ndarray) -> None:
-    seed = next(s for s in range(50) if np.random.default_rng(s).integers(4) == 2)
+    jpeg = 4
+    seed = next(s for s in range(50) if np.random.default_rng(s).choice(7, p=KINDS) == jpeg)
     coded = contrast_processing(chest, 1.0, np.random.default_rng(seed), 1.0, DonorMaterial())
     steps = np.abs(np.diff(coded, axis=1)).mean(0)
     at_edges = steps[7::8].mean()
@@ -147,8 +161,8 @@ def test_cutouts_put_a_real_object_elsewhere(chest: np.ndarray) -> None:
         FAMILIES["cutouts"](chest, 1.0, np.random.default_rng(3), 1.0, DonorMaterial())
 
 
-@pytest.mark.parametrize("kind", implants.KINDS, ids=lambda kind: kind.name)
-def test_metal_inside_the_patient_is_bright_and_grows_with_severity(chest: np.ndarray, kind: solids.SolidKind) -> None:
+@pytest.mark.parametrize("kind", device_in_view.KINDS, ids=lambda kind: kind.name)
+def test_a_device_is_bright_and_grows_with_severity(chest: np.ndarray, kind: solids.SolidKind) -> None:
     pitch = pitch_of(chest)
     slight, marked = (
         solids.with_solids(chest, severity, np.random.default_rng(3), pitch, [kind]) - chest for severity in (0.25, 1.0)
@@ -159,15 +173,51 @@ def test_metal_inside_the_patient_is_bright_and_grows_with_severity(chest: np.nd
     assert (marked > 0.02).mean() < 0.15
 
 
-def test_implants_are_a_family_of_their_own(chest: np.ndarray) -> None:
-    drawn = [
-        FAMILIES["implants"](chest, 1.0, np.random.default_rng(n), pitch_of(chest), DonorMaterial()) for n in range(8)
-    ]
-    assert all((image > chest + 0.01).any() for image in drawn)
-    shoulders = np.mean([image - chest for image in drawn], 0)[: chest.shape[0] // 2]
-    columns = shoulders.sum(0)
-    sides = columns[: len(columns) // 4].sum() + columns[-len(columns) // 4 :].sum()
-    assert sides > columns[len(columns) // 4 : -len(columns) // 4].sum()
+def test_what_can_be_taken_off_and_what_cannot_are_different_things(chest: np.ndarray) -> None:
+    worn, stays = (FAMILIES[name] for name in ("shapes", "devices"))
+    assert simulators()[FindingName.FOREIGN_OBJECT].apply is worn
+    assert simulators()[FindingName.DEVICE_IN_VIEW].apply is stays
+    assert not {kind.name for kind in shapes.KINDS} & {kind.name for kind in device_in_view.KINDS}
+    for family in (worn, stays):
+        drawn = [family(chest, 1.0, np.random.default_rng(n), pitch_of(chest), DonorMaterial()) for n in range(4)]
+        assert all((image > chest + 0.01).any() for image in drawn)
+
+
+@pytest.mark.parametrize("name", [FindingName.MOTION_BLUR, FindingName.UNSHARP])
+def test_blur_leaves_the_grain(chest: np.ndarray, name: FindingName) -> None:
+    """A net must see that edges are soft, not that noise is missing."""
+    rng = np.random.default_rng(3)
+    grainy = np.clip(chest + rng.normal(0, 0.015, chest.shape), 0, 1).astype(np.float32)
+    blurred = degrade(grainy, name, 1.0, np.random.default_rng(4), pitch_of(chest))
+    assert grain.noise_deviation(blurred) == pytest.approx(grain.noise_deviation(grainy), rel=0.12)
+    soft = [cv2.GaussianBlur(image, (0, 0), 3.0) for image in (grainy, blurred)]
+    edges = [float(np.abs(np.diff(image, axis=1)).max()) for image in soft]
+    assert edges[1] < edges[0]
+
+
+def test_signal_and_grain_are_the_image(chest: np.ndarray) -> None:
+    noisy = np.clip(chest + np.random.default_rng(1).normal(0, 0.02, chest.shape), 0, 1).astype(np.float32)
+    signal, rest = grain.split(noisy)
+    assert np.allclose(signal + rest, noisy, atol=1e-6)
+    assert 0.01 < rest.std() < 0.02
+    assert grain.noise_deviation(noisy) == pytest.approx(0.02, rel=0.15)
+
+
+def test_an_uncorrected_exposure_is_lighter_and_its_densest_parts_are_white(chest: np.ndarray) -> None:
+    means, white = [], []
+    for severity in (0.0, 0.25, 0.5, 1.0):
+        made = degrade(chest, FindingName.UNDEREXPOSURE, severity, np.random.default_rng(2), pitch_of(chest))
+        means.append(float(made.mean()))
+        white.append(float((made >= 0.999).mean()))
+    assert means == sorted(means)
+    assert white[-1] > white[0] + 0.1
+
+
+def test_contrast_can_burn_out_or_crush(chest: np.ndarray) -> None:
+    clipped = importlib.import_module("miqa_node.degrade.contrast_processing")._clipped
+    lost = [clipped(chest, 0.4, bright=bright) for bright in (True, False)]
+    assert (lost[0] >= 0.999).mean() > (chest >= 0.999).mean() + 0.1
+    assert (lost[1] <= 0.001).mean() > (chest <= 0.001).mean() + 0.1
 
 
 def test_several_defects_in_one_image(chest: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 
 from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.finding import Finding, FindingName
@@ -16,10 +17,11 @@ from miqa_node.domain.policy import Policy, Scope, Verdict, decide
 from miqa_node.errors import SettingsError
 from miqa_node.settings import WatchedFile, read_policy, share_dir
 from miqa_node.taxonomy.lookup import defect_names, finding_names, gate_names, reason_code
-from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.taxonomy.policy_file import parse_policy, retired_names
 
 ROOT = Path(__file__).resolve().parents[2]
 CHEST, OTHER = "frontal chest radiograph", "other radiograph"
+NEVER_REJECTED = (FindingName.FOREIGN_OBJECT, FindingName.DEVICE_IN_VIEW)
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +65,14 @@ def test_the_chest_scope_covers_what_the_model_was_made_for(policy: Policy, moda
     assert decide(judged({}, modality=modality, view=view), policy).scope == CHEST
 
 
-@pytest.mark.parametrize("name", list(finding_names()))
+@pytest.mark.parametrize("name", [name for name in finding_names() if name != FindingName.DEVICE_IN_VIEW])
 def test_every_finding_that_is_present_flags_a_chest(policy: Policy, name: FindingName) -> None:
     disposition = decide(judged({name: (0.95, 0.3)}), policy)
     assert disposition.verdict is Verdict.REVIEW
     assert [reason.name for reason in disposition.reasons] == [name]
 
 
-@pytest.mark.parametrize("name", [name for name in defect_names() if name != FindingName.FOREIGN_OBJECT])
+@pytest.mark.parametrize("name", [name for name in defect_names() if name not in NEVER_REJECTED])
 def test_a_severe_and_certain_defect_is_rejected_with_one_reason(policy: Policy, name: FindingName) -> None:
     disposition = decide(judged({name: (0.99, 1.0)}), policy)
     assert disposition.verdict is Verdict.REJECT
@@ -78,8 +80,27 @@ def test_a_severe_and_certain_defect_is_rejected_with_one_reason(policy: Policy,
 
 
 def test_a_severe_but_uncertain_defect_is_not_rejected(policy: Policy) -> None:
-    for name in defect_names():
+    for name in set(defect_names()) - {FindingName.DEVICE_IN_VIEW}:
         assert decide(judged({name: (0.6, 1.0)}), policy).verdict is Verdict.REVIEW
+
+
+def test_devices_are_no_defect(policy: Policy) -> None:
+    assert decide(judged({FindingName.DEVICE_IN_VIEW: (1.0, 1.0)}), policy).verdict is Verdict.ACCEPT
+
+
+def test_a_rule_about_a_retired_finding_holds_for_its_successors() -> None:
+    scope = {"name": "chest", "modality": ["DX"], "finding": [{"name": "noise_underexposure", "verdict": "REVIEW"}]}
+    document = {"version": "1", "scope": [scope]}
+    assert retired_names(document) == ["noise_underexposure"]
+    with structlog.testing.capture_logs() as lines:
+        old = parse_policy(document)
+    assert [line["now"] for line in lines] == [["noise", "underexposure"]]
+    assert {rule.finding for rule in old.scopes[0].findings} == {"noise", "underexposure", "noise_underexposure"}
+    assert decide(judged({FindingName.NOISE: (0.9, 0.5)}), old).verdict is Verdict.REVIEW
+    ignoring = parse_policy({"version": "1", "scope": [
+        {"name": "chest", "modality": ["DX"], "default_findings": True, "ignored_findings": ["noise_underexposure"]},
+    ]})  # fmt: skip
+    assert decide(judged({FindingName.NOISE: (0.9, 0.5)}), ignoring).verdict is Verdict.ACCEPT
 
 
 def test_foreign_objects_are_never_rejected_by_a_model(policy: Policy) -> None:
@@ -98,7 +119,9 @@ def test_other_radiographs_are_not_assessed_unless_a_rule_flags_them(policy: Pol
     disposition = decide(nobody_judged, policy)
     assert (disposition.verdict, disposition.scope) == (Verdict.NOT_ASSESSED, OTHER)
     assert "judges chests" in disposition.reasons[0].text
-    assert {rule.finding for rule in scope(policy, OTHER).findings} == set(defect_names())
+    assert {rule.finding for rule in scope(policy, OTHER).findings} == set(defect_names()) - {
+        FindingName.DEVICE_IN_VIEW
+    }
 
 
 @pytest.mark.parametrize("modality", ["US", "PT", "NM", "SR", ""])
@@ -186,7 +209,7 @@ def test_severities_in_the_reference_are_those_of_the_simulators() -> None:
         double_exposure,
         grid_artifact,
         motion_blur,
-        noise_underexposure,
+        noise,
         overexposure_saturation,
         rotation_orientation,
         unsharp,
@@ -196,7 +219,7 @@ def test_severities_in_the_reference_are_those_of_the_simulators() -> None:
     for values, form in [
         (motion_blur.MOTION_MM, "{:g} / {:g} / {:g} / {:g} mm of motion"),
         (unsharp.UNSHARP_SIGMA_MM, "σ {:g} / {:g} / {:g} / {:g} mm"),
-        ([1 / f for f in noise_underexposure.DOSE_FRACTION], "1/{:g}, 1/{:g}, 1/{:g}, 1/{:g} of the dose"),
+        ([1 / f for f in noise.DOSE_FRACTION], "1/{:g}, 1/{:g}, 1/{:g}, 1/{:g} of the dose"),
         ([100 * s for s in overexposure_saturation.SATURATED_SHARE], "{:g} / {:g} / {:g} / {:g} % of the body"),
         (contrast_processing.JPEG_QUALITY, "quality {:g} / {:g} / {:g} / {:g}"),
         ([100 * a for a in grid_artifact.LINE_AMPLITUDE], "lines of {:g} / {:g} / {:g} / {:g} %"),

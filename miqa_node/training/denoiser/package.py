@@ -132,7 +132,7 @@ def _write_golden_images(folder: Path) -> list[str]:
     pitch_mm = FIELD_MM / chest.shape[1] / 4.0  # as if it were a part of a detector's image
 
     def noisy(image: Image, severity: float, seed: int) -> Image:
-        return degrade(image, FindingName.NOISE_UNDEREXPOSURE, severity, np.random.default_rng(seed), pitch_mm)
+        return degrade(image, FindingName.NOISE, severity, np.random.default_rng(seed), pitch_mm)
 
     images = {
         "chest": chest,

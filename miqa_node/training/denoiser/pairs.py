@@ -51,7 +51,7 @@ class NoisePairs:
             original = degrade(original, FindingName.FOREIGN_OBJECT, size, rng, scale_mm)
         severity = 0.0 if rng.uniform() < CLEAN_SHARE else float(rng.uniform(0.05, 1.0))
         pitch_mm = float(np.exp(rng.uniform(*np.log(PITCH_MM))))
-        noisy = degrade(original, FindingName.NOISE_UNDEREXPOSURE, severity, rng, pitch_mm)
+        noisy = degrade(original, FindingName.NOISE, severity, rng, pitch_mm)
         return _cut(noisy, original, rng)
 
 

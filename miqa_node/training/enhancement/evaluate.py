@@ -29,7 +29,7 @@ DETECTOR_PITCH_MM = 0.2
 much noise; taken as a detector's pixels, they have the noise that a node meets."""
 WINDOW_PX = 1024
 """Larger images are judged on a window of this size from their middle."""
-FINDINGS = (FindingName.NOISE_UNDEREXPOSURE, FindingName.UNSHARP, FindingName.CONTRAST_PROCESSING)
+FINDINGS = (FindingName.NOISE, FindingName.UNSHARP, FindingName.CONTRAST_PROCESSING)
 SLOW_METHODS, SLOW_IMAGES = frozenset({"bm3d"}), 2
 UNTOUCHED = "untouched"
 BOOTSTRAP = 1000
@@ -117,7 +117,7 @@ def fidelity(
         width, slopes = scores.edge_width_px(original), scores.EdgeSlopes(original)
         for dose, severity in DOSES.items():
             rng = np.random.default_rng((seed, number, round(1000 * severity)))
-            noisy = degrade(original, FindingName.NOISE_UNDEREXPOSURE, severity, rng, pitch_mm or pitch_of(whole))
+            noisy = degrade(original, FindingName.NOISE, severity, rng, pitch_mm or pitch_of(whole))
             before, before_ssim = psnr_db(noisy, original), ssim(noisy, original)
             for name, tally in everywhere.items():
                 if name in SLOW_METHODS and number >= SLOW_IMAGES:
@@ -168,7 +168,7 @@ def _lesions(methods: Mapping[str, Function], data_dir: Path, images: int, seed:
         pixels = cv2.imread(str(outlined.path), cv2.IMREAD_GRAYSCALE)
         original = np.asarray(pixels, np.float32) / np.float32(255)
         rng = np.random.default_rng((seed, number))
-        noisy = degrade(original, FindingName.NOISE_UNDEREXPOSURE, DOSES["1/4"], rng, DETECTOR_PITCH_MM)
+        noisy = degrade(original, FindingName.NOISE, DOSES["1/4"], rng, DETECTOR_PITCH_MM)
         boxes = [_box(outline, original.shape) for outline in outlined.outlines]
         contrasts = [(box, scores.lesion_contrast(original, box)) for box in boxes]
         contrasts = [(box, (contrast, cnr)) for box, (contrast, cnr) in contrasts if abs(contrast) > 0.01]
@@ -208,7 +208,7 @@ def _findings(
         if max(original.shape) > WINDOW_PX:
             continue
         rng = np.random.default_rng((seed, number))
-        noisy = degrade(original, FindingName.NOISE_UNDEREXPOSURE, DOSES["1/4"], rng, DETECTOR_PITCH_MM)
+        noisy = degrade(original, FindingName.NOISE, DOSES["1/4"], rng, DETECTOR_PITCH_MM)
         judge("original", original)
         judge("quarter dose", noisy)
         for name, function in methods.items():
@@ -238,7 +238,7 @@ def _phantoms(methods: Mapping[str, Function], seed: int) -> dict[str, Any]:
         for number, level in enumerate((0.2, 0.4, 0.6, 0.8)):
             flat = np.full((256, 256), level, np.float32)
             rng = np.random.default_rng((seed, number))
-            noisy = degrade(flat, FindingName.NOISE_UNDEREXPOSURE, DOSES["1/4"], rng, DETECTOR_PITCH_MM)
+            noisy = degrade(flat, FindingName.NOISE, DOSES["1/4"], rng, DETECTOR_PITCH_MM)
             cleaned, _ = function(noisy)
             shifts.append(255.0 * float(cleaned.mean() - noisy.mean()))
             left.append(float(cleaned.std() / noisy.std()))

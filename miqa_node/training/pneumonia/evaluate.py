@@ -47,7 +47,7 @@ from miqa_node.training.pneumonia.sealing import seal
 from miqa_node.training.pointing import TOLERANCE, chance_of, interval_by_patient, peak, play
 
 DEFECTS = (
-    FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE_UNDEREXPOSURE, FindingName.OVEREXPOSURE_SATURATION,
+    FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE, FindingName.OVEREXPOSURE_SATURATION,
     FindingName.CONTRAST_PROCESSING, FindingName.CLIPPED_ANATOMY, FindingName.DOUBLE_EXPOSURE,
 )  # fmt: skip
 SEVERITY = 1.0

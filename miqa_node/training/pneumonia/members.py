@@ -17,8 +17,7 @@ from miqa_node.training.architectures import Architecture, ClassifierNet, build
 from miqa_node.training.networks import GlobalNet, QualityNet, Widths
 from miqa_node.training.pneumonia.data import LABELS
 from miqa_node.training.pretrained import pretrained
-from miqa_node.training.samples import CLASSES
-from miqa_node.training.start import read_weights
+from miqa_node.training.start import classes_in, read_weights
 
 MEMBERS = ("resnet", "mobilenet", "densenet")
 
@@ -52,7 +51,7 @@ def quality_trunk(graph: Path) -> QualityTrunk:
     The graph takes (x - 0.5) / 0.25 and here 2x - 1 goes in, so the first convolution is doubled. Normalisations
     begin as the identity; ``settle`` of :mod:`miqa_node.training.pretrained` then gives them their statistics.
     """
-    net = QualityNet(len(CLASSES))
+    net = QualityNet(classes_in(graph))
     read_weights(net, graph)
     trunk = QualityTrunk(net.global_net)
     cast("nn.Conv2d", trunk.stem[0]).weight.mul_(2.0)

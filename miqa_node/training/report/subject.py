@@ -18,6 +18,7 @@ from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
 from miqa_node.settings import Accelerator, AssessSettings, load_settings
+from miqa_node.taxonomy.lookup import current_name
 from miqa_node.training.graph import GraphPrediction
 from miqa_node.training.samples import CLASSES
 
@@ -47,7 +48,7 @@ class EvaluationSubject:
         """Open and check the package, goldens included; raise ModelPackageError with the reason if it is unusable."""
         self._settings = settings or load_settings().assess
         self.package: Package = open_package(folder, Accelerator.CPU, self._settings, goldens_required=False)
-        names = [row.name for row in self.package.card.outputs.classes]
+        names = [current_name(row.name) for row in self.package.card.outputs.classes]
         self.known = [name for name in CLASSES if name in names]
         self._from = np.array([names.index(name) for name in self.known], int)
         self._to = np.array([CLASSES.index(name) for name in self.known], int)
@@ -77,7 +78,7 @@ class EvaluationSubject:
 
     def column(self, name: str) -> int:
         """The package's own column of a class."""
-        return [row.name for row in self.package.card.outputs.classes].index(name)
+        return [current_name(row.name) for row in self.package.card.outputs.classes].index(name)
 
     def strongest(self, display: NDArray[np.uint16], name: str, count: int = 3) -> list[tuple[str, float]]:
         """Of a package of measurements: which ones spoke most for or against a class, with their parts of its logit."""

@@ -44,7 +44,7 @@ plausibility = [{ name = "photometric_inverted", verdict = "REVIEW" }]
 [[scope]]
 name = "rest of radiography"
 modality = ["CR", "DX"]
-measurement = [{ name = "entropy", below = 1.0, verdict = "REVIEW", reason = "noise_underexposure" }]
+measurement = [{ name = "entropy", below = 1.0, verdict = "REVIEW", reason = "underexposure" }]
 """
 
 

@@ -34,4 +34,4 @@ def chest(side: int = 128) -> NDArray[np.float32]:
 
 def at_dose(image: NDArray[np.float32], severity: float, seed: int = 1) -> NDArray[np.float32]:
     """The image with the noise of 1/2, 1/4, 1/8 of the dose for a severity of 0.25, 0.5, 0.75."""
-    return degrade(image, FindingName.NOISE_UNDEREXPOSURE, severity, np.random.default_rng(seed), PITCH_MM)
+    return degrade(image, FindingName.NOISE, severity, np.random.default_rng(seed), PITCH_MM)

@@ -38,7 +38,7 @@ POLICY = parse_policy({
     "scope": [{
         "name": "chest",
         "finding": [{"name": "motion_blur", "verdict": "REVIEW"}, {"name": "gate", "verdict": "REVIEW"}],
-        "measurement": [{"name": "noise_share", "above": 2, "verdict": "REVIEW", "reason": "noise_underexposure"}],
+        "measurement": [{"name": "noise_share", "above": 2, "verdict": "REVIEW", "reason": "underexposure"}],
         "plausibility": [{"name": "inverted_look", "verdict": "REVIEW"}],
         "anomaly": {"min_percentile": 99.5, "verdict": "REVIEW"},
     }],
@@ -219,7 +219,7 @@ def test_an_object_is_said_to_be_where_its_map_is_highest(peak: tuple[float, flo
         return narrative(replace(making.assessment(), findings=(row,)), making.disposition(Verdict.REVIEW, name))[2]
 
     assert told(FindingName.FOREIGN_OBJECT).endswith(f"{words} of the picture.")
-    assert "picture" not in told(FindingName.NOISE_UNDEREXPOSURE)
+    assert "picture" not in told(FindingName.NOISE)
 
 
 @pytest.mark.parametrize(

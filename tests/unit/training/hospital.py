@@ -69,11 +69,11 @@ def _has_object(part: str, number: int) -> bool:
 
 
 def write_labelled(folder: Path, each: int = 4) -> Path:
-    """Folders good and noise_underexposure, the latter with the defect simulated at its worst, and a broken file."""
+    """Folders good and noise, the latter with the defect simulated at its worst, and a broken file."""
     for number in range(each):
         image = chest(number)
         save(folder / "good" / f"{number}.png", image)
-        noisy = degrade(image, FindingName.NOISE_UNDEREXPOSURE, 1.0, np.random.default_rng(number), 1.0)
-        save(folder / "noise_underexposure" / f"{number}.png", noisy)
+        noisy = degrade(image, FindingName.NOISE, 1.0, np.random.default_rng(number), 1.0)
+        save(folder / "noise" / f"{number}.png", noisy)
     (folder / "good" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     return folder

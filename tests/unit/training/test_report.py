@@ -169,10 +169,10 @@ def test_labelled_folder_without_torch(package: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
     )
     assert ran.returncode == 0, ran.stderr
-    assert "noise_underexposure" in ran.stdout
+    assert "noise" in ran.stdout
     figures = json.loads((out / "figures.json").read_text())
-    assert list(figures["findings"]) == ["noise_underexposure"]
-    row = figures["findings"]["noise_underexposure"]
+    assert list(figures["findings"]) == ["noise"]
+    row = figures["findings"]["noise"]
     assert (row["positives"], row["negatives"]) == (4, 4)
     assert sum(figures["left_out"].values()) == 1
     assert figures["saliency"] is None
@@ -182,7 +182,7 @@ def test_labelled_folder_without_torch(package: Path, tmp_path: Path) -> None:
 
 def test_a_package_that_knows_few_findings_is_measured_by_those(tmp_path: Path) -> None:
     code = {"value": "111210", "scheme": "DCM", "meaning": "Motion blur"}
-    known = ["noise_underexposure", "inverted"]
+    known = ["noise", "inverted"]
     classes = [
         {"name": n, "gate": n == "inverted", "code": code, "threshold": 0.5, "temperature": 1.0, "bias": 0.0}
         for n in known
@@ -193,12 +193,12 @@ def test_a_package_that_knows_few_findings_is_measured_by_those(tmp_path: Path) 
     said = subject(np.full((80, 60), 30000, np.uint16))
     assert subject.known == known
     assert said.logits[COLUMN[BLUR]] == ABSENT_LOGIT
-    assert said.logits[COLUMN["noise_underexposure"]] > ABSENT_LOGIT
+    assert said.logits[COLUMN["noise"]] > ABSENT_LOGIT
 
 
 def test_labels_that_leave_nothing_to_compare_are_refused(package: Path, tmp_path: Path) -> None:
     labelled = write_labelled(tmp_path, each=1)
-    (labelled / "noise_underexposure" / "0.png").unlink()
+    (labelled / "noise" / "0.png").unlink()
     with pytest.raises(SettingsError, match="labelled good"):
         evaluate_package(package, labelled, tmp_path / "out", EvaluationOptions())
 

@@ -1,6 +1,6 @@
-"""Foreign objects of the family "implants": metal inside the patient, of which public chest radiographs show little.
+"""Medical devices in view: monitoring leads, tubes and lines, and metal inside the patient. They are no defect.
 
-Only training draws them. Heads of prostheses are as large as those of the humerus, 37 to 57 mm (Boileau and Walch,
+Heads of prostheses are as large as those of the humerus, 37 to 57 mm (Boileau and Walch,
 J Bone Joint Surg Br 79-B, 1997); the other lengths are usual ones of the products.
 """
 
@@ -12,15 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.degrade.physics import DonorMaterial, Image
+from miqa_node.degrade.physics import DonorMaterial, Image, Simulator
+from miqa_node.degrade.shapes import snap_at
 from miqa_node.degrade.solids import MU_PER_MM, Canvas, SolidKind, curve, disc, line, put_round, with_solids
 
 TITANIUM_PER_MM = 0.35
 """At 60 keV (NIST XCOM: 0.766 cm²/g times 4.5 g/cm³)."""
 
 
-def implants(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial) -> Image:
-    """A prosthesis of the shoulder, a nail in the humerus, or a pacemaker with its lead."""
+def devices(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial) -> Image:
+    """ECG electrodes with leads, tubes and lines, a prosthesis of a shoulder, a nail, or a pacemaker with its lead."""
     return with_solids(image, severity, rng, pitch_mm, KINDS)
 
 
@@ -93,8 +94,50 @@ def _pacemaker(canvas: Canvas, rng: np.random.Generator) -> None:
     line(canvas, path, rng.uniform(1.2, 2.2), MU_PER_MM["copper"] * 0.5)
 
 
+def _ecg(canvas: Canvas, rng: np.random.Generator) -> None:
+    """An electrode (gel pad of 25 to 45 mm, snap of 9 mm, connector) and its lead to the border of the image.
+
+    The lead is a copper strand of 0.5 to 0.9 mm effective diameter in an insulation that hardly shows.
+    """
+    rows, columns = canvas.mu_t.shape
+    x, y = canvas.place(rng)
+    if rng.uniform() < 0.75:
+        pad = disc(rng.uniform(12, 22) * canvas.size / canvas.pitch_mm, np.ones_like)
+        put_round(canvas, (x, y), pad, MU_PER_MM["pmma"] * rng.uniform(0.8, 2.0))
+    snap_at(canvas, (x, y), rng.uniform(4, 5.5), rng.uniform(0.25, 0.5))
+    border = (np.array([-0.03, rng.uniform(0.0, 1.0)]), np.array([1.03, rng.uniform(0.0, 1.0)]),
+              np.array([rng.uniform(0.1, 0.9), 1.03]), np.array([rng.uniform(0.1, 0.9), -0.03]))  # fmt: skip
+    end = border[int(rng.choice(4, p=(0.3, 0.3, 0.25, 0.15)))] * (columns, rows)
+    start = np.array([x, y])
+    inner = [start + (end - start) * f + rng.normal(0, 0.09, 2) * (columns, rows) for f in (0.3, 0.65)]
+    path = curve(np.array([start, *inner, end]))
+    line(canvas, path, rng.uniform(0.5, 0.9), MU_PER_MM["copper"] * 0.7)
+    line(canvas, path, rng.uniform(2.2, 3.5), MU_PER_MM["pmma"] * 1.3)
+    line(canvas, path[:9], rng.uniform(2.5, 4.0) * canvas.size, MU_PER_MM["aluminium"] * 2.5)
+
+
+def _tube(canvas: Canvas, rng: np.random.Generator) -> None:
+    """A tube or line in the middle of the chest: 2 to 11 mm of polymer with a stripe that the beam hardly passes."""
+    rows, columns = canvas.mu_t.shape
+    middle = columns * (canvas.lungs.left + canvas.lungs.right) / 2
+    entry = np.array([middle + rng.uniform(-0.08, 0.08) * columns, -0.03 * rows])
+    if rng.uniform() < 0.35:  # a central line from below a collarbone
+        entry = np.array([middle + float(rng.choice((-1, 1))) * rng.uniform(0.12, 0.3) * columns, 0.1 * rows])
+    depth = float(rng.choice((rng.uniform(0.22, 0.35), rng.uniform(0.4, 0.6), rng.uniform(0.9, 1.05))))
+    end = np.array([middle + rng.uniform(-0.04, 0.06) * columns, depth * rows])
+    between = [entry + (end - entry) * f + rng.normal(0, 0.012, 2) * (columns, rows) for f in (0.35, 0.7)]
+    path = curve(np.array([entry, *between, end]))
+    outside = rng.uniform(2.0, 11.0)
+    line(canvas, path, outside, MU_PER_MM["pmma"] * rng.uniform(0.6, 1.2))
+    line(canvas, path, rng.uniform(0.5, 1.2), MU_PER_MM["copper"] * rng.uniform(0.3, 0.7))
+
+
 KINDS: tuple[SolidKind, ...] = (
     SolidKind("prosthesis", _prosthesis, 1, 1.0),
     SolidKind("nail", _nail, 2, 0.8),
     SolidKind("pacemaker", _pacemaker, 1, 0.5),
+    SolidKind("ecg", _ecg, 5, 4.0),
+    SolidKind("tube", _tube, 2, 1.2),
 )
+
+DEVICE_IN_VIEW = Simulator(devices, order=12)

@@ -1,4 +1,4 @@
-"""Under-exposure: too few quanta."""
+"""Noise: too few quanta, which automatic ranging hides from the eye until the grain shows."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ PROCESSING_GAIN = (1.4, 2.6)
 BLUR_OF_DETECTOR_MM = 0.12
 
 
-def noise_underexposure(
-    image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial
-) -> Image:
-    """Quantum noise of 1/2, 1/4, 1/8, 1/16 of the dose, after automatic ranging (the brightness stays).
+def noise(image: Image, severity: float, rng: np.random.Generator, pitch_mm: float, _: DonorMaterial) -> Image:
+    """Quantum noise of 1/2, 1/4, 1/8, 1/16 of the dose, after automatic ranging (the brightness stays)."""
+    return with_quantum_noise(image, at_severity(severity, DOSE_FRACTION, nothing=1.0), rng, pitch_mm)
+
+
+def with_quantum_noise(image: Image, fraction: float, rng: np.random.Generator, pitch_mm: float) -> Image:
+    """The image with the noise of a fraction of its dose, its brightness as it was.
 
     At dose fraction f the variance of the exposure grows by var0(E)·(1/f - 1), where var0 = E / (quanta per pixel)
     is Poisson's. The noise is coloured by the detector's MTF and an electronic floor is added, which matters where
     little arrives (mediastinum, abdomen). Sources: SCIENCE.md §1; IEC 62494-1, IEC 62220-1-1 for the quanta.
     """
-    fraction = at_severity(severity, DOSE_FRACTION, nothing=1.0)
     gain = rng.uniform(*PROCESSING_GAIN)
     light = exposure(image)
     median = max(float(np.median(light[::4, ::4])), 0.02)
@@ -56,11 +58,11 @@ def noise_underexposure(
 
 def _coloured(shape: tuple[int, ...], rng: np.random.Generator, sigma_px: float) -> Image:
     """Noise of unit variance with the MTF of the detector; below a third of a pixel the blur is nothing."""
-    noise = field_noise((shape[0], shape[1]), rng)
+    white = field_noise((shape[0], shape[1]), rng)
     if sigma_px < 0.33:
-        return noise
-    noise = gaussian_blur(noise, sigma_px)
-    return noise / np.float32(max(float(noise[::3, ::3].std()), 1e-6))
+        return white
+    blurred = gaussian_blur(white, sigma_px)
+    return blurred / np.float32(max(float(blurred[::3, ::3].std()), 1e-6))
 
 
-NOISE_UNDEREXPOSURE = Simulator(noise_underexposure, order=90)
+NOISE = Simulator(noise, order=90)
