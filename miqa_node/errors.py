@@ -21,6 +21,7 @@ MiqaError
 ├── QueryError             a search asks for a value that its attribute cannot have
 ├── AccessError            an account, password, link or token is not usable
 ├── NotFoundError          no such instance, worklist item or delivery
+│   └── RemovedError           it was here; retention or an erasure removed it
 └── ConflictError          the item is in a state that does not allow the transition
 """
 
@@ -113,6 +114,10 @@ class AccessError(MiqaError):
 
 class NotFoundError(MiqaError):
     """No such instance, worklist item or delivery."""
+
+
+class RemovedError(NotFoundError):
+    """A file that retention or an erasure removed; the message gives the day and what to do."""
 
 
 class ConflictError(MiqaError):

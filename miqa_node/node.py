@@ -58,6 +58,7 @@ from miqa_node.work.indexing import ResultIndexing
 from miqa_node.work.parts import RunningParts
 from miqa_node.work.queue import DurableQueue, Worker
 from miqa_node.work.recovery import RollCall
+from miqa_node.work.retention import Retention, with_reclaim
 from miqa_node.work.series import SeriesWatch
 from miqa_node.work.studies import StudyWatch
 
@@ -92,6 +93,7 @@ class Node:
             assessor, self.policy.current, self.models.certificate, self._shadow, self.models.series
         )
         self._pipeline = self._build_pipeline()
+        self._retention = Retention(self.database, self.objects, settings)
         outbox = DatabaseOutbox(self.database, self.objects, lower_class)
         self._lanes = Lanes(outbox, self.destinations, settings.deliver, calling_ae_title=settings.dicom.ae_title)
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
@@ -168,6 +170,7 @@ class Node:
         if self.role.works:
             self._start_work()
             begin(self._lanes.start, self._lanes.stop)
+            begin(self._retention.start, self._retention.stop)
         begin(self._health.start, self._health.stop)
         begin(self._web.start, self._web.stop)
         for source in self._sources.values():  # last: no sender connects before the node can store
@@ -259,6 +262,6 @@ class Node:
             shadows.save(transaction, package, assessment, disposition)
 
     def _check_store(self) -> None:
-        self.objects.check()
+        with_reclaim(self.objects.check, self._retention.reclaim)()
         with self.database.begin():
             pass

@@ -23,11 +23,10 @@ from miqa_node.domain.identity import with_surrogates
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
 from miqa_node.domain.policy import Disposition, decide
 from miqa_node.domain.ports import AssessorResult, JobQueue
-from miqa_node.errors import DecodeError, MiqaError, NotFoundError, lacks_resources
+from miqa_node.errors import DecodeError, MiqaError, NotFoundError, RemovedError, lacks_resources
 from miqa_node.observe.stages import StageClock
 from miqa_node.store import instances
-from miqa_node.store.database import Transaction
-from miqa_node.store.group import GroupCommit
+from miqa_node.store.arrivals import Arrivals
 from miqa_node.units.base import Unit, UnitContext, installed, not_assessed, unit_of
 
 log = structlog.get_logger(__name__)
@@ -52,7 +51,7 @@ class Pipeline:
         """``effects`` are those of a verdict, ``giving_up`` those of ending in vain; ``pseudonym`` hides operators."""
         self._context = context
         self._database = context.database
-        self._arrivals = GroupCommit(context.database)
+        self._arrivals = Arrivals(context.database, context.artifacts)
         self._queue = queue
         self._effects = effects
         self._giving_up = giving_up
@@ -66,15 +65,13 @@ class Pipeline:
         """Keep the object and promise the work: one transaction holds the instance and its job."""
         header, study = with_surrogates(*self._context.imaging.read_header(Path(received.path)), received.digest)
         unit, operator = unit_of(header, self._units), self._pseudonym(study.operators_name)
-        key = self._context.artifacts.keep_original(received.digest, Path(received.path))
-
-        def promise(transaction: Transaction) -> instances.Novelty:
-            novelty = instances.record(transaction, header, study, received, key, operator)
-            if novelty is not instances.Novelty.DUPLICATE:
-                unit.admit(transaction, header, received, self._queue)
-            return novelty
-
-        novelty = self._arrivals.run(promise)
+        novelty = self._arrivals.keep(
+            header,
+            study,
+            received,
+            operator,
+            lambda transaction: unit.admit(transaction, header, received, self._queue),
+        )
         log.debug("received", digest=received.digest[:16], novelty=novelty.value, calling_ae=received.calling_ae_title)
 
     # ── assess: decode, measure, infer, explain ──
@@ -105,9 +102,11 @@ class Pipeline:
         unit, clock = unit_of(instance.header, self._units), StageClock()
         try:
             content = unit.read(instance, self._context, clock)
+            result = unit.judge(instance, content, self._context)
         except DecodeError as error:
             return not_assessed(instance, f"The pixels could not be decoded: {error}")
-        result = unit.judge(instance, content, self._context)
+        except RemovedError as error:
+            return not_assessed(instance, str(error))
         timings_ms = {**clock.milliseconds, **result.assessment.timings_ms}
         return replace(result, assessment=replace(result.assessment, timings_ms=timings_ms))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 
 import structlog
 
@@ -18,6 +19,7 @@ from miqa_node.store import users
 from miqa_node.store.database import Database
 from miqa_node.store.objects import objects_of
 from miqa_node.store.pseudonyms import open_key
+from miqa_node.store.retention import absence
 from miqa_node.work.queue import Schedule, migrate_queue
 
 log = structlog.get_logger(__name__)
@@ -30,7 +32,8 @@ def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
         settings.incoming_dir.mkdir(exist_ok=True)
     except OSError as error:
         raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
-    return Database(settings.database_url, settings.store.pool_size), objects_of(settings)
+    database = Database(settings.database_url, settings.store.pool_size)
+    return database, objects_of(settings, partial(absence, database))
 
 
 def acquisition_rules(settings: Settings) -> AcquisitionRules:

@@ -26,6 +26,9 @@ SELFTEST = Command(
     order=3,
 )
 USERS = Command("Accounts: list, add, role, link, disable, enable, token.", "miqa_node.cli.users:app", _SERVE, order=4)
+RETENTION = Command(
+    "What the node keeps and removes: plan, hold, clear, holds.", "miqa_node.cli.retention:app", _SERVE, order=4
+)
 ASSESS = Command("Assess images at once and print the results.", "miqa_node.cli.assess:assess", _LOOK, order=5)
 ENHANCE = Command("Write an enhanced copy of an image.", "miqa_node.cli.enhance:enhance", _LOOK, order=6)
 SEND = Command(

@@ -51,7 +51,10 @@ def _tell(image: InstanceHistory, place: str) -> None:
     kind = " ".join(filter(None, (header.modality, header.body_part_examined, header.view_position)))
     _fact("received", f"{moment(instance.received_at)} from {instance.calling_ae_title} at {image.peer_address}, "
           f"{image.size_bytes} bytes, {kind}")  # fmt: skip
-    _fact("stored", f"{place}/{instance.object_key}")
+    if instance.removal is not None:
+        _fact("removed", instance.removal.sentence)
+    else:
+        _fact("stored", f"{place}/{instance.object_key}")
     if instance.conflicting:
         _fact("conflict", "another image with the same SOP Instance UID but other content came earlier; both are kept")
     _tell_assessment(image)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
+from miqa_node.domain.retention import Removal
+
 SopInstanceUid = NewType("SopInstanceUid", str)
 SeriesInstanceUid = NewType("SeriesInstanceUid", str)
 StudyInstanceUid = NewType("StudyInstanceUid", str)
@@ -120,3 +122,5 @@ class StoredInstance:
     """Who made the image: a pseudonym, unless the site allows names."""
     conflicting: bool = False
     """Another instance with the same SOP Instance UID but other bytes came earlier; both are kept."""
+    removal: Removal | None = None
+    """Set if the node no longer has the file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,28 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import CommitmentReport, CommitmentRequest, Delivery, DeliveryId
 from miqa_node.domain.image import Radiograph, SaliencyMaps
 from miqa_node.domain.instance import Header, InstanceDigest
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEntry:
+    """One object as a listing of the store gives it."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """How full a disk is, in bytes."""
+
+    total_bytes: int
+    free_bytes: int
+
+    @property
+    def free_percent(self) -> float:
+        """Free share, 0 to 100."""
+        return 100.0 * self.free_bytes / self.total_bytes if self.total_bytes else 0.0
 
 
 class ObjectStore(Protocol):
@@ -37,6 +59,15 @@ class ObjectStore(Protocol):
 
     def check(self) -> None:
         """Raise ResourcesError, with the reason, when the store cannot be written."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects, and copies of them on this machine; keys that are not taken are ignored."""
+
+    def entries(self, prefix: str) -> Iterator[ObjectEntry]:
+        """Every object whose key begins with ``prefix``, which ends with a slash."""
+
+    def space(self) -> DiskSpace | None:
+        """How full the disk of the objects is; None for a bucket, which has no end."""
 
 
 class JobQueue(Protocol):
@@ -128,7 +159,7 @@ class CommitmentLedger(Protocol):
         """Claim one request that is due; no other process gets it until the lease expires."""
 
     def look_up(self, uids: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """SOP class UIDs of the objects that the node keeps, by SOP instance UID."""
+        """SOP class UIDs of the objects that the node keeps, by SOP instance UID; from now on they are promised."""
 
     def reported(self, request: CommitmentRequest) -> None:
         """The peer has the report."""

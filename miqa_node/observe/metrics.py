@@ -124,6 +124,29 @@ DELIVERIES_FAILED = Gauge(
     registry=REGISTRY,
 )
 
+# keep
+
+RETENTION_REMOVED = Counter(
+    "miqa_retention_removed_total",
+    "Originals that retention removed.",
+    registry=REGISTRY,
+)
+RETENTION_REMOVED_BYTES = Counter(
+    "miqa_retention_removed_bytes_total",
+    "Bytes of the originals that retention removed.",
+    registry=REGISTRY,
+)
+STORE_FREE_BYTES = Gauge(
+    "miqa_store_free_bytes",
+    "Free bytes on the disk of the objects.",
+    registry=REGISTRY,
+)
+STORE_DAYS_UNTIL_FULL = Gauge(
+    "miqa_store_days_until_full",
+    "Days until the disk of the objects is full if the trend of the last week goes on; +Inf if it does not fill.",
+    registry=REGISTRY,
+)
+
 # web
 
 HTTP_CLOSED = Counter(

@@ -23,6 +23,7 @@ from miqa_node.settings.running import (
     LogSettings,
     NodeSettings,
     PluginSettings,
+    RetentionSettings,
     StoreSettings,
     WorkSettings,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "OidcSettings",
     "PluginSettings",
     "PolicySettings",
+    "RetentionSettings",
     "SaliencyMethod",
     "Settings",
     "StoreSettings",

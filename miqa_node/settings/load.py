@@ -18,7 +18,14 @@ from miqa_node.settings.files import read_toml, share_dir
 from miqa_node.settings.judging import AssessSettings, CaptionSettings, ImagingSettings, PolicySettings
 from miqa_node.settings.receiving import DicomSettings, WatchSettings
 from miqa_node.settings.results import AnalysisSettings, DeliverSettings
-from miqa_node.settings.running import LogSettings, NodeSettings, PluginSettings, StoreSettings, WorkSettings
+from miqa_node.settings.running import (
+    LogSettings,
+    NodeSettings,
+    PluginSettings,
+    RetentionSettings,
+    StoreSettings,
+    WorkSettings,
+)
 from miqa_node.settings.serving import AccessSettings, OidcSettings, WebSettings
 
 
@@ -37,6 +44,7 @@ class Settings(BaseSettings):
     dicom: DicomSettings
     watch: WatchSettings
     store: StoreSettings
+    retention: RetentionSettings
     work: WorkSettings
     imaging: ImagingSettings
     assess: AssessSettings

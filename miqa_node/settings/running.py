@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from miqa_node.settings.base import Count, Seconds, SettingsTable
+from miqa_node.settings.base import Count, Days, Seconds, SettingsTable
 
 
 class Accelerator(StrEnum):
@@ -52,6 +52,19 @@ class WorkSettings(SettingsTable):
     mr_quiet_s: Seconds
     study_quiet_s: Seconds
     series_max_slices: Count
+
+
+class RetentionSettings(SettingsTable):
+    """Table ``[retention]``."""
+
+    enabled: bool
+    accepted_days: Days
+    flagged_days: Days
+    artifacts_days: Days
+    events_days: Days
+    min_free_percent: Annotated[float, Field(ge=0, lt=100)]
+    sources: dict[str, Days]
+    interval_s: Seconds
 
 
 class LogFormat(StrEnum):

@@ -50,11 +50,13 @@ class Artifacts:
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
 
-    def keep_original(self, digest: InstanceDigest, path: Path) -> str:
-        """Move a received file into the store; its key, which the instance's row refers to."""
-        key = original_key(digest)
-        self._objects.put_file(key, path)
-        return key
+    def keep_original(self, digest: InstanceDigest, path: Path) -> bool:
+        """Move a received file into the store; False if the same file is there already."""
+        return self._objects.put_file(original_key(digest), path)
+
+    def has_original(self, digest: InstanceDigest) -> bool:
+        """Whether the received file is there."""
+        return self._objects.exists(original_key(digest))
 
     def path(self, object_key: str) -> Path:
         """A readable local file of an original or of a result, by the key in its row."""
@@ -106,10 +108,10 @@ class MemoryArtifacts(Artifacts):
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
 
-    def keep_original(self, digest: InstanceDigest, path: Path) -> str:
+    def keep_original(self, digest: InstanceDigest, path: Path) -> bool:
         """Remember where the file is."""
         self._values[original_key(digest)] = path
-        return original_key(digest)
+        return True
 
     def path(self, object_key: str) -> Path:
         """The file that was given; NotFoundError for results, which are not files here."""

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
+from miqa_node.store.tables import UtcDateTime, instances
 from miqa_node.store.tables import commitment_requests as requests
-from miqa_node.store.tables import instances
 
 _BATCH = 500
 
@@ -58,13 +58,17 @@ class DatabaseLedger:
             return request if rows.rowcount else None  # SQLite locks nothing for a read: another process was faster
 
     def look_up(self, uids: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """SOP class UIDs of received instances by SOP instance UID."""
-        matches: dict[str, set[str]] = {}
+        """SOP class UIDs of the instances whose files are here; from now on they are promised, and stay."""
+        now, matches = datetime.now(UTC), dict[str, set[str]]()
         with self._database.begin() as transaction:
             for start in range(0, len(uids), _BATCH):
-                query = sa.select(instances.c.sop_instance_uid, instances.c.sop_class_uid).where(
-                    instances.c.sop_instance_uid.in_(uids[start : start + _BATCH])
+                kept = sa.and_(
+                    instances.c.sop_instance_uid.in_(uids[start : start + _BATCH]), instances.c.removed_at.is_(None)
                 )
+                # First: it locks the rows, so that retention removes none of them after they were read.
+                promised_at = sa.func.coalesce(instances.c.promised_at, sa.bindparam(None, now, UtcDateTime()))
+                transaction.execute(sa.update(instances).where(kept).values(promised_at=promised_at))
+                query = sa.select(instances.c.sop_instance_uid, instances.c.sop_class_uid).where(kept)
                 for row in transaction.execute(query):
                     matches.setdefault(row.sop_instance_uid, set()).add(row.sop_class_uid)
         return {uid: frozenset(classes) for uid, classes in matches.items()}

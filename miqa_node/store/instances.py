@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
 from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.domain.retention import Removal, RemovalCause
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction, insert_or_ignore, insert_returning
@@ -41,14 +42,7 @@ def record(
     insert_or_ignore(
         transaction,
         studies,
-        {
-            "study_instance_uid": study.study_instance_uid,
-            "accession_number": study.accession_number,
-            "patient_id": study.patient_id,
-            "patient_name": study.patient_name,
-            "study_date": study.study_date,
-            "study_description": study.study_description,
-        },
+        {"study_instance_uid": study.study_instance_uid, **identification(study)},
     )
     row = insert_returning(
         transaction,
@@ -79,6 +73,17 @@ def record(
     return Novelty.CONFLICTING if row.conflicting else Novelty.NEW
 
 
+def identification(study: StudyRecord) -> dict[str, str]:
+    """The columns of a study that say whose it is."""
+    return {
+        "accession_number": study.accession_number,
+        "patient_id": study.patient_id,
+        "patient_name": study.patient_name,
+        "study_date": study.study_date,
+        "study_description": study.study_description,
+    }
+
+
 def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:
     """The instance of a digest; NotFoundError if it does not exist."""
     row = transaction.execute(sa.select(instances).where(instances.c.digest == digest)).one_or_none()
@@ -92,6 +97,7 @@ def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:
         calling_ae_title=row.calling_ae_title,
         operator=row.operator,
         conflicting=row.conflicting,
+        removal=Removal(row.removed_at, RemovalCause(row.removal_cause)) if row.removed_at else None,
     )
 
 

@@ -7,16 +7,17 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from stat import S_ISREG
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
-from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.ports import DiskSpace, ObjectEntry, ObjectStore
 from miqa_node.errors import NotFoundError, ResourcesError, SettingsError
 from miqa_node.settings import Settings
 from miqa_node.store.cache import CopyLimit
@@ -30,27 +31,38 @@ _KEY = re.compile(r"[a-z]+(/[A-Za-z0-9._-]{1,128}){1,4}", re.ASCII)
 _SHARD = re.compile(r"[0-9a-f]{2}")
 
 
-def objects_of(settings: Settings) -> ObjectStore:
+Absent = Callable[[str], NotFoundError]
+"""The error for a key that is not taken: it says whether the object was removed, and when."""
+
+
+def _never_stored(key: str) -> NotFoundError:
+    return NotFoundError(f"There is no object {key}.")
+
+
+def objects_of(settings: Settings, absent: Absent = _never_stored) -> ObjectStore:
     """The store of a node's settings."""
     store = settings.store
-    return open_objects(store.objects_url, settings.objects_dir, store.min_free_bytes, store.cache_bytes)
+    return open_objects(store.objects_url, settings.objects_dir, store.min_free_bytes, store.cache_bytes, absent)
 
 
-def open_objects(url: str, folder: Path, min_free_bytes: int, cache_bytes: int) -> ObjectStore:
+def open_objects(
+    url: str, folder: Path, min_free_bytes: int, cache_bytes: int, absent: Absent = _never_stored
+) -> ObjectStore:
     """The store that the settings ask for; ``folder`` holds the objects, or copies of a bucket's, within a limit."""
     if not url:
-        return DiskObjects(folder, min_free_bytes)
+        return DiskObjects(folder, min_free_bytes, absent)
     if url.startswith("s3://"):
-        return BucketObjects(url, folder, min_free_bytes, cache_bytes)
+        return BucketObjects(url, folder, min_free_bytes, cache_bytes, absent)
     raise SettingsError(f"store.objects_url: {url!r} is neither empty nor s3://bucket/prefix.")
 
 
 class DiskObjects:
     """Objects as files below one folder. A key that exists is complete: files appear by rename only."""
 
-    def __init__(self, root: Path, min_free_bytes: int = 0) -> None:
+    def __init__(self, root: Path, min_free_bytes: int = 0, absent: Absent = _never_stored) -> None:
         self._root = root
         self._min_free_bytes = min_free_bytes
+        self._absent = absent
         self._known_folders: set[Path] = set()
         root.mkdir(parents=True, exist_ok=True)
 
@@ -83,7 +95,7 @@ class DiskObjects:
         """The file itself."""
         path = self._path(key)
         if not path.is_file():
-            raise NotFoundError(f"There is no object {key}.")
+            raise self._absent(key)
         return path
 
     def exists(self, key: str) -> bool:
@@ -94,6 +106,25 @@ class DiskObjects:
         """Raise ResourcesError when the disk is fuller than allowed or the folder cannot be written."""
         _check_disk(self._root, self._min_free_bytes)
 
+    def delete(self, keys: Sequence[str]) -> None:
+        """Unlink the files."""
+        for key in keys:
+            self._path(key).unlink(missing_ok=True)
+
+    def entries(self, prefix: str) -> Iterator[ObjectEntry]:
+        """Files below a folder, without those that are still being written."""
+        for path in (self._root / prefix).rglob("*"):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                if S_ISREG(status.st_mode) and not path.name.startswith("."):
+                    key = path.relative_to(self._root).as_posix()
+                    yield ObjectEntry(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+    def space(self) -> DiskSpace:
+        """Of the file system of the folder."""
+        usage = shutil.disk_usage(self._root)
+        return DiskSpace(usage.total, usage.free)
+
     def _publish(self, part: Path, target: Path) -> bool:
         # link() fails when the target exists, which rename() would silently replace: a stored file never changes.
         new = True
@@ -101,6 +132,8 @@ class DiskObjects:
             os.link(part, target)
         except FileExistsError:
             new = False
+            with suppress(FileNotFoundError):
+                os.utime(target)  # written again just now: no orphan of long ago
         finally:
             part.unlink(missing_ok=True)
         # Also for an existing file: its writer may have been killed before this line.
@@ -128,13 +161,16 @@ class DiskObjects:
 class BucketObjects:
     """Objects in an S3 bucket, with a local cache of what was read or written lately on this machine."""
 
-    def __init__(self, url: str, cache: Path, min_free_bytes: int, cache_bytes: int) -> None:
+    def __init__(
+        self, url: str, cache: Path, min_free_bytes: int, cache_bytes: int, absent: Absent = _never_stored
+    ) -> None:
         # Credentials, region and endpoint come from the usual AWS_… variables of the environment.
         self._bucket = S3Store.from_url(url, retry_config={"retry_timeout": timedelta(seconds=BUCKET_TIMEOUT_S)})
         self._cache = DiskObjects(cache)
         self._cache_dir = cache
         self._limit = CopyLimit(cache, cache_bytes)
         self._min_free_bytes = min_free_bytes
+        self._absent = absent
 
     def put(self, key: str, data: bytes) -> bool:
         """Upload unless the key exists (conditional put: of two writers one wins).
@@ -172,7 +208,7 @@ class BucketObjects:
                 with _answering():
                     data = bytes(obstore.get(self._bucket, key).bytes())
             except FileNotFoundError as error:
-                raise NotFoundError(f"There is no object {key}.") from error
+                raise self._absent(key) from error
             self._cache.put(key, data)
             self._limit.keep()
             return self._cache.local_path(key)
@@ -192,6 +228,26 @@ class BucketObjects:
         _check_disk(self._cache_dir, self._min_free_bytes)
         with _answering(), _existing():
             _within(CHECK_SHARE, lambda: obstore.list_with_delimiter_async(self._bucket, "check"))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete in the bucket, then the copies."""
+        for key in keys:
+            _check_key(key)
+        if keys:
+            with _answering(), suppress(FileNotFoundError):
+                obstore.delete(self._bucket, keys)
+        self._cache.delete(keys)
+
+    def entries(self, prefix: str) -> Iterator[ObjectEntry]:
+        """Objects of the bucket."""
+        with _answering():
+            for batch in obstore.list(self._bucket, prefix=prefix):
+                for entry in batch:
+                    yield ObjectEntry(entry["path"], entry["size"], entry["last_modified"])
+
+    def space(self) -> None:
+        """A bucket has no end."""
+        return
 
 
 @contextmanager

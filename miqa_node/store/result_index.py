@@ -78,10 +78,11 @@ def _read(objects: ObjectStore, key: str) -> dict[str, str]:
 
 
 def search(
-    transaction: Transaction, query: Query, *, limit: int | None = None, offset: int = 0
+    transaction: Transaction, query: Query, *, limit: int | None = None, offset: int = 0, removed: bool = False
 ) -> list[ResultLocation]:
-    """Objects, the newest first."""
-    statement = sa.select(*_LOCATION).select_from(_SOURCES).where(*_conditions(transaction, query)).order_by(*_NEWEST)
+    """Objects, the newest first; with ``removed`` those whose files retention removed, which nothing else finds."""
+    conditions = _conditions(transaction, query, removed=removed)
+    statement = sa.select(*_LOCATION).select_from(_SOURCES).where(*conditions).order_by(*_NEWEST)
     return [_location(row) for row in transaction.execute(statement.limit(limit).offset(offset))]
 
 
@@ -136,8 +137,9 @@ _GROUP = {
 }
 
 
-def _conditions(transaction: Transaction, query: Query) -> list[Condition]:
-    conditions: list[Condition] = [results.c.series_instance_uid != ""]
+def _conditions(transaction: Transaction, query: Query, *, removed: bool = False) -> list[Condition]:
+    is_removed = instances.c.artifacts_removed_at.is_not(None)
+    conditions: list[Condition] = [results.c.series_instance_uid != "", is_removed if removed else ~is_removed]
     for keyword, value in query.items():
         key = SEARCH_KEYS[keyword]
         if keyword == "ModalitiesInStudy":

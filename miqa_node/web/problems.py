@@ -14,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from miqa_node.domain.access import Principal
-from miqa_node.errors import AccessError, ConflictError, MiqaError, NotFoundError, QueryError, ResourcesError
+from miqa_node.errors import (
+    AccessError,
+    ConflictError,
+    MiqaError,
+    NotFoundError,
+    QueryError,
+    RemovedError,
+    ResourcesError,
+)
 from miqa_node.web.html import render
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,6 +30,7 @@ MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger(__name__)
 
 _STATUSES: tuple[tuple[type[MiqaError], HTTPStatus], ...] = (
+    (RemovedError, HTTPStatus.GONE),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
     (QueryError, HTTPStatus.BAD_REQUEST),

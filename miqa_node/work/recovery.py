@@ -129,7 +129,7 @@ class RollCall:
             return
         before = now - timedelta(days=self._settings.retention_days)
         done = DBOS.list_workflows(
-            status="SUCCESS",
+            status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
             name=ASSESS_JOB,
             end_time=before.isoformat(),
             limit=CLEANING_BATCH,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,26 @@ def test_copies_of_a_bucket_stay_within_their_limit_and_come_back(
     there = sorted(path.name for path in (tmp_path / "cache").rglob("*.*"))
     assert there == ["0.dcm", "3.dcm"]
     assert [store.get(key)[0] for key in keys] == list(range(5))
+
+
+def test_what_is_deleted_is_gone_and_may_come_again(store: ObjectStore) -> None:
+    other = "instances/ab/other.dcm"
+    for key in (KEY, other):
+        store.put(key, b"abc")
+    store.get(KEY)  # a bucket has a copy on this machine now
+    store.delete([KEY, "instances/ab/never.dcm"])
+    assert (store.exists(KEY), store.exists(other)) == (False, True)
+    with pytest.raises(NotFoundError):
+        store.get(KEY)
+    store.delete([])
+    assert store.put(KEY, b"again")
+    assert store.get(KEY) == b"again"
+
+
+def test_what_is_there_can_be_listed(store: ObjectStore) -> None:
+    store.put(KEY, b"abc")
+    store.put("previews/ab/x.png", b"")
+    [entry] = store.entries("instances/ab/")
+    assert (entry.key, entry.size_bytes) == (KEY, 3)
+    assert abs((datetime.now(UTC) - entry.modified_at).total_seconds()) < 600
+    assert list(store.entries("instances/cd/")) == []

@@ -32,6 +32,7 @@ from miqa_node.store.tables.images import (
 from miqa_node.store.tables.labels import label_findings, labels, requests
 from miqa_node.store.tables.processes import activations, executors
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
+from miqa_node.store.tables.retention import disk_samples, legal_holds
 from miqa_node.store.tables.worklist import worklist, worklist_events, worklist_facets
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "commitment_requests",
     "deliveries",
     "delivery_events",
+    "disk_samples",
     "dispositions",
     "enhancement_figures",
     "events",
@@ -59,6 +61,7 @@ __all__ = [
     "invitations",
     "label_findings",
     "labels",
+    "legal_holds",
     "measurement_weeks",
     "metadata",
     "reader_studies",

@@ -6,6 +6,14 @@ import sqlalchemy as sa
 
 from miqa_node.store.tables.base import Digest, Uid, UtcDateTime, metadata
 
+KEPT = sa.text("removed_at IS NULL")
+UNDELETED = sa.text(
+    "(removed_at IS NOT NULL AND deleted_at IS NULL)"
+    " OR (artifacts_removed_at IS NOT NULL AND artifacts_deleted_at IS NULL)"
+)
+BARE = sa.text("removed_at IS NOT NULL AND artifacts_removed_at IS NULL")
+"""The original is gone, previews, maps and results are there."""
+
 # One row per study that something was received of. The only table with patient data besides the objects themselves.
 studies = sa.Table(
     "studies",
@@ -20,6 +28,9 @@ studies = sa.Table(
 
 # One row per instance that C-STORE was answered for with success; "digest" is the SHA-256 of its data set.
 # "conflicting": another instance with the same SOP Instance UID but other bytes came earlier.
+# Files are removed in two steps, so that a crash leaves none behind: "removed_at" says that readers no longer get the
+# original, "deleted_at" that its file is gone; the same for "artifacts" (previews, maps, results). "restored_at": the
+# object came again. "promised_at": a peer was told that the node keeps it; "archived_at": an archive has it.
 instances = sa.Table(
     "instances",
     metadata,
@@ -40,7 +51,18 @@ instances = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
     sa.Column("conflicting", sa.Boolean, nullable=False),
     sa.Column("operator", sa.Text, nullable=False, server_default=""),
+    sa.Column("promised_at", UtcDateTime),
+    sa.Column("archived_at", UtcDateTime),
+    sa.Column("restored_at", UtcDateTime),
+    sa.Column("removed_at", UtcDateTime),
+    sa.Column("removal_cause", sa.String(16), nullable=False, server_default=""),
+    sa.Column("deleted_at", UtcDateTime),
+    sa.Column("artifacts_removed_at", UtcDateTime),
+    sa.Column("artifacts_deleted_at", UtcDateTime),
     sa.Index("ix_instances_station", "station", "received_at"),
+    sa.Index("ix_instances_kept", "received_at", sqlite_where=KEPT, postgresql_where=KEPT),
+    sa.Index("ix_instances_undeleted", "digest", sqlite_where=UNDELETED, postgresql_where=UNDELETED),
+    sa.Index("ix_instances_bare", "removed_at", sqlite_where=BARE, postgresql_where=BARE),
 )
 
 # One row per assessed instance: the whole assessment as JSON, and the columns that queries ask for.

@@ -21,7 +21,7 @@ from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, complete_index
 from miqa_node.web.services import Services, WebServices
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
-_retrieve = responses(401, 403, 404, 422, 503)
+_retrieve = responses(401, 403, 404, 410, 422, 503)
 
 
 @router.get("/studies/{study_uid}", summary="Retrieve the results of a study (WADO-RS)", responses=_retrieve)
@@ -76,10 +76,13 @@ def _instance(services: WebServices, study_uid: str, series_uid: str, instance_u
 
 
 def _named(services: WebServices, **uids: str) -> list[ResultLocation]:
-    """The objects of an address; 404 when there are none."""
+    """The objects of an address; 404 if there are none, 410 if retention removed them."""
     complete_index(services)
     with services.database.begin() as transaction:
         found = result_index.search(transaction, uids)
+        removed = [] if found else result_index.search(transaction, uids, limit=1, removed=True)
+    if removed:
+        services.objects.local_path(removed[0].object_key)  # the error says when it was removed
     if not found:
         raise HTTPException(HTTPStatus.NOT_FOUND, "The node has made no such object.")
     return found

@@ -69,4 +69,4 @@ def migrate(database: Database, revision: str) -> None:
     config.set_main_option("script_location", str(share_dir("migrations")))
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
-        (command.downgrade if revision == "0016" else command.upgrade)(config, revision)
+        (command.upgrade if revision == "head" else command.downgrade)(config, revision)

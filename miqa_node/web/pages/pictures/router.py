@@ -13,7 +13,7 @@ from fastapi import APIRouter, HTTPException, Path, Response
 from miqa_node.domain.access import Permission
 from miqa_node.domain.image import PREDICTION, SaliencyMap
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.errors import DecodeError, NotFoundError
+from miqa_node.errors import DecodeError, NotFoundError, RemovedError
 from miqa_node.store import instances
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.access import Reader
@@ -37,6 +37,8 @@ def preview(services: Services, _who: Reader, digest: Digest) -> Response:
     """A small picture of an image, as the pipeline kept it when it decoded the image."""
     try:
         data = Artifacts(services.objects).preview(InstanceDigest(digest))
+    except RemovedError:
+        raise
     except NotFoundError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no preview: the image was not decoded.") from error
     return Response(data, media_type="image/png", headers=KEPT)
@@ -46,7 +48,10 @@ def preview(services: Services, _who: Reader, digest: Digest) -> Response:
 def pixels(services: Services, _who: Reader, digest: Digest) -> Response:
     """Presentation values for the canvas; X-Size gives rows and columns of the render and of the image."""
     with services.database.begin() as transaction:
-        key = instances.load(transaction, InstanceDigest(digest)).object_key
+        instance = instances.load(transaction, InstanceDigest(digest))
+    if instance.removal is not None:
+        raise RemovedError(instance.removal.sentence)
+    key = instance.object_key
     try:
         render = services.renders.get(digest, lambda: services.decode(services.objects.local_path(key)))
     except DecodeError as error:

@@ -180,6 +180,8 @@ def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[M
             elif delivery.last_error:
                 text = f"{result.kind} not yet delivered to {delivery.destination}: {delivery.last_error}"
                 entries.append((delivery.next_attempt_at, text, True))
+    if image.instance.removal is not None:
+        entries.append((image.instance.removal.at, f"original removed: {image.instance.removal.cause.value}", False))
     entries.extend((event.at, f"{event.action} by {event.actor}", False) for event in events if event.actor)
     ordered = sorted(entries, key=lambda one: one[0])
     return tuple(Moment(at, (at - start).total_seconds(), text, bad) for at, text, bad in ordered)

@@ -1,0 +1,121 @@
+"""``miqa-node retention``: what the node keeps and what it would remove; legal holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
+from miqa_node.cli.store import opened, transaction
+from miqa_node.domain.retention import LegalHold
+from miqa_node.store import holds, retention, upkeep
+from miqa_node.store.objects import objects_of
+from miqa_node.work.retention import limits_of
+
+app = typer.Typer(no_args_is_help=True, help="What the node keeps and removes: plan, hold, clear, holds.")
+
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the hold.")]
+
+
+@app.command()
+def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show what the node keeps, why, and what retention would remove by age now."""
+    settings = settings_of(config, data_dir)
+    with opened(config, data_dir) as database, database.begin() as begun:
+        rows = retention.holdings(begun, limits_of(settings), datetime.now(UTC))
+        days = upkeep.days_until_full(begun, settings.node.name, settings.store.min_free_bytes)
+    space = objects_of(settings).space()
+    if as_json:
+        print_json(
+            {
+                "enabled": settings.retention.enabled,
+                "groups": [{**asdict(row), "group": row.group.value} for row in rows],
+                "free_bytes": None if space is None else space.free_bytes,
+                "total_bytes": None if space is None else space.total_bytes,
+                "days_until_full": days if days < float("inf") else None,
+            }
+        )
+        return
+    print_table(
+        ("Originals", Column("Number", number=True), Column("MiB", number=True), Column("Due", number=True),
+         Column("MiB due", number=True)),
+        ((row.group.value, str(row.images), _mib(row.size_bytes), str(row.due) if row.group.removable else "stay",
+          _mib(row.due_bytes)) for row in rows),
+    )  # fmt: skip
+    if space is not None:
+        print_line(f"free: {_mib(space.free_bytes)} of {_mib(space.total_bytes)} MiB ({space.free_percent:.0f} %)")
+    if days < float("inf"):
+        print_line(f"full in {days:.0f} days if the trend of the last week goes on")
+    if not settings.retention.enabled:
+        print_line("Retention is off and removes nothing. Switch it on with retention.enabled = true.")
+
+
+@app.command()
+def hold(
+    study: Annotated[str, typer.Option("--study", metavar="UID", help="Study Instance UID.")] = "",
+    patient: Annotated[
+        str, typer.Option("--patient", metavar="ID", help="Patient ID: all studies, later ones too.")
+    ] = "",
+    reason: Why = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a study or a patient on legal hold: nothing of it is removed or erased."""
+    with transaction(config, data_dir) as begun:
+        put = holds.put(begun, study, patient, reason, actor or login(), datetime.now(UTC))
+    _print_hold(put, as_json=as_json)
+
+
+@app.command()
+def clear(
+    hold_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="Number of the hold, as holds shows it.")],
+    reason: Why = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a legal hold."""
+    with transaction(config, data_dir) as begun:
+        cleared = holds.clear(begun, hold_id, reason, actor or login(), datetime.now(UTC))
+    _print_hold(cleared, as_json=as_json)
+
+
+@app.command("holds")
+def list_holds(
+    every: Annotated[bool, typer.Option("--all", help="Cleared ones, too.")] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List legal holds, newest first."""
+    with transaction(config, data_dir) as begun:
+        found = holds.select(begun, cleared=every)
+    if as_json:
+        print_json([to_json(one) for one in found])
+        return
+    print_table(
+        (Column("ID", number=True), "Study Instance UID", "Patient ID", "Reason", "Set by", "Set", "Cleared"),
+        ((str(one.hold_id), one.study_instance_uid, one.patient_id, one.reason, one.set_by, moment(one.set_at),
+          moment(one.cleared_at)) for one in found),
+    )  # fmt: skip
+
+
+def _print_hold(one: LegalHold, *, as_json: bool) -> None:
+    if as_json:
+        print_json(to_json(one))
+        return
+    what = f"study {one.study_instance_uid}" if one.study_instance_uid else f"patient {one.patient_id}"
+    state = f"cleared {moment(one.cleared_at)} by {one.cleared_by}" if one.cleared_at else "on legal hold"
+    print_line(str(one.hold_id), what, state)
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:,.0f}"

@@ -1,0 +1,70 @@
+"""How long the node keeps its working copies of received images, and why one stays or goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class RetentionGroup(StrEnum):
+    """Where a kept original stands; only the last two groups may be removed."""
+
+    UNDECIDED = "undecided"
+    """The study has an image without a verdict."""
+    HOLD = "hold"
+    """A person put the study, or the patient, on legal hold."""
+    OPEN = "open"
+    """The study is on the worklist and nobody has resolved it."""
+    UNDELIVERED = "undelivered"
+    """A result of the study has not reached its destination."""
+    PROMISED = "promised"
+    """The node answered storage commitment for it, and no archive has confirmed that it has the object."""
+    FLAGGED = "flagged"
+    """Flagged and resolved, or labelled by a person."""
+    ACCEPTED = "accepted"
+    """Accepted, or not judged and not flagged."""
+
+    @property
+    def removable(self) -> bool:
+        """Whether retention may remove originals of this group."""
+        return self in (RetentionGroup.FLAGGED, RetentionGroup.ACCEPTED)
+
+
+class RemovalCause(StrEnum):
+    """Why an original was removed."""
+
+    AGE = "age"
+    SPACE = "space"
+    ERASURE = "erasure"
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An original that the node no longer has; its rows stay."""
+
+    at: datetime
+    cause: RemovalCause
+
+    @property
+    def sentence(self) -> str:
+        """What people read in place of the image."""
+        day = f"{self.at:%Y-%m-%d}"
+        if self.cause is RemovalCause.ERASURE:
+            return f"The original was erased on {day} at a person's request."
+        return f"The original was removed by retention on {day}. Fetch it from the archive, or send it again."
+
+
+@dataclass(frozen=True, slots=True)
+class LegalHold:
+    """A study, or all studies of a patient, of which nothing is removed; one of the two is empty."""
+
+    hold_id: int
+    study_instance_uid: str
+    patient_id: str
+    reason: str
+    set_by: str
+    set_at: datetime
+    cleared_by: str = ""
+    cleared_at: datetime | None = None
+    clearing_reason: str = ""

@@ -1,0 +1,80 @@
+"""What arrives is kept: the file first, then row and work in one transaction, then the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
+from miqa_node.domain.retention import RemovalCause
+from miqa_node.errors import ResourcesError
+from miqa_node.store import instances
+from miqa_node.store import tables as t
+from miqa_node.store.artifacts import Artifacts, original_key
+from miqa_node.store.database import Database, Transaction
+from miqa_node.store.group import GroupCommit
+from miqa_node.store.instances import Novelty
+
+
+class Arrivals:
+    """Keeps objects for good; one per process."""
+
+    def __init__(self, database: Database, artifacts: Artifacts) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._commits = GroupCommit(database)
+
+    def keep(
+        self,
+        header: Header,
+        study: StudyRecord,
+        received: ReceivedObject,
+        operator: str,
+        admit: Callable[[Transaction], None],
+    ) -> Novelty:
+        """Store an object and run ``admit`` for a new one; when this returns, nothing of it can get lost.
+
+        An object that retention had removed is kept again.
+
+        Raises
+        ------
+        ResourcesError
+            The file of an earlier copy was being deleted at this moment. The sender has to send it again.
+        """
+        digest, now = received.digest, datetime.now(UTC)
+        is_new_file = self._artifacts.keep_original(digest, Path(received.path))
+
+        def write(transaction: Transaction) -> Novelty:
+            novelty = instances.record(transaction, header, study, received, original_key(digest), operator)
+            if novelty is Novelty.DUPLICATE:
+                _restore(transaction, digest, study, now)
+            else:
+                admit(transaction)
+            return novelty
+
+        novelty = self._commits.run(write)
+        if not is_new_file and not self._artifacts.has_original(digest):
+            with self._database.begin() as transaction:
+                values = {"removed_at": now, "deleted_at": now, "removal_cause": RemovalCause.AGE.value}
+                transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))
+            raise ResourcesError("An earlier copy of this object was being removed; send it again.")
+        return novelty
+
+
+def _restore(transaction: Transaction, digest: InstanceDigest, study: StudyRecord, now: datetime) -> None:
+    of = t.instances.c
+    causes = transaction.execute(sa.select(of.removal_cause).where(of.digest == digest, of.removed_at.is_not(None)))
+    cause = causes.scalar_one_or_none()
+    if cause is None:
+        return
+    values = {"removed_at": None, "deleted_at": None, "removal_cause": "", "restored_at": now}
+    transaction.execute(sa.update(t.instances).where(of.digest == digest, of.removed_at.is_not(None)).values(values))
+    if cause == RemovalCause.ERASURE.value:
+        transaction.execute(
+            sa.update(t.studies)
+            .where(t.studies.c.study_instance_uid == study.study_instance_uid, t.studies.c.patient_id == "")
+            .values(**instances.identification(study))
+        )

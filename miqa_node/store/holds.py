@@ -1,0 +1,78 @@
+"""Legal holds: studies and patients of which nothing is removed, until a person clears the hold."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.retention import LegalHold
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import legal_holds, studies
+
+_of = legal_holds.c
+
+
+def put(
+    transaction: Transaction, study_instance_uid: str, patient_id: str, reason: str, actor: str, now: datetime
+) -> LegalHold:
+    """Hold one study, or all studies of a patient, those that come later too.
+
+    Raises
+    ------
+    ConflictError
+        Both or none of the two are given, there is no reason, or it is held already.
+    NotFoundError
+        Nothing was received of the study.
+    """
+    if bool(study_instance_uid) == bool(patient_id) or not reason.strip():
+        raise ConflictError("A legal hold is for a study or for a patient, and has a reason.")
+    if study_instance_uid:
+        known = sa.exists().where(studies.c.study_instance_uid == study_instance_uid)
+        if not transaction.execute(sa.select(known)).scalar_one():
+            raise NotFoundError(f"Nothing was received of the study {study_instance_uid}.")
+    same = sa.and_(_of.study_instance_uid == study_instance_uid, _of.patient_id == patient_id, _of.cleared_at.is_(None))
+    if transaction.execute(sa.select(sa.exists().where(same))).scalar_one():
+        raise ConflictError("It is on legal hold already.")
+    values = {
+        "study_instance_uid": study_instance_uid,
+        "patient_id": patient_id,
+        "reason": reason.strip(),
+        "set_by": actor,
+        "set_at": now,
+        "cleared_by": "",
+        "clearing_reason": "",
+    }
+    number = transaction.execute(sa.insert(legal_holds).values(values).returning(_of.hold_id)).scalar_one()
+    return load(transaction, number)
+
+
+def clear(transaction: Transaction, hold_id: int, reason: str, actor: str, now: datetime) -> LegalHold:
+    """End a hold; ConflictError if it has ended or there is no reason, NotFoundError if it does not exist."""
+    if not reason.strip():
+        raise ConflictError("Give the reason why the legal hold is cleared.")
+    hold = load(transaction, hold_id)
+    cleared = transaction.execute(
+        sa.update(legal_holds)
+        .where(_of.hold_id == hold_id, _of.cleared_at.is_(None))
+        .values(cleared_by=actor, cleared_at=now, clearing_reason=reason.strip())
+    )
+    if not cleared.rowcount:
+        raise ConflictError(f"The legal hold {hold.hold_id} was cleared before.")
+    return load(transaction, hold_id)
+
+
+def load(transaction: Transaction, hold_id: int) -> LegalHold:
+    """One hold; NotFoundError if it does not exist."""
+    row = transaction.execute(sa.select(legal_holds).where(_of.hold_id == hold_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no legal hold {hold_id}.")
+    return LegalHold(**row)
+
+
+def select(transaction: Transaction, *, cleared: bool = False) -> list[LegalHold]:
+    """Holds in force, the newest first; with ``cleared`` also those that ended."""
+    query = sa.select(legal_holds).order_by(_of.hold_id.desc())
+    query = query if cleared else query.where(_of.cleared_at.is_(None))
+    return [LegalHold(**row) for row in transaction.execute(query).mappings()]

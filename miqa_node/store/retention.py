@@ -1,0 +1,246 @@
+"""Which originals may be removed, and their removal: the row says it first, then the file goes.
+
+A process that is killed in between leaves a marked row, whose file the next round deletes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+
+import sqlalchemy as sa
+
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.retention import Removal, RemovalCause, RetentionGroup
+from miqa_node.domain.worklist import WorklistState
+from miqa_node.errors import NotFoundError, RemovedError
+from miqa_node.store import tables as t
+from miqa_node.store.artifacts import maps_key, preview_key, snapshot_key
+from miqa_node.store.database import Database, Transaction
+from miqa_node.store.deliveries import ITEMS
+from miqa_node.store.tables.images import BARE, KEPT
+
+_UNDELIVERED = (DeliveryState.QUEUED.value, DeliveryState.HELD.value, DeliveryState.FAILED.value)
+_FLAGS = (Verdict.REVIEW.value, Verdict.REJECT.value)
+_of, _verdicts, _flagged_studies = t.instances.c, t.dispositions.c, t.worklist.c
+
+_DECIDED = t.instances.outerjoin(t.dispositions, _verdicts.digest == _of.digest).outerjoin(
+    t.worklist, _flagged_studies.study_instance_uid == _of.study_instance_uid
+)
+"""Instances, each with its verdict and the entry of its study on the worklist."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgeLimits:
+    """Days after which originals go; 0 is never. ``sources`` by calling AE title are in place of ``accepted``."""
+
+    accepted: int
+    flagged: int
+    sources: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Originals of one group: their number and size; ``due`` of them are older than their limit."""
+
+    group: RetentionGroup
+    images: int
+    size_bytes: int
+    due: int
+    due_bytes: int
+
+
+def holdings(transaction: Transaction, limits: AgeLimits, now: datetime) -> list[Holding]:
+    """All originals that the node has, by group in the order of :class:`RetentionGroup`."""
+    group, due = _group(), sa.and_(_is_removable(), _is_old(limits, now))
+    query = (
+        sa.select(
+            group.label("name"),
+            sa.func.count(),
+            sa.func.sum(_of.size_bytes),
+            sa.func.count(sa.case((due, 1))),
+            sa.func.sum(sa.case((due, _of.size_bytes), else_=0)),
+        )
+        .select_from(_DECIDED)
+        .where(KEPT)
+        .group_by("name")
+    )
+    rows = {row[0]: row for row in transaction.execute(query)}
+    return [
+        Holding(one, *(int(rows[one.value][column] or 0) if one.value in rows else 0 for column in range(1, 5)))
+        for one in RetentionGroup
+    ]
+
+
+def remove_old(transaction: Transaction, limits: AgeLimits, now: datetime, limit: int) -> int:
+    """Mark up to ``limit`` originals that are older than their limit, oldest first; their number."""
+    return _mark(transaction, _is_old(limits, now), RemovalCause.AGE, now, limit)
+
+
+def remove_for_space(transaction: Transaction, group: RetentionGroup, now: datetime, limit: int) -> int:
+    """Mark up to ``limit`` originals of a group whatever their age, oldest first; their number."""
+    return _mark(transaction, _group() == group.value, RemovalCause.SPACE, now, limit)
+
+
+def remove_artifacts(transaction: Transaction, before: datetime | None, now: datetime, limit: int) -> int:
+    """Mark previews, maps and results of up to ``limit`` images whose original is gone; their number.
+
+    With ``before`` only of images that were decided before it. What still has a result to deliver is left.
+    """
+    old = sa.true() if before is None else _verdicts.decided_at < before
+    chosen = (
+        sa.select(_of.digest)
+        .select_from(_DECIDED)
+        .where(BARE, old, _group().in_([one.value for one in RetentionGroup if one.removable]))
+        .order_by(_of.removed_at, _of.digest)
+        .limit(limit)
+    )
+    marked = sa.update(t.instances).where(_of.digest.in_(chosen), BARE).values(artifacts_removed_at=now)
+    return len(transaction.execute(marked.returning(_of.digest)).all())
+
+
+def delete_marked(database: Database, objects: ObjectStore, now: datetime, limit: int) -> tuple[int, int]:
+    """Delete the files of up to ``limit`` marked originals and as many sets of artifacts.
+
+    Returns the number of originals and their bytes. The rows are locked while files are deleted, so that an image that
+    arrives again at this moment is either kept or refused, never half of both.
+    """
+    count = size = 0
+    with database.begin() as transaction:
+        due = sa.select(_of.digest).where(_of.removed_at.is_not(None), _of.deleted_at.is_(None)).limit(limit)
+        originals = transaction.execute(
+            sa.update(t.instances)
+            .where(_of.digest.in_(due), _of.removed_at.is_not(None), _of.deleted_at.is_(None))
+            .values(deleted_at=now)
+            .returning(_of.object_key, _of.size_bytes)
+        ).all()
+        objects.delete([row.object_key for row in originals])
+        count, size = len(originals), sum(row.size_bytes for row in originals)
+    with database.begin() as transaction:
+        removed, deleted = _of.artifacts_removed_at, _of.artifacts_deleted_at
+        due = sa.select(_of.digest).where(removed.is_not(None), deleted.is_(None)).limit(limit)
+        digests = transaction.execute(
+            sa.update(t.instances)
+            .where(_of.digest.in_(due), removed.is_not(None), deleted.is_(None))
+            .values(artifacts_deleted_at=now)
+            .returning(_of.digest)
+        ).scalars()
+        objects.delete(artifact_keys(transaction, [InstanceDigest(one) for one in digests]))
+    return count, size
+
+
+def artifact_keys(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[str]:
+    """Keys of all that was made from images."""
+    query = sa.select(t.results.c.object_key).where(t.results.c.digest.in_(digests))
+    made = [key for key in transaction.execute(query).scalars() if key]
+    return [*made, *(key(one) for one in digests for key in (preview_key, maps_key, snapshot_key))]
+
+
+def absence(database: Database, key: str) -> NotFoundError:
+    """Why there is no object of a key: removed, and when, or never stored."""
+    kind, stem = key.partition("/")[0], PurePosixPath(key).stem
+    query = sa.select(_of.removed_at, _of.removal_cause, _of.artifacts_removed_at)
+    if kind == "results":
+        query = query.join(t.results, t.results.c.digest == _of.digest).where(t.results.c.sop_instance_uid == stem)
+    else:
+        query = query.where(_of.digest == stem)
+    with database.begin() as transaction:
+        row = transaction.execute(query).first()
+    if row is not None and kind == "instances" and row.removed_at is not None:
+        return RemovedError(Removal(row.removed_at, RemovalCause(row.removal_cause)).sentence)
+    if row is not None and row.artifacts_removed_at is not None:
+        return RemovedError(
+            f"What was made from this image was removed by retention on {row.artifacts_removed_at:%Y-%m-%d}."
+        )
+    return NotFoundError(f"There is no object {key}.")
+
+
+def _mark(
+    transaction: Transaction, condition: sa.ColumnElement[bool], cause: RemovalCause, now: datetime, limit: int
+) -> int:
+    chosen = (
+        sa.select(_of.digest)
+        .select_from(_DECIDED)
+        .where(KEPT, _is_removable(), condition)
+        .order_by(_since(), _of.digest)
+        .limit(limit)
+    )
+    marked = (
+        sa.update(t.instances)
+        # Asked again of the row itself: a peer may be promised at this moment that the node keeps it.
+        .where(_of.digest.in_(chosen), KEPT, _is_unpromised())
+        .values(removed_at=now, removal_cause=cause.value, deleted_at=None)
+    )
+    return len(transaction.execute(marked.returning(_of.digest)).all())
+
+
+def _group() -> sa.ColumnElement[str]:
+    study = _of.study_instance_uid
+    undecided = sa.select(study).select_from(_DECIDED).where(KEPT, _verdicts.digest.is_(None))
+    holds, studies = t.legal_holds.c, t.studies.c
+    held = sa.select(studies.study_instance_uid).where(
+        sa.exists().where(
+            holds.cleared_at.is_(None),
+            sa.or_(
+                holds.study_instance_uid == studies.study_instance_uid,
+                sa.and_(holds.patient_id != "", holds.patient_id == studies.patient_id),
+            ),
+        )
+    )
+    opened = sa.select(_flagged_studies.study_instance_uid).where(
+        _flagged_studies.state != WorklistState.RESOLVED.value
+    )
+    about = t.instances.alias()
+    waits = sa.or_(
+        t.deliveries.c.state.in_(_UNDELIVERED),
+        sa.and_(t.deliveries.c.state == DeliveryState.SENT.value, t.deliveries.c.commit_at.is_not(None)),
+    )
+    undelivered = (
+        sa.select(about.c.study_instance_uid)
+        .select_from(ITEMS.join(about, about.c.digest == t.results.c.digest))
+        .where(waits)
+    )
+    labelled = sa.exists().where(t.labels.c.digest == _of.digest)
+    asked = sa.exists().where(t.requests.c.digest == _of.digest, t.requests.c.answered_at.is_(None))
+    return sa.case(
+        *(
+            (study.in_(studies_of.correlate(None)), group.value)  # each is a list of its own, made once
+            for studies_of, group in (
+                (undecided, RetentionGroup.UNDECIDED),
+                (held, RetentionGroup.HOLD),
+                (opened, RetentionGroup.OPEN),
+                (undelivered, RetentionGroup.UNDELIVERED),
+            )
+        ),
+        (~_is_unpromised(), RetentionGroup.PROMISED.value),
+        (sa.or_(_verdicts.flagged, _verdicts.verdict.in_(_FLAGS), labelled, asked), RetentionGroup.FLAGGED.value),
+        else_=RetentionGroup.ACCEPTED.value,
+    )
+
+
+def _is_removable() -> sa.ColumnElement[bool]:
+    return _group().in_([one.value for one in RetentionGroup if one.removable])
+
+
+def _is_unpromised() -> sa.ColumnElement[bool]:
+    return sa.or_(_of.promised_at.is_(None), _of.archived_at.is_not(None))
+
+
+def _since() -> sa.ColumnElement[datetime]:
+    """From when the age of an original counts."""
+    return sa.func.coalesce(_of.restored_at, _flagged_studies.resolved_at, _verdicts.decided_at)
+
+
+def _is_old(limits: AgeLimits, now: datetime) -> sa.ColumnElement[bool]:
+    def older(days: int) -> sa.ColumnElement[bool]:
+        before = sa.bindparam(None, now - timedelta(days=days), t.UtcDateTime())
+        return _since() < before if days else sa.false()
+
+    by_source = [(_of.calling_ae_title == source, older(days)) for source, days in limits.sources.items()]
+    accepted = sa.case(*by_source, else_=older(limits.accepted)) if by_source else older(limits.accepted)
+    return sa.case((_group() == RetentionGroup.FLAGGED.value, older(limits.flagged)), else_=accepted)

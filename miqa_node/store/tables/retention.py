@@ -1,0 +1,32 @@
+"""What must stay, and how full the disks are."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from miqa_node.store.tables.base import RowId, Uid, UtcDateTime, metadata
+
+# Legal holds: of one study or of all studies of a patient; the other is empty. Rows are only ever added and cleared.
+legal_holds = sa.Table(
+    "legal_holds",
+    metadata,
+    sa.Column("hold_id", RowId, primary_key=True),
+    sa.Column("study_instance_uid", Uid, nullable=False, index=True),
+    sa.Column("patient_id", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("set_by", sa.Text, nullable=False),
+    sa.Column("set_at", UtcDateTime, nullable=False),
+    sa.Column("cleared_by", sa.Text, nullable=False),
+    sa.Column("cleared_at", UtcDateTime),
+    sa.Column("clearing_reason", sa.Text, nullable=False),
+)
+
+# How full the disk of the objects was, by machine, every few minutes: for the forecast of when it is full.
+disk_samples = sa.Table(
+    "disk_samples",
+    metadata,
+    sa.Column("node", sa.String(64), primary_key=True),
+    sa.Column("at", UtcDateTime, primary_key=True),
+    sa.Column("total_bytes", sa.BigInteger, nullable=False),
+    sa.Column("free_bytes", sa.BigInteger, nullable=False),
+)

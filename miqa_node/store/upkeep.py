@@ -1,0 +1,113 @@
+"""What keeps the node small beside its images: old events and requests, files without a row, samples of the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import numpy as np
+import sqlalchemy as sa
+
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.ports import DiskSpace, ObjectEntry, ObjectStore
+from miqa_node.store import tables as t
+from miqa_node.store.database import Database, Transaction, insert_or_ignore
+
+KINDS = ("instances", "previews", "maps", "series", "results")
+ORPHAN_AGE = timedelta(days=1)
+"""Files younger than this may belong to a row that is being written."""
+
+SAMPLE_INTERVAL = timedelta(minutes=10)
+FORECAST_DAYS = 7
+MIN_SPAN = timedelta(hours=1)
+"""With samples of a shorter time there is no forecast."""
+
+_SETTLED = (DeliveryState.SENT.value, DeliveryState.COMMITTED.value, DeliveryState.CANCELLED.value)
+
+
+def forget_events(transaction: Transaction, before: datetime, limit: int) -> int:
+    """Forget up to ``limit`` old events that are delivered everywhere, with their deliveries; their number."""
+    waiting = sa.exists().where(t.deliveries.c.event_id == t.events.c.event_id, t.deliveries.c.state.not_in(_SETTLED))
+    old = sa.select(t.events.c.event_id).where(t.events.c.occurred_at < before, ~waiting).limit(limit)
+    event_ids = list(transaction.execute(old).scalars())
+    of_events = sa.select(t.deliveries.c.delivery_id).where(t.deliveries.c.event_id.in_(event_ids))
+    transaction.execute(sa.delete(t.delivery_events).where(t.delivery_events.c.delivery_id.in_(of_events)))
+    transaction.execute(sa.delete(t.deliveries).where(t.deliveries.c.event_id.in_(event_ids)))
+    transaction.execute(sa.delete(t.events).where(t.events.c.event_id.in_(event_ids)))
+    return len(event_ids)
+
+
+def forget_requests(transaction: Transaction, before: datetime) -> int:
+    """Forget old requests for storage commitment that were reported or given up; what was promised stays promised."""
+    of = t.commitment_requests.c
+    done = sa.delete(t.commitment_requests).where(of.requested_at < before, of.next_attempt_at.is_(None))
+    return transaction.execute(done).rowcount
+
+
+def sweep_orphans(database: Database, objects: ObjectStore, shard: str, now: datetime) -> tuple[int, int]:
+    """Delete files without a row whose digest or UID begins with ``shard`` (two characters); (number, bytes).
+
+    Such files stay behind when a process is killed between file and row. A file that is younger than a day, or than an
+    image that has no verdict yet, may still get its row.
+    """
+    with database.begin() as transaction:
+        oldest = transaction.execute(
+            sa.select(sa.func.min(t.instances.c.received_at))
+            .outerjoin(t.dispositions, t.dispositions.c.digest == t.instances.c.digest)
+            .where(t.instances.c.removed_at.is_(None), t.dispositions.c.digest.is_(None))
+        ).scalar_one()
+    before = min(now - ORPHAN_AGE, oldest or now)
+    count = size = 0
+    for kind in KINDS:
+        entries = [one for one in objects.entries(f"{kind}/{shard}/") if one.modified_at < before]
+        for start in range(0, len(entries), 500):
+            batch = entries[start : start + 500]
+            with database.begin() as transaction:
+                # A write lock first: no row of these can be written between the look and the deletion (SQLite).
+                transaction.execute(sa.update(t.instances).where(sa.false()).values(removal_cause=""))
+                orphans = _without_row(transaction, kind, batch)
+                objects.delete([one.key for one in orphans])
+            count, size = count + len(orphans), size + sum(one.size_bytes for one in orphans)
+    return count, size
+
+
+def shards() -> list[str]:
+    """The folders that files are spread over."""
+    return [f"{number:02x}" for number in range(256)]
+
+
+def sample_disk(transaction: Transaction, node: str, space: DiskSpace, now: datetime) -> None:
+    """Write down how full the disk is, every few minutes, and forget samples that no forecast needs."""
+    of = t.disk_samples.c
+    recent = sa.exists().where(of.node == node, of.at > now - SAMPLE_INTERVAL)
+    if transaction.execute(sa.select(recent)).scalar_one():
+        return
+    values = {"node": node, "at": now, "total_bytes": space.total_bytes, "free_bytes": space.free_bytes}
+    insert_or_ignore(transaction, t.disk_samples, values)
+    transaction.execute(sa.delete(t.disk_samples).where(of.at < now - timedelta(days=FORECAST_DAYS)))
+
+
+def days_until_full(transaction: Transaction, node: str, reserve_bytes: int) -> float:
+    """Days until no more than ``reserve_bytes`` are free if the trend of the last week goes on.
+
+    Infinite if the disk does not fill, or if there are too few samples. The trend is a line of least squares.
+    """
+    of = t.disk_samples.c
+    rows = transaction.execute(sa.select(of.at, of.free_bytes).where(of.node == node).order_by(of.at)).all()
+    if len(rows) < 3 or rows[-1].at - rows[0].at < MIN_SPAN:
+        return float("inf")
+    days = np.array([(row.at - rows[-1].at).total_seconds() / 86_400 for row in rows])
+    slope, today = np.polyfit(days, np.array([row.free_bytes for row in rows], dtype=np.float64), 1)
+    if slope >= 0:
+        return float("inf")
+    return max(0.0, float((today - reserve_bytes) / -slope))
+
+
+def _without_row(transaction: Transaction, kind: str, entries: Iterable[ObjectEntry]) -> list[ObjectEntry]:
+    by_stem = {one.key.rpartition("/")[2].rpartition(".")[0]: one for one in entries}
+    column = t.results.c.sop_instance_uid if kind == "results" else t.instances.c.digest
+    query = sa.select(column).where(column.in_(list(by_stem)))
+    if kind == "instances":  # the file of a removed one came again, but its receiver was killed before it said so
+        query = query.where(t.instances.c.deleted_at.is_(None))
+    known = set(transaction.execute(query).scalars())
+    return [one for stem, one in by_stem.items() if stem not in known]

@@ -1,0 +1,189 @@
+"""Retention: keeps what the node holds within the site's limits, by age and by free disk space.
+
+Several processes may do this on one database: what one marks, the others leave.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import cycle
+
+import structlog
+
+from miqa_node.domain.ports import DiskSpace, ObjectStore
+from miqa_node.domain.retention import RetentionGroup
+from miqa_node.errors import ResourcesError
+from miqa_node.observe import metrics
+from miqa_node.settings import Settings
+from miqa_node.store import retention, upkeep
+from miqa_node.store.database import Database, Transaction
+from miqa_node.store.retention import AgeLimits
+from miqa_node.work.regular import RegularWork
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+MARGIN_PERCENT = 2.0
+"""Space is made until so much more than the limit is free, so that not every image has to wait for the next."""
+
+RECLAIM_S = 10.0
+"""A sender waits no longer than this for space."""
+
+REPORT_INTERVAL = timedelta(days=1)
+SWEEP_INTERVAL = timedelta(minutes=5)
+
+Mark = Callable[[Transaction, datetime], int]
+
+
+def limits_of(settings: Settings) -> AgeLimits:
+    """The limits of the settings."""
+    rules = settings.retention
+    return AgeLimits(rules.accepted_days, rules.flagged_days, rules.sources)
+
+
+class Retention(RegularWork):
+    """A thread that looks at intervals; ``reclaim`` may be called from others, also where the thread does not run."""
+
+    def __init__(self, database: Database, objects: ObjectStore, settings: Settings) -> None:
+        super().__init__("retention", settings.retention.interval_s, "retention waits for the database")
+        self._database = database
+        self._objects = objects
+        self._settings = settings
+        self._rules = settings.retention
+        self._turn = threading.Lock()
+        self._shards = cycle(upkeep.shards())
+        self._reported_at = self._swept_at = datetime.min.replace(tzinfo=UTC)
+
+    def look(self) -> None:
+        """Remove what is due; say what would be removed while retention is switched off."""
+        now = datetime.now(UTC)
+        self._watch_disk(now)
+        if not self._rules.enabled:
+            if now - self._reported_at >= REPORT_INTERVAL:
+                self._reported_at = now
+                self._report(now)
+            return
+        with self._turn:
+            self._delete_marked()
+            self._remove(lambda begun, at: retention.remove_old(begun, limits_of(self._settings), at, BATCH))
+            if days := self._rules.artifacts_days:
+                before = now - timedelta(days=days)
+                self._remove(lambda begun, at: retention.remove_artifacts(begun, before, at, BATCH))
+            self._make_space(self._space_wanted(), float("inf"))
+        self._forget(now)
+        if now - self._swept_at >= SWEEP_INTERVAL:
+            self._swept_at = now
+            self._sweep(now)
+
+    def reclaim(self) -> bool:
+        """Make space now, because an image waits for it; False if retention is off or there is space enough."""
+        if not (self._rules.enabled and self._is_short(self._objects.space())):
+            return False
+        with self._turn:
+            self._make_space(self._space_wanted(), time.monotonic() + RECLAIM_S)
+        return True
+
+    def _space_wanted(self) -> float:
+        """Free bytes that retention works towards; 0 if the disk is not limited."""
+        space = self._objects.space()
+        if space is None or not self._rules.min_free_percent:
+            return 0.0
+        percent = min(self._rules.min_free_percent + MARGIN_PERCENT, 99.0)
+        floor = self._settings.store.min_free_bytes * (1.0 + MARGIN_PERCENT / 100.0)
+        return max(space.total_bytes * percent / 100.0, floor)
+
+    def _is_short(self, space: DiskSpace | None) -> bool:
+        if space is None or not self._rules.min_free_percent:
+            return False
+        low = space.free_percent < self._rules.min_free_percent
+        return low or space.free_bytes < self._settings.store.min_free_bytes
+
+    def _make_space(self, wanted_bytes: float, until: float) -> None:
+        """If the disk is short, remove originals, the least needed first, until so much is free."""
+        if not self._is_short(self._objects.space()):
+            return
+        steps: tuple[Mark, ...] = (
+            lambda begun, at: retention.remove_for_space(begun, RetentionGroup.ACCEPTED, at, BATCH),
+            lambda begun, at: retention.remove_artifacts(begun, None, at, BATCH),
+            lambda begun, at: retention.remove_for_space(begun, RetentionGroup.FLAGGED, at, BATCH),
+            lambda begun, at: retention.remove_artifacts(begun, None, at, BATCH),
+        )
+        self._delete_marked()
+        for step in steps:
+            self._remove(step, wanted_bytes, until)
+        space = self._objects.space()
+        if self._is_short(space) and space is not None:
+            log.warning("the disk stays short: what is left must stay", free_mib=space.free_bytes >> 20)
+
+    def _remove(self, mark: Mark, wanted_bytes: float = float("inf"), until: float = float("inf")) -> None:
+        """Mark and delete batch by batch until enough is free, nothing is left or the time is over."""
+        while not self._stopping.is_set() and time.monotonic() < until:
+            space = self._objects.space()
+            if space is not None and space.free_bytes >= wanted_bytes:
+                return
+            with self._database.begin() as transaction:
+                count = mark(transaction, datetime.now(UTC))
+            self._delete_marked()
+            if not count:
+                return
+
+    def _delete_marked(self) -> None:
+        while True:
+            count, size = retention.delete_marked(self._database, self._objects, datetime.now(UTC), BATCH)
+            metrics.RETENTION_REMOVED.inc(count)
+            metrics.RETENTION_REMOVED_BYTES.inc(size)
+            if count:
+                log.info("originals removed", images=count, mib=size >> 20)
+            if count < BATCH:
+                return
+
+    def _forget(self, now: datetime) -> None:
+        if not self._rules.events_days:
+            return
+        before = now - timedelta(days=self._rules.events_days)
+        with self._database.begin() as transaction:
+            upkeep.forget_requests(transaction, before)
+        while not self._stopping.is_set():
+            with self._database.begin() as transaction:
+                if upkeep.forget_events(transaction, before, BATCH) < BATCH:
+                    return
+
+    def _sweep(self, now: datetime) -> None:
+        shard = next(self._shards)
+        count, size = upkeep.sweep_orphans(self._database, self._objects, shard, now)
+        if count:
+            log.warning("files without a row were removed", shard=shard, files=count, mib=size >> 20)
+
+    def _report(self, now: datetime) -> None:
+        with self._database.begin() as transaction:
+            rows = retention.holdings(transaction, limits_of(self._settings), now)
+        due, size = sum(row.due for row in rows), sum(row.due_bytes for row in rows)
+        if due:
+            log.info("retention is off; it would remove originals", images=due, mib=size >> 20)
+
+    def _watch_disk(self, now: datetime) -> None:
+        space, name = self._objects.space(), self._settings.node.name
+        if space is None:
+            return
+        with self._database.begin() as transaction:
+            upkeep.sample_disk(transaction, name, space, now)
+            days = upkeep.days_until_full(transaction, name, self._settings.store.min_free_bytes)
+        metrics.STORE_FREE_BYTES.set(space.free_bytes)
+        metrics.STORE_DAYS_UNTIL_FULL.set(days)
+
+
+def with_reclaim(check: Callable[[], None], reclaim: Callable[[], bool]) -> Callable[[], None]:
+    """A check of the store that makes space, and checks again, before it raises ResourcesError."""
+
+    def checked() -> None:
+        try:
+            check()
+        except ResourcesError:
+            if not reclaim():
+                raise
+            check()
+
+    return checked

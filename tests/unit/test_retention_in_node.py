@@ -1,0 +1,132 @@
+"""Retention in a whole node: a data directory that is smaller than the images that pass through it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, build_context
+
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.policy import Verdict
+from miqa_node.node import Node
+from miqa_node.settings import Settings
+from miqa_node.store import instances
+from miqa_node.store.artifacts import original_key
+from miqa_node.store.database import Transaction
+from tests.unit.assess.making import CR, chest_dataset
+from tests.unit.test_node import get, settings_in, wait_until
+
+DISK_MIB = 64
+IMAGES, SIDE, FLAGGED_EVERY = 60, 1024, 10
+POLICY = """
+version = "t"
+[[scope]]
+name = "all"
+[[scope.measurement]]
+name = "deviation_index"
+above = 6
+verdict = "REVIEW"
+reason = "overexposure_saturation"
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of DISK_MIB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def settings_on(folder: Path, tmp_path: Path, *, enabled: bool) -> Settings:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(POLICY)
+    return settings_in(
+        folder,
+        store={"min_free_bytes": 8 << 20},
+        retention={"enabled": enabled, "accepted_days": 1, "min_free_percent": 25.0, "interval_s": 0.2},
+        policy={"file": str(policy)},
+        assess={"models_dir": str(tmp_path)},
+    )
+
+
+def exposure(number: int) -> Dataset:
+    """2 MiB of noise; every tenth is overexposed."""
+    ds = chest_dataset(number)
+    ds.Rows = ds.Columns = SIDE
+    ds.PixelData = np.random.default_rng(number).integers(0, 4096, (SIDE, SIDE)).astype(np.uint16).tobytes()
+    ds.DeviationIndex = "8" if number % FLAGGED_EVERY == 0 else "0"
+    return ds
+
+
+def send(node: Node, numbers: range, most_waiting: int = 6) -> list[int]:
+    """Store images; a modality that is slower than the node."""
+    ae = AE("SCANNER")
+    ae.requested_contexts = [build_context(CR, ExplicitVRLittleEndian)]
+    association = ae.associate("127.0.0.1", node.dicom_port, ae_title="MIQA")
+    statuses = []
+    for number in numbers:
+        wait_until(lambda: _waiting(node) < most_waiting)
+        statuses.append(int(association.send_c_store(exposure(number)).Status))
+    association.release()
+    wait_until(lambda: _waiting(node) == 0)
+    return statuses
+
+
+def _waiting(node: Node) -> int:
+    with node.database.begin() as transaction:
+        counts = instances.count(transaction)
+    return counts.received - counts.decided
+
+
+@pytest.mark.slow
+def test_twice_as_many_images_as_the_disk_holds_are_all_taken_and_open_studies_stay(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    with Node(settings_on(small_disk, tmp_path, enabled=True)) as node:
+        assert IMAGES * SIDE * SIDE * 2 > 1.8 * (DISK_MIB << 20)
+        assert send(node, range(IMAGES)) == [0x0000] * IMAGES
+        with node.database.begin() as transaction:
+            counts = instances.count(transaction)
+            all_of_them = [instances.load(transaction, one) for n in range(IMAGES) for one in _digests(transaction, n)]
+            flagged = [
+                one
+                for one in all_of_them
+                if (decided := instances.load_disposition(transaction, one.digest)) and decided.flagged
+            ]
+        assert (counts.received, counts.decided, len(all_of_them)) == (IMAGES, IMAGES, IMAGES)
+        assert counts.verdicts[Verdict.REVIEW.value] == len(flagged) == IMAGES // FLAGGED_EVERY
+        assert all(node.objects.exists(original_key(one.digest)) for one in flagged)
+        removed = [one for one in all_of_them if one.removal is not None]
+        assert len(removed) > IMAGES // 4
+        wait_until(lambda: not any(node.objects.exists(original_key(one.digest)) for one in removed))
+        status, answer = get(node.web_port, f"/images/{removed[0].digest}/pixels")
+        assert (status, "removed by retention on" in answer["detail"]) == (410, True)
+        status, answer = get(node.web_port, f"/api/v1/instances/{removed[0].digest}")
+        assert answer["instances"][0]["instance"]["removal"]["cause"] == "space"
+
+
+@pytest.mark.slow
+def test_retention_that_is_off_removes_nothing_and_the_sender_is_told(small_disk: Path, tmp_path: Path) -> None:
+    with Node(settings_on(small_disk, tmp_path, enabled=False)) as node:
+        statuses = send(node, range(30))
+        assert set(statuses) == {0x0000, 0xA700}
+        with node.database.begin() as transaction:
+            kept = [instances.load(transaction, one) for n in range(30) for one in _digests(transaction, n)]
+        assert len(kept) == statuses.count(0x0000)
+        assert all(one.removal is None and node.objects.exists(original_key(one.digest)) for one in kept)
+
+
+def _digests(transaction: Transaction, number: int) -> list[InstanceDigest]:
+    return instances.find(transaction, f"1.2.826.0.1.1.{number}")
