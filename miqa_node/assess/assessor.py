@@ -14,6 +14,7 @@ from miqa_node.assess.contracts.base import (
     GraphInputs,
     ModelMaterial,
 )
+from miqa_node.assess.displayed import with_displayed_contrast
 from miqa_node.assess.findings import read_findings
 from miqa_node.assess.maps import with_peaks
 from miqa_node.assess.measure.projection import measure
@@ -81,6 +82,9 @@ class ImageAssessor:
         inputs = clock.time("preprocess", lambda: package.contract.prepare(package.card, material))
         outputs = clock.time("infer", lambda: package.run(inputs.arrays))
         judged = read_findings(package, outputs, assessment.measurements)
+        judged = replace(
+            judged, findings=with_displayed_contrast(judged.findings, assessment.measurements, assessment.header)
+        )
         maps = _maps(package, self._explainer, inputs, outputs.get(MAPS), judged.findings, clock)
         anomaly: AnomalyScore | None = None
         anomaly_map: SaliencyMap | None = None

@@ -67,13 +67,17 @@ class FindingRule:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementRule:
-    """REVIEW or REJECT when the measurement is above or below its limit."""
+    """REVIEW or REJECT when the measurement is above or below its limit.
+
+    ``finding`` is the finding that it speaks for; empty where its reason is a code alone.
+    """
 
     measurement: str
     comparison: LimitSide
     limit: float
     verdict: Verdict
     code: Code
+    finding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason for a verdict: a sentence for people and a code for machines."""
+    """One reason for a verdict: a sentence for people and a code for machines.
+
+    ``finding`` is the finding that a measurement speaks for; empty where ``name`` says it all.
+    """
 
     name: str
     text: str
     code: Code
     verdict: Verdict
+    finding: str = ""
 
 
 AUDIT = Reason(
@@ -184,6 +192,10 @@ class Disposition:
     def flagged(self) -> bool:
         """Whether the study goes on the worklist."""
         return self.attention or self.verdict.flagged
+
+    def flags(self, finding: FindingName) -> bool:
+        """Whether a finding is a reason why the image is flagged."""
+        return any(reason.verdict.flagged and finding in (reason.name, reason.finding) for reason in self.reasons)
 
 
 def decide(assessment: Assessment, policy: Policy) -> Disposition:
@@ -300,7 +312,7 @@ def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, 
         if (measured.value > rule.limit) if above else (measured.value < rule.limit):
             unit = "" if measured.unit == "1" else f" {measured.unit}"
             text = f"{humanised(rule.measurement)} {measured.value:.4g}{unit} is {rule.comparison} {rule.limit:g}{unit}"
-            reasons.append(Reason(rule.measurement, text, rule.code, rule.verdict))
+            reasons.append(Reason(rule.measurement, text, rule.code, rule.verdict, rule.finding))
     return tuple(reasons)
 
 

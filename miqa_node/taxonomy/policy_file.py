@@ -123,7 +123,10 @@ def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:
     if comparison is None:
         raise KeyError("above or below")
     reason = _parse_reason(rule["reason"])
-    return MeasurementRule(rule["name"], comparison, float(rule[comparison.value]), _flag(rule["verdict"]), reason)
+    finding = "" if rule["reason"] in REASON_CODES else _parse_name(rule["reason"])
+    return MeasurementRule(
+        rule["name"], comparison, float(rule[comparison.value]), _flag(rule["verdict"]), reason, finding
+    )
 
 
 def _parse_reason(text: str) -> Code:

@@ -1,0 +1,66 @@
+"""Adds what is measured on the display to the finding on contrast, which a model of stretched images cannot see.
+
+The limits are those of the shipped policy. Of 866 ordinary radiographs from seven sources (chests of adults and
+children, limbs) none has a displayed contrast below 13 %, and no chest has more than 3.1 % of its middle burnt out or
+crushed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from miqa_node.domain.assessment import Measurement
+from miqa_node.domain.finding import Finding, FindingName
+from miqa_node.domain.instance import Header
+from miqa_node.imaging.regions import is_frontal_chest
+
+FLAT_LIMIT = 12.0
+"""Displayed contrast, % of white, at which an image is as likely flat as not."""
+FLAT_STEEPNESS = 6.0
+END_LIMIT = 5.0
+"""Share, % of the middle, burnt out or crushed, that is as likely a defect as not."""
+END_STEEPNESS = 3.0
+SLIGHT = 0.25
+"""Severity at the limits. A quarter of that contrast is severity 1, and so is eight times that share."""
+
+
+def with_displayed_contrast(
+    findings: tuple[Finding, ...], measurements: Sequence[Measurement], header: Header
+) -> tuple[Finding, ...]:
+    """The findings, that on contrast raised to what the display shows; unchanged if no model judges contrast."""
+    values = {one.name: one.value for one in measurements}
+    probability, severity = displayed_defect(values, chest=is_frontal_chest(header))
+    return tuple(
+        replace(f, probability=max(f.probability, probability), severity=max(f.severity, severity))
+        if f.name == FindingName.CONTRAST_PROCESSING
+        else f
+        for f in findings
+    )
+
+
+def displayed_defect(values: dict[str, float], *, chest: bool = True) -> tuple[float, float]:
+    """Probability and severity, in [0, 1], that the display lacks contrast; 0 where nothing was measured.
+
+    Beside a limb there is air, which is black for good reason: what is crushed counts for chests only.
+
+    >>> [round(number, 2) for number in displayed_defect({"displayed_contrast": 1.7})]
+    [1.0, 1.0]
+    >>> [round(number, 2) for number in displayed_defect({"displayed_contrast": 40.0, "burnt_out_share": 0.1})]
+    [0.0, 0.0]
+    """
+    defects = [(0.0, 0.0)]
+    if (contrast := values.get("displayed_contrast")) is not None:
+        excess = FLAT_LIMIT / max(contrast, 1e-3)
+        defects.append((_probability(excess, FLAT_STEEPNESS), SLIGHT + (1.0 - SLIGHT) * math.log(excess, 4.0)))
+    for name in ("burnt_out_share", *(("crushed_dark_share",) if chest else ())):
+        excess = max(values.get(name, 0.0), 1e-3) / END_LIMIT
+        defects.append((_probability(excess, END_STEEPNESS), SLIGHT + (1.0 - SLIGHT) * math.log(excess, 8.0)))
+    worst = max(defects)
+    return worst[0], min(1.0, max(0.0, worst[1]))
+
+
+def _probability(excess: float, steepness: float) -> float:
+    """Logistic in the logarithm of how far the limit is exceeded: 0.5 at the limit."""
+    return 1.0 / (1.0 + excess**-steepness)
