@@ -63,4 +63,4 @@ def displayed_defect(values: dict[str, float], *, chest: bool = True) -> tuple[f
 
 def _probability(excess: float, steepness: float) -> float:
     """Logistic in the logarithm of how far the limit is exceeded: 0.5 at the limit."""
-    return 1.0 / (1.0 + excess**-steepness)
+    return 1.0 / (1.0 + math.pow(excess, -steepness))

@@ -135,6 +135,7 @@ def document(file: Path, result: LocalResult, total_s: float, language: str = "e
                 "code": finding.code.value,
                 "probability": round(finding.probability, 4),
                 "severity": round(finding.severity, 4),
+                "threshold": round(finding.threshold, 4),
                 "flagged": disposition.flags(finding.name),
             }
             for finding in assessment.findings

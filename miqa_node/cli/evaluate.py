@@ -14,6 +14,7 @@ from miqa_node.assess.enhance.methods import METHODS as ENHANCEMENTS
 from miqa_node.assess.saliency.methods import METHODS
 from miqa_node.cli import pneumonia
 from miqa_node.cli.evaluate_feedback import feedback
+from miqa_node.cli.evaluate_points import operating_points
 from miqa_node.cli.extras import require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
@@ -39,6 +40,7 @@ app = typer.Typer(
 
 
 app.command()(feedback)
+app.command("operating-points")(operating_points)
 
 
 @app.command()

@@ -33,7 +33,8 @@ _RULES = """\
 ## Default rules
 
 What a finding that is present asks for in a scope with `default_findings = true`, unless the scope has rules of
-its own for it. P is the probability, S the severity.
+its own for it. P is the probability, S the severity. Slight degrees of a soft finding are ordinary: only strong ones
+flag ([Operating points](../explanation/operating-points.md)). A hard finding always flags from its limits on.
 """
 
 _GATE = """\
@@ -70,9 +71,9 @@ def findings_page(made: str) -> str:
         "|---|---|---|---|---|",
         *(_row(name, entry) for name, entry in entries.items()),
         "", _SCALE, _RULES,
-        "| finding | review | reject |",
-        "|---|---|---|",
-        *(f"| {name} | {_rule(entry, 'REVIEW')} | {_rule(entry, 'REJECT')} |" for name, entry in entries.items()),
+        "| finding | kind | review | reject |",
+        "|---|---|---|---|",
+        *(_rules_row(name, entry) for name, entry in entries.items()),
         "", _GATE,
         "| class | called | what it means | code (DCM) |",
         "|---|---|---|---|",
@@ -100,6 +101,11 @@ def _gate_row(name: GateClass, entry: GateEntry) -> str:
 
 def _code(code: Code) -> str:
     return f"{code.value} {code.meaning}"
+
+
+def _rules_row(name: FindingName, entry: FindingEntry) -> str:
+    kind = "soft" if entry.soft else "hard"
+    return f"| {name} | {kind} | {_rule(entry, 'REVIEW')} | {_rule(entry, 'REJECT')} |"
 
 
 def _rule(entry: FindingEntry, verdict: str) -> str:

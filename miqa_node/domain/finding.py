@@ -134,6 +134,11 @@ class Finding:
         """Whether the probability reaches the model's operating point."""
         return self.probability >= self.threshold
 
+    @property
+    def strength(self) -> float:
+        """Probability times severity: the share of quality that it takes, and what limits of a room compare."""
+        return self.probability * self.severity
+
 
 def quality_score(findings: Iterable[Finding]) -> float:
     """One number in 0–100, 100 is best: the share of quality that remains after each finding has reduced it.
@@ -141,5 +146,5 @@ def quality_score(findings: Iterable[Finding]) -> float:
     100 · Π(1 − probability · severity) over the defects that are present; a finding below its
     operating point takes nothing, so an unremarkable image scores 100.
     """
-    present = (1.0 - f.probability * f.severity for f in findings if f.present)
+    present = (1.0 - f.strength for f in findings if f.present)
     return 100.0 * math.prod(present)

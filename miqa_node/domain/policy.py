@@ -57,12 +57,20 @@ class LimitSide(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FindingRule:
-    """REVIEW or REJECT when the finding is present and reaches both limits."""
+    """REVIEW or REJECT when the finding is present and reaches both limits.
+
+    ``soft``: slight degrees are ordinary, so a site's confirmed limit for a room takes the place of these limits.
+    """
 
     finding: FindingName
     verdict: Verdict
     min_probability: float = 0.0
     min_severity: float = 0.0
+    soft: bool = False
+
+    def reached(self, finding: Finding) -> bool:
+        """Whether a finding reaches both limits."""
+        return finding.probability >= self.min_probability and finding.severity >= self.min_severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +277,7 @@ def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tu
             continue
         if outside and finding is not gate:
             continue
-        if finding.probability < rule.min_probability or finding.severity < rule.min_severity:
+        if not rule.reached(finding):
             continue
         before = reasons.get(rule.finding)
         if before is not None and before.verdict.rank >= rule.verdict.rank:

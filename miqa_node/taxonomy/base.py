@@ -101,6 +101,7 @@ class GateEntry(NamedEntry):
 class FindingEntry(NamedEntry):
     """A finding.
 
+    ``soft``: slight degrees are ordinary, so that limits of a room may apply (docs/how-to/tune-the-policy.md).
     ``region``: what its map shows: a thing ("object"), a place, or nothing in particular ("whole" image).
     ``colour``: CIELab, L 0 to 100, a and b -128 to 127. ``simulator``: ``module:name`` of what simulates it in
     training. A retired one is read and shown, but is not offered any more; ``replaced_by`` names its successors,
@@ -109,6 +110,7 @@ class FindingEntry(NamedEntry):
 
     concept: ConceptEntry | None = None
     certainty: CertaintyEntry | None = None
+    soft: bool = False
     region: Literal["whole", "place", "object"] = "whole"
     colour: tuple[float, float, float] = (65.0, 50.0, 40.0)
     severity: SeverityEntry = SeverityEntry()

@@ -102,7 +102,7 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
         return own
     named = {*_parse_ignored(table), *(rule.finding for rule in own)}
     return own + tuple(
-        FindingRule(name, Verdict(rule.verdict), rule.min_probability, rule.min_severity)
+        FindingRule(name, Verdict(rule.verdict), rule.min_probability, rule.min_severity, entry.soft)
         for name, entry in finding_entries().items()
         if name not in named
         for rule in entry.policy
@@ -111,10 +111,18 @@ def _parse_findings(table: Mapping[str, Any]) -> tuple[FindingRule, ...]:
 
 def _parse_finding(rule: Mapping[str, Any]) -> list[FindingRule]:
     """The rule; one about a retired finding holds for its successors too."""
-    _check_keys(rule, {"name", "verdict", "min_probability", "min_severity"})
+    _check_keys(rule, {"name", "verdict", "min_probability", "min_severity", "soft"})
     probability, severity = float(rule.get("min_probability", 0.0)), float(rule.get("min_severity", 0.0))
     verdict = _flag(rule["verdict"])
-    return [FindingRule(name, verdict, probability, severity) for name in _with_successors(rule["name"])]
+    return [
+        FindingRule(name, verdict, probability, severity, bool(rule.get("soft", _is_soft(name))))
+        for name in _with_successors(rule["name"])
+    ]
+
+
+def _is_soft(name: FindingName) -> bool:
+    entry = finding_entries().get(name)
+    return entry is not None and entry.soft
 
 
 def _parse_measurement(rule: Mapping[str, Any]) -> MeasurementRule:

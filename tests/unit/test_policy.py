@@ -16,7 +16,7 @@ from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid,
 from miqa_node.domain.policy import Policy, Scope, Verdict, decide
 from miqa_node.errors import SettingsError
 from miqa_node.settings import WatchedFile, read_policy, share_dir
-from miqa_node.taxonomy.lookup import defect_names, finding_names, gate_names, reason_code
+from miqa_node.taxonomy.lookup import defect_names, finding_entries, finding_names, gate_names, reason_code
 from miqa_node.taxonomy.policy_file import parse_policy, retired_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,10 +66,25 @@ def test_the_chest_scope_covers_what_the_model_was_made_for(policy: Policy, moda
 
 
 @pytest.mark.parametrize("name", [name for name in finding_names() if name != FindingName.DEVICE_IN_VIEW])
-def test_every_finding_that_is_present_flags_a_chest(policy: Policy, name: FindingName) -> None:
-    disposition = decide(judged({name: (0.95, 0.3)}), policy)
+def test_every_strong_finding_flags_a_chest(policy: Policy, name: FindingName) -> None:
+    least = min(rule.min_severity for rule in scope(policy, CHEST).findings if rule.finding == name)
+    disposition = decide(judged({name: (0.94 if least < 0.9 else 0.99, max(0.3, least))}), policy)
     assert disposition.verdict is Verdict.REVIEW
     assert [reason.name for reason in disposition.reasons] == [name]
+
+
+@pytest.mark.parametrize("name", [name for name in defect_names() if finding_entries()[name].soft])
+def test_a_slight_degree_of_a_soft_finding_is_ordinary(policy: Policy, name: FindingName) -> None:
+    disposition = decide(judged({name: (0.99, 0.4)}), policy)
+    assert disposition.verdict is Verdict.ACCEPT
+    assert not disposition.flags(name)
+
+
+@pytest.mark.parametrize("name", ["clipped_anatomy", "double_exposure"])
+def test_a_hard_finding_flags_in_any_degree(policy: Policy, name: FindingName) -> None:
+    disposition = decide(judged({name: (0.6, 0.1)}), policy)
+    assert disposition.verdict is Verdict.REVIEW
+    assert disposition.flags(name)
 
 
 @pytest.mark.parametrize("name", [name for name in defect_names() if name not in NEVER_REJECTED])

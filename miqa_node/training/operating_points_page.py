@@ -1,0 +1,80 @@
+"""The page of operating points: what the shipped policy flags on development images, in words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_ABOUT = """\
+A model says how sure it is and how severe a finding is; what of it is worth an alarm is decided by limits. This page
+says how the limits of the default policy were chosen and what they do. It is made by
+
+```sh
+miqa-node assess DATA/cxr_eval --json > scores.jsonl
+miqa-node evaluate operating-points scores.jsonl --annotations DATA/annotations/eval.jsonl --page FILE
+```
+
+These are **development** figures: the images chose the limits, so a new hospital must expect somewhat more alarms.
+Readers' grades are weak where agreement is weak (noise: κ .67, usable: κ .48).
+
+## What the policy flags
+"""
+
+_LIMITS = """\
+A share with its count and images; the upper limit is that of Clopper and Pearson at 95 % over all images, which counts
+images of one patient as independent. The macro mean gives each hospital the same weight.
+
+## Limits of soft findings
+
+*Hard* findings (cut lungs, double exposure, inversion, marked motion) always flag. A *soft* finding is ordinary in
+slight degrees. One number is chosen for each, the least severity that flags: the smallest at which no hospital has more
+than 1 in 40 of its usable images flagged by it, and one step of 0.05 more. The default policy never asks for less than
+severity 0.5, whatever the images at hand would allow. The columns of the hospitals show what happens at each one if
+only the others choose, which is what a new hospital may expect:
+"""
+
+_END = """\
+A large share in that table means that the finding has no limit that holds everywhere: what is ordinary depends on the
+detector and its processing. The default limit is then the strictest, and the site's own images must say what is unusual
+in a room ([Tune the policy](../how-to/tune-the-policy.md)).
+"""
+
+
+def operating_points_page(model: str, images: int, figures: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
+    """Markdown; ``figures`` and ``limits`` are those of ``operating_points``."""
+    hospitals = list(next(iter(figures.values()))["hospitals"])
+    lines = [
+        "# Operating points",
+        "",
+        "<!-- Made by `miqa-node evaluate operating-points --page`; do not edit. -->",
+        "",
+    ]
+    lines += [_ABOUT, f"{images} images, judged by {model}.", ""]
+    lines += _head(("", *hospitals, "all", "upper limit", "macro mean"))
+    for one in figures.values():
+        macro = "–" if one["macro"] is None else f"{one['macro']:.2f}"
+        shares = (share_text(one["hospitals"][hospital]) for hospital in hospitals)
+        lines.append(_row((one["words"], *shares, share_text(one["all"]), f"{one['all']['upper']:.2f}", macro)))
+    lines += ["", _LIMITS, *_head(("finding", "least severity that the images ask for", *hospitals))]
+    for name, one in limits.items():
+        held_out = (held_out_text(one["held_out"].get(hospital)) for hospital in hospitals)
+        lines.append(_row((f"`{name}`", f"{one['least_severity']:.2f}", *held_out)))
+    return "\n".join([*lines, "", _END])
+
+
+def share_text(row: Mapping[str, Any]) -> str:
+    """A share with its count; a dash without images."""
+    return "–" if row["share"] is None else f"{row['share']:.2f} ({row['count']}/{row['images']})"
+
+
+def held_out_text(row: Mapping[str, Any] | None) -> str:
+    """The share at a hospital that had no say, and the limit that the others chose."""
+    return "–" if row is None else f"{share_text(row)} at {row['limit']:.2f}"
+
+
+def _head(cells: Sequence[str]) -> list[str]:
+    return [_row(cells), _row(["---"] * len(cells))]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
