@@ -178,6 +178,9 @@ class _NoJobs:
     def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
         """Nothing."""
 
+    def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
+        """Nothing."""
+
 
 _NO_REPORTS = ReportingTools(ReportSettings(), kinds=set)
 

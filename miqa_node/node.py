@@ -31,6 +31,7 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.local import assess_path
 from miqa_node.observe.log import log_plugins
 from miqa_node.pipeline import Pipeline
+from miqa_node.reassessment import Reassessment
 from miqa_node.receive.intake import Intake
 from miqa_node.report import lower_class
 from miqa_node.settings import Settings, WatchedFile, read_policy
@@ -147,6 +148,7 @@ class Node:
             rest.intake if rest else None,
             uploads=rest.uploads if rest else None,
             policy=self.policy.current,
+            reassess=Reassessment(self.database, self.objects, self._queue),
             look=lambda path, described: assess_path(path, described, judging, self._decoder.decode),
         )
 

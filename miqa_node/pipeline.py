@@ -25,7 +25,7 @@ from miqa_node.domain.policy import Disposition, decide
 from miqa_node.domain.ports import AssessorResult, JobQueue
 from miqa_node.errors import DecodeError, MiqaError, NotFoundError, RemovedError, lacks_resources
 from miqa_node.observe.stages import StageClock
-from miqa_node.store import instances
+from miqa_node.store import judgements
 from miqa_node.store.arrivals import Arrivals
 from miqa_node.units.base import Unit, UnitContext, installed, not_assessed, unit_of
 
@@ -79,19 +79,21 @@ class Pipeline:
     def assess(self, digest: InstanceDigest) -> None:
         """Find out everything about the unit that the node can. If it cannot be judged, the reason is recorded."""
         with self._database.begin() as transaction:
-            if instances.load_assessment(transaction, digest) or instances.load_disposition(transaction, digest):
-                return  # done before, or judged with its series while this job waited
-            instance = instances.load(transaction, digest)
-            attempt = instances.begin_attempt(transaction, digest)
+            begun = judgements.begin(transaction, digest)
+        if begun is None:
+            return None  # done before, or judged with its series while this job waited
+        instance, attempt = begun
+        if instance.generation and attempt > self._max_attempts:
+            return self.give_up(digest)
         try:
             result = self._judge(instance, attempt)
-            self._context.artifacts.keep_maps(digest, result.maps)
+            self._context.artifacts.keep_maps(digest, result.maps, instance.generation)
             with self._database.begin() as transaction:
-                instances.save_assessment(transaction, result.assessment)
+                judgements.save_assessment(transaction, result.assessment)
         except Exception as error:
             if lacks_resources(error):  # the image is not to blame: such attempts must not lead to a quarantine
                 with suppress(MiqaError), self._database.begin() as transaction:
-                    instances.take_back_attempt(transaction, digest)
+                    judgements.take_back_attempt(transaction, instance)
             raise
 
     def _judge(self, instance: StoredInstance, attempt: int) -> AssessorResult:
@@ -106,19 +108,22 @@ class Pipeline:
         except DecodeError as error:
             return not_assessed(instance, f"The pixels could not be decoded: {error}")
         except RemovedError as error:
+            if instance.generation:
+                raise  # the verdict that it has is better than none
             return not_assessed(instance, str(error))
         timings_ms = {**clock.milliseconds, **result.assessment.timings_ms}
-        return replace(result, assessment=replace(result.assessment, timings_ms=timings_ms))
+        assessment = replace(result.assessment, timings_ms=timings_ms, generation=instance.generation)
+        return replace(result, assessment=assessment)
 
     # ── conclude: one transaction makes the verdict and all its effects true, everywhere at once ──
 
     def conclude(self, digest: InstanceDigest) -> None:
         """Give the verdict, and let it have its effects."""
         with self._database.begin() as transaction:
-            if instances.load_disposition(transaction, digest) is not None:
-                return
-            instance = instances.load(transaction, digest)
-            assessment = instances.load_assessment(transaction, digest)
+            waiting = judgements.unconcluded(transaction, digest)
+        if waiting is None:
+            return
+        instance, assessment = waiting
         if assessment is None:
             raise NotFoundError(f"{digest} has not been assessed.")
         policy = self._context.judging.policy()
@@ -130,9 +135,18 @@ class Pipeline:
         self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects)
 
     def give_up(self, digest: InstanceDigest) -> None:
-        """A step failed again and again: the verdict is NOT_ASSESSED, without a report, and people see the study."""
+        """A step failed again and again: the verdict is NOT_ASSESSED, without a report, and people see the study.
+
+        Of an image that was judged again, the verdict that it had stays.
+        """
         with self._database.begin() as transaction:
-            instance = instances.load(transaction, digest)
+            waiting = judgements.unconcluded(transaction, digest)
+            if waiting is None:
+                return
+            instance, _ = waiting
+            if instance.generation:
+                judgements.abandon(transaction, instance, UNFINISHED, datetime.now(UTC))
+                return
         assessment = not_assessed(instance, UNFINISHED, quarantined=True).assessment
         disposition = decide(assessment, self._context.judging.policy())
         self._write(self._conclusion(instance, assessment, disposition), self._giving_up)
@@ -141,9 +155,9 @@ class Pipeline:
         return Conclusion(instance, unit_of(instance.header, self._units), assessment, disposition, disposition)
 
     def _write(self, conclusion: Conclusion, effects: Effects) -> None:
-        digest, uid = conclusion.instance.digest, conclusion.study_instance_uid
+        c = conclusion
         with self._database.begin() as transaction:
-            if not instances.save_disposition(transaction, digest, uid, conclusion.disposition, conclusion.decided_at):
+            if not judgements.save_disposition(transaction, c.instance, c.assessment, c.disposition, c.decided_at):
                 return  # another process was faster
             effects.apply(transaction, conclusion)
         effects.follow(conclusion)

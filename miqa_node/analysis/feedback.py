@@ -9,7 +9,7 @@ from miqa_node.analysis.marks import MaskFigures, mask_figures
 from miqa_node.domain.label import RequestKind
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.statistics.agreement import Agreement, agreement
-from miqa_node.store import label_requests, labels, readings
+from miqa_node.store import instances, label_requests, labels, readings
 from miqa_node.store.census import Period
 from miqa_node.store.database import Transaction
 from miqa_node.store.labels import LabelCount
@@ -54,6 +54,7 @@ def feedback(transaction: Transaction, period: Period, objects: ObjectStore, thr
     """
     since, until = period_moments(period)
     by_origin = labels.count(transaction, "origin", since, until)
+    drawn = labels.drawn(transaction, since, until, limit=MOST_MASKS)
     return Feedback(
         period=period,
         total=sum(one.labels for one in by_origin),
@@ -75,7 +76,7 @@ def feedback(transaction: Transaction, period: Period, objects: ObjectStore, thr
             )
             for finding, table in readings.against_model(transaction, since, until).items()
         ],
-        masks=mask_figures(labels.drawn(transaction, since, until, limit=MOST_MASKS), objects, threshold),
+        masks=mask_figures(drawn, objects, threshold, instances.generations(transaction, [d.digest for d in drawn])),
         second_readings=agreement(readings.second_readings(transaction, since, until)),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -52,17 +52,20 @@ class Fidelity:
 
 
 Pixels = NDArray[np.float32]
+NONE_AGAIN: Mapping[str, int] = {}
 Compare = Callable[[Pixels, Pixels], float]
 
 
-def mask_figures(labels: Sequence[LabelRecord], objects: ObjectStore, threshold: float) -> list[MaskFigures]:
+def mask_figures(
+    labels: Sequence[LabelRecord], objects: ObjectStore, threshold: float, generations: Mapping[str, int] = NONE_AGAIN
+) -> list[MaskFigures]:
     """Figures of each finding that somebody drew, by the maps that the node kept when it assessed the images.
 
-    A mark without a finding is compared with the anomaly map.
+    A mark without a finding is compared with the anomaly map. ``generations`` says which images were judged again.
     """
     rows: dict[str, list[tuple[float, float, float] | None]] = {}
     for label in labels:
-        maps = kept_maps(objects, label.digest)
+        maps = kept_maps(objects, label.digest, generations.get(label.digest, 0))
         for finding in dict.fromkeys(region.finding or ANOMALY for region in label.judgement.regions):
             drawn = drawn_mask([r for r in label.judgement.regions if (r.finding or ANOMALY) == finding])
             saliency = maps.get(finding)
@@ -98,10 +101,10 @@ def fidelity(
     return Fidelity(len(rows), psnr, similar, psnr_marked, ssim_marked)
 
 
-def kept_maps(objects: ObjectStore, digest: InstanceDigest) -> dict[str, SaliencyMap]:
+def kept_maps(objects: ObjectStore, digest: InstanceDigest, generation: int) -> dict[str, SaliencyMap]:
     """The maps of an image by name, see :class:`SaliencyMaps`; empty if none were kept."""
     try:
-        return Artifacts(objects).maps(digest).by_name()
+        return Artifacts(objects).maps(digest, generation).by_name()
     except NotFoundError:
         return {}
 

@@ -46,6 +46,12 @@ DELIVERIES = Command(
 WORKLIST = Command(
     "Flagged studies: list, show, claim, release, resolve, correct.", "miqa_node.cli.worklist:app", _LOOK, order=10
 )
+REASSESS = Command(
+    "Judge images again, behind those that arrive; without --yes only show which ones.",
+    "miqa_node.cli.reassess:reassess",
+    _LOOK,
+    order=10,
+)
 ANALYSIS = Command(
     "Reject analysis and model watch: show, report, export.", "miqa_node.cli.analysis:app", _LOOK, order=11
 )

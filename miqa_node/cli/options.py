@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +22,22 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", help="Folder with everything that the node keeps (node.data_dir)."),
 ]
+_SPAN = re.compile(r"(\d{1,6})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def read_moment(text: str) -> datetime:
+    """A time from the command line: ISO 8601 (local time unless it has an offset), or 90m, 24h, 7d ago."""
+    if span := _SPAN.fullmatch(text):
+        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise typer.BadParameter(
+            "write 2026-01-31, 2026-01-31T08:00+01:00, or a relative time such as 90m, 24h or 7d"
+        ) from error
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from miqa_node.cli.actor import Actor, login
-from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import Column, joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import opened, transaction
 from miqa_node.domain.instance import InstanceDigest, is_uid
@@ -23,21 +22,6 @@ from miqa_node.store.objects import objects_of
 app = typer.Typer(no_args_is_help=True, help="Flagged studies: list, show, claim, release, resolve, correct.")
 
 StudyUid = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")]
-
-_SPAN = re.compile(r"(\d{1,6})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-def _moment(text: str) -> datetime:
-    """A time from the command line: ISO 8601 (local time unless it has an offset), or 90m, 24h, 7d ago."""
-    if span := _SPAN.fullmatch(text):
-        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
-        raise typer.BadParameter(
-            "write 2026-01-31, 2026-01-31T08:00+01:00, or a relative time such as 90m, 24h or 7d"
-        ) from error
 
 
 @app.command("list")
@@ -70,9 +54,11 @@ def list_(
     uid: Annotated[str, typer.Option(metavar="UID", help="A study, series or SOP instance UID.")] = "",
     since: Annotated[
         datetime | None,
-        typer.Option(parser=_moment, metavar="TIME", help="Flagged then or later; ISO 8601, or 24h, 7d."),
+        typer.Option(parser=read_moment, metavar="TIME", help="Flagged then or later; ISO 8601, or 24h, 7d."),
     ] = None,
-    until: Annotated[datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Flagged before then.")] = None,
+    until: Annotated[
+        datetime | None, typer.Option(parser=read_moment, metavar="TIME", help="Flagged before then.")
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Maximum number.")] = 100,
     offset: Annotated[int, typer.Option(metavar="N", min=0, help="Number of newest entries to skip.")] = 0,
     as_json: AsJson = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from miqa_node.conclusion.base import Conclusion, Effect
 from miqa_node.domain.acquisition import AcquisitionRules
-from miqa_node.store import acquisitions
+from miqa_node.store import acquisitions, judgements
 from miqa_node.store.database import Transaction
 
 
@@ -15,7 +15,11 @@ class AcquisitionEffect(Effect):
         self._rules = rules
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Write the row, and mark the earlier exposures that this one repeats."""
+        """Write the row and mark the earlier exposures that this one repeats, or let the row follow the new verdict."""
         c = conclusion
         if c.unit.is_exposure and acquisitions.counts(c.instance):
+            if c.is_again:
+                replaced, _, _ = judgements.earlier(transaction, c.instance)
+                if acquisitions.follow(transaction, c.assessment, c.disposition, replaced, c.decided_at):
+                    return
             acquisitions.record(transaction, c.instance, c.assessment, c.disposition, self._rules, c.decided_at)

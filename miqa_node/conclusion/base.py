@@ -37,6 +37,11 @@ class Conclusion:
     decided_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
+    def is_again(self) -> bool:
+        """Whether it replaces an earlier verdict on the same unit."""
+        return self.instance.generation > 0
+
+    @property
     def study_instance_uid(self) -> StudyInstanceUid:
         """The study that the instance belongs to."""
         return self.instance.header.study_instance_uid

@@ -57,7 +57,8 @@ class DeliveryEffect(Effect):
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
         """Queue them."""
         for result in conclusion.results:
-            deliveries.record_result(transaction, conclusion.instance.digest, result, conclusion.decided_at)
+            instance = conclusion.instance
+            deliveries.record_result(transaction, instance.digest, result, conclusion.decided_at, instance.generation)
             for destination in self._destinations(result.kind):
                 deliveries.queue(transaction, result, destination, conclusion.decided_at)
 

@@ -23,4 +23,5 @@ class SeriesEffect(Effect):
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
         """Record the verdict for the slices that have none yet."""
         c = conclusion
-        series.share_verdict(transaction, c.members, c.study_instance_uid, c.disposition, c.decided_at)
+        uid, again = c.study_instance_uid, c.is_again
+        series.share_verdict(transaction, c.members, uid, c.disposition, c.decided_at, again=again)

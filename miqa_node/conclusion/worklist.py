@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from miqa_node.conclusion.base import Conclusion, Effect
-from miqa_node.store import worklist
+from miqa_node.store import judgements, worklist
 from miqa_node.store.database import Transaction
 
 
@@ -11,7 +11,11 @@ class WorklistEffect(Effect):
     """One worklist item for each study, with the worst verdict of its images."""
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
-        """Open the item, or open it again."""
-        if conclusion.disposition.flagged:
+        """Open the item, or open it again; after a repeated judgement the item follows the newest verdicts."""
+        if conclusion.is_again:
+            _, was_flagged, rank = judgements.earlier(transaction, conclusion.instance)
+            grew_worse = not was_flagged or conclusion.disposition.verdict.rank > rank
+            worklist.follow(transaction, conclusion.study_instance_uid, conclusion.decided_at, reopen=grew_worse)
+        elif conclusion.disposition.flagged:
             verdict = conclusion.disposition.verdict
             worklist.flag(transaction, conclusion.study_instance_uid, verdict, conclusion.decided_at)

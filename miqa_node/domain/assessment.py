@@ -110,6 +110,8 @@ class Assessment:
     predictions: tuple[Prediction, ...] = ()
     """Predictions of the further packages that the site switched on; decision support, not diagnosis."""
 
+    generation: int = 0
+    """How often the image was judged again before and with this assessment."""
     caption: Caption | None = None
     """A machine-written description of the image, if the site enabled it; no rule reads it."""
 

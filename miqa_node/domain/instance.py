@@ -124,3 +124,5 @@ class StoredInstance:
     """Another instance with the same SOP Instance UID but other bytes came earlier; both are kept."""
     removal: Removal | None = None
     """Set if the node no longer has the file."""
+    generation: int = 0
+    """How often it was judged again, counting the judgement that is being made."""

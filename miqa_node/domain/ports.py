@@ -76,6 +76,9 @@ class JobQueue(Protocol):
     def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
         """Queue ``Pipeline.assess`` and ``conclude`` for the instance; they run once, however often this is called."""
 
+    def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
+        """Queue the same for an instance that is judged again, behind the images that have just arrived."""
+
 
 @dataclass(frozen=True, slots=True)
 class AssessorResult:

@@ -164,6 +164,11 @@ WORKLIST_OPEN = Gauge(
     "Flagged studies that nobody has resolved yet.",
     registry=REGISTRY,
 )
+REASSESSMENTS_WAITING = Gauge(
+    "miqa_reassessments_waiting",
+    "Images that wait to be judged again.",
+    registry=REGISTRY,
+)
 READY = Gauge(
     "miqa_ready",
     "1 when the node can do its work, 0 when GET /readyz gives reasons why not.",

@@ -5,10 +5,15 @@ from miqa_node.report.lower import lower_class
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.make import make_objects
 from miqa_node.report.outputs.enhanced import make_enhanced
+from miqa_node.report.outputs.kos import SOP_CLASS_UID as KEY_OBJECT
 from miqa_node.report.outputs.rejection import Confirmation, rejection_note
+from miqa_node.report.outputs.sr import SOP_CLASS_UID as REPORT
 from miqa_node.report.stack import ReportedSeries
+from miqa_node.report.withdrawal import withdraw_key_object
 
 __all__ = [
+    "KEY_OBJECT",
+    "REPORT",
     "Confirmation",
     "MadeObject",
     "ReportSettings",
@@ -18,4 +23,5 @@ __all__ = [
     "make_enhanced",
     "make_objects",
     "rejection_note",
+    "withdraw_key_object",
 ]

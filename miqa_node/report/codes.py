@@ -149,6 +149,13 @@ PREDICTION_REGION = Concept(
     ARTIFICIAL_INTELLIGENCE,
 )
 
+QUALITY_ISSUE_WITHDRAWN = Concept(
+    "QI_WITHDRAWN",
+    "Quality issue withdrawn",
+    "Title of a key object: the key object that it names no longer holds, because the image was judged again.",
+    QUALITY_ISSUE,
+)
+
 SCHEME_99MIQA: tuple[Concept, ...] = (
     PREDICTION,
     PREDICTED_LABEL,
@@ -163,6 +170,7 @@ SCHEME_99MIQA: tuple[Concept, ...] = (
     ANOMALY_SITE,
     UNUSUAL_REGION,
     CONTRAST_ENHANCEMENT,
+    QUALITY_ISSUE_WITHDRAWN,
 )
 
 UNITS: dict[str, str] = {  # UCUM code: meaning

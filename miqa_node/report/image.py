@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class ReportedImage:
     maps: SaliencyMaps = field(default_factory=SaliencyMaps)
     decode: Callable[[], Radiograph] | None = None
     enhance: Callable[[Radiograph], Enhanced | None] | None = None
+    predecessors: Sequence[Path] = ()
+    """Files of the reports that this one replaces."""
 
     def context(
         self,
@@ -36,7 +38,8 @@ class ReportedImage:
         kinds: frozenset[ResultKind],
     ) -> OutputContext:
         """The image with a region for each subject whose map has anything in it."""
-        source = read_source(self.path)
+        header = assessment.header
+        source = read_source(self.path, header.study_instance_uid, header.series_instance_uid)
         subjects = list(_subjects(assessment, disposition, self.maps))
         regions = regions_of(subjects, source.shape, settings.saliency_threshold) if source.has_pixels else ()
         return OutputContext(
@@ -48,6 +51,7 @@ class ReportedImage:
             settings,
             kinds,
             regions,
+            predecessors=[read_source(report) for report in self.predecessors],
             decode=self.decode,
             enhance=self.enhance,
         )

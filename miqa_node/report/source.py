@@ -58,12 +58,19 @@ class Source:
         return [1] if self.number_of_frames > 1 else None
 
 
-def read_source(path: Path) -> Source:
-    """Read the header; ReportError if no object can refer to this instance."""
+def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: str = "") -> Source:
+    """Read the header; ReportError if no object can refer to this instance.
+
+    The UIDs are those that a person gave it; they count where the file has none.
+    """
     try:
         header = dcmread(path, stop_before_pixels=True)
     except (OSError, InvalidDicomError, EOFError) as error:
         raise ReportError(f"The source cannot be read as DICOM: {type(error).__name__}.") from error
+    given = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
+    for keyword, uid in given.items():
+        if uid and not text(header, keyword):
+            setattr(header, keyword, uid)
     identity = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
     uids = {keyword: text(header, keyword) for keyword in identity}
     if wrong := [keyword for keyword, uid in uids.items() if not is_uid(uid)]:

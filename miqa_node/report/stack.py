@@ -45,7 +45,8 @@ class ReportedSeries:
         kinds: frozenset[ResultKind],
     ) -> OutputContext:
         """The series with the masks of the measurements that flagged it; ReportError if a slice cannot be read."""
-        sources = {path: read_source(path) for path, _ in self.slices}
+        placed = assessment.header.study_instance_uid, assessment.header.series_instance_uid
+        sources = {path: read_source(path, *placed) for path, _ in self.slices}
         places = _geometry(self)
         if len({(one.study_instance_uid, one.series_instance_uid) for one in sources.values()}) != 1:
             raise ReportError("The slices are not of one series.")

@@ -34,7 +34,8 @@ class Lineage:
         model = assessment.model
         judged_by = (model.name, model.version, model.sha256) if model else ("", "", "")
         beside = (f"{one.package} {one.sha256} {one.status}" for one in assessment.predictions)
-        return cls((source_uid, assessment.digest, *judged_by, disposition.policy_version, *beside))
+        again = (f"generation {assessment.generation}",) if assessment.generation else ()
+        return cls((source_uid, assessment.digest, *judged_by, disposition.policy_version, *beside, *again))
 
     def uid(self, kind: ResultKind, *role: str) -> str:
         """The UID of an object of this kind in a role ("instance", "series", "tracking" …)."""

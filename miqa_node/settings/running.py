@@ -52,6 +52,7 @@ class WorkSettings(SettingsTable):
     mr_quiet_s: Seconds
     study_quiet_s: Seconds
     series_max_slices: Count
+    reassess_per_minute: Count
 
 
 class RetentionSettings(SettingsTable):

@@ -10,6 +10,7 @@ from miqa_node.domain.acquisition import Acquisition, AcquisitionRules
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import Header, StoredInstance
 from miqa_node.domain.policy import Disposition
+from miqa_node.store import measurement_weeks
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import acquisition_findings, acquisitions, studies
 
@@ -40,7 +41,6 @@ def record(
         sa.select(studies.c.patient_id).where(studies.c.study_instance_uid == header.study_instance_uid)
     ).scalar_one_or_none()
     acquisition = rules.describe(instance, patient_id or header.study_instance_uid)
-    model = assessment.model
     new = insert_or_ignore(
         transaction,
         acquisitions,
@@ -62,7 +62,7 @@ def record(
             "target_exposure_index": header.target_exposure_index,
             "deviation_index": header.deviation_index,
             "verdict": disposition.verdict.value,
-            "model": f"{model.name}-{model.version}" if model else "",
+            "model": _model(assessment),
             "archived": acquisition.archived,
             "repeated": _later_one(transaction, header, acquisition, rules),
             "rejected": False,
@@ -75,14 +75,46 @@ def record(
     if not new:
         return
     _mark_earlier_ones(transaction, header, acquisition, rules, now)
+    _add_findings(transaction, assessment)
+
+
+def follow(
+    transaction: Transaction,
+    assessment: Assessment,
+    disposition: Disposition,
+    replaced: Assessment | None,
+    now: datetime,
+) -> bool:
+    """Let a counted exposure have the verdict of a repeated judgement, which replaced another; False if there is none.
+
+    What people and other systems said of it stays.
+    """
+    this = acquisitions.c.digest == assessment.digest
+    row = transaction.execute(sa.select(acquisitions).where(this)).one_or_none()
+    if row is None:
+        return False
+    if row.binned and replaced is not None:
+        measurement_weeks.take_back(transaction, row.day, row.station, replaced)
+    values = {"verdict": disposition.verdict.value, "model": _model(assessment), "binned": False, "changed_at": now}
+    transaction.execute(sa.update(acquisitions).where(this).values(values))
+    transaction.execute(sa.delete(acquisition_findings).where(acquisition_findings.c.digest == assessment.digest))
+    _add_findings(transaction, assessment)
+    return True
+
+
+def _model(assessment: Assessment) -> str:
+    return f"{assessment.model.name}-{assessment.model.version}" if assessment.model else ""
+
+
+def _add_findings(transaction: Transaction, assessment: Assessment) -> None:
+    of = acquisitions.c
+    query = sa.select(of.day, of.detector, of.patient_key).where(of.digest == assessment.digest)
+    exposure = transaction.execute(query).mappings().one()
     for finding in assessment.findings:
         if finding.present:
             x, y = finding.peak or (None, None)
-            values = {"digest": instance.digest, "finding": finding.name, "day": acquisition.acquired_at.date()}
-            values |= {"detector": header.detector_id or header.station_name or instance.calling_ae_title}
-            transaction.execute(
-                sa.insert(acquisition_findings).values(**values, patient_key=acquisition.patient_key, x=x, y=y)
-            )
+            values = {"digest": assessment.digest, "finding": finding.name, "x": x, "y": y, **exposure}
+            transaction.execute(sa.insert(acquisition_findings).values(values))
 
 
 def _same(header: Header, made: Acquisition) -> list[sa.ColumnElement[bool]]:

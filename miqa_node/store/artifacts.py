@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from miqa_node.domain.image import SaliencyMaps
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.series import SeriesSnapshot
 from miqa_node.errors import NotFoundError
@@ -26,14 +26,14 @@ def preview_key(digest: InstanceDigest) -> str:
     return _key("previews", digest, f"{digest}.png")
 
 
-def maps_key(digest: InstanceDigest) -> str:
-    """Saliency maps."""
-    return _key("maps", digest, f"{digest}.npz")
+def maps_key(digest: InstanceDigest, generation: int = 0) -> str:
+    """Saliency maps of a judgement."""
+    return _key("maps", digest, f"{digest}{_again(generation)}.npz")
 
 
-def snapshot_key(digest: InstanceDigest) -> str:
-    """The snapshot of the series that the instance stands for."""
-    return _key("series", digest, f"{digest}.npz")
+def snapshot_key(digest: InstanceDigest, generation: int = 0) -> str:
+    """The snapshot of the series that the instance stands for, as a judgement found it."""
+    return _key("series", digest, f"{digest}{_again(generation)}.npz")
 
 
 def result_key(digest: InstanceDigest, sop_instance_uid: str) -> str:
@@ -70,22 +70,22 @@ class Artifacts:
         """The preview, a PNG file."""
         return self._get(preview_key(digest), bytes)
 
-    def keep_maps(self, digest: InstanceDigest, maps: SaliencyMaps) -> None:
+    def keep_maps(self, digest: InstanceDigest, maps: SaliencyMaps, generation: int = 0) -> None:
         """Keep the saliency maps of an assessment."""
-        self._put(maps_key(digest), maps, dump_maps)
+        self._put(maps_key(digest, generation), maps, dump_maps)
 
-    def maps(self, digest: InstanceDigest) -> SaliencyMaps:
+    def maps(self, digest: InstanceDigest, generation: int = 0) -> SaliencyMaps:
         """The saliency maps of an assessment."""
-        return self._get(maps_key(digest), load_maps)
+        return self._get(maps_key(digest, generation), load_maps)
 
-    def keep_snapshot(self, digest: InstanceDigest, snapshot: SeriesSnapshot) -> None:
-        """Keep what an assessment of a series was about; ``digest`` is that of the instance that stands for it."""
-        self._put(snapshot_key(digest), snapshot, dump_snapshot)
+    def keep_snapshot(self, instance: StoredInstance, snapshot: SeriesSnapshot) -> None:
+        """Keep what a judgement of a series was about; the instance stands for the series."""
+        self._put(snapshot_key(instance.digest, instance.generation), snapshot, dump_snapshot)
 
-    def snapshot(self, digest: InstanceDigest) -> SeriesSnapshot | None:
-        """What an assessment of a series was about; None if the attempts were used up before it was read."""
+    def snapshot(self, instance: StoredInstance) -> SeriesSnapshot | None:
+        """What a judgement of a series was about; None if the attempts were used up before it was read."""
         try:
-            return self._get(snapshot_key(digest), load_snapshot)
+            return self._get(snapshot_key(instance.digest, instance.generation), load_snapshot)
         except NotFoundError:
             return None
 
@@ -128,6 +128,10 @@ class MemoryArtifacts(Artifacts):
             raise NotFoundError(f"There is no object {key}.")
         value: T = self._values[key]
         return value
+
+
+def _again(generation: int) -> str:
+    return f".{generation}" if generation else ""
 
 
 def _key(kind: str, digest: InstanceDigest, name: str) -> str:

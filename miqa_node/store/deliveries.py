@@ -18,7 +18,9 @@ ITEMS = deliveries.outerjoin(results, results.c.sop_instance_uid == deliveries.c
 """Deliveries, each with its result or its event."""
 
 
-def record_result(transaction: Transaction, digest: InstanceDigest, result: ResultObject, made_at: datetime) -> None:
+def record_result(
+    transaction: Transaction, digest: InstanceDigest, result: ResultObject, made_at: datetime, generation: int = 0
+) -> None:
     """Record an object that lies in the object store; the first of a UID stays."""
     insert_or_ignore(
         transaction,
@@ -30,6 +32,7 @@ def record_result(transaction: Transaction, digest: InstanceDigest, result: Resu
             "kind": result.kind,
             "object_key": result.object_key,
             "made_at": made_at,
+            "generation": generation,
         },
     )
 
@@ -175,6 +178,21 @@ def release(transaction: Transaction, delivery_ids: Iterable[DeliveryId]) -> Non
 def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delivery]:
     """Every delivery of objects and events about an instance."""
     return load_where(transaction, sa.func.coalesce(results.c.digest, events.c.digest) == digest)
+
+
+def results_before(
+    transaction: Transaction, digest: InstanceDigest, kind: ResultKind, sop_class_uid: str, generation: int
+) -> list[ResultObject]:
+    """Objects of a kind and class that the newest earlier judgement with any of them led to."""
+    those = sa.and_(
+        results.c.digest == digest,
+        results.c.kind == kind,
+        results.c.sop_class_uid == sop_class_uid,
+        results.c.generation < generation,
+    )
+    newest = sa.select(sa.func.max(results.c.generation)).where(those).scalar_subquery()
+    rows = transaction.execute(sa.select(results).where(those, results.c.generation == newest)).all()
+    return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
 
 
 def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:

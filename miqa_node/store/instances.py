@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -98,6 +99,7 @@ def load(transaction: Transaction, digest: InstanceDigest) -> StoredInstance:
         operator=row.operator,
         conflicting=row.conflicting,
         removal=Removal(row.removed_at, RemovalCause(row.removal_cause)) if row.removed_at else None,
+        generation=row.generation,
     )
 
 
@@ -116,6 +118,12 @@ def find(transaction: Transaction, uid: str) -> list[InstanceDigest]:
         .order_by(instances.c.received_at)
     )
     return [InstanceDigest(digest) for digest in transaction.execute(query).scalars()]
+
+
+def generations(transaction: Transaction, digests: Collection[str]) -> dict[str, int]:
+    """How often each was judged again; their saliency maps are kept by it."""
+    query = sa.select(instances.c.digest, instances.c.generation).where(instances.c.digest.in_(digests))
+    return {row.digest: row.generation for row in transaction.execute(query)}
 
 
 def begin_attempt(transaction: Transaction, digest: InstanceDigest) -> int:

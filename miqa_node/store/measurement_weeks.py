@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from miqa_node.domain.assessment import Assessment
 from miqa_node.statistics.bins import bin_of
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction
@@ -35,10 +36,7 @@ def count(transaction: Transaction, *, limit: int) -> int:
     rows = transaction.execute(query).all()
     counts: Counter[tuple[date, str, str, int]] = Counter()
     for row in rows:
-        for measurement in documents.load_assessment(row.document).measurements:
-            number = bin_of(measurement.value)
-            for station in {row.station, ALL_STATIONS}:
-                counts[monday(row.day), station, measurement.name[:64], number] += 1
+        counts.update(_bins(row.day, row.station, documents.load_assessment(row.document)))
     # In one order, so that two processes cannot wait for each other.
     keyed = sorted(counts.items())
     for start in range(0, len(keyed), ROWS_AT_ONCE):
@@ -49,6 +47,22 @@ def count(transaction: Transaction, *, limit: int) -> int:
             sa.update(acquisitions).where(acquisitions.c.digest.in_([row.digest for row in rows])).values(binned=True)
         )
     return len(rows)
+
+
+def take_back(transaction: Transaction, day: date, station: str, replaced: Assessment) -> None:
+    """Count the measurements of an exposure no longer: another assessment took the place of the one counted."""
+    for week, name, measurement, number in sorted(_bins(day, station, replaced)):
+        table = measurement_weeks
+        keys = (table.c.week == week, table.c.station == name, table.c.measurement == measurement)
+        transaction.execute(sa.update(table).where(*keys, table.c.bin == number).values(count=table.c.count - 1))
+
+
+def _bins(day: date, station: str, assessment: Assessment) -> Counter[tuple[date, str, str, int]]:
+    counts: Counter[tuple[date, str, str, int]] = Counter()
+    for measurement in assessment.measurements:
+        for name in {station, ALL_STATIONS}:
+            counts[monday(day), name, measurement.name[:64], bin_of(measurement.value)] += 1
+    return counts
 
 
 def histograms(transaction: Transaction, since: date, until: date) -> dict[str, dict[int, int]]:

@@ -138,12 +138,21 @@ def artifact_keys(transaction: Transaction, digests: Sequence[InstanceDigest]) -
     """Keys of all that was made from images."""
     query = sa.select(t.results.c.object_key).where(t.results.c.digest.in_(digests))
     made = [key for key in transaction.execute(query).scalars() if key]
-    return [*made, *(key(one) for one in digests for key in (preview_key, maps_key, snapshot_key))]
+    judged = sa.select(_of.digest, _of.generation).where(_of.digest.in_(digests))
+    kept = [
+        key(InstanceDigest(row.digest), generation)
+        for row in transaction.execute(judged)
+        for generation in range(row.generation + 1)
+        for key in (maps_key, snapshot_key)
+    ]
+    return [*made, *map(preview_key, digests), *kept]
 
 
 def absence(database: Database, key: str) -> NotFoundError:
     """Why there is no object of a key: removed, and when, or never stored."""
     kind, stem = key.partition("/")[0], PurePosixPath(key).stem
+    if kind != "results":
+        stem = stem.partition(".")[0]  # behind it stands the number of the judgement
     query = sa.select(_of.removed_at, _of.removal_cause, _of.artifacts_removed_at)
     if kind == "results":
         query = query.join(t.results, t.results.c.digest == _of.digest).where(t.results.c.sop_instance_uid == stem)
@@ -181,7 +190,8 @@ def _mark(
 
 def _group() -> sa.ColumnElement[str]:
     study = _of.study_instance_uid
-    undecided = sa.select(study).select_from(_DECIDED).where(KEPT, _verdicts.digest.is_(None))
+    again = sa.exists().where(t.reassessments.c.digest == _of.digest, t.reassessments.c.concluded_at.is_(None))
+    undecided = sa.select(study).select_from(_DECIDED).where(KEPT, sa.or_(_verdicts.digest.is_(None), again))
     holds, studies = t.legal_holds.c, t.studies.c
     held = sa.select(studies.study_instance_uid).where(
         sa.exists().where(

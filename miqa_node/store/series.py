@@ -13,7 +13,7 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Disposition
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction, insert_or_ignore
-from miqa_node.store.tables import dispositions, instances, results, series
+from miqa_node.store.tables import assessments, dispositions, instances, results, series
 
 
 def arrive(transaction: Transaction, header: Header, now: datetime) -> None:
@@ -76,10 +76,22 @@ def files(transaction: Transaction, series_instance_uid: str) -> list[SeriesMemb
 
 
 def share_verdict(
-    transaction: Transaction, digests: Iterable[InstanceDigest], uid: str, disposition: Disposition, now: datetime
+    transaction: Transaction,
+    digests: Iterable[InstanceDigest],
+    uid: str,
+    disposition: Disposition,
+    now: datetime,
+    *,
+    again: bool = False,
 ) -> None:
-    """Give slices without a verdict that of their series; only the representative slice is flagged."""
+    """Give slices without a verdict that of their series; only the representative slice is flagged.
+
+    With ``again`` a shared verdict is replaced; instances that stood for the series keep their own.
+    """
     for digest in digests:
+        if again:
+            own = sa.exists().where(assessments.c.digest == digest)
+            transaction.execute(sa.delete(dispositions).where(dispositions.c.digest == digest, ~own))
         insert_or_ignore(
             transaction,
             dispositions,
@@ -97,8 +109,10 @@ def share_verdict(
         )
 
 
-def earlier_reports(transaction: Transaction, series_instance_uid: str, digest: InstanceDigest) -> list[ResultObject]:
-    """Earlier reports about the series, oldest first."""
+def earlier_reports(
+    transaction: Transaction, series_instance_uid: str, digest: InstanceDigest, generation: int = 0
+) -> list[ResultObject]:
+    """Earlier reports about the series, oldest first: of other instances, and of earlier judgements of this one."""
     query = (
         sa.select(results)
         .join(instances, instances.c.digest == results.c.digest)
@@ -106,7 +120,7 @@ def earlier_reports(transaction: Transaction, series_instance_uid: str, digest: 
             instances.c.series_instance_uid == series_instance_uid,
             results.c.kind == SR,
             results.c.sop_class_uid == COMPREHENSIVE_3D_SR,
-            results.c.digest != digest,
+            sa.or_(results.c.digest != digest, results.c.generation < generation),
         )
         .order_by(results.c.made_at, results.c.sop_instance_uid)
     )

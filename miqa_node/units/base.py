@@ -164,7 +164,14 @@ def not_assessed(instance: StoredInstance, reason: str, *, quarantined: bool = F
     """An assessment that consists of the reason why there is nothing else in it."""
     now = datetime.now(UTC)
     return AssessorResult(
-        Assessment(instance.digest, instance.header, now, not_assessed=reason, quarantined=quarantined)
+        Assessment(
+            instance.digest,
+            instance.header,
+            now,
+            not_assessed=reason,
+            quarantined=quarantined,
+            generation=instance.generation,
+        )
     )
 
 

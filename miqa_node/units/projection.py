@@ -17,6 +17,7 @@ from miqa_node.errors import MiqaError
 from miqa_node.imaging.kinds import is_projection
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportedImage, make_objects
+from miqa_node.units.again import earlier_reports, withdrawals
 from miqa_node.units.base import Unit, UnitContext
 from miqa_node.units.image import judge_image, read_image
 
@@ -49,9 +50,14 @@ class ProjectionUnit(Unit[Radiograph]):
         # Pixels are not kept between durable steps: an output that needs them has them decoded once more.
         decode = partial(context.imaging.decode, source) if assessment.decoder else None
         image = ReportedImage(
-            source, context.artifacts.maps(instance.digest), decode, partial(_enhance, instance, context)
+            source,
+            context.artifacts.maps(instance.digest, instance.generation),
+            decode,
+            partial(_enhance, instance, context),
+            earlier_reports(instance, context),
         )
-        return make_objects(image, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+        made = make_objects(image, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+        return [*made, *withdrawals(instance, assessment, disposition, context)]
 
 
 def _enhance(instance: StoredInstance, context: UnitContext, radiograph: Radiograph) -> Enhanced | None:

@@ -19,6 +19,7 @@ from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportedSeries, make_objects
 from miqa_node.store import series
 from miqa_node.store.database import Transaction
+from miqa_node.units.again import withdrawals
 from miqa_node.units.base import Unit, UnitContext, with_conflict
 from miqa_node.units.image import keep_preview
 
@@ -51,7 +52,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         judged = judge_series(instance.header, instance.digest, files, decode, context.max_slices, package)
         if judged.shown is not None:
             keep_preview(instance, judged.shown, context)
-        context.artifacts.keep_snapshot(instance.digest, judged.snapshot)
+        context.artifacts.keep_snapshot(instance, judged.snapshot)
         return with_conflict(AssessorResult(judged.assessment), conflicting=any(one.conflicting for one in content))
 
     def outputs(
@@ -59,23 +60,24 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
     ) -> Sequence[MadeObject]:
         """One report for all slices; it amends the earlier reports on the series."""
         artifacts, uid = context.artifacts, instance.header.series_instance_uid
-        snapshot = artifacts.snapshot(instance.digest)
+        snapshot = artifacts.snapshot(instance)
         if snapshot is None:
             raise NotFoundError("The series was never read.")
         if not snapshot.slices:
             return ()
         with context.database.begin() as transaction:
             stored = series.files(transaction, uid)
-            predecessors = series.earlier_reports(transaction, uid, instance.digest)
+            predecessors = series.earlier_reports(transaction, uid, instance.digest, instance.generation)
         keys = {one.digest: one.object_key for one in stored}
         slices = [(artifacts.path(keys[digest]), frame) for digest, frame in snapshot.slices]
         reports = [artifacts.path(report.object_key) for report in predecessors]
         reported = ReportedSeries(slices, snapshot.masks, reports, context.imaging.decode)
-        return make_objects(reported, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+        made = make_objects(reported, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+        return [*made, *withdrawals(instance, assessment, disposition, context)]
 
     def members(self, instance: StoredInstance, context: UnitContext) -> Sequence[InstanceDigest]:
         """All slices that were read; all that have arrived if the series was given up before it was read."""
-        snapshot = context.artifacts.snapshot(instance.digest)
+        snapshot = context.artifacts.snapshot(instance)
         read = None if snapshot is None else {digest for digest, _ in snapshot.slices}
         with context.database.begin() as transaction:
             stored = series.files(transaction, instance.header.series_instance_uid)

@@ -11,7 +11,7 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import MiqaError
 from miqa_node.observe import metrics
-from miqa_node.store import deliveries, instances, worklist
+from miqa_node.store import deliveries, instances, reassessments, worklist
 from miqa_node.store.database import Database
 
 MIN_REFRESH_S = 5.0
@@ -46,8 +46,10 @@ class DatabaseGauges:
             by_state = deliveries.count_by_state(transaction)
             unresolved = worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED))
             flagged = worklist.count(transaction, unresolved)
+            again = reassessments.count_waiting(transaction)
         metrics.JOBS_WAITING.set(counts.received - counts.decided)
         metrics.WORKLIST_OPEN.set(flagged)
+        metrics.REASSESSMENTS_WAITING.set(again)
         for destination in {name for name, _ in by_state}:
             queued = by_state.get((destination, DeliveryState.QUEUED.value), 0)
             failed = by_state.get((destination, DeliveryState.FAILED.value), 0)

@@ -14,8 +14,9 @@ from fastapi import Depends, Request
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import ObjectStore
-from miqa_node.errors import DecodeError
+from miqa_node.errors import ConflictError, DecodeError
 from miqa_node.local import LocalResult
+from miqa_node.reassessment import Reassessment
 from miqa_node.receive.intake import Intake
 from miqa_node.receive.upload import Uploads
 from miqa_node.settings import Settings
@@ -62,8 +63,17 @@ class WebServices:
     """The policy in force."""
     look: Callable[[Path, tuple[str, str, str]], LocalResult] | None = None
     """Assesses a file without storing it, given modality, body part and view of a picture; None where not available."""
+    reassess: Reassessment | None = None
+    """Judges images again; None in a process without a queue, such as a page under test."""
     look_turn: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_LOOKS), init=False, repr=False)
     """Held while ``look`` runs; further checks wait."""
+
+    @property
+    def reassessment(self) -> Reassessment:
+        """Judges images again; ConflictError where there is no queue."""
+        if self.reassess is None:
+            raise ConflictError("This process cannot have images judged again.")
+        return self.reassess
 
     @cached_property
     def gauges(self) -> DatabaseGauges:

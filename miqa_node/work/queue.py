@@ -35,6 +35,11 @@ Raise it only when the steps of the job change, and keep the old job's code unti
 
 ASSESS_QUEUE = "assess"
 RECOVERY_QUEUE = "recovery"
+REASSESS_QUEUE = "reassess"
+REASSESS_PREFIX = "reassess:"
+"""Identifiers of jobs that judge an image again."""
+FRESH_LOOK_S = 1.0
+"""How often such a job looks whether images that have just arrived still wait."""
 ASSESS_JOB = "assess-instance"
 
 STEP_RETRY_INTERVAL_S = 0.5
@@ -63,12 +68,19 @@ class DurableQueue:
 
     def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
         """Promise the job within the caller's transaction."""
+        self._enqueue(connection, ASSESS_QUEUE, f"assess:{digest}:{self._version()}", digest)
+
+    def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
+        """The same for an image that is judged again; its generation makes the job another one."""
+        self._enqueue(connection, REASSESS_QUEUE, f"{REASSESS_PREFIX}{digest}:{generation}", digest)
+
+    def _enqueue(self, connection: Any, queue: str, job: str, digest: InstanceDigest) -> None:
         self._client.enqueue_in_transaction(
             connection,
             {
-                "queue_name": ASSESS_QUEUE,
+                "queue_name": queue,
                 "workflow_name": ASSESS_JOB,
-                "workflow_id": f"assess:{digest}:{self._version()}",
+                "workflow_id": job,
                 "app_version": APPLICATION_VERSION,
             },
             digest,
@@ -119,7 +131,7 @@ class Worker:
         DBOS(config=self._config())
         self._register(steps, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
-        DBOS.listen_queues([ASSESS_QUEUE, RECOVERY_QUEUE])
+        DBOS.listen_queues([ASSESS_QUEUE, RECOVERY_QUEUE, REASSESS_QUEUE])
         DBOS.launch()
         DBOS.register_queue(
             ASSESS_QUEUE,
@@ -129,6 +141,13 @@ class Worker:
         )
         # One at a time: a job that kills its worker must not take its neighbours along a second time.
         DBOS.register_queue(RECOVERY_QUEUE, worker_concurrency=1, polling_interval_sec=1.0, on_conflict="always_update")
+        DBOS.register_queue(
+            REASSESS_QUEUE,
+            worker_concurrency=1,
+            limiter={"limit": self._settings.reassess_per_minute, "period": 60.0},
+            polling_interval_sec=FRESH_LOOK_S,
+            on_conflict="always_update",
+        )
         for schedule, workflow in scheduled:
             _set_schedule(schedule, workflow)
 
@@ -174,11 +193,26 @@ class Worker:
                             "interval_seconds": STEP_RETRY_INTERVAL_S,
                             "backoff_rate": STEP_RETRY_BACKOFF,
                         },
-                        _Attempts(step, attempts, give_up, self._stopping),
+                        _Attempts(self._behind_fresh_images(step, job), attempts, give_up, self._stopping),
                         InstanceDigest(digest),
                     )
             finally:
                 self._running.discard(job)
+
+    def _behind_fresh_images(self, step: Step, job: str) -> Step:
+        """The step, which begins when no image that has just arrived waits, if the job judges an image again."""
+        if not job.startswith(REASSESS_PREFIX):
+            return step
+
+        def later(digest: InstanceDigest) -> None:
+            while DBOS.list_workflows(
+                status="ENQUEUED", queue_name=ASSESS_QUEUE, limit=1, load_input=False, load_output=False
+            ):
+                if self._stopping.wait(FRESH_LOOK_S):
+                    raise _Stopped
+            step(digest)
+
+        return later
 
     def _register_schedule(self, schedule: Schedule) -> ScheduledWorkflow:
         attempts = self._settings.max_attempts

@@ -52,6 +52,9 @@ class ListQueue:
     def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
         self.jobs.append(digest)
 
+    def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
+        self.jobs.append(digest)
+
 
 class Rig:
     """A pipeline with its parts at hand."""

@@ -52,7 +52,7 @@ def fill_kos(
     document.ValueType = "CONTAINER"
     document.ConceptNameCodeSequence = code_sequence(title)
     document.ContinuityOfContent = "SEPARATE"
-    document.ContentTemplateSequence = Sequence([_template()])
+    document.ContentTemplateSequence = Sequence([key_object_template()])
     document.ContentSequence = Sequence(
         [
             CodeContentItem(
@@ -83,7 +83,8 @@ def describe_disposition(disposition: Disposition) -> str:
     return ascii_text(f"{disposition.verdict}: {sentence}", MAX_DESCRIPTION_CHARACTERS)
 
 
-def _template() -> Dataset:
+def key_object_template() -> Dataset:
+    """The template that key objects follow."""
     item = Dataset()
     item.MappingResource, item.TemplateIdentifier = "DCMR", "2010"
     return item

@@ -18,6 +18,7 @@ results = sa.Table(
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("object_key", sa.Text, nullable=False),
     sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
     *(sa.Column(name, sa.Text) for name in COLUMNS),
     sa.Index("ix_results_study_instance_uid", "study_instance_uid", "made_at"),
     sa.Index("ix_results_series_instance_uid", "series_instance_uid"),

@@ -59,6 +59,8 @@ instances = sa.Table(
     sa.Column("deleted_at", UtcDateTime),
     sa.Column("artifacts_removed_at", UtcDateTime),
     sa.Column("artifacts_deleted_at", UtcDateTime),
+    # How often the instance was judged again; see "reassessments".
+    sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_instances_station", "station", "received_at"),
     sa.Index("ix_instances_kept", "received_at", sqlite_where=KEPT, postgresql_where=KEPT),
     sa.Index("ix_instances_undeleted", "digest", sqlite_where=UNDELETED, postgresql_where=UNDELETED),
@@ -100,6 +102,23 @@ attempts = sa.Table(
     metadata,
     sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
     sa.Column("begun", sa.Integer, nullable=False),
+)
+
+# One row per request to judge an instance again. "document" is the new assessment until its verdict is there; then
+# "earlier" holds what was replaced: assessment, verdict and reasons. "failure" says why there is no new verdict.
+reassessments = sa.Table(
+    "reassessments",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("asked_by", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("begun", sa.Integer, nullable=False),
+    sa.Column("document", sa.JSON(none_as_null=True)),
+    sa.Column("earlier", sa.JSON(none_as_null=True)),
+    sa.Column("concluded_at", UtcDateTime, index=True),
+    sa.Column("failure", sa.Text, nullable=False),
 )
 
 # One row per CT or MR series that something was received of. "pending": what arrived last has not been assessed yet.

@@ -1,6 +1,6 @@
 """The worklist: flagged studies and their handling by readers."""
 
-from miqa_node.store.worklist.changes import claim, flag, note, resolve, unclaim
+from miqa_node.store.worklist.changes import claim, flag, follow, note, resolve, unclaim
 from miqa_node.store.worklist.search import (
     UNRESOLVED,
     WorklistFilter,
@@ -21,6 +21,7 @@ __all__ = [
     "claim",
     "count",
     "flag",
+    "follow",
     "note",
     "page",
     "place_of",

@@ -22,6 +22,10 @@ from miqa_node.store.tables import (
 )
 from miqa_node.store.worklist.search import show
 
+SELF = "miqa-node"
+"""Who resolves a study that is no longer flagged."""
+NOT_FLAGGED = "Judged again: no image of the study is flagged any more."
+
 
 def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict: Verdict, now: datetime) -> None:
     """Put a study on the list, or let its verdict grow worse; a resolved one opens again."""
@@ -61,6 +65,34 @@ def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict
     )
     if reopened.rowcount:
         note(transaction, study_instance_uid, "reopened", "", "", now)
+
+
+def follow(transaction: Transaction, study_instance_uid: StudyInstanceUid, now: datetime, *, reopen: bool) -> None:
+    """Let the item of a study follow its verdicts, which may have changed for the better.
+
+    A study without flagged images is no work for anybody: its item is resolved. With ``reopen``, a study that people
+    resolved opens again, because a verdict grew worse.
+    """
+    this = worklist.c.study_instance_uid == study_instance_uid
+    state = transaction.execute(sa.select(worklist.c.state).where(this).with_for_update()).scalar_one_or_none()
+    flagged = dispositions.c.study_instance_uid == study_instance_uid, dispositions.c.flagged
+    verdicts = [Verdict(v) for v in transaction.execute(sa.select(dispositions.c.verdict).where(*flagged)).scalars()]
+    transaction.execute(sa.delete(worklist_facets).where(worklist_facets.c.study_instance_uid == study_instance_uid))
+    if verdicts:
+        worst = max(verdicts, key=lambda verdict: verdict.rank)
+        if state is not None:
+            transaction.execute(sa.update(worklist).where(this).values(verdict=worst.value, rank=worst.rank))
+            note(transaction, study_instance_uid, "judged again", "", "", now)
+        if state != WorklistState.RESOLVED.value or reopen:
+            flag(transaction, study_instance_uid, worst, now)
+        else:
+            _find_by(transaction, study_instance_uid)
+    elif state is not None and state != WorklistState.RESOLVED.value:
+        values: dict[str, object] = {"state": WorklistState.RESOLVED.value, "resolution": Resolution.ACCEPTED.value}
+        values |= {"resolved_by": SELF, "comment": NOT_FLAGGED, "resolved_at": now}
+        transaction.execute(sa.update(worklist).where(this).values(values))
+        note(transaction, study_instance_uid, "judged again", SELF, NOT_FLAGGED, now)
+        announcements.resolved(transaction, study_instance_uid, now)
 
 
 def claim(transaction: Transaction, study_instance_uid: str, actor: str, now: datetime) -> WorklistItem:

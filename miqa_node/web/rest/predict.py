@@ -29,6 +29,7 @@ from miqa_node.store import instances
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.access import Reader, Uploader
 from miqa_node.web.fields import NO_CONTROLS
+from miqa_node.web.newest import newest_maps
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services, WebServices
@@ -118,8 +119,8 @@ def overlay(
 ) -> Response:
     """The image with the package's map laid over it in colour; no border of a lesion, no diagnosis."""
     try:
-        artifacts, image = Artifacts(services.objects), InstanceDigest(digest)
-        found, preview = artifacts.maps(image).predictions.get(package), artifacts.preview(image)
+        found = newest_maps(services, digest).predictions.get(package)
+        preview = Artifacts(services.objects).preview(InstanceDigest(digest))
     except NotFoundError:
         found, preview = None, b""
     if found is None:
@@ -188,7 +189,7 @@ def _answer(services: WebServices, digest: InstanceDigest, package: str) -> Pred
 
 def _said(services: WebServices, digest: str, prediction: Prediction, study_uid: str) -> PredictionReply:
     links = _links(digest) | {"study": f"/studies/{study_uid}"}
-    if prediction.package in Artifacts(services.objects).maps(InstanceDigest(digest)).predictions:
+    if prediction.package in newest_maps(services, digest).predictions:
         links["overlay"] = f"/overlays/{digest}/{prediction.package}.png"
     if prediction.status is PredictionStatus.AUTOMATED:
         said = {"prediction": prediction.label, "confidence": round(prediction.confidence, 4)}

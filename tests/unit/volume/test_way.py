@@ -53,6 +53,9 @@ class Jobs:
         if digest not in self.digests:
             self.digests.append(digest)
 
+    def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
+        self.digests.append(digest)
+
 
 class Rig:
     def __init__(self, folder: Path, decoder: Decoder) -> None:

@@ -17,6 +17,7 @@ from miqa_node.errors import DecodeError, NotFoundError, RemovedError
 from miqa_node.store import instances
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.access import Reader
+from miqa_node.web.newest import newest_maps
 from miqa_node.web.page import Page
 from miqa_node.web.services import Services, WebServices
 
@@ -76,7 +77,7 @@ def saliency(
 def maps_of(services: WebServices, digest: str) -> Mapping[str, SaliencyMap]:
     """The maps of an image by finding; ``anomaly`` where it is unusual, ``prediction:<package>`` for predictions."""
     try:
-        return Artifacts(services.objects).maps(InstanceDigest(digest)).by_name()
+        return newest_maps(services, digest).by_name()
     except NotFoundError:
         return {}
 

@@ -95,6 +95,7 @@ def study_page(services: Services, who: Reader, study_uid: Uid) -> str:
         reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
         likely=likely_reason(shown),
         may_change=who.may(Permission.REVIEW),
+        may_reassess=who.may(Permission.ADMIN),
         viewer=viewer_link(services.settings, study_uid),
         words=_titles(shown),
         defects=defect_names(),

@@ -1,0 +1,89 @@
+"""``miqa-node reassess``: images are judged again, after a defect was mended or with another model or policy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
+from miqa_node.cli.output import joined, moment, print_json, print_line, print_table, to_json
+from miqa_node.cli.store import opened
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.reassessment import MAX_REASSESSMENTS, ReassessmentFilter, ReassessmentPlan
+from miqa_node.reassessment import Reassessment
+from miqa_node.store.objects import objects_of
+from miqa_node.work.queue import DurableQueue
+
+
+def reassess(
+    uid: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="UID...", help="Study, series or SOP instance UIDs, or digests.", show_default=False),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=read_moment, metavar="TIME", help="Judged then or later; ISO 8601, or 24h, 7d."),
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(parser=read_moment, metavar="TIME", help="Judged before then.")
+    ] = None,
+    verdict: Annotated[
+        list[Verdict] | None,
+        typer.Option(metavar="NOT_ASSESSED|REVIEW|…", case_sensitive=False, help="Their verdict now; repeatable."),
+    ] = None,
+    package: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[-VERSION]", help="The quality package that judged them; repeatable."),
+    ] = None,
+    because: Annotated[
+        str, typer.Option(metavar="TEXT", help="Part of a reason, such as why an image was not assessed.")
+    ] = "",
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=MAX_REASSESSMENTS, help="Maximum number, the oldest first.")
+    ] = 1000,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only what would be done is shown.")] = False,
+    comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with each request.")] = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge images again, behind those that arrive; without --yes only show which ones.
+
+    The verdict in force stays until the new one is there. New reports name the ones before as their predecessors.
+    """
+    chosen = ReassessmentFilter(
+        tuple(uid or ()), since, until, tuple(verdict or ()), tuple(package or ()), because, limit
+    )
+    with opened(config, data_dir) as database:
+        queue = DurableQueue(database, lambda: "")
+        service = Reassessment(database, objects_of(settings_of(config, data_dir)), queue)
+        plan = service.plan(chosen)
+        asked = service.begin(plan, actor or login(), comment, datetime.now(UTC)) if yes else 0
+    if as_json:
+        print_json({**to_json(plan), "queued": asked, "dry_run": not yes})
+    else:
+        _print_plan(plan, asked, done=yes)
+
+
+def _print_plan(plan: ReassessmentPlan, asked: int, *, done: bool) -> None:
+    print_table(
+        ("Verdict", "Judged", "Modality", "Package", "Reasons", "SOP Instance UID", "Obstacle"),
+        (
+            (one.verdict.value, moment(one.decided_at), one.modality, one.package, joined(one.reasons),
+             one.sop_instance_uid, one.obstacle)
+            for one in plan.candidates
+        ),
+    )  # fmt: skip
+    left = len(plan.candidates) - len(plan.possible)
+    if left:
+        print_line(f"{left} cannot be judged again; the last column says why.")
+    if plan.truncated:
+        print_line("More match than --limit allows; run it again for the rest.")
+    if done:
+        print_line(f"{asked} queued.")
+    else:
+        print_line(f"{len(plan.possible)} would be judged again. Nothing was changed; add --yes to do it.")

@@ -1,0 +1,81 @@
+"""Withdraws a key object of the node when its image was judged again (docs/reference/results.md, "Judged again").
+
+A Key Object Selection has no Predecessor Documents Sequence, and an IOCM rejection would make archives hide something.
+So the node sends another key object, titled Quality Issue Withdrawn, that names the old one and no image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from highdicom.sr import CompositeContentItem, RelationshipTypeValues, TextContentItem
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import KOS, ResultKind
+from miqa_node.domain.output import OutputKind
+from miqa_node.domain.policy import Disposition
+from miqa_node.report import codes
+from miqa_node.report.content import coded, device_observer, evidence
+from miqa_node.report.inherit import inherited_elements
+from miqa_node.report.instance import begin_instance, code_sequence
+from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.outputs.kos import MAX_DESCRIPTION_CHARACTERS, SOP_CLASS_UID, key_object_template
+from miqa_node.report.source import Source, read_source
+from miqa_node.report.uids import Lineage
+from miqa_node.report.validate import check_file
+from miqa_node.report.write import ascii_text, encode
+
+_WITHDRAWAL = OutputKind(ResultKind("WITHDRAWAL"), "KO", 9909, "Quality issue withdrawn", SOP_CLASS_UID)
+
+
+def withdraw_key_object(
+    path: Path, assessment: Assessment, disposition: Disposition, settings: ReportSettings
+) -> MadeObject | None:
+    """The object that withdraws the one in a file; None if that is not a note about a quality issue.
+
+    ``assessment`` and ``disposition`` are the new ones. The same arguments give the same bytes.
+    """
+    noted = read_source(path)
+    title = noted.header.get("ConceptNameCodeSequence")
+    if not title or title[0].get("CodeValue") != codes.QUALITY_ISSUE.value:
+        return None
+    lineage = Lineage.of(noted.sop_instance_uid, assessment, disposition)
+    document = begin_instance(_WITHDRAWAL, noted, assessment, lineage, settings)
+    said = (
+        f"Key object {noted.sop_instance_uid} no longer holds: the image was judged again, {disposition.verdict.value}."
+    )
+    _fill(document, noted, settings, ascii_text(said, MAX_DESCRIPTION_CHARACTERS))
+    inherited = inherited_elements(noted)
+    data = encode(document, inherited)
+    check_file(data, document.SOPClassUID, document.SOPInstanceUID, noted, inherited)
+    return MadeObject(KOS, document.SOPClassUID, document.SOPInstanceUID, data)
+
+
+def _fill(document: Dataset, noted: Source, settings: ReportSettings, description: str) -> None:
+    """Title, observer, description, and the key object that is withdrawn (PS3.16 TID 2010)."""
+    document.ReferencedPerformedProcedureStepSequence = Sequence()
+    document.CurrentRequestedProcedureEvidenceSequence = evidence(noted)
+    document.ValueType = "CONTAINER"
+    document.ConceptNameCodeSequence = code_sequence(codes.QUALITY_ISSUE_WITHDRAWN.code)
+    document.ContinuityOfContent = "SEPARATE"
+    document.ContentTemplateSequence = Sequence([key_object_template()])
+    reference: Dataset = CompositeContentItem(
+        name=coded(codes.KEY_OBJECT_DESCRIPTION),
+        referenced_sop_class_uid=noted.sop_class_uid,
+        referenced_sop_instance_uid=noted.sop_instance_uid,
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+    del reference.ConceptNameCodeSequence  # TID 2010 row 7 has none; the class insists on one
+    document.ContentSequence = Sequence(
+        [
+            *device_observer(settings),
+            TextContentItem(
+                name=coded(codes.KEY_OBJECT_DESCRIPTION),
+                value=description,
+                relationship_type=RelationshipTypeValues.CONTAINS,
+            ),
+            reference,
+        ]
+    )

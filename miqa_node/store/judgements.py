@@ -1,0 +1,139 @@
+"""What a unit is judged to be: its first assessment and verdict, and the later ones that replace them (docs/adr/0011).
+
+A repeated judgement has a generation, counted from 1. Until its verdict is there, the one before it stays in force;
+then one transaction replaces it, and what it replaced is kept beside the request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.domain.policy import Disposition
+from miqa_node.store import documents, instances
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import assessments, attempts, dispositions, reassessments
+from miqa_node.store.tables import instances as instance_rows
+
+
+def begin(transaction: Transaction, digest: InstanceDigest) -> tuple[StoredInstance, int] | None:
+    """What is to be assessed, and how often that was begun, this time included; None if there is nothing left to do."""
+    instance = instances.load(transaction, digest)
+    if instances.load_disposition(transaction, digest) is None:
+        if instances.load_assessment(transaction, digest) is not None:
+            return None
+        return instance, instances.begin_attempt(transaction, digest)
+    row = _pending(transaction, digest)
+    if row is None or row.document is not None:
+        return None
+    this = _this(digest, row.generation)
+    counted = sa.update(reassessments).where(this).values(begun=reassessments.c.begun + 1)
+    begun: int = transaction.execute(counted.returning(reassessments.c.begun)).scalar_one()
+    return replace(instance, generation=row.generation), begun
+
+
+def take_back_attempt(transaction: Transaction, instance: StoredInstance) -> None:
+    """An attempt ended because a resource was missing; the image is not to blame."""
+    if not instance.generation:
+        instances.take_back_attempt(transaction, instance.digest)
+        return
+    this = _this(instance.digest, instance.generation)
+    transaction.execute(sa.update(reassessments).where(this).values(begun=reassessments.c.begun - 1))
+
+
+def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
+    """Write an assessment down; the first one of its generation stays."""
+    if not assessment.generation:
+        instances.save_assessment(transaction, assessment)
+        return
+    transaction.execute(
+        sa.update(reassessments)
+        .where(_this(assessment.digest, assessment.generation), reassessments.c.document.is_(None))
+        .values(document=documents.dump_assessment(assessment))
+    )
+
+
+def unconcluded(transaction: Transaction, digest: InstanceDigest) -> tuple[StoredInstance, Assessment | None] | None:
+    """What waits for its verdict, with its assessment if there is one; None if nothing waits."""
+    instance = instances.load(transaction, digest)
+    if instances.load_disposition(transaction, digest) is None:
+        return instance, instances.load_assessment(transaction, digest)
+    row = _pending(transaction, digest)
+    if row is None:
+        return None
+    assessment = None if row.document is None else documents.load_assessment(row.document)
+    return replace(instance, generation=row.generation), assessment
+
+
+def save_disposition(
+    transaction: Transaction,
+    instance: StoredInstance,
+    assessment: Assessment,
+    disposition: Disposition,
+    decided_at: datetime,
+) -> bool:
+    """Write a verdict down, in place of the one before if the image was judged again; False if it is there already."""
+    digest, study = instance.digest, instance.header.study_instance_uid
+    if not instance.generation:
+        return instances.save_disposition(transaction, digest, study, disposition, decided_at)
+    this = _this(digest, instance.generation)
+    waits = sa.update(reassessments).where(this, reassessments.c.concluded_at.is_(None))
+    values = {"concluded_at": decided_at, "document": None, "earlier": _in_force(transaction, digest)}
+    if not transaction.execute(waits.values(values)).rowcount:
+        return False
+    for table in (assessments, dispositions, attempts):
+        transaction.execute(sa.delete(table).where(table.c.digest == digest))
+    instances.save_assessment(transaction, assessment)
+    this_one = instance_rows.c.digest == digest
+    anew = {"generation": instance.generation, "artifacts_removed_at": None, "artifacts_deleted_at": None}
+    transaction.execute(sa.update(instance_rows).where(this_one).values(anew))
+    return instances.save_disposition(transaction, digest, study, disposition, decided_at)
+
+
+def abandon(transaction: Transaction, instance: StoredInstance, reason: str, now: datetime) -> None:
+    """A repeated judgement came to nothing: the verdict before it stays."""
+    transaction.execute(
+        sa.update(reassessments)
+        .where(_this(instance.digest, instance.generation), reassessments.c.concluded_at.is_(None))
+        .values(concluded_at=now, document=None, failure=reason)
+    )
+
+
+def earlier(transaction: Transaction, instance: StoredInstance) -> tuple[Assessment | None, bool, int]:
+    """What the verdict of a generation replaced: its assessment, whether it was flagged, and its rank."""
+    query = sa.select(reassessments.c.earlier).where(_this(instance.digest, instance.generation))
+    document: dict[str, Any] = transaction.execute(query).scalar_one()
+    assessment = document["assessment"]
+    loaded = None if assessment is None else documents.load_assessment(assessment)
+    return loaded, bool(document["flagged"]), int(document["rank"])
+
+
+def _in_force(transaction: Transaction, digest: InstanceDigest) -> dict[str, Any]:
+    row = transaction.execute(sa.select(dispositions).where(dispositions.c.digest == digest)).one()
+    disposition = instances.load_disposition(transaction, digest)
+    assessment = instances.load_assessment(transaction, digest)
+    return {
+        "assessment": None if assessment is None else documents.dump_assessment(assessment),
+        "verdict": row.verdict,
+        "rank": -1 if disposition is None else disposition.verdict.rank,
+        "flagged": row.flagged,
+        "policy_version": row.policy_version,
+        "scope": row.scope,
+        "reasons": row.reasons,
+        "certificate": row.certificate,
+        "decided_at": row.decided_at.isoformat(),
+    }
+
+
+def _pending(transaction: Transaction, digest: InstanceDigest) -> sa.Row[Any] | None:
+    waits = reassessments.c.concluded_at.is_(None)
+    return transaction.execute(sa.select(reassessments).where(reassessments.c.digest == digest, waits)).one_or_none()
+
+
+def _this(digest: InstanceDigest, generation: int) -> sa.ColumnElement[bool]:
+    return sa.and_(reassessments.c.digest == digest, reassessments.c.generation == generation)

@@ -1,0 +1,129 @@
+"""Requests to judge images again: which images are meant, and that each request is there exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.reassessment import ReassessmentCandidate, ReassessmentFilter
+from miqa_node.store import documents
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import assessments, dispositions, instances, reassessments
+
+_COLUMNS = (
+    instances.c.digest,
+    instances.c.sop_instance_uid,
+    instances.c.series_instance_uid,
+    instances.c.study_instance_uid,
+    instances.c.modality,
+    instances.c.header,
+    instances.c.object_key,
+    instances.c.generation,
+    instances.c.removed_at,
+    dispositions.c.verdict,
+    dispositions.c.reasons,
+    dispositions.c.decided_at,
+    assessments.c.model_name,
+    assessments.c.model_version,
+    assessments.c.digest.label("assessed"),
+)
+_JOINED = instances.join(dispositions, dispositions.c.digest == instances.c.digest).outerjoin(
+    assessments, assessments.c.digest == instances.c.digest
+)
+
+
+def select(transaction: Transaction, chosen: ReassessmentFilter) -> list[sa.Row[Any]]:
+    """Rows of decided instances that match, oldest verdict first; one more than the limit shows that there are more."""
+    query = sa.select(*_COLUMNS).select_from(_JOINED).where(*_conditions(chosen))
+    ordered = query.order_by(dispositions.c.decided_at, instances.c.digest).limit(chosen.limit + 1)
+    return list(transaction.execute(ordered))
+
+
+def representative(transaction: Transaction, series_instance_uid: str) -> Any:
+    """The row of the instance that stands for a series: the one assessed last, else the one that came last."""
+    query = (
+        sa.select(*_COLUMNS)
+        .select_from(_JOINED)
+        .where(instances.c.series_instance_uid == series_instance_uid)
+        .order_by(assessments.c.assessed_at.desc().nulls_last(), instances.c.received_at.desc(), instances.c.digest)
+        .limit(1)
+    )
+    return transaction.execute(query).one()
+
+
+def candidate(row: sa.Row[Any], obstacle: str = "") -> ReassessmentCandidate:
+    """What a row means."""
+    return ReassessmentCandidate(
+        digest=InstanceDigest(row.digest),
+        sop_instance_uid=row.sop_instance_uid,
+        study_instance_uid=row.study_instance_uid,
+        modality=row.modality,
+        verdict=Verdict(row.verdict),
+        reasons=tuple(reason.text for reason in documents.load_reasons(row.reasons)),
+        package=f"{row.model_name}-{row.model_version}" if row.model_name else "",
+        decided_at=row.decided_at,
+        generation=row.generation,
+        obstacle=obstacle,
+    )
+
+
+def header_of(row: sa.Row[Any]) -> Header:
+    """The header of a row's instance."""
+    return documents.load_header(row.header)
+
+
+def waiting(transaction: Transaction, digests: Sequence[str]) -> set[str]:
+    """Those that wait to be judged again already."""
+    this = reassessments.c
+    query = sa.select(this.digest).where(this.concluded_at.is_(None), this.digest.in_(digests))
+    return set(transaction.execute(query).scalars())
+
+
+def count_waiting(transaction: Transaction) -> int:
+    """How many images wait to be judged again."""
+    query = sa.select(sa.func.count()).select_from(reassessments).where(reassessments.c.concluded_at.is_(None))
+    return transaction.execute(query).scalar_one()
+
+
+def ask(transaction: Transaction, digest: InstanceDigest, actor: str, comment: str, now: datetime) -> int:
+    """Write a request down; its generation, or 0 if one waits already."""
+    if waiting(transaction, [digest]):
+        return 0
+    this = reassessments.c
+    newest = transaction.execute(sa.select(sa.func.max(this.generation)).where(this.digest == digest)).scalar_one()
+    generation = int(newest or 0) + 1
+    row = {
+        "digest": digest,
+        "generation": generation,
+        "asked_at": now,
+        "asked_by": actor,
+        "comment": comment,
+        "begun": 0,
+        "failure": "",
+    }
+    return generation if insert_or_ignore(transaction, reassessments, row) else 0
+
+
+def _conditions(chosen: ReassessmentFilter) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if chosen.uids:
+        names = ("sop_instance_uid", "series_instance_uid", "study_instance_uid", "digest")
+        conditions.append(sa.or_(*(instances.c[name].in_(chosen.uids) for name in names)))
+    if chosen.since is not None:
+        conditions.append(dispositions.c.decided_at >= chosen.since)
+    if chosen.until is not None:
+        conditions.append(dispositions.c.decided_at < chosen.until)
+    if chosen.verdicts:
+        conditions.append(dispositions.c.verdict.in_([verdict.value for verdict in chosen.verdicts]))
+    if chosen.packages:
+        named = assessments.c.model_name + "-" + assessments.c.model_version
+        conditions.append(sa.or_(assessments.c.model_name.in_(chosen.packages), named.in_(chosen.packages)))
+    if chosen.because:
+        # As JSON writes it: the reason of NOT_ASSESSED is among the reasons of its verdict.
+        conditions.append(sa.cast(dispositions.c.reasons, sa.Text).icontains(chosen.because, autoescape=True))
+    return conditions

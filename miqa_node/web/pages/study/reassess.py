@@ -1,0 +1,40 @@
+"""Has the images of a study judged again; a page first shows what would be done."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from miqa_node.domain.access import Permission
+from miqa_node.domain.reassessment import ReassessmentFilter
+from miqa_node.web.access import Admin, acting
+from miqa_node.web.fields import Actor, Comment, Uid
+from miqa_node.web.html import render
+from miqa_node.web.page import Page
+from miqa_node.web.services import Services
+
+router = APIRouter()
+
+
+@router.post("/studies/{study_uid}/reassess")
+def reassess(
+    services: Services,
+    who: Admin,
+    study_uid: Uid,
+    actor: Annotated[Actor, Form()] = "",
+    comment: Annotated[Comment, Form()] = "",
+    sure: Annotated[bool, Form()] = False,
+) -> Response:
+    """The button "Judge again": first the page with what would be done, and the work when that page is sent."""
+    plan = services.reassessment.plan(ReassessmentFilter(uids=(study_uid,)))
+    if not sure:
+        return HTMLResponse(render("study/reassess.html", who=who, study_uid=study_uid, plan=plan))
+    services.reassessment.begin(plan, acting(who, actor), comment, datetime.now(UTC))
+    return RedirectResponse(f"/studies/{study_uid}", HTTPStatus.SEE_OTHER)
+
+
+PAGE = Page(router, Permission.ADMIN)
