@@ -6,6 +6,7 @@ VENV ?= .venv
 ACCEL ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU; then echo gpu; else echo cpu; fi)
 DEMO_DIR ?= miqa-data/demo
 PYTEST_ARGS ?=
+DATA ?= ../shared/data
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
@@ -18,7 +19,7 @@ $(error ACCEL is "$(ACCEL)"; it must be cpu or gpu)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train run demo viewer test test-all lint format types layers peers translations docs docs-serve bench models constraints clean distclean
+.PHONY: help setup setup-train run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench models constraints clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +61,9 @@ viewer: setup ## Open the demo's images and results in the OHIF viewer until Ctr
 
 models: setup ## Check every model package against its card and its golden inputs
 	$(BIN)/miqa-node models check
+
+reproduce: setup-train ## Make the shipped packages again from public starts and compare their figures (hours; DATA=folder of the images)
+	$(BIN)/miqa-node train reproduce --data $(DATA) $(REPRODUCE_ARGS)
 
 bench: setup ## Measure latency, throughput and receiving; results go to benchmarks/results/
 	$(BIN)/python -m benchmarks.latency

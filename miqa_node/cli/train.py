@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from miqa_node.cli import pneumonia
+from miqa_node.cli.exits import Exit
 from miqa_node.cli.extras import DataFolder, require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
-from miqa_node.cli.output import Column, print_json, print_table
+from miqa_node.cli.output import Column, print_json, print_line, print_table
 from miqa_node.cli.train_classifier import classifier
 
 _NEEDED = ("torch", "scipy", "onnxscript")
@@ -225,6 +228,50 @@ def denoiser(
         learning_rate=learning_rate,
     )  # fmt: skip
     typer.echo(str(package))
+
+
+@app.command()
+def reproduce(
+    data: DataFolder,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder for the packages and their runs.")
+    ] = Path("training-runs/reproduced"),
+    package: Annotated[
+        list[str] | None, typer.Option(metavar="NAME-VERSION", help="Only this one; repeatable.")
+    ] = None,
+    models: Annotated[
+        Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="Folder of the shipped packages.")
+    ] = Path("models"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands only.")] = False,
+) -> None:
+    """Make the shipped packages again from public starts, and compare the figures of their cards within tolerances.
+
+    This takes hours. A package that is there already is only compared; an interrupted run goes on from its checkpoints.
+    """
+    require((*_NEEDED, "sklearn"))
+    from miqa_node.training.reproduce import compare_cards, read_recipes
+
+    comparisons = []
+    for recipe in read_recipes(package or ()):
+        print_line(f"{recipe.name}: about {recipe.hours:g} h on two cores")
+        for words in recipe.command_lines(data, out):
+            print_line("  miqa-node train", *words)
+            if not dry_run and not (out / recipe.name).is_dir():
+                subprocess.run([Path(sys.executable).with_name("miqa-node"), "train", *words], check=True)  # noqa: S603 - our own recipes
+        if not dry_run:
+            comparisons += compare_cards(recipe, models / recipe.name, out / recipe.name)
+    if dry_run:
+        return
+    print_table(
+        ("Package", "Figure", *(Column(name, number=True) for name in ("Shipped", "Reproduced", "Tolerance")), ""),
+        (
+            (one.package, one.figure, f"{one.shipped:.3f}", f"{one.reproduced:.3f}", f"{one.tolerance:g}",
+             "within" if one.within else "WORSE")
+            for one in comparisons
+        ),
+    )  # fmt: skip
+    if not all(one.within for one in comparisons):
+        raise typer.Exit(Exit.FAILED)
 
 
 def _print_comparison(rows: list[dict[str, Any]]) -> None:
