@@ -20,6 +20,8 @@ MiqaError
 │   └── CommitmentUnsupportedError    the destination never promises to keep objects; they stay SENT
 ├── QueryError             a search asks for a value that its attribute cannot have
 ├── AccessError            an account, password, link or token is not usable
+├── SignatureError         a signed document was changed, or signed with another key
+├── BackupError            a backup is incomplete, or was changed, or may not be restored there
 ├── NotFoundError          no such instance, worklist item or delivery
 │   └── RemovedError           it was here; retention or an erasure removed it
 └── ConflictError          the item is in a state that does not allow the transition
@@ -110,6 +112,14 @@ class QueryError(MiqaError):
 
 class AccessError(MiqaError):
     """An account, password, link or token is not usable; the message says only what the reader may know."""
+
+
+class BackupError(MiqaError):
+    """A backup is incomplete, was changed since it was made, or would overwrite a node."""
+
+
+class SignatureError(MiqaError):
+    """A signed document was changed, or signed with another key."""
 
 
 class NotFoundError(MiqaError):

@@ -29,6 +29,12 @@ USERS = Command("Accounts: list, add, role, link, disable, enable, token.", "miq
 RETENTION = Command(
     "What the node keeps and removes: plan, hold, clear, holds.", "miqa_node.cli.retention:app", _SERVE, order=4
 )
+ERASE = Command(
+    "Erase a patient, with a signed proof: patient, list, proof, verify.", "miqa_node.cli.erase:app", _SERVE, order=4
+)
+BACKUP = Command("Back the node up while it works.", "miqa_node.cli.backup:backup", _SERVE, order=4)
+RESTORE = Command("Restore or verify a backup.", "miqa_node.cli.backup:restore", _SERVE, order=4)
+FSCK = Command("Compare rows, files, jobs and deliveries.", "miqa_node.cli.fsck:fsck", _SERVE, order=4)
 ASSESS = Command("Assess images at once and print the results.", "miqa_node.cli.assess:assess", _LOOK, order=5)
 ENHANCE = Command("Write an enhanced copy of an image.", "miqa_node.cli.enhance:enhance", _LOOK, order=6)
 SEND = Command(

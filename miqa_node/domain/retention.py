@@ -37,6 +37,8 @@ class RemovalCause(StrEnum):
     AGE = "age"
     SPACE = "space"
     ERASURE = "erasure"
+    LOST = "lost"
+    """It was found missing (miqa-node fsck)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Removal:
         day = f"{self.at:%Y-%m-%d}"
         if self.cause is RemovalCause.ERASURE:
             return f"The original was erased on {day} at a person's request."
+        if self.cause is RemovalCause.LOST:
+            return f"The original is missing since {day} or earlier. Fetch it from the archive, or send it again."
         return f"The original was removed by retention on {day}. Fetch it from the archive, or send it again."
 
 

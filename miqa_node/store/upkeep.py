@@ -44,8 +44,10 @@ def forget_requests(transaction: Transaction, before: datetime) -> int:
     return transaction.execute(done).rowcount
 
 
-def sweep_orphans(database: Database, objects: ObjectStore, shard: str, now: datetime) -> tuple[int, int]:
-    """Delete files without a row whose digest or UID begins with ``shard`` (two characters); (number, bytes).
+def sweep_orphans(
+    database: Database, objects: ObjectStore, shard: str, now: datetime, *, delete: bool = True
+) -> tuple[int, int]:
+    """Delete, or only count, files without a row in the folders of one shard; (number, bytes).
 
     Such files stay behind when a process is killed between file and row. A file that is younger than a day, or than an
     image that has no verdict yet, may still get its row.
@@ -66,7 +68,7 @@ def sweep_orphans(database: Database, objects: ObjectStore, shard: str, now: dat
                 # A write lock first: no row of these can be written between the look and the deletion (SQLite).
                 transaction.execute(sa.update(t.instances).where(sa.false()).values(removal_cause=""))
                 orphans = _without_row(transaction, kind, batch)
-                objects.delete([one.key for one in orphans])
+                objects.delete([one.key for one in orphans] if delete else [])
             count, size = count + len(orphans), size + sum(one.size_bytes for one in orphans)
     return count, size
 
@@ -104,10 +106,16 @@ def days_until_full(transaction: Transaction, node: str, reserve_bytes: int) -> 
 
 
 def _without_row(transaction: Transaction, kind: str, entries: Iterable[ObjectEntry]) -> list[ObjectEntry]:
-    by_stem = {one.key.rpartition("/")[2].rpartition(".")[0]: one for one in entries}
+    stems = [(_stem(kind, one.key), one) for one in entries]
     column = t.results.c.sop_instance_uid if kind == "results" else t.instances.c.digest
-    query = sa.select(column).where(column.in_(list(by_stem)))
+    query = sa.select(column).where(column.in_([stem for stem, _ in stems]))
     if kind == "instances":  # the file of a removed one came again, but its receiver was killed before it said so
         query = query.where(t.instances.c.deleted_at.is_(None))
     known = set(transaction.execute(query).scalars())
-    return [one for stem, one in by_stem.items() if stem not in known]
+    return [one for stem, one in stems if stem not in known]
+
+
+def _stem(kind: str, key: str) -> str:
+    """The UID of a result, the digest of other files; behind a digest may stand the number of a judgement."""
+    name = key.rpartition("/")[2]
+    return name.rpartition(".")[0] if kind == "results" else name.partition(".")[0]

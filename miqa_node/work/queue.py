@@ -86,6 +86,13 @@ class DurableQueue:
             digest,
         )
 
+    def active(self) -> frozenset[str]:
+        """Digests of the instances that have a job that waits or runs."""
+        jobs = self._client.list_workflows(
+            status=["ENQUEUED", "PENDING"], name=ASSESS_JOB, load_input=False, load_output=False
+        )
+        return frozenset(job.workflow_id.split(":")[1] for job in jobs if job.workflow_id.count(":") >= 2)
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:

@@ -61,13 +61,13 @@ class Retention(RegularWork):
         """Remove what is due; say what would be removed while retention is switched off."""
         now = datetime.now(UTC)
         self._watch_disk(now)
+        self._delete_marked()  # also of erasures, and what was marked before retention was switched off
         if not self._rules.enabled:
             if now - self._reported_at >= REPORT_INTERVAL:
                 self._reported_at = now
                 self._report(now)
             return
         with self._turn:
-            self._delete_marked()
             self._remove(lambda begun, at: retention.remove_old(begun, limits_of(self._settings), at, BATCH))
             if days := self._rules.artifacts_days:
                 before = now - timedelta(days=days)

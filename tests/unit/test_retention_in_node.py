@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +82,15 @@ def send(node: Node, numbers: range, most_waiting: int = 6) -> list[int]:
     association.release()
     wait_until(lambda: _waiting(node) == 0)
     return statuses
+
+
+def send_all(node: Node, images: Sequence[Dataset]) -> None:
+    """Store images one after the other; each must be taken."""
+    ae = AE("SCANNER")
+    ae.requested_contexts = [build_context(CR, ExplicitVRLittleEndian)]
+    association = ae.associate("127.0.0.1", node.dicom_port, ae_title="MIQA")
+    assert [int(association.send_c_store(image).Status) for image in images] == [0x0000] * len(images)
+    association.release()
 
 
 def _waiting(node: Node) -> int:

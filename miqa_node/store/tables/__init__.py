@@ -33,7 +33,7 @@ from miqa_node.store.tables.images import (
 from miqa_node.store.tables.labels import label_findings, labels, requests
 from miqa_node.store.tables.processes import activations, executors
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
-from miqa_node.store.tables.retention import disk_samples, legal_holds
+from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds
 from miqa_node.store.tables.worklist import worklist, worklist_events, worklist_facets
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "disk_samples",
     "dispositions",
     "enhancement_figures",
+    "erasures",
     "events",
     "executors",
     "instances",

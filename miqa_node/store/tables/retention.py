@@ -21,6 +21,22 @@ legal_holds = sa.Table(
     sa.Column("clearing_reason", sa.Text, nullable=False),
 )
 
+# Erasures of patients; rows are only ever added. "patient_sha256" is of "salt", a colon and the Patient ID; "images"
+# are digests, "results" SOP Instance UIDs.
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("erasure_id", RowId, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("salt", sa.String(32), nullable=False),
+    sa.Column("patient_sha256", sa.String(64), nullable=False),
+    sa.Column("studies", sa.Integer, nullable=False),
+    sa.Column("images", sa.JSON, nullable=False),
+    sa.Column("results", sa.JSON, nullable=False),
+)
+
 # How full the disk of the objects was, by machine, every few minutes: for the forecast of when it is full.
 disk_samples = sa.Table(
     "disk_samples",

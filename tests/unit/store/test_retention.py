@@ -22,7 +22,7 @@ from miqa_node.errors import ConflictError, NotFoundError, RemovedError, Resourc
 from miqa_node.store import deliveries, holds, instances, labels, retention, upkeep, worklist
 from miqa_node.store import tables as t
 from miqa_node.store.arrivals import Arrivals
-from miqa_node.store.artifacts import Artifacts, original_key, preview_key
+from miqa_node.store.artifacts import Artifacts, maps_key, original_key, preview_key
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
@@ -305,12 +305,16 @@ def test_files_without_a_row_are_swept_once_they_are_old(shelf: Shelf, tmp_path:
     lost, fresh = digest("lost"), digest("fresh")
     for of in (lost, fresh):
         shelf.objects.put(original_key(of), b"x" * 10)
+    maps = [maps_key(kept, generation) for generation in range(2)]  # it was judged again
+    for key in maps:
+        shelf.objects.put(key, b"maps")
     long_ago = (datetime.now(UTC) - timedelta(days=2)).timestamp()
-    for of in (kept, lost):
-        os.utime(tmp_path / "objects" / original_key(of), (long_ago, long_ago))
+    for key in (original_key(kept), original_key(lost), *maps):
+        os.utime(tmp_path / "objects" / key, (long_ago, long_ago))
     swept = [upkeep.sweep_orphans(shelf.database, shelf.objects, shard, datetime.now(UTC)) for shard in upkeep.shards()]
     assert (sum(count for count, _ in swept), sum(size for _, size in swept)) == (1, 10)
     assert shelf.has(kept, lost, fresh) == [True, False, True]
+    assert all(shelf.objects.exists(key) for key in maps)
 
 
 def test_nothing_is_swept_that_waiting_work_may_have_made(shelf: Shelf, tmp_path: Path) -> None:

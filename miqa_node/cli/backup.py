@@ -1,0 +1,63 @@
+"""``miqa-node backup`` and ``miqa-node restore``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miqa_node.cli.exits import Exit
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
+from miqa_node.cli.output import print_json, print_line
+from miqa_node.cli.store import opened
+from miqa_node.site import open_store
+from miqa_node.store import backup as backups
+from miqa_node.store.objects import objects_of
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Folder of the backup.")]
+
+
+def backup(folder: Folder, config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Back the node up while it works: database, objects, keys and a manifest with digests.
+
+    A second backup into the same folder copies only new objects, and drops what was removed or erased. With PostgreSQL
+    make the dump of the database first (pg_dump); this command copies the objects.
+    """
+    settings = settings_of(config, data_dir)
+    with opened(config, data_dir) as database:
+        made = backups.back_up(database, objects_of(settings), settings.node.data_dir, folder)
+        complete = database.is_sqlite
+    if as_json:
+        print_json({"objects": made.objects, "bytes": made.size_bytes, "copied": made.copied, "database": complete})
+        return
+    print_line(f"objects: {made.objects}, of which copied now: {made.copied}; {made.size_bytes >> 20} MiB in {folder}")
+    if not complete:
+        print_line("The database is on PostgreSQL: keep its dump beside this backup.")
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, exists=True, help="Folder of the backup.")],
+    verify: Annotated[bool, typer.Option("--verify", help="Only compare the backup with its manifest.")] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Put a backup into an empty data directory, comparing each file with the manifest; start the node afterwards.
+
+    With PostgreSQL load the dump first (pg_restore); this command brings the objects back.
+    """
+    if verify:
+        faults = list(backups.check_backup(folder))
+        for fault in faults:
+            print_line(fault)
+        if faults:
+            raise typer.Exit(Exit.FAILED)
+        print_line("The backup is complete and unchanged.")
+        return
+    settings = settings_of(config, data_dir)
+    quiet_logs(settings)
+    with_database = not settings.store.database_url
+    database, objects = open_store(settings)
+    database.close()
+    count = backups.restore(folder, settings.node.data_dir, objects, with_database=with_database)
+    print_line(f"restored: {count} objects. Check with miqa-node fsck, then start the node.")

@@ -1,0 +1,118 @@
+"""Signed documents: JSON with an Ed25519 signature (RFC 8032) that others can check with the node's public key.
+
+The key is made at its first use and lies in a file that only the node's own account can read.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from miqa_node.errors import SettingsError, SignatureError
+
+ALGORITHM = "Ed25519"
+KEY_FILE = "signing.key"
+"""In the data directory."""
+
+
+class Signer:
+    """Signs with one private key."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public_key = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode(
+            "ascii"
+        )
+        """The 32 bytes of the public key in base64."""
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The signer with the key of a PEM file (PKCS #8), which is made if it does not exist.
+
+        Raises
+        ------
+        SettingsError
+            The file cannot be made or read, or holds another kind of key.
+        """
+        try:
+            if not path.exists():
+                _make(path)
+            key = load_pem_private_key(path.read_bytes(), None)
+        except (OSError, ValueError, TypeError) as error:
+            raise SettingsError(f"{path} cannot be used as signing key: {type(error).__name__}.") from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise SettingsError(f"{path} is not an Ed25519 key.")
+        return cls(key)
+
+    def sign(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The document with its signature; see :func:`verify`."""
+        signature = base64.b64encode(self._key.sign(canonical(document))).decode("ascii")
+        return {
+            "document": dict(document),
+            "algorithm": ALGORITHM,
+            "public_key": self.public_key,
+            "signature": signature,
+        }
+
+
+def verify(signed: Mapping[str, Any], public_key: str) -> dict[str, Any]:
+    """The document, if it was signed with the key of ``public_key`` and not changed since.
+
+    The public key that the signed document itself brings proves nothing, so it is not used.
+
+    Raises
+    ------
+    SignatureError
+        It is not a signed document, was changed, or was signed with another key.
+    """
+    try:
+        document = dict(signed["document"])
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
+        key.verify(base64.b64decode(signed["signature"], validate=True), canonical(document))
+    except InvalidSignature as error:
+        raise SignatureError("The document was changed, or signed with another key.") from error
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise SignatureError("This is not a signed document, or the public key is not one.") from error
+    return document
+
+
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """The bytes that are signed: JSON with sorted keys, without spaces, in UTF-8.
+
+    >>> canonical({"b": 1, "a": "ü"}).decode()
+    '{"a":"ü","b":1}'
+    """
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _make(path: Path) -> None:
+    """Write a new key as a whole, or leave the one that another process has just written."""
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            return
+    finally:
+        part.unlink()

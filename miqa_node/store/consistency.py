@@ -1,0 +1,211 @@
+"""Whether rows, files, jobs and deliveries agree; what can be repaired without losing anything."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.ports import ObjectEntry, ObjectStore
+from miqa_node.domain.retention import RemovalCause
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.elements import find_encoding
+from miqa_node.store import tables as t
+from miqa_node.store.database import Database
+from miqa_node.store.retention import delete_marked
+from miqa_node.store.upkeep import KINDS, ORPHAN_AGE, shards, sweep_orphans
+
+WORK_AGE = timedelta(hours=1)
+"""Work on an image that came more recently may still be about to begin."""
+
+CHUNK_BYTES = 1 << 20
+
+
+class Fault(StrEnum):
+    """What does not agree."""
+
+    DATABASE = "database"
+    """The database itself is damaged."""
+    ORIGINAL_LOST = "original lost"
+    """An instance has no file."""
+    ORIGINAL_CHANGED = "original changed"
+    """The file of an instance has another digest."""
+    RESULT_LOST = "result lost"
+    """A result has no file."""
+    NOT_DELETED = "not deleted"
+    """A file is there that was removed."""
+    ORPHAN = "orphan"
+    """A file has no row."""
+    NO_WORK = "no work"
+    """An image has no verdict, and no job will give it one."""
+    UNDELIVERABLE = "undeliverable"
+    """A delivery waits for a destination that is not configured, or its file is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inconsistency:
+    """One thing that does not agree; ``repaired`` if it does now."""
+
+    fault: Fault
+    what: str
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A node's stores, and what is known of its work and destinations.
+
+    ``active`` are digests of images with a job that runs or waits; ``begin_work`` gives one a new job.
+    """
+
+    database: Database
+    objects: ObjectStore
+    active: AbstractSet[str]
+    destinations: AbstractSet[str]
+    begin_work: Callable[[sa.Connection, InstanceDigest], None]
+    now: datetime
+
+    def run(self, *, repair: bool = False, deep: bool = False) -> Iterator[Inconsistency]:
+        """Everything that does not agree; with ``deep`` each original is read and its digest compared."""
+        yield from self._check_database()
+        if repair:
+            while delete_marked(self.database, self.objects, self.now, 200)[0]:
+                pass
+        for shard in shards():
+            entries = {kind: {one.key: one for one in self.objects.entries(f"{kind}/{shard}/")} for kind in KINDS}
+            yield from self._check_originals(shard, entries["instances"], repair=repair, deep=deep)
+            yield from self._check_results(shard, entries["results"])
+            yield from self._check_orphans(shard, repair=repair)
+        yield from self._check_work(repair=repair)
+        yield from self._check_deliveries()
+
+    def _check_database(self) -> Iterator[Inconsistency]:
+        if not self.database.is_sqlite:
+            return
+        with self.database.begin() as transaction:
+            for row in transaction.exec_driver_sql("PRAGMA integrity_check").all():
+                if row[0] != "ok":
+                    yield Inconsistency(Fault.DATABASE, str(row[0])[:200])
+            for row in transaction.exec_driver_sql("PRAGMA foreign_key_check").all():
+                yield Inconsistency(Fault.DATABASE, f"row {row[1]} of {row[0]} refers to a missing row of {row[2]}")
+
+    def _check_originals(
+        self, shard: str, entries: dict[str, ObjectEntry], *, repair: bool, deep: bool
+    ) -> Iterator[Inconsistency]:
+        of = t.instances.c
+        query = sa.select(of.digest, of.object_key, of.removed_at, of.deleted_at).where(_begins_with(of.digest, shard))
+        for row in self._rows(query):
+            listed = row.object_key in entries  # a moment ago: what contradicts the row is looked at again
+            if row.removed_at is None:
+                if not listed and not self.objects.exists(row.object_key):
+                    yield Inconsistency(Fault.ORIGINAL_LOST, row.digest, repair and self._mark_lost(row.digest))
+                elif deep and data_set_digest(self.objects.local_path(row.object_key)) != row.digest:
+                    yield Inconsistency(Fault.ORIGINAL_CHANGED, row.digest)
+            elif row.deleted_at is not None and listed and self.objects.exists(row.object_key):
+                yield Inconsistency(Fault.NOT_DELETED, row.object_key, repair and self._delete_again(row.digest))
+
+    def _check_results(self, shard: str, entries: dict[str, ObjectEntry]) -> Iterator[Inconsistency]:
+        of = t.results.c
+        query = (
+            sa.select(of.sop_instance_uid, of.object_key)
+            .join(t.instances, t.instances.c.digest == of.digest)
+            .where(t.instances.c.artifacts_removed_at.is_(None), _begins_with(of.digest, shard), of.object_key != "")
+        )
+        for row in self._rows(query):
+            if row.object_key not in entries and not self.objects.exists(row.object_key):
+                yield Inconsistency(Fault.RESULT_LOST, row.sop_instance_uid)
+
+    def _check_orphans(self, shard: str, *, repair: bool) -> Iterator[Inconsistency]:
+        if repair:
+            count, _size = sweep_orphans(self.database, self.objects, shard, self.now)
+        else:
+            count, _size = sweep_orphans(self.database, self.objects, shard, self.now, delete=False)
+        if count:
+            words = f"{count} files of {shard} without a row, older than {ORPHAN_AGE.days} day"
+            yield Inconsistency(Fault.ORPHAN, words, repair)
+
+    def _check_work(self, *, repair: bool) -> Iterator[Inconsistency]:
+        of = t.instances.c
+        pending = sa.select(t.series.c.series_instance_uid).where(t.series.c.pending)
+        busy = sa.select(of.series_instance_uid).where(of.digest.in_(list(self.active)[:10_000]))
+        in_series = of.series_instance_uid.in_(sa.select(t.series.c.series_instance_uid))
+        query = (
+            sa.select(of.digest, of.series_instance_uid, in_series.label("is_slice"))
+            .outerjoin(t.dispositions, t.dispositions.c.digest == of.digest)
+            .where(
+                t.dispositions.c.digest.is_(None),
+                of.received_at < self.now - WORK_AGE,
+                of.series_instance_uid.not_in(pending),
+                sa.not_(sa.and_(in_series, of.series_instance_uid.in_(busy))),
+            )
+        )
+        for row in self._rows(query):
+            if row.digest not in self.active:
+                yield Inconsistency(Fault.NO_WORK, row.digest, repair and self._begin(row))
+
+    def _check_deliveries(self) -> Iterator[Inconsistency]:
+        of = t.deliveries.c
+        query = sa.select(of.delivery_id, of.destination).where(
+            of.state == DeliveryState.QUEUED.value, of.destination.not_in(list(self.destinations))
+        )
+        for row in self._rows(query):
+            words = f"delivery {row.delivery_id} waits for {row.destination}, which is not a destination"
+            yield Inconsistency(Fault.UNDELIVERABLE, words)
+
+    def _mark_lost(self, digest: str) -> bool:
+        """Readers are told; the object is taken when it is sent again."""
+        values = {"removed_at": self.now, "deleted_at": self.now, "removal_cause": RemovalCause.LOST.value}
+        with self.database.begin() as transaction:
+            transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))
+        return True
+
+    def _delete_again(self, digest: str) -> bool:
+        with self.database.begin() as transaction:
+            transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(deleted_at=None))
+        delete_marked(self.database, self.objects, self.now, 200)
+        return True
+
+    def _begin(self, row: Any) -> bool:
+        with self.database.begin() as transaction:
+            if row.is_slice:
+                own = t.series.c.series_instance_uid == row.series_instance_uid
+                transaction.execute(sa.update(t.series).where(own).values(pending=True))
+            else:
+                self.begin_work(transaction, InstanceDigest(row.digest))
+        return True
+
+    def _rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        with self.database.begin() as transaction:
+            return transaction.execute(query).all()
+
+
+def data_set_digest(path: Path) -> str:
+    """SHA-256 of the data set in a DICOM file, as it was taken when the object came; empty if it is not one."""
+    with path.open("rb") as file:
+
+        def read(offset: int, count: int) -> bytes:
+            file.seek(offset)
+            return file.read(count)
+
+        try:
+            file.seek(find_encoding(read).offset)
+        except DataSetError:
+            return ""
+        digest = hashlib.sha256()
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _begins_with(column: sa.ColumnElement[str], shard: str) -> sa.ColumnElement[bool]:
+    """A range of the index: LIKE would not use it on every database."""
+    return sa.and_(column >= shard, column < f"{shard}g")

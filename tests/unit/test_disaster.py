@@ -1,0 +1,49 @@
+"""The drill: a node is backed up while it works, its machine is lost, and another one goes on from the backup."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from miqa_node.cli.app import run
+from miqa_node.node import Node
+from miqa_node.store import backup, instances
+from tests.unit.assess.making import chest_dataset
+from tests.unit.test_node import settings_in, wait_until
+from tests.unit.test_retention_in_node import send_all
+
+IMAGES = 24
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_node_goes_on_elsewhere_from_a_backup_that_was_made_while_it_worked(tmp_path: Path) -> None:
+    home, elsewhere, folder = tmp_path / "home", tmp_path / "elsewhere", tmp_path / "backup"
+    quick = {"assess": {"models_dir": str(tmp_path)}}
+    with Node(settings_in(home, **quick)) as node:
+        images = [chest_dataset(number) for number in range(IMAGES)]
+        sender = threading.Thread(target=lambda: send_all(node, images))
+        sender.start()
+        wait_until(lambda: _counts(node).received >= IMAGES // 3)
+        backup.back_up(node.database, node.objects, home, folder)
+        in_backup = _counts(node).received
+        sender.join()
+    assert in_backup >= IMAGES // 3
+    assert run(["restore", str(folder), "--verify"]) == 0
+    assert run(["restore", str(folder), "--data-dir", str(elsewhere)]) == 0
+    assert run(["fsck", "--deep", "--data-dir", str(elsewhere)]) == 0
+    with Node(settings_in(elsewhere, **quick)) as node:
+        restored = _counts(node).received
+        assert IMAGES // 3 <= restored <= in_backup
+        wait_until(lambda: _counts(node).decided == restored)
+        send_all(node, images)  # the modality sends its last images again: known ones make no work
+        wait_until(lambda: _counts(node).decided == IMAGES)
+        assert _counts(node).received == IMAGES
+    assert run(["fsck", "--deep", "--data-dir", str(elsewhere)]) == 0
+
+
+def _counts(node: Node) -> instances.InstanceCounts:
+    with node.database.begin() as transaction:
+        return instances.count(transaction)
