@@ -1,0 +1,39 @@
+"""What ships for those who operate a node: alerts with a runbook, and the systemd unit."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from miqa_node.observe import metrics
+from tests.conftest import ROOT
+
+RULES = yaml.safe_load((ROOT / "config" / "prometheus-rules.yml").read_text("utf-8"))["groups"][0]["rules"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_every_alert_asks_for_metrics_that_exist_and_has_its_section_in_the_runbook(rule: dict[str, str]) -> None:
+    exposition = metrics.exposition().decode()
+    asked = set(re.findall(r"miqa_\w+", rule["expr"]))
+    assert asked
+    assert [name for name in asked if f"# TYPE {name} " not in exposition] == []
+    headings = re.findall(r"^## (\w+)$", (ROOT / "docs/how-to/runbook.md").read_text("utf-8"), re.MULTILINE)
+    assert rule["alert"] in headings
+    assert len(headings) == len(RULES)
+
+
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd is not installed")
+    unit = tmp_path / "miqa-node.service"
+    text = (ROOT / "config" / "miqa-node.service").read_text("utf-8")
+    unit.write_text(text.replace("/opt/miqa/bin/miqa-node", "/bin/true").replace("User=miqa\n", ""))
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    verified = subprocess.run(command, check=False, capture_output=True, text=True)
+    complaints = [line for line in verified.stderr.splitlines() if "miqa-node.service" in line]
+    assert complaints == []
