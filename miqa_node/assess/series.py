@@ -12,14 +12,17 @@ from miqa_node.assess.findings import read_findings
 from miqa_node.assess.measure.series_run import measure_series
 from miqa_node.assess.measure.series_view import Decode, SeriesView
 from miqa_node.assess.packages import Package
+from miqa_node.assess.phantom import recognise
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.phantom import SAID_BY_A_PERSON
 from miqa_node.domain.series import MeasurementMask, SeriesSnapshot
 from miqa_node.imaging.slices import read_slices, same_plane
 from miqa_node.observe.stages import StageClock
 
+NO_STACK = "The series has no stack of slices to measure: localizers at most."
 NO_MODEL = "No model judges CT or MR series; they are measured."
 
 
@@ -39,11 +42,14 @@ def judge_series(
     decode: Decode,
     max_slices: int,
     package: Package | None = None,
+    *,
+    phantom: bool | None = None,
 ) -> SeriesResult:
     """Measure all slices of the series that ``files`` hold; ``header`` and ``digest`` are those of the last one.
 
     A ``package`` whose contract is for series judges those that its card covers. Slices that cannot be decoded are
-    counted in ``slices_unreadable`` and take no part; an issue gives the reason.
+    counted in ``slices_unreadable`` and take no part; an issue gives the reason. ``phantom`` is what a person said of
+    the series; None if nobody did, and then its pixels say it.
     """
     clock = StageClock()
     every = clock.time("headers", lambda: read_slices(files))
@@ -56,8 +62,10 @@ def judge_series(
     series = SeriesView(header, slices, decode)
     measured = clock.time("measure", lambda: measure_series(series))
     middle = measured.middle
-    reason = "" if middle is not None else f"No slice could be decoded: {series.reason or 'the series has none'}"
+    reason = "" if middle is not None else f"No slice could be decoded: {series.reason}" if slices else NO_STACK
     reason = reason or _out_of_scope(header, package)
+    shown = slices or every
+    test_object = clock.time("phantom", lambda: _test_object(SeriesView(header, shown, decode), phantom))
     # Masks count the slices of the stack; the snapshot lists all, and the stack comes first only without localizers.
     places = {(one.digest, one.frame): place for place, one in enumerate(every)}
     masks = tuple(
@@ -73,13 +81,20 @@ def judge_series(
         plausibility=() if middle is None else _undecodable(series),
         decoder=middle.decoder if middle else "",
         steps=middle.steps if middle else (),
+        phantom=test_object,
     )
-    if package is not None and not reason:
+    if package is not None and not reason and not test_object:
         material = ModelMaterial(None, measured.measurements, series.sample)
         outputs = clock.time("infer", lambda: package.run(package.contract.prepare(package.card, material).arrays))
         assessment = read_findings(package, outputs, measured.measurements).added_to(assessment, package)
     assessment = replace(assessment, timings_ms=clock.milliseconds)
     return SeriesResult(assessment, SeriesSnapshot(listed, masks), middle)
+
+
+def _test_object(series: SeriesView, phantom: bool | None) -> str:
+    if phantom is None:
+        return recognise(series, hinted=series.header.quality_control)
+    return SAID_BY_A_PERSON if phantom else ""
 
 
 def _out_of_scope(header: Header, package: Package | None) -> str:

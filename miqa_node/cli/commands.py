@@ -58,6 +58,7 @@ REASSESS = Command(
     _LOOK,
     order=10,
 )
+PHANTOMS = Command("Series of phantoms: list, patient, phantom.", "miqa_node.cli.phantoms:app", _LOOK, order=10)
 ANALYSIS = Command(
     "Reject analysis and model watch: show, report, export.", "miqa_node.cli.analysis:app", _LOOK, order=11
 )

@@ -10,6 +10,7 @@ from miqa_node.conclusion.label_request import LabelRequestEffect
 from miqa_node.conclusion.log_line import LogEffect
 from miqa_node.conclusion.metric import MetricEffect
 from miqa_node.conclusion.note import NoteEffect
+from miqa_node.conclusion.phantom import PhantomEffect
 from miqa_node.conclusion.series_verdict import SeriesEffect
 from miqa_node.conclusion.shadow import ShadowEffect
 from miqa_node.conclusion.worklist import WorklistEffect
@@ -31,6 +32,7 @@ def verdict_effects(
             DeliveryEffect(context, destinations),
             NoteEffect(context),
             SeriesEffect(context),
+            PhantomEffect(),
             WorklistEffect(),
             EventEffect(announcer),
         ),

@@ -11,4 +11,6 @@ class MetricEffect(LaterEffect):
 
     def follow(self, conclusion: Conclusion) -> None:
         """Count it."""
+        if conclusion.assessment.phantom:
+            return  # no patient's image
         metrics.IMAGES.labels(verdict=conclusion.disposition.verdict.value).inc()

@@ -23,6 +23,8 @@ class Measurement:
     value: float
     unit: str
     """UCUM code: "1", "mm", "%", "dB", "{lp}/mm" …"""
+    place: str = ""
+    """Where in a series it was taken, in words: "slice 5 of 11"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class Assessment:
 
     generation: int = 0
     """How often the image was judged again before and with this assessment."""
+    phantom: str = ""
+    """Why the series is taken for one of a test object and no patient; empty if it is not."""
     caption: Caption | None = None
     """A machine-written description of the image, if the site enabled it; no rule reads it."""
 

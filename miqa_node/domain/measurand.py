@@ -46,6 +46,8 @@ class Measurand:
     phrase_rank: int = 1000
     section: str = OTHER
     rank: int = 1000
+    concern: str = ""
+    """What it means for the patient's images when a rule flags it: one or two plain sentences."""
 
     def __post_init__(self) -> None:
         """ValueError if a field could not be used in a report."""

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.codes import OTHER_FAILURE, UNKNOWN_FAILURE, Code
 from miqa_node.domain.finding import Finding, FindingName, humanised
 from miqa_node.domain.instance import Header
+from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.prediction import DECISION_SUPPORT
+
+_UNITS = {"1": "", "[hnsf'U]": " HU"}
 
 
 class Verdict(StrEnum):
@@ -175,6 +178,9 @@ class Reason:
     finding: str = ""
 
 
+PHANTOM = "phantom"
+"""The name of the reason of a series that shows a test object; it is on a list of its own."""
+
 AUDIT = Reason(
     "audit", "Accepted, and drawn at random: say whether it is a good image.", UNKNOWN_FAILURE, Verdict.ACCEPT
 )
@@ -214,9 +220,15 @@ def decide(assessment: Assessment, policy: Policy) -> Disposition:
     are enough. One whose gate is present is outside what the model can judge: only the rules on the gate count
     of its findings, and without one it is NOT_ASSESSED.
 
+    A series of a phantom is NOT_ASSESSED and never on the worklist, whatever was measured.
+
     A prediction that waits for a person never changes the verdict, which is about quality alone; it puts the study on
     the worklist with its own reasons.
     """
+    if assessment.phantom and not assessment.quarantined:
+        reason = Reason(PHANTOM, assessment.phantom, OTHER_FAILURE, Verdict.NOT_ASSESSED)
+        scope = policy.scope_of(assessment.header)
+        return Disposition(Verdict.NOT_ASSESSED, (reason,), policy.version, scope.name if scope else "")
     quality = decide_quality(assessment, policy)
     waiting = tuple(
         Reason(
@@ -318,10 +330,21 @@ def _measurement_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, 
             continue
         above = rule.comparison is LimitSide.ABOVE
         if (measured.value > rule.limit) if above else (measured.value < rule.limit):
-            unit = "" if measured.unit == "1" else f" {measured.unit}"
-            text = f"{humanised(rule.measurement)} {measured.value:.4g}{unit} is {rule.comparison} {rule.limit:g}{unit}"
-            reasons.append(Reason(rule.measurement, text, rule.code, rule.verdict, rule.finding))
+            reasons.append(
+                Reason(rule.measurement, _measured_text(measured, rule), rule.code, rule.verdict, rule.finding)
+            )
     return tuple(reasons)
+
+
+def _measured_text(measured: Measurement, rule: MeasurementRule) -> str:
+    """What, where, the limit, and why it matters, if the measurement's definition says that; else the first two."""
+    unit = _UNITS.get(measured.unit, f" {measured.unit}")
+    measurand = MEASUREMENTS.all().get(rule.measurement)
+    if measurand is None or not measurand.concern:
+        return f"{humanised(rule.measurement)} {measured.value:.4g}{unit} is {rule.comparison} {rule.limit:g}{unit}"
+    where = f" ({measured.place})" if measured.place else ""
+    limit = f"{rule.comparison} the limit of {rule.limit:g}{unit}"
+    return f"{measurand.label}: {measured.value:.4g}{unit}{where}, {limit}. {measurand.concern}"
 
 
 def _plausibility_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]:

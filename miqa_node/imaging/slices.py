@@ -40,6 +40,10 @@ class Slice:
     ctdi_vol_mgy: float | None
     phase_columns: bool | None
     is_localizer: bool
+    contrast: tuple[float | str | None, ...] = ()
+    """What may differ between volumes at one place: b-value, echo time, temporal position, component of the signal."""
+    quality_control: bool = False
+    """Quality Control Image (0028,0300) says that a phantom is shown and no patient."""
 
     @property
     def place_mm(self) -> float | None:
@@ -72,6 +76,23 @@ def same_plane(slices: Sequence[Slice]) -> list[Slice]:
         return []
     main = max(dict.fromkeys(kinds), key=kinds.count)
     return [one for one, kind in zip(body, kinds, strict=True) if kind == main]
+
+
+def volumes(slices: Sequence[Slice]) -> list[list[int]]:
+    """The slices by volume, as their indices in the order of space: each volume has one slice at each place.
+
+    Volumes differ in b-value, echo, phase or component of the signal. Where the header does not say which slice
+    belongs to which, the first ones at each place, by Instance Number, make the first volume.
+    """
+    found: dict[tuple[object, ...], list[int]] = {}
+    ranks: dict[tuple[object, ...], int] = {}
+    for index in sorted(range(len(slices)), key=lambda i: (slices[i].number, slices[i].digest, slices[i].frame)):
+        one = slices[index]
+        place = None if one.place_mm is None else round(one.place_mm, 2)
+        rank = 0 if place is None else ranks.get((one.contrast, place), 0)
+        ranks[one.contrast, place] = rank + 1
+        found.setdefault((one.contrast, rank), []).append(index)
+    return [sorted(indices) for indices in found.values()]
 
 
 def _read(digest: InstanceDigest, path: Path) -> list[Slice]:
@@ -112,6 +133,19 @@ def _slice(ds: Dataset, digest: InstanceDigest, path: Path, frame: int) -> Slice
         ctdi_vol_mgy=_number(exposure, "CTDIvol"),
         phase_columns={"COL": True, "COLUMN": True, "ROW": False}.get(str(direction)),
         is_localizer="LOCALIZER" in image_type,
+        contrast=_contrast(ds, frame),
+        quality_control=str(ds.get("QualityControlImage") or "").strip() == "YES",
+    )
+
+
+def _contrast(ds: Dataset, frame: int) -> tuple[float | str | None, ...]:
+    image_type = [str(part) for part in ds.get("ImageType") or []]
+    return (
+        _number(_group(ds, frame, "MRDiffusionSequence"), "DiffusionBValue"),
+        _number(_group(ds, frame, "MREchoSequence"), "EffectiveEchoTime") or _number(ds, "EchoTime"),
+        _number(_group(ds, frame, "FrameContentSequence"), "TemporalPositionIndex")
+        or _number(ds, "TemporalPositionIdentifier"),
+        image_type[2] if len(image_type) > 2 else "",
     )
 
 

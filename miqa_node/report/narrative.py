@@ -162,6 +162,9 @@ def _place(peak: tuple[float, float]) -> str:
 def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
     for reason in disposition.reasons:
         measured = assessment.measurement(reason.name)
+        if measured is not None and f"{humanised(reason.name)} " not in reason.text:
+            yield reason.text  # a whole sentence already
+            continue
         for how, rule in RULES.items():
             # As the policy words it: the measurement's name and value, "is above" or "is below", the limit.
             value, figure, limit = reason.text.removeprefix(f"{humanised(reason.name)} ").partition(f" is {how} ")

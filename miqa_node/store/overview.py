@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.policy import Verdict
-from miqa_node.store import worklist
+from miqa_node.store import phantoms, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import deliveries, dispositions, instances, worklist_events
 
@@ -48,7 +48,7 @@ def look(transaction: Transaction, since: datetime) -> Overview:
         received=_count(transaction, sa.select(instances.c.digest).where(recent)),
         in_work=_count(transaction, sa.select(instances.c.digest).where(recent, undecided)),
         accepted=verdicts.get(Verdict.ACCEPT, 0),
-        not_assessed=verdicts.get(Verdict.NOT_ASSESSED, 0),
+        not_assessed=max(0, verdicts.get(Verdict.NOT_ASSESSED, 0) - phantoms.slices_since(transaction, since)),
         deliveries_waiting=_deliveries(transaction, DeliveryState.QUEUED),
         deliveries_failed=_deliveries(transaction, DeliveryState.FAILED),
     )

@@ -17,7 +17,7 @@ from miqa_node.errors import NotFoundError
 from miqa_node.imaging.kinds import is_slice
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportedSeries, make_objects
-from miqa_node.store import series
+from miqa_node.store import phantoms, series
 from miqa_node.store.database import Transaction
 from miqa_node.units.again import withdrawals
 from miqa_node.units.base import Unit, UnitContext, with_conflict
@@ -49,7 +49,11 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         """Measure all slices but those of a UID that came twice; keep a preview and the snapshot of what was read."""
         files = [(one.digest, context.artifacts.path(one.object_key)) for one in content if not one.conflicting]
         decode, package = context.imaging.decode, context.judging.series()
-        judged = judge_series(instance.header, instance.digest, files, decode, context.max_slices, package)
+        with context.database.begin() as transaction:
+            said = phantoms.said(transaction, instance.header.series_instance_uid)
+        judged = judge_series(
+            instance.header, instance.digest, files, decode, context.max_slices, package, phantom=said
+        )
         if judged.shown is not None:
             keep_preview(instance, judged.shown, context)
         context.artifacts.keep_snapshot(instance, judged.snapshot)

@@ -11,6 +11,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.taxonomy.lookup import finding_names
 
 Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Instance UID (0020,000D).")]
+SeriesUid = Annotated[str, Field(pattern=r"^\s*[0-9.]{1,64}\s*$", description="Series Instance UID (0020,000E).")]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 """PostgreSQL takes no NUL, and people cannot see the others."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import structlog
@@ -59,7 +59,26 @@ def measure_series(series: SeriesView) -> MeasuredSeries:
         masks += _add(SliceView(series, index, radiograph), every)
     taken = [(one.measure, one.guarded(one.measure.take, series, one.parts)) for one in every]
     measurements = (reading(measure, value) for measure, value in taken)
-    return MeasuredSeries(tuple(one for one in measurements if one is not None), tuple(masks), middle)
+    places = _places(masks, len(series.slices))
+    kept = (
+        replace(one, place=places[one.name]) if not one.place and one.name in places else one
+        for one in measurements
+        if one is not None
+    )
+    return MeasuredSeries(tuple(kept), tuple(masks), middle)
+
+
+def _places(masks: Sequence[MeasurementMask], count: int) -> dict[str, str]:
+    """Which slices the masks of each measurement lie on, in words."""
+    marked: dict[str, list[int]] = {}
+    for mask in masks:
+        marked.setdefault(mask.measurement, []).append(mask.index + 1)
+    return {
+        name: f"slice {slices[0]} of {count}"
+        if len(slices) == 1
+        else f"{len(slices)} of {count} slices, from {min(slices)} to {max(slices)}"
+        for name, slices in marked.items()
+    }
 
 
 def _add(view: SliceView, every: Sequence[_Contributions]) -> list[MeasurementMask]:

@@ -133,6 +133,22 @@ series = sa.Table(
     sa.Index("ix_series_pending", "pending", "arrived_at"),
 )
 
+# One row per CT or MR series that was taken for a phantom's, by the node or a person. "is_phantom" is what holds now;
+# "decided_by" is the person who said so, empty if nobody did.
+phantom_series = sa.Table(
+    "phantom_series",
+    metadata,
+    sa.Column("series_instance_uid", Uid, primary_key=True),
+    sa.Column("study_instance_uid", Uid, nullable=False),
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("is_phantom", sa.Boolean, nullable=False),
+    sa.Column("recognised_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    sa.Column("decided_at", UtcDateTime),
+    sa.Column("comment", sa.Text, nullable=False),
+)
+
 # Rejection notes of other systems about images (IHE IOCM), one row per note and image.
 # Without "digest" the note waits for its image.
 rejection_notes = sa.Table(

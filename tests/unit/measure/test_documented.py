@@ -44,7 +44,7 @@ def of_series(folder: Path) -> list[Measurement]:
     """What a CT series with everything and an MR series give."""
     places = [0.0, 5.0, 10.0, 25.0]
     ct = making.write_series(folder / "ct", [making.body_ct(seed=n) for n in range(4)], "CT", places)
-    mr = making.write_series(folder / "mr", [making.head_mr(seed=n) for n in range(4)], "MR")
+    mr = making.write_series(folder / "mr", [making.head_mr(seed=n) for n in range(5)], "MR")
     return [m for paths in (ct, mr) for m in judged(paths).assessment.measurements]
 
 

@@ -15,15 +15,20 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 CT_CLASS, MR_CLASS = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 SIDE = 192
 SPACING_MM = 2.0
+FLATNESS = 0.7
 STUDY, SERIES, FRAME_OF_REFERENCE = "1.2.826.0.1.3680043.8.498.100", "1.2.826.0.1.3680043.8.498.101", "1.2.3.4.5"
 
 Image = NDArray[np.float64]
 
 
 def body_ct(noise_hu: float = 12.0, radius_mm: float = 140.0, seed: int = 0) -> Image:
-    """Water at 40 HU with white noise in air at -1000 HU, (SIDE, SIDE)."""
+    """Water at 40 HU with white noise in air at -1000 HU, (SIDE, SIDE).
+
+    As oval as a body if it fits into the field of view, so that it is not taken for a phantom.
+    """
     y, x = np.mgrid[:SIDE, :SIDE]
-    distance_mm = np.hypot(y - (SIDE - 1) / 2, x - (SIDE - 1) / 2) * SPACING_MM
+    flat = FLATNESS if radius_mm < SIDE * SPACING_MM / 2 else 1.0
+    distance_mm = np.hypot((y - (SIDE - 1) / 2) / flat, x - (SIDE - 1) / 2) * SPACING_MM
     image = np.where(distance_mm < radius_mm, 40.0, -1000.0)
     return image + np.random.default_rng(seed).normal(0.0, noise_hu, image.shape)
 
@@ -81,11 +86,11 @@ def _slice(image: Image, modality: str, number: int, place_mm: float) -> FileDat
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID = UID(f"{SERIES}.{number}")
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = STUDY, SERIES
     dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = FRAME_OF_REFERENCE, None
-    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate, dataset.PatientSex = "Phantom^Vol", "V1", "", "O"
+    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate, dataset.PatientSex = "Volume^Test", "V1", "", "O"
     dataset.StudyDate, dataset.StudyTime, dataset.AccessionNumber, dataset.StudyID = "20261120", "101500", "A1", "1"
     dataset.ReferringPhysicianName = ""
     dataset.SeriesNumber, dataset.InstanceNumber = 3, number
-    dataset.Modality, dataset.Manufacturer, dataset.BodyPartExamined = modality, "Phantoms", "ABDOMEN"
+    dataset.Modality, dataset.Manufacturer, dataset.BodyPartExamined = modality, "Test data", "ABDOMEN"
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"] if modality == "CT" else ["ORIGINAL", "PRIMARY", "M", "SE"]
     dataset.ImagePositionPatient = [-(SIDE - 1) * SPACING_MM / 2, -(SIDE - 1) * SPACING_MM / 2, place_mm]
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]

@@ -65,7 +65,7 @@ def test_metal_is_measured_and_marked_on_its_slices(tmp_path: Path) -> None:
     images = [making.body_ct(seed=seed) for seed in range(6)]
     images[2] = making.with_metal(images[2])
     judgement = judged(making.write_series(tmp_path, images, "CT"))
-    body_px = np.pi * (140.0 / making.SPACING_MM) ** 2 * 6
+    body_px = np.pi * (140.0 / making.SPACING_MM) ** 2 * making.FLATNESS * 6
     assert numbers(judgement)["metal_share"] == pytest.approx(100.0 * 160 / body_px, rel=0.02)
     (mark,) = judgement.snapshot.masks
     assert (mark.measurement, mark.index) == ("metal_share", 2)

@@ -57,4 +57,5 @@ CT_NOISE = SeriesMeasure(
     modalities=CT,
     each=_histogram,
     take=_noise,
+    concern="So much noise hides low-contrast lesions: the dose was too low for this body, or the kernel too sharp.",
 )

@@ -50,4 +50,6 @@ METAL_SHARE = SeriesMeasure(
     each=_pixels,
     take=share,
     mask=_mask,
+    concern="Metal throws dark and bright streaks over the tissue around it. If it can be taken off, repeat; if not, "
+    "metal artefact reduction or another plane may help.",
 )

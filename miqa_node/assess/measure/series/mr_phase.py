@@ -102,4 +102,6 @@ MR_WRAP = SeriesMeasure(
     each=_wrap,
     take=worst,
     mask=_wrap_mask,
+    concern="The body reaches both ends of the phase direction, so it may fold over what is to be seen: widen the "
+    "field of view, oversample or saturate.",
 )

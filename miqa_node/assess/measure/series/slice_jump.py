@@ -1,33 +1,75 @@
-"""Brightness that jumps from slice to slice of an MR series."""
+"""Brightness that jumps from slice to slice of an MR volume, although the slices show the same."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from miqa_node.assess.measure.base import SeriesMeasure
 from miqa_node.assess.measure.series.mr_patient import MR, magnitude
-from miqa_node.assess.measure.series_view import SeriesView, SliceView
+from miqa_node.assess.measure.series_view import SeriesView, SliceView, Values
+from miqa_node.domain.assessment import Measurement
+from miqa_node.imaging.slices import volumes
+
+THUMBNAIL_PX = 32
+MIN_SLICES = 5
+"""Slices of a localizer or of a short stack lie too far apart to be compared."""
+MIN_LIKENESS = 0.8
+"""Correlation with the neighbours from which a slice shows what they show: only then can brightness be compared."""
 
 
-def _mean(view: SliceView) -> float:
-    return float(view.once(magnitude).mean())
+class SliceBrightness(NamedTuple):
+    """The slice's position in the series and a small copy of it, whose mean is that of the slice."""
+
+    position: int
+    small: Values
 
 
-def largest_jump(means: Sequence[float]) -> float:
-    """How far a slice's mean lies from that of its two neighbours at most, in percent of the median.
+def _brightness(view: SliceView) -> SliceBrightness:
+    small = cv2.resize(view.once(magnitude), (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    return SliceBrightness(view.index, np.asarray(small, np.float32))
 
-    >>> largest_jump([10.0, 10.0, 12.0, 10.0, 10.0])
-    20.0
+
+def jumps(volume: Sequence[Values]) -> list[float]:
+    """For each slice but the first and last: how far its mean is from its neighbours', in percent of the median of all.
+
+    0 where the slice shows something else than its neighbours do.
+
+    >>> slices = [np.outer(np.arange(8.0), np.ones(8)) * gain for gain in (1.0, 1.0, 1.2, 1.0, 1.0)]
+    >>> [round(one) for one in jumps(slices)]
+    [10, 20, 10]
     """
-    values = np.array(means)
-    expected = (values[:-2] + values[2:]) / 2.0
-    return 100.0 * float(np.abs(values[1:-1] - expected).max() / np.median(values))
+    usual = float(np.median([one.mean() for one in volume]))
+    if usual <= 0.0:
+        return []
+    found = []
+    for before, here, after in zip(volume, volume[1:], volume[2:], strict=False):
+        expected = (before + after) / 2.0
+        off = 100.0 * abs(float(here.mean() - expected.mean())) / usual
+        found.append(off if _alike(here, expected) and _alike(before, after) else 0.0)
+    return found
 
 
-def _jump(_: SeriesView, parts: Sequence[float]) -> float | None:
-    return largest_jump(parts) if len(parts) > 2 and np.median(parts) > 0.0 else None
+def _alike(one: Values, other: Values) -> bool:
+    if one.std() == 0.0 or other.std() == 0.0:
+        return False
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1]) >= MIN_LIKENESS
+
+
+def _jump(series: SeriesView, parts: Sequence[SliceBrightness]) -> Measurement | None:
+    small = {part.position: part.small for part in parts}
+    worst: Measurement | None = None
+    for indices in volumes(series.slices):
+        read = [index for index in indices if index in small]
+        if len(read) < MIN_SLICES:
+            continue
+        for index, jump in zip(read[1:], jumps([small[index] for index in read]), strict=False):
+            if worst is None or jump > worst.value:
+                worst = Measurement("slice_jump", jump, "%", f"slice {index + 1} of {len(series.slices)}")
+    return worst
 
 
 SLICE_JUMP = SeriesMeasure(
@@ -35,12 +77,16 @@ SLICE_JUMP = SeriesMeasure(
     unit="%",
     label="Jump between slices",
     code="SLICE_JUMP",
-    summary="Largest deviation of a slice's mean signal from that of its neighbours.",
+    summary="Largest deviation of a slice's mean signal from that of its neighbours in the same volume.",
     definition="Largest distance of a slice's mean from the mean of its two neighbours, per median of all means (MR "
-    "only).",
+    "only). Slices are compared within a volume: b-values, echoes, phases and components of the signal at one place "
+    "are volumes of their own, of 5 slices or more. A slice counts only if it shows what its neighbours show "
+    "(correlation of 0.8 or more of copies of 32 × 32 pixels, also of the neighbours with each other).",
     section="CT and MR series",
     rank=510,
     modalities=MR,
-    each=_mean,
+    each=_brightness,
     take=_jump,
+    concern="The slice shows the same anatomy at another brightness: movement between the parts of an interleaved "
+    "scan, or a lost calibration. Signal intensities cannot be compared across it.",
 )

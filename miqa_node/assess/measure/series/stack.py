@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.measure.base import SeriesMeasure
 from miqa_node.assess.measure.series_view import SeriesView
+from miqa_node.domain.assessment import Measurement
 
 SECTION = "CT and MR series"
+MIN_PLACES = 4
+"""With fewer there is no usual distance: the planes of a localizer lie where they are needed."""
 GAP_TOLERANCE = 0.1
 """Two neighbours are as far apart as all others when they are within this share of the median distance."""
 
@@ -24,14 +27,21 @@ class SlicePlaces:
     places_mm: NDArray[np.float64]
     usual_mm: float
     gaps_mm: NDArray[np.float64]
+    largest: int = -1
+    """Index in ``places_mm`` of the place before the largest gap; -1 without one."""
 
 
-def places_of(places_mm: Sequence[float | None]) -> SlicePlaces | None:
+def places_of(places_mm: Sequence[float | None], thickness_mm: float | None = None) -> SlicePlaces | None:
     """None unless every slice has a place, and there are two different ones.
+
+    A distance that occurs three times in a row, or that the thickness of the slices fills, is no gap but another part
+    of the protocol: thin slices through the skull's base and thick ones above it, or a localizer's few planes.
 
     >>> found = places_of([0.0, 5.0, 10.0, 25.0])
     >>> found.usual_mm, found.gaps_mm.tolist()
     (5.0, [15.0])
+    >>> places_of([0.0, 2.0, 4.0, 6.0, 8.0, 15.0, 22.0, 29.0]).gaps_mm.tolist()
+    []
     """
     known = np.array([place for place in places_mm if place is not None])
     if len(known) != len(places_mm) or len(known) < 2:
@@ -41,11 +51,29 @@ def places_of(places_mm: Sequence[float | None]) -> SlicePlaces | None:
         return None
     distances = np.diff(places)
     usual = float(np.median(distances))
-    return SlicePlaces(places, usual, distances[distances > usual * (1.0 + GAP_TOLERANCE)])
+    wide = distances > usual * (1.0 + GAP_TOLERANCE)
+    if len(places) < MIN_PLACES:
+        wide[:] = False
+    if thickness_mm is not None:
+        wide &= distances > thickness_mm * (1.0 + GAP_TOLERANCE)
+    gaps = wide & ~_own_spacing(distances)
+    largest = int(np.where(gaps, distances, 0.0).argmax()) if gaps.any() else -1
+    return SlicePlaces(places, usual, distances[gaps], largest)
+
+
+def _own_spacing(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where three or more distances in a row are equal."""
+    repeated = np.zeros(len(distances), bool)
+    for first in range(len(distances) - 2):
+        run = distances[first : first + 3]
+        if run.max() - run.min() <= GAP_TOLERANCE * run.min():
+            repeated[first : first + 3] = True
+    return repeated
 
 
 def _places(series: SeriesView) -> SlicePlaces | None:
-    return places_of([one.place_mm for one in series.slices])
+    thicknesses = [one.thickness_mm for one in series.slices if one.thickness_mm is not None]
+    return places_of([one.place_mm for one in series.slices], max(thicknesses, default=None))
 
 
 def _count(series: SeriesView, _: Sequence[Any]) -> float:
@@ -61,9 +89,17 @@ def _distance(series: SeriesView, _: Sequence[Any]) -> float | None:
     return None if places is None else places.usual_mm
 
 
-def _gaps(series: SeriesView, _: Sequence[Any]) -> float | None:
+def _gaps(series: SeriesView, _: Sequence[Any]) -> Measurement | None:
     places = series.once(_places)
-    return None if places is None else float(len(places.gaps_mm))
+    if places is None:
+        return None
+    where = "" if places.largest < 0 else _between(places)
+    return Measurement("slice_gaps", float(len(places.gaps_mm)), "1", where)
+
+
+def _between(places: SlicePlaces) -> str:
+    before, after = places.places_mm[places.largest : places.largest + 2]
+    return f"the largest, {after - before:.4g} mm, between slices {places.largest + 1} and {places.largest + 2}"
 
 
 def _largest(series: SeriesView, _: Sequence[Any]) -> float | None:
@@ -100,6 +136,7 @@ SLICES_UNREADABLE = SeriesMeasure(
     section=SECTION,
     rank=600,
     take=_unreadable,
+    concern="What these slices show is missing from the series for everybody who opens it. Send it again.",
 )
 SLICE_DISTANCE = SeriesMeasure(
     name="slice_distance",
@@ -120,10 +157,14 @@ SLICE_GAPS = SeriesMeasure(
     label="Gaps between slices",
     code="SLICE_GAPS",
     summary="Neighbours further apart than 110 % of the median distance.",
-    definition="Neighbours that are further apart than 110 % of that distance.",
+    definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness. A distance "
+    "that occurs three times in a row belongs to a part of the protocol with a spacing of its own and is no gap, and "
+    "fewer than four places have none.",
     section=SECTION,
     rank=320,
     take=_gaps,
+    concern="A slice may be missing or was not sent: anatomy there is not seen. Send the series again or check it at "
+    "the scanner.",
 )
 COVERAGE = SeriesMeasure(
     name="coverage",

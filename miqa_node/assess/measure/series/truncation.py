@@ -9,6 +9,10 @@ from miqa_node.assess.measure.series.air_noise import worst
 from miqa_node.assess.measure.series.ct_body import CT, EDGE_PX, ct_slice
 from miqa_node.assess.measure.series_view import Mask, SliceView
 
+SMALL_FIELD_MM = 300.0
+CHOSEN_SHARE = 50.0
+"""A small field that the body fills at more than this share (%) of its edge was chosen: a spine, a heart, an ear."""
+
 
 def truncation(body: Mask) -> tuple[float, Mask]:
     """(share of the field's circle in percent where the body touches it, the touching pixels).
@@ -27,7 +31,11 @@ def truncation(body: Mask) -> tuple[float, Mask]:
 
 def _cut(view: SliceView) -> tuple[float, Mask] | None:
     plane = view.once(ct_slice)
-    return None if plane is None else truncation(plane.body)
+    if plane is None:
+        return None
+    cut = truncation(plane.body)
+    is_small = min(plane.body.shape) * plane.spacing_mm < SMALL_FIELD_MM
+    return None if is_small and cut[0] > CHOSEN_SHARE else cut
 
 
 def _share(view: SliceView) -> float | None:
@@ -47,11 +55,14 @@ TRUNCATION = SeriesMeasure(
     code="TRUNCATION",
     summary="Largest share of the edge of the field of view that the body touches on a slice.",
     definition="Share of the outermost 3 pixels of the field of view's circle that the body covers, on the worst "
-    "slice. The body is the largest connected part above −300 HU.",
+    "slice. The body is the largest connected part above −300 HU. Slices of a field below 300 mm that the body "
+    "fills at more than half of its edge take no part: the field was chosen so, for a spine or an ear.",
     section="CT and MR series",
     rank=450,
     modalities=CT,
     each=_share,
     take=worst,
     mask=_mask,
+    concern="The body is larger than the field of view, so a part of it is missing, and values near "
+    "the edge are wrong.",
 )

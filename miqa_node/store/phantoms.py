@@ -1,0 +1,164 @@
+"""Series of phantoms: recognised ones, and what people say of them. Their verdicts and the worklist follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
+from miqa_node.domain.phantom import SAID_BY_A_PERSON, PhantomSeries
+from miqa_node.domain.policy import Disposition, Policy, decide
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.store import documents, worklist
+from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.tables import assessments, dispositions, instances, phantom_series
+
+_KEY = phantom_series.c.series_instance_uid
+_LISTED = sa.select(phantom_series, instances.c.modality, instances.c.station).join(
+    instances, instances.c.digest == phantom_series.c.digest
+)
+
+
+def _is(series_instance_uid: str) -> sa.ColumnElement[bool]:
+    return phantom_series.c.series_instance_uid == series_instance_uid
+
+
+def said(transaction: Transaction, series_instance_uid: str) -> bool | None:
+    """Whether a person said that the series shows a phantom; None if nobody said anything."""
+    query = sa.select(phantom_series.c.is_phantom).where(_is(series_instance_uid), phantom_series.c.decided_by != "")
+    answer: bool | None = transaction.execute(query).scalar_one_or_none()
+    return answer
+
+
+def record(transaction: Transaction, instance: StoredInstance, assessment: Assessment, now: datetime) -> None:
+    """List the series if its assessment takes it for a phantom's; what a person said stays."""
+    uid = instance.header.series_instance_uid
+    transaction.execute(sa.update(phantom_series).where(_is(uid)).values(digest=instance.digest))
+    if assessment.phantom:
+        _insert(transaction, instance.digest, uid, instance.header.study_instance_uid, assessment.phantom, now)
+
+
+def page(transaction: Transaction, *, limit: int, offset: int = 0) -> list[PhantomSeries]:
+    """Newest first, with those that a person said to show a patient."""
+    query = _LISTED.order_by(phantom_series.c.recognised_at.desc(), _KEY).limit(limit).offset(offset)
+    return [PhantomSeries(**row) for row in transaction.execute(query).mappings()]
+
+
+def count(transaction: Transaction) -> int:
+    """How many series the list has."""
+    return transaction.execute(sa.select(sa.func.count()).select_from(phantom_series)).scalar_one()
+
+
+def slices_since(transaction: Transaction, since: datetime) -> int:
+    """How many instances of phantoms got their verdict since then; the overview leaves them out."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(phantom_series)
+        .join(instances, instances.c.series_instance_uid == phantom_series.c.series_instance_uid)
+        .join(dispositions, dispositions.c.digest == instances.c.digest)
+        .where(phantom_series.c.is_phantom, dispositions.c.decided_at >= since)
+    )
+    return transaction.execute(query).scalar_one()
+
+
+def say(
+    transaction: Transaction,
+    series_instance_uid: str,
+    actor: str,
+    comment: str,
+    policy: Policy,
+    now: datetime,
+    *,
+    is_phantom: bool,
+) -> PhantomSeries:
+    """A person says what the series shows; its verdict is decided anew from what was measured.
+
+    Reports that were sent stay as they are. Slices that come later are judged by what the person said.
+
+    Raises
+    ------
+    NotFoundError
+        The node has no CT or MR series of that UID.
+    ConflictError
+        The series has not been assessed yet.
+    """
+    digest, study, assessment = _assessed(transaction, series_instance_uid)
+    found = assessment.phantom or SAID_BY_A_PERSON
+    _insert(transaction, digest, series_instance_uid, study, found, now)
+    values = {"is_phantom": is_phantom, "decided_by": actor, "decided_at": now, "comment": comment}
+    transaction.execute(sa.update(phantom_series).where(_is(series_instance_uid)).values(**values))
+    if bool(assessment.phantom) != is_phantom:
+        _judge_anew(transaction, series_instance_uid, digest, assessment, policy, now, is_phantom=is_phantom)
+    what = "a phantom" if is_phantom else "a patient"
+    worklist.note(transaction, study, "said", actor, f"Series shows {what}. {comment}".strip(), now)
+    return PhantomSeries(**transaction.execute(_LISTED.where(_is(series_instance_uid))).mappings().one())
+
+
+def _judge_anew(
+    transaction: Transaction,
+    uid: str,
+    digest: InstanceDigest,
+    assessment: Assessment,
+    policy: Policy,
+    now: datetime,
+    *,
+    is_phantom: bool,
+) -> None:
+    changed = replace(assessment, phantom=SAID_BY_A_PERSON if is_phantom else "")
+    document = documents.dump_assessment(changed)
+    transaction.execute(sa.update(assessments).where(assessments.c.digest == digest).values(document=document))
+    disposition = decide(changed, policy)
+    members = sa.select(instances.c.digest).where(instances.c.series_instance_uid == uid)
+    of_series = dispositions.c.digest.in_(members)
+    transaction.execute(sa.update(dispositions).where(of_series).values(**_row(disposition), flagged=False))
+    if disposition.flagged:
+        transaction.execute(sa.update(dispositions).where(dispositions.c.digest == digest).values(flagged=True))
+        worklist.flag(transaction, changed.header.study_instance_uid, disposition.verdict, now)
+    worklist.follow(transaction, changed.header.study_instance_uid, now, reopen=False)
+
+
+def _row(disposition: Disposition) -> dict[str, object]:
+    return {
+        "verdict": disposition.verdict.value,
+        "policy_version": disposition.policy_version,
+        "scope": disposition.scope,
+        "reasons": documents.dump_reasons(disposition.reasons),
+        "certificate": "",
+    }
+
+
+def _assessed(transaction: Transaction, uid: str) -> tuple[InstanceDigest, StudyInstanceUid, Assessment]:
+    of_series = instances.c.series_instance_uid == uid
+    row = transaction.execute(
+        sa.select(instances.c.digest, instances.c.study_instance_uid, assessments.c.document)
+        .join(assessments, assessments.c.digest == instances.c.digest)
+        .where(of_series, instances.c.modality.in_(("CT", "MR")))
+        .order_by(assessments.c.assessed_at.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is not None:
+        return (
+            InstanceDigest(row.digest),
+            StudyInstanceUid(row.study_instance_uid),
+            documents.load_assessment(row.document),
+        )
+    if transaction.execute(sa.select(instances.c.digest).where(of_series).limit(1)).first() is None:
+        raise NotFoundError(f"No CT or MR series {uid} is here.")
+    raise ConflictError("The series has no assessment yet, or is not one of CT or MR: wait until it has its verdict.")
+
+
+def _insert(transaction: Transaction, digest: str, uid: str, study: str, reason: str, now: datetime) -> None:
+    row = {
+        "series_instance_uid": uid,
+        "study_instance_uid": study,
+        "digest": digest,
+        "reason": reason,
+        "is_phantom": True,
+        "recognised_at": now,
+        "decided_by": "",
+        "comment": "",
+    }
+    insert_or_ignore(transaction, phantom_series, row)
