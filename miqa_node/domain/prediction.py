@@ -30,6 +30,8 @@ class PendingReason(StrEnum):
     """The image was rejected or not assessed for its quality, so nothing read from it counts by itself."""
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     """The image is more unusual than the site lets pass."""
+    NOT_PROVEN = "not_proven"
+    """Nothing shows that confident answers are wrong seldom enough."""
     NOT_JUDGED = "not_judged"
     """The package could not say anything: out of its scope, or it could not be run."""
 

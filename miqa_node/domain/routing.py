@@ -17,6 +17,8 @@ class Routing:
     min_confidence: float
     max_percentile: float
     accepted_only: bool = False
+    unproven: str = ""
+    """What the package's evidence does not show; with it nothing is automated, whatever its confidence."""
 
     def of(self, rule: PackageRule) -> Routing:
         """As the rule changes it."""
@@ -24,6 +26,7 @@ class Routing:
             self.min_confidence if rule.min_confidence is None else rule.min_confidence,
             self.max_percentile if rule.max_percentile is None else rule.max_percentile,
             self.accepted_only if rule.accepted_only is None else rule.accepted_only,
+            self.unproven,
         )
 
 
@@ -38,6 +41,7 @@ def route(prediction: Prediction, assessment: Assessment, disposition: Dispositi
         *_quality(assessment, disposition, routing),
         *_unusual(assessment, routing),
         *_unsure(prediction, routing),
+        *_unproven(routing),
     )
     return replace(prediction, pending=pending)
 
@@ -62,6 +66,10 @@ def _unusual(assessment: Assessment, routing: Routing) -> tuple[Pending, ...]:
     if anomaly is None or anomaly.percentile < routing.max_percentile:
         return ()
     return (Pending(PendingReason.OUT_OF_DISTRIBUTION, f"{anomaly.sentence}."),)
+
+
+def _unproven(routing: Routing) -> tuple[Pending, ...]:
+    return (Pending(PendingReason.NOT_PROVEN, routing.unproven),) if routing.unproven else ()
 
 
 def _unsure(prediction: Prediction, routing: Routing) -> tuple[Pending, ...]:

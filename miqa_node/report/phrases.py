@@ -89,6 +89,7 @@ PENDING: Mapping[PendingReason, str] = {
     PendingReason.LOW_CONFIDENCE: "The prediction waits for a person: it is not sure enough.",
     PendingReason.QUALITY_FIRST: "The prediction waits for a person: the quality of the image comes first.",
     PendingReason.OUT_OF_DISTRIBUTION: "The prediction waits for a person: the image is too unusual.",
+    PendingReason.NOT_PROVEN: "The prediction waits for a person: it is not shown to be right often enough.",
     PendingReason.NOT_JUDGED: "The package could not judge this image.",
 }
 
@@ -119,6 +120,7 @@ ADVICE: Mapping[str, str] = {
     PendingReason.LOW_CONFIDENCE: "Have a physician read the image; do not use the prediction by itself.",
     PendingReason.QUALITY_FIRST: "Have a physician read the image; do not use the prediction by itself.",
     PendingReason.OUT_OF_DISTRIBUTION: "Have a physician read the image; do not use the prediction by itself.",
+    PendingReason.NOT_PROVEN: "Have a physician read the image; do not use the prediction by itself.",
     PendingReason.NOT_JUDGED: "Have a physician read the image; do not use the prediction by itself.",
     "not_assessed": "Look at the image yourself: its quality was not assessed.",
 }

@@ -25,15 +25,15 @@ class LabelRow(Section):
 class EnsembleMember(Section):
     """One graph of the ensemble: input ``image`` (1, channels, rows, columns), output ``logits`` (1, labels).
 
-    Its probabilities are softmax((logits + bias) / temperature). ``tap`` is the tensor of the feature map that the
-    package's map is made from; without one the member has no map.
+    Its probabilities are softmax((logits + bias) / temperature); one of weight 0 has no say and only makes the map.
+    ``tap`` is the tensor of the feature map that the package's map is made from; without one the member has no map.
     """
 
     file: str = GRAPH_NAME
     architecture: str
     temperature: Annotated[float, Field(gt=0)] = 1.0
     bias: tuple[float, ...] = ()
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[float, Field(ge=0)] = 1.0
     tap: str | None = None
 
 
@@ -42,6 +42,44 @@ class Combination(Section):
 
     temperature: Annotated[float, Field(gt=0)] = 1.0
     bias: tuple[float, ...] = ()
+    mirrored: bool = False
+    """Whether each member's logits are the mean of those of the picture and of its mirror image."""
+
+
+class AutomationEvidence(Section):
+    """What shows, for one population, how often confident answers are wrong where nothing was calibrated.
+
+    ``answers`` of the ``images`` of ``collections`` reached ``min_confidence``, and ``errors`` of them were wrong;
+    ``upper_bound`` is the one-sided 95 % bound of their share (Clopper and Pearson, Biometrika 26, 1934). Predictions
+    are automated only if it is at most ``max_error`` for every population, for the node does not know which one an
+    image is of.
+    """
+
+    population: str
+    collections: tuple[str, ...]
+    images: Annotated[int, Field(ge=0)]
+    min_confidence: Annotated[float, Field(ge=0, le=1)]
+    answers: Annotated[int, Field(ge=0)]
+    errors: Annotated[int, Field(ge=0)]
+    upper_bound: Annotated[float, Field(ge=0, le=1)]
+    max_error: Annotated[float, Field(gt=0, lt=1)]
+    false_omission_rate: float | None = None
+    sensitivity: float | None = None
+
+    @property
+    def suffices(self) -> bool:
+        """Whether confident answers may stand by themselves."""
+        return self.upper_bound <= self.max_error
+
+    @property
+    def sentence(self) -> str:
+        """What is missing, for people."""
+        if not self.answers:
+            return f"{self.population}: no collection shows how often answers are wrong"
+        return (
+            f"{self.population}: {self.errors} of {self.answers} confident answers were wrong, so up to "
+            f"{100 * self.upper_bound:.0f} % may be, and {100 * self.max_error:.0f} % are allowed"
+        )
 
 
 class OperatingPoint(Section):
@@ -76,6 +114,8 @@ class ClassifierCard(BaseCard):
     map_method: MapMethod = MapMethod.GRADCAM
     combination: Combination = Combination()
     operating_point: OperatingPoint | None = None
+    automation: tuple[AutomationEvidence, ...] | None = None
+    """The evidence that automation needs; None for packages whose makers leave that to the site's rules."""
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -89,6 +129,8 @@ class ClassifierCard(BaseCard):
             raise ValueError("two labels have the same name")
         if len(set(self.graphs)) != len(self.graphs):
             raise ValueError("two members name the same file")
+        if not any(member.weight for member in self.members):
+            raise ValueError("no member has a weight")
         biases = (*(member.bias for member in self.members), self.combination.bias)
         if any(len(bias) not in {0, len(names)} for bias in biases):
             raise ValueError("a bias must have one number for each label, or be left out")

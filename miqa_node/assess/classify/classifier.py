@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -61,8 +62,9 @@ class Classifier:
 
     def scores(self, image: NDArray[np.float32]) -> dict[str, float]:
         """Calibrated probability of each label for an input of :func:`~miqa_node.assess.classify.picture.prepare`."""
-        logits = [session.run((LOGITS,), {IMAGE: image})[LOGITS] for session in self.sessions]
-        values = combined(logits, self.card.members, self.card.combination)[0]
+        asked = [(s, m) for s, m in zip(self.sessions, self.card.members, strict=True) if m.weight]
+        logits = [mirrored_logits(partial(_run, session), image, self.card.combination) for session, _ in asked]
+        values = combined(logits, [member for _, member in asked], self.card.combination)[0]
         return {row.name: float(value) for row, value in zip(self.card.labels, values, strict=True)}
 
     def label(self, scores: Mapping[str, float]) -> str:
@@ -109,7 +111,7 @@ class Classifier:
             if method is MapMethod.LAYERCAM:
                 heat = np.asarray(cv2.GaussianBlur(heat, (0, 0), MAP_SIGMA_CELLS), np.float32)
             maps.append(normalised(heat))
-            weights.append(member.weight)
+            weights.append(member.weight or 1.0)
         if not maps:
             return None
         rows, columns = (max(one.shape[axis] for one in maps) for axis in (0, 1))
@@ -153,6 +155,20 @@ def open_classifier(
         sessions.append(session)
     classifier = Classifier(folder, card, checksum(folder, card.graphs), tuple(sessions), accelerator, settings)
     return _with_goldens(classifier, required=goldens_required)
+
+
+def _run(session: GraphSession, image: NDArray[np.float32]) -> NDArray[np.floating]:
+    return session.run((LOGITS,), {IMAGE: image})[LOGITS]
+
+
+def mirrored_logits(
+    run: Callable[[NDArray[np.float32]], NDArray[np.floating]], image: NDArray[np.float32], combination: Combination
+) -> NDArray[np.floating]:
+    """A member's logits of an input (1, channels, rows, columns); with those of its mirror image on request."""
+    plain = run(image)
+    if not combination.mirrored:
+        return plain
+    return np.asarray((plain + run(np.ascontiguousarray(image[..., ::-1]))) / 2.0, np.float32)
 
 
 def combined(

@@ -29,7 +29,7 @@ class ClassifierSidecar:
     def __init__(self, classifier: Classifier, settings: AssessSettings) -> None:
         self._classifier = classifier
         self._timeout_s = settings.saliency_timeout_s
-        self._routing = Routing(settings.min_confidence, settings.max_percentile)
+        self._routing = Routing(settings.min_confidence, settings.max_percentile, unproven=_unproven(classifier))
         self._unexplained = ""
 
     @property
@@ -92,6 +92,14 @@ class ClassifierSidecar:
                 log.warning("no map for this package", package=self.name, reason=reason)
             self._unexplained = reason
             return None
+
+
+def _unproven(classifier: Classifier) -> str:
+    evidence = classifier.card.automation
+    missing = [one.sentence for one in evidence or () if not one.suffices]
+    if evidence is not None and not evidence:
+        missing = ["the card names no evidence"]
+    return f"Not automated. {'; '.join(missing)}." if missing else ""
 
 
 def open_sidecar(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> ClassifierSidecar:

@@ -27,11 +27,6 @@ CALIBRATION_SHARE = 0.15
 STRONG_TEST_SHARE = 0.5
 """Number of adults, of those that radiologists read for RSNA, that are never trained on."""
 
-FOLDS = 5
-"""Of the adults of the test, for calibrating on four and measuring on the fifth."""
-CALIBRATES_ELSEWHERE = frozenset({"openist", "hannover", "cohen"})
-"""Collections of further hospitals that calibrate as well; the others are small and given for research only."""
-
 
 class Population(StrEnum):
     """Where a radiograph comes from: Kermany's children of Guangzhou, or NIH's patients, nearly all adults."""
@@ -47,7 +42,7 @@ class PneumoniaPart(StrEnum):
     CALIBRATE = "calibrate"
     TEST = "test"
     ELSEWHERE = "elsewhere"
-    """Of a further hospital: no network learned from any of them."""
+    """Of a further hospital: no member learned from any of them, and nothing is calibrated on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +137,13 @@ def _elsewhere(folder: Path, row: dict[str, str]) -> PneumoniaSample:
     )
 
 
-def fold_of(sample: PneumoniaSample) -> int | None:
-    """Which fold of the held-out adults the patient is in; None where nothing is calibrated on what is measured.
-
-    Adults with labels to believe are so few that those of the test also calibrate: what is measured on a fold is
-    always said by an ensemble that was calibrated on the other folds.
-    """
-    tested = sample.part is PneumoniaPart.TEST and sample.population is Population.ADULTS
-    if not tested and not (sample.part is PneumoniaPart.ELSEWHERE and sample.source in CALIBRATES_ELSEWHERE):
-        return None
-    return int(_share(sample.patient, "fold") * FOLDS)
-
-
 def calibrates(sample: PneumoniaSample) -> bool:
-    """Whether probabilities are calibrated on it: no network was trained on it, and its label was not mined by NIH."""
-    if sample.part is PneumoniaPart.ELSEWHERE:
-        return fold_of(sample) is not None
-    return sample.strong and (sample.part is PneumoniaPart.CALIBRATE or fold_of(sample) is not None)
+    """Whether probabilities are calibrated on it.
+
+    No network was trained on the patient, and the hospital has both labels: of one that has a single label a network
+    may know the label by the hospital's look, and a calibration would take that for skill.
+    """
+    return sample.part is PneumoniaPart.CALIBRATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """Makes the members' logits one calibrated probability: each member by itself, then their mean, then the threshold.
 
-Fitted on patients that no network was trained on: the children that were set aside for it, all held-out adults whose
-label a radiologist gave, and adults of further hospitals, for how probable pneumonia is differs between hospitals more
-than few images can show. Adults are measured fold by fold, each with an ensemble that was calibrated without it.
+Fitted on patients that no network was trained on and that are not tested: children and adults that were set aside
+for it, of hospitals that have both labels.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from numpy.typing import NDArray
 from miqa_node.assess.classify.card import Combination, EnsembleMember
 from miqa_node.assess.classify.classifier import combined
 from miqa_node.assess.platt import Scaling, fit_scaling
-from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population
+from miqa_node.training.pneumonia.data import PneumoniaSample, Population
 
 RECALL_TARGET = 0.97
 """Of children in the calibration part, so that .95 holds on others with some room."""
 ADULTS_RECALL_TARGET = 0.9
 """Of adults: each point more costs several of specificity."""
 HIGHEST_THRESHOLD = 0.5
-LEAST_ADULTS = 20
+LEAST_ADULTS = 15
 """With pneumonia; fewer say nothing of the threshold."""
 
 
@@ -47,25 +46,22 @@ def calibrated(
     """The ensemble of members whose logits on the calibration samples are given, by architecture; ``taps`` of some."""
     present = np.array([sample.pneumonia for sample in samples], bool)
     members = tuple(_member(name, values, present, taps.get(name)) for name, values in logits.items())
-    plain = PneumoniaEnsemble(members, Combination(), HIGHEST_THRESHOLD)
+    plain = PneumoniaEnsemble(members, Combination(mirrored=True), HIGHEST_THRESHOLD)
     mean = plain.probability(logits)
     raw = np.log(mean) - np.log1p(-mean)
     scaling = _scaling(raw, present)
-    combination = Combination(temperature=scaling.temperature, bias=(0.0, scaling.bias))
+    combination = Combination(temperature=scaling.temperature, bias=(0.0, scaling.bias), mirrored=True)
     probability = PneumoniaEnsemble(members, combination, HIGHEST_THRESHOLD).probability(logits)
     return PneumoniaEnsemble(members, combination, _threshold(probability, samples))
 
 
 def _threshold(probability: NDArray[np.float64], samples: Sequence[PneumoniaSample]) -> float:
-    """What finds enough pneumonias of children, of NIH's adults and of those elsewhere: the worst group decides."""
+    """What finds enough pneumonias of children and of adults: the harder group decides."""
     children = np.array([sample.population is Population.CHILDREN for sample in samples], bool)
-    elsewhere = np.array([sample.part is PneumoniaPart.ELSEWHERE for sample in samples], bool)
     present = np.array([sample.pneumonia for sample in samples], bool)
     found = threshold_of(probability[children & present], RECALL_TARGET)
-    for adults in (probability[~children & ~elsewhere & present], probability[elsewhere & present]):
-        if len(adults) >= LEAST_ADULTS:
-            found = min(found, threshold_of(adults, ADULTS_RECALL_TARGET))
-    return found
+    adults = probability[~children & present]
+    return min(found, threshold_of(adults, ADULTS_RECALL_TARGET)) if len(adults) >= LEAST_ADULTS else found
 
 
 def threshold_of(probability: NDArray[np.float64], recall: float) -> float:

@@ -17,7 +17,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from miqa_node.assess.active import quality_folder
 from miqa_node.assess.card import read_sections
 from miqa_node.assess.classify.card import MapMethod
 from miqa_node.assess.classify.classifier import TAP, Classifier, open_classifier
@@ -28,21 +27,18 @@ from miqa_node.local import LocalAssessor
 from miqa_node.settings import Accelerator, Settings, load_settings
 from miqa_node.training.outlines import box
 from miqa_node.training.pneumonia.data import (
-    FOLDS,
     NEGATIVE,
     POSITIVE,
     BoxedImage,
     PneumoniaPart,
     PneumoniaSample,
     Population,
-    fold_of,
     read_all,
     read_boxes,
     read_display,
     read_samples,
 )
 from miqa_node.training.pneumonia.figures import FEWEST, group_figures, routing_figures
-from miqa_node.training.pneumonia.folds import package_without
 from miqa_node.training.pneumonia.sealing import seal
 from miqa_node.training.pointing import TOLERANCE, chance_of, interval_by_patient, peak, play
 
@@ -90,12 +86,10 @@ def evaluate_pneumonia(
     plain: list[PneumoniaCase] = []
     worse: list[PneumoniaCase] = []
     with tempfile.TemporaryDirectory() as name:
-        for fold in (None, *range(FOLDS)):
-            folder = Path(name) / f"{fold}"
-            with LocalAssessor(_settings(package, fold, folder), packages=[package.name]) as assessor:
-                plain += [_see(assessor, one, one.path, tell) for one in samples if fold_of(one) == fold]
-                worse += [_see(assessor, one, _spoil(one, n, folder), tell)
-                          for n, one in enumerate(spoilt) if fold_of(one) == fold]  # fmt: skip
+        folder = Path(name)
+        with LocalAssessor(settings, packages=[package.name]) as assessor:
+            plain += [_see(assessor, one, one.path, tell) for one in samples]
+            worse += [_see(assessor, one, _spoil(one, n, folder), tell) for n, one in enumerate(spoilt)]
     threshold = classifier.card.operating_point.threshold if classifier.card.operating_point else 0.5
     return {
         "threshold": threshold,
@@ -105,19 +99,6 @@ def evaluate_pneumonia(
         "elsewhere": {name: _elsewhere(found, settings) for name, found in by_hospital(plain).items()},
         "pointing_game": pointing_game(classifier, data),
     }
-
-
-def _settings(package: Path, fold: int | None, folder: Path) -> Settings:
-    """A node with the package; of held-out adults with the package as it is calibrated without their fold."""
-    folder.mkdir()
-    if fold is None:
-        return load_settings(None, assess={"models_dir": str(package.parent.resolve())})
-    quality = quality_folder(load_settings(None, assess={"models_dir": str(package.parent.resolve())}))
-    if quality is None:
-        raise ValueError(f"There is no quality package beside {package.name}.")
-    (folder / quality.name).symlink_to(quality.resolve())
-    package_without(fold, package, folder)
-    return load_settings(None, assess={"models_dir": str(folder)})
 
 
 def pointing_game(classifier: Classifier, data: Path) -> dict[str, Any]:

@@ -68,10 +68,10 @@ def fit(
 
 @torch.no_grad()
 def logits_of(net: ClassifierNet, pictures: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
-    """(N, labels) in single precision, as the exported graph computes."""
+    """(N, labels) in single precision, as the exported graph computes: means of pictures and their mirror images."""
     net.eval()
-    parts = [
-        net(plain(torch.from_numpy(np.array(pictures[at : at + batch]))[:, None])).numpy()
-        for at in range(0, len(pictures), batch)
-    ]
+    parts = []
+    for at in range(0, len(pictures), batch):
+        given = plain(torch.from_numpy(np.array(pictures[at : at + batch]))[:, None])
+        parts.append(((net(given) + net(given.flip(-1))) / 2.0).numpy())
     return np.concatenate(parts).astype(np.float32)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from miqa_node.assess.classify.card import AutomationEvidence
 from miqa_node.assess.classify.classifier import FINE_TAP
 from miqa_node.assess.classify.picture import PictureInput
 from miqa_node.training import weights
@@ -24,17 +25,18 @@ FINE_STRIDE = 8
 
 def write_package(
     folder: Path, nets: Mapping[str, ClassifierNet], ensemble: PneumoniaEnsemble, spec: PictureInput,
-    samples: Sequence[PneumoniaSample],
+    samples: Sequence[PneumoniaSample], automation: Sequence[AutomationEvidence],
     training: Mapping[str, Any], metrics: Mapping[str, Any], calibration: Mapping[str, Any], version: str,
 ) -> Path:  # fmt: skip
     """Make the whole folder."""
     (folder / "golden").mkdir(parents=True, exist_ok=True)
-    for name, net in nets.items():
+    for name in (member.architecture for member in ensemble.members):
+        net = nets[name]
         plain = weights.in_format(net, torch.contiguous_format)
         export_classifier(plain, folder / f"{name}.onnx", spec.channels, spec.rows, spec.columns)
     for member in ensemble.members:
         if member.tap == FINE_TAP:
             name_fine_features(folder / member.file, spec.rows // FINE_STRIDE)
     goldens = write_goldens(folder, ensemble, spec)
-    card = card_of(ensemble, spec, samples, training, metrics, calibration, version, goldens)
+    card = card_of(ensemble, spec, samples, automation, training, metrics, calibration, version, goldens)
     return seal(folder, card)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from miqa_node.assess.classify.classifier import FINE_TAP
 from miqa_node.assess.classify.picture import Clahe, PictureInput
 from miqa_node.training.architectures import ClassifierNet
+from miqa_node.training.pneumonia.automation import automation_of
 from miqa_node.training.pneumonia.calibration import calibration_of
 from miqa_node.training.pneumonia.card import NAME
 from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population, cached_pictures, read_all
@@ -29,8 +30,8 @@ TRAINED_ON = (BOTH, WITH_MINED, *Population)
 say what populations and labels are worth. Adults alone are trained on all their labels: there are few others."""
 SHORTCUT_MEMBERS = ("resnet",)
 TAPS = {"resnet": FINE_TAP}
-"""Which members' maps are shown: of all members and layers the ones that hit radiologists' boxes most often on patients
-that were trained on (docs/explanation/pneumonia.md)."""
+"""Whose map is shown: of all members and layers the one that hit radiologists' boxes most often on patients that were
+trained on (docs/explanation/pneumonia.md). It stays for that even if the member is dropped."""
 STARTS_TRAINED = frozenset({"resnet", "mobilenet"})
 
 
@@ -138,7 +139,10 @@ def make_package(
         "cross_population": cross_population(sources, material),
     }
     folder = out / f"{NAME}-{version}"
-    return write_package(folder, nets, ensemble, PICTURE, material.samples, training, metrics, calibration, version)
+    automation = automation_of(material.samples, ensemble.probability(logits), ensemble.threshold)
+    return write_package(
+        folder, nets, ensemble, PICTURE, material.samples, automation, training, metrics, calibration, version
+    )
 
 
 def trained_member(name: str, trained_on: str, sources: PneumoniaSources) -> ClassifierNet:

@@ -11,12 +11,24 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
+from miqa_node.assess.card import read_sections
+from miqa_node.assess.classify.card import ClassifierCard
 from miqa_node.assess.classify.classifier import open_classifier
 from miqa_node.settings import Accelerator, load_settings
-from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population, read_boxes, read_samples
+from miqa_node.statistics.binomial import upper_limit
+from miqa_node.training.pneumonia.automation import automation_of
+from miqa_node.training.pneumonia.calibration import worthwhile
+from miqa_node.training.pneumonia.data import (
+    PneumoniaPart,
+    PneumoniaSample,
+    Population,
+    calibrates,
+    read_all,
+    read_boxes,
+    read_samples,
+)
 from miqa_node.training.pneumonia.ensemble import calibrated, threshold_of
 from miqa_node.training.pneumonia.figures import group_figures, perfect, routing_figures
-from miqa_node.training.pneumonia.folds import package_without
 from tests.conftest import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -93,23 +105,66 @@ def test_few_images_show_an_error_of_calibration_that_is_not_there() -> None:
     assert many["ece_if_perfect"] < 0.02
 
 
-@pytest.mark.parametrize("folder", PACKAGES[-1:], ids=lambda p: p.name)
-def test_held_out_adults_are_judged_by_a_package_that_was_calibrated_without_them(folder: Path, tmp_path: Path) -> None:
-    made = package_without(2, folder, tmp_path)
-    changed = open_classifier(made, Accelerator.CPU, load_settings().assess)
-    shipped = open_classifier(folder, Accelerator.CPU, load_settings().assess)
-    row = shipped.card.calibration["without_fold"][2]
-    assert changed.card.combination.temperature == row["together"]["temperature"]
-    assert changed.card.operating_point is not None
-    assert changed.card.operating_point.threshold == row["threshold"]
-    assert [m.temperature for m in changed.card.members] == [
-        row[m.architecture]["temperature"] for m in changed.card.members
-    ]
-    assert max(changed.golden_differences.values()) < 1e-4
-    picture = np.random.default_rng(0).integers(0, 65536, (300, 260), np.uint16)
-    assert changed.see(picture)[0] != shipped.see(picture)[0]
-    with pytest.raises(ValueError, match="fold 9"):
-        package_without(9, folder, tmp_path / "other")
+def test_a_member_that_does_not_help_is_dropped() -> None:
+    rng = np.random.default_rng(5)
+    truth = rng.random(600) < 0.5
+    evidence = np.where(truth, 1.5, -1.5) + rng.normal(0, 1.0, 600)
+    noise = rng.normal(0, 1.0, 600)
+    values = {"noise": noise, "good": evidence, "twin": evidence + 0.05 * noise}
+    logits = {name: np.stack([np.zeros(600), one], 1).astype(np.float32) for name, one in values.items()}
+    samples = [replace(CHILD, pneumonia=bool(value)) for value in truth]
+    names, tried = worthwhile(logits, samples)
+    assert names in {("good",), ("twin",)}
+    assert len(tried) == 7
+
+
+def test_nothing_is_automated_where_the_data_cannot_show_that_it_is_right() -> None:
+    def adult(number: int, *, pneumonia: bool, source: str) -> PneumoniaSample:
+        return replace(
+            CHILD, patient=f"{source}{number}", population=Population.ADULTS, pneumonia=pneumonia, source=source,
+            part=PneumoniaPart.ELSEWHERE,
+        )  # fmt: skip
+
+    one_label = [adult(n, pneumonia=False, source="normal") for n in range(300)]
+    both = [adult(n, pneumonia=n % 2 == 0, source="both") for n in range(60)]
+    samples = [*one_label, *both]
+    right = np.array([0.95 if s.pneumonia else 0.05 for s in samples])
+    children, adults = automation_of(samples, right, 0.5)
+    assert (children.answers, children.upper_bound, children.suffices) == (0, 1.0, False)
+    assert "no collection shows" in children.sentence
+    assert (adults.collections, adults.answers, adults.errors) == (("both",), 60, 0)
+    assert adults.suffices
+    few = automation_of(samples[:-2], right[:-2], 0.5)[1]
+    assert (few.answers, few.suffices) == (58, False), "59 answers without an error are needed"
+    wrong = right.copy()
+    wrong[-1] = 0.95
+    flawed = automation_of(samples, wrong, 0.5)[1]
+    assert (flawed.errors, flawed.suffices) == (1, False)
+    assert "1 of 60 confident answers were wrong" in flawed.sentence
+
+
+@pytest.mark.shared
+@needs_shared
+def test_nothing_was_trained_or_calibrated_on_patients_that_it_is_tested_on() -> None:
+    samples = read_all(SHARED)
+    used = {s.patient for s in samples if s.part in {PneumoniaPart.TRAIN, PneumoniaPart.CALIBRATE}}
+    tested = {s.patient for s in samples if s.part in {PneumoniaPart.TEST, PneumoniaPart.ELSEWHERE}}
+    assert not used & tested
+    assert not {s.path for s in samples if s.patient in used} & {s.path for s in samples if s.patient in tested}
+    assert all(calibrates(s) == (s.part is PneumoniaPart.CALIBRATE) for s in samples)
+    counts = ClassifierCard.model_validate(read_sections(PACKAGES[-1])).calibration
+    assert counts["images"] == sum(calibrates(s) for s in samples)
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=lambda p: p.name)
+def test_the_package_that_ships_automates_only_what_its_evidence_shows(folder: Path) -> None:
+    classifier = open_classifier(folder, Accelerator.CPU, load_settings().assess)
+    evidence = classifier.card.automation
+    assert evidence is not None
+    assert [one.population for one in evidence] == list(Population)
+    for one in evidence:
+        assert one.upper_bound == pytest.approx(upper_limit(one.errors, one.answers, 0.05), abs=1e-4)
+    assert not all(one.suffices for one in evidence)
 
 
 def test_routing_counts_errors_among_what_is_automated_only() -> None:
@@ -128,7 +183,8 @@ def test_the_package_that_ships_is_sound_small_and_labelled(folder: Path) -> Non
     card = classifier.card
     assert card.clinical
     assert "decision support, not diagnosis" in card.intended_use.lower()
-    assert {member.architecture for member in card.members} == {"resnet", "mobilenet", "densenet"}
+    assert {member.architecture for member in card.members} <= {"resnet", "mobilenet", "densenet"}
+    assert {path.name for path in folder.glob("*.onnx")} == set(card.graphs)
     page = (folder / "MODEL_CARD.md").read_text("utf-8")
     assert str(card.metrics["cross_population"]["trained on children (resnet)"]["AUROC on adults"])[:5] in page
     assert all("CC BY" in row["licence"] or "free use" in row["licence"] for row in card.training["data"])

@@ -1,0 +1,58 @@
+"""What the data show of how often confident answers are wrong: the evidence that automation needs.
+
+Errors are counted on collections that nothing was trained or calibrated on, and that have both labels: where a
+collection has one label only, an answer may be right because of the hospital's look. With the patients of the hospital
+of the training the card says what it says of them, but they prove nothing for another hospital.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.classify.card import AutomationEvidence
+from miqa_node.statistics.binomial import upper_limit
+from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population
+
+MAX_ERROR = 0.05
+DELTA = 0.05
+"""One minus the confidence of the bound; without an error 59 answers suffice for 5 %."""
+MIN_CONFIDENCE = 0.80
+"""The confidence from which the settings let predictions be automated."""
+
+
+def automation_of(
+    samples: Sequence[PneumoniaSample], probability: NDArray[np.float64], threshold: float
+) -> list[AutomationEvidence]:
+    """The evidence for each population; ``probability`` of pneumonia, (N,), in the order of the samples."""
+    return [_evidence(one, samples, probability, threshold) for one in Population]
+
+
+def _evidence(
+    population: Population, samples: Sequence[PneumoniaSample], probability: NDArray[np.float64], threshold: float
+) -> AutomationEvidence:
+    elsewhere = [n for n, s in enumerate(samples) if s.part is PneumoniaPart.ELSEWHERE and s.population is population]
+    labels = {source: {samples[n].pneumonia for n in elsewhere if samples[n].source == source}
+              for source in sorted({samples[n].source for n in elsewhere})}  # fmt: skip
+    both = tuple(source for source, found in labels.items() if len(found) == 2)
+    chosen = [n for n in elsewhere if samples[n].source in both]
+    truth = np.array([samples[n].pneumonia for n in chosen], bool)
+    given = probability[chosen]
+    said = given >= threshold
+    sure = np.where(said, given, 1.0 - given) >= MIN_CONFIDENCE
+    errors = int((sure & (said != truth)).sum())
+    normal = sure & ~said
+    return AutomationEvidence(
+        population=population.value,
+        collections=both,
+        images=len(chosen),
+        min_confidence=MIN_CONFIDENCE,
+        answers=int(sure.sum()),
+        errors=errors,
+        upper_bound=round(upper_limit(errors, int(sure.sum()), DELTA), 4),
+        max_error=MAX_ERROR,
+        false_omission_rate=round(float(truth[normal].mean()), 4) if normal.any() else None,
+        sensitivity=round(float(said[truth].mean()), 4) if truth.any() else None,
+    )
