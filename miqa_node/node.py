@@ -96,7 +96,13 @@ class Node:
         self._pipeline = self._build_pipeline()
         self._retention = Retention(self.database, self.objects, settings)
         outbox = DatabaseOutbox(self.database, self.objects, lower_class)
-        self._lanes = Lanes(outbox, self.destinations, settings.deliver, calling_ae_title=settings.dicom.ae_title)
+        self._lanes = Lanes(
+            outbox,
+            self.destinations,
+            settings.deliver,
+            calling_ae_title=settings.dicom.ae_title,
+            uncompress=self._decoder.uncompress,
+        )
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
         self._sources = self._open_sources()
         self._readiness = ReadinessChecks(self._checks())

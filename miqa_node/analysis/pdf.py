@@ -16,6 +16,7 @@ from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Space
 
 from miqa_node.analysis.drawing import Box, Dot, Drawing, Line, Words
 from miqa_node.analysis.sheets import Sheet
+from miqa_node.report.text import spelled
 
 TEXT, SOFT = colors.HexColor("#17212b"), colors.HexColor("#5a6872")
 INKS = {
@@ -45,9 +46,9 @@ def write_pdf(title: str, subtitle: str, sheets: Sequence[Sheet], pictures: Mapp
         buffer, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=MARGIN, bottomMargin=MARGIN,
         title=title, author="miqa-node", invariant=1,
     )  # fmt: skip
-    story: list[Any] = [Paragraph(escape(title), TITLE), Paragraph(escape(subtitle), NOTE)]
+    story: list[Any] = [Paragraph(escape(_plain(title)), TITLE), Paragraph(escape(_plain(subtitle)), NOTE)]
     for sheet in sheets:
-        top: list[Any] = [Paragraph(escape(sheet.heading), HEAD)]
+        top: list[Any] = [Paragraph(escape(_plain(sheet.heading)), HEAD)]
         top += [Paragraph(escape(_plain(sentence)), BODY) for sentence in sheet.sentences]
         if sheet.picture in pictures:
             top += [Spacer(1, 4), _vectors(pictures[sheet.picture])]
@@ -113,6 +114,13 @@ def _vector(shape: Line | Box | Dot | Words, height: float) -> Any:
 
 
 def _plain(text: str) -> str:
-    """Text in the characters that every PDF reader has (WinAnsi)."""
-    text = text.replace("−", "-").replace("κ", "kappa").replace("≥", ">=")
-    return text.encode("cp1252", "replace").decode("cp1252")
+    """Text in the characters that every PDF reader has (WinAnsi); others are spelled out."""
+    return "".join(one if _is_printable(one) else spelled(one) for one in text.replace("κ", "kappa"))
+
+
+def _is_printable(character: str) -> bool:
+    try:
+        character.encode("cp1252")
+    except UnicodeError:
+        return False
+    return True

@@ -77,7 +77,7 @@ def sent_objects() -> list[SentObject]:
     rows = []
     for output in sorted(OUTPUTS.all().values(), key=lambda one: (one.series_number, one.order)):
         syntax, sop_class_uid = output.transfer_syntax_uid, output.sop_class_uid
-        syntaxes = plain if syntax == ExplicitVRLittleEndian else (str(syntax),)
+        syntaxes = plain if syntax == ExplicitVRLittleEndian else (str(syntax), *plain)
         rows.append(SentObject(output.kind, sop_class_uid, syntaxes))
         while sop_class_uid := lower.NEXT_LOWER.get(sop_class_uid, ""):
             rows.append(SentObject(output.kind, sop_class_uid, syntaxes))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pydicom.uid import UID, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
@@ -19,6 +19,7 @@ from pynetdicom.transport import AssociationSocket
 from miqa_node.deliver.guard import Exchange, connection_of, prepare_socket
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.errors import ClassRefusedError, DeliveryError
+from miqa_node.imaging.uncompressed import can_uncompress
 from miqa_node.settings import DeliverSettings
 
 # pynetdicom's own log handlers format every PDU even when nobody reads the lines.
@@ -68,7 +69,7 @@ class Peer:
         if association.is_established:
             return Link(association, Exchange(association, settings.dimse_timeout_s))
         if association.rejected_contexts and not association.accepted_contexts:
-            raise ClassRefusedError(f"{where}: the peer accepts none of the SOP classes. Check its configuration.")
+            raise ClassRefusedError(f"{where}: {_refusal(association.rejected_contexts)}")
         raise DeliveryError(f"{where}: {_why_not(association)}")
 
 
@@ -94,11 +95,8 @@ class Link:
         for candidate in _syntaxes(syntax):
             if candidate in accepted:
                 return accepted[candidate], candidate
-        name = UID(sop_class_uid).name
-        raise ClassRefusedError(
-            f"The peer accepts no {name} in {UID(syntax).name}. Have it accept the class, "
-            "or leave the kind out of the destination's objects."
-        )
+        rejected = (one for one in self.association.rejected_contexts if one.abstract_syntax == sop_class_uid)
+        raise ClassRefusedError(_refusal(list(rejected)))
 
     def echo(self) -> int:
         """The status of a C-ECHO."""
@@ -160,8 +158,30 @@ def storage_contexts(proposed: Iterable[tuple[str, str]]) -> list[PresentationCo
 
 
 def _syntaxes(syntax: str) -> tuple[str, ...]:
-    """The object's own transfer syntax, then those that it can be converted to."""
-    return (syntax, str(ImplicitVRLittleEndian)) if syntax == "1.2.840.10008.1.2.1" else (syntax,)
+    """The object's own transfer syntax, then those that it can be converted to (PS3.5 10.1)."""
+    if syntax == ExplicitVRLittleEndian or can_uncompress(syntax):
+        return tuple(dict.fromkeys((syntax, str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))))
+    return (syntax,)
+
+
+def _refusal(rejected: Sequence[PresentationContext]) -> str:
+    """What the peer did not accept, in words: the classes, or their transfer syntaxes."""
+    offered: dict[str, list[PresentationContext]] = {}
+    for context in rejected:
+        offered.setdefault(UID(str(context.abstract_syntax)).name, []).append(context)
+    said = []
+    for name, contexts in offered.items():
+        syntaxes = ", ".join(dict.fromkeys(str(UID(context.transfer_syntax[0]).name) for context in contexts))
+        known = any(context.result == _SYNTAXES_NOT_SUPPORTED for context in contexts)
+        said.append(f"{name} in none of {syntaxes}" if known else f"no {name} (offered in {syntaxes})")
+    return (
+        f"the peer accepts {'; '.join(said) or 'none of the SOP classes'}. Have it accept the SOP class, "
+        "or leave the kind out of the destination's objects."
+    )
+
+
+_SYNTAXES_NOT_SUPPORTED = 4
+"""Result of a presentation context of which only the transfer syntaxes were rejected (PS3.8 table 9-18)."""
 
 
 def _prepare(event: evt.Event, timeout_s: float) -> None:

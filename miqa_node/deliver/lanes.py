@@ -18,6 +18,7 @@ from miqa_node.deliver.destinations import Destinations
 from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig, connect
 from miqa_node.deliver.lane import Lane, Route
 from miqa_node.domain.ports import Outbox
+from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.settings import DeliverSettings
 
 log = structlog.get_logger(__name__)
@@ -44,12 +45,13 @@ class Lanes:
         settings: DeliverSettings,
         *,
         calling_ae_title: str = "MIQA",
+        uncompress: Callable[[bytes], bytes] = uncompress,
         connect: Callable[[DestinationConfig, DeliveryContext], Destination] = connect,
     ) -> None:
         self._outbox = outbox
         self._destinations = destinations
         self._settings = settings
-        context = DeliveryContext(settings, calling_ae_title, outbox.commitment_reported)
+        context = DeliveryContext(settings, calling_ae_title, outbox.commitment_reported, uncompress)
         self._connect = lambda config: connect(config, context)
         self._lock = threading.Lock()
         self._groups: dict[str, _LaneGroup] = {}

@@ -15,8 +15,9 @@ import numpy as np
 
 from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.frame import decode_frame
+from miqa_node.imaging.uncompressed import uncompress
 
-__all__ = ["Layout", "decode_to_file", "encode_frame", "limit_child"]
+__all__ = ["Layout", "decode_to_file", "encode_frame", "limit_child", "uncompress"]
 
 
 @dataclass(frozen=True, slots=True)

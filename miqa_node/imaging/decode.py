@@ -92,6 +92,11 @@ class Decoder:
         encoded: bytes = self._run(child.encode_frame, np.ascontiguousarray(frame), transfer_syntax_uid)
         return encoded
 
+    def uncompress(self, file: bytes) -> bytes:
+        """The same object uncompressed (:func:`miqa_node.imaging.uncompressed.uncompress`); errors as for decode."""
+        plain: bytes = self._run(child.uncompress, file)
+        return plain
+
     def check(self) -> None:
         """Decode a small image; ResourcesError if that is not possible. The answer is at most a few seconds old."""
         # Only the first answer is worth a long wait: later ones are seldom news.

@@ -11,8 +11,8 @@ from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.report.instance import reference
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source
+from miqa_node.report.text import typed_text
 from miqa_node.report.uids import derive_uid
-from miqa_node.report.write import ascii_text
 
 
 def coded(code: Code) -> CodedConcept:
@@ -22,7 +22,7 @@ def coded(code: Code) -> CodedConcept:
 
 def device_observer(settings: ReportSettings) -> ObserverContext:
     """The node as the observer (PS3.16 TID 1002 and 1004)."""
-    name = ascii_text(settings.node_name, 64) or MANUFACTURER
+    name = typed_text(settings.node_name, 64) or MANUFACTURER
     attributes = DeviceObserverIdentifyingAttributes(
         uid=derive_uid("device", settings.node_name),
         name=name,

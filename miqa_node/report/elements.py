@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filebase import DicomBytesIO
@@ -15,12 +15,12 @@ Element = DataElement | RawDataElement
 _ITEM = struct.Struct("<HHL")
 
 
-def encode_elements(elements: Mapping[BaseTag, Element]) -> bytes:
-    """The elements in the order of their tags; text that is not raw must be ASCII."""
+def encode_elements(elements: Mapping[BaseTag, Element], character_sets: Sequence[str] = ("ascii",)) -> bytes:
+    """The elements in the order of their tags; text that is not raw in these character sets, which must hold it."""
     body = DicomBytesIO()
     body.is_little_endian, body.is_implicit_VR = True, False
     for tag in sorted(elements):
-        write_data_element(body, elements[tag], ["ascii"])
+        write_data_element(body, elements[tag], list(character_sets))
     return body.getvalue()
 
 

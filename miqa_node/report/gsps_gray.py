@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence
 from miqa_node.imaging.grayscale import as_signed, has_negative_output, read_grayscale
 from miqa_node.report.inherit import in_little_endian
 from miqa_node.report.source import Source, text
-from miqa_node.report.write import ascii_text
+from miqa_node.report.text import phrase
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
@@ -48,7 +48,7 @@ def _add_modality(state: Dataset, group: Dataset, *, signed: bool) -> None:
     if tables := group.get("ModalityLUTSequence"):
         table = _table(tables[0], signed=signed)
         if table is not None:
-            table.ModalityLUTType = ascii_text(text(tables[0], "ModalityLUTType"), 64) or "US"
+            table.ModalityLUTType = phrase(text(tables[0], "ModalityLUTType"), 64) or "US"
             state.ModalityLUTSequence = Sequence([table])
             return
     slope, intercept = _first(group, "RescaleSlope"), _first(group, "RescaleIntercept")
@@ -56,7 +56,7 @@ def _add_modality(state: Dataset, group: Dataset, *, signed: bool) -> None:
         slope or intercept is not None
     ):  # as the image was judged: a missing value changes nothing, nor does a slope of 0
         state.RescaleIntercept, state.RescaleSlope = _decimal(intercept or 0.0), _decimal(slope or 1.0)
-        state.RescaleType = ascii_text(text(group, "RescaleType"), 64) or "US"
+        state.RescaleType = phrase(text(group, "RescaleType"), 64) or "US"
 
 
 def _voi(group: Dataset, *, signed: bool) -> Dataset | None:

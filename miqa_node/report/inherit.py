@@ -1,14 +1,16 @@
 """Copies patient and study from the source to a result byte for byte: they are not ours to change.
 
-Text is copied undecoded, so that every character set, every escape sequence and every trailing blank survives.
+Text is copied undecoded, so that every character set, every escape sequence and every trailing blank survives. Only
+where the result needs letters that the source's set lacks is it recoded, to UTF-8 (:mod:`miqa_node.report.text`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import numpy as np
+import structlog
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -16,6 +18,9 @@ from pydicom.tag import BaseTag, Tag
 
 from miqa_node.report.elements import Element, raw_element, raw_sequence
 from miqa_node.report.source import Source
+from miqa_node.report.text import ASCII, UTF_8, Recode, declared_sets, fitting_sets, recoder, spell_texts
+
+log = structlog.get_logger(__name__)
 
 
 def keywords(text: str) -> tuple[str, ...]:
@@ -81,31 +86,60 @@ _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _BINARY_VRS = frozenset(keywords("AT FD FL SL SS SV UL US UV OB OD OF OL OV OW"))
 
 
-def inherited_elements(source: Source) -> dict[BaseTag, Element]:
+def inherit(
+    own: Dataset, source: Source, copied: Mapping[BaseTag, Element] | None = None
+) -> tuple[Mapping[BaseTag, Element], tuple[str, ...]]:
+    """(what a result takes over, the character sets to write ``own`` in).
+
+    The source's character set stays if it holds what ``own`` says; else the result is in UTF-8, with the inherited text
+    recoded. If that text breaks the declaration, ``own`` is spelled in ASCII. ``copied`` is taken over as it is.
+    """
+    declared = declared_sets(source.header)
+    sets = fitting_sets(own, declared)
+    if sets is None and copied is None:
+        try:
+            elements = inherited_elements(source, recoder(declared))
+        except UnicodeError:
+            log.warning("a result is spelled in ASCII: the image's text breaks its character set")
+        else:
+            elements[Tag("SpecificCharacterSet")] = DataElement(Tag("SpecificCharacterSet"), "CS", UTF_8)
+            return elements, (UTF_8,)
+    if sets is None:
+        spell_texts(own)
+    return (inherited_elements(source) if copied is None else copied), sets or ASCII
+
+
+def inherited_elements(source: Source, recode: Recode | None = None) -> dict[BaseTag, Element]:
     """Every element that a result takes over, ready to be written as Explicit VR Little Endian."""
     inherited = [*CONTEXT, *PATIENT, *CLINICAL_TRIAL_SUBJECT, *GENERAL_STUDY, *PATIENT_STUDY, *CLINICAL_TRIAL_STUDY]
     tags = (Tag(tag) for tag in map(tag_for_keyword, inherited) if tag is not None)
-    elements = copy_elements(source.header, (tag for tag in tags if tag in source.header))
+    elements = copy_elements(source.header, (tag for tag in tags if tag in source.header), recode)
     for keyword in TYPE_2:
         tag = Tag(keyword)
         elements.setdefault(tag, DataElement(tag, dictionary_VR(tag), None))
     return elements
 
 
-def copy_elements(dataset: Dataset, tags: Iterable[BaseTag]) -> dict[BaseTag, Element]:
-    """These elements of a data set, text as it was encoded, ready to be written as Explicit VR Little Endian."""
-    return {tag: _copy_element(dataset, tag) for tag in tags}
+def copy_elements(dataset: Dataset, tags: Iterable[BaseTag], recode: Recode | None = None) -> dict[BaseTag, Element]:
+    """These elements of a data set, ready to be written as Explicit VR Little Endian.
+
+    Text stays as it was encoded, or is recoded; UnicodeError if that cannot be done without doubt.
+    """
+    return {tag: _copy_element(dataset, tag, recode) for tag in tags}
 
 
-def _copy_element(dataset: Dataset, tag: BaseTag) -> Element:
+def _copy_element(dataset: Dataset, tag: BaseTag, recode: Recode | None) -> Element:
     element = cast("Element", dataset.get_item(tag))
     if isinstance(element, RawDataElement):
         vr = _vr_of(element)
         if vr != "SQ" and vr not in _BINARY_VRS and " or " not in vr:
-            return raw_element(tag, vr, element.value or b"")
+            value = element.value or b""
+            return raw_element(tag, vr, value if recode is None else recode(vr, value))
     decoded = dataset[tag]  # here pydicom settles what the dictionary leaves open, such as US or SS
     if decoded.VR == "SQ":
-        return raw_sequence(tag, (copy_elements(item, item.keys()) for item in decoded.value))
+        if recode is not None and any("SpecificCharacterSet" in item for item in decoded.value):
+            raise UnicodeError("an item has a character set of its own")
+        return raw_sequence(tag, (copy_elements(item, item.keys(), recode) for item in decoded.value))
     return in_little_endian(dataset, decoded)
 
 

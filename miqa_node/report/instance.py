@@ -15,8 +15,8 @@ from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.output import OutputKind
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, text
+from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage, derive_uid
-from miqa_node.report.write import ascii_text
 from miqa_node.taxonomy.base import SCHEME
 
 _OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>0\d|1[0-4])(?P<minutes>[0-5]\d)", re.ASCII)
@@ -49,7 +49,7 @@ def begin_instance(
     instance.ContentDate, instance.ContentTime = date, time
     instance.Manufacturer = MANUFACTURER
     instance.ManufacturerModelName = MANUFACTURER
-    instance.DeviceSerialNumber = ascii_text(settings.node_name, 64) or MANUFACTURER
+    instance.DeviceSerialNumber = typed_text(settings.node_name, 64) or MANUFACTURER
     instance.SoftwareVersions = _software_versions(assessment)
     instance.CodingSchemeIdentificationSequence = Sequence([private_scheme()])
     return instance
@@ -98,7 +98,7 @@ def reference(sop_class_uid: str, sop_instance_uid: str, frames: list[int] | Non
 def _software_versions(assessment: Assessment) -> list[str]:
     versions = [f"miqa-node {__version__}"]
     if assessment.model is not None:
-        versions.append(ascii_text(f"{assessment.model.name} {assessment.model.version}", 64))
+        versions.append(phrase(f"{assessment.model.name} {assessment.model.version}", 64))
     return versions
 
 

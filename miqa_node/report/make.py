@@ -12,7 +12,7 @@ from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.output import default_kinds
 from miqa_node.domain.policy import Disposition
 from miqa_node.errors import MiqaError, lacks_resources, place_of
-from miqa_node.report.inherit import inherited_elements
+from miqa_node.report.inherit import inherit
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.base import OUTPUTS, Output, OutputContext
 from miqa_node.report.validate import check_file
@@ -74,8 +74,8 @@ def _make(output: Output, context: OutputContext) -> MadeObject | None:
     if draft is None:
         return None
     own, source = draft.own, context.source
-    inherited = inherited_elements(source) if draft.copied is None else draft.copied
-    data = encode(own, inherited, output.transfer_syntax_uid)
+    inherited, sets = inherit(own, source, draft.copied)
+    data = encode(own, inherited, output.transfer_syntax_uid, sets)
     about = next((one for one in context.series if one.sop_instance_uid.encode() in data), source)
-    check_file(data, own.SOPClassUID, own.SOPInstanceUID, about, inherited)
+    check_file(data, own.SOPClassUID, own.SOPInstanceUID, about, inherited, sets)
     return MadeObject(output.kind, own.SOPClassUID, own.SOPInstanceUID, data)

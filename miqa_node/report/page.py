@@ -26,7 +26,7 @@ from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.report.narrative import narrative
 from miqa_node.report.picture import Picture, draw_findings, rgb
-from miqa_node.report.write import ascii_text
+from miqa_node.report.text import spelled
 
 PLAIN, BOLD = "Vera", "VeraBd"
 MARGIN = 18 * mm
@@ -161,7 +161,7 @@ def _wrapped(texts: Sequence[str], size: float, width: float) -> Iterator[str]:
 def _printable(text: str) -> str:
     """Characters without a glyph in the font become ASCII."""
     known = _register_fonts()
-    return "".join(character if ord(character) in known else ascii_text(character) or "?" for character in text)
+    return "".join(character if ord(character) in known else spelled(character) for character in text)
 
 
 @cache

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.report.mask import MarkedRegion, outlines_of, spread_map
-from miqa_node.report.write import ascii_text
+from miqa_node.report.text import spelled
 
 MAX_SIDE = 2048
 """Longer side, in pixels, of the image in a picture: enough to read, and a tenth of the size of a large radiograph."""
@@ -98,7 +98,7 @@ def _lines(regions: Sequence[MarkedRegion], disposition: Disposition, score: flo
     rating = "" if score is None else f", image quality {score:.0f} of 100"
     lines: list[_Line] = [(f"{disposition.verdict}{rating}", _VERDICT_INK[disposition.verdict], None)]
     for reason in disposition.reasons[:MAX_REASONS]:
-        lines += [(part, _INK, None) for part in textwrap.wrap(ascii_text(reason.text), width)[:2]]
+        lines += [(part, _INK, None) for part in textwrap.wrap(spelled(reason.text), width)[:2]]
     if len(disposition.reasons) > MAX_REASONS:
         lines.append((f"and {len(disposition.reasons) - MAX_REASONS} more; see the report", _FAINT, None))
     for region in regions:

@@ -22,8 +22,8 @@ from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.seg_geometry import add_geometry
 from miqa_node.report.source import Source
 from miqa_node.report.subject import SegmentSubject
+from miqa_node.report.text import phrase
 from miqa_node.report.uids import Lineage
-from miqa_node.report.write import ascii_text
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.66.4"
 
@@ -92,10 +92,10 @@ def describe_segment(
     segment = Dataset()
     segment.SegmentNumber = number
     segment.SegmentLabel = subject.kind.meaning
-    segment.SegmentDescription = ascii_text(f"{subject.description}; {origin}", 1024)
+    segment.SegmentDescription = phrase(f"{subject.description}; {origin}", 1024)
     segment.SegmentAlgorithmType = "AUTOMATIC"
     name, version = subject.algorithm or _algorithm(assessment)
-    segment.SegmentAlgorithmName = ascii_text(name, 64)
+    segment.SegmentAlgorithmName = phrase(name, 64)
     learnt = assessment.model is not None or subject.algorithm is not None
     family = codes.ARTIFICIAL_INTELLIGENCE if learnt else codes.HISTOGRAM_ANALYSIS
     segment.SegmentationAlgorithmIdentificationSequence = Sequence([_identification(name, version, family)])
@@ -111,8 +111,8 @@ def _identification(name: str, version: str, family: Code) -> Dataset:
     """Algorithm Identification (PS3.3 10.16)."""
     item = Dataset()
     item.AlgorithmFamilyCodeSequence = code_sequence(family)
-    item.AlgorithmName = ascii_text(name, 64)
-    item.AlgorithmVersion = ascii_text(version, 64)
+    item.AlgorithmName = phrase(name, 64)
+    item.AlgorithmVersion = phrase(version, 64)
     return item
 
 

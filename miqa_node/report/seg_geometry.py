@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 from miqa_node.imaging.slices import Slice
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source, numbers, text
-from miqa_node.report.write import ascii_text
+from miqa_node.report.text import phrase
 
 NOMINAL_SPACING_MM = (1.0, 1.0)
 NOMINAL_THICKNESS_MM = 1.0
@@ -74,9 +74,9 @@ def place_on_stack(seg: Dataset, sources: Many[Source], slices: Many[Slice], set
 
 
 def _indicator(source: Source) -> str | None:
-    """Type 2 and unused; left empty unless it is ASCII, as everything that a segmentation adds."""
+    """Type 2 and unused; left empty unless every character set has it."""
     said = text(source.header, "PositionReferenceIndicator")
-    return said if said and ascii_text(said, 64) == said else None
+    return said if said.isascii() and phrase(said, 64) == said else None
 
 
 def _measures(source: Source) -> Dataset:

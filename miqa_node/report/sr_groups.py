@@ -26,8 +26,8 @@ from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.measurement_codes import is_standard, measurement_code, unit_of
 from miqa_node.report.narrative import narrative
 from miqa_node.report.source import Source
+from miqa_node.report.text import phrase
 from miqa_node.report.uids import Lineage
-from miqa_node.report.write import ascii_text
 
 Group = hd.MeasurementsAndQualitativeEvaluations | hd.PlanarROIMeasurementsAndQualitativeEvaluations
 """A measurement group: TID 1501 of the whole image, TID 1410 of a region."""
@@ -160,14 +160,14 @@ def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
         said.append(f"NOT_ASSESSED by the model: {assessment.not_assessed}")
     if disposition.certificate:
         said.append(disposition.certificate)
-    return [ascii_text(sentence, MAX_COMMENT_CHARACTERS) for sentence in said]
+    return [phrase(sentence, MAX_COMMENT_CHARACTERS) for sentence in said]
 
 
 def _narrative(assessment: Assessment, disposition: Disposition, language: str) -> hd.TextContentItem:
     """The narrative as one text, with the language that it is in (TID 1204)."""
     item = hd.TextContentItem(
         name=coded(codes.NARRATIVE_SUMMARY),
-        value="\r\n".join(ascii_text(sentence) for sentence in narrative(assessment, disposition, language)),
+        value="\r\n".join(phrase(sentence) for sentence in narrative(assessment, disposition, language)),
         relationship_type=hd.RelationshipTypeValues.CONTAINS,
     )
     item.ContentSequence = hd.ContentSequence([
@@ -248,10 +248,10 @@ def _algorithm(assessment: Assessment, disposition: Disposition | None) -> hd.Al
     model = assessment.model
     parameters = [f"model sha256 {model.sha256}"] if model else []
     if disposition is not None:
-        parameters.append(ascii_text(f"policy {disposition.policy_version} scope {disposition.scope}"))
+        parameters.append(phrase(f"policy {disposition.policy_version} scope {disposition.scope}"))
     return hd.AlgorithmIdentification(
-        name=ascii_text(model.name) if model else "miqa-node measurements",
-        version=ascii_text(model.version) if model else __version__,
+        name=phrase(model.name) if model else "miqa-node measurements",
+        version=phrase(model.version) if model else __version__,
         parameters=parameters or None,
     )
 

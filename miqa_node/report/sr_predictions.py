@@ -23,8 +23,8 @@ from miqa_node.report.sr_groups import (
     tracking,
 )
 from miqa_node.report.subject import prediction_name
+from miqa_node.report.text import phrase
 from miqa_node.report.uids import Lineage
-from miqa_node.report.write import ascii_text
 
 STATUSES = {PredictionStatus.AUTOMATED: codes.AUTOMATED, PredictionStatus.PENDING_REVIEW: codes.PENDING_REVIEW}
 
@@ -55,7 +55,7 @@ def prediction_group(
     for sentence in _sentences(prediction):
         item = hd.TextContentItem(
             name=coded(codes.COMMENT),
-            value=ascii_text(sentence, MAX_COMMENT_CHARACTERS),
+            value=phrase(sentence, MAX_COMMENT_CHARACTERS),
             relationship_type=hd.RelationshipTypeValues.CONTAINS,
         )
         group[0].ContentSequence.append(item)
@@ -76,7 +76,7 @@ def _algorithm(prediction: Prediction) -> hd.AlgorithmIdentification:
     """TID 4019."""
     package, _, version = prediction.package.rpartition("-")
     return hd.AlgorithmIdentification(
-        name=ascii_text(package or prediction.package),
-        version=ascii_text(version or "unknown"),
+        name=phrase(package or prediction.package),
+        version=phrase(version or "unknown"),
         parameters=[f"model sha256 {prediction.sha256}"] if prediction.sha256 else None,
     )

@@ -5,7 +5,7 @@ These are the quick checks, a few milliseconds per object; the validators of oth
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from io import BytesIO
 from typing import cast
 
@@ -24,6 +24,7 @@ from miqa_node.report import capture, seg
 from miqa_node.report.elements import Element
 from miqa_node.report.outputs import gsps, kos, pdf, sr
 from miqa_node.report.source import Source
+from miqa_node.report.text import ASCII, decoded_text
 
 _REFERENCES = (
     "ReferencedSOPSequence",
@@ -80,7 +81,12 @@ _BY_CLASS: dict[str, dict[int, str]] = {
 
 
 def check_file(
-    data: bytes, sop_class_uid: str, sop_instance_uid: str, source: Source, inherited: Container[BaseTag]
+    data: bytes,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    source: Source,
+    inherited: Container[BaseTag],
+    character_sets: Sequence[str] = ASCII,
 ) -> None:
     """Read the file back and check it; ReportError names its faults, without any of the patient's values."""
     try:
@@ -89,7 +95,7 @@ def check_file(
         raise ReportError(f"A result cannot be read back: {type(error).__name__}.") from error
     # The values first, while they still are as they stand in the file; then presence, which the rest relies on.
     faults = [
-        *_values(dataset, inherited),
+        *_values(dataset, inherited, character_sets),
         *_identity(dataset, sop_class_uid, sop_instance_uid),
         *_presence(dataset, sop_class_uid),
     ]
@@ -123,7 +129,9 @@ def _presence(dataset: Dataset, sop_class_uid: str) -> Iterator[str]:
             yield f"{keyword} is missing"
 
 
-def _values(dataset: Dataset, inherited: Container[BaseTag], path: str = "") -> Iterator[str]:
+def _values(
+    dataset: Dataset, inherited: Container[BaseTag], character_sets: Sequence[str], path: str = ""
+) -> Iterator[str]:
     """Each text against its VR (PS3.5 6.2). What was inherited is the source's, and stays as it was."""
     for tag in sorted(dataset.keys()):
         if tag in inherited and not path:
@@ -132,16 +140,16 @@ def _values(dataset: Dataset, inherited: Container[BaseTag], path: str = "") -> 
         name = f"{path}{keyword_for_tag(tag)}"
         if element.VR == "SQ":
             for item in dataset[tag].value:
-                yield from _values(item, inherited, f"{name}/")
+                yield from _values(item, inherited, character_sets, f"{name}/")
         elif isinstance(element, RawDataElement) and element.VR in STR_VR and element.value:
-            yield from (f"{name} {fault}" for fault in _text_faults(str(element.VR), element.value))
+            yield from (f"{name} {fault}" for fault in _text_faults(str(element.VR), element.value, character_sets))
 
 
-def _text_faults(vr: str, encoded: bytes) -> Iterator[str]:
+def _text_faults(vr: str, encoded: bytes, character_sets: Sequence[str]) -> Iterator[str]:
     try:
-        text = encoded.decode("ascii").rstrip(" \0")
-    except UnicodeDecodeError:
-        yield "is not ASCII"
+        text = decoded_text(vr, encoded, character_sets).rstrip(" \0")
+    except UnicodeError:
+        yield "is not in the character set of the object"
         return
     for value in [text] if vr in _SINGLE_TEXT_VRS else text.split("\\"):
         if vr == "UI":

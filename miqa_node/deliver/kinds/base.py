@@ -14,8 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from miqa_node.domain.delivery import CommitmentReport, ResultKind
 from miqa_node.domain.event import EventType
 from miqa_node.domain.output import default_kinds, output_kinds
-from miqa_node.errors import CommitmentUnsupportedError, DataSetError, DeliveryError, DeliveryRefusedError
+from miqa_node.errors import (
+    CommitmentUnsupportedError,
+    DataSetError,
+    DecodeError,
+    DeliveryError,
+    DeliveryRefusedError,
+    ResourcesError,
+)
 from miqa_node.imaging.elements import find_encoding
+from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.plugins import Seam
 from miqa_node.settings import DeliverSettings
 
@@ -141,6 +149,8 @@ class DeliveryContext:
     settings: DeliverSettings
     calling_ae_title: str = "MIQA"
     on_report: Callable[[CommitmentReport], None] | None = None
+    uncompress: Callable[[bytes], bytes] = uncompress
+    """Gives a file uncompressed; a node gives that of its decoding processes, which survives a crash."""
 
 
 class Destination(ABC):
@@ -220,6 +230,16 @@ def connect(config: DestinationConfig, context: DeliveryContext) -> Destination:
 def read_file(file: str) -> str:
     """The text of a file that a table names, such as a token; read for each use, so that a new one needs no restart."""
     return Path(file).read_text("utf-8").strip()
+
+
+def without_compression(file: bytes, context: DeliveryContext) -> bytes:
+    """The same object uncompressed; DeliveryRefusedError if its pixels cannot be decoded."""
+    try:
+        return context.uncompress(file)
+    except DecodeError as error:
+        raise DeliveryRefusedError(str(error)) from error
+    except ResourcesError as error:
+        raise DeliveryError(str(error)) from error
 
 
 def split_file(file: bytes) -> tuple[str, bytes]:

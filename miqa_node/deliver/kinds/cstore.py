@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import structlog
 from pydantic import Field, StringConstraints
 from pydicom.dataset import Dataset
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
@@ -34,6 +34,7 @@ from miqa_node.deliver.kinds.base import (
     OnWarning,
     TlsConfig,
     split_file,
+    without_compression,
 )
 from miqa_node.deliver.statuses import SUCCESS, judge
 from miqa_node.deliver.tls import client_context
@@ -154,10 +155,10 @@ class CStoreDestination(Destination):
 
     def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:
         """C-STORE, on a second association if the first was closed by the peer."""
-        syntax, data_set = split_file(data)
+        syntax, _ = split_file(data)
         fresh = self._connect(sop_class_uid, syntax)
         try:
-            status = self._store(sop_class_uid, sop_instance_uid, syntax, data_set)
+            status = self._store(sop_class_uid, sop_instance_uid, syntax, data)
         except DeliveryRefusedError:
             raise
         except DeliveryError:
@@ -167,7 +168,7 @@ class CStoreDestination(Destination):
             # The peer may have closed the association while it was idle, and the object is not to blame.
             self._connect(sop_class_uid, syntax)
             try:
-                status = self._store(sop_class_uid, sop_instance_uid, syntax, data_set)
+                status = self._store(sop_class_uid, sop_instance_uid, syntax, data)
             except DeliveryRefusedError:
                 raise
             except DeliveryError:
@@ -175,12 +176,15 @@ class CStoreDestination(Destination):
                 raise
         self._judge(status, sop_instance_uid)
 
-    def _store(self, sop_class_uid: str, sop_instance_uid: str, syntax: str, data_set: bytes) -> int:
+    def _store(self, sop_class_uid: str, sop_instance_uid: str, syntax: str, data: bytes) -> int:
         link = self._link
         if link is None:
             raise DeliveryError("The association was closed.")
         context_id, accepted = link.context(sop_class_uid, syntax)
-        if accepted != syntax:
+        if accepted != syntax and UID(syntax).is_encapsulated:
+            data = without_compression(data, self._context)
+        _, data_set = split_file(data)
+        if accepted not in (syntax, ExplicitVRLittleEndian):
             data_set = as_implicit_vr(data_set)
         return link.exchange.store(context_id, sop_class_uid, sop_instance_uid, data_set)
 

@@ -23,9 +23,11 @@ from miqa_node.deliver.kinds.base import (
     OnWarning,
     read_file,
     split_file,
+    without_compression,
 )
 from miqa_node.deliver.statuses import PROCESSING_FAILURE, is_warning, judge
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.imaging.uncompressed import can_uncompress
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +36,9 @@ CHUNK_BYTES = 1 << 16
 # The same request would get the same answer: too large, no DICOM for this service, unknown resource kind.
 _NEVER = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
 _ANSWERED = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT})
+
+_SYNTAX_NOT_SUPPORTED = 0xC122
+"""Failure reason "referenced transfer syntax not supported" (PS3.18 table I.2-2)."""
 
 _REFERENCED, _FAILED = "00081199", "00081198"
 _INSTANCE_UID, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "00081196"
@@ -66,6 +71,7 @@ class StowDestination(Destination):
     def __init__(self, config: StowConfig, context: DeliveryContext) -> None:
         super().__init__(config.name)
         self._config = config
+        self._context = context
         self._service = HttpService(config, context.settings)
 
     def probe(self) -> str:
@@ -76,9 +82,12 @@ class StowDestination(Destination):
         return "answers DICOMweb"
 
     def send_one(self, sop_class_uid: str, sop_instance_uid: str, data: bytes) -> None:  # noqa: ARG002
-        """Post one object, and read the service's answer about it."""
-        split_file(data)
-        self._judge(self._post(data), sop_instance_uid)
+        """Post one object, and read the service's answer about it; uncompressed if it takes no compressed one."""
+        syntax, _ = split_file(data)
+        answer = self._post(data)
+        if can_uncompress(syntax) and _refuses_syntax(answer, sop_instance_uid):
+            answer = self._post(without_compression(data, self._context))
+        self._judge(answer, sop_instance_uid)
 
     def close(self) -> None:
         """Close the connections."""
@@ -186,6 +195,16 @@ def _of_xml(body: bytes) -> _Sequences:
             reasons = {key: int(values[key]) for key in (_FAILURE_REASON, _WARNING_REASON) if values.get(key)}
             sequences[tag].append((values[_INSTANCE_UID], reasons))
     return sequences
+
+
+def _refuses_syntax(answer: HttpAnswer, sop_instance_uid: str) -> bool:
+    """Whether the answer may be about the transfer syntax, and not about the object."""
+    if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        return True
+    if answer.status not in _ANSWERED:
+        return False
+    _, failed = read_answer(answer.content_type, answer.body)
+    return failed.get(sop_instance_uid) == _SYNTAX_NOT_SUPPORTED
 
 
 def _chunks(*parts: bytes) -> Iterator[bytes]:

@@ -29,9 +29,10 @@ from miqa_node.report.lossy import add_lossy_history
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.source import Source, numbers, read_source, text
+from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
-from miqa_node.report.write import ascii_text, code_string, encode
+from miqa_node.report.write import code_string, encode
 
 NOT_COPIED = keywords(
     "IconImageSequence PixelDataProviderURL SmallestImagePixelValue LargestImagePixelValue SmallestPixelValueInSeries "
@@ -110,9 +111,9 @@ def _own(
     own.StudyInstanceUID = image.study_instance_uid
     own.SeriesNumber, own.InstanceNumber = OUTPUT.series_number, 1
     own.Modality = code_string(image.modality) or "OT"
-    own.SeriesDescription = ascii_text(f"{OUTPUT.description}: {', '.join(enhanced.methods)}", 64)
+    own.SeriesDescription = phrase(f"{OUTPUT.description}: {', '.join(enhanced.methods)}", 64)
     own.ImageType = ["DERIVED", "SECONDARY", *_further_image_type(image)]
-    own.DerivationDescription = ascii_text("; ".join(enhanced.steps), MAX_DESCRIPTION_CHARACTERS)
+    own.DerivationDescription = phrase("; ".join(enhanced.steps), MAX_DESCRIPTION_CHARACTERS)
     own.DerivationCodeSequence = code_sequence(*_derivation(enhanced))
     original = reference(image.sop_class_uid, image.sop_instance_uid, image.frame_numbers)
     original.PurposeOfReferenceCodeSequence = code_sequence(codes.SOURCE_IMAGE)
@@ -158,10 +159,10 @@ def _derivation(enhanced: Enhanced) -> list[Code]:
 def _add_equipment(own: Dataset, enhanced: Enhanced, settings: ReportSettings) -> None:
     """General Equipment (PS3.3 C.7.5.1): the node, which made this series."""
     own.Manufacturer = own.ManufacturerModelName = MANUFACTURER
-    own.DeviceSerialNumber = ascii_text(settings.node_name, 64) or MANUFACTURER
+    own.DeviceSerialNumber = typed_text(settings.node_name, 64) or MANUFACTURER
     model = enhanced.model
     own.SoftwareVersions = [
-        f"miqa-node {__version__}", *([ascii_text(f"{model.name} {model.version}", 64)] if model else [])
+        f"miqa-node {__version__}", *([phrase(f"{model.name} {model.version}", 64)] if model else [])
     ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from miqa_node.report.mask import MarkedRegion, outlines_of
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.seg import cielab
 from miqa_node.report.source import Source, numbers
-from miqa_node.report.write import ascii_text
+from miqa_node.report.text import phrase
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.11.1"
 VERDICT_LAYER = "VERDICT"
@@ -102,7 +102,7 @@ def _layer(name: str, order: int, description: str, colour: tuple[float, float, 
     layer.GraphicLayerOrder = order
     layer.GraphicLayerRecommendedDisplayGrayscaleValue = 0xFFFF
     layer.GraphicLayerRecommendedDisplayCIELabValue = cielab(colour)
-    layer.GraphicLayerDescription = ascii_text(description, 64)
+    layer.GraphicLayerDescription = phrase(description, 64)
     return layer
 
 
@@ -118,7 +118,7 @@ def _annotation(layer: str, source: Source, texts: list[Dataset], polylines: lis
 
 def _verdict_text(disposition: Disposition) -> Dataset:
     """At the foot of the display, where there is little anatomy; PS3.3 C.10.5.1.1 lets several lines be one text."""
-    lines = [f"{disposition.verdict}", *(ascii_text(reason.text, 120) for reason in disposition.reasons[:5]), NOTICE]
+    lines = [f"{disposition.verdict}", *(phrase(reason.text, 120) for reason in disposition.reasons[:5]), NOTICE]
     text = Dataset()
     text.UnformattedTextValue = "\r\n".join(lines)[:MAX_TEXT_CHARACTERS]
     text.BoundingBoxAnnotationUnits = "DISPLAY"
@@ -132,7 +132,7 @@ def _finding_text(said: str, outline: NDArray[np.float64], source: Source) -> Da
     """Below the outline, bound to its lowest point."""
     column, row = outline[0]
     text = Dataset()
-    text.UnformattedTextValue = ascii_text(said, MAX_TEXT_CHARACTERS)
+    text.UnformattedTextValue = phrase(said, MAX_TEXT_CHARACTERS)
     text.AnchorPointAnnotationUnits = "PIXEL"
     text.AnchorPoint = [float(column), float(min(row + 0.01 * source.rows, source.rows))]
     text.AnchorPointVisibility = "N"

@@ -20,7 +20,7 @@ from miqa_node.report.content import coded, device_observer, evidence
 from miqa_node.report.instance import code_sequence
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.source import Source
-from miqa_node.report.write import ascii_text
+from miqa_node.report.text import phrase
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.59"
 MAX_DESCRIPTION_CHARACTERS = 1024
@@ -80,7 +80,7 @@ def worst_reason(disposition: Disposition) -> Code:
 def describe_disposition(disposition: Disposition) -> str:
     """Verdict and reasons as one text."""
     sentence = "; ".join(reason.text for reason in disposition.reasons if reason.verdict.flagged)
-    return ascii_text(f"{disposition.verdict}: {sentence}", MAX_DESCRIPTION_CHARACTERS)
+    return phrase(f"{disposition.verdict}: {sentence}", MAX_DESCRIPTION_CHARACTERS)
 
 
 def key_object_template() -> Dataset:

@@ -18,15 +18,16 @@ from miqa_node.domain.delivery import REJECTION
 from miqa_node.errors import ReportError
 from miqa_node.report import codes
 from miqa_node.report.content import device_observer
-from miqa_node.report.inherit import inherited_elements
+from miqa_node.report.inherit import inherit
 from miqa_node.report.instance import begin_instance
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.base import Output
 from miqa_node.report.outputs.kos import MAX_DESCRIPTION_CHARACTERS, SOP_CLASS_UID, fill_kos
 from miqa_node.report.source import read_source
+from miqa_node.report.text import typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
-from miqa_node.report.write import ascii_text, encode
+from miqa_node.report.write import encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def rejection_note(
     lineage = Lineage(("rejection", reason.value, *sorted(image.sop_instance_uid for image in images)))
     confirmed = replace(assessment, assessed_at=confirmation.confirmed_at)
     note = begin_instance(OUTPUT, images[0], confirmed, lineage, settings)
-    actor = ascii_text(confirmation.actor, 64) or "unknown"
+    actor = typed_text(confirmation.actor, 64) or "unknown"
     said = f"Rejected by {actor}: {reason.meaning}" + (f". {confirmation.comment}" if confirmation.comment else "")
     fill_kos(
         note,
@@ -74,11 +75,11 @@ def rejection_note(
         codes.REJECTED_FOR_QUALITY,
         reason,
         ContentSequence([*_person(actor), *device_observer(settings)]),
-        ascii_text(said, MAX_DESCRIPTION_CHARACTERS),
+        typed_text(said, MAX_DESCRIPTION_CHARACTERS),
     )
-    inherited = inherited_elements(images[0])
-    data = encode(note, inherited)
-    check_file(data, note.SOPClassUID, note.SOPInstanceUID, images[0], inherited)
+    inherited, sets = inherit(note, images[0])
+    data = encode(note, inherited, character_sets=sets)
+    check_file(data, note.SOPClassUID, note.SOPInstanceUID, images[0], inherited, sets)
     return MadeObject(REJECTION, note.SOPClassUID, note.SOPInstanceUID, data)
 
 

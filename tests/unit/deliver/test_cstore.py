@@ -5,15 +5,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
-from pydicom.dataset import Dataset
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
 from pydicom.uid import (
+    UID,
     BasicTextSRStorage,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    RLELossless,
+    SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
 from pynetdicom.association import Association
@@ -23,6 +32,8 @@ from miqa_node.deliver.kinds.base import DeliveryContext, split_file
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID
 from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
+from miqa_node.imaging.encode import encode_frame
+from miqa_node.report.pixels import add_encapsulated
 from miqa_node.settings import DeliverSettings
 from tests.unit.deliver.making import as_file, pacs, report, wait_until
 
@@ -89,12 +100,57 @@ def test_a_class_that_the_peer_does_not_take_is_refused_and_others_go_on(connect
         assert third is None
 
 
-def test_a_compressed_object_is_not_converted(connect: Connect) -> None:
+def picture(syntax: UID) -> Dataset:
+    """A small picture in colour, compressed."""
+    pixels = np.random.default_rng(3).integers(0, 255, (96, 64, 3), np.uint8)
+    ds = report(SecondaryCaptureImageStorage)
+    ds.Rows, ds.Columns, ds.SamplesPerPixel, ds.PlanarConfiguration = 96, 64, 3, 0
+    ds.BitsAllocated = ds.BitsStored = 8
+    ds.HighBit, ds.PixelRepresentation = 7, 0
+    ds.PhotometricInterpretation = {JPEG2000Lossless: "YBR_RCT", RLELossless: "RGB"}.get(syntax, "YBR_FULL_422")
+    add_encapsulated(ds, [pixels], syntax, encode_frame)
+    ds.file_meta.TransferSyntaxUID = syntax
+    return ds
+
+
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, RLELossless, JPEGBaseline8Bit])
+@pytest.mark.parametrize("accepted", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_peer_that_decodes_nothing_gets_the_picture_uncompressed(
+    connect: Connect, syntax: UID, accepted: UID
+) -> None:
+    """PS3.5 10.1: who proposes a compressed syntax proposes the default one, too."""
+    ds = picture(syntax)
+    expected = ds.pixel_array
+    with pacs(classes=[SecondaryCaptureImageStorage], syntaxes=[accepted]) as peer:
+        assert list(connect(peer.port).send([as_file(ds)])) == [None]
+        ((uid, data_set),) = peer.stored
+    got = dcmread(BytesIO(data_set), force=True) if accepted == ImplicitVRLittleEndian else read_explicit(data_set)
+    got.file_meta = FileMetaDataset()
+    got.file_meta.TransferSyntaxUID = accepted
+    assert (uid, got.PhotometricInterpretation, got.PlanarConfiguration) == (ds.SOPInstanceUID, "RGB", 0)
+    assert np.abs(got.pixel_array.astype(int) - expected.astype(int)).max() <= (1 if syntax == JPEGBaseline8Bit else 0)
+
+
+def read_explicit(data_set: bytes) -> Dataset:
+    return read_dataset(BytesIO(data_set), is_implicit_VR=False, is_little_endian=True)
+
+
+def test_a_peer_that_decodes_gets_it_as_it_is(connect: Connect) -> None:
+    ds = picture(RLELossless)
+    with pacs(classes=[SecondaryCaptureImageStorage], syntaxes=[ImplicitVRLittleEndian, RLELossless]) as peer:
+        file = as_file(ds)
+        assert list(connect(peer.port).send([file])) == [None]
+        assert peer.stored == [(file[1], split_file(file[2])[1])]
+
+
+def test_the_error_names_what_was_refused(connect: Connect) -> None:
+    with pacs(classes=[SecondaryCaptureImageStorage], syntaxes=["1.2.840.10008.1.2.2"]) as peer:
+        (outcome,) = connect(peer.port).send([as_file(picture(RLELossless))])
+    refused = "Secondary Capture Image Storage in none of RLE Lossless, Explicit VR Little Endian, Implicit VR"
+    assert refused in str(outcome)
     with pacs() as peer:
-        ds = report()
-        ds.file_meta.TransferSyntaxUID = JPEG2000Lossless
-        (outcome,) = connect(peer.port).send([as_file(ds)])
-        assert isinstance(outcome, DeliveryRefusedError)
+        (outcome,) = connect(peer.port).send([as_file(report(SegmentationStorage))])
+    assert "no Segmentation Storage (offered in" in str(outcome)
 
 
 @pytest.mark.parametrize(

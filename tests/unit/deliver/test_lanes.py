@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
+from pydicom.uid import (
+    BasicTextSRStorage,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EnhancedSRStorage,
+    SegmentationStorage,
+)
 
 from miqa_node.deliver.breaker import BreakerState
 from miqa_node.deliver.destinations import Destinations
@@ -358,6 +364,7 @@ def test_the_lease_covers_the_slowest_peer(tmp_path: Path, deliver_settings: Mak
         ((Comprehensive3DSRStorage, EnhancedSRStorage), Comprehensive3DSRStorage),
         ((EnhancedSRStorage, ComprehensiveSRStorage), ComprehensiveSRStorage),
         ((EnhancedSRStorage,), EnhancedSRStorage),
+        ((BasicTextSRStorage,), BasicTextSRStorage),
     ],
 )
 def test_a_report_goes_in_the_highest_class_that_the_destination_takes(
@@ -376,11 +383,11 @@ def test_a_destination_that_takes_no_class_of_report_is_told_from_one_that_fails
     tmp_path: Path, deliver_settings: Make
 ) -> None:
     outbox = MemoryOutbox()
-    with pacs() as peer:
+    with pacs(classes=(SegmentationStorage,)) as peer:
         number = outbox.put("pacs", report(Comprehensive3DSRStorage))
         with running(tmp_path, outbox, deliver_settings(), to("pacs", peer.port)):
-            assert wait_until(lambda: outbox.states() == [FAILED])
-    assert "SOP class" in outbox.row(number).last_error
+            assert wait_until(lambda: outbox.states() == [FAILED], 30)
+    assert "Basic Text SR Storage" in outbox.row(number).last_error
 
 
 def test_a_peer_that_says_no_only_when_it_gets_the_report_gets_it_in_a_lower_class(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom.data import get_charset_files
+from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.uid import ComprehensiveSRStorage, EnhancedSRStorage
+from pydicom.uid import BasicTextSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.errors import ReportError
@@ -32,7 +34,6 @@ def test_each_step_is_another_object_with_the_same_content(report: bytes) -> Non
     enhanced = lower_class(comprehensive[2])
     assert enhanced is not None
     assert (comprehensive[0], enhanced[0]) == (ComprehensiveSRStorage, EnhancedSRStorage)
-    assert lower_class(enhanced[2]) is None
     before = opened(report)
     assert len({before.SOPInstanceUID, comprehensive[1], enhanced[1]}) == 3
     for sop_class, uid, data in (comprehensive, enhanced):
@@ -44,6 +45,38 @@ def test_each_step_is_another_object_with_the_same_content(report: bytes) -> Non
         del expected.SOPClassUID, expected.SOPInstanceUID
         assert after == expected
     assert lower_class(report) == comprehensive
+
+
+def test_basic_text_says_the_same_without_numbers_and_coordinates(report: bytes) -> None:
+    lowered, sop_class = report, ""
+    for _ in range(3):
+        made = lower_class(lowered)
+        assert made is not None
+        sop_class, _, lowered = made
+    assert sop_class == BasicTextSRStorage
+    assert lower_class(lowered) is None
+    basic, full = opened(lowered), opened(report)
+    assert not {item.ValueType for item in items(basic)} & {"NUM", "SCOORD", "TCOORD", "SCOORD3D"}
+    assert "ContentTemplateSequence" not in basic
+    texts = (item for item in items(basic) if item.ValueType == "TEXT")
+    said = {(item.ConceptNameCodeSequence[0].CodeMeaning, item.TextValue) for item in texts}
+    numbers = [item for item in items(full) if item.ValueType == "NUM"]
+    assert numbers
+    for item in numbers:
+        (measured,) = item.MeasuredValueSequence
+        name = item.ConceptNameCodeSequence[0].CodeMeaning
+        assert any(meaning == name and text.startswith(str(measured.NumericValue)) for meaning, text in said), name
+    codes = [{item.ConceptCodeSequence[0].CodeMeaning for item in items(ds) if "ConceptCodeSequence" in item}
+             for ds in (full, basic)]  # fmt: skip
+    assert codes[0] - codes[1] <= {text for _, text in said}
+    del basic.ContentSequence
+    assert basic.CurrentRequestedProcedureEvidenceSequence == full.CurrentRequestedProcedureEvidenceSequence
+
+
+def items(ds: Dataset) -> Iterator[Dataset]:
+    for item in ds.get("ContentSequence", ()):
+        yield item
+        yield from items(item)
 
 
 def test_elements_without_a_value_stay(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from miqa_node.domain.policy import Reason, Verdict
 from miqa_node.errors import ReportError
 from miqa_node.report import MadeObject, ReportedImage, ReportSettings, make_objects
 from miqa_node.report.narrative import narrative
-from miqa_node.report.write import ascii_text
+from miqa_node.report.text import phrase
 from tests.unit.report import making
 
 FOREIGN, MOTION = FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR
@@ -333,7 +333,7 @@ def test_times_are_those_of_the_place_that_the_source_names(tmp_path: Path) -> N
     )
 
 
-def test_text_that_is_not_ascii_is_written_so_that_any_character_set_holds_it(source: Path) -> None:
+def test_text_that_is_not_ascii_keeps_its_letters(source: Path) -> None:
     verdict = making.disposition(Verdict.REVIEW, FOREIGN, text="Gegenstand über der Lunge – σ ≥ 5 \\ ~")
     made = make_objects(
         ReportedImage(source, SaliencyMaps()),
@@ -342,8 +342,8 @@ def test_text_that_is_not_ascii_is_written_so_that_any_character_set_holds_it(so
         ReportSettings(node_name="Röntgen 1"),
     )
     report = of_kind(made, ResultKind("SR"))
-    assert values(groups(report)[0], "121106") == ["REVIEW: Gegenstand ueber der Lunge - ? >= 5 / -"]
-    assert report.DeviceSerialNumber == "Roentgen 1"
+    assert values(groups(report)[0], "121106") == ["REVIEW: Gegenstand über der Lunge - σ >= 5 / ~"]
+    assert report.DeviceSerialNumber == "Röntgen 1"
 
 
 @pytest.mark.parametrize("missing", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "SOPClassUID"])
@@ -368,8 +368,8 @@ def test_the_report_tells_everything_in_sentences_and_says_in_which_language(sou
     made = make_objects(ReportedImage(source, SaliencyMaps()), given, said, ReportSettings(language="de"))
     image = groups(of_kind(made, ResultKind("SR")))[0]
     [told] = values(image, "111412")
-    assert told.split("\r\n") == [ascii_text(sentence) for sentence in narrative(given, said, "de")]
-    assert "Fremdkoerper" in told
+    assert told.split("\r\n") == [phrase(sentence) for sentence in narrative(given, said, "de")]
+    assert "Fremdkörper" in told
     item = next(item for item in image.ContentSequence if name(item) == "111412")
     assert item.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "de"
 

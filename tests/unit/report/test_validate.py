@@ -82,7 +82,7 @@ def one_frame_too_many(dataset: Dataset) -> None:
         ("KOS", making.without("ReferencedPerformedProcedureStepSequence"), "ReferencedPerformedProcedureStepSequence"),
         ("SEG", making.without("PatientName"), "PatientName is missing"),
         ("SEG", long_label, "SegmentLabel has a value that LO does not allow"),
-        ("SEG", not_ascii, "SegmentDescription is not ASCII"),
+        ("SEG", not_ascii, "SegmentDescription is not in the character set"),
         ("SEG", wrong_uid, "SeriesInstanceUID is no UID"),
         ("KOS", other_instance, "refers to an instance that the evidence does not list"),
         ("SEG", no_evidence, "the source is not among the referenced instances"),

@@ -1,0 +1,48 @@
+"""Gives an object with compressed pixels in Explicit VR Little Endian, for a peer that decodes nothing (PS3.5 10.1)."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+
+from pydicom import Dataset, dcmread
+from pydicom.pixels.utils import decompress
+from pydicom.uid import UID
+
+from miqa_node.errors import DecodeError
+from miqa_node.imaging.decoders import SYNTAXES
+
+
+def can_uncompress(transfer_syntax_uid: str) -> bool:
+    """Whether the syntax is a compressed one whose pixels can be decoded here."""
+    return transfer_syntax_uid in SYNTAXES and UID(transfer_syntax_uid).is_encapsulated
+
+
+def uncompress(file: bytes) -> bytes:
+    """The DICOM file with the same object in Explicit VR Little Endian; colours become RGB.
+
+    The SOP Instance UID stays: nothing is lost. Text stays as it was encoded.
+
+    Raises
+    ------
+    DecodeError
+        The pixels cannot be decoded.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds: Dataset = dcmread(BytesIO(file))
+        syntax = SYNTAXES.get(str(ds.file_meta.TransferSyntaxUID))
+        if syntax is None or "PixelData" not in ds:
+            raise DecodeError(f"Objects in {ds.file_meta.TransferSyntaxUID.name} cannot be given uncompressed.")
+        failures = []
+        for plugin in syntax.plugins:
+            try:
+                decompress(ds, decoding_plugin=plugin.label, generate_instance_uid=False)
+                break
+            except Exception as error:  # noqa: BLE001 - codecs raise whatever they like
+                failures.append(type(error).__name__)
+        else:
+            raise DecodeError(f"The pixels cannot be decoded for a peer that decodes nothing: {', '.join(failures)}.")
+        out = BytesIO()
+        ds.save_as(out, enforce_file_format=True)
+    return out.getvalue()
