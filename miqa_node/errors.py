@@ -9,7 +9,8 @@ MiqaError
 │   ├── DataSetError       not a DICOM data set, or a UID the standard forbids (0xC000)
 │   ├── MismatchError      SOP class or instance UID differs from the request's (0xA900)
 │   ├── DecodeError        the pixels cannot be decoded; the data set itself was stored
-│   │   └── DecodeLimitError   the decoder ran past its time or memory limit, or crashed
+│   │   ├── DecodeLimitError   the decoder ran past its time or memory limit, or crashed
+│   │   └── NotAnImageError    there are no pixels to judge, as in a report or a segmentation
 │   └── ArchiveError       a ZIP file that is damaged, locked or beyond the limits
 ├── ModelPackageError      a model package is incomplete, altered or not runnable here
 ├── CaptionError           a backend wrote no caption; the image is assessed without one
@@ -72,6 +73,10 @@ class DecodeError(UnreadableError):
 
 class DecodeLimitError(DecodeError):
     """The decoder ran past its time or memory limit, or its process died."""
+
+
+class NotAnImageError(DecodeError):
+    """The object is no picture of a patient, such as a report or a segmentation: there is nothing to judge."""
 
 
 class ArchiveError(UnreadableError):

@@ -20,7 +20,7 @@ from miqa_node.domain.image import Radiograph, SaliencyMaps
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Disposition, Policy
-from miqa_node.errors import DecodeError, NotFoundError
+from miqa_node.errors import DecodeError, NotAnImageError, NotFoundError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.picture import is_picture, read_picture
@@ -75,6 +75,8 @@ class LocalAssessor:
 
         Raises
         ------
+        NotAnImageError
+            There is nothing to judge, as in a report or a segmentation.
         UnreadableError
             The file is neither DICOM nor a picture, or its pixels cannot be decoded.
         """
@@ -129,7 +131,7 @@ def assess_path(
     if assessment is None or disposition is None or image.header is None:
         raise NotFoundError(f"{path} was not judged.")
     if image.radiograph is None:  # a node gives it the verdict NOT_ASSESSED; here somebody waits for an answer
-        raise image.error or DecodeError(assessment.not_assessed)
+        raise image.error or NotAnImageError(assessment.not_assessed)
     # The node makes up UIDs that are missing; what is said here is what the file says.
     assessment = replace(assessment, header=image.header, timings_ms={**assessment.timings_ms, **image.timings_ms})
     return LocalResult(path, not image.is_picture, assessment, disposition, artifacts.maps(digest), image.radiograph)

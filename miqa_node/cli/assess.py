@@ -7,20 +7,21 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.files import images
+from miqa_node.cli.files import images, unpacked
 from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
 from miqa_node.cli.saliency import write_map
 from miqa_node.domain.anomaly import AnomalyScore
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
-from miqa_node.errors import ModelPackageError, SettingsError
+from miqa_node.errors import ArchiveError, ModelPackageError, NotAnImageError, SettingsError
 from miqa_node.local import LocalAssessor, LocalResult
 from miqa_node.report import ReportedImage, ReportSettings, make_objects
 from miqa_node.report.narrative import narrative
@@ -30,7 +31,8 @@ from miqa_node.web.onepage import one_page
 
 def assess(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM, PNG or JPEG files, or folders of them.")
+        list[Path],
+        typer.Argument(metavar="PATH...", exists=True, help="DICOM, PNG, JPEG or ZIP files, or folders of them."),
     ],
     as_json: AsJson = False,
     saliency_dir: Annotated[
@@ -64,11 +66,7 @@ def assess(
     settings = settings_of(config)
     quiet_logs(settings)
 
-    files, left_out = images(paths)
-    if not files:
-        raise typer.BadParameter("there are no images in the given folders")
-    if left_out:
-        typer.echo(f"{left_out} files in folders are no images and were left out.", err=True)
+    files = _chosen(paths)
     for folder in (saliency_dir, out):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -79,20 +77,22 @@ def assess(
     failed = 0
     certificates: dict[str, None] = {}
     try:
-        with progress(files, "Assessing") as remaining:
-            for file in remaining:
+        with TemporaryDirectory() as scratch, progress(_unpacked(files, scratch, settings), "Assessing") as remaining:
+            for file, name in remaining:
                 started = time.perf_counter()
                 try:
                     result = assessor.assess_file(file, modality=modality, body_part=body_part, view=view)
                     writer.write(file, result)
                 except (ModelPackageError, SettingsError):
                     raise  # no fault of the file: the next one would meet it too
+                except NotAnImageError as error:
+                    _print_skipped(name, str(error), as_json=as_json)
                 except Exception as error:  # noqa: BLE001 - one file's surprise must not keep the others from being done
                     failed += 1
-                    _print_error(file, error_text(error), as_json=as_json)
+                    _print_error(name, error_text(error), as_json=as_json)
                 else:
                     certificates[result.disposition.certificate] = None
-                    _print_result(file, result, time.perf_counter() - started, settings.node.language, as_json=as_json)
+                    _print_result(name, result, time.perf_counter() - started, settings.node.language, as_json=as_json)
     finally:
         assessor.close()
     if not as_json:
@@ -117,7 +117,7 @@ def _page(result: LocalResult, settings: Settings) -> str:
     return one_page(result, enhanced, threshold=threshold, language=language, no_copy=why_not)
 
 
-def document(file: Path, result: LocalResult, total_s: float, language: str = "en") -> dict[str, Any]:
+def document(file: Path | str, result: LocalResult, total_s: float, language: str = "en") -> dict[str, Any]:
     """One line of ``--json``; docs/reference/cli.md explains its keys."""
     assessment, disposition = result.assessment, result.disposition
     model = assessment.model
@@ -241,7 +241,7 @@ class _Writer:
             stem.with_name(f"{stem.name}.{one.kind.lower()}.dcm").write_bytes(one.data)
 
 
-def _print_result(file: Path, result: LocalResult, total_s: float, language: str, *, as_json: bool) -> None:
+def _print_result(file: str, result: LocalResult, total_s: float, language: str, *, as_json: bool) -> None:
     if as_json:
         print_json(document(file, result, total_s, language))
         return
@@ -253,8 +253,31 @@ def _print_result(file: Path, result: LocalResult, total_s: float, language: str
         print_line(" " * 16, prediction.sentence)
 
 
-def _print_error(file: Path, error: str, *, as_json: bool) -> None:
+def _chosen(paths: list[Path]) -> list[Path]:
+    files, left_out = images(paths)
+    if not files:
+        raise typer.BadParameter("there are no images in the given folders")
+    if left_out:
+        typer.echo(f"{left_out} files in folders are no images and were left out.", err=True)
+    return files
+
+
+def _unpacked(files: list[Path], scratch: str, settings: Settings) -> list[tuple[Path, str]]:
+    try:
+        return list(unpacked(files, Path(scratch), settings.web).items())
+    except ArchiveError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _print_skipped(file: str, reason: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({"file": str(file), "error": error})
+        print_json({"file": file, "skipped": reason})
+    else:
+        print_line(f"{'–':<12}", "  –", file, f"{reason} There is nothing to judge.")
+
+
+def _print_error(file: str, error: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"file": file, "error": error})
     else:
         print_line(f"{'error':<12}", "  –", str(file), error)

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from zipfile import is_zipfile
 
-IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg"})
+from miqa_node.domain.instance import is_uid
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.elements import peek_elements
+from miqa_node.imaging.picture import is_picture
+from miqa_node.receive.archive import members
+from miqa_node.settings import WebSettings
+
+IMAGE_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".zip"})
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
-_PREFIX = b"DICM"
-_PREFIX_OFFSET = 128
 _DIRECTORY_FILE = "DICOMDIR"
+_SOP_CLASS_UID = 0x00080016
+_HEAD_BYTES = 1 << 14
 
 
 def images(paths: Iterable[Path], suffixes: frozenset[str] = IMAGE_SUFFIXES) -> tuple[list[Path], int]:
     """The files to work on, in order, and how many files of folders were left out because they are not images.
 
-    A file that is named is always taken; files of a folder are taken if their name or content is that of an image.
+    A file that is named is always taken; files of a folder are taken if their name or content is that of an image, with
+    or without the preamble of PS3.10. A DICOMDIR stands for the medium that it lies on.
     """
     chosen_paths: list[Path] = []
     left_out = 0
     for path in paths:
+        if path.name == _DIRECTORY_FILE and path.is_file():
+            path = path.parent  # noqa: PLW2901
         if not path.is_dir():
             chosen_paths.append(path)
             continue
@@ -42,7 +53,33 @@ def _looks_like_image(file: Path, suffixes: frozenset[str]) -> bool:
         return True
     try:
         with file.open("rb") as opened:
-            opened.seek(_PREFIX_OFFSET)
-            return opened.read(len(_PREFIX)) == _PREFIX
+            head = opened.read(_HEAD_BYTES)
     except OSError:
         return True  # the decoder reports the fault
+    try:
+        _, elements = peek_elements(head, frozenset({_SOP_CLASS_UID}))
+    except DataSetError:
+        elements = {}
+    if head[128:132] == b"DICM":
+        return True
+    sop_class = elements.get(_SOP_CLASS_UID)
+    return sop_class is not None and is_uid(sop_class.value.decode("latin-1").strip(" \0"))
+
+
+def unpacked(files: Iterable[Path], folder: Path, limits: WebSettings) -> dict[Path, str]:
+    """The files, each with the name to print; a ZIP file's images are written to ``folder``.
+
+    Raises
+    ------
+    ArchiveError
+        A ZIP file is damaged, locked or beyond ``limits``.
+    """
+    names: dict[Path, str] = {}
+    for number, file in enumerate(files):
+        if not is_zipfile(file):
+            names[file] = str(file)
+            continue
+        for member in members(file, folder / str(number), limits):
+            if _looks_like_image(member, frozenset()) or is_picture(member):
+                names[member] = f"{file}#{member.name}"
+    return names

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from pydicom.dataset import Dataset
@@ -25,8 +26,12 @@ log = structlog.get_logger(__name__)
 MAX_OBJECTS = 10_000
 """Maximum number of objects in one request."""
 
+PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
+"""The well-known SOP instance of the service (PS3.4 J.3.5)."""
+
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
+NO_SUCH_INSTANCE = 0x0112
 INVALID_ARGUMENT = 0x0115
 NO_SUCH_ACTION = 0x0123
 RESOURCE_LIMITATION = 0x0213
@@ -45,9 +50,11 @@ class Commitment:
     answered: Callable[[], None]
     report: Callable[[int, Dataset], None]
 
-    def on_action(self, event: evt.Event) -> tuple[int, None]:
+    def on_action(self, event: Any) -> tuple[int, None]:
         """N-ACTION: the status for the peer."""
         association: Association = event.assoc
+        if event.request.RequestedSOPInstanceUID != PUSH_MODEL_INSTANCE:
+            return NO_SUCH_INSTANCE, None
         if event.action_type != _REQUEST_ACTION:
             return NO_SUCH_ACTION, None
         try:
@@ -70,8 +77,10 @@ class Commitment:
         if isinstance(event.message, N_ACTION_RSP):
             self.answered()
 
-    def on_event_report(self, event: evt.Event) -> tuple[int, None]:
+    def on_event_report(self, event: Any) -> tuple[int, None]:
         """N-EVENT-REPORT: the status for the peer."""
+        if event.request.AffectedSOPInstanceUID != PUSH_MODEL_INSTANCE:
+            return NO_SUCH_INSTANCE, None
         try:
             self.report(event.event_type or 0, event.event_information)
         except ValueError:

@@ -21,7 +21,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
+from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation, UserIdentityNegotiation
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -118,6 +118,8 @@ class StorageScp:
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_SOP_COMMON, _treat_as_storage),
+            (evt.EVT_SOP_EXTENDED, _storage_level),
+            (evt.EVT_USER_ID, _take_identity),
             (evt.EVT_CONN_CLOSE, _end_waiting),
             (evt.EVT_C_ECHO, lambda _: SUCCESS),
             (evt.EVT_C_STORE, self._store),
@@ -326,6 +328,28 @@ def _end_waiting(event: evt.Event) -> None:
 
 def _treat_as_storage(event: evt.Event) -> dict[UID, SOPClassCommonExtendedNegotiation]:
     return contexts.as_storage(event.assoc.requestor.requested_contexts)
+
+
+def _storage_level(event: Any) -> dict[UID, bytes]:
+    """SOP Class Extended Negotiation of storage: level 2 (full), no word on signatures, no coercion (PS3.4 B.3.1)."""
+    return {uid: _FULL_STORAGE for uid in event.app_info if contexts.is_storage(uid)}
+
+
+_FULL_STORAGE = bytes([2, 0, 0, 0, 0, 0])
+_USERNAME = 1
+
+
+def _take_identity(event: Any) -> tuple[bool, None]:
+    """User Identity Negotiation (PS3.7 D.3.3.7): a bare name is taken as it is; what cannot be checked has no answer.
+
+    Who may store depends on address, AE title and certificate, never on this.
+    """
+    asked = event.assoc.requestor.user_identity
+    if asked.user_identity_type == _USERNAME and asked.positive_response_requested:
+        answer = UserIdentityNegotiation()
+        answer.server_response = b""
+        event.assoc.acceptor.add_negotiation_item(answer)
+    return True, None
 
 
 def _response(answer: StoreResponse) -> Dataset:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.taxonomy.lookup import finding_names, reason_code
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran
+from tests.unit.report import making
 from tests.web.staging import phantom_png
 
 KEYS = """file sop_instance_uid verdict certificate score reasons narrative findings contributions gate anomaly
@@ -156,6 +158,36 @@ def test_folders_give_images_only_but_named_files_are_always_taken(folder: Path)
 
     assert [path.name for path in taken] == ["IM000001", "chest.dcm", "phantom.png", "page.dcm", "note.txt"]
     assert left_out == 2
+
+
+def test_files_without_preamble_a_medium_and_a_zip_file(
+    cli: Callable[..., Ran], config: Path, folder: Path, samples: Path, tmp_path: Path
+) -> None:
+    bare = (samples / "RG1_UNCR.dcm").read_bytes()[132:]
+    medium = tmp_path / "medium"
+    medium.mkdir()
+    (medium / "IM01").write_bytes(bare)
+    (medium / "README").write_text("images of a patient\n" * 900)
+    (medium / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    taken, left_out = images([medium])
+    assert ([path.name for path in taken], left_out) == (["IM01"], 2)
+    assert images([medium / "DICOMDIR"])[0] == taken
+    with ZipFile(tmp_path / "cd.zip", "w") as packed:
+        packed.write(folder / "chest.dcm", "a/IM1")
+        packed.write(folder / "note.txt", "a/note.txt")
+    ran = cli("assess", tmp_path / "cd.zip", "--json", "--config", config)
+    assert (ran.code, [line["file"] for line in ran.lines]) == (0, [f"{tmp_path / 'cd.zip'}#000000"])
+
+
+def test_what_is_nothing_to_judge_is_one_quiet_line(
+    cli: Callable[..., Ran], config: Path, folder: Path, tmp_path: Path
+) -> None:
+    for made in making.flagged(making.write(making.small(), tmp_path / "source.dcm")):
+        (tmp_path / f"{made.kind}.dcm").write_bytes(made.data)
+    files = [tmp_path / f"{kind}.dcm" for kind in ("SR", "SEG", "KOS")]
+    ran = cli("assess", *files, folder / "chest.dcm", "--json", "--config", config)
+    assert ran.code == 0
+    assert [line.get("skipped") for line in ran.lines] == ["The object is not an image."] * 3 + [None]
 
 
 def test_a_map_covers_the_image_from_corner_to_corner() -> None:

@@ -67,13 +67,15 @@ class Modality:
         association = ae.associate("127.0.0.1", port, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.take)])
         assert association.is_established
 
-        def ask(*uids: str, action: int = 1, sop_class: str = CLASS, transaction: str = "") -> int:
+        def ask(
+            *uids: str, action: int = 1, sop_class: str = CLASS, transaction: str = "", well_known: str = INSTANCE
+        ) -> int:
             request = Dataset()
             request.TransactionUID = transaction or generate_uid()
             request.ReferencedSOPSequence = [Dataset() for _ in uids]
             for item, uid in zip(request.ReferencedSOPSequence, uids, strict=True):
                 item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
-            status, _ = association.send_n_action(request, action, COMMITMENT_PUSH_MODEL, INSTANCE)
+            status, _ = association.send_n_action(request, action, COMMITMENT_PUSH_MODEL, well_known)
             return int(status.Status)
 
         yield ask
@@ -137,6 +139,13 @@ def test_a_peer_with_a_known_address_is_told_on_a_new_association_in_the_other_r
             assert ask("1.2.3.1") == 0x0000
         assert wait_until(lambda: len(modality.reports) == 1)
         assert modality.is_scp == [True]
+
+
+def test_a_request_to_another_instance_is_refused(keeping: Database, tmp_path: Path) -> None:
+    modality = Modality()
+    with node(keeping, tmp_path) as scp, modality.association(scp.port) as ask:
+        assert ask("1.2.3.1", well_known="1.2.840.10008.1.20.1.2") == 0x0112
+        assert ask("1.2.3.1") == 0x0000
 
 
 def test_where_nobody_listens_the_same_association_is_the_way_out(keeping: Database, tmp_path: Path) -> None:
