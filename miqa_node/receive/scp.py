@@ -320,7 +320,7 @@ def store_request(association: Association, sop_class: str, sop_instance: str, t
     )
 
 
-def _end_waiting(event: evt.Event) -> None:
+def _end_waiting(event: Any) -> None:
     """A connection was closed. One that never asked for an association would wait on for the ACSE time-out."""
     if event.assoc.requestor.primitive is None:
         event.assoc.dul.to_user_queue.put(None)

@@ -18,14 +18,15 @@ from miqa_node.domain.output import OutputKind
 from miqa_node.domain.policy import Disposition
 from miqa_node.report import codes
 from miqa_node.report.content import coded, device_observer, evidence
-from miqa_node.report.inherit import inherited_elements
+from miqa_node.report.inherit import inherit
 from miqa_node.report.instance import begin_instance, code_sequence
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.kos import MAX_DESCRIPTION_CHARACTERS, SOP_CLASS_UID, key_object_template
 from miqa_node.report.source import Source, read_source
+from miqa_node.report.text import typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
-from miqa_node.report.write import ascii_text, encode
+from miqa_node.report.write import encode
 
 _WITHDRAWAL = OutputKind(ResultKind("WITHDRAWAL"), "KO", 9909, "Quality issue withdrawn", SOP_CLASS_UID)
 
@@ -46,10 +47,10 @@ def withdraw_key_object(
     said = (
         f"Key object {noted.sop_instance_uid} no longer holds: the image was judged again, {disposition.verdict.value}."
     )
-    _fill(document, noted, settings, ascii_text(said, MAX_DESCRIPTION_CHARACTERS))
-    inherited = inherited_elements(noted)
-    data = encode(document, inherited)
-    check_file(data, document.SOPClassUID, document.SOPInstanceUID, noted, inherited)
+    _fill(document, noted, settings, typed_text(said, MAX_DESCRIPTION_CHARACTERS))
+    inherited, sets = inherit(document, noted)
+    data = encode(document, inherited, character_sets=sets)
+    check_file(data, document.SOPClassUID, document.SOPInstanceUID, noted, inherited, sets)
     return MadeObject(KOS, document.SOPClassUID, document.SOPInstanceUID, data)
 
 
