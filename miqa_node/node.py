@@ -25,6 +25,8 @@ from miqa_node.domain.event import EventOrigin
 from miqa_node.domain.policy import decide
 from miqa_node.domain.role import NodeRole
 from miqa_node.errors import MiqaError
+from miqa_node.health.canary import Canary
+from miqa_node.health.faults import NodeFaults
 from miqa_node.health.readiness import ReadinessChecks
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
@@ -93,6 +95,9 @@ class Node:
         self._judging = JudgingTools(
             assessor, self.policy.current, self.models.certificate, self._shadow, self.models.series
         )
+        self._reports = report_settings(settings, self._decoder.encode)
+        canary = Canary(self._judging, self._decoder.decode, self._reports)
+        self._faults = NodeFaults(canary.check, settings.work.alike_failures, settings.work.canary_interval_s)
         self._pipeline = self._build_pipeline()
         self._retention = Retention(self.database, self.objects, settings)
         outbox = DatabaseOutbox(self.database, self.objects, lower_class)
@@ -120,7 +125,7 @@ class Node:
             ImagingTools(read_header, self._decoder.decode),
             self._judging,
             ReportingTools(
-                report_settings(settings, self._decoder.encode),
+                self._reports,
                 lambda: kinds_to_make(taking),
                 Enhancer(settings).enhance,
             ),
@@ -133,6 +138,7 @@ class Node:
             giving_up_effects(context, self._announcer),
             max_attempts=settings.work.max_attempts,
             pseudonym=rules.operator,
+            faults=self._faults,
         )
 
     def _open_sources(self) -> dict[str, ImageSource]:
@@ -195,6 +201,7 @@ class Node:
             return
         begin, way = self._parts.begin, self._pipeline
         begin(self._shadow.start, self._shadow.stop)
+        begin(self._faults.start, self._faults.stop)
         monthly = monthly_report(self.database, self.objects, self.settings)
         steps = (("assess", way.assess), ("conclude", way.conclude))
         begin(lambda: self._worker.start(steps, (monthly,), way.give_up), self._worker.stop)
@@ -258,6 +265,7 @@ class Node:
                 "The quality package": self.models.check,
                 "The further packages": self.sidecars.check,
                 "The decoder": self._decoder.check,
+                "The judgement of images": self._faults.check,
             }
         return checks
 

@@ -80,6 +80,19 @@ class JobQueue(Protocol):
         """Queue the same for an instance that is judged again, behind the images that have just arrived."""
 
 
+class FaultJudge(Protocol):
+    """Tells faults of the node from faults of an image."""
+
+    def check(self) -> None:
+        """ResourcesError with the reason while the node is at fault: images wait."""
+
+    def succeeded(self) -> None:
+        """An image was judged."""
+
+    def blame(self, image: str, fault: str) -> None:
+        """An image is about to be given up because of a fault, named if it can be the node's; ResourcesError if so."""
+
+
 @dataclass(frozen=True, slots=True)
 class AssessorResult:
     """The result for one image: the assessment and the saliency maps."""

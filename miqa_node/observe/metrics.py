@@ -169,6 +169,11 @@ REASSESSMENTS_WAITING = Gauge(
     "Images that wait to be judged again.",
     registry=REGISTRY,
 )
+PAUSED = Gauge(
+    "miqa_paused",
+    "1 while images wait because the node cannot judge any, see the reasons of GET /readyz.",
+    registry=REGISTRY,
+)
 READY = Gauge(
     "miqa_ready",
     "1 when the node can do its work, 0 when GET /readyz gives reasons why not.",

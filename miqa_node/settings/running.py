@@ -53,6 +53,8 @@ class WorkSettings(SettingsTable):
     study_quiet_s: Seconds
     series_max_slices: Count
     reassess_per_minute: Count
+    canary_interval_s: Annotated[float, Field(ge=0)]
+    alike_failures: Count
 
 
 class RetentionSettings(SettingsTable):

@@ -140,7 +140,8 @@ def begin_attempt(transaction: Transaction, digest: InstanceDigest) -> int:
 
 def take_back_attempt(transaction: Transaction, digest: InstanceDigest) -> None:
     """An attempt ended because a resource was missing; the image is not to blame."""
-    transaction.execute(sa.update(attempts).where(attempts.c.digest == digest).values(begun=attempts.c.begun - 1))
+    begun = attempts.c.digest == digest, attempts.c.begun > 0
+    transaction.execute(sa.update(attempts).where(*begun).values(begun=attempts.c.begun - 1))
 
 
 def save_assessment(transaction: Transaction, assessment: Assessment) -> None:

@@ -43,7 +43,15 @@ def take_back_attempt(transaction: Transaction, instance: StoredInstance) -> Non
         instances.take_back_attempt(transaction, instance.digest)
         return
     this = _this(instance.digest, instance.generation)
-    transaction.execute(sa.update(reassessments).where(this).values(begun=reassessments.c.begun - 1))
+    back = sa.update(reassessments).where(this, reassessments.c.begun > 0).values(begun=reassessments.c.begun - 1)
+    transaction.execute(back)
+
+
+def forget_attempts(transaction: Transaction, digest: InstanceDigest) -> None:
+    """Beginnings that came to nothing because the node was at fault count no longer."""
+    transaction.execute(sa.update(attempts).where(attempts.c.digest == digest).values(begun=0))
+    waits = reassessments.c.digest == digest, reassessments.c.concluded_at.is_(None)
+    transaction.execute(sa.update(reassessments).where(*waits).values(begun=0))
 
 
 def save_assessment(transaction: Transaction, assessment: Assessment) -> None:

@@ -45,6 +45,8 @@ ASSESS_JOB = "assess-instance"
 STEP_RETRY_INTERVAL_S = 0.5
 STEP_RETRY_BACKOFF = 2.0
 STEP_MAX_PAUSE_S = 30.0
+HOLD_S = 5.0
+"""How long work that is not given up, because the node is at fault, waits before it is tried once more."""
 SHUTDOWN_GRACE_S = 20
 
 
@@ -295,7 +297,27 @@ class _Attempts:
             log.error(text, digest=digest[:16], error=type(error).__name__)
             if not last or self._give_up is None:
                 raise
-            self._give_up(digest)
+            self._end(digest, self._give_up)
+
+    def _end(self, digest: InstanceDigest, give_up: Step) -> None:
+        """Give the work up, unless the node is at fault: then it waits, and the step is tried once more."""
+        while True:
+            try:
+                give_up(digest)
+            except Exception as error:
+                if not lacks_resources(error):
+                    raise
+                log.warning("an image waits for the node", digest=digest[:16])
+            else:
+                return
+            if self._stopping.wait(HOLD_S):
+                raise _Stopped
+            try:
+                self._run(digest)
+            except Exception as error:  # noqa: BLE001 - it is given up, or waits on
+                log.error("step failed once more", digest=digest[:16], error=type(error).__name__)
+            else:
+                return
 
     def _run(self, digest: InstanceDigest) -> None:
         pause_s = STEP_RETRY_INTERVAL_S

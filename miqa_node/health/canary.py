@@ -1,0 +1,41 @@
+"""Judges the canary as any image is judged, from its file to its report; nothing of it is kept or sent."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from miqa_node.domain.image import Radiograph
+from miqa_node.errors import MiqaError, ResourcesError, place_of
+from miqa_node.imaging.canary import canary_image
+from miqa_node.local import assess_path
+from miqa_node.report import ReportedImage, ReportSettings, make_objects
+from miqa_node.units.base import JudgingTools
+
+
+class Canary:
+    """Decoding, measuring, judging, deciding and reporting of one image with the parts of a node."""
+
+    def __init__(self, judging: JudgingTools, decode: Callable[[Path], Radiograph], settings: ReportSettings) -> None:
+        # The shadow model and captions of the site are for images of patients.
+        self._judging = JudgingTools(judging.assessor, judging.policy, judging.certify)
+        self._decode = decode
+        self._settings = settings
+
+    def check(self) -> None:
+        """ResourcesError with the reason if it cannot be judged or reported."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="miqa-canary-") as folder:
+                self._judge(Path(folder) / "canary.dcm")
+        except MiqaError as error:
+            raise ResourcesError(f"A test image cannot be judged: {error}") from error
+        except Exception as error:
+            where = f"{type(error).__name__} at {place_of(error)}"
+            raise ResourcesError(f"A test image cannot be judged: {where}.") from error
+
+    def _judge(self, file: Path) -> None:
+        file.write_bytes(canary_image(self._settings.encode))
+        result = assess_path(file, ("DX", "CHEST", "PA"), self._judging, self._decode)
+        if not make_objects(ReportedImage(file, result.maps), result.assessment, result.disposition, self._settings):
+            raise ResourcesError("no report was made")

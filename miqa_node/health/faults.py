@@ -1,0 +1,122 @@
+"""Tells faults of the node from faults of an image, and lets all images wait while the node is at fault.
+
+An image is given up as NOT_ASSESSED, which its archive is told, only after the canary was judged. If the canary fails,
+or several different images in a row failed alike, the node is at fault: nothing is given up until the canary passes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from miqa_node.errors import ResourcesError
+from miqa_node.observe import metrics
+
+log = structlog.get_logger(__name__)
+
+RECENT_S = 5.0
+"""A canary that passed within this time, after an image failed, need not be judged again."""
+RETRY_S = 10.0
+"""While images wait, the canary is judged this often."""
+
+
+class NodeFaults:
+    """Of one process. Thread-safe.
+
+    ``limit`` different images in a row that fail alike are a fault of the node. ``interval_s`` is the time between
+    canaries when all is well; with 0 the canary is judged only when images fail.
+    """
+
+    def __init__(self, canary: Callable[[], None], limit: int, interval_s: float) -> None:
+        self._canary, self._limit, self._interval_s = canary, limit, interval_s
+        self._lock, self._canary_lock = threading.Lock(), threading.Lock()
+        self._reason = ""
+        self._fault = ""
+        self._failed: set[str] = set()
+        self._cleared = ""
+        self._passed_at = float("-inf")
+        self._stopping, self._awake = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="canary", daemon=True)
+
+    def start(self) -> None:
+        """Begin to judge canaries."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stopping.set()
+        self._awake.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def check(self) -> None:
+        """ResourcesError with the reason while images wait."""
+        if self._reason:
+            raise ResourcesError(self._reason)
+
+    def succeeded(self) -> None:
+        """An image was judged: what failed before it was not the node's fault."""
+        with self._lock:
+            self._fault, self._cleared, self._failed = "", "", set()
+
+    def blame(self, image: str, fault: str) -> None:
+        """An image is about to be given up because of a fault; ResourcesError if that is not the image's.
+
+        Images that fail alike again after the canary passed are to blame, until one is judged. Without ``fault`` only
+        the canary counts.
+        """
+        self.check()
+        with self._lock:
+            if fault != self._fault:
+                self._fault, self._failed = fault, set()
+            self._failed.add(image)
+            alike = len(self._failed) if fault and fault != self._cleared else 0
+        reason = self._try_canary(fresh=bool(fault))
+        if not reason and alike >= self._limit:
+            reason = f"{alike} different images in a row failed alike: {fault}."
+        if reason:
+            self._pause(reason)
+            raise ResourcesError(reason)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._awake.wait(RETRY_S if self._reason else self._interval_s or None)
+            self._awake.clear()
+            if self._reason:
+                self._stopping.wait(RETRY_S)
+            if not self._stopping.is_set():
+                self._look()
+
+    def _look(self) -> None:
+        reason = self._try_canary(fresh=True)
+        if reason:
+            self._pause(reason)
+        elif self._reason:
+            with self._lock:
+                self._reason, self._cleared, self._failed = "", self._fault, set()
+            metrics.PAUSED.set(0)
+            log.warning("images are judged again: the test image passed")
+
+    def _pause(self, reason: str) -> None:
+        with self._lock:
+            is_new, self._reason = not self._reason, reason
+        if is_new:
+            metrics.PAUSED.set(1)
+            self._awake.set()
+            log.error("images wait until the node can judge again; none is given up", reason=reason)
+
+    def _try_canary(self, *, fresh: bool = False) -> str:
+        """Why the canary failed, empty if it passed."""
+        asked_at = time.monotonic()
+        with self._canary_lock:
+            if self._passed_at >= asked_at or (not fresh and asked_at - self._passed_at < RECENT_S):
+                return ""
+            try:
+                self._canary()
+            except ResourcesError as error:
+                return str(error)
+            self._passed_at = time.monotonic()
+            return ""

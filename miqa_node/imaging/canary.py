@@ -1,0 +1,43 @@
+"""The canary: a small chest radiograph without a patient that shows whether a node still judges images."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import DigitalXRayImageStorageForPresentation, JPEG2000Lossless, generate_uid
+
+from miqa_node.imaging.encode import FrameEncoder
+
+SIDE = 256
+SPACING_MM = 1.4
+
+
+def canary_image(encode: FrameEncoder) -> bytes:
+    """A DICOM file: two dark lungs in a bright body, compressed as JPEG 2000, frontal chest by its header."""
+    y, x = np.mgrid[-1.0 : 1.0 : SIDE * 1j, -1.0 : 1.0 : SIDE * 1j]
+    body = 200.0 - 60.0 * (x**2 + y**2)
+    for centre in (-0.4, 0.4):
+        body -= 110.0 * np.exp(-((((x - centre) / 0.25) ** 2 + (y / 0.55) ** 2) ** 2))
+    pixels = np.clip(body, 0, 255).astype(np.uint8)
+    image = Dataset()
+    image.SOPClassUID, image.SOPInstanceUID = DigitalXRayImageStorageForPresentation, generate_uid()
+    image.StudyInstanceUID, image.SeriesInstanceUID = generate_uid(), generate_uid()
+    image.Modality, image.BodyPartExamined, image.ViewPosition = "DX", "CHEST", "PA"
+    image.PresentationIntentType, image.PatientOrientation = "FOR PRESENTATION", ["L", "F"]
+    image.ImageType = ["ORIGINAL", "PRIMARY", ""]
+    image.QualityControlImage = "YES"
+    image.PixelSpacing = image.ImagerPixelSpacing = [SPACING_MM, SPACING_MM]
+    image.Rows = image.Columns = SIDE
+    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+    image.BitsAllocated = image.BitsStored = 8
+    image.HighBit, image.PixelRepresentation = 7, 0
+    image.PixelData = encapsulate([encode(pixels, JPEG2000Lossless)])
+    image["PixelData"].VR = "OB"
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    out = io.BytesIO()
+    image.save_as(out, enforce_file_format=True)
+    return out.getvalue()

@@ -1,0 +1,136 @@
+"""A fault of the node is not taken for one of an image: images wait, and go on by themselves."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from miqa_node.domain.role import NodeRole
+from miqa_node.errors import ResourcesError
+from miqa_node.health import faults
+from miqa_node.health.faults import NodeFaults
+from miqa_node.node import Node
+from miqa_node.observe import metrics
+from miqa_node.store import instances, tables
+from miqa_node.units.projection import ProjectionUnit
+from miqa_node.work import queue
+from tests.unit.test_node import settings_in, store, wait_until
+
+
+class SwitchedCanary:
+    """Passes or fails as told."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.judged = 0
+
+    def check(self) -> None:
+        self.judged += 1
+        if self.broken:
+            raise ResourcesError("A test image cannot be judged.")
+
+
+@pytest.fixture
+def canary(monkeypatch: pytest.MonkeyPatch) -> SwitchedCanary:
+    monkeypatch.setattr(faults, "RETRY_S", 0.05)
+    return SwitchedCanary()
+
+
+def test_an_image_that_fails_alone_is_to_blame(canary: SwitchedCanary) -> None:
+    judge = NodeFaults(canary.check, 3, 0.0)
+    judge.blame("a", "its worker died")
+    judge.blame("a", "its worker died")
+    judge.succeeded()
+    judge.blame("b", "its worker died")
+    judge.check()
+    assert canary.judged == 3
+
+
+def test_without_a_working_canary_nothing_is_given_up_until_it_passes(canary: SwitchedCanary) -> None:
+    judge = NodeFaults(canary.check, 3, 0.0)
+    judge.start()
+    try:
+        canary.broken = True
+        with pytest.raises(ResourcesError, match="test image"):
+            judge.blame("a", "its worker died")
+        with pytest.raises(ResourcesError, match="test image"):
+            judge.check()
+        assert metrics.REGISTRY.get_sample_value("miqa_paused") == 1
+        canary.broken = False
+        wait_until(lambda: metrics.REGISTRY.get_sample_value("miqa_paused") == 0)
+        judge.check()
+        judge.blame("a", "its worker died")
+    finally:
+        judge.stop()
+
+
+def test_images_that_fail_alike_wait_for_a_canary_once(canary: SwitchedCanary) -> None:
+    judge = NodeFaults(canary.check, 3, 0.0)
+    judge.blame("a", "its worker died")
+    judge.blame("b", "its worker died")
+    with pytest.raises(ResourcesError, match="3 different images in a row"):
+        judge.blame("c", "its worker died")
+    judge.start()
+    try:
+        deadline = time.monotonic() + 30.0
+        while metrics.REGISTRY.get_sample_value("miqa_paused"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for image in "abcdef":
+            judge.blame(image, "its worker died")
+        for image in "ghijkl":
+            judge.blame(image, "")
+    finally:
+        judge.stop()
+
+
+def test_a_canary_is_judged_at_intervals(canary: SwitchedCanary) -> None:
+    judge = NodeFaults(canary.check, 3, 0.05)
+    judge.start()
+    try:
+        wait_until(lambda: canary.judged >= 2)
+        canary.broken = True
+        wait_until(lambda: metrics.REGISTRY.get_sample_value("miqa_paused") == 1)
+        canary.broken = False
+        wait_until(lambda: metrics.REGISTRY.get_sample_value("miqa_paused") == 0)
+    finally:
+        judge.stop()
+
+
+@pytest.mark.slow
+def test_a_node_that_cannot_judge_gives_no_image_up_and_goes_on_by_itself(
+    tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "RETRY_S", 0.2)
+    monkeypatch.setattr(queue, "HOLD_S", 0.2)
+    monkeypatch.setattr(queue, "STEP_RETRY_INTERVAL_S", 0.01)
+    with Node(settings_in(tmp_path), role=NodeRole.ALL) as node:
+        node._faults._canary()  # a sound node judges the canary, and leaves nothing behind
+        with node.database.begin() as transaction:
+            assert instances.count(transaction).received == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(ProjectionUnit, "judge", _broken)
+            assert store(node.dicom_port, samples / "RG3_UNCR.dcm", samples / "RG1_UNCR.dcm") == [0x0000] * 2
+            wait_until(lambda: "test image cannot be judged" in str(node.readiness()))
+            time.sleep(2.0)
+            with node.database.begin() as transaction:
+                assert instances.count(transaction).decided == 0
+        wait_until(lambda: _decided(node) == 2)
+        wait_until(lambda: node.readiness() == [])
+        with node.database.begin() as transaction:
+            digests = [d for one in transaction.execute(sa.select(tables.instances.c.digest)) for d in one]
+            reasons = str([instances.load_disposition(transaction, digest) for digest in digests])
+    assert "never finished" not in reasons
+    assert "again and again" not in reasons
+
+
+def _decided(node: Node) -> int:
+    with node.database.begin() as transaction:
+        return instances.count(transaction).decided
+
+
+def _broken(*_: object, **__: object) -> None:
+    raise RuntimeError("broken session")
