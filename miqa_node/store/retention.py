@@ -22,7 +22,6 @@ from miqa_node.errors import NotFoundError, RemovedError
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import maps_key, preview_key, snapshot_key
 from miqa_node.store.database import Database, Transaction
-from miqa_node.store.deliveries import ITEMS
 from miqa_node.store.tables.images import BARE, KEPT
 
 _UNDELIVERED = (DeliveryState.QUEUED.value, DeliveryState.HELD.value, DeliveryState.FAILED.value)
@@ -57,7 +56,7 @@ class Holding:
 
 def holdings(transaction: Transaction, limits: AgeLimits, now: datetime) -> list[Holding]:
     """All originals that the node has, by group in the order of :class:`RetentionGroup`."""
-    group, due = _group(), sa.and_(_is_removable(), _is_old(limits, now))
+    group, due = _group(), sa.and_(*_is_free(), _is_old(limits, now))
     query = (
         sa.select(
             group.label("name"),
@@ -84,7 +83,8 @@ def remove_old(transaction: Transaction, limits: AgeLimits, now: datetime, limit
 
 def remove_for_space(transaction: Transaction, group: RetentionGroup, now: datetime, limit: int) -> int:
     """Mark up to ``limit`` originals of a group whatever their age, oldest first; their number."""
-    return _mark(transaction, _group() == group.value, RemovalCause.SPACE, now, limit)
+    condition = _is_flagged() if group is RetentionGroup.FLAGGED else ~_is_flagged()
+    return _mark(transaction, condition, RemovalCause.SPACE, now, limit)
 
 
 def remove_artifacts(transaction: Transaction, before: datetime | None, now: datetime, limit: int) -> int:
@@ -96,12 +96,13 @@ def remove_artifacts(transaction: Transaction, before: datetime | None, now: dat
     chosen = (
         sa.select(_of.digest)
         .select_from(_DECIDED)
-        .where(BARE, old, _group().in_([one.value for one in RetentionGroup if one.removable]))
+        .where(BARE, old, *_is_free())
         .order_by(_of.removed_at, _of.digest)
         .limit(limit)
     )
-    marked = sa.update(t.instances).where(_of.digest.in_(chosen), BARE).values(artifacts_removed_at=now)
-    return len(transaction.execute(marked.returning(_of.digest)).all())
+    digests = list(transaction.execute(chosen).scalars())
+    marked = sa.update(t.instances).where(_of.digest.in_(digests), BARE).values(artifacts_removed_at=now)
+    return len(transaction.execute(marked.returning(_of.digest)).all()) if digests else 0
 
 
 def delete_marked(database: Database, objects: ObjectStore, now: datetime, limit: int) -> tuple[int, int]:
@@ -175,66 +176,104 @@ def _mark(
     chosen = (
         sa.select(_of.digest)
         .select_from(_DECIDED)
-        .where(KEPT, _is_removable(), condition)
+        .where(KEPT, *_is_free(), condition)
         .order_by(_since(), _of.digest)
         .limit(limit)
     )
+    # Chosen before the first change of data: SQLite's write lock is not held while many rows are looked at.
+    digests = list(transaction.execute(chosen).scalars())
     marked = (
         sa.update(t.instances)
-        # Asked again of the row itself: a peer may be promised at this moment that the node keeps it.
-        .where(_of.digest.in_(chosen), KEPT, _is_unpromised())
+        # Asked again of the rows themselves: a person or a peer may be asking for one of them at this moment.
+        .where(_of.digest.in_(digests), KEPT, _is_unpromised(), *_is_not_wanted())
         .values(removed_at=now, removal_cause=cause.value, deleted_at=None)
     )
-    return len(transaction.execute(marked.returning(_of.digest)).all())
+    return len(transaction.execute(marked.returning(_of.digest)).all()) if digests else 0
 
 
 def _group() -> sa.ColumnElement[str]:
+    protected = (
+        (RetentionGroup.UNDECIDED, _undecided()),
+        (RetentionGroup.HOLD, _held()),
+        (RetentionGroup.OPEN, _opened()),
+        (RetentionGroup.UNDELIVERED, _undelivered()),
+    )
+    return sa.case(
+        *((_of.study_instance_uid.in_(studies), group.value) for group, studies in protected),
+        (~_is_unpromised(), RetentionGroup.PROMISED.value),
+        (_is_flagged(), RetentionGroup.FLAGGED.value),
+        else_=RetentionGroup.ACCEPTED.value,
+    )
+
+
+def _is_free() -> tuple[sa.ColumnElement[bool], ...]:
+    """Nothing asks that the original stays: it is in one of the groups that may be removed."""
     study = _of.study_instance_uid
-    again = sa.exists().where(t.reassessments.c.digest == _of.digest, t.reassessments.c.concluded_at.is_(None))
-    undecided = sa.select(study).select_from(_DECIDED).where(KEPT, sa.or_(_verdicts.digest.is_(None), again))
-    holds, studies = t.legal_holds.c, t.studies.c
-    held = sa.select(studies.study_instance_uid).where(
-        sa.exists().where(
-            holds.cleared_at.is_(None),
-            sa.or_(
-                holds.study_instance_uid == studies.study_instance_uid,
-                sa.and_(holds.patient_id != "", holds.patient_id == studies.patient_id),
-            ),
-        )
+    return *_is_not_wanted(), study.not_in(_undelivered()), study.not_in(_undecided()), _is_unpromised()
+
+
+def _is_not_wanted() -> tuple[sa.ColumnElement[bool], ...]:
+    """No person asks for the study."""
+    return _of.study_instance_uid.not_in(_opened()), _of.study_instance_uid.not_in(_held())
+
+
+# Studies by what they wait for. None depends on the image that is looked at, so each list is made once.
+
+
+def _undecided() -> sa.CompoundSelect[tuple[str]]:
+    one, verdict = t.instances.alias(), t.dispositions.alias()
+    kept = one.c.removed_at.is_(None)
+    new = (
+        sa.select(one.c.study_instance_uid)
+        .select_from(one.outerjoin(verdict, verdict.c.digest == one.c.digest))
+        .where(kept, verdict.c.digest.is_(None))
     )
-    opened = sa.select(_flagged_studies.study_instance_uid).where(
-        _flagged_studies.state != WorklistState.RESOLVED.value
+    again = (
+        sa.select(one.c.study_instance_uid)
+        .select_from(one.join(t.reassessments, t.reassessments.c.digest == one.c.digest))
+        .where(t.reassessments.c.concluded_at.is_(None))
     )
+    return sa.union_all(new, again)
+
+
+def _held() -> sa.CompoundSelect[tuple[str]]:
+    holds, study = t.legal_holds.alias(), t.studies.alias()
+    in_force = holds.c.cleared_at.is_(None)
+    of_patients = (
+        sa.select(study.c.study_instance_uid)
+        .select_from(study.join(holds, holds.c.patient_id == study.c.patient_id))
+        .where(in_force, holds.c.patient_id != "")
+    )
+    return sa.union_all(sa.select(holds.c.study_instance_uid).where(in_force), of_patients)
+
+
+def _opened() -> sa.Select[tuple[str]]:
+    item = t.worklist.alias()
+    return sa.select(item.c.study_instance_uid).where(item.c.state != WorklistState.RESOLVED.value)
+
+
+def _undelivered() -> sa.Select[tuple[str]]:
     about = t.instances.alias()
     waits = sa.or_(
         t.deliveries.c.state.in_(_UNDELIVERED),
         sa.and_(t.deliveries.c.state == DeliveryState.SENT.value, t.deliveries.c.commit_at.is_not(None)),
     )
-    undelivered = (
+    return (
         sa.select(about.c.study_instance_uid)
-        .select_from(ITEMS.join(about, about.c.digest == t.results.c.digest))
+        .select_from(
+            t.deliveries.join(t.results, t.results.c.sop_instance_uid == t.deliveries.c.sop_instance_uid).join(
+                about, about.c.digest == t.results.c.digest
+            )
+        )
         .where(waits)
     )
+
+
+def _is_flagged() -> sa.ColumnElement[bool]:
+    """The verdict flags it, or a person labelled it or is asked to."""
     labelled = sa.exists().where(t.labels.c.digest == _of.digest)
     asked = sa.exists().where(t.requests.c.digest == _of.digest, t.requests.c.answered_at.is_(None))
-    return sa.case(
-        *(
-            (study.in_(studies_of.correlate(None)), group.value)  # each is a list of its own, made once
-            for studies_of, group in (
-                (undecided, RetentionGroup.UNDECIDED),
-                (held, RetentionGroup.HOLD),
-                (opened, RetentionGroup.OPEN),
-                (undelivered, RetentionGroup.UNDELIVERED),
-            )
-        ),
-        (~_is_unpromised(), RetentionGroup.PROMISED.value),
-        (sa.or_(_verdicts.flagged, _verdicts.verdict.in_(_FLAGS), labelled, asked), RetentionGroup.FLAGGED.value),
-        else_=RetentionGroup.ACCEPTED.value,
-    )
-
-
-def _is_removable() -> sa.ColumnElement[bool]:
-    return _group().in_([one.value for one in RetentionGroup if one.removable])
+    return sa.or_(_verdicts.flagged, _verdicts.verdict.in_(_FLAGS), labelled, asked)
 
 
 def _is_unpromised() -> sa.ColumnElement[bool]:
@@ -251,6 +290,8 @@ def _is_old(limits: AgeLimits, now: datetime) -> sa.ColumnElement[bool]:
         before = sa.bindparam(None, now - timedelta(days=days), t.UtcDateTime())
         return _since() < before if days else sa.false()
 
+    shortest = min((days for days in (limits.accepted, limits.flagged, *limits.sources.values()) if days), default=0)
     by_source = [(_of.calling_ae_title == source, older(days)) for source, days in limits.sources.items()]
     accepted = sa.case(*by_source, else_=older(limits.accepted)) if by_source else older(limits.accepted)
-    return sa.case((_group() == RetentionGroup.FLAGGED.value, older(limits.flagged)), else_=accepted)
+    by_group = sa.case((_is_flagged(), older(limits.flagged)), else_=accepted)
+    return sa.and_(older(shortest), by_group)
