@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import stat
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -22,18 +24,42 @@ from miqa_node.store.pseudonyms import open_key
 from miqa_node.store.retention import absence
 from miqa_node.work.queue import Schedule, migrate_queue
 
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+_DATABASE = {"miqa.sqlite", "miqa.sqlite-wal", "miqa.sqlite-shm"}
+_OWN = {"incoming", "objects", *_DATABASE}
+
 log = structlog.get_logger(__name__)
 
 
 def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
     """Database and object store of the settings; makes the data directory."""
     try:
-        settings.node.data_dir.mkdir(parents=True, exist_ok=True)
-        settings.incoming_dir.mkdir(exist_ok=True)
+        make_private(settings.node.data_dir)
+        settings.incoming_dir.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        if not settings.store.database_url:
+            (settings.node.data_dir / "miqa.sqlite").touch(PRIVATE_FILE)  # before SQLite makes it for everybody to read
     except OSError as error:
         raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
     database = Database(settings.database_url, settings.store.pool_size)
     return database, objects_of(settings, partial(absence, database))
+
+
+def make_private(folder: Path) -> None:
+    """Make the data directory, or close it to others if it is the node's own; a database in it, too.
+
+    A folder with other things in it stays as it is: it may be shared for a reason.
+    """
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    there = {path.name for path in folder.iterdir()}
+    for path, mode in ((folder, PRIVATE_FOLDER), *((folder / name, PRIVATE_FILE) for name in _DATABASE & there)):
+        if not stat.S_IMODE(path.stat().st_mode) & ~mode:
+            continue
+        try:
+            if path == folder and there and not there & _OWN:
+                raise PermissionError("it holds other things, too")
+            path.chmod(mode)
+        except OSError as error:
+            log.warning("others on this host may read it", path=str(path), reason=error.strerror or str(error))
 
 
 def acquisition_rules(settings: Settings) -> AcquisitionRules:

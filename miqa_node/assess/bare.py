@@ -17,6 +17,7 @@ import onnx
 from pydantic import ValidationError
 
 from miqa_node.assess.card import METADATA_KEY, Card, explain_card_error
+from miqa_node.assess.self_contained import read_graph
 from miqa_node.errors import ModelPackageError
 
 GOLDENS_KEY = "miqa_goldens"
@@ -37,13 +38,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     """
     if path.stat().st_size > MAX_GRAPH_BYTES:
         raise ModelPackageError(f"{path.name}: a graph is never larger than {MAX_GRAPH_BYTES} bytes.")
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf's errors have no common base but this
-        raise ModelPackageError(f"{path.name} is not an ONNX graph.") from error
-    if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer):
-        raise ModelPackageError(f"{path.name} keeps weights in other files; make it a package folder.")
-    return {item.key: item.value for item in model.metadata_props}
+    return {item.key: item.value for item in read_graph(path).metadata_props}
 
 
 def bare_card(name: str, metadata: Mapping[str, str]) -> Card:

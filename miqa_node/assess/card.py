@@ -20,6 +20,8 @@ from miqa_node.errors import ModelPackageError
 
 CARD_NAME = "card.yaml"
 GRAPH_NAME = "model.onnx"
+PAGE_NAME = "MODEL_CARD.md"
+"""The card as a page. Nothing reads it, so the card lists no checksum of it."""
 METADATA_KEY = "miqa_card"
 """Key of the card in the graph's metadata_props: the same card, without the checksums of files."""
 

@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, BaseCard
+from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, PAGE_NAME, BaseCard
+from miqa_node.assess.self_contained import read_graph
 from miqa_node.assess.session import GraphSession
 from miqa_node.errors import ModelPackageError
 
@@ -15,7 +16,10 @@ BARE_SUFFIX = ".onnx"
 
 
 def check_files(folder: Path, card: BaseCard, others: Sequence[str] = ()) -> None:
-    """Refuse a folder whose files differ from the card's checksums; the card must name ``others`` as well."""
+    """Refuse a folder that is not exactly what the card lists; the card must name ``others`` as well.
+
+    Whatever it does not list could change without anybody noticing: further files, links, weights beside a graph.
+    """
     goldens = [name for golden in card.golden for name in (golden.input, golden.expected)]
     for name in (*card.graphs, *goldens, *others):
         if name not in card.files:
@@ -28,6 +32,15 @@ def check_files(folder: Path, card: BaseCard, others: Sequence[str] = ()) -> Non
             raise ModelPackageError(f"{folder.name}: {name} is missing.")
         if sha256_of(path) != expected:
             raise ModelPackageError(f"{folder.name}: {name} is not the file that the card was written for.")
+    inside = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    there = {path.relative_to(folder).as_posix() for path in inside}
+    unlisted = sorted(there - {*card.files, CARD_NAME, PAGE_NAME})
+    if unlisted:
+        raise ModelPackageError(f"{folder.name}: the card does not list {unlisted[0]}; remove it from the package.")
+    if any(path.is_symlink() for path in inside):
+        raise ModelPackageError(f"{folder.name}: a package has files, no links to others.")
+    for name in card.graphs:
+        read_graph(folder / name)
 
 
 def check_name(folder: Path, card: BaseCard) -> None:

@@ -103,6 +103,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("models", _models),
         ("DICOM port", lambda s: _port(s.dicom.host, s.dicom.port, "dicom.port")),
         ("web port", lambda s: _port(s.web.host, s.web.port, "web.port")),
+        ("health port", lambda s: _port(s.web.host, _health_port(s), "web.health_port")),
     )
     for name, check in checks:
         yield _outcome(name, partial(check, settings))
@@ -213,6 +214,10 @@ def _models(settings: Settings) -> str:
     if not outcome["may_be_active"]:
         raise Wrong(f"{folder.name} has no golden images", "Activate a package that has: miqa-node models activate.")
     return f"{folder.name}, {outcome['goldens']} golden images agree on {outcome['provider']}"
+
+
+def _health_port(settings: Settings) -> int:
+    return settings.web.health_port or (settings.web.port + 1 if settings.web.port else 0)
 
 
 def _port(host: str, port: int, setting: str) -> str:

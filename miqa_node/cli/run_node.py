@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -13,6 +16,8 @@ from miqa_node.deliver.destinations import parse_flag
 from miqa_node.domain.role import NodeRole
 from miqa_node.node import Node
 from miqa_node.observe.log import set_up_logging
+
+SET_UP_FILE = "set-up-link"
 
 
 def run(
@@ -44,6 +49,7 @@ def run(
     ] = None,
 ) -> None:
     """Receive, assess, report and deliver until Ctrl-C or SIGTERM."""
+    os.umask(0o027)  # what is written outside of data_dir, such as delivered files, is for the node's group at most
     settings = settings_of(config, data_dir, dicom={"port": dicom_port, "ae_title": ae_title}, web={"port": web_port})
 
     destinations = [parse_flag(text) for text in destination or ()]
@@ -53,12 +59,25 @@ def run(
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{settings.dicom.host}:{node.dicom_port}")
         scheme, host = "https" if settings.web.tls_certificate else "http", _in_address(settings.web.host)
-        typer.echo(f"web   {scheme}://{host}:{node.web_port}/ (health http://{host}:{node.health_port}/healthz)")
-        if link := node.set_up_link():
-            typer.echo(f"set up {link}")
-            typer.echo("       opens once, for the first account; until then the pages answer to this host only")
+        typer.echo(f"web   {scheme}://{host}:{node.web_port}/")
+        typer.echo(f"health http://{host}:{node.health_port}/readyz")
+        _show_set_up_link(node.set_up_link(), settings.node.data_dir / SET_UP_FILE)
         stop.wait()
         typer.echo("stopping")
+
+
+def _show_set_up_link(link: str, file: Path) -> None:
+    """To the person at the terminal; else into a file for the node's user, as what a service prints is read by many."""
+    file.unlink(missing_ok=True)
+    if not link:
+        return
+    if sys.stdout.isatty():
+        typer.echo(f"set up {link}")
+    else:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as out:
+            out.write(f"{link}\n")
+        typer.echo(f"set up the address in {file}")
+    typer.echo("       opens once, for the first account; until then the pages answer to this host only")
 
 
 def stop_signal() -> threading.Event:

@@ -54,7 +54,7 @@ class IncomingObject:
         self._size_bytes = 0
         self._digest = hashlib.sha256()
         self._path = folder / f"{uuid.uuid4().hex}.part"
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         # Held while the object is being received: a starting process removes only what nobody holds.
         with suppress(OSError):
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

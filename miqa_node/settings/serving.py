@@ -29,6 +29,10 @@ class WebSettings(SettingsTable):
     max_request_bytes: Count
     page_size: Annotated[int, Field(ge=1, le=1000)]
     max_upload_bytes: Count
+    max_uploads: Count
+    max_uploads_per_address: Count
+    upload_dir: str
+    upload_space_bytes: Count
     render_side: Annotated[int, Field(ge=256, le=8192)]
     render_cache_bytes: Count
     render_at_once: Count

@@ -8,14 +8,12 @@ or database, stays where it is. A crash between the two steps takes a file in tw
 from __future__ import annotations
 
 import fcntl
-import os
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum, auto
-from pathlib import Path
-from typing import IO
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import structlog
 
@@ -24,6 +22,7 @@ from miqa_node.receive.intake import Intake, StoreResponse
 from miqa_node.receive.part10 import FileOrigin, FileTransfer
 from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS
 from miqa_node.settings import WatchSettings
+from miqa_node.shared_folder import SharedFolder
 from miqa_node.sources.base import ImageSource, SourceContext, SourceKind
 
 log = structlog.get_logger(__name__)
@@ -33,7 +32,6 @@ CHUNK_BYTES = 1 << 20
 AE_TITLE = "FOLDER"
 _UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart")
 _INDEX = "DICOMDIR"
-_MAX_NAMES = 10_000
 _DAY_S = 86_400.0
 
 
@@ -54,20 +52,22 @@ class FolderWatch(ImageSource):
         self._folder = Path(settings.folder)
         self._intake = intake
         self._origin = FileOrigin(AE_TITLE, called_ae_title, "127.0.0.1")
-        self._seen: dict[Path, tuple[tuple[int, int], float]] = {}
-        self._stuck: dict[Path, tuple[int, int]] = {}
+        self._seen: dict[PurePosixPath, tuple[tuple[int, int], float]] = {}
+        self._stuck: dict[PurePosixPath, tuple[int, int]] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._lock: IO[str] | None = None
+        self._lock: BinaryIO | None = None
 
     def start(self) -> None:
         """Begin; SettingsError if the folder is missing or cannot be written."""
         try:
-            for name in (DONE, FAILED):
-                (self._folder / name).mkdir(exist_ok=True)
-            self._lock = (self._folder / ".miqa-watch").open("w")
+            with SharedFolder(self._folder) as folder:
+                for name in (DONE, FAILED):
+                    folder.make(name)
+                self._lock = folder.lock_file(".miqa-watch")
         except OSError as error:
-            raise SettingsError(f"watch.folder {self._folder} cannot be used: {error.strerror}.") from error
+            reason = error.strerror or str(error)
+            raise SettingsError(f"watch.folder {self._folder} cannot be used: {reason}.") from error
         self._thread = threading.Thread(target=self._run, name="folder-watch", daemon=True)
         self._thread.start()
 
@@ -102,61 +102,64 @@ class FolderWatch(ImageSource):
         """One round; the number of files received or set aside."""
         before, self._seen = self._seen, {}
         now, handled = time.monotonic(), 0
-        for path in self._files():
-            if self._stopping.is_set() or handled >= self._settings.max_files:
-                break
-            with suppress(FileNotFoundError):  # somebody else has moved it
-                status = path.stat()
-                stamp = (status.st_size, status.st_mtime_ns)
-                known, since = before.get(path, (None, now))
-                if known != stamp:
-                    since = now
-                # A file's own time spares the wait, unless the clock that it comes from is ahead of ours.
-                age_s = time.time() - status.st_mtime
-                settled = (age_s if age_s >= 0 else now - since) >= self._settings.settle_s
-                ready = settled and known == stamp and self._stuck.get(path) != stamp
-                outcome = self._take(path, stamp) if ready else None
-                if outcome is WatchOutcome.HANDLED:
-                    handled += 1
-                else:
-                    self._seen[path] = (stamp, since)
-                if outcome is WatchOutcome.NO_ROOM:
-                    break  # the other files would fail in the same way
-        self._stuck = {path: stamp for path, stamp in self._stuck.items() if path in self._seen}
-        self._forget_old()
+        with SharedFolder(self._folder) as folder:
+            for path in folder.files(leave_out=frozenset((DONE, FAILED))):
+                if self._stopping.is_set() or handled >= self._settings.max_files:
+                    break
+                if path.name.lower().endswith(_UNFINISHED):
+                    continue
+                with suppress(FileNotFoundError):  # somebody else has moved it
+                    status = folder.status(path)
+                    stamp = (status.st_size, status.st_mtime_ns)
+                    known, since = before.get(path, (None, now))
+                    if known != stamp:
+                        since = now
+                    # A file's own time spares the wait, unless the clock that it comes from is ahead of ours.
+                    age_s = time.time() - status.st_mtime
+                    settled = (age_s if age_s >= 0 else now - since) >= self._settings.settle_s
+                    ready = settled and known == stamp and self._stuck.get(path) != stamp
+                    outcome = self._take(folder, path, stamp) if ready else None
+                    if outcome is WatchOutcome.HANDLED:
+                        handled += 1
+                    else:
+                        self._seen[path] = (stamp, since)
+                    if outcome is WatchOutcome.NO_ROOM:
+                        break  # the other files would fail in the same way
+            self._stuck = {path: stamp for path, stamp in self._stuck.items() if path in self._seen}
+            self._forget_old(folder)
         return handled
 
-    def _take(self, path: Path, stamp: tuple[int, int]) -> WatchOutcome:
+    def _take(self, folder: SharedFolder, path: PurePosixPath, stamp: tuple[int, int]) -> WatchOutcome:
         """Receive one file and move it."""
         try:
-            answer = StoreResponse(SUCCESS) if path.name == _INDEX else self._receive(path)
+            answer = StoreResponse(SUCCESS) if path.name == _INDEX else self._receive(folder, path)
         except PermissionError as error:
-            log.warning("a file of the watched folder waits", reason=error.strerror)
+            log.warning("a file of the watched folder waits", reason=error.strerror or str(error))
             return WatchOutcome.LOCKED
         if answer.status == OUT_OF_RESOURCES and not answer.lasting:
             log.warning("a file of the watched folder waits", reason=answer.comment)
             return WatchOutcome.NO_ROOM
         kind = DONE if answer.status == SUCCESS else FAILED
         try:
-            target = self._move(path, kind)
+            target = folder.move(path, PurePosixPath(kind, path))
+            if kind == FAILED:
+                why = f"{answer.status:04X} {answer.comment}"
+                log.warning("a file of the watched folder was refused", status=why[:4], reason=answer.comment)
+                with suppress(FileExistsError):  # somebody's own; the log has the reason, too
+                    folder.write(target.with_name(f"{target.name}.txt"), f"{why}\n".encode())
         except FileNotFoundError:
             raise
         except OSError as error:
             # Received, or refused, all the same; it is not read again and again for that.
-            log.error("a file of the watched folder cannot be moved away", reason=error.strerror)
+            log.error("a file of the watched folder cannot be moved away", reason=error.strerror or str(error))
             self._stuck[path] = stamp
             return WatchOutcome.LOCKED
-        if kind == FAILED:
-            log.warning(
-                "a file of the watched folder was refused", status=f"{answer.status:04X}", reason=answer.comment
-            )
-            target.with_name(f"{target.name}.txt").write_text(f"{answer.status:04X} {answer.comment}\n", "utf-8")
         return WatchOutcome.HANDLED
 
-    def _receive(self, path: Path) -> StoreResponse:
+    def _receive(self, folder: SharedFolder, path: PurePosixPath) -> StoreResponse:
         transfer = FileTransfer(self._intake, self._origin)
         try:
-            with path.open("rb") as file:
+            with folder.read(path) as file:
                 while chunk := file.read(CHUNK_BYTES):
                     transfer.write(chunk)
             return transfer.finish()
@@ -167,36 +170,13 @@ class FolderWatch(ImageSource):
         finally:
             transfer.end()
 
-    def _move(self, path: Path, kind: str) -> Path:
-        target = self._folder / kind / path.relative_to(self._folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for number in range(_MAX_NAMES):
-            free = target if not number else target.with_name(f"{target.name}-{number}")
-            if not free.exists():
-                break
-        path.rename(free)
-        return free
-
-    def _files(self) -> Iterator[Path]:
-        """Whole files, in order, that are not ours; links are not followed."""
-        for folder, names, files in os.walk(self._folder):
-            here = Path(folder)
-            if here == self._folder:
-                names[:] = [name for name in names if name not in (DONE, FAILED)]
-            names[:] = sorted(name for name in names if not name.startswith("."))
-            for name in sorted(files):
-                if not name.startswith(".") and not name.lower().endswith(_UNFINISHED):
-                    path = here / name
-                    if path.is_file() and not path.is_symlink():
-                        yield path
-
-    def _forget_old(self) -> None:
+    def _forget_old(self, folder: SharedFolder) -> None:
         """Remove files received long ago; failed ones stay until a person has looked at them."""
         oldest = time.time() - self._settings.keep_done_days * _DAY_S
-        for path in list((self._folder / DONE).rglob("*")):
+        for path in list(folder.files(DONE)):
             with suppress(OSError):
-                if path.is_file() and path.stat().st_ctime < oldest:
-                    path.unlink()
+                if folder.status(path).st_ctime < oldest:
+                    folder.remove(path)
 
 
 def _open(context: SourceContext) -> FolderWatch | None:

@@ -33,6 +33,7 @@ class Action(StrEnum):
     DISABLED = "disabled"
     ENABLED = "enabled"
     SIGNED_OUT = "signed out"
+    PASSWORD = "password chosen"  # noqa: S105 - words, no secrets
     TOKEN_ADDED = "token added"  # noqa: S105 - words, no secrets
     TOKEN_REVOKED = "token revoked"  # noqa: S105
 
@@ -76,9 +77,21 @@ def every(transaction: Transaction) -> list[Account]:
     return rows
 
 
-def add(transaction: Transaction, name: str, role: Role, actor: str, now: datetime) -> User:
-    """A new account without a password; ConflictError if the name is taken, AccessError if it is not a valid name."""
-    user = users.add(transaction, account_name(name), role, now)
+def add(
+    transaction: Transaction,
+    name: str,
+    role: Role,
+    actor: str,
+    now: datetime,
+    *,
+    password_hash: str = "",
+    subject: str | None = None,
+) -> User:
+    """A new account, without a password or with its hash, or of a subject of the site's provider.
+
+    ConflictError if the name is taken, AccessError if it is not a valid name.
+    """
+    user = users.add(transaction, account_name(name), role, now, password_hash=password_hash, subject=subject)
     _note(transaction, user.name, Action.ADDED, actor, now, role.value)
     return user
 
@@ -107,6 +120,19 @@ def set_role(transaction: Transaction, name: str, role: Role, actor: str, now: d
         _leave_an_administrator(transaction, name)
     users.set_role(transaction, name, role)
     _note(transaction, name, Action.ROLE, actor, now, role.value)
+
+
+def follow_role(transaction: Transaction, user: User, role: Role, actor: str, now: datetime) -> None:
+    """Give an account the role that the site's provider says today; nothing if it has it."""
+    if user.role is not role:
+        users.set_role(transaction, user.name, role)
+        _note(transaction, user.name, Action.ROLE, actor, now, role.value)
+
+
+def set_password(transaction: Transaction, name: str, password_hash: str, actor: str, now: datetime) -> None:
+    """Replace the password of an account, which ends all its sessions."""
+    users.set_password(transaction, name, password_hash)
+    _note(transaction, name, Action.PASSWORD, actor, now)
 
 
 def set_disabled(transaction: Transaction, name: str, actor: str, now: datetime, *, disabled: bool) -> None:

@@ -10,11 +10,9 @@ from typing import Any
 import onnx
 import yaml
 
-from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, BaseCard, Card, Task
+from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, PAGE_NAME, BaseCard, Card, Task
 from miqa_node.assess.model_card import model_card
 from miqa_node.assess.sidecars import CARDS
-
-PAGE_NAME = "MODEL_CARD.md"
 
 
 def seal(folder: Path, card: dict[str, Any]) -> Path:

@@ -35,6 +35,9 @@ _process_secret = new_secret()
 
 def identify(request: Request, services: Services) -> Principal:
     """Who sent the request; HTTPException 401 for an invalid token."""
+    known: Principal | None = getattr(request.state, "who", None)
+    if known is not None:  # the gate has asked already
+        return known
     who = _identify(request, services)
     request.state.who = who
     return who
@@ -63,7 +66,8 @@ class Needs:
             raise HTTPException(
                 HTTPStatus.FORBIDDEN,
                 "This node has no accounts yet and answers only to the host that it runs on. "
-                "Open the set-up link that it printed when it started, or run miqa-node users add there.",
+                "Open the set-up link that it printed, or wrote into its data_dir, when it started, "
+                "or run miqa-node users add there.",
             )
         raise HTTPException(HTTPStatus.UNAUTHORIZED, "Sign in, or show a token.", {"www-authenticate": "Bearer"})
 

@@ -104,7 +104,9 @@ class LimitedHttp(H11Protocol):
             return HttpProgress.ANSWER if self._unread_bytes else HttpProgress.REQUEST
         if self.flow.write_paused:
             return HttpProgress.ANSWER
-        return HttpProgress.BODY if cycle.more_body and not self.flow.read_paused else HttpProgress.WORK
+        # A client that asked whether to go on (Expect: 100-continue) waits for the node.
+        waits_for_client = cycle.more_body and not self.flow.read_paused and not cycle.waiting_for_100_continue
+        return HttpProgress.BODY if waits_for_client else HttpProgress.WORK
 
     @property
     def may_go(self) -> bool:
@@ -194,11 +196,7 @@ class HttpConnections:
         """Of the address with most connections, one without a whole request; the one that has stood still longest."""
         counts = Counter(one.address for one in self._open)
         candidates = [one for one in among if one.may_go]
-
-        def key(one: LimitedHttp) -> tuple[int, bool, float]:
-            return -counts[one.address], one.progress is HttpProgress.BODY, one.stands_since
-
-        return min(candidates, key=key, default=None)
+        return min(candidates, key=lambda one: (-counts[one.address], one.stands_since), default=None)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()

@@ -56,4 +56,5 @@ class Page:
         return Path(self.file).parent if self.file else None
 
 
+NO_PERMISSION_NAMED = "This page names no permission, so it cannot be opened."
 PAGES = Seam("pages", Page)

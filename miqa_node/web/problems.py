@@ -71,7 +71,7 @@ class Problem(BaseModel):
 def handle_errors(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
     app.add_exception_handler(MiqaError, _on_miqa_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_bug)
 
@@ -116,7 +116,8 @@ async def _on_miqa_error(request: Request, error: Exception) -> Response:
     return _answer(request, status, str(error))
 
 
-async def _on_http_error(request: Request, error: Exception) -> Response:
+async def answer_http_error(request: Request, error: Exception) -> Response:
+    """The answer to an error with a status."""
     if not isinstance(error, HTTPException):
         raise error
     said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""

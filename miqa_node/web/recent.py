@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable
 from threading import Lock
 from time import monotonic
@@ -34,22 +35,31 @@ class Recent(Generic[K, V]):
 
 
 class Slots:
-    """A limited number of places for requests in progress."""
+    """A limited number of places for requests in progress, and for those of one address."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, limit_per_address: int | None = None) -> None:
         self.limit = limit
-        self._taken = 0
+        self._limit_per_address = limit if limit_per_address is None else limit_per_address
+        self._taken: Counter[str] = Counter()
         self._lock = Lock()
 
-    def enter(self) -> bool:
+    def enter(self, address: str = "") -> bool:
         """Take a place; False if none is free."""
         with self._lock:
-            if self._taken >= self.limit:
+            if self._taken.total() >= self.limit or self._taken[address] >= self._limit_per_address:
                 return False
-            self._taken += 1
+            self._taken[address] += 1
             return True
 
-    def leave(self) -> None:
+    @property
+    def taken(self) -> int:
+        """How many places are taken."""
+        with self._lock:
+            return self._taken.total()
+
+    def leave(self, address: str = "") -> None:
         """Give a place back."""
         with self._lock:
-            self._taken -= 1
+            self._taken[address] -= 1
+            if not self._taken[address]:
+                del self._taken[address]

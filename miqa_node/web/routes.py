@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 
 from miqa_node.domain.access import Permission
 from miqa_node.web.access import Needs, Who, check_csrf, permission_of
-from miqa_node.web.page import PAGES
+from miqa_node.web.page import NO_PERMISSION_NAMED, PAGES
 from miqa_node.web.services import Services
 
 
@@ -43,5 +43,5 @@ class PageGuard:
         if permission_of(request.scope["route"]) is not None:
             return
         if self.permission is None:
-            raise HTTPException(HTTPStatus.FORBIDDEN, "This page names no permission, so it cannot be opened.")
+            raise HTTPException(HTTPStatus.FORBIDDEN, NO_PERMISSION_NAMED)
         Needs(self.permission)(who, services)

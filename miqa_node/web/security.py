@@ -43,8 +43,8 @@ HSTS = "max-age=31536000"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
-_UPLOAD = "multipart/form-data"
-_STOW = "multipart/related"
+UPLOAD_TYPE = "multipart/form-data"
+STOW_TYPE = "multipart/related"
 DICOMWEB = "/api/dicom-web/"
 PREDICT = "/predict"
 
@@ -58,8 +58,6 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
         self._app = app
-        self._max_bytes = settings.max_request_bytes
-        self._max_upload_bytes = settings.max_upload_bytes
         public = urlsplit(settings.public_url)
         self._public_origin = f"{public.scheme}://{public.netloc}"
         self._host_names = {"localhost", socket.gethostname().lower(), *(h.lower() for h in settings.allowed_hosts)}
@@ -85,29 +83,19 @@ class Guard:
             await send(message)
 
         try:
-            limit = self._check(scope)
-            await self._app(scope, _limited(receive, limit, self._name(limit)), guarded_send)
+            self._check(scope)
+            await self._app(scope, receive, guarded_send)
         except Refused as refused:
             if started:
                 raise
             await problem(refused.status_code, refused.detail)(scope, receive, guarded_send)
 
-    def _check(self, scope: Scope) -> int:
-        """Check the request; the maximum size of its body in bytes."""
+    def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         self._check_host(headers)
-        limit = self._max_upload_bytes if _content_type(headers) in (_UPLOAD, _STOW) else self._max_bytes
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > limit:
-            raise _too_large(self._name(limit))
         if scope["method"] not in _SAFE_METHODS:
             self._check_origin(scope, headers)
             _check_content_type(scope, headers)
-        return limit
-
-    def _name(self, limit: int) -> str:
-        setting = "max_upload_bytes" if limit == self._max_upload_bytes else "max_request_bytes"
-        return f"web.{setting} ({limit})"
 
     def _check_host(self, headers: Headers) -> None:
         name = _host_name(headers.get("host", ""))
@@ -130,29 +118,17 @@ class Guard:
             )
 
 
-def _limited(receive: Receive, left: int, name: str) -> Receive:
-    async def limited() -> Message:
-        nonlocal left
-        message = await receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
-            raise _too_large(name)
-        return message
-
-    return limited
-
-
 def _check_content_type(scope: Scope, headers: Headers) -> None:
-    given = _content_type(headers)
+    given = content_type(headers)
     if scope["path"].startswith("/api/"):
         # Pages of other sites cannot send this type without being asked for permission first, which they never get.
-        if given != _JSON and not (given == _STOW and scope["path"].startswith(DICOMWEB)):
+        if given != _JSON and not (given == STOW_TYPE and scope["path"].startswith(DICOMWEB)):
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
     elif scope["path"] == PREDICT:
         # Programs send no Origin; browsers always do with a POST, and _check_origin has looked at it.
-        if given != _UPLOAD:
-            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the image as {_UPLOAD}.")
-    elif given not in (_FORM, _UPLOAD) or "origin" not in headers:
+        if given != UPLOAD_TYPE:
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the image as {UPLOAD_TYPE}.")
+    elif given not in (_FORM, UPLOAD_TYPE) or "origin" not in headers:
         raise Refused(HTTPStatus.FORBIDDEN, "Forms are only taken from this node's own pages.")
 
 
@@ -163,13 +139,9 @@ def _add_headers(headers: MutableHeaders) -> None:
     headers.setdefault("cache-control", "no-store")
 
 
-def _content_type(headers: Headers) -> str:
+def content_type(headers: Headers) -> str:
+    """The media type of a request, without parameters."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _too_large(name: str) -> Refused:
-    detail = f"The body is larger than {name}."
-    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 def _host_name(host: str) -> str:

@@ -28,6 +28,7 @@ from miqa_node.web.live import Live
 from miqa_node.web.oidc import Provider
 from miqa_node.web.recent import Recent, Slots
 from miqa_node.web.renders import Renders
+from miqa_node.web.upload_space import UploadSpace
 
 USUAL_AGE_S = 600.0
 MAX_KINDS = 200
@@ -35,6 +36,9 @@ MAX_KINDS = 200
 READINESS_AGE_S = 5.0
 MAX_LOOKS = 2
 """Images checked on the page at the same time; they compete with received images for the processor."""
+HASHES_AT_ONCE = 2
+MAX_SIGN_INS = 16
+MAX_SIGN_INS_PER_ADDRESS = 8
 
 
 def _decodes_nothing(_path: Path) -> Radiograph:
@@ -111,6 +115,29 @@ class WebServices:
     def predictions(self) -> Slots:
         """Uploads to ``/predict`` that wait for their answer."""
         return Slots(self.settings.web.max_predictions)
+
+    @cached_property
+    def storing(self) -> Slots:
+        """STOW-RS requests in progress."""
+        web = self.settings.web
+        return Slots(web.max_uploads, web.max_uploads_per_address)
+
+    @cached_property
+    def signing_in(self) -> Slots:
+        """Passwords that are checked or wait for it; a page of threads must not wait for the passwords of strangers."""
+        return Slots(MAX_SIGN_INS, MAX_SIGN_INS_PER_ADDRESS)
+
+    @cached_property
+    def password_turn(self) -> BoundedSemaphore:
+        """Held while a hash is computed: each takes 64 MiB and most of a tenth of a second."""
+        return BoundedSemaphore(HASHES_AT_ONCE)
+
+    @cached_property
+    def upload_space(self) -> UploadSpace:
+        """Where uploaded forms lie while they are read."""
+        web = self.settings.web
+        folder = Path(web.upload_dir) if web.upload_dir else self.settings.node.data_dir / "uploads"
+        return UploadSpace(folder, web.upload_space_bytes)
 
     @cached_property
     def provider(self) -> Provider:

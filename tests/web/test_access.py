@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.domain.access import Permission, Role
 from miqa_node.errors import AccessError
-from miqa_node.store import sessions, tables, tokens, users
+from miqa_node.store import accounts, sessions, tables, tokens, users
 from miqa_node.web.access import CSRF_HEADER, check_csrf, permission_of
 from tests.web.people import ORIGIN, PASSWORD, add_account, add_token, sign_in, signed_in
 from tests.web.staging import Stage, csrf
@@ -342,6 +342,9 @@ def test_the_set_up_link_makes_the_first_administrator_and_works_once(stage: Sta
     assert again.get(f"/welcome/{secret}").status_code == 410
     assert again.post(f"/welcome/{secret}", data={**form, "name": "eve"}, headers=ORIGIN).status_code == 410
     assert sign_in(again, "ada").status_code == 303
+    with stage.services.database.begin() as transaction:
+        (event,) = accounts.events(transaction, limit=9)
+    assert (event.name, event.action.value, event.actor) == ("ada", "added", "one-time link")
 
 
 def test_on_the_nodes_own_host_the_set_up_link_works_as_well(stage: Stage, client: TestClient) -> None:

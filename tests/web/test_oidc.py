@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 
 from miqa_node.domain.access import Role
 from miqa_node.settings import load_settings
-from miqa_node.store import users
+from miqa_node.store import accounts, users
 from tests.web.people import add_account, sign_in
 from tests.web.staging import Stage
 
@@ -153,6 +153,14 @@ def test_somebody_signs_on_and_gets_the_role_of_their_groups(
     assert sign_on(browser(), provider).status_code == 303
     with stage.services.database.begin() as transaction:
         assert [(user.name, user.role) for user in users.every(transaction)] == [("mara.kunz", Role.VIEWER)]
+        history = [
+            (event.name, event.action.value, event.actor, event.detail)
+            for event in accounts.events(transaction, limit=9)
+        ]
+    assert history == [
+        ("mara.kunz", "role", "the site's sign-on", "viewer"),
+        ("mara.kunz", "added", "the site's sign-on", "reviewer"),
+    ]
 
 
 @pytest.mark.parametrize("groups", [[], ["surgery"], "", None, {"mtr": True}])

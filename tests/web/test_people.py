@@ -56,7 +56,11 @@ def test_a_new_reviewer_gets_a_link_chooses_a_password_and_signs_in(
     assert her.get("/people").status_code == 403
     assert 'href="/people"' not in her.get("/").text
     assert "mara</h3>" in admin.get("/people").text
-    assert did(stage) == [("ada", "added", "mara", "reviewer"), ("ada", "link", "mara", "")]
+    assert did(stage) == [
+        ("ada", "added", "mara", "reviewer"),
+        ("ada", "link", "mara", ""),
+        ("one-time link", "password chosen", "mara", ""),
+    ]
 
 
 def test_roles_sessions_and_shutting_out(stage: Stage, admin: TestClient, connect: Connect) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints
 from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationKind, ObjectsConfig, split_file
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
+from miqa_node.shared_folder import SharedFolder
 
 
 class FolderConfig(ObjectsConfig):
@@ -44,10 +45,11 @@ class FolderDestination(Destination):
 
     def probe(self) -> str:
         """Write a file and remove it again."""
-        path = self._folder / f".miqa-check-{os.getpid()}"
+        path = PurePosixPath(f".miqa-check-{os.getpid()}")
         try:
-            self._write(path, b"")
-            path.unlink()
+            with SharedFolder(self._folder) as folder:
+                _write(folder, path, b"")
+                folder.remove(path)
         except OSError as error:
             raise self._unwritable(error) from error
         return "can be written"
@@ -63,35 +65,34 @@ class FolderDestination(Destination):
         split_file(file)
         if not is_uid(sop_instance_uid):
             raise DeliveryRefusedError("The object's SOP Instance UID is not a UID (PS3.5 9.1).")
-        path = self._folder / f"{sop_instance_uid}.dcm"
-        if path.exists():
-            if path.read_bytes() != file:
-                raise DeliveryRefusedError(f"{path.name} is there already, with other content. Move it away.")
-            return
-        self._write(path, file)
-
-    def _write(self, path: Path, data: bytes) -> None:
-        part = path.with_name(f".{path.name}.part")
-        try:
-            with part.open("wb") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
-            part.rename(path)
-        except OSError:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        path = PurePosixPath(f"{sop_instance_uid}.dcm")
+        with SharedFolder(self._folder) as folder:
+            try:
+                with folder.read(path) as there:
+                    is_same = there.read() == file
+            except FileNotFoundError:
+                _write(folder, path, file)
+            else:
+                if not is_same:
+                    raise DeliveryRefusedError(f"{path.name} is there already, with other content. Move it away.")
 
     def _unwritable(self, error: OSError) -> DeliveryError:
         return DeliveryError(
-            f"{self._folder} cannot be written: {error.strerror}. Is it there, and may the node write?"
+            f"{self._folder} cannot be written: {error.strerror or error}. Is it there, and may the node write?"
         )
+
+
+def _write(folder: SharedFolder, path: PurePosixPath, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    with suppress(FileNotFoundError):  # of an attempt that was killed
+        folder.remove(part)
+    try:
+        folder.write(part, data)
+        folder.replace(part, path)
+    except OSError:
+        with suppress(OSError):
+            folder.remove(part)
+        raise
 
 
 def _read_address(text: str) -> Mapping[str, str] | None:

@@ -11,10 +11,9 @@ from typing import Any
 import onnx
 import yaml
 
-from miqa_node.assess.card import CARD_NAME, METADATA_KEY
+from miqa_node.assess.card import CARD_NAME, METADATA_KEY, PAGE_NAME
 from miqa_node.assess.classify.card import ClassifierCard
 from miqa_node.assess.model_card import model_card
-from miqa_node.training.seal import PAGE_NAME
 
 
 def seal(folder: Path, card: Mapping[str, Any]) -> Path:

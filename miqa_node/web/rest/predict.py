@@ -33,6 +33,7 @@ from miqa_node.web.newest import newest_maps
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services, WebServices
+from miqa_node.web.upload_space import PREFIX, UploadRoute
 
 POLL_INTERVAL_S = 0.1
 RETRY_AFTER_S = 5
@@ -42,7 +43,7 @@ OPACITY = 0.6
 PackageName = Annotated[str, Field(max_length=128, pattern=r"^([a-z][a-z0-9-]*(-\d+\.\d+\.\d+)?)?$")]
 Word = Annotated[str, Field(max_length=16, pattern=NO_CONTROLS)]
 
-router = APIRouter(tags=["predictions"])
+router = APIRouter(tags=["predictions"], route_class=UploadRoute)
 
 
 class PredictionReply(BaseModel):
@@ -136,7 +137,7 @@ def overlay(
 async def _take_in(
     services: WebServices, uploads: Uploads, file: UploadFile, described: PictureDescription, package: str, client: str
 ) -> InstanceDigest:
-    with tempfile.TemporaryDirectory(prefix="upload-", dir=uploads.folder) as folder:
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=services.upload_space.folder) as folder:
         path = FilePath(folder) / "upload"
         with path.open("wb") as out:
             while chunk := await file.read(1 << 20):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -20,15 +19,12 @@ from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS
 from miqa_node.web.access import Uploader
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.services import Services
+from miqa_node.web.services import Services, WebServices
 
 log = structlog.get_logger(__name__)
 
 DICOM_JSON = "application/dicom+json"
 MAX_PARTS = 10_000
-MAX_UPLOADS = 8
-"""So many requests are taken at the same time; more are asked to come again."""
-
 MAX_HEADER_BYTES = 4096
 MAX_BOUNDARY_BYTES = 256
 """RFC 2046 allows 70; Orthanc 1.10's DICOMweb client sends 73."""
@@ -37,7 +33,6 @@ AE_TITLE = "STOW-RS"
 StudyUid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Instance UID (0020,000D).")]
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
-_uploads = threading.BoundedSemaphore(MAX_UPLOADS)
 _errors = responses(400, 401, 403, 409, 413, 415, 422, 503)
 _stored: dict[int | str, dict[str, Any]] = {
     200: {"description": "All instances are kept"},
@@ -51,22 +46,24 @@ async def store(request: Request, services: Services, who: Uploader) -> JSONResp
 
     What is answered as stored is on disk and in the database.
     """
-    return await _store(request, services.intake, who.name)
+    return await _store(request, services, who.name)
 
 
 @router.post("/studies/{study_uid}", summary="Store instances of one study", responses={**_stored, **_errors})
 async def store_study(request: Request, services: Services, who: Uploader, study_uid: StudyUid) -> JSONResponse:
     """The same; instances of other studies are refused."""
-    return await _store(request, services.intake, who.name, study_uid)
+    return await _store(request, services, who.name, study_uid)
 
 
-async def _store(request: Request, intake: Intake | None, who: str, study_uid: str = "") -> JSONResponse:
+async def _store(request: Request, services: WebServices, who: str, study_uid: str = "") -> JSONResponse:
+    intake = services.intake
     if intake is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "This process receives nothing; ask the one with the role receive.")
     boundary = _boundary(request)
-    if not _uploads.acquire(blocking=False):
-        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "Too many uploads at once.", {"retry-after": "5"})
     client = request.client.host if request.client else "127.0.0.1"
+    if not services.storing.enter(client):
+        why = "Too many uploads at once (web.max_uploads, web.max_uploads_per_address)."
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, why, {"retry-after": "5"})
     parts = _Parts(intake, FileOrigin((who or AE_TITLE)[:16], AE_TITLE, client, study_uid), boundary)
     try:
         async for chunk in request.stream():
@@ -76,8 +73,8 @@ async def _store(request: Request, intake: Intake | None, who: str, study_uid: s
     except MultipartParseError as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The body is not what its boundary says.") from error
     finally:
+        services.storing.leave(client)
         await run_in_threadpool(parts.end)
-        _uploads.release()
     return _answer(parts.outcomes)
 
 

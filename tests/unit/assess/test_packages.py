@@ -14,6 +14,7 @@ import yaml
 
 from miqa_node.assess.package_files import newest_package, package_folders
 from miqa_node.assess.packages import Package, open_package
+from miqa_node.assess.self_contained import read_graph
 from miqa_node.assess.session import GPU_PROVIDER
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.errors import ModelPackageError, SettingsError
@@ -73,6 +74,54 @@ def test_a_card_that_does_not_fit_is_refused_and_named(
         open_it(folder)
 
 
+def weights_outside(folder: Path) -> Path:
+    """The package with its graph's tensors in a second file, and checksums to match the graph."""
+    model = onnx.load(folder / "model.onnx")
+    weights = np.ones((8, 8), np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weights, "unused"))
+    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    change_card(folder, lambda c: c["files"].update({"model.onnx": sha256(folder / "model.onnx")}))
+    return folder / "weights.bin"
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_weights_beside_a_graph_are_refused(folder: Path, is_listed: bool) -> None:
+    outside = weights_outside(folder)
+    if is_listed:
+        change_card(folder, lambda c: c["files"].update({"weights.bin": sha256(outside)}))
+    with pytest.raises(ModelPackageError, match="in other files" if is_listed else r"does not list weights\.bin"):
+        open_it(folder)
+
+
+def test_weights_hidden_in_a_branch_are_found(folder: Path) -> None:
+    model = onnx.load(folder / "model.onnx")
+    hidden = onnx.numpy_helper.from_array(np.ones(1, np.float32), "w")
+    hidden.ClearField("raw_data")
+    hidden.data_location = onnx.TensorProto.EXTERNAL
+    hidden.external_data.add(key="location", value="weights.bin")
+    inner = onnx.helper.make_graph([onnx.helper.make_node("Constant", [], ["c"], value=hidden)], "inner", [], [])
+    model.graph.node.append(onnx.helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner))
+    onnx.save(model, folder / "model.onnx")
+    with pytest.raises(ModelPackageError, match="in other files"):
+        read_graph(folder / "model.onnx")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".hidden", "golden/9.png"])
+def test_a_package_is_exactly_what_its_card_lists(folder: Path, name: str) -> None:
+    (folder / "MODEL_CARD.md").write_text("the card as a page")
+    open_it(folder)
+    (folder / name).write_text("more")
+    with pytest.raises(ModelPackageError, match="does not list"):
+        open_it(folder)
+
+
+def test_a_package_holds_no_links(folder: Path, tmp_path: Path) -> None:
+    (folder / "golden/0.png").rename(tmp_path / "elsewhere.png")
+    (folder / "golden/0.png").symlink_to(tmp_path / "elsewhere.png")
+    with pytest.raises(ModelPackageError, match="no links"):
+        open_it(folder)
+
+
 def test_an_altered_graph_is_refused(folder: Path) -> None:
     model = onnx.load(folder / "model.onnx")
     model.graph.node[0].name = "renamed"
@@ -94,7 +143,7 @@ def test_other_numbers_than_the_golden_ones_are_refused(folder: Path) -> None:
 def test_a_graph_that_is_none_is_refused(folder: Path) -> None:
     (folder / "model.onnx").write_bytes(b"not a graph")
     change_card(folder, lambda c: c["files"].update({"model.onnx": sha256(folder / "model.onnx")}))
-    with pytest.raises(ModelPackageError, match="cannot load the graph"):
+    with pytest.raises(ModelPackageError, match="not an ONNX graph"):
         open_it(folder)
 
 

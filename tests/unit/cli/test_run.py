@@ -198,3 +198,20 @@ def fetch(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=30) as answer:
         content: bytes = answer.read()
     return content
+
+
+def test_the_set_up_link_is_in_a_file_of_the_nodes_user_and_not_in_what_a_service_prints(
+    start: Callable[..., Running], data_dir: Path, tmp_path: Path
+) -> None:
+    node = start("--data-dir", data_dir)
+    assert node.process.stdout is not None
+    node.process.stdout.readline()
+    said = node.process.stdout.readline()
+
+    file = data_dir / "set-up-link"
+    assert said == f"set up the address in {file}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    link = file.read_text().strip()
+    assert re.fullmatch(rf"http://localhost:{node.web.rpartition(':')[2]}/welcome/\S+", link)
+    assert b"Set up this node" in fetch(link)
+    assert link.rpartition("/")[2] not in (tmp_path / "node.log").read_text()

@@ -28,11 +28,12 @@ from miqa_node.web.onepage import one_page
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.security import PAGE_OF_ITS_OWN
 from miqa_node.web.services import Services, WebServices
+from miqa_node.web.upload_space import PREFIX, UploadRoute
 
 Word = Annotated[str, Field(max_length=16, pattern=NO_CONTROLS)]
 Count = Annotated[int | None, Query(ge=0, le=1_000_000)]
 
-router = APIRouter()
+router = APIRouter(route_class=UploadRoute)
 
 
 @router.get("/look")
@@ -64,7 +65,7 @@ async def look(
         one_at_a_time = f"Only one image can be checked at a time. Tick “Keep” to receive these {len(given)} files."
         text = _form(services, who, fault=one_at_a_time if given else "Choose a file first.")
         return HTMLResponse(text, HTTPStatus.UNPROCESSABLE_ENTITY)
-    with tempfile.TemporaryDirectory(prefix="upload-", dir=uploads.folder) as place:
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=services.upload_space.folder) as place:
         paths = [Path(place) / f"upload{number}" for number in range(len(given))]
         for path, one in zip(paths, given, strict=True):
             with path.open("wb") as out:

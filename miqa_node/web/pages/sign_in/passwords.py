@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from threading import BoundedSemaphore
-
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from miqa_node.errors import AccessError
 
 MAX_CHARACTERS = 256
-AT_ONCE = BoundedSemaphore(2)
-"""Each hash takes 64 MiB and most of a tenth of a second: limits the hashes computed at the same time."""
 
 _hasher = PasswordHasher()
 _NOBODYS = _hasher.hash("the password of nobody")

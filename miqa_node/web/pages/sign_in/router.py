@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -12,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from miqa_node.domain.access import Means, Principal, Role, account_name
 from miqa_node.errors import AccessError
-from miqa_node.store import sessions, users
+from miqa_node.store import accounts, sessions, users
 from miqa_node.store.sessions import SignInOutcome
 from miqa_node.web.access import COOKIE, Reader, Who, session_times
 from miqa_node.web.html import render
@@ -28,6 +30,8 @@ Password = Annotated[str, Form(max_length=passwords.MAX_CHARACTERS)]
 Next = Annotated[str, Query(max_length=2000)]
 Secret = Annotated[str, Path(max_length=128)]
 
+BY_LINK = "one-time link"
+"""Who made an account or chose its password, in its history."""
 WRONG = "Name or password is wrong."
 TOO_MANY = "Too many wrong passwords. Wait {minutes} minutes, or ask an administrator for a new link."
 
@@ -51,7 +55,7 @@ def sign_in(
 ) -> Response:
     """Check name and password; failures are delayed, and after too many of them further attempts are refused."""
     now = datetime.now(UTC)
-    with passwords.AT_ONCE:
+    with _turn(request, services):
         user, outcome = _check(services, name, password, address_of(request), now)
     if outcome is not SignInOutcome.SIGNED_IN or user is None:
         log.warning("sign-in failed", outcome=outcome.value, peer=address_of(request))
@@ -94,14 +98,14 @@ def welcome(
         if password != again:
             raise AccessError("The two passwords differ.")  # noqa: TRY301 - shown like the others
         passwords.check_new(password, chosen, access.password_min_characters)
-        with passwords.AT_ONCE:
+        with _turn(request, services):
             kept = passwords.hash_password(password)
         with services.database.begin() as transaction:
             users.use_invitation(transaction, secret, now)
             if invited:
-                users.set_password(transaction, invited, kept)
+                accounts.set_password(transaction, invited, kept, BY_LINK, now)
             else:
-                users.add(transaction, chosen, Role.ADMIN, now, password_hash=kept)
+                accounts.add(transaction, chosen, Role.ADMIN, BY_LINK, now, password_hash=kept)
             sessions.note(transaction, chosen, address_of(request), "link", SignInOutcome.SIGNED_IN, now)
     except AccessError as error:
         return _welcome_page(services, who, secret, str(error), name)
@@ -125,17 +129,31 @@ def change_password(
         if new != again:
             raise AccessError("The two passwords differ.")  # noqa: TRY301
         passwords.check_new(new, who.name, services.settings.access.password_min_characters)
-        with passwords.AT_ONCE:
+        with _turn(request, services):
             user, outcome = _check(services, who.name, password, address_of(request), now)
             if outcome is not SignInOutcome.SIGNED_IN or user is None:
                 raise AccessError("The present password is wrong.")  # noqa: TRY301
             kept = passwords.hash_password(new)
         with services.database.begin() as transaction:
-            users.set_password(transaction, who.name, kept)
+            accounts.set_password(transaction, who.name, kept, who.name, now)
     except AccessError as error:
         return HTMLResponse(_account(services, who, fault=str(error)), HTTPStatus.FORBIDDEN)
     log.info("password changed", account=who.name)
     return open_session(request, services, who.name, "/account?changed=true", now)
+
+
+@contextmanager
+def _turn(request: Request, services: WebServices) -> Iterator[None]:
+    """The right to compute a hash; HTTPException 503 while too many wait for it."""
+    address = address_of(request)
+    if not services.signing_in.enter(address):
+        too_many = "Too many people sign in at once; try again in a moment."
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, too_many, {"retry-after": "2"})
+    try:
+        with services.password_turn:
+            yield
+    finally:
+        services.signing_in.leave(address)
 
 
 def open_session(request: Request, services: WebServices, name: str, target: str, now: datetime) -> Response:

@@ -16,7 +16,7 @@ from fastapi.responses import RedirectResponse
 from miqa_node.domain.access import Role, account_name
 from miqa_node.errors import AccessError
 from miqa_node.settings import OidcSettings
-from miqa_node.store import sessions, users
+from miqa_node.store import accounts, sessions, users
 from miqa_node.store.secrets import new_secret
 from miqa_node.store.sessions import SignInOutcome
 from miqa_node.web.oidc import Provider
@@ -30,6 +30,8 @@ router = APIRouter()
 COOKIE = "miqa_sign_on"
 BACK = "/sign-on/back"
 FLOW_LIMIT_S = 600
+PROVIDER = "the site's sign-on"
+"""Who made or changed an account, in its history."""
 
 
 @router.get("/sign-on")
@@ -115,11 +117,10 @@ def _account(services: WebServices, claims: Mapping[str, Any], now: datetime) ->
             if users.find(transaction, name) is not None:
                 # Never taken over: a name chosen at the provider must not open another person's account.
                 raise AccessError(f"The name {name} belongs to another account of this node. Ask its administrator.")
-            return users.add(transaction, name, role, now, subject=subject).name
+            return accounts.add(transaction, name, role, PROVIDER, now, subject=subject).name
         if user.disabled:
             raise AccessError("This account is disabled. Ask the node's administrator.")
-        if user.role is not role:
-            users.set_role(transaction, user.name, role)
+        accounts.follow_role(transaction, user, role, PROVIDER, now)
         return user.name
 
 

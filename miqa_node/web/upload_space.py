@@ -1,0 +1,171 @@
+"""Where uploaded forms lie while they are read: a folder with a quota, of which one address gets half.
+
+Never the system's temporary folder, and never more than the quota of the volume that C-STORE needs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from shutil import rmtree
+from threading import Lock
+from typing import Any
+
+from fastapi import HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import APIRoute
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from miqa_node.web.security import UPLOAD_TYPE, content_type
+
+PREFIX = "upload-"
+COPIES = 2
+"""A file lies there as it came, and once more as what it is."""
+_DAY_S = 86_400.0
+
+
+class UploadSpace:
+    """The folder, and how much of it is in use; safe to use from several threads."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.folder = folder
+        self._max_bytes = max_bytes
+        self._taken: Counter[str] = Counter()
+        self._lock = Lock()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+
+    def take(self, address: str, count: int) -> None:
+        """Count bytes that are about to be written; HTTPException 503 if they would be too many."""
+        with self._lock:
+            of_address, of_all = self._taken[address] + count, self._taken.total() + count
+            if of_all > self._max_bytes or of_address > self._max_bytes // 2:
+                raise HTTPException(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    f"Too much is being uploaded at once (web.upload_space_bytes, {self._max_bytes}); try again later.",
+                    {"retry-after": "5"},
+                )
+            self._taken[address] = of_address
+
+    def give_back(self, address: str, count: int) -> None:
+        """They are gone."""
+        with self._lock:
+            self._taken[address] -= count
+            if self._taken[address] <= 0:
+                del self._taken[address]
+
+    @property
+    def taken_bytes(self) -> int:
+        """How much is in use."""
+        with self._lock:
+            return self._taken.total()
+
+
+class UploadedForm(FormData):
+    """A form whose files lie in the space until it is closed."""
+
+    lease: UploadLease | None = None
+
+    async def close(self) -> None:
+        """Remove the files."""
+        await super().close()
+        if self.lease is not None:
+            self.lease.end()
+
+
+class UploadLease:
+    """What one request has taken of the space."""
+
+    def __init__(self, space: UploadSpace, address: str) -> None:
+        self._space, self._address, self._count = space, address, 0
+
+    def take(self, count: int) -> None:
+        """Take more."""
+        self._space.take(self._address, count)
+        self._count += count
+
+    def end(self) -> None:
+        """Give all of it back; may be called twice."""
+        self._space.give_back(self._address, self._count)
+        self._count = 0
+
+
+class UploadRequest(Request):
+    """A request whose form is read into the space of its application."""
+
+    _read: UploadedForm | None = None
+
+    def form(self, **limits: Any) -> Any:  # noqa: ARG002 - the limits are those of the space
+        """The form; read once, whoever asks."""
+        return self._form_in_space()
+
+    async def _form_in_space(self) -> FormData:
+        if content_type(self.headers) != UPLOAD_TYPE:
+            return await super().form()
+        if self._read is None:
+            uploads = self.app.state.services.uploads
+            if uploads is not None:
+                await run_in_threadpool(uploads.check)
+            space: UploadSpace = self.app.state.services.upload_space
+            lease = UploadLease(space, self.client.host if self.client else "")
+            try:
+                parsed = await _FolderParser(self, space, lease).parse()
+            except MultiPartException as error:
+                lease.end()
+                raise HTTPException(HTTPStatus.BAD_REQUEST, error.message) from error
+            except BaseException:
+                lease.end()
+                raise
+            self._read = UploadedForm(parsed)
+            self._read.lease = lease
+        return self._read
+
+
+class UploadRoute(APIRoute):
+    """A route that takes files: ``APIRouter(route_class=UploadRoute)``."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, given requests that read their form into the space."""
+        handle = super().get_route_handler()
+
+        async def with_space(request: Request) -> Response:
+            return await handle(UploadRequest(request.scope, request.receive))
+
+        return with_space
+
+
+class _FolderParser(MultiPartParser):
+    """Starlette's parser with its files in the space."""
+
+    def __init__(self, request: Request, space: UploadSpace, lease: UploadLease) -> None:
+        super().__init__(request.headers, _counted(request, lease))
+        self._folder = space.folder
+
+    def on_headers_finished(self) -> None:
+        """A part begins; its file has no name, so that nothing is left of it after a crash."""
+        super().on_headers_finished()
+        upload = self._current_part.file
+        if upload is not None:
+            upload.file.close()
+            upload.file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed with the form
+            self._files_to_close_on_error[-1] = upload.file  # type: ignore[call-overload]  # it is closed, no more
+
+
+async def _counted(request: Request, lease: UploadLease) -> AsyncGenerator[bytes, None]:
+    async for chunk in request.stream():
+        lease.take(COPIES * len(chunk))
+        yield chunk
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Copies of killed processes; those of running ones are younger."""
+    for path in folder.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if time.time() - path.lstat().st_mtime > _DAY_S:
+                rmtree(path)

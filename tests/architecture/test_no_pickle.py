@@ -1,0 +1,63 @@
+"""No pickle is read from disk, network or package: reading one runs whatever it says."""
+
+from __future__ import annotations
+
+import ast
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from miqa_node.assess.anomaly.arrays import load_arrays
+from miqa_node.errors import ModelPackageError
+
+ROOT = Path(__file__).resolve().parents[2]
+READERS = {"cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "pickle", "shelve"}
+SAFE_BY = {"torch.load": ("weights_only", True)}
+FORBIDDEN = {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "pandas.read_pickle"}
+
+
+def modules() -> list[Path]:
+    return [
+        path
+        for folder in ("miqa_node", "examples", "migrations", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+
+
+def faults(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        yield from (f"imports {name}" for name in names if name.partition(".")[0] in READERS)
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            if called in FORBIDDEN or given.get("allow_pickle", "False") != "False":
+                yield f"line {node.lineno}: {called}"
+            word, value = SAFE_BY.get(called, ("", None))
+            if word and given.get(word) != str(value):
+                yield f"line {node.lineno}: {called} without {word}={value}"
+
+
+def test_no_module_reads_one() -> None:
+    found = {str(path.relative_to(ROOT)): list(faults(ast.parse(path.read_text("utf-8")))) for path in modules()}
+    assert len(found) > 300
+    assert {path: all_of_it for path, all_of_it in found.items() if all_of_it} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import pickle", "from joblib import load", "np.load(f, allow_pickle=True)", "torch.load(f)", "yaml.load(f)"],
+)
+def test_the_check_sees_each_way(source: str) -> None:
+    assert list(faults(ast.parse(source)))
+
+
+def test_arrays_of_a_package_hold_no_objects() -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, trees=np.array([{}], dtype=object))
+    with pytest.raises(ModelPackageError):
+        load_arrays(buffer.getvalue())

@@ -1,0 +1,185 @@
+"""What strangers send is not read, and what others upload has a place and a quota of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from miqa_node.domain.access import Permission, Role
+from miqa_node.receive.intake import Intake
+from miqa_node.receive.upload import Uploads
+from miqa_node.settings import load_settings
+from miqa_node.web.app import create_app
+from miqa_node.web.server import WebServer
+from miqa_node.web.services import WebServices
+from tests.unit.deliver.making import wait_until
+from tests.web.people import add_account, add_token
+from tests.web.staging import Stage
+from tests.web.test_connections import rest, send, sockets
+from tests.web.test_stow import TYPE, body, sample
+
+__all__ = ["sockets"]
+
+Open = Callable[..., tuple[int, WebServices]]
+FORM = "multipart/form-data; boundary=x"
+
+
+@pytest.fixture
+def open_node(stage: Stage, tmp_path: Path) -> Iterator[Open]:
+    """A served node that keeps what it is sent; its port and services."""
+    with ExitStack() as stack:
+
+        def start(**web: object) -> tuple[int, WebServices]:
+            settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0, **web})
+            settings.incoming_dir.mkdir(exist_ok=True)
+            uploads = Uploads(settings.incoming_dir, 1 << 30, lambda: None, lambda _: None)
+            intake = Intake(settings.incoming_dir, lambda _: None, lambda: None, 1 << 20)
+            services = replace(stage.services, settings=settings, intake=intake, uploads=uploads, look=lambda *_: None)
+            server = WebServer(create_app(services), settings.web)
+            server.start()
+            stack.callback(server.stop)
+            return server.port, services
+
+        yield start
+
+
+def head(path: str, kind: str, length: int, **headers: str) -> bytes:
+    lines = {"host": "localhost", "origin": "http://localhost", "content-type": kind, "content-length": str(length)}
+    given = "".join(f"{name}: {value}\r\n" for name, value in (lines | headers).items())
+    return f"POST {path} HTTP/1.1\r\n{given}\r\n".encode()
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/predict", FORM),
+        ("/look", FORM),
+        ("/people", FORM),
+        ("/people/change", "application/x-www-form-urlencoded"),
+        ("/studies/1.2.3/claim", "application/x-www-form-urlencoded"),
+        ("/account/password", FORM),
+        ("/api/v1/worklist/1.2.3/claim", "application/json"),
+        ("/api/dicom-web/studies", TYPE),
+    ],
+)
+def test_a_stranger_is_answered_before_the_body(
+    stage: Stage, open_node: Open, sockets: ExitStack, path: str, kind: str
+) -> None:
+    add_account(stage, "mara", Role.ADMIN)
+    port, _ = open_node()
+    connection = send(port, sockets, head(path, kind, 60_000))  # and not a byte of it
+
+    assert status(connection.recv(4096)) == 401
+
+
+def test_a_program_without_the_permission_is_answered_before_the_body(
+    stage: Stage, open_node: Open, sockets: ExitStack
+) -> None:
+    add_account(stage, "robot", Role.SERVICE)
+    token = add_token(stage, "robot", Permission.READ)
+    port, _ = open_node()
+
+    assert status(send(port, sockets, head("/predict", FORM, 500_000_000, **token)).recv(4096)) == 403
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/welcome/secret", "/people"])
+def test_what_is_no_upload_is_short_whatever_it_calls_itself(open_node: Open, sockets: ExitStack, path: str) -> None:
+    port, _ = open_node()
+
+    assert status(send(port, sockets, head(path, FORM, 400_000_000)).recv(4096)) == 413
+    chunked = head(path, FORM, 0).replace(b"content-length: 0", b"transfer-encoding: chunked")
+    connection = send(port, sockets, chunked + (b"8000\r\n" + b"x" * 0x8000 + b"\r\n") * 3)
+    assert status(connection.recv(4096)) in (400, 413)
+
+
+def test_after_a_refusal_a_sender_cannot_go_on_for_ever(stage: Stage, open_node: Open, sockets: ExitStack) -> None:
+    add_account(stage, "mara", Role.ADMIN)
+    port, _ = open_node(header_timeout_s=1.0)
+    connection = send(port, sockets, head("/predict", FORM, 500_000_000))
+
+    assert status(rest(connection)) == 401  # and then the end
+
+
+def test_uploads_lie_in_a_folder_of_their_own(open_node: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port, services = open_node(upload_dir=str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))  # the system's cannot be used
+    url = f"http://localhost:{port}"
+    page = httpx2.get(f"{url}/look", trust_env=False).text
+    secret = page.partition('name="csrf" value="')[2].partition('"')[0]
+
+    answer = httpx2.post(
+        f"{url}/look",
+        data={"csrf": secret, "keep": "true"},
+        files={"file": ("ct.dcm", sample())},
+        headers={"origin": url},
+        trust_env=False,
+    )
+
+    assert answer.status_code == 303, answer.text
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert wait_until(lambda: services.upload_space.taken_bytes == 0)
+
+
+def test_uploads_have_a_quota_and_an_address_half_of_it(open_node: Open) -> None:
+    port, services = open_node(upload_space_bytes=4 * 40_000)
+    url = f"http://localhost:{port}/predict"
+
+    large = httpx2.post(url, files={"file": ("ct.dcm", bytes(90_000))}, trust_env=False)
+    small = httpx2.post(url, files={"file": ("ct.dcm", sample())}, trust_env=False)
+
+    assert large.status_code == 503
+    assert "web.upload_space_bytes" in large.json()["detail"]
+    assert small.status_code == 409  # read, and no package is on
+    assert wait_until(lambda: services.upload_space.taken_bytes == 0)
+
+
+def _is_taken(services: WebServices, places: int) -> bool:
+    return services.storing.taken == places
+
+
+STALLED = head("/api/dicom-web/studies", TYPE, 1_000_000) + body(sample(), end=False)[:2000]
+
+
+def test_stalled_uploads_of_one_address_leave_room_for_others(open_node: Open, sockets: ExitStack) -> None:
+    port, services = open_node(stall_timeout_s=300.0, max_uploads=4, max_uploads_per_address=2)
+    for taken in (1, 2):
+        send(port, sockets, STALLED)
+        assert wait_until(partial(_is_taken, services, taken))
+    assert status(send(port, sockets, STALLED).recv(4096)) == 503
+
+    other = send(port, sockets, head("/api/dicom-web/studies", TYPE, len(body(sample()))), "127.0.0.2")
+    other.sendall(body(sample()))
+
+    assert status(other.recv(4096)) == 200
+
+
+def test_a_stalled_upload_ends(open_node: Open, sockets: ExitStack) -> None:
+    port, services = open_node(stall_timeout_s=1.0)
+
+    assert rest(send(port, sockets, STALLED)) == b""
+    assert wait_until(lambda: services.storing.taken == 0)
+
+
+def test_limits_belong_to_one_application(stage: Stage) -> None:
+    services = [replace(stage.services) for _ in range(2)]
+    for limit in ("storing", "signing_in", "predictions", "upload_space", "password_turn"):
+        assert getattr(services[0], limit) is not getattr(services[1], limit)
+
+
+def test_strangers_that_sign_in_do_not_use_up_the_threads(stage: Stage, connect: Callable[..., object]) -> None:
+    services = stage.services
+    taken = [services.signing_in.enter("10.0.0.9") for _ in range(40)]
+
+    assert sum(taken) == 8
+    assert services.signing_in.enter("10.0.0.7")
