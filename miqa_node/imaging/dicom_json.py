@@ -47,11 +47,26 @@ def attributes(ds: Dataset, keywords: Iterable[str | BaseTag]) -> Json:
     return values
 
 
-def metadata(ds: Dataset, bulk_data_url: str) -> Json:
-    """Every attribute; long binary values by reference to ``bulk_data_url``."""
-    document: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda _element: bulk_data_url)
+def metadata(ds: Dataset, address: str) -> Json:
+    """Every attribute; long binary values by the BulkDataURI ``<address>/bulkdata/<tag>``, pixels by ``/frames``.
+
+    Within sequences the path names each sequence and the place of the item, from 0.
+    """
+    document: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda element: f"{element.tag:08X}")
+    _complete_addresses(document, f"{address}/bulkdata/")
+    if ds.get("Rows") and ds.get("Columns") and str(ds.get("Modality", "")) != "SR":
+        document["7FE00010"] = {"vr": "OW", "BulkDataURI": f"{address}/frames"}
     document["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
     return document
+
+
+def _complete_addresses(document: Json, prefix: str) -> None:
+    for tag, element in document.items():
+        if "BulkDataURI" in element:
+            element["BulkDataURI"] = f"{prefix}{tag}"
+        elif element.get("vr") == "SQ":
+            for place, item in enumerate(element.get("Value", ())):
+                _complete_addresses(item, f"{prefix}{tag}/{place}/")
 
 
 def _tag(keyword: str | BaseTag) -> BaseTag:

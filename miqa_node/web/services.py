@@ -15,6 +15,7 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import ConflictError, DecodeError
+from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.local import LocalResult
 from miqa_node.reassessment import Reassessment
 from miqa_node.receive.intake import Intake
@@ -58,6 +59,10 @@ class WebServices:
     settings: Settings
     readiness: Callable[[], list[str]]
     decode: Callable[[Path], Radiograph] = _decodes_nothing
+    decode_frame: Callable[[Path, int], Radiograph] = lambda path, _frame: _decodes_nothing(path)
+    """The pixels of one frame, counted from 0."""
+    uncompress: Callable[[bytes], bytes] = uncompress
+    """Gives a DICOM file with its pixels uncompressed."""
     archives: Callable[[], Sequence[str]] = tuple
     intake: Intake | None = None
     """Takes in DICOM files; None in a process that receives nothing."""

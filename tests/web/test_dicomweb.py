@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import httpx2
+import numpy as np
 import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom import Dataset, dcmread
-from pydicom.uid import UID, Comprehensive3DSRStorage
+from pydicom.encaps import generate_frames
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    ExplicitVRLittleEndian,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
 
+from miqa_node.domain.delivery import ResultKind, ResultObject
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.imaging.decode import Decoder
+from miqa_node.imaging.encode import encode_frame
+from miqa_node.report.pixels import add_encapsulated
 from miqa_node.settings import load_settings
+from miqa_node.store import deliveries
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from tests.unit.deliver.making import as_file, report
-from tests.web.staging import Stage
+from tests.web.staging import NOW, Stage
 
 
 @pytest.fixture
@@ -181,8 +197,90 @@ def test_objects_come_back_byte_for_byte(web: str, stage: Stage) -> None:
         assert httpx2.get(f"{web}/{place}", trust_env=False).status_code == 404
 
 
+@pytest.fixture
+def picture(web: str, stage: Stage) -> Dataset:
+    """Result 2.25.3 is a picture in colour, in RLE."""
+    ds = dcmread(BytesIO(stage.services.objects.get("results/aa/2.dcm")))
+    pixels = np.random.default_rng(5).integers(0, 255, (40, 30, 3), np.uint8)
+    del ds.EncapsulatedDocument
+    ds.SOPClassUID, ds.Modality = SecondaryCaptureImageStorage, "OT"
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID("2.25.3")
+    ds.Rows, ds.Columns, ds.SamplesPerPixel, ds.PlanarConfiguration = 40, 30, 3, 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+    ds.PhotometricInterpretation = "RGB"
+    add_encapsulated(ds, [pixels], RLELossless, encode_frame)
+    ds.file_meta.TransferSyntaxUID = RLELossless
+    stage.services.objects.put("results/aa/3.dcm", as_file(ds)[2])
+    with stage.services.database.begin() as transaction:
+        result = ResultObject("2.25.3", ds.SOPClassUID, ResultKind("SC_RLE"), "results/aa/3.dcm")
+        deliveries.record_result(transaction, InstanceDigest(hashlib.sha256(b"2").hexdigest()), result, NOW)
+    return ds
+
+
+def test_an_object_comes_in_the_syntax_that_is_accepted(web: str, picture: Dataset) -> None:
+    place = f"{web}/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3"
+
+    def syntax(accept: str) -> str:
+        answer = httpx2.get(place, headers={"accept": accept}, trust_env=False)
+        if answer.status_code != 200:
+            return str(answer.status_code)
+        body = answer.content
+        return str(dcmread(BytesIO(body[body.index(b"DICM") - 128 :])).file_meta.TransferSyntaxUID)
+
+    related = 'multipart/related; type="application/dicom"'
+    for accept in ("*/*", related, "application/dicom", f"{related}; transfer-syntax=1.2.840.10008.1.2.1"):
+        assert syntax(accept) == ExplicitVRLittleEndian, accept
+    for accept in (f"{related}; transfer-syntax=*", f"{related};transfer-syntax={RLELossless}"):
+        assert syntax(accept) == RLELossless, accept
+    refused = (
+        "application/octet-stream",
+        "application/dicom+xml",
+        f"{related}; transfer-syntax=1.2.840.10008.1.2.4.70",
+    )
+    assert [syntax(accept) for accept in refused] == ["406"] * 3
+    xml = 'multipart/related; type="application/dicom+xml"'
+    assert httpx2.get(f"{place}/metadata", headers={"accept": xml}, trust_env=False).status_code == 406
+
+
+def test_frames_and_bulk_data(web: str, picture: Dataset) -> None:
+    client, uids = DICOMwebClient(web), ("1.2.3.2", "1.2.9.2", "2.25.3")
+    (frame,) = client.retrieve_instance_frames(*uids, frame_numbers=[1])
+    assert frame == picture.pixel_array.tobytes()
+    place = f"{web}/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3"
+    any_syntax = {"accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
+    kept = httpx2.get(f"{place}/frames/1", headers=any_syntax, trust_env=False).content
+    assert next(generate_frames(picture.PixelData, number_of_frames=1)) in kept
+    assert httpx2.get(f"{place}/frames/2", trust_env=False).status_code == 404
+    assert httpx2.get(f"{place}/frames/1/rendered", headers={"accept": "image/gif"}, trust_env=False).status_code == 406
+    # Not by the client, whose Host header lacks the port of the addresses to come.
+    (header,) = httpx2.get(f"{web}/studies/1.2.3.1/metadata", trust_env=False).json()
+    assert client.retrieve_bulkdata(header["00420011"]["BulkDataURI"]) == [b"\0" * 5000]
+    assert httpx2.get(header["00420011"]["BulkDataURI"], trust_env=False).content == b"\0" * 5000
+    (header,) = (one for one in client.retrieve_study_metadata("1.2.3.2") if one["00080018"]["Value"] == ["2.25.3"])
+    assert header["7FE00010"]["BulkDataURI"].endswith("/instances/2.25.3/frames")
+
+
+def test_rendered_and_thumbnail(stage: Stage, tmp_path: Path, web: str, picture: Dataset) -> None:
+    settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
+    with Decoder(settings.imaging) as decoder:
+        services = replace(stage.services, settings=settings, decode_frame=decoder.decode)
+        server = WebServer(create_app(services), settings.web)
+        server.start()
+        place = f"http://127.0.0.1:{server.port}/api/dicom-web/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3"
+        try:
+            png = httpx2.get(f"{place}/rendered", headers={"accept": "image/png"}, trust_env=False, timeout=30)
+            small = httpx2.get(f"{place}/thumbnail", trust_env=False, timeout=30)
+            fitted = httpx2.get(f"{place}/frames/1/rendered?viewport=10,10", trust_env=False, timeout=30)
+        finally:
+            server.stop()
+    shown = cv2.cvtColor(cv2.imdecode(np.frombuffer(png.content, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    assert np.abs(shown.astype(int) - picture.pixel_array.astype(int)).max() <= 1
+    assert (small.headers["content-type"], small.status_code) == ("image/jpeg", 200)
+    assert cv2.imdecode(np.frombuffer(fitted.content, np.uint8), cv2.IMREAD_COLOR).shape == (10, 8, 3)
+
+
 def test_headers_come_as_json_with_long_values_by_reference(web: str) -> None:
     (header,) = DICOMwebClient(web).retrieve_study_metadata("1.2.3.1")
     assert header["00100010"]["Value"] == [{"Alphabetic": "Müller^Jörg"}]
-    assert header["00420011"]["BulkDataURI"].endswith("/instances/2.25.1")
+    assert header["00420011"]["BulkDataURI"].endswith("/instances/2.25.1/bulkdata/00420011")
     assert header["00080005"]["Value"] == ["ISO_IR 192"]

@@ -26,6 +26,22 @@ def complete_index(services: WebServices) -> None:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, reason, {"retry-after": "60"})
 
 
+def named_results(services: WebServices, **uids: str) -> list[ResultLocation]:
+    """The objects of an address; 404 when there are none."""
+    complete_index(services)
+    with services.database.begin() as transaction:
+        found = result_index.search(transaction, uids)
+    if not found:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "The node has made no such object.")
+    return found
+
+
+def one_result(services: WebServices, study_uid: str, series_uid: str, instance_uid: str) -> ResultLocation:
+    """The object of an address; 404 when there is none."""
+    uids = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid, "SOPInstanceUID": instance_uid}
+    return named_results(services, **uids)[0]
+
+
 def address(request: Request, found: ResultLocation, level: SearchLevel) -> str:
     """The Retrieve URL of an object, or of its series or study."""
     parts = (

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from pydicom.filereader import read_file_meta_info
 
-from miqa_node.domain.ports import ObjectStore
 from miqa_node.imaging.dicom_json import metadata, read_header
 from miqa_node.imaging.search_keys import SearchLevel
-from miqa_node.store import result_index
+from miqa_node.imaging.uncompressed import can_uncompress
 from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.access import Reader
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, complete_index
+from miqa_node.web.rest.accept import DICOM, RELATED, accepted, choose_syntax, not_acceptable
+from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, named_results, one_result
 from miqa_node.web.services import Services, WebServices
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
@@ -25,15 +25,15 @@ _retrieve = responses(401, 403, 404, 410, 422, 503)
 
 
 @router.get("/studies/{study_uid}", summary="Retrieve the results of a study (WADO-RS)", responses=_retrieve)
-def retrieve_study(services: Services, _who: Reader, study_uid: Uid) -> Response:
+def retrieve_study(request: Request, services: Services, _who: Reader, study_uid: Uid) -> Response:
     """Objects as DICOM files in multipart/related."""
-    return _files(services.objects, _named(services, StudyInstanceUID=study_uid))
+    return _files(request, services, named_results(services, StudyInstanceUID=study_uid))
 
 
 @router.get("/studies/{study_uid}/series/{series_uid}", summary="Retrieve a series", responses=_retrieve)
-def retrieve_series(services: Services, _who: Reader, study_uid: Uid, series_uid: Uid) -> Response:
+def retrieve_series(request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid) -> Response:
     """The same for one series."""
-    return _files(services.objects, _named(services, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid))
+    return _files(request, services, named_results(services, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid))
 
 
 @router.get(
@@ -41,21 +41,23 @@ def retrieve_series(services: Services, _who: Reader, study_uid: Uid, series_uid
     summary="Retrieve a result",
     responses=_retrieve,
 )
-def retrieve_instance(services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid) -> Response:
+def retrieve_instance(
+    request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid
+) -> Response:
     """The same for one object."""
-    return _files(services.objects, _instance(services, study_uid, series_uid, instance_uid))
+    return _files(request, services, [one_result(services, study_uid, series_uid, instance_uid)])
 
 
 @router.get("/studies/{study_uid}/metadata", summary="Headers of a study's results", responses=_retrieve)
 def study_metadata(request: Request, services: Services, _who: Reader, study_uid: Uid) -> Response:
     """Every attribute in DICOM JSON; long binary values by reference."""
-    return _metadata(request, services, _named(services, StudyInstanceUID=study_uid))
+    return _metadata(request, services, named_results(services, StudyInstanceUID=study_uid))
 
 
 @router.get("/studies/{study_uid}/series/{series_uid}/metadata", summary="Headers of a series", responses=_retrieve)
 def series_metadata(request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid) -> Response:
     """The same for one series."""
-    found = _named(services, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
+    found = named_results(services, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
     return _metadata(request, services, found)
 
 
@@ -68,40 +70,39 @@ def instance_metadata(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid
 ) -> Response:
     """The same for one object."""
-    return _metadata(request, services, _instance(services, study_uid, series_uid, instance_uid))
+    return _metadata(request, services, [one_result(services, study_uid, series_uid, instance_uid)])
 
 
-def _instance(services: WebServices, study_uid: str, series_uid: str, instance_uid: str) -> list[ResultLocation]:
-    return _named(services, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid, SOPInstanceUID=instance_uid)
-
-
-def _named(services: WebServices, **uids: str) -> list[ResultLocation]:
-    """The objects of an address; 404 if there are none, 410 if retention removed them."""
-    complete_index(services)
-    with services.database.begin() as transaction:
-        found = result_index.search(transaction, uids)
-        removed = [] if found else result_index.search(transaction, uids, limit=1, removed=True)
-    if removed:
-        services.objects.local_path(removed[0].object_key)  # the error says when it was removed
-    if not found:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "The node has made no such object.")
-    return found
-
-
-def _files(objects: ObjectStore, found: Sequence[ResultLocation]) -> Response:
+def _files(request: Request, services: WebServices, found: Sequence[ResultLocation]) -> Response:
+    """DICOM files in the transfer syntax that the client accepts, each converted only when its turn comes."""
+    ranges, objects = accepted(request), services.objects
+    if not any(one.covers(DICOM) for one in ranges):
+        raise not_acceptable(f'{RELATED}; type="{DICOM}"')
+    syntaxes = [str(read_file_meta_info(objects.local_path(one.object_key)).TransferSyntaxUID) for one in found]
+    chosen = [choose_syntax(ranges, held, can_uncompress(held)) for held in syntaxes]
     boundary = uuid.uuid4().hex
 
+    def file(place: int) -> bytes:
+        data = objects.get(found[place].object_key)
+        return data if chosen[place] == syntaxes[place] else services.uncompress(data)
+
     def parts() -> Iterator[bytes]:
-        for one in found:
-            yield f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-            yield objects.get(one.object_key)
+        for place in range(len(found)):
+            kind = f"{DICOM}; transfer-syntax={chosen[place]}"
+            yield f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode()
+            yield file(place)
             yield b"\r\n"
         yield f"--{boundary}--\r\n".encode()
 
-    return StreamingResponse(parts(), media_type=f'multipart/related; type="application/dicom"; boundary={boundary}')
+    best = next(one for one in ranges if one.covers(DICOM))
+    if len(found) == 1 and best.media_type == DICOM and not best.multipart:
+        return Response(file(0), media_type=f"{DICOM}; transfer-syntax={chosen[0]}")
+    return StreamingResponse(parts(), media_type=f'{RELATED}; type="{DICOM}"; boundary={boundary}')
 
 
 def _metadata(request: Request, services: WebServices, found: Sequence[ResultLocation]) -> Response:
+    if not any(one.covers(DICOM_JSON) or one.covers("application/json") for one in accepted(request)):
+        raise not_acceptable(DICOM_JSON)
     documents = [
         metadata(read_header(services.objects.local_path(one.object_key)), address(request, one, SearchLevel.INSTANCE))
         for one in found
