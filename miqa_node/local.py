@@ -20,6 +20,7 @@ from miqa_node.domain.image import Radiograph, SaliencyMaps
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Disposition, Policy
+from miqa_node.domain.site_limit import SiteLimits
 from miqa_node.errors import DecodeError, NotAnImageError, NotFoundError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
@@ -49,8 +50,9 @@ class LocalResult:
 class LocalAssessor:
     """Assesses files one by one with the models and the policy of the settings.
 
-    ``choice`` is what a node of these settings was told to use; ``calibrated=False`` leaves the site's calibration out.
-    ``packages`` run beside the quality package whatever the policy switches on.
+    ``choice`` is what a node of these settings was told to use, ``limits`` what was confirmed for its rooms;
+    ``calibrated=False`` leaves the site's calibration out. ``packages`` run beside the quality package whatever the
+    policy switches on.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class LocalAssessor:
         *,
         calibrated: bool = True,
         packages: Sequence[str] = (),
+        limits: SiteLimits | None = None,
     ) -> None:
-        self._policy = WatchedFile(settings.policy_file, read_policy)
+        self._policy_file = WatchedFile(settings.policy_file, read_policy)
+        self._limits = limits or SiteLimits()
         chosen = choice or ModelChoice()
         self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
-        self._sidecars = SidecarModels(settings, self._models.assessor, self._policy.current, packages)
+        self._sidecars = SidecarModels(settings, self._models.assessor, self._current_policy, packages)
         self._assessor = with_captions(settings, self._sidecars.assessor)
         self._decoder = Decoder(settings.imaging)
 
@@ -80,7 +84,7 @@ class LocalAssessor:
         UnreadableError
             The file is neither DICOM nor a picture, or its pixels cannot be decoded.
         """
-        judging = JudgingTools(self._assessor, self._policy.current, self._models.certificate)
+        judging = JudgingTools(self._assessor, self._current_policy, self._models.certificate)
         return assess_path(path, (modality, body_part, view), judging, self._decoder.decode)
 
     @property
@@ -91,7 +95,11 @@ class LocalAssessor:
     @property
     def policy(self) -> Policy:
         """The policy in force."""
-        return self._policy.current()
+        return self._current_policy()
+
+    def _current_policy(self) -> Policy:
+        policy = self._policy_file.current()
+        return policy.with_limits(self._limits) if self._limits.number else policy
 
     def close(self) -> None:
         """End the decoding processes."""

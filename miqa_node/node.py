@@ -63,6 +63,7 @@ from miqa_node.work.queue import DurableQueue, Worker
 from miqa_node.work.recovery import RollCall
 from miqa_node.work.retention import Retention, with_reclaim
 from miqa_node.work.series import SeriesWatch
+from miqa_node.work.site_rules import SiteRules
 from miqa_node.work.studies import StudyWatch
 
 log = structlog.get_logger(__name__)
@@ -79,7 +80,8 @@ class Node:
         self.role = role
         self.database, self.objects = open_store(settings)
         self.destinations = Destinations(settings.destinations_file, destinations)
-        self.policy = WatchedFile(settings.policy_file, read_policy)
+        policy_file = WatchedFile(settings.policy_file, read_policy)
+        self.policy = SiteRules(self.database, policy_file.current, settings.policy.silent_days)
         self._choice = ChosenModels(self.database, settings.assess.follow_interval_s)
         self.models = ActiveModels(settings, self._choice.current)
         self.sidecars = SidecarModels(settings, self.models.assessor, self.policy.current)
@@ -93,7 +95,12 @@ class Node:
         )
         assessor = with_captions(settings, self.sidecars.assessor)
         self._judging = JudgingTools(
-            assessor, self.policy.current, self.models.certificate, self._shadow, self.models.series
+            assessor,
+            self.policy.current,
+            self.models.certificate,
+            self._shadow,
+            self.models.series,
+            self.policy.silence,
         )
         self._reports = report_settings(settings, self._decoder.encode)
         canary = Canary(self._judging, self._decoder.decode, self._reports)
@@ -181,7 +188,7 @@ class Node:
         # Where images are assessed, decoding processes start beside all that follows; elsewhere with the first image.
         begin(self._decoder.warm if self.role.works else lambda: None, self._decoder.close)
         migrate(self.database)
-        followers = (self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
+        followers = (self.policy.follow, self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
         begin(lambda: self._choice.start(followers), self._choice.stop)
         if self.role.works:
             self._start_work()

@@ -146,9 +146,10 @@ class Pipeline:
             raise NotFoundError(f"{digest} has not been assessed.")
         policy = self._context.judging.policy()
         certificate = self._context.judging.certify(assessment, policy)
-        conclusion = self._conclusion(
-            instance, assessment, replace(decide(assessment, policy), certificate=certificate)
-        )
+        disposition = replace(decide(assessment, policy), certificate=certificate)
+        if (why := self._context.judging.silence()) and disposition.verdict.flagged:
+            disposition = disposition.silenced(why)
+        conclusion = self._conclusion(instance, assessment, disposition)
         conclusion = self._effects.prepare(conclusion)
         self._write(replace(conclusion, decided_at=datetime.now(UTC)), self._effects)
 

@@ -36,6 +36,7 @@ def build_pipeline(
     assessor: Assessor | None = None,
     rules: AcquisitionRules | None = None,
     enhance: Callable[[Radiograph], Enhanced] | None = None,
+    silence: Callable[[], str] = str,
 ) -> Pipeline:
     """Without an assessor images are only measured; nobody listens to events."""
     rules = rules or AcquisitionRules()
@@ -44,7 +45,7 @@ def build_pipeline(
         database,
         Artifacts(objects),
         ImagingTools(read_header, decoder.decode),
-        JudgingTools(lambda: chosen, lambda: policy, lambda *_: NO_CERTIFICATE),
+        JudgingTools(lambda: chosen, lambda: policy, lambda *_: NO_CERTIFICATE, silence=silence),
         ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), enhance),
     )
     announcer = Announcer(lambda _kind: (), EventOrigin())

@@ -91,5 +91,5 @@ class Certificate(Section):
 
 
 def policy_sha256(policy: Policy) -> str:
-    """Identity of the rules; comments and layout of policy.toml do not count, its version does."""
-    return hashlib.sha256(json.dumps(asdict(policy), sort_keys=True).encode()).hexdigest()
+    """Identity of the rules and limits; comments and layout of policy.toml do not count, its version does."""
+    return hashlib.sha256(json.dumps(asdict(policy), sort_keys=True, default=str).encode()).hexdigest()

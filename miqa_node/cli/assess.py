@@ -15,7 +15,7 @@ import typer
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import images, unpacked
-from miqa_node.cli.model_choice import choice_of
+from miqa_node.cli.model_choice import choice_of, site_limits_of
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
 from miqa_node.cli.saliency import write_map
@@ -73,7 +73,7 @@ def assess(
     writer = _Writer(saliency_dir, out, report, settings)
     writer.check(len(files))
     named = [name.strip() for name in packages.split(",") if name.strip()]
-    assessor = LocalAssessor(settings, choice_of(settings), packages=named)
+    assessor = LocalAssessor(settings, choice_of(settings), packages=named, limits=site_limits_of(settings))
     failed = 0
     certificates: dict[str, None] = {}
     try:

@@ -14,7 +14,7 @@ from miqa_node.assess.calibration import CalibrationCase, CalibrationTarget, mak
 from miqa_node.assess.labels import CHOSEN_AT_RANDOM, LabelSet, SiteLabel, fair_sample, read_audit, read_labels
 from miqa_node.assess.site_calibration import SiteCalibration, calibration_path, write_calibration
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.model_choice import choice_of
+from miqa_node.cli.model_choice import choice_of, site_limits_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table, progress
 from miqa_node.cli.store import check_exists
@@ -87,7 +87,7 @@ def calibrate(
         simulated=simulated,
     )
     sample = fair_sample(given.labels, seed)
-    with LocalAssessor(settings, choice_of(settings), calibrated=False) as assessor:
+    with LocalAssessor(settings, choice_of(settings), calibrated=False, limits=site_limits_of(settings)) as assessor:
         assessor.models.load()
         active = assessor.models.package
         if active is None:

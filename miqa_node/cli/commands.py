@@ -75,6 +75,12 @@ CALIBRATE = Command(
     _MODELS,
     order=14,
 )
+TUNE = Command(
+    "Limits of rooms for an alarm budget: propose from the site's own images, confirm, withdraw.",
+    "miqa_node.cli.tune:tune",
+    _MODELS,
+    order=14,
+)
 TRAIN = Command(
     "Train model packages. Needs miqa-node-training.", "miqa_node.cli.train:app", _MODELS, extra=_TRAIN, order=15
 )

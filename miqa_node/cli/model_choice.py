@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,9 +19,10 @@ from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, setti
 from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import check_exists, transaction
 from miqa_node.domain.model_choice import ModelChoice, Slot
+from miqa_node.domain.site_limit import SiteLimits
 from miqa_node.errors import ConflictError, NotFoundError, ResourcesError, SettingsError
 from miqa_node.settings import Settings
-from miqa_node.store import activations
+from miqa_node.store import activations, site_limits
 from miqa_node.store.database import Database
 
 Comment = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the history.")]
@@ -129,6 +131,23 @@ def choice_of(settings: Settings) -> ModelChoice:
         return ModelChoice()  # a database of an older version knows no choice
     finally:
         database.close()
+
+
+def site_limits_of(settings: Settings) -> SiteLimits:
+    """The confirmed limits of the node with these settings; none if it has no database."""
+    try:
+        check_exists(settings)
+    except SettingsError:
+        return SiteLimits()
+    with closing(Database(settings.database_url, pool_size=1)) as database:
+        try:
+            database.check()
+            with database.begin() as begun:
+                return site_limits.current(begun)
+        except ResourcesError:
+            if settings.store.database_url:
+                raise  # a node is meant; deciding by other limits than it does would be wrong
+            return SiteLimits()  # a database of an older version knows no limits
 
 
 def open_named(settings: Settings, name: str, *, candidate: bool = False) -> Package:

@@ -38,6 +38,8 @@ class DeliveryEffect(Effect):
 
     def prepare(self, conclusion: Conclusion) -> Conclusion:
         """Make and store the objects. If a report fails, the study is flagged, so that its verdict stays visible."""
+        if conclusion.disposition.silent:
+            return conclusion
         clock = StageClock()
         try:
             results = clock.time("report", lambda: self._make(conclusion))

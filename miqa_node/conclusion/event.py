@@ -16,6 +16,8 @@ class EventEffect(Effect):
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
         """Write the events into the outbox."""
         c = conclusion
+        if c.disposition.silent:
+            return
         self._announcer.decided(transaction, c.instance, c.assessment, c.announced, c.decided_at)
 
 

@@ -15,6 +15,7 @@ from miqa_node.domain.finding import Finding, FindingName, humanised
 from miqa_node.domain.instance import Header
 from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.prediction import DECISION_SUPPORT
+from miqa_node.domain.site_limit import SiteLimits
 
 _UNITS = {"1": "", "[hnsf'U]": " HU"}
 
@@ -158,6 +159,12 @@ class Policy:
     scopes: tuple[Scope, ...]
     titles: Mapping[str, str] = field(default_factory=dict)
     """The English titles of findings and gate classes that reasons use."""
+    site_limits: SiteLimits = field(default_factory=SiteLimits)
+    """Limits that the site confirmed for its rooms; they take the place of the limits of soft rules."""
+
+    def with_limits(self, limits: SiteLimits) -> Policy:
+        """The policy with the limits of the site; its version names them, because reports hold the version."""
+        return replace(self, version=f"{self.version}+limits.{limits.number}", site_limits=limits)
 
     def scope_of(self, header: Header) -> Scope | None:
         """The scope that applies to an image."""
@@ -185,6 +192,8 @@ AUDIT = Reason(
     "audit", "Accepted, and drawn at random: say whether it is a good image.", UNKNOWN_FAILURE, Verdict.ACCEPT
 )
 """The reason why an accepted image is on the worklist, if there is no other."""
+SILENT = "silent"
+"""Name of the reason that a verdict is only recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +214,16 @@ class Disposition:
     @property
     def flagged(self) -> bool:
         """Whether the study goes on the worklist."""
-        return self.attention or self.verdict.flagged
+        return self.attention or (self.verdict.flagged and not self.silent)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the verdict is only recorded: nobody is asked and nothing is sent."""
+        return any(reason.name == SILENT for reason in self.reasons)
+
+    def silenced(self, text: str) -> Disposition:
+        """The same, only recorded; ``text`` says why."""
+        return replace(self, reasons=(*self.reasons, Reason(SILENT, text, UNKNOWN_FAILURE, Verdict.ACCEPT)))
 
     def flags(self, finding: FindingName) -> bool:
         """Whether a finding is a reason why the image is flagged."""
@@ -289,13 +307,18 @@ def _finding_reasons(assessment: Assessment, scope: Scope, policy: Policy) -> tu
             continue
         if outside and finding is not gate:
             continue
-        if not rule.reached(finding):
+        limit = policy.site_limits.limit_of(rule.finding, assessment.header) if rule.soft else None
+        if limit is not None and finding.strength < limit.least_strength:
+            continue
+        if (limit is None or rule.verdict is Verdict.REJECT) and not rule.reached(finding):
             continue
         before = reasons.get(rule.finding)
         if before is not None and before.verdict.rank >= rule.verdict.rank:
             continue
         named = assessment.gate_class if finding == gate and assessment.gate_class else finding.name
-        reasons[rule.finding] = _finding_reason(finding, policy.titles.get(named, humanised(named)), rule.verdict)
+        title = policy.titles.get(named, humanised(named))
+        unusual = f" ({policy.site_limits.words(limit)})" if limit is not None else ""
+        reasons[rule.finding] = _finding_reason(finding, title, rule.verdict, unusual)
     return tuple(reasons.values())
 
 
@@ -315,10 +338,10 @@ def _unnamed_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]
     )
 
 
-def _finding_reason(finding: Finding, title: str, verdict: Verdict) -> Reason:
+def _finding_reason(finding: Finding, title: str, verdict: Verdict, unusual: str = "") -> Reason:
     kept = finding.description.words.get("en") if finding.description is not None else None
     called = kept.title if kept is not None else title or humanised(finding.name)
-    text = f"{called}: probability {finding.probability:.2f}, severity {finding.severity:.2f}"
+    text = f"{called}{unusual}: probability {finding.probability:.2f}, severity {finding.severity:.2f}"
     return Reason(finding.name, text, finding.code, verdict)
 
 

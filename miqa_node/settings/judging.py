@@ -82,3 +82,4 @@ class PolicySettings(SettingsTable):
     """Table ``[policy]``."""
 
     file: str
+    silent_days: Annotated[int, Field(ge=0, le=366)]

@@ -36,7 +36,7 @@ only the others choose, which is what a new hospital may expect:
 _END = """\
 A large share in that table means that the finding has no limit that holds everywhere: what is ordinary depends on the
 detector and its processing. The default limit is then the strictest, and the site's own images must say what is unusual
-in a room ([Tune the policy](../how-to/tune-the-policy.md)).
+in a room: [an alarm budget](../how-to/tune-the-policy.md#an-alarm-budget).
 """
 
 

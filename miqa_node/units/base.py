@@ -61,7 +61,7 @@ class JudgingTools:
     """The models and the policy in force, and ``certify``, which states how far a verdict can be trusted.
 
     ``shadow`` judges the same images silently, after their verdict is out. ``series`` gives the package that judges
-    CT and MR series, None if they are only measured.
+    CT and MR series, None if they are only measured. ``silence`` says why verdicts are only recorded, empty if not.
     """
 
     assessor: Callable[[], Assessor]
@@ -69,6 +69,7 @@ class JudgingTools:
     certify: Callable[[Assessment, Policy], str]
     shadow: ShadowModel | None = None
     series: Callable[[], Package | None] = lambda: None
+    silence: Callable[[], str] = str
 
 
 @dataclass(frozen=True, slots=True)

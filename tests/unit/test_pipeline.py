@@ -62,6 +62,7 @@ class Rig:
     def __init__(
         self, folder: Path, decoder: Decoder, policy: Policy, *, rules: AcquisitionRules | None = None,
         assessor: Assessor | None = None, enhance: Callable[[Radiograph], Enhanced] | None = None,
+        silence: Callable[[], str] = str,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
@@ -73,7 +74,7 @@ class Rig:
             asked[ResultKind("ENHANCED")] = ["ARCHIVE"]
         self.pipeline = build_pipeline(
             self.database, self.objects, self.queue, decoder, policy, lambda kind: asked.get(kind, []),
-            assessor=assessor, rules=rules, enhance=enhance,
+            assessor=assessor, rules=rules, enhance=enhance, silence=silence,
         )  # fmt: skip
 
     def receive(self, source: Path, change: dict[str, Any] | None = None) -> InstanceDigest:
@@ -132,6 +133,23 @@ def test_a_flagged_image_is_reported_queued_and_listed(rig: Rig, samples: Path) 
     assert report.SOPInstanceUID == sr.sop_instance_uid
     assert report.StudyInstanceUID == item.study_instance_uid
     assert Artifacts(rig.objects).preview(digest).startswith(b"\x89PNG")
+
+
+def test_a_silent_node_records_verdicts_and_asks_and_sends_nothing(
+    tmp_path: Path, decoder: Decoder, samples: Path
+) -> None:
+    rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING), silence=lambda: "Only recorded.")
+    digest = rig.receive(samples / "RG3_UNCR.dcm")
+    rig.finish(digest)
+    assert rig.verdict(digest) is Verdict.REVIEW
+    assert rig.queued(digest) == []
+    with rig.database.begin() as transaction:
+        assert worklist.select(transaction, worklist.WorklistFilter(), limit=10) == []
+        disposition = instances.load_disposition(transaction, digest)
+    assert disposition is not None
+    assert (disposition.silent, disposition.flagged) == (True, False)
+    assert disposition.reasons[-1].text == "Only recorded."
+    rig.database.close()
 
 
 def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(

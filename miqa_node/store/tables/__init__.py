@@ -32,7 +32,7 @@ from miqa_node.store.tables.images import (
     studies,
 )
 from miqa_node.store.tables.labels import label_findings, labels, requests
-from miqa_node.store.tables.processes import activations, executors
+from miqa_node.store.tables.processes import activations, executors, site_limits
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
 from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds
 from miqa_node.store.tables.worklist import worklist, worklist_events, worklist_facets
@@ -80,6 +80,7 @@ __all__ = [
     "sessions",
     "shadow_assessments",
     "sign_ins",
+    "site_limits",
     "studies",
     "tokens",
     "users",

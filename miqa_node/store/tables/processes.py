@@ -28,3 +28,16 @@ activations = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Index("ix_activations_slot", "slot", "activation_id"),
 )
+
+# Limits of soft findings by room and view: what was proposed, and since when it is in force ("confirmed_at").
+# A row without a document is a withdrawal. The newest confirmed row counts.
+site_limits = sa.Table(
+    "site_limits",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("proposed_at", UtcDateTime, nullable=False),
+    sa.Column("document", sa.JSON(none_as_null=True)),
+    sa.Column("confirmed_at", UtcDateTime),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+)

@@ -1,0 +1,124 @@
+"""``miqa-node tune``: proposes limits for an alarm budget from the site's own images, and puts them in force."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miqa_node.analysis import budget as budgets
+from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
+from miqa_node.cli.store import transaction
+from miqa_node.domain.site_limit import LimitSet
+from miqa_node.settings import read_policy
+from miqa_node.store import site_limits
+
+HIGHEST_BUDGET = 0.5
+
+
+def tune(
+    budget: Annotated[
+        str, typer.Option(metavar="SHARE", help="Propose limits with which that share of images is flagged, e.g. 8%.")
+    ] = "",
+    show: Annotated[int, typer.Option(metavar="N", min=0, help="Show a set of limits again.")] = 0,
+    confirm: Annotated[int, typer.Option(metavar="N", min=0, help="Put a proposed set in force.")] = 0,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Go back to the limits of the policy.")] = False,
+    comment: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the limits.")] = "",
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Propose limits of soft findings for each room and view from the site's own images; without options list all sets.
+
+    A proposal says how many images would be flagged and which lie nearest to each limit. Nothing changes until
+    somebody confirms it. Running processes follow within seconds; images that have a verdict keep it.
+    """
+    if sum((bool(budget), bool(show), bool(confirm), withdraw)) > 1:
+        raise typer.BadParameter("give only one of --budget, --show, --confirm and --withdraw")
+    now, name = datetime.now(UTC), actor or login()
+    if budget:
+        share = share_of(budget)
+        policy = read_policy(settings_of(config, data_dir).policy_file)
+        with transaction(config, data_dir) as begun:
+            kept = budgets.propose_limits(begun, policy, share, now)
+    elif confirm:
+        with transaction(config, data_dir) as begun:
+            kept = site_limits.confirm(begun, confirm, name, comment, now)
+    elif withdraw:
+        with transaction(config, data_dir) as begun:
+            kept = site_limits.withdraw(begun, name, comment, now)
+    elif show:
+        with transaction(config, data_dir) as begun:
+            kept = site_limits.load(begun, show)
+    else:
+        _list(config, data_dir, as_json=as_json)
+        return
+    if as_json:
+        print_json(to_json(kept))
+    else:
+        _print(kept)
+
+
+def share_of(text: str) -> float:
+    """A share such as 8% or 0.08.
+
+    >>> share_of("8%"), share_of("0.08")
+    (0.08, 0.08)
+    """
+    try:
+        share = float(text.strip().removesuffix("%")) / (100.0 if text.strip().endswith("%") else 1.0)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is not a share, such as 8%") from error
+    if not 0.0 < share <= HIGHEST_BUDGET:
+        raise typer.BadParameter(f"a budget lies above 0 and at or below {HIGHEST_BUDGET:.0%}, not at {text}")
+    return share
+
+
+def _list(config: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
+    with transaction(config, data_dir) as begun:
+        kept = site_limits.history(begun)
+        in_force = site_limits.current(begun).number
+    if as_json:
+        print_json([{"in_force": one.number == in_force, **to_json(one)} for one in kept])
+        return
+    print_table(
+        (Column("Set", number=True), "", "Proposed", Column("Budget", number=True), "Confirmed", "By", "Comment"),
+        (
+            (str(one.number), "in force" if one.number == in_force else "", moment(one.proposed_at),
+             f"{one.proposal.budget:.1%}" if one.proposal else "withdrawal",
+             moment(one.confirmed_at) if one.confirmed_at else "", one.actor, one.comment)
+            for one in kept
+        ),
+    )  # fmt: skip
+
+
+def _print(kept: LimitSet) -> None:
+    proposal = kept.proposal
+    if proposal is None:
+        print_line(f"set {kept.number}: the limits of the policy apply again")
+        return
+    print_line(
+        f"set {kept.number}: of {proposal.images} images {proposal.flagged} would be flagged "
+        f"({proposal.flagged / proposal.images:.1%}, budget {proposal.budget:.1%}); {proposal.before} by the policy "
+        f"without it, {proposal.always} by other rules in any case"
+    )
+    numbers = (Column(text, number=True) for text in ("Limit", "Images", "Present", "Flagged"))
+    print_table(
+        ("Finding", "Room and view", *numbers, "Nearest images (strength)"),
+        (
+            (one.limit.finding, one.limit.place, f"{one.limit.least_strength:.2f}", str(one.images), str(one.present),
+             str(one.flagged), ", ".join(f"{n.digest[:12]} ({n.strength:.2f})" for n in one.nearest[:4]))
+            for one in proposal.limits
+        ),
+    )  # fmt: skip
+    if proposal.always > proposal.budget * proposal.images:
+        print_line("Other rules alone are beyond the budget: look at those first (miqa-node worklist list).")
+    if kept.confirmed_at:
+        print_line(f"in force since {moment(kept.confirmed_at)}, confirmed by {kept.actor}")
+    else:
+        print_line(f"Nothing has changed. Put it in force with: miqa-node tune --confirm {kept.number} --as NAME")

@@ -1,0 +1,112 @@
+"""Limits that a site confirmed for its rooms: from which strength on a soft finding is unusual there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.instance import Header, InstanceDigest
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLimit:
+    """A soft finding flags from this strength (probability times severity, 0 to 1) on, in one room and view.
+
+    ``room`` is the Station Name (0008,1010), ``view`` the View Position (0018,5101); empty stands for all that have no
+    limit of their own.
+    """
+
+    finding: FindingName
+    room: str
+    view: str
+    least_strength: float
+
+    def covers(self, header: Header) -> bool:
+        """Whether it is about images of this kind."""
+        return self.room in ("", header.station_name) and self.view in ("", header.view_position)
+
+    @property
+    def place(self) -> str:
+        """Room and view in words.
+
+        >>> [RoomLimit(FindingName("noise"), *of, 0.5).place for of in (("ROOM1", "AP"), ("", ""))]
+        ['ROOM1, AP', 'all other rooms']
+        """
+        return ", ".join(part for part in (self.room or "all other rooms", self.view) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLimits:
+    """The limits in force. ``number`` counts the sets of a site; 0 and without limits if none was confirmed."""
+
+    number: int = 0
+    limits: tuple[RoomLimit, ...] = ()
+    confirmed_at: datetime | None = None
+    actor: str = ""
+
+    def limit_of(self, finding: FindingName, header: Header) -> RoomLimit | None:
+        """The most specific limit of a finding for an image; None if the policy's own limits apply."""
+        covering = [one for one in self.limits if one.finding == finding and one.covers(header)]
+        return max(covering, key=lambda one: (bool(one.room), bool(one.view)), default=None)
+
+    def words(self, limit: RoomLimit) -> str:
+        """Which limit that is, since when, and by whom."""
+        since = f"{self.confirmed_at:%Y-%m-%d}" if self.confirmed_at else "?"
+        return f"limit {limit.least_strength:.2f} of {limit.place}, set {self.number}, {since} by {self.actor}"
+
+
+@dataclass(frozen=True, slots=True)
+class NearImage:
+    """An image near a limit: what a person looks at before confirming it."""
+
+    digest: InstanceDigest
+    sop_instance_uid: str
+    strength: float
+    flagged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedLimit:
+    """A limit with what it would have done to the images that it was made from, those nearest to it first."""
+
+    limit: RoomLimit
+    images: int
+    present: int
+    flagged: int
+    nearest: tuple[NearImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitProposal:
+    """Limits for an alarm budget, from images that nobody labelled.
+
+    ``budget`` and ``tail`` are shares: of images that may be flagged, and of each group's images that a finding may
+    flag. ``always`` counts images that other rules flag, ``before`` those flagged by the rules without limits of rooms,
+    ``flagged`` those that would be with the proposed ones.
+    """
+
+    budget: float
+    images: int
+    always: int
+    before: int
+    flagged: int
+    tail: float
+    groups: Mapping[str, int]
+    limits: tuple[ProposedLimit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSet:
+    """One proposal as the store keeps it; in force from ``confirmed_at`` until a later set is confirmed.
+
+    Without a proposal it is a withdrawal: the policy's own limits apply again.
+    """
+
+    number: int
+    proposed_at: datetime
+    proposal: LimitProposal | None
+    confirmed_at: datetime | None = None
+    actor: str = ""
+    comment: str = ""

@@ -1,0 +1,106 @@
+"""Proposed and confirmed limits of a site's rooms: rows are added or confirmed, the newest confirmed one counts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.site_limit import LimitProposal, LimitSet, SiteLimits
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.store import documents
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import assessments, dispositions, site_limits
+
+_proposal = TypeAdapter(LimitProposal)
+
+
+def propose(transaction: Transaction, proposal: LimitProposal, now: datetime) -> LimitSet:
+    """Keep a proposal; nothing changes until it is confirmed."""
+    number = transaction.execute(
+        sa.insert(site_limits)
+        .values(proposed_at=now, document=_proposal.dump_python(proposal, mode="json"), actor="", comment="")
+        .returning(site_limits.c.number)
+    ).scalar_one()
+    return LimitSet(number, now, proposal)
+
+
+def confirm(transaction: Transaction, number: int, actor: str, comment: str, now: datetime) -> LimitSet:
+    """Put a proposal in force.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such proposal.
+    ConflictError
+        It was confirmed before, or a later one was: what it was made from is out of date.
+    """
+    kept = load(transaction, number)
+    newest = transaction.execute(
+        sa.select(sa.func.max(site_limits.c.number)).where(site_limits.c.confirmed_at.is_not(None))
+    ).scalar_one()
+    if kept.confirmed_at is not None or (newest or 0) > number:
+        raise ConflictError(f"Set {number} was confirmed already, or a later one was. Make a new proposal.")
+    transaction.execute(
+        sa.update(site_limits)
+        .where(site_limits.c.number == number)
+        .values(confirmed_at=now, actor=actor, comment=comment)
+    )
+    return load(transaction, number)
+
+
+def withdraw(transaction: Transaction, actor: str, comment: str, now: datetime) -> LimitSet:
+    """Go back to the policy's own limits; ConflictError if they apply already."""
+    if not current(transaction).limits:
+        raise ConflictError("No limits of rooms are in force.")
+    values = {"proposed_at": now, "confirmed_at": now, "actor": actor, "comment": comment, "document": None}
+    number = transaction.execute(sa.insert(site_limits).values(values).returning(site_limits.c.number)).scalar_one()
+    return load(transaction, number)
+
+
+def load(transaction: Transaction, number: int) -> LimitSet:
+    """One set; NotFoundError if there is none of that number."""
+    row = transaction.execute(sa.select(site_limits).where(site_limits.c.number == number)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no set {number} of limits.")
+    return _set(row)
+
+
+def history(transaction: Transaction, *, limit: int = 100) -> list[LimitSet]:
+    """The newest sets, newest first."""
+    query = sa.select(site_limits).order_by(site_limits.c.number.desc()).limit(limit)
+    return [_set(row) for row in transaction.execute(query)]
+
+
+def current(transaction: Transaction) -> SiteLimits:
+    """The limits in force; without limits if none were confirmed, or they were withdrawn."""
+    query = sa.select(site_limits).where(site_limits.c.confirmed_at.is_not(None))
+    row = transaction.execute(query.order_by(site_limits.c.number.desc()).limit(1)).one_or_none()
+    if row is None:
+        return SiteLimits()
+    kept = _set(row)
+    limits = tuple(one.limit for one in kept.proposal.limits) if kept.proposal is not None else ()
+    return SiteLimits(kept.number, limits, kept.confirmed_at, kept.actor)
+
+
+def newest_assessments(transaction: Transaction, *, limit: int) -> list[Assessment]:
+    """The newest assessments of the graph that judged last, newest first: strengths of two graphs do not compare."""
+    judged = sa.select(assessments).where(assessments.c.model_sha256 != "").order_by(assessments.c.assessed_at.desc())
+    last = transaction.execute(judged.limit(1)).one_or_none()
+    if last is None:
+        return []
+    same = judged.where(assessments.c.model_sha256 == last.model_sha256).limit(limit)
+    return [documents.load_assessment(row.document) for row in transaction.execute(same)]
+
+
+def first_verdict_at(transaction: Transaction) -> datetime | None:
+    """When the node gave its first verdict; None if it gave none."""
+    at: datetime | None = transaction.execute(sa.select(sa.func.min(dispositions.c.decided_at))).scalar_one()
+    return at
+
+
+def _set(row: sa.Row[tuple[object, ...]]) -> LimitSet:
+    proposal = _proposal.validate_python(row.document) if row.document is not None else None
+    return LimitSet(row.number, row.proposed_at, proposal, row.confirmed_at, row.actor, row.comment)

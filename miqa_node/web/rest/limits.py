@@ -1,0 +1,92 @@
+"""The REST interface to limits of rooms: propose them for an alarm budget, show, confirm and withdraw."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from miqa_node.analysis import budget as budgets
+from miqa_node.domain.site_limit import LimitSet, SiteLimits
+from miqa_node.settings import read_policy
+from miqa_node.store import site_limits
+from miqa_node.web.access import Admin, Reader, Reviewer, acting
+from miqa_node.web.fields import Actor, Comment, Strict
+from miqa_node.web.page import Page
+from miqa_node.web.problems import responses
+from miqa_node.web.services import Services
+
+MAX_NUMBER = 2**31 - 1
+SetNumber = Annotated[int, Path(ge=1, le=MAX_NUMBER, description="Number of the set.")]
+
+
+class LimitOverview(BaseModel):
+    """The limits in force, and all sets, newest first."""
+
+    in_force: SiteLimits
+    sets: list[LimitSet]
+
+
+class BudgetWish(Strict):
+    """The alarm budget of a proposal."""
+
+    budget: float = Field(gt=0, le=0.5, description="Share of images that may be flagged.")
+
+
+class LimitChange(Strict):
+    """The person who confirms or withdraws limits, and the reason."""
+
+    actor: Actor = ""
+    comment: Comment = ""
+
+
+router = APIRouter(prefix="/api/v1/limits", tags=["limits"])
+
+
+@router.get("", summary="Limits of rooms", responses=responses(401, 403, 503))
+def list_limits(services: Services, _who: Reader) -> LimitOverview:
+    """The limits in force, and every set that was proposed or confirmed."""
+    with services.database.begin() as transaction:
+        return LimitOverview(in_force=site_limits.current(transaction), sets=site_limits.history(transaction))
+
+
+@router.get("/{number}", summary="One set of limits", responses=responses(401, 403, 404, 422, 503))
+def show_limits(services: Services, _who: Reader, number: SetNumber) -> LimitSet:
+    """The limits with the images nearest to each of them, and how many would be flagged."""
+    with services.database.begin() as transaction:
+        return site_limits.load(transaction, number)
+
+
+@router.post(
+    "/proposals",
+    summary="Propose limits",
+    status_code=HTTPStatus.CREATED,
+    responses=responses(401, 403, 409, 415, 422, 503),
+)
+def propose_limits(services: Services, _who: Reviewer, body: BudgetWish) -> LimitSet:
+    """Limits with which at most that share of the newest images would be flagged. Nothing changes."""
+    policy = read_policy(services.settings.policy_file)
+    with services.database.begin() as transaction:
+        return budgets.propose_limits(transaction, policy, body.budget, datetime.now(UTC))
+
+
+@router.post("/{number}/confirm", summary="Confirm limits", responses=responses(401, 403, 404, 409, 415, 422, 503))
+def confirm_limits(services: Services, who: Admin, number: SetNumber, body: LimitChange) -> LimitSet:
+    """From now on verdicts follow these limits and name them; images that have a verdict keep it."""
+    now = datetime.now(UTC)
+    with services.database.begin() as transaction:
+        return site_limits.confirm(transaction, number, acting(who, body.actor), body.comment, now)
+
+
+@router.post("/withdraw", summary="Withdraw limits", responses=responses(401, 403, 409, 415, 422, 503))
+def withdraw_limits(services: Services, who: Admin, body: LimitChange) -> LimitSet:
+    """The limits of the policy apply again."""
+    now = datetime.now(UTC)
+    with services.database.begin() as transaction:
+        return site_limits.withdraw(transaction, acting(who, body.actor), body.comment, now)
+
+
+PAGE = Page(router, rest=True)

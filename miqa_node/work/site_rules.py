@@ -1,0 +1,60 @@
+"""The policy in force: the site's file with the limits that people confirmed, and whether verdicts are silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from miqa_node.domain.policy import Policy
+from miqa_node.domain.site_limit import SiteLimits
+from miqa_node.store import site_limits
+from miqa_node.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+
+class SiteRules:
+    """Joins the policy file with the limits of the database, which :meth:`follow` reads at every poll."""
+
+    def __init__(self, database: Database, file_policy: Callable[[], Policy], silent_days: int) -> None:
+        """``silent_days``: so long after the node's first verdict nothing is flagged, unless limits are confirmed."""
+        self._database = database
+        self._file_policy = file_policy
+        self._silent_days = silent_days
+        self._limits = SiteLimits()
+        self._joined: tuple[Policy, SiteLimits, Policy] | None = None
+        self._silent_until: datetime | None = None
+
+    def current(self) -> Policy:
+        """The policy in force; cheap enough to call often."""
+        policy, limits = self._file_policy(), self._limits
+        if not limits.number:
+            return policy
+        joined = self._joined
+        if joined is None or joined[0] is not policy or joined[1] is not limits:
+            joined = self._joined = policy, limits, policy.with_limits(limits)
+        return joined[2]
+
+    def silence(self) -> str:
+        """Why verdicts are only recorded now; empty if they flag."""
+        until = self._silent_until
+        if until is None or datetime.now(UTC) >= until:
+            return ""
+        return (
+            f"Only recorded, nobody was asked: the node is silent until {until:%Y-%m-%d %H:%M} UTC, or until somebody "
+            "confirms limits (miqa-node tune)."
+        )
+
+    def follow(self) -> None:
+        """Read the limits in force, and how long the node stays silent."""
+        with self._database.begin() as transaction:
+            limits = site_limits.current(transaction)
+            silent = self._silent_days and not limits.number
+            first = site_limits.first_verdict_at(transaction) if silent else None
+        if limits != self._limits:
+            log.info("limits of rooms changed", number=limits.number, limits=len(limits.limits))
+            self._limits = limits
+        begun = first or datetime.now(UTC)
+        self._silent_until = begun + timedelta(days=self._silent_days) if silent else None

@@ -1,0 +1,175 @@
+"""An alarm budget: limits come from the site's own images, keep the budget, and change nothing until confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from miqa_node.analysis.budget import (
+    FEWEST,
+    LEAST_STRENGTH,
+    BudgetImage,
+    budget_image,
+    grouped,
+    propose,
+    propose_limits,
+)
+from miqa_node.domain.assessment import Assessment, ModelIdentity
+from miqa_node.domain.finding import Finding, FindingName
+from miqa_node.domain.policy import Policy, Verdict, decide
+from miqa_node.domain.site_limit import RoomLimit, SiteLimits
+from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.settings import read_policy, share_dir
+from miqa_node.store import instances, site_limits
+from miqa_node.store.database import Database
+from miqa_node.taxonomy.lookup import reason_code
+from tests.unit.store.making import NOW, digest, header, received, study
+
+NOISE, CUT = FindingName("noise"), FindingName("clipped_anatomy")
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return read_policy(share_dir("config") / "policy.toml")
+
+
+def image(
+    number: int, strength: float = 0.0, *, room: str = "ROOM1", view: str = "PA", always: bool = False
+) -> BudgetImage:
+    strengths = {NOISE: strength} if strength else {}
+    of = digest(f"{room}{view}{number}")
+    return BudgetImage(of, f"1.2.{number}", room, view, frozenset({NOISE}), strengths, always, always)
+
+
+def assessed(
+    number: int, severity: float, *, room: str = "ROOM1", cut: float = 0.0, sha256: str = "ab" * 32
+) -> Assessment:
+    findings = (
+        Finding(NOISE, reason_code(NOISE), 0.99, severity, 0.5),
+        Finding(CUT, reason_code(CUT), cut, 0.3, 0.5),
+    )
+    of = header(number, number, station_name=room)
+    model = ModelIdentity("quality", "1.0.0", sha256)
+    return Assessment(digest(number), of, NOW + timedelta(seconds=number), findings=findings, model=model)
+
+
+def keep(database: Database, assessment: Assessment, number: int) -> None:
+    with database.begin() as transaction:
+        of = assessment.digest
+        instances.record(transaction, assessment.header, study(number), received(of), f"instances/{of}.dcm")
+        instances.save_assessment(transaction, assessment)
+
+
+def test_the_budget_is_kept_and_used() -> None:
+    rng = np.random.default_rng(3)
+    images = [image(n, float(rng.uniform(0.3, 1.0))) for n in range(400)]
+    made = propose(images, [NOISE], 0.08)
+    assert 0.07 * 400 <= made.flagged <= 0.08 * 400
+    assert made.limits[0].nearest[0].strength == pytest.approx(made.limits[0].limit.least_strength, abs=0.02)
+    assert {near.flagged for near in made.limits[0].nearest} == {True, False}
+
+
+def test_a_noisy_room_gets_a_higher_limit_than_a_quiet_one() -> None:
+    rng = np.random.default_rng(4)
+    noisy = [image(n, float(rng.uniform(0.6, 0.9)), room="BEDSIDE", view="AP") for n in range(100)]
+    quiet = [image(n, float(rng.uniform(0.2, 0.5)), room="ROOM1") for n in range(100)]
+    few = [image(n, 0.4, room=f"R{n}") for n in range(10)]
+    made = propose([*noisy, *quiet, *few], [NOISE], 0.08)
+    limits = {(one.limit.room, one.limit.view): one.limit.least_strength for one in made.limits}
+    assert set(limits) == {("BEDSIDE", "AP"), ("ROOM1", "PA"), ("", "")}
+    assert limits["BEDSIDE", "AP"] > 0.8
+    assert 0.55 > limits["ROOM1", "PA"] >= LEAST_STRENGTH
+    assert made.flagged <= 0.08 * 210
+
+
+def test_what_flags_in_any_case_comes_out_of_the_budget() -> None:
+    images = [image(n, 0.3 + n / 1000, always=n % 10 == 0) for n in range(200)]
+    made = propose(images, [NOISE], 0.08)
+    assert (made.always, made.flagged) == (20, 20)
+    assert made.limits[0].flagged == 0
+
+
+def test_small_groups_are_pooled_by_view_and_then_altogether() -> None:
+    images = [image(n, 0.4, room=f"R{n}", view="AP") for n in range(FEWEST)] + [image(0, 0.4, room="", view="")]
+    assert {group: len(members) for group, members in grouped(images).items()} == {
+        ("", "AP"): FEWEST,
+        ("", ""): FEWEST + 1,
+    }
+    with pytest.raises(ConflictError, match="needs 40"):
+        propose(images[: FEWEST - 1], [NOISE], 0.08)
+
+
+def test_the_most_specific_limit_applies() -> None:
+    limits = SiteLimits(
+        3, tuple(RoomLimit(NOISE, *of) for of in (("", "", 0.1), ("", "PA", 0.2), ("ROOM1", "PA", 0.3)))
+    )
+    found = [limits.limit_of(NOISE, header(1, 1, station_name=s, view_position=v)) for s, v in (
+        ("ROOM1", "PA"), ("ROOM2", "PA"), ("ROOM2", "AP"))]  # fmt: skip
+    assert [one.least_strength for one in found if one] == [0.3, 0.2, 0.1]
+    assert limits.limit_of(CUT, header(1)) is None
+
+
+def test_a_limit_replaces_that_of_a_soft_rule_and_is_explained_and_a_hard_rule_stays(policy: Policy) -> None:
+    limits = SiteLimits(3, (RoomLimit(NOISE, "ROOM1", "PA", 0.6), RoomLimit(CUT, "ROOM1", "PA", 0.99)), NOW, "mara")
+    with_limits = policy.with_limits(limits)
+    assert decide(assessed(1, 0.7), policy).verdict is Verdict.ACCEPT
+    flagged = decide(assessed(1, 0.7), with_limits)
+    assert flagged.verdict is Verdict.REVIEW
+    assert "(limit 0.60 of ROOM1, PA, set 3, 2026-01-02 by mara)" in flagged.reasons[0].text
+    assert flagged.policy_version == f"{policy.version}+limits.3"
+    assert decide(assessed(1, 0.5), with_limits).verdict is Verdict.ACCEPT
+    strict = policy.with_limits(replace(limits, limits=(RoomLimit(NOISE, "ROOM1", "PA", 0.99),)))
+    assert decide(assessed(1, 0.97), strict).verdict is Verdict.ACCEPT
+    assert decide(assessed(1, 0.0, cut=0.9), with_limits).verdict is Verdict.REVIEW
+
+
+def test_what_the_budget_needs_of_an_assessment(policy: Policy) -> None:
+    of = budget_image(assessed(1, 0.7, cut=0.9), policy)
+    assert of is not None
+    assert of.strengths == {NOISE: pytest.approx(0.99 * 0.7)}
+    assert (of.room, of.view, of.always, of.before) == ("ROOM1", "PA", True, True)
+    ct = replace(assessed(2, 0.7), header=header(2, modality="CT"))
+    assert budget_image(ct, policy) is None
+
+
+def test_a_proposal_of_the_store_changes_nothing_until_it_is_confirmed(database: Database, policy: Policy) -> None:
+    for number in range(60):
+        keep(database, assessed(number, 0.3 + number / 100), number)
+    keep(database, replace(assessed(99, 0.9, sha256="cd" * 32), assessed_at=NOW - timedelta(days=9)), 99)
+    with database.begin() as transaction:
+        kept = propose_limits(transaction, policy, 0.1, NOW)
+        assert site_limits.current(transaction) == SiteLimits()
+    assert kept.proposal is not None
+    assert kept.proposal.images == 60, "another model's image is no part of it"
+    assert kept.proposal.flagged <= 6
+    with database.begin() as transaction:
+        site_limits.confirm(transaction, kept.number, "mara", "after the first week", NOW)
+        current = site_limits.current(transaction)
+    assert (current.number, current.actor, current.confirmed_at) == (kept.number, "mara", NOW)
+    assert current.limits == tuple(one.limit for one in kept.proposal.limits)
+    flagged = sum(decide(assessed(n, 0.3 + n / 100), policy.with_limits(current)).flagged for n in range(60))
+    assert flagged == kept.proposal.flagged
+
+
+def test_sets_are_kept_and_only_a_new_one_can_be_confirmed(database: Database, policy: Policy) -> None:
+    for number in range(45):
+        keep(database, assessed(number, 0.5), number)
+    later = datetime(2026, 2, 1, tzinfo=UTC)
+    with database.begin() as transaction:
+        first, second = (propose_limits(transaction, policy, share, NOW).number for share in (0.05, 0.1))
+        site_limits.confirm(transaction, second, "mara", "", NOW)
+        with pytest.raises(ConflictError):
+            site_limits.confirm(transaction, first, "mara", "", NOW)
+        with pytest.raises(ConflictError):
+            site_limits.confirm(transaction, second, "mara", "", NOW)
+        with pytest.raises(NotFoundError):
+            site_limits.confirm(transaction, 99, "mara", "", NOW)
+        site_limits.withdraw(transaction, "anna", "too strict", later)
+        assert not site_limits.current(transaction).limits
+        assert [(one.actor, one.comment) for one in site_limits.history(transaction)] == [
+            ("anna", "too strict"), ("mara", ""), ("", "")]  # fmt: skip
+        with pytest.raises(ConflictError):
+            site_limits.withdraw(transaction, "anna", "", later)
