@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from miqa_node.deliver.commitment import read_report
 from miqa_node.deliver.reports import CommitmentReporter
+from miqa_node.errors import SettingsError
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.scp import StorageScp
 from miqa_node.report import lower_class
+from miqa_node.settings import TlsMode
 from miqa_node.sources.base import ImageSource, SourceContext, SourceKind
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.outbox import DatabaseOutbox
@@ -17,6 +19,7 @@ class CStoreSource(ImageSource):
 
     def __init__(self, context: SourceContext) -> None:
         settings = context.settings
+        self._dicom = settings.dicom
         outbox = DatabaseOutbox(context.database, context.objects, lower_class)
         self._reporter = CommitmentReporter(
             DatabaseLedger(context.database),
@@ -37,9 +40,16 @@ class CStoreSource(ImageSource):
         )
 
     def start(self) -> None:
-        """Report what is owed, then listen; OSError if the port is taken."""
+        """Report what is owed, then listen; SettingsError if a port is taken."""
         self._reporter.start()
-        self._scp.start()
+        try:
+            self._scp.start()
+        except OSError as error:
+            ports = f"{self._dicom.port}" if self._dicom.tls is TlsMode.OFF else "dicom.port and dicom.tls_port"
+            raise SettingsError(
+                f"The node cannot listen for DICOM on {self._dicom.host}, port {ports} ({error.strerror}); "
+                "choose another dicom.port (miqa-node run --dicom-port), or stop what uses it."
+            ) from error
 
     def stop(self) -> None:
         """Let running C-STOREs finish, then the report under way."""

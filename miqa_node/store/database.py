@@ -17,7 +17,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 
-from miqa_node.errors import ResourcesError
+from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.settings import share_dir
 from miqa_node.store.tables import metadata
 
@@ -99,6 +99,11 @@ class Database:
             else:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7205177)")
             config = _alembic_config()
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current not in {None, *(one.revision for one in ScriptDirectory.from_config(config).walk_revisions())}:
+                raise SettingsError(
+                    f"The database has the schema {current} of a newer miqa-node: start that version, or a later one."
+                )
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
+from dbos import error as queue_errors
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import SettingsError, lacks_resources
@@ -262,9 +263,14 @@ def _set_schedule(schedule: Schedule, workflow: ScheduledWorkflow) -> None:
     if there is not None:
         DBOS.delete_schedule(schedule.name)
     if schedule.cron:
-        DBOS.create_schedule(
-            schedule_name=schedule.name, workflow_fn=workflow, schedule=schedule.cron, automatic_backfill=True
-        )
+        try:
+            DBOS.create_schedule(
+                schedule_name=schedule.name, workflow_fn=workflow, schedule=schedule.cron, automatic_backfill=True
+            )
+        except queue_errors.DBOSException:
+            there = DBOS.get_schedule(schedule.name)  # another process that starts at this moment may have made it
+            if there is None or there["schedule"] != schedule.cron:
+                raise
 
 
 def migrate_queue(database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -228,3 +229,11 @@ def _verdict(node: Node, digest: Any) -> Verdict | None:
 def _states(node: Node, digest: Any) -> list[DeliveryState]:
     with node.database.begin() as transaction:
         return [d.state for d in deliveries.of_instance(transaction, digest)]
+
+
+def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        node = Node(settings_in(tmp_path, dicom={"port": port}), role=NodeRole.RECEIVE)
+        with pytest.raises(SettingsError, match=f"port {port} .*choose another dicom.port"):
+            node.start()

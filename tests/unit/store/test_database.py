@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from miqa_node.errors import ResourcesError
+from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.store.database import Database
 from miqa_node.store.tables import metadata
 
@@ -34,6 +34,16 @@ def test_an_unmigrated_database_is_not_ready_and_says_what_to_do(database_url: s
         database.check()
     database.migrate()
     database.check()
+    database.close()
+
+
+def test_an_old_program_on_a_newer_schema_says_so_in_one_sentence(database_url: str) -> None:
+    database = Database(database_url)
+    database.migrate()
+    with database.begin() as transaction:
+        transaction.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SettingsError, match="schema 9999 of a newer miqa-node"):
+        database.migrate()
     database.close()
 
 
