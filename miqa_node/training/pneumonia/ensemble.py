@@ -86,5 +86,7 @@ def _scaling(difference: NDArray[np.float64], present: NDArray[np.bool_]) -> Sca
     """Of the difference of two logits: softmax of two is the logistic function of it."""
     scaling = fit_scaling(difference, present)
     if scaling is None:
-        raise ValueError("A member cannot be calibrated: what it says does not rise with pneumonia.")
+        raise ValueError(
+            "A member cannot be calibrated: there are too few images of a label, or what it says does not rise with it."
+        )
     return scaling
