@@ -39,6 +39,7 @@ class Task(StrEnum):
     ANOMALY = "anomaly"
     ENHANCEMENT = "enhancement"
     CAPTION = "caption"
+    LANDMARKS = "landmarks"
 
 
 class PixelPitch(Section):

@@ -22,7 +22,16 @@ from miqa_node.assess.classify import sidecar as classify
 from miqa_node.assess.classify.card import ClassifierCard
 from miqa_node.assess.enhance import denoiser
 from miqa_node.assess.enhance.card import DenoiserCard
-from miqa_node.assess.package_files import find_package, name_and_version, package_folders, read_package_card
+from miqa_node.assess.landmarks import sidecar as landmarks
+from miqa_node.assess.landmarks.card import LandmarkCard
+from miqa_node.assess.package_checks import package_label
+from miqa_node.assess.package_files import (
+    find_package,
+    name_and_version,
+    newest_package,
+    package_folders,
+    read_package_card,
+)
 from miqa_node.assess.sidecar import ImageContext, SidecarModel
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
@@ -40,16 +49,22 @@ Opener = Callable[[Path, Accelerator, AssessSettings], SidecarModel]
 OPENERS: Mapping[Task, Opener] = {
     Task.CLASSIFICATION: classify.open_sidecar,
     Task.ENHANCEMENT: denoiser.open_denoiser,
+    Task.LANDMARKS: landmarks.open_landmarks,
 }
 """How a package of each task is loaded and checked."""
 CARDS: Mapping[Task, type[BaseCard]] = {
     Task.CLASSIFICATION: ClassifierCard,
     Task.CAPTION: CaptionCard,
     Task.ENHANCEMENT: DenoiserCard,
+    Task.LANDMARKS: LandmarkCard,
 }
 """The schema of cards of each task but quality."""
-ORDER = (Task.ANOMALY, Task.CLASSIFICATION, Task.ENHANCEMENT)
-"""What is unusual must be known before a prediction is routed."""
+ORDER = (Task.ANOMALY, Task.LANDMARKS, Task.CLASSIFICATION, Task.ENHANCEMENT)
+"""What is unusual, and how the patient was positioned, must be known before a prediction is routed."""
+LANDMARKS = "landmarks"
+"""Name of the package of anatomical points, which runs wherever it applies without being switched on."""
+NO_PACKAGE = "off"
+"""What the settings name to run none."""
 RETRY_AFTER_S = 60.0
 """Time after which a package that could not be opened is tried again."""
 
@@ -78,6 +93,7 @@ class SidecarModels:
         self._opened: dict[str, tuple[Task, SidecarModel]] = {}
         self._failed: dict[str, tuple[float, str]] = {}
         self._always = tuple(PackageRule(name) for name in always)
+        self._landmarks = landmark_package(settings)
         for name in always:
             self._open(name)
 
@@ -93,6 +109,8 @@ class SidecarModels:
             try:
                 results.append((*self._open(rule.package), rule))
             except MiqaError as error:
+                if rule.package == self._landmarks:
+                    continue  # nobody waits for it: the image has no points, the log and check() say why
                 judgement = _without(ImageContext(header, radiograph, judgement, policy, rule), str(error))
         for task, sidecar, rule in sorted(results, key=lambda one: ORDER.index(one[0])):
             judgement = _add(task, sidecar, ImageContext(header, radiograph, judgement, policy, rule))
@@ -107,12 +125,15 @@ class SidecarModels:
         for scope in self._policy().scopes:
             for rule in scope.packages:
                 self._open(rule.package)
+        if self._landmarks:
+            self._open(self._landmarks)
 
     def _rules(self, header: Header, policy: Policy) -> tuple[PackageRule, ...]:
         scope = policy.scope_of(header)
         switched_on = scope.packages if scope is not None else ()
         named = {rule.package for rule in switched_on}
-        return (*switched_on, *(rule for rule in self._always if rule.package not in named))
+        points = (PackageRule(self._landmarks),) if self._landmarks and LANDMARKS not in named else ()
+        return (*switched_on, *(rule for rule in (*self._always, *points) if rule.package not in named))
 
     def _open(self, name: str) -> tuple[Task, SidecarModel]:
         with self._lock:
@@ -197,8 +218,22 @@ def read_any_card(path: Path) -> BaseCard:
     return checked_card(kind, read_sections(path), path.name)
 
 
+def landmark_package(settings: Settings) -> str:
+    """Name and version of the package of anatomical points: the one that the settings name, else the newest.
+
+    Empty if there is none, or if the settings want none.
+    """
+    name = settings.assess.landmarks_package
+    if name:
+        return "" if name == NO_PACKAGE else name
+    folder = newest_package(settings.models_dir, LANDMARKS)
+    return "" if folder is None else package_label(folder)
+
+
 def switched_on(folder: Path, settings: Settings) -> bool:
-    """Whether some scope of the policy in force switches the package on."""
+    """Whether some scope of the policy in force switches the package on, or the settings do."""
+    if package_label(folder) == landmark_package(settings):
+        return True
     named = {rule.package for scope in read_policy(settings.policy_file).scopes for rule in scope.packages}
     for name in named:
         try:
@@ -215,6 +250,8 @@ def _add(task: Task, sidecar: SidecarModel, seen: ImageContext) -> AssessorResul
         judgement = sidecar.contribute(seen)
     except Exception as error:  # noqa: BLE001 - whatever a package does, the quality verdict is given
         log.error("a package failed on an image", package=sidecar.name, error=type(error).__name__)
+        if task is Task.LANDMARKS:
+            return seen.judgement
         return _without(seen, "The package failed on this image.")
     seconds = time.perf_counter() - started
     metrics.STAGE_SECONDS.labels(stage=task.value).observe(seconds)

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from miqa_node.assess.enhance.enhancer import Enhancer
+from miqa_node.assess.landmarks.findings import cut_finding
+from miqa_node.assess.landmarks.measurands import CUT_SIDES
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.files import images, unpacked
 from miqa_node.cli.model_choice import choice_of, site_limits_of
@@ -20,6 +22,8 @@ from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import error_text, print_json, print_line, progress
 from miqa_node.cli.saliency import write_map
 from miqa_node.domain.anomaly import AnomalyScore
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction
 from miqa_node.errors import ArchiveError, ModelPackageError, NotAnImageError, SettingsError
 from miqa_node.local import LocalAssessor, LocalResult
@@ -150,8 +154,9 @@ def document(file: Path | str, result: LocalResult, total_s: float, language: st
         "gate": {name: round(probability, 4) for name, probability in assessment.gate.items()},
         "anomaly": _anomaly(assessment.anomaly),
         "predictions": [_prediction(one) for one in assessment.predictions],
+        "landmarks": _landmarks(assessment.landmarks),
         "measurements": {
-            m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit}
+            m.name: {"value": m.value if math.isfinite(m.value) else None, "unit": m.unit} | _more(m.name, assessment)
             for m in assessment.measurements
         },
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
@@ -164,6 +169,26 @@ def _anomaly(anomaly: AnomalyScore | None) -> dict[str, Any] | None:
         return None
     shown = {"score": round(anomaly.score, 4), "percentile": round(anomaly.percentile, 2)}
     return {**shown, "baseline": anomaly.baseline.value}
+
+
+def _landmarks(landmarks: Landmarks | None) -> dict[str, Any] | None:
+    """Points as fractions of the stored image; ``side`` says whose left and right the names mean."""
+    if landmarks is None:
+        return None
+    return {"side": "image", **{name: list(point) for name, point in landmarks.points.items()}}
+
+
+def _more(measurement: str, assessment: Assessment) -> dict[str, Any]:
+    """Which sides of the image are cut, beside how many."""
+    landmarks = assessment.landmarks
+    if measurement != CUT_SIDES.name or landmarks is None:
+        return {}
+    orientation = assessment.header.patient_orientation
+    present = {finding.name for finding in assessment.findings if finding.present}
+    return {
+        "sides": [side for side in landmarks.cut if cut_finding(side, orientation) in present],
+        "chances": dict(landmarks.cut),
+    }
 
 
 def _prediction(prediction: Prediction) -> dict[str, Any]:

@@ -171,7 +171,7 @@ One object per line and file, in the order of the files:
 | `certificate` | How far the verdict may be trusted: `certified …` or `no certificate`, with the reason. |
 | `score` | 0 to 100, 100 is best; null when no model judged the image. |
 | `reasons` | Sentences: why the verdict is what it is. |
-| `findings` | One object per row of the taxonomy, also below its threshold; empty when no model judged. |
+| `findings` | One object per row of the taxonomy that was judged, also below its threshold. |
 | `findings[].name`, `.code` | Name of the finding, and its code value in DICOM CID 7011. |
 | `findings[].probability`, `.severity` | Calibrated probability and severity, 0 to 1. |
 | `findings[].threshold` | Operating point: at or above it the finding is present. |
@@ -181,7 +181,9 @@ One object per line and file, in the order of the files:
 | `gate` | Probability of each reason why an image is outside what the model can judge. |
 | `anomaly` | `score` of how unusual the image is, and `percentile` of the `baseline`, `training` or `site`; or null. |
 | `predictions` | Of packages beside quality: `package`, `label`, `confidence`, `status`, `scores`, why `pending`. |
-| `measurements` | Name → `value` and `unit` (UCUM). |
+| `landmarks` | Points of a frontal chest: name → [x, y] as fractions of the stored image; absent where not visible. |
+| `landmarks.side` | `image`: `_l` and `_r` in the names are the image's left and right. Without points all is null. |
+| `measurements` | Name → `value` and `unit` (UCUM); `cut_sides` has `sides` of the image and `chances` besides. |
 | `model` | `name`, `version` and `sha256` of the graph; null when no model judged the image. |
 | `timings_ms` | Milliseconds per stage; `total` holds everything, maps and objects included. |
 

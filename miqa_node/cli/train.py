@@ -274,6 +274,42 @@ def reproduce(
         raise typer.Exit(Exit.FAILED)
 
 
+@app.command()
+def landmarks(
+    data: DataFolder,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
+    ],
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Train the whole image's network so long.")] = 42,
+    close_up_minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Then the close-up's.")] = 25,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Train it so many steps instead; repeatable on one machine.")
+    ] = None,
+    close_up_steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Train the close-up's so many steps instead.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
+    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
+    runs: Annotated[
+        Path,
+        typer.Option(metavar="DIR", file_okay=False, help="Checkpoints and caches."),
+    ] = Path("training-runs/landmarks"),
+    config: ConfigFile = None,
+) -> None:
+    """Train the networks of anatomical points on chest radiographs, and write them as a package.
+
+    An interrupted run continues from its checkpoints.
+    """
+    require((*_NEEDED, "sklearn"))
+    quiet_logs(settings_of(config))
+    from miqa_node.training.landmarks.fit import LandmarkSchedule
+    from miqa_node.training.landmarks.train import train_landmarks
+
+    whole = LandmarkSchedule(minutes=minutes, steps=steps, seed=seed)
+    closer = LandmarkSchedule(minutes=close_up_minutes, steps=close_up_steps, seed=seed)
+    typer.echo(str(train_landmarks(data, runs, out, whole, closer, version)))
+
+
 def _print_comparison(rows: list[dict[str, Any]]) -> None:
     headings = ("Mean AUROC", "Real objects", "Accuracy", "Precision", "Recall", "F1", "ms")
     keys = ("mean_auroc", "real_objects", "accuracy", "precision_at_point", "recall", "f1")

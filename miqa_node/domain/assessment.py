@@ -12,6 +12,7 @@ from miqa_node.domain.caption import Caption
 from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import Finding, FindingName, GateClass
 from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.prediction import Prediction
 
 
@@ -116,6 +117,10 @@ class Assessment:
     """How often the image was judged again before and with this assessment."""
     phantom: str = ""
     """Why the series is taken for one of a test object and no patient; empty if it is not."""
+
+    landmarks: Landmarks | None = None
+    """Anatomical points of a frontal chest, if a package for them is installed and saw enough of it."""
+
     caption: Caption | None = None
     """A machine-written description of the image, if the site enabled it; no rule reads it."""
 

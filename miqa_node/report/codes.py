@@ -155,8 +155,23 @@ QUALITY_ISSUE_WITHDRAWN = Concept(
     "Title of a key object: the key object that it names no longer holds, because the image was judged again.",
     QUALITY_ISSUE,
 )
+LANDMARKS: dict[str, Concept] = {
+    "apex": Concept("LM_APEX", "Apex of the lung", "Top of the lung field.", IMAGE_REGION),
+    "cpa": Concept("LM_CPA", "Costophrenic angle", "Lateral costophrenic angle of the lung.", IMAGE_REGION),
+    "dome": Concept("LM_DOME", "Dome of the diaphragm", "Highest point of a hemidiaphragm.", IMAGE_REGION),
+    "clav": Concept("LM_CLAVICLE", "Medial end of the clavicle", "Middle of its medial end.", IMAGE_REGION),
+    "lat": Concept("LM_RIB_CAGE", "Widest inner rib cage", "Where it is widest beside the lung.", IMAGE_REGION),
+    "spine_clav": Concept(
+        "LM_SPINE_TOP", "Spine between the clavicles", "Midline at the height of their ends.", IMAGE_REGION
+    ),
+    "spine_low": Concept(
+        "LM_SPINE_LOW", "Spine between the domes", "Midline at the height of the domes.", IMAGE_REGION
+    ),
+}
+"""Anatomical points, by kind."""
 
 SCHEME_99MIQA: tuple[Concept, ...] = (
+    *LANDMARKS.values(),
     PREDICTION,
     PREDICTED_LABEL,
     PREDICTION_CERTAINTY,
@@ -178,6 +193,9 @@ UNITS: dict[str, str] = {  # UCUM code: meaning
     "%": "percent",
     "{0:100}": "range: 0:100",
     "mm": "millimeter",
+    "deg": "degree",
+    "{ribs}": "ribs",
+    "{sides}": "sides",
     "{slices}": "slices",
     "{gaps}": "gaps",
     "{index}": "index",

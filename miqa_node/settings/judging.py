@@ -38,6 +38,7 @@ class AssessSettings(SettingsTable):
 
     models_dir: str
     quality_package: str
+    landmarks_package: str
     intra_op_threads: Count
     inter_op_threads: Count
     saliency_threshold: Annotated[float, Field(gt=0, lt=1)]

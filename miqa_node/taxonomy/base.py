@@ -105,7 +105,8 @@ class FindingEntry(NamedEntry):
     ``region``: what its map shows: a thing ("object"), a place, or nothing in particular ("whole" image).
     ``colour``: CIELab, L 0 to 100, a and b -128 to 127. ``simulator``: ``module:name`` of what simulates it in
     training. A retired one is read and shown, but is not offered any more; ``replaced_by`` names its successors,
-    the one that means the same first.
+    the one that means the same first. ``judged_by`` is the package beside the quality package that judges it; empty
+    for those of the quality package.
     """
 
     concept: ConceptEntry | None = None
@@ -118,6 +119,7 @@ class FindingEntry(NamedEntry):
     simulator: str = ""
     retired: bool = False
     replaced_by: tuple[str, ...] = ()
+    judged_by: str = ""
 
 
 class TaxonomyFile(TaxonomyTable):

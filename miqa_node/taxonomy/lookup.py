@@ -24,9 +24,14 @@ def gate_entries() -> Mapping[GateClass, GateEntry]:
     return _merged(tuple(TAXONOMIES.all().values())).gates
 
 
-def finding_names() -> tuple[FindingName, ...]:
-    """What a model may find today, the gate included."""
+def all_finding_names() -> tuple[FindingName, ...]:
+    """What any model may find today, the gate included."""
     return tuple(name for name, entry in finding_entries().items() if not entry.retired)
+
+
+def finding_names() -> tuple[FindingName, ...]:
+    """What a quality model may find today, the gate included."""
+    return tuple(name for name in all_finding_names() if not finding_entries()[name].judged_by)
 
 
 def successors(name: str) -> tuple[FindingName, ...]:
@@ -49,7 +54,7 @@ def current_name(name: str) -> str:
 
 
 def defect_names() -> tuple[FindingName, ...]:
-    """What a model may find today, the gate excluded."""
+    """What a quality model may find today, the gate excluded."""
     return tuple(name for name in finding_names() if name != FindingName.GATE)
 
 

@@ -26,6 +26,8 @@ O = TypeVar("O")  # noqa: E741 - the output of a network
 """What the network gives for a batch."""
 
 log = structlog.get_logger(__name__)
+WARM_SHARE = 0.05
+"""Share of a run in which the learning rate rises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,13 @@ def warm_cosine(steps: int) -> Callable[[int, float], float]:
         return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
     return rate
+
+
+def warm_cosine_of_share(_step: int, share: float) -> float:
+    """The same by the share of the run that is done, for runs that end after so many minutes."""
+    if share < WARM_SHARE:
+        return (share + 0.002) / (WARM_SHARE + 0.002)
+    return 0.5 * (1.0 + math.cos(math.pi * (share - WARM_SHARE) / (1.0 - WARM_SHARE)))
 
 
 def _step(task: TrainingTask[B, O], schedule: TrainingSchedule, batch: B) -> Mapping[str, float]:

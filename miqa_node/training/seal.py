@@ -1,4 +1,4 @@
-"""The last step of every package: the card goes into the graph, checksums into the card, and the pages are written."""
+"""The last step of every package: the card goes into its graphs, checksums into the card, and the pages are written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 import yaml
 
-from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, PAGE_NAME, BaseCard, Card, Task
+from miqa_node.assess.card import CARD_NAME, METADATA_KEY, PAGE_NAME, BaseCard, Card, Task
 from miqa_node.assess.model_card import model_card
 from miqa_node.assess.sidecars import CARDS
 
@@ -18,14 +18,15 @@ from miqa_node.assess.sidecars import CARDS
 def seal(folder: Path, card: dict[str, Any]) -> Path:
     """Write card.yaml and MODEL_CARD.md for what lies in the folder; the folder.
 
-    ``card`` is plain data; checksums that it already has are replaced. Other metadata of the graph stays.
+    ``card`` is plain data; checksums that it already has are replaced. Other metadata of the graphs stays.
     """
     # Through JSON once, so that card.yaml and the card in the graph hold the same plain numbers.
     plain: dict[str, Any] = json.loads(json.dumps({name: value for name, value in card.items() if name != "files"}))
-    graph = onnx.load(str(folder / GRAPH_NAME))
-    kept = {item.key: item.value for item in graph.metadata_props}
-    onnx.helper.set_model_props(graph, {**kept, METADATA_KEY: json.dumps(plain, sort_keys=True)})
-    onnx.save(graph, str(folder / GRAPH_NAME))
+    for name in _kind(plain).model_validate(plain | {"files": {}}).graphs:
+        graph = onnx.load(str(folder / name))
+        kept = {item.key: item.value for item in graph.metadata_props}
+        onnx.helper.set_model_props(graph, {**kept, METADATA_KEY: json.dumps(plain, sort_keys=True)})
+        onnx.save(graph, str(folder / name))
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in {CARD_NAME, PAGE_NAME})
     plain["files"] = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     page = model_card(_kind(plain).model_validate(plain))

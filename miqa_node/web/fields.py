@@ -8,7 +8,7 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from miqa_node.domain.finding import FindingName
-from miqa_node.taxonomy.lookup import finding_names
+from miqa_node.taxonomy.lookup import all_finding_names
 
 Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Instance UID (0020,000D).")]
 SeriesUid = Annotated[str, Field(pattern=r"^\s*[0-9.]{1,64}\s*$", description="Series Instance UID (0020,000E).")]
@@ -28,7 +28,7 @@ Comment = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$", descripti
 
 
 def _known(name: FindingName) -> FindingName:
-    if name not in finding_names():
+    if name not in all_finding_names():
         raise ValueError("this node has no finding of that name")
     return name
 

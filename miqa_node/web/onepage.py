@@ -23,6 +23,7 @@ from miqa_node.report.picture import rgb
 from miqa_node.report.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
 from miqa_node.taxonomy.lookup import finding_words
 from miqa_node.web.html import render
+from miqa_node.web.landmark_layer import landmark_layer
 
 LARGE_PX, SMALL_PX = 1100, 640
 """Longer sides of the pictures on the page."""
@@ -30,6 +31,8 @@ DETAIL_PX = 320
 """Side of the window that shows, pixel by pixel, where enhancement changed most."""
 JPEG_QUALITY = 88
 HEAT_OPACITY = 0.55
+LANDMARK_COLOUR = (120, 255, 140)
+"""Red, green and blue of anatomical points, as on the study's page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,20 @@ def one_page(
         unplaced=[f for f in assessment.findings if f.present and f.name not in placed],
         finding_words={f.name: finding_words(f).title for f in assessment.findings},
         measurements=assessment.measurements,
+        landmarks=_landmarks(result),
     )
+
+
+def _landmarks(result: LocalResult) -> str:
+    """The image with its anatomical points, as a data URI; empty if there are none."""
+    landmarks = result.assessment.landmarks
+    if landmarks is None:
+        return ""
+    gray = (_small(result.radiograph.display, LARGE_PX) >> 8).astype(np.uint8)
+    layer = landmark_layer(landmarks, (gray.shape[0], gray.shape[1]), result.assessment.header.patient_orientation)
+    share = cv2.resize(layer, gray.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32)[..., None] / 255
+    base = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
+    return _uri(np.rint(base * (1.0 - share) + np.array(LANDMARK_COLOUR[::-1]) * share).astype(np.uint8))
 
 
 def _compared(enhanced: Enhanced) -> tuple[tuple[str, str, str], ...]:

@@ -23,6 +23,7 @@ from miqa_node.domain.instance import (
     StudyInstanceUid,
     StudyRecord,
 )
+from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.prediction import Prediction
 from miqa_node.store import deliveries, instances, worklist
@@ -56,6 +57,7 @@ class Stage:
         study_date: str = "20261120",
         noise: float = 12.5,
         predictions: tuple[Prediction, ...] = (),
+        landmarks: Landmarks | None = None,
     ) -> tuple[StudyInstanceUid, InstanceDigest]:
         """Receive, assess, decide, report and flag image ``number``."""
         at = at or NOW + timedelta(minutes=number)
@@ -72,6 +74,8 @@ class Stage:
             view_position="PA",
             station_name=station,
             has_pixels=True,
+            rows=500,
+            columns=400,
         )
         record = StudyRecord(
             study_uid,
@@ -96,6 +100,7 @@ class Stage:
             model=ModelIdentity("quality", "0.1.0", "ab" * 32),
             timings_ms={"decode": 20.0},
             predictions=predictions,
+            landmarks=landmarks,
         )
         words = text or f"{finding.replace('_', ' ').capitalize()}: probability 0.97, severity 0.60"
         reasons = (Reason(finding, words, reason_code(finding), verdict),) if verdict.flagged else ()

@@ -18,6 +18,7 @@ from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.seg import SOP_CLASS_UID as SEGMENTATION
 from miqa_node.report.source import Source
 from miqa_node.report.sr_groups import Group, finding_group, image_group, unusual_group
+from miqa_node.report.sr_landmarks import landmark_groups
 from miqa_node.report.sr_library import image_library
 from miqa_node.report.sr_predictions import prediction_group
 from miqa_node.report.subject import UNUSUAL_REGION, prediction_name
@@ -27,7 +28,7 @@ SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
 def make_sr(context: OutputContext) -> Draft:
-    """The report: groups for the image, each finding that is present, an unusual region, and each prediction.
+    """The report: groups for the image, each finding that is present, an unusual region, predictions, points.
 
     It refers to the segments of the segmentation that goes with it, if one is made. A report about a series lists all
     its images and amends its predecessors.
@@ -54,6 +55,7 @@ def make_sr(context: OutputContext) -> Draft:
             context.frame,
         ),
         *_finding_groups(source, assessment, regions, lineage),
+        *(landmark_groups(source, assessment.landmarks, lineage) if assessment.landmarks else ()),
     ]
     if context.predecessors:
         report.PredecessorDocumentsSequence = _predecessors(source, context.predecessors)

@@ -12,17 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from miqa_node.assess.classify.picture import Clahe, PictureInput, prepare
+from miqa_node.assess.classify.picture import prepare
+from miqa_node.assess.landmarks.picture import PICTURE, STORED_PX
 from miqa_node.degrade import Image
 from miqa_node.training.datasets import ImageCache, held_out, may_ship, read_records
 from miqa_node.training.landmarks.losses import LandmarkTargets
-from miqa_node.training.landmarks.network import SIDE_PX
 from miqa_node.training.landmarks.points import LandmarkAnnotation, read_annotations
 from miqa_node.training.landmarks.variation import LandmarkSample, vary_sample
 
-PICTURE = PictureInput(rows=SIDE_PX, columns=SIDE_PX, clahe=Clahe(clip_limit=2.0, tiles=8), mean=(0.5,), std=(0.5,))
-STORED_PX = 512
-"""Longer side of the pictures that training keeps in memory."""
+ROTATED_AS_OFTEN = 2.5
+"""How much more often rotated and cut images are drawn: a fifth of the images is rotated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,11 @@ class LandmarkData:
     fitting: list[LandmarkAnnotation]
     held_out: list[LandmarkAnnotation]
     pixels: dict[str, NDArray[np.uint8]]
+
+    def chosen(self, rng: np.random.Generator) -> LandmarkAnnotation:
+        """An image for fitting; a rotated or cut one ROTATED_AS_OFTEN times as often as another, being rare."""
+        chances = np.array([ROTATED_AS_OFTEN if a.grades[0] or a.cut else 1.0 for a in self.fitting])
+        return self.fitting[int(rng.choice(len(chances), p=chances / chances.sum()))]
 
 
 def read_landmark_data(data_dir: Path, cache_dir: Path) -> LandmarkData:
@@ -65,14 +69,18 @@ def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def picture(image: Image) -> Tensor:
     """The network's input (1, 256, 256) of an image with values 0 to 1, prepared as the node prepares it."""
-    display = np.rint(image * np.float32(65535)).astype(np.uint16)
-    return torch.from_numpy(prepare(display, PICTURE)[0])
+    return torch.from_numpy(prepare(display_of(image), PICTURE)[0])
+
+
+def display_of(image: Image) -> NDArray[np.uint16]:
+    """Presentation values of an image with values 0 to 1."""
+    return np.asarray(np.rint(image * np.float32(65535)), np.uint16)
 
 
 def draw(data: LandmarkData, seed: int, index: int) -> tuple[Tensor, LandmarkTargets]:
     """Training sample number ``index`` of a seed; always the same one."""
     rng = np.random.default_rng((seed, index))
-    annotation = data.fitting[int(rng.integers(len(data.fitting)))]
+    annotation = data.chosen(rng)
     sample = vary_sample(annotation, data.pixels[annotation.record.path.name], rng)
     return picture(sample.image), targets(annotation, sample)
 

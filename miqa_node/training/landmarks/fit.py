@@ -15,7 +15,7 @@ from torch import Tensor
 from miqa_node.training import weights
 from miqa_node.training.landmarks.losses import LandmarkLoss, LandmarkTargets
 from miqa_node.training.landmarks.network import LandmarkNet, LandmarkOutput
-from miqa_node.training.loop import TrainingSchedule, TrainingTask, ahead, train, warm_cosine
+from miqa_node.training.loop import TrainingSchedule, TrainingTask, ahead, train, warm_cosine_of_share
 
 DrawSample = Callable[[int], tuple[Tensor, LandmarkTargets]]
 """Gives sample number n; the same one whenever it is called with n."""
@@ -26,7 +26,9 @@ LandmarkBatch = tuple[Tensor, LandmarkTargets]
 class LandmarkSchedule:
     """One run; ``backbone_rate`` is the learning rate of the pretrained features, ``rate`` that of everything else."""
 
-    steps: int = 6000
+    minutes: float = 60.0
+    steps: int | None = None
+    """So many steps instead of so many minutes; repeatable on one machine."""
     batch: int = 16
     rate: float = 1.5e-3
     backbone_rate: float = 4e-4
@@ -68,7 +70,7 @@ def fit(net: LandmarkNet, draw: DrawSample, loss_of: LandmarkLoss, schedule: Lan
             forward, lambda output, batch: loss_of(output, batch[1]),
         ),
         TrainingSchedule(
-            rate=warm_cosine(schedule.steps), average=schedule.average, steps=schedule.steps,
+            rate=warm_cosine_of_share, average=schedule.average, steps=schedule.steps, minutes=schedule.minutes,
             bfloat16=schedule.bfloat16, log_every=schedule.log_every, checkpoint=schedule.checkpoint,
             checkpoint_s=schedule.checkpoint_s,
         ),

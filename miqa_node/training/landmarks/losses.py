@@ -127,7 +127,7 @@ STATE_LOSSES: Mapping[str, tuple[float, Callable[[Tensor, LandmarkTargets], Tens
     "margin": (5.0, lambda values, targets: _smooth(values, targets.margin.clamp(-0.25, 0.35), 0.03)),
     "ribs": (0.3, lambda values, targets: _smooth(values, (targets.ribs - RIBS_TYPICAL) / RIBS_UNIT, 0.5)),
     "rotation": (2.0, rotation_loss),
-    "grade": (0.3, lambda values, targets: _binary(values, targets.grade)),
+    "grade": (0.8, lambda values, targets: _binary(values, targets.grade)),
     "mark": (0.1, lambda values, targets: _binary(values, targets.mark)),
     "mirrored": (0.2, lambda values, targets: _binary(values, targets.mirrored)),
 }

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - what every torch program calls it
 
+from miqa_node.assess.landmarks.points import POINTS, SIDES
 from miqa_node.training.architectures import Architecture, build
-from miqa_node.training.landmarks.points import GRADES, MARKS, POINTS, SIDES
+from miqa_node.training.landmarks.points import GRADES, MARKS
 from miqa_node.training.pretrained import pretrained
 
 SIDE_PX = 256

@@ -1,6 +1,6 @@
-"""The points that readers drew on chest radiographs: names, files, and which image they belong to.
+"""The points that readers drew on chest radiographs: files, how exact they are, and which image they belong to.
 
-``l`` and ``r`` in a name are the sides of the image, not of the patient.
+``carina`` is left out because readers could hardly ever see it.
 """
 
 from __future__ import annotations
@@ -14,20 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.landmarks.points import POINTS
 from miqa_node.training.datasets import DatasetRecord
 
-POINTS = (
-    "apex_l", "apex_r", "cpa_l", "cpa_r", "dome_l", "dome_r", "clav_l", "clav_r",
-    "spine_clav", "spine_low", "lat_l", "lat_r",
-)  # fmt: skip
-"""Names as in the annotation files; ``carina`` is left out because readers could hardly ever see it."""
-NUMBER = {name: index for index, name in enumerate(POINTS)}
-_PARTNER = {"l": "r", "r": "l"}
-MIRRORED = [NUMBER[name[:-1] + _PARTNER[name[-1]]] if name[-2:] in {"_l", "_r"} else NUMBER[name] for name in POINTS]
-"""Index of each point's partner on the other side, itself for a point of the midline."""
-SIDES = ("left", "right", "top", "bottom")
-"""Sides of the image, in the order of every array that has one number a side."""
-MIRRORED_SIDES = [1, 0, 2, 3]
 GRADES = ("rotation", "inspiration")
 """What readers graded 0 (good), 1 (slight or moderate), 2 (marked or poor)."""
 MARKS = ("scapula", "chin")

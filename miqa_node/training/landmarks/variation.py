@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.assess.landmarks.points import MIRRORED, MIRRORED_SIDES, SIDES
+from miqa_node.assess.landmarks.positioning import lung_margins, rotation_percent
 from miqa_node.degrade import Image
-from miqa_node.training.landmarks.points import MIRRORED, MIRRORED_SIDES, SIDES, LandmarkAnnotation
-from miqa_node.training.landmarks.positioning import lung_margins, rotation_percent
+from miqa_node.training.landmarks.points import LandmarkAnnotation
 from miqa_node.training.presentation import tone
 
 CANVAS_PX = 320

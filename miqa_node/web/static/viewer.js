@@ -1,7 +1,7 @@
 /* The image on a study's page: windowing, zoom, pan, overlays, regions to draw, and the prior beside it.
    Pixels come as 16-bit presentation values, so that dragging changes the window without asking the node again. */
 
-const OVERLAY_COLOURS = { anomaly: [64, 200, 255] };
+const OVERLAY_COLOURS = { anomaly: [64, 200, 255], landmarks: [120, 255, 140] };
 const FINDING_COLOUR = [255, 96, 32];
 const WHITE = 65535;
 const KEY_STEP = 40;

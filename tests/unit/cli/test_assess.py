@@ -24,7 +24,7 @@ from tests.unit.report import making
 from tests.web.staging import phantom_png
 
 KEYS = """file sop_instance_uid verdict certificate score reasons narrative findings contributions gate anomaly
-predictions measurements model timings_ms"""
+predictions landmarks measurements model timings_ms"""
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,29 +14,26 @@ pytest.importorskip("sklearn")
 
 import torch
 
+from miqa_node.assess.landmarks import positioning
+from miqa_node.assess.landmarks.estimate import LandmarkEstimate, refine
+from miqa_node.assess.landmarks.picture import CloseUp, close_up, close_up_centre
+from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, CLOSE_UP_POINTS, MIRRORED, NUMBER, POINTS
+from miqa_node.assess.sidecars import open_sidecar
 from miqa_node.degrade import gate
+from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.datasets import DatasetRecord, held_out
-from miqa_node.training.landmarks import closeup, positioning, variation
-from miqa_node.training.landmarks.data import LandmarkData, draw, picture, read_landmark_data
-from miqa_node.training.landmarks.estimate import LandmarkReader, refine
-from miqa_node.training.landmarks.evaluate import evaluate
-from miqa_node.training.landmarks.export import LandmarkEstimate, LandmarkGraph, export
+from miqa_node.training.landmarks import closeup, variation
+from miqa_node.training.landmarks.data import LandmarkData, draw, read_landmark_data
+from miqa_node.training.landmarks.estimate import reader_of
+from miqa_node.training.landmarks.evaluate import evaluate, simulated_cuts
+from miqa_node.training.landmarks.export import export
 from miqa_node.training.landmarks.fit import LandmarkSchedule, fit
-from miqa_node.training.landmarks.goldens import write_goldens
 from miqa_node.training.landmarks.losses import LandmarkLoss, LandmarkTargets
 from miqa_node.training.landmarks.network import WHOLE_IMAGE, LandmarkOutput, landmark_net, part_net, places
-from miqa_node.training.landmarks.points import MIRRORED, NUMBER, POINTS, LandmarkAnnotation, spreads
+from miqa_node.training.landmarks.package import write_package
+from miqa_node.training.landmarks.points import LandmarkAnnotation, spreads
 from miqa_node.training.landmarks.variation import vary_sample
-
-STRAIGHT = {
-    "apex_l": (0.35, 0.15), "apex_r": (0.65, 0.15), "cpa_l": (0.15, 0.8), "cpa_r": (0.85, 0.8),
-    "dome_l": (0.3, 0.7), "dome_r": (0.7, 0.72), "clav_l": (0.46, 0.22), "clav_r": (0.54, 0.22),
-    "spine_clav": (0.5, 0.22), "spine_low": (0.5, 0.72), "lat_l": (0.14, 0.65), "lat_r": (0.86, 0.65),
-}  # fmt: skip
-
-
-def points_of(**changes: tuple[float, float]) -> np.ndarray:
-    return np.array([{**STRAIGHT, **changes}[name] for name in POINTS], np.float64)
+from tests.unit.landmarks.making import STRAIGHT, points_of
 
 
 def annotation_of(name: str = "a.png", **changes: tuple[float, float]) -> LandmarkAnnotation:
@@ -65,25 +61,6 @@ def test_mirroring_twice_is_nothing_and_keeps_the_midline() -> None:
     assert [MIRRORED[n] for n in MIRRORED] == list(range(len(POINTS)))
     assert MIRRORED[NUMBER["spine_low"]] == NUMBER["spine_low"]
     assert MIRRORED[NUMBER["apex_l"]] == NUMBER["apex_r"]
-
-
-def test_rotation_is_positive_when_the_gap_at_the_right_of_the_image_is_wider() -> None:
-    assert positioning.rotation_percent(points_of()) == pytest.approx(0.0, abs=1e-9)
-    assert positioning.rotation_percent(points_of(clav_r=(0.58, 0.22))) == pytest.approx(100 / 3)
-    assert positioning.rotation_percent(points_of(clav_l=(0.42, 0.22))) == pytest.approx(-100 / 3)
-    assert np.isnan(positioning.rotation_percent(points_of(clav_l=(np.nan, np.nan))))
-
-
-def test_tilt_is_positive_when_the_top_leans_to_the_right_and_knows_the_aspect() -> None:
-    leaning = points_of(spine_clav=(0.55, 0.22), spine_low=(0.5, 0.72))
-    assert positioning.tilt_deg(leaning, 1.0) == pytest.approx(np.degrees(np.arctan(0.1)))
-    assert positioning.tilt_deg(leaning, 2.0) == pytest.approx(np.degrees(np.arctan(0.2)))
-
-
-def test_margins_are_negative_outside_and_unknown_without_the_deciding_point() -> None:
-    margins = positioning.lung_margins(points_of(lat_l=(-0.05, 0.6), cpa_r=(np.nan, np.nan)))
-    assert margins[:3] == pytest.approx([-0.05, 0.14, 0.15])
-    assert np.isnan(margins[3])
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -154,21 +131,21 @@ def test_the_loss_falls_with_the_distance_and_ignores_what_is_unknown(data: Land
 
 def test_the_close_up_knows_where_it_lies(data: LandmarkData) -> None:
     annotation = data.fitting[1]
-    image = data.pixels[annotation.record.path.name].astype(np.float32) / np.float32(255)
-    part = closeup.close_up(image, closeup.close_up_centre(annotation.points))
-    assert part.image.shape == (1, 192, 192)
+    display = data.pixels[annotation.record.path.name].astype(np.uint16) * np.uint16(257)
+    part = close_up(display, close_up_centre(annotation.points))
+    assert part.image.shape == (1, 1, 192, 192)
     clavicle = annotation.points[[NUMBER["clav_r"]]]
-    inside = (clavicle - (part.left, part.top)) / closeup.SHARE
+    inside = (clavicle - (part.left, part.top)) / part.share
     assert part.to_image(inside) == pytest.approx(clavicle)
     column, row = (int(v * 192) for v in inside[0])
-    assert part.image[0, row - 3 : row + 4, column - 3 : column + 4].max() > part.image.mean() + 0.5
-    corner = closeup.close_up(image, (0.0, 1.0))
-    assert (corner.left, corner.top) == (0.0, 1.0 - closeup.SHARE)
+    assert part.image[0, 0, row - 3 : row + 4, column - 3 : column + 4].max() > part.image.mean() + 0.5
+    corner = close_up(display, (0.0, 1.0))
+    assert (corner.left, corner.top) == (0.0, 1.0 - part.share)
 
 
 def test_rotation_in_the_close_up_equals_that_of_the_points(data: LandmarkData) -> None:
     points = data.fitting[1].points
-    three = torch.from_numpy(points[[NUMBER[name] for name in closeup.CLOSE_UP_POINTS]])[None]
+    three = torch.from_numpy(points[CLOSE_UP_INDEX])[None]
     assert float(closeup.rotation_of(three)) * 100 == pytest.approx(positioning.rotation_percent(points))
 
 
@@ -201,7 +178,7 @@ def test_a_part_network_begins_with_what_the_whole_one_learned() -> None:
     whole = landmark_net().eval()
     part = part_net(whole, closeup.CLOSE_UP).eval()
     images = torch.rand(1, 1, 192, 192)
-    rows = [NUMBER[name] for name in closeup.CLOSE_UP_POINTS]
+    rows = CLOSE_UP_INDEX
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(whole, "hidden", part.hidden)
         patch.setattr(whole, "state", part.state)
@@ -214,7 +191,7 @@ def test_the_close_up_replaces_the_clavicles_and_shares_in_the_rest() -> None:
         points_of(), np.full(12, 0.9), np.zeros((12, 2)), np.zeros(4), np.full(4, 0.1), 9.0, 0.0,
         np.array([0.2, 0.1, 0.7, 0.3]), np.zeros(2), 0.0,
     )  # fmt: skip
-    part = closeup.CloseUp(torch.zeros(1, 192, 192), 0.3, 0.1)
+    part = CloseUp(np.zeros((1, 1, 192, 192), np.float32), 0.3, 0.1)
     outputs = {
         "points": np.array([[0.2, 0.3], [0.8, 0.3], [0.4, 0.3]]), "visible": np.array([0.8, 0.3, 1.0]),
         "rotation": np.array([0.1]), "grade": np.array([0.6, 0.3, 0.0, 0.0]),
@@ -224,34 +201,38 @@ def test_the_close_up_replaces_the_clavicles_and_shares_in_the_rest() -> None:
     assert estimate.points[NUMBER["apex_l"]] == pytest.approx(STRAIGHT["apex_l"])
     assert estimate.visible[NUMBER["clav_r"]] == pytest.approx(0.6)
     assert estimate.rotation == pytest.approx(0.5 * (0.1 + 1 / 3))
-    assert estimate.grade == pytest.approx([0.4, 0.2, 0.7, 0.3])
+    assert estimate.grade == pytest.approx([0.6, 0.3, 0.7, 0.3]), "the close-up grades rotation"
 
 
-def test_graphs_goldens_and_figures_of_both_networks(data: LandmarkData, tmp_path: Path, samples: Path) -> None:
+def test_both_networks_become_a_package_with_goldens_and_figures(data: LandmarkData, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    whole, closer = landmark_net().eval(), landmark_net(closeup.CLOSE_UP).eval()
-    assert export(whole, tmp_path / "whole.onnx") < 2e-4
-    assert export(closer, tmp_path / "close_up.onnx") < 2e-4
-    run = LandmarkGraph(tmp_path / "whole.onnx")
-    reader = LandmarkReader(run, LandmarkGraph(tmp_path / "close_up.onnx", closeup.CLOSE_UP))
-    image = gate.phantom((300, 260), np.random.default_rng(5)).astype(np.float32)
-    coarse = LandmarkEstimate.of(run(picture(image)[None].numpy()))
-    fine = reader(image)
-    others = [n for n in range(len(POINTS)) if POINTS[n] not in closeup.CLOSE_UP_POINTS]
+    whole, closer = tmp_path / "whole.onnx", tmp_path / "closer.onnx"
+    assert export(landmark_net().eval(), whole) < 2e-4
+    assert export(landmark_net(closeup.CLOSE_UP).eval(), closer) < 2e-4
+    reader = reader_of(whole, closer)
+    display = np.rint(gate.phantom((300, 260), np.random.default_rng(5)) * 65535).astype(np.uint16)
+    coarse, fine = reader_of(whole)(display), reader(display)
+    others = [n for n in range(len(POINTS)) if POINTS[n] not in CLOSE_UP_POINTS]
     assert np.array_equal(coarse.points[others], fine.points[others])
-    assert np.abs(fine.points[NUMBER["clav_l"]] - closeup.close_up_centre(coarse.points)).max() < closeup.SHARE
+    assert np.abs(fine.points[NUMBER["clav_l"]] - close_up_centre(coarse.points)).max() < closeup.SHARE
     assert fine.visible.min() >= 0
     assert fine.visible.max() <= 1
     assert fine.error.shape == (12, 2)
-
-    names = write_goldens(tmp_path / "golden", reader, samples / "RG1_UNCR.dcm")
-    golden = json.loads((tmp_path / "golden" / f"{names[0]}.json").read_text(encoding="utf-8"))
-    assert set(golden["points"]) == set(POINTS)
 
     figures = evaluate(reader, data.held_out, data.pixels)
     assert set(figures) == {"all", "nih"}
     assert figures["all"]["images"] == 1
     assert figures["all"]["median_error_percent"] > 0
+    cuts = simulated_cuts(reader, data.held_out, data.pixels, draws=4)
+    assert set(cuts) == {"left", "right", "top", "bottom"}
+
+    records = [a.record for a in data.fitting]
+    folder = write_package(whole, closer, tmp_path / "landmarks-0.0.1", records, {}, {"all": figures["all"]}, "0.0.1")
+    settings = load_settings(None, node={"data_dir": tmp_path}, assess={"models_dir": str(tmp_path)})
+    _, package = open_sidecar(folder, Accelerator.CPU, settings.assess)
+    assert len(package.golden_differences) == 4
+    assert max(package.golden_differences.values()) < 1e-4
+    assert "Median error percent" in (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_a_perfect_estimate_has_no_error(data: LandmarkData) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import cv2
 import numpy as np
 from fastapi import APIRouter, HTTPException, Path, Response
+from numpy.typing import NDArray
 
 from miqa_node.domain.access import Permission
 from miqa_node.domain.image import PREDICTION, SaliencyMap
@@ -17,6 +18,7 @@ from miqa_node.errors import DecodeError, NotFoundError, RemovedError
 from miqa_node.store import instances
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.access import Reader
+from miqa_node.web.landmark_layer import landmark_layer
 from miqa_node.web.newest import newest_maps
 from miqa_node.web.page import Page
 from miqa_node.web.services import Services, WebServices
@@ -26,7 +28,8 @@ MAX_AGE_S = 3600
 KEPT = {"cache-control": f"private, max-age={MAX_AGE_S}"}
 
 MAP_NAME = rf"^([a-z_]{{1,64}}|{PREDICTION}[a-z][a-z0-9-]{{0,63}}-\d+\.\d+\.\d+)$"
-"""A finding, ``anomaly``, or a package's prediction."""
+"""A finding, ``anomaly``, ``landmarks``, or a package's prediction."""
+LANDMARKS = "landmarks"
 
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 
@@ -66,12 +69,26 @@ def pixels(services: Services, _who: Reader, digest: Digest) -> Response:
 def saliency(
     services: Services, _who: Reader, digest: Digest, name: Annotated[str, Path(pattern=MAP_NAME)]
 ) -> Response:
-    """Where a finding was seen or what a prediction was read from, over the whole image: an 8-bit PNG, 255 is most."""
-    saliency_map = maps_of(services, digest).get(name)
-    if saliency_map is None:
+    """Where a finding was seen, what a prediction was read from, or the points: an 8-bit PNG over the whole image."""
+    values = _points(services, digest) if name == LANDMARKS else _map(services, digest, name)
+    if values is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "Nothing shows where that was seen.")
-    values = np.clip(saliency_map.values * 255.0, 0, 255).astype(np.uint8)
     return Response(bytes(cv2.imencode(".png", values)[1].tobytes()), media_type="image/png", headers=KEPT)
+
+
+def _map(services: WebServices, digest: str, name: str) -> NDArray[np.uint8] | None:
+    found = maps_of(services, digest).get(name)
+    return None if found is None else np.clip(found.values * 255.0, 0, 255).astype(np.uint8)
+
+
+def _points(services: WebServices, digest: str) -> NDArray[np.uint8] | None:
+    """Anatomical points as a layer, where they were found."""
+    with services.database.begin() as transaction:
+        assessment = instances.load_assessment(transaction, InstanceDigest(digest))
+    if assessment is None or assessment.landmarks is None:
+        return None
+    header = assessment.header
+    return landmark_layer(assessment.landmarks, (header.rows, header.columns), header.patient_orientation)
 
 
 def maps_of(services: WebServices, digest: str) -> Mapping[str, SaliencyMap]:

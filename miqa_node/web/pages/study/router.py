@@ -21,7 +21,7 @@ from miqa_node.store import history, priors, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.store.history import InstanceHistory, WorklistEvent
 from miqa_node.store.priors import Prior, Usual
-from miqa_node.taxonomy.lookup import defect_names, finding_names, finding_title, finding_words
+from miqa_node.taxonomy.lookup import all_finding_names, defect_names, finding_title, finding_words
 from miqa_node.web.access import Reader
 from miqa_node.web.fields import Uid
 from miqa_node.web.html import render, verdict_words
@@ -104,7 +104,7 @@ def study_page(services: Services, who: Reader, study_uid: Uid) -> str:
 
 def _titles(images: Sequence[StudyImage]) -> dict[str, str]:
     """What findings are called: all that the node knows, and those of the images."""
-    titles = {str(name): finding_title(name) for name in finding_names()}
+    titles = {str(name): finding_title(name) for name in all_finding_names()}
     for image in images:
         titles |= {finding.name: finding_words(finding).title for finding in (*image.present, *image.absent)}
     return titles

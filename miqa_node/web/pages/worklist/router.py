@@ -21,7 +21,7 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.imaging.plausibility import ISSUES
 from miqa_node.store import overview, worklist
 from miqa_node.store.worklist import WorklistOrder, WorklistPosition
-from miqa_node.taxonomy.lookup import finding_names, finding_title
+from miqa_node.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.fields import NO_CONTROLS, Actor, Comment, Strict
 from miqa_node.web.html import render
@@ -135,7 +135,7 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
         shows=list(Show),
         verdicts=[verdict for verdict in Verdict if verdict.flagged],
         reasons={
-            "Findings": {name: finding_title(name) for name in finding_names()},
+            "Findings": {name: finding_title(name) for name in all_finding_names()},
             "Header against pixels": {name: name.replace("_", " ").capitalize() for name in ISSUES},
             "Other": {"anomaly": "Unlike others", "audit": "Audit of accepted images"},
         },

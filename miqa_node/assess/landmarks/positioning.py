@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.training.landmarks.points import NUMBER, SIDES
+from miqa_node.assess.landmarks.points import NUMBER, SIDES
 
 Points = NDArray[np.float64]
 

@@ -1,0 +1,1 @@
+"""Anatomical points of frontal chest radiographs, and what they say about how the patient was positioned."""

@@ -1,0 +1,43 @@
+"""The card of a landmark package: two graphs, what they see, and from which chance on something is there."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from miqa_node.assess.card import GRAPH_NAME, BaseCard, Task
+from miqa_node.assess.classify.picture import PictureInput
+from miqa_node.assess.landmarks.picture import CloseUpInput
+from miqa_node.assess.section import Section
+from miqa_node.domain.finding import NAME_PATTERN
+
+CLOSE_UP_GRAPH = "close_up.onnx"
+Chance = Annotated[float, Field(ge=0, le=1)]
+
+
+class PositioningPoint(Section):
+    """The operating point of one positioning finding: present from this probability on."""
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    threshold: Chance
+
+
+class LandmarkCard(BaseCard):
+    """``model.onnx`` sees the whole image, ``close_up.onnx`` the clavicles; docs/reference/model-package.md.
+
+    A point is given where its chance of being visible reaches ``visible_from``, and nothing is said of an image with
+    fewer than ``least_points`` of them.
+    """
+
+    task: Literal[Task.LANDMARKS] = Task.LANDMARKS
+    picture: PictureInput
+    close_up: CloseUpInput
+    visible_from: Chance
+    least_points: Annotated[int, Field(ge=0, le=12)]
+    findings: tuple[PositioningPoint, ...]
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Both graphs."""
+        return (GRAPH_NAME, CLOSE_UP_GRAPH)

@@ -1,0 +1,136 @@
+"""Reads one image with both networks: the points of the whole image, then the clavicles again in the close-up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.classify.picture import PictureInput, prepare
+from miqa_node.assess.landmarks.picture import (
+    CLOSE_UP_INPUT,
+    PICTURE,
+    CloseUp,
+    CloseUpInput,
+    close_up,
+    close_up_centre,
+    stored_copy,
+)
+from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, MIRRORED, MIRRORED_SIDES
+from miqa_node.assess.landmarks.positioning import rotation_percent
+
+INPUT = "image"
+WHOLE_OUTPUTS = ("points", "visible", "error", "cut", "margin", "ribs", "rotation", "grade", "mark", "mirrored")
+"""Outputs of the whole image's graph: places, what is visible, expected errors, then everything that has no place."""
+CLOSE_UP_OUTPUTS = ("points", "visible", "error", "rotation", "grade")
+ROTATION_BY_GRADE = (0.06, 0.19, 0.26)
+"""Mean rotation, as a share, of patients whom readers called straight; how much more it is of those whom they called at
+least slightly, and at least markedly rotated (174 training images with visible clavicles)."""
+Outputs = Mapping[str, NDArray[np.float64]]
+"""Outputs of a graph for one image by name, without the batch axis."""
+Run = Callable[[NDArray[np.float32]], Outputs]
+"""One network on a prepared image (1, 1, side, side)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkEstimate:
+    """What the networks say of an image.
+
+    ``points`` (12, 2) as fractions of the image, also for points that are not visible; ``visible`` (12,) chance that a
+    reader would mark the point; ``error`` (12, 2) expected absolute error; ``cut`` (4,) chance that lung is cut off at
+    a side; ``margin`` (4,) distance of the lungs to that side, negative outside; ``ribs`` above the dome at image left;
+    ``rotation`` a share, -1 to 1; ``grade`` (4,: rotation at least slight, at least marked, inspiration at least
+    slightly, at least markedly poor), ``mark`` (2,: scapulae, chin) and ``mirrored`` chances.
+    """
+
+    points: NDArray[np.float64]
+    visible: NDArray[np.float64]
+    error: NDArray[np.float64]
+    cut: NDArray[np.float64]
+    margin: NDArray[np.float64]
+    ribs: float
+    rotation: float
+    grade: NDArray[np.float64]
+    mark: NDArray[np.float64]
+    mirrored: float
+
+    @classmethod
+    def of(cls, outputs: Outputs) -> Self:
+        """From one run of the graph of the whole image."""
+        return cls(
+            points=outputs["points"], visible=outputs["visible"], error=outputs["error"], cut=outputs["cut"],
+            margin=outputs["margin"], ribs=float(outputs["ribs"][0]), rotation=float(outputs["rotation"][0]),
+            grade=outputs["grade"], mark=outputs["mark"], mirrored=float(outputs["mirrored"][0]),
+        )  # fmt: skip
+
+
+class LandmarkReader:
+    """Reads images with a network of the whole image and, if there is one, that of the close-up."""
+
+    def __init__(
+        self, whole: Run, closer: Run | None = None, picture: PictureInput = PICTURE,
+        part: CloseUpInput = CLOSE_UP_INPUT,
+    ) -> None:  # fmt: skip
+        self._whole, self._closer, self._picture, self._part = whole, closer, picture, part
+
+    def __call__(self, display: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> LandmarkEstimate:
+        """The estimate for presentation values (rows, columns); where ``valid`` is False (padding) they see black.
+
+        It is the mean over the image and its mirror image, which halves what a network does by chance.
+        """
+        small, mask = stored_copy(display, valid)
+        other = None if mask is None else np.ascontiguousarray(mask[:, ::-1])
+        return mean(self._read(small, mask), mirror(self._read(np.ascontiguousarray(small[:, ::-1]), other)))
+
+    def _read(self, small: NDArray[np.uint16], mask: NDArray[np.bool_] | None) -> LandmarkEstimate:
+        estimate = LandmarkEstimate.of(self._whole(prepare(small, self._picture, mask)))
+        if self._closer is None:
+            return estimate
+        part = close_up(small, close_up_centre(estimate.points), self._picture, self._part, mask)
+        return refine(estimate, part, self._closer(part.image))
+
+
+def refine(estimate: LandmarkEstimate, part: CloseUp, outputs: Outputs) -> LandmarkEstimate:
+    """The estimate with the close-up's points in place of its own.
+
+    Visibility becomes the mean over both networks. Rotation is the mean of what the close-up says and what follows
+    from its points, and its grade is the close-up's, which agrees better with readers than that of the whole image.
+    """
+    points, visible, grade = estimate.points.copy(), estimate.visible.copy(), estimate.grade.copy()
+    points[CLOSE_UP_INDEX] = part.to_image(outputs["points"])
+    visible[CLOSE_UP_INDEX] = 0.5 * (estimate.visible[CLOSE_UP_INDEX] + outputs["visible"])
+    grade[:2] = outputs["grade"][:2]
+    rotation, by_points = float(outputs["rotation"][0]), rotation_percent(points) / 100.0
+    if math.isfinite(by_points):
+        rotation = 0.5 * (rotation + by_points)
+    return replace(estimate, points=points, visible=visible, grade=grade, rotation=rotation)
+
+
+def mirror(estimate: LandmarkEstimate) -> LandmarkEstimate:
+    """The estimate of a mirror image, as one of the image itself; ``ribs`` are then those at the image's right."""
+    points = estimate.points[MIRRORED].copy()
+    points[:, 0] = 1.0 - points[:, 0]
+    return replace(
+        estimate, points=points, visible=estimate.visible[MIRRORED], error=estimate.error[MIRRORED],
+        cut=estimate.cut[MIRRORED_SIDES], margin=estimate.margin[MIRRORED_SIDES], rotation=-estimate.rotation,
+        mirrored=1.0 - estimate.mirrored,
+    )  # fmt: skip
+
+
+def mean(one: LandmarkEstimate, other: LandmarkEstimate) -> LandmarkEstimate:
+    """The mean of two estimates, with the ribs of the first; rotation is at least as large as its grade suggests.
+
+    Where the clavicles are hidden the networks know that a patient is rotated before they know by how much.
+    """
+    means = {
+        name: 0.5 * (getattr(one, name) + getattr(other, name))
+        for name in ("points", "visible", "error", "cut", "margin", "grade", "mark", "mirrored")
+    }
+    rotation = 0.5 * (one.rotation + other.rotation)
+    usual = float(np.dot(ROTATION_BY_GRADE, (1.0, means["grade"][0], means["grade"][1])))
+    size = max(abs(rotation), usual)
+    return LandmarkEstimate(**means, ribs=one.ribs, rotation=math.copysign(min(size, 1.0), rotation))

@@ -1,0 +1,107 @@
+"""What the networks' estimate says in measurements and findings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from miqa_node.assess.landmarks.estimate import LandmarkEstimate
+from miqa_node.assess.landmarks.measurands import (
+    CUT_SIDES,
+    LUNG_HEIGHT_RATIO,
+    LUNG_MARGIN,
+    RIBS_ABOVE_DOME,
+    ROTATION_PERCENT,
+    TILT_DEG,
+)
+from miqa_node.assess.landmarks.points import NUMBER, POINTS, SIDES
+from miqa_node.assess.landmarks.positioning import dome_height, tilt_deg
+from miqa_node.domain.assessment import Measurement
+from miqa_node.domain.finding import Finding, FindingName
+from miqa_node.domain.landmarks import patient_side
+from miqa_node.taxonomy.lookup import reason_code
+
+GRADES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Severities at the sizes below."""
+ROTATION_SIZES = (0.0, 20.0, 35.0, 50.0, 70.0)
+"""Percent; readers called 18 to 37 slight or moderate, and from 47 on marked."""
+CUT_SIZES_MM = (0.0, 5.0, 10.0, 20.0, 30.0)
+RIB_SIZES = (-10.0, -9.0, -8.0, -7.0, -6.0)
+"""Negated counts of ribs, so that they rise."""
+FIELD_MM = 350.0
+"""Side of the image where the header gives no spacing: a usual detector."""
+PATIENT_ROTATED, POOR_INSPIRATION = FindingName("patient_rotated"), FindingName("poor_inspiration")
+
+
+def measurements_of(
+    estimate: LandmarkEstimate, shape: tuple[int, int], spacing_mm: tuple[float, float] | None
+) -> tuple[Measurement, ...]:
+    """The measurements of an image of (rows, columns); what cannot be measured is left out."""
+    rows, columns = shape
+    between_rows, between_columns = spacing_mm or (1.0, 1.0)
+    aspect = (columns * between_columns) / (rows * between_rows)
+    seen = np.where((estimate.visible >= 0.5)[:, None], estimate.points, np.nan)
+    margins = margins_mm(estimate, shape, spacing_mm)
+    margin, unit = (min(margins), "mm") if margins else (100.0 * float(estimate.margin.min()), "%")
+    every = (
+        Measurement(ROTATION_PERCENT.name, 100.0 * estimate.rotation, "%"),
+        Measurement(RIBS_ABOVE_DOME.name, estimate.ribs, "1"),
+        Measurement(LUNG_HEIGHT_RATIO.name, dome_height(seen) / aspect, "1"),
+        Measurement(TILT_DEG.name, tilt_deg(estimate.points, aspect), "deg"),
+        Measurement(CUT_SIDES.name, float(estimate.cut.sum()), "1"),
+        Measurement(LUNG_MARGIN.name, margin, unit),
+    )
+    return tuple(one for one in every if math.isfinite(one.value))
+
+
+def margins_mm(
+    estimate: LandmarkEstimate, shape: tuple[int, int], spacing_mm: tuple[float, float] | None
+) -> tuple[float, ...]:
+    """Distance from the lungs to each of SIDES in mm, negative where cut; empty where the spacing is unknown."""
+    if spacing_mm is None:
+        return ()
+    height, width = (count * spacing for count, spacing in zip(shape, spacing_mm, strict=True))
+    return tuple(float(m) * side for m, side in zip(estimate.margin, (width, width, height, height), strict=True))
+
+
+def findings_of(
+    estimate: LandmarkEstimate, shape: tuple[int, int], spacing_mm: tuple[float, float] | None,
+    orientation: tuple[str, ...], thresholds: Mapping[str, float],
+) -> tuple[Finding, ...]:  # fmt: skip
+    """The positioning findings that ``thresholds`` names; sides are the patient's."""
+    margins = margins_mm(estimate, shape, spacing_mm) or tuple(FIELD_MM * m for m in estimate.margin)
+    return tuple(
+        Finding(name, reason_code(name), float(probability), float(severity), thresholds[name])
+        for name, probability, severity in _judged(estimate, margins, orientation)
+        if name in thresholds
+    )
+
+
+def _judged(
+    estimate: LandmarkEstimate, margins: tuple[float, ...], orientation: tuple[str, ...]
+) -> Iterator[tuple[FindingName, float, float]]:
+    for side, chance, margin in zip(SIDES, estimate.cut, margins, strict=True):
+        yield cut_finding(side, orientation), chance, np.interp(-margin, CUT_SIZES_MM, GRADES)
+    yield PATIENT_ROTATED, estimate.grade[0], np.interp(100.0 * abs(estimate.rotation), ROTATION_SIZES, GRADES)
+    yield POOR_INSPIRATION, estimate.grade[2], np.interp(-estimate.ribs, RIB_SIZES, GRADES)
+
+
+def cut_finding(image_side: str, orientation: tuple[str, ...]) -> FindingName:
+    """The finding of a lung that is cut off at a side of the image, named by the side of the patient.
+
+    >>> cut_finding("left", ("L", "F")), cut_finding("bottom", ())
+    ('lung_cut_right', 'lung_cut_bottom')
+    """
+    return FindingName(f"lung_cut_{patient_side(image_side, orientation)}")
+
+
+def visible_points(estimate: LandmarkEstimate, visible_from: float) -> dict[str, tuple[float, float]]:
+    """The points that can be seen, by name, as fractions of the image."""
+    inside = np.all((estimate.points >= 0.0) & (estimate.points <= 1.0), axis=1)
+    return {
+        name: (round(float(estimate.points[NUMBER[name], 0]), 5), round(float(estimate.points[NUMBER[name], 1]), 5))
+        for name in POINTS
+        if estimate.visible[NUMBER[name]] >= visible_from and inside[NUMBER[name]]
+    }

@@ -1,0 +1,149 @@
+"""Adds anatomical points, what they measure and positioning findings to the assessment of a frontal chest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.assess.card import GRAPH_NAME, checked_card, read_sections
+from miqa_node.assess.goldens import GOLDEN_TOLERANCE, golden_files, golden_radiograph
+from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH, LandmarkCard
+from miqa_node.assess.landmarks.estimate import (
+    CLOSE_UP_OUTPUTS,
+    INPUT,
+    WHOLE_OUTPUTS,
+    LandmarkEstimate,
+    LandmarkReader,
+    Outputs,
+    Run,
+)
+from miqa_node.assess.landmarks.findings import findings_of, measurements_of, visible_points
+from miqa_node.assess.landmarks.points import SIDES
+from miqa_node.assess.package_checks import check_embedded_card, check_files, check_name, checksum
+from miqa_node.assess.session import GraphSession
+from miqa_node.assess.sidecar import ImageContext
+from miqa_node.domain.finding import FindingName, quality_score
+from miqa_node.domain.landmarks import Landmarks
+from miqa_node.domain.ports import AssessorResult
+from miqa_node.errors import ModelPackageError
+from miqa_node.settings import Accelerator, AssessSettings
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkSidecar:
+    """See :class:`~miqa_node.assess.sidecar.SidecarModel`."""
+
+    card: LandmarkCard
+    reader: LandmarkReader
+    sha256: str
+    provider: str = ""
+    golden_differences: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """``<name>-<version>``."""
+        return self.card.label
+
+    def contribute(self, seen: ImageContext) -> AssessorResult:
+        """The judgement with points, measurements and findings.
+
+        It is unchanged where the package does not apply, where the gate says that this is no frontal chest, and where
+        too little of the anatomy can be seen.
+        """
+        assessment, radiograph, header = seen.judgement.assessment, seen.radiograph, seen.header
+        gate = assessment.finding(FindingName.GATE)
+        outside = gate is not None and gate.present
+        if outside or radiograph.frames > 1 or self.card.applicability.excludes(header, radiograph.spacing_mm):
+            return seen.judgement
+        estimate = self.reader(radiograph.display, radiograph.valid)
+        points = visible_points(estimate, self.card.visible_from)
+        if len(points) < self.card.least_points:
+            return seen.judgement
+        image = estimate, radiograph.shape, radiograph.spacing_mm
+        thresholds = {one.name: one.threshold for one in self.card.findings}
+        added = findings_of(*image, header.patient_orientation, thresholds)
+        findings = (*assessment.findings, *added)
+        cut = {side: round(float(chance), 4) for side, chance in zip(SIDES, estimate.cut, strict=True)}
+        assessment = replace(
+            assessment,
+            findings=findings,
+            measurements=(*assessment.measurements, *measurements_of(*image)),
+            score=None if assessment.score is None else quality_score(findings),
+            landmarks=Landmarks(points, cut, self.name, self.sha256),
+        )
+        return replace(seen.judgement, assessment=assessment)
+
+
+def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> LandmarkSidecar:
+    """Load and check a package: checksums, embedded card, outputs of the graphs, goldens on the provider in use.
+
+    Raises
+    ------
+    ModelPackageError
+        A file is missing or altered, or results differ from the expected ones; the text gives the reason.
+    """
+    card = checked_card(LandmarkCard, read_sections(folder), folder.name)
+    check_files(folder, card)
+    check_name(folder, card)
+    runs: list[Run] = []
+    provider = ""
+    for graph, outputs in ((GRAPH_NAME, WHOLE_OUTPUTS), (CLOSE_UP_GRAPH, CLOSE_UP_OUTPUTS)):
+        session = GraphSession(
+            folder / graph, accelerator, intra_op_threads=settings.intra_op_threads,
+            inter_op_threads=settings.inter_op_threads,
+        )  # fmt: skip
+        check_embedded_card(folder, card, session, graph)
+        if missing := [name for name in outputs if name not in session.outputs]:
+            raise ModelPackageError(f"{folder.name}: {graph} has no output {' or '.join(missing)}.")
+        if INPUT not in session.inputs:
+            raise ModelPackageError(f"{folder.name}: {graph} has no input {INPUT}.")
+        runs.append(runner(session, outputs))
+        provider = session.provider
+    reader = LandmarkReader(runs[0], runs[1], card.picture, card.close_up)
+    differences = {
+        name: _golden_difference(folder, name, reader, image, expected)
+        for name, (image, expected) in golden_files(folder, card).items()
+    }
+    return LandmarkSidecar(card, reader, checksum(folder, card.graphs), provider, differences)
+
+
+def runner(session: GraphSession, outputs: Sequence[str]) -> Run:
+    """One graph as :class:`LandmarkReader` calls it."""
+
+    def run(image: NDArray[np.float32]) -> Outputs:
+        values = session.run(outputs, {INPUT: image})
+        return {name: np.asarray(value[0], np.float64) for name, value in values.items()}
+
+    return run
+
+
+def golden_values(estimate: LandmarkEstimate) -> list[float]:
+    """What goldens compare: places, chances, margins and rotation, in a fixed order."""
+    parts = (estimate.points, estimate.visible, estimate.cut, estimate.margin, [estimate.rotation], estimate.grade)
+    return [round(float(v), 5) for part in parts for v in np.ravel(part)]
+
+
+def _golden_difference(folder: Path, name: str, reader: LandmarkReader, image: bytes, expected: bytes) -> float:
+    values, golden = (
+        golden_values(reader(golden_radiograph(folder.name, image).display)),
+        _expected(folder, expected),
+    )
+    difference = float(np.abs(np.subtract(values, golden)).max()) if len(values) == len(golden) else float("inf")
+    if not difference <= GOLDEN_TOLERANCE:
+        raise ModelPackageError(
+            f"{folder.name}: {name} gives results here that differ by {difference:.3g} from the expected ones; "
+            f"{GOLDEN_TOLERANCE:g} is allowed."
+        )
+    return difference
+
+
+def _expected(folder: Path, data: bytes) -> list[float]:
+    try:
+        return [float(value) for value in json.loads(data)["values"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelPackageError(f"{folder.name}: the expected outputs of a golden cannot be read.") from error

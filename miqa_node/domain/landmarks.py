@@ -1,0 +1,72 @@
+"""Anatomical points of a frontal chest radiograph, in the image and on the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+LANDMARK_WORDS: Mapping[str, str] = {
+    "apex": "Apex of the lung",
+    "cpa": "Costophrenic angle",
+    "dome": "Dome of the diaphragm",
+    "clav": "Medial end of the clavicle",
+    "lat": "Widest inner rib cage",
+    "spine_clav": "Spine between the clavicles",
+    "spine_low": "Spine between the domes",
+}
+"""What each kind of point is."""
+IMAGE_SIDES = ("left", "right", "top", "bottom")
+_OPPOSITE = {"left": "right", "right": "left"}
+_LETTERS = {"l": "left", "r": "right"}
+
+
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """The points of one image.
+
+    ``points`` holds (x, y) by name, as fractions of the stored image's width and height from its upper left corner;
+    a structure that cannot be seen is absent. A name's ending ``_l`` or ``_r`` is the IMAGE's side. ``cut`` holds, by
+    side of the image (``left``, ``right``, ``top``, ``bottom``), the chance that lung is cut off there. ``package`` is
+    ``<name>-<version>`` of what found them, ``sha256`` identifies its graphs.
+    """
+
+    points: Mapping[str, tuple[float, float]]
+    cut: Mapping[str, float] = field(default_factory=dict)
+    package: str = ""
+    sha256: str = ""
+
+
+def patient_side(image_side: str, orientation: tuple[str, ...]) -> str:
+    """The patient's ``left`` or ``right`` that lies at the image's left or right; other sides are unchanged.
+
+    ``orientation`` is Patient Orientation (0020,0020). Where it is absent or names neither L nor R along the rows, the
+    patient's right side is taken to lie at the image's left, as frontal radiographs are displayed (PS3.3 C.7.6.1.1.1).
+
+    >>> patient_side("left", ("L", "F")), patient_side("left", ("R", "F")), patient_side("left", ())
+    ('right', 'left', 'right')
+    """
+    if image_side not in _OPPOSITE:
+        return image_side
+    to_the_right = orientation[0][:1] if orientation else ""
+    return image_side if to_the_right == "R" else _OPPOSITE[image_side]
+
+
+def landmark_kind(name: str) -> tuple[str, str]:
+    """The kind of a point, and the image side that it belongs to: "left", "right", or "" for the midline.
+
+    >>> landmark_kind("apex_l"), landmark_kind("spine_low")
+    (('apex', 'left'), ('spine_low', ''))
+    """
+    kind, _, ending = name.rpartition("_")
+    return (kind, _LETTERS[ending]) if ending in _LETTERS else (name, "")
+
+
+def landmark_words(name: str, orientation: tuple[str, ...] = ()) -> str:
+    """What a point is called where people read it, with the side of the patient.
+
+    >>> landmark_words("apex_l")
+    "Apex of the lung, patient's right"
+    """
+    kind, side = landmark_kind(name)
+    words = LANDMARK_WORDS.get(kind, name)
+    return f"{words}, patient's {patient_side(side, orientation)}" if side else words

@@ -1,0 +1,101 @@
+"""Writes the landmark package: both graphs, goldens, card with every figure, MODEL_CARD.md."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from miqa_node.assess.card import GRAPH_NAME
+from miqa_node.assess.landmarks.card import CLOSE_UP_GRAPH
+from miqa_node.assess.landmarks.picture import CLOSE_UP_INPUT, PICTURE
+from miqa_node.assess.sidecars import LANDMARKS
+from miqa_node.training.datasets import DatasetRecord
+from miqa_node.training.landmarks.closeup import CLOSE_UP
+from miqa_node.training.landmarks.estimate import reader_of
+from miqa_node.training.landmarks.goldens import write_goldens
+from miqa_node.training.package import sources_of
+from miqa_node.training.seal import seal
+
+VISIBLE_FROM = 0.5
+LEAST_POINTS = 6
+THRESHOLDS = {
+    "lung_cut_right": 0.85, "lung_cut_left": 0.85, "lung_cut_top": 0.85, "lung_cut_bottom": 0.85,
+    "patient_rotated": 0.55, "poor_inspiration": 0.75,
+}  # fmt: skip
+"""Operating points: an alarm must be rare, so they lie above the even chance. docs/explanation/positioning.md"""
+INTENDED_USE = (
+    "Finds anatomical points on frontal chest radiographs of adults and says how the patient was positioned: rotation, "
+    "tilt, depth of inspiration, lungs that are cut off. For radiographers, while the patient is still there."
+)
+NOT_FOR = (
+    "diagnosis of any disease",
+    "rejecting images without a person",
+    "other body parts, lateral views, children",
+    "measuring in millimetres of the patient: distances are estimates at the detector plane",
+)
+LIMITS = (
+    (
+        "Points were drawn by careful readers who are not radiologists or radiographers; two of them differ by .002 to "
+        ".010 of the side in the coordinate that matters."
+    ),
+    (
+        "Clavicles are hidden in a fifth of the training images and in a third of the development set; rotation is "
+        "then an estimate by the rest of the chest."
+    ),
+    (
+        "Cut lungs were mostly simulated: 15 of the training and 4 of the development images are cut, most of them at "
+        "the bottom. How well real cuts at other sides are found is not known."
+    ),
+    "Supine bedside images are the hardest, and few of the training images are such.",
+    (
+        "Scapulae over the lungs, the chin and mirror images are outputs of the network, but too rare among the "
+        "annotated images to be judged, so the node reports none of them."
+    ),
+)
+
+
+def write_package(
+    whole: Path, closer: Path, folder: Path, records: Sequence[DatasetRecord], training: Mapping[str, Any],
+    metrics: Mapping[str, Any], version: str,
+) -> Path:  # fmt: skip
+    """Make the whole folder; the graph files are copied and get the card into their metadata."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(whole, folder / GRAPH_NAME)
+    shutil.copyfile(closer, folder / CLOSE_UP_GRAPH)
+    names = write_goldens(folder / "golden", reader_of(whole, closer))
+    return seal(folder, _card(records, training, metrics, version, names))
+
+
+def _card(
+    records: Sequence[DatasetRecord], training: Mapping[str, Any], metrics: Mapping[str, Any], version: str,
+    goldens: Sequence[str],
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "task": "landmarks",
+        "name": LANDMARKS,
+        "version": version,
+        "intended_use": INTENDED_USE,
+        "not_for": list(NOT_FOR),
+        "limits": list(LIMITS),
+        "applicability": {
+            "modality": ["CR", "DX", "OT", "SC"],
+            "body_part": ["CHEST", "THORAX", ""],
+            "view": ["PA", "AP", ""],
+            "pixel_pitch_mm": {"min": 0.05, "max": 1.2},
+        },
+        "picture": PICTURE.model_dump(mode="json"),
+        "close_up": CLOSE_UP_INPUT.model_dump(mode="json"),
+        "visible_from": VISIBLE_FROM,
+        "least_points": LEAST_POINTS,
+        "findings": [{"name": name, "threshold": threshold} for name, threshold in THRESHOLDS.items()],
+        "calibration": {},
+        "training": {
+            "data": sources_of(records), "close_up_points": list(CLOSE_UP.points), **training,
+            "date": datetime.now(UTC).date().isoformat(),
+        },
+        "metrics": dict(metrics),
+        "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in goldens],
+    }  # fmt: skip

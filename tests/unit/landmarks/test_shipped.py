@@ -1,0 +1,80 @@
+"""The landmark package that ships: it passes its checks, and its card's figures are true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from miqa_node.assess.landmarks.card import LandmarkCard
+from miqa_node.assess.landmarks.sidecar import LandmarkSidecar, open_landmarks
+from miqa_node.assess.model_card import model_card
+from miqa_node.assess.sidecars import landmark_package
+from miqa_node.domain.finding import FindingName
+from miqa_node.local import LocalAssessor
+from miqa_node.settings import Accelerator, load_settings
+from miqa_node.taxonomy.lookup import finding_entries
+
+
+@pytest.fixture(scope="module")
+def package() -> LandmarkSidecar:
+    settings = load_settings(None)
+    folder = settings.models_dir / landmark_package(settings)
+    return open_landmarks(folder, Accelerator.CPU, settings.assess)
+
+
+def test_it_passes_its_checks_and_its_page_is_that_of_its_card(package: LandmarkSidecar) -> None:
+    assert isinstance(package.card, LandmarkCard)
+    assert len(package.golden_differences) == 4
+    assert all(FindingName(one.name) in finding_entries() for one in package.card.findings)
+    folder = load_settings(None).models_dir / package.name
+    assert (folder / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(package.card)
+
+
+def test_the_aims_are_reached_by_the_card(package: LandmarkSidecar) -> None:
+    figures = package.card.metrics["development_set"]["all"]
+    assert figures["median_error_percent"] <= 2.0
+    assert figures["rotation_percent_auroc"] >= 0.9
+    assert figures["cut_auroc"] >= 0.9
+
+
+@pytest.mark.slow
+def test_a_public_chest_gets_points_and_measurements(samples: Path, tmp_path: Path) -> None:
+    settings = load_settings(None, node={"data_dir": tmp_path, "accelerator": "cpu"})
+    with LocalAssessor(settings) as assessor:
+        chest = assessor.assess_file(samples / "RG1_UNCR.dcm").assessment
+        hand = assessor.assess_file(samples / "RG3_UNCR.dcm").assessment
+    assert chest.landmarks is not None
+    points = chest.landmarks.points
+    assert points["apex_l"][0] < points["spine_clav"][0] < points["apex_r"][0]
+    assert points["apex_l"][1] < points["dome_l"][1] < points["cpa_l"][1] + 0.1
+    assert points["lat_l"][0] < 0.35
+    assert points["lat_r"][0] > 0.65
+    tilt = chest.measurement("tilt_deg")
+    assert tilt is not None
+    assert abs(tilt.value) < 10
+    assert hand.header.body_part_examined != "CHEST"
+    assert hand.landmarks is None, "its header says that it is no chest"
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_the_figures_of_the_card_are_measured_again(
+    package: LandmarkSidecar, shared_data: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    from miqa_node.training.landmarks.data import read_landmark_data
+    from miqa_node.training.landmarks.train import landmark_figures
+
+    data = read_landmark_data(shared_data, tmp_path)
+    measured = landmark_figures(package.reader, data, shared_data, tmp_path)
+    said = package.card.metrics
+    assert measured["development_set"]["all"]["median_error_percent"] <= 2.0
+    for part in ("development_set", "held_out_patients"):
+        for hospital, figures in said[part].items():
+            for name, value in figures.items():
+                again = measured[part][hospital][name]
+                assert again == (None if value is None else pytest.approx(value, rel=0.02, abs=0.02)), (hospital, name)
+    for side, figures in said["simulated_cuts"].items():
+        assert measured["simulated_cuts"][side]["auroc"] == pytest.approx(figures["auroc"], abs=0.02)

@@ -1,0 +1,173 @@
+"""A landmark package beside the quality package: points, measurements and findings, and nothing without it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from miqa_node.assess.sidecars import SidecarModels, landmark_package, open_sidecar, read_any_card, switched_on
+from miqa_node.cli.assess import document
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.finding import quality_score
+from miqa_node.domain.image import Radiograph, SaliencyMaps
+from miqa_node.domain.policy import Verdict, decide
+from miqa_node.errors import ModelPackageError
+from miqa_node.local import LocalResult
+from miqa_node.settings import Accelerator, Settings, load_settings, read_policy
+from miqa_node.store.documents import dump_assessment, load_assessment
+from tests.unit.assess.making import chest_header, sha256
+from tests.unit.classify.test_sidecars import DIGEST, Quality
+from tests.unit.landmarks.making import STRAIGHT, estimate_of, write_landmarks
+
+MEASURED = ["rotation_percent", "ribs_above_dome", "lung_height_ratio", "tilt_deg", "cut_sides", "lung_margin"]
+CUT = {"cut": np.array([0.01, 0.02, 0.03, 0.97]), "margin": np.array([0.1, 0.1, 0.1, -0.1])}
+
+
+def settings_of(folder: Path, **assess: Any) -> Settings:
+    return load_settings(
+        None, assess={"models_dir": str(folder / "models"), **assess}, node={"data_dir": folder, "accelerator": "cpu"}
+    )
+
+
+def judged(settings: Settings, quality: Quality | None = None, **header: Any) -> Assessment:
+    policy = read_policy(settings.policy_file)
+    pixels = np.random.default_rng(1).integers(0, 65536, (200, 160)).astype(np.uint16)
+    image = Radiograph(pixels, pixels, (0, 65535), (2.0, 2.5))
+    sidecars = SidecarModels(settings, lambda: quality or Quality(), lambda: policy)
+    given = replace(chest_header(), **header)
+    return sidecars.assess(given, image, DIGEST).assessment
+
+
+def test_points_measurements_and_findings_are_added_to_the_assessment(tmp_path: Path) -> None:
+    write_landmarks(tmp_path / "models/landmarks-1.0.0")
+    found = judged(settings_of(tmp_path))
+    assert found.landmarks is not None
+    assert found.landmarks.package == "landmarks-1.0.0"
+    assert len(found.landmarks.sha256) == 64
+    assert found.landmarks.points["apex_l"] == pytest.approx(STRAIGHT["apex_l"])
+    assert set(found.landmarks.points) == set(STRAIGHT)
+    assert [m.name for m in found.measurements] == MEASURED
+    assert not [f.name for f in found.findings if f.present]
+    assert {"lung_cut_left", "patient_rotated"} <= {f.name for f in found.findings}
+    assert load_assessment(json.loads(json.dumps(dump_assessment(found)))) == found, "it is stored whole"
+
+
+def test_a_cut_lung_asks_for_a_look_and_lowers_the_score(tmp_path: Path) -> None:
+    write_landmarks(tmp_path / "models/landmarks-1.0.0", estimate_of(**CUT))
+    settings = settings_of(tmp_path)
+    found = judged(settings)
+    [cut] = [f for f in found.findings if f.present]
+    assert (cut.name, cut.severity) == ("lung_cut_bottom", 1.0)
+    disposition = decide(found, read_policy(settings.policy_file))
+    assert disposition.verdict is Verdict.REVIEW
+    assert [reason.name for reason in disposition.reasons] == ["lung_cut_bottom"]
+    assert disposition.reasons[0].text.startswith("Bases of the lungs cut off")
+    assert quality_score(found.findings) < 10
+
+
+@pytest.mark.parametrize(
+    ("slight", "marked", "verdict"),
+    [(0.95, 0.95, Verdict.REVIEW), (0.7, 0.95, Verdict.ACCEPT), (0.95, 0.05, Verdict.ACCEPT)],
+)
+def test_only_marked_and_sure_rotation_asks_for_a_look(
+    tmp_path: Path, slight: float, marked: float, verdict: Verdict
+) -> None:
+    estimate = estimate_of(grade=np.array([slight, marked, 0.9, 0.5]))
+    write_landmarks(tmp_path / "models/landmarks-1.0.0", estimate)
+    settings = settings_of(tmp_path)
+    assert decide(judged(settings), read_policy(settings.policy_file)).verdict is verdict
+
+
+def test_nothing_is_said_outside_of_frontal_chests_or_where_too_little_is_seen(tmp_path: Path) -> None:
+    write_landmarks(tmp_path / "models/landmarks-1.0.0")
+    settings = settings_of(tmp_path)
+    assert judged(settings, view_position="LL").landmarks is None
+    assert judged(settings, Quality(gate=0.9)).landmarks is None
+    few = np.where(np.arange(12) < 4, 0.9, 0.1)
+    write_landmarks(tmp_path / "models/landmarks-1.0.1", estimate_of(visible=few), version="1.0.1")
+    assert landmark_package(settings) == "landmarks-1.0.1"
+    assert judged(settings).landmarks is None
+    assert judged(settings).measurements == ()
+
+
+def test_without_a_package_there_are_simply_no_points(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    found = judged(settings)
+    assert found.landmarks is None
+    assert found.predictions == ()
+    assert not {m.name for m in found.measurements} & set(MEASURED)
+    SidecarModels(settings, Quality, lambda: read_policy(settings.policy_file)).check()
+
+
+def test_the_settings_choose_a_version_or_none(tmp_path: Path) -> None:
+    write_landmarks(tmp_path / "models/landmarks-1.0.0")
+    write_landmarks(tmp_path / "models/landmarks-1.1.0", version="1.1.0")
+    named = settings_of(tmp_path, landmarks_package="landmarks-1.0.0")
+    found = judged(named).landmarks
+    assert found is not None
+    assert found.package == "landmarks-1.0.0"
+    assert switched_on(tmp_path / "models/landmarks-1.0.0", named)
+    assert not switched_on(tmp_path / "models/landmarks-1.1.0", named)
+    assert judged(settings_of(tmp_path, landmarks_package="off")).landmarks is None
+
+
+def test_a_damaged_package_keeps_no_image_waiting_but_readiness_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "models/landmarks-1.0.0"
+    write_landmarks(folder)
+    (folder / "close_up.onnx").write_bytes(b"x")
+    settings = settings_of(tmp_path)
+    found = judged(settings)
+    assert found.landmarks is None
+    assert found.predictions == (), "nobody waits for it"
+    with pytest.raises(ModelPackageError, match=r"close_up\.onnx is not the file"):
+        SidecarModels(settings, Quality, lambda: read_policy(settings.policy_file)).check()
+
+
+def test_a_package_is_checked_before_it_is_used(tmp_path: Path) -> None:
+    def opened(folder: Path) -> None:
+        open_sidecar(folder, Accelerator.CPU, settings_of(tmp_path).assess)
+
+    folder = tmp_path / "a/landmarks-1.0.0"
+    card = write_landmarks(folder)
+    opened(folder)
+    assert read_any_card(folder).graphs == ("model.onnx", "close_up.onnx")
+
+    values = json.loads((folder / "golden/0.json").read_text())["values"]
+    (folder / "golden/0.json").write_text(json.dumps({"values": [values[0] + 0.1, *values[1:]]}))
+    card["files"]["golden/0.json"] = sha256(folder / "golden/0.json")
+    (folder / "card.yaml").write_text(yaml.safe_dump(card))
+    with pytest.raises(ModelPackageError, match=r"differ by 0\.1"):
+        opened(folder)
+
+    other = tmp_path / "b/landmarks-1.0.0"
+    write_landmarks(other, leave_out="cut")
+    with pytest.raises(ModelPackageError, match=r"model\.onnx has no output cut"):
+        opened(other)
+
+
+def test_json_says_whose_left_it_means(tmp_path: Path) -> None:
+    write_landmarks(tmp_path / "models/landmarks-1.0.0", estimate_of(**CUT))
+    settings = settings_of(tmp_path)
+    assessment = judged(settings)
+    pixels = np.zeros((4, 4), np.uint16)
+    disposition = decide(assessment, read_policy(settings.policy_file))
+    result = LocalResult(
+        tmp_path / "a.dcm", True, assessment, disposition, SaliencyMaps(), Radiograph(pixels, pixels, (0, 1), None)
+    )
+    said = document(result.source, result, 0.1)
+    assert said["landmarks"]["side"] == "image"
+    assert said["landmarks"]["apex_l"] == pytest.approx(STRAIGHT["apex_l"])
+    assert set(said["landmarks"]) == {"side", *STRAIGHT}
+    assert set(MEASURED) <= set(said["measurements"])
+    cut = said["measurements"]["cut_sides"]
+    assert cut["value"] == pytest.approx(1.03, abs=1e-3)
+    assert cut["sides"] == ["bottom"]
+    assert cut["chances"]["bottom"] == pytest.approx(0.97)
+    without = replace(result, assessment=replace(assessment, landmarks=None))
+    assert document(result.source, without, 0.1)["landmarks"] is None

@@ -1,0 +1,96 @@
+"""Anatomical points in the report: a region of one point for each, with the side of the patient."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from highdicom.sr import GraphicTypeValues, srread
+from pydicom.filebase import DicomBytesIO
+
+from miqa_node.domain.assessment import Assessment, Measurement
+from miqa_node.domain.image import SaliencyMaps
+from miqa_node.domain.landmarks import Landmarks
+from miqa_node.domain.policy import Verdict
+from miqa_node.report import MadeObject, ReportedImage, make_objects
+from tests.unit.landmarks.making import STRAIGHT
+from tests.unit.report import making
+
+MEASURED = (
+    Measurement("rotation_percent", -12.5, "%"),
+    Measurement("ribs_above_dome", 9.2, "1"),
+    Measurement("tilt_deg", 1.25, "deg"),
+    Measurement("cut_sides", 0.1, "1"),
+    Measurement("lung_margin", 12.0, "mm"),
+    Measurement("lung_height_ratio", 0.75, "1"),
+)
+
+
+def assessed(points: dict[str, tuple[float, float]]) -> Assessment:
+    landmarks = Landmarks(points, {}, "landmarks-1.0.0", "ef" * 32)
+    return replace(making.assessment(measurements=MEASURED), landmarks=landmarks)
+
+
+def report(source: Path, points: dict[str, tuple[float, float]]) -> MadeObject:
+    [made] = make_objects(ReportedImage(source, SaliencyMaps()), assessed(points), making.disposition(Verdict.ACCEPT))
+    return made
+
+
+def content_of(made: MadeObject) -> Any:
+    """The report as highdicom reads it."""
+    return srread(DicomBytesIO(made.data)).content
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    dataset = making.small(200, 160)
+    making.as_dx(dataset)
+    return making.write(dataset, tmp_path_factory.mktemp("source") / "source.dcm")
+
+
+def test_each_point_is_a_region_in_coordinates_of_the_stored_image(source: Path) -> None:
+    groups = content_of(report(source, STRAIGHT)).get_planar_roi_measurement_groups(
+        graphic_type=GraphicTypeValues.POINT
+    )
+    assert len(groups) == len(STRAIGHT)
+    named = {group.tracking_identifier: group for group in groups}
+    apex = named["Apex of the lung, patient's right"]  # apex_l: Patient Orientation of the source is L\\F
+    assert np.allclose(apex.roi.value, [[0.35 * 160, 0.15 * 200]])
+    assert apex.finding_type.value == "LM_APEX"
+    [site] = apex.finding_sites
+    assert (site.value.value, site.value.scheme_designator) == ("86598002", "SCT")
+    assert [item.ConceptCodeSequence[0].CodeValue for item in site.ContentSequence] == ["24028007"]
+    spine = named["Spine between the clavicles"]
+    assert spine.finding_sites[0].value.value == "421060004"
+    assert len({group.tracking_uid for group in groups}) == len(groups)
+
+
+def test_an_image_that_is_stored_the_other_way_round_has_the_other_side(tmp_path: Path) -> None:
+    dataset = making.small(200, 160)
+    making.as_dx(dataset)
+    dataset.PatientOrientation = ["R", "F"]
+    turned = making.write(dataset, tmp_path / "turned.dcm")
+    content = content_of(report(turned, {"apex_l": (0.3, 0.2)}))
+    [group] = content.get_planar_roi_measurement_groups(graphic_type=GraphicTypeValues.POINT)
+    assert group.tracking_identifier == "Apex of the lung, patient's left"
+
+
+def test_measurements_of_the_points_have_codes_and_units(source: Path) -> None:
+    image, *_ = content_of(report(source, STRAIGHT)).get_image_measurement_groups()
+    said = {one.name.value: (one.value, one.unit.value) for one in image.get_measurements()}
+    assert said["PATIENT_ROTATION"] == (-12.5, "%")
+    assert said["RIBS_ABOVE_DOME"] == (9.2, "{ribs}")
+    assert said["SPINE_TILT"] == (1.25, "deg")
+    assert said["LUNG_MARGIN"] == (12.0, "mm")
+
+
+@pytest.mark.peers
+def test_the_report_with_points_is_valid(source: Path, tmp_path: Path) -> None:
+    path = tmp_path / "report.dcm"
+    path.write_bytes(report(source, STRAIGHT).data)
+    run = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    assert "Error" not in run.stderr + run.stdout

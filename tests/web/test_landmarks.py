@@ -1,0 +1,41 @@
+"""Anatomical points on the study's page: a layer like the maps, with the patient's sides."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from fastapi.testclient import TestClient
+
+from miqa_node.domain.landmarks import Landmarks
+from miqa_node.web.landmark_layer import LONG_SIDE_PX, landmark_layer
+from tests.unit.landmarks.making import STRAIGHT
+from tests.web.staging import Stage
+
+LANDMARKS = Landmarks(STRAIGHT, {}, "landmarks-1.0.0", "ef" * 32)
+
+
+def test_the_page_offers_the_points_as_a_layer(stage: Stage, client: TestClient) -> None:
+    study, digest = stage.add(1, landmarks=LANDMARKS)
+    page = client.get(f"/studies/{study}").text
+    assert f'data-overlay="landmarks" data-for="{digest}"' in page
+    assert "R and L are the patient's sides" in page.replace("&#39;", "'")
+    answer = client.get(f"/images/{digest}/maps/landmarks.png")
+    assert answer.headers["content-type"] == "image/png"
+    layer = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert layer is not None
+    assert layer.shape == (LONG_SIDE_PX, round(LONG_SIDE_PX * 0.8))
+    for x, y in STRAIGHT.values():
+        assert layer[round(y * layer.shape[0]), round(x * layer.shape[1])] == 255
+    assert (layer == 0).mean() > 0.95, "it hides nothing"
+
+
+def test_an_image_without_points_offers_none(stage: Stage, client: TestClient) -> None:
+    study, digest = stage.add(2)
+    assert "landmarks" not in client.get(f"/studies/{study}").text
+    assert client.get(f"/images/{digest}/maps/landmarks.png").status_code == 404
+
+
+def test_names_in_the_layer_are_of_the_patient_s_side() -> None:
+    usual, turned = (landmark_layer(LANDMARKS, (300, 300), orientation) for orientation in (("L", "F"), ("R", "F")))
+    assert not np.array_equal(usual, turned), "R and L change places"
+    assert np.array_equal(usual, landmark_layer(LANDMARKS, (300, 300), ())), "without a word of it, as displayed"
