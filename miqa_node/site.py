@@ -36,8 +36,6 @@ def open_store(settings: Settings) -> tuple[Database, ObjectStore]:
     try:
         make_private(settings.node.data_dir)
         settings.incoming_dir.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-        if not settings.store.database_url:
-            (settings.node.data_dir / "miqa.sqlite").touch(PRIVATE_FILE)  # before SQLite makes it for everybody to read
     except OSError as error:
         raise SettingsError(f"node.data_dir {settings.node.data_dir} cannot be made: {error.strerror}.") from error
     database = Database(settings.database_url, settings.store.pool_size)
@@ -85,6 +83,8 @@ def report_settings(settings: Settings, encode: FrameEncoder) -> ReportSettings:
 
 def migrate(database: Database) -> None:
     """Bring all tables to their newest version: the node's own and the queue's."""
+    if database.is_sqlite and database.url.database:
+        Path(database.url.database).touch(PRIVATE_FILE)  # before SQLite makes it for everybody to read
     database.migrate()
     migrate_queue(database)
 
