@@ -13,6 +13,7 @@ import pytest
 
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.packages import open_package
+from miqa_node.assess.sidecars import SidecarModels
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.errors import DecodeError
@@ -47,7 +48,7 @@ def test_it_says_what_a_node_says(local: LocalAssessor, samples: Path, tmp_path:
     with Decoder(settings.imaging) as decoder:
         way = build_pipeline(
             database, DiskObjects(tmp_path / "objects"), ListQueue(), decoder, policy, lambda _kind: [],
-            assessor=ImageAssessor(package),
+            assessor=SidecarModels(settings, lambda: ImageAssessor(package), lambda: policy),
         )  # fmt: skip
         way.receive(
             ReceivedObject(str(source), digest, source.stat().st_size, "A", "B", "127.0.0.1", datetime.now(UTC))
