@@ -46,6 +46,10 @@ def quality(
     learning_rate: Annotated[
         float, typer.Option(metavar="X", min=1e-6, max=0.1, help="Of the optimiser, before it falls.")
     ] = 2e-3,
+    batch: Annotated[int, typer.Option(metavar="N", min=2, help="Samples of one step.")] = 24,
+    keep_start: Annotated[
+        float, typer.Option(metavar="X", min=0.0, max=1.0, help="Share of the starting weights in what is packed.")
+    ] = 0.0,
     config: ConfigFile = None,
 ) -> None:
     """Train the model of quality findings on radiographs with simulated defects, and write it as a package."""
@@ -64,6 +68,8 @@ def quality(
         start=start,
         labels=labels,
         learning_rate=learning_rate,
+        batch=batch,
+        keep_start=keep_start,
     )
     typer.echo(str(package))
 

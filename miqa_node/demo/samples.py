@@ -68,7 +68,7 @@ def _defect(
 DEFECTS = (
     # An example that the model detects: its card gives how much motion it misses (some directions and double outlines).
     _defect(FindingName.MOTION_BLUR, "4 mm of motion", "SIM-MOTION", 1.0, seed=0),
-    _defect(FindingName.FOREIGN_OBJECT, "objects on the chest", "SIM-OBJECT", 1.0, seed=1),
+    _defect(FindingName.FOREIGN_OBJECT, "objects on the chest", "SIM-OBJECT", 1.0, seed=5),
     _defect(FindingName.NOISE, "1/16 of the dose", "SIM-DOSE", 1.0),
     _defect(FindingName.CLIPPED_ANATOMY, "lungs cut off by 30 mm", "SIM-CLIPPED", 1.0),
     SimulatedDefect(FindingName.GATE, "grey scale inverted", "SIM-INVERTED", 1.0, gate.inverted),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -18,14 +18,18 @@ from miqa_node.training.corpus import QualityData
 from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.graph import ImageJudge
 from miqa_node.training.presentation import LARGE_PX, vary
-from miqa_node.training.samples import CLASSES, COLUMN
-from miqa_node.training.scores import JudgedCase, judge, judge_simulated
+from miqa_node.training.samples import CLASSES, COLUMN, GRADED_AS, OBJECTS
+from miqa_node.training.scores import JudgedCase, judge, judge_simulated, read_image
 
 CLEAN_FLAGGED = 0.07
 """Share of clean images that may be flagged by any head together; each head gets an equal share of specificity."""
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 LEAST_THRESHOLD = 0.5
 """No head flags what is less likely there than not, however quiet clean images are."""
+FREE_SPECIFICITY, FEW_FREE = 0.95, 20
+"""Of each head at every hospital of the development set that has so many images free of the finding."""
+OBJECT_SPECIFICITY = 0.925
+"""Of objects that can be taken off, where most images without one show devices: at 0.95 hardly one would be found."""
 GATE_DRAWS = 60
 FEW_IMAGES = 59
 """Fewer clean images than this, none of them flagged, cannot show 95 % specificity (exact binomial, 95 %)."""
@@ -47,11 +51,15 @@ class QualityCalibration:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationCases:
-    """What a model said of the images that it is calibrated with: labelled ones, clean ones, another hospital's."""
+    """What a model said of the images that it is calibrated with: labelled ones, clean ones, another hospital's.
+
+    ``development``: images as hospitals deliver them, with what readers saw in them.
+    """
 
     everything: list[JudgedCase]
     clean: list[JudgedCase]
     elsewhere: list[JudgedCase]
+    development: list[JudgedCase] = field(default_factory=list)
 
 
 def calibrate(graph: ImageJudge, data: QualityData, seed: int = 11) -> QualityCalibration:
@@ -71,7 +79,8 @@ def ask(graph: ImageJudge, data: QualityData, seed: int = 11) -> CalibrationCase
     plain = [judge(graph, r, _plain(data, r)) for r in data.held_out]
     elsewhere = [judge(graph, r, _plain(data, r)) for r in data.other_hospital]
     gates = _gate_cases(graph, data, load, seed)
-    return CalibrationCases([*simulated, *clean, *plain, *gates], [*clean, *plain], elsewhere)
+    development = [judge(graph, r, read_image(r)) for r in data.development]
+    return CalibrationCases([*simulated, *clean, *plain, *gates], [*clean, *plain], elsewhere, development)
 
 
 def calibration_of(asked: CalibrationCases) -> QualityCalibration:
@@ -84,7 +93,7 @@ def calibration_of(asked: CalibrationCases) -> QualityCalibration:
         temperature[column], bias[column] = scaling.temperature, scaling.bias
         errors[name] = round(_error_of_others(logits, wanted, second), 4)
     unset = QualityCalibration(temperature, bias, np.ones(len(CLASSES)), {})
-    threshold, specificity, flagged = operating_points(unset, asked.clean, asked.elsewhere)
+    threshold, specificity, flagged = operating_points(unset, asked.clean, asked.elsewhere, asked.development)
     report = {
         "method": "Platt scaling per head (temperature and bias) on simulated defects; error in ten bins of equal mass",
         "data": (
@@ -94,10 +103,13 @@ def calibration_of(asked: CalibrationCases) -> QualityCalibration:
         "images": len(asked.everything),
         "expected_calibration_error": errors,
         "operating_points": (
-            f"per-head specificity {specificity:.3f} on the clean images of each source apart: held-out ones, "
-            f"large and small NIH images on their own, and OpenIST (another hospital, used for operating points only); "
-            f"at most {flagged:.1%} of any of them are flagged by any head"
+            f"per-head specificity {specificity:.3f} on the clean images of each source apart: held-out ones, large "
+            "and small NIH images on their own, and OpenIST (another hospital, used for operating points only); at "
+            f"most {flagged:.1%} of any of them are flagged by any head; and per-head specificity "
+            f"{FREE_SPECIFICITY:.2f} at the worst hospital of the development set, on images in which readers saw "
+            "nothing of the finding"
         ),
+        "left_out_hospital": left_out_hospitals(unset, asked),
     }
     return QualityCalibration(temperature, bias, threshold, report)
 
@@ -111,20 +123,56 @@ def _error_of_others(logits: NDArray[np.float64], wanted: NDArray[np.bool_], sec
     return float(np.mean(errors))
 
 
+def left_out_hospitals(calibration: QualityCalibration, asked: CalibrationCases) -> dict[str, dict[str, float]]:
+    """What operating points do at a hospital of the development set that had no say in them.
+
+    For each, the share of images free of the finding that each head flags, heads that flag none left out.
+    """
+    rows = {}
+    for hospital in sorted({case.record.source for case in asked.development}):
+        there = [case for case in asked.development if case.record.source == hospital]
+        others = [case for case in asked.development if case.record.source != hospital]
+        threshold, _, _ = operating_points(calibration, asked.clean, asked.elsewhere, others)
+        free = _clean_scores(calibration, there)
+        flags = np.where(np.isnan(free), np.nan, free >= threshold)
+        shares = {name: _mean(flags[:, column]) for column, name in enumerate(CLASSES)}
+        rows[hospital] = {name: round(share, 3) for name, share in shares.items() if share > 0}
+    return rows
+
+
+def _mean(flags: NDArray[np.float64]) -> float:
+    known = flags[~np.isnan(flags)]
+    return float(known.mean()) if known.size else 0.0
+
+
 def operating_points(
-    calibration: QualityCalibration, clean: list[JudgedCase], elsewhere: list[JudgedCase]
+    calibration: QualityCalibration,
+    clean: list[JudgedCase],
+    elsewhere: list[JudgedCase],
+    development: Sequence[JudgedCase] = (),
 ) -> tuple[NDArray[np.float64], float, float]:
     """Thresholds per class, the specificity of each head and the share of clean images that any head then flags.
 
-    The worst source decides: an average over hospitals says little about the next one.
+    The worst source decides: an average over hospitals says little about the next one. Devices count for no share, for
+    nobody is alarmed by them.
     """
+    hospitals = sorted({case.record.source for case in development})
+    at_hospitals = [
+        _shares(_clean_scores(calibration, [c for c in development if c.record.source == hospital]))
+        for hospital in hospitals
+    ]
+    alarms = [column for name, column in COLUMN.items() if name != FindingName.DEVICE_IN_VIEW]
     groups = [_clean_scores(calibration, group) for group in _by_source([*clean, *elsewhere])]
+    whole = [_clean_scores(calibration, list(development))] if development else []
+    objects = _object_point([*groups, *whole])
     best: tuple[NDArray[np.float64], float, float] | None = None
     for specificity in np.arange(0.95, 0.9991, 0.0025):
         # A group not annotated for a class (NaN) does not count for its threshold.
-        threshold = np.max([_quantiles(g, specificity) for g in groups], axis=0)
+        threshold = np.max([*(_quantiles(g, specificity) for g in groups), *at_hospitals], axis=0)
+        threshold[COLUMN[FindingName.FOREIGN_OBJECT]] = objects
         threshold = np.clip(threshold + 1e-6, LEAST_THRESHOLD, 0.98)
-        flagged = max(float(np.mean(np.any(np.nan_to_num(g) >= threshold, axis=1))) for g in groups)
+        over = [(np.nan_to_num(group) >= threshold)[:, alarms] for group in groups]
+        flagged = max(float(np.mean(np.any(group, axis=1))) for group in over)
         best = (np.round(threshold, 4), float(specificity), flagged)
         if flagged <= CLEAN_FLAGGED:
             break
@@ -146,6 +194,19 @@ def _quantiles(scores: NDArray[np.float64], share: float) -> NDArray[np.float64]
     return np.array([_quantile(column, share) for column in columns])
 
 
+def _object_point(groups: Sequence[NDArray[np.float64]]) -> float:
+    """The worst group's score of objects that OBJECT_SPECIFICITY of the images without one stay below."""
+    known = [group[:, COLUMN[FindingName.FOREIGN_OBJECT]] for group in groups]
+    known = [scores[~np.isnan(scores)] for scores in known]
+    return max((float(np.quantile(s, OBJECT_SPECIFICITY)) for s in known if s.size >= FEW_FREE), default=0.0)
+
+
+def _shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each class the score that FREE_SPECIFICITY of the images stay below; 0 where too few are free of it."""
+    columns = [column[~np.isnan(column)] for column in scores.T]
+    return np.array([np.quantile(c, FREE_SPECIFICITY) if c.size >= FEW_FREE else 0.0 for c in columns])
+
+
 def _quantile(scores: NDArray[np.float64], share: float) -> float:
     """The quantile; of few images the highest, since no lower limit could be shown to hold (SCIENCE.md §5)."""
     if scores.size == 0:
@@ -156,10 +217,14 @@ def _quantile(scores: NDArray[np.float64], share: float) -> float:
 def _clean_scores(calibration: QualityCalibration, cases: list[JudgedCase]) -> NDArray[np.float64]:
     """Probabilities (N, C); NaN where the image may truly have what the class says."""
     scores = calibration.probability(np.stack([c.logits for c in cases]))
-    column = COLUMN[FindingName.FOREIGN_OBJECT]
-    for row, case in enumerate(cases):
-        if case.record.has_real_object is not False:
-            scores[row, column] = np.nan
+    for finding in defect_names():
+        graded = [grade for grade, named in GRADED_AS.items() if named == finding]
+        may_be = [
+            (finding in OBJECTS and case.record.has(finding) is not False)
+            or any(case.record.grades.get(grade, 0) for grade in graded)
+            for case in cases
+        ]
+        scores[may_be, COLUMN[finding]] = np.nan
     return scores
 
 
@@ -170,8 +235,10 @@ def _labelled(
     logits, wanted, second = [], [], []
     for case in cases:
         truth: bool | None = case.made == name
-        if name == FindingName.FOREIGN_OBJECT and not truth:
-            truth = case.record.has_real_object
+        if name in OBJECTS and not truth:
+            truth = case.record.has(name)
+        if name == FindingName.NOISE and case.made == FindingName.UNDEREXPOSURE:
+            truth = None  # too little dose is noisy as well
         if case.made in gate_names() and name not in gate_names():
             truth = None
         if truth is not None:

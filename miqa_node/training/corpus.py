@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -35,13 +35,17 @@ LARGEST_CUTOUT = 0.16
 
 @dataclass(frozen=True, slots=True)
 class QualityData:
-    """Records for fitting, held out by patient, and of another hospital (operating points only); their pixels."""
+    """Records for fitting, held out by patient, and of another hospital (operating points only); their pixels.
+
+    ``development`` are the images of ``cxr_eval``, which choose operating points and train nothing; not in the cache.
+    """
 
     fitting: list[DatasetRecord]
     held_out: list[DatasetRecord]
     other_hospital: list[DatasetRecord]
     cache: ImageCache
     others: list[NDArray[np.uint8]]
+    development: list[DatasetRecord] = field(default_factory=list)
 
 
 def read_quality_data(data_dir: Path, cache_dir: Path = CACHE, labels: Path | None = None) -> QualityData:
@@ -54,7 +58,9 @@ def read_quality_data(data_dir: Path, cache_dir: Path = CACHE, labels: Path | No
     cache = ImageCache(cache_dir, [r.path for r in records])
     fitting, held_out = training_split(records)
     other_hospital = [r for r in records if r.source == "openist"]
-    return QualityData(fitting, held_out, other_hospital, cache, other_body_parts())
+    shown = data_dir / "cxr_eval"
+    seen = read_records(shown, data_dir / "annotations" / "eval.jsonl") if (shown / "manifest.csv").is_file() else []
+    return QualityData(fitting, held_out, other_hospital, cache, other_body_parts(), seen)
 
 
 def other_body_parts() -> list[NDArray[np.uint8]]:

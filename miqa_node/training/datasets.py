@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miqa_node.domain.finding import FindingName
+
 HELD_OUT_SHARE = 0.15
 """Share of the patients kept for thresholds and calibration."""
 REMOVABLE_KINDS = frozenset({"external_object"})
@@ -76,6 +78,12 @@ class DatasetRecord:
     def has_device(self) -> bool | None:
         """Whether monitoring, an implant, a tube or a line was annotated; None if unknown (not read, unsure)."""
         return self._has(DEVICE_KINDS)
+
+    def has(self, finding: str) -> bool | None:
+        """Whether a thing of the finding was annotated; False for findings that are no things."""
+        if finding == FindingName.FOREIGN_OBJECT:
+            return self.has_removable
+        return self.has_device if finding == FindingName.DEVICE_IN_VIEW else False
 
     def _has(self, kinds: frozenset[str]) -> bool | None:
         if self.objects is None:

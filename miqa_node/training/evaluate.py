@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,26 @@ from miqa_node.domain.finding import FindingName, GateClass
 from miqa_node.taxonomy.lookup import defect_names, gate_names
 from miqa_node.training.corpus import CACHE, QualityData, read_quality_data, real_cutouts
 from miqa_node.training.datasets import REAL_KINDS, DatasetRecord, read_records
+from miqa_node.training.grain_check import grain_figures
 from miqa_node.training.graph import ImageJudge
+from miqa_node.training.hospitals import Observations, by_hospital, separation
 from miqa_node.training.pointing import chance, hit, peak
-from miqa_node.training.samples import COLUMN, GRADED_AS
+from miqa_node.training.readers import THINGS, agreement, object_agreement, pointing
+from miqa_node.training.samples import COLUMN, GRADED_AS, OBJECTS
 from miqa_node.training.scores import JudgedCase, auroc, auroc_interval, judge, judge_simulated, read_image
 
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 MARKED = 0.5
 """Severity from which the issue's targets count."""
 OBJECT = FindingName.FOREIGN_OBJECT
-MEANS = ("auroc", "auroc_against_free", "auroc_within_source", "severity_rank_correlation")
+DEVELOPMENT = (
+    "development set: looked at many times, it chose designs and operating points, and trained nothing; figures on "
+    "images of further hospitals may be worse"
+)
+MEANS = ("auroc", "auroc_macro", "auroc_against_free", "auroc_within_source", "severity_rank_correlation")
 """Figures of a finding whose mean over the findings is also reported."""
+GRAIN_STEP = 3
+"""Every so many images are also judged with another delivery; see :mod:`.grain_check`."""
 NATIVE_PX = 1400
 """Longer side from which an image has about the pitch of a detector."""
 
@@ -39,7 +48,8 @@ class EvaluationCases:
     """Everything that a model was asked in an evaluation, and what it said.
 
     ``unseen`` are simulated objects of the family that training does not use; ``gates`` images that are no frontal
-    chests; ``peaks`` the highest place, (x, y) as fractions, of the object map of each image with real objects.
+    chests; ``peaks`` the highest place, (x, y) as fractions, of the maps of objects and devices together of each image
+    with real ones, ``peaks_of`` that of each of the two maps, of every image; ``grain`` is of :mod:`.grain_check`.
     """
 
     clean: list[JudgedCase]
@@ -47,6 +57,8 @@ class EvaluationCases:
     unseen: list[JudgedCase]
     gates: list[JudgedCase]
     peaks: list[tuple[DatasetRecord, tuple[float, float]]]
+    peaks_of: dict[str, list[tuple[DatasetRecord, tuple[float, float]]]] = field(default_factory=dict)
+    grain: dict[str, Any] = field(default_factory=dict)
 
 
 def evaluate_graph(
@@ -65,35 +77,50 @@ def collect(
     Without ``training`` there are no cut-outs of real objects, and ``unseen`` stays empty.
     """
     records = read_records(data_dir / "cxr_eval", data_dir / "annotations" / "eval.jsonl")
-    spotless = [r for r in records if r.has_real_object is False]
-    others = [d for d in defect_names() if d != OBJECT]
+    spotless = [r for r in records if not may_show_things(r)]
+    others = [d for d in defect_names() if d not in OBJECTS]
     simulated = judge_simulated(graph, records, read_image, others, LEVELS, seed=seed, draws=draws)
-    simulated += judge_simulated(graph, spotless, read_image, [OBJECT], LEVELS, seed=seed, draws=3 * draws)
+    simulated += judge_simulated(graph, spotless, read_image, list(OBJECTS), LEVELS, seed=seed, draws=3 * draws)
     unseen: list[JudgedCase] = []
-    pieces = real_cutouts(training.fitting, training.cache) if training is not None else []
-    if pieces:
-        cutouts = DonorMaterial(cutouts=pieces)
-        unseen = judge_simulated(
-            graph, spotless, read_image, [OBJECT], LEVELS, seed=seed + 1, draws=3 * draws, material=cutouts,
-            family="cutouts",
-        )  # fmt: skip
+    for finding, kinds in OBJECTS.items():
+        pieces = real_cutouts(training.held_out, training.cache, kinds) if training is not None else []
+        if pieces:
+            unseen += judge_simulated(
+                graph, spotless, read_image, [finding], LEVELS, seed=seed + 1, draws=2 * draws,
+                material=DonorMaterial(cutouts=pieces), family="cutouts",
+            )  # fmt: skip
+    clean = [judge(graph, r, read_image(r)) for r in records]
+    found = {r.path: peaks_of(graph, r) for r in records if r.objects}
     return EvaluationCases(
-        clean=[judge(graph, r, read_image(r)) for r in records],
+        clean=clean,
         simulated=simulated,
         unseen=unseen,
         gates=_judge_gates(graph, records, seed),
-        peaks=[(r, object_peak(graph, r)) for r in records if r.has_real_object],
+        peaks=[(r, found[r.path]["both"]) for r in records if r.has_real_object],
+        peaks_of={things: [(r, found[r.path][things]) for r in records if r.objects] for things in THINGS},
+        grain=grain_figures(graph, records[::GRAIN_STEP], clean, others),
     )
+
+
+def may_show_things(record: DatasetRecord) -> bool:
+    """Whether there is, or may be, an object or a device."""
+    return not (record.has_removable is False and record.has_device is False)
 
 
 def figures_of(judged: EvaluationCases, probability: Probability, thresholds: NDArray[np.float64]) -> dict[str, Any]:
     """The figures of a card's section ``metrics``."""
     clean, simulated = judged.clean, judged.simulated
     findings = {d: _finding(d, clean, simulated) for d in defect_names()}
-    means = {key: _round(float(np.mean([row[key] for row in findings.values()]))) for key in MEANS}
+    means = {key: _mean_of([row[key] for row in findings.values()]) for key in MEANS}
     patients = {c.record.patient for c in clean}
+    flagged = np.stack([probability(c.logits)[COLUMN[OBJECT]] >= thresholds[COLUMN[OBJECT]] for c in clean])
     return {
         "data": f"{len(clean)} images, {len(patients)} patients, hospitals not seen in training",
+        "note": DEVELOPMENT,
+        "readers": agreement(clean, probability),
+        "objects": object_agreement(clean, flagged),
+        "pointing": {things: pointing(things, peaks) for things, peaks in judged.peaks_of.items()},
+        "delivery": judged.grain,
         "simulated": {
             "severity": (
                 f"{MARKED} and more against all images as they are; intervals by bootstrap over patients. Beside it: "
@@ -102,6 +129,7 @@ def figures_of(judged: EvaluationCases, probability: Probability, thresholds: ND
             "mean_auroc": means["auroc"],
             "mean_auroc_against_free": means["auroc_against_free"],
             "mean_auroc_within_source": means["auroc_within_source"],
+            "mean_auroc_macro": means["auroc_macro"],
             "worst": min(findings, key=lambda name: findings[name]["auroc"]),
             "mean_severity_rank_correlation": means["severity_rank_correlation"],
             "findings": findings,
@@ -120,7 +148,7 @@ def evaluate_quality(package_dir: Path, data_dir: Path, out: Path, *, cache_dir:
     subject = EvaluationSubject(package_dir)
     scales = subject.scales
     training = read_quality_data(data_dir, cache_dir)
-    figures = evaluate_graph(subject, scales.probability, scales.threshold, data_dir, training, draws=2)
+    figures = evaluate_graph(subject, scales.probability, scales.threshold, data_dir, training)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return figures
@@ -128,16 +156,19 @@ def evaluate_quality(package_dir: Path, data_dir: Path, out: Path, *, cache_dir:
 
 def _finding(finding: FindingName, clean: Sequence[JudgedCase], simulated: Sequence[JudgedCase]) -> dict[str, Any]:
     column = COLUMN[finding]
-    negatives = [c for c in clean if finding != OBJECT or c.record.has_real_object is False]
+    negatives = [c for c in clean if finding not in OBJECTS or c.record.has(finding) is False]
     mine = [c for c in simulated if c.made == finding]
     marked = [c for c in mine if c.level >= MARKED]
     value, low, high = _interval(marked, negatives, column)
+    macro = by_hospital(_observed(marked, negatives, column), separation)
     by_level = {str(s): _round(_auroc([c for c in mine if c.level == s], negatives, column)) for s in LEVELS}
     native = [c for c in marked if _is_native(c.record)]
     free = [c for c in negatives if not _graded(c.record, finding)]
     return {
         "auroc": value,
         "interval": [low, high],
+        "auroc_macro": macro["macro"],
+        "macro_interval": macro["macro_interval"],
         "auroc_against_free": _round(_auroc(marked, free, column)),
         "auroc_within_source": _round(_within_sources(marked, free, column)),
         "by_severity": by_level,
@@ -148,6 +179,16 @@ def _finding(finding: FindingName, clean: Sequence[JudgedCase], simulated: Seque
             "images": len(native),
         },
     }
+
+
+def _observed(positive: Sequence[JudgedCase], negative: Sequence[JudgedCase], column: int) -> Observations:
+    cases = [*positive, *negative]
+    return Observations(
+        np.array([c.logits[column] for c in cases], np.float64),
+        np.arange(len(cases)) < len(positive),
+        np.array([c.record.source for c in cases], np.str_),
+        np.array([c.record.patient for c in cases], np.str_),
+    )
 
 
 def _graded(record: DatasetRecord, finding: FindingName) -> bool:
@@ -166,11 +207,16 @@ def _within_sources(positive: Sequence[JudgedCase], negative: Sequence[JudgedCas
 
 
 def _family(clean: Sequence[JudgedCase], seen: Sequence[JudgedCase], unseen: Sequence[JudgedCase]) -> dict[str, Any]:
-    column = COLUMN[OBJECT]
-    negatives = [c for c in clean if c.record.has_real_object is False]
-    shapes = [c for c in seen if c.made == OBJECT and c.level >= MARKED]
-    value, low, high = _interval([c for c in unseen if c.level >= MARKED], negatives, column)
-    return {"shapes_auroc": _round(_auroc(shapes, negatives, column)), "cutouts_auroc": value, "interval": [low, high]}
+    rows = {}
+    for finding in OBJECTS:
+        column = COLUMN[finding]
+        negatives = [c for c in clean if c.record.has(finding) is False]
+        drawn = [c for c in seen if c.made == finding and c.level >= MARKED]
+        cut = [c for c in unseen if c.made == f"{finding}:cutouts" and c.level >= MARKED]
+        value, low, high = _interval(cut, negatives, column)
+        of_drawn = _round(_auroc(drawn, negatives, column))
+        rows[str(finding)] = {"drawn_auroc": of_drawn, "cutouts_auroc": value, "interval": [low, high]}
+    return rows
 
 
 def clean_figures(
@@ -182,7 +228,7 @@ def clean_figures(
     for case in clean:
         spotless = _is_unremarkable(case.record)
         over = probability(case.logits) >= thresholds
-        names = [name for name, column in COLUMN.items() if over[column]]
+        names = [name for name, column in COLUMN.items() if over[column] and name != FindingName.DEVICE_IN_VIEW]
         totals[spotless] += 1
         flagged[spotless] += bool(names)
         flags[spotless].update(names)
@@ -208,11 +254,13 @@ def _is_unremarkable(record: DatasetRecord) -> bool:
 
 
 def real_object_figures(judged: EvaluationCases) -> dict[str, Any]:
-    """How well images with real objects are separated from those without, and whether the map's peak lies on one."""
-    column, clean = COLUMN[OBJECT], judged.clean
-    value, low, high = _interval(
-        [c for c in clean if c.record.has_real_object], [c for c in clean if c.record.has_real_object is False], column
-    )
+    """How well images with objects or devices are told from those without, and whether the maps' peak lies on one."""
+    truth = [c.record.has_real_object for c in judged.clean]
+    both = [max(c.logits[COLUMN[finding]] for finding in OBJECTS) for c in judged.clean]
+    groups = [[n for n, is_there in enumerate(truth) if is_there is wanted] for wanted in (True, False)]
+    scores = [np.array([both[n] for n in group], np.float64) for group in groups]
+    patients = [[judged.clean[n].record.patient for n in group] for group in groups]
+    value, low, high = map(_round, auroc_interval(scores[0], patients[0], scores[1], patients[1]))
     boxes = [[b.box for b in record.boxes if b.kind in REAL_KINDS] for record, _ in judged.peaks]
     played = [hit(point, of_image) for (_, point), of_image in zip(judged.peaks, boxes, strict=True)]
     tolerant = np.array([h.tolerant for h in played], float)
@@ -229,16 +277,23 @@ def real_object_figures(judged: EvaluationCases) -> dict[str, Any]:
     }
 
 
-def object_peak(graph: ImageJudge, record: DatasetRecord) -> tuple[float, float]:
-    """The highest place of the object map, (x, y) as fractions."""
+def peaks_of(graph: ImageJudge, record: DatasetRecord) -> dict[str, tuple[float, float]]:
+    """The highest place of the map of each kind of thing and of both together, (x, y) as fractions."""
     display = np.rint(read_image(record) * np.float32(65535)).astype(np.uint16)
-    return peak(graph(display).maps[COLUMN[OBJECT]])
+    maps = graph(display).maps[[COLUMN[finding] for finding in OBJECTS]]
+    return {**{str(finding): peak(values) for finding, values in zip(OBJECTS, maps, strict=True)},
+            "both": peak(maps.max(0))}  # fmt: skip
+
+
+def object_peak(graph: ImageJudge, record: DatasetRecord) -> tuple[float, float]:
+    """The highest place of the maps of objects and devices together."""
+    return peaks_of(graph, record)["both"]
 
 
 def _judge_gates(graph: ImageJudge, records: Sequence[DatasetRecord], seed: int) -> list[JudgedCase]:
     rng = np.random.default_rng(seed)
     cases = []
-    for record in records[::2]:
+    for record in records[::3]:
         image = read_image(record)
         made = (
             (GateClass.INVERTED, gate.inverted(image)),
@@ -296,6 +351,12 @@ def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _is_native(record: DatasetRecord) -> bool:
     return record.long_side_px >= NATIVE_PX
+
+
+def _mean_of(values: Sequence[float | None]) -> float | None:
+    """Mean of those that could be counted; few images give no macro mean."""
+    known = [value for value in values if value is not None]
+    return _round(float(np.mean(known))) if known else None
 
 
 def _round(value: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -28,7 +29,7 @@ Draw = Callable[[int], TrainingSample]
 CHECKPOINT = "checkpoint.pt"
 MAP_COLUMNS = [COLUMN[name] for name in MAP_CLASSES]
 PLACED = (COLUMN[FindingName.FOREIGN_OBJECT], COLUMN[FindingName.DEVICE_IN_VIEW])
-LEARNING_RATE = 2e-3
+LEARNING_RATE, BATCH = 2e-3, 24
 WARM_UP_STEPS = 200
 DECAY_SHARE = 0.3
 """Share of the run over which the learning rate falls to zero (warm-up, stable, decay)."""
@@ -44,7 +45,7 @@ class QualityFitSettings:
     minutes: float = 60.0
     steps: int | None = None
     seed: int = 1
-    batch: int = 24
+    batch: int = BATCH
     learning_rate: float = LEARNING_RATE
     weight_decay: float = 0.02
     threads: int = 1
@@ -54,6 +55,9 @@ class QualityFitSettings:
     start: str = ""
     """Folder of a package, or checkpoint of another run, whose weights this one begins with; weights that a checkpoint
     lacks begin as usual."""
+    keep_start: float = 0.0
+    """Share of the starting weights in the average that ships: what a short run on few real objects forgets of a longer
+    one comes back (Wortsman et al., CVPR 2022)."""
 
     @property
     def starts_from_package(self) -> bool:
@@ -79,6 +83,7 @@ class QualityFit:
         self.optimiser = torch.optim.AdamW(
             self.net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        self.begun = copy.deepcopy(self.average)
         self.progress = TrainingProgress()
 
     def settle(self, sampler: Draw) -> None:
@@ -87,6 +92,7 @@ class QualityFit:
         drawn = (collate([sampler(n) for n in range(at, at + size)]) for at in range(0, max(SETTLED_ON, size), size))
         settle(self.net, ((view, crops.flatten(0, 1)) for view, crops, _ in drawn))
         self.average.load_state_dict(self.net.state_dict())
+        self.begun.load_state_dict(self.net.state_dict())
 
     def run(self, sampler: Draw, *, resume: bool = False) -> None:
         """Train to the end of the settings; the folder keeps the checkpoint and ``log.jsonl``."""
@@ -117,9 +123,11 @@ class QualityFit:
 def fit(sampler: Draw, folder: Path, settings: QualityFitSettings, *, resume: bool = False) -> QualityFit:
     """A run to the end of the settings, from the start that they name or, with ``resume``, from its checkpoint."""
     run = QualityFit(settings, folder)
-    if settings.starts_from_package and not (resume and (folder / CHECKPOINT).exists()):
+    if settings.starts_from_package:
         run.settle(sampler)
     run.run(sampler, resume=resume)
+    if settings.keep_start:
+        weights.follow(run.average, run.begun, 1.0 - settings.keep_start)
     return run
 
 

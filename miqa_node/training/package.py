@@ -47,15 +47,27 @@ NOT_FOR = (
     "other body parts, lateral views, portable images of small children",
 )
 LIMITS = (
-    "Every defect but real foreign objects was simulated; figures say how simulated defects are found, not real ones.",
+    "Every defect but real objects was simulated; figures say how simulated defects are found, not real ones.",
+    (
+        "The evaluation images are a development set: they were looked at many times, chose designs and operating "
+        "points, and trained nothing. Figures on images of further hospitals may be worse."
+    ),
     (
         "Training images are 8-bit and mostly 512 px wide (0.8 mm a pixel): blur under 0.3 mm, fine noise and grid "
         "lines are below what they can teach; crops are therefore taken at 1024 px on the longer side, not finer."
     ),
+    (
+        "The pixels are stretched between their percentiles, so a window that is wide or dark for the whole picture is "
+        "invisible to the network; the displayed contrast is a measurement with a rule of its own."
+    ),
     "Exposure indices are not used; noise is judged from pixels after unknown processing.",
     "Rotation of the patient about his own axis is not assessed, only rotation in the image plane.",
     "Mirror images are told from the position of the heart and of markers; situs inversus looks like a mirror image.",
-    "Tubes and lines are neither taught nor counted as foreign objects; markers are not foreign objects.",
+    (
+        "What can be taken off was taught by 64 real images (underwires, gown snaps, ear rings, shields) and "
+        "by simulation. Hair, folds of blankets and hoses beside the chest are mostly missed, and an electrode, a port "
+        "or a lead may be called an object: see the figures against images with devices only."
+    ),
     "Annotations of real objects were drawn by careful readers who are not radiologists or radiographers.",
     "Children are hardly represented: 34 of the training images.",
     (
@@ -67,13 +79,7 @@ LIMITS = (
         "Motion of 0.5 mm and unsharpness of 0.15 mm are mostly missed, for most images to learn from and to judge by "
         "have 0.4 to 0.9 mm a pixel; so are grid lines that disappear when 2,000 pixels are made 1,024."
     ),
-    "Bedside images of one unseen hospital are often called noisy; readers called most of them noisy as well.",
     "In images of very little contrast an L/R marker or a bone seen end-on may be called a foreign object.",
-    (
-        "The rules for operating points (none below 0.5, of few clean images the highest score, the worst source "
-        "decides) were chosen after flag rates of earlier versions on the evaluation images had been seen; AUROC and "
-        "Pointing Game do not depend on them."
-    ),
 )
 
 
@@ -143,7 +149,7 @@ def write_golden_images(folder: Path) -> list[str]:
         "chest": chest,
         "motion_blur": bad(FindingName.MOTION_BLUR, 3),
         "noise": bad(FindingName.NOISE, 3),
-        "foreign_object": bad(FindingName.FOREIGN_OBJECT, 4),
+        "foreign_object": bad(FindingName.FOREIGN_OBJECT, 5),
         "clipped_anatomy": bad(FindingName.CLIPPED_ANATOMY, 3),
         "inverted": gate.inverted(chest),
         "phantom": gate.phantom((400, 360), np.random.default_rng(5)),

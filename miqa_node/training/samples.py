@@ -161,10 +161,8 @@ class Sampler:
                 present[COLUMN[finding]] = severity[COLUMN[finding]] = UNKNOWN
         if base.record.grades.get("noise", 0) >= MARKED_GRADE:  # the one grade that readers agree on
             present[COLUMN[FindingName.NOISE]] = 1.0
-        for finding, real in (
-            (FindingName.FOREIGN_OBJECT, base.record.has_removable),
-            (FindingName.DEVICE_IN_VIEW, base.record.has_device),
-        ):
+        for finding in OBJECTS:
+            real = base.record.has(finding)
             if real is not False:
                 present[COLUMN[finding]] = 1.0 if real else UNKNOWN
                 severity[COLUMN[finding]] = UNKNOWN

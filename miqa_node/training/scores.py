@@ -37,9 +37,14 @@ def judge(
     made: str = "",
     level: float = 0.0,
     origin: tuple[int, ...] = (),
+    *,
+    exact: bool = False,
 ) -> JudgedCase:
-    """Judge a display image with values in [0, 1]."""
-    prediction = graph(np.rint(image * np.float32(65535)).astype(np.uint16))
+    """Judge a display image with values in [0, 1], in 8 bits as the images have that it was made of, or ``exact``."""
+    if exact:
+        prediction = graph(np.rint(image * np.float32(65535)).astype(np.uint16))
+    else:
+        prediction = graph(np.rint(image * np.float32(255)).astype(np.uint16) * np.uint16(257))
     return JudgedCase(record, made, level, prediction.logits, prediction.severity, origin)
 
 
@@ -82,7 +87,8 @@ def simulate_again(case: JudgedCase, records: Sequence[DatasetRecord], load: Cal
     """The image of a simulated case of one of the standard simulators, for people to look at."""
     number = case.origin[1]
     finding = FindingName(case.made)
-    return simulate(load(records[number]), load(_other(records, number)), finding, case.level, case.origin)
+    made = simulate(load(records[number]), load(_other(records, number)), finding, case.level, case.origin)
+    return np.asarray(np.rint(made * np.float32(255)) / np.float32(255), np.float32)  # as it was judged
 
 
 def _other(records: Sequence[DatasetRecord], number: int) -> DatasetRecord:

@@ -94,7 +94,8 @@ def _of_classes(
         raise ValueError(f"{graph} holds another network than training/networks.py makes: {name} does not fit.")
     if name == "grade.weight":
         features = like.shape[1] - len(rows)
-        found = torch.cat([found[:, :features], found[:, features:][:, list(rows)]], 1)
+        shared = torch.tensor([float(list(rows).count(row)) for row in rows])  # a class that was split counts once
+        found = torch.cat([found[:, :features], found[:, features:][:, list(rows)] / shared], 1)
     return found[list(rows)]
 
 

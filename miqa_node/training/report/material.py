@@ -24,8 +24,9 @@ from miqa_node.settings import load_settings
 from miqa_node.taxonomy.lookup import defect_names, gate_names
 from miqa_node.training.corpus import read_quality_data
 from miqa_node.training.datasets import DatasetRecord, read_records
-from miqa_node.training.evaluate import LEVELS, OBJECT, EvaluationCases, collect
+from miqa_node.training.evaluate import LEVELS, OBJECT, EvaluationCases, collect, may_show_things
 from miqa_node.training.report.subject import EvaluationSubject
+from miqa_node.training.samples import OBJECTS
 from miqa_node.training.scores import JudgedCase, judge_simulated, read_image, simulate_again
 
 LABELLED_LEVEL = 1.0
@@ -56,8 +57,8 @@ class EvaluationMaterial:
         if not case.origin:
             return self.load(case.record)
         standard = self.simulated and any(r.objects for r in self.records)
-        spotless = [r for r in self.records if r.has_real_object is False]
-        pool = spotless if standard and case.made == OBJECT else self.records
+        spotless = [r for r in self.records if not may_show_things(r)]
+        pool = spotless if standard and case.made in OBJECTS else self.records
         return simulate_again(case, pool, self.load)
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from miqa_node.assess.platt import calibration_error
 from miqa_node.domain.finding import FindingName
 from miqa_node.taxonomy.lookup import defect_names
-from miqa_node.training.evaluate import LEVELS, MARKED, OBJECT, EvaluationCases
-from miqa_node.training.samples import COLUMN
+from miqa_node.training.evaluate import LEVELS, MARKED, EvaluationCases
+from miqa_node.training.samples import COLUMN, OBJECTS
 from miqa_node.training.scores import JudgedCase, auroc, auroc_interval
 
 CURVE_POINTS = 101
@@ -35,8 +35,8 @@ def positives(judged: EvaluationCases, finding: FindingName, least: float = MARK
 
 
 def negatives(judged: EvaluationCases, finding: FindingName) -> list[JudgedCase]:
-    """Images as they are; for foreign objects only those in which a reader found none."""
-    return [c for c in judged.clean if finding != OBJECT or c.record.has_real_object is False]
+    """Images as they are; for objects and devices only those in which a reader found none."""
+    return [c for c in judged.clean if finding not in OBJECTS or c.record.has(finding) is False]
 
 
 def labelled(judged: EvaluationCases, finding: FindingName) -> tuple[list[JudgedCase], NDArray[np.bool_]]:
@@ -47,8 +47,8 @@ def labelled(judged: EvaluationCases, finding: FindingName) -> tuple[list[Judged
     cases, present = [], []
     for case in [*judged.clean, *judged.simulated]:
         truth: bool | None = case.made == finding
-        if finding == OBJECT and not truth:
-            truth = case.record.has_real_object
+        if finding in OBJECTS and not truth:
+            truth = case.record.has(finding)
         if truth is not None:
             cases.append(case)
             present.append(truth)

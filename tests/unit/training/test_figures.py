@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
+from miqa_node.degrade.grain import noise_deviation
 from miqa_node.domain.finding import FindingName
 from miqa_node.training.calibrate import QualityCalibration, operating_points
 from miqa_node.training.datasets import (
@@ -23,7 +26,10 @@ from miqa_node.training.datasets import (
     training_split,
 )
 from miqa_node.training.evaluate import _finding
+from miqa_node.training.grain_check import _denoised, rounded
+from miqa_node.training.hospitals import Observations, by_hospital, separation
 from miqa_node.training.pointing import chance, hit, peak
+from miqa_node.training.readers import object_agreement, pointing
 from miqa_node.training.samples import CLASSES, COLUMN
 from miqa_node.training.scores import JudgedCase, auroc, auroc_interval
 
@@ -70,6 +76,14 @@ def test_the_source_with_the_worst_images_sets_the_thresholds() -> None:
     assert (alone == 0.5).all()  # nothing of the quiet source comes near
     assert (both > alone).any()  # pooled, the loud ones would be a tenth of the images
     assert flagged <= 0.08
+    there = [replace(case, record=replace(case.record, source="ward")) for case in cases("loud", 1.0, 200)]
+    with_readers, _, _ = operating_points(plain, quiet, loud, there)
+    assert (with_readers > both).all()
+    noisy = [replace(case, record=replace(case.record, grades={"noise": 1})) for case in there]
+    seen, _, _ = operating_points(plain, quiet, loud, noisy)
+    assert seen[COLUMN["noise"]] < with_readers[COLUMN["noise"]], (
+        "images that readers called noisy do not say what is clean"
+    )
 
 
 def test_hospitals_are_compared_with_themselves() -> None:
@@ -94,6 +108,61 @@ def test_hospitals_are_compared_with_themselves() -> None:
     assert row["auroc"] == pytest.approx(0.6)  # 12 of 20 pairs
     assert row["auroc_against_free"] == pytest.approx(0.75)
     assert row["auroc_within_source"] == 1.0
+
+
+def test_one_large_hospital_does_not_speak_for_all() -> None:
+    rng = np.random.default_rng(5)
+    large = Observations(
+        np.concatenate([rng.normal(3, 1, 90), rng.normal(0, 1, 90)]), np.arange(180) < 90,
+        np.repeat("large", 180), np.array([f"p{n % 60}" for n in range(180)]),
+    )  # fmt: skip
+    small = Observations(
+        np.array([0.0, 1.0, 2.0, 0.0, 1.0, 2.0]), np.arange(6) < 3, np.repeat("small", 6), np.array(list("abcabc"))
+    )
+    both = Observations(*(np.concatenate(pair) for pair in zip(_parts(large), _parts(small), strict=True)))
+    figures = by_hospital(both, separation)
+    assert figures["hospitals"]["small"] == 0.5
+    assert figures["pooled"] > 0.9
+    assert figures["macro"] == pytest.approx((0.5 + figures["hospitals"]["large"]) / 2, abs=0.001)
+    low, high = figures["macro_interval"]
+    assert low < figures["macro"] < high
+    few = both.at(both.hospital == "small").at(np.array([0, 1, 3, 4]))
+    assert by_hospital(few, separation)["macro"] is None
+
+
+def _parts(seen: Observations) -> tuple[np.ndarray, ...]:
+    return seen.score, seen.truth, seen.hospital, seen.patient
+
+
+def test_agreement_counts_objects_and_devices_apart() -> None:
+    where, large = (0.1, 0.1, 0.2, 0.2), (0.1, 0.1, 0.9, 0.9)
+    kinds = {"necklace": ("external_object", where), "lead": ("monitoring", large), "clean": None}
+    cases, peaks = [], []
+    for name, drawn in kinds.items():
+        for patient in range(4):
+            boxes = () if drawn is None else (ObjectBox(drawn[1], drawn[0], True),)
+            record = DatasetRecord(Path(f"{name}{patient}"), "h", "CC0", f"{name}{patient}", "PA", "", boxes)
+            logits = np.zeros(len(CLASSES), np.float32)
+            logits[COLUMN["foreign_object"]] = 2.0 if name == "necklace" else -2.0
+            logits[COLUMN["device_in_view"]] = 2.0 if name == "lead" else -2.0
+            cases.append(JudgedCase(record, "", 0.0, logits, logits))
+            peaks.append((record, (0.15, 0.15) if patient else (0.95, 0.95)))
+    seen = object_agreement(cases, np.array([name == "necklace" for name in kinds for _ in range(4)]))
+    assert seen["foreign_object"]["macro"] == seen["device_in_view"]["macro"] == seen["both"]["macro"] == 1.0
+    assert seen["called_foreign_object_with_devices_only"]["pooled"] == 0.0
+    assert seen["removable_found"]["pooled"] == 1.0
+    game = pointing("foreign_object", peaks)
+    assert game["all"]["pooled"] == game["compact"]["pooled"] == 0.75
+    assert pointing("device_in_view", peaks)["compact"]["images"] == 0
+
+
+def test_rounding_and_grain_are_told_from_defects() -> None:
+    """A judge that sees only the missing rounding, or the missing grain, is found out."""
+    smooth = cv2.GaussianBlur(np.random.default_rng(1).normal(0.5, 0.2, (120, 120)).astype(np.float32), (0, 0), 6)
+    grainy = np.clip(smooth + np.random.default_rng(2).normal(0, 0.02, smooth.shape), 0, 1).astype(np.float32)
+    signal = _denoised(grainy)
+    assert noise_deviation(signal) < 0.5 * noise_deviation(grainy)
+    assert np.allclose(rounded(grainy) * 255, np.rint(grainy * 255), atol=1e-3)
 
 
 def test_pointing_game() -> None:
@@ -136,6 +205,11 @@ def test_doubtful_objects_are_neither_yes_nor_no() -> None:
     assert record(ObjectBox(where, "annotation", True)).has_real_object is False
     assert record(ObjectBox(where, "implant", False)).has_real_object is None
     assert record(ObjectBox(where, "tube_line", True)).has_real_object is None
+    assert record(ObjectBox(where, "tube_line", True)).has_device is True
+    assert record(ObjectBox(where, "tube_line", True)).has_removable is False
+    assert record(ObjectBox(where, "external_object", True)).has("foreign_object") is True
+    assert record(ObjectBox(where, "external_object", False)).has("foreign_object") is None
+    assert record().has("unsharp") is False
     assert _record("1").has_real_object is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from miqa_node.training.graph import OUTPUTS, QualityGraph
 from miqa_node.training.networks import ExportedNet, QualityNet
 from miqa_node.training.onnx_graph import TOLERANCE, compare, write_graph
 from miqa_node.training.samples import CLASSES, MAP_CLASSES, TrainingSample
-from miqa_node.training.start import read_weights
+from miqa_node.training.start import classes_in, read_weights
 from miqa_node.training.texture import FREQUENCIES, ORIENTATIONS, TextureNet, filter_bank
 
 SPEC = Preprocess(global_view=GlobalView(rows=64, columns=64))
@@ -229,6 +230,46 @@ def test_a_run_begins_with_the_weights_of_a_package(net: QualityNet, tmp_path: P
     forgotten.drop.eval()
     kept = (in_training(view, crops.flatten(0, 1))[0] - wanted).abs().mean()
     assert kept < 0.5 * (forgotten(view, crops.flatten(0, 1))[0] - wanted).abs().mean()
+
+
+def test_a_class_that_was_split_begins_twice_as_the_old_one() -> None:
+    graph = max((Path(__file__).resolve().parents[3] / "models").glob("quality-[0-9]*")) / "model.onnx"
+    count = classes_in(graph)
+    old, new = QualityNet(count, placed=(1,)), QualityNet(count + 1, placed=(1, 2))
+    read_weights(old, graph)
+    read_weights(new, graph, [*range(count), 1])
+    view, crops, _ = collate([_Easy()(n) for n in range(2)])
+    wanted, found = (net.eval()(view, crops.flatten(0, 1)) for net in (old, new))
+    for before, after in zip(wanted[:3], found[:3], strict=True):
+        assert torch.allclose(after[:, :count], before, atol=1e-4)
+    for of_class in (found[0], found[2]):
+        assert torch.allclose(of_class[:, count], of_class[:, 1], atol=1e-5)
+
+
+def test_some_of_the_starting_weights_may_stay(tmp_path: Path) -> None:
+    first = fit(_Easy(), tmp_path / "first", QualityFitSettings(steps=3, batch=4, seed=1))
+    settings = QualityFitSettings(steps=2, batch=4, seed=2, start=str(tmp_path / "first" / CHECKPOINT))
+    whole, half = (
+        fit(_Easy(), tmp_path / f"{keep}", replace(settings, keep_start=keep)).average.bias for keep in (0.0, 0.5)
+    )
+    assert not torch.equal(whole, first.average.bias)
+    assert torch.allclose(half, (whole + first.average.bias) / 2, atol=1e-6)
+
+
+def test_a_compact_box_weighs_more_and_its_peak_must_be_the_highest() -> None:
+    numbers, wanted = torch.zeros(1, 1, 16, 16, dtype=torch.int16), torch.zeros(1, 1, 16, 16)
+    numbers[0, 0, 2:4, 2:4] = 1
+    wanted[numbers > 0] = -1.0
+    logits = torch.full((1, 1, 16, 16), -4.0)
+    here, elsewhere = logits.clone(), logits.clone()
+    here[0, 0, 3, 3] = 4.0
+    elsewhere[0, 0, 12, 12] = 4.0
+    assert losses.peaks(here, wanted, numbers) < 0.01
+    assert losses.peaks(elsewhere, wanted, numbers) > 5.0
+    large = torch.zeros_like(numbers)
+    large[0, 0, 2:12, 2:12] = 1
+    assert losses.boxes(logits, numbers) == losses.COMPACT_WEIGHT * losses.boxes(logits, large)
+    assert losses.peaks(logits, wanted, torch.zeros_like(numbers)).item() == 0
 
 
 def test_a_graph_of_another_network_is_no_start(net: QualityNet, tmp_path: Path) -> None:

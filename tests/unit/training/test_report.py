@@ -131,7 +131,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pictures_of_a_gallery_are_those_that_were_judged(package: Path, data: Path) -> None:
     subject = EvaluationSubject(package)
     material = protocol(subject, data, seed=7, draws=1)
-    assert len(material.judged.simulated) == 4 * (len(defect_names()) - 1) + 3 * 2
+    assert len(material.judged.simulated) == 4 * (len(defect_names()) - 2) + 2 * 3 * 2
     for one in [*material.judged.simulated, *material.judged.clean]:
         display = np.rint(material.image(one) * np.float32(65535)).astype(np.uint16)
         assert np.array_equal(subject(display).logits, one.logits), one.made

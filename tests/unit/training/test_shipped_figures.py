@@ -10,7 +10,6 @@ import pytest
 from miqa_node.assess.card import read_card, read_sections
 from miqa_node.assess.classify.classifier import Classifier, open_classifier
 from miqa_node.assess.enhance.enhancer import Enhancer
-from miqa_node.assess.platt import sigmoid
 from miqa_node.settings import Accelerator, load_settings
 from tests.conftest import ROOT, SHARED
 
@@ -20,7 +19,6 @@ pytest.importorskip("sklearn")
 from miqa_node.training.datasets import read_records
 from miqa_node.training.enhancement.evaluate import DETECTOR_PITCH_MM, fidelity, unseen_records
 from miqa_node.training.evaluate import EvaluationCases, clean_figures, object_peak, real_object_figures
-from miqa_node.training.graph import QualityGraph
 from miqa_node.training.pneumonia.data import (
     PneumoniaPart,
     PneumoniaSample,
@@ -30,6 +28,7 @@ from miqa_node.training.pneumonia.data import (
     read_samples,
 )
 from miqa_node.training.pneumonia.figures import group_figures
+from miqa_node.training.report.subject import EvaluationSubject
 from miqa_node.training.scores import judge, read_image
 
 DATA = SHARED / "data"
@@ -56,9 +55,7 @@ def measured_again(test: Any) -> Any:
 @measured_again
 def test_quality_on_images_as_they_are() -> None:
     card = read_card(QUALITY)
-    rows = card.outputs.classes
-    bias, temperature = np.array([row.bias for row in rows]), np.array([row.temperature for row in rows])
-    graph = QualityGraph(QUALITY / "model.onnx", card.preprocess)
+    graph = EvaluationSubject(QUALITY)
     records = read_records(DATA / "cxr_eval", DATA / "annotations" / "eval.jsonl")
     clean = [judge(graph, record, read_image(record)) for record in records]
     peaks = [(record, object_peak(graph, record)) for record in records if record.has_real_object]
@@ -67,11 +64,7 @@ def test_quality_on_images_as_they_are() -> None:
     assert objects["images"] == said["images"]
     assert objects["auroc"] == pytest.approx(said["auroc"], abs=SAME)
     assert objects["pointing_game"] == pytest.approx(said["pointing_game"], abs=0.02)
-    flagged = clean_figures(
-        clean,
-        lambda logits: sigmoid((logits.astype(np.float64) + bias) / temperature),
-        np.array([row.threshold for row in rows]),
-    )
+    flagged = clean_figures(clean, graph.scales.probability, graph.scales.threshold)
     assert flagged["unremarkable_images"] == card.metrics["clean"]["unremarkable_images"]
     assert flagged["unremarkable_flagged"] == pytest.approx(card.metrics["clean"]["unremarkable_flagged"], abs=0.03)
 

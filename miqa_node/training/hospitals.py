@@ -1,0 +1,87 @@
+"""Figures as macro means over hospitals: one large hospital must not speak for all, nor one patient for a hospital."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.training.scores import auroc
+
+ROUNDS = 300
+"""Of the bootstrap over patients."""
+FEWEST = 3
+"""Hospitals with fewer images on either side get no AUROC, and do not count for the mean."""
+
+Floats = NDArray[np.float64]
+Statistic = Callable[["Observations"], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """One number and a truth per image, with its hospital and patient; all (N,)."""
+
+    score: Floats
+    truth: NDArray[np.bool_]
+    hospital: NDArray[np.str_]
+    patient: NDArray[np.str_]
+
+    def at(self, where: NDArray[Any]) -> Observations:
+        """Those at an index or mask."""
+        return Observations(self.score[where], self.truth[where], self.hospital[where], self.patient[where])
+
+
+def separation(seen: Observations) -> float:
+    """AUROC; NaN where a side has too few images."""
+    if min(int(seen.truth.sum()), int((~seen.truth).sum())) < FEWEST:
+        return float("nan")
+    return auroc(seen.score[seen.truth], seen.score[~seen.truth])
+
+
+def share(seen: Observations) -> float:
+    """Mean of the scores; NaN for none."""
+    return float(seen.score.mean()) if len(seen.score) else float("nan")
+
+
+def by_hospital(seen: Observations, statistic: Statistic) -> dict[str, Any]:
+    """Pooled, of each hospital, and the mean of the hospitals; intervals by bootstrap over patients."""
+    hospitals = sorted(set(seen.hospital.tolist()))
+    each = {name: statistic(seen.at(seen.hospital == name)) for name in hospitals}
+    pooled, macro = _resampled(seen, statistic)
+    return {
+        "images": len(seen.score),
+        "macro": _round(_mean(list(each.values()))),
+        "macro_interval": _limits(macro),
+        "pooled": _round(statistic(seen)),
+        "pooled_interval": _limits(pooled),
+        "hospitals": {name: _round(value) for name, value in each.items()},
+    }
+
+
+def _resampled(seen: Observations, statistic: Statistic) -> tuple[list[float], list[float]]:
+    """Pooled and macro values of draws of whole patients."""
+    patients = sorted(set(seen.patient.tolist()))
+    rows = [np.flatnonzero(seen.patient == patient) for patient in patients]
+    rng, pooled, macro = np.random.default_rng(0), list[float](), list[float]()
+    for _ in range(ROUNDS if patients else 0):
+        drawn = seen.at(np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))]))
+        pooled.append(statistic(drawn))
+        macro.append(_mean([statistic(drawn.at(drawn.hospital == name)) for name in np.unique(drawn.hospital)]))
+    return pooled, macro
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _limits(values: Sequence[float]) -> list[float | None]:
+    known = [value for value in values if not np.isnan(value)]
+    return [_round(float(v)) for v in np.percentile(known, (2.5, 97.5))] if known else [None, None]
+
+
+def _round(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 3)
