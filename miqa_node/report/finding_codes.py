@@ -52,9 +52,9 @@ def certainty_code(finding: Finding) -> Code:
 
 
 def finding_concepts() -> Iterator[Concept]:
-    """All concepts of the private scheme that the taxonomy defines."""
+    """All concepts of the private scheme that the taxonomy defines; a retired finding may share one."""
     entries = finding_entries().values()
-    yield from (_certainty(entry.certainty) for entry in entries if entry.certainty is not None)
+    yield from dict.fromkeys(_certainty(entry.certainty) for entry in entries if entry.certainty is not None)
     for entry in entries:
         if entry.concept is not None and entry.concept.scheme == SCHEME:
             concept = entry.concept

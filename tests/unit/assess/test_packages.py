@@ -40,9 +40,9 @@ def test_a_whole_package_opens_and_computes_what_its_goldens_say(folder: Path) -
     assert package.identity.sha256 == sha256(folder / "model.onnx")
     outputs = package.run(package.prepare(np.full((200, 100), 30000, np.uint16)).arrays)
     assert {name: value.shape for name, value in outputs.items()} == {
-        "logits": (1, 14),
-        "severity": (1, 14),
-        "maps": (1, 14, 8, 8),
+        "logits": (1, 16),
+        "severity": (1, 16),
+        "maps": (1, 16, 8, 8),
     }
 
 
