@@ -34,10 +34,10 @@ from tests.unit.training.hospital import chest, save, write_data
 
 
 def made_table(rows: int = 300, seed: int = 0) -> FeatureTable:
-    """Class k depends on measurement k alone, in a bent way where k is odd; some values are missing."""
+    """Class k depends on one measurement alone, in a bent way where k is odd; some values are missing."""
     rng = np.random.default_rng(seed)
     features = rng.lognormal(0, 1, (rows, len(FEATURES))).astype(np.float32)
-    logs = np.log(features[:, : len(CLASSES)])
+    logs = np.log(features[:, np.arange(len(CLASSES)) % len(FEATURES)])
     present = np.where(np.arange(len(CLASSES)) % 2, np.abs(logs) > 0.8, logs > 0.5).astype(np.float32)
     severity = np.where(present > 0, np.clip(np.abs(logs) / 2, 0.1, 1), 0).astype(np.float32)
     present[::50] = severity[::50] = -1
