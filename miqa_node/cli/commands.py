@@ -32,9 +32,24 @@ RETENTION = Command(
 ERASE = Command(
     "Erase a patient, with a signed proof: patient, list, proof, verify.", "miqa_node.cli.erase:app", _SERVE, order=4
 )
-BACKUP = Command("Back the node up while it works.", "miqa_node.cli.backup:backup", _SERVE, order=4)
-RESTORE = Command("Restore or verify a backup.", "miqa_node.cli.backup:restore", _SERVE, order=4)
-FSCK = Command("Compare rows, files, jobs and deliveries.", "miqa_node.cli.fsck:fsck", _SERVE, order=4)
+BACKUP = Command(
+    "Back the node up while it works: database, objects, keys and a manifest with digests.",
+    "miqa_node.cli.backup:backup",
+    _SERVE,
+    order=4,
+)
+RESTORE = Command(
+    "Put a backup into an empty data directory, comparing each file with the manifest; start the node afterwards.",
+    "miqa_node.cli.backup:restore",
+    _SERVE,
+    order=4,
+)
+FSCK = Command(
+    "Compare rows with files, images with jobs, and deliveries with destinations; the node may be running.",
+    "miqa_node.cli.fsck:fsck",
+    _SERVE,
+    order=4,
+)
 ASSESS = Command("Assess images at once and print the results.", "miqa_node.cli.assess:assess", _LOOK, order=5)
 ENHANCE = Command("Write an enhanced copy of an image.", "miqa_node.cli.enhance:enhance", _LOOK, order=6)
 SEND = Command(
@@ -76,7 +91,7 @@ CALIBRATE = Command(
     order=14,
 )
 TUNE = Command(
-    "Limits of rooms for an alarm budget: propose from the site's own images, confirm, withdraw.",
+    "Propose limits of soft findings for each room and view from the site's own images; without options list all sets.",
     "miqa_node.cli.tune:tune",
     _MODELS,
     order=14,

@@ -19,7 +19,7 @@ from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.imaging.headers import read_header
 from miqa_node.store import instances, labels, worklist
-from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.artifacts import Artifacts, original_key
 from miqa_node.taxonomy.lookup import finding_names
 from tests.web.staging import Stage
 
@@ -309,9 +309,10 @@ def test_an_object_without_study_uid_has_a_page_and_can_be_given_its_uids(
     digest, now = InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), datetime.now(UTC)
     header, study = with_surrogates(*read_header(path), digest)
     surrogate = header.study_instance_uid
-    key = Artifacts(stage.services.objects).keep_original(digest, path)
+    Artifacts(stage.services.objects).keep_original(digest, path)
     with stage.services.database.begin() as transaction:
-        instances.record(transaction, header, study, ReceivedObject("", digest, 1, "A", "MIQA", "10.0.0.7", now), key)
+        received = ReceivedObject("", digest, 1, "A", "MIQA", "10.0.0.7", now)
+        instances.record(transaction, header, study, received, original_key(digest))
         instances.save_assessment(
             transaction, Assessment(digest, header, now, not_assessed="No UID.", quarantined=True)
         )

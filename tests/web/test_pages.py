@@ -237,7 +237,8 @@ def test_a_study_that_is_not_flagged_has_a_page_without_buttons(stage: Stage, cl
     page = client.get("/studies/1.2.3.1").text
 
     assert ">Accepted</span>" in page
-    assert "<form" not in page
+    assert "/resolve" not in page
+    assert "/claim" not in page
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_it_says_why_and_what_to_do_better_without_figures(stage: Stage, client:
     page = client.get("/rooms/ROOM1/now").text
 
     assert "<li>Foreign object</li>" in page
-    assert "Remove what can be taken off" in page
+    assert "Have it taken off" in page
     assert "0.97" not in page
 
 

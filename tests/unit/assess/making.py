@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,8 @@ def write_package(
     cv2.imwrite(str(folder / "golden/0.png"), pixels)
     write_expected(folder, pixels, spec)
     goldens = ("golden/0.png", "golden/0.json") if card["golden"] else ()
+    if not goldens:
+        shutil.rmtree(folder / "golden")  # a package is exactly its listed files
     card["files"] = {name: sha256(folder / name) for name in ("model.onnx", *goldens)}
     (folder / "card.yaml").write_text(yaml.safe_dump(card))
     return card

