@@ -26,6 +26,7 @@ import highdicom
 import pydicom
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.uid import BasicTextSRStorage
 
 from tests.peers.pixelmed import COMPLETE, PixelMed
 
@@ -305,7 +306,7 @@ def _open(dataset: Dataset) -> None:
         else:
             number = int(frames[0] if isinstance(frames, Sequence) and not isinstance(frames, str) else frames)
             segmentation.get_pixels_by_source_frame(image.ReferencedSOPInstanceUID, [number])
-    elif dataset.Modality == "SR":
+    elif dataset.Modality == "SR" and dataset.SOPClassUID != BasicTextSRStorage:  # which highdicom does not know
         stream = BytesIO()
         dataset.save_as(stream, enforce_file_format=True)
         stream.seek(0)
