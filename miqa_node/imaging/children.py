@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -19,6 +20,7 @@ from miqa_node.errors import ResourcesError
 TASKS_PER_CHILD = 1000
 """A child is replaced after this many tasks, which bounds what a leaking codec can collect."""
 START_TIMEOUT_S = 60.0
+START_PAUSES_S = (0.05, 0.2, 0.5)
 EXIT_TIMEOUT_S = 10.0
 MAX_REPLACEMENTS = 5
 """How many children may die before one task begins; then something outside prevents any work."""
@@ -146,10 +148,7 @@ class ChildProcesses:
     def _new_child(self) -> _ChildProcess:
         with self._lock:  # starting is not thread-safe, and close must see every child
             self._check_open()
-            try:
-                child = _ChildProcess(self._context, self._prepare, self._arguments)
-            except (OSError, EOFError) as error:
-                raise ResourcesError(f"No child process can be started ({type(error).__name__}).") from error
+            child = self._start()
             self._children.add(child)
         if not child.is_ready():
             self._end(child)
@@ -157,6 +156,17 @@ class ChildProcesses:
                 "A child process does not start: its limit (imaging.decode_memory_bytes) or the memory is too small."
             )
         return child
+
+    def _start(self) -> _ChildProcess:
+        """A child; a fork server that has just died is noticed, and started again, only by the next attempt."""
+        for pause_s in (*START_PAUSES_S, None):
+            try:
+                return _ChildProcess(self._context, self._prepare, self._arguments)
+            except (OSError, EOFError) as error:
+                if pause_s is None:
+                    raise ResourcesError(f"No child process can be started ({type(error).__name__}).") from error
+                time.sleep(pause_s)
+        raise AssertionError("the last attempt returns or raises")
 
     def _end(self, child: _ChildProcess | None) -> int | None:
         if child is None:

@@ -114,7 +114,8 @@ def said_by_assess(paths: Sequence[Path], *options: str) -> dict[Path, str]:
     with redirect_stdout(out), redirect_stderr(StringIO()):
         run(["assess", "--json", *options, *map(str, paths)])
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
-    return {Path(line["file"]): line["error"][:REASON_LENGTH] if "error" in line else JUDGED for line in lines}
+    reasons = {Path(line["file"]): line.get("error") or line.get("skipped") or JUDGED for line in lines}
+    return {path: reason[:REASON_LENGTH] for path, reason in reasons.items()}
 
 
 def _digest(pixels: np.ndarray) -> str:

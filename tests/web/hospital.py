@@ -42,7 +42,7 @@ REASONS = {"111209": 0.42, "111210": 0.16, "111211": 0.1, "111212": 0.06, "11121
 MEASUREMENTS = {"laplacian_variance": 82.0, "noise_share": 0.6, "edge_slope_10_90": 0.42, "brightness": 47.0,
                 "contrast": 22.0, "exposure_index": 310.0, "grid_peak": 2.1}  # fmt: skip
 COMMON = np.array([6, 5, 5, 3, 4, 1, 9, 5, 6, 1, 1], float)
-"""How often each defect is the one that is wrong with an image, in the order of the taxonomy."""
+"""How often each of the first defects of the taxonomy is the one that is wrong with an image."""
 
 Row = dict[str, Any]
 
@@ -93,7 +93,7 @@ def _image(day: date, room: str, part: str, share: float, number: int, random: n
     rejected = bool(random.random() < share)
     probability = {one: float(random.beta(0.25, 9.0)) for one in defect_names()}
     if rejected or random.random() < 0.03:
-        main = defect_names()[int(random.choice(len(defect_names()), p=COMMON / COMMON.sum()))]
+        main = defect_names()[int(random.choice(len(COMMON), p=COMMON / COMMON.sum()))]
         probability[main] = float(random.beta(5, 1.6) if rejected else random.beta(3, 2.5))
     most = max(probability.values())
     verdict = "REJECT" if most > 0.85 else "REVIEW" if most > 0.5 else "ACCEPT"
