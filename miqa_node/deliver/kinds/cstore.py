@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -97,12 +98,8 @@ class CStoreDestination(Destination):
     def probe(self) -> str:
         """C-ECHO on a separate association."""
         link = self._open([build_context(VERIFICATION)])
-        try:
+        with _used_once(link):
             status = link.echo()
-        except DeliveryError:
-            link.abort()
-            raise
-        link.release()
         if status != SUCCESS:
             raise DeliveryError(f"C-ECHO was answered with status 0x{status:04X}.")
         return "answers C-ECHO"
@@ -134,14 +131,10 @@ class CStoreDestination(Destination):
         context = link.association.accepted_contexts[0]
         implicit = context.transfer_syntax[0] == ImplicitVRLittleEndian
         information = encode_information(report, implicit=implicit)
-        try:
+        with _used_once(link):
             status = link.exchange.event_report(
                 context_id_of(context), PUSH_MODEL, PUSH_MODEL_INSTANCE, event_type, information
             )
-        except DeliveryError:
-            link.abort()
-            raise
-        link.release()
         if status != SUCCESS:
             raise DeliveryError(f"The report of storage commitment was answered with status 0x{status:04X}.")
 
@@ -248,6 +241,17 @@ def _read_address(text: str) -> Mapping[str, Any] | None:
         return None
     ae_title, host, port = match.groups()
     return {"ae_title": ae_title, "host": host.strip("[]"), "port": int(port)}
+
+
+@contextmanager
+def _used_once(link: Link) -> Iterator[None]:
+    """One exchange on an association of its own: released after it, aborted if it fails."""
+    try:
+        yield
+    except DeliveryError:
+        link.abort()
+        raise
+    link.release()
 
 
 KIND = DestinationKind(CStoreConfig, CStoreDestination, _read_address, "AET@HOST:PORT (ORTHANC@10.0.0.5:104)")
