@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from miqa_node.training.reproduce import compare_cards, read_recipes
 from tests.unit.cli.conftest import Ran, cli
 
 __all__ = ["cli"]
+
+needs_training = pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra [train]")
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 
@@ -34,6 +37,7 @@ def test_the_shipped_cards_have_the_figures_and_agree_with_themselves() -> None:
         assert all(one.within and one.shipped == one.reproduced for one in comparisons)
 
 
+@needs_training
 def test_worse_figures_fail_and_better_ones_do_not(tmp_path: Path, cli: Callable[..., Ran]) -> None:
     recipe = read_recipes(["quality-classical-0.1.0"])[0]
     folder = tmp_path / "out" / recipe.name
@@ -53,6 +57,7 @@ def test_worse_figures_fail_and_better_ones_do_not(tmp_path: Path, cli: Callable
     assert "WORSE" in worse.out
 
 
+@needs_training
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path, cli: Callable[..., Ran]) -> None:
     ran = cli("train", "reproduce", "--data", tmp_path, "--package", "quality-9.9.9", "--dry-run")
     assert ran.code == Exit.USAGE
