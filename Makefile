@@ -73,8 +73,8 @@ bench: setup ## Measure latency, throughput and receiving; results go to benchma
 
 ## Check -----------------------------------------------------------------------------------------------------------
 
-test: setup ## Run the tests that need nothing but Python (under 5 minutes on two cores)
-	$(BIN)/python -m pytest -m "not peers and not browser and not slow" $(PYTEST_ARGS)
+test: setup ## Run the tests that need nothing but Python, a process per core (under 5 minutes on two cores)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not peers and not browser and not slow" $(PYTEST_ARGS)
 
 test-all: setup ## Run every test, also slow ones and those with real peers and browsers (see .ci/run for the packages)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
