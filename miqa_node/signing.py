@@ -91,6 +91,23 @@ def verify(signed: Mapping[str, Any], public_key: str) -> dict[str, Any]:
     return document
 
 
+def read_signed(path: Path) -> Mapping[str, Any]:
+    """A signed document from its file; nothing is verified yet.
+
+    Raises
+    ------
+    SignatureError
+        The file cannot be read or holds no JSON object.
+    """
+    try:
+        signed = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SignatureError(f"{path.name} cannot be read as JSON.") from error
+    if not isinstance(signed, dict):
+        raise SignatureError(f"{path.name} is not a signed document.")
+    return signed
+
+
 def canonical(document: Mapping[str, Any]) -> bytes:
     """The bytes that are signed: JSON with sorted keys, without spaces, in UTF-8.
 

@@ -20,6 +20,7 @@ from miqa_node.errors import ModelPackageError
 
 CARD_NAME = "card.yaml"
 GRAPH_NAME = "model.onnx"
+SIGNATURE_NAME = "signature.json"
 PAGE_NAME = "MODEL_CARD.md"
 """The card as a page. Nothing reads it, so the card lists no checksum of it."""
 METADATA_KEY = "miqa_card"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, PAGE_NAME, BaseCard
+from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, METADATA_KEY, PAGE_NAME, SIGNATURE_NAME, BaseCard
 from miqa_node.assess.self_contained import read_graph
 from miqa_node.assess.session import GraphSession
 from miqa_node.errors import ModelPackageError
@@ -34,7 +34,7 @@ def check_files(folder: Path, card: BaseCard, others: Sequence[str] = ()) -> Non
             raise ModelPackageError(f"{folder.name}: {name} is not the file that the card was written for.")
     inside = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
     there = {path.relative_to(folder).as_posix() for path in inside}
-    unlisted = sorted(there - {*card.files, CARD_NAME, PAGE_NAME})
+    unlisted = sorted(there - {*card.files, CARD_NAME, PAGE_NAME, SIGNATURE_NAME})
     if unlisted:
         raise ModelPackageError(f"{folder.name}: the card does not list {unlisted[0]}; remove it from the package.")
     if any(path.is_symlink() for path in inside):

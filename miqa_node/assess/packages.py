@@ -28,6 +28,7 @@ from miqa_node.assess.goldens import GOLDEN_TOLERANCE, golden_files, largest_dif
 from miqa_node.assess.package_checks import check_embedded_card, check_files, check_name, sha256_of
 from miqa_node.assess.package_files import is_bare
 from miqa_node.assess.session import GraphSession
+from miqa_node.assess.signatures import check_origin
 from miqa_node.assess.site_calibration import ActiveCalibration, apply_calibration
 from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.domain.image import Radiograph
@@ -97,6 +98,7 @@ def open_package(
     SettingsError
         The settings require a GPU and none works.
     """
+    check_origin(folder, settings)
     bare = is_bare(folder)
     graph = folder if bare else folder / GRAPH_NAME
     if bare:

@@ -14,9 +14,8 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_line, print_table
 from miqa_node.cli.store import opened, transaction
-from miqa_node.errors import SignatureError
 from miqa_node.settings import Settings
-from miqa_node.signing import KEY_FILE, Signer, verify
+from miqa_node.signing import KEY_FILE, Signer, read_signed, verify
 from miqa_node.store import erasure
 from miqa_node.store.database import Database
 from miqa_node.store.objects import objects_of
@@ -91,12 +90,8 @@ def verify_(
     data_dir: DataDir = None,
 ) -> None:
     """Check the signature of a proof."""
-    try:
-        signed = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise SignatureError(f"{file.name} is not JSON.") from error
     key = public_key or Signer.open(settings_of(config, data_dir).node.data_dir / KEY_FILE).public_key
-    document = verify(signed, key)
+    document = verify(read_signed(file), key)
     if patient_id and not erasure.names(document, patient_id):
         print_line("The signature is valid, but the proof is about another patient.")
         raise typer.Exit(Exit.FAILED)

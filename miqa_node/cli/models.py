@@ -16,14 +16,16 @@ from miqa_node.assess.package_files import find_package, package_folders
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.sidecar import SidecarModel
 from miqa_node.assess.sidecars import open_sidecar, read_any_card, switched_on, task_of
-from miqa_node.cli import baseline, compare, model_choice, model_files
+from miqa_node.cli import baseline, compare, model_choice, model_files, model_signatures
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
 from miqa_node.errors import MiqaError, NotFoundError
 from miqa_node.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Model packages: list, check, activate, roll back, compare, describe.")
+app = typer.Typer(
+    no_args_is_help=True, help="Model packages: list, check, activate, roll back, compare, describe, sign."
+)
 app.command()(model_choice.activate)
 app.command()(model_choice.rollback)
 app.command()(model_choice.shadow)
@@ -33,6 +35,8 @@ app.command()(baseline.baseline)
 app.command()(model_files.card)
 app.command()(model_files.certificate)
 app.command()(model_files.pack)
+app.command()(model_signatures.sign)
+app.command()(model_signatures.verify)
 
 
 @app.command("list")

@@ -9,6 +9,9 @@ from pydantic import Field, SecretStr
 
 from miqa_node.settings.base import Count, Seconds, SettingsTable
 
+PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+"""The 32 bytes of an Ed25519 public key in base64."""
+
 
 class ImagingSettings(SettingsTable):
     """Table ``[imaging]``."""
@@ -39,6 +42,8 @@ class AssessSettings(SettingsTable):
     models_dir: str
     quality_package: str
     landmarks_package: str
+    trusted_keys: tuple[PublicKey, ...]
+    require_signatures: bool
     intra_op_threads: Count
     inter_op_threads: Count
     saliency_threshold: Annotated[float, Field(gt=0, lt=1)]

@@ -22,6 +22,7 @@ from miqa_node.assess.card import BaseCard, Task, checked_card, read_sections
 from miqa_node.assess.package_checks import check_files
 from miqa_node.assess.section import Section
 from miqa_node.assess.session import GraphSession
+from miqa_node.assess.signatures import check_origin
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import CaptionError, ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings, CaptionSettings
@@ -131,6 +132,7 @@ def open_caption_package(
     """
     card = checked_card(CaptionCard, read_sections(folder), folder.name)
     check_files(folder, card, (VOCABULARY,))
+    check_origin(folder, settings)
     pieces = _pieces(folder / VOCABULARY)
     threads: Mapping[str, int] = {
         "intra_op_threads": settings.intra_op_threads,

@@ -22,6 +22,7 @@ from miqa_node.assess.package_checks import check_embedded_card, check_files, ch
 from miqa_node.assess.saliency.methods import normalised
 from miqa_node.assess.saliency.vjp import SEED, GradientError, add_maps
 from miqa_node.assess.session import GraphSession
+from miqa_node.assess.signatures import check_origin
 from miqa_node.domain.image import SaliencyMap
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, AssessSettings
@@ -145,6 +146,7 @@ def open_classifier(
     """
     card = checked_card(ClassifierCard, read_sections(folder), folder.name)
     check_files(folder, card)
+    check_origin(folder, settings)
     check_name(folder, card)
     sessions = []
     for name in card.graphs:

@@ -17,6 +17,7 @@ from miqa_node.assess.package_checks import check_embedded_card, check_files, ch
 from miqa_node.assess.package_files import name_and_version
 from miqa_node.assess.session import GraphSession
 from miqa_node.assess.sidecar import ImageContext
+from miqa_node.assess.signatures import check_origin
 from miqa_node.domain.assessment import ModelIdentity
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import ModelPackageError
@@ -103,6 +104,7 @@ def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettin
     """
     card = checked_card(DenoiserCard, read_sections(folder), folder.name)
     check_files(folder, card)
+    check_origin(folder, settings)
     check_name(folder, card)
     graph = folder / GRAPH_NAME
     session = GraphSession(

@@ -27,6 +27,7 @@ from miqa_node.assess.landmarks.points import SIDES
 from miqa_node.assess.package_checks import check_embedded_card, check_files, check_name, checksum
 from miqa_node.assess.session import GraphSession
 from miqa_node.assess.sidecar import ImageContext
+from miqa_node.assess.signatures import check_origin
 from miqa_node.domain.finding import FindingName, quality_score
 from miqa_node.domain.landmarks import Landmarks
 from miqa_node.domain.ports import AssessorResult
@@ -89,6 +90,7 @@ def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSetti
     """
     card = checked_card(LandmarkCard, read_sections(folder), folder.name)
     check_files(folder, card)
+    check_origin(folder, settings)
     check_name(folder, card)
     runs: list[Run] = []
     provider = ""

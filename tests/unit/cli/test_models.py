@@ -48,3 +48,28 @@ def test_check_runs_the_goldens_and_finds_what_was_altered(
 
 def test_a_package_that_does_not_exist(cli: Callable[..., Ran], config: Path) -> None:
     assert cli("models", "check", "tiny-9.9.9", "--config", config).code == Exit.NOT_FOUND
+
+
+def test_a_package_is_signed_and_verified(cli: Callable[..., Ran], config: Path, tmp_path: Path) -> None:
+    unsigned = cli("models", "verify", "--config", config)
+    signed = cli("models", "sign", "tiny-1.1.0", "--key", tmp_path / "release.key", "--config", config)
+    key = signed.out.split('"')[1]
+    trusted = cli("models", "verify", "tiny-1.1.0", "--public-key", key, "--config", config)
+    all_of_them = cli("models", "verify", "--public-key", key, "--json", "--config", config)
+    (tmp_path / "models/tiny-1.1.0/card.yaml").write_text("name: tiny\n")
+    changed = cli("models", "verify", "tiny-1.1.0", "--public-key", key, "--config", config)
+
+    assert (unsigned.code, signed.code, trusted.code) == (Exit.FAILED, Exit.OK, Exit.OK)
+    assert (tmp_path / "release.key").stat().st_mode & 0o777 == 0o600
+    assert [(one["ok"], one["origin"]) for one in all_of_them.json] == [(False, "unsigned"), (True, "trusted")]
+    assert changed.code == Exit.FAILED
+    assert "not the one that was signed" in changed.out
+
+
+def test_a_package_whose_files_do_not_fit_its_card_is_not_signed(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "models/tiny-1.0.0/golden/0.json").write_text("{}")
+    refused = cli("models", "sign", "tiny-1.0.0", "--key", tmp_path / "release.key", "--config", config)
+    assert refused.code != Exit.OK
+    assert not (tmp_path / "models/tiny-1.0.0/signature.json").exists()
