@@ -3,29 +3,29 @@
 # CPU by default; `docker build --build-arg ACCEL=gpu .` installs ONNX Runtime with its CUDA libraries, and the container
 # then needs `--gpus`.
 
-ARG PYTHON=3.12
+# The digest is the one that public builds of this tag record; it was not pulled where this file was written. Compare it
+# with `docker buildx imagetools inspect python:3.12.14-slim-trixie`, or give another base: --build-arg BASE=…
+ARG BASE=python:3.12.14-slim-trixie@sha256:2c941e860699f878900b0edc2403613c234d4b32eda3cc9fa7036991a2a63c4a
 
-FROM python:${PYTHON}-slim-trixie AS build
+FROM ${BASE} AS build
 ARG ACCEL=cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 RUN python -m venv /opt/miqa
 # Everything but the project first: these layers are made again only when a version changes.
-COPY constraints.txt pyproject.toml ./
-RUN /opt/miqa/bin/pip install -c constraints.txt pip hatchling editables \
-    && /opt/miqa/bin/python -c 'import sys, tomllib; \
-p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-print(*p["dependencies"], *p["optional-dependencies"][sys.argv[1]], sep="\n")' "${ACCEL}" > requirements.txt \
-    && /opt/miqa/bin/pip install -c constraints.txt -r requirements.txt
-COPY README.md LICENSE NOTICE ./
+# A file whose SHA-256 is not in the lock is not installed.
+COPY requirements requirements
+RUN /opt/miqa/bin/pip install --require-hashes --only-binary :all: -r requirements/build.lock \
+    && /opt/miqa/bin/pip install --require-hashes --only-binary :all: -r "requirements/${ACCEL}.lock"
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY config config
 COPY migrations migrations
 COPY models models
 COPY miqa_node miqa_node
 RUN /opt/miqa/bin/pip install --no-deps --no-build-isolation . \
-    && /opt/miqa/bin/pip uninstall --yes hatchling editables
+    && /opt/miqa/bin/pip uninstall --yes hatchling
 
-FROM python:${PYTHON}-slim-trixie
+FROM ${BASE}
 RUN groupadd --system --gid 10001 miqa \
     && useradd --system --uid 10001 --gid miqa --home-dir /data --no-create-home --shell /usr/sbin/nologin miqa \
     && install --directory --owner=miqa --group=miqa --mode=0700 /data

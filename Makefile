@@ -19,7 +19,7 @@ $(error ACCEL is "$(ACCEL)"; it must be cpu or gpu)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench models constraints clean distclean
+.PHONY: help setup setup-train run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench models constraints lock sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +109,27 @@ docs-serve: setup ## Serve the documentation while you write it
 
 constraints: $(BIN)/python ## Resolve constraints.txt again from pyproject.toml
 	$(BIN)/python .ci/pin.py
+
+# The files that the container installs from: the versions of constraints.txt with the SHA-256 of each file on the index.
+LOCK := $(BIN)/uv pip compile --quiet --constraint constraints.txt --generate-hashes --universal --python-version 3.11 \
+	--no-annotate --custom-compile-command "make lock" --no-emit-index-url
+
+lock: setup ## Write requirements/*.lock, with hashes, from constraints.txt (needs a package index)
+	printf 'hatchling\npip\n' | $(LOCK) - --output-file requirements/build.lock
+	$(LOCK) pyproject.toml --extra cpu --output-file requirements/cpu.lock
+	$(LOCK) pyproject.toml --extra gpu --output-file requirements/gpu.lock
+
+sbom: setup ## Install what a container holds into .venv-sbom, by hashes, and describe it as CycloneDX in dist/
+	@rm -rf .venv-sbom && $(PYTHON) -m venv .venv-sbom && mkdir -p dist
+	.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes --only-binary :all: \
+		--requirement requirements/build.lock --requirement requirements/$(ACCEL).lock
+	.venv-sbom/bin/python -m pip --disable-pip-version-check --no-input -qq install --no-deps --no-build-isolation .
+	$(BIN)/cyclonedx-py environment .venv-sbom/bin/python --pyproject pyproject.toml --output-reproducible \
+		--validate --output-file dist/miqa-node-$(ACCEL).cdx.json
+	@rm -rf .venv-sbom
+
+audit: setup ## Ask the index for known vulnerabilities of what a container holds (needs a network)
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/$(ACCEL).lock
 
 clean: ## Remove caches and build outputs
 	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

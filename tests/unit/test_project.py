@@ -1,6 +1,7 @@
 """The project around the code: what is installed, what the make targets promise, and what ships."""
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -147,7 +148,7 @@ def test_the_container_runs_as_nobody_special_and_says_how_it_is() -> None:
 def test_the_composition_splits_the_roles() -> None:
     composition = yaml.safe_load(text("docker-compose.yml"))
     services = composition["services"]
-    [network] = composition["networks"]["default"]["ipam"]["config"]
+    [network] = composition["networks"]["outside"]["ipam"]["config"]
     assert services["web"]["environment"]["MIQA_WEB__TRUSTED_PROXIES"] == f'["{network["gateway"]}"]'
     assert f'["*@{network["gateway"]}"]' in services["receive"]["environment"]["MIQA_DICOM__ALLOWED_PEERS"]
     roles = {name: services[name]["command"] for name in ("receive", "work", "web")}
@@ -196,3 +197,69 @@ def test_every_control_names_tests_that_exist() -> None:
         named = re.findall(r"`(tests/[^`]+)`", row[-1])
         assert named, row[0]
         assert [path for path in named if not (ROOT / path).is_file()] == [], row[0]
+
+
+def test_every_container_is_limited_and_only_the_loopback_is_published() -> None:
+    composition = yaml.safe_load(text("docker-compose.yml"))
+    assert composition["networks"]["storage"]["internal"] is True
+    for name, service in composition["services"].items():
+        assert service["mem_limit"], name
+        assert service["pids_limit"] > 0, name
+        addresses = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", port) for port in service.get("ports", ())]
+        assert all(address.startswith("127.0.0.1:") for address in addresses), name
+    for name in ("database", "objects", "bucket"):
+        assert composition["services"][name]["networks"] == ["storage"], name
+
+
+LOCKS = ("build", "cpu", "gpu")
+
+
+def locked(name: str) -> dict[str, tuple[str, int]]:
+    """Version and number of hashes of each package of a lock."""
+    packages: dict[str, tuple[str, int]] = {}
+    for entry in re.split(r"\n(?=\S)", text(f"requirements/{name}.lock")):
+        if found := re.match(r"([a-z0-9-]+)(?:\[[a-z,]+\])?==([^\s;]+)", entry):
+            packages[found[1]] = (found[2], len(re.findall(r"--hash=sha256:[0-9a-f]{64}", entry)))
+    return packages
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_locks_hold_the_versions_that_are_tested_each_with_its_hashes(name: str) -> None:
+    pinned, packages = pins(), locked(name)
+    assert packages
+    assert {package: version for package, (version, _) in packages.items()} == {p: pinned[p] for p in packages}, (
+        "run: make lock"
+    )
+    assert [package for package, (_, hashes) in packages.items() if not hashes] == []
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "gpu"])
+def test_the_container_installs_by_hashes_all_that_the_node_needs(accelerator: str) -> None:
+    asked = {normal(Requirement(line).name) for line in [*PROJECT["dependencies"], *EXTRAS[accelerator]]}
+    assert asked - set(locked(accelerator)) == set(), "run: make lock"
+    installs = re.findall(r"pip install (.*?)(?= *\\?\n| &&)", text("Dockerfile"))
+    assert len(installs) == 3
+    assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
+
+
+def test_images_and_actions_are_pinned_by_digest() -> None:
+    assert re.search(r"^ARG BASE=\S+@sha256:[0-9a-f]{64}$", text("Dockerfile"), re.MULTILINE)
+    images = {name: one["image"] for name, one in yaml.safe_load(text("docker-compose.yml"))["services"].items()}
+    ours = {"receive", "work", "web"}
+    unpinned = {name for name, image in images.items() if not re.search(r"@sha256:[0-9a-f]{64}$", image)} - ours
+    assert unpinned == {"pacs"}, "Orthanc is only for trying"
+    used = re.findall(r"uses: (\S+)", text(".github/workflows/ci.yml"))
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)] == []
+
+
+@pytest.mark.slow
+def test_the_list_of_parts_is_valid_and_names_what_computes(tmp_path: Path) -> None:
+    pytest.importorskip("cyclonedx_py", reason="cyclonedx-bom is not installed")
+    file = tmp_path / "parts.json"
+    command = [sys.executable, "-m", "cyclonedx_py", "environment", sys.executable, "--validate", "-o", str(file)]
+    subprocess.run([*command, "--pyproject", str(ROOT / "pyproject.toml")], check=True, capture_output=True)
+    parts = json.loads(file.read_text("utf-8"))
+    assert parts["bomFormat"] == "CycloneDX"
+    assert parts["metadata"]["component"]["name"] == "miqa-node"
+    assert {"pydicom", "numpy", "dbos"} <= {part["name"] for part in parts["components"]}
