@@ -71,6 +71,18 @@ def test_a_cut_lung_asks_for_a_look_and_lowers_the_score(tmp_path: Path) -> None
     assert quality_score(found.findings) < 10
 
 
+def test_a_cut_below_the_error_of_the_points_asks_for_nothing(tmp_path: Path) -> None:
+    write_landmarks(
+        tmp_path / "models/landmarks-1.0.0", estimate_of(**{**CUT, "margin": np.array([0.1, 0.1, 0.1, -0.001])})
+    )
+    settings = settings_of(tmp_path)
+    found = judged(settings)
+    [cut] = [f for f in found.findings if f.present]
+    assert cut.name == "lung_cut_bottom"
+    assert cut.severity < 0.1
+    assert decide(found, read_policy(settings.policy_file)).verdict is Verdict.ACCEPT
+
+
 @pytest.mark.parametrize(
     ("slight", "marked", "verdict"),
     [(0.95, 0.95, Verdict.REVIEW), (0.7, 0.95, Verdict.ACCEPT), (0.95, 0.05, Verdict.ACCEPT)],
