@@ -183,6 +183,8 @@ class Node:
 
     def _start(self) -> None:
         log_plugins()
+        if self.settings.deliver.max_attempts:
+            log.warning("deliver.max_attempts has no effect any more; deliver.give_up_after_days took its place")
         begin = self._parts.begin
         begin(lambda: None, self.database.close)
         # Where images are assessed, decoding processes start beside all that follows; elsewhere with the first image.

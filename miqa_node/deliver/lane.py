@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 BATCH_S = 5.0
 """Time for one claimed batch; the rest of it is then claimed anew."""
 
+TRIAL_PAUSE_S = 3600.0
+"""How often a lane with nothing else to send tries one delivery that expired while the destination was away."""
+
 _MAX_DOUBLINGS = 30
 _JITTER = random.SystemRandom()
 
@@ -52,6 +55,7 @@ class Lane(threading.Thread):
         self._outbox = route.outbox
         self._used_at = 0.0
         self._connected = False
+        self._trial_at = time.monotonic()
         self.in_flight = 0
         # The time that sending one object may take at worst: connecting, negotiating, waiting for the response.
         self._worst_s = self._settings.connection_timeout_s + 2 * self._settings.dimse_timeout_s
@@ -62,7 +66,7 @@ class Lane(threading.Thread):
         trouble_s = pause_s
         while not self._route.stopping.is_set():
             try:
-                worked = self._work() or self._commit()
+                worked = self._work() or self._commit() or self._try_expired()
                 trouble_s = pause_s
             except Exception as error:  # noqa: BLE001 - a lane must survive any error of its outbox
                 log.error("lane is in trouble", destination=self._route.config.name, error=type(error).__name__)
@@ -156,6 +160,13 @@ class Lane(threading.Thread):
         metrics.COMMITMENTS.labels(config.name, outcome).inc(len(ids))
         return True
 
+    def _try_expired(self) -> bool:
+        """Seldom, send one delivery that expired: its success queues the others again."""
+        if time.monotonic() < self._trial_at:
+            return False
+        self._trial_at = time.monotonic() + TRIAL_PAUSE_S
+        return self._outbox.try_expired(self._route.config.name)
+
     def _send_one(self, delivery: Delivery) -> Exception | None:
         name = self._route.config.name
         try:
@@ -184,8 +195,9 @@ class Lane(threading.Thread):
     def _note_failure(self, delivery: Delivery, error: Exception) -> None:
         name = self._route.config.name
         refused = isinstance(error, DeliveryRefusedError)
-        given_up = refused or delivery.attempts + 1 >= self._settings.max_attempts
-        retry_at = None if given_up else datetime.now(UTC) + self._backoff(delivery.attempts)
+        now = datetime.now(UTC)
+        expired = not refused and self._is_over(delivery, now)
+        given_up = refused or expired
         text = str(error) if isinstance(error, MiqaError) else f"Internal error: {type(error).__name__}."
         self._route.last_error = text
         metrics.DELIVERIES.labels(name, "refused" if refused else "failed").inc()
@@ -196,7 +208,16 @@ class Lane(threading.Thread):
             attempt=delivery.attempts + 1,
             reason=text,
         )
-        self._outbox.failed(delivery.delivery_id, text, retry_at)
+        if expired:
+            self._outbox.expired(delivery.delivery_id, text)
+        else:
+            retry_at = None if refused else now + self._backoff(delivery.attempts)
+            self._outbox.failed(delivery.delivery_id, text, retry_at)
+
+    def _is_over(self, delivery: Delivery, now: datetime) -> bool:
+        """Whether it has failed for as long as the site allows."""
+        days = self._settings.give_up_after_days
+        return bool(days and delivery.failing_since and now - delivery.failing_since >= timedelta(days=days))
 
     def _backoff(self, attempts: int) -> timedelta:
         """Doubled after each failure; half of it at random, so that simultaneous failures do not return together."""

@@ -97,6 +97,8 @@ class Delivery:
     attempts: int
     next_attempt_at: datetime
     last_error: str = ""
+    failing_since: datetime | None = None
+    """When the first attempt failed since it was queued; None if none did."""
 
     @property
     def uid(self) -> str:

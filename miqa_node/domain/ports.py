@@ -146,6 +146,12 @@ class Outbox(Protocol):
     def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
         """One attempt failed; with None as ``retry_at`` it is not repeated until a person resends it."""
 
+    def expired(self, delivery_id: DeliveryId, error: str) -> None:
+        """Attempts failed for too long: FAILED, and queued again when the destination is back if it was away."""
+
+    def try_expired(self, destination: str) -> bool:
+        """Queue one of them again, to see whether the destination is back; False if there is none."""
+
     def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
         """Release claimed deliveries without an attempt."""
 

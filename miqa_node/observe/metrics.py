@@ -123,6 +123,12 @@ DELIVERIES_FAILED = Gauge(
     ["destination"],
     registry=REGISTRY,
 )
+DELIVERY_OLDEST_SECONDS = Gauge(
+    "miqa_delivery_oldest_seconds",
+    "Age of the oldest object that is queued or given up for a destination; 0 if there is none.",
+    ["destination"],
+    registry=REGISTRY,
+)
 
 # keep
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from miqa_node.settings.base import Count, Seconds, SettingsTable, Share
+from miqa_node.settings.base import Count, Days, Seconds, SettingsTable, Share
 
 
 class DeliverSettings(SettingsTable):
@@ -18,7 +18,8 @@ class DeliverSettings(SettingsTable):
     dimse_timeout_s: Seconds
     backoff_initial_s: Seconds
     backoff_max_s: Seconds
-    max_attempts: Count
+    give_up_after_days: Days
+    max_attempts: Annotated[int, Field(ge=0)]
     breaker_failures: Count
     breaker_pause_s: Seconds
     commitment_timeout_s: Seconds

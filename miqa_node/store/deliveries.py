@@ -103,7 +103,15 @@ def _due(destination: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: datetime, *, commit: bool = False) -> None:
-    """The destination answered success; with ``commit``, storage commitment is requested next."""
+    """The destination answered success; with ``commit``, storage commitment is requested next.
+
+    What expired while the destination was away is queued again, with a new deadline.
+    """
+    destinations = sa.select(deliveries.c.destination).where(deliveries.c.delivery_id.in_(delivery_ids)).distinct()
+    for destination in transaction.execute(destinations).scalars().all():
+        if transaction.execute(sa.select(sa.exists().where(*_expired(destination)))).scalar_one():
+            again = {"state": DeliveryState.QUEUED.value, "next_attempt_at": now, "failing_since": None}
+            transaction.execute(sa.update(deliveries).where(*_expired(destination)).values(again))
     transaction.execute(
         sa.update(deliveries)
         .where(
@@ -117,6 +125,7 @@ def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: date
             sent_at=now,
             lease_until=None,
             last_error="",
+            failing_since=None,
             transaction_uid=None,
             commit_at=now if commit else None,
             commit_attempts=0,
@@ -124,12 +133,57 @@ def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: date
     )
 
 
-def failed(transaction: Transaction, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
+def failed(
+    transaction: Transaction, delivery_id: DeliveryId, error: str, retry_at: datetime | None, now: datetime
+) -> None:
     """One attempt failed; ``retry_at`` None gives up: FAILED until a person sends it again."""
+    since = None if retry_at is None else sa.func.coalesce(deliveries.c.failing_since, now)
+    _note_failure(transaction, delivery_id, error, retry_at, since)
+
+
+AWAY = timedelta(days=1)
+"""A destination that has taken nothing for this time is away: what expires then is not to blame."""
+
+
+def expired(transaction: Transaction, delivery_id: DeliveryId, error: str, now: datetime) -> None:
+    """Attempts failed for too long: FAILED. If the destination was away, its next success queues it again."""
+    destination = sa.select(deliveries.c.destination).where(deliveries.c.delivery_id == delivery_id)
+    took = sa.exists().where(
+        deliveries.c.destination == destination.scalar_subquery(), deliveries.c.sent_at > now - AWAY
+    )
+    was_away = not transaction.execute(sa.select(took)).scalar_one()
+    _note_failure(transaction, delivery_id, error, None, deliveries.c.failing_since if was_away else None)
+
+
+def try_expired(transaction: Transaction, destination: str, now: datetime) -> bool:
+    """Queue the oldest delivery that expired while the destination was away, as a trial; False if there is none.
+
+    Its deadline stays: if the trial fails, it is FAILED again.
+    """
+    again = {"state": DeliveryState.QUEUED.value, "next_attempt_at": now}
+    return bool(take(transaction, _expired(destination), deliveries.c.next_attempt_at, 1, again))
+
+
+def _expired(destination: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        deliveries.c.destination == destination,
+        deliveries.c.state == DeliveryState.FAILED.value,
+        deliveries.c.failing_since.is_not(None),
+    )
+
+
+def _note_failure(
+    transaction: Transaction,
+    delivery_id: DeliveryId,
+    error: str,
+    retry_at: datetime | None,
+    since: sa.ColumnElement[datetime] | None,
+) -> None:
     state = (DeliveryState.FAILED if retry_at is None else DeliveryState.QUEUED).value
     values: dict[str, object] = {
         "attempts": deliveries.c.attempts + 1,
         "last_error": error,
+        "failing_since": since,
         "lease_until": None,
         # A delivery that a person held or cancelled meanwhile stays so.
         "state": sa.case((deliveries.c.state == DeliveryState.QUEUED.value, state), else_=deliveries.c.state),
@@ -210,6 +264,13 @@ def count_by_state(transaction: Transaction) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): int(row[2]) for row in transaction.execute(query)}
 
 
+def oldest_undelivered(transaction: Transaction) -> dict[str, datetime]:
+    """When the oldest delivery that waits or was given up was queued, by destination."""
+    undelivered = deliveries.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.FAILED.value])
+    query = sa.select(deliveries.c.destination, sa.func.min(deliveries.c.queued_at)).where(undelivered)
+    return {row[0]: row[1] for row in transaction.execute(query.group_by(deliveries.c.destination))}
+
+
 def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> list[Delivery]:
     """Deliveries that meet a condition on the tables, in the order in which they are due."""
     query = (
@@ -229,6 +290,7 @@ def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> l
             attempts=row.attempts,
             next_attempt_at=row.next_attempt_at,
             last_error=row.last_error,
+            failing_since=row.failing_since,
         )
         for row in transaction.execute(query)
     ]

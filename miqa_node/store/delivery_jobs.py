@@ -128,9 +128,9 @@ _BATCH = 500
 def _change(transaction: Transaction, action: DeliveryAction, ids: Sequence[int], now: datetime) -> list[int]:
     values: dict[str, object] = {"state": action.leads_to.value}
     if action.leads_to is DeliveryState.QUEUED:
-        values |= {"next_attempt_at": now, "lease_until": None}
+        values |= {"next_attempt_at": now, "lease_until": None, "failing_since": None}
     if action is DeliveryAction.RESEND:
-        values |= {"attempts": 0, "transaction_uid": None, "commit_at": None, "committed_at": None}
+        values |= {"attempts": 0, "queued_at": now, "transaction_uid": None, "commit_at": None, "committed_at": None}
     changed = transaction.execute(
         sa.update(deliveries)
         .where(

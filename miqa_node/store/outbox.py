@@ -54,7 +54,17 @@ class DatabaseOutbox:
     def failed(self, delivery_id: DeliveryId, error: str, retry_at: datetime | None) -> None:
         """Note the error and when to try again."""
         with self._database.begin() as transaction:
-            deliveries.failed(transaction, delivery_id, error, retry_at)
+            deliveries.failed(transaction, delivery_id, error, retry_at, datetime.now(UTC))
+
+    def expired(self, delivery_id: DeliveryId, error: str) -> None:
+        """Give up, until the destination is back."""
+        with self._database.begin() as transaction:
+            deliveries.expired(transaction, delivery_id, error, datetime.now(UTC))
+
+    def try_expired(self, destination: str) -> bool:
+        """Queue one that expired."""
+        with self._database.begin() as transaction:
+            return deliveries.try_expired(transaction, destination, datetime.now(UTC))
 
     def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
         """Give back untried."""

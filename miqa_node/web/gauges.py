@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from threading import Lock
 
 import structlog
@@ -44,13 +45,17 @@ class DatabaseGauges:
         with self._database.begin() as transaction:
             counts = instances.count(transaction)
             by_state = deliveries.count_by_state(transaction)
+            oldest = deliveries.oldest_undelivered(transaction)
             unresolved = worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED))
             flagged = worklist.count(transaction, unresolved)
             again = reassessments.count_waiting(transaction)
         metrics.JOBS_WAITING.set(counts.received - counts.decided)
         metrics.WORKLIST_OPEN.set(flagged)
         metrics.REASSESSMENTS_WAITING.set(again)
+        now = datetime.now(UTC)
         for destination in {name for name, _ in by_state}:
+            age = now - oldest.get(destination, now)
+            metrics.DELIVERY_OLDEST_SECONDS.labels(destination=destination).set(max(0.0, age.total_seconds()))
             queued = by_state.get((destination, DeliveryState.QUEUED.value), 0)
             failed = by_state.get((destination, DeliveryState.FAILED.value), 0)
             metrics.DELIVERIES_WAITING.labels(destination=destination).set(queued)

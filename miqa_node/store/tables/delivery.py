@@ -40,6 +40,8 @@ deliveries = sa.Table(
     sa.Column("next_attempt_at", UtcDateTime, nullable=False),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("last_error", sa.Text, nullable=False),
+    # The first failure since it was queued. FAILED with it: given up only because the destination was away too long.
+    sa.Column("failing_since", UtcDateTime),
     sa.Column("queued_at", UtcDateTime, nullable=False),
     sa.Column("sent_at", UtcDateTime),
     sa.Column("transaction_uid", Uid, index=True),
@@ -51,6 +53,7 @@ deliveries = sa.Table(
     sa.Index("ix_deliveries_due", "destination", "state", "next_attempt_at"),
     sa.Index("ix_deliveries_state", "state"),
     sa.Index("ix_deliveries_commit", "destination", "commit_at"),
+    sa.Index("ix_deliveries_sent", "destination", "sent_at"),
 )
 
 # Actions of users on deliveries; rows are only ever added.

@@ -60,14 +60,22 @@ class MemoryOutbox:
         self.reports: list[CommitmentReport] = []
         self.broken = False
 
-    def put(self, destination: str, ds: Dataset | None = None, kind: ResultKind = SR) -> DeliveryId:
+    def put(
+        self,
+        destination: str,
+        ds: Dataset | None = None,
+        kind: ResultKind = SR,
+        failing_since: datetime | None = None,
+    ) -> DeliveryId:
         sop_class, uid, data = as_file(ds or report())
         with self._lock:
             number = DeliveryId(len(self._rows) + 1)
             result = ResultObject(uid, sop_class, kind, f"results/{uid}.dcm")
             self._data[result.object_key] = data
             now = datetime.now(UTC)
-            self._rows[number] = Delivery(number, destination, result, DeliveryState.QUEUED, 0, now)
+            self._rows[number] = Delivery(
+                number, destination, result, DeliveryState.QUEUED, 0, now, failing_since=failing_since
+            )
         return number
 
     def row(self, number: int) -> Delivery:
@@ -154,7 +162,14 @@ class MemoryOutbox:
         if retry_at is None:
             self._change(delivery_id, state=DeliveryState.FAILED, last_error=error)
         else:
-            self._change(delivery_id, last_error=error, next_attempt_at=retry_at)
+            since = self.row(delivery_id).failing_since or datetime.now(UTC)
+            self._change(delivery_id, last_error=error, next_attempt_at=retry_at, failing_since=since)
+
+    def expired(self, delivery_id: DeliveryId, error: str) -> None:
+        self._change(delivery_id, state=DeliveryState.FAILED, last_error=error)
+
+    def try_expired(self, destination: str) -> bool:
+        return False
 
     def release(self, delivery_ids: Sequence[DeliveryId]) -> None:
         with self._lock:

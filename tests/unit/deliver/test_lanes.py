@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -152,19 +153,21 @@ def test_retries_with_growing_pauses_until_it_works(tmp_path: Path, deliver_sett
     assert outbox.row(number).attempts == 5
 
 
-def test_gives_up_after_max_attempts_and_at_once_when_refused(tmp_path: Path, deliver_settings: Make) -> None:
+def test_gives_up_by_age_and_at_once_when_refused(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
-    never, stubborn = outbox.put("pacs"), outbox.put("pacs")
+    fresh = outbox.put("pacs")
+    days = timedelta(days=3)
+    never, stubborn = outbox.put("pacs"), outbox.put("pacs", failing_since=datetime.now(UTC) - days)
     refused_uid = outbox.row(never).item.sop_instance_uid
 
     def behave(uid: str) -> Exception | None:
         return DeliveryRefusedError("never") if uid == refused_uid else DeliveryError("not now")
 
-    settings = deliver_settings(max_attempts=3, breaker_failures=100)
+    settings = deliver_settings(give_up_after_days=3, breaker_failures=100)
     with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c, _: Scripted(c, behave)):
-        assert wait_until(lambda: outbox.states() == [FAILED, FAILED])
+        assert wait_until(lambda: outbox.states() == [QUEUED, FAILED, FAILED] and outbox.row(fresh).attempts > 5)
     assert (outbox.row(never).attempts, outbox.row(never).last_error) == (1, "never")
-    assert (outbox.row(stubborn).attempts, outbox.row(stubborn).last_error) == (3, "not now")
+    assert (outbox.row(stubborn).attempts, outbox.row(stubborn).last_error) == (1, "not now")
 
 
 def test_the_breaker_opens_probes_and_closes(tmp_path: Path, deliver_settings: Make) -> None:

@@ -71,8 +71,8 @@ def test_outcomes(database: Database) -> None:
     with database.begin() as transaction:
         ids = {d.destination: d.delivery_id for d in deliveries.of_instance(transaction, digest(1))}
         deliveries.sent(transaction, [ids["A"]], NOW)
-        deliveries.failed(transaction, ids["B"], "no route", NOW + timedelta(seconds=5))
-        deliveries.failed(transaction, ids["C"], "SOP class refused", None)
+        deliveries.failed(transaction, ids["B"], "no route", NOW + timedelta(seconds=5), NOW)
+        deliveries.failed(transaction, ids["C"], "SOP class refused", None, NOW)
     assert sorted(states(database, 1)) == [
         ("A", DeliveryState.SENT, 1, ""),
         ("B", DeliveryState.QUEUED, 1, "no route"),
@@ -91,7 +91,7 @@ def test_a_lane_whose_lease_ran_out_takes_nothing_back(database: Database) -> No
         [slow] = deliveries.claim(transaction, "PACS", 9, NOW, lease_s=10)
         [quick] = deliveries.claim(transaction, "PACS", 9, NOW + timedelta(seconds=11), lease_s=10)
         deliveries.sent(transaction, [quick.delivery_id], NOW, commit=True)
-        deliveries.failed(transaction, slow.delivery_id, "No response within 10 s.", NOW)
+        deliveries.failed(transaction, slow.delivery_id, "No response within 10 s.", NOW, NOW)
         [after] = deliveries.of_instance(transaction, digest(1))
         assert (after.state, after.attempts, after.last_error) == (DeliveryState.SENT, 1, "")
         commitments.asked(transaction, [quick.delivery_id], "2.25.77", NOW)
@@ -166,7 +166,7 @@ def test_what_is_held_while_a_lane_tries_stays_held_when_that_fails(database: Da
         (claimed,) = deliveries.claim(transaction, "PACS", 1, NOW, lease_s=60)
     act(database, DeliveryAction.HOLD, job)
     with database.begin() as transaction:
-        deliveries.failed(transaction, claimed.delivery_id, "no route", NOW)
+        deliveries.failed(transaction, claimed.delivery_id, "no route", NOW, NOW)
     assert states(database, 1) == [("PACS", DeliveryState.HELD, 1, "no route")]
 
 
