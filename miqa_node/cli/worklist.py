@@ -1,4 +1,4 @@
-"""``miqa-node worklist``: the flagged studies, listed, shown, claimed and resolved."""
+"""``miqa-node worklist``: the flagged studies, listed, shown, claimed, resolved and reopened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.store import corrections, history, worklist
 from miqa_node.store.objects import objects_of
 
-app = typer.Typer(no_args_is_help=True, help="Flagged studies: list, show, claim, release, resolve, correct.")
+app = typer.Typer(no_args_is_help=True, help="Flagged studies: list, show, claim, release, resolve, reopen, correct.")
 
 StudyUid = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")]
 
@@ -134,7 +134,7 @@ def show(study_uid: StudyUid, config: ConfigFile = None, data_dir: DataDir = Non
     for certificate in dict.fromkeys(image.certificate for image in item.images if image.certificate):
         print_line(certificate)
     for event in events:
-        print_line(moment(event.at), event.action, (f"by {event.actor}" if event.actor else "") + _said(event.comment))
+        print_line(moment(event.at), event.words, (f"by {event.actor}" if event.actor else "") + _said(event.comment))
 
 
 @app.command()
@@ -181,6 +181,30 @@ def resolve(
     with transaction(config, data_dir) as begun:
         item = worklist.resolve(begun, study_uid, resolution, actor or login(), comment, datetime.now(UTC))
     _print_changed(item, as_json=as_json)
+
+
+@app.command()
+def reopen(
+    study_uid: StudyUid,
+    comment: Annotated[str, typer.Option(metavar="TEXT", help="Why the decision is taken back; required.")],
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a decision back: its labels no longer count, and a rejection note that waits is cancelled."""
+    if not comment.strip():
+        raise typer.BadParameter("say why the decision is taken back", param_hint="--comment")
+    with transaction(config, data_dir) as begun:
+        reopening = worklist.reopen(begun, study_uid, actor or login(), comment, datetime.now(UTC))
+    if as_json:
+        print_json(to_json(reopening))
+    else:
+        _print_item(reopening.item)
+    for archive in reopening.must_restore:
+        typer.echo(
+            f"{archive} was told to hide the image and must restore it itself: DICOM has no un-reject.", err=True
+        )
 
 
 @app.command()
@@ -248,7 +272,7 @@ def _state(item: WorklistItem) -> str:
     if item.state is WorklistState.CLAIMED:
         return f"CLAIMED by {item.claimed_by}"
     if item.state is WorklistState.RESOLVED and item.resolution:
-        return f"RESOLVED: {item.resolution.value}"
+        return f"RESOLVED: {item.outcome}"
     return item.state.value
 
 

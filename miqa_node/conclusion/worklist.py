@@ -12,6 +12,8 @@ class WorklistEffect(Effect):
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
         """Open the item, or open it again; after a repeated judgement the item follows the newest verdicts."""
+        if not conclusion.is_again:
+            worklist.complete_retakes(transaction, conclusion.instance.digest, conclusion.decided_at)
         if conclusion.is_again:
             _, was_flagged, rank = judgements.earlier(transaction, conclusion.instance)
             grew_worse = not was_flagged or conclusion.disposition.verdict.rank > rank

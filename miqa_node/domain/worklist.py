@@ -26,7 +26,7 @@ class Resolution(StrEnum):
     DISMISSED = "dismissed"
     """The node was wrong, the image is good."""
     RETAKEN = "retaken"
-    """Not to be used, and a new exposure was requested."""
+    """Not to be used, and a new exposure was requested; whether it came is another matter."""
     ACCEPTED = "accepted"
     """The defect is present, but the image is good enough for its purpose."""
 
@@ -69,11 +69,30 @@ class WorklistItem:
     resolved_by: str = ""
     resolved_at: datetime | None = None
     comment: str = ""
+    decision: int | None = None
+    """Number of the decision in force, by which it can be taken back."""
+    retaken_at: datetime | None = None
+    """When the new exposure came that was requested."""
     images: tuple[WorklistImage, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """The decision in words; a requested retake is another thing than one that was done."""
+        if self.resolution is Resolution.RETAKEN:
+            return "retake done" if self.retaken_at else "retake requested"
+        return self.resolution.value if self.resolution else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reopening:
+    """A study that is open again, and the archives that were told to hide its images: only they can restore them."""
+
+    item: WorklistItem
+    must_restore: tuple[str, ...] = ()
 
 
 def check_transition(now: WorklistState, to: WorklistState) -> None:
-    """Raise ConflictError unless ``now`` may become ``to``; a resolved item opens again only by a new image."""
+    """Raise ConflictError unless ``now`` may become ``to``; resolved items open again by other ways."""
     allowed = {
         WorklistState.OPEN: {WorklistState.CLAIMED, WorklistState.RESOLVED},
         WorklistState.CLAIMED: {WorklistState.OPEN, WorklistState.CLAIMED, WorklistState.RESOLVED},
@@ -82,4 +101,4 @@ def check_transition(now: WorklistState, to: WorklistState) -> None:
     if to not in allowed[now]:
         if now is WorklistState.OPEN:
             raise ConflictError("The study is not claimed, so it cannot be put back.")
-        raise ConflictError(f"The study is {now} already: it was decided, and only a new flagged image reopens it.")
+        raise ConflictError(f"The study is {now} already: it was decided. Reopen it to decide again.")

@@ -26,6 +26,7 @@ class DeliverSettings(SettingsTable):
     batch_size: Count
     idle_association_s: Seconds
     poll_interval_s: Seconds
+    rejection_delay_s: Annotated[float, Field(ge=0)]
 
 
 class AnalysisSettings(SettingsTable):

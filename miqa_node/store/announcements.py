@@ -102,6 +102,9 @@ class Announcer:
             if resolution is not None:
                 self._come_to(transaction, uid, Announcement.RESOLVED, rank)
                 event_type = EventType.STUDY_RESOLVED
+            elif outcome == Announcement.RESOLVED.value and _is_unresolved(transaction, uid):
+                self._come_to(transaction, uid, Announcement.FLAGGED, rank)
+                event_type = EventType.STUDY_FLAGGED
             elif outcome == Announcement.NOTHING.value and standing.has_passed:
                 self._come_to(transaction, uid, Announcement.PASSED, Verdict.ACCEPT.rank)
                 event_type = EventType.STUDY_PASSED
@@ -155,6 +158,16 @@ def resolved(transaction: Transaction, study_instance_uid: str, now: datetime) -
     )
 
 
+def reopened(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:
+    """A decision was taken back: the next look announces the flag again to those who heard that it was resolved."""
+    is_resolved = announcements.c.outcome == Announcement.RESOLVED.value
+    transaction.execute(
+        sa.update(announcements)
+        .where(announcements.c.study_instance_uid == study_instance_uid, is_resolved)
+        .values(look_at=now)
+    )
+
+
 def body_of(transaction: Transaction, event_id: str) -> bytes:
     """The JSON of an event, the same bytes each time."""
     body: str = transaction.execute(sa.select(events.c.body).where(events.c.event_id == event_id)).scalar_one()
@@ -203,6 +216,13 @@ def _resolution(transaction: Transaction, study_instance_uid: str) -> Resolution
         )
     ).scalar_one_or_none()
     return None if row is None else Resolution(row)
+
+
+def _is_unresolved(transaction: Transaction, study_instance_uid: str) -> bool:
+    """Whether the study is on the worklist and waits for a person."""
+    waits = worklist.c.state != WorklistState.RESOLVED.value
+    query = sa.exists().where(worklist.c.study_instance_uid == study_instance_uid, waits)
+    return bool(transaction.execute(sa.select(query)).scalar_one())
 
 
 def _newest(transaction: Transaction, study_instance_uid: str) -> InstanceDigest:

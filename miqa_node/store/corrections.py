@@ -93,7 +93,7 @@ def _move_item(transaction: Transaction, surrogate: str, study: StudyInstanceUid
     verdict = transaction.execute(
         sa.select(t.worklist.c.verdict).where(t.worklist.c.study_instance_uid == surrogate)
     ).scalar_one_or_none()
-    for table in (t.dispositions, t.worklist_events):
+    for table in (t.dispositions, t.worklist_events, t.decisions):
         own = table.c.study_instance_uid == surrogate
         transaction.execute(sa.update(table).where(own).values(study_instance_uid=study))
     for table in (t.worklist_facets, t.worklist, t.announcements, t.studies):

@@ -1,20 +1,106 @@
-"""A person's decision about an image on the worklist, as the label that it is."""
+"""A person's decision about a flagged study: kept for ever, taken back by another row, and a label of its images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from miqa_node.domain.delivery import REJECTION, DeliveryAction, DeliveryState
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelId, LabelOrigin, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.domain.worklist import Resolution
-from miqa_node.store import documents, label_requests, labels
+from miqa_node.store import delivery_jobs, documents, label_requests, labels
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import dispositions
+from miqa_node.store.tables import decisions, deliveries, dispositions, results
 from miqa_node.taxonomy.lookup import current_name, defect_names, reason_code
+
+
+def record(
+    transaction: Transaction,
+    study_instance_uid: str,
+    resolution: Resolution,
+    actor: str,
+    comment: str,
+    reason: str,
+    images: Sequence[str],
+    now: datetime,
+) -> int:
+    """Write a decision down; its number."""
+    values = {"study_instance_uid": study_instance_uid, "at": now, "actor": actor, "resolution": resolution.value}
+    values |= {"reason": reason, "comment": comment, "images": list(images)}
+    return int(transaction.execute(sa.insert(decisions).values(values).returning(decisions.c.decision_id)).scalar_one())
+
+
+def withdraw(
+    transaction: Transaction, study_instance_uid: str, decision: int, actor: str, comment: str, now: datetime
+) -> None:
+    """Take a decision back: its labels no longer count, as if they had not been given."""
+    images = transaction.execute(sa.select(decisions.c.images).where(decisions.c.decision_id == decision)).scalar_one()
+    values = {"study_instance_uid": study_instance_uid, "at": now, "actor": actor, "resolution": None, "reason": ""}
+    values |= {"comment": comment, "images": images, "withdraws": decision}
+    transaction.execute(sa.insert(decisions).values(values))
+    labels.recount_decision(transaction, decision, now)
+
+
+def count(transaction: Transaction, study_instance_uid: str) -> int:
+    """How often people decided about a study, and took a decision back."""
+    query = sa.select(sa.func.count()).where(decisions.c.study_instance_uid == study_instance_uid)
+    return int(transaction.execute(query).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class NoteDelivery:
+    """The rejection note of a decision on its way to one archive; ``due`` is when it leaves."""
+
+    archive: str
+    state: DeliveryState
+    due: datetime
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the archive has it."""
+        return self.state in (DeliveryState.SENT, DeliveryState.COMMITTED)
+
+
+def notes_of(transaction: Transaction, decision: int) -> list[NoteDelivery]:
+    """Where the rejection notes of a decision go."""
+    query = (
+        sa.select(deliveries.c.destination, deliveries.c.state, deliveries.c.next_attempt_at)
+        .join(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid)
+        .where(results.c.decision_id == decision, results.c.kind == REJECTION)
+        .order_by(deliveries.c.destination)
+    )
+    return [NoteDelivery(row[0], DeliveryState(row[1]), row[2]) for row in transaction.execute(query)]
+
+
+def cancel_notes(transaction: Transaction, decision: int, actor: str, comment: str, now: datetime) -> tuple[str, ...]:
+    """Cancel the rejection notes of a decision that wait; the archives that have one already."""
+    query = sa.select(results.c.sop_instance_uid).where(results.c.decision_id == decision, results.c.kind == REJECTION)
+    for uid in transaction.execute(query).scalars().all():
+        match = delivery_jobs.DeliveryFilter(uid=uid)
+        delivery_jobs.act_on_all(transaction, DeliveryAction.CANCEL, match, actor, comment, now)
+    return tuple(note.archive for note in notes_of(transaction, decision) if note.arrived)
+
+
+def hidden_in(transaction: Transaction, study_instance_uid: str) -> tuple[str, ...]:
+    """The archives that got a rejection note of a decision that was taken back: only they can restore the images."""
+    back = decisions.alias()
+    query = (
+        sa.select(deliveries.c.destination)
+        .join(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid)
+        .join(back, back.c.withdraws == results.c.decision_id)
+        .where(
+            back.c.study_instance_uid == study_instance_uid,
+            results.c.kind == REJECTION,
+            deliveries.c.state.in_([DeliveryState.SENT.value, DeliveryState.COMMITTED.value]),
+        )
+        .distinct()
+    )
+    return tuple(sorted(transaction.execute(query).scalars()))
 
 
 def label(
@@ -24,6 +110,7 @@ def label(
     actor: str,
     now: datetime,
     *,
+    decision: int | None = None,
     reason: str = "",
     findings: Sequence[str] | None = None,
     regions: Sequence[RegionOutline] = (),
@@ -53,7 +140,7 @@ def label(
         regions=tuple(regions),
         sampled=request.share if request else 1.0,
     )
-    return labels.add(transaction, digest, opinion, now)
+    return labels.add(transaction, digest, opinion, now, decision)
 
 
 def _flagged_for(transaction: Transaction, digest: InstanceDigest) -> tuple[str, ...]:

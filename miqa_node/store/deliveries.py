@@ -19,9 +19,14 @@ ITEMS = deliveries.outerjoin(results, results.c.sop_instance_uid == deliveries.c
 
 
 def record_result(
-    transaction: Transaction, digest: InstanceDigest, result: ResultObject, made_at: datetime, generation: int = 0
+    transaction: Transaction,
+    digest: InstanceDigest,
+    result: ResultObject,
+    made_at: datetime,
+    generation: int = 0,
+    decision: int | None = None,
 ) -> None:
-    """Record an object that lies in the object store; the first of a UID stays."""
+    """Record an object that lies in the object store, perhaps made for a ``decision``; the first of a UID stays."""
     insert_or_ignore(
         transaction,
         results,
@@ -33,12 +38,15 @@ def record_result(
             "object_key": result.object_key,
             "made_at": made_at,
             "generation": generation,
+            "decision_id": decision,
         },
     )
 
 
-def queue(transaction: Transaction, item: ResultObject | EventNotice, destination: str, now: datetime) -> None:
-    """Have one object or event delivered to one destination; doing it twice changes nothing."""
+def queue(
+    transaction: Transaction, item: ResultObject | EventNotice, destination: str, now: datetime, delay_s: float = 0.0
+) -> None:
+    """Have one object or event delivered to one destination, not before a delay; doing it twice changes nothing."""
     insert_or_ignore(
         transaction,
         deliveries,
@@ -48,7 +56,7 @@ def queue(transaction: Transaction, item: ResultObject | EventNotice, destinatio
             "destination": destination,
             "state": DeliveryState.QUEUED.value,
             "attempts": 0,
-            "next_attempt_at": now,
+            "next_attempt_at": now + timedelta(seconds=delay_s),
             "last_error": "",
             "queued_at": now,
         },

@@ -196,6 +196,7 @@ def _anonymise(transaction: Transaction, studies: Sequence[str]) -> None:
         sa.update(t.worklist).where(worklist.in_(studies)).values(comment=""),
         sa.update(t.reassessments).where(t.reassessments.c.digest.in_(images)).values(comment=""),
         sa.update(t.worklist_events).where(events.in_(studies)).values(comment=""),
+        sa.update(t.decisions).where(t.decisions.c.study_instance_uid.in_(studies)).values(comment=""),
     ):
         transaction.execute(change)
 

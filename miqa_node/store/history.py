@@ -11,6 +11,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid, StudyRecord
 from miqa_node.domain.policy import Disposition
+from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
 from miqa_node.store import instances
 from miqa_node.store import tables as t
@@ -67,6 +68,11 @@ class WorklistEvent:
     action: str
     actor: str
     comment: str
+
+    @property
+    def words(self) -> str:
+        """The action as people read it: a requested retake is not done yet."""
+        return "retake requested" if self.action == Resolution.RETAKEN.value else self.action
 
 
 def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHistory:

@@ -1,4 +1,7 @@
-"""Labels of readers and other systems, beside the node's own results; rows are only ever added."""
+"""Labels of readers and other systems, beside the node's own results; rows are only ever added.
+
+What is read here are the labels in force: not those of decisions that people took back.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,21 @@ import sqlalchemy as sa
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline, RequestKind
+from miqa_node.domain.note import NoteTitle
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import acquisitions, assessments, dispositions, instances, label_findings, labels, requests
+from miqa_node.store.tables import (
+    acquisitions,
+    assessments,
+    decisions,
+    dispositions,
+    instances,
+    label_findings,
+    labels,
+    rejection_notes,
+    requests,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +40,21 @@ class LabelCount:
     bad: int
 
 
+_NOTE = LabelOrigin.REJECTION_NOTE.value
+
 REQUESTS = {LabelOrigin.AUDIT: RequestKind.AUDIT, LabelOrigin.SECOND_READING: RequestKind.SECOND_READING}
 """Which request a label of an origin answers."""
 
 
-def add(transaction: Transaction, digest: InstanceDigest, said: ReaderOpinion, now: datetime) -> LabelId | None:
-    """Store a label of an image; None, without any change, if the same object has stated it before.
+def in_force() -> sa.ColumnElement[bool]:
+    """Labels that count: all but those of decisions that were taken back."""
+    return ~sa.exists().where(decisions.c.withdraws == labels.c.decision_id)
+
+
+def add(
+    transaction: Transaction, digest: InstanceDigest, said: ReaderOpinion, now: datetime, decision: int | None = None
+) -> LabelId | None:
+    """Store a label of an image, perhaps of a ``decision``; None, and nothing changes, if its object stated it before.
 
     Raises
     ------
@@ -70,6 +93,7 @@ def add(transaction: Transaction, digest: InstanceDigest, said: ReaderOpinion, n
                 model_version=model.version if model else "",
                 model_sha256=model.sha256 if model else "",
                 policy_version=row.policy_version if row else "",
+                decision_id=decision,
             )
             .returning(labels.c.label_id)
         ).scalar_one()
@@ -86,7 +110,14 @@ def add(transaction: Transaction, digest: InstanceDigest, said: ReaderOpinion, n
     ]
     if rows:
         transaction.execute(sa.insert(label_findings), rows)
-    _count(transaction, digest, said, now)
+    if said.origin is not LabelOrigin.SECOND_READING:
+        _recount(transaction, digest, now)
+    if kind := REQUESTS.get(said.origin):
+        transaction.execute(
+            sa.update(requests)
+            .where(requests.c.digest == digest, requests.c.kind == kind.value, requests.c.answered_at.is_(None))
+            .values(answered_at=now)
+        )
     return label_id
 
 
@@ -94,7 +125,7 @@ def select(
     transaction: Transaction, *, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[LabelRecord]:
     """All labels, oldest first."""
-    query = sa.select(labels).order_by(labels.c.label_id)
+    query = sa.select(labels).where(in_force()).order_by(labels.c.label_id)
     if since is not None:
         query = query.where(labels.c.at >= since)
     if until is not None:
@@ -109,7 +140,7 @@ def count(
     """Labels of a period by where they come from or who gave them, the most first."""
     query = (
         sa.select(labels.c[by], sa.func.count(), sa.func.count(sa.case((labels.c.bad, 1))))
-        .where(labels.c.at >= since, labels.c.at < until)
+        .where(labels.c.at >= since, labels.c.at < until, in_force())
         .group_by(labels.c[by])
         .order_by(sa.func.count().desc(), labels.c[by])
     )
@@ -122,7 +153,7 @@ def count_findings(transaction: Transaction, since: datetime, until: datetime) -
     query = (
         sa.select(of.finding, sa.func.count(), sa.func.count(sa.case((of.labelled, 1))))
         .join(labels, labels.c.label_id == of.label_id)
-        .where(labels.c.at >= since, labels.c.at < until, of.labelled.is_not(None))
+        .where(labels.c.at >= since, labels.c.at < until, of.labelled.is_not(None), in_force())
         .group_by(of.finding)
         .order_by(of.finding)
     )
@@ -137,7 +168,7 @@ def newest_at(transaction: Transaction) -> datetime | None:
 
 def of_images(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[LabelRecord]:
     """The labels of some images, oldest first."""
-    query = sa.select(labels).where(labels.c.digest.in_(digests)).order_by(labels.c.label_id)
+    query = sa.select(labels).where(labels.c.digest.in_(digests), in_force()).order_by(labels.c.label_id)
     return [from_row(row) for row in transaction.execute(query)]
 
 
@@ -145,7 +176,9 @@ def drawn(transaction: Transaction, since: datetime, until: datetime, *, limit: 
     """The newest label of each image that has regions, the newest first."""
     marked = sa.cast(labels.c.regions, sa.Text) != "[]"
     query = (
-        sa.select(labels).where(labels.c.at >= since, labels.c.at < until, marked).order_by(labels.c.label_id.desc())
+        sa.select(labels)
+        .where(labels.c.at >= since, labels.c.at < until, marked, in_force())
+        .order_by(labels.c.label_id.desc())
     )
     by_image: dict[InstanceDigest, LabelRecord] = {}
     for row in transaction.execution_options(yield_per=1000).execute(query):
@@ -161,27 +194,40 @@ def _said_before(transaction: Transaction, digest: InstanceDigest, source_uid: s
     return transaction.execute(query.limit(1)).first() is not None
 
 
-def _count(transaction: Transaction, digest: InstanceDigest, said: ReaderOpinion, now: datetime) -> None:
-    """Let the analysis know. A second reading is about the readers: it rejects nothing and brings nothing back."""
-    if said.origin is not LabelOrigin.SECOND_READING:
-        values: dict[str, Any] = {"judged_bad": said.bad, "changed_at": now}
-        # A good word takes back a person's earlier rejection, never that of another system.
-        if said.rejects or not _noted(transaction, digest):
-            values |= {"rejected": said.rejects, "reject_reason": said.reason if said.rejects else ""}
-        transaction.execute(sa.update(acquisitions).where(acquisitions.c.digest == digest).values(**values))
-    if kind := REQUESTS.get(said.origin):
-        transaction.execute(
-            sa.update(requests)
-            .where(requests.c.digest == digest, requests.c.kind == kind.value, requests.c.answered_at.is_(None))
-            .values(answered_at=now)
-        )
-
-
-def _noted(transaction: Transaction, digest: InstanceDigest) -> bool:
-    note = sa.select(labels.c.label_id).where(
-        labels.c.digest == digest, labels.c.origin == LabelOrigin.REJECTION_NOTE.value
+def recount_decision(transaction: Transaction, decision: int, now: datetime) -> None:
+    """A decision was taken back: the images of its labels count as what others said last; audits wait again."""
+    digests = list(transaction.execute(sa.select(labels.c.digest).where(labels.c.decision_id == decision)).scalars())
+    for digest in digests:
+        _recount(transaction, InstanceDigest(digest), now)
+    audits = sa.select(labels.c.digest).where(
+        labels.c.decision_id == decision, labels.c.origin == LabelOrigin.AUDIT.value
     )
-    return transaction.execute(note.limit(1)).first() is not None
+    transaction.execute(
+        sa.update(requests)
+        .where(requests.c.digest.in_(audits), requests.c.kind == RequestKind.AUDIT.value)
+        .values(answered_at=None)
+    )
+
+
+def _recount(transaction: Transaction, digest: InstanceDigest, now: datetime) -> None:
+    """Let the analysis count what was said last. A second reading is about the readers: it changes nothing here.
+
+    A good word takes back a person's earlier rejection, never that of another system.
+    """
+    said = labels.c.digest == digest, labels.c.origin != LabelOrigin.SECOND_READING.value, in_force()
+    rows = transaction.execute(sa.select(labels).where(*said).order_by(labels.c.label_id.desc())).all()
+    rejecting = [row for n, row in enumerate(rows) if row.rejects and (not n or row.origin == _NOTE)]
+    values: dict[str, Any] = {"judged_bad": rows[0].bad if rows else None, "changed_at": now}
+    if rejecting or not _taken_out(transaction, digest):
+        values |= {"rejected": bool(rejecting), "reject_reason": rejecting[0].reason if rejecting else ""}
+    transaction.execute(sa.update(acquisitions).where(acquisitions.c.digest == digest).values(**values))
+
+
+def _taken_out(transaction: Transaction, digest: InstanceDigest) -> bool:
+    """Whether another system took the image out of use, for whatever reason."""
+    titles = [title.value for title in NoteTitle if title.rejects]
+    note = sa.exists().where(rejection_notes.c.digest == digest, rejection_notes.c.title.in_(titles))
+    return bool(transaction.execute(sa.select(note)).scalar_one())
 
 
 def from_row(row: Any) -> LabelRecord:

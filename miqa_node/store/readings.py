@@ -11,9 +11,11 @@ from miqa_node.domain.label import LabelOrigin
 from miqa_node.domain.policy import Verdict
 from miqa_node.statistics.recurrence import Peak
 from miqa_node.store.database import Transaction
+from miqa_node.store.labels import in_force
 from miqa_node.store.tables import (
     acquisition_findings,
     acquisitions,
+    decisions,
     dispositions,
     label_findings,
     labels,
@@ -142,6 +144,7 @@ def second_readings(transaction: Transaction, since: datetime, until: datetime) 
         .where(
             second.c.label_id.in_(numbers),
             first.c.origin.in_([LabelOrigin.DECISION.value, LabelOrigin.AUDIT.value]),
+            ~sa.exists().where(decisions.c.withdraws == first.c.decision_id),
         )
         .group_by(second.c.label_id)
         .subquery()
@@ -195,7 +198,9 @@ def _newest(transaction: Transaction, since: datetime, until: datetime) -> list[
     """
     query = (
         sa.select(labels.c.label_id, labels.c.digest)
-        .where(labels.c.at >= since, labels.c.at < until, labels.c.origin != LabelOrigin.SECOND_READING.value)
+        .where(
+            labels.c.at >= since, labels.c.at < until, labels.c.origin != LabelOrigin.SECOND_READING.value, in_force()
+        )
         .order_by(labels.c.at.desc(), labels.c.label_id.desc())
         .limit(MOST_JUDGEMENTS)
     )

@@ -68,7 +68,7 @@ def newest(transaction: Transaction) -> list[ReviewedImage]:
     """Each labelled image with its newest label, second readings apart, in the order in which they were given."""
     latest = (
         sa.select(sa.func.max(t.labels.c.label_id).label("label_id"))
-        .where(t.labels.c.origin != LabelOrigin.SECOND_READING.value)
+        .where(t.labels.c.origin != LabelOrigin.SECOND_READING.value, labels.in_force())
         .group_by(t.labels.c.digest)
         .subquery()
     )
@@ -105,7 +105,7 @@ def undecided_images(transaction: Transaction) -> int:
     labelled = (
         sa.select(t.labels.c.label_id)
         .join(t.instances, t.instances.c.digest == t.labels.c.digest)
-        .where(t.instances.c.study_instance_uid == t.worklist.c.study_instance_uid)
+        .where(t.instances.c.study_instance_uid == t.worklist.c.study_instance_uid, labels.in_force())
     )
     query = (
         sa.select(sa.func.count())

@@ -17,7 +17,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import RegionOutline
 from miqa_node.domain.worklist import Resolution, WorklistItem
 from miqa_node.report import Confirmation, ReportSettings, rejection_note
-from miqa_node.store import deliveries, history, worklist
+from miqa_node.store import decisions, deliveries, history, worklist
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.fields import KnownFinding
 from miqa_node.web.services import WebServices
@@ -65,6 +65,8 @@ class Decision:
 def decide(services: WebServices, study_uid: str, decision: Decision) -> WorklistItem:
     """Record a decision and, for a rejection, queue the note to the chosen archives, in one transaction.
 
+    The note leaves after ``deliver.rejection_delay_s``; until then taking the decision back cancels it.
+
     Raises
     ------
     HTTPException
@@ -74,6 +76,7 @@ def decide(services: WebServices, study_uid: str, decision: Decision) -> Worklis
     now = datetime.now(UTC)
     with services.database.begin() as transaction:
         item = worklist.show(transaction, study_uid)
+        number = decisions.count(transaction, study_uid)
     known = [image.digest for image in item.images]
     if set(decision.digests) - set(known):
         raise _wrong("digest: not a flagged image of this study.")
@@ -82,7 +85,7 @@ def decide(services: WebServices, study_uid: str, decision: Decision) -> Worklis
     rejected = [InstanceDigest(one) for one in decision.digests or known]
     note = None
     if decision.resolution is Resolution.CONFIRMED and decision.archives:
-        note = _note(services, rejected, decision, now)
+        note = _note(services, rejected, decision, number, now)
     with services.database.begin() as transaction:
         decided = worklist.resolve(
             transaction,
@@ -96,9 +99,9 @@ def decide(services: WebServices, study_uid: str, decision: Decision) -> Worklis
             regions=decision.regions,
         )
         if note is not None:
-            deliveries.record_result(transaction, rejected[0], note, now)
+            deliveries.record_result(transaction, rejected[0], note, now, decision=decided.decision)
             for archive in decision.archives:
-                deliveries.queue(transaction, note, archive, now)
+                deliveries.queue(transaction, note, archive, now, services.settings.deliver.rejection_delay_s)
     return decided
 
 
@@ -129,7 +132,9 @@ def by_image(drawn: Sequence[DrawnRegion]) -> dict[str, list[RegionOutline]]:
     return regions_by_image
 
 
-def _note(services: WebServices, digests: Sequence[InstanceDigest], decision: Decision, now: datetime) -> ResultObject:
+def _note(
+    services: WebServices, digests: Sequence[InstanceDigest], decision: Decision, number: int, now: datetime
+) -> ResultObject:
     """The rejection note, in the object store; it becomes visible when its rows are committed."""
     unknown = set(decision.archives) - set(services.archives())
     if unknown:
@@ -141,7 +146,7 @@ def _note(services: WebServices, digests: Sequence[InstanceDigest], decision: De
     if not images or images[0].assessment is None:
         raise _wrong("digest: no assessed image is left to reject.")
     paths = [services.objects.local_path(image.instance.object_key) for image in images]
-    said = Confirmation(decision.actor, now, decision.reason, decision.comment)
+    said = Confirmation(decision.actor, now, decision.reason, decision.comment, number)
     made = rejection_note(paths, images[0].assessment, said, ReportSettings(services.settings.node.name))
     key = Artifacts(services.objects).keep_result(digests[0], made.sop_instance_uid, made.data)
     return ResultObject(made.sop_instance_uid, made.sop_class_uid, made.kind, key)

@@ -98,7 +98,7 @@ def test_a_person_claims_and_resolves_a_study(stage: Stage, page: sync_api.Page)
     page.get_by_label("Comment").fill("patient moved")
     page.get_by_role("button", name="Retake requested").click()
 
-    sync_api.expect(page.locator(".state")).to_have_text("Resolved: retaken")
+    sync_api.expect(page.locator(".state")).to_have_text("Resolved: retake requested")
     sync_api.expect(page.locator(".events")).to_contain_text("patient moved")
     page.goto("/")
     sync_api.expect(page.get_by_text("Nothing needs attention")).to_be_visible()
@@ -244,7 +244,7 @@ def test_the_image_can_be_windowed_zoomed_and_marked(stage: Stage, page: sync_ap
     page.get_by_label("Your name").fill("mara")
     page.get_by_role("button", name="Retake requested").click()
 
-    sync_api.expect(page.locator(".state")).to_have_text("Resolved: retaken")
+    sync_api.expect(page.locator(".state")).to_have_text("Resolved: retake requested")
     with stage.services.database.begin() as transaction:
         [label] = labels.of_images(transaction, [digest])
     [region] = label.judgement.regions

@@ -147,7 +147,9 @@ def test_several_studies_at_once(stage: Stage, client: TestClient, action: str, 
         worklist.resolve(transaction, "1.2.3.3", Resolution.RETAKEN, "kim", "", NOW)
     form = {"action": action, "study": ["1.2.3.1", "1.2.3.2", "1.2.3.3"], "actor": "mara", "csrf": csrf(client)}
 
-    page = client.post("/worklist/bulk", data={**form, "back": "//evil"}, headers={"origin": "http://localhost:8080"})
+    page = client.post(
+        "/worklist/bulk", data={**form, "back": "//evil", "sure": "true"}, headers={"origin": "http://localhost:8080"}
+    )
 
     assert "2 studies" in page.text
     assert "1 was not changed" in page.text

@@ -32,12 +32,16 @@ from miqa_node.report.write import encode
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A person's decision that images are rejected: who, when, why (a code value of CID 7011), and what they noted."""
+    """A person's decision that images are rejected: who, when, why (a code value of CID 7011), and what they noted.
+
+    ``number`` counts the decisions about the study before: after one that was taken back the note is another object.
+    """
 
     actor: str
     confirmed_at: datetime
     reason: str
     comment: str = ""
+    number: int = 0
 
 
 def rejection_note(
@@ -64,7 +68,8 @@ def rejection_note(
         )
     if len({image.study_instance_uid for image in images}) != 1:
         raise ReportError("A rejection note needs images of exactly one study.")
-    lineage = Lineage(("rejection", reason.value, *sorted(image.sop_instance_uid for image in images)))
+    again = (f"decision {confirmation.number}",) if confirmation.number else ()
+    lineage = Lineage(("rejection", reason.value, *sorted(image.sop_instance_uid for image in images), *again))
     confirmed = replace(assessment, assessed_at=confirmation.confirmed_at)
     note = begin_instance(OUTPUT, images[0], confirmed, lineage, settings)
     actor = typed_text(confirmation.actor, 64) or "unknown"

@@ -35,7 +35,7 @@ from miqa_node.store.tables.labels import label_findings, labels, requests
 from miqa_node.store.tables.processes import activations, executors, site_limits
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
 from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds
-from miqa_node.store.tables.worklist import worklist, worklist_events, worklist_facets
+from miqa_node.store.tables.worklist import decisions, worklist, worklist_events, worklist_facets
 
 __all__ = [
     "Digest",
@@ -52,6 +52,7 @@ __all__ = [
     "assessments",
     "attempts",
     "commitment_requests",
+    "decisions",
     "deliveries",
     "delivery_events",
     "disk_samples",

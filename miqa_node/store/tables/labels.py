@@ -8,7 +8,8 @@ from miqa_node.store.tables.base import Digest, RowId, Uid, UtcDateTime, metadat
 
 # One row per judgement of an image by a person or another system; rows are only ever added, each person's newest
 # counts. "findings" is null when the image is bad without a named finding; "sampled" is the probability with which the
-# image was chosen to be judged; "source_uid" is the object that brought the judgement, where one did.
+# image was chosen to be judged; "source_uid" is the object that brought the judgement, where one did. A label of a
+# decision ("decision_id") that was taken back no longer counts.
 labels = sa.Table(
     "labels",
     metadata,
@@ -30,6 +31,7 @@ labels = sa.Table(
     sa.Column("model_version", sa.Text, nullable=False),
     sa.Column("model_sha256", sa.String(64), nullable=False),
     sa.Column("policy_version", sa.Text, nullable=False),
+    sa.Column("decision_id", sa.BigInteger, index=True),
 )
 
 # The model's result for each finding of a labelled image, beside the label's own (null: unknown).

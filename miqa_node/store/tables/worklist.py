@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from miqa_node.store.tables.base import RowId, Uid, UtcDateTime, metadata
 
 # One row per study that was ever flagged, with its current state.
-# "rank" orders verdicts, the worst highest.
+# "rank" orders verdicts, the worst highest. "decision_id" is the decision in force, "retaken_at" when the new exposure
+# came that it requested.
 worklist = sa.Table(
     "worklist",
     metadata,
@@ -21,6 +22,8 @@ worklist = sa.Table(
     sa.Column("resolved_by", sa.Text, nullable=False),
     sa.Column("resolved_at", UtcDateTime),
     sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("decision_id", sa.BigInteger),
+    sa.Column("retaken_at", UtcDateTime),
     sa.Index("ix_worklist_state", "state", "flagged_at"),
     sa.Index("ix_worklist_newest", "flagged_at", "rank", "study_instance_uid"),
     sa.Index(
@@ -62,4 +65,20 @@ worklist_events = sa.Table(
     sa.Column("action", sa.String(16), nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("comment", sa.Text, nullable=False),
+)
+
+# Decisions of people about flagged studies; rows are only ever added. "images" are the digests that one is about,
+# "reason" is a code value of CID 7011. A row without "resolution" takes back the decision that it names in "withdraws".
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("decision_id", RowId, primary_key=True),
+    sa.Column("study_instance_uid", Uid, nullable=False, index=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("resolution", sa.String(16)),
+    sa.Column("reason", sa.String(16), nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("images", sa.JSON, nullable=False),
+    sa.Column("withdraws", sa.BigInteger, index=True),
 )

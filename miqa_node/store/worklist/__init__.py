@@ -1,6 +1,7 @@
 """The worklist: flagged studies and their handling by readers."""
 
-from miqa_node.store.worklist.changes import claim, flag, follow, note, resolve, unclaim
+from miqa_node.store.worklist.changes import claim, flag, follow, note, reopen, resolve, unclaim
+from miqa_node.store.worklist.retakes import complete_retakes
 from miqa_node.store.worklist.search import (
     UNRESOLVED,
     WorklistFilter,
@@ -19,12 +20,14 @@ __all__ = [
     "WorklistOrder",
     "WorklistPosition",
     "claim",
+    "complete_retakes",
     "count",
     "flag",
     "follow",
     "note",
     "page",
     "place_of",
+    "reopen",
     "resolve",
     "select",
     "show",

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from miqa_node.domain.instance import InstanceDigest, StudyInstanceUid
 from miqa_node.domain.label import RegionOutline
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState, check_transition
+from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState, check_transition
+from miqa_node.errors import ConflictError
 from miqa_node.store import announcements, decisions, documents
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import (
@@ -21,6 +22,8 @@ from miqa_node.store.tables import (
     worklist_facets,
 )
 from miqa_node.store.worklist.search import show
+
+_UNDECIDED: dict[str, object] = {"resolution": None, "resolved_by": "", "resolved_at": None, "decision_id": None}
 
 SELF = "miqa-node"
 """Who resolves a study that is no longer flagged."""
@@ -58,9 +61,7 @@ def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict
             state=WorklistState.OPEN.value,
             flagged_at=now,
             claimed_by="",
-            resolution=None,
-            resolved_by="",
-            resolved_at=None,
+            **_UNDECIDED,
         )
     )
     if reopened.rowcount:
@@ -130,8 +131,13 @@ def resolve(
         "resolved_at": now,
         "comment": comment,
     }
+    values["retaken_at"] = None
     item = _move(transaction, study_instance_uid, WorklistState.RESOLVED, actor, resolution.value, comment, now, values)
     announcements.resolved(transaction, study_instance_uid, now)
+    about = list(digests) or [image.digest for image in item.images]
+    decision = decisions.record(transaction, study_instance_uid, resolution, actor, comment, reason, about, now)
+    this = worklist.c.study_instance_uid == study_instance_uid
+    transaction.execute(sa.update(worklist).where(this).values(decision_id=decision))
     drawn = regions or {}
     meant = list(digests) or ([item.images[0].digest] if len(item.images) == 1 else sorted(drawn))
     for digest in meant:
@@ -143,11 +149,49 @@ def resolve(
             resolution,
             actor,
             now,
+            decision=decision,
             reason=reason,
             findings=named or None,
             regions=own,
         )
-    return item
+    return show(transaction, study_instance_uid)
+
+
+def reopen(
+    transaction: Transaction,
+    study_instance_uid: str,
+    actor: str,
+    comment: str,
+    now: datetime,
+    decision: int | None = None,
+) -> Reopening:
+    """Take the decision about an item back: its labels no longer count, and a rejection note that waits is cancelled.
+
+    With ``decision`` only that one is meant. The item stays with whoever claimed it, if that is ``actor``.
+
+    Raises
+    ------
+    ConflictError
+        The item is open; the node resolved it because nothing is flagged any more; or another decision was made since.
+    """
+    before = show(transaction, study_instance_uid)
+    if before.state is not WorklistState.RESOLVED:
+        raise ConflictError(f"The study is {before.state.value}: there is no decision to take back.")
+    if before.decision is None:
+        raise ConflictError("Nobody decided: no image of the study is flagged any more. Have it judged again instead.")
+    if decision is not None and decision != before.decision:
+        raise ConflictError("Another decision was made since. Look at the study, and reopen it if you still want to.")
+    state = WorklistState.CLAIMED if before.claimed_by == actor else WorklistState.OPEN
+    claimed_by = actor if state is WorklistState.CLAIMED else ""
+    this = worklist.c.study_instance_uid == study_instance_uid, worklist.c.decision_id == before.decision
+    values = {"state": state.value, "claimed_by": claimed_by, "comment": "", "retaken_at": None, **_UNDECIDED}
+    if not transaction.execute(sa.update(worklist).where(*this).values(values)).rowcount:
+        raise ConflictError("Another person reopened the study at this moment.")
+    decisions.withdraw(transaction, study_instance_uid, before.decision, actor, comment, now)
+    note(transaction, study_instance_uid, "reopened", actor, comment, now)
+    announcements.reopened(transaction, study_instance_uid, now)
+    told = decisions.cancel_notes(transaction, before.decision, actor, comment, now)
+    return Reopening(show(transaction, study_instance_uid), told)
 
 
 def note(transaction: Transaction, study_uid: str, action: str, actor: str, comment: str, now: datetime) -> None:

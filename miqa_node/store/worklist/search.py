@@ -228,6 +228,8 @@ def _item(row: sa.Row[tuple[object, ...]], images: tuple[WorklistImage, ...]) ->
         resolved_by=row.resolved_by,
         resolved_at=row.resolved_at,
         comment=row.comment,
+        decision=row.decision_id,
+        retaken_at=row.retaken_at,
         images=images,
     )
 

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
+from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.report.narrative import narrative
 from miqa_node.store import corrections, history, worklist
@@ -121,6 +121,14 @@ class Resolve(Strict):
     regions: Regions = Field([], description="What was drawn on these images.")
 
 
+class Reopen(Strict):
+    """Who takes a decision back, and why."""
+
+    actor: Actor = ""
+    comment: Annotated[Comment, Field(min_length=1, description="Why; kept in the history of the study.")]
+    decision: int | None = Field(None, description="Only if this decision is still in force; without: whichever is.")
+
+
 class MissingUids(Strict):
     """The UIDs that the file of an object lacks; empty for one that it has."""
 
@@ -182,7 +190,7 @@ def release(services: Services, who: Reviewer, study_uid: Uid, body: Claim) -> W
 
 @router.post("/worklist/{study_uid}/resolve", summary="Decide it", tags=["worklist"], responses=_change_errors)
 def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Resolve) -> WorklistItem:
-    """OPEN or CLAIMED becomes RESOLVED; a later flagged image of the study opens it again.
+    """OPEN or CLAIMED becomes RESOLVED, until it is reopened or another image of the study is flagged.
 
     No rejection note is sent: that needs the second look of the study's page.
     """
@@ -195,6 +203,19 @@ def resolve(services: Services, who: Reviewer, study_uid: Uid, body: Resolve) ->
         by_image(body.regions),
     )
     return decide(services, study_uid, decision)
+
+
+@router.post(
+    "/worklist/{study_uid}/reopen", summary="Take a decision back", tags=["worklist"], responses=_change_errors
+)
+def reopen(services: Services, who: Reviewer, study_uid: Uid, body: Reopen) -> Reopening:
+    """RESOLVED becomes OPEN, or CLAIMED by the same person: labels of the decision no longer count.
+
+    A rejection note that waits is cancelled. Archives in `must_restore` have got it: DICOM cannot take that back.
+    """
+    with services.database.begin() as transaction:
+        actor = acting(who, body.actor)
+        return worklist.reopen(transaction, study_uid, actor, body.comment, datetime.now(UTC), body.decision)
 
 
 @router.post(

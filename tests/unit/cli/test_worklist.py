@@ -101,7 +101,7 @@ def test_claim_release_resolve_and_their_events(cli: Callable[..., Ran], stage: 
     assert call("release", "1.2.3.1", "--as", "mara", "--json").json["state"] == "OPEN"
     resolved = call("resolve", "1.2.3.1", "retaken", "--comment", "moved", "--as", "tom")
     assert resolved.code == Exit.OK
-    assert "RESOLVED: retaken" in resolved.out
+    assert "RESOLVED: retake requested" in resolved.out
 
     events = call("show", "1.2.3.1", "--json").json["events"]
     assert [(event["action"], event["actor"]) for event in events] == [
@@ -110,7 +110,21 @@ def test_claim_release_resolve_and_their_events(cli: Callable[..., Ran], stage: 
         ("released", "mara"),
         ("retaken", "tom"),
     ]
-    assert "retaken by tom: “moved”" in call("show", "1.2.3.1").out
+    assert "retake requested by tom: “moved”" in call("show", "1.2.3.1").out
+
+
+def test_a_decision_is_taken_back_with_a_reason(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
+    stage.add(1)
+
+    def call(*words: str) -> Any:
+        return cli("worklist", *words, "--as", "mara", "--data-dir", data_dir)
+
+    assert call("reopen", "1.2.3.1", "--comment", "no").code == Exit.CONFLICT
+    call("resolve", "1.2.3.1", "dismissed")
+    assert call("reopen", "1.2.3.1", "--comment", " ").code == Exit.USAGE
+    reopened = call("reopen", "1.2.3.1", "--comment", "wrong study", "--json").json
+    assert (reopened["item"]["state"], reopened["must_restore"]) == ("OPEN", [])
+    assert cli("labels", "list", "--data-dir", data_dir).out.count("decision") == 0
 
 
 def test_exit_codes(cli: Callable[..., Ran], stage: Stage, data_dir: Path, tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""Actions on a flagged study: claim, put back, decide; a rejection needs a second confirmation."""
+"""Actions on a flagged study: claim, put back, decide, reopen; a rejection needs a second confirmation."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -24,23 +25,29 @@ router = APIRouter()
 
 ReasonCode = Annotated[str, Form(max_length=16)]
 Digests = Annotated[list[str], Form(max_length=MAX_IMAGES)]
+Listed = Annotated[str, Form(alias="list", max_length=1000)]
+"""The filter of the list that the study was opened from, as the list's address has it."""
 Names = Annotated[list[str], Form(max_length=100)]
 
 
 @router.post("/studies/{study_uid}/claim")
-def claim(services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "") -> Response:
+def claim(
+    services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "", listed: Listed = ""
+) -> Response:
     """The button "Claim"."""
     with services.database.begin() as transaction:
         worklist.claim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
-    return _to(study_uid)
+    return _to(study_uid, listed)
 
 
 @router.post("/studies/{study_uid}/release")
-def release(services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "") -> Response:
+def release(
+    services: Services, who: Reviewer, study_uid: Uid, actor: Annotated[Actor, Form()] = "", listed: Listed = ""
+) -> Response:
     """The button "Put back"."""
     with services.database.begin() as transaction:
         worklist.unclaim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
-    return _to(study_uid)
+    return _to(study_uid, listed)
 
 
 @router.post("/studies/{study_uid}/resolve")
@@ -56,6 +63,7 @@ def resolve(
     regions: Annotated[str, Form(max_length=32_768)] = "",
     archive: Names = [],  # noqa: B006
     sure: Annotated[bool, Form()] = False,
+    listed: Listed = "",
 ) -> Response:
     """The four buttons. Confirming a rejection first shows what will happen, and does it when that page is sent."""
     decision = Decision(
@@ -80,14 +88,33 @@ def resolve(
             reason=REASON_CODES.get(decision.reason),
             reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
             archives=list(services.archives()),
+            delay_s=services.settings.deliver.rejection_delay_s,
+            listed=listed,
         )
         return HTMLResponse(page)
     decide(services, study_uid, decision)
-    return _to(study_uid)
+    return _to(study_uid, listed)
 
 
-def _to(study_uid: str) -> Response:
-    return RedirectResponse(f"/studies/{study_uid}", HTTPStatus.SEE_OTHER)
+@router.post("/studies/{study_uid}/reopen")
+def reopen(
+    services: Services,
+    who: Reviewer,
+    study_uid: Uid,
+    comment: Annotated[Comment, Form(min_length=1)],
+    actor: Annotated[Actor, Form()] = "",
+    decision: Annotated[int | None, Form()] = None,
+    listed: Listed = "",
+) -> Response:
+    """The buttons "Undo", which names the decision that it was shown beside, and "Reopen"."""
+    with services.database.begin() as transaction:
+        worklist.reopen(transaction, study_uid, acting(who, actor), comment, datetime.now(UTC), decision)
+    return _to(study_uid, listed)
+
+
+def _to(study_uid: str, listed: str) -> Response:
+    address = f"/studies/{study_uid}" + (f"?{urlencode({'list': listed})}" if listed else "")
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
 
 PAGE = Page(router, Permission.REVIEW)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from miqa_node.domain.access import Permission
 from miqa_node.domain.codes import REASON_CODES
@@ -17,7 +18,7 @@ from miqa_node.domain.worklist import WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.report.narrative import Sentence, advice, sentences
 from miqa_node.settings import Settings
-from miqa_node.store import history, priors, worklist
+from miqa_node.store import decisions, history, priors, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.store.history import InstanceHistory, WorklistEvent
 from miqa_node.store.priors import Prior, Usual
@@ -27,13 +28,14 @@ from miqa_node.web.fields import Uid
 from miqa_node.web.html import render, verdict_words
 from miqa_node.web.page import Page
 from miqa_node.web.pages.pictures.router import maps_of
+from miqa_node.web.pages.worklist.router import Show, WorklistForm, read_form
 from miqa_node.web.services import Services, WebServices
 
 MAX_IMAGES = 24
 """Of a study with more only the worst are shown; each has its own canvas."""
 
-NEXT = worklist.WorklistFilter(state=(WorklistState.OPEN,))
-"""What to offer when a study is resolved: the newest unclaimed one."""
+UNDO_SPAN = timedelta(minutes=15)
+"""So long after a decision its author is offered to undo it with one key."""
 
 router = APIRouter()
 
@@ -69,8 +71,13 @@ class StudyImage:
 
 
 @router.get("/studies/{study_uid}")
-def study_page(services: Services, who: Reader, study_uid: Uid) -> str:
-    """One study: its images with findings and measurements, where the results went, and what people did."""
+def study_page(
+    services: Services, who: Reader, study_uid: Uid, listed: Annotated[str, Query(alias="list", max_length=1000)] = ""
+) -> str:
+    """One study: its images with findings and measurements, where the results went, and what people did.
+
+    ``list`` is the filter of the list that it was opened from: the next study is that list's next one.
+    """
     with services.database.begin() as transaction:
         study = history.of_study(transaction, study_uid)
         images = history.of_uid(transaction, study_uid, limit=services.settings.web.page_size + 1)
@@ -80,7 +87,9 @@ def study_page(services: Services, who: Reader, study_uid: Uid) -> str:
         item = item_of(transaction, study_uid)
         events = history.of_worklist(transaction, study_uid)
         resolved = item is not None and item.state is WorklistState.RESOLVED
-        following = worklist.select(transaction, NEXT, limit=1) if resolved else []
+        following = _following(transaction, read_form(listed), item) if item is not None and resolved else ""
+        notes = decisions.notes_of(transaction, item.decision) if item is not None and item.decision else []
+        hidden_in = decisions.hidden_in(transaction, study_uid)
     return render(
         "study/study.html",
         who=who,
@@ -90,7 +99,11 @@ def study_page(services: Services, who: Reader, study_uid: Uid) -> str:
         truncated=len(images) > MAX_IMAGES,
         item=item,
         unresolved=item is not None and not resolved,
-        following=following[0].study_instance_uid if following else "",
+        following=following,
+        listed=listed,
+        notes=notes,
+        hidden_in=hidden_in,
+        may_undo=item is not None and _may_undo(item, who.name, datetime.now(UTC)),
         events=events,
         reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
         likely=likely_reason(shown),
@@ -100,6 +113,26 @@ def study_page(services: Services, who: Reader, study_uid: Uid) -> str:
         words=_titles(shown),
         defects=defect_names(),
     )
+
+
+def _following(transaction: Transaction, listed: WorklistForm, item: WorklistItem) -> str:
+    """The next study of the list that the study was opened from, from its start again at its end; empty if none."""
+    criteria = listed.filter()
+    if listed.show is Show.UNRESOLVED and not listed.assignee:
+        criteria = replace(criteria, state=(WorklistState.OPEN,))  # what others have claimed is theirs
+    for after in (worklist.place_of(item), None):
+        items = worklist.page(transaction, criteria, limit=2, order=listed.order, after=after)
+        for one in items:
+            if one.study_instance_uid != item.study_instance_uid:
+                return one.study_instance_uid
+    return ""
+
+
+def _may_undo(item: WorklistItem, name: str, now: datetime) -> bool:
+    """Whether the newest decision is this person's own; without accounts everybody is."""
+    if item.decision is None or item.resolved_at is None or name not in ("", item.resolved_by):
+        return False
+    return now - item.resolved_at < UNDO_SPAN
 
 
 def _titles(images: Sequence[StudyImage]) -> dict[str, str]:
@@ -183,7 +216,7 @@ def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[M
                 entries.append((delivery.next_attempt_at, text, True))
     if image.instance.removal is not None:
         entries.append((image.instance.removal.at, f"original removed: {image.instance.removal.cause.value}", False))
-    entries.extend((event.at, f"{event.action} by {event.actor}", False) for event in events if event.actor)
+    entries.extend((event.at, f"{event.words} by {event.actor}", False) for event in events if event.actor)
     ordered = sorted(entries, key=lambda one: one[0])
     return tuple(Moment(at, (at - start).total_seconds(), text, bad) for at, text, bad in ordered)
 

@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from miqa_node.domain.access import Permission
 from miqa_node.domain.policy import Verdict
@@ -68,6 +68,11 @@ class Bulk(StrEnum):
     DISMISS = "dismiss"
     ACCEPT = "accept"
 
+    @property
+    def decides(self) -> bool:
+        """Whether it resolves the studies."""
+        return self in (Bulk.DISMISS, Bulk.ACCEPT)
+
 
 class WorklistForm(Strict):
     """The filter above the list, kept in the page's address; an untouched field is sent empty."""
@@ -113,6 +118,14 @@ class WorklistForm(Strict):
         return f"{path}?{urlencode(kept | place)}" if kept | place else path
 
 
+def read_form(text: str) -> WorklistForm:
+    """The filter that the address of a list says; that of the first page if it says nothing that is known."""
+    try:
+        return WorklistForm.model_validate(dict(parse_qsl(text)))
+    except ValidationError:
+        return WorklistForm()
+
+
 _DEFAULTS = WorklistForm.model_construct().model_dump(mode="json")
 _FILTERS = tuple(name for name in WorklistForm.model_fields if name not in {"after", "before", "order"})
 
@@ -154,10 +167,23 @@ def bulk(
     actor: Annotated[Actor, Form()] = "",
     comment: Annotated[Comment, Form()] = "",
     back: Annotated[str, Form(max_length=2000)] = "/",
+    sure: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Do one thing with the selected studies; studies that another person changed first are skipped and reported."""
+    """Do one thing with the selected studies; studies that another person changed first are skipped and reported.
+
+    A decision about several studies first shows what it would decide, and can be undone.
+    """
     name, now = acting(who, actor), datetime.now(UTC)
-    done, left = 0, 0
+    if action.decides and not sure:
+        with services.database.begin() as transaction:
+            items = [worklist.show(transaction, uid) for uid in dict.fromkeys(study)]
+        page = render(
+            "worklist/bulk_ask.html", who=who, action=action, items=items, actor=name, comment=comment,
+            back=_inside(back),
+        )  # fmt: skip
+        return HTMLResponse(page)
+    left, undo = 0, []
+    done = 0
     for uid in dict.fromkeys(study):
         try:
             with services.database.begin() as transaction:
@@ -167,14 +193,42 @@ def bulk(
                     case Bulk.RELEASE:
                         worklist.unclaim(transaction, uid, name, now)
                     case Bulk.DISMISS:
-                        worklist.resolve(transaction, uid, Resolution.DISMISSED, name, comment, now)
+                        item = worklist.resolve(transaction, uid, Resolution.DISMISSED, name, comment, now)
+                        undo.append(f"{uid} {item.decision}")
                     case Bulk.ACCEPT:
-                        worklist.resolve(transaction, uid, Resolution.ACCEPTED, name, comment, now)
+                        item = worklist.resolve(transaction, uid, Resolution.ACCEPTED, name, comment, now)
+                        undo.append(f"{uid} {item.decision}")
             done += 1
         except (ConflictError, NotFoundError):
             left += 1
-    page = render("worklist/bulk.html", who=who, action=action, done=done, left=left, back=_inside(back))
+    page = render(
+        "worklist/bulk.html", who=who, action=action.value, done=done, left=left, undo=undo, actor=name,
+        back=_inside(back),
+    )  # fmt: skip
     return HTMLResponse(page, HTTPStatus.OK)
+
+
+@router.post("/worklist/bulk/undo")
+def undo_bulk(
+    services: Services,
+    who: Reviewer,
+    undo: Annotated[list[Annotated[str, Field(pattern=r"^[0-9.]{1,64} [0-9]{1,18}$")]], Form(max_length=1000)],
+    actor: Annotated[Actor, Form()] = "",
+    back: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    """Take the decisions about several studies back; those about which somebody has decided again stay."""
+    name, now = acting(who, actor), datetime.now(UTC)
+    done, left = 0, 0
+    for one in dict.fromkeys(undo):
+        uid, decision = one.split()
+        try:
+            with services.database.begin() as transaction:
+                worklist.reopen(transaction, uid, name, "Undone", now, int(decision))
+            done += 1
+        except (ConflictError, NotFoundError):
+            left += 1
+    page = render("worklist/bulk.html", who=who, action="undo", done=done, left=left, undo=(), back=_inside(back))
+    return HTMLResponse(page)
 
 
 def _listed(services: Services, query: WorklistForm) -> dict[str, object]:
@@ -194,6 +248,7 @@ def _listed(services: Services, query: WorklistForm) -> dict[str, object]:
         "total": f"{MOST_COUNTED:,}+" if total > MOST_COUNTED else str(total),
         "next": query.address(after=_text(items[-1])) if items and forward else "",
         "previous": query.address(before=_text(items[0])) if items and backward else "",
+        "listed": query.address(path="").removeprefix("?"),
         "here": query.address(**{name: getattr(query, name) for name in ("after", "before") if getattr(query, name)}),
     }
 
