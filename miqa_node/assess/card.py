@@ -205,10 +205,10 @@ def read_sections(folder: Path) -> dict[str, Any]:
     """The sections of a card as they are written; ModelPackageError when there is no card."""
     path = folder / CARD_NAME
     try:
-        sections = yaml.safe_load(path.read_text("utf-8"))
+        sections = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} cannot be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the latter two: dates that are none, deep nesting
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not YAML: {error}") from error
     return sections if isinstance(sections, dict) else {}
 

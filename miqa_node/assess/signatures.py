@@ -103,9 +103,9 @@ def _warn(label: str, state: str) -> None:
 
 
 def _contents(path: Path) -> dict[str, Any]:
-    names = (CARD_NAME, *read_sections(path).get("files", {})) if path.is_dir() else (path.name,)
     folder = path if path.is_dir() else path.parent
     try:
+        names = (CARD_NAME, *read_sections(path).get("files", {})) if path.is_dir() else (path.name,)
         files = {name: sha256_of(folder / name) for name in names}
     except (OSError, TypeError) as error:
         raise ModelPackageError(f"{path.name}: a file that its card lists cannot be read.") from error

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from typing import Any
 
 import pytest
+import schemathesis
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from miqa_node.settings import load_settings
 from miqa_node.web.rest.api import WorklistQuery
+from miqa_node.web.server import WebServer
 from tests.web.staging import Stage
 
 # Text as a browser or a program can send it in an address: anything but halves of surrogate pairs.
@@ -54,3 +59,31 @@ def test_any_uid(client: TestClient, name: str) -> None:
     for path in ("/api/v1/worklist/", "/api/v1/instances/", "/studies/", "/previews/"):
         answer = client.get(path + quote(name, safe=""))
         assert answer.status_code in (200, 307, 404, 405, 422), (path, answer.text)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_every_operation_of_the_openapi_document(stage: Stage, app: FastAPI) -> None:
+    for number in range(1, 4):
+        stage.add(number)
+    server = WebServer(app, load_settings(web={"port": 0}).web)
+    server.start()
+    try:
+        operations = [result.ok() for result in schemathesis.openapi.from_dict(app.openapi()).get_all_operations()]
+        for operation in operations:
+            call_with_anything(operation.as_strategy(), f"http://127.0.0.1:{server.port}")
+    finally:
+        server.stop()
+    assert len(operations) > 30
+
+
+def call_with_anything(cases: st.SearchStrategy[schemathesis.Case[Any]], address: str) -> None:
+    @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=cases)
+    def call(case: schemathesis.Case[Any]) -> None:
+        answer = case.call(base_url=address)
+        assert answer.status_code < 500 or answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE, (
+            f"{case.method} {case.formatted_path}: {answer.status_code} {answer.text}"
+        )
+
+    call()
