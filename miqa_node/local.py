@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ from miqa_node.settings import Settings, WatchedFile, read_policy
 from miqa_node.store import instances
 from miqa_node.store.artifacts import MemoryArtifacts
 from miqa_node.store.database import Database
-from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext, installed
+from miqa_node.units.base import Decode, ImagingTools, JudgingTools, ReportingTools, UnitContext, installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,7 @@ class LocalAssessor:
         self.close()
 
 
-def assess_path(
-    path: Path, described: tuple[str, str, str], judging: JudgingTools, decode: Callable[[Path], Radiograph]
-) -> LocalResult:
+def assess_path(path: Path, described: tuple[str, str, str], judging: JudgingTools, decode: Decode) -> LocalResult:
     """What :meth:`LocalAssessor.assess_file` does, with the parts of whoever has them, such as a running node.
 
     The file takes the way of every image, through a store that is gone afterwards. ``described`` is (modality, body
@@ -148,7 +146,7 @@ def assess_path(
 class _ImageFile:
     """A DICOM file or a picture, and what came of reading it."""
 
-    def __init__(self, path: Path, described: tuple[str, str, str], decode: Callable[[Path], Radiograph]) -> None:
+    def __init__(self, path: Path, described: tuple[str, str, str], decode: Decode) -> None:
         self.is_picture = is_picture(path)
         self.header: Header | None = None
         self.radiograph: Radiograph | None = None
@@ -170,12 +168,10 @@ class _ImageFile:
         return self.header, StudyRecord(self.header.study_instance_uid, "", "", "", "", "")
 
     def decode(self, path: Path, frame: int = 0) -> Radiograph:
-        """The decoded image."""
-        if frame:
-            raise DecodeError("Only the first frame of a file is looked at.")
+        """The decoded frame; a file has one that is looked at."""
         if self.radiograph is None:
             try:
-                self.radiograph = self._decode(path)
+                self.radiograph = self._decode(path, frame)
             except DecodeError as error:
                 self.error = error
                 raise

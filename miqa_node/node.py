@@ -141,7 +141,7 @@ class Node:
         return Pipeline(
             context,
             self._queue,
-            verdict_effects(context, rules, taking, self._announcer),
+            verdict_effects(context, rules, taking, self._announcer, self.destinations.declining),
             giving_up_effects(context, self._announcer),
             max_attempts=settings.work.max_attempts,
             pseudonym=rules.operator,

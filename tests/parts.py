@@ -37,6 +37,7 @@ def build_pipeline(
     rules: AcquisitionRules | None = None,
     enhance: Callable[[Radiograph], Enhanced] | None = None,
     silence: Callable[[], str] = str,
+    declining: Callable[[str], Sequence[str]] = lambda _modality: (),
 ) -> Pipeline:
     """Without an assessor images are only measured; nobody listens to events."""
     rules = rules or AcquisitionRules()
@@ -49,6 +50,6 @@ def build_pipeline(
         ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), enhance),
     )
     announcer = Announcer(lambda _kind: (), EventOrigin())
-    effects = verdict_effects(context, rules, destinations, announcer)
+    effects = verdict_effects(context, rules, destinations, announcer, declining)
     giving_up = giving_up_effects(context, announcer)
     return Pipeline(context, queue, effects, giving_up, max_attempts=3, pseudonym=rules.operator)

@@ -31,7 +31,7 @@ from miqa_node.domain.finding import (
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.ports import AssessorResult
-from miqa_node.imaging.kinds import is_projection
+from miqa_node.imaging.kinds import is_projection, is_run
 from miqa_node.imaging.plausibility import check
 from miqa_node.observe.stages import StageClock
 
@@ -56,7 +56,7 @@ class ImageAssessor:
         """Measure, check plausibility, and have the model judge what its card covers."""
         clock = StageClock()
         measurements: tuple[Measurement, ...] = ()
-        if is_projection(header):
+        if is_projection(header) or is_run(header):
             measurements = clock.time("measure", lambda: measure(radiograph, header))
         plausibility = clock.time("plausibility", lambda: check(header, radiograph, measurements))
         assessment = Assessment(

@@ -56,6 +56,8 @@ def recognise(series: SeriesView, *, hinted: bool) -> str:
     """
     if marked(series):
         return "The header marks every image as one of a phantom (Quality Control Image)."
+    if series.header.modality not in ("CT", "MR"):
+        return ""  # a head in PET is as round and even as a bottle
     seen = [one for one in _slices(series) if one is not None]
     if not seen:
         return ""

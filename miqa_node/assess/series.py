@@ -24,6 +24,7 @@ from miqa_node.observe.stages import StageClock
 
 NO_STACK = "The series has no stack of slices to measure: localizers at most."
 NO_MODEL = "No model judges CT or MR series; they are measured."
+NO_PET_MODEL = "No model judges PET series."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,9 @@ def _test_object(series: SeriesView, phantom: bool | None) -> str:
 
 
 def _out_of_scope(header: Header, package: Package | None) -> str:
-    return NO_MODEL if package is None else package.card.applicability.excludes(header, None)
+    if package is None:
+        return NO_PET_MODEL if header.modality == "PT" else NO_MODEL
+    return package.card.applicability.excludes(header, None)
 
 
 def _undecodable(series: SeriesView) -> tuple[PlausibilityIssue, ...]:

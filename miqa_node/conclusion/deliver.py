@@ -11,7 +11,7 @@ from miqa_node.conclusion.base import Conclusion, Effect
 from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.delivery import ResultKind, ResultObject
 from miqa_node.domain.output import default_kinds, output_kinds
-from miqa_node.domain.policy import Disposition, Reason
+from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.errors import lacks_resources, place_of
 from miqa_node.observe.stages import StageClock
 from miqa_node.store import deliveries
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 DestinationsFor = Callable[[ResultKind], Sequence[str]]
 """Names of the destinations whose profile asks for objects of a kind."""
+Declining = Callable[[str], Sequence[str]]
+"""Names of the destinations that want nothing of images of a modality that were not assessed."""
 
 
 def kinds_to_make(destinations: DestinationsFor) -> set[ResultKind]:
@@ -32,9 +34,12 @@ def kinds_to_make(destinations: DestinationsFor) -> set[ResultKind]:
 class DeliveryEffect(Effect):
     """The result objects. ``deliver.lanes`` sends what is queued here."""
 
-    def __init__(self, context: UnitContext, destinations: DestinationsFor) -> None:
+    def __init__(
+        self, context: UnitContext, destinations: DestinationsFor, declining: Declining = lambda _modality: ()
+    ) -> None:
         self._context = context
         self._destinations = destinations
+        self._declining = declining
 
     def prepare(self, conclusion: Conclusion) -> Conclusion:
         """Make and store the objects. If a report fails, the study is flagged, so that its verdict stays visible."""
@@ -58,11 +63,14 @@ class DeliveryEffect(Effect):
 
     def apply(self, transaction: Transaction, conclusion: Conclusion) -> None:
         """Queue them."""
+        is_assessed = conclusion.announced.verdict is not Verdict.NOT_ASSESSED
+        declined = () if is_assessed else self._declining(conclusion.instance.header.modality)
         for result in conclusion.results:
             instance = conclusion.instance
             deliveries.record_result(transaction, instance.digest, result, conclusion.decided_at, instance.generation)
             for destination in self._destinations(result.kind):
-                deliveries.queue(transaction, result, destination, conclusion.decided_at)
+                if destination not in declined:
+                    deliveries.queue(transaction, result, destination, conclusion.decided_at)
 
     def _make(self, conclusion: Conclusion) -> list[ResultObject]:
         digest, keep = conclusion.instance.digest, self._context.artifacts.keep_result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from miqa_node.conclusion.acquisition import AcquisitionEffect
 from miqa_node.conclusion.base import Effects, LaterEffect
-from miqa_node.conclusion.deliver import DeliveryEffect, DestinationsFor
+from miqa_node.conclusion.deliver import Declining, DeliveryEffect, DestinationsFor
 from miqa_node.conclusion.event import EventEffect, LateEventEffect
 from miqa_node.conclusion.label_request import LabelRequestEffect
 from miqa_node.conclusion.log_line import LogEffect
@@ -20,7 +20,11 @@ from miqa_node.units.base import UnitContext
 
 
 def verdict_effects(
-    context: UnitContext, rules: AcquisitionRules, destinations: DestinationsFor, announcer: Announcer
+    context: UnitContext,
+    rules: AcquisitionRules,
+    destinations: DestinationsFor,
+    announcer: Announcer,
+    declining: Declining = lambda _modality: (),
 ) -> Effects:
     """What the verdict on an assessed unit does."""
     shadow = context.judging.shadow
@@ -29,7 +33,7 @@ def verdict_effects(
         (
             AcquisitionEffect(rules),
             LabelRequestEffect(rules),
-            DeliveryEffect(context, destinations),
+            DeliveryEffect(context, destinations, declining),
             NoteEffect(context),
             SeriesEffect(context),
             PhantomEffect(),

@@ -37,6 +37,10 @@ class Destinations:
         """Names of the destinations that objects of a kind go to."""
         return tuple(name for name, config in self.current().items() if config.takes(kind))
 
+    def declining(self, modality: str) -> tuple[str, ...]:
+        """Names of the destinations that want nothing of images of a modality that were not assessed."""
+        return tuple(name for name, config in self.current().items() if config.declines(modality))
+
     def hearing(self, event_type: EventType) -> tuple[str, ...]:
         """Names of the destinations that events of a type go to."""
         return tuple(name for name, config in self.current().items() if config.hears(event_type))

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-from miqa_node.domain.image import Radiograph
 from miqa_node.errors import MiqaError, ResourcesError, place_of
 from miqa_node.imaging.canary import canary_image
 from miqa_node.local import assess_path
 from miqa_node.report import ReportedImage, ReportSettings, make_objects
-from miqa_node.units.base import JudgingTools
+from miqa_node.units.base import Decode, JudgingTools
 
 
 class Canary:
     """Decoding, measuring, judging, deciding and reporting of one image with the parts of a node."""
 
-    def __init__(self, judging: JudgingTools, decode: Callable[[Path], Radiograph], settings: ReportSettings) -> None:
+    def __init__(self, judging: JudgingTools, decode: Decode, settings: ReportSettings) -> None:
         # The shadow model and captions of the site are for images of patients.
         self._judging = JudgingTools(judging.assessor, judging.policy, judging.certify)
         self._decode = decode

@@ -47,8 +47,8 @@ NOT_IMAGE_MODALITIES = frozenset(
 _PROJECTION_FAMILIES = ("1", "12.1", "12.2")
 # Digitised film and converted radiographs arrive as Secondary Capture with the modality of the original.
 _CAPTURE_FAMILY = "7"
-# CT and Enhanced CT, MR and Enhanced MR; "legacy converted" ones have the same root.
-_SERIES_FAMILIES = {"CT": ("2",), "MR": ("4",)}
+# CT and Enhanced CT, MR and Enhanced MR, PET and Enhanced PET; "legacy converted" ones have the same root.
+_SERIES_FAMILIES = {"CT": ("2",), "MR": ("4",), "PT": ("128", "130")}
 _PROJECTION_MODALITIES = frozenset({"CR", "DX", "MG", "RG", "XA", "RF", "IO", "PX"})
 
 
@@ -72,10 +72,24 @@ def is_projection(header: Header) -> bool:
     No for cine runs and tomosynthesis (many frames), for colour (photographs, screenshots, this node's own
     overlays), for the enhanced images that this node makes, and for CT localizers, which are judged with their series.
     """
-    if not is_image(header) or header.number_of_frames > 1 or not _is_monochrome(header):
-        return False
-    # An enhanced image of this node, which a PACS routed back; its phantoms are originals.
-    if header.manufacturer == MANUFACTURER and header.image_type[:1] == ("DERIVED",):
+    return header.number_of_frames <= 1 and _is_radiograph(header)
+
+
+def is_run(header: Header) -> bool:
+    """Whether the object has many frames of the kind that :func:`is_projection` accepts singly: cine, multi-frame DX.
+
+    One frame stands for it (:mod:`miqa_node.imaging.representative`).
+    """
+    return header.number_of_frames > 1 and _is_radiograph(header)
+
+
+def is_own(header: Header) -> bool:
+    """Whether this node made the image, which a PACS then routed back; its phantoms are originals."""
+    return header.manufacturer == MANUFACTURER and header.image_type[:1] == ("DERIVED",)
+
+
+def _is_radiograph(header: Header) -> bool:
+    if not is_image(header) or not _is_monochrome(header) or is_own(header):
         return False
     uid = header.sop_class_uid
     if any(_belongs(uid, family) for family in _PROJECTION_FAMILIES):
@@ -85,7 +99,7 @@ def is_projection(header: Header) -> bool:
 
 
 def is_slice(header: Header) -> bool:
-    """Whether the object is part of a CT or MR series, which is assessed as a whole: slices, volumes, localizers.
+    """Whether the object is part of a CT, MR or PET series, which is assessed as a whole: slices, volumes, localizers.
 
     No for secondary captures of such series (dose sheets, screenshots) and for other modalities.
     """

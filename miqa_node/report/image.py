@@ -29,6 +29,8 @@ class ReportedImage:
     enhance: Callable[[Radiograph], Enhanced | None] | None = None
     predecessors: Sequence[Path] = ()
     """Files of the reports that this one replaces."""
+    frame: int = 1
+    """The frame that was judged, counted from 1."""
 
     def context(
         self,
@@ -39,7 +41,7 @@ class ReportedImage:
     ) -> OutputContext:
         """The image with a region for each subject whose map has anything in it."""
         header = assessment.header
-        source = read_source(self.path, header.study_instance_uid, header.series_instance_uid)
+        source = read_source(self.path, header.study_instance_uid, header.series_instance_uid, self.frame)
         subjects = list(_subjects(assessment, disposition, self.maps))
         regions = regions_of(subjects, source.shape, settings.saliency_threshold) if source.has_pixels else ()
         return OutputContext(
@@ -51,6 +53,7 @@ class ReportedImage:
             settings,
             kinds,
             regions,
+            self.frame,
             predecessors=[read_source(report) for report in self.predecessors],
             decode=self.decode,
             enhance=self.enhance,

@@ -25,6 +25,7 @@ class Source:
     ``header`` holds every element in front of the pixel data, values not yet decoded.
     ``spacing_mm`` is (between rows, between columns) as viewers measure: of Pixel Spacing, which may be calibrated to
     the anatomy (PS3.3 10.7.1.3), else at the detector or of the digitised film.
+    ``frame``, counted from 1, is the one that was judged.
     ``patient_orientation`` is empty if the header lacks it or holds anything but two directions.
     """
 
@@ -41,6 +42,7 @@ class Source:
     spacing_mm: tuple[float, float] | None
     patient_orientation: tuple[str, ...]
     size_bytes: int
+    frame: int = 1
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -54,11 +56,11 @@ class Source:
 
     @property
     def frame_numbers(self) -> list[int] | None:
-        """The frame that was judged, where a reference must name it: the first one of a multi-frame image."""
-        return [1] if self.number_of_frames > 1 else None
+        """The frame that was judged, where a reference must name it: in a multi-frame image."""
+        return [self.frame] if self.number_of_frames > 1 else None
 
 
-def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: str = "") -> Source:
+def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: str = "", frame: int = 1) -> Source:
     """Read the header; ReportError if no object can refer to this instance.
 
     The UIDs are those that a person gave it; they count where the file has none.
@@ -89,6 +91,7 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
         spacing_mm=next((pair for keyword in _SPACINGS if (pair := _pair(header, keyword))), None),
         patient_orientation=_orientation(header),
         size_bytes=path.stat().st_size,
+        frame=frame,
     )
 
 

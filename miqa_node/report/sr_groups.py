@@ -46,11 +46,11 @@ def image_group(
     lineage: Lineage,
     language: str,
     series: Sequence[Source] = (),
-    frame: int = 1,
+    frame: int = 0,
 ) -> hd.MeasurementsAndQualitativeEvaluations:
     """TID 1501 for the image: rating, verdict with its reasons, measurements, and everything in sentences.
 
-    For a ``series`` the same for all its images; its place is on ``frame`` of ``source``.
+    For a ``series`` the same for all its images; its place is on ``frame`` of ``source``, by default the judged one.
     """
     numbers = [number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
     # Viewers show only the first few numbers of a group: what flagged comes first, then the indices that people know.
@@ -188,7 +188,7 @@ def number(name: Code, value: float | None, unit: str) -> hd.Measurement | None:
     return hd.Measurement(name=coded(name), value=float(f"{value:.6g}"), unit=coded(codes.unit_code(unit)))
 
 
-def place_group(group: hd.ContentSequence, source: Source, row: int, frame: int = 1) -> None:
+def place_group(group: hd.ContentSequence, source: Source, row: int, frame: int = 0) -> None:
     """Row 10c of TID 1501: the group is about the whole image. OHIF loses its viewport over a group with no place."""
     if source.has_pixels:
         place = _place(_whole_image(source, row), codes.IMAGE_REGION, source, frame)
@@ -207,10 +207,12 @@ def place_numbers(group: hd.ContentSequence, source: Source, outline: NDArray[np
             item.ContentSequence = hd.ContentSequence([_place(outline, codes.SOURCE_OF_MEASUREMENT, source)])
 
 
-def _place(outline: NDArray[np.float64], purpose: Code, source: Source, frame: int = 1) -> hd.CoordinatesForMeasurement:
+def _place(outline: NDArray[np.float64], purpose: Code, source: Source, frame: int = 0) -> hd.CoordinatesForMeasurement:
     # Not hd.ImageRegion: it reads highdicom's tables of the whole standard, 130 MB in memory.
     image = hd.SourceImageForRegion(
-        source.sop_class_uid, source.sop_instance_uid, [frame] if source.number_of_frames > 1 else None
+        source.sop_class_uid,
+        source.sop_instance_uid,
+        [frame or source.frame] if source.number_of_frames > 1 else None,
     )
     return hd.CoordinatesForMeasurement(hd.GraphicTypeValues.POLYLINE, outline, image, coded(purpose))
 

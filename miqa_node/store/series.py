@@ -1,4 +1,4 @@
-"""CT and MR series: what has arrived of them, when one is to be assessed, and which instances it was about."""
+"""CT, MR and PET series: what has arrived of them, when one is to be assessed, and which instances it was about."""
 
 from __future__ import annotations
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import StoredInstance
+from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.imaging.preview import preview_png
+from miqa_node.imaging.representative import representative_frame
 from miqa_node.observe.stages import StageClock
+from miqa_node.report import MadeObject, ReportedImage, make_objects
+from miqa_node.units.again import earlier_reports, withdrawals
 from miqa_node.units.base import UnitContext, with_conflict
 
 PREVIEW_SIDE = 512
@@ -14,9 +23,9 @@ PREVIEW_SIDE = 512
 
 
 def read_image(instance: StoredInstance, context: UnitContext, clock: StageClock) -> Radiograph:
-    """Decode the stored object and keep a preview of it; DecodeError gives the reason if it cannot be decoded."""
-    source = context.artifacts.path(instance.object_key)
-    radiograph = clock.time("decode", lambda: context.imaging.decode(source))
+    """Decode the frame that stands for the object and keep a preview; DecodeError gives the reason if that fails."""
+    source, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
+    radiograph = clock.time("decode", lambda: context.imaging.decode(source, frame))
     keep_preview(instance, radiograph, context)
     return radiograph
 
@@ -28,6 +37,36 @@ def judge_image(instance: StoredInstance, radiograph: Radiograph, context: UnitC
     if judging.shadow is not None:
         judging.shadow.offer(instance.header, radiograph, instance.digest)
     return with_conflict(result, conflicting=instance.conflicting)
+
+
+def image_outputs(
+    instance: StoredInstance,
+    assessment: Assessment,
+    disposition: Disposition,
+    context: UnitContext,
+    enhance: Callable[[Radiograph], Enhanced | None] | None = None,
+) -> Sequence[MadeObject]:
+    """Report, segmentation, key object and whatever else a destination asks for."""
+    source, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
+    # Pixels are not kept between durable steps: an output that needs them has them decoded once more.
+    decode = partial(context.imaging.decode, source, frame) if assessment.decoder else None
+    image = ReportedImage(
+        source,
+        context.artifacts.maps(instance.digest, instance.generation),
+        decode,
+        enhance,
+        earlier_reports(instance, context),
+        frame + 1,
+    )
+    made = make_objects(image, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+    return [*made, *withdrawals(instance, assessment, disposition, context)]
+
+
+def frame_of(instance: StoredInstance, context: UnitContext) -> int:
+    """The frame that stands for the image, counted from 0."""
+    if instance.header.number_of_frames <= 1:
+        return 0
+    return representative_frame(context.artifacts.path(instance.object_key))
 
 
 def keep_preview(instance: StoredInstance, radiograph: Radiograph, context: UnitContext) -> None:

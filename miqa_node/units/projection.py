@@ -16,10 +16,9 @@ from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import MiqaError
 from miqa_node.imaging.kinds import is_projection
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject, ReportedImage, make_objects
-from miqa_node.units.again import earlier_reports, withdrawals
+from miqa_node.report import MadeObject
 from miqa_node.units.base import Unit, UnitContext
-from miqa_node.units.image import judge_image, read_image
+from miqa_node.units.image import image_outputs, judge_image, read_image
 
 log = structlog.get_logger(__name__)
 
@@ -46,18 +45,7 @@ class ProjectionUnit(Unit[Radiograph]):
         self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
     ) -> Sequence[MadeObject]:
         """Report, segmentation, key object and whatever else a destination asks for."""
-        source = context.artifacts.path(instance.object_key)
-        # Pixels are not kept between durable steps: an output that needs them has them decoded once more.
-        decode = partial(context.imaging.decode, source) if assessment.decoder else None
-        image = ReportedImage(
-            source,
-            context.artifacts.maps(instance.digest, instance.generation),
-            decode,
-            partial(_enhance, instance, context),
-            earlier_reports(instance, context),
-        )
-        made = make_objects(image, assessment, disposition, context.reporting.settings, context.reporting.kinds())
-        return [*made, *withdrawals(instance, assessment, disposition, context)]
+        return image_outputs(instance, assessment, disposition, context, partial(_enhance, instance, context))
 
 
 def _enhance(instance: StoredInstance, context: UnitContext, radiograph: Radiograph) -> Enhanced | None:

@@ -1,4 +1,4 @@
-"""A CT or MR series: its slices wait until it is quiet or complete, and then get one verdict.
+"""A CT, MR or PET series: its slices wait until it is quiet or complete, and then get one verdict.
 
 The instance that came last stands for the series: assessment, snapshot and report are kept under its digest.
 See docs/explanation/series.md.
@@ -25,7 +25,7 @@ from miqa_node.units.image import keep_preview
 
 
 class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
-    """Slices, volumes and localizers of CT and MR."""
+    """Slices, volumes and localizers of CT, MR and PET."""
 
     name = "series"
     needs_others = True

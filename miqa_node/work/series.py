@@ -1,4 +1,4 @@
-"""Watches CT and MR series and promises their jobs once they are quiet or complete.
+"""Watches CT, MR and PET series and promises their jobs once they are quiet or complete.
 
 What waits is in the database, and ending the wait and promising the job are one transaction: a process that dies in
 between leaves the series waiting, and the next poll resumes it.
@@ -25,7 +25,11 @@ class SeriesWatch(RegularWork):
         super().__init__("series-watch", LOOK_INTERVAL_S, "series wait for the database")
         self._database = database
         self._queue = queue
-        self._quiet_s: Mapping[str, float] = {"CT": settings.ct_quiet_s, "MR": settings.mr_quiet_s}
+        self._quiet_s: Mapping[str, float] = {
+            "CT": settings.ct_quiet_s,
+            "MR": settings.mr_quiet_s,
+            "PT": settings.mr_quiet_s,
+        }
 
     def look(self) -> int:
         """Promise the jobs of all series that are due; their number."""

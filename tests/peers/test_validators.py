@@ -13,6 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.codes import POSITIONING
@@ -161,6 +162,35 @@ def test_an_image_that_was_not_assessed(tmp_path: Path) -> None:
         ReportedImage(making.CHEST, SaliencyMaps()), making.not_assessed(), making.disposition(Verdict.NOT_ASSESSED)
     )
     assert validated(made, tmp_path) == {}
+
+
+UNCOVERED = {
+    "ES": "1.2.840.10008.5.1.4.1.1.77.1.1",
+    "OP": "1.2.840.10008.5.1.4.1.1.77.1.5.1",
+    "NM": "1.2.840.10008.5.1.4.1.1.20",
+    "PT": "1.2.840.10008.5.1.4.1.1.128",
+    "OT": "1.2.840.10008.5.1.4.1.1.7",
+    "XA": "1.2.840.10008.5.1.4.1.1.12.1",
+    "DX": "1.2.840.10008.5.1.4.1.1.1.1",
+}
+
+
+@pytest.mark.parametrize("modality", UNCOVERED)
+def test_reports_of_what_nothing_covers(modality: str, tmp_path: Path) -> None:
+    """One frame of each of three stands for it, in the report and its copies in lower classes."""
+
+    def change(dataset: Dataset) -> None:
+        dataset.Modality, dataset.NumberOfFrames, dataset.PixelData = modality, 3, dataset.PixelData * 3
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(UNCOVERED[modality])
+
+    source = making.write(making.small(), tmp_path / "source.dcm", change)
+    reason = making.disposition(Verdict.NOT_ASSESSED, text="The policy has no scope for this kind of image.")
+    made = list(make_objects(ReportedImage(source, frame=2), making.not_assessed(), reason))
+    assert [one.kind for one in made] == [ResultKind("SR")]
+    assert {int(one.value) for one in making.read(made[0]).iterall() if one.keyword == "ReferencedFrameNumber"} == {2}
+    while (lowered := lower_class(made[-1].data)) is not None:
+        made.append(MadeObject(ResultKind("SR"), *lowered))
+    assert faults(made, tmp_path) == {}
 
 
 @pytest.mark.shared

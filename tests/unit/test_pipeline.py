@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import UID
 
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.enhance.enhancer import Enhancer
@@ -20,6 +22,7 @@ from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph
+from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
 from miqa_node.domain.label import RequestKind
 from miqa_node.domain.policy import Policy, Verdict
@@ -62,7 +65,7 @@ class Rig:
     def __init__(
         self, folder: Path, decoder: Decoder, policy: Policy, *, rules: AcquisitionRules | None = None,
         assessor: Assessor | None = None, enhance: Callable[[Radiograph], Enhanced] | None = None,
-        silence: Callable[[], str] = str,
+        silence: Callable[[], str] = str, declining: Callable[[str], Sequence[str]] = lambda _modality: (),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
@@ -74,7 +77,7 @@ class Rig:
             asked[ResultKind("ENHANCED")] = ["ARCHIVE"]
         self.pipeline = build_pipeline(
             self.database, self.objects, self.queue, decoder, policy, lambda kind: asked.get(kind, []),
-            assessor=assessor, rules=rules, enhance=enhance, silence=silence,
+            assessor=assessor, rules=rules, enhance=enhance, silence=silence, declining=declining,
         )  # fmt: skip
 
     def receive(self, source: Path, change: dict[str, Any] | None = None) -> InstanceDigest:
@@ -307,11 +310,65 @@ def test_a_slice_waits_for_its_series(rig: Rig, samples: Path) -> None:
     assert rig.queue.jobs == []
 
 
-def test_what_is_neither_radiograph_nor_series_gets_no_report(rig: Rig, samples: Path) -> None:
+def report_of(rig: Rig, digest: InstanceDigest) -> pydicom.Dataset:
+    with rig.database.begin() as transaction:
+        [sr] = [r for r in deliveries.results_of(transaction, digest) if r.kind == ResultKind("SR")]
+    return pydicom.dcmread(rig.objects.local_path(sr.object_key))
+
+
+def test_what_is_neither_radiograph_nor_series_is_reported_as_not_assessed(
+    tmp_path: Path, decoder: Decoder, samples: Path
+) -> None:
+    """The PACS can tell "not covered" from "the node is down"; a destination may decline such reports."""
+    policy = parse_policy({"version": "t1", "scope": [{"name": "radiographs", "modality": ["CR"]}]})
+    asked_of: list[str] = []
+
+    def declining(modality: str) -> list[str]:
+        asked_of.append(modality)
+        return ["ARCHIVE"]
+
+    rig = Rig(tmp_path, decoder, policy, declining=declining)
     digest = rig.receive(samples / "US1_UNCR.dcm")
     rig.finish(digest)
-    assert rig.queued(digest) == []
     assert rig.verdict(digest) is Verdict.NOT_ASSESSED
+    assert rig.queued(digest) == [("SR", "PACS")]
+    assert asked_of == ["US"]
+    report = report_of(rig, digest)
+    assert report.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.34"
+    said = {element.value for element in report.iterall() if element.keyword == "TextValue"}
+    assert "NOT_ASSESSED: The policy has no scope for this kind of image." in said
+    with rig.database.begin() as transaction:
+        assert worklist.select(transaction, worklist.WorklistFilter(), limit=10) == []
+    rig.database.close()
+
+
+def test_pictures_that_this_node_made_are_not_reported(rig: Rig, samples: Path) -> None:
+    own = {"Manufacturer": MANUFACTURER, "ImageType": ["DERIVED", "SECONDARY", "QUALITY"]}
+    digest = rig.receive(samples / "US1_UNCR.dcm", own)
+    rig.finish(digest)
+    assert rig.queued(digest) == []
+
+
+@pytest.mark.parametrize(("representative", "frame"), [(None, 3), (5, 5), (9, 3)])
+def test_one_frame_stands_for_a_cine_run(
+    rig: Rig, samples: Path, tmp_path: Path, representative: int | None, frame: int
+) -> None:
+    """Measured, shown and named in the report: the representative frame (0028,6010), else the middle one of five."""
+    ds = pydicom.dcmread(samples / "RG3_UNCR.dcm")
+    dark = np.zeros((ds.Rows, ds.Columns), np.uint16)
+    frames = [dark] * 5
+    frames[frame - 1] = ds.pixel_array
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.12.1")
+    ds.Modality, ds.NumberOfFrames, ds.FrameTime = "XA", 5, "66.7"
+    if representative is not None:
+        ds.RepresentativeFrameNumber = representative
+    ds.PixelData = np.stack(frames).tobytes()
+    ds.save_as(tmp_path / "run.dcm")
+    digest = rig.receive(tmp_path / "run.dcm")
+    rig.finish(digest)
+    assert rig.verdict(digest) is Verdict.REVIEW  # by the entropy of the one frame that is not dark
+    images = [item for item in report_of(rig, digest).iterall() if item.keyword == "ReferencedFrameNumber"]
+    assert {int(image.value) for image in images} == {frame}
 
 
 def test_undecodable_pixels_are_an_answer(rig: Rig, samples: Path, tmp_path: Path) -> None:

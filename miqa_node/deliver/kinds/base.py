@@ -35,6 +35,10 @@ File = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,4096}$"), Field(des
 """A path of a configuration model; empty if there is no such file."""
 
 
+Modality = Annotated[str, StringConstraints(pattern=r"^([A-Z][A-Z0-9]{0,15}|[*])$")]
+"""A modality as headers name it, or ``*``."""
+
+
 class OnWarning(StrEnum):
     """The effect of a warning status (PS3.4 B.2.3: stored, but not as it was sent) on the delivery."""
 
@@ -76,6 +80,10 @@ class DestinationConfig(BaseModel):
         """Whether objects of a kind go there."""
         return False
 
+    def declines(self, modality: str) -> bool:  # noqa: ARG002 - for destinations of objects
+        """Whether results of images of a modality do not go there if the images were not assessed."""
+        return False
+
     def hears(self, event_type: EventType) -> bool:  # noqa: ARG002 - for destinations of events
         """Whether events of a type go there."""
         return False
@@ -86,6 +94,20 @@ class ObjectsConfig(DestinationConfig):
 
     objects: tuple[ResultKind, ...] | None = None
     """The kinds of objects that go there; None is those that are made by default."""
+
+    decline_unassessed: tuple[Modality, ...] = Field(
+        default=(), description='a list of modalities, such as ["US", "PT"], or ["*"] for all'
+    )
+    """Modalities whose images that were not assessed are not reported there; ``*`` stands for all."""
+
+    def declines(self, modality: str) -> bool:
+        """Whether it is among ``decline_unassessed``."""
+        return bool({"*", modality} & set(self.decline_unassessed))
+
+    @field_validator("decline_unassessed", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
 
     def takes(self, kind: ResultKind) -> bool:
         """Whether it is among ``objects``."""

@@ -58,6 +58,7 @@ def test_the_example_is_right_and_shows_every_key() -> None:
     ("text", "says"),
     [
         ("[[destination", "cannot be read as TOML"),
+        (PACS + 'decline_unassessed = ["ultrasound"]', r"decline_unassessed must be a list of modalities, such as"),
         ("[destination]\nname = 'x'", "two brackets"),
         ("[[destinations]]\nname = 'x'", "unknown: destinations"),
         (PACS + PACS, "called pacs"),
@@ -173,6 +174,15 @@ def test_who_takes_what(tmp_path: Path) -> None:
     destinations = Destinations(file)
     assert destinations.taking(ResultKind("SR")) == ("pacs", "all")
     assert destinations.taking(ResultKind("SEG")) == ("all",)
+
+
+def test_who_declines_what_was_not_assessed(tmp_path: Path) -> None:
+    file = tmp_path / "destinations.toml"
+    none = PACS.replace("pacs", "none") + 'decline_unassessed = ["*"]\n'
+    write(file, PACS + 'decline_unassessed = ["US", "PT"]\n' + none + PACS.replace("pacs", "all"))
+    destinations = Destinations(file)
+    assert destinations.declining("US") == ("pacs", "none")
+    assert destinations.declining("CR") == ("none",)
 
 
 OTHER = """

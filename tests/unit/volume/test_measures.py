@@ -193,7 +193,7 @@ def test_which_objects_are_slices(tmp_path: Path) -> None:
     assert is_slice(header)
     for other in (
         replace(header, sop_class_uid="1.2.840.10008.5.1.4.1.1.7"),
-        replace(header, modality="PT"),
+        replace(header, modality="PT"),  # of the class of CT
         replace(header, modality="MR"),
         replace(header, has_pixels=False),
         replace(header, samples_per_pixel=3, photometric_interpretation="RGB"),

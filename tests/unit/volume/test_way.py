@@ -12,6 +12,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.uid import UID
 
 from miqa_node.domain.delivery import SR, ResultKind
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject
@@ -86,7 +87,9 @@ class Rig:
     def look(self, after_s: float = 0.0) -> list[InstanceDigest]:
         """What becomes due so long after the last arrival."""
         with self.database.begin() as transaction:
-            return series.take_due(transaction, {"CT": 20.0, "MR": 60.0}, self.now + timedelta(seconds=after_s))
+            return series.take_due(
+                transaction, {"CT": 20.0, "MR": 60.0, "PT": 60.0}, self.now + timedelta(seconds=after_s)
+            )
 
     def finish(self, digest: InstanceDigest) -> Verdict:
         self.pipeline.assess(digest)
@@ -183,6 +186,29 @@ def test_one_job_one_report_and_a_verdict_for_every_slice(rig: Rig, tmp_path: Pa
         making.read(path).SOPInstanceUID for path in paths
     }
     assert "PredecessorDocumentsSequence" not in report
+
+
+def test_a_pet_series_gets_one_report_that_says_why_it_was_not_assessed(rig: Rig, tmp_path: Path) -> None:
+    def as_pet(dataset: pydicom.Dataset) -> None:
+        dataset.Modality = "PT"
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.128")
+
+    paths = making.write_series(tmp_path / "in", [making.head_mr()] * 4, "MR", change=as_pet)
+    digests = rig.receive(*paths)
+    assert rig.jobs.digests == []
+    [last] = rig.look(after_s=61.0)
+    assert last == digests[-1]
+    assert rig.finish(last) is Verdict.NOT_ASSESSED
+    report = rig.report(last)
+    said = {element.value for element in report.iterall() if element.keyword == "TextValue"}
+    assert any("No model judges PET series." in text for text in said)
+    [study] = report.CurrentRequestedProcedureEvidenceSequence
+    [images] = study.ReferencedSeriesSequence
+    assert len(images.ReferencedSOPSequence) == 4
+    with rig.database.begin() as transaction:
+        verdicts = [instances.load_disposition(transaction, digest) for digest in digests]
+        assert sum(len(deliveries.results_of(transaction, digest)) for digest in digests) == 1
+    assert {one.verdict for one in verdicts if one is not None} == {Verdict.NOT_ASSESSED}
 
 
 def test_a_flagged_series_is_listed_once_with_masks_on_its_own_geometry(rig: Rig, tmp_path: Path) -> None:

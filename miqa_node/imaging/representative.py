@@ -1,0 +1,31 @@
+"""Chooses the frame that stands for an image of many frames: a cine run, a loop, a multi-frame radiograph."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from pydicom import dcmread
+
+
+def representative_frame(path: Path) -> int:
+    """The frame that is decoded, shown and measured, counted from 0.
+
+    It is the one that the device chose, Representative Frame Number (0028,6010), if there is such a frame. Else it is
+    the middle one, the earlier of two: a run begins before the contrast medium arrives and ends after it has left.
+    A file that cannot be read has only its first frame.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd values count as absent
+        try:
+            header = dcmread(
+                path,
+                stop_before_pixels=True,
+                force=True,
+                specific_tags=["NumberOfFrames", "RepresentativeFrameNumber"],
+            )
+            frames = int(header.get("NumberOfFrames") or 1)
+            chosen = int(header.get("RepresentativeFrameNumber") or 0)
+        except (OSError, ValueError, TypeError, EOFError, AttributeError):
+            return 0
+    return chosen - 1 if 1 <= chosen <= frames else (max(frames, 1) - 1) // 2
