@@ -13,18 +13,18 @@ from miqa_node.assess.active import ActiveModels
 from miqa_node.assess.caption.captioned import with_captions
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.shadow import ShadowRunner
-from miqa_node.assess.sidecars import SidecarModels
+from miqa_node.assess.sidecars import SidecarModels, landmark_package
 from miqa_node.conclusion.deliver import kinds_to_make
 from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
 from miqa_node.deliver.destinations import Destinations
-from miqa_node.deliver.kinds.base import DestinationConfig
+from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, probe
 from miqa_node.deliver.lanes import Lanes
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import REJECTION
 from miqa_node.domain.event import EventOrigin
 from miqa_node.domain.policy import decide
 from miqa_node.domain.role import NodeRole
-from miqa_node.errors import MiqaError
+from miqa_node.errors import MiqaError, NotFoundError
 from miqa_node.health.canary import Canary
 from miqa_node.health.faults import NodeFaults
 from miqa_node.health.readiness import ReadinessChecks
@@ -57,6 +57,7 @@ from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
 from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.counting import AnalysisCounter
+from miqa_node.work.destinations import DestinationWatch
 from miqa_node.work.indexing import ResultIndexing
 from miqa_node.work.parts import RunningParts
 from miqa_node.work.queue import DurableQueue, Worker
@@ -171,6 +172,9 @@ class Node:
             policy=self.policy.current,
             reassess=Reassessment(self.database, self.objects, self._queue),
             look=lambda path, described: assess_path(path, described, judging, self._decoder.decode),
+            destinations=lambda: tuple(self.destinations.current()),
+            echo=self._echo,
+            models=self._models,
         )
 
     def start(self) -> None:
@@ -195,6 +199,8 @@ class Node:
         if self.role.works:
             self._start_work()
             begin(self._lanes.start, self._lanes.stop)
+            watch = DestinationWatch(self.database, self.destinations, self._lanes.snapshot, self.settings)
+            begin(watch.start, watch.stop)
             begin(self._retention.start, self._retention.stop)
         begin(self._health.start, self._health.stop)
         begin(self._web.start, self._web.stop)
@@ -282,6 +288,17 @@ class Node:
 
     def _version(self) -> str:
         return f"{self.models.name}:{self.policy.current().version}"
+
+    def _echo(self, destination: str) -> str:
+        config = self.destinations.current().get(destination)
+        if config is None:
+            raise NotFoundError(f"No destination {destination} is configured here.")
+        return probe(config, DeliveryContext(self.settings.deliver, self.settings.dicom.ae_title))
+
+    def _models(self) -> dict[str, str]:
+        choice = self._choice.current()
+        points = landmark_package(self.settings)
+        return {"Quality": self.models.name, "Anatomical points": points, "In trial (shadow)": choice.shadow}
 
     def _keep_shadow(self, package: str, assessment: Assessment) -> None:
         disposition = decide(assessment, self.policy.current())

@@ -7,6 +7,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -24,10 +25,12 @@ from miqa_node.cli.output import print_json, print_line
 from miqa_node.deliver.destinations import parse_destinations, parse_flag
 from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
 from miqa_node.domain.measurand import MEASUREMENTS
+from miqa_node.domain.operations import FRESH, DestinationCheck
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.report.catalogue import voice
 from miqa_node.settings import Settings, read_policy
 from miqa_node.settings.files import read_toml
+from miqa_node.store import destination_checks
 from miqa_node.store.database import Database
 from miqa_node.store.objects import objects_of
 from miqa_node.taxonomy.lookup import successors
@@ -251,11 +254,34 @@ def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Ite
     except SettingsError as error:
         yield HealthCheck("destinations", False, str(error), "Compare the file with config/destinations.example.toml.")
         return
-    if not found:
+    named = {one.name for one in found}
+    running = [one for one in _checked_by_the_node(settings) if one.by_option and one.destination not in named]
+    if not found and not running:
         mend = f"Write {file} (see config/destinations.example.toml), or give run --destination."
         yield HealthCheck("destinations", True, "none: results are stored but not delivered", mend)
     for one in found:
         yield _outcome(f"destination {one.name}", partial(_probe, one, settings))
+    for check in running:
+        detail = f"{check.address} {check.detail} (given by run --destination, asked by the running node)"
+        mend = "" if check.answers else "Check that it runs, its address, and that it lets this node in."
+        yield HealthCheck(f"destination {check.destination}", check.answers, detail, mend)
+
+
+def _checked_by_the_node(settings: Settings) -> list[DestinationCheck]:
+    """What a running node wrote down of its destinations; empty if none runs, or the database is not ready."""
+    own_file = settings.node.data_dir / "miqa.sqlite"
+    if not settings.store.database_url and not own_file.exists():
+        return []
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        database.check()
+        with database.begin() as transaction:
+            checks = destination_checks.select(transaction)
+    except MiqaError:  # the check of the database says what is wrong with it
+        return []
+    finally:
+        database.close()
+    return [one for one in checks if datetime.now(UTC) - one.checked_at <= FRESH]
 
 
 def _probe(config: DestinationConfig, settings: Settings) -> str:

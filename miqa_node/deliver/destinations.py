@@ -33,6 +33,11 @@ class Destinations:
         """Destinations by name; cheap enough to ask often."""
         return {config.name: config for config in self._file.current()} | self._fixed
 
+    @property
+    def by_option(self) -> frozenset[str]:
+        """Names of those that stand in no file: of the command line."""
+        return frozenset(self._fixed)
+
     def taking(self, kind: ResultKind) -> tuple[str, ...]:
         """Names of the destinations that objects of a kind go to."""
         return tuple(name for name, config in self.current().items() if config.takes(kind))

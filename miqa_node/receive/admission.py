@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -22,6 +22,27 @@ class Rejection(Enum):
     CALLED_AE_TITLE = (1, 1, 7)
     TEMPORARY_CONGESTION = (2, 3, 1)
     LOCAL_LIMIT = (2, 3, 2)
+
+    @property
+    def words(self) -> str:
+        """Why, for people."""
+        return _REJECTION_WORDS[self]
+
+
+_REJECTION_WORDS = {
+    Rejection.CALLING_AE_TITLE: "its AE title and address are not on the list of peers",
+    Rejection.CALLED_AE_TITLE: "it called another AE title than this node's",
+    Rejection.TEMPORARY_CONGESTION: "the node could not take it at that moment",
+    Rejection.LOCAL_LIMIT: "too many associations were open",
+}
+
+
+Called = Callable[[str, str, str, str], None]
+"""Takes note of a caller: AE title (empty if it gave none), address, why it was refused, and the remedy."""
+
+
+def nobody(_ae_title: str, _address: str, _reason: str, _hint: str) -> None:
+    """Takes no note."""
 
 
 @dataclass(frozen=True, slots=True)

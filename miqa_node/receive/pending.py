@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from miqa_node.observe import metrics
 from miqa_node.observe.seldom import SeldomLog
-from miqa_node.receive.admission import Admission, plain_address
+from miqa_node.receive.admission import Admission, Called, nobody, plain_address
 from miqa_node.settings import DicomSettings
 
 MARGIN_S = 1.0
@@ -46,13 +46,18 @@ class PendingConnections:
     """All of one listening port; safe to use from several threads."""
 
     def __init__(
-        self, settings: DicomSettings, admission: Admission, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: DicomSettings,
+        admission: Admission,
+        clock: Callable[[], float] = time.monotonic,
+        called: Called = nobody,
     ) -> None:
         self._settings = settings
         self._admission = admission
         self._clock = clock
         self._lock = threading.Lock()
         self._open: list[PendingConnection] = []
+        self._called = called
         self._seldom = SeldomLog(clock)
 
     def admit(self, connection: socket.socket, peer_address: str) -> bool:
@@ -102,13 +107,21 @@ class PendingConnections:
 
     def _refuse(self, why: ConnectionRefusal, address: str) -> None:
         metrics.CONNECTIONS_REFUSED.labels(why.value).inc()
-        self._seldom.warning("connection refused", why.value, address, _HINTS[why](address))
+        hint = _HINTS[why](address)
+        self._called("", address, _WORDS[why], hint)
+        self._seldom.warning("connection refused", why.value, address, hint)
 
 
 _HINTS: dict[ConnectionRefusal, Callable[[str], str]] = {
     ConnectionRefusal.UNLISTED: lambda address: f'if it is a peer, add "AET@{address}" to dicom.allowed_peers',
     ConnectionRefusal.CROWDED: lambda _: "it opens connections without asking for an association",
     ConnectionRefusal.LATE: lambda _: "it did not ask for an association within dicom.acse_timeout_s",
+}
+
+_WORDS = {
+    ConnectionRefusal.UNLISTED: "its address is on no entry of the list of peers",
+    ConnectionRefusal.CROWDED: "it holds too many connections without an association",
+    ConnectionRefusal.LATE: "it did not ask for an association in time",
 }
 
 

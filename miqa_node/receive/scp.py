@@ -28,7 +28,7 @@ from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTA
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.observe import metrics
 from miqa_node.receive import contexts
-from miqa_node.receive.admission import Admission, Caller, Rejection
+from miqa_node.receive.admission import Admission, Called, Caller, Rejection, nobody, plain_address
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.fast import is_available, request_handler
 from miqa_node.receive.incoming import StoreRequest
@@ -62,8 +62,10 @@ class StorageScp:
         *,
         commitment: Commitment | None = None,
         fast: bool = True,
+        called: Called = nobody,
     ) -> None:
         self._settings = settings
+        self._called = called
         self._commitment = commitment
         self._admission = Admission(settings)
         self._intake = Intake(incoming_dir, receive, check, settings.max_object_bytes)
@@ -136,7 +138,7 @@ class StorageScp:
             ssl_context=context,
             server_class=_Server,
             settings=self._settings,
-            pending=PendingConnections(self._settings, self._admission),
+            pending=PendingConnections(self._settings, self._admission, called=self._called),
             request_handler=self._handler(),
         )
         self._servers[name] = cast("_Server", server)
@@ -201,6 +203,8 @@ class StorageScp:
                 peer=caller and caller.peer_address,
                 hint=hint,
             )
+            if caller is not None:
+                self._called(caller.calling_ae_title, plain_address(caller.peer_address), rejection.words, hint)
             association.acse.send_reject(*rejection.value)
             association.kill()
 
@@ -216,6 +220,7 @@ class StorageScp:
             if refused is None:
                 self._admitted.append(association)
                 self._settle(association)
+                self._called(caller.calling_ae_title, plain_address(caller.peer_address), "", "")
         return refused
 
     def _settle(self, association: Association) -> None:

@@ -27,6 +27,8 @@ class DeliverSettings(SettingsTable):
     idle_association_s: Seconds
     poll_interval_s: Seconds
     rejection_delay_s: Annotated[float, Field(ge=0)]
+    check_interval_s: Seconds
+    longest_wait_s: Seconds
 
 
 class AnalysisSettings(SettingsTable):

@@ -12,6 +12,7 @@ from miqa_node.settings import TlsMode
 from miqa_node.sources.base import ImageSource, SourceContext, SourceKind
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.outbox import DatabaseOutbox
+from miqa_node.store.senders import SenderBook
 
 
 class CStoreSource(ImageSource):
@@ -27,6 +28,7 @@ class CStoreSource(ImageSource):
             settings.dicom.ae_title,
             settings.dicom.commitment_peers,
         )
+        self._senders = SenderBook(context.database)
         self._scp = StorageScp(
             settings.dicom,
             settings.incoming_dir,
@@ -37,11 +39,13 @@ class CStoreSource(ImageSource):
                 self._reporter.answered,
                 lambda event_type, information: outbox.commitment_reported(read_report(event_type, information)),
             ),
+            called=self._senders.note,
         )
 
     def start(self) -> None:
         """Report what is owed, then listen; SettingsError if a port is taken."""
         self._reporter.start()
+        self._senders.start()
         try:
             self._scp.start()
         except OSError as error:
@@ -54,6 +58,7 @@ class CStoreSource(ImageSource):
     def stop(self) -> None:
         """Let running C-STOREs finish, then the report under way."""
         self._scp.stop()
+        self._senders.stop()
         self._reporter.stop()
 
     @property

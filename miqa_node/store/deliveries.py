@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from miqa_node.domain.delivery import Delivery, DeliveryId, DeliveryState, EventNotice, ResultKind, ResultObject
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.store.database import Transaction, insert_or_ignore
-from miqa_node.store.tables import deliveries, events, results
+from miqa_node.store.tables import deliveries, destination_holds, events, results
 
 ITEMS = deliveries.outerjoin(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid).outerjoin(
     events, events.c.event_id == deliveries.c.event_id
@@ -107,6 +107,7 @@ def _due(destination: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
         deliveries.c.state == DeliveryState.QUEUED.value,
         deliveries.c.next_attempt_at <= now,
         sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
+        ~sa.exists().where(destination_holds.c.destination == destination),
     )
 
 

@@ -21,6 +21,12 @@ def alive(transaction: Transaction, since: datetime) -> set[str]:
     return set(transaction.execute(sa.select(executors.c.name).where(executors.c.heartbeat_at >= since)).scalars())
 
 
+def processes(transaction: Transaction) -> list[tuple[str, datetime, datetime]]:
+    """(name, start, last sign of life) of every process that has not been given up."""
+    columns = (executors.c.name, executors.c.started_at, executors.c.heartbeat_at)
+    return [(row[0], row[1], row[2]) for row in transaction.execute(sa.select(*columns).order_by(executors.c.name))]
+
+
 def silent(transaction: Transaction, since: datetime) -> set[str]:
     """Names that were heard of once, but not since then."""
     return set(transaction.execute(sa.select(executors.c.name).where(executors.c.heartbeat_at < since)).scalars())

@@ -220,6 +220,26 @@ class InstanceCounts:
     verdicts: dict[str, int]
 
 
+def by_sender(transaction: Transaction, since: datetime) -> list[tuple[str, str, int, datetime]]:
+    """(calling AE title, address, images, last arrival) since a moment, the last one first."""
+    of = instances.c
+    last = sa.func.max(of.received_at, type_=of.received_at.type)
+    query = (
+        sa.select(of.calling_ae_title, of.peer_address, sa.func.count(), last)
+        .where(of.received_at >= since)
+        .group_by(of.calling_ae_title, of.peer_address)
+        .order_by(last.desc())
+    )
+    return [(row[0], row[1], int(row[2]), row[3]) for row in transaction.execute(query)]
+
+
+def count_undecided(transaction: Transaction, since: datetime) -> int:
+    """How many images that arrived since a moment wait for their verdict."""
+    undecided = sa.not_(sa.exists().where(dispositions.c.digest == instances.c.digest))
+    query = sa.select(sa.func.count()).select_from(instances).where(instances.c.received_at >= since, undecided)
+    return transaction.execute(query).scalar_one()
+
+
 def count(transaction: Transaction) -> InstanceCounts:
     """Counts over everything in the store."""
     verdicts = transaction.execute(

@@ -52,9 +52,18 @@ def start(transaction: Transaction, name: str, now: datetime, *, most: int) -> s
 
 
 def find(
-    transaction: Transaction, secret: str, now: datetime, *, idle: timedelta, lifetime: timedelta
+    transaction: Transaction,
+    secret: str,
+    now: datetime,
+    *,
+    idle: timedelta,
+    lifetime: timedelta,
+    by_itself: bool = False,
 ) -> SignedInSession | None:
-    """Whose session a cookie stands for; None when it ended, or its account was disabled."""
+    """Whose session a cookie stands for; None when it ended, or its account was disabled.
+
+    A request that a page sends ``by_itself`` is no sign of a person and keeps no session alive.
+    """
     row = transaction.execute(
         sa.select(sessions.c.seen_at, users.c.name, users.c.role)
         .join(users, users.c.name == sessions.c.name)
@@ -67,7 +76,7 @@ def find(
     ).one_or_none()
     if row is None:
         return None
-    if now - row.seen_at > SEEN_EVERY:
+    if not by_itself and now - row.seen_at > SEEN_EVERY:
         transaction.execute(sa.update(sessions).where(sessions.c.token_sha256 == sha256_of(secret)).values(seen_at=now))
     return SignedInSession(row.name, Role(row.role))
 

@@ -28,6 +28,8 @@ CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 DISPLAYS = ("/rooms", "/live")
 """These may be opened with a token in the address, as a screen on a wall has no keyboard."""
+ALARMS = "/operations/alarms"
+"""The banner of every page, which asks for it again and again."""
 
 _PROXY_HEADERS = ("forwarded", "via", "x-real-ip")
 _process_secret = new_secret()
@@ -153,7 +155,8 @@ def _identify(request: Request, services: WebServices) -> Principal:
     cookie = request.cookies.get(COOKIE)
     if cookie:
         with services.database.begin() as transaction:
-            session = sessions.find(transaction, cookie, now, **session_times(services))
+            by_itself = request.url.path == ALARMS
+            session = sessions.find(transaction, cookie, now, by_itself=by_itself, **session_times(services))
         if session is not None:
             return Principal(Means.SESSION, session.name, session.role, session.role.permissions, _csrf(cookie))
     if from_this_host(request.scope, dict(request.headers)) and not is_set_up(services):

@@ -17,6 +17,7 @@ from miqa_node.domain.access import Principal
 from miqa_node.errors import (
     AccessError,
     ConflictError,
+    DeliveryError,
     MiqaError,
     NotFoundError,
     QueryError,
@@ -36,6 +37,7 @@ _STATUSES: tuple[tuple[type[MiqaError], HTTPStatus], ...] = (
     (QueryError, HTTPStatus.BAD_REQUEST),
     (AccessError, HTTPStatus.FORBIDDEN),
     (ResourcesError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (DeliveryError, HTTPStatus.BAD_GATEWAY),
 )
 
 
@@ -48,6 +50,7 @@ _TITLES: dict[int, str] = {
     HTTPStatus.UNPROCESSABLE_ENTITY: "Not understood",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
     HTTPStatus.SERVICE_UNAVAILABLE: "Not ready",
+    HTTPStatus.BAD_GATEWAY: "No answer",
 }
 """What people read where programs get the status in the words of HTTP."""
 _DETAILS: dict[int, str] = {

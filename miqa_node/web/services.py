@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from miqa_node.domain.image import Radiograph
+from miqa_node.domain.operations import Alarm
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import ConflictError, DecodeError
@@ -23,6 +24,7 @@ from miqa_node.receive.upload import Uploads
 from miqa_node.settings import Settings
 from miqa_node.store import priors
 from miqa_node.store.database import Database
+from miqa_node.store.destination_checks import alarms_now
 from miqa_node.store.priors import Usual
 from miqa_node.web.gauges import DatabaseGauges
 from miqa_node.web.live import Live
@@ -35,6 +37,7 @@ USUAL_AGE_S = 600.0
 MAX_KINDS = 200
 """Kinds of image whose usual ranges are cached."""
 READINESS_AGE_S = 5.0
+ALARMS_AGE_S = 5.0
 MAX_LOOKS = 2
 """Images checked on the page at the same time; they compete with received images for the processor."""
 HASHES_AT_ONCE = 2
@@ -74,6 +77,12 @@ class WebServices:
     """Assesses a file without storing it, given modality, body part and view of a picture; None where not available."""
     reassess: Reassessment | None = None
     """Judges images again; None in a process without a queue, such as a page under test."""
+    destinations: Callable[[], tuple[str, ...]] = tuple
+    """Names of the destinations that are configured."""
+    echo: Callable[[str], str] | None = None
+    """Asks a destination whether it answers: the proof in words, or a DeliveryError; None where not available."""
+    models: Callable[[], Mapping[str, str]] = dict
+    """The model packages in force, by what they do; empty where none does it."""
     look_turn: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_LOOKS), init=False, repr=False)
     """Held while ``look`` runs; further checks wait."""
 
@@ -115,6 +124,12 @@ class WebServices:
     def recent_readiness(self) -> Recent[None, list[str]]:
         """Why the node is not ready; checked at most every READINESS_AGE_S."""
         return Recent(lambda _: self.readiness(), READINESS_AGE_S, 1)
+
+    @cached_property
+    def recent_alarms(self) -> Recent[None, Sequence[Alarm]]:
+        """What needs a person now, for the banner of every page; looked up at most every ALARMS_AGE_S."""
+        wait_s = self.settings.deliver.longest_wait_s
+        return Recent(lambda _: alarms_now(self.database, self.destinations(), wait_s), ALARMS_AGE_S, 1)
 
     @cached_property
     def predictions(self) -> Slots:

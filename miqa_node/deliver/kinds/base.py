@@ -184,6 +184,8 @@ class Destination(ABC):
 
     access_hint: str = "Check that it runs, its address, and that it lets this node in."
     """Advice if :meth:`probe` fails."""
+    leaves_trace: ClassVar[bool] = False
+    """Whether :meth:`probe` is noticed there, so that it is not sent by itself every half minute."""
     no_commitment: ClassVar[str] = "This kind of destination does no storage commitment."
 
     def __init__(self, name: str) -> None:
@@ -247,6 +249,15 @@ DESTINATIONS = Seam("destinations", DestinationKind)
 def connect(config: DestinationConfig, context: DeliveryContext) -> Destination:
     """A connection to the destination that a table describes; it is opened when it is first used."""
     return DESTINATIONS.get(config.kind).connect(config, context)
+
+
+def probe(config: DestinationConfig, context: DeliveryContext) -> str:
+    """Ask a destination, on a connection of its own, whether it answers; the proof in words, or a DeliveryError."""
+    destination = connect(config, context)
+    try:
+        return destination.probe()
+    finally:
+        destination.close()
 
 
 def read_file(file: str) -> str:

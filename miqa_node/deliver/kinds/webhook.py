@@ -79,6 +79,7 @@ class WebhookConfig(HttpConfig):
 class WebhookDestination(Destination):
     """Each event is one request; an event that is sent again has the same identifier and body."""
 
+    leaves_trace = True
     no_commitment = "A webhook does no storage commitment."
 
     def __init__(self, config: WebhookConfig, context: DeliveryContext) -> None:

@@ -32,6 +32,7 @@ from miqa_node.store.tables.images import (
     studies,
 )
 from miqa_node.store.tables.labels import label_findings, labels, requests
+from miqa_node.store.tables.operations import destination_checks, destination_holds, senders
 from miqa_node.store.tables.processes import activations, executors, site_limits
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
 from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds
@@ -55,6 +56,8 @@ __all__ = [
     "decisions",
     "deliveries",
     "delivery_events",
+    "destination_checks",
+    "destination_holds",
     "disk_samples",
     "dispositions",
     "enhancement_figures",
@@ -77,6 +80,7 @@ __all__ = [
     "requests",
     "results",
     "rollup_marks",
+    "senders",
     "series",
     "sessions",
     "shadow_assessments",

@@ -169,4 +169,4 @@ def _to(name: str) -> Response:
     return RedirectResponse(f"/people#{account_name(name)}", HTTPStatus.SEE_OTHER)
 
 
-PAGE = Page(router, Permission.ADMIN, file=__file__, navigation=Navigation("People", "/people", 5))
+PAGE = Page(router, Permission.ADMIN, file=__file__, navigation=Navigation("People", "/people", 6))

@@ -1,0 +1,170 @@
+"""How the node's surroundings do: the destinations of results, the senders of images, and what needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+FRESH = timedelta(minutes=3)
+"""A check that is older says nothing about now: the process that made it has ended, or hangs."""
+
+
+class DestinationHealth(StrEnum):
+    """Whether a destination does its work. HELD: a person has stopped sending there. UNKNOWN: nobody has checked."""
+
+    ANSWERS = "answers"
+    FAILING = "failing"
+    HELD = "held"
+    UNKNOWN = "unknown"
+
+
+class DestinationAction(StrEnum):
+    """What a person does with a destination as a whole; what waits in a HOLD goes out after its RELEASE."""
+
+    ECHO = "echo"
+    HOLD = "hold"
+    RELEASE = "release"
+    RESEND = "resend"
+    """Send again what was given up."""
+    DRAIN = "drain"
+    """Send what waits for its next attempt at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationCheck:
+    """What one process saw when it last asked a destination. ``since``: from when on the answer has been the same."""
+
+    destination: str
+    node: str
+    kind: str
+    address: str
+    by_option: bool
+    """Given by ``run --destination``, not in the file."""
+    answers: bool
+    detail: str
+    """The proof, or the error, in words."""
+    breaker_open: bool
+    since: datetime
+    checked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationBacklog:
+    """What waits for one destination."""
+
+    waiting: int = 0
+    held: int = 0
+    failed: int = 0
+    oldest_at: datetime | None = None
+    last_error: str = ""
+    last_sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationHold:
+    """Nothing is sent to a destination until a person releases it."""
+
+    destination: str
+    held_at: datetime
+    actor: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationStatus:
+    """A destination as a person sees it. ``since`` is None if it was never checked."""
+
+    name: str
+    kind: str
+    address: str
+    by_option: bool
+    health: DestinationHealth
+    detail: str
+    since: datetime | None
+    checked_at: datetime | None
+    backlog: DestinationBacklog
+    hold: DestinationHold | None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it needs nobody; the others come first on the page."""
+        return self.health is DestinationHealth.ANSWERS
+
+
+@dataclass(frozen=True, slots=True)
+class SenderStatus:
+    """A peer that asked for an association: when it was last let in, and last refused and why."""
+
+    calling_ae_title: str
+    peer_address: str
+    admitted_at: datetime | None
+    refused_at: datetime | None
+    refusals: int
+    reason: str
+    hint: str
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether its last attempt failed."""
+        return self.refused_at is not None and (self.admitted_at is None or self.refused_at > self.admitted_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that needs a person now."""
+
+    subject: str
+    text: str
+    since: datetime | None
+
+
+def status_of(
+    name: str,
+    checks: Sequence[DestinationCheck],
+    backlog: DestinationBacklog,
+    hold: DestinationHold | None,
+    now: datetime,
+) -> DestinationStatus:
+    """One destination as seen by all processes that send there; it fails if it fails for one of them."""
+    by_age = sorted(checks, key=lambda one: one.checked_at)
+    fresh = [one for one in by_age if now - one.checked_at <= FRESH]
+    failing = [one for one in fresh if not one.answers or one.breaker_open]
+    newest = next((group[-1] for group in (failing, fresh, by_age) if group), None)
+    health, since = DestinationHealth.UNKNOWN, newest.checked_at if newest else None
+    if hold is not None:
+        health, since = DestinationHealth.HELD, hold.held_at
+    elif failing:
+        health, since = DestinationHealth.FAILING, min(one.since for one in failing)
+    elif fresh:
+        health, since = DestinationHealth.ANSWERS, max(one.since for one in fresh)
+    return DestinationStatus(
+        name,
+        newest.kind if newest else "",
+        newest.address if newest else "",
+        newest.by_option if newest else False,
+        health,
+        newest.detail if newest and fresh else "",
+        since,
+        newest.checked_at if newest else None,
+        backlog,
+        hold,
+    )
+
+
+def alarms(destinations: Sequence[DestinationStatus], longest_wait: timedelta, now: datetime) -> Iterator[Alarm]:
+    """What is wrong with destinations: one fails, or a delivery waits for longer than ``longest_wait``.
+
+    A destination that a person holds is no alarm.
+    """
+    for one in destinations:
+        left = one.backlog
+        waiting = f"{left.waiting} deliver{'y waits' if left.waiting == 1 else 'ies wait'}."
+        late = left.oldest_at is not None and now - left.oldest_at > longest_wait
+        if one.health is DestinationHealth.FAILING:
+            yield Alarm(f"{one.name} fails", f"{one.detail} {waiting if left.waiting else ''}".strip(), one.since)
+        elif late and one.health is not DestinationHealth.HELD:
+            nobody = one.health is DestinationHealth.UNKNOWN
+            why = "No running process sends there." if nobody else left.last_error
+            yield Alarm(f"{one.name} is behind", f"{waiting} {why}".strip(), left.oldest_at)

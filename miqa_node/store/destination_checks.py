@@ -1,0 +1,153 @@
+"""Destinations as a whole: whether they answer, whether a person holds them, and what waits for each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.operations import (
+    Alarm,
+    DestinationBacklog,
+    DestinationCheck,
+    DestinationHold,
+    DestinationStatus,
+    alarms,
+    status_of,
+)
+from miqa_node.errors import ConflictError
+from miqa_node.store.database import Database, Transaction, insert_or_ignore
+from miqa_node.store.tables import deliveries, destination_checks, destination_holds
+
+FORGET_AFTER = timedelta(days=7)
+"""Checks of processes that ended so long ago say nothing any more."""
+
+
+def record(transaction: Transaction, check: DestinationCheck) -> bool:
+    """Write down how a destination does; ``since`` stays while the answer does. True if it has just come back."""
+    key = (destination_checks.c.destination == check.destination, destination_checks.c.node == check.node)
+    earlier = transaction.execute(sa.select(destination_checks).where(*key)).one_or_none()
+    values = asdict(check)
+    if earlier is None:
+        insert_or_ignore(transaction, destination_checks, values)
+        return False
+    if earlier.answers == check.answers:
+        del values["since"]
+    transaction.execute(sa.update(destination_checks).where(*key).values(values))
+    return check.answers and not earlier.answers
+
+
+def forget(transaction: Transaction, node: str, keep: set[str], now: datetime) -> None:
+    """Forget this process's destinations that are no longer configured, and checks of processes long ended."""
+    of = destination_checks.c
+    gone = sa.and_(of.node == node, of.destination.not_in(keep))
+    transaction.execute(sa.delete(destination_checks).where(sa.or_(gone, of.checked_at < now - FORGET_AFTER)))
+
+
+def select(transaction: Transaction) -> list[DestinationCheck]:
+    """The last check of each destination by each process."""
+    query = sa.select(destination_checks).order_by(destination_checks.c.destination, destination_checks.c.node)
+    return [DestinationCheck(**row) for row in transaction.execute(query).mappings()]
+
+
+def statuses(transaction: Transaction, configured: tuple[str, ...], now: datetime) -> list[DestinationStatus]:
+    """Every destination that is configured, was checked, is held or has something waiting, by name."""
+    checks: dict[str, list[DestinationCheck]] = defaultdict(list)
+    for check in select(transaction):
+        checks[check.destination].append(check)
+    holds = {row["destination"]: DestinationHold(**row) for row in _holds(transaction)}
+    waiting = _backlogs(transaction, now)
+    names = sorted({*configured, *checks, *holds, *waiting})
+    return [
+        status_of(name, checks[name], _with_last(transaction, name, waiting.get(name)), holds.get(name), now)
+        for name in names
+    ]
+
+
+def alarms_now(database: Database, configured: tuple[str, ...], longest_wait_s: float) -> tuple[Alarm, ...]:
+    """What needs a person at this moment."""
+    now = datetime.now(UTC)
+    with database.begin() as transaction:
+        return tuple(alarms(statuses(transaction, configured, now), timedelta(seconds=longest_wait_s), now))
+
+
+def hold(transaction: Transaction, held: DestinationHold) -> None:
+    """Send nothing there any more; ConflictError if it is held already."""
+    if not insert_or_ignore(transaction, destination_holds, asdict(held)):
+        raise ConflictError(f"The destination {held.destination} is held already.")
+
+
+def release(transaction: Transaction, destination: str) -> None:
+    """Send there again; ConflictError if it is not held."""
+    done = sa.delete(destination_holds).where(destination_holds.c.destination == destination)
+    if not transaction.execute(done).rowcount:
+        raise ConflictError(f"The destination {destination} is not held.")
+
+
+def drain(transaction: Transaction, destination: str, now: datetime) -> int:
+    """Make everything due that waits there for another attempt; its number.
+
+    What was never tried keeps its time: until then the decision behind a rejection note can be taken back.
+    """
+    of = deliveries.c
+    waits = (
+        of.destination == destination,
+        of.state == DeliveryState.QUEUED.value,
+        of.attempts > 0,
+        of.next_attempt_at > now,
+    )
+    return transaction.execute(sa.update(deliveries).where(*waits).values(next_attempt_at=now)).rowcount
+
+
+def has_waiting(transaction: Transaction, destination: str) -> bool:
+    """Whether something is queued for a destination."""
+    of = deliveries.c
+    queued = sa.exists().where(of.destination == destination, of.state == DeliveryState.QUEUED.value)
+    return transaction.execute(sa.select(queued)).scalar_one()
+
+
+def _holds(transaction: Transaction) -> list[sa.RowMapping]:
+    return list(transaction.execute(sa.select(destination_holds)).mappings())
+
+
+_UNSENT = (DeliveryState.QUEUED.value, DeliveryState.HELD.value, DeliveryState.FAILED.value)
+
+
+def _backlogs(transaction: Transaction, now: datetime) -> dict[str, DestinationBacklog]:
+    of = deliveries.c
+    # What was never tried waits from the moment when it may go: a rejection note leaves after a delay.
+    waits_since = sa.case((of.attempts > 0, of.queued_at), else_=of.next_attempt_at)
+    query = (
+        sa.select(of.destination, of.state, sa.func.count(), sa.func.min(waits_since, type_=of.queued_at.type))
+        .where(of.state.in_(_UNSENT))
+        .group_by(of.destination, of.state)
+    )
+    counts: dict[str, dict[str, tuple[int, datetime | None]]] = defaultdict(dict)
+    for destination, state, number, oldest in transaction.execute(query):
+        counts[destination][state] = (int(number), oldest if oldest <= now else None)
+    none = (0, None)
+    return {
+        name: DestinationBacklog(
+            waiting=states.get(DeliveryState.QUEUED.value, none)[0],
+            held=states.get(DeliveryState.HELD.value, none)[0],
+            failed=states.get(DeliveryState.FAILED.value, none)[0],
+            oldest_at=states.get(DeliveryState.QUEUED.value, none)[1],
+        )
+        for name, states in counts.items()
+    }
+
+
+def _with_last(transaction: Transaction, name: str, backlog: DestinationBacklog | None) -> DestinationBacklog:
+    """With the last error of what waits and the last success, each by the index of due deliveries."""
+    of = deliveries.c
+    unsent = (of.destination == name, of.state.in_(_UNSENT), of.last_error != "")
+    error = sa.select(of.last_error).where(*unsent).order_by(of.next_attempt_at.desc()).limit(1)
+    last = sa.select(sa.func.max(of.sent_at, type_=of.sent_at.type)).where(of.destination == name)
+    known = backlog or DestinationBacklog()
+    text = transaction.execute(error).scalar() or "" if backlog else ""
+    return DestinationBacklog(
+        known.waiting, known.held, known.failed, known.oldest_at, text, transaction.execute(last).scalar()
+    )

@@ -1,0 +1,109 @@
+"""The peers that call: when each was last let in, and last refused and why.
+
+Strangers can call as often as they like, and no caller may wait for the database: calls are collected in memory and
+written by a thread of their own, and both memory and table have a limited number of rows.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+import structlog
+
+from miqa_node.domain.operations import SenderStatus
+from miqa_node.errors import ResourcesError
+from miqa_node.store.database import Database, Transaction, insert_or_ignore
+from miqa_node.store.tables import senders
+
+WRITE_EVERY_S = 2.0
+MAX_SENDERS = 200
+"""The peers that called last; older ones are forgotten, those that were never let in first."""
+
+log = structlog.get_logger(__name__)
+
+_KEY = (senders.c.calling_ae_title, senders.c.peer_address)
+
+
+class SenderBook:
+    """Keeps who called; one per process, safe to use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._called: dict[tuple[str, str], SenderStatus] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="senders", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left, and end."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def note(self, calling_ae_title: str, peer_address: str, reason: str = "", hint: str = "") -> None:
+        """A peer was let in, or refused for a reason."""
+        key, now = (calling_ae_title, peer_address), datetime.now(UTC)
+        with self._lock:
+            if key not in self._called and len(self._called) >= MAX_SENDERS:
+                return
+            known = self._called.get(key) or SenderStatus(*key, None, None, 0, "", "")
+            if reason:
+                called = SenderStatus(*key, known.admitted_at, now, known.refusals + 1, reason, hint)
+            else:
+                called = SenderStatus(*key, now, known.refused_at, known.refusals, known.reason, known.hint)
+            self._called[key] = called
+
+    def write(self) -> None:
+        """Write what was collected; it stays collected while the database is unavailable."""
+        with self._lock:
+            called, self._called = self._called, {}
+        if not called:
+            return
+        try:
+            with self._database.begin() as transaction:
+                for one in called.values():
+                    _write(transaction, one)
+                _forget_oldest(transaction)
+        except ResourcesError as error:
+            with self._lock:
+                self._called = called | self._called
+            log.warning("senders wait for the database", reason=str(error))
+
+    def _run(self) -> None:
+        while not self._stopping.wait(WRITE_EVERY_S):
+            self.write()
+        self.write()
+
+
+def select(transaction: Transaction) -> list[SenderStatus]:
+    """The peers that called, the last one first."""
+    columns = [senders.c[name] for name in SenderStatus.__dataclass_fields__]
+    query = sa.select(*columns).order_by(senders.c.seen_at.desc(), *_KEY).limit(MAX_SENDERS)
+    return [SenderStatus(**row) for row in transaction.execute(query).mappings()]
+
+
+def _write(transaction: Transaction, one: SenderStatus) -> None:
+    moments = [at for at in (one.admitted_at, one.refused_at) if at is not None]
+    row = {"calling_ae_title": one.calling_ae_title, "peer_address": one.peer_address}
+    insert_or_ignore(transaction, senders, row | {"seen_at": max(moments), "refusals": 0, "reason": "", "hint": ""})
+    values: dict[str, object] = {"seen_at": max(moments)}
+    if one.admitted_at is not None:
+        values["admitted_at"] = one.admitted_at
+    if one.refused_at is not None:
+        refusals = senders.c.refusals + one.refusals
+        values |= {"refused_at": one.refused_at, "refusals": refusals, "reason": one.reason, "hint": one.hint}
+    of_peer = (_KEY[0] == one.calling_ae_title, _KEY[1] == one.peer_address)
+    transaction.execute(sa.update(senders).where(*of_peer).values(values))
+
+
+def _forget_oldest(transaction: Transaction) -> None:
+    order = (senders.c.admitted_at.is_(None), senders.c.seen_at.desc())
+    old = transaction.execute(sa.select(*_KEY).order_by(*order).offset(MAX_SENDERS)).all()
+    for title, address in old:
+        transaction.execute(sa.delete(senders).where(_KEY[0] == title, _KEY[1] == address))

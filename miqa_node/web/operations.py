@@ -1,0 +1,150 @@
+"""How the node and its surroundings are doing, for the operations page, the banner of every page, and REST."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from miqa_node.domain.delivery import DeliveryAction, DeliveryState
+from miqa_node.domain.operations import (
+    Alarm,
+    DestinationAction,
+    DestinationHold,
+    DestinationStatus,
+    SenderStatus,
+    alarms,
+)
+from miqa_node.errors import NotFoundError, ResourcesError
+from miqa_node.store import delivery_jobs, destination_checks, executors, instances, reassessments, senders, upkeep
+from miqa_node.store.database import Transaction
+from miqa_node.web.services import WebServices
+
+SPAN = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskForecast:
+    """How full the disk of a machine is, and when it will be full; None if it does not fill or too little is known."""
+
+    node: str
+    sampled_at: datetime
+    total_bytes: int
+    free_bytes: int
+    days_until_full: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingProcess:
+    """A process that judges images, and its last sign of life."""
+
+    name: str
+    started_at: datetime
+    heartbeat_at: datetime
+    is_silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SenderImages:
+    """What came from where since yesterday; the address is empty for what did not come over a network."""
+
+    calling_ae_title: str
+    peer_address: str
+    images: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OperationsReport:
+    """All of it at one moment; times in UTC."""
+
+    at: datetime
+    alarms: Sequence[Alarm]
+    destinations: Sequence[DestinationStatus]
+    senders: Sequence[SenderStatus]
+    images_by_sender: Sequence[SenderImages]
+    disks: Sequence[DiskForecast]
+    models: Mapping[str, str]
+    policy: str
+    not_ready: Sequence[str]
+    images_waiting: int
+    reassessments_waiting: int
+    processes: Sequence[WorkingProcess]
+
+
+def look(services: WebServices) -> OperationsReport:
+    """Everything at this moment."""
+    now, settings = datetime.now(UTC), services.settings
+    not_ready = services.recent_readiness.get(None)
+    with services.database.begin() as transaction:
+        statuses = destination_checks.statuses(transaction, services.destinations(), now)
+        return OperationsReport(
+            now,
+            tuple(alarms(statuses, timedelta(seconds=settings.deliver.longest_wait_s), now)),
+            statuses,
+            senders.select(transaction),
+            [SenderImages(*row) for row in instances.by_sender(transaction, now - SPAN)],
+            _disks(transaction, settings.store.min_free_bytes),
+            {slot: name for slot, name in services.models().items() if name},
+            services.policy().version if services.policy is not None else "",
+            not_ready,
+            instances.count_undecided(transaction, now - SPAN),
+            reassessments.count_waiting(transaction),
+            _processes(transaction, now - timedelta(seconds=settings.work.dead_after_s)),
+        )
+
+
+def act(services: WebServices, destination: str, action: DestinationAction, actor: str, comment: str) -> str:
+    """Do one thing with a destination; what was done, in words.
+
+    Raises
+    ------
+    NotFoundError
+        No such destination is configured, held or has anything waiting.
+    ConflictError
+        It is held already, or is not held.
+    DeliveryError
+        An echo failed.
+    """
+    now = datetime.now(UTC)
+    with services.database.begin() as transaction:
+        known = {one.name for one in destination_checks.statuses(transaction, services.destinations(), now)}
+    if destination not in known:
+        raise NotFoundError(f"There is no destination {destination}.")
+    if action is DestinationAction.ECHO:
+        if services.echo is None:
+            raise ResourcesError("This process cannot reach destinations.")
+        return f"{destination} {services.echo(destination)}."
+    with services.database.begin() as transaction:
+        match action:
+            case DestinationAction.HOLD:
+                destination_checks.hold(transaction, DestinationHold(destination, now, actor, comment))
+                return f"Nothing is sent to {destination} until it is released."
+            case DestinationAction.RELEASE:
+                destination_checks.release(transaction, destination)
+                return f"{destination} is sent to again."
+            case DestinationAction.RESEND:
+                given_up = delivery_jobs.DeliveryFilter((DeliveryState.FAILED,), destination)
+                count = delivery_jobs.act_on_all(transaction, DeliveryAction.RESEND, given_up, actor, comment, now)
+                return f"{count} given up before will be sent to {destination} again."
+            case DestinationAction.DRAIN:
+                count = destination_checks.drain(transaction, destination, now)
+                return f"{count} for {destination} are tried now, not at their next turn."
+
+
+def _disks(transaction: Transaction, reserve_bytes: int) -> list[DiskForecast]:
+    forecasts = []
+    for node, at, space in upkeep.disks(transaction):
+        days = upkeep.days_until_full(transaction, node, reserve_bytes)
+        forecasts.append(
+            DiskForecast(node, at, space.total_bytes, space.free_bytes, None if math.isinf(days) else days)
+        )
+    return forecasts
+
+
+def _processes(transaction: Transaction, alive_since: datetime) -> list[WorkingProcess]:
+    return [
+        WorkingProcess(name, started_at, heartbeat_at, heartbeat_at < alive_since)
+        for name, started_at, heartbeat_at in executors.processes(transaction)
+    ]

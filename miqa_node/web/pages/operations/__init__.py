@@ -1,0 +1,1 @@
+"""The operations page, and the banner of every page."""

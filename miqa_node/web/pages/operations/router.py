@@ -1,0 +1,61 @@
+"""What operators look at: destinations, senders, disks, jobs, and the banner that says on every page what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Response
+from fastapi.responses import HTMLResponse
+
+from miqa_node.domain.access import Permission
+from miqa_node.domain.operations import DestinationAction
+from miqa_node.errors import DeliveryError
+from miqa_node.web.access import ALARMS, Admin, Reader, acting
+from miqa_node.web.fields import Actor, Comment
+from miqa_node.web.html import render
+from miqa_node.web.operations import act, look
+from miqa_node.web.page import Navigation, Page
+from miqa_node.web.services import Services
+
+router = APIRouter()
+
+
+@router.get("/operations")
+def operations_page(services: Services, who: Reader) -> str:
+    """Everything at this moment; the page asks again by itself."""
+    return render(
+        "operations/operations.html", who=who, report=look(services), may=who.may(Permission.ADMIN), done="", failed=""
+    )
+
+
+@router.post("/operations")
+def change(
+    services: Services,
+    who: Admin,
+    do: Annotated[str, Form(pattern=r"^(echo|hold|release|resend|drain) [A-Za-z0-9._-]{1,64}$")],
+    actor: Annotated[Actor, Form()] = "",
+    comment: Annotated[Comment, Form()] = "",
+) -> str:
+    """The buttons of a destination."""
+    action, _, destination = do.partition(" ")
+    done = failed = ""
+    try:
+        done = act(services, destination, DestinationAction(action), acting(who, actor), comment)
+    except DeliveryError as error:
+        failed = f"{destination}: {error}"
+    return render("operations/operations.html", who=who, report=look(services), may=True, done=done, failed=failed)
+
+
+@router.get(ALARMS)
+def banner(services: Services, _who: Reader, seen: Annotated[str, Query(max_length=16)] = "") -> Response:
+    """The banner; 204 if it is the one that the page has, so that nothing is read out again."""
+    alarms = services.recent_alarms.get(None)
+    mark = hashlib.sha256(repr(alarms).encode()).hexdigest()[:16]
+    if seen == mark:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return HTMLResponse(render("alarms.html", alarms=alarms, mark=mark))
+
+
+PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Operations", "/operations", 5))

@@ -1,0 +1,116 @@
+"""Asks every destination at intervals whether it answers, so that a dead one is known before a result is late."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import structlog
+
+from miqa_node.deliver.breaker import BreakerState
+from miqa_node.deliver.destinations import Destinations
+from miqa_node.deliver.kinds.base import DeliveryContext, DestinationConfig, connect
+from miqa_node.deliver.lanes import LaneSnapshot
+from miqa_node.domain.operations import DestinationCheck
+from miqa_node.errors import MiqaError
+from miqa_node.settings import Settings
+from miqa_node.store import destination_checks
+from miqa_node.store.database import Database
+from miqa_node.work.regular import RegularWork
+
+LOOK_S = 5.0
+"""The state of the lanes is written down this often; destinations are asked at the interval of the settings."""
+AT_ONCE = 8
+
+log = structlog.get_logger(__name__)
+
+
+class DestinationWatch(RegularWork):
+    """Writes down how each destination does, and has what waits sent at once when one comes back."""
+
+    def __init__(
+        self,
+        database: Database,
+        destinations: Destinations,
+        lanes: Callable[[], Mapping[str, LaneSnapshot]],
+        settings: Settings,
+    ) -> None:
+        interval_s = min(LOOK_S, settings.deliver.check_interval_s)
+        super().__init__("destination-watch", interval_s, "the watch of destinations waits for the database")
+        self._database = database
+        self._destinations = destinations
+        self._lanes = lanes
+        self._settings = settings
+        self._asked_at: dict[str, float] = {}
+        self._answers: dict[str, tuple[bool, str]] = {}
+
+    def look(self) -> None:
+        """Ask those whose turn it is, all at the same time, and write down what is known of each."""
+        configs, lanes = self._destinations.current(), self._lanes()
+        self._ask([config for config in configs.values() if self._is_due(config)])
+        now, node = datetime.now(UTC), self._settings.node.name
+        with self._database.begin() as transaction:
+            destination_checks.forget(transaction, node, set(configs), now)
+            for name, config in configs.items():
+                waits = destination_checks.has_waiting(transaction, name)
+                check = self._check(config, lanes.get(name), now, waits=waits)
+                if check is None:
+                    continue
+                if destination_checks.record(transaction, check):
+                    waiting = destination_checks.drain(transaction, name, now)
+                    log.info("destination answers again", destination=name, waiting=waiting)
+
+    def _is_due(self, config: DestinationConfig) -> bool:
+        asked_at = self._asked_at.get(config.name, float("-inf"))
+        return time.monotonic() - asked_at >= self._settings.deliver.check_interval_s
+
+    def _ask(self, configs: list[DestinationConfig]) -> None:
+        if not configs:
+            return
+        with ThreadPoolExecutor(min(AT_ONCE, len(configs)), "destination-check") as pool:
+            for config, answer in zip(configs, pool.map(self._ask_one, configs), strict=True):
+                self._asked_at[config.name] = time.monotonic()
+                if answer is not None:
+                    self._answers[config.name] = answer
+
+    def _ask_one(self, config: DestinationConfig) -> tuple[bool, str] | None:
+        destination = connect(config, DeliveryContext(self._settings.deliver, self._settings.dicom.ae_title))
+        if destination.leaves_trace:
+            return None
+        try:
+            return True, destination.probe()
+        except MiqaError as error:
+            return False, str(error)
+        except Exception as error:  # noqa: BLE001 - a kind of another distribution must not stop the watch
+            return False, f"Internal error: {type(error).__name__}."
+        finally:
+            destination.close()
+
+    def _check(
+        self, config: DestinationConfig, lane: LaneSnapshot | None, now: datetime, *, waits: bool
+    ) -> DestinationCheck | None:
+        """None as long as nothing is known: a destination that cannot be asked, to which nothing was sent yet.
+
+        What the lane says counts while something waits: a breaker stays open when its last delivery is cancelled.
+        """
+        answer = self._answers.get(config.name)
+        breaker_open = waits and lane is not None and lane.breaker is not BreakerState.CLOSED
+        if answer is None and (lane is None or not (lane.last_error or lane.last_success_at)):
+            return None
+        answers, detail = answer or (True, "takes what is sent")
+        if answers and lane is not None and waits and lane.last_error and (breaker_open or answer is None):
+            answers, detail = False, lane.last_error
+        return DestinationCheck(
+            config.name,
+            self._settings.node.name,
+            config.kind,
+            config.address,
+            config.name in self._destinations.by_option,
+            answers,
+            detail,
+            breaker_open,
+            now,
+            now,
+        )

@@ -1,0 +1,175 @@
+"""The operations page, its REST interface and the banner: what waits, what fails, and what can be done about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from miqa_node.domain.access import Role
+from miqa_node.domain.operations import DestinationCheck
+from miqa_node.errors import DeliveryError
+from miqa_node.store import deliveries, destination_checks, senders
+from miqa_node.store.senders import SenderBook
+from miqa_node.web.services import ALARMS_AGE_S
+from tests.web.people import PASSWORD, add_account
+from tests.web.staging import Stage, csrf
+
+DO = {"actor": "mara"}
+HERE = {"origin": "http://localhost:8080"}
+
+
+def check(stage: Stage, *, answers: bool, node: str = "a", age_s: float = 1.0, detail: str = "answers C-ECHO") -> None:
+    at = datetime.now(UTC) - timedelta(seconds=age_s)
+    seen = DestinationCheck("PACS", node, "cstore", "PACS@10.0.0.5:104", False, answers, detail, False, at, at)
+    with stage.services.database.begin() as transaction:
+        destination_checks.record(transaction, seen)
+
+
+def destination(client: TestClient) -> dict[str, object]:
+    [one] = client.get("/api/v1/operations").json()["destinations"]
+    return dict(one)
+
+
+def test_a_destination_that_fails_for_one_process_is_an_alarm_with_the_error(stage: Stage, client: TestClient) -> None:
+    stage.add(1, at=datetime.now(UTC))
+    check(stage, answers=True, node="a")
+    check(stage, answers=False, node="b", detail="PACS@10.0.0.5:104 refuses the connection.")
+
+    assert destination(client)["health"] == "failing"
+    banner = client.get("/operations/alarms").text
+    assert "PACS fails" in banner
+    assert "refuses the connection. 1 delivery waits." in banner
+    page = client.get("/operations").text
+    assert "Fails since" in page
+    assert 'value="echo PACS"' in page
+
+
+def test_since_is_the_moment_of_the_change_not_of_the_last_check(stage: Stage, client: TestClient) -> None:
+    check(stage, answers=False, age_s=50)
+    check(stage, answers=False, age_s=2)
+    one = destination(client)
+    assert datetime.fromisoformat(str(one["since"])) < datetime.fromisoformat(str(one["checked_at"]))
+    check(stage, answers=True)
+    assert destination(client)["health"] == "answers"
+
+
+def test_a_delivery_that_waits_over_five_minutes_is_an_alarm(stage: Stage, client: TestClient) -> None:
+    stage.add(1, at=datetime.now(UTC) - timedelta(minutes=6))
+    check(stage, answers=True)
+
+    assert "PACS is behind" in client.get("/operations/alarms").text
+
+
+def test_what_waits_for_nobody_is_an_alarm(stage: Stage, client: TestClient) -> None:
+    stage.add(1, at=datetime.now(UTC) - timedelta(minutes=6))
+    check(stage, answers=True, age_s=1000)
+
+    assert destination(client)["health"] == "unknown"
+    assert "No running process sends there" in client.get("/operations/alarms").text
+
+
+def test_a_banner_that_the_page_has_is_not_sent_again(
+    stage: Stage, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = client.get("/operations/alarms").text.partition("seen=")[2].partition('"')[0]
+    assert client.get(f"/operations/alarms?seen={mark}").status_code == 204
+    check(stage, answers=False)
+    monkeypatch.setattr(stage.services.recent_alarms, "_max_age_s", -1.0)
+    assert ALARMS_AGE_S > 0
+    assert client.get(f"/operations/alarms?seen={mark}").status_code == 200
+
+
+def test_nothing_is_sent_to_a_destination_that_is_held(stage: Stage, client: TestClient) -> None:
+    stage.add(1, at=datetime.now(UTC) - timedelta(minutes=6))
+
+    def due() -> bool:
+        with stage.services.database.begin() as transaction:
+            return deliveries.is_due(transaction, "PACS", datetime.now(UTC))
+
+    assert due()
+    held = client.post("/api/v1/destinations/PACS/hold", json=DO | {"comment": "migration"})
+    assert held.status_code == 200, held.text
+    assert not due()
+    assert client.post("/api/v1/destinations/PACS/hold", json=DO).status_code == 409
+    assert destination(client)["health"] == "held"
+    assert "PACS" not in client.get("/operations/alarms").text
+    assert "Held by mara" in client.get("/operations").text
+    assert client.post("/api/v1/destinations/PACS/release", json=DO).status_code == 200
+    assert due()
+
+
+def test_what_was_given_up_is_sent_again_and_what_waits_is_tried_now(stage: Stage, client: TestClient) -> None:
+    stage.add(1)
+    stage.add(2)
+    now = datetime.now(UTC)
+    with stage.services.database.begin() as transaction:
+        first, second = deliveries.claim(transaction, "PACS", 2, now, 1.0)
+        deliveries.failed(transaction, first.delivery_id, "it said no", None, now)
+        deliveries.failed(transaction, second.delivery_id, "no answer", now + timedelta(hours=1), now)
+
+    said = client.post("/api/v1/destinations/PACS/drain", json=DO).json()["done"]
+    assert said.startswith("1 for PACS")
+    assert client.post("/api/v1/destinations/PACS/resend", json=DO).json()["done"].startswith("1 given up")
+    with stage.services.database.begin() as transaction:
+        assert len(deliveries.claim(transaction, "PACS", 9, datetime.now(UTC), 1.0)) == 2
+
+
+def test_a_rejection_note_that_waits_for_its_delay_is_no_alarm_and_is_not_sent_early(
+    stage: Stage, client: TestClient
+) -> None:
+    stage.add(1, at=datetime.now(UTC) + timedelta(minutes=9))
+
+    assert "PACS" not in client.get("/operations/alarms").text
+    assert client.post("/api/v1/destinations/PACS/drain", json=DO).json()["done"].startswith("0 for PACS")
+
+
+def test_an_echo_says_what_the_destination_answers(stage: Stage, app: FastAPI, client: TestClient) -> None:
+    def away(_name: str) -> str:
+        raise DeliveryError("nobody listens at 10.0.0.5:104.")
+
+    app.state.services = replace(stage.services, destinations=lambda: ("PACS",), echo=lambda _name: "answers C-ECHO")
+    assert client.post("/api/v1/destinations/PACS/echo", json=DO).json() == {"done": "PACS answers C-ECHO."}
+    app.state.services = replace(stage.services, destinations=lambda: ("PACS",), echo=away)
+    assert client.post("/api/v1/destinations/PACS/echo", json=DO).status_code == 502
+    form = {"do": "echo PACS", "actor": "mara", "csrf": csrf(client)}
+    assert "PACS: nobody listens" in client.post("/operations", data=form, headers=HERE).text
+    assert client.post("/api/v1/destinations/other/echo", json=DO).status_code == 404
+
+
+def test_readers_see_the_page_and_only_administrators_change_anything(stage: Stage, client: TestClient) -> None:
+    stage.add(1)
+    add_account(stage, "paul", Role.VIEWER)
+    client.post("/sign-in", data={"name": "paul", "password": PASSWORD}, headers=HERE)
+
+    page = client.get("/operations")
+    assert page.status_code == 200
+    assert "Echo" not in page.text
+    assert client.post("/operations", data={"do": "hold PACS", "csrf": csrf(client)}, headers=HERE).status_code == 403
+
+
+def test_the_numbers_of_the_worklist_lead_on(stage: Stage, client: TestClient) -> None:
+    stage.add(1)
+    assert 'href="/operations#destinations" aria-label="1 deliveries waiting"' in client.get("/").text
+
+
+def test_strangers_do_not_push_senders_out(stage: Stage) -> None:
+    book = SenderBook(stage.services.database)
+    book.note("CT1", "10.0.0.9")
+    book.note("CT1", "10.0.0.9", "too many associations were open", "raise dicom.max_associations")
+    book.write()
+    for number in range(150):
+        book.note("", f"10.1.0.{number}", "not on the list", "")
+    book.write()
+    for number in range(150):
+        book.note("", f"10.2.0.{number}", "not on the list", "")
+    book.write()
+
+    with stage.services.database.begin() as transaction:
+        known = senders.select(transaction)
+    assert len(known) == senders.MAX_SENDERS
+    [scanner] = [one for one in known if one.calling_ae_title == "CT1"]
+    assert (scanner.refusals, scanner.is_refused, scanner.hint) == (1, True, "raise dicom.max_associations")
