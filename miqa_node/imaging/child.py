@@ -37,12 +37,7 @@ class Layout:
 
 def decode_to_file(path: Path, frame: int, max_pixels: int, transfer: str) -> Layout:
     """Decode and write the pixels to the transfer file."""
-    try:
-        decoded = decode_frame(path, frame, max_pixels)
-    except cv2.error as error:
-        if getattr(error, "code", None) == cv2.Error.StsNoMem:  # OpenCV's word for what numpy calls MemoryError
-            raise MemoryError from error
-        raise
+    decoded = decode_frame(path, frame, max_pixels)
     with Path(transfer).open("r+b", buffering=0) as file:
         for pixels in (decoded.stored, decoded.display, decoded.colour, decoded.valid):
             if pixels is not None:

@@ -16,7 +16,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import apply_color_lut
 
-from miqa_node.errors import DecodeError
+from miqa_node.errors import DecodeError, MiqaError
 from miqa_node.imaging.codestream import mend_sequential_scan
 from miqa_node.imaging.dataset import StoredImage, read_image
 from miqa_node.imaging.decoders import CodecPlugin, Syntax, syntax_for, version_of
@@ -54,32 +54,42 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
     DecodeError
         With a reason that says what to do, and without any text from the data set but its pixel description.
     """
-    with warnings.catch_warnings():
-        # The libraries warn of oddities in nearly every image; what matters of them is checked and put into the steps.
-        warnings.simplefilter("ignore")
-        image = read_image(path)
-        ds = image.ds
-        frames = int(ds.get("NumberOfFrames") or 1)
-        if not 0 <= frame < frames:
-            raise DecodeError(f"The object has {frames} frames; there is no frame number {frame + 1}.")
-        if ds.Rows * ds.Columns > max_pixels:
-            raise DecodeError(f"{ds.Rows} × {ds.Columns} pixels exceed the limit of {max_pixels} (imaging.max_pixels).")
-        raw, plugin = _decode(image, frame)
-        decoder = version_of(plugin.distribution)
-        steps = [decoder, *image.repairs]
-        spacing_mm = image.spacing_mm
-        if raw.ndim == 3 or ds.PhotometricInterpretation == "PALETTE COLOR":
-            colour, highest = _colour(raw, ds, steps)
-            gray = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY).astype(colour.dtype, copy=False)
-            steps.append("colour converted to luminance (Rec. 601)")
-            display, picture = _scale_to_white(gray, highest), _scale_to_white(colour, highest)
-            return Frame(gray, display, None, picture, (0, highest), spacing_mm, tuple(steps), decoder, frames)
-        grayscale = read_grayscale(ds, frame)
-        stored, stored_range = _used_bits(raw, ds, steps)
-        valid = _find_padding(raw, stored, grayscale.padding)
-        display = render(stored, grayscale, valid)
-        steps.extend(grayscale.steps())
-        return Frame(stored, display, valid, None, stored_range, spacing_mm, tuple(steps), decoder, frames)
+    try:
+        with warnings.catch_warnings():
+            # The libraries warn of oddities in nearly every image; what matters is checked and put into the steps.
+            warnings.simplefilter("ignore")
+            return _presented(read_image(path), frame, max_pixels)
+    except (MiqaError, MemoryError, OSError):
+        raise
+    except Exception as error:  # values are read when they are asked for, and whatever they hold is raised then
+        if getattr(error, "code", None) == cv2.Error.StsNoMem:  # OpenCV's word for what numpy calls MemoryError
+            raise MemoryError from error
+        raise DecodeError(f"The description of the pixels cannot be read ({type(error).__name__}).") from error
+
+
+def _presented(image: StoredImage, frame: int, max_pixels: int) -> Frame:
+    ds = image.ds
+    frames = int(ds.get("NumberOfFrames") or 1)
+    if not 0 <= frame < frames:
+        raise DecodeError(f"The object has {frames} frames; there is no frame number {frame + 1}.")
+    if ds.Rows * ds.Columns > max_pixels:
+        raise DecodeError(f"{ds.Rows} × {ds.Columns} pixels exceed the limit of {max_pixels} (imaging.max_pixels).")
+    raw, plugin = _decode(image, frame)
+    decoder = version_of(plugin.distribution)
+    steps = [decoder, *image.repairs]
+    spacing_mm = image.spacing_mm
+    if raw.ndim == 3 or ds.PhotometricInterpretation == "PALETTE COLOR":
+        colour, highest = _colour(raw, ds, steps)
+        gray = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY).astype(colour.dtype, copy=False)
+        steps.append("colour converted to luminance (Rec. 601)")
+        display, picture = _scale_to_white(gray, highest), _scale_to_white(colour, highest)
+        return Frame(gray, display, None, picture, (0, highest), spacing_mm, tuple(steps), decoder, frames)
+    grayscale = read_grayscale(ds, frame)
+    stored, stored_range = _used_bits(raw, ds, steps)
+    valid = _find_padding(raw, stored, grayscale.padding)
+    display = render(stored, grayscale, valid)
+    steps.extend(grayscale.steps())
+    return Frame(stored, display, valid, None, stored_range, spacing_mm, tuple(steps), decoder, frames)
 
 
 def _decode(image: StoredImage, frame: int) -> tuple[AnyImage, CodecPlugin]:

@@ -13,6 +13,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPE
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.codestream import mend_sequential_scan, transfer_syntax_of
 from miqa_node.imaging.frame import Frame, decode_frame
+from tests.unit.assess.making import chest_dataset
 
 LIMIT = 10**9
 
@@ -311,3 +312,13 @@ def test_headless_implicit_files_decode(samples: Path, tmp_path: Path) -> None:
     frame = decode(path)
     assert np.array_equal(frame.stored, ds.pixel_array)
     assert f"transfer syntax missing, taken as {ExplicitVRLittleEndian}" in frame.steps
+
+
+@pytest.mark.parametrize("place", [b"\x28\x00\x00\x01US", b"\x28\x00\x03\x01US", b"\x28\x00\x04\x00CS"])
+def test_a_value_of_no_known_representation_is_the_fault_of_the_image(tmp_path: Path, place: bytes) -> None:
+    chest_dataset(1).save_as(tmp_path / "image", enforce_file_format=True)
+    content = (tmp_path / "image").read_bytes()
+    assert place in content
+    (tmp_path / "image").write_bytes(content.replace(place, place[:4] + b"TS"))
+    with pytest.raises(DecodeError):
+        decode_frame(tmp_path / "image", 0, 10**6)
