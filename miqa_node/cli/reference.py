@@ -14,6 +14,7 @@ import typer
 from miqa_node.cli.command import commands_of
 from miqa_node.cli.conformance import conformance_page
 from miqa_node.cli.exits import EXPLANATIONS
+from miqa_node.cli.figures_page import figures_page
 from miqa_node.cli.findings_page import findings_page
 from miqa_node.cli.measurements_page import measurements_page
 from miqa_node.settings import share_dir
@@ -28,6 +29,7 @@ class ReferencePage(StrEnum):
     CLI = "cli"
     CONFIGURATION = "configuration"
     CONFORMANCE = "conformance"
+    FIGURES = "figures"
     FINDINGS = "findings"
     MEASUREMENTS = "measurements"
 
@@ -42,6 +44,9 @@ def reference(
         ReferencePage.CLI: lambda: cli_page(ctx.find_root().command),
         ReferencePage.CONFIGURATION: configuration_page,
         ReferencePage.CONFORMANCE: conformance_page,
+        ReferencePage.FIGURES: lambda: figures_page(
+            _MADE.format(page=ReferencePage.FIGURES, source="the cards of the shipped packages"), share_dir("models")
+        ),
         ReferencePage.FINDINGS: lambda: findings_page(_MADE.format(page=ReferencePage.FINDINGS, source="the taxonomy")),
         ReferencePage.MEASUREMENTS: lambda: measurements_page(
             _MADE.format(page=ReferencePage.MEASUREMENTS, source="the installed measurements")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +23,7 @@ from miqa_node.training.evaluate import evaluate_graph
 from miqa_node.training.export import export
 from miqa_node.training.fit import BATCH, LEARNING_RATE, QualityFit, QualityFitSettings, fit
 from miqa_node.training.graph import QualityGraph
+from miqa_node.training.origin import commit, start_of
 from miqa_node.training.package import write_package
 from miqa_node.training.saliency_figures import saliency_figures
 from miqa_node.training.samples import Sampler
@@ -87,6 +86,7 @@ def package_run(
     calibration = calibrate(graph, data)
     metrics = evaluate_graph(graph, calibration.probability, calibration.threshold, data_dir, data, draws=draws)
     metrics["milliseconds"] = timing(graph)
+    made_at = commit()
     training: dict[str, Any] = {
         "command": (
             f"miqa-node train quality --data DIR --out models --steps {run.progress.step} --seed {settings.seed} "
@@ -95,7 +95,7 @@ def package_run(
             f"{' --labels EXPORT' if any(record.source == SITE for record in data.fitting) else ''}"
         ),
         "simulated": SIMULATED,
-        "commit": _commit(),
+        "commit": made_at,
         "seed": settings.seed,
         "steps": run.progress.step,
         "batch": settings.batch,
@@ -104,6 +104,8 @@ def package_run(
         "parameters": sum(p.numel() for p in run.net.parameters()),
         "history": history or "one run without interference",
     }
+    if settings.starts_from_package:
+        training["start"] = start_of(Path(settings.start).name, made_at)
     folder = write_package(
         graph_file, out_dir / f"quality-{version}", calibration, spec, data, training, metrics, version
     )
@@ -116,17 +118,6 @@ def add_saliency(folder: Path, data: QualityData) -> Path:
     card: dict[str, Any] = yaml.safe_load((folder / CARD_NAME).read_text("utf-8"))
     card["metrics"]["saliency"] = saliency_figures(folder, data.development)
     return seal(folder, card)
-
-
-def _commit() -> str:
-    """The commit of the checkout that trains, empty outside of one."""
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    asked = subprocess.run(  # noqa: S603 - fixed arguments
-        [git, "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip()
 
 
 def _start_of(settings: QualityFitSettings) -> str:

@@ -18,6 +18,7 @@ from miqa_node.assess.card import read_sections
 from miqa_node.assess.classify.card import ClassifierCard, Combination, EnsembleMember
 from miqa_node.assess.classify.classifier import IMAGE, LOGITS, mirrored_logits
 from miqa_node.assess.classify.picture import prepare
+from miqa_node.training.origin import commit, start_of
 from miqa_node.training.pneumonia.automation import automation_of
 from miqa_node.training.pneumonia.card import NAME, limits_of, write_goldens
 from miqa_node.training.pneumonia.data import (
@@ -120,7 +121,7 @@ def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
         "automation": [one.model_dump(mode="json") for one in automation_of(samples, probability, ensemble.threshold)],
         "calibration": section,
         "metrics": metrics | {"members": member_figures(samples, logits, probability)},
-        "training": sections["training"] | {"networks": package.name},
+        "training": sections["training"] | {"networks": package.name, "start": start_of(package.name, commit())},
     })  # fmt: skip
 
 

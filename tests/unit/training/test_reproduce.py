@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +31,36 @@ def test_every_shipped_package_has_a_recipe_from_public_starts() -> None:
         assert "--start" not in words, "a start that only this checkout had cannot be reproduced"
         assert recipe.name.rsplit("-", 1)[1] in recipe.commands[-1]
         assert recipe.figures
+
+
+def test_the_quality_card_says_where_a_start_is_that_is_no_longer_in_the_folder() -> None:
+    for folder in MODELS.glob("quality-*"):
+        training = yaml.safe_load((folder / "card.yaml").read_text("utf-8"))["training"]
+        starts = [word for word in training["command"].split() if word.startswith("models/")]
+        for start in (MODELS.parent / word for word in starts):
+            if start.is_dir():
+                continue
+            named = re.fullmatch(
+                rf"git archive (?P<commit>[0-9a-f]{{40}}) models/{start.name} \| tar -x", training["start"]
+            )
+            assert named, "the command names a package that nobody can find"
+            assert training["reproduce"].endswith(f"--package {folder.name}")
+            found = git("cat-file", "-e", f"{named['commit']}:models/{start.name}")
+            assert found is None or found == 0, f"{start.name} is not in that commit"
+
+
+def git(*words: str) -> int | None:
+    """Exit status of git in the checkout; None without git, outside of a checkout, or in one without its history."""
+    program = shutil.which("git")
+    if program is None or not (MODELS.parent / ".git").exists():
+        return None
+    here = [program, "-C", str(MODELS.parent)]
+    shallow = subprocess.run(
+        [*here, "rev-parse", "--is-shallow-repository"], capture_output=True, text=True, check=False
+    )
+    if shallow.stdout.strip() != "false":
+        return None
+    return subprocess.run([*here, *words], capture_output=True, check=False).returncode
 
 
 def test_the_shipped_cards_have_the_figures_and_agree_with_themselves() -> None:
