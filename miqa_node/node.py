@@ -50,6 +50,7 @@ from miqa_node.sources.rest import RestSource
 from miqa_node.store import shadows
 from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.database import DELIVERIES
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
 from miqa_node.web.app import create_app
@@ -201,6 +202,7 @@ class Node:
             begin(self._lanes.start, self._lanes.stop)
             watch = DestinationWatch(self.database, self.destinations, self._lanes.snapshot, self.settings)
             begin(watch.start, watch.stop)
+            self.database.on_commit(DELIVERIES, self._lanes.wake)
             begin(self._retention.start, self._retention.stop)
         begin(self._health.start, self._health.stop)
         begin(self._web.start, self._web.stop)

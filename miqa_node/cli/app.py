@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from miqa_node import __version__, plugins
+from miqa_node import __version__, plugins, process
 from miqa_node.cli.command import COMMANDS, CommandGroup
 from miqa_node.cli.exits import Exit, code_of
 from miqa_node.errors import MiqaError
@@ -46,6 +46,8 @@ def about(
 
 def main() -> None:
     """Entry point ``miqa-node``."""
+    if sys.argv[1:2] != ["train"]:  # training computes one thing at a time, with all cores
+        process.prepare()
     sys.exit(run(sys.argv[1:]))
 
 

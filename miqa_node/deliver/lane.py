@@ -40,6 +40,8 @@ class Route:
     settings: DeliverSettings
     breaker: Breaker
     stopping: threading.Event = field(default_factory=threading.Event)
+    waking: threading.Event = field(default_factory=threading.Event)
+    """Set when a delivery may have been queued, and when the lanes stop."""
     last_error: str = ""
     last_success_at: datetime | None = None
 
@@ -75,7 +77,8 @@ class Lane(threading.Thread):
                 continue
             if not worked:
                 self._close_if_idle()
-                self._route.stopping.wait(pause_s)
+                self._route.waking.wait(pause_s)
+            self._route.waking.clear()
         self._destination.close()
 
     def _work(self) -> bool:

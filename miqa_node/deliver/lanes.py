@@ -80,6 +80,12 @@ class Lanes:
         for group in groups:
             group.join(deadline)
 
+    def wake(self) -> None:
+        """Have idle lanes look for deliveries at once."""
+        with self._lock:
+            for group in self._groups.values():
+                group.wake()
+
     def snapshot(self) -> Mapping[str, LaneSnapshot]:
         """The state of every destination, by name."""
         with self._lock:
@@ -127,6 +133,10 @@ class _LaneGroup:
 
     def stop(self) -> None:
         self._route.stopping.set()
+        self.wake()
+
+    def wake(self) -> None:
+        self._route.waking.set()
 
     def join(self, deadline: float) -> None:
         for lane in self._lanes:

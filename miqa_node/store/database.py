@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from typing import Any, Self
@@ -38,6 +39,11 @@ CONNECT_TIMEOUT_S = 10
 DEAD_PEER_MS = 30_000
 """A PostgreSQL that acknowledges nothing for this time is gone: machines that lose power close no connections."""
 
+JOBS, DELIVERIES = "jobs", "deliveries"
+"""Topics of :func:`announce`."""
+
+_ANNOUNCED = "announced"
+
 
 class Database:
     """Connections to one database; safe to share between threads."""
@@ -49,6 +55,7 @@ class Database:
             self.url = self.url.set(drivername="postgresql+psycopg")
             self.url = self.url.update_query_dict({**_patience(), **self.url.query})
         self.engine = self._open(pool_size)
+        self._hearing: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
 
@@ -82,13 +89,21 @@ class Database:
         """
         try:
             with self.engine.begin() as connection:
+                connection.info.pop(_ANNOUNCED, None)
                 yield connection
+                announced: set[str] = connection.info.pop(_ANNOUNCED, set())
         except sa.exc.TimeoutError as error:
             raise ResourcesError("All connections to the database are in use (store.pool_size).") from error
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
             if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
                 raise  # a mistake of ours, which waiting does not mend
             raise ResourcesError(f"The database did not answer: {_first_line(error)}") from error
+        for hear in [hear for topic in announced for hear in self._hearing[topic]]:
+            hear()
+
+    def on_commit(self, topic: str, hear: Callable[[], None]) -> None:
+        """Call ``hear`` after each commit of this process that announced the topic; others must still be polled for."""
+        self._hearing[topic].append(hear)
 
     def migrate(self) -> None:
         """Bring the schema to the newest version; safe to call at every start and by several processes at once."""
@@ -120,6 +135,11 @@ class Database:
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+def announce(transaction: Transaction, topic: str) -> None:
+    """Have those called who wait for the topic in this process, once the transaction is committed."""
+    transaction.info.setdefault(_ANNOUNCED, set()).add(topic)
 
 
 def insert_or_ignore(transaction: Transaction, table: sa.Table, values: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.delivery import Delivery, DeliveryId, DeliveryState, EventNotice, ResultKind, ResultObject
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.database import DELIVERIES, Transaction, announce, insert_or_ignore
 from miqa_node.store.tables import deliveries, destination_holds, events, results
 
 ITEMS = deliveries.outerjoin(results, results.c.sop_instance_uid == deliveries.c.sop_instance_uid).outerjoin(
@@ -47,6 +47,7 @@ def queue(
     transaction: Transaction, item: ResultObject | EventNotice, destination: str, now: datetime, delay_s: float = 0.0
 ) -> None:
     """Have one object or event delivered to one destination, not before a delay; doing it twice changes nothing."""
+    announce(transaction, DELIVERIES)
     insert_or_ignore(
         transaction,
         deliveries,

@@ -22,7 +22,8 @@ from dbos import error as queue_errors
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import SettingsError, lacks_resources
 from miqa_node.settings import WorkSettings
-from miqa_node.store.database import Database
+from miqa_node.store.database import JOBS, Database, announce
+from miqa_node.work.alarm import JobAlarm, attach
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +79,7 @@ class DurableQueue:
         self._enqueue(connection, REASSESS_QUEUE, f"{REASSESS_PREFIX}{digest}:{generation}", digest)
 
     def _enqueue(self, connection: Any, queue: str, job: str, digest: InstanceDigest) -> None:
+        announce(connection, JOBS)
         self._client.enqueue_in_transaction(
             connection,
             {
@@ -120,6 +122,7 @@ class Worker:
         self._lock: IO[str] | None = None
         self._stopping = threading.Event()
         self._running: set[str] = set()
+        self._alarm = JobAlarm()
 
     def start(
         self,
@@ -141,6 +144,8 @@ class Worker:
         DBOS(config=self._config())
         self._register(steps, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
+        attach(self._alarm, ASSESS_QUEUE)
+        self._database.on_commit(JOBS, self._alarm.ring)
         DBOS.listen_queues([ASSESS_QUEUE, RECOVERY_QUEUE, REASSESS_QUEUE])
         DBOS.launch()
         DBOS.register_queue(
@@ -208,6 +213,7 @@ class Worker:
                     )
             finally:
                 self._running.discard(job)
+                self._alarm.ring()
 
     def _behind_fresh_images(self, step: Step, job: str) -> Step:
         """The step, which begins when no image that has just arrived waits, if the job judges an image again."""

@@ -84,6 +84,17 @@ def test_delivers_in_order_over_one_association(tmp_path: Path, deliver_settings
         assert (after or 0) - (before or 0) == 8
 
 
+def test_a_lane_that_is_woken_waits_for_no_poll(tmp_path: Path, deliver_settings: Make) -> None:
+    outbox = MemoryOutbox()
+    with pacs() as peer:
+        outbox.put("pacs")
+        with running(tmp_path, outbox, deliver_settings(poll_interval_s=3600.0), to("pacs", peer.port)) as lanes:
+            assert wait_until(lambda: outbox.states() == [SENT])  # the lane is there, and waits
+            outbox.put("pacs")
+            lanes.wake()
+            assert wait_until(lambda: outbox.states() == [SENT, SENT])
+
+
 def test_an_idle_association_is_released_and_opened_again(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
     with pacs() as peer, running(tmp_path, outbox, deliver_settings(idle_association_s=0.2), to("pacs", peer.port)):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from miqa_node.assess.measure.base import ImageMeasure
+from miqa_node.assess.measure.image.neighbours import neighbour_differences
 from miqa_node.assess.measure.view import ImageView
 
 SMALLEST_SIDE = 64
@@ -23,10 +23,9 @@ def _blockiness(view: ImageView) -> float | None:
     >>> BLOCKINESS.of(blocks + np.random.default_rng(1).integers(0, 600, blocks.shape) - 300) > 5.0
     True
     """
-    levels = view.levels
+    differences = view.once(neighbour_differences)
     ratios = []
-    for first, second, axis in ((levels[:, 1:], levels[:, :-1], 0), (levels[1:], levels[:-1], 1)):
-        steps = cv2.reduce(cv2.absdiff(first, second), axis, cv2.REDUCE_AVG).ravel()
+    for steps in (differences.column_steps, differences.row_steps):
         phases = np.array([np.median(steps[phase::BLOCK]) for phase in range(BLOCK)])
         highest = int(phases.argmax())
         others = np.delete(phases, highest).mean()

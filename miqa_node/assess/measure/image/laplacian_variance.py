@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import cv2
-
 from miqa_node.assess.measure.base import ImageMeasure
+from miqa_node.assess.measure.image.neighbours import neighbour_differences
 from miqa_node.assess.measure.view import ImageView
 
 
@@ -15,9 +14,7 @@ def _variance(view: ImageView) -> float:
     >>> round(LAPLACIAN_VARIANCE.of(np.indices((40, 40))[1] * 257), 3) < 50.0
     True
     """
-    laplacian = cv2.Laplacian(view.levels, cv2.CV_32F, ksize=1)
-    _, deviation = cv2.meanStdDev(laplacian, mask=view.inner_mask)
-    return float(deviation[0, 0]) ** 2
+    return view.once(neighbour_differences).laplacian_variance
 
 
 LAPLACIAN_VARIANCE = ImageMeasure(

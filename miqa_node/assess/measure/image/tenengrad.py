@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import cv2
-
 from miqa_node.assess.measure.base import ImageMeasure
+from miqa_node.assess.measure.image.neighbours import neighbour_differences
 from miqa_node.assess.measure.view import ImageView
 
 
@@ -15,11 +14,7 @@ def _energy(view: ImageView) -> float:
     >>> 60.0 < TENENGRAD.of(np.indices((40, 40))[1] * 257) < 64.0
     True
     """
-    across = cv2.Sobel(view.levels, cv2.CV_32F, 1, 0, ksize=3)
-    along = cv2.Sobel(view.levels, cv2.CV_32F, 0, 1, ksize=3)
-    energy = sum(float(cv2.norm(gradient, cv2.NORM_L2SQR, view.inner_mask)) for gradient in (across, along))
-    pixels = view.display.size if view.inner_mask is None else int(cv2.countNonZero(view.inner_mask))
-    return energy / max(1, pixels)
+    return view.once(neighbour_differences).gradient_energy
 
 
 TENENGRAD = ImageMeasure(

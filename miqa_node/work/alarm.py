@@ -1,0 +1,73 @@
+"""Wakes the thread that looks for jobs when this process promised one or finished one, so that polls can be rare.
+
+DBOS Transact polls its queues and has no such call. Its poll waits on the event that stops it; here that event is
+replaced, for one queue, by one that also ends the wait. If a later version is built otherwise, polling goes on alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from dbos import _queue
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_S = 0.005
+"""After a ring polls come at pauses from this one on, each twice as long as the last, up to the queue's own interval:
+the queue counts a job as done, and has room for the next one, only shortly after the job's end."""
+_EXPECTED = ("stop_event", "dbos", "queue")
+
+
+class JobAlarm:
+    """Shortens the pauses between the polls of one queue."""
+
+    def __init__(self) -> None:
+        self._ringing = threading.Event()
+        self._pause_s = FIRST_PAUSE_S
+
+    def ring(self) -> None:
+        """A job was promised, or one is about to end."""
+        self._ringing.set()
+
+    def wait(self, stopping: threading.Event, interval_s: float) -> bool:
+        """Wait for a ring, or for as long as no ring was heard up to the interval; whether ``stopping`` is set."""
+        if not stopping.is_set():
+            pause_s = min(self._pause_s, interval_s)
+            if self._ringing.wait(pause_s):
+                self._ringing.clear()
+                self._pause_s = FIRST_PAUSE_S
+            else:
+                self._pause_s = min(2.0 * pause_s, interval_s)
+        return stopping.is_set()
+
+
+class _StopOrAlarm:
+    """What a polling thread takes for the event that stops it."""
+
+    def __init__(self, stopping: threading.Event, alarm: JobAlarm) -> None:
+        self._stopping, self._alarm = stopping, alarm
+        self.is_set = stopping.is_set
+
+    def wait(self, timeout: float) -> bool:
+        return self._alarm.wait(self._stopping, timeout)
+
+
+_poll: Callable[..., None] = _queue.queue_worker_thread
+
+
+def attach(alarm: JobAlarm, queue_name: str) -> bool:
+    """Have the threads that poll this queue wait with the alarm from now on; False if that cannot be done."""
+    if tuple(inspect.signature(_poll).parameters) != _EXPECTED:
+        log.warning("jobs are only polled for: the queue's library has changed")
+        return False
+
+    def poll(stop_event: threading.Event, dbos: Any, queue: Any) -> None:
+        event = _StopOrAlarm(stop_event, alarm) if queue.name == queue_name else stop_event
+        _poll(event, dbos, queue)
+
+    _queue.queue_worker_thread = poll
+    return True

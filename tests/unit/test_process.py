@@ -1,0 +1,33 @@
+"""What a process sets before it loads its libraries: one thread for each, and yields to the environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+CODE = """
+import os
+from miqa_node import process
+process.prepare()
+import cv2, numpy
+values = numpy.ones(1 << 17)
+values @ values
+print(cv2.getNumThreads(), len(os.listdir("/proc/self/task")), os.environ["MALLOC_ARENA_MAX"])
+"""
+
+
+def _run(**environment: str) -> list[str]:
+    given = {key: value for key, value in os.environ.items() if not key.startswith(("OPEN", "MALLOC_"))} | environment
+    return subprocess.run(
+        [sys.executable, "-c", CODE], capture_output=True, text=True, check=True, env=given
+    ).stdout.split()
+
+
+def test_libraries_start_no_threads() -> None:
+    """A BLAS with threads of its own woke them for one dot product, and they went on spinning."""
+    assert _run() == ["1", "1", "4"]
+
+
+def test_the_environment_takes_precedence() -> None:
+    assert _run(OPENCV_FOR_THREADS_NUM="2", MALLOC_ARENA_MAX="7")[::2] == ["2", "7"]

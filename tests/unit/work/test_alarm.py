@@ -1,0 +1,76 @@
+"""Jobs begin when they are promised and when there is room for them, not at the next poll."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.settings import load_settings
+from miqa_node.store.database import JOBS, Database, announce
+from miqa_node.work.alarm import JobAlarm
+from miqa_node.work.queue import DurableQueue, Worker, migrate_queue
+
+POLL_S = 3600.0
+LIMIT_S = 60.0
+
+
+def test_no_job_waits_for_a_poll(tmp_path: Path) -> None:
+    """Neither the first one of an idle worker, nor the next ones of a busy one."""
+    database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")
+    database.migrate()
+    migrate_queue(database)
+    queue = DurableQueue(database, lambda: "version")
+    begun, others_wait, done = threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def conclude(digest: InstanceDigest) -> None:
+        if digest == "0":
+            begun.set()
+            assert others_wait.wait(LIMIT_S)
+        done.release()
+
+    def promise(*digests: str) -> None:
+        with database.begin() as transaction:
+            for digest in digests:
+                queue.enqueue_assess(transaction, InstanceDigest(digest))
+
+    # The thread that polls has its first pause before it has looked at anything: it must not last an hour here.
+    worker = Worker(database, "w1", load_settings(work={"poll_interval_s": 0.2, "concurrency": 1}).work, tmp_path)
+    worker.start((("assess", lambda _: None), ("conclude", conclude)))
+    promise("0")
+    assert begun.wait(LIMIT_S)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = 'assess'")
+    promise("1", "2")
+    others_wait.set()
+    try:
+        assert all(done.acquire(timeout=LIMIT_S) for _ in range(3))
+        promise("3")
+        assert done.acquire(timeout=LIMIT_S)
+    finally:
+        worker.stop()
+        database.close()
+
+
+def test_a_transaction_that_is_rolled_back_wakes_nobody() -> None:
+    database, rung = Database.in_memory(), []
+    database.on_commit(JOBS, lambda: rung.append(JOBS))
+    with suppress(RuntimeError), database.begin() as transaction:
+        announce(transaction, JOBS)
+        raise RuntimeError
+    with database.begin():
+        pass
+    assert rung == []
+    with database.begin() as transaction:
+        announce(transaction, JOBS)
+        announce(transaction, JOBS)
+    assert rung == [JOBS]
+
+
+def test_an_alarm_ends_with_what_stops_the_thread() -> None:
+    alarm, stopping = JobAlarm(), threading.Event()
+    alarm.ring()
+    assert not alarm.wait(stopping, LIMIT_S)
+    stopping.set()
+    assert alarm.wait(stopping, LIMIT_S)
