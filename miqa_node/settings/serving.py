@@ -17,6 +17,7 @@ class WebSettings(SettingsTable):
     health_port: Port
     public_url: str
     allowed_hosts: tuple[str, ...]
+    cors_origins: tuple[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")], ...]
     trusted_proxies: tuple[IPvAnyNetwork, ...]
     tls_certificate: str
     tls_key: str

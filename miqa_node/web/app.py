@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from miqa_node import __version__
 from miqa_node.observe import metrics
 from miqa_node.web import status
+from miqa_node.web.cross_origin import CrossOrigin
 from miqa_node.web.gate import BodyGate
 from miqa_node.web.page import PAGES
 from miqa_node.web.problems import handle_errors
@@ -49,6 +50,7 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
     handle_errors(app)
     pages = tuple(PAGES.all().values()) if pages_and_api else ()
     app.add_middleware(BodyGate, pages=pages, settings=services.settings.web)
+    app.add_middleware(CrossOrigin, settings=services.settings.web)
     app.add_middleware(Guard, settings=services.settings.web)
     metrics.BUILD_INFO.info({"version": __version__})
     return app

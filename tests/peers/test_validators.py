@@ -177,17 +177,21 @@ UNCOVERED = {
 
 @pytest.mark.parametrize("modality", UNCOVERED)
 def test_reports_of_what_nothing_covers(modality: str, tmp_path: Path) -> None:
-    """One frame of each of three stands for it, in the report and its copies in lower classes."""
+    """The report and its copies in lower classes; where the class may have many frames, about one of three."""
+    frames = 3 if modality in ("NM", "OP", "XA") else 1
 
     def change(dataset: Dataset) -> None:
-        dataset.Modality, dataset.NumberOfFrames, dataset.PixelData = modality, 3, dataset.PixelData * 3
+        dataset.Modality, dataset.PixelData = modality, dataset.PixelData * frames
+        if frames > 1:
+            dataset.NumberOfFrames = frames
         dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(UNCOVERED[modality])
 
     source = making.write(making.small(), tmp_path / "source.dcm", change)
     reason = making.disposition(Verdict.NOT_ASSESSED, text="The policy has no scope for this kind of image.")
-    made = list(make_objects(ReportedImage(source, frame=2), making.not_assessed(), reason))
+    made = list(make_objects(ReportedImage(source, frame=min(2, frames)), making.not_assessed(), reason))
     assert [one.kind for one in made] == [ResultKind("SR")]
-    assert {int(one.value) for one in making.read(made[0]).iterall() if one.keyword == "ReferencedFrameNumber"} == {2}
+    named = {int(one.value) for one in making.read(made[0]).iterall() if one.keyword == "ReferencedFrameNumber"}
+    assert named == ({2} if frames > 1 else set())
     while (lowered := lower_class(made[-1].data)) is not None:
         made.append(MadeObject(ResultKind("SR"), *lowered))
     assert faults(made, tmp_path) == {}

@@ -57,11 +57,47 @@ def web(stage: Stage, tmp_path: Path) -> Iterator[str]:
             for step, item in enumerate(ds.RequestAttributesSequence, 1):
                 item.ScheduledProcedureStepID, item.RequestedProcedureID = f"STEP{step}", "RP1"
         stage.services.objects.put(f"results/aa/{number}.dcm", as_file(ds)[2])
-    settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
+    settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0, "cors_origins": ["https://viewer.example"]})
     server = WebServer(create_app(replace(stage.services, settings=settings)), settings.web)
     server.start()
     yield f"http://127.0.0.1:{server.port}/api/dicom-web"
     server.stop()
+
+
+@pytest.mark.usefixtures("picture")
+@pytest.mark.parametrize("path", ["", "/metadata", "/frames/1"])
+def test_what_a_client_has_already_is_not_sent_again(web: str, path: str) -> None:
+    at = f"{web}/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3{path}"
+    first = httpx2.get(at)
+    assert first.status_code == 200
+    again = httpx2.get(at, headers={"if-none-match": f'"other", {first.headers["etag"]}'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    other = httpx2.get(at, headers={"if-none-match": first.headers["etag"], "accept": "*/*;q=0.9"})
+    assert other.status_code == 200
+
+
+def test_pages_of_a_listed_origin_may_read_and_others_may_not(web: str) -> None:
+    """A viewer that is served from elsewhere asks first (preflight), and reads with a token of its own."""
+    asking = {"access-control-request-method": "GET", "access-control-request-headers": "authorization"}
+    allowed = httpx2.options(f"{web}/studies", headers={"origin": "https://viewer.example", **asking})
+    assert allowed.status_code == 204
+    assert allowed.headers["access-control-allow-origin"] == "https://viewer.example"
+    assert allowed.headers["access-control-allow-methods"] == "GET, OPTIONS"
+    assert "authorization" in allowed.headers["access-control-allow-headers"]
+    assert "access-control-allow-credentials" not in allowed.headers
+    answer = httpx2.get(f"{web}/studies", headers={"origin": "https://viewer.example"})
+    assert answer.headers["access-control-allow-origin"] == "https://viewer.example"
+    assert "Origin" in answer.headers["vary"]
+    for method in ("GET", "OPTIONS"):
+        other = httpx2.request(method, f"{web}/studies", headers={"origin": "https://evil.example", **asking})
+        assert not [name for name in other.headers if name.startswith("access-control-")]
+    api = httpx2.get(f"{web.removesuffix('/dicom-web')}/v1/worklist", headers={"origin": "https://viewer.example"})
+    assert "access-control-allow-origin" not in api.headers
+
+
+def test_options_name_the_methods(web: str) -> None:
+    answer = httpx2.options(f"{web}/studies")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, OPTIONS")
 
 
 def test_studies_series_and_instances_are_found(web: str) -> None:

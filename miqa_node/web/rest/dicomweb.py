@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import HTTPException, Path, Request
+from fastapi import HTTPException, Path, Request, Response
 
+from miqa_node import __version__
 from miqa_node.imaging.search_keys import SearchLevel
 from miqa_node.store import result_index
 from miqa_node.store.result_index import ResultLocation
@@ -40,6 +43,23 @@ def one_result(services: WebServices, study_uid: str, series_uid: str, instance_
     """The object of an address; 404 when there is none."""
     uids = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid, "SOPInstanceUID": instance_uid}
     return named_results(services, **uids)[0]
+
+
+def unless_known(request: Request, found: Sequence[ResultLocation], answer: Callable[[], Response]) -> Response:
+    """The answer with an ETag; 304 without a body if the client has it already (RFC 9110 13.1.2).
+
+    Objects never change, so address, Accept and the program's version say what is in an answer.
+    """
+    parts = (str(request.url), request.headers.get("accept", ""), __version__, *(one.object_key for one in found))
+    tag = f'"{hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]}"'
+    known = request.headers.get("if-none-match", "")
+    if known.strip() == "*" or tag in (part.strip().removeprefix("W/") for part in known.split(",")):
+        response = Response(status_code=HTTPStatus.NOT_MODIFIED)
+    else:
+        response = answer()
+    response.headers["etag"] = tag
+    response.headers["vary"] = "Accept"
+    return response
 
 
 def address(request: Request, found: ResultLocation, level: SearchLevel) -> str:

@@ -25,7 +25,7 @@ from miqa_node.web.access import Reader
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.rest.accept import OCTETS, accepted, not_acceptable
-from miqa_node.web.rest.dicomweb import Uid, one_result
+from miqa_node.web.rest.dicomweb import Uid, one_result, unless_known
 from miqa_node.web.services import Services, WebServices
 
 MAX_FRAMES = 1000
@@ -48,6 +48,10 @@ def retrieve_frames(
 ) -> Response:  # fmt: skip
     """Frames as application/octet-stream, uncompressed; as they are kept, for a client that accepts any syntax."""
     found = one_result(services, study_uid, series_uid, instance_uid)
+    return unless_known(request, [found], lambda: _frames(request, services, found, frames))
+
+
+def _frames(request: Request, services: WebServices, found: ResultLocation, frames: str) -> Response:
     ds = dcmread(services.objects.local_path(found.object_key))
     if "PixelData" not in ds:
         raise HTTPException(HTTPStatus.NOT_FOUND, "The object has no frames.")
@@ -136,6 +140,10 @@ def retrieve_thumbnail(
 
 
 def _rendered(request: Request, services: WebServices, found: ResultLocation, frame: int, viewport: str) -> Response:
+    return unless_known(request, [found], lambda: _drawn(request, services, found, frame, viewport))
+
+
+def _drawn(request: Request, services: WebServices, found: ResultLocation, frame: int, viewport: str) -> Response:
     ranges = accepted(request)
     media_type = next((kind for one in ranges for kind in (JPEG, PNG) if one.covers(kind)), None)
     if media_type is None:

@@ -17,7 +17,7 @@ from miqa_node.web.access import Reader
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.rest.accept import DICOM, RELATED, accepted, choose_syntax, not_acceptable
-from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, named_results, one_result
+from miqa_node.web.rest.dicomweb import DICOM_JSON, Uid, address, named_results, one_result, unless_known
 from miqa_node.web.services import Services, WebServices
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
@@ -74,6 +74,10 @@ def instance_metadata(
 
 
 def _files(request: Request, services: WebServices, found: Sequence[ResultLocation]) -> Response:
+    return unless_known(request, found, lambda: _all_files(request, services, found))
+
+
+def _all_files(request: Request, services: WebServices, found: Sequence[ResultLocation]) -> Response:
     """DICOM files in the transfer syntax that the client accepts, each converted only when its turn comes."""
     ranges, objects = accepted(request), services.objects
     if not any(one.covers(DICOM) for one in ranges):
@@ -101,6 +105,10 @@ def _files(request: Request, services: WebServices, found: Sequence[ResultLocati
 
 
 def _metadata(request: Request, services: WebServices, found: Sequence[ResultLocation]) -> Response:
+    return unless_known(request, found, lambda: _all_metadata(request, services, found))
+
+
+def _all_metadata(request: Request, services: WebServices, found: Sequence[ResultLocation]) -> Response:
     if not any(one.covers(DICOM_JSON) or one.covers("application/json") for one in accepted(request)):
         raise not_acceptable(DICOM_JSON)
     documents = [

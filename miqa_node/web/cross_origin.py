@@ -1,0 +1,56 @@
+"""Lets pages of other sites, such as a viewer, read DICOMweb: CORS for origins in ``web.cors_origins``, and OPTIONS.
+
+Only reading, and only with a token that the page sends itself: cookies of this node are never accepted from elsewhere.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from miqa_node.settings import WebSettings
+from miqa_node.web.security import DICOMWEB
+
+METHODS = "GET, OPTIONS"
+REQUEST_HEADERS = "accept, authorization, content-type, if-none-match"
+ANSWER_HEADERS = "etag, warning, retry-after"
+MAX_AGE_S = 600
+"""How long a browser need not ask again whether it may."""
+
+
+class CrossOrigin:
+    """ASGI middleware between the Guard and the application; other addresses than DICOMweb's pass untouched."""
+
+    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+        self._app = app
+        self._origins = {origin.lower() for origin in settings.cors_origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer OPTIONS; add the headers that let a listed origin read other answers."""
+        if scope["type"] != "http" or not f"{scope['path']}/".startswith(DICOMWEB):
+            await self._app(scope, receive, send)
+            return
+        origin = Headers(scope=scope).get("origin", "")
+        is_listed = origin.lower() in self._origins
+
+        async def marked_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._origins:
+                headers = MutableHeaders(scope=message)
+                headers.add_vary_header("Origin")
+                if is_listed:
+                    headers["access-control-allow-origin"] = origin
+                    headers["access-control-expose-headers"] = ANSWER_HEADERS
+            await send(message)
+
+        if scope["method"] != "OPTIONS":
+            await self._app(scope, receive, marked_send)
+            return
+        answer = Response(status_code=HTTPStatus.NO_CONTENT, headers={"allow": METHODS})
+        if is_listed:
+            answer.headers["access-control-allow-methods"] = METHODS
+            answer.headers["access-control-allow-headers"] = REQUEST_HEADERS
+            answer.headers["access-control-max-age"] = str(MAX_AGE_S)
+        await answer(scope, receive, marked_send)
