@@ -37,6 +37,7 @@ from miqa_node.reassessment import Reassessment
 from miqa_node.receive.intake import Intake
 from miqa_node.report import lower_class
 from miqa_node.settings import Settings, WatchedFile, read_policy
+from miqa_node.signing import KEY_FILE, Signer
 from miqa_node.site import (
     acquisition_rules,
     first_invitation,
@@ -56,6 +57,7 @@ from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, Uni
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
+from miqa_node.work.audit import AuditKeeper, Watched
 from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.counting import AnalysisCounter
 from miqa_node.work.destinations import DestinationWatch
@@ -84,6 +86,7 @@ class Node:
         self.destinations = Destinations(settings.destinations_file, destinations)
         policy_file = WatchedFile(settings.policy_file, read_policy)
         self.policy = SiteRules(self.database, policy_file.current, settings.policy.silent_days)
+        self._audit = self._audit_trail()
         self._choice = ChosenModels(self.database, settings.assess.follow_interval_s)
         self.models = ActiveModels(settings, self._choice.current)
         self.sidecars = SidecarModels(settings, self.models.assessor, self.policy.current)
@@ -150,6 +153,14 @@ class Node:
             faults=self._faults,
         )
 
+    def _audit_trail(self) -> AuditKeeper:
+        signer = Signer.open(self.settings.node.data_dir / KEY_FILE)
+        watched: dict[str, Watched] = {
+            "policy": lambda: {"version": self.policy.current().version},
+            "destinations": self.destinations.current,
+        }
+        return AuditKeeper(self.database, self.settings, signer, self.role, watched)
+
     def _open_sources(self) -> dict[str, ImageSource]:
         settings, receive = self.settings, self._pipeline.receive
         intake = Intake(settings.incoming_dir, receive, self._check_store, settings.dicom.max_object_bytes)
@@ -195,6 +206,7 @@ class Node:
         # Where images are assessed, decoding processes start beside all that follows; elsewhere with the first image.
         begin(self._decoder.warm if self.role.works else lambda: None, self._decoder.close)
         migrate(self.database)
+        begin(self._audit.start, self._audit.stop)
         followers = (self.policy.follow, self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
         begin(lambda: self._choice.start(followers), self._choice.stop)
         if self.role.works:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from miqa_node.cli.actor import login
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
 from miqa_node.cli.store import opened
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.site import open_store
 from miqa_node.store import backup as backups
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.objects import objects_of
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Folder of the backup.")]
@@ -27,6 +32,9 @@ def backup(folder: Folder, config: ConfigFile = None, data_dir: DataDir = None, 
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
         made = backups.back_up(database, objects_of(settings), settings.node.data_dir, folder)
+        said = {"objects": made.objects, "bytes": made.size_bytes}
+        with database.begin() as begun:
+            records.add(begun, AuditEntry(AuditEvent.BACKED_UP, datetime.now(UTC), login(), "command", detail=said))
         complete = database.is_sqlite
     if as_json:
         print_json({"objects": made.objects, "bytes": made.size_bytes, "copied": made.copied, "database": complete})

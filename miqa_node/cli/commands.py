@@ -32,6 +32,7 @@ RETENTION = Command(
 ERASE = Command(
     "Erase a patient, with a signed proof: patient, list, proof, verify.", "miqa_node.cli.erase:app", _SERVE, order=4
 )
+AUDIT = Command("The audit trail: show, export, verify.", "miqa_node.cli.audit:app", _SERVE, order=4)
 BACKUP = Command(
     "Back the node up while it works: database, objects, keys and a manifest with digests.",
     "miqa_node.cli.backup:backup",

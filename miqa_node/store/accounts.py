@@ -11,8 +11,11 @@ import sqlalchemy as sa
 import structlog
 
 from miqa_node.domain.access import Permission, Role, account_name
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.errors import AccessError, ConflictError
 from miqa_node.store import sessions, tokens, users
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import account_events
 from miqa_node.store.tokens import Token
@@ -222,4 +225,6 @@ def _note(transaction: Transaction, name: str, action: Action, actor: str, now: 
     transaction.execute(
         sa.insert(account_events).values(at=now, name=name, action=action.value, actor=actor, detail=detail)
     )
+    said = {"account": name, "action": action.value, "detail": detail}
+    records.add(transaction, AuditEntry(AuditEvent.ACCOUNT_CHANGED, now, actor, detail=said))
     log.info("account changed", account=name, action=action.value, by=actor)

@@ -6,8 +6,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.model_choice import Activation, ModelChoice, Slot
 from miqa_node.errors import ConflictError
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import activations
 
@@ -77,3 +80,5 @@ def _write(
 ) -> None:
     values = {"slot": slot.value, "package": package, "action": action, "actor": actor, "comment": comment, "at": now}
     transaction.execute(sa.insert(activations).values(values))
+    said = {"slot": slot.value, "package": package, "action": action}
+    records.add(transaction, AuditEntry(AuditEvent.MODEL_CHANGED, now, actor, detail=said))

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
 from miqa_node.domain.retention import RemovalCause
 from miqa_node.errors import ResourcesError
 from miqa_node.store import instances
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import Artifacts, original_key
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.group import GroupCommit
 from miqa_node.store.instances import Novelty
@@ -53,6 +56,7 @@ class Arrivals:
                 _restore(transaction, digest, study, now)
             else:
                 admit(transaction)
+            records.add(transaction, _audit(header, received, novelty, now))
             return novelty
 
         novelty = self._commits.run(write)
@@ -62,6 +66,18 @@ class Arrivals:
                 transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))
             raise ResourcesError("An earlier copy of this object was being removed; send it again.")
         return novelty
+
+
+def _audit(header: Header, received: ReceivedObject, novelty: Novelty, now: datetime) -> AuditEntry:
+    return AuditEntry(
+        AuditEvent.RECEIVED,
+        now,
+        received.calling_ae_title,
+        peer=received.peer_address,
+        study=header.study_instance_uid,
+        digest=received.digest,
+        detail={"class": header.sop_class_uid, "instance": header.sop_instance_uid, "novelty": novelty.value},
+    )
 
 
 def _restore(transaction: Transaction, digest: InstanceDigest, study: StudyRecord, now: datetime) -> None:

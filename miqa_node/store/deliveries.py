@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.delivery import Delivery, DeliveryId, DeliveryState, EventNotice, ResultKind, ResultObject
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import DELIVERIES, Transaction, announce, insert_or_ignore
 from miqa_node.store.tables import deliveries, destination_holds, events, results
 
@@ -122,7 +126,7 @@ def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: date
         if transaction.execute(sa.select(sa.exists().where(*_expired(destination)))).scalar_one():
             again = {"state": DeliveryState.QUEUED.value, "next_attempt_at": now, "failing_since": None}
             transaction.execute(sa.update(deliveries).where(*_expired(destination)).values(again))
-    transaction.execute(
+    marked = transaction.execute(
         sa.update(deliveries)
         .where(
             deliveries.c.delivery_id.in_(delivery_ids),
@@ -140,7 +144,9 @@ def sent(transaction: Transaction, delivery_ids: Sequence[DeliveryId], now: date
             commit_at=now if commit else None,
             commit_attempts=0,
         )
+        .returning(deliveries.c.delivery_id)
     )
+    _audit(transaction, marked.scalars().all(), now)
 
 
 def failed(
@@ -304,3 +310,19 @@ def load_where(transaction: Transaction, condition: sa.ColumnElement[bool]) -> l
         )
         for row in transaction.execute(query)
     ]
+
+
+def _audit(transaction: Transaction, delivery_ids: Sequence[int], now: datetime) -> None:
+    """Record what arrived."""
+    digest = sa.func.coalesce(results.c.digest, events.c.digest).label("digest")
+    columns = (deliveries.c.destination, results.c.kind, results.c.sop_instance_uid, results.c.sop_class_uid, digest)
+    query = sa.select(*columns, events.c.event_type).select_from(ITEMS)
+    rows = transaction.execute(query.where(deliveries.c.delivery_id.in_(delivery_ids)))
+    records.add(transaction, *(_entry(row, now) for row in rows))
+
+
+def _entry(row: Any, now: datetime) -> AuditEntry:
+    said = {"destination": row.destination, "kind": row.kind or row.event_type}
+    if row.sop_instance_uid is not None:
+        said |= {"class": row.sop_class_uid, "instance": row.sop_instance_uid}
+    return AuditEntry(AuditEvent.DELIVERED, now, digest=row.digest or "", detail=said)

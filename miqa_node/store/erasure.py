@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.ports import ObjectStore
@@ -19,6 +20,8 @@ from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.imaging.search_keys import COLUMNS
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import original_key
+from miqa_node.store.audit import patients, records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.retention import artifact_keys, delete_marked
 
@@ -105,6 +108,7 @@ def erase(transaction: Transaction, patient_id: str, reason: str, actor: str, no
             artifacts_removed_at=sa.func.coalesce(instances.artifacts_removed_at, at),
         )
     )
+    pseudonym = patients.forget(transaction, patient_id, studies)
     _anonymise(transaction, studies)
     salt = secrets.token_hex(16)
     values = {
@@ -118,6 +122,8 @@ def erase(transaction: Transaction, patient_id: str, reason: str, actor: str, no
         "results": results,
     }
     number = transaction.execute(sa.insert(t.erasures).values(values).returning(t.erasures.c.erasure_id)).scalar_one()
+    said = {"erasure": number, "studies": len(studies), "images": len(digests)}
+    records.add(transaction, AuditEntry(AuditEvent.ERASED, now, actor, patient=pseudonym, detail=said))
     return load(transaction, number)
 
 

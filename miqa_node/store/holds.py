@@ -6,8 +6,12 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.retention import LegalHold
 from miqa_node.errors import ConflictError, NotFoundError
+from miqa_node.store.audit import records
+from miqa_node.store.audit.patients import pseudonyms
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import legal_holds, studies
 
@@ -45,7 +49,9 @@ def put(
         "clearing_reason": "",
     }
     number = transaction.execute(sa.insert(legal_holds).values(values).returning(_of.hold_id)).scalar_one()
-    return load(transaction, number)
+    hold = load(transaction, number)
+    _audit(transaction, hold, "set", actor, now)
+    return hold
 
 
 def clear(transaction: Transaction, hold_id: int, reason: str, actor: str, now: datetime) -> LegalHold:
@@ -60,6 +66,7 @@ def clear(transaction: Transaction, hold_id: int, reason: str, actor: str, now: 
     )
     if not cleared.rowcount:
         raise ConflictError(f"The legal hold {hold.hold_id} was cleared before.")
+    _audit(transaction, hold, "cleared", actor, now)
     return load(transaction, hold_id)
 
 
@@ -76,3 +83,9 @@ def select(transaction: Transaction, *, cleared: bool = False) -> list[LegalHold
     query = sa.select(legal_holds).order_by(_of.hold_id.desc())
     query = query if cleared else query.where(_of.cleared_at.is_(None))
     return [LegalHold(**row) for row in transaction.execute(query).mappings()]
+
+
+def _audit(transaction: Transaction, hold: LegalHold, action: str, actor: str, now: datetime) -> None:
+    patient = pseudonyms(transaction, [hold.patient_id])[hold.patient_id] if hold.patient_id else ""
+    study, said = hold.study_instance_uid, {"hold": hold.hold_id, "action": action}
+    records.add(transaction, AuditEntry(AuditEvent.HOLD_CHANGED, now, actor, patient=patient, study=study, detail=said))

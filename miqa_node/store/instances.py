@@ -10,11 +10,14 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.retention import Removal, RemovalCause
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_or_ignore, insert_returning
 from miqa_node.store.tables import assessments, attempts, dispositions, instances, studies
 
@@ -178,7 +181,7 @@ def save_disposition(
     decided_at: datetime,
 ) -> bool:
     """Write a verdict down; False when the instance had one already."""
-    return insert_or_ignore(
+    is_new = insert_or_ignore(
         transaction,
         dispositions,
         {
@@ -193,6 +196,11 @@ def save_disposition(
             "certificate": disposition.certificate,
         },
     )
+    if is_new:
+        said = {"verdict": disposition.verdict.value, "policy": disposition.policy_version}
+        entry = AuditEntry(AuditEvent.VERDICT, decided_at, study=study_instance_uid, digest=digest, detail=said)
+        records.add(transaction, entry)
+    return is_new
 
 
 def load_disposition(transaction: Transaction, digest: InstanceDigest) -> Disposition | None:

@@ -12,11 +12,14 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.label import LabelId, LabelOrigin, LabelRecord, ReaderOpinion, RegionOutline, RequestKind
 from miqa_node.domain.note import NoteTitle
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import (
     acquisitions,
@@ -118,6 +121,8 @@ def add(
             .where(requests.c.digest == digest, requests.c.kind == kind.value, requests.c.answered_at.is_(None))
             .values(answered_at=now)
         )
+    label = {"action": "label", "origin": said.origin.value, "bad": said.bad}
+    records.add(transaction, AuditEntry(AuditEvent.DECIDED, now, said.actor, digest=digest, detail=label))
     return label_id
 
 

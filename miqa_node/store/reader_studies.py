@@ -9,10 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import instances
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import acquisitions, reader_studies, reader_study_images, reader_study_readings
 
@@ -161,6 +164,9 @@ def read(transaction: Transaction, name: str, reading: StudyReading) -> None:
     }
     if not insert_or_ignore(transaction, reader_study_readings, values):
         raise ConflictError("You have read this image already; a reading does not change.")
+    said = {"action": "reading", "reader_study": name}
+    entry = AuditEntry(AuditEvent.DECIDED, reading.read_at, reading.reader, digest=reading.digest, detail=said)
+    records.add(transaction, entry)
 
 
 _STUDIES = sa.select(

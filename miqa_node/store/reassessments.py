@@ -8,10 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.reassessment import ReassessmentCandidate, ReassessmentFilter
 from miqa_node.store import documents
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import assessments, dispositions, instances, reassessments
 
@@ -106,7 +109,11 @@ def ask(transaction: Transaction, digest: InstanceDigest, actor: str, comment: s
         "begun": 0,
         "failure": "",
     }
-    return generation if insert_or_ignore(transaction, reassessments, row) else 0
+    if not insert_or_ignore(transaction, reassessments, row):
+        return 0
+    said = {"generation": generation}
+    records.add(transaction, AuditEntry(AuditEvent.REASSESSED, now, actor, digest=digest, detail=said))
+    return generation
 
 
 def _conditions(chosen: ReassessmentFilter) -> list[sa.ColumnElement[bool]]:

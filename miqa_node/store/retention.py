@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import Any
 
 import sqlalchemy as sa
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
@@ -21,6 +23,8 @@ from miqa_node.domain.worklist import WorklistState
 from miqa_node.errors import NotFoundError, RemovedError
 from miqa_node.store import tables as t
 from miqa_node.store.artifacts import maps_key, preview_key, snapshot_key
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database, Transaction
 from miqa_node.store.tables.images import BARE, KEPT
 
@@ -118,8 +122,9 @@ def delete_marked(database: Database, objects: ObjectStore, now: datetime, limit
             sa.update(t.instances)
             .where(_of.digest.in_(due), _of.removed_at.is_not(None), _of.deleted_at.is_(None))
             .values(deleted_at=now)
-            .returning(_of.object_key, _of.size_bytes)
+            .returning(_of.object_key, _of.size_bytes, _of.digest, _of.study_instance_uid, _of.removal_cause)
         ).all()
+        records.add(transaction, *(_audit(row, now) for row in originals))
         objects.delete([row.object_key for row in originals])
         count, size = len(originals), sum(row.size_bytes for row in originals)
     with database.begin() as transaction:
@@ -133,6 +138,11 @@ def delete_marked(database: Database, objects: ObjectStore, now: datetime, limit
         ).scalars()
         objects.delete(artifact_keys(transaction, [InstanceDigest(one) for one in digests]))
     return count, size
+
+
+def _audit(row: sa.Row[Any], now: datetime) -> AuditEntry:
+    said = {"cause": row.removal_cause}
+    return AuditEntry(AuditEvent.REMOVED, now, study=row.study_instance_uid, digest=row.digest, detail=said)
 
 
 def artifact_keys(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[str]:

@@ -9,6 +9,9 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from miqa_node.domain.access import Role
+from miqa_node.domain.audit import AuditEvent
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
 from miqa_node.store.secrets import new_secret, sha256_of
 from miqa_node.store.tables import sessions, sign_ins, users
@@ -81,9 +84,12 @@ def find(
     return SignedInSession(row.name, Role(row.role))
 
 
-def end(transaction: Transaction, secret: str) -> None:
+def end(transaction: Transaction, secret: str, now: datetime, peer_address: str) -> None:
     """Sign this browser out."""
-    transaction.execute(sa.delete(sessions).where(sessions.c.token_sha256 == sha256_of(secret)))
+    this = sa.delete(sessions).where(sessions.c.token_sha256 == sha256_of(secret))
+    name = transaction.execute(this.returning(sessions.c.name)).scalar_one_or_none()
+    if name is not None:
+        records.add(transaction, AuditEntry(AuditEvent.SIGNED_OUT, now, name, "session", peer_address))
 
 
 def end_all(transaction: Transaction, name: str) -> None:
@@ -112,6 +118,10 @@ def note(
     transaction.execute(
         sa.insert(sign_ins).values(at=now, name=name, peer_address=peer_address, means=means, outcome=outcome.value)
     )
+    signed_in = outcome is SignInOutcome.SIGNED_IN
+    event = AuditEvent.SIGNED_IN if signed_in else AuditEvent.SIGN_IN_FAILED
+    said = {"outcome": outcome.value}
+    records.add(transaction, AuditEntry(event, now, name, means, peer_address, failed=not signed_in, detail=said))
 
 
 def failures(transaction: Transaction, name: str, peer_address: str, since: datetime) -> tuple[int, int]:

@@ -8,9 +8,12 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.site_limit import LimitProposal, LimitSet, SiteLimits
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.store import documents
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import assessments, dispositions, site_limits
 
@@ -48,6 +51,7 @@ def confirm(transaction: Transaction, number: int, actor: str, comment: str, now
         .where(site_limits.c.number == number)
         .values(confirmed_at=now, actor=actor, comment=comment)
     )
+    _audit(transaction, number, "limits confirmed", actor, now)
     return load(transaction, number)
 
 
@@ -57,6 +61,7 @@ def withdraw(transaction: Transaction, actor: str, comment: str, now: datetime) 
         raise ConflictError("No limits of rooms are in force.")
     values = {"proposed_at": now, "confirmed_at": now, "actor": actor, "comment": comment, "document": None}
     number = transaction.execute(sa.insert(site_limits).values(values).returning(site_limits.c.number)).scalar_one()
+    _audit(transaction, number, "limits withdrawn", actor, now)
     return load(transaction, number)
 
 
@@ -99,6 +104,11 @@ def first_verdict_at(transaction: Transaction) -> datetime | None:
     """When the node gave its first verdict; None if it gave none."""
     at: datetime | None = transaction.execute(sa.select(sa.func.min(dispositions.c.decided_at))).scalar_one()
     return at
+
+
+def _audit(transaction: Transaction, number: int, action: str, actor: str, now: datetime) -> None:
+    said = {"action": action, "set": number}
+    records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=said))
 
 
 def _set(row: sa.Row[tuple[object, ...]]) -> LimitSet:

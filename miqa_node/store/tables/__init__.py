@@ -10,6 +10,7 @@ from miqa_node.store.tables.analysis import (
     measurement_weeks,
     rollup_marks,
 )
+from miqa_node.store.tables.audit import audit_marks, audit_patients, audit_records
 from miqa_node.store.tables.base import Digest, RowId, Uid, UtcDateTime, metadata
 from miqa_node.store.tables.delivery import (
     announcements,
@@ -52,6 +53,9 @@ __all__ = [
     "announcements",
     "assessments",
     "attempts",
+    "audit_marks",
+    "audit_patients",
+    "audit_records",
     "commitment_requests",
     "decisions",
     "deliveries",

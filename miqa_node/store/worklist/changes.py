@@ -7,12 +7,15 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.instance import InstanceDigest, StudyInstanceUid
 from miqa_node.domain.label import RegionOutline
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState, check_transition
 from miqa_node.errors import ConflictError
 from miqa_node.store import announcements, decisions, documents
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import (
     dispositions,
@@ -201,6 +204,9 @@ def note(transaction: Transaction, study_uid: str, action: str, actor: str, comm
             study_instance_uid=study_uid, at=now, action=action, actor=actor, comment=comment
         )
     )
+    if actor:
+        entry = AuditEntry(AuditEvent.DECIDED, now, actor, study=study_uid, detail={"action": action})
+        records.add(transaction, entry)
 
 
 def _move(

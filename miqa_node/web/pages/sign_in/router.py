@@ -70,7 +70,7 @@ def sign_in(
 def sign_out(request: Request, services: Services, who: Who) -> Response:
     """End this browser's session."""
     with services.database.begin() as transaction:
-        sessions.end(transaction, request.cookies.get(COOKIE, ""))
+        sessions.end(transaction, request.cookies.get(COOKIE, ""), datetime.now(UTC), address_of(request))
     if who.name:
         log.info("signed out", account=who.name)
     answer = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
@@ -159,7 +159,7 @@ def _turn(request: Request, services: WebServices) -> Iterator[None]:
 def open_session(request: Request, services: WebServices, name: str, target: str, now: datetime) -> Response:
     """A new session for this browser, whatever it had before, and on to the page that was asked for."""
     with services.database.begin() as transaction:
-        sessions.end(transaction, request.cookies.get(COOKIE, ""))
+        sessions.end(transaction, request.cookies.get(COOKIE, ""), now, address_of(request))
         sessions.forget_ended(transaction, now, **session_times(services))
         secret = sessions.start(transaction, name, now, most=services.settings.access.max_sessions)
     log.info("signed in", account=name, peer=address_of(request))

@@ -1,0 +1,158 @@
+"""``miqa-node audit``: shows, exports and verifies the audit trail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.exits import Exit
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
+from miqa_node.cli.output import Column, print_json, print_line, print_table
+from miqa_node.cli.store import opened
+from miqa_node.domain.audit import AuditEvent, AuditFilter, AuditRecord
+from miqa_node.errors import BackupError
+from miqa_node.signing import KEY_FILE, Signer
+from miqa_node.store.audit import chain, marks, records
+from miqa_node.store.audit.records import AuditEntry
+from miqa_node.store.database import Database
+
+app = typer.Typer(no_args_is_help=True, help="The audit trail: show, export, verify.")
+
+Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="From: a time, or 90m, 24h, 7d ago.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before: a time, or 90m, 24h, 7d ago.")]
+
+
+@app.command()
+def show(
+    event: Annotated[AuditEvent | None, typer.Option("--event", help="Only this event.")] = None,
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Account, AE title or login.")] = "",
+    study: Annotated[str, typer.Option("--study", metavar="UID", help="Study Instance UID.")] = "",
+    patient: Annotated[str, typer.Option("--patient", metavar="ID", help="Patient ID, unless erased.")] = "",
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of records.")] = 50,
+    actor: Actor = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show records, newest first; that somebody looked is recorded, too."""
+    chosen = AuditFilter(event or "", by, study, patient, _moment(since), _moment(until), limit=limit)
+    with opened(config, data_dir) as database:
+        with database.begin() as begun:
+            rows = records.select(begun, chosen)
+        _note(database, "show", actor)
+    if as_json:
+        for row in rows:
+            print_json(_document(row))
+        return
+    print_table(
+        (Column("No.", number=True), "At", "Event", "By", "From", "Study", "Patient", "Detail"),
+        ((str(row.number or "–"), row.at[:19] + "Z", row.event, row.actor, row.peer, row.study, row.patient[:8],
+          _words(row.detail)) for row in rows),
+    )  # fmt: skip
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="File to write.")],
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write all sealed records as JSON Lines; the last line is the signed head of the chain.
+
+    Keep exports away from the node: verify --against shows whether the trail still holds what they hold.
+    """
+    with opened(config, data_dir) as database:
+        with database.begin() as begun:
+            head = marks.read(begun, marks.HEAD)
+        number, last = 0, head.number if head is not None else 0
+        with out.open("w", encoding="utf-8") as file:
+            out.chmod(0o600)
+            while number < last:
+                with database.begin() as begun:
+                    rows = [row for row in records.after(begun, number, chain.BATCH) if row.number <= last]
+                if not rows:
+                    break
+                file.writelines(_line(_document(row)) for row in rows)
+                number = rows[-1].number
+            file.write(_line({"head": dict(head.document) if head is not None else {}}))
+        _note(database, "export", actor)
+    print_line(f"exported up to record {number}: {out}")
+
+
+@app.command()
+def verify(
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option("--public-key", metavar="BASE64", help="Of another machine that seals records; repeatable."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="FILE", exists=True, dir_okay=False, help="An export made before."),
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Check that no record was changed, removed or inserted since it was sealed; name each that was."""
+    own = Signer.open(settings_of(config, data_dir).node.data_dir / KEY_FILE).public_key
+    with opened(config, data_dir) as database:
+        found = chain.check(database, {own, *(public_key or ())})
+        faults = [*found.faults, *(_differences(database, against) if against is not None else ())]
+    for fault in faults:
+        print_line(fault)
+    if faults:
+        raise typer.Exit(Exit.FAILED)
+    print_line(f"unbroken: records {found.first} to {found.last}; not sealed yet: {found.unsealed}")
+
+
+def _differences(database: Database, against: Path) -> Iterable[str]:
+    """Records of an export that the trail no longer holds as they were; those that were pruned are not compared."""
+    with database.begin() as begun:
+        checkpoint = marks.read(begun, marks.CHECKPOINT)
+    number = checkpoint.number if checkpoint is not None else 0
+    there: dict[int, str] = {}
+    with against.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                kept: dict[str, Any] = json.loads(line)
+                if "head" in kept or kept["number"] <= number:
+                    continue
+                if kept["number"] not in there:
+                    with database.begin() as begun:
+                        rows = records.after(begun, kept["number"] - 1, chain.BATCH)
+                    there = {row.number: row.sha256 for row in rows}
+                if there.get(kept["number"]) != kept["sha256"]:
+                    yield f"record {kept['number']} of {kept['at']} differs from {against.name}"
+            except (ValueError, KeyError, TypeError) as error:
+                raise BackupError(f"{against.name} is not an export of the audit trail.") from error
+
+
+def _note(database: Database, how: str, actor: str | None) -> None:
+    entry = AuditEntry(AuditEvent.AUDIT_SEEN, datetime.now(UTC), actor or login(), "command", detail={"how": how})
+    with database.begin() as begun:
+        records.add(begun, entry)
+
+
+def _document(row: AuditRecord) -> dict[str, Any]:
+    return {**asdict(row), "detail": json.loads(row.detail)}
+
+
+def _line(document: dict[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False) + "\n"
+
+
+def _words(detail: str) -> str:
+    return ", ".join(f"{name} {value}" for name, value in json.loads(detail).items())
+
+
+def _moment(text: str | None) -> str:
+    return records.moment(read_moment(text)) if text else ""

@@ -1,0 +1,63 @@
+"""Pseudonyms of patients in the audit trail, each with a key of its own: without the key nobody can recompute it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Collection, Sequence
+
+import sqlalchemy as sa
+
+from miqa_node.store import tables as t
+from miqa_node.store.audit.marks import lock
+from miqa_node.store.database import Transaction, insert_or_ignore
+
+PSEUDONYM_CHARACTERS = 32
+_keys = t.audit_patients.c
+
+
+def pseudonyms(transaction: Transaction, patient_ids: Collection[str]) -> dict[str, str]:
+    """Pseudonyms by Patient ID; keys that are missing are made."""
+    rows = transaction.execute(
+        sa.select(_keys.patient_id, _keys.pseudonym).where(_keys.patient_id.in_(set(patient_ids)))
+    )
+    known = {row.patient_id: row.pseudonym for row in rows}
+    for patient_id in set(patient_ids) - known.keys():
+        key, pseudonym = _make(patient_id)
+        insert_or_ignore(transaction, t.audit_patients, {"patient_id": patient_id, "key": key, "pseudonym": pseudonym})
+        known[patient_id] = pseudonym
+    return known
+
+
+def forget(transaction: Transaction, patient_id: str, studies: Sequence[str]) -> str:
+    """Delete the key of a patient, so that nobody can tell any more whom the records name; the pseudonym.
+
+    Records of the patient that are not sealed yet get the pseudonym, too. The studies must still name the patient.
+    """
+    lock(transaction)  # sealing must not make a new key from rows that still name the patient
+    pseudonym = (
+        transaction.execute(sa.select(_keys.pseudonym).where(_keys.patient_id == patient_id)).scalar_one_or_none()
+        or _make(patient_id)[1]
+    )
+    transaction.execute(sa.delete(t.audit_patients).where(_keys.patient_id == patient_id))
+    of = t.audit_records.c
+    images = sa.select(t.instances.c.digest).where(t.instances.c.study_instance_uid.in_(studies))
+    transaction.execute(
+        sa.update(t.audit_records)
+        .where(of.number.is_(None), of.patient == "", sa.or_(of.study.in_(studies), of.digest.in_(images)))
+        .values(patient=pseudonym)
+    )
+    return pseudonym
+
+
+def forget_unnamed(transaction: Transaction) -> None:
+    """Delete keys of patients whom no record names any more."""
+    named = sa.exists().where(t.audit_records.c.patient == _keys.pseudonym)
+    transaction.execute(sa.delete(t.audit_patients).where(~named))
+
+
+def _make(patient_id: str) -> tuple[str, str]:
+    key = secrets.token_bytes(32)
+    digest = hmac.new(key, patient_id.encode(), hashlib.sha256).hexdigest()
+    return key.hex(), digest[:PSEUDONYM_CHARACTERS]

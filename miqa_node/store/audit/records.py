@@ -1,0 +1,106 @@
+"""Records of the audit trail: added within the transaction of what they record, read by filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.audit import AuditEvent, AuditFilter, AuditRecord
+from miqa_node.signing import canonical
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import audit_patients, audit_records
+
+NODE = "node"
+"""The actor of what the node does by itself."""
+
+_of = audit_records.c
+COLUMNS = tuple(_of[one.name] for one in fields(AuditRecord))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What a record says before it is sealed; the patient follows from the study, the study from the digest."""
+
+    event: AuditEvent
+    at: datetime
+    actor: str = NODE
+    means: str = ""
+    peer: str = ""
+    failed: bool = False
+    patient: str = ""
+    study: str = ""
+    digest: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def add(transaction: Transaction, *entries: AuditEntry) -> None:
+    """Add records in one statement; they are sealed within a second."""
+    if entries:
+        transaction.execute(sa.insert(audit_records), [_row(entry) for entry in entries])
+
+
+def select(transaction: Transaction, chosen: AuditFilter) -> list[AuditRecord]:
+    """Records that match, the newest first; those that are not sealed yet come first of all."""
+    of, conditions = _of, []
+    for column, value in ((of.event, chosen.event), (of.actor, chosen.actor), (of.study, chosen.study)):
+        if value:
+            conditions.append(column == value)
+    if chosen.patient_id:
+        named = sa.select(audit_patients.c.pseudonym).where(audit_patients.c.patient_id == chosen.patient_id)
+        conditions.append(of.patient.in_(named))
+    if chosen.since:
+        conditions.append(of.at >= chosen.since)
+    if chosen.until:
+        conditions.append(of.at < chosen.until)
+    if chosen.before:
+        conditions.append(of.number < chosen.before)
+    query = sa.select(*COLUMNS).where(*conditions)
+    order = (sa.case((of.number.is_(None), 0), else_=1), of.number.desc(), of.record_id.desc())
+    rows = transaction.execute(query.order_by(*order).limit(chosen.limit)).mappings()
+    return [record(row) for row in rows]
+
+
+def after(transaction: Transaction, number: int, limit: int) -> list[AuditRecord]:
+    """Sealed records behind a place of the chain, in its order."""
+    query = sa.select(*COLUMNS).where(_of.number > number).order_by(_of.number).limit(limit)
+    return [record(row) for row in transaction.execute(query).mappings()]
+
+
+def record(row: Mapping[str, Any] | sa.RowMapping) -> AuditRecord:
+    """The record of a row with :data:`COLUMNS`, by their names."""
+    return AuditRecord(**{**row, "number": row["number"] or 0, "sha256": row["sha256"] or ""})
+
+
+def patient_ids(transaction: Transaction, pseudonyms: Sequence[str]) -> dict[str, str]:
+    """Patient IDs by pseudonym; erased patients are missing."""
+    query = sa.select(audit_patients.c.pseudonym, audit_patients.c.patient_id)
+    rows = transaction.execute(query.where(audit_patients.c.pseudonym.in_(set(pseudonyms))))
+    return {row.pseudonym: row.patient_id for row in rows}
+
+
+def moment(at: datetime) -> str:
+    """A time as records hold it.
+
+    >>> moment(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    '2026-01-02T03:04:05.000000+00:00'
+    """
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _row(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "at": moment(entry.at),
+        "event": entry.event.value,
+        "actor": entry.actor,
+        "means": entry.means,
+        "peer": entry.peer,
+        "failed": entry.failed,
+        "patient": entry.patient,
+        "study": entry.study,
+        "digest": entry.digest,
+        "detail": canonical(entry.detail).decode(),
+    }

@@ -1,0 +1,172 @@
+"""Keeps the audit trail: seals its records, records alerts and changes of the site's files, prunes what is old."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from miqa_node import __version__
+from miqa_node.domain.audit import AuditEvent
+from miqa_node.domain.role import NodeRole
+from miqa_node.errors import ResourcesError
+from miqa_node.settings import Settings
+from miqa_node.signing import Signer
+from miqa_node.store.audit import chain, marks, records
+from miqa_node.store.audit.records import AuditEntry
+from miqa_node.store.database import Database
+from miqa_node.work.regular import RegularWork
+
+SEAL_INTERVAL_S = 0.25
+WATCH_INTERVAL = timedelta(seconds=2)
+PRUNE_INTERVAL = timedelta(hours=1)
+MAX_ALERTS = 1000
+"""Alerts that wait to be written; older ones are dropped, and counted in the next one."""
+
+Watched = Callable[[], Mapping[str, Any]]
+"""Gives what is in force now: names → values."""
+
+log = structlog.get_logger(__name__)
+
+
+class SecurityAlerts:
+    """Alerts from anywhere in the process, until the database has them; never blocks."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[AuditEntry] = deque()
+        self._lock = threading.Lock()
+        self._dropped = 0
+
+    def add(self, what: str, reason: str, peer: str) -> None:
+        """Somebody was refused."""
+        now, said = datetime.now(UTC), {"what": what, "reason": reason}
+        with self._lock:
+            if len(self._waiting) == MAX_ALERTS:
+                self._waiting.popleft()
+                self._dropped += 1
+            self._waiting.append(AuditEntry(AuditEvent.REFUSED, now, "", peer=peer, failed=True, detail=said))
+
+    def take(self) -> list[AuditEntry]:
+        """All that wait."""
+        with self._lock:
+            taken, dropped = list(self._waiting), self._dropped
+            self._waiting.clear()
+            self._dropped = 0
+        if dropped:
+            said = {"what": "alerts dropped", "count": dropped}
+            taken.append(AuditEntry(AuditEvent.REFUSED, datetime.now(UTC), failed=True, detail=said))
+        return taken
+
+    def give_back(self, entries: list[AuditEntry]) -> None:
+        """They could not be written."""
+        with self._lock:
+            self._waiting.extendleft(reversed(entries))
+
+
+class AuditKeeper(RegularWork):
+    """A thread of every process; the lock of the chain keeps several in order."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        signer: Signer,
+        role: NodeRole,
+        watched: Mapping[str, Watched],
+    ) -> None:
+        """``watched``: what is recorded when it changes, by name: "policy" as such, all else as settings."""
+        super().__init__("audit", SEAL_INTERVAL_S, "the audit trail waits for the database")
+        self._database, self._signer, self._role = database, signer, role
+        self._node = settings.node.name
+        self._watched = {"settings": lambda: values_of(settings), **watched}
+        self._known: dict[str, Mapping[str, Any]] = {}
+        self._looked_at = datetime.min.replace(tzinfo=UTC)
+        self.alerts = SecurityAlerts()
+
+    def start(self) -> None:
+        """Record the start, then begin."""
+        self._record(AuditEvent.STARTED)
+        super().start()
+
+    def stop(self) -> None:
+        """Record the end, and seal what is left."""
+        super().stop()
+        try:
+            self._record(AuditEvent.STOPPED)
+            self._write_alerts()
+            self._seal()
+        except ResourcesError as error:
+            log.warning("the end is not in the audit trail", error=str(error))
+
+    def look(self) -> None:
+        """Record what waits, and seal it."""
+        self._write_alerts()
+        now = datetime.now(UTC)
+        if now - self._looked_at >= WATCH_INTERVAL:
+            self._looked_at = now
+            self._watch(now)
+        self._seal()
+
+    def _seal(self) -> None:
+        with self._database.begin() as transaction:
+            if not chain.waits(transaction):
+                return
+        count = chain.BATCH
+        while count == chain.BATCH:
+            with self._database.begin() as transaction:
+                count = chain.seal(transaction, self._signer, self._node, datetime.now(UTC))
+
+    def _record(self, event: AuditEvent) -> None:
+        said = {"node": self._node, "role": self._role.value, "version": __version__}
+        with self._database.begin() as transaction:
+            records.add(transaction, AuditEntry(event, datetime.now(UTC), detail=said))
+
+    def _write_alerts(self) -> None:
+        if not (waiting := self.alerts.take()):
+            return
+        try:
+            with self._database.begin() as transaction:
+                records.add(transaction, *waiting)
+        except ResourcesError:
+            self.alerts.give_back(waiting)
+            raise
+
+    def _watch(self, now: datetime) -> None:
+        for name, watched in self._watched.items():
+            values = watched()
+            if self._known.get(name) == values:
+                continue
+            fingerprints = {key: self._fingerprint(value) for key, value in values.items()}
+            with self._database.begin() as transaction:
+                before = marks.replace(transaction, f"{name} {self._node}", fingerprints)
+                if before is not None:
+                    records.add(transaction, self._change(name, before, fingerprints, values, now))
+            self._known[name] = values
+
+    def _change(
+        self, name: str, before: Mapping[str, Any], after: Mapping[str, Any], values: Mapping[str, Any], now: datetime
+    ) -> AuditEntry:
+        changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+        said: dict[str, Any] = {"what": name, "node": self._node}
+        if name == "policy":
+            return AuditEntry(AuditEvent.POLICY_CHANGED, now, detail={**said, **values})
+        return AuditEntry(AuditEvent.SETTINGS_CHANGED, now, detail={**said, "changed": changed if before else []})
+
+    def _fingerprint(self, value: Any) -> str:
+        """Tells whether a value changed; nobody without the signing key can try values out, which may be secret."""
+        signature: str = self._signer.sign({"value": str(value)})["signature"]
+        return hashlib.sha256(signature.encode()).hexdigest()[:16]
+
+
+def values_of(settings: Settings) -> dict[str, Any]:
+    """Every setting by its name, such as ``dicom.port``, with secrets as they are."""
+    return {
+        f"{table}.{key}": value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        for table, values in settings.model_dump().items()
+        for key, value in values.items()
+    }
