@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
@@ -27,6 +27,8 @@ LEAST_IMAGES = 20
 LISTED_ESCAPES = 25
 DAILY_UP_TO_DAYS, WEEKLY_UP_TO_DAYS = 62, 400
 NO_REASON = "No reason given"
+SOURCES = ("decisions of people in this node", "rejection notes of other systems (IHE IOCM)")
+"""What counts as a rejection. An image that is deleted at the modality never arrives and is in no rate."""
 
 REASON_WORDS: dict[str, str] = {
     code.value: code.meaning for code in vars(codes).values() if isinstance(code, Code) and code.scheme == "DCM"
@@ -40,6 +42,7 @@ class Level(StrEnum):
     ABOVE_TARGET = "above target"
     INVESTIGATE = "investigate"
     FEW = "too few images"
+    UNREAD = "not measurable yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Group:
     rejected: Rate
     flagged: Rate
     repeated: Rate
+    coverage: Rate
     level: Level
 
 
@@ -93,7 +97,11 @@ class TrendPoint:
 
 @dataclass(frozen=True, slots=True)
 class RejectAnalysis:
-    """Everything that the page, the report and the command show of a period."""
+    """Everything that the page, the report and the command show of a period.
+
+    ``coverage``: how many of the flagged images a person decided. The upper limit of ``rejected`` counts the others as
+    rejected: that is what reading them could show at worst. ``sources`` says what the rates count.
+    """
 
     period: Period
     target_percent: float
@@ -104,6 +112,8 @@ class RejectAnalysis:
     repeated: Rate
     escaped: Rate
     suspected: Rate
+    coverage: Rate
+    sources: tuple[str, ...]
     level: Level
     groups: dict[str, list[Group]]
     reasons: list[ReasonShare]
@@ -126,9 +136,11 @@ def analyse(transaction: Transaction, period: Period, lines: AnalysisSettings) -
         target_percent=lines.target_percent,
         action_percent=lines.action_percent,
         total=total,
-        rejected=rate(total.rejected, total.images),
+        rejected=reject_rate(total),
         flagged=rate(total.flagged, total.judged),
         repeated=rate(total.repeated, total.images),
+        coverage=rate(total.decided, total.flagged),
+        sources=SOURCES,
         escaped=rate(total.escaped, total.images),
         suspected=rate(total.suspected, total.images),
         level=_level(total, lines),
@@ -147,21 +159,35 @@ def _group(counts: AcquisitionCounts, lines: AnalysisSettings) -> Group:
     return Group(
         value=counts.value,
         images=counts.images,
-        rejected=rate(counts.rejected, counts.images),
+        rejected=reject_rate(counts),
         flagged=rate(counts.flagged, counts.judged),
         repeated=rate(counts.repeated, counts.images),
+        coverage=rate(counts.decided, counts.flagged),
         level=_level(counts, lines),
     )
 
 
+def reject_rate(counts: AcquisitionCounts) -> Rate:
+    """The reject rate; its upper limit holds also if every flagged image that nobody read turned out rejected."""
+    known = rate(counts.rejected, counts.images)
+    at_worst = min(counts.images, counts.rejected + counts.flagged - counts.decided)
+    return replace(known, high=rate(at_worst, counts.images).high)
+
+
 def _level(counts: AcquisitionCounts, lines: AnalysisSettings) -> Level:
-    """The level of a rate; it is above the action line only if its whole interval is."""
-    rejected = rate(counts.rejected, counts.images)
+    """The level of a rate; it is above the action line only if its whole interval is.
+
+    A low rate means nothing where too few of the flagged images were read.
+    """
+    rejected = reject_rate(counts)
     if counts.images < LEAST_IMAGES or rejected.share is None or rejected.low is None:
         return Level.FEW
     if 100.0 * rejected.low > lines.action_percent:
         return Level.INVESTIGATE
-    return Level.ABOVE_TARGET if 100.0 * rejected.share > lines.target_percent else Level.FINE
+    if 100.0 * rejected.share > lines.target_percent:
+        return Level.ABOVE_TARGET
+    is_read = 100.0 * counts.decided >= lines.least_decided_percent * counts.flagged
+    return Level.FINE if is_read else Level.UNREAD
 
 
 def _reasons(counted: Sequence[AcquisitionCounts], total: AcquisitionCounts) -> list[ReasonShare]:

@@ -47,8 +47,12 @@ def _summary(analysis: RejectAnalysis) -> Sheet:
         "above target": "above the target",
         "investigate": "surely above the action line: investigate",
         "too few images": "not judged, since there are too few images",
+        "not measurable yet": "not measurable yet, since too few of the flagged images were read",
     }[analysis.level.value]
+    read = analysis.coverage
     sentences = (
+        f"{read.count} of {read.total} flagged images were decided by a person.",
+        f"Counted are {' and '.join(analysis.sources)}; images deleted at the modality are not.",
         f"{analysis.total.images} exposures, {analysis.rejected.count} rejected: {share(analysis.rejected)}.",
         f"The rate is {judgement} (target {analysis.target_percent:g} %, action {analysis.action_percent:g} %).",
     )

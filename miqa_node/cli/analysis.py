@@ -60,6 +60,8 @@ def rejects(
         print_json(to_json(analysis))
         return
     days = f"{period.since} to {period.until - timedelta(days=1)}"
+    read = analysis.coverage
+    print_line(f"decided {read.count} of {read.total} flagged images")
     print_line(
         f"{days}: {analysis.total.images} images,", _text(analysis.rejected), f"rejected, {analysis.level.value}"
     )

@@ -43,6 +43,7 @@ class AnalysisSettings(SettingsTable):
     archive_ae_titles: tuple[str, ...]
     target_percent: Annotated[float, Field(gt=0, lt=100)]
     action_percent: Annotated[float, Field(gt=0, lt=100)]
+    least_decided_percent: Annotated[float, Field(ge=0, le=100)]
     audit_share: Share
     second_reader_share: Share
     count_interval_s: Seconds

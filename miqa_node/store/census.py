@@ -54,6 +54,8 @@ class AcquisitionCounts:
     di_high: int = 0
     ei_count: int = 0
     ei_log_sum: float = 0.0
+    decided: int = 0
+    """Flagged images that a person, or another system's rejection, has decided."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,15 @@ MEASURES: dict[str, sa.ColumnElement[Any]] = {
     "images": sa.func.count(),
     "judged": sa.func.count(sa.case((acquisitions.c.verdict != Verdict.NOT_ASSESSED.value, 1))),
     "flagged": sa.func.count(sa.case((acquisitions.c.verdict.in_([Verdict.REVIEW.value, Verdict.REJECT.value]), 1))),
+    "decided": sa.func.count(
+        sa.case(
+            (
+                acquisitions.c.verdict.in_([Verdict.REVIEW.value, Verdict.REJECT.value])
+                & (acquisitions.c.judged_bad.is_not(None) | acquisitions.c.rejected),
+                1,
+            )
+        )
+    ),
     "rejected": sa.func.count(sa.case((acquisitions.c.rejected, 1))),
     "repeated": sa.func.count(sa.case((acquisitions.c.repeated & ~acquisitions.c.rejected, 1))),
     "escaped": sa.func.count(sa.case((_BAD & acquisitions.c.judged_bad, 1))),

@@ -70,6 +70,7 @@ acquisition_days = sa.Table(
         sa.Column(name, sa.Integer, nullable=False)
         for name in ("images", "judged", "flagged", "rejected", "repeated", "escaped", "suspected")
     ),
+    sa.Column("decided", sa.Integer, nullable=False, server_default="0"),
     sa.Column("di_count", sa.Integer, nullable=False),
     sa.Column("di_sum", sa.Float, nullable=False),
     sa.Column("di_squares", sa.Float, nullable=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
@@ -78,7 +78,7 @@ class AnalysisFrame:
 def rejects_page(services: Services, who: Reader, query: Form) -> str:
     """Reject analysis of a period."""
     with services.database.begin() as transaction:
-        shown = _shown(transaction, query, "/analysis")
+        shown = frame(transaction, query, "/analysis")
         found = rejects.analyse(transaction, shown.period, services.settings.analysis)
         months = reports.months(transaction, limit=MOST_REPORTS)
     return render(
@@ -92,18 +92,20 @@ def rejects_page(services: Services, who: Reader, query: Form) -> str:
 def rejects_csv(services: Services, _who: Reader, query: Form) -> StreamingResponse:
     """The same as a table: one row for each value of each dimension."""
     with services.database.begin() as transaction:
-        shown = _shown(transaction, query, "/analysis")
+        shown = frame(transaction, query, "/analysis")
         found = rejects.analyse(transaction, shown.period, services.settings.analysis)
     name = f"rejects-{shown.period.since:%Y%m%d}-{shown.last:%Y%m%d}.csv"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(_csv(tables.reject_rows(found)), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(
+        csv_lines(tables.reject_rows(found)), media_type="text/csv; charset=utf-8", headers=headers
+    )
 
 
 @router.get("/analysis/model")
 def model_page(services: Services, who: Reader, query: Form) -> str:
     """The watch over the model."""
     with services.database.begin() as transaction:
-        shown = _shown(transaction, query, "/analysis/model")
+        shown = frame(transaction, query, "/analysis/model")
         found = watch.watch(transaction, shown.period)
     return render("analysis/model.html", who=who, shown=shown, found=found, pictures=watch_pictures(found), query=query)
 
@@ -113,7 +115,7 @@ def labels_page(services: Services, who: Reader, query: Form) -> str:
     """The labels that follow from people's decisions."""
     with services.database.begin() as transaction:
         given = labels.newest_at(transaction)  # labels count on the day they are given, also of images of years ago
-        shown = _shown(transaction, query, "/analysis/labels", up_to=given.date() if given else None)
+        shown = frame(transaction, query, "/analysis/labels", up_to=given.date() if given else None)
         threshold = services.settings.assess.saliency_threshold
         found = feedback.feedback(transaction, shown.period, services.objects, threshold)
         measured = fidelities.newest(transaction)
@@ -137,7 +139,8 @@ def report(
     return Response(data, media_type=archive.MEDIA_TYPES[form], headers=headers)
 
 
-def _shown(transaction: Transaction, query: PeriodForm, page: str, up_to: date | None = None) -> AnalysisFrame:
+def frame(transaction: Transaction, query: PeriodForm, page: str, up_to: date | None = None) -> AnalysisFrame:
+    """Count what is new, and work out which period is asked for."""
     now = datetime.now(UTC)
     waiting = rollup.refresh(transaction, now, most_days=MOST_DAYS_TO_COUNT)
     known = census.span(transaction)
@@ -175,7 +178,8 @@ def _address(query: PeriodForm, **other: date) -> str:
     return urlencode({key: str(value) for key, value in given.items() if value})
 
 
-def _csv(rows: Iterator[list[object]]) -> Iterator[str]:
+def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The lines of a CSV file."""
     for row in rows:
         line = io.StringIO()
         csv.writer(line).writerow(row)

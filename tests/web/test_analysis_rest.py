@@ -1,0 +1,63 @@
+"""The analysis over REST, and what it says while nobody has looked."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+
+from fastapi.testclient import TestClient
+
+from miqa_node.domain.label import LabelOrigin, ReaderOpinion
+from miqa_node.domain.policy import Verdict
+from miqa_node.store import labels
+from tests.unit.store.test_analysis import put
+from tests.web.staging import Stage
+
+AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
+PERIOD = "since=2026-01-01&until=2026-01-31"
+
+
+def fill(stage: Stage, flagged: int, decided: int) -> None:
+    with stage.services.database.begin() as transaction:
+        for number in range(100):
+            verdict = Verdict.REVIEW if number < flagged else Verdict.ACCEPT
+            digest = put(transaction, number, AT, verdict=verdict, patient=number)
+            if number < decided:
+                opinion = ReaderOpinion("anna", LabelOrigin.DECISION, False, rejects=False)
+                labels.add(transaction, digest, opinion, AT)
+
+
+def test_nobody_having_looked_is_not_a_low_reject_rate(stage: Stage, client: TestClient) -> None:
+    fill(stage, flagged=30, decided=0)
+
+    found = client.get(f"/api/v1/analysis?{PERIOD}").json()
+    assert (found["coverage"]["count"], found["coverage"]["total"]) == (0, 30)
+    assert found["level"] == "not measurable yet"
+    assert found["rejected"]["count"] == 0
+    assert found["rejected"]["high"] > 0.3, "every unread image could be a reject"
+    assert found["sources"]
+    page = client.get(f"/analysis?{PERIOD}").text
+    assert "Decided <strong>0 of 30</strong> flagged images" in page
+    assert "not measurable yet" in page
+    assert "The reject rate is" not in page
+
+
+def test_a_rate_that_was_read_is_fine(stage: Stage, client: TestClient) -> None:
+    fill(stage, flagged=30, decided=28)
+
+    found = client.get(f"/api/v1/analysis?{PERIOD}").json()
+    assert (found["coverage"]["count"], found["level"]) == (28, "fine")
+    assert found["rejected"]["high"] < 0.1
+
+
+def test_every_figure_and_view_is_offered_to_programs(stage: Stage, client: TestClient) -> None:
+    fill(stage, flagged=3, decided=1)
+
+    assert client.get(f"/api/v1/analysis/model?{PERIOD}").json()["precision"]["total"] == 1
+    assert client.get(f"/api/v1/analysis/labels?{PERIOD}").status_code == 200
+    rows = list(csv.DictReader(io.StringIO(client.get(f"/api/v1/analysis/rejects.csv?{PERIOD}").text)))
+    assert (rows[0]["dimension"], rows[0]["decided"], rows[0]["level"]) == ("all", "1", "not measurable yet")
+    images = client.get(f"/api/v1/analysis/views/images.csv?{PERIOD}").text
+    assert len(images.splitlines()) == 101
+    assert client.get("/api/v1/analysis/views/secrets.csv").status_code == 422
