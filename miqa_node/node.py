@@ -28,6 +28,7 @@ from miqa_node.errors import MiqaError, NotFoundError
 from miqa_node.health.canary import Canary
 from miqa_node.health.faults import NodeFaults
 from miqa_node.health.readiness import ReadinessChecks
+from miqa_node.health.supervisor import Supervisor
 from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
 from miqa_node.local import assess_path
@@ -77,8 +78,13 @@ class Node:
     """A node with all its parts. Call ``start`` and ``stop`` once each, or use it as a context manager."""
 
     def __init__(
-        self, settings: Settings, destinations: Sequence[DestinationConfig] = (), role: NodeRole = NodeRole.ALL
+        self,
+        settings: Settings,
+        destinations: Sequence[DestinationConfig] = (),
+        role: NodeRole = NodeRole.ALL,
+        on_hopeless: Callable[[str], None] = lambda _reason: None,
     ) -> None:
+        """``on_hopeless`` is called with the reason when a part of the node cannot be healed: end the process then."""
         plugins.allow(settings.plugins.allow)
         self.settings = settings
         self.role = role
@@ -122,6 +128,7 @@ class Node:
         )
         self._worker = Worker(self.database, settings.node.name, settings.work, settings.node.data_dir)
         self._sources = self._open_sources()
+        self._supervisor = Supervisor(on_hopeless)
         self._readiness = ReadinessChecks(self._checks())
         services = self._web_services()
         self._web = WebServer(create_app(services, pages_and_api=role.serves), settings.web)
@@ -209,17 +216,20 @@ class Node:
         begin(self._audit.start, self._audit.stop)
         followers = (self.policy.follow, self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
         begin(lambda: self._choice.start(followers), self._choice.stop)
+        self._supervisor.watch(self._choice.threads)
         if self.role.works:
             self._start_work()
-            begin(self._lanes.start, self._lanes.stop)
             watch = DestinationWatch(self.database, self.destinations, self._lanes.snapshot, self.settings)
-            begin(watch.start, watch.stop)
+            for part in (self._lanes, watch, self._retention):
+                begin(part.start, part.stop)
+                self._supervisor.watch(part.threads)
             self.database.on_commit(DELIVERIES, self._lanes.wake)
-            begin(self._retention.start, self._retention.stop)
         begin(self._health.start, self._health.stop)
         begin(self._web.start, self._web.stop)
         for source in self._sources.values():  # last: no sender connects before the node can store
             begin(source.start, source.stop)
+            self._supervisor.watch(source.threads)
+        begin(self._supervisor.start, self._supervisor.stop)
         ports = {"dicom_port": self.dicom_port, "web_port": self.web_port, "health_port": self.health_port}
         log.info("started", role=self.role.value, ae_title=self.settings.dicom.ae_title, **ports)
 
@@ -233,9 +243,11 @@ class Node:
         begin, way = self._parts.begin, self._pipeline
         begin(self._shadow.start, self._shadow.stop)
         begin(self._faults.start, self._faults.stop)
+        self._supervisor.watch(self._faults.threads)
         monthly = monthly_report(self.database, self.objects, self.settings)
         steps = (("assess", way.assess), ("conclude", way.conclude))
         begin(lambda: self._worker.start(steps, (monthly,), way.give_up), self._worker.stop)
+        self._supervisor.watch(self._worker.threads)
         work = self.settings.work
         for part in (
             AnalysisCounter(self.database, self.settings.analysis),
@@ -245,6 +257,7 @@ class Node:
             ResultIndexing(self.database, self.objects),
         ):
             begin(part.start, part.stop)
+            self._supervisor.watch(part.threads)
 
     def stop(self) -> None:
         """Stop everything, in reverse order; unfinished work is resumed after the next start."""
@@ -290,7 +303,11 @@ class Node:
         return self._readiness.reasons()
 
     def _checks(self) -> dict[str, Callable[[], None]]:
-        checks = {"The database": self.database.check, "The object store": self.objects.check}
+        checks = {
+            "The database": self.database.check,
+            "The object store": self.objects.check,
+            "The supervisor": self._supervisor.check,
+        }
         if self.role.works:
             checks |= {
                 "The quality package": self.models.check,

@@ -16,6 +16,7 @@ class Exit(IntEnum):
     NOT_FOUND = 3
     CONFLICT = 4
     UNAVAILABLE = 5
+    HOPELESS = 6
     INTERRUPTED = 130
 
 
@@ -26,6 +27,7 @@ EXPLANATIONS = {
     Exit.NOT_FOUND: "No such study, instance or model package.",
     Exit.CONFLICT: "The state of the worklist item does not allow this change.",
     Exit.UNAVAILABLE: "The database, the disk or an optional part of the installation is not available.",
+    Exit.HOPELESS: "The node ended because a part of it could not be healed; the log says which. Start it again.",
     Exit.INTERRUPTED: "Stopped by Ctrl-C before it finished.",
 }
 

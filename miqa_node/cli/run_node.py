@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
 from miqa_node.deliver.destinations import parse_flag
 from miqa_node.domain.role import NodeRole
@@ -18,6 +19,8 @@ from miqa_node.node import Node
 from miqa_node.observe.log import set_up_logging
 
 SET_UP_FILE = "set-up-link"
+STOP_S = 45.0
+"""A node that cannot heal itself ends after this time at the latest; less than TimeoutStopSec of the service."""
 
 
 def run(
@@ -55,7 +58,14 @@ def run(
     destinations = [parse_flag(text) for text in destination or ()]
     set_up_logging(settings.log, node=settings.node.name)
     stop = stop_signal()
-    with Node(settings, destinations, NodeRole(role)) as node:
+    hopeless = threading.Event()
+
+    def end(_reason: str) -> None:
+        hopeless.set()
+        _end_within(STOP_S)
+        stop.set()
+
+    with Node(settings, destinations, NodeRole(role), end) as node:
         if node.role.receives:
             typer.echo(f"DICOM {settings.dicom.ae_title}@{settings.dicom.host}:{node.dicom_port}")
         scheme, host = "https" if settings.web.tls_certificate else "http", _in_address(settings.web.host)
@@ -64,6 +74,15 @@ def run(
         _show_set_up_link(node.set_up_link(), settings.node.data_dir / SET_UP_FILE)
         stop.wait()
         typer.echo("stopping")
+    if hopeless.is_set():
+        raise typer.Exit(Exit.HOPELESS)
+
+
+def _end_within(seconds: float) -> None:
+    """What hangs may also keep the node from stopping in order."""
+    timer = threading.Timer(seconds, lambda: os._exit(Exit.HOPELESS))
+    timer.daemon = True
+    timer.start()
 
 
 def _show_set_up_link(link: str, file: Path) -> None:

@@ -19,9 +19,12 @@ from miqa_node.deliver.kinds.base import DeliveryContext, Destination, Destinati
 from miqa_node.deliver.lane import Lane, Route
 from miqa_node.domain.ports import Outbox
 from miqa_node.imaging.uncompressed import uncompress
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import DeliverSettings
 
 log = structlog.get_logger(__name__)
+
+STUCK_AFTER_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +59,16 @@ class Lanes:
         self._lock = threading.Lock()
         self._groups: dict[str, _LaneGroup] = {}
         self._ending: list[_LaneGroup] = []
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = SteadyThread("lanes", self._supervise, STUCK_AFTER_S)
+        self.threads = (self._thread,)
 
     def start(self) -> None:
         """Begin to deliver."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._supervise, name="lanes", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float | None = None) -> None:
         """Let each lane finish its current object within the limit (dimse_timeout_s); the rest is released."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._thread.stop()
         deadline = time.monotonic() + (self._settings.dimse_timeout_s if timeout_s is None else timeout_s)
         with self._lock:
             groups = [*self._groups.values(), *self._ending]
@@ -92,10 +90,13 @@ class Lanes:
             return {name: group.snapshot() for name, group in self._groups.items()}
 
     def _supervise(self) -> None:
-        while True:
-            self._reconcile(self._destinations.current())
-            if self._stopping.wait(self._settings.poll_interval_s):
-                return
+        pause_s = 0.0
+        while self._thread.goes_on(pause_s):
+            pause_s = self._settings.poll_interval_s
+            try:
+                self._reconcile(self._destinations.current())
+            except Exception:  # destinations that come later must get their lanes, too
+                log.exception("the lanes could not be brought in line with the destinations")
 
     def _reconcile(self, configs: Mapping[str, DestinationConfig]) -> None:
         with self._lock:
@@ -107,6 +108,8 @@ class Lanes:
             for name, config in configs.items():
                 if name not in self._groups:
                     self._groups[name] = _LaneGroup(config, self._outbox, self._settings, self._connect)
+            for group in self._groups.values():
+                group.mend()
             self._ending = [group for group in self._ending if group.is_alive]
 
 
@@ -122,10 +125,21 @@ class _LaneGroup:
     ) -> None:
         self.config = config
         self._route = Route(config, outbox, settings, Breaker(settings.breaker_failures, settings.breaker_pause_s))
-        count = config.concurrency or settings.lane_concurrency
-        self._lanes = [Lane(self._route, connect(config), f"lane-{config.name}-{n}") for n in range(count)]
-        for lane in self._lanes:
-            lane.start()
+        self._connect = connect
+        self._lanes = [self._open(n) for n in range(config.concurrency or settings.lane_concurrency)]
+
+    def _open(self, number: int) -> Lane:
+        lane = Lane(self._route, self._connect(self.config), f"lane-{self.config.name}-{number}")
+        lane.start()
+        return lane
+
+    def mend(self) -> None:
+        """Open a new lane in the place of one that has ended; what it had claimed is taken again."""
+        for number, lane in enumerate(self._lanes):
+            if not lane.is_alive() and not self._route.stopping.is_set():
+                log.error("a lane has ended, a new one takes its place", destination=self.config.name)
+                self._route.breaker.give_back()  # it may have been the one that was to try
+                self._lanes[number] = self._open(number)
 
     @property
     def is_alive(self) -> bool:

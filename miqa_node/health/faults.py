@@ -14,11 +14,14 @@ import structlog
 
 from miqa_node.errors import ResourcesError
 from miqa_node.observe import metrics
+from miqa_node.observe.steady_thread import SteadyThread
 
 log = structlog.get_logger(__name__)
 
 RECENT_S = 5.0
 """A canary that passed within this time, after an image failed, need not be judged again."""
+STUCK_AFTER_S = 600.0
+"""A canary that is not judged within this time hangs, and with it all images."""
 RETRY_S = 10.0
 """While images wait, the canary is judged this often."""
 
@@ -38,8 +41,9 @@ class NodeFaults:
         self._failed: set[str] = set()
         self._cleared = ""
         self._passed_at = float("-inf")
-        self._stopping, self._awake = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="canary", daemon=True)
+        self._awake = threading.Event()
+        self._thread = SteadyThread("canary", self._run, STUCK_AFTER_S)
+        self.threads = (self._thread,)
 
     def start(self) -> None:
         """Begin to judge canaries."""
@@ -47,10 +51,9 @@ class NodeFaults:
 
     def stop(self) -> None:
         """End."""
-        self._stopping.set()
+        self._thread.stopping.set()
         self._awake.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.stop()
 
     def check(self) -> None:
         """ResourcesError with the reason while images wait."""
@@ -82,13 +85,11 @@ class NodeFaults:
             raise ResourcesError(reason)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._awake.wait(RETRY_S if self._reason else self._interval_s or None)
+        while self._thread.goes_on(RETRY_S if self._reason else self._interval_s or None, self._awake):
             self._awake.clear()
-            if self._reason:
-                self._stopping.wait(RETRY_S)
-            if not self._stopping.is_set():
-                self._look()
+            if self._reason and self._thread.stopping.wait(RETRY_S):
+                return
+            self._look()
 
     def _look(self) -> None:
         reason = self._try_canary(fresh=True)

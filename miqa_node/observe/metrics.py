@@ -180,6 +180,12 @@ PAUSED = Gauge(
     "1 while images wait because the node cannot judge any, see the reasons of GET /readyz.",
     registry=REGISTRY,
 )
+HEALINGS = Counter(
+    "miqa_healings_total",
+    "Attempts of the node to heal a part of itself that had ended or hung.",
+    ["part"],
+    registry=REGISTRY,
+)
 READY = Gauge(
     "miqa_ready",
     "1 when the node can do its work, 0 when GET /readyz gives reasons why not.",

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.observe import metrics
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.receive import contexts
 from miqa_node.receive.admission import Admission, Called, Caller, Rejection, nobody, plain_address
 from miqa_node.receive.commitment import Commitment
@@ -75,7 +77,7 @@ class StorageScp:
                 "this version of pynetdicom is received from without the fast path", version=pynetdicom.__version__
             )
         self._servers: dict[str, _Server] = {}
-        self._threads: list[threading.Thread] = []
+        self.threads: list[SteadyThread] = []
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._admitted: list[Association] = []
@@ -108,10 +110,9 @@ class StorageScp:
             raise
         metrics.ASSOCIATIONS_OPEN.set_function(self._count_open)
         for name, server in self._servers.items():
-            thread = threading.Thread(
-                target=server.serve_forever, args=(_POLL_S,), name=f"storage-scp-{name}", daemon=True
-            )
-            self._threads.append(thread)
+            thread = SteadyThread(f"storage-scp-{name}", partial(server.serve_forever, _POLL_S), _STUCK_AFTER_S)
+            server.beat = thread.beat
+            self.threads.append(thread)
             thread.start()
             port = server.server_address[1]
             log.info("listening", ae_title=settings.ae_title, host=settings.host, port=port, tls=name == "tls")
@@ -160,22 +161,24 @@ class StorageScp:
 
     def stop(self, timeout_s: float | None = None) -> None:
         """Accept nothing more, let running C-STOREs finish within acse_timeout_s, and abort the rest."""
-        servers, threads = list(self._servers.values()), self._threads
-        if not threads:
+        servers = list(self._servers.values())
+        if not self.threads:
             return
         limit_s = self._settings.acse_timeout_s if timeout_s is None else timeout_s
         self._stopping.set()
         self._intake.close()
+        for thread in self.threads:
+            thread.stopping.set()
         for server in servers:
             server.shutdown()
-        for thread in threads:
-            thread.join()
+        for thread in self.threads:
+            thread.stop()
         if not self._intake.wait_idle(limit_s):
             log.warning("objects still arriving at shutdown are dropped; their senders got no answer")
         if not self._fast:
             time.sleep(max(0.0, _LAST_ANSWER_S - self._intake.idle_s))
         _abort_all([association for server in servers for association in server.active_associations])
-        self._servers, self._threads = {}, []
+        self._servers, self.threads = {}, []
         log.info("stopped listening", ae_title=self._settings.ae_title)
 
     def _admit(self, event: evt.Event) -> None:
@@ -258,6 +261,7 @@ class StorageScp:
 
 _NO_LIMIT = 1_000_000
 _POLL_S = 0.1
+_STUCK_AFTER_S = 300.0
 _LAST_ANSWER_S = 0.2
 """pynetdicom's own handler returns before its answer is out; the fast path knows when it is."""
 _COLLECT_INTERVAL_S = 30.0
@@ -271,6 +275,7 @@ class _Server(AssociationServer):
     def __init__(self, *arguments: Any, settings: DicomSettings, pending: PendingConnections, **keywords: Any) -> None:
         self._settings = settings
         self.pending = pending
+        self.beat: Callable[[], None] = lambda: None
         self._connections = 0
         self._collected_at = time.monotonic()
         super().__init__(*arguments, **keywords)
@@ -298,6 +303,7 @@ class _Server(AssociationServer):
 
     def service_actions(self) -> None:
         """Close late connections, and free ended associations: they hold each other in cycles that Python may leave."""
+        self.beat()
         self.pending.close_late()
         if self._connections and time.monotonic() - self._collected_at >= _COLLECT_INTERVAL_S:
             self._connections, self._collected_at = 0, time.monotonic()

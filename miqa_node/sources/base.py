@@ -19,13 +19,14 @@ the processes of the role that it names; it returns None if the site does not as
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.domain.role import NodeRole
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.plugins import Seam
 from miqa_node.receive.intake import Intake
 from miqa_node.settings import Settings
@@ -54,6 +55,8 @@ class ImageSource(ABC):
 
     port: int = 0
     """The port it listens on; 0 if it does not listen."""
+    threads: Sequence[SteadyThread] = ()
+    """Threads that are watched once it has started, and started again if they end."""
 
     @abstractmethod
     def start(self) -> None:

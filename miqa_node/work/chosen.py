@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
 import structlog
 
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.errors import ResourcesError
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.store import activations
 from miqa_node.store.database import Database
 
@@ -23,8 +23,8 @@ class ChosenModels:
         self._interval_s = interval_s
         self._choice = ModelChoice()
         self._followers: Sequence[Callable[[], None]] = ()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="chosen-models", daemon=True)
+        self._thread = SteadyThread("chosen-models", self._run)
+        self.threads = (self._thread,)
 
     def current(self) -> ModelChoice:
         """The choice at the last poll."""
@@ -38,12 +38,10 @@ class ChosenModels:
 
     def stop(self) -> None:
         """End."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._interval_s):
+        while self._thread.goes_on(self._interval_s):
             try:
                 self._look()
             except ResourcesError as error:

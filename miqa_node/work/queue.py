@@ -24,6 +24,7 @@ from miqa_node.errors import SettingsError, lacks_resources
 from miqa_node.settings import WorkSettings
 from miqa_node.store.database import JOBS, Database, announce
 from miqa_node.work.alarm import JobAlarm, attach
+from miqa_node.work.queue_threads import QueueThreads
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +124,7 @@ class Worker:
         self._stopping = threading.Event()
         self._running: set[str] = set()
         self._alarm = JobAlarm()
+        self.threads: tuple[QueueThreads, ...] = ()
 
     def start(
         self,
@@ -148,6 +150,7 @@ class Worker:
         self._database.on_commit(JOBS, self._alarm.ring)
         DBOS.listen_queues([ASSESS_QUEUE, RECOVERY_QUEUE, REASSESS_QUEUE])
         DBOS.launch()
+        self.threads = (QueueThreads(),)
         DBOS.register_queue(
             ASSESS_QUEUE,
             worker_concurrency=self._settings.concurrency,

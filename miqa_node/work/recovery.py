@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -13,6 +12,7 @@ from dbos import DBOS
 
 from miqa_node.errors import ResourcesError
 from miqa_node.observe import metrics
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import WorkSettings
 from miqa_node.store import executors
 from miqa_node.store.database import Database
@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 CLEANING_INTERVAL = timedelta(hours=1)
 CLEANING_BATCH = 1000
+HEART_STUCK_AFTER_S = 300.0
 STOP_S = 5.0
 """How long the end of the process waits for the queue."""
 
@@ -45,9 +46,9 @@ class RollCall:
         self._settings = settings
         self._running = running
         self._left: AbstractSet[str] = frozenset()
-        self._stopping = threading.Event()
-        self._heart = threading.Thread(target=self._go_on_beating, name="heartbeat", daemon=True)
-        self._thread = threading.Thread(target=self._run, name="roll-call", daemon=True)
+        self._heart = SteadyThread("heartbeat", self._go_on_beating, HEART_STUCK_AFTER_S)
+        self._thread = SteadyThread("roll-call", self._run)  # may wait for a missing database for any time
+        self.threads = (self._heart, self._thread)
         self._trusts_from = float("-inf")
         self._cleaned_at = datetime.now(UTC)
 
@@ -59,13 +60,13 @@ class RollCall:
 
     def stop(self) -> None:
         """End. Unfinished jobs are resumed by the roll-call of another process, or after the next start."""
-        self._stopping.set()
-        for thread in (self._heart, self._thread):
-            if thread.ident is not None:
-                thread.join(STOP_S)
+        for thread in self.threads:
+            thread.stopping.set()
+        for thread in self.threads:
+            thread.stop(STOP_S)
 
     def _go_on_beating(self) -> None:
-        while not self._stopping.wait(self._settings.heartbeat_interval_s):
+        while self._heart.goes_on(self._settings.heartbeat_interval_s):
             try:
                 self._beat()
             except Exception as error:  # noqa: BLE001 - a process that stops beating loses its jobs to the others
@@ -76,7 +77,7 @@ class RollCall:
 
     def _run(self) -> None:
         tasks: tuple[Callable[[], object], ...] = (self.take_over, self._take_up, self._clean, self._count)
-        while not self._stopping.wait(self._settings.heartbeat_interval_s):
+        while self._thread.goes_on(self._settings.heartbeat_interval_s):
             for task in tasks:
                 try:
                     task()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 
 import structlog
 
 from miqa_node.errors import ResourcesError
+from miqa_node.observe.steady_thread import SteadyThread
 
 log = structlog.get_logger(__name__)
 
@@ -15,11 +15,12 @@ log = structlog.get_logger(__name__)
 class RegularWork(ABC):
     """A thread that works every ``interval_s`` seconds; several processes may do so on the same database."""
 
-    def __init__(self, name: str, interval_s: float, waits: str) -> None:
-        """``waits`` is the log message while the database is unavailable."""
+    def __init__(self, name: str, interval_s: float, waits: str, stuck_after_s: float | None = None) -> None:
+        """``waits`` is the log message while the database is unavailable; for ``stuck_after_s`` see SteadyThread."""
         self._interval_s, self._waits = interval_s, waits
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = SteadyThread(name, self._run, stuck_after_s)
+        self._stopping = self._thread.stopping
+        self.threads = (self._thread,)
 
     def start(self) -> None:
         """Begin."""
@@ -27,16 +28,14 @@ class RegularWork(ABC):
 
     def stop(self) -> None:
         """End; unfinished work is resumed by the next poll in any process."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.stop()
 
     @abstractmethod
     def look(self) -> object:
         """Do what is due."""
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._interval_s):
+        while self._thread.goes_on(self._interval_s):
             try:
                 self.look()
             except ResourcesError as error:

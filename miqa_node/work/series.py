@@ -16,13 +16,14 @@ from miqa_node.store.database import Database
 from miqa_node.work.regular import RegularWork
 
 LOOK_INTERVAL_S = 1.0
+STUCK_AFTER_S = 300.0
 
 
 class SeriesWatch(RegularWork):
     """Polls once a second."""
 
     def __init__(self, database: Database, queue: JobQueue, settings: WorkSettings) -> None:
-        super().__init__("series-watch", LOOK_INTERVAL_S, "series wait for the database")
+        super().__init__("series-watch", LOOK_INTERVAL_S, "series wait for the database", STUCK_AFTER_S)
         self._database = database
         self._queue = queue
         self._quiet_s: Mapping[str, float] = {

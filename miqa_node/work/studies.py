@@ -9,13 +9,14 @@ from miqa_node.store.database import Database
 from miqa_node.work.regular import RegularWork
 
 LOOK_INTERVAL_S = 1.0
+STUCK_AFTER_S = 300.0
 
 
 class StudyWatch(RegularWork):
     """Polls once a second."""
 
     def __init__(self, database: Database, announcer: Announcer) -> None:
-        super().__init__("study-watch", LOOK_INTERVAL_S, "announcements wait for the database")
+        super().__init__("study-watch", LOOK_INTERVAL_S, "announcements wait for the database", STUCK_AFTER_S)
         self._database = database
         self._announcer = announcer
 

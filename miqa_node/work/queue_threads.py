@@ -1,0 +1,25 @@
+"""The threads that take jobs from the queue. They belong to its library, which cannot start them again."""
+
+from __future__ import annotations
+
+import threading
+
+# The library starts the threads of single queues again by itself; this one, which does so, has no name of its own.
+_MANAGER = "(queue_thread)"
+
+
+class QueueThreads:
+    """What the supervisor sees of the queue. Make it after the queue was launched."""
+
+    name = "queue"
+
+    def __init__(self) -> None:
+        self._threads = [thread for thread in threading.enumerate() if _MANAGER in thread.name]
+
+    def trouble(self) -> str:
+        """Why no jobs are taken, empty if they are."""
+        dead = any(not thread.is_alive() for thread in self._threads)
+        return "The thread of the job queue has ended: no image is judged." if dead else ""
+
+    def heal(self) -> None:
+        """Only a new process helps."""
