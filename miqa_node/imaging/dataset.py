@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
@@ -23,7 +22,17 @@ from pydicom.uid import UID
 from miqa_node.errors import DataSetError, DecodeError
 from miqa_node.imaging.codestream import transfer_syntax_of
 from miqa_node.imaging.decoders import syntax_for
-from miqa_node.imaging.elements import DEFLATED_LE, PIXEL_TAGS, Read, element_head, find_encoding, read_elements
+from miqa_node.imaging.elements import (
+    DEFLATED_LE,
+    PIXEL_TAGS,
+    Read,
+    element_head,
+    find_encoding,
+    inflate_head,
+    inflate_value,
+    read_elements,
+)
+from miqa_node.imaging.head import read_head
 from miqa_node.imaging.headers import read_spacing_mm
 from miqa_node.imaging.pixel_data import (
     Fragment,
@@ -92,34 +101,40 @@ class StoredImage:
             return join(read, self.frames[frame])
 
 
-def read_image(path: Path) -> StoredImage:
+def read_image(path: Path, max_pixels: int) -> StoredImage:
     """Read the header of an object. The last two are remembered, so that their next frame costs no more than itself.
 
     Raises
     ------
     DecodeError
-        It cannot be parsed, or has no pixels or no image size.
+        It cannot be parsed, has no pixels or no image size, or a frame has more than ``max_pixels``.
     OSError
         The file is not there or may not be read.
     """
     stat = path.stat()
-    return _read_image(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return _read_image(path, max_pixels, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=2)
-def _read_image(path: Path, _inode: int, size: int, _modified_ns: int) -> StoredImage:
+def _read_image(path: Path, max_pixels: int, _inode: int, size: int, _modified_ns: int) -> StoredImage:
     repairs: list[str] = []
+    inflated: bytes | None = None
     try:
-        ds, element, inflated = _read_header(path, size)
+        ds, element, deflated_at = _read_header(path, size)
     except (MemoryError, FileNotFoundError, PermissionError, DecodeError):
         raise  # of these, the first three are not the fault of the image: worth another attempt
     except Exception as broken:  # noqa: BLE001 - the parser gives up at the first broken sequence, wherever it is
         ds, element = _read_only_what_is_needed(path, size)
-        inflated = None
+        deflated_at = None
         repairs.append(f"data set broken ({_brief(broken)}), read only its image description")
     if element is None:
         raise DecodeError(_NO_PIXELS)
     _complete_image_pixel(ds, repairs)
+    if ds.Rows * ds.Columns > max_pixels:
+        raise DecodeError(f"{ds.Rows} × {ds.Columns} pixels exceed the limit of {max_pixels} (imaging.max_pixels).")
+    if deflated_at is not None:  # only now: what inflates to gigabytes has been refused
+        vr, inflated = inflate_value(path, deflated_at)
+        element = PixelElement(vr, 0, len(inflated), has_undefined_length=False)
     with _reading(path, inflated) as read:
         frames = _find_frames(read, ds, path, element, repairs)
     return StoredImage(path, ds, tuple(repairs), read_spacing_mm(path), element, frames, inflated)
@@ -160,8 +175,14 @@ def _reading(path: Path, inflated: bytes | None) -> Iterator[Read]:
         yield lambda offset, count: os.pread(file.fileno(), count, offset)
 
 
-def _read_header(path: Path, size: int) -> tuple[FileDataset, PixelElement | None, bytes | None]:
-    """Everything before the pixels, where these lie, and their bytes if the data set is deflated."""
+def _read_header(path: Path, size: int) -> tuple[FileDataset, PixelElement | None, int | None]:
+    """Everything before the pixels, and where these lie: of a deflated data set, in the inflated one."""
+    head = inflate_head(path)
+    if head is not None:
+        if head.pixel_tag not in (0, _PIXEL_DATA):
+            raise DecodeError(_FLOATING_POINT)
+        element = PixelElement("OW", 0, 0, has_undefined_length=False) if head.pixel_tag else None
+        return read_head(path), element, len(head.data)
     tags: list[int] = []
 
     def at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
@@ -175,9 +196,6 @@ def _read_header(path: Path, size: int) -> tuple[FileDataset, PixelElement | Non
             raise DecodeError(_FLOATING_POINT)
         if not tags:
             return ds, None, None
-        if ds.file_meta.get("TransferSyntaxUID") == DEFLATED_LE:
-            pixels = pydicom.dcmread(path)["PixelData"]
-            return ds, PixelElement(pixels.VR, 0, len(pixels.value), has_undefined_length=False), pixels.value
         implicit, little_endian = ds.original_encoding
         at, big_endian = file.tell(), not little_endian
         return ds, _element_at(file.fileno(), at, size, implicit=bool(implicit), big_endian=big_endian), None

@@ -7,6 +7,7 @@ no other value, and every loop and buffer in it has a limit, because the bytes c
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -113,6 +114,56 @@ def read_elements(path: Path, tags: AbstractSet[int]) -> Elements:
         pixel_tag=pixel_tag,
         pixel_offset=pixel_offset,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class InflatedHead:
+    """The bytes of a deflated data set in front of its pixels; ``pixel_tag`` is 0 if there are none."""
+
+    data: bytes
+    pixel_tag: int
+
+
+def inflate_head(path: Path) -> InflatedHead | None:
+    """Inflate a file's data set as far as its pixels; None if it is not deflated.
+
+    Raises
+    ------
+    DataSetError
+        It is damaged, or longer than MAX_INFLATED_BYTES in front of its pixels.
+    """
+    with path.open("rb") as file:
+        read = _inflating_file(file.fileno(), MAX_INFLATED_BYTES)
+        if read is None:
+            return None
+        try:
+            pixel_tag, end = _walk(read, Encoding(DEFLATED_LE, 0, implicit=False, big_endian=False), frozenset(), {})
+        except error as broken:
+            raise DataSetError(_NOT_DICOM) from broken
+        return InflatedHead(read(0, end if pixel_tag else 2 * MAX_INFLATED_BYTES), pixel_tag)
+
+
+def inflate_value(path: Path, offset: int) -> tuple[str, bytes]:
+    """VR and value of the element at ``offset`` of a deflated data set, as long as it may be."""
+    with path.open("rb") as file:
+        read = _inflating_file(file.fileno(), sys.maxsize)
+        if read is None:
+            raise DataSetError(_NOT_DICOM)
+        _, vr, length, size = element_head(read(offset, 12).ljust(12, b"\0"), implicit=False, order="<")
+        return vr, b"" if length == _UNDEFINED else read(offset + size, length)
+
+
+def _inflating_file(fd: int, most_bytes: int) -> Read | None:
+    """Read from the deflated data set of a file; None if it is not deflated."""
+
+    def read(offset: int, count: int) -> bytes:
+        return os.pread(fd, count, offset)
+
+    try:
+        encoding = find_encoding(read)
+    except error:
+        return None
+    return _inflating(read, encoding.offset, most_bytes) if encoding.transfer_syntax_uid == DEFLATED_LE else None
 
 
 def peek_elements(head: bytes, tags: AbstractSet[int]) -> tuple[Encoding, dict[int, Element]]:
@@ -287,7 +338,7 @@ def element_head(head: bytes, *, implicit: bool, order: str) -> tuple[int, str, 
     return tag, vr.decode("ascii"), length, 8
 
 
-def _inflating(read: Read, offset: int) -> Read:
+def _inflating(read: Read, offset: int, most_bytes: int = MAX_INFLATED_BYTES) -> Read:
     """Read from the deflated data set at ``offset`` (PS3.5 A.5), inflating no more than is asked and allowed."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated = bytearray()
@@ -296,8 +347,8 @@ def _inflating(read: Read, offset: int) -> Read:
     def read_inflated(start: int, count: int) -> bytes:
         nonlocal consumed
         while len(inflated) < start + count and not inflater.eof:
-            if len(inflated) > MAX_INFLATED_BYTES:
-                raise DataSetError(f"The deflated header is larger than {MAX_INFLATED_BYTES} bytes.")
+            if len(inflated) > most_bytes:
+                raise DataSetError(f"The deflated header is larger than {most_bytes} bytes.")
             chunk = inflater.unconsumed_tail or read(consumed, WINDOW_BYTES)
             if not inflater.unconsumed_tail:
                 consumed += len(chunk)

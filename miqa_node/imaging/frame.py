@@ -58,7 +58,7 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
         with warnings.catch_warnings():
             # The libraries warn of oddities in nearly every image; what matters is checked and put into the steps.
             warnings.simplefilter("ignore")
-            return _presented(read_image(path), frame, max_pixels)
+            return _presented(read_image(path, max_pixels), frame)
     except (MiqaError, MemoryError, OSError):
         raise
     except Exception as error:  # values are read when they are asked for, and whatever they hold is raised then
@@ -67,13 +67,11 @@ def decode_frame(path: Path, frame: int, max_pixels: int) -> Frame:
         raise DecodeError(f"The description of the pixels cannot be read ({type(error).__name__}).") from error
 
 
-def _presented(image: StoredImage, frame: int, max_pixels: int) -> Frame:
+def _presented(image: StoredImage, frame: int) -> Frame:
     ds = image.ds
     frames = int(ds.get("NumberOfFrames") or 1)
     if not 0 <= frame < frames:
         raise DecodeError(f"The object has {frames} frames; there is no frame number {frame + 1}.")
-    if ds.Rows * ds.Columns > max_pixels:
-        raise DecodeError(f"{ds.Rows} × {ds.Columns} pixels exceed the limit of {max_pixels} (imaging.max_pixels).")
     raw, plugin = _decode(image, frame)
     decoder = version_of(plugin.distribution)
     steps = [decoder, *image.repairs]

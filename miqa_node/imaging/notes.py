@@ -9,6 +9,7 @@ from pydicom import Dataset
 
 from miqa_node.domain.instance import is_uid
 from miqa_node.domain.note import NoteTitle, RejectionNote
+from miqa_node.imaging.head import read_head
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 MAX_OBJECTS = 10_000
@@ -20,7 +21,7 @@ _TITLE_MODIFIER = "113011"
 def read_note(path: Path) -> RejectionNote | None:
     """The note in a Key Object Selection; None if its title is not a rejection, or it is unreadable."""
     try:
-        ds = pydicom.dcmread(path, force=True)
+        ds = read_head(path, force=True)
         title = _code(ds.get("ConceptNameCodeSequence"))
         if title not in NoteTitle.__members__.values():
             return None

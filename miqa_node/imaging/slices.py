@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
 from miqa_node.domain.instance import InstanceDigest
+from miqa_node.errors import DataSetError
+from miqa_node.imaging.head import read_head
 
 Vector = tuple[float, ...]
 
@@ -99,10 +101,10 @@ def _read(digest: InstanceDigest, path: Path) -> list[Slice]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd values become None below
         try:
-            ds = dcmread(path, stop_before_pixels=True, force=True)
+            ds = read_head(path, force=True)
             frames = _number(ds, "NumberOfFrames") or 1.0
             return [_slice(ds, digest, path, frame) for frame in range(int(frames))]
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, DataSetError):
             return []
 
 

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from miqa_node.domain.instance import is_uid
-from miqa_node.errors import ReportError
+from miqa_node.errors import DataSetError, ReportError
+from miqa_node.imaging.head import read_head
 
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _DIRECTION = re.compile(r"[ALPRHF]{1,3}|(?:LE|RT|D|V|CR|CD|R|M|L|PR|DI|PA|PL){1,3}")
@@ -66,8 +66,8 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
     The UIDs are those that a person gave it; they count where the file has none.
     """
     try:
-        header = dcmread(path, stop_before_pixels=True)
-    except (OSError, InvalidDicomError, EOFError) as error:
+        header = read_head(path)
+    except (OSError, InvalidDicomError, EOFError, DataSetError) as error:
         raise ReportError(f"The source cannot be read as DICOM: {type(error).__name__}.") from error
     given = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
     for keyword, uid in given.items():

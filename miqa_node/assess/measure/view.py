@@ -81,10 +81,18 @@ class ImageView:
     @cached_property
     def stored(self) -> NDArray[np.float32]:
         """Stored values as float32; invalid ones are replaced by the mean, so that they add nothing to the spectrum."""
-        stored = self.stored_values.astype(np.float32)
+        return self.stored_part(slice(None))
+
+    def stored_part(self, part: slice | NDArray[np.intp] | tuple[slice, slice]) -> NDArray[np.float32]:
+        """A part of ``stored``, without making the whole."""
+        stored = self.stored_values[part].astype(np.float32)
         if self.mask is not None:
-            stored[self.mask == 0] = cv2.mean(stored, self.mask)[0]
+            stored[self.mask[part] == 0] = self._stored_mean
         return stored
+
+    @cached_property
+    def _stored_mean(self) -> float:
+        return float(cv2.mean(self.stored_values.astype(np.float32, copy=False), self.mask)[0])
 
     @cached_property
     def levels(self) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from miqa_node.assess.measure.image.grid import _line_spectrum
+from miqa_node.assess.measure.image.grid import _line_spectrum, _lines
 from miqa_node.assess.measure.image.local_variance_mode import _variances
 from miqa_node.assess.measure.image.neighbours import neighbour_differences
 from miqa_node.assess.measure.image.noise_sigma import noise_sigma
@@ -56,8 +56,8 @@ def test_spectrum_of_lines(length: int) -> None:
     lines = picture((100, length)).astype(np.float32)
     weighted = (lines - lines.mean(axis=1, keepdims=True)) * np.hanning(length)
     plain = (np.abs(np.fft.rfft(weighted, axis=1)) ** 2).mean(axis=0)
-    for stored, axis in ((lines, 1), (np.ascontiguousarray(lines.T), 0)):
-        power, frequencies = _line_spectrum(stored, axis)
+    for image, axis in ((lines, 1), (lines.T, 0)):
+        power, frequencies = _line_spectrum(_lines(view_of(np.ascontiguousarray(image, np.uint16)), axis))
         assert power == pytest.approx(plain, rel=1e-4, abs=1e-5 * plain.max())
         assert len(frequencies) == len(power)
 

@@ -13,6 +13,7 @@ from miqa_node.domain.assessment import Measurement
 
 SMALLEST_SIDE = 64
 MAX_LINES = 512
+ROWS_AT_ONCE = 64
 LOWEST_FREQUENCY = 0.03
 BACKGROUND_BINS = 41
 PEAK_BINS = 2
@@ -31,8 +32,8 @@ def strongest_line(view: ImageView) -> tuple[float, float, float | None] | None:
     """
     spacing = view.spacing_mm
     candidates = [
-        (*_highest_peak(*_line_spectrum(view.stored, axis=1)), spacing[1] if spacing else None),
-        (*_highest_peak(*_line_spectrum(view.stored, axis=0)), spacing[0] if spacing else None),
+        (*_highest_peak(*_line_spectrum(_lines(view, axis=1))), spacing[1] if spacing else None),
+        (*_highest_peak(*_line_spectrum(_lines(view, axis=0))), spacing[0] if spacing else None),
     ]
     best = max(candidates, key=lambda candidate: candidate[0])
     return best if np.isfinite(best[0]) else None
@@ -83,17 +84,28 @@ GRID_FREQUENCY = ImageMeasure(
 )
 
 
-def _line_spectrum(stored: NDArray[np.float32], axis: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean power spectrum of evenly chosen lines along ``axis``, and its frequencies in cycles per pixel.
+def _lines(view: ImageView, axis: int) -> NDArray[np.float32]:
+    """Evenly chosen lines of stored values along ``axis``, shape (lines, length).
 
     A few pixels at the end are left out so that the length has no large prime factor, which would slow the FFT down.
     """
-    length, count = stored.shape[axis], stored.shape[1 - axis]
+    length, count = view.shape[axis], view.shape[1 - axis]
     while cv2.getOptimalDFTSize(length) != length:
         length -= 1
     chosen = np.linspace(0, count - 1, min(MAX_LINES, count)).astype(np.intp)
+    if axis == 1:
+        return view.stored_part(chosen)[:, :length]
     # Columns are taken row by row, and transposed by a routine that does it block by block: both for the cache.
-    lines = stored[chosen, :length] if axis == 1 else cv2.transpose(np.take(stored[:length], chosen, axis=1))
+    stripes = [
+        np.take(view.stored_part(slice(row, min(row + ROWS_AT_ONCE, length))), chosen, axis=1)
+        for row in range(0, length, ROWS_AT_ONCE)
+    ]
+    return np.asarray(cv2.transpose(np.concatenate(stripes)), np.float32)
+
+
+def _line_spectrum(lines: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean power spectrum of lines, shape (lines, length), and its frequencies in cycles per pixel."""
+    length = lines.shape[1]
     lines = lines - lines.mean(axis=1, keepdims=True)
     lines *= np.hanning(length).astype(np.float32)
     # Each row of the result: Re 0, Re 1, Im 1, Re 2, Im 2 … and, of an even length, the real highest frequency.

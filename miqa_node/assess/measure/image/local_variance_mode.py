@@ -27,9 +27,9 @@ def local_variance_mode(view: ImageView) -> float | None:
     True
     """
     rows, columns = view.shape[0] // TILE, view.shape[1] // TILE
-    stored = view.stored[: rows * TILE, : columns * TILE]
-    step = TILES_AT_ONCE * TILE
-    stripes = [_variances(stored[row : row + step]) for row in range(0, len(stored), step)]
+    step, end, width = TILES_AT_ONCE * TILE, rows * TILE, slice(columns * TILE)
+    parts = ((slice(row, min(row + step, end)), width) for row in range(0, end, step))
+    stripes = [_variances(view.stored_part(part)) for part in parts]
     variances = np.concatenate(stripes) * np.float32(TILE * TILE / (TILE * TILE - 1))
     if view.mask is not None:
         mask = view.mask[: rows * TILE, : columns * TILE]

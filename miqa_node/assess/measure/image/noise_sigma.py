@@ -10,6 +10,9 @@ from miqa_node.assess.measure.view import ImageView
 
 SMALLEST_SIDE = 32
 MAD_TO_SIGMA = 0.6745
+LEAST_BLOCKS = 256
+ROWS_AT_ONCE = 512
+"""An even number."""
 
 
 def _sigma(view: ImageView) -> float | None:
@@ -69,20 +72,28 @@ def noise_sigma(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -
     True
     """
     deep = stored.dtype.itemsize > 2
+    if deep:
+        diagonal = _diagonal(stored, usable)
+        return float(np.median(diagonal)) / 2.0 / MAD_TO_SIGMA if diagonal.size >= LEAST_BLOCKS else None
+    counts = np.zeros(1 << 18, np.intp)
+    for row in range(0, len(stored), ROWS_AT_ONCE):
+        part = slice(row, row + ROWS_AT_ONCE)
+        found = np.bincount(_diagonal(stored[part], None if usable is None else usable[part]))
+        counts[: len(found)] += found
+    return _grouped_median(counts) / 2.0 / MAD_TO_SIGMA if counts.sum() >= LEAST_BLOCKS else None
+
+
+def _diagonal(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -> NDArray[np.signedinteger]:
+    """2 · |HH| of all usable blocks."""
     rows, columns = stored.shape[0] // 2 * 2, stored.shape[1] // 2 * 2
     # Rows first: they lie in one piece, and half of the pixels remain for the differences that do not.
     above, below = stored[0:rows:2, :columns], stored[1:rows:2, :columns]
-    differences = np.subtract(above, below, dtype=np.int64 if deep else np.int32)
-    diagonal = np.abs(differences[:, 0::2] - differences[:, 1::2])  # 2 · |HH|
-    if usable is not None:
-        pairs = usable[:rows, 0:columns:2] & usable[:rows, 1:columns:2]
-        diagonal = diagonal[pairs[0::2] & pairs[1::2]]
-    if diagonal.size < 256:
-        return None
-    if deep:
-        return float(np.median(diagonal)) / 2.0 / MAD_TO_SIGMA
-    counts = np.bincount(diagonal.ravel())
-    return _grouped_median(counts) / 2.0 / MAD_TO_SIGMA
+    differences = np.subtract(above, below, dtype=np.int64 if stored.dtype.itemsize > 2 else np.int32)
+    diagonal: NDArray[np.signedinteger] = np.abs(differences[:, 0::2] - differences[:, 1::2])
+    if usable is None:
+        return diagonal.ravel()
+    pairs = usable[:rows, 0:columns:2] & usable[:rows, 1:columns:2]
+    return diagonal[pairs[0::2] & pairs[1::2]]
 
 
 def _grouped_median(counts: NDArray[np.intp]) -> float:

@@ -1,0 +1,36 @@
+"""Reads the data set in front of the pixels. A deflated one is inflated no further than that, whatever it swells to.
+
+The libraries inflate all of a deflated data set to read any of it, and a few hundred kilobytes can stand for gigabytes.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import FileDataset
+from pydicom.filereader import read_dataset, read_file_meta_info
+
+from miqa_node.imaging.elements import inflate_head
+
+
+def read_head(path: Path, *, force: bool = False) -> FileDataset:
+    """As ``dcmread(path, stop_before_pixels=True)``, for every transfer syntax.
+
+    Raises
+    ------
+    DataSetError
+        A deflated data set is damaged, or longer in front of its pixels than
+        :data:`~miqa_node.imaging.elements.MAX_INFLATED_BYTES`.
+    InvalidDicomError
+        It is not DICOM, without ``force``.
+    """
+    head = inflate_head(path)
+    if head is None:
+        return dcmread(path, stop_before_pixels=True, force=force)
+    meta = read_file_meta_info(path)
+    ds = read_dataset(io.BytesIO(head.data), is_implicit_VR=False, is_little_endian=True)
+    read = FileDataset(str(path), ds, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
+    read.set_original_encoding(False, True, ds.original_character_set)
+    return read
