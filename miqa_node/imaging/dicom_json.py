@@ -32,7 +32,7 @@ INSTANCE = (
 
 
 def read_header(path: Path) -> Dataset:
-    """The data set of one of the node's own objects, without its pixels."""
+    """The data set of an object that the node holds, without its pixels."""
     return pydicom.dcmread(path, stop_before_pixels=True)
 
 
@@ -52,7 +52,7 @@ def metadata(ds: Dataset, address: str) -> Json:
 
     Within sequences the path names each sequence and the place of the item, from 0.
     """
-    document: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda element: f"{element.tag:08X}")
+    document: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda element: f"{element.tag:08X}", suppress_invalid_tags=True)
     _complete_addresses(document, f"{address}/bulkdata/")
     if ds.get("Rows") and ds.get("Columns") and str(ds.get("Modality", "")) != "SR":
         document["7FE00010"] = {"vr": "OW", "BulkDataURI": f"{address}/frames"}
@@ -81,4 +81,4 @@ def _plain(ds: Dataset, tags: Iterable[int]) -> Json:
     some = Dataset()
     for tag in tags:
         some[tag] = ds[tag]
-    return dict(some.to_json_dict())
+    return dict(some.to_json_dict(suppress_invalid_tags=True))

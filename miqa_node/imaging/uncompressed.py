@@ -7,15 +7,22 @@ from io import BytesIO
 
 from pydicom import Dataset, dcmread
 from pydicom.pixels.utils import decompress
-from pydicom.uid import UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.decoders import SYNTAXES
+
+_LITTLE_ENDIAN = (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
 
 
 def can_uncompress(transfer_syntax_uid: str) -> bool:
     """Whether the syntax is a compressed one whose pixels can be decoded here."""
     return transfer_syntax_uid in SYNTAXES and UID(transfer_syntax_uid).is_encapsulated
+
+
+def can_convert(transfer_syntax_uid: str) -> bool:
+    """Whether :func:`uncompress` takes the syntax: compressed pixels, Implicit VR, or a deflated data set."""
+    return can_uncompress(transfer_syntax_uid) or transfer_syntax_uid in _LITTLE_ENDIAN
 
 
 def uncompress(file: bytes) -> bytes:
@@ -31,6 +38,9 @@ def uncompress(file: bytes) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ds: Dataset = dcmread(BytesIO(file))
+        if ds.file_meta.TransferSyntaxUID in _LITTLE_ENDIAN:
+            ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            return _written(ds)
         syntax = SYNTAXES.get(str(ds.file_meta.TransferSyntaxUID))
         if syntax is None or "PixelData" not in ds:
             raise DecodeError(f"Objects in {ds.file_meta.TransferSyntaxUID.name} cannot be given uncompressed.")
@@ -43,6 +53,10 @@ def uncompress(file: bytes) -> bytes:
                 failures.append(type(error).__name__)
         else:
             raise DecodeError(f"The pixels cannot be decoded for a peer that decodes nothing: {', '.join(failures)}.")
-        out = BytesIO()
-        ds.save_as(out, enforce_file_format=True)
+        return _written(ds)
+
+
+def _written(ds: Dataset) -> bytes:
+    out = BytesIO()
+    ds.save_as(out, enforce_file_format=True)
     return out.getvalue()

@@ -195,6 +195,7 @@ def _anonymise(transaction: Transaction, studies: Sequence[str]) -> None:
         sa.update(t.delivery_events).where(t.delivery_events.c.delivery_id.in_(sent)).values(comment=""),
         sa.update(t.studies).where(t.studies.c.study_instance_uid.in_(studies)).values(dict.fromkeys(_IDENTITY, "")),
         sa.update(t.results).where(t.results.c.digest.in_(images)).values(dict.fromkeys(COLUMNS, "")),
+        sa.update(t.source_headers).where(t.source_headers.c.digest.in_(images)).values(dict.fromkeys(COLUMNS, "")),
         sa.update(t.acquisitions).where(t.acquisitions.c.digest.in_(images)).values(patient_key=stranger),
         sa.update(t.acquisition_findings)
         .where(t.acquisition_findings.c.digest.in_(images))

@@ -1,12 +1,14 @@
-"""Finds the objects that the node made, by what their headers say of study, series and instance.
+"""Finds the objects that the node holds, by what their headers say of study, series and instance.
 
-The headers' values stand in the rows of the results. A row is completed after its object was made: by regular work,
-and before every search, so that a search misses nothing.
+These are the objects that it made, and those that it received as long as their files are kept. The headers' values
+stand in the rows of the results and in those of ``source_headers``. Rows are completed after the object was stored:
+by regular work, and before every search, so that a search misses no result.
 """
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +17,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from miqa_node.domain.ports import ObjectStore
-from miqa_node.errors import NotFoundError
+from miqa_node.errors import NotFoundError, lacks_resources
 from miqa_node.imaging.dicom_json import read_header
 from miqa_node.imaging.search_keys import COLUMNS, SEARCH_KEYS, SearchLevel, column_values
-from miqa_node.store.database import Database, Transaction
+from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.matching import Condition, matches
-from miqa_node.store.tables import instances, results
+from miqa_node.store.tables import instances, results, source_headers
 
 BATCH = 200
 
@@ -30,7 +32,7 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ResultLocation:
-    """One object, and where its bytes are."""
+    """One object, and where its bytes are; ``made_at`` is when it was made or received."""
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -70,6 +72,42 @@ def complete(database: Database, objects: ObjectStore, budget_s: float) -> bool:
                 transaction.execute(sa.update(results).where(results.c.sop_instance_uid == uid).values(values))
 
 
+def complete_sources(database: Database, objects: ObjectStore, budget_s: float) -> bool:
+    """Read the headers of received objects, the newest first; whether all are read within the time."""
+    deadline = time.monotonic() + budget_s
+    is_read = sa.exists().where(source_headers.c.digest == instances.c.digest)
+    unread = sa.select(instances.c.digest, instances.c.object_key).where(~is_read, instances.c.removed_at.is_(None))
+    while True:
+        with database.begin() as transaction:
+            new = transaction.execute(unread.order_by(instances.c.received_at.desc()).limit(BATCH)).all()
+        if not new:
+            return True
+        found = []
+        for digest, key in new:
+            if time.monotonic() > deadline:
+                break
+            found.append({"digest": digest, **_read_foreign(objects, key)})
+        with database.begin() as transaction:
+            for row in found:
+                insert_or_ignore(transaction, source_headers, row)
+        if time.monotonic() > deadline:
+            return False
+
+
+def _read_foreign(objects: ObjectStore, key: str) -> dict[str, str]:
+    """As :func:`_read`; a header that cannot be read, or is of no study and series, is found by nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            values = _read(objects, key)
+        except Exception as error:  # a foreign header may break the library in any way
+            if lacks_resources(error):
+                raise
+            return dict.fromkeys(COLUMNS, "")
+    # What databases cannot keep as text.
+    return {name: text.replace("\0", "").encode("utf-8", "replace").decode() for name, text in values.items()}
+
+
 def _read(objects: ObjectStore, key: str) -> dict[str, str]:
     try:
         return column_values(read_header(objects.local_path(key)))
@@ -82,7 +120,7 @@ def search(
 ) -> list[ResultLocation]:
     """Objects, the newest first; with ``removed`` those whose files retention removed, which nothing else finds."""
     conditions = _conditions(transaction, query, removed=removed)
-    statement = sa.select(*_LOCATION).select_from(_SOURCES).where(*conditions).order_by(*_NEWEST)
+    statement = sa.select(*_LOCATION).select_from(_HELD).where(*conditions).order_by(*_NEWEST)
     return [_location(row) for row in transaction.execute(statement.limit(limit).offset(offset))]
 
 
@@ -92,7 +130,7 @@ def search_groups(
     """Studies or series with an object that matches, those with the newest first."""
     group = _GROUP[level]
     order = sa.func.row_number().over(partition_by=group, order_by=_NEWEST).label("place")
-    ranked = sa.select(*_LOCATION, order).select_from(_SOURCES).where(*_conditions(transaction, query)).subquery()
+    ranked = sa.select(*_LOCATION, order).select_from(_HELD).where(*_conditions(transaction, query)).subquery()
     newest = (
         sa.select(ranked)
         .where(ranked.c.place == 1)
@@ -103,9 +141,9 @@ def search_groups(
     found = [_location(row) for row in transaction.execute(newest)]
     uids = [_uid_of(one, level) for one in found]
     whole = (
-        sa.select(group, results.c.modality, results.c.series_instance_uid, sa.func.count())
-        .where(group.in_(uids))
-        .group_by(group, results.c.modality, results.c.series_instance_uid)
+        sa.select(group, _HELD.c.modality, _HELD.c.series_instance_uid, sa.func.count())
+        .where(group.in_(uids), _HELD.c.gone_at.is_(None))
+        .group_by(group, _HELD.c.modality, _HELD.c.series_instance_uid)
     )
     parts: dict[str, list[tuple[str, str, int]]] = {}
     for uid, modality, series, count in transaction.execute(whole):
@@ -116,41 +154,69 @@ def search_groups(
 def count(transaction: Transaction, query: Query, level: SearchLevel) -> int:
     """How many studies, series or objects match."""
     counted = sa.func.count(sa.distinct(_GROUP[level]))
-    statement = sa.select(counted).select_from(_SOURCES).where(*_conditions(transaction, query))
+    statement = sa.select(counted).select_from(_HELD).where(*_conditions(transaction, query))
     return int(transaction.execute(statement).scalar_one())
 
 
-_SOURCES = results.join(instances, instances.c.digest == results.c.digest)
-_LOCATION = (
+_MADE = sa.select(
     results.c.sop_instance_uid,
     results.c.sop_class_uid,
-    results.c.series_instance_uid,
-    results.c.study_instance_uid,
     results.c.object_key,
     results.c.made_at,
+    *(results.c[name] for name in COLUMNS),
+    instances.c.sop_instance_uid.label("source_uid"),
+    instances.c.artifacts_removed_at.label("gone_at"),
+).select_from(results.join(instances, instances.c.digest == results.c.digest))
+# Of two objects of one UID the first counts; what the node made and a PACS routed back is there already.
+_RECEIVED = (
+    sa.select(
+        instances.c.sop_instance_uid,
+        instances.c.sop_class_uid,
+        instances.c.object_key,
+        instances.c.received_at,
+        *(source_headers.c[name] for name in COLUMNS),
+        sa.literal("", sa.String(64)),
+        instances.c.removed_at,
+    )
+    .select_from(instances.join(source_headers, source_headers.c.digest == instances.c.digest))
+    .where(~instances.c.conflicting, ~sa.exists().where(results.c.sop_instance_uid == instances.c.sop_instance_uid))
 )
-_NEWEST = (results.c.made_at.desc(), results.c.sop_instance_uid)
+
+
+def _held(name: str) -> sa.Subquery:
+    return sa.union_all(_MADE, _RECEIVED).subquery(name)
+
+
+_HELD = _held("held")
+_LOCATION = (
+    _HELD.c.sop_instance_uid,
+    _HELD.c.sop_class_uid,
+    _HELD.c.series_instance_uid,
+    _HELD.c.study_instance_uid,
+    _HELD.c.object_key,
+    _HELD.c.made_at,
+)
+_NEWEST = (_HELD.c.made_at.desc(), _HELD.c.sop_instance_uid)
 _GROUP = {
-    SearchLevel.STUDY: results.c.study_instance_uid,
-    SearchLevel.SERIES: results.c.series_instance_uid,
-    SearchLevel.INSTANCE: results.c.sop_instance_uid,
+    SearchLevel.STUDY: _HELD.c.study_instance_uid,
+    SearchLevel.SERIES: _HELD.c.series_instance_uid,
+    SearchLevel.INSTANCE: _HELD.c.sop_instance_uid,
 }
 
 
 def _conditions(transaction: Transaction, query: Query, *, removed: bool = False) -> list[Condition]:
-    is_removed = instances.c.artifacts_removed_at.is_not(None)
-    conditions: list[Condition] = [results.c.series_instance_uid != "", is_removed if removed else ~is_removed]
+    is_removed = _HELD.c.gone_at.is_not(None)
+    conditions: list[Condition] = [_HELD.c.series_instance_uid != "", is_removed if removed else ~is_removed]
     for keyword, value in query.items():
         key = SEARCH_KEYS[keyword]
         if keyword == "ModalitiesInStudy":
-            other = results.alias("other")
+            other = _held("other")
             one = matches(transaction, key, {"modality": other.c.modality}, value)
             if one is not None:
-                same = other.c.study_instance_uid == results.c.study_instance_uid
+                same = other.c.study_instance_uid == _HELD.c.study_instance_uid
                 conditions.append(sa.exists().where(same, one))
             continue
-        columns = {"source_uid": instances.c.sop_instance_uid, **results.c}
-        condition = matches(transaction, key, columns, value)
+        condition = matches(transaction, key, {**_HELD.c}, value)
         if condition is not None:
             conditions.append(condition)
     return conditions

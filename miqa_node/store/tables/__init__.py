@@ -30,6 +30,7 @@ from miqa_node.store.tables.images import (
     rejection_notes,
     series,
     shadow_assessments,
+    source_headers,
     studies,
 )
 from miqa_node.store.tables.labels import label_findings, labels, requests
@@ -90,6 +91,7 @@ __all__ = [
     "shadow_assessments",
     "sign_ins",
     "site_limits",
+    "source_headers",
     "studies",
     "tokens",
     "users",

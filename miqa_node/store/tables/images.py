@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from miqa_node.imaging.search_keys import COLUMNS
 from miqa_node.store.tables.base import Digest, Uid, UtcDateTime, metadata
 
 KEPT = sa.text("removed_at IS NULL")
@@ -65,6 +66,17 @@ instances = sa.Table(
     sa.Index("ix_instances_kept", "received_at", sqlite_where=KEPT, postgresql_where=KEPT),
     sa.Index("ix_instances_undeleted", "digest", sqlite_where=UNDELETED, postgresql_where=UNDELETED),
     sa.Index("ix_instances_bare", "removed_at", sqlite_where=BARE, postgresql_where=BARE),
+)
+
+# What the header of an instance says, by search key, as it is matched; empty texts if it says nothing.
+source_headers = sa.Table(
+    "source_headers",
+    metadata,
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), primary_key=True),
+    *(sa.Column(name, sa.Text, nullable=False) for name in COLUMNS),
+    sa.Index("ix_source_headers_study_instance_uid", "study_instance_uid"),
+    sa.Index("ix_source_headers_series_instance_uid", "series_instance_uid"),
+    sa.Index("ix_source_headers_patient_id", "patient_id"),
 )
 
 # One row per assessed instance: the whole assessment as JSON, and the columns that queries ask for.

@@ -1,4 +1,4 @@
-"""What searching and retrieving over DICOMweb share: addresses, and the index of results."""
+"""What searching and retrieving over DICOMweb share: addresses, and the index of the objects that the node holds."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from miqa_node.web.services import WebServices
 DICOM_JSON = "application/dicom+json"
 INDEX_BUDGET_S = 20.0
 """How long a request reads headers of new results before it asks the client to come again."""
+SOURCES_BUDGET_S = 2.0
+"""The same for new images; those of a node that is updated are read by regular work, the newest first."""
 
 Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
 
@@ -27,6 +29,7 @@ def complete_index(services: WebServices) -> None:
     if not result_index.complete(services.database, services.objects, INDEX_BUDGET_S):
         reason = "The headers of older results are still being read; ask again in a minute."
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, reason, {"retry-after": "60"})
+    result_index.complete_sources(services.database, services.objects, SOURCES_BUDGET_S)
 
 
 def named_results(services: WebServices, **uids: str) -> list[ResultLocation]:
@@ -35,7 +38,7 @@ def named_results(services: WebServices, **uids: str) -> list[ResultLocation]:
     with services.database.begin() as transaction:
         found = result_index.search(transaction, uids)
     if not found:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "The node has made no such object.")
+        raise HTTPException(HTTPStatus.NOT_FOUND, "The node holds no such object.")
     return found
 
 

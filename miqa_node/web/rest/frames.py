@@ -74,9 +74,17 @@ def _frames(request: Request, services: WebServices, found: ResultLocation, fram
 
 
 def _plain(services: WebServices, ds: Dataset, found: ResultLocation) -> Dataset:
-    if not UID(ds.file_meta.TransferSyntaxUID).is_encapsulated:
-        return ds
+    syntax = UID(ds.file_meta.TransferSyntaxUID)
+    if not syntax.is_encapsulated:
+        return ds if syntax.is_little_endian else _swapped(ds)
     return dcmread(io.BytesIO(services.uncompress(services.objects.get(found.object_key))))
+
+
+def _swapped(ds: Dataset) -> Dataset:
+    """Pixels of the retired big endian syntax as little endian ones."""
+    width = max(1, int(ds.BitsAllocated) // 8)
+    ds.PixelData = np.frombuffer(ds.PixelData, f">u{width}").astype(f"<u{width}").tobytes()
+    return ds
 
 
 def _plain_frame(ds: Dataset, number: int) -> bytes:

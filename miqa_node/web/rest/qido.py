@@ -1,4 +1,4 @@
-"""QIDO-RS (PS3.18 10.6): search for studies, series and instances of the node's own results."""
+"""QIDO-RS (PS3.18 10.6): search for studies, series and instances that the node holds: results, and images."""
 
 from __future__ import annotations
 

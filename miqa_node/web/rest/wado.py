@@ -1,4 +1,4 @@
-"""WADO-RS (PS3.18 10.4): the node's own results, for viewers and programs."""
+"""WADO-RS (PS3.18 10.4): results, and images as long as they are kept, for viewers and programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydicom.filereader import read_file_meta_info
 
 from miqa_node.imaging.dicom_json import metadata, read_header
 from miqa_node.imaging.search_keys import SearchLevel
-from miqa_node.imaging.uncompressed import can_uncompress
+from miqa_node.imaging.uncompressed import can_convert
 from miqa_node.store.result_index import ResultLocation
 from miqa_node.web.access import Reader
 from miqa_node.web.page import Page
@@ -83,7 +83,7 @@ def _all_files(request: Request, services: WebServices, found: Sequence[ResultLo
     if not any(one.covers(DICOM) for one in ranges):
         raise not_acceptable(f'{RELATED}; type="{DICOM}"')
     syntaxes = [str(read_file_meta_info(objects.local_path(one.object_key)).TransferSyntaxUID) for one in found]
-    chosen = [choose_syntax(ranges, held, can_uncompress(held)) for held in syntaxes]
+    chosen = [choose_syntax(ranges, held, can_convert(held)) for held in syntaxes]
     boundary = uuid.uuid4().hex
 
     def file(place: int) -> bytes:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydicom.uid import UID, Comprehensive3DSRStorage
 
 from miqa_node.domain.delivery import ResultKind, ResultObject
+from miqa_node.domain.instance import SopInstanceUid
 from miqa_node.imaging.search_keys import SearchLevel
-from miqa_node.store import deliveries, instances, result_index
+from miqa_node.store import deliveries, instances, result_index, tables
 from miqa_node.store.database import Database
 from miqa_node.store.objects import DiskObjects
 from tests.unit.deliver.making import as_file, report
@@ -104,3 +107,48 @@ def test_results_whose_bytes_are_gone_are_not_found_and_hold_nothing_up(
     keep(database, objects)
     (tmp_path / "objects" / "results" / "aa" / "1.dcm").unlink()
     assert find(database, objects) == set()
+
+
+def receive(database: Database, objects: DiskObjects, number: int, **values: object) -> None:
+    """Receive an object whose header has these values."""
+    ds = report(Comprehensive3DSRStorage)
+    ds.SOPInstanceUID, ds.StudyInstanceUID, ds.SeriesInstanceUID = f"1.2.3.{number}", "1.2.5.1", "1.2.4.1"
+    ds.Modality = "CR"
+    for keyword, value in values.items():
+        setattr(ds, keyword, value)
+    key = f"instances/aa/{number}.dcm"
+    objects.put(key, as_file(ds)[2])
+    with database.begin() as transaction:
+        instances.record(transaction, header(number), study(1), received(digest(number)), key)
+
+
+def test_received_objects_are_found_as_long_as_they_are_kept(database: Database, objects: DiskObjects) -> None:
+    made = keep(database, objects, PatientID="ID1")
+    receive(database, objects, 11, PatientID="ID1", SeriesNumber=4)
+    receive(database, objects, 12, PatientID="ID2")
+    with database.begin() as transaction:  # the report comes back from the PACS: it is there once
+        again = replace(header(13), sop_instance_uid=SopInstanceUid(made))
+        instances.record(transaction, again, study(1), received(digest(13)), "results/aa/1.dcm")
+    assert result_index.complete_sources(database, objects, 9.0)
+    assert find(database, objects, PatientID="ID1") == {made, "1.2.3.11"}
+    assert find(database, objects, Modality="CR", SeriesNumber="4") == {"1.2.3.11"}
+    assert find(database, objects, ReferencedSOPInstanceUID="1.2.3.1") == {made}
+    assert find(database, objects, ModalitiesInStudy="CR") == {made, "1.2.3.11", "1.2.3.12"}
+    with database.begin() as transaction:
+        assert [result_index.count(transaction, {}, level) for level in SearchLevel] == [1, 1, 3]
+        [group] = result_index.search_groups(transaction, {}, SearchLevel.STUDY, limit=9)
+        assert (group.modalities, group.instances) == (("CR", "SR"), 3)
+        gone = sa.update(tables.instances).where(tables.instances.c.sop_instance_uid == "1.2.3.12")
+        transaction.execute(gone.values(removed_at=NOW))
+    assert find(database, objects) == {made, "1.2.3.11"}
+
+
+def test_a_header_that_breaks_the_library_is_found_by_nothing_and_holds_nothing_up(
+    database: Database, objects: DiskObjects
+) -> None:
+    objects.put("instances/aa/9.dcm", b"no DICOM")
+    with database.begin() as transaction:
+        instances.record(transaction, header(9), study(1), received(digest(9)), "instances/aa/9.dcm")
+    receive(database, objects, 1, PatientID="A\0B")
+    assert result_index.complete_sources(database, objects, 9.0)
+    assert find(database, objects) == {"1.2.3.1"}
