@@ -14,6 +14,7 @@ from miqa_node.assess.caption.captioned import with_captions
 from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.shadow import ShadowRunner
 from miqa_node.assess.sidecars import SidecarModels, landmark_package
+from miqa_node.conclusion.amendment import Amendments
 from miqa_node.conclusion.deliver import kinds_to_make
 from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
 from miqa_node.deliver.destinations import Destinations
@@ -58,6 +59,7 @@ from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, Uni
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
+from miqa_node.work.amending import AmendmentWatch
 from miqa_node.work.audit import AuditKeeper, Watched
 from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.counting import AnalysisCounter
@@ -150,6 +152,7 @@ class Node:
             ),
             settings.work.series_max_slices,
         )
+        self._amendments = Amendments(context, taking)
         return Pipeline(
             context,
             self._queue,
@@ -254,6 +257,7 @@ class Node:
             RollCall(self.database, self.settings.node.name, work, self._worker.running),
             SeriesWatch(self.database, self._queue, work),
             StudyWatch(self.database, self._announcer),
+            AmendmentWatch(self._amendments),
             ResultIndexing(self.database, self.objects),
         ):
             begin(part.start, part.stop)

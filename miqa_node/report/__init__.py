@@ -3,13 +3,13 @@
 from miqa_node.report.image import ReportedImage
 from miqa_node.report.lower import lower_class
 from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.report.make import make_objects
+from miqa_node.report.make import ReportSubject, amend_objects, make_objects
 from miqa_node.report.outputs.enhanced import make_enhanced
 from miqa_node.report.outputs.kos import SOP_CLASS_UID as KEY_OBJECT
 from miqa_node.report.outputs.rejection import Confirmation, rejection_note
 from miqa_node.report.outputs.sr import SOP_CLASS_UID as REPORT
 from miqa_node.report.stack import ReportedSeries
-from miqa_node.report.withdrawal import withdraw_key_object
+from miqa_node.report.withdrawal import notes_in_force, withdraw_key_object
 
 __all__ = [
     "KEY_OBJECT",
@@ -17,11 +17,14 @@ __all__ = [
     "Confirmation",
     "MadeObject",
     "ReportSettings",
+    "ReportSubject",
     "ReportedImage",
     "ReportedSeries",
+    "amend_objects",
     "lower_class",
     "make_enhanced",
     "make_objects",
+    "notes_in_force",
     "rejection_note",
     "withdraw_key_object",
 ]

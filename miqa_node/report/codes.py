@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from miqa_node.domain.codes import Code
 from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import Resolution
 from miqa_node.taxonomy.base import SCHEME
 
 IMAGE_QUALITY = Code("111101", "DCM", "Image Quality")
@@ -152,9 +153,27 @@ PREDICTION_REGION = Concept(
 QUALITY_ISSUE_WITHDRAWN = Concept(
     "QI_WITHDRAWN",
     "Quality issue withdrawn",
-    "Title of a key object: the key object that it names no longer holds, because the image was judged again.",
+    "Title of a key object: the key object that it names no longer holds, because the image was judged again or a "
+    "person found it good.",
     QUALITY_ISSUE,
 )
+READER_DECISION = Concept(
+    "READER_DECISION", "Decision of a reader", "What a person decided about the image, against the node or with it."
+)
+READER_DECISIONS: dict[Resolution | None, Concept] = {
+    Resolution.CONFIRMED: Concept("DEC_REJECTED", "Rejected", "The image is not to be used."),
+    Resolution.RETAKEN: Concept(
+        "DEC_RETAKE", "Retake requested", "The image is not to be used, a new exposure was requested."
+    ),
+    Resolution.DISMISSED: Concept("DEC_DISMISSED", "Dismissed", "The node was wrong, the image is good."),
+    Resolution.ACCEPTED: Concept("DEC_ACCEPTED", "Accepted", "The image is good enough for its purpose."),
+    None: Concept("DEC_REOPENED", "Decision taken back", "The decision before no longer holds, and there is none yet."),
+}
+READER_OPINION = Concept(
+    "READER_OPINION", "Opinion of a reader on the finding", "Whether a person agrees that the finding is present."
+)
+AGREES = Concept("AGREES", "Agrees", "The person saw the finding, too.")
+DISAGREES = Concept("DISAGREES", "Disagrees", "The person did not see the finding.")
 LANDMARKS: dict[str, Concept] = {
     "apex": Concept("LM_APEX", "Apex of the lung", "Top of the lung field.", IMAGE_REGION),
     "cpa": Concept("LM_CPA", "Costophrenic angle", "Lateral costophrenic angle of the lung.", IMAGE_REGION),
@@ -186,6 +205,11 @@ SCHEME_99MIQA: tuple[Concept, ...] = (
     UNUSUAL_REGION,
     CONTRAST_ENHANCEMENT,
     QUALITY_ISSUE_WITHDRAWN,
+    READER_DECISION,
+    *READER_DECISIONS.values(),
+    READER_OPINION,
+    AGREES,
+    DISAGREES,
 )
 
 UNITS: dict[str, str] = {  # UCUM code: meaning

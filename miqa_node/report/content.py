@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from highdicom.sr import CodedConcept, DeviceObserverIdentifyingAttributes, ObserverContext
+from highdicom.sr import (
+    CodedConcept,
+    DeviceObserverIdentifyingAttributes,
+    ObserverContext,
+    PersonObserverIdentifyingAttributes,
+)
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -32,6 +37,15 @@ def device_observer(settings: ReportSettings) -> ObserverContext:
     )
     device = CodedConcept("121007", "DCM", "Device")
     return ObserverContext(observer_type=device, observer_identifying_attributes=attributes)
+
+
+def person_observer(actor: str) -> ObserverContext:
+    """A person as the observer (PS3.16 TID 1002 and 1003)."""
+    name = (typed_text(actor, 64) or "unknown").replace("^", " ").replace("=", " ")
+    return ObserverContext(
+        observer_type=CodedConcept("121006", "DCM", "Person"),
+        observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=f"{name}^"),
+    )
 
 
 def evidence(source: Source, *others: tuple[str, str, str]) -> Sequence:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -11,6 +12,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.output import default_kinds
 from miqa_node.domain.policy import Disposition
+from miqa_node.domain.review import Review
 from miqa_node.errors import MiqaError, lacks_resources, place_of
 from miqa_node.report.inherit import inherit
 from miqa_node.report.made import MadeObject, ReportSettings
@@ -55,6 +57,27 @@ def make_objects(
     foreign = {plugin.name for plugin in OUTPUTS.plugins() if not plugin.built_in}
     ordered = sorted(OUTPUTS.all().items(), key=lambda pair: pair[1].order)
     made = (_try(output, context) if name in foreign else _make(output, context) for name, output in ordered)
+    return tuple(one for one in made if one is not None)
+
+
+def amend_objects(
+    subject: ReportSubject,
+    assessment: Assessment,
+    disposition: Disposition,
+    review: Review,
+    settings: ReportSettings,
+    kinds: Collection[ResultKind],
+    amended: Collection[ResultKind],
+) -> tuple[MadeObject, ...]:
+    """The ``amended`` kinds of objects once more, with what a person decided; ``kinds`` are those of the judgement.
+
+    Raises
+    ------
+    ReportError
+        As :func:`make_objects`.
+    """
+    context = replace(subject.context(assessment, disposition, settings, frozenset(kinds)), review=review)
+    made = (_make(OUTPUTS.all()[kind], context) for kind in amended)
     return tuple(one for one in made if one is not None)
 
 

@@ -18,6 +18,7 @@ from miqa_node.domain.delivery import SEG, SR
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.prediction import PendingReason
+from miqa_node.domain.review import Review
 from miqa_node.report import codes, seg
 from miqa_node.report.catalogue import voice
 from miqa_node.report.content import coded
@@ -26,7 +27,8 @@ from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.measurement_codes import is_standard, measurement_code, unit_of
 from miqa_node.report.narrative import narrative
 from miqa_node.report.source import Source
-from miqa_node.report.text import phrase
+from miqa_node.report.sr_review import evaluation, opinions, review_evaluations
+from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage
 
 Group = hd.MeasurementsAndQualitativeEvaluations | hd.PlanarROIMeasurementsAndQualitativeEvaluations
@@ -47,6 +49,7 @@ def image_group(
     language: str,
     series: Sequence[Source] = (),
     frame: int = 0,
+    review: Review | None = None,
 ) -> hd.MeasurementsAndQualitativeEvaluations:
     """TID 1501 for the image: rating, verdict with its reasons, measurements, and everything in sentences.
 
@@ -63,10 +66,13 @@ def image_group(
         finding_type=coded(codes.IMAGE_QUALITY),
         algorithm_id=_algorithm(assessment, disposition),
         measurements=[number for number in numbers if number is not None],
-        qualitative_evaluations=_evaluations(disposition),
+        qualitative_evaluations=_evaluations(disposition)
+        if review is None
+        else review_evaluations(review, disposition),
         source_images=[source_image(one, whole=True) for one in series] or [source_image(source)],
     )
-    for sentence in _sentences(assessment, disposition):
+    said = [] if review is None else [typed_text(review.sentence, MAX_COMMENT_CHARACTERS)]
+    for sentence in [*said, *_sentences(assessment, disposition)]:
         group[0].ContentSequence.append(
             hd.TextContentItem(
                 name=coded(codes.COMMENT),
@@ -80,7 +86,13 @@ def image_group(
 
 
 def finding_group(
-    source: Source, assessment: Assessment, finding: Finding, region: MarkedRegion | None, row: int, lineage: Lineage
+    source: Source,
+    assessment: Assessment,
+    finding: Finding,
+    region: MarkedRegion | None,
+    row: int,
+    lineage: Lineage,
+    review: Review | None = None,
 ) -> Group:
     """TID 1410, referring to the finding's segment, or TID 1501 if it has none: certainty and severity.
 
@@ -97,7 +109,10 @@ def finding_group(
         "finding_type": coded(finding_code(finding)),
         "algorithm_id": _algorithm(assessment, None),
         "measurements": [number for number in numbers if number is not None],
-        "qualitative_evaluations": [evaluation(codes.QUALITY_FINDING, finding.code)],
+        "qualitative_evaluations": [
+            evaluation(codes.QUALITY_FINDING, finding.code),
+            *opinions(review, finding),
+        ],
     }
     group: Group
     if region is None:
@@ -256,11 +271,6 @@ def _algorithm(assessment: Assessment, disposition: Disposition | None) -> hd.Al
         version=phrase(model.version) if model else __version__,
         parameters=parameters or None,
     )
-
-
-def evaluation(name: Code, value: Code) -> hd.QualitativeEvaluation:
-    """A coded answer to a coded question."""
-    return hd.QualitativeEvaluation(name=coded(name), value=coded(value))
 
 
 def source_image(source: Source, *, whole: bool = False) -> hd.SourceImageForMeasurementGroup:

@@ -14,7 +14,6 @@ from miqa_node.report.source import Source
 from miqa_node.report.sr_groups import (
     MAX_COMMENT_CHARACTERS,
     Group,
-    evaluation,
     number,
     place_group,
     place_numbers,
@@ -22,6 +21,7 @@ from miqa_node.report.sr_groups import (
     source_image,
     tracking,
 )
+from miqa_node.report.sr_review import evaluation
 from miqa_node.report.subject import prediction_name
 from miqa_node.report.text import phrase
 from miqa_node.report.uids import Lineage

@@ -37,6 +37,10 @@ class Lineage:
         again = (f"generation {assessment.generation}",) if assessment.generation else ()
         return cls((source_uid, assessment.digest, *judged_by, disposition.policy_version, *beside, *again))
 
+    def decided(self, number: int) -> Lineage:
+        """The lineage of what a person's decision changes."""
+        return Lineage((*self.parts, f"decision {number}"))
+
     def uid(self, kind: ResultKind, *role: str) -> str:
         """The UID of an object of this kind in a role ("instance", "series", "tracking" …)."""
         return derive_uid(*self.parts, kind, *role)

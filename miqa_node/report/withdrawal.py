@@ -1,4 +1,6 @@
-"""Withdraws a key object of the node when its image was judged again (docs/reference/results.md, "Judged again").
+"""Withdraws a key object of the node when its image was judged again or a person found it good.
+
+The convention is that of docs/reference/results.md, "Judged again".
 
 A Key Object Selection has no Predecessor Documents Sequence, and an IOCM rejection would make archives hide something.
 So the node sends another key object, titled Quality Issue Withdrawn, that names the old one and no image.
@@ -6,9 +8,12 @@ So the node sends another key object, titled Quality Issue Withdrawn, that names
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from highdicom.sr import CompositeContentItem, RelationshipTypeValues, TextContentItem
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -16,8 +21,9 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import KOS, ResultKind
 from miqa_node.domain.output import OutputKind
 from miqa_node.domain.policy import Disposition
+from miqa_node.domain.review import Review
 from miqa_node.report import codes
-from miqa_node.report.content import coded, device_observer, evidence
+from miqa_node.report.content import coded, device_observer, evidence, person_observer
 from miqa_node.report.inherit import inherit
 from miqa_node.report.instance import begin_instance, code_sequence
 from miqa_node.report.made import MadeObject, ReportSettings
@@ -32,29 +38,51 @@ _WITHDRAWAL = OutputKind(ResultKind("WITHDRAWAL"), "KO", 9909, "Quality issue wi
 
 
 def withdraw_key_object(
-    path: Path, assessment: Assessment, disposition: Disposition, settings: ReportSettings
+    path: Path,
+    assessment: Assessment,
+    disposition: Disposition,
+    settings: ReportSettings,
+    review: Review | None = None,
 ) -> MadeObject | None:
     """The object that withdraws the one in a file; None if that is not a note about a quality issue.
 
-    ``assessment`` and ``disposition`` are the new ones. The same arguments give the same bytes.
+    ``assessment`` and ``disposition`` are the new ones, or those that a ``review`` contradicts.
+    The same arguments give the same bytes.
     """
     noted = read_source(path)
     title = noted.header.get("ConceptNameCodeSequence")
     if not title or title[0].get("CodeValue") != codes.QUALITY_ISSUE.value:
         return None
     lineage = Lineage.of(noted.sop_instance_uid, assessment, disposition)
+    why = f"the image was judged again, {disposition.verdict.value}."
+    observers = [*device_observer(settings)]
+    if review is not None:
+        assessment, lineage = replace(assessment, assessed_at=review.at), lineage.decided(review.number)
+        why, observers = review.sentence, [*person_observer(review.actor), *observers]
     document = begin_instance(_WITHDRAWAL, noted, assessment, lineage, settings)
-    said = (
-        f"Key object {noted.sop_instance_uid} no longer holds: the image was judged again, {disposition.verdict.value}."
-    )
-    _fill(document, noted, settings, typed_text(said, MAX_DESCRIPTION_CHARACTERS))
+    said = f"Key object {noted.sop_instance_uid} no longer holds: {why}"
+    _fill(document, noted, observers, typed_text(said, MAX_DESCRIPTION_CHARACTERS))
     inherited, sets = inherit(document, noted)
     data = encode(document, inherited, character_sets=sets)
     check_file(data, document.SOPClassUID, document.SOPInstanceUID, noted, inherited, sets)
     return MadeObject(KOS, document.SOPClassUID, document.SOPInstanceUID, data)
 
 
-def _fill(document: Dataset, noted: Source, settings: ReportSettings, description: str) -> None:
+def notes_in_force(paths: Iterable[Path]) -> list[Path]:
+    """Those of the node's key objects about a quality issue that no other of these files withdraws."""
+    notes, withdrawn = {}, set()
+    for path in paths:
+        document = dcmread(path, stop_before_pixels=True)
+        title = document.ConceptNameCodeSequence[0].CodeValue
+        if title == codes.QUALITY_ISSUE.value:
+            notes[document.SOPInstanceUID] = path
+        elif title == codes.QUALITY_ISSUE_WITHDRAWN.value:
+            composites = (item for item in document.ContentSequence if item.ValueType == "COMPOSITE")
+            withdrawn |= {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in composites}
+    return [path for uid, path in notes.items() if uid not in withdrawn]
+
+
+def _fill(document: Dataset, noted: Source, observers: list[Dataset], description: str) -> None:
     """Title, observer, description, and the key object that is withdrawn (PS3.16 TID 2010)."""
     document.ReferencedPerformedProcedureStepSequence = Sequence()
     document.CurrentRequestedProcedureEvidenceSequence = evidence(noted)
@@ -71,7 +99,7 @@ def _fill(document: Dataset, noted: Source, settings: ReportSettings, descriptio
     del reference.ConceptNameCodeSequence  # TID 2010 row 7 has none; the class insists on one
     document.ContentSequence = Sequence(
         [
-            *device_observer(settings),
+            *observers,
             TextContentItem(
                 name=coded(codes.KEY_OBJECT_DESCRIPTION),
                 value=description,

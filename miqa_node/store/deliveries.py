@@ -250,18 +250,13 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> list[Delive
     return load_where(transaction, sa.func.coalesce(results.c.digest, events.c.digest) == digest)
 
 
-def results_before(
-    transaction: Transaction, digest: InstanceDigest, kind: ResultKind, sop_class_uid: str, generation: int
+def results_of_class(
+    transaction: Transaction, digest: InstanceDigest, kind: ResultKind, sop_class_uid: str
 ) -> list[ResultObject]:
-    """Objects of a kind and class that the newest earlier judgement with any of them led to."""
-    those = sa.and_(
-        results.c.digest == digest,
-        results.c.kind == kind,
-        results.c.sop_class_uid == sop_class_uid,
-        results.c.generation < generation,
-    )
-    newest = sa.select(sa.func.max(results.c.generation)).where(those).scalar_subquery()
-    rows = transaction.execute(sa.select(results).where(those, results.c.generation == newest)).all()
+    """Objects of a kind and class made from an instance so far, oldest first."""
+    those = results.c.digest == digest, results.c.kind == kind, results.c.sop_class_uid == sop_class_uid
+    query = sa.select(results).where(*those).order_by(results.c.generation, results.c.made_at)
+    rows = transaction.execute(query).all()
     return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
 
 

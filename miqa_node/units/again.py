@@ -1,40 +1,90 @@
-"""What a repeated judgement refers to: the reports that its report replaces, and the key objects that it withdraws."""
+"""Corrects what archives hold: which reports a new one replaces, and which key objects no longer hold.
+
+An image is corrected when it is judged again, and when a person decides about it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import KOS, SR, ResultKind
 from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.policy import Disposition
+from miqa_node.domain.review import Review
+from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
-from miqa_node.report import KEY_OBJECT, REPORT, MadeObject, withdraw_key_object
+from miqa_node.report import (
+    KEY_OBJECT,
+    REPORT,
+    MadeObject,
+    amend_objects,
+    notes_in_force,
+    withdraw_key_object,
+)
 from miqa_node.store import deliveries
-from miqa_node.units.base import UnitContext
+from miqa_node.units.base import Unit, UnitContext
 
 
 def earlier_reports(instance: StoredInstance, context: UnitContext) -> Sequence[Path]:
-    """Files of the reports of the judgement before; empty for a first one."""
-    return _files(instance, context, SR, REPORT)
+    """The file of the newest report so far; empty for a first judgement."""
+    return _files(instance, context, SR, REPORT)[-1:]
 
 
 def withdrawals(
     instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
 ) -> Sequence[MadeObject]:
-    """One object for each key object of the judgement before."""
+    """One object for each key object that held until the image was judged again."""
+    if not instance.generation:
+        return []
+    return _withdraw(_notes(instance, context), assessment, disposition, context)
+
+
+def amendments(
+    unit: Unit[Any],
+    instance: StoredInstance,
+    assessment: Assessment,
+    disposition: Disposition,
+    review: Review,
+    context: UnitContext,
+) -> Sequence[MadeObject]:
+    """What archives get when a person decided: a new report, and the key object of a good image is withdrawn.
+
+    If such a decision is taken back or replaced by another, the key object is made anew. Nothing follows for an image
+    without a report: nobody was told about it.
+    """
+    subject = unit.subject(instance, assessment, context, amends=True)
+    if subject is None or not earlier_reports(instance, context):
+        return ()
+    notes = _notes(instance, context)
+    good = review.resolution is Resolution.DISMISSED
+    amended = [SR] if good or notes else [SR, KOS]
+    settings, kinds = context.reporting.settings, context.reporting.kinds()
+    made = amend_objects(subject, assessment, disposition, review, settings, kinds, amended)
+    return [*made, *(_withdraw(notes, assessment, disposition, context, review) if good else ())]
+
+
+def _withdraw(
+    notes: Sequence[Path],
+    assessment: Assessment,
+    disposition: Disposition,
+    context: UnitContext,
+    review: Review | None = None,
+) -> list[MadeObject]:
     settings = context.reporting.settings
-    notes = _files(instance, context, KOS, KEY_OBJECT)
-    made = (withdraw_key_object(note, assessment, disposition, settings) for note in notes)
+    made = (withdraw_key_object(note, assessment, disposition, settings, review) for note in notes)
     return [one for one in made if one is not None]
 
 
+def _notes(instance: StoredInstance, context: UnitContext) -> Sequence[Path]:
+    return notes_in_force(_files(instance, context, KOS, KEY_OBJECT))
+
+
 def _files(instance: StoredInstance, context: UnitContext, kind: ResultKind, sop_class_uid: str) -> list[Path]:
-    if not instance.generation:
-        return []
     with context.database.begin() as transaction:
-        made = deliveries.results_before(transaction, instance.digest, kind, sop_class_uid, instance.generation)
+        made = deliveries.results_of_class(transaction, instance.digest, kind, sop_class_uid)
     files = []
     for one in made:
         try:

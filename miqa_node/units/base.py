@@ -26,7 +26,7 @@ from miqa_node.domain.ports import Assessor, AssessorResult, JobQueue, ShadowMod
 from miqa_node.errors import NotFoundError
 from miqa_node.observe.stages import StageClock
 from miqa_node.plugins import Seam
-from miqa_node.report import MadeObject, ReportSettings
+from miqa_node.report import MadeObject, ReportSettings, ReportSubject
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction
 
@@ -131,6 +131,17 @@ class Unit(ABC, Generic[Content]):
     ) -> Sequence[MadeObject]:
         """The DICOM objects that carry the verdict, by default none. Equal arguments must give equal bytes."""
         return ()
+
+    def subject(
+        self,
+        instance: StoredInstance,  # noqa: ARG002
+        assessment: Assessment,  # noqa: ARG002
+        context: UnitContext,  # noqa: ARG002
+        *,
+        amends: bool = False,  # noqa: ARG002
+    ) -> ReportSubject | None:
+        """What reports are about; None if there are none. With ``amends`` a report replaces those of this judgement."""
+        return None
 
     def members(self, instance: StoredInstance, context: UnitContext) -> Sequence[InstanceDigest]:  # noqa: ARG002
         """The other instances that share the verdict."""

@@ -47,19 +47,31 @@ def image_outputs(
     enhance: Callable[[Radiograph], Enhanced | None] | None = None,
 ) -> Sequence[MadeObject]:
     """Report, segmentation, key object and whatever else a destination asks for."""
+    image = reported_image(instance, assessment, context, enhance, amends=instance.generation > 0)
+    made = make_objects(image, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+    return [*made, *withdrawals(instance, assessment, disposition, context)]
+
+
+def reported_image(
+    instance: StoredInstance,
+    assessment: Assessment,
+    context: UnitContext,
+    enhance: Callable[[Radiograph], Enhanced | None] | None = None,
+    *,
+    amends: bool = False,
+) -> ReportedImage:
+    """The image with its maps and a way to its pixels; with ``amends`` its report replaces the newest one."""
     source, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
     # Pixels are not kept between durable steps: an output that needs them has them decoded once more.
     decode = partial(context.imaging.decode, source, frame) if assessment.decoder else None
-    image = ReportedImage(
+    return ReportedImage(
         source,
         context.artifacts.maps(instance.digest, instance.generation),
         decode,
         enhance,
-        earlier_reports(instance, context),
+        earlier_reports(instance, context) if amends else (),
         frame + 1,
     )
-    made = make_objects(image, assessment, disposition, context.reporting.settings, context.reporting.kinds())
-    return [*made, *withdrawals(instance, assessment, disposition, context)]
 
 
 def frame_of(instance: StoredInstance, context: UnitContext) -> int:

@@ -11,9 +11,9 @@ from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.imaging.kinds import is_image, is_own
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject
+from miqa_node.report import MadeObject, ReportSubject
 from miqa_node.units.base import Unit, UnitContext, not_assessed
-from miqa_node.units.image import image_outputs, judge_image, read_image
+from miqa_node.units.image import image_outputs, judge_image, read_image, reported_image
 
 NOT_AN_IMAGE = "The object is not an image."
 
@@ -43,6 +43,14 @@ class OtherUnit(Unit["Radiograph | None"]):
         if not is_image(instance.header) or is_own(instance.header):
             return ()
         return image_outputs(instance, assessment, disposition, context)
+
+    def subject(
+        self, instance: StoredInstance, assessment: Assessment, context: UnitContext, *, amends: bool = False
+    ) -> ReportSubject | None:
+        """As for a projection image."""
+        if not is_image(instance.header) or is_own(instance.header):
+            return None
+        return reported_image(instance, assessment, context, amends=amends)
 
 
 UNIT = OtherUnit()

@@ -16,9 +16,9 @@ from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import MiqaError
 from miqa_node.imaging.kinds import is_projection
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject
+from miqa_node.report import MadeObject, ReportSubject
 from miqa_node.units.base import Unit, UnitContext
-from miqa_node.units.image import image_outputs, judge_image, read_image
+from miqa_node.units.image import image_outputs, judge_image, read_image, reported_image
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +46,12 @@ class ProjectionUnit(Unit[Radiograph]):
     ) -> Sequence[MadeObject]:
         """Report, segmentation, key object and whatever else a destination asks for."""
         return image_outputs(instance, assessment, disposition, context, partial(_enhance, instance, context))
+
+    def subject(
+        self, instance: StoredInstance, assessment: Assessment, context: UnitContext, *, amends: bool = False
+    ) -> ReportSubject:
+        """The image with its maps and pixels."""
+        return reported_image(instance, assessment, context, partial(_enhance, instance, context), amends=amends)
 
 
 def _enhance(instance: StoredInstance, context: UnitContext, radiograph: Radiograph) -> Enhanced | None:

@@ -63,21 +63,34 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
     ) -> Sequence[MadeObject]:
         """One report for all slices; it amends the earlier reports on the series."""
+        reported = self.subject(instance, assessment, context)
+        if reported is None:
+            return ()
+        made = make_objects(reported, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+        return [*made, *withdrawals(instance, assessment, disposition, context)]
+
+    def subject(
+        self,
+        instance: StoredInstance,
+        assessment: Assessment,  # noqa: ARG002
+        context: UnitContext,
+        *,
+        amends: bool = False,
+    ) -> ReportedSeries | None:
+        """The slices that were read, and the earlier reports on the series."""
         artifacts, uid = context.artifacts, instance.header.series_instance_uid
         snapshot = artifacts.snapshot(instance)
         if snapshot is None:
             raise NotFoundError("The series was never read.")
         if not snapshot.slices:
-            return ()
+            return None
         with context.database.begin() as transaction:
             stored = series.files(transaction, uid)
-            predecessors = series.earlier_reports(transaction, uid, instance.digest, instance.generation)
+            predecessors = series.earlier_reports(transaction, uid, instance.digest, instance.generation + amends)
         keys = {one.digest: one.object_key for one in stored}
         slices = [(artifacts.path(keys[digest]), frame) for digest, frame in snapshot.slices]
         reports = [artifacts.path(report.object_key) for report in predecessors]
-        reported = ReportedSeries(slices, snapshot.masks, reports, context.imaging.decode)
-        made = make_objects(reported, assessment, disposition, context.reporting.settings, context.reporting.kinds())
-        return [*made, *withdrawals(instance, assessment, disposition, context)]
+        return ReportedSeries(slices, snapshot.masks, reports, context.imaging.decode)
 
     def members(self, instance: StoredInstance, context: UnitContext) -> Sequence[InstanceDigest]:
         """All slices that were read; all that have arrived if the series was given up before it was read."""

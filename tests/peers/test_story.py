@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -20,11 +21,14 @@ from miqa_node.deliver.kinds.cstore import CStoreConfig
 from miqa_node.demo.samples import DemoImage, make_samples
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.output import default_kinds
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.node import Node
 from miqa_node.settings import load_settings
+from miqa_node.store import labels, worklist
 from tests.peers.test_receive_peers import Orthanc, orthanc  # noqa: F401 - fixture
+from tests.peers.validators import errors, missing_tools
 from tests.web.axe import faults
 
 if TYPE_CHECKING:
@@ -69,6 +73,7 @@ def node(tmp_path: Path, orthanc: Orthanc) -> Iterator[Node]:  # noqa: F811
         node={"data_dir": tmp_path / "node"},
         dicom={"port": 0, "host": "127.0.0.1"},
         web={"port": 0},
+        deliver={"rejection_delay_s": 1.0},
     )
     archive = CStoreConfig(
         name="ORTHANC",
@@ -180,6 +185,80 @@ def test_from_the_set_up_link_to_the_rejection_in_the_archive(
     assert ",111215," in exported
     assert "mara" not in exported, "readers are pseudonyms in an export"
     assert "9RG1" not in exported
+
+
+def test_a_wrong_dismissal_is_undone_and_the_archive_holds_the_right_decision(
+    node: Node,
+    page: Any,
+    orthanc: Orthanc,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    expect = sync_api.expect
+    expect.set_options(timeout=PATIENCE_MS)
+    _, sample = chest_with_objects()
+    page.goto(node.set_up_link())
+    page.get_by_label("Name").fill("mara")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Repeat").fill(PASSWORD)
+    page.get_by_role("button", name="Create the account").click()
+    expect(page.get_by_text("Nothing needs attention")).to_be_visible()
+    send(node, sample, tmp_path)
+    page.get_by_role("link", name=re.compile("CR|DX")).click()
+    page.wait_for_selector("[data-ready]")
+
+    page.keyboard.press("d")  # a slip
+    expect(page.locator(".state")).to_have_text("Resolved: dismissed")
+    expect(page.locator(".toast")).to_contain_text("Dismissed.")
+    assert faults(page) == []
+    shoot(page, "undo")
+    dismissed = wait_for(orthanc, "SR", "DEC_DISMISSED")
+    wait_for(orthanc, "KO", "QI_WITHDRAWN")
+
+    page.keyboard.press("u")
+    expect(page.locator(".state")).not_to_contain_text("Resolved")
+    reopened = wait_for(orthanc, "SR", "DEC_REOPENED")
+    page.keyboard.press("t")
+    expect(page.locator(".state")).to_have_text("Resolved: retake requested")
+    right = wait_for(orthanc, "SR", "DEC_RETAKE")
+
+    assert predecessor(reopened) == dismissed.SOPInstanceUID
+    assert predecessor(right) == reopened.SOPInstanceUID
+    assert "mara" in str(right)
+    with node.database.begin() as transaction:
+        [digest] = (image.digest for image in worklist.show(transaction, str(right.StudyInstanceUID)).images)
+        [label] = labels.of_images(transaction, [InstanceDigest(digest)])
+    assert (label.judgement.bad, label.judgement.actor) == (True, "mara")
+    notes = documents(orthanc, "KO")
+    assert sorted(note.ConceptNameCodeSequence[0].CodeValue for note in notes) == ["113010", "113010", "QI_WITHDRAWN"]
+    if missing_tools():
+        return
+    for number, document in enumerate([*documents(orthanc, "SR"), *notes]):
+        file = tmp_path / f"of-the-archive-{number}.dcm"
+        document.save_as(file, enforce_file_format=True)
+        assert errors(file) == []
+
+
+def predecessor(report: Any) -> str:
+    [series] = report.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
+    return str(series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+
+
+def documents(orthanc: Orthanc, modality: str) -> list[Any]:  # noqa: F811
+    """What Orthanc holds of a modality."""
+    held = orthanc.call("/instances")
+    those = (one for one in held if orthanc.call(f"/instances/{one}/simplified-tags").get("Modality") == modality)
+    return [dcmread(io.BytesIO(orthanc.file(one))) for one in those]
+
+
+def wait_for(orthanc: Orthanc, modality: str, code: str, limit_s: float = 240.0) -> Any:  # noqa: F811
+    """The document with a code that arrived in Orthanc."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        for document in documents(orthanc, modality):
+            if f'"{code}"' in document.to_json():
+                return document
+        time.sleep(0.5)
+    raise AssertionError(f"no {modality} with {code} arrived")
 
 
 def chest_with_objects() -> tuple[DemoImage, DemoImage]:

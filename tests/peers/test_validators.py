@@ -18,11 +18,13 @@ from pydicom.uid import UID
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.codes import POSITIONING
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.domain.series import MeasurementMask
+from miqa_node.domain.worklist import Resolution
 from miqa_node.report import (
     Confirmation,
     MadeObject,
@@ -37,6 +39,7 @@ from tests.conftest import SHARED
 from tests.peers.sources import SOURCES
 from tests.peers.validators import ACCEPTED, CHECKS, DEFECTS, errors, errors_of_all, known_defect, missing_tools
 from tests.unit.report import making
+from tests.unit.report.reviewed import amended, review
 from tests.unit.volume.flagged import decode, flagged_series
 
 pytestmark = pytest.mark.peers
@@ -195,6 +198,12 @@ def test_reports_of_what_nothing_covers(modality: str, tmp_path: Path) -> None:
     while (lowered := lower_class(made[-1].data)) is not None:
         made.append(MadeObject(ResultKind("SR"), *lowered))
     assert faults(made, tmp_path) == {}
+
+
+@pytest.mark.parametrize("resolution", [*Resolution, None])
+def test_objects_that_state_a_decision(resolution: Resolution | None, tmp_path: Path) -> None:
+    said = review(resolution, FindingName.FOREIGN_OBJECT, comment="Schlüssel in der Tasche")
+    assert faults(amended(making.CHEST, said, tmp_path), tmp_path) == {}
 
 
 @pytest.mark.shared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.output import OutputKind
 from miqa_node.domain.policy import Disposition
+from miqa_node.domain.review import Review
 from miqa_node.domain.series import MeasurementMask
 from miqa_node.imaging.slices import Slice
 from miqa_node.plugins import Seam
@@ -45,9 +46,11 @@ class OutputContext:
 
     ``source`` is the image, or the slice of the series that shows most, and ``path`` its file; ``frame``, counted from
     1, is the one that was judged. ``regions`` lie on ``source``. Of a series only: ``series`` are all its images with
-    ``source`` first, ``slice_masks`` is where the measurements that flagged it come from, and ``predecessors`` are the
-    reports that a new one amends. ``kinds`` is everything that is being made. ``decode`` and ``enhance`` give pixels,
-    where there are any; use :attr:`radiograph` and :attr:`enhanced`, which call them once, and only on demand.
+    ``source`` first, and ``slice_masks`` is where the measurements that flagged it come from. ``predecessors`` are the
+    reports that a new one amends. ``review`` is what a person decided about it; tracking identifiers and references to
+    the segmentation stay those of the judgement. ``kinds`` is everything that is being made. ``decode`` and ``enhance``
+    give pixels, where there are any; use :attr:`radiograph` and :attr:`enhanced`, which call them once, and only on
+    demand.
     """
 
     path: Path
@@ -62,6 +65,7 @@ class OutputContext:
     series: Sequence[Source] = ()
     slice_masks: Sequence[SliceMask] = ()
     predecessors: Sequence[Source] = ()
+    review: Review | None = None
     decode: Callable[[], Radiograph] | None = None
     enhance: Callable[[Radiograph], Enhanced | None] | None = None
 
@@ -84,7 +88,10 @@ class OutputContext:
 
     def begin(self, output: OutputKind) -> Dataset:
         """A new object of an output: its identity, series, equipment and dates."""
-        return begin_instance(output, self.source, self.assessment, self.lineage, self.settings)
+        if self.review is None:
+            return begin_instance(output, self.source, self.assessment, self.lineage, self.settings)
+        said = replace(self.assessment, assessed_at=self.review.at)
+        return begin_instance(output, self.source, said, self.lineage.decided(self.review.number), self.settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from highdicom.sr import CodedConcept, ContentSequence, ObserverContext, PersonObserverIdentifyingAttributes
+from highdicom.sr import ContentSequence
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import REJECTION
 from miqa_node.errors import ReportError
 from miqa_node.report import codes
-from miqa_node.report.content import device_observer
+from miqa_node.report.content import device_observer, person_observer
 from miqa_node.report.inherit import inherit
 from miqa_node.report.instance import begin_instance
 from miqa_node.report.made import MadeObject, ReportSettings
@@ -72,29 +72,20 @@ def rejection_note(
     lineage = Lineage(("rejection", reason.value, *sorted(image.sop_instance_uid for image in images), *again))
     confirmed = replace(assessment, assessed_at=confirmation.confirmed_at)
     note = begin_instance(OUTPUT, images[0], confirmed, lineage, settings)
-    actor = typed_text(confirmation.actor, 64) or "unknown"
+    actor = confirmation.actor
     said = f"Rejected by {actor}: {reason.meaning}" + (f". {confirmation.comment}" if confirmation.comment else "")
     fill_kos(
         note,
         images,
         codes.REJECTED_FOR_QUALITY,
         reason,
-        ContentSequence([*_person(actor), *device_observer(settings)]),
+        ContentSequence([*person_observer(actor), *device_observer(settings)]),
         typed_text(said, MAX_DESCRIPTION_CHARACTERS),
     )
     inherited, sets = inherit(note, images[0])
     data = encode(note, inherited, character_sets=sets)
     check_file(data, note.SOPClassUID, note.SOPInstanceUID, images[0], inherited, sets)
     return MadeObject(REJECTION, note.SOPClassUID, note.SOPInstanceUID, data)
-
-
-def _person(actor: str) -> ContentSequence:
-    """The person as the first observer (PS3.16 TID 1002 and 1003)."""
-    name = actor.replace("^", " ").replace("=", " ")
-    return ObserverContext(
-        observer_type=CodedConcept("121006", "DCM", "Person"),
-        observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=f"{name}^"),
-    )
 
 
 OUTPUT = Output(

@@ -10,8 +10,9 @@ from pydicom.sequence import Sequence
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import SEG, SR
+from miqa_node.domain.review import Review
 from miqa_node.report import codes
-from miqa_node.report.content import coded, device_observer, evidence
+from miqa_node.report.content import coded, device_observer, evidence, person_observer
 from miqa_node.report.instance import reference
 from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
@@ -53,14 +54,18 @@ def make_sr(context: OutputContext) -> Draft:
             context.settings.language,
             context.series,
             context.frame,
+            context.review,
         ),
-        *_finding_groups(source, assessment, regions, lineage),
+        *_finding_groups(source, assessment, regions, lineage, context.review),
         *(landmark_groups(source, assessment.landmarks, lineage) if assessment.landmarks else ()),
     ]
     if context.predecessors:
         report.PredecessorDocumentsSequence = _predecessors(source, context.predecessors)
     content = hd.MeasurementReport(
-        observation_context=hd.ObservationContext(observer_device_context=device_observer(context.settings)),
+        observation_context=hd.ObservationContext(
+            observer_person_context=None if context.review is None else person_observer(context.review.actor),
+            observer_device_context=device_observer(context.settings),
+        ),
         procedure_reported=coded(codes.procedure_code(source.modality)),
         imaging_measurements=groups,
         title=coded(codes.IMAGING_MEASUREMENT_REPORT),
@@ -75,7 +80,7 @@ def make_sr(context: OutputContext) -> Draft:
 
 
 def _finding_groups(
-    source: Source, assessment: Assessment, regions: Many[MarkedRegion], lineage: Lineage
+    source: Source, assessment: Assessment, regions: Many[MarkedRegion], lineage: Lineage, review: Review | None
 ) -> list[Group]:
     region_of = {region.subject.name: region for region in regions}
     present = [finding for finding in assessment.findings if finding.present]
@@ -88,6 +93,7 @@ def _finding_groups(
             region_of.get(finding.name),
             unplaced.index(finding.name) + 1 if finding.name in unplaced else 0,
             lineage,
+            review,
         )
         for finding in present
     ]

@@ -69,6 +69,7 @@ worklist_events = sa.Table(
 
 # Decisions of people about flagged studies; rows are only ever added. "images" are the digests that one is about,
 # "reason" is a code value of CID 7011. A row without "resolution" takes back the decision that it names in "withdraws".
+# "reported_at" is when the objects for archives were made that state it.
 decisions = sa.Table(
     "decisions",
     metadata,
@@ -81,4 +82,11 @@ decisions = sa.Table(
     sa.Column("comment", sa.Text, nullable=False),
     sa.Column("images", sa.JSON, nullable=False),
     sa.Column("withdraws", sa.BigInteger, index=True),
+    sa.Column("reported_at", UtcDateTime),
+    sa.Index(
+        "ix_decisions_unreported",
+        "decision_id",
+        sqlite_where=sa.text("reported_at IS NULL"),
+        postgresql_where=sa.text("reported_at IS NULL"),
+    ),
 )

@@ -1,0 +1,102 @@
+"""Lets archives learn what people decided: amended reports, and key objects that are withdrawn or made anew.
+
+A decision is a row; this work is done once for each, by whichever process comes first, and may be killed at any point:
+the same decision gives the same objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from miqa_node.conclusion.deliver import DestinationsFor
+from miqa_node.domain.delivery import ResultObject
+from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid
+from miqa_node.domain.policy import AUDIT, Disposition
+from miqa_node.domain.review import Review
+from miqa_node.errors import lacks_resources, place_of
+from miqa_node.store import deliveries, instances, reported_decisions, worklist
+from miqa_node.store.reported_decisions import UnreportedDecision
+from miqa_node.units.again import amendments
+from miqa_node.units.base import Unit, UnitContext, installed, unit_of
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 20
+NOT_REPORTED = "The archives could not be told of this decision: the report could not be made anew."
+
+
+class Amendments:
+    """Makes and queues the objects that follow from decisions."""
+
+    def __init__(
+        self, context: UnitContext, destinations: DestinationsFor, units: Sequence[Unit[Any]] | None = None
+    ) -> None:
+        self._context = context
+        self._destinations = destinations
+        self._units = installed() if units is None else units
+
+    def make_due(self) -> int:
+        """Report the decisions that wait, oldest first; how many they were."""
+        with self._context.database.begin() as transaction:
+            waiting = reported_decisions.due(transaction, limit=AT_ONCE)
+        for decision in waiting:
+            self._report(decision)
+        return len(waiting)
+
+    def _report(self, decision: UnreportedDecision) -> None:
+        made: list[tuple[StoredInstance, ResultObject]] = []
+        failed = False
+        for digest, review in decision.reviews.items():
+            try:
+                made += self._amend(digest, review)
+            except Exception as error:
+                if lacks_resources(error):
+                    raise  # it can be made, and is made later
+                failed = True
+                log.error(
+                    "decision not reported", digest=digest[:16], error=type(error).__name__, where=place_of(error)
+                )
+        now = datetime.now(UTC)
+        with self._context.database.begin() as transaction:
+            if not reported_decisions.mark(transaction, decision.number, now):
+                return
+            for instance, result in made:
+                deliveries.record_result(
+                    transaction, instance.digest, result, now, instance.generation, decision=decision.number
+                )
+                for destination in self._destinations(result.kind):
+                    deliveries.queue(transaction, result, destination, now)
+            if failed:
+                study = StudyInstanceUid(decision.study_instance_uid)
+                worklist.note(transaction, study, "not reported", "", NOT_REPORTED, now)
+
+    def _amend(self, digest: InstanceDigest, review: Review) -> list[tuple[StoredInstance, ResultObject]]:
+        context = self._context
+        with context.database.begin() as transaction:
+            instance = instances.load(transaction, digest)
+            assessment = instances.load_assessment(transaction, digest)
+            disposition = instances.load_disposition(transaction, digest)
+        if assessment is None or disposition is None:
+            return []  # a slice: its series is reported by the image that stands for it
+        unit, announced = unit_of(instance.header, self._units), _announced(disposition)
+        made = amendments(unit, instance, assessment, announced, review, context)
+        keep = context.artifacts.keep_result
+        return [
+            (
+                instance,
+                ResultObject(
+                    one.sop_instance_uid, one.sop_class_uid, one.kind, keep(digest, one.sop_instance_uid, one.data)
+                ),
+            )
+            for one in made
+        ]
+
+
+def _announced(disposition: Disposition) -> Disposition:
+    """As reports give it: that an accepted image was drawn for an audit stays inside the node."""
+    return replace(disposition, reasons=tuple(reason for reason in disposition.reasons if reason != AUDIT))

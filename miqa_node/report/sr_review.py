@@ -1,0 +1,52 @@
+"""Says in codes what a person decided about an image, and whether that agrees with what the node found."""
+
+from __future__ import annotations
+
+import highdicom.sr as hd
+
+from miqa_node.domain.codes import Code
+from miqa_node.domain.finding import Finding
+from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.domain.review import Review
+from miqa_node.domain.worklist import Resolution
+from miqa_node.report import codes
+from miqa_node.report.content import coded
+from miqa_node.taxonomy.lookup import reason_code
+
+_MEANS = {
+    Resolution.CONFIRMED: Verdict.REJECT,
+    Resolution.RETAKEN: Verdict.REJECT,
+    Resolution.ACCEPTED: Verdict.REVIEW,
+    Resolution.DISMISSED: Verdict.ACCEPT,
+}
+
+
+def evaluation(name: Code, value: Code) -> hd.QualitativeEvaluation:
+    """A coded answer to a coded question."""
+    return hd.QualitativeEvaluation(name=coded(name), value=coded(value))
+
+
+def review_evaluations(review: Review, disposition: Disposition) -> list[hd.QualitativeEvaluation]:
+    """The decision; quality assessment (CID 6044) and findings are the person's, the node's if it was taken back.
+
+    Where the person left the findings open, those that the node flagged stand.
+    """
+    verdict = disposition.verdict if review.resolution is None else _MEANS[review.resolution]
+    found = dict.fromkeys(reason.code for reason in disposition.reasons)
+    if review.resolution is not None and review.findings is not None:
+        found = dict.fromkeys(reason_code(name) for name in review.findings)
+    assessed = codes.QUALITY_ASSESSMENTS.get(verdict)
+    judged = [] if assessed is None else [
+        evaluation(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),
+        evaluation(codes.QUALITY_ASSESSMENT, assessed),
+        *(evaluation(codes.QUALITY_FINDING, code) for code in found),
+    ]  # fmt: skip
+    return [evaluation(codes.READER_DECISION.code, codes.READER_DECISIONS[review.resolution].code), *judged]
+
+
+def opinions(review: Review | None, finding: Finding) -> list[hd.QualitativeEvaluation]:
+    """Agreement or disagreement on one finding, where the person said so."""
+    agrees = None if review is None else review.agrees_on(finding.name)
+    if agrees is None:
+        return []
+    return [evaluation(codes.READER_OPINION.code, (codes.AGREES if agrees else codes.DISAGREES).code)]

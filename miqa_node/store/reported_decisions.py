@@ -1,0 +1,70 @@
+"""Decisions that archives still have to learn, and what they are to learn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from miqa_node.domain.delivery import SR
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.review import Review
+from miqa_node.domain.worklist import Resolution
+from miqa_node.store import labels
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import decisions, results
+from miqa_node.store.tables import labels as label_rows
+
+
+@dataclass(frozen=True, slots=True)
+class UnreportedDecision:
+    """One decision, and a review of each image that its reports state."""
+
+    number: int
+    study_instance_uid: str
+    reviews: dict[InstanceDigest, Review]
+
+
+def due(transaction: Transaction, *, limit: int) -> list[UnreportedDecision]:
+    """Decisions that are not reported yet, oldest first.
+
+    One that was taken back before it was reported has no reviews, and neither has taking it back: nobody needs to know.
+    """
+    waiting = sa.select(decisions).where(decisions.c.reported_at.is_(None)).order_by(decisions.c.decision_id)
+    return [_unreported(transaction, row) for row in transaction.execute(waiting.limit(limit)).all()]
+
+
+def mark(transaction: Transaction, number: int, now: datetime) -> bool:
+    """The objects of a decision were made; False if another process was faster."""
+    waits = decisions.c.decision_id == number, decisions.c.reported_at.is_(None)
+    return bool(transaction.execute(sa.update(decisions).where(*waits).values(reported_at=now)).rowcount)
+
+
+def _unreported(transaction: Transaction, row: sa.Row[tuple[object, ...]]) -> UnreportedDecision:
+    if row.withdraws is None:
+        silent = _exists(transaction, decisions.c.withdraws == row.decision_id)
+    else:
+        silent = not _exists(transaction, results.c.decision_id == row.withdraws, results.c.kind == SR)
+    images = [] if silent else [InstanceDigest(one) for one in row.images]
+    reviews = {digest: _review(transaction, row, digest) for digest in images}
+    return UnreportedDecision(row.decision_id, row.study_instance_uid, reviews)
+
+
+def _review(transaction: Transaction, row: sa.Row[tuple[object, ...]], digest: InstanceDigest) -> Review:
+    said = label_rows.c.decision_id == row.decision_id, label_rows.c.digest == digest
+    label = transaction.execute(sa.select(label_rows).where(*said)).one_or_none()
+    named = None if label is None else labels.from_row(label).judgement.findings
+    return Review(
+        number=row.decision_id,
+        actor=row.actor,
+        at=row.at,
+        resolution=None if row.resolution is None else Resolution(row.resolution),
+        comment=row.comment,
+        findings=None if named is None else tuple(FindingName(name) for name in named),
+    )
+
+
+def _exists(transaction: Transaction, *conditions: sa.ColumnElement[bool]) -> bool:
+    return bool(transaction.execute(sa.select(sa.exists().where(*conditions))).scalar_one())

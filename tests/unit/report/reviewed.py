@@ -1,0 +1,43 @@
+"""Objects that state a person's decision, for tests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from miqa_node.domain.delivery import KOS, SR
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import SaliencyMaps
+from miqa_node.domain.output import default_kinds
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.review import Review
+from miqa_node.domain.worklist import Resolution
+from miqa_node.report import MadeObject, ReportedImage, ReportSettings, amend_objects, withdraw_key_object
+from tests.unit.report import making
+
+SEEN = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)
+
+
+def review(resolution: Resolution | None, *findings: FindingName, comment: str = "") -> Review:
+    """What J. Doe decided an hour after the assessment."""
+    at = making.ASSESSED_AT + timedelta(hours=1)
+    return Review(
+        7, "j.doe", at, resolution, comment, findings if findings or resolution is Resolution.DISMISSED else None
+    )
+
+
+def amended(source: Path, said: Review, folder: Path) -> tuple[MadeObject, ...]:
+    """The report of a flagged image and its key object anew, and the withdrawal of the key object before."""
+    before = making.flagged(source)
+    files = {}
+    for one in before:
+        files[one.kind] = folder / f"before-{one.kind}.dcm"
+        files[one.kind].write_bytes(one.data)
+    maps = SaliencyMaps({FindingName.FOREIGN_OBJECT: making.bump(0.3, 0.7)})
+    image = ReportedImage(source, maps, predecessors=[files[SR]])
+    assessment = making.assessment(*SEEN)
+    verdict = making.disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR)
+    made = amend_objects(image, assessment, verdict, said, ReportSettings(), default_kinds(), [SR, KOS])
+    withdrawal = withdraw_key_object(files[KOS], assessment, verdict, ReportSettings(), said)
+    assert withdrawal is not None
+    return (*made, withdrawal)

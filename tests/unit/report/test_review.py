@@ -1,0 +1,58 @@
+"""Reports state what a person decided: the decision, agreement on each finding, and whom it replaces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from miqa_node.domain.finding import FindingName
+from miqa_node.domain.worklist import Resolution
+from tests.unit.report import making
+from tests.unit.report.reviewed import amended, review
+
+
+def answers(item: pydicom.Dataset, name: str) -> list[str]:
+    found = []
+    for child in item.get("ContentSequence", ()):
+        if child.ValueType == "CODE" and child.ConceptNameCodeSequence[0].CodeValue == name:
+            found.append(child.ConceptCodeSequence[0].CodeValue)
+        found += answers(child, name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("resolution", "named", "assessed", "opinions"),
+    [
+        (Resolution.DISMISSED, (), "111237", ["DISAGREES"] * 3),
+        (Resolution.CONFIRMED, (FindingName.FOREIGN_OBJECT,), "111235", ["AGREES", "DISAGREES", "DISAGREES"]),
+        (Resolution.RETAKEN, (), "111235", []),
+        (Resolution.ACCEPTED, (), "111236", []),
+        (None, (), "111235", []),
+    ],
+)
+def test_the_amended_report_has_the_decision_and_the_opinion_on_each_finding(
+    resolution: Resolution | None, named: tuple[FindingName, ...], assessed: str, opinions: list[str], tmp_path: Path
+) -> None:
+    report, note, withdrawal = map(making.read, amended(making.CHEST, review(resolution, *named), tmp_path))
+    before = pydicom.dcmread(tmp_path / "before-SR.dcm")
+
+    assert answers(report, "111050") == [assessed]
+    assert sorted(answers(report, "READER_OPINION")) == opinions
+    assert len(answers(report, "READER_DECISION")) == 1
+    observers = [item.ConceptCodeSequence[0].CodeValue for item in report.ContentSequence
+                 if item.ConceptNameCodeSequence[0].CodeValue == "121005"]  # fmt: skip
+    assert observers == ["121006", "121007"]
+    [series] = report.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
+    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == before.SOPInstanceUID
+    assert report.ContentTime > before.ContentTime
+    # What the node found keeps its identifiers and its segments.
+    assert trackers(report) == trackers(before)
+    assert note.SOPInstanceUID != pydicom.dcmread(tmp_path / "before-KOS.dcm").SOPInstanceUID
+    assert "j.doe" in withdrawal.to_json()
+
+
+def trackers(item: pydicom.Dataset) -> list[str]:
+    found = [child.UID for child in item.get("ContentSequence", ()) if child.ValueType == "UIDREF"]
+    return found + [uid for child in item.get("ContentSequence", ()) for uid in trackers(child)]
