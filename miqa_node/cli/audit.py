@@ -31,13 +31,13 @@ Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Befo
 
 @app.command()
 def show(
-    event: Annotated[AuditEvent | None, typer.Option("--event", help="Only this event.")] = None,
+    event: Annotated[AuditEvent | None, typer.Option("--event", metavar="EVENT", help="Only this event.")] = None,
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Account, AE title or login.")] = "",
     study: Annotated[str, typer.Option("--study", metavar="UID", help="Study Instance UID.")] = "",
     patient: Annotated[str, typer.Option("--patient", metavar="ID", help="Patient ID, unless erased.")] = "",
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of records.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Maximum number of records.")] = 50,
     actor: Actor = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
