@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import available_timezones
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from miqa_node.settings.base import Count, Days, Seconds, SettingsTable
 
@@ -19,11 +21,20 @@ class Accelerator(StrEnum):
     GPU = "gpu"
 
 
+def _is_zone(name: str) -> str:
+    if name and name not in available_timezones():
+        meant = get_close_matches(name, available_timezones(), 1)
+        hint = f"; did you mean {meant[0]}?" if meant else ", such as Europe/Berlin; empty is the system's."
+        raise ValueError(f"{name!r} is not the name of a time zone{hint}")
+    return name
+
+
 class NodeSettings(SettingsTable):
     """Table ``[node]``."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     site: Annotated[str, Field(max_length=64)]
+    time_zone: Annotated[str, AfterValidator(_is_zone)]
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
     data_dir: Path
     accelerator: Accelerator

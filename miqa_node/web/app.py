@@ -17,6 +17,7 @@ from miqa_node.web.problems import handle_errors
 from miqa_node.web.routes import add_pages
 from miqa_node.web.security import Guard
 from miqa_node.web.services import WebServices
+from miqa_node.web.site_time import SiteTime
 
 __all__ = ["WebServices", "create_app"]
 
@@ -51,6 +52,7 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
     pages = tuple(PAGES.all().values()) if pages_and_api else ()
     app.add_middleware(BodyGate, pages=pages, settings=services.settings.web)
     app.add_middleware(CrossOrigin, settings=services.settings.web)
+    app.add_middleware(SiteTime, zone=services.settings.node.time_zone)
     app.add_middleware(Guard, settings=services.settings.web)
     metrics.BUILD_INFO.info({"version": __version__})
     return app

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 from jinja2 import (
@@ -26,6 +25,7 @@ from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
 from miqa_node.taxonomy.lookup import finding_title
 from miqa_node.web.page import PAGES, Navigation
+from miqa_node.web.site_time import clock, moment, zone_name
 
 
 def render(template: str, **values: Any) -> str:
@@ -88,11 +88,6 @@ def unit(ucum: str) -> str:
     ('lp/mm', '', 'pixel')
     """
     return "" if ucum == "1" else ucum.replace("{", "").replace("}", "")
-
-
-def moment(at: datetime) -> str:
-    """A time in UTC, to the second."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def day(date: str) -> str:
@@ -173,4 +168,5 @@ _environment.filters.update(
 )
 _environment.filters.update(verdict=verdict_words, measurement=measurement, sentence=sentence, unit=unit)
 _environment.filters.update(percent=percent, interval=interval, svg=svg, span=span)
-_environment.globals.update(version=__version__, navigation=_navigation)
+_environment.filters.update(clock=clock)
+_environment.globals.update(version=__version__, navigation=_navigation, zone_name=zone_name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -27,6 +27,7 @@ from miqa_node.web.fields import NO_CONTROLS, Actor, Comment, Strict
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services
+from miqa_node.web.site_time import midnight
 
 MOST_COUNTED = 1000
 """Above this the page shows "1,000+", because counting a million rows is too slow."""
@@ -107,8 +108,8 @@ class WorklistForm(Strict):
             claimed_by=self.assignee.strip(),
             accession_number="" if is_uid else search,
             uid=search if is_uid else "",
-            since=datetime.combine(self.since, time(), UTC) if self.since else None,
-            until=datetime.combine(self.until, time(), UTC) + timedelta(days=1) if self.until else None,
+            since=midnight(self.since) if self.since else None,
+            until=midnight(self.until + timedelta(days=1)) if self.until else None,
         )
 
     def address(self, path: str = "/", **place: str) -> str:

@@ -1,0 +1,46 @@
+"""People read the site's time, programs get UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from fastapi.testclient import TestClient
+
+from miqa_node.errors import SettingsError
+from miqa_node.settings import load_settings
+from miqa_node.web.app import WebServices, create_app
+from tests.web.staging import Stage
+
+LATE = datetime(2026, 7, 14, 22, 30, tzinfo=UTC)
+"""Half past midnight of the next day in Berlin."""
+
+
+@pytest.fixture
+def berlin(stage: Stage) -> TestClient:
+    settings = load_settings(node={"data_dir": stage.services.settings.node.data_dir, "time_zone": "Europe/Berlin"})
+    services = WebServices(stage.services.database, stage.services.objects, settings, list)
+    return TestClient(create_app(services), "http://localhost:8080", client=("127.0.0.1", 50000))
+
+
+def test_pages_show_the_time_of_the_site_and_rest_utc(stage: Stage, berlin: TestClient, client: TestClient) -> None:
+    uid, _ = stage.add(1, at=LATE)
+
+    page = berlin.get(f"/studies/{uid}").text
+    assert "2026-07-15 00:30:00 CEST" in page
+    assert "all times are CE" in page
+    assert "(Europe/Berlin)" in page
+    assert berlin.get("/api/v1/worklist").json()["items"][0]["flagged_at"] == "2026-07-14T22:30:00Z"
+    assert "00:30 CEST" not in client.get(f"/studies/{uid}").text, "another application keeps its own zone"
+
+
+def test_a_day_of_the_filter_is_a_day_of_the_site(stage: Stage, berlin: TestClient) -> None:
+    stage.add(1, at=LATE)
+
+    assert "1 of 1" in berlin.get("/?since=2026-07-15&until=2026-07-15").text
+    assert "No study matches" in berlin.get("/?since=2026-07-14&until=2026-07-14").text
+
+
+def test_a_zone_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(SettingsError, match="did you mean Europe/Berlin"):
+        load_settings(node={"time_zone": "Europa/Berlin"})
