@@ -225,4 +225,6 @@ def checked_card(kind: type[C], sections: Mapping[str, Any], name: str) -> C:
 
 def explain_card_error(error: ValidationError) -> str:
     """Each place where a card does not follow the schema, and how."""
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+    )

@@ -103,7 +103,9 @@ def read_calibration(path: Path) -> tuple[SiteCalibration, str]:
     except yaml.YAMLError as error:
         raise ModelPackageError(f"{path.name} is not YAML: {error}") from error
     except ValidationError as error:
-        places = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        places = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        )
         raise ModelPackageError(f"{path.name} does not follow the schema: {places}") from error
 
 

@@ -19,7 +19,6 @@ app = typer.Typer(
     name="miqa-node",
     cls=CommandGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,  # they would print local variables, and with them patient data
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -139,5 +142,21 @@ def _toml_files(config: Path | None) -> list[Path]:
 
 
 def _explain(error: ValidationError) -> str:
-    lines = [f"[{'.'.join(str(part) for part in item['loc'])}] {item['msg']}" for item in error.errors()]
+    lines = [f"[{'.'.join(str(part) for part in item['loc'])}] {_in_words(item)}" for item in error.errors()]
     return "Settings are wrong:\n  " + "\n  ".join(lines) + "\nEvery setting is explained in config/miqa.toml."
+
+
+def _in_words(item: ErrorDetails) -> str:
+    """What is wrong; for an unknown table or key, the known ones that are nearest to it."""
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"])
+    if item["type"] != "extra_forbidden":
+        return item["msg"]
+    *above, name = (str(part) for part in item["loc"])
+    known: Iterable[str] = Settings.model_fields
+    if above:
+        table = Settings.model_fields[above[0]].annotation
+        known = table.model_fields if isinstance(table, type) and issubclass(table, BaseModel) else ()
+    meant = get_close_matches(name, known, 1) or [one for one in known if one in name or name in one][:1]
+    kind = "setting" if above else "table"
+    return f"There is no such {kind}." + (f" Did you mean {meant[0]}?" if meant else "")

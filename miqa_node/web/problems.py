@@ -136,7 +136,10 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     # The rejected values themselves are not echoed.
-    errors = [{"where": ".".join(str(part) for part in e["loc"]), "why": str(e["msg"])} for e in error.errors()]
+    errors = [
+        {"where": ".".join(str(part) for part in e["loc"]), "why": str(e["msg"]).removeprefix("Value error, ")}
+        for e in error.errors()
+    ]
     detail = "; ".join(f"{e['where']}: {e['why']}" for e in errors)
     if request.url.path.startswith(("/api/", "/predict")):
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)

@@ -1,0 +1,27 @@
+"""A wrong setting is refused in words that help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from miqa_node.errors import SettingsError
+from miqa_node.settings import load_settings
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[dicom]\nprot = 104\n", "[dicom.prot] There is no such setting. Did you mean port?"),
+        ("[dicon]\nport = 104\n", "[dicon] There is no such table. Did you mean dicom?"),
+        ('[node]\ntime_zone = "Nowhere"\n', "[node.time_zone] 'Nowhere' is not the name of a time zone"),
+    ],
+)
+def test_a_misspelt_setting_is_named_with_the_nearest(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as refused:
+        load_settings(file)
+    assert says in str(refused.value)
+    assert "Value error" not in str(refused.value)
