@@ -43,9 +43,9 @@ class Pacs:
         self.reports: dict[str, set[str]] = {}
         ae = AE("PACS")
         ae.supported_contexts = AllStoragePresentationContexts
-        self._server: Any = ae.start_server(
-            ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
-        )
+        server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
+        assert server is not None
+        self._server = server
         self.port: int = self._server.server_address[1]
 
     def _store(self, event: Any) -> int:

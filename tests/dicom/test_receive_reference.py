@@ -68,8 +68,9 @@ def store(port: int, path: Path) -> tuple[int | None, InstanceDigest]:
     sent = data[encoding.offset :]
     association, exchange = connect(port, uids[0], encoding.transfer_syntax_uid)
     try:
-        context = association.accepted_contexts[0]
-        status = exchange.store(int(context.context_id), uids[0], uids[1], sent)
+        context_id = association.accepted_contexts[0].context_id
+        assert context_id is not None
+        status = exchange.store(context_id, uids[0], uids[1], sent)
         return status, InstanceDigest(hashlib.sha256(sent).hexdigest())
     finally:
         association.release()

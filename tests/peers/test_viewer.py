@@ -235,7 +235,7 @@ def test_make_viewer_serves_the_results_of_the_demonstration(address: str, tmp_p
     (tmp_path / "pacs").mkdir()
     for item in making.flagged(source):
         (tmp_path / "pacs" / f"{item.kind}.dcm").write_bytes(item.data)
-    command = [sys.executable, "-m", "miqa_node.demo.viewer", "--data-dir", tmp_path]
+    command = [sys.executable, "-m", "miqa_node.demo.viewer", "--data-dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -286,7 +286,7 @@ def overlap(state: dict[str, Any], seg: Dataset) -> float:
         for groups in seg.PerFrameFunctionalGroupsSequence
     ]
     shown = frames(seg)[[source == state["image"] for source in sources]].any(axis=0)
-    expected = placed(shown, state["canvas"]) > 0.5
+    expected = placed(np.asarray(shown), state["canvas"]) > 0.5
     coloured = np.ptp(drawn(state["canvas"]).astype(int), axis=-1) > 20
     return float((coloured & expected).sum() / (coloured | expected).sum())
 

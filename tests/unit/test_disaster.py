@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ IMAGES = 24
 @pytest.mark.timeout(900)
 def test_a_node_goes_on_elsewhere_from_a_backup_that_was_made_while_it_worked(tmp_path: Path) -> None:
     home, elsewhere, folder = tmp_path / "home", tmp_path / "elsewhere", tmp_path / "backup"
-    quick = {"assess": {"models_dir": str(tmp_path)}}
+    quick: dict[str, Any] = {"assess": {"models_dir": str(tmp_path)}}
     with Node(settings_in(home, **quick)) as node:
         images = [chest_dataset(number) for number in range(IMAGES)]
         sender = threading.Thread(target=lambda: send_all(node, images))

@@ -43,7 +43,7 @@ def test_it_says_what_a_node_says(local: LocalAssessor, samples: Path, tmp_path:
     database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}")
     database.migrate()
     policy = read_policy(settings.policy_file)
-    source = shutil.copy(samples / "RG1_UNCR.dcm", tmp_path / "one.dcm")
+    source = Path(shutil.copy(samples / "RG1_UNCR.dcm", tmp_path / "one.dcm"))
     digest = InstanceDigest(hashlib.sha256(source.read_bytes()).hexdigest())
     with Decoder(settings.imaging) as decoder:
         way = build_pipeline(

@@ -72,6 +72,11 @@ class Site:
         assert len(rows) <= 1
         return rows[0] if rows else None
 
+    def card_version(self) -> str:
+        package = self.node.models.package
+        assert package is not None
+        return package.card.version
+
     def assessment(self, number: int) -> Assessment | None:
         row = self.found(number)
         return row.assessment if row and row.disposition else None
@@ -98,12 +103,12 @@ def test_activation_and_rollback_reach_a_running_node_while_images_stream_in(sit
         sender.join()
         streamed = site.versions(range(1, 13))
         wait_until(lambda: site.node.models.name == "quality-1.0.0")
-        wait_until(lambda: site.node.models.package.card.version == "1.0.0")
+        wait_until(lambda: site.card_version() == "1.0.0")
         store(site.node.dicom_port, 13, 1, 2)  # 1 and 2 come again: nothing is judged twice
         assert site.versions(range(13, 14)) == ["1.0.0"]
         with site.database.begin() as transaction:
             assert activations.roll_back(transaction, Slot.ACTIVE, "admin", "", datetime.now(UTC)) == ""
-        wait_until(lambda: site.node.models.package.card.version == "1.1.0")
+        wait_until(lambda: site.card_version() == "1.1.0")
         store(site.node.dicom_port, 14)
         assert site.versions(range(14, 15)) == ["1.1.0"]
         assert site.versions(range(1, 13)) == streamed

@@ -36,7 +36,9 @@ class Pacs:
         self.objects: list[pydicom.Dataset] = []
         ae = AE("PACS")
         ae.supported_contexts = AllStoragePresentationContexts
-        self.server: Any = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
+        server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
+        assert server is not None
+        self.server = server
         self.port: int = self.server.server_address[1]
 
     def _store(self, event: Any) -> int:
@@ -59,7 +61,8 @@ def settings_in(folder: Path, name: str = "t", **tables: dict[str, Any]) -> Sett
         "imaging": {"decode_processes": 1},
         "deliver": {"poll_interval_s": 0.05},
     }
-    return load_settings(**{table: given.get(table, {}) | tables.get(table, {}) for table in given | tables})
+    merged: dict[str, Any] = {table: given.get(table, {}) | tables.get(table, {}) for table in given | tables}
+    return load_settings(**merged)
 
 
 def store(port: int, *files: Path) -> list[int]:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -40,7 +40,7 @@ def chromium() -> Iterator[sync_api.Browser]:
 
 
 @contextmanager
-def watched(browser: sync_api.Browser, address: str, scheme: str) -> Iterator[sync_api.Page]:
+def watched(browser: sync_api.Browser, address: str, scheme: Literal["dark", "light"]) -> Iterator[sync_api.Page]:
     """A page that fails the test when it asks another host for something or the browser finds fault with it."""
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1360, "height": 900}, base_url=address)
     context.set_default_timeout(PATIENCE_MS)

@@ -72,7 +72,7 @@ def test_an_item_holds_what_a_person_needs_to_decide_and_no_name(stage: Stage, c
         ({"state": "RESOLVED"}, set()),
     ],
 )
-def test_filters(stage: Stage, client: TestClient, parameters: dict[str, object], expected: set[str]) -> None:
+def test_filters(stage: Stage, client: TestClient, parameters: dict[str, str | list[str]], expected: set[str]) -> None:
     stage.add(1, Verdict.REJECT)
     stage.add(2, Verdict.REVIEW, FindingName.GRID_ARTIFACT, station="ROOM2")
 

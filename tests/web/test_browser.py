@@ -22,6 +22,7 @@ from miqa_node.store import labels, users
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
+from tests.pictures import picture_pixels
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.people import PASSWORD, add_account
@@ -42,7 +43,7 @@ def browser() -> Iterator[sync_api.Browser]:
 
 
 def phantom() -> Radiograph:
-    gray = cv2.imdecode(np.frombuffer(phantom_png(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    gray = picture_pixels(phantom_png(), cv2.IMREAD_GRAYSCALE)
     display = cv2.resize(gray, (832, 1024)).astype(np.uint16) * 257
     return Radiograph(stored=display, display=display, stored_range=(0, 65535), spacing_mm=None)
 
@@ -174,6 +175,7 @@ def test_the_list_is_worked_through_by_keyboard_and_keeps_its_place_when_it_chan
     page.get_by_role("button", name="Claim").click()
     sync_api.expect(page.get_by_role("heading")).to_have_text("1 study: claimed")
     page.keyboard.press("Enter")
+    sync_api.expect(page.locator("li.study")).to_have_count(2)  # back on the list, before the next page is asked for
     page.goto("/?show=claimed")
     sync_api.expect(page.locator("li.study")).to_have_attribute("data-study", "1.2.3.1")
 

@@ -35,6 +35,7 @@ from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
+from tests.pictures import picture_pixels
 from tests.unit.deliver.making import as_file, report
 from tests.web.staging import NOW, Stage
 
@@ -312,10 +313,10 @@ def test_rendered_and_thumbnail(stage: Stage, tmp_path: Path, web: str, picture:
             fitted = httpx2.get(f"{place}/frames/1/rendered?viewport=10,10", trust_env=False, timeout=30)
         finally:
             server.stop()
-    shown = cv2.cvtColor(cv2.imdecode(np.frombuffer(png.content, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    shown = cv2.cvtColor(picture_pixels(png.content, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     assert np.abs(shown.astype(int) - picture.pixel_array.astype(int)).max() <= 1
     assert (small.headers["content-type"], small.status_code) == ("image/jpeg", 200)
-    assert cv2.imdecode(np.frombuffer(fitted.content, np.uint8), cv2.IMREAD_COLOR).shape == (10, 8, 3)
+    assert picture_pixels(fitted.content, cv2.IMREAD_COLOR).shape == (10, 8, 3)
 
 
 def test_headers_come_as_json_with_long_values_by_reference(web: str) -> None:

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from miqa_node.domain.access import Permission, Role
+from miqa_node.local import LocalResult
 from miqa_node.receive.intake import Intake
 from miqa_node.receive.upload import Uploads
 from miqa_node.settings import load_settings
@@ -41,13 +42,17 @@ def open_node(stage: Stage, tmp_path: Path) -> Iterator[Open]:
             settings.incoming_dir.mkdir(exist_ok=True)
             uploads = Uploads(settings.incoming_dir, 1 << 30, lambda: None, lambda _: None)
             intake = Intake(settings.incoming_dir, lambda _: None, lambda: None, 1 << 20)
-            services = replace(stage.services, settings=settings, intake=intake, uploads=uploads, look=lambda *_: None)
+            services = replace(stage.services, settings=settings, intake=intake, uploads=uploads, look=_not_reached)
             server = WebServer(create_app(services), settings.web)
             server.start()
             stack.callback(server.stop)
             return server.port, services
 
         yield start
+
+
+def _not_reached(path: Path, words: tuple[str, str, str]) -> LocalResult:
+    raise AssertionError("An upload that is refused at the gate is not looked at.")
 
 
 def head(path: str, kind: str, length: int, **headers: str) -> bytes:

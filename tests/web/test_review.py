@@ -41,7 +41,7 @@ def archives(stage: Stage, app: FastAPI) -> Sequence[str]:
     return names
 
 
-def real_file(stage: Stage, digest: str, samples: Path) -> None:
+def real_file(stage: Stage, digest: InstanceDigest, samples: Path) -> None:
     """Put a real radiograph where the image's file is looked for."""
     stage.services.objects.put(original_key(digest), (samples / "RG1_UNCR.dcm").read_bytes())
 

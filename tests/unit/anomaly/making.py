@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.domain.image import Radiograph
 from miqa_node.training.corpus import QualityData
-from miqa_node.training.datasets import DatasetRecord
+from miqa_node.training.datasets import DatasetRecord, ImageCache
 from tests.unit.assess.making import write_package
 
 TAPS = ["maps"]
@@ -51,7 +52,7 @@ class Images:
 def corpus(fitting: int = 60, held_out: int = 40) -> QualityData:
     """Ordinary images, one of each patient."""
     records = [DatasetRecord(Path(str(n)), "made", "", str(n), "PA", "") for n in range(fitting + held_out)]
-    return QualityData(records[:fitting], records[fitting:], [], Images(), [])
+    return QualityData(records[:fitting], records[fitting:], [], cast("ImageCache", Images()), [])
 
 
 def taught_package(folder: Path) -> Path:

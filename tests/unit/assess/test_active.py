@@ -208,7 +208,7 @@ def test_a_verdict_gets_only_the_certificate_of_what_judged_it(rig: Rig) -> None
 # ── a package in one file ──
 
 
-def bare(rig: Rig, version: str = "1.0.0", **metadata: str | None) -> Path:
+def bare(rig: Rig, version: str = "1.0.0", **metadata: Any) -> Path:
     """Turn the folder of a version into one file; ``metadata`` replaces entries, None takes them out."""
     folder = rig.models / f"quality-{version}"
     path = rig.models / f"quality-{version}.onnx"
@@ -236,7 +236,7 @@ def test_a_dropped_file_judges_nothing_until_it_is_chosen(rig: Rig) -> None:
 
 
 def test_a_file_without_goldens_is_only_a_candidate(rig: Rig) -> None:
-    path = bare(rig, **{GOLDENS_KEY: None})
+    path = bare(rig, **dict[str, Any]({GOLDENS_KEY: None}))
     with pytest.raises(ModelPackageError, match="only run as a candidate"):
         open_package(path, Accelerator.CPU, rig.settings.assess)
     assert open_package(path, Accelerator.CPU, rig.settings.assess, goldens_required=False).golden_differences == {}
@@ -253,7 +253,7 @@ def test_a_file_without_goldens_is_only_a_candidate(rig: Rig) -> None:
         ({GOLDENS_KEY: '{"0": {"png": "AAAA", "expected": {}}}'}, "not a grayscale PNG"),
     ],
 )
-def test_a_file_with_a_wrong_inside_is_refused_and_named(rig: Rig, metadata: dict[str, str | None], says: str) -> None:
+def test_a_file_with_a_wrong_inside_is_refused_and_named(rig: Rig, metadata: dict[str, Any], says: str) -> None:
     with pytest.raises(ModelPackageError, match=says):
         open_package(bare(rig, **metadata), Accelerator.CPU, rig.settings.assess)
 

@@ -82,7 +82,7 @@ def judged(
 
 
 def calibrate(
-    card: Card, images: list[CalibrationCase], *, covers_accepted: bool = True, **wishes: object
+    card: Card, images: list[CalibrationCase], *, covers_accepted: bool = True, **wishes: Any
 ) -> SiteCalibration:
     given = LabelSet(tuple(one.label for one in images), "table", covers_accepted=covers_accepted)
     return make_calibration(images, given, card, SHA, POLICY, "General", CalibrationTarget(**wishes), NOW)

@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -31,6 +30,7 @@ from miqa_node.report.narrative import Part, narrative, sentences
 from miqa_node.settings import Accelerator, CaptionSettings, Settings, load_settings
 from miqa_node.store.documents import dump_assessment, load_assessment
 from miqa_node.taxonomy.policy_file import parse_policy
+from tests.pictures import picture_pixels
 from tests.unit.assess.making import chest_header
 from tests.unit.caption.making import PIECES, write_captions
 from tests.unit.report import making
@@ -159,7 +159,7 @@ def test_a_server_gets_pixels_and_nothing_else_and_its_sentences_are_cleaned(ser
     found = judged(with_captions(settings_with(tmp_path, **asked_for), Quality)).assessment.caption
     assert found == Caption("127.0.0.1", ("Two lungs.", "A heart.", "x" * 300))
     [(headers, body)] = server.asked
-    picture = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_UNCHANGED)
+    picture = picture_pixels(body)
     assert picture.shape == (32, 32)
     assert headers["authorization"] == "Bearer secret"
     assert DIGEST[:16] not in json.dumps(headers)

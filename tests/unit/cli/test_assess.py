@@ -18,6 +18,7 @@ from miqa_node.cli.files import images
 from miqa_node.cli.saliency import at_source_size, overlay
 from miqa_node.domain.finding import FindingName
 from miqa_node.taxonomy.lookup import finding_names, reason_code
+from tests.pictures import picture_pixels
 from tests.unit.assess.making import write_package
 from tests.unit.cli.conftest import Ran
 from tests.unit.report import making
@@ -91,7 +92,7 @@ def _check_maps(maps: Path, chest: dict[str, Any]) -> None:
         assert values.dtype == np.float32
         assert values.shape == (1955, 1841)
         assert 0 <= values.min() <= values.max() <= 1
-        picture = cv2.imread(str(maps / name.replace(".npy", ".png")))
+        picture = picture_pixels(maps / name.replace(".npy", ".png"), cv2.IMREAD_COLOR)
         assert picture.shape == (1955, 1841, 3)
 
 

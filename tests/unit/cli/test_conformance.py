@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
@@ -33,7 +34,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     scp.stop(1.0)
 
 
-def negotiate(port: int, pairs: list[tuple[str, str]], **more: object) -> Association:
+def negotiate(port: int, pairs: list[tuple[str, str]], **more: Any) -> Association:
     ae = AE("TEST")
     return ae.associate("127.0.0.1", port, [build_context(*pair) for pair in pairs], **more)
 

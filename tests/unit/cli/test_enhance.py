@@ -11,6 +11,7 @@ import pydicom
 import pytest
 
 from miqa_node.cli.app import run
+from tests.pictures import picture_pixels
 from tests.unit.report import making
 
 
@@ -35,7 +36,7 @@ def test_dicom_becomes_a_derived_image_and_a_picture_of_what_changed(radiograph:
     made = pydicom.dcmread(out)
     assert list(made.ImageType)[:2] == ["DERIVED", "SECONDARY"]
     assert made.pixel_array.shape == (96, 80)
-    shown = cv2.imread(str(difference), cv2.IMREAD_UNCHANGED)
+    shown = picture_pixels(difference)
     assert abs(float(shown.mean()) - 128) < 20
     assert float(shown.std()) > 0
     assert radiograph.read_bytes() == before
@@ -47,7 +48,7 @@ def test_pictures_become_pictures(picture: Path, tmp_path: Path, capsys: pytest.
     told = json.loads(capsys.readouterr().out)
     assert told["methods"] == ["wavelet"]
     assert "BayesShrink" in told["steps"][0]
-    before, after = (cv2.imread(str(p), cv2.IMREAD_GRAYSCALE) for p in (picture, out))
+    before, after = (picture_pixels(p, cv2.IMREAD_GRAYSCALE) for p in (picture, out))
     assert before is not None
     assert after is not None
     assert after.shape == before.shape

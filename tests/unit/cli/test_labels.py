@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import cv2
+import numpy as np
 import pydicom
 import pytest
 
@@ -24,6 +24,7 @@ from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import SettingsError
 from miqa_node.store import labels, worklist
 from miqa_node.store.artifacts import original_key
+from tests.pictures import picture_pixels
 from tests.unit.assess.making import chest_dataset, write_package
 from tests.unit.cli.conftest import Ran
 from tests.unit.cli.test_calibrate import POLICY
@@ -88,7 +89,7 @@ def test_an_export_holds_every_label_and_names_nobody(
     text = "".join(file.read_text("utf-8") for file in out.glob("*.*"))
     for secret in ("Meier", "Muster", "PID", "ACC1", *labelled):
         assert secret not in text
-    picture = cv2.imread(str(out / rows[3]["image"]), cv2.IMREAD_UNCHANGED)
+    picture = picture_pixels(out / rows[3]["image"])
     coco = json.loads((out / "coco.json").read_text("utf-8"))
     [annotation] = coco["annotations"]
     [image] = [image for image in coco["images"] if image["id"] == annotation["image_id"]]
@@ -117,7 +118,7 @@ def test_the_export_is_what_calibrate_and_training_read(
     assert records[1].has_real_object is False
     assert records[3].boxes[0].box == (0.25, 0.25, 0.5, 0.75)
     sampler = object.__new__(Sampler)
-    present, severity = sampler._labels(BaseImage(None, records[0].boxes, records[0]), {})
+    present, severity = sampler._labels(BaseImage(np.zeros((8, 8), np.float32), records[0].boxes, records[0]), {})
     assert [name for name in CLASSES if present[COLUMN[name]] == 1.0] == ["motion_blur"]
     assert severity[COLUMN["motion_blur"]] == -1.0
     with pytest.raises(SettingsError, match="labels export"):

@@ -48,6 +48,7 @@ def pacs() -> Iterator[Pacs]:
     ae.supported_contexts = AllStoragePresentationContexts
     ae.add_supported_context(VERIFICATION)
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, on_store)])
+    assert server is not None
     yield Pacs(server.server_address[1], modalities)
     server.shutdown()
 

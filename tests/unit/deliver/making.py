@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from typing import Any, cast
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, BasicTextSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import ThreadedAssociationServer
 
 from miqa_node.domain.delivery import (
@@ -82,6 +84,12 @@ class MemoryOutbox:
         with self._lock:
             return self._rows[number]
 
+    def result(self, number: int) -> ResultObject:
+        """What this delivery sends, which is no event."""
+        item = self.row(number).item
+        assert isinstance(item, ResultObject)
+        return item
+
     def states(self) -> list[DeliveryState]:
         with self._lock:
             return [row.state for row in self._rows.values()]
@@ -116,10 +124,10 @@ class MemoryOutbox:
             return taken
 
     def data(self, delivery: Delivery) -> bytes:
-        return self._data[delivery.item.object_key]
+        return self._data[self.result(delivery.delivery_id).object_key]
 
     def lose(self, number: int) -> None:
-        del self._data[self.row(number).item.object_key]
+        del self._data[self.result(number).object_key]
 
     def sent(self, delivery_ids: Sequence[DeliveryId], *, commit: bool = False) -> None:
         for number in delivery_ids:
@@ -177,18 +185,19 @@ class MemoryOutbox:
                 self._leases.pop(number, None)
 
     def lower(self, delivery: Delivery) -> bool:
-        made = lower_class(self._data[delivery.item.object_key])
+        old = self.result(delivery.delivery_id)
+        made = lower_class(self._data[old.object_key])
         if made is None:
             return False
         sop_class_uid, uid, data = made
-        result = ResultObject(uid, sop_class_uid, delivery.item.kind, f"results/{uid}.dcm")
+        result = ResultObject(uid, sop_class_uid, old.kind, f"results/{uid}.dcm")
         with self._lock:
             self._data[result.object_key] = data
             self._rows[delivery.delivery_id] = replace(self._rows[delivery.delivery_id], item=result)
             self._leases.pop(delivery.delivery_id, None)
         return True
 
-    def _change(self, number: DeliveryId, **changes: object) -> None:
+    def _change(self, number: DeliveryId, **changes: Any) -> None:
         with self._lock:
             row = self._rows[number]
             self._rows[number] = replace(row, attempts=row.attempts + 1, **changes)
@@ -211,7 +220,9 @@ class Pacs:
     def _store(self, event: evt.Event) -> int:
         status = self.answer(event)
         if status in (0x0000, 0x0111) or status & 0xF000 == 0xB000:
-            self.stored.append((str(event.request.AffectedSOPInstanceUID), event.encoded_dataset(include_meta=False)))
+            self.stored.append(
+                (str(cast("C_STORE", event.request).AffectedSOPInstanceUID), event.encoded_dataset(include_meta=False))
+            )
         return status
 
     def _count(self, event: evt.Event) -> None:

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import ThreadedAssociationServer
 
 from miqa_node.deliver.commitment import read_report
@@ -40,7 +42,7 @@ class Archive:
         self.port = 0
 
     def store(self, event: evt.Event) -> int:
-        self.stored.append(str(event.request.AffectedSOPInstanceUID))
+        self.stored.append(str(cast("C_STORE", event.request).AffectedSOPInstanceUID))
         return 0x0000
 
     def action(self, event: evt.Event) -> tuple[int, None]:
@@ -108,7 +110,7 @@ def test_what_was_sent_is_committed(tmp_path: Path, deliver_settings: Make) -> N
         numbers = [outbox.put("pacs") for _ in range(3)]
         assert wait_until(lambda: outbox.states() == [DeliveryState.COMMITTED] * 3)
         assert wait_until(lambda: set(peer.answers) == {0x0000})
-    uids = {outbox.row(number).item.sop_instance_uid for number in numbers}
+    uids = {outbox.result(number).sop_instance_uid for number in numbers}
     assert {item.ReferencedSOPInstanceUID for one in peer.asked for item in one.ReferencedSOPSequence} == uids
     assert all(item.ReferencedSOPClassUID == BasicTextSRStorage for item in peer.asked[0].ReferencedSOPSequence)
 
@@ -118,7 +120,7 @@ def test_a_lying_archive_is_found_out(tmp_path: Path, deliver_settings: Make) ->
     outbox = MemoryOutbox()
     with archive() as peer:
         number = outbox.put("pacs")
-        uid = outbox.row(number).item.sop_instance_uid
+        uid = outbox.result(number).sop_instance_uid
         peer.lacks = {uid}
         with running(tmp_path, outbox, deliver_settings(), peer.port):
             assert wait_until(lambda: bool(outbox.reports))

@@ -280,7 +280,7 @@ def steal_responses(monkeypatch: pytest.MonkeyPatch, how_many: int) -> list[int]
         queue = self.dimse.msg_queue
         real_put = queue.put
 
-        def put(item: tuple[int, object]) -> None:
+        def put(item: Any) -> None:
             if len(stolen) < how_many and threading.current_thread() is self.dul:
                 stolen.append(item[0])
                 # On the reactor's behalf, before anybody else can see the message.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.uid import (
@@ -34,13 +35,13 @@ Make = Callable[..., DeliverSettings]
 QUEUED, SENT, FAILED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.FAILED
 
 
-def to(name: str, port: int, **more: object) -> DestinationConfig:
+def to(name: str, port: int, **more: Any) -> DestinationConfig:
     return CStoreConfig(name=name, ae_title="PACS", host="127.0.0.1", port=port, **more)
 
 
 @contextmanager
 def running(
-    tmp_path: Path, outbox: MemoryOutbox, settings: DeliverSettings, *configs: DestinationConfig, **more: object
+    tmp_path: Path, outbox: MemoryOutbox, settings: DeliverSettings, *configs: DestinationConfig, **more: Any
 ) -> Iterator[Lanes]:
     lanes = Lanes(outbox, Destinations(tmp_path / "destinations.toml", configs), settings, **more)
     lanes.start()
@@ -78,7 +79,7 @@ def test_delivers_in_order_over_one_association(tmp_path: Path, deliver_settings
             assert wait_until(lambda: outbox.states() == [SENT] * 8)
             assert lanes.snapshot()["pacs"].breaker is BreakerState.CLOSED
             assert lanes.snapshot()["pacs"].last_success_at is not None
-        assert peer.uids() == [outbox.row(n).item.sop_instance_uid for n in numbers]
+        assert peer.uids() == [outbox.result(n).sop_instance_uid for n in numbers]
         assert peer.associations == 1
         after = metrics.REGISTRY.get_sample_value("miqa_deliveries_total", {"destination": "pacs", "outcome": "sent"})
         assert (after or 0) - (before or 0) == 8
@@ -169,7 +170,7 @@ def test_gives_up_by_age_and_at_once_when_refused(tmp_path: Path, deliver_settin
     fresh = outbox.put("pacs")
     days = timedelta(days=3)
     never, stubborn = outbox.put("pacs"), outbox.put("pacs", failing_since=datetime.now(UTC) - days)
-    refused_uid = outbox.row(never).item.sop_instance_uid
+    refused_uid = outbox.result(never).sop_instance_uid
 
     def behave(uid: str) -> Exception | None:
         return DeliveryRefusedError("never") if uid == refused_uid else DeliveryError("not now")
@@ -389,8 +390,8 @@ def test_a_report_goes_in_the_highest_class_that_the_destination_takes(
         numbers = [outbox.put("pacs", report(Comprehensive3DSRStorage)) for _ in range(3)]
         with running(tmp_path, outbox, deliver_settings(), to("pacs", peer.port)):
             assert wait_until(lambda: outbox.states() == [SENT] * 3)
-    assert {outbox.row(number).item.sop_class_uid for number in numbers} == {sent_as}
-    assert sorted(peer.uids()) == sorted(outbox.row(number).item.sop_instance_uid for number in numbers)
+    assert {outbox.result(number).sop_class_uid for number in numbers} == {sent_as}
+    assert sorted(peer.uids()) == sorted(outbox.result(number).sop_instance_uid for number in numbers)
 
 
 def test_a_destination_that_takes_no_class_of_report_is_told_from_one_that_fails(
@@ -413,4 +414,4 @@ def test_a_peer_that_says_no_only_when_it_gets_the_report_gets_it_in_a_lower_cla
         number = outbox.put("pacs", report(Comprehensive3DSRStorage))
         with running(tmp_path, outbox, deliver_settings(), to("pacs", peer.port)):
             assert wait_until(lambda: outbox.states() == [SENT])
-    assert outbox.row(number).item.sop_class_uid == ComprehensiveSRStorage
+    assert outbox.result(number).sop_class_uid == ComprehensiveSRStorage

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -19,7 +20,7 @@ from tests.unit.deliver.making import as_file, report
 Make = Callable[..., DeliverSettings]
 
 
-def outcome_of(web: Web, settings: DeliverSettings, **more: object) -> Exception | None:
+def outcome_of(web: Web, settings: DeliverSettings, **more: Any) -> Exception | None:
     destination = StowDestination(StowConfig(name="web", url=web.url, **more), DeliveryContext(settings))
     try:
         return destination.send([as_file(report())])[0]

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -32,7 +33,7 @@ def peer() -> Iterator[Receiver]:
 def webhook(deliver_settings: Callable[..., DeliverSettings], tmp_path: Path) -> Iterator[Callable[..., Destination]]:
     made: list[Destination] = []
 
-    def make(url: str, *secrets: str, **changes: str) -> Destination:
+    def make(url: str, *secrets: str, **changes: Any) -> Destination:
         config = WebhookConfig(name="ris", url=url, secret_file=secret_file(tmp_path, *secrets), **changes)
         made.append(connect(config, DeliveryContext(deliver_settings(dimse_timeout_s=0.5))))
         return made[-1]

@@ -40,7 +40,7 @@ def test_on_a_radiograph_noise_flatters_the_measured_width_and_not_the_slope() -
 
 @pytest.mark.parametrize("sigma", [0.0, 0.04])
 def test_a_blur_takes_slope_with_and_without_noise(bars: np.ndarray, sigma: float) -> None:
-    kept = scores.EdgeSlopes(bars).kept(cv2.GaussianBlur(noisy(bars, sigma), (0, 0), 1.5))
+    kept = scores.EdgeSlopes(bars).kept(np.asarray(cv2.GaussianBlur(noisy(bars, sigma), (0, 0), 1.5), np.float32))
     assert kept is not None
     assert kept < 0.8
 

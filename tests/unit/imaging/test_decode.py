@@ -56,6 +56,7 @@ def test_colour_arrives_beside_its_luminance(decoder: Decoder, samples: Path) ->
     image, here = decoder.decode(path), decode_frame(path, 0, 10**9)
     assert image.colour is not None
     assert image.colour.shape == (*image.shape, 3)
+    assert here.colour is not None
     assert np.array_equal(image.colour, here.colour)
     assert np.array_equal(image.display, here.display)
     assert image.valid is None
@@ -171,8 +172,7 @@ def test_a_crashing_child_costs_one_image(samples: Path) -> None:
         thread = threading.Thread(target=decode)
         thread.start()
         time.sleep(0.15)
-        for child in _decoding_children(os.getpid()):
-            os.kill(child, signal.SIGSEGV)
+        _kill_children(signal.SIGSEGV)
         thread.join(30)
         assert len(raised) == 1
         assert "died" in str(raised[0])
@@ -206,17 +206,32 @@ def decodes_a_small_image(decoder: Decoder, samples: Path) -> None:
 
 
 def _decoding_children(pid: int) -> set[int]:
-    """Children of the fork server: the processes that decode."""
-    children = psutil.Process(pid).children(recursive=True)
-    return {child.pid for child in children if child.parent() is not None and child.ppid() != pid}
+    """Children of the fork server: the processes that decode, and no others of this run, such as PostgreSQL's."""
+    return {
+        child.pid
+        for server in psutil.Process(pid).children()
+        for child in _children_of_fork_server(server)
+        if child.is_running()
+    }
+
+
+def _children_of_fork_server(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.children() if "forkserver" in " ".join(process.cmdline()) else []
+    return []
+
+
+def _kill_children(number: signal.Signals) -> None:
+    for child in _decoding_children(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(child, number)
 
 
 def test_an_idle_child_that_is_killed_costs_nothing(samples: Path) -> None:
     with Decoder(settings()) as decoder:
         for _ in range(3):
             decodes_a_small_image(decoder, samples)
-            for child in _decoding_children(os.getpid()):
-                os.kill(child, signal.SIGKILL)
+            _kill_children(signal.SIGKILL)
             time.sleep(0.1)
         decodes_a_small_image(decoder, samples)
 
@@ -241,8 +256,7 @@ def test_an_image_whose_child_is_killed_from_outside_is_decoded_again(samples: P
         decodes_a_small_image(decoder, samples)
         image = threads.submit(decoder.decode, samples / "RG1_J2KR.dcm")
         time.sleep(0.15)
-        for child in _decoding_children(os.getpid()):
-            os.kill(child, signal.SIGKILL)
+        _kill_children(signal.SIGKILL)
         assert image.result(30).shape == (1955, 1841)
 
 

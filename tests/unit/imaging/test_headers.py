@@ -7,6 +7,7 @@ import time
 import zlib
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -30,7 +31,7 @@ def make(path: Path, syntax: str = ExplicitVRLittleEndian, *, enforce: bool = Tr
     meta.MediaStorageSOPClassUID = UID(CR)
     meta.MediaStorageSOPInstanceUID = UID("1.2.3")
     ds = FileDataset(
-        None,
+        path,
         {},
         file_meta=meta,
         preamble=b"\0" * 128,
@@ -155,7 +156,7 @@ def test_what_is_not_dicom_is_refused_with_the_reason(tmp_path: Path, content: b
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID"])
 def test_a_uid_that_could_be_a_path_is_refused(tmp_path: Path, keyword: str) -> None:
-    path = make(tmp_path / "a.dcm", **{keyword: "../../etc/passwd"})
+    path = make(tmp_path / "a.dcm", **dict[str, Any]({keyword: "../../etc/passwd"}))
     with pytest.raises(DataSetError, match=keyword):
         read_header(path)
 
@@ -219,7 +220,11 @@ def test_view_and_region_codes_stand_in_for_empty_elements(tmp_path: Path) -> No
 
 
 def test_who_made_the_image_where_and_with_which_detector(tmp_path: Path) -> None:
-    given = {"OperatorsName": ["Meier^Anna", "Huber^Eva"], "PerformedLocation": "Room 3", "DeviceSerialNumber": "S9"}
+    given: dict[str, Any] = {
+        "OperatorsName": ["Meier^Anna", "Huber^Eva"],
+        "PerformedLocation": "Room 3",
+        "DeviceSerialNumber": "S9",
+    }
     header, study = read_header(make(tmp_path / "a", **given))
     assert study.operators_name == "Meier^Anna"
     assert (header.performed_location, header.detector_id) == ("Room 3", "S9")
@@ -262,7 +267,7 @@ def test_acquisition_time_takes_the_best_element(tmp_path: Path) -> None:
     ],
 )
 def test_times_may_end_with_hours_or_minutes(
-    elements: dict[str, object], expected: datetime | None, tmp_path: Path
+    elements: dict[str, Any], expected: datetime | None, tmp_path: Path
 ) -> None:
     """PS3.5 6.2: "0930" is half past nine, not midnight."""
     assert read_header(make(tmp_path / "a.dcm", **elements))[0].acquired_at == expected
@@ -280,15 +285,15 @@ def test_times_may_end_with_hours_or_minutes(
     ],
 )
 def test_test_objects_are_recognised_without_keeping_the_words(
-    tmp_path: Path, elements: dict[str, str], *, expected: bool
+    tmp_path: Path, elements: dict[str, Any], *, expected: bool
 ) -> None:
     header, _ = read_header(make(tmp_path / "a.dcm", **elements))
     assert header.quality_control is expected
     assert not any(word in repr(header) for word in ("PHANTOM", "Flat", "Aquaro"))
 
 
-def _header(**changes: object) -> Header:
-    values: dict[str, object] = {
+def _header(**changes: Any) -> Header:
+    values: dict[str, Any] = {
         "sop_class_uid": CR,
         "sop_instance_uid": "1",
         "series_instance_uid": "1",

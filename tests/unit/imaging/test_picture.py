@@ -15,6 +15,7 @@ from miqa_node.imaging import picture
 from miqa_node.imaging.kinds import is_projection
 from miqa_node.imaging.picture import is_picture, read_picture
 from miqa_node.imaging.preview import preview_png
+from tests.pictures import picture_pixels
 from tests.unit.measure.phantoms import chest, radiograph
 
 
@@ -126,12 +127,12 @@ def test_limits_of_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_previews_fit_and_keep_their_proportion(shape: tuple[int, int], expected: tuple[int, int]) -> None:
     png = preview_png(radiograph(chest(*shape)), 100)
-    decoded = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    decoded = picture_pixels(png)
     assert decoded.shape == expected
     assert decoded.dtype == np.uint8
 
 
 def test_previews_are_averages_of_the_display() -> None:
     image = radiograph(chest())
-    decoded = cv2.imdecode(np.frombuffer(preview_png(image, 64), np.uint8), cv2.IMREAD_UNCHANGED)
+    decoded = picture_pixels(preview_png(image, 64))
     assert decoded.mean() == pytest.approx(image.display.mean() / 257, abs=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_a_sound_chest_has_no_issue() -> None:
         ("matrix_contradicts_header", {"rows": 500}),
     ],
 )
-def test_headers_that_deserve_an_issue(name: str, changes: dict[str, object]) -> None:
+def test_headers_that_deserve_an_issue(name: str, changes: dict[str, Any]) -> None:
     assert issues(**changes) == {name}
 
 
@@ -79,7 +80,7 @@ def test_headers_that_deserve_an_issue(name: str, changes: dict[str, object]) ->
         },
     ],
 )
-def test_headers_that_are_fine(changes: dict[str, object]) -> None:
+def test_headers_that_are_fine(changes: dict[str, Any]) -> None:
     assert issues(None, **changes) == set()
 
 
@@ -137,7 +138,9 @@ def test_real_radiographs_raise_only_what_they_lack(samples: Path) -> None:
     for name in ("RG1_UNCR.dcm", "RG3_UNCR.dcm"):
         real, _ = read_header(samples / name)
         frame = decode_frame(samples / name, 0, 10**9)
-        image = Radiograph(frame.stored, frame.display, frame.stored_range, frame.spacing_mm, frame.valid, frame.steps)
+        image = Radiograph(
+            frame.stored, frame.display, frame.stored_range, frame.spacing_mm, frame.valid, steps=frame.steps
+        )
         found = {issue.name for issue in check(real, image, measure(image, real))}
         assert found == {"spacing_missing", "exposure_index_missing"}
         if name.startswith("RG1"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +27,9 @@ def radiograph(
     return Radiograph(stored=stored, display=display, stored_range=(0, highest), spacing_mm=spacing_mm, valid=valid)
 
 
-def header(**changes: object) -> Header:
+def header(**changes: Any) -> Header:
     """A digital PA chest."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "sop_class_uid": "1.2.840.10008.5.1.4.1.1.1.1",
         "sop_instance_uid": SopInstanceUid("1.2.3"),
         "series_instance_uid": SeriesInstanceUid("1.2"),

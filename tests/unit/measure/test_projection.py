@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -216,7 +217,7 @@ def test_odd_images_give_finite_numbers_or_none(shape: tuple[int, int], kind: st
 def test_any_integer_type_is_measured(dtype: str) -> None:
     info = np.iinfo(dtype)
     random = np.random.default_rng(6)
-    stored = random.normal((int(info.min) + int(info.max)) / 2, (int(info.max) - int(info.min)) / 16, (128, 128))
+    stored: Any = random.normal((int(info.min) + int(info.max)) / 2, (int(info.max) - int(info.min)) / 16, (128, 128))
     stored = np.clip(stored, info.min, info.max).astype(dtype)
     display = cv2.normalize(stored.astype(np.float64), np.empty(0), 0, 65535, cv2.NORM_MINMAX).astype(np.uint16)
     image = Radiograph(stored, display, (int(info.min), int(info.max)), None)

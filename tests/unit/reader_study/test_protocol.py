@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_the_hash_follows_every_word() -> None:
 
 @pytest.mark.parametrize("change", [{"readers": ("mara",)}, {"name": "No name!"}, {"until": date(2026, 10, 1)},
                                     {"images": 0}, {"run_length": 13}, {"washout_days": -1}])  # fmt: skip
-def test_contradictions_are_errors(change: dict[str, object]) -> None:
+def test_contradictions_are_errors(change: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
         replace(PROTOCOL, **change)
 

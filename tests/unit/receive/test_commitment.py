@@ -35,9 +35,9 @@ class Modality:
     """Asks, and takes reports on its association or, when it listens, on one that the node opens."""
 
     def __init__(self) -> None:
-        self.reports: list[tuple[int, Dataset]] = []
+        self.reports: list[tuple[int | None, Dataset]] = []
         self.title = "CT1"
-        self.is_scp: list[bool] = []
+        self.is_scp: list[bool | None] = []
 
     def take(self, event: evt.Event) -> tuple[int, None]:
         self.reports.append((event.event_type, event.event_information))
@@ -172,7 +172,9 @@ def test_what_cannot_be_told_is_tried_again_and_says_why(keeping: Database) -> N
     assert claimed == request
     assert ledger.claim(60.0) is None
     ledger.failed(claimed, "nobody there", NOW)
-    assert ledger.claim(60.0).attempts == 1
+    again = ledger.claim(60.0)
+    assert again is not None
+    assert again.attempts == 1
     ledger.failed(claimed, "given up", None)
     assert ledger.claim(60.0) is None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -58,14 +59,14 @@ def test_other_classes(uid: str) -> None:
 
 
 def test_explicit_little_endian_is_preferred_then_the_senders_order() -> None:
-    offered = [ImplicitVRLittleEndian, JPEG2000Lossless, ExplicitVRLittleEndian]
+    offered: list[str | UID] = [ImplicitVRLittleEndian, JPEG2000Lossless, ExplicitVRLittleEndian]
     (context,) = supported([build_context(CTImageStorage, offered)])
     assert context.transfer_syntax == [ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless]
 
 
 def test_every_standard_class_is_accepted_in_every_syntax(start_node: Callable[..., Node]) -> None:
     node = start_node()
-    classes = [context.abstract_syntax for context in StoragePresentationContexts]
+    classes = [UID(str(context.abstract_syntax)) for context in StoragePresentationContexts]
     syntaxes = [*ALL_TRANSFER_SYNTAXES, PRIVATE_SYNTAX]
     pairs = [(sop, syntaxes[n % len(syntaxes)]) for n, sop in enumerate(classes)]
     pairs += [(CTImageStorage, syntax) for syntax in syntaxes]

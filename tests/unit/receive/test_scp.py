@@ -253,6 +253,7 @@ def test_association_limits(start_node: StartNode) -> None:
     assert second.is_established
     assert third.is_rejected
     answer = third.acceptor.primitive
+    assert answer is not None
     assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 2)
     first.release()
     deadline = time.monotonic() + 3
@@ -269,6 +270,7 @@ def test_called_ae_title_can_be_required(start_node: StartNode) -> None:
     wrong, right = associate(node.port, called="OTHER"), associate(node.port, called="NODE")
     assert wrong.is_rejected
     answer = wrong.acceptor.primitive
+    assert answer is not None
     assert (answer.result, answer.result_source, answer.diagnostic) == (1, 1, 7)
     assert right.is_established
     right.release()

@@ -7,6 +7,7 @@ import ssl
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -34,7 +35,7 @@ def files(tmp_path: Path) -> dict[str, str]:
     return paths
 
 
-def send(port: int, **more: object) -> Exception | None:
+def send(port: int, **more: Any) -> Exception | None:
     settings = load_settings(deliver={"dimse_timeout_s": 3.0, "connection_timeout_s": 3.0}).deliver
     config = CStoreConfig(name="node", ae_title="MIQA", host="127.0.0.1", port=port, **more)
     destination = CStoreDestination(config, DeliveryContext(settings, "CT1"))

@@ -99,8 +99,9 @@ def radiograph(source: Path) -> Radiograph:
     """The decoded image, in this process."""
     frame = decode_frame(source, 0, max_pixels=10**8)
     return Radiograph(
-        frame.stored, frame.display, frame.stored_range, frame.spacing_mm, frame.valid, frame.steps, frame.decoder
-    )
+        frame.stored, frame.display, frame.stored_range, frame.spacing_mm, frame.valid,
+        steps=frame.steps, decoder=frame.decoder,
+    )  # fmt: skip
 
 
 def enhanced(pixels: Radiograph, methods: str) -> Enhanced:

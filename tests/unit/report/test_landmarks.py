@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from highdicom.sr import GraphicTypeValues, srread
-from pydicom.filebase import DicomBytesIO
 
 from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.image import SaliencyMaps
@@ -42,7 +42,7 @@ def report(source: Path, points: dict[str, tuple[float, float]]) -> MadeObject:
 
 def content_of(made: MadeObject) -> Any:
     """The report as highdicom reads it."""
-    return srread(DicomBytesIO(made.data)).content
+    return srread(io.BytesIO(made.data)).content
 
 
 @pytest.fixture(scope="module")

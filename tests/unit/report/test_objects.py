@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from dataclasses import replace
@@ -248,7 +249,7 @@ def test_segments_overlap_when_they_do(place: tuple[float, float], overlap: str,
 
 def test_highdicom_opens_what_was_made(source: Path) -> None:
     made = {item.kind: item.data for item in making.flagged(source)}
-    stream = pydicom.filebase.DicomBytesIO
+    stream = io.BytesIO
     segmentation = highdicom.seg.segread(stream(made[ResultKind("SEG")]))
     instance = pydicom.dcmread(source, stop_before_pixels=True).SOPInstanceUID
     pixels = segmentation.get_pixels_by_source_instance([instance], segment_numbers=[2])

@@ -27,7 +27,7 @@ from miqa_node.taxonomy.lookup import defect_names
 from tests.unit.assess import making
 from tests.unit.assess.making import write_package
 
-TAPPED = {"saliency": {"maps": "maps", "method": "mean", "taps": ["global_view"]}}
+TAPPED: dict[str, Any] = {"saliency": {"maps": "maps", "method": "mean", "taps": ["global_view"]}}
 """The tiny package's logits are means of the view, so a gradient is the same everywhere and maps are known."""
 Make = Callable[..., Package]
 

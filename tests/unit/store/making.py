@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from typing import Any
 
 from miqa_node.domain.instance import (
     Header,
@@ -18,16 +19,21 @@ from miqa_node.domain.instance import (
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def header(number: int, study: int = 1, **values: object) -> Header:
+def header(number: int, study: int = 1, **values: Any) -> Header:
     """A chest radiograph's header; the numbers make its UIDs."""
-    given = {"modality": "CR", "body_part_examined": "CHEST", "view_position": "PA", "station_name": "ROOM1"} | values
+    chest = {
+        "modality": "CR",
+        "body_part_examined": "CHEST",
+        "view_position": "PA",
+        "station_name": "ROOM1",
+    }
     return Header(
         "1.2.840.10008.5.1.4.1.1.1",
         SopInstanceUid(f"1.2.3.{number}"),
         SeriesInstanceUid(f"1.2.4.{study}"),
         StudyInstanceUid(f"1.2.5.{study}"),
         "1.2.840.10008.1.2.1",
-        **given,
+        **(chest | values),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
+from miqa_node.domain.delivery import EventNotice
 from miqa_node.domain.event import EventOrigin, EventType
 from miqa_node.domain.policy import AUDIT, Disposition, Reason, Verdict
 from miqa_node.domain.worklist import Resolution
@@ -222,7 +223,8 @@ def test_events_are_no_dicom_objects(desk: Desk) -> None:
     with desk.database.begin() as transaction:
         assert deliveries.results_of(transaction, digest(1)) == []
         assert result_index.search(transaction, {}) == []
-        assert {row.item.event_type for row in deliveries.of_instance(transaction, digest(1))} == {
+        items = [row.item for row in deliveries.of_instance(transaction, digest(1))]
+        assert {item.event_type if isinstance(item, EventNotice) else None for item in items} == {
             EventType.IMAGE_ASSESSED,
             EventType.STUDY_FLAGGED,
         }

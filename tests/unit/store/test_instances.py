@@ -170,8 +170,10 @@ def test_rows_with_names_that_nobody_knows_any_more_are_read(database: Database)
             transaction.execute(sa.update(table).values({column: new}))
         transaction.execute(sa.update(tables.results).values(kind=name))
     with database.begin() as transaction:
-        assert str(instances.load_assessment(transaction, of).findings[0].name) == name
-        assert instances.load_disposition(transaction, of).reasons[0].name == name
+        shown, reread = instances.load_assessment(transaction, of), instances.load_disposition(transaction, of)
+        assert shown is not None
+        assert reread is not None
+        assert str(shown.findings[0].name) == reread.reasons[0].name == name
         assert [str(one.kind) for one in deliveries.results_of(transaction, of)] == [name]
         assert len(deliveries.of_instance(transaction, of)) == 1
         worklist.flag(transaction, header(1).study_instance_uid, Verdict.REJECT, NOW)

@@ -134,10 +134,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     """The whole command on a small data folder, with two models."""
     folder = tmp_path_factory.mktemp("classical")
     data, out = write_data(folder / "data", training=20, evaluation=4), folder / "models"
-    settings = {"kinds": ("lr", "additive"), "samples": 200, "draws": 1, "report_dir": out / "comparison"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("miqa_node.training.classical.compare.TIMED_SIDE_PX", 256)
-        found = train_classical(data, out, **settings, cache_dir=folder / "cache", image_cache=folder / "images")
+        found = train_classical(
+            data, out, kinds=("lr", "additive"), samples=200, draws=1,
+            report_dir=out / "comparison", cache_dir=folder / "cache", image_cache=folder / "images",
+        )  # fmt: skip
     return out, found
 
 

@@ -24,6 +24,7 @@ from miqa_node.settings import Accelerator, load_settings
 from miqa_node.training.classifier.calibrate import fit_temperature, softmax, threshold_for_recall
 from miqa_node.training.classifier.data import ClassifierPart, read_examples
 from miqa_node.training.classifier.fit import balanced_weights
+from tests.pictures import picture_pixels
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -68,7 +69,7 @@ def share_right(classifier: Classifier, data: Path) -> float:
     """Of the test part, as the node sees it: through the package and its own preparation of pictures."""
     right = []
     for example in (e for e in read_examples(data, 1) if e.part is ClassifierPart.TEST):
-        pixels = cv2.imread(str(example.path), cv2.IMREAD_UNCHANGED).astype(np.uint16) * 257
+        pixels = picture_pixels(example.path).astype(np.uint16) * 257
         scores, _ = classifier.see(np.ascontiguousarray(pixels[..., ::-1]) if pixels.ndim == 3 else pixels)
         right.append(classifier.label(scores) == example.label)
     return float(np.mean(right))
@@ -89,7 +90,7 @@ def test_a_gray_folder_becomes_a_package_with_recall_first(digits: Path, tmp_pat
     assert classifier.card.picture.channels == 1
     assert classifier.card.clinical
     assert share_right(classifier, digits) == pytest.approx(test["accuracy"], abs=1e-3)
-    gray = cv2.imread(str(next(digits.glob("*/*.png"))), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 257
+    gray = picture_pixels(next(digits.glob("*/*.png")), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 257
     scores, image = classifier.see(gray)
     saliency = classifier.map_of(image, classifier.label(scores), gray.shape)
     assert saliency is not None

@@ -15,7 +15,7 @@ import torch
 from miqa_node.training.denoiser.fit import CHECKPOINT, DenoiserFitSettings, fit
 from miqa_node.training.denoiser.loss import denoising_loss, edges, gradient, missing_slope
 from miqa_node.training.denoiser.network import Denoiser
-from miqa_node.training.denoiser.pairs import smooth_phantom
+from miqa_node.training.denoiser.pairs import NoisePairs, smooth_phantom
 
 
 def step_image(side: int = 96) -> torch.Tensor:
@@ -31,7 +31,9 @@ def blurred(image: torch.Tensor) -> torch.Tensor:
 def test_noise_stays_on_edges_and_goes_elsewhere() -> None:
     torch.manual_seed(1)
     net = Denoiser()
-    torch.nn.init.normal_(net.steps[-1].weight, std=0.05)  # an estimate that is certainly not nothing
+    torch.nn.init.normal_(
+        net.get_parameter(f"steps.{len(net.steps) - 1}.weight"), std=0.05
+    )  # an estimate that is certainly not nothing
     image = step_image() + 0.03 * torch.randn(1, 1, 96, 96)
     with torch.no_grad():
         everywhere = (image - net(image)).abs()
@@ -57,8 +59,11 @@ def test_the_loss_wants_the_slope_of_edges() -> None:
     assert float(denoising_loss(blurred(noisy), noisy, original)) > 0.1
 
 
-class Phantoms:
+class Phantoms(NoisePairs):
     """Pairs of smooth phantoms, without any radiograph."""
+
+    def __init__(self) -> None:
+        """Nothing to read."""
 
     def __call__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng(index)

@@ -38,6 +38,8 @@ def net() -> QualityNet:
     net = QualityNet(len(CLASSES), (8,))
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 1.5)
     for silent in (net.classify_texture, net.grade_texture):  # equal constants would become one in the graph

@@ -6,7 +6,6 @@ import hashlib
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import pytest
@@ -15,6 +14,7 @@ import yaml
 from miqa_node.assess.card import METADATA_KEY, Card
 from miqa_node.degrade.sheet import sample_chest
 from miqa_node.taxonomy.lookup import defect_names, gate_names
+from tests.pictures import picture_pixels
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = sorted(p.parent for p in (ROOT / "models").glob("quality-[0-9]*/card.yaml"))
@@ -71,7 +71,7 @@ def test_goldens_hold_and_tell_images_apart(folder: Path) -> None:
     rows = card.outputs.classes
     over = {}
     for golden in card.golden:
-        pixels = cv2.imread(str(folder / golden.input), cv2.IMREAD_UNCHANGED)
+        pixels = picture_pixels(folder / golden.input)
         assert pixels.dtype == np.uint8
         prediction = graph(pixels.astype(np.uint16) * 257)
         logits = prediction.logits.astype(np.float64)

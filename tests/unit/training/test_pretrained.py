@@ -20,6 +20,7 @@ h5py = pytest.importorskip("h5py")
 from miqa_node.training.architectures import Architecture, build  # noqa: E402
 from miqa_node.training.pretrained import imagenet_classifier, pretrained, read_keras, read_layers, settle  # noqa: E402
 from miqa_node.training.tflite import read_tflite  # noqa: E402
+from tests.pictures import picture_pixels  # noqa: E402
 
 MOBILENET = "mobilenet_v2_1.0_224_quant.tflite"
 SQUEEZENET = "squeezenet1_1_imagenet_notop_keras_tf.h5"
@@ -37,9 +38,8 @@ def _photographs() -> dict[str, np.ndarray]:
     from sklearn.datasets import load_sample_image
 
     found = {name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")}
-    with cbook.get_sample_data("grace_hopper.jpg") as stream:
-        coded = np.frombuffer(stream.read(), np.uint8)
-    found["hopper"] = cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    path = Path(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    found["hopper"] = cv2.cvtColor(picture_pixels(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     return {k: cv2.resize(np.asarray(v), (224, 224), interpolation=cv2.INTER_AREA) for k, v in found.items()}
 
 

@@ -81,8 +81,8 @@ def test_annotated_things_teach_the_map_of_their_kind(pixels: np.ndarray) -> Non
         ObjectBox((0.8, 0.1, 0.9, 0.2), "annotation", True),
     )
     record = replace(RECORD, objects=boxes)
-    sampler = Sampler([record], {record.path: pixels}, [], Preprocess(), seed=1, crops=2)
-    cells, drawn = sampler._places(BaseImage(pixels / np.float32(255), boxes, record), {}, {})
+    sampler = Sampler([record], cast("ImageCache", {record.path: pixels}), [], Preprocess(), seed=1, crops=2)
+    cells, drawn = sampler._places(BaseImage(pixels.astype(np.float32) / np.float32(255), boxes, record), {}, {})
     button, lead, tube, marker = (
         (int(0.32 * 48),) * 2,
         (int(0.15 * 48),) * 2,

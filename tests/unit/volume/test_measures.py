@@ -52,7 +52,7 @@ def test_smooth_noise_has_a_lower_peak_frequency(tmp_path: Path) -> None:
     import cv2
 
     sharp = [making.body_ct(20.0, seed=seed) for seed in range(4)]
-    smooth = [cv2.GaussianBlur(image, (0, 0), 1.5) for image in sharp]
+    smooth = [np.asarray(cv2.GaussianBlur(image, (0, 0), 1.5), np.float64) for image in sharp]
     peaks = [
         numbers(judged(making.write_series(tmp_path / name, images, "CT")))["nps_peak"]
         for name, images in (("sharp", sharp), ("smooth", smooth))

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from miqa_node.assess.active import ActiveModels
@@ -46,7 +47,7 @@ def write_series_package(folder: Path, **call: Any) -> None:
         "calibration": {}, "training": {}, "metrics": {},
         "golden": [{"input": "0.npz", "expected": "0.json"}],
     }  # fmt: skip
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "weight": np.array([[[1.0, 0.0], [0.0, 0.0]]], np.float32),
         "bias": np.array([[-20.0, -5.0]], np.float32),
         "ten": np.array([[0.0, 10.0]], np.float32),
