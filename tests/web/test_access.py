@@ -193,7 +193,7 @@ def test_only_hashes_of_secrets_are_kept(stage: Stage, client: TestClient) -> No
 def test_sessions_end_by_themselves(stage: Stage) -> None:
     add_account(stage, "ada", Role.ADMIN)
     now = datetime.now(UTC)
-    times = {"idle": timedelta(hours=1), "lifetime": timedelta(hours=3)}
+    times: dict[str, Any] = {"idle": timedelta(hours=1), "lifetime": timedelta(hours=3)}
     with stage.services.database.begin() as transaction:
         secret = sessions.start(transaction, "ada", now, most=2)
 
@@ -209,7 +209,7 @@ def test_sessions_end_by_themselves(stage: Stage) -> None:
 def test_an_account_has_a_limited_number_of_sessions(stage: Stage) -> None:
     add_account(stage, "ada", Role.ADMIN)
     now = datetime.now(UTC)
-    times = {"idle": timedelta(hours=1), "lifetime": timedelta(hours=3)}
+    times: dict[str, Any] = {"idle": timedelta(hours=1), "lifetime": timedelta(hours=3)}
     with stage.services.database.begin() as transaction:
         secrets = [sessions.start(transaction, "ada", now + timedelta(seconds=n), most=2) for n in range(3)]
         alive = [sessions.find(transaction, secret, now, **times) is not None for secret in secrets]

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from schemathesis.core.result import Ok
 
 from miqa_node.settings import load_settings
 from miqa_node.web.rest.api import WorklistQuery
@@ -69,7 +70,8 @@ def test_every_operation_of_the_openapi_document(stage: Stage, app: FastAPI) -> 
     server = WebServer(app, load_settings(web={"port": 0}).web)
     server.start()
     try:
-        operations = [result.ok() for result in schemathesis.openapi.from_dict(app.openapi()).get_all_operations()]
+        results = schemathesis.openapi.from_dict(app.openapi()).get_all_operations()
+        operations = [result.ok() for result in results if isinstance(result, Ok)]
         for operation in operations:
             call_with_anything(operation.as_strategy(), f"http://127.0.0.1:{server.port}")
     finally:
