@@ -352,7 +352,7 @@ def test_received_images_are_served_as_they_came(stage: Stage, web: str, tmp_pat
     assert study["00201208"]["Value"] == [1]
     header = client.retrieve_instance_metadata(*uids)
     assert header["00280010"]["Value"] == [ds.Rows]
-    kept = client.retrieve_instance(*uids, media_types=[("application/dicom", "*")])
+    kept = client.retrieve_instance(*uids, media_types=(("application/dicom", "*"),))
     assert (kept.SOPInstanceUID, kept.PixelData) == (ds.SOPInstanceUID, ds.PixelData)
     frames = int(ds.get("NumberOfFrames") or 1)
     pixels = ds.pixel_array if frames > 1 else ds.pixel_array[np.newaxis]
@@ -362,7 +362,7 @@ def test_received_images_are_served_as_they_came(stage: Stage, web: str, tmp_pat
     raw = answer.content.split(b"\r\n\r\n", 1)[1].rsplit(b"\r\n--", 1)[0]
     assert raw == np.ascontiguousarray(pixels[-1]).astype(pixels.dtype.newbyteorder("<")).tobytes()
     if ds.file_meta.TransferSyntaxUID != ExplicitVRBigEndian:
-        plain = client.retrieve_instance(*uids, media_types=[("application/dicom", ExplicitVRLittleEndian)])
+        plain = client.retrieve_instance(*uids, media_types=(("application/dicom", str(ExplicitVRLittleEndian)),))
         assert plain.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
 
 

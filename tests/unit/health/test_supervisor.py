@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ from tests.unit.test_node import Pacs, get, settings_in, store
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # they are ended here
 
 LIMIT_S = 120.0
-OFTEN = {
+OFTEN: dict[str, Any] = {
     "work": {"heartbeat_interval_s": 0.2, "canary_interval_s": 3.0},
     "retention": {"interval_s": 0.2},
     "analysis": {"count_interval_s": 0.2},
@@ -117,11 +119,15 @@ def fails_not(watching: Supervisor) -> bool:
     return True
 
 
+def _wait_for(event: threading.Event) -> None:
+    event.wait()
+
+
 @pytest.mark.parametrize("ends", [True, False], ids=["ends at once", "hangs"])
 def test_what_does_not_heal_is_given_up_once_with_the_reason(ends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "LOOK_S", 0.02)
     free, reasons = threading.Event(), list[str]()
-    thread = SteadyThread("worker", (lambda: None) if ends else free.wait, 0.05)
+    thread = SteadyThread("worker", (lambda: None) if ends else partial(_wait_for, free), 0.05)
     watching = Supervisor(reasons.append)
     watching.watch([thread])
     thread.start()
