@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from miqa_node.demo.launch import HOST
 
 SETTINGS = Path(__file__).with_name("app-config.js")
-DICOMWEB_PATHS = ("/dicom-web/", "/wado")
+DICOMWEB_PATHS = ("/dicom-web/", "/wado", "/api/dicom-web/")
 FORWARD_LIMIT_S = 60.0
 MAX_BODY_BYTES = 1_000_000_000
 """What the viewer may send to the archive at once; it stores nothing by itself, only a person does."""
@@ -33,9 +33,9 @@ KEPT_S = 3600
 
 
 @contextmanager
-def site(files: Path, archive_port: int, port: int = 0) -> Iterator[str]:
-    """Serve until the block ends; the address of the viewer."""
-    server = ThreadingHTTPServer((HOST, port), partial(_ViewerHandler, files.resolve(), archive_port))
+def site(files: Path, archive_port: int, port: int = 0, root: str = "") -> Iterator[str]:
+    """Serve until the block ends; the address of the viewer. ``root`` is where the archive has ``/dicom-web``."""
+    server = ThreadingHTTPServer((HOST, port), partial(_ViewerHandler, files.resolve(), archive_port, root))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="viewer", daemon=True)
     thread.start()
@@ -50,8 +50,8 @@ def site(files: Path, archive_port: int, port: int = 0) -> Iterator[str]:
 class _ViewerHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, files: Path, archive_port: int, *connection: Any) -> None:
-        self._files, self._archive_port = files, archive_port
+    def __init__(self, files: Path, archive_port: int, root: str, *connection: Any) -> None:
+        self._files, self._archive_port, self._root = files, archive_port, root
         super().__init__(*connection)  # which answers until the connection ends
 
     def log_message(self, *_arguments: object) -> None:
@@ -87,7 +87,8 @@ class _ViewerHandler(BaseHTTPRequestHandler):
         # Host stays: the archive makes the addresses in its answers from it, which then lead here.
         headers = {name: value for name in ("Accept", "Content-Type", "Host") if (value := self.headers.get(name))}
         with closing(http.client.HTTPConnection(HOST, self._archive_port, timeout=FORWARD_LIMIT_S)) as connection:
-            connection.request(self.command, self.path, body, headers)
+            path = self.path if self.path.startswith("/api/") else f"{self._root}{self.path}"
+            connection.request(self.command, path, body, headers)
             response = connection.getresponse()
             self._answer(response.status, response.read(), response.headers.get("Content-Type") or "text/plain")
 
