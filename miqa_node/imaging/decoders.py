@@ -15,7 +15,7 @@ from pydicom.pixels.decoders import base as native
 from pydicom.pixels.decoders.base import Decoder as SyntaxDecoder
 
 from miqa_node.errors import DecodeError
-from miqa_node.imaging import imagecodecs_plugin
+from miqa_node.imaging import imagecodecs_plugin, stand_in_plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ IMAGECODECS = CodecPlugin("imagecodecs", "imagecodecs")
 OPENJPEG = CodecPlugin("pylibjpeg", "pylibjpeg-openjpeg")
 RLE = CodecPlugin("pylibjpeg", "pylibjpeg-rle")
 CHARLS = CodecPlugin("pyjpegls", "pyjpegls")
+JPEG_XL = CodecPlugin("jpeg_xl", "imagecodecs")
+DEFLATED = CodecPlugin("deflated", "pydicom")
 NATIVE = CodecPlugin("", "pydicom")
 
 
@@ -66,6 +68,11 @@ SYNTAXES |= {
     f"1.2.840.10008.1.2.4.{number}": Syntax("JPEG, retired process", native.JPEGExtended12BitDecoder, (IMAGECODECS,))
     for number in (52, 53, 54, 55, 56)
 }
+# Newer than pydicom, which therefore has no runner of their own.
+SYNTAXES |= {uid: Syntax(name, native.RLELosslessDecoder, (JPEG_XL,)) for uid, name in stand_in_plugin.JPEG_XL.items()}
+SYNTAXES[stand_in_plugin.DEFLATED_FRAME] = Syntax("Deflated Image Frame", native.RLELosslessDecoder, (DEFLATED,))
+for _label, _function in ((JPEG_XL.label, "decode_jpeg_xl"), (DEFLATED.label, "decode_deflated")):
+    native.RLELosslessDecoder.add_plugin(_label, (stand_in_plugin.__name__, _function))
 for _runner in dict.fromkeys(syntax.runner for syntax in SYNTAXES.values() if IMAGECODECS in syntax.plugins):
     _runner.add_plugin(IMAGECODECS.label, (imagecodecs_plugin.__name__, imagecodecs_plugin.decode_frame.__name__))
 
@@ -83,10 +90,6 @@ _UNDECODABLE: dict[str, str] = {
     "1.2.840.10008.1.2.4.95": _JPIP,
     "1.2.840.10008.1.2.4.204": _JPIP,
     "1.2.840.10008.1.2.4.205": _JPIP,
-    "1.2.840.10008.1.2.4.110": "JPEG XL; no decoder for it is installed",
-    "1.2.840.10008.1.2.4.111": "JPEG XL; no decoder for it is installed",
-    "1.2.840.10008.1.2.4.112": "JPEG XL; no decoder for it is installed",
-    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression; no decoder for it is installed",
 }
 
 

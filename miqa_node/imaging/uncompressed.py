@@ -44,6 +44,7 @@ def uncompress(file: bytes) -> bytes:
         syntax = SYNTAXES.get(str(ds.file_meta.TransferSyntaxUID))
         if syntax is None or "PixelData" not in ds:
             raise DecodeError(f"Objects in {ds.file_meta.TransferSyntaxUID.name} cannot be given uncompressed.")
+        ds.file_meta.TransferSyntaxUID = syntax.runner.UID  # for a syntax that pydicom lacks, that of its stand-in
         failures = []
         for plugin in syntax.plugins:
             try:

@@ -61,21 +61,26 @@ def _frames(request: Request, services: WebServices, found: ResultLocation, fram
         raise HTTPException(HTTPStatus.NOT_FOUND, f"The object has frames from 1 to {count}.")
     syntax = UID(ds.file_meta.TransferSyntaxUID)
     for one in accepted(request):
-        kept = one.syntax in ("*", syntax) and syntax.is_encapsulated
+        kept = one.syntax in ("*", syntax) and _is_encapsulated(syntax)
         if not (one.covers(OCTETS) or (kept and one.media_type.startswith("image/"))):
             continue
         if kept:
             parts = list(generate_frames(ds.PixelData, number_of_frames=count))
             kind = one.media_type if re.fullmatch(r"image/[a-z0-9-]+", one.media_type) else OCTETS
             return _multipart([parts[number - 1] for number in numbers], f"{kind}; transfer-syntax={syntax}")
-        if one.syntax in ("", "*", "1.2.840.10008.1.2.1") and (not syntax.is_encapsulated or can_uncompress(syntax)):
+        if one.syntax in ("", "*", "1.2.840.10008.1.2.1") and (not _is_encapsulated(syntax) or can_uncompress(syntax)):
             return _multipart([_plain_frame(_plain(services, ds, found), number) for number in numbers], OCTETS)
     raise not_acceptable(f'multipart/related; type="{OCTETS}", uncompressed, or with transfer-syntax={syntax}')
 
 
+def _is_encapsulated(syntax: UID) -> bool:
+    """Whether frames are compressed; a syntax that pydicom does not know is taken for one that does."""
+    return not syntax.is_transfer_syntax or syntax.is_encapsulated
+
+
 def _plain(services: WebServices, ds: Dataset, found: ResultLocation) -> Dataset:
     syntax = UID(ds.file_meta.TransferSyntaxUID)
-    if not syntax.is_encapsulated:
+    if not _is_encapsulated(syntax):
         return ds if syntax.is_little_endian else _swapped(ds)
     return dcmread(io.BytesIO(services.uncompress(services.objects.get(found.object_key))))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -19,6 +20,7 @@ from miqa_node.errors import DecodeError
 from miqa_node.imaging.codestream import is_reversible
 from miqa_node.imaging.decoders import SYNTAXES
 from miqa_node.imaging.frame import Frame, decode_frame
+from miqa_node.imaging.uncompressed import uncompress
 
 FULL_PROGRESSION = "1.2.840.10008.1.2.4.55"
 RAMP = np.add.outer(np.arange(32), 2 * np.arange(32)).astype(np.uint8)
@@ -184,3 +186,40 @@ def test_reversibility_is_read_from_the_main_header(chest: NDArray[np.uint16]) -
     assert not is_reversible(bytes(imagecodecs.htj2k_encode(chest, level=0.01, reversible=False)))
     for nothing in (b"", b"\xff\x4f\xff\x51", b"\xff\x4f\xff\x51" + b"\0" * 50, b"\xff\x4f\xff\x51\0\x02\xff\x90"):
         assert not is_reversible(nothing)
+
+
+@pytest.mark.parametrize("number", [110, 112])
+def test_jpeg_xl_is_decoded(tmp_path: Path, chest: NDArray[np.uint16], number: int) -> None:
+    syntax = f"1.2.840.10008.1.2.4.{number}"
+    encoded = imagecodecs.jpegxl_encode(chest, lossless=True)
+    path = stored_as(tmp_path, encoded, syntax, chest, 15)
+    assert np.array_equal(decode(path).stored, chest)
+    plain = pydicom.dcmread(io.BytesIO(uncompress(path.read_bytes())))
+    assert np.array_equal(plain.pixel_array, chest)
+    with pytest.raises(DecodeError, match="damaged"):
+        decode(stored_as(tmp_path, encoded[: len(encoded) // 2], syntax, chest, 15))
+    with pytest.raises(DecodeError, match="unlike the header"):
+        decode(stored_as(tmp_path, encoded, syntax, chest[:-1], 15))
+
+
+def test_a_jpeg_packed_as_jpeg_xl_keeps_its_colours(tmp_path: Path) -> None:
+    colours = np.repeat(np.stack([RAMP, RAMP[::-1], RAMP.T], axis=-1), 4, axis=0)[:32]
+    jpeg = imagecodecs.jpeg8_encode(colours, level=98)
+    path = stored_as(tmp_path, imagecodecs.jpegxl_encode_jpeg(jpeg), "1.2.840.10008.1.2.4.111", colours, 8)
+    expected = imagecodecs.jpeg8_decode(jpeg) @ [0.299, 0.587, 0.114]
+    assert np.abs(decode(path).stored - expected).max() <= 4
+
+
+def test_deflated_frames_are_decoded(tmp_path: Path, chest: NDArray[np.uint16]) -> None:
+    syntax = "1.2.840.10008.1.2.8.1"
+
+    def deflated(pixels: NDArray[np.integer]) -> bytes:
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        return packer.compress(pixels.tobytes()) + packer.flush()
+
+    path = stored_as(tmp_path, deflated(chest), syntax, chest, 15)
+    assert np.array_equal(decode(path).stored, chest)
+    assert np.array_equal(pydicom.dcmread(io.BytesIO(uncompress(path.read_bytes()))).pixel_array, chest)
+    for wrong in (deflated(chest)[:-500], deflated(chest[:-1]), deflated(np.zeros(10**6, np.uint16)), b"no stream"):
+        with pytest.raises(DecodeError, match="damaged"):
+            decode(stored_as(tmp_path, wrong, syntax, chest, 15))
