@@ -1,7 +1,8 @@
-"""Heartbeats of the processes that do durable work."""
+"""Heartbeats of the processes that do durable work, and which process has which name."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,10 +11,44 @@ from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import executors
 
 
-def beat(transaction: Transaction, name: str, now: datetime) -> None:
-    """Say that ``name`` is alive."""
-    if not insert_or_ignore(transaction, executors, {"name": name, "started_at": now, "heartbeat_at": now}):
-        transaction.execute(sa.update(executors).where(executors.c.name == name).values(heartbeat_at=now))
+@dataclass(frozen=True, slots=True)
+class NameHolder:
+    """The process that has a name; ``holder`` is empty if it gave it back."""
+
+    holder: str
+    heartbeat_at: datetime
+
+
+def beat(transaction: Transaction, name: str, now: datetime, holder: str) -> bool:
+    """Say that ``name`` is alive; False if another process has the name."""
+    values = {"name": name, "started_at": now, "heartbeat_at": now, "holder": holder}
+    if insert_or_ignore(transaction, executors, values):
+        return True
+    mine = sa.or_(executors.c.holder == holder, executors.c.holder.is_(None))
+    beaten = sa.update(executors).where(executors.c.name == name, mine).values(heartbeat_at=now, holder=holder)
+    return transaction.execute(beaten.returning(executors.c.name)).first() is not None
+
+
+def held(transaction: Transaction, name: str, holder: str, now: datetime) -> NameHolder | None:
+    """Who has the name, locked until the transaction ends; None if nobody did, and ``holder`` has it from now on."""
+    values = {"name": name, "started_at": now, "heartbeat_at": now, "holder": holder}
+    if insert_or_ignore(transaction, executors, values):
+        return None
+    query = sa.select(executors.c.holder, executors.c.heartbeat_at).where(executors.c.name == name).with_for_update()
+    row = transaction.execute(query).one()
+    return NameHolder(row.holder or "", row.heartbeat_at)
+
+
+def take(transaction: Transaction, name: str, holder: str, now: datetime) -> None:
+    """Give a known name to a process."""
+    values = {"holder": holder, "started_at": now, "heartbeat_at": now}
+    transaction.execute(sa.update(executors).where(executors.c.name == name).values(values))
+
+
+def release(transaction: Transaction, name: str, holder: str) -> None:
+    """The process does not need the name any more; its heartbeats stay, for the jobs that it may have left."""
+    mine = (executors.c.name == name, executors.c.holder == holder)
+    transaction.execute(sa.update(executors).where(*mine).values(holder=None))
 
 
 def alive(transaction: Transaction, since: datetime) -> set[str]:

@@ -24,6 +24,7 @@ from miqa_node.errors import SettingsError, lacks_resources
 from miqa_node.settings import WorkSettings
 from miqa_node.store.database import JOBS, Database, announce
 from miqa_node.work.alarm import JobAlarm, attach
+from miqa_node.work.lease import NameLease
 from miqa_node.work.queue_threads import QueueThreads
 
 log = structlog.get_logger(__name__)
@@ -121,6 +122,7 @@ class Worker:
         self._settings = settings
         self._lock_path = lock_dir / f"executor-{name}.lock"
         self._lock: IO[str] | None = None
+        self._lease = NameLease(database, name, settings)
         self._stopping = threading.Event()
         self._running: set[str] = set()
         self._alarm = JobAlarm()
@@ -140,9 +142,10 @@ class Worker:
         Raises
         ------
         SettingsError
-            Another process on this machine works under the same node name.
+            Another process works under the same node name, here or on another machine.
         """
         self._lock = _lock_name(self._lock_path, self._name)
+        self._lease.take()
         DBOS(config=self._config())
         self._register(steps, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
@@ -174,6 +177,7 @@ class Worker:
         self._stopping.set()
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=SHUTDOWN_GRACE_S)
         if self._lock is not None:
+            self._lease.release()
             self._lock.close()
 
     def running(self) -> frozenset[str]:

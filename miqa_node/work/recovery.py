@@ -16,6 +16,7 @@ from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import WorkSettings
 from miqa_node.store import executors
 from miqa_node.store.database import Database
+from miqa_node.work.lease import NameLease
 from miqa_node.work.queue import ASSESS_JOB, ASSESS_QUEUE, RECOVERY_QUEUE
 
 log = structlog.get_logger(__name__)
@@ -44,31 +45,33 @@ class RollCall:
         self._database = database
         self._name = name
         self._settings = settings
+        self._lease = NameLease(database, name, settings)
         self._running = running
         self._left: AbstractSet[str] = frozenset()
         self._heart = SteadyThread("heartbeat", self._go_on_beating, HEART_STUCK_AFTER_S)
         self._thread = SteadyThread("roll-call", self._run)  # may wait for a missing database for any time
-        self.threads = (self._heart, self._thread)
+        self._loops = (self._heart, self._thread)
+        self.threads = (*self._loops, self._lease)
         self._trusts_from = float("-inf")
         self._cleaned_at = datetime.now(UTC)
 
     def start(self) -> None:
         """Begin; the first beat is sent before this returns."""
-        self._beat()
+        self._lease.renew()
         self._heart.start()
         self._thread.start()
 
     def stop(self) -> None:
         """End. Unfinished jobs are resumed by the roll-call of another process, or after the next start."""
-        for thread in self.threads:
+        for thread in self._loops:
             thread.stopping.set()
-        for thread in self.threads:
+        for thread in self._loops:
             thread.stop(STOP_S)
 
     def _go_on_beating(self) -> None:
         while self._heart.goes_on(self._settings.heartbeat_interval_s):
             try:
-                self._beat()
+                self._lease.renew()
             except Exception as error:  # noqa: BLE001 - a process that stops beating loses its jobs to the others
                 # Nobody could beat. Once the database is back, the others are given time to do so.
                 self._trusts_from = time.monotonic() + self._settings.dead_after_s
@@ -85,10 +88,6 @@ class RollCall:
                     log.warning("roll-call waits for the database", error=str(error))
                 except Exception:
                     log.exception("roll-call failed, it goes on")
-
-    def _beat(self) -> None:
-        with self._database.begin() as transaction:
-            executors.beat(transaction, self._name, datetime.now(UTC))
 
     def take_over(self) -> int:
         """Queue the running jobs of processes that have been silent for too long; their number."""

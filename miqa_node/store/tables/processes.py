@@ -6,13 +6,15 @@ import sqlalchemy as sa
 
 from miqa_node.store.tables.base import RowId, UtcDateTime, metadata
 
-# Heartbeats: a process that is silent too long has its jobs handed to others.
+# Heartbeats: a process that is silent too long has its jobs handed to others. "holder" is the process that has the
+# name (work/process.py), null if it gave it back.
 executors = sa.Table(
     "executors",
     metadata,
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("heartbeat_at", UtcDateTime, nullable=False),
+    sa.Column("holder", sa.Text),
 )
 
 # Decisions about which model package is active or runs as a shadow; rows are only ever added, the newest counts.

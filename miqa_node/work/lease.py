@@ -1,0 +1,85 @@
+"""Node names are leased in the database: two processes never do durable work under one name.
+
+A process renews its lease with each heartbeat and gives it back when it ends. After a crash the same machine takes it
+over at once, another one when the holder has been silent for ``work.dead_after_s``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from miqa_node.errors import ResourcesError, SettingsError
+from miqa_node.settings import WorkSettings
+from miqa_node.store import executors
+from miqa_node.store.database import Database
+from miqa_node.store.executors import NameHolder
+from miqa_node.work.process import ProcessIdentity
+
+log = structlog.get_logger(__name__)
+
+REBOOT_BEATS = 3
+"""A machine that started anew, or a clone of it, takes a name when this many beats of its holder are missing."""
+
+
+class NameLease:
+    """The lease of one name for this process. It is a part that the supervisor watches: losing it cannot be healed."""
+
+    name = "lease"
+
+    def __init__(self, database: Database, node: str, settings: WorkSettings) -> None:
+        self._database, self._node, self._settings = database, node, settings
+        self._holder = ProcessIdentity.of_this()
+        self._lost = ""
+
+    def take(self) -> None:
+        """SettingsError if another process has the name."""
+        now = datetime.now(UTC)
+        with self._database.begin() as transaction:
+            held = executors.held(transaction, self._node, str(self._holder), now)
+            if held is not None and held.holder and (reason := self._refusal(held, now)):
+                raise SettingsError(reason)
+            executors.take(transaction, self._node, str(self._holder), now)
+
+    def renew(self) -> None:
+        """Say that this process is alive, and has the name."""
+        with self._database.begin() as transaction:
+            held = executors.beat(transaction, self._node, datetime.now(UTC), str(self._holder))
+        if not held and not self._lost:
+            self._lost = f"Another process works as {self._node!r} now; this one ends."
+            log.critical("lost the name of this node", node=self._node)
+
+    def release(self) -> None:
+        """The process ends in order: the name is free at once."""
+        try:
+            with self._database.begin() as transaction:
+                executors.release(transaction, self._node, str(self._holder))
+        except ResourcesError as error:  # the next process of this machine takes it over
+            log.warning("the name of this node was not released", error=str(error))
+
+    def trouble(self) -> str:
+        """Why this process may not go on, empty if it may."""
+        return self._lost
+
+    def heal(self) -> None:
+        """Only a new process can ask for the name."""
+
+    def _refusal(self, held: NameHolder, now: datetime) -> str:
+        """Why the name is not free, empty if it is."""
+        other, mine = ProcessIdentity.parse(held.holder), self._holder
+        settings = self._settings
+        if (other.machine, other.boot) == (mine.machine, mine.boot):
+            return _IN_USE.format(node=self._node, place="here") if other.runs_here() and other != mine else ""
+        free_after_s = settings.dead_after_s
+        if other.machine == mine.machine:
+            free_after_s = min(REBOOT_BEATS * settings.heartbeat_interval_s, free_after_s)
+        silent_s = (now - held.heartbeat_at) / timedelta(seconds=1)
+        if silent_s >= free_after_s:
+            return ""
+        place = f"on {other.host} (alive {max(0.0, silent_s):.0f} s ago)"
+        left = f" If that machine is gone, the name is free in {free_after_s - silent_s:.0f} s."
+        return _IN_USE.format(node=self._node, place=place) + left
+
+
+_IN_USE = "Another process already works as {node!r} {place}: stop it, or give this one a node.name of its own."
