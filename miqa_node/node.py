@@ -61,6 +61,7 @@ from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
 from miqa_node.work.amending import AmendmentWatch
 from miqa_node.work.audit import AuditKeeper, Watched
+from miqa_node.work.audit_sending import AuditSending
 from miqa_node.work.chosen import ChosenModels
 from miqa_node.work.counting import AnalysisCounter
 from miqa_node.work.destinations import DestinationWatch
@@ -217,6 +218,9 @@ class Node:
         begin(self._decoder.warm if self.role.works else lambda: None, self._decoder.close)
         migrate(self.database)
         begin(self._audit.start, self._audit.stop)
+        if self.role.works and self.settings.audit.sends:
+            sending = AuditSending(self.database, self.settings)
+            begin(sending.start, sending.stop)
         followers = (self.policy.follow, self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
         begin(lambda: self._choice.start(followers), self._choice.stop)
         self._supervisor.watch(self._choice.threads)

@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from miqa_node.observe.alerts import ALERTS
+
 INTERVAL_S = 60.0
 MAX_CAUSES = 256
 
@@ -35,4 +37,5 @@ class SeldomLog:
                 self._logged.popitem(last=False)
         if due:
             more: dict[str, Any] = {"more_before": unlogged} if unlogged else {}
+            ALERTS.add(event, reason, peer)
             log.warning(event, reason=reason, peer=peer, hint=hint, **more)

@@ -28,6 +28,7 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.observe import metrics
+from miqa_node.observe.alerts import ALERTS
 from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.receive import contexts
 from miqa_node.receive.admission import Admission, Called, Caller, Rejection, nobody, plain_address
@@ -198,6 +199,8 @@ class StorageScp:
             log.error("admission failed", error=type(error).__name__, where=traceback.format_tb(error.__traceback__))
         if verdict is not None:
             rejection, hint = verdict
+            if caller is not None:
+                ALERTS.add("association rejected", rejection.name.lower(), caller.peer_address, caller.calling_ae_title)
             log.warning(
                 "association rejected",
                 reason=rejection.name.lower(),

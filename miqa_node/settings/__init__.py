@@ -4,6 +4,7 @@
 here give each a type and a range. An unknown key is an error, so a spelling mistake cannot pass silently.
 """
 
+from miqa_node.settings.auditing import AuditSettings, SyslogTransport
 from miqa_node.settings.files import WatchedFile, read_policy, read_toml, share_dir
 from miqa_node.settings.judging import (
     AssessSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "AccessSettings",
     "AnalysisSettings",
     "AssessSettings",
+    "AuditSettings",
     "CaptionBackend",
     "CaptionSettings",
     "DeliverSettings",
@@ -50,6 +52,7 @@ __all__ = [
     "SaliencyMethod",
     "Settings",
     "StoreSettings",
+    "SyslogTransport",
     "TlsMode",
     "WatchSettings",
     "WatchedFile",

@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from miqa_node.errors import SettingsError
+from miqa_node.settings.auditing import AuditSettings
 from miqa_node.settings.files import read_toml, share_dir
 from miqa_node.settings.judging import AssessSettings, CaptionSettings, ImagingSettings, PolicySettings
 from miqa_node.settings.receiving import DicomSettings, WatchSettings
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     web: WebSettings
     access: AccessSettings
     oidc: OidcSettings
+    audit: AuditSettings
     log: LogSettings
     plugins: PluginSettings
     sources: dict[str, dict[str, Any]]

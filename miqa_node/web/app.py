@@ -14,6 +14,7 @@ from miqa_node.web.cross_origin import CrossOrigin
 from miqa_node.web.gate import BodyGate
 from miqa_node.web.page import PAGES
 from miqa_node.web.problems import handle_errors
+from miqa_node.web.reads import ReadRecorder
 from miqa_node.web.routes import add_pages
 from miqa_node.web.security import Guard
 from miqa_node.web.services import WebServices
@@ -53,6 +54,7 @@ def create_app(services: WebServices, *, pages_and_api: bool = True) -> FastAPI:
     app.add_middleware(BodyGate, pages=pages, settings=services.settings.web)
     app.add_middleware(CrossOrigin, settings=services.settings.web)
     app.add_middleware(SiteTime, zone=services.settings.node.time_zone)
+    app.add_middleware(ReadRecorder, pages=pages)
     app.add_middleware(Guard, settings=services.settings.web)
     metrics.BUILD_INFO.info({"version": __version__})
     return app

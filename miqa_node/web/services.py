@@ -32,6 +32,7 @@ from miqa_node.web.oidc import Provider
 from miqa_node.web.recent import Recent, Slots
 from miqa_node.web.renders import Renders
 from miqa_node.web.upload_space import UploadSpace
+from miqa_node.web.views import RecordedViews
 
 USUAL_AGE_S = 600.0
 MAX_KINDS = 200
@@ -151,6 +152,11 @@ class WebServices:
     def password_turn(self) -> BoundedSemaphore:
         """Held while a hash is computed: each takes 64 MiB and most of a tenth of a second."""
         return BoundedSemaphore(HASHES_AT_ONCE)
+
+    @cached_property
+    def views(self) -> RecordedViews:
+        """Who saw what, in the audit trail."""
+        return RecordedViews(self.database, self.settings.audit.seen_again_s)
 
     @cached_property
     def upload_space(self) -> UploadSpace:

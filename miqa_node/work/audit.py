@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,57 +13,22 @@ from miqa_node import __version__
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.domain.role import NodeRole
 from miqa_node.errors import ResourcesError
+from miqa_node.observe.alerts import ALERTS
 from miqa_node.settings import Settings
 from miqa_node.signing import Signer
 from miqa_node.store.audit import chain, marks, records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Database
+from miqa_node.work.audit_sending import mark_of
 from miqa_node.work.regular import RegularWork
 
 SEAL_INTERVAL_S = 0.25
 WATCH_INTERVAL = timedelta(seconds=2)
 PRUNE_INTERVAL = timedelta(hours=1)
-MAX_ALERTS = 1000
-"""Alerts that wait to be written; older ones are dropped, and counted in the next one."""
-
 Watched = Callable[[], Mapping[str, Any]]
 """Gives what is in force now: names → values."""
 
 log = structlog.get_logger(__name__)
-
-
-class SecurityAlerts:
-    """Alerts from anywhere in the process, until the database has them; never blocks."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[AuditEntry] = deque()
-        self._lock = threading.Lock()
-        self._dropped = 0
-
-    def add(self, what: str, reason: str, peer: str) -> None:
-        """Somebody was refused."""
-        now, said = datetime.now(UTC), {"what": what, "reason": reason}
-        with self._lock:
-            if len(self._waiting) == MAX_ALERTS:
-                self._waiting.popleft()
-                self._dropped += 1
-            self._waiting.append(AuditEntry(AuditEvent.REFUSED, now, "", peer=peer, failed=True, detail=said))
-
-    def take(self) -> list[AuditEntry]:
-        """All that wait."""
-        with self._lock:
-            taken, dropped = list(self._waiting), self._dropped
-            self._waiting.clear()
-            self._dropped = 0
-        if dropped:
-            said = {"what": "alerts dropped", "count": dropped}
-            taken.append(AuditEntry(AuditEvent.REFUSED, datetime.now(UTC), failed=True, detail=said))
-        return taken
-
-    def give_back(self, entries: list[AuditEntry]) -> None:
-        """They could not be written."""
-        with self._lock:
-            self._waiting.extendleft(reversed(entries))
 
 
 class AuditKeeper(RegularWork):
@@ -85,8 +48,8 @@ class AuditKeeper(RegularWork):
         self._node = settings.node.name
         self._watched = {"settings": lambda: values_of(settings), **watched}
         self._known: dict[str, Mapping[str, Any]] = {}
-        self._looked_at = datetime.min.replace(tzinfo=UTC)
-        self.alerts = SecurityAlerts()
+        self._keep_days, self._sent = settings.audit.keep_days, mark_of(settings)
+        self._looked_at = self._pruned_at = datetime.min.replace(tzinfo=UTC)
 
     def start(self) -> None:
         """Record the start, then begin."""
@@ -111,6 +74,16 @@ class AuditKeeper(RegularWork):
             self._looked_at = now
             self._watch(now)
         self._seal()
+        if self._keep_days and now - self._pruned_at >= PRUNE_INTERVAL:
+            self._pruned_at = now
+            self._prune(now)
+
+    def _prune(self, now: datetime) -> None:
+        before = now - timedelta(days=self._keep_days)
+        with self._database.begin() as transaction:
+            count = chain.prune(transaction, self._signer, self._node, before, now, sent=self._sent)
+        if count:
+            log.info("records of the audit trail were pruned", records=count)
 
     def _seal(self) -> None:
         with self._database.begin() as transaction:
@@ -127,13 +100,24 @@ class AuditKeeper(RegularWork):
             records.add(transaction, AuditEntry(event, datetime.now(UTC), detail=said))
 
     def _write_alerts(self) -> None:
-        if not (waiting := self.alerts.take()):
+        if not (waiting := ALERTS.take()):
             return
+        entries = [
+            AuditEntry(
+                AuditEvent.REFUSED,
+                one.at,
+                one.who,
+                peer=one.peer,
+                failed=True,
+                detail={"what": one.what, "reason": one.reason},
+            )
+            for one in waiting
+        ]
         try:
             with self._database.begin() as transaction:
-                records.add(transaction, *waiting)
+                records.add(transaction, *entries)
         except ResourcesError:
-            self.alerts.give_back(waiting)
+            ALERTS.give_back(waiting)
             raise
 
     def _watch(self, now: datetime) -> None:
