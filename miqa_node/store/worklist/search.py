@@ -13,7 +13,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.worklist import Resolution, WorklistImage, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
-from miqa_node.store import documents
+from miqa_node.store import documents, free_text
 from miqa_node.store.database import Transaction
 from miqa_node.store.tables import (
     assessments,
@@ -41,6 +41,8 @@ class WorklistFilter:
     """Only studies with a prediction that waits for a person."""
     claimed_by: str = ""
     accession_number: str = ""
+    search: str = ""
+    """How patient name, patient ID, accession number, station, room or operator begins, in upper or lower case."""
     uid: str = ""
     """A study, series or SOP instance UID."""
     since: datetime | None = None
@@ -143,6 +145,8 @@ def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
     if criteria.accession_number:
         ordered = sa.select(studies.c.study_instance_uid).where(studies.c.accession_number == criteria.accession_number)
         conditions.append(worklist.c.study_instance_uid.in_(ordered))
+    if criteria.search:
+        conditions.append(free_text.study_begins(criteria.search, worklist.c.study_instance_uid))
     if criteria.since:
         conditions.append(worklist.c.flagged_at >= criteria.since)
     if criteria.until:

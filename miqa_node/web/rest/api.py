@@ -65,6 +65,12 @@ class WorklistQuery(Strict):
     pending_review: bool = Field(False, description="Only studies with a prediction that waits for a person.")
     claimed_by: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Who claimed it.")
     accession_number: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Accession Number (0008,0050).")
+    search: str = Field(
+        "",
+        max_length=64,
+        pattern=NO_CONTROLS,
+        description="How patient name, patient ID, accession number, station, room or operator begins, in any case.",
+    )
     uid: str = Field("", pattern=r"^[0-9.]{0,64}$", description="A study, series or SOP instance UID.")
     since: AwareDatetime | None = Field(None, description="Flagged at this time or later; with time zone.")
     until: AwareDatetime | None = Field(None, description="Flagged before this time; with time zone.")
@@ -84,6 +90,7 @@ class WorklistQuery(Strict):
             pending_review=self.pending_review,
             claimed_by=self.claimed_by,
             accession_number=self.accession_number,
+            search=self.search.strip(),
             uid=self.uid,
             since=self.since,
             until=self.until,

@@ -94,7 +94,7 @@ class WorklistForm(Strict):
     before: str = Field("", max_length=120, pattern=NO_CONTROLS)
 
     def filter(self) -> worklist.WorklistFilter:
-        """The same for the store; what looks like a UID is looked for as one, else as an accession number."""
+        """The same for the store; what looks like a UID is looked for as one, else how a name or number begins."""
         search = self.search.strip()
         is_uid = _UID.fullmatch(search) is not None
         return worklist.WorklistFilter(
@@ -106,7 +106,7 @@ class WorklistForm(Strict):
             view=self.view.strip(),
             station=self.station.strip(),
             claimed_by=self.assignee.strip(),
-            accession_number="" if is_uid else search,
+            search="" if is_uid else search,
             uid=search if is_uid else "",
             since=midnight(self.since) if self.since else None,
             until=midnight(self.until + timedelta(days=1)) if self.until else None,
