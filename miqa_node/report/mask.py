@@ -19,6 +19,9 @@ MAX_OUTLINES = 20
 """Of a mask in many parts, the largest are outlined, up to this number."""
 
 
+ROWS_AT_ONCE = 64
+
+
 @dataclass(frozen=True, slots=True)
 class MarkedRegion:
     """The place of a finding, or an unusual place.
@@ -57,21 +60,33 @@ def threshold_map(values: NDArray[np.float32], shape: tuple[int, int], threshold
     The map covers the whole image, so map cell (0, 0) lies over the corner of the image, not on its first pixel.
     A map without a positive finite peak gives an empty mask.
     """
-    heat = spread_map(values, shape)
-    mask: NDArray[np.bool_] = (heat >= threshold) & (heat > 0.0)
+    fine, peak = _enlarged(values, shape)
+    mask = np.zeros(shape, np.bool_)
+    if peak > 0.0:
+        least = max(np.float32(threshold), np.nextafter(np.float32(0.0), np.float32(1.0)))
+        for row in range(0, shape[0], ROWS_AT_ONCE):  # stripes stay in the processor's cache
+            stripe = slice(row, row + ROWS_AT_ONCE)
+            np.greater_equal(fine[stripe] / np.float32(peak), least, out=mask[stripe])
     return mask
 
 
 def spread_map(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
     """The map over the whole image, float32 of ``shape`` (rows, columns), as shares of its peak; else zeros."""
+    fine, peak = _enlarged(values, shape)
+    if peak <= 0.0:
+        return np.zeros(shape, np.float32)
+    shares: NDArray[np.float32] = np.clip(fine / np.float32(peak), 0.0, 1.0)
+    return shares
+
+
+def _enlarged(values: NDArray[np.float32], shape: tuple[int, int]) -> tuple[NDArray[np.float32], float]:
+    """The map in rows and columns of the image, and its peak; as it is if there is none."""
     finite = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     peak = float(finite.max(initial=0.0))
     if peak <= 0.0:
-        return np.zeros(shape, np.float32)
+        return finite, 0.0
     rows, columns = shape
-    fine = cv2.resize(finite, (columns, rows), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
-    shares: NDArray[np.float32] = np.clip(fine / np.float32(peak), 0.0, 1.0)
-    return shares
+    return cv2.resize(finite, (columns, rows), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False), peak
 
 
 def outline_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import math
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from typing import Any, Self
@@ -151,10 +151,20 @@ def insert_returning(
     transaction: Transaction, table: sa.Table, values: dict[str, Any], columns: Iterable[sa.Column[Any]]
 ) -> sa.Row[Any] | None:
     """Insert one row unless a unique key is taken; the columns of the row that was inserted, or None."""
-    dialect = sqlite if transaction.dialect.name == "sqlite" else postgresql
     # RETURNING, because psycopg gives no row count for an insert that SQLAlchemy prepares.
-    insert = dialect.insert(table).values(values).on_conflict_do_nothing().returning(*columns)
+    insert = insert_into(transaction, table).values(values).on_conflict_do_nothing().returning(*columns)
     return transaction.execute(insert).first()
+
+
+def insert_missing(transaction: Transaction, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert, in one statement, those of the rows whose unique keys are not taken."""
+    if rows:
+        transaction.execute(insert_into(transaction, table).values(list(rows)).on_conflict_do_nothing())
+
+
+def insert_into(transaction: Transaction, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert of the database's own dialect, which can say what to do about keys that are taken."""
+    return sqlite.insert(table) if transaction.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 @cache

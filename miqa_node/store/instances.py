@@ -18,7 +18,7 @@ from miqa_node.errors import NotFoundError
 from miqa_node.store import documents
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Transaction, insert_or_ignore, insert_returning
+from miqa_node.store.database import Transaction, insert_into, insert_or_ignore, insert_returning
 from miqa_node.store.tables import assessments, attempts, dispositions, instances, studies
 
 _EARLIER = instances.alias()
@@ -131,13 +131,9 @@ def generations(transaction: Transaction, digests: Collection[str]) -> dict[str,
 
 def begin_attempt(transaction: Transaction, digest: InstanceDigest) -> int:
     """Count one more beginning of an assessment; how many there were, this one included."""
-    insert_or_ignore(transaction, attempts, {"digest": digest, "begun": 0})
-    begun: int = transaction.execute(
-        sa.update(attempts)
-        .where(attempts.c.digest == digest)
-        .values(begun=attempts.c.begun + 1)
-        .returning(attempts.c.begun)
-    ).scalar_one()
+    first = insert_into(transaction, attempts).values(digest=digest, begun=1)
+    again = first.on_conflict_do_update(index_elements=[attempts.c.digest], set_={"begun": attempts.c.begun + 1})
+    begun: int = transaction.execute(again.returning(attempts.c.begun)).scalar_one()
     return begun
 
 

@@ -16,7 +16,7 @@ from miqa_node.errors import ConflictError
 from miqa_node.store import announcements, decisions, documents
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
-from miqa_node.store.database import Transaction, insert_or_ignore
+from miqa_node.store.database import Transaction, insert_missing, insert_or_ignore
 from miqa_node.store.tables import (
     dispositions,
     instances,
@@ -244,5 +244,5 @@ def _find_by(transaction: Transaction, study_instance_uid: str) -> None:
     for row in rows:
         labels |= {f"{name}:{value}" for name, value in zip(names, row[1:], strict=True) if value}
         labels |= {f"reason:{reason.name}" for reason in documents.load_reasons(row.reasons)}
-    for label in sorted(labels):
-        insert_or_ignore(transaction, worklist_facets, {"study_instance_uid": study_instance_uid, "label": label})
+    rows_of_labels = [{"study_instance_uid": study_instance_uid, "label": label} for label in sorted(labels)]
+    insert_missing(transaction, worklist_facets, rows_of_labels)

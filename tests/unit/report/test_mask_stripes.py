@@ -1,0 +1,18 @@
+"""The mask of a map, made stripe by stripe, is that of the whole map."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from miqa_node.report.mask import spread_map, threshold_map
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (63, 200), (64, 64), (513, 300)])
+@pytest.mark.parametrize("threshold", [1e-9, 0.3, 0.5, 0.999])
+def test_every_pixel_is_as_in_the_whole_map(shape: tuple[int, int], threshold: float) -> None:
+    rng = np.random.default_rng(shape[0])
+    for values in (rng.normal(0, 3, (7, 9)), rng.uniform(0, 1e-6, (16, 16)), np.full((3, 3), np.nan), -np.ones((2, 2))):
+        heat = spread_map(values.astype(np.float32), shape)
+        found = threshold_map(values.astype(np.float32), shape, threshold)
+        assert (found == ((heat >= threshold) & (heat > 0.0))).all()
