@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydicom.uid import UID
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
@@ -33,12 +33,15 @@ def is_storage(abstract_syntax: str) -> bool:
     return not known or abstract_syntax.startswith(_STORAGE_ARC) or abstract_syntax in _HARDCOPY
 
 
-def supported(requested: Iterable[PresentationContext], *, commitment: bool = False) -> list[PresentationContext]:
+def supported(
+    requested: Iterable[PresentationContext], *, commitment: bool = False, preferred: Sequence[str] = ()
+) -> list[PresentationContext]:
     """The contexts to accept out of those that a peer proposes.
 
-    Explicit VR Little Endian comes first wherever it is offered: some senders convert to what is picked, and this
-    is the syntax in which nothing gets lost. Otherwise the sender's own order counts. With ``commitment`` the node
-    answers requests for storage commitment, and takes reports from peers that propose to be its SCP.
+    ``preferred`` transfer syntaxes come first, in their order; then the sender's own order counts, so that what it
+    compresses stays compressed on its way. A sender whose first choice is uncompressed gets Explicit VR Little Endian
+    where it offers that: some convert to what is picked, and in this syntax nothing gets lost. With ``commitment``
+    the node answers requests for storage commitment, and takes reports from peers that propose to be its SCP.
     """
     syntaxes: dict[UID, list[UID]] = {}
     others = {VERIFICATION, COMMITMENT_PUSH_MODEL} if commitment else {VERIFICATION}
@@ -54,11 +57,19 @@ def supported(requested: Iterable[PresentationContext], *, commitment: bool = Fa
     for abstract_syntax, offered in syntaxes.items():
         context = PresentationContext()
         context.abstract_syntax = abstract_syntax
-        context.transfer_syntax = sorted(dict.fromkeys(offered), key=lambda uid: uid != EXPLICIT_VR_LITTLE_ENDIAN)
+        context.transfer_syntax = [*_in_order(offered, preferred)]
         if abstract_syntax == COMMITMENT_PUSH_MODEL:
             context.scu_role = context.scp_role = True
         accepted.append(context)
     return accepted
+
+
+def _in_order(offered: Iterable[UID], preferred: Sequence[str]) -> list[UID]:
+    own = list(dict.fromkeys(offered))
+    first = [UID(uid) for uid in preferred if uid in own]
+    if not first and own and own[0] in PLAIN_SYNTAXES and EXPLICIT_VR_LITTLE_ENDIAN in own:
+        first = [UID(EXPLICIT_VR_LITTLE_ENDIAN)]
+    return [*first, *(uid for uid in own if uid not in first)]
 
 
 def as_storage(requested: Iterable[PresentationContext]) -> dict[UID, SOPClassCommonExtendedNegotiation]:

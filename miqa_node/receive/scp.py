@@ -193,7 +193,7 @@ class StorageScp:
             if verdict is None:
                 requested = association.requestor.requested_contexts
                 association.acceptor.supported_contexts = contexts.supported(
-                    requested, commitment=self._commitment is not None
+                    requested, commitment=self._commitment is not None, preferred=self._settings.preferred_syntaxes
                 )
         except Exception as error:  # noqa: BLE001 - pynetdicom would log it and let the peer in
             log.error("admission failed", error=type(error).__name__, where=traceback.format_tb(error.__traceback__))

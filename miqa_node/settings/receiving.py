@@ -34,6 +34,7 @@ class DicomSettings(SettingsTable):
     dimse_timeout_s: Seconds
     network_timeout_s: Seconds
     max_object_bytes: Count
+    preferred_syntaxes: tuple[Annotated[str, Field(pattern=r"^[0-9.]{1,64}$")], ...]
     commitment_peers: tuple[str, ...]
     tls: TlsMode
     tls_port: Port

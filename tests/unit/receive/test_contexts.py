@@ -58,10 +58,24 @@ def test_other_classes(uid: str) -> None:
     assert not is_storage(uid)
 
 
-def test_explicit_little_endian_is_preferred_then_the_senders_order() -> None:
-    offered: list[str | UID] = [ImplicitVRLittleEndian, JPEG2000Lossless, ExplicitVRLittleEndian]
-    (context,) = supported([build_context(CTImageStorage, offered)])
-    assert context.transfer_syntax == [ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless]
+IMPLICIT, EXPLICIT, J2K = ImplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless
+
+
+@pytest.mark.parametrize(
+    ("offered", "preferred", "order"),
+    [
+        ([IMPLICIT, J2K, EXPLICIT], (), [EXPLICIT, IMPLICIT, J2K]),
+        ([IMPLICIT, J2K], (), [IMPLICIT, J2K]),
+        ([J2K, IMPLICIT, EXPLICIT], (), [J2K, IMPLICIT, EXPLICIT]),  # what it compresses stays so on a slow line
+        ([J2K, IMPLICIT, EXPLICIT], (EXPLICIT,), [EXPLICIT, J2K, IMPLICIT]),
+        ([EXPLICIT, IMPLICIT, J2K], ("1.2.840.10008.1.2.4.201", J2K), [J2K, EXPLICIT, IMPLICIT]),
+    ],
+)
+def test_the_senders_order_counts_unless_a_setting_says_otherwise(
+    offered: list[str | UID], preferred: tuple[str, ...], order: list[UID]
+) -> None:
+    (context,) = supported([build_context(CTImageStorage, offered)], preferred=preferred)
+    assert context.transfer_syntax == order
 
 
 def test_every_standard_class_is_accepted_in_every_syntax(start_node: Callable[..., Node]) -> None:
