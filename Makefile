@@ -19,7 +19,7 @@ $(error ACCEL is "$(ACCEL)"; it must be cpu or gpu)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz models constraints lock sbom audit clean distclean
+.PHONY: help setup setup-train run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults soak models constraints lock sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,15 @@ docs-serve: setup ## Serve the documentation while you write it
 
 fuzz: setup ## Send 100,000 damaged inputs to every entrance, more guided by coverage if atheris is installed (half an hour)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+crash: setup ## Kill the node, its fork server and its children 250 times on SQLite and on PostgreSQL (hours)
+	$(BIN)/python -m tests.crash $(CRASH_ARGS)
+
+faults: setup ## Full disk; archive, bucket and database away: recovery times go to benchmarks/results/
+	FAULTS=all $(BIN)/python -m pytest -p tests.crash.record tests/crash/test_faults.py $(PYTEST_ARGS)
+
+soak: setup ## An hour of load on each database: memory, threads and files stay flat
+	$(BIN)/python -m tests.crash --soak-minutes 60
 
 ## Keep house ------------------------------------------------------------------------------------------------------
 

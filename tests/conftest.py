@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -12,6 +14,7 @@ import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Self
 
 import boto3
 import psycopg
@@ -59,32 +62,49 @@ def shared_data() -> Path:
     return data
 
 
+class PostgresServer:
+    """A real PostgreSQL server that can be stopped, killed and started again; skips where there is none."""
+
+    def __init__(self) -> None:
+        if not (POSTGRES_BIN / "postgres").exists():
+            pytest.skip("postgresql is not installed")
+        if shutil.which("runuser") is None:
+            pytest.skip("runuser is not there to start PostgreSQL as its own user")
+        self._folder, self._port = Path("/tmp") / f"miqa-pg-{free_port()}", free_port()
+        self._as_postgres = ["runuser", "-u", "postgres", "--"]
+        initdb = [*self._as_postgres, str(POSTGRES_BIN / "initdb"), "-D", str(self._folder), "-A", "trust"]
+        subprocess.run(initdb, check=True, capture_output=True)
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = [*self._as_postgres, str(POSTGRES_BIN / "postgres"), "-D", str(self._folder), "-p", str(self._port)]
+        self._process = subprocess.Popen(
+            [*command, "-k", str(self._folder), "-h", "127.0.0.1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _wait_for_postgres(self.url)
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop it at once, as an administrator does, or kill it, as the kernel does when memory runs out."""
+        postmaster = int((self._folder / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL if kill else signal.SIGINT)
+        self._process.wait(timeout=60)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=30)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """URL of a real PostgreSQL server of this test run; skips where Debian's postgresql is not installed."""
-    if not (POSTGRES_BIN / "postgres").exists():
-        pytest.skip("postgresql is not installed")
-    if shutil.which("runuser") is None:
-        pytest.skip("runuser is not there to start PostgreSQL as its own user")
-    folder = Path("/tmp") / f"miqa-pg-{free_port()}"
-    port = free_port()
-    as_postgres = ["runuser", "-u", "postgres", "--"]
-    subprocess.run(
-        [*as_postgres, POSTGRES_BIN / "initdb", "-D", folder, "-A", "trust"], check=True, capture_output=True
-    )
-    server = subprocess.Popen(
-        [*as_postgres, POSTGRES_BIN / "postgres", "-D", folder, "-p", str(port), "-k", folder, "-h", "127.0.0.1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        _wait_for_postgres(url)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-        shutil.rmtree(folder, ignore_errors=True)
+    with PostgresServer() as server:
+        yield server.url
 
 
 @pytest.fixture

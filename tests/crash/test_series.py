@@ -11,7 +11,8 @@ import pytest
 from pydicom.uid import UID, Comprehensive3DSRStorage, CTImageStorage
 from pynetdicom import AE
 
-from tests.crash.test_kill import Node, Pacs, pacs  # noqa: F401 - fixture
+from tests.crash.station import Node, Pacs
+from tests.crash.test_kill import pacs  # noqa: F401 - fixture
 from tests.unit.volume import making
 
 SERIES = 6

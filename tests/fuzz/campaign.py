@@ -46,7 +46,7 @@ class FuzzCount:
 
 def attempt(target: FuzzTarget, data: bytes, count: FuzzCount) -> None:
     """One input, with the limits of time; what never returns ends the process and shows where it stood."""
-    faulthandler.dump_traceback_later(6 * HANG_S, exit=True)
+    faulthandler.dump_traceback_later(3 * HANG_S, exit=True)
     started = time.perf_counter()
     try:
         target.run(data)

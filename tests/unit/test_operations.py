@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -25,6 +26,21 @@ def test_every_alert_asks_for_metrics_that_exist_and_has_its_section_in_the_runb
     headings = re.findall(r"^## (\w+)$", (ROOT / "docs/how-to/runbook.md").read_text("utf-8"), re.MULTILINE)
     assert rule["alert"] in headings
     assert len(headings) == len(RULES)
+
+
+def test_the_dashboard_asks_for_metrics_that_exist() -> None:
+    exposition = metrics.exposition().decode()
+    dashboard = json.loads((ROOT / "config" / "grafana-dashboard.json").read_text("utf-8"))
+    asked = {
+        name for panel in dashboard["panels"] for target in panel["targets"] for name in _metrics_of(target["expr"])
+    }
+    assert len(asked) > 15
+    assert [name for name in asked if f"# TYPE {name} " not in exposition] == []
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def _metrics_of(expression: str) -> set[str]:
+    return {name.removesuffix("_bucket") for name in re.findall(r"miqa_\w+", expression)}
 
 
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:

@@ -270,3 +270,13 @@ def test_the_list_of_parts_is_valid_and_names_what_computes(tmp_path: Path) -> N
     assert parts["bomFormat"] == "CycloneDX"
     assert parts["metadata"]["component"]["name"] == "miqa-node"
     assert {"pydicom", "numpy", "dbos"} <= {part["name"] for part in parts["components"]}
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    table = text("docs/explanation/reliability.md").partition("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 10
+    for row in rows:
+        named = re.findall(r"`(tests/[^`]+)`", row[-1])
+        assert named, row[0]
+        assert [name for name in named if not is_test(name)] == [], row[0]
