@@ -56,7 +56,7 @@ def show(
     print_table(
         (Column("No.", number=True), "At", "Event", "By", "From", "Study", "Patient", "Detail"),
         ((str(row.number or "–"), row.at[:19] + "Z", row.event, row.actor, row.peer, row.study, row.patient[:8],
-          _words(row.detail)) for row in rows),
+          records.words(row)) for row in rows),
     )  # fmt: skip
 
 
@@ -148,10 +148,6 @@ def _document(row: AuditRecord) -> dict[str, Any]:
 
 def _line(document: dict[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False) + "\n"
-
-
-def _words(detail: str) -> str:
-    return ", ".join(f"{name} {value}" for name, value in json.loads(detail).items())
 
 
 def _moment(text: str | None) -> str:

@@ -92,6 +92,8 @@ class ReadRecorder:
             event = AuditEvent.IMAGE_SEEN if "instance_uid" in named else AuditEvent.STUDY_SEEN
         elif digest:
             event = AuditEvent.IMAGE_SEEN
+        if route == "/audit":
+            event = AuditEvent.AUDIT_SEEN
         if _is_file(Headers(raw=message["headers"])):
             event = AuditEvent.EXPORTED
         return AuditEntry(event, study=study, digest=digest, detail={"page": route, **named}, **common)

@@ -89,3 +89,20 @@ def test_what_cannot_be_recorded_is_not_shown(stage: Stage, connect: Connect) ->
     answer = viewer.get(f"/studies/{study}")
     assert answer.status_code == 503
     assert "Muster" not in answer.text
+
+
+def test_the_page_of_an_administrator_shows_and_filters(stage: Stage, connect: Connect) -> None:
+    study, _digest = stage.add(1)
+    viewer = signed_in(stage, connect, "vera", Role.VIEWER)
+    viewer.get(f"/studies/{study}")
+    admin = signed_in(stage, connect, "ada", Role.ADMIN)
+    assert viewer.get("/audit").status_code == 403
+    page = admin.get("/audit?by=vera&event=study seen")
+    assert page.status_code == 200
+    assert page.text.count("<tr>") == 2
+    assert study in page.text
+    assert "No records" in admin.get("/audit?until=2020-01-01").text
+    for wrong in ("event=dancing", "since=yesterday", "before=-1"):
+        assert admin.get(f"/audit?{wrong}").status_code == 422
+    assert admin.get("/audit?since=2026-02-31").status_code == 200
+    assert [one.actor for one in trail(stage, event=AuditEvent.AUDIT_SEEN)] == ["ada"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -80,6 +81,11 @@ def patient_ids(transaction: Transaction, pseudonyms: Sequence[str]) -> dict[str
     query = sa.select(audit_patients.c.pseudonym, audit_patients.c.patient_id)
     rows = transaction.execute(query.where(audit_patients.c.pseudonym.in_(set(pseudonyms))))
     return {row.pseudonym: row.patient_id for row in rows}
+
+
+def words(one: AuditRecord) -> str:
+    """The detail as people read it."""
+    return ", ".join(f"{name} {value}" for name, value in json.loads(one.detail).items())
 
 
 def moment(at: datetime) -> str:

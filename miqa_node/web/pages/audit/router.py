@@ -1,0 +1,79 @@
+"""The administrator's view of the audit trail, newest records first."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from miqa_node.domain.access import Permission
+from miqa_node.domain.audit import AuditEvent, AuditFilter
+from miqa_node.store.audit import records
+from miqa_node.web.access import Admin
+from miqa_node.web.html import render
+from miqa_node.web.page import Page
+from miqa_node.web.services import Services
+
+router = APIRouter()
+
+
+class AuditForm(BaseModel):
+    """The filters; days are whole days in UTC, and ``before`` is the number that the page ended with."""
+
+    event: AuditEvent | None = None
+    by: Annotated[str, Field(max_length=64)] = ""
+    study: Annotated[str, Field(max_length=64)] = ""
+    patient: Annotated[str, Field(max_length=64)] = ""
+    since: Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\d)?$")] = ""
+    until: Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\d)?$")] = ""
+    before: Annotated[int, Field(ge=0, le=2**62)] = 0
+
+    def chosen(self, limit: int) -> AuditFilter:
+        """What the store is asked."""
+        return AuditFilter(
+            self.event or "",
+            self.by.strip(),
+            self.study.strip(),
+            self.patient.strip(),
+            _midnight(self.since, 0),
+            _midnight(self.until, 1),
+            self.before,
+            limit,
+        )
+
+    def older(self, number: int) -> str:
+        """The address of the records before one."""
+        given = {name: str(value) for name, value in self.model_dump(mode="json").items() if value}
+        return "/audit?" + urlencode({**given, "before": number})
+
+
+@router.get("/audit")
+def audit_page(services: Services, who: Admin, query: Annotated[AuditForm, Query()]) -> str:
+    """The records that match, with their place in the chain."""
+    limit = services.settings.web.page_size
+    with services.database.begin() as transaction:
+        rows = records.select(transaction, query.chosen(limit + 1))
+    more = len(rows) > limit
+    shown = rows[:limit]
+    return render(
+        "audit/audit.html",
+        who=who,
+        form=query,
+        events=list(AuditEvent),
+        shown=[(row, datetime.fromisoformat(row.at), records.words(row)) for row in shown],
+        older=query.older(shown[-1].number) if more and shown[-1].number else None,
+    )
+
+
+def _midnight(day: str, days_later: int) -> str:
+    try:
+        begin = datetime.combine(date.fromisoformat(day), time(), UTC)
+        return records.moment(begin + timedelta(days=days_later))
+    except (ValueError, OverflowError):  # no day, or none of the calendar
+        return ""
+
+
+PAGE = Page(router, Permission.ADMIN, file=__file__)
