@@ -75,12 +75,12 @@ def page(
 def counts(transaction: Transaction, match: ImageFilter) -> dict[str, int]:
     """How many images of the days have each verdict; "" for those that wait for one. For the facets of the list."""
     query = (
-        sa.select(sa.func.coalesce(dispositions.c.verdict, ""), sa.func.count())
+        sa.select(dispositions.c.verdict, sa.func.count())
         .select_from(instances.outerjoin(dispositions, dispositions.c.digest == instances.c.digest))
         .where(*_conditions(match, but_verdict=True))
-        .group_by(sa.func.coalesce(dispositions.c.verdict, ""))
+        .group_by(dispositions.c.verdict)
     )
-    return {row[0]: int(row[1]) for row in transaction.execute(query)}
+    return {row[0] or "": int(row[1]) for row in transaction.execute(query)}
 
 
 def _query(match: ImageFilter) -> sa.Select[tuple[object, ...]]:

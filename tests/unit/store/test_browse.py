@@ -1,0 +1,46 @@
+"""Images are listed and found alike on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from miqa_node.domain.operations import DestinationHold
+from miqa_node.domain.policy import Verdict
+from miqa_node.store import browse, destination_checks, instances, senders, worklist
+from miqa_node.store.browse import ImageFilter
+from miqa_node.store.database import Database
+from miqa_node.store.senders import SenderBook
+from tests.unit.store.making import NOW
+from tests.unit.store.test_analysis import NOON, put
+
+
+@pytest.mark.parametrize("text", ["", "no such room"])
+def test_images_are_listed_counted_and_found(database: Database, text: str) -> None:
+    with database.begin() as transaction:
+        for number in range(3):
+            put(transaction, number, NOON, verdict=Verdict.ACCEPT, patient=number)
+        since = NOW - timedelta(days=36500)
+        match = ImageFilter(since, NOW + timedelta(days=36500), search=text)
+        expected = 0 if text else 3
+        listed = browse.page(transaction, match, limit=9)
+        assert len(listed) == expected
+        assert sum(browse.counts(transaction, match).values()) == expected
+        assert worklist.count(transaction, worklist.WorklistFilter(search="x")) == 0
+        if listed:
+            place = (listed[0].received_at, listed[0].digest)
+            assert len(browse.page(transaction, match, limit=9, before=place)) == 2
+        assert sum(row[2] for row in instances.by_sender(transaction, since)) == 3
+
+
+def test_holds_statuses_and_senders(database: Database) -> None:
+    book = SenderBook(database)
+    book.note("CT1", "10.0.0.9")
+    book.write()
+    with database.begin() as transaction:
+        destination_checks.hold(transaction, DestinationHold("pacs", NOW, "mara", ""))
+        [one] = destination_checks.statuses(transaction, ("pacs",), NOW)
+        assert one.hold is not None
+        assert destination_checks.drain(transaction, "pacs", NOW) == 0
+        assert [sender.calling_ae_title for sender in senders.select(transaction)] == ["CT1"]
