@@ -169,6 +169,7 @@ class Station:
         image.Rows = image.Columns = 128
         self.scanner = Scanner(self.node.dicom_port, image)
         self.scanner.start()
+        STATIONS.append(self)
 
     def next_report_s(self, limit_s: float = LIMIT_S) -> float:
         """Seconds until an image that is taken from now on has its report at the PACS."""
@@ -212,6 +213,8 @@ class Station:
         }
 
 
+STATIONS: list[Station] = []
+"""Whatever was started; it can be closed more than once."""
 SOUND = {"lost": 0, "doubled": 0, "changed": 0, "not_assessed_by_a_fault": 0}
 """Of what :meth:`Station.finish` counts, what must be so after any fault."""
 
