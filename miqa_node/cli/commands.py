@@ -80,7 +80,7 @@ ANALYSIS = Command(
 )
 LABELS = Command("Labels given by people: list, export, import.", "miqa_node.cli.labels:app", _LOOK, order=12)
 MODELS = Command(
-    "Model packages: list, check, activate, roll back, compare, describe.",
+    "Model packages: list, check, activate, roll back, compare, describe, sign.",
     "miqa_node.cli.models:app",
     _MODELS,
     order=13,

@@ -262,7 +262,7 @@ def test_a_report_that_cannot_be_made_hides_no_verdict(
 ) -> None:
     digest = rig.receive(samples / "RG3_UNCR.dcm")
     rig.pipeline.assess(digest)
-    monkeypatch.setattr("miqa_node.units.projection.make_objects", _broken)
+    monkeypatch.setattr("miqa_node.units.image.make_objects", _broken)
     rig.pipeline.conclude(digest)
     with rig.database.begin() as transaction:
         disposition = instances.load_disposition(transaction, digest)
