@@ -66,7 +66,10 @@ DELIVERIES = Command(
     "Deliveries of results: list, show, hold, release, resend, cancel.", "miqa_node.cli.deliveries:app", _LOOK, order=9
 )
 WORKLIST = Command(
-    "Flagged studies: list, show, claim, release, resolve, correct.", "miqa_node.cli.worklist:app", _LOOK, order=10
+    "Flagged studies: list, show, claim, release, resolve, reopen, correct.",
+    "miqa_node.cli.worklist:app",
+    _LOOK,
+    order=10,
 )
 REASSESS = Command(
     "Judge images again, behind those that arrive; without --yes only show which ones.",
