@@ -35,7 +35,8 @@ def _exported(net: Any, channels: int) -> onnx.ModelProto:
         input_names=["images"], output_names=["logits", "maps", "deep"],
     )  # fmt: skip
     assert program is not None
-    return program.model_proto
+    model: onnx.ModelProto = program.model_proto  # without torch its type is not known
+    return model
 
 
 @pytest.mark.parametrize("architecture", Architecture)
