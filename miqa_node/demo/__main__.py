@@ -51,8 +51,9 @@ def run(console: Console, folder: Path, stop: threading.Event, *, keep_serving: 
     dicom_port, web_port, pacs_port = free_ports(WANTED_PORTS)
     with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
         write_destination(folder / "node", pacs.port)
-        loopback = {"MIQA_DICOM__HOST": HOST}
-        with NodeProcess(folder / "node", NODE_AE_TITLE, dicom_port, web_port, environment=loopback) as node:
+        # A rejection is seen to arrive while one looks; elsewhere it waits for second thoughts.
+        for_show = {"MIQA_DICOM__HOST": HOST, "MIQA_DELIVER__REJECTION_DELAY_S": "5"}
+        with NodeProcess(folder / "node", NODE_AE_TITLE, dicom_port, web_port, environment=for_show) as node:
             console.print(f"A node starts as [bold]{node.command}", highlight=False)
             clean = show(console, tell(console, node, pacs, samples))
             if clean:

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.uid import VLWholeSlideMicroscopyImageStorage
 
 
 def representative_frame(path: Path) -> int:
@@ -13,6 +14,7 @@ def representative_frame(path: Path) -> int:
 
     It is the one that the device chose, Representative Frame Number (0028,6010), if there is such a frame. Else it is
     the middle one, the earlier of two: a run begins before the contrast medium arrives and ends after it has left.
+    The tiles of a slide are no run, and those at its edges may be smaller: of them it is the first.
     A file that cannot be read has only its first frame.
     """
     with warnings.catch_warnings():
@@ -22,10 +24,12 @@ def representative_frame(path: Path) -> int:
                 path,
                 stop_before_pixels=True,
                 force=True,
-                specific_tags=["NumberOfFrames", "RepresentativeFrameNumber"],
+                specific_tags=["SOPClassUID", "NumberOfFrames", "RepresentativeFrameNumber"],
             )
             frames = int(header.get("NumberOfFrames") or 1)
             chosen = int(header.get("RepresentativeFrameNumber") or 0)
         except (OSError, ValueError, TypeError, EOFError, AttributeError):
             return 0
-    return chosen - 1 if 1 <= chosen <= frames else (max(frames, 1) - 1) // 2
+    if 1 <= chosen <= frames:
+        return chosen - 1
+    return 0 if header.get("SOPClassUID") == VLWholeSlideMicroscopyImageStorage else (max(frames, 1) - 1) // 2
