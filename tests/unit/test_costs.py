@@ -60,6 +60,7 @@ def _noted(synced: list[int], plain: Callable[[int], None], fd: int) -> None:
     plain(fd)
 
 
+@pytest.mark.slow
 def test_statements_transactions_and_syncs_of_a_flagged_image(
     tmp_path: Path, pacs: Pacs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,7 @@ def test_a_node_stopped_with_work_to_do_does_it_after_the_next_start(tmp_path: P
         wait_until(lambda: bool(_states(node, digest)))
 
 
+@pytest.mark.slow
 def test_the_roles_of_one_node_share_its_state(tmp_path: Path, samples: Path, pacs: Pacs) -> None:
     destination = parse_flag(f"PACS=PACS@127.0.0.1:{pacs.port}")
     with (
@@ -160,6 +161,7 @@ def test_the_roles_of_one_node_share_its_state(tmp_path: Path, samples: Path, pa
         assert get(receiver.web_port, "/api/v1/worklist")[0] == 404
 
 
+@pytest.mark.slow
 def test_a_node_without_a_disk_is_not_ready_and_takes_nothing(tmp_path: Path, samples: Path) -> None:
     with Node(settings_in(tmp_path, store={"min_free_bytes": 2**62})) as node:
         wait_until(lambda: "min_free_bytes" in str(get(node.web_port, "/readyz")))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import pytest
 from pynetdicom import AE
 
 from miqa_node.assess.sidecars import sidecar_folder
@@ -35,6 +36,7 @@ package = [{ name = "pneumonia-ensemble" }, { name = "anomaly" }]
 """
 
 
+@pytest.mark.slow
 def test_one_report_one_segmentation_and_one_entry_hold_what_all_shipped_packages_say(
     tmp_path: Path, samples: Path
 ) -> None:

@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from pynetdicom import AE
 
 from miqa_node.node import Node
@@ -24,6 +25,7 @@ PIECES = (
 )
 
 
+@pytest.mark.slow
 def test_210_half_sent_requests_and_60_silent_sockets_keep_nobody_waiting(tmp_path: Path) -> None:
     # No limit of time ends any of them during the test: others must get in beside them.
     forever = {"header_timeout_s": 3600.0, "stall_timeout_s": 3600.0}

@@ -132,6 +132,7 @@ def test_dripping_is_not_going_on(serve: Serve, sockets: ExitStack) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_who_reads_nothing_is_disconnected(serve: Serve, sockets: ExitStack) -> None:
     server = serve(stall_timeout_s=1.0, header_timeout_s=1.0)
     before, deadline = closed("slow"), time.monotonic() + PATIENT_S

@@ -90,6 +90,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
             process.stdout.close()
 
 
+@pytest.mark.slow
 def test_from_the_modality_to_the_pacs_and_the_worklist(
     cli: Callable[..., Ran], start: Callable[..., Running], pacs: Pacs, data_dir: Path, tmp_path: Path
 ) -> None:
@@ -201,6 +202,7 @@ def fetch(url: str) -> bytes:
     return content
 
 
+@pytest.mark.slow
 def test_the_set_up_link_is_in_a_file_of_the_nodes_user_and_not_in_what_a_service_prints(
     start: Callable[..., Running], data_dir: Path, tmp_path: Path
 ) -> None:

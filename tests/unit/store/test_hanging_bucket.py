@@ -46,6 +46,7 @@ def hanging_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limit_s", [2.0, pytest.param(objects.BUCKET_TIMEOUT_S, marks=pytest.mark.slow)], ids=["short", "promised"]
 )
