@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from miqa_node import tls
 from miqa_node.domain.audit import AuditRecord
 from miqa_node.errors import DeliveryError, SettingsError
 from miqa_node.settings import AuditSettings, SyslogTransport
@@ -109,13 +110,9 @@ def syslog_line(record: AuditRecord, xml: bytes, host_name: str) -> bytes:
 def tls_context(settings: AuditSettings) -> ssl.SSLContext:
     """How the receiver is trusted, and the node's own certificate; SettingsError if a file cannot be read."""
     try:
-        context = ssl.create_default_context(cafile=settings.syslog_ca or None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if settings.syslog_certificate:
-            context.load_cert_chain(settings.syslog_certificate, settings.syslog_key or None)
-    except (OSError, ssl.SSLError) as error:
+        return tls.client_context(settings.syslog_ca, settings.syslog_certificate, settings.syslog_key)
+    except OSError as error:
         raise SettingsError(f"audit.syslog_ca, _certificate or _key cannot be used: {error}") from error
-    return context
 
 
 def _was_closed(connection: socket.socket) -> bool:

@@ -150,22 +150,18 @@ class Announcer:
 
 def resolved(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:
     """People decided about a flagged study: the next look announces it to those who got the flag."""
-    is_flagged = announcements.c.outcome == Announcement.FLAGGED.value
-    transaction.execute(
-        sa.update(announcements)
-        .where(announcements.c.study_instance_uid == study_instance_uid, is_flagged)
-        .values(look_at=now)
-    )
+    _look_again(transaction, study_instance_uid, Announcement.FLAGGED, now)
 
 
 def reopened(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:
     """A decision was taken back: the next look announces the flag again to those who heard that it was resolved."""
-    is_resolved = announcements.c.outcome == Announcement.RESOLVED.value
-    transaction.execute(
-        sa.update(announcements)
-        .where(announcements.c.study_instance_uid == study_instance_uid, is_resolved)
-        .values(look_at=now)
-    )
+    _look_again(transaction, study_instance_uid, Announcement.RESOLVED, now)
+
+
+def _look_again(transaction: Transaction, study_instance_uid: str, announced: Announcement, now: datetime) -> None:
+    of_study = announcements.c.study_instance_uid == study_instance_uid
+    update = sa.update(announcements).where(of_study, announcements.c.outcome == announced.value)
+    transaction.execute(update.values(look_at=now))
 
 
 def body_of(transaction: Transaction, event_id: str) -> bytes:

@@ -14,6 +14,7 @@ import structlog
 
 from miqa_node.domain.operations import SenderStatus
 from miqa_node.errors import ResourcesError
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.tables import senders
 
@@ -33,8 +34,7 @@ class SenderBook:
         self._database = database
         self._lock = threading.Lock()
         self._called: dict[tuple[str, str], SenderStatus] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="senders", daemon=True)
+        self._thread = SteadyThread("senders", self._run)
 
     def start(self) -> None:
         """Begin to write."""
@@ -42,9 +42,7 @@ class SenderBook:
 
     def stop(self) -> None:
         """Write what is left, and end."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.stop()
 
     def note(self, calling_ae_title: str, peer_address: str, reason: str = "", hint: str = "") -> None:
         """A peer was let in, or refused for a reason."""
@@ -76,7 +74,7 @@ class SenderBook:
             log.warning("senders wait for the database", reason=str(error))
 
     def _run(self) -> None:
-        while not self._stopping.wait(WRITE_EVERY_S):
+        while self._thread.goes_on(WRITE_EVERY_S):
             self.write()
         self.write()
 

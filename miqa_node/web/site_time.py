@@ -55,3 +55,12 @@ def midnight(day: date) -> datetime:
     zone = SITE_ZONE.get()
     at = datetime.combine(day, time())
     return at.replace(tzinfo=zone) if zone is not None else at.astimezone()
+
+
+def instant(text: str) -> datetime | None:
+    """An ISO 8601 moment with its offset, in UTC; None if the text is no such thing."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else None

@@ -19,7 +19,7 @@ from miqa_node.web.fields import NO_CONTROLS, Strict
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services
-from miqa_node.web.site_time import local, midnight
+from miqa_node.web.site_time import instant, local, midnight
 
 DAYS = 7
 """Without days the last week is listed."""
@@ -87,13 +87,9 @@ def _text(row: ImageRow) -> str:
 
 def _place(text: str) -> tuple[datetime, str] | None:
     match = _PLACE.fullmatch(text)
-    if match is None:
+    if match is None or (at := instant(match[1])) is None:
         return None
-    try:
-        at = datetime.fromisoformat(match[1])
-    except ValueError:
-        return None
-    return (at.astimezone(UTC), match[2]) if at.tzinfo else None
+    return at, match[2]
 
 
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Images", "/images", 1))

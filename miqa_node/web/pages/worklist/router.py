@@ -27,7 +27,7 @@ from miqa_node.web.fields import NO_CONTROLS, Actor, Comment, Strict
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services
-from miqa_node.web.site_time import midnight
+from miqa_node.web.site_time import instant, midnight
 
 MOST_COUNTED = 1000
 """Above this the page shows "1,000+", because counting a million rows is too slow."""
@@ -261,13 +261,9 @@ def _text(item: WorklistItem) -> str:
 
 def _place(text: str) -> WorklistPosition | None:
     match = _PLACE.fullmatch(text)
-    if match is None:
+    if match is None or (at := instant(match[1])) is None:
         return None
-    try:
-        at = datetime.fromisoformat(match[1])
-    except ValueError:
-        return None
-    return WorklistPosition(at.astimezone(UTC), int(match[2]), match[3]) if at.tzinfo else None
+    return WorklistPosition(at, int(match[2]), match[3])
 
 
 def _inside(address: str) -> str:
