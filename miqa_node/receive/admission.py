@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from miqa_node.errors import SettingsError
-from miqa_node.settings import DicomSettings
+from miqa_node.settings import DicomSettings, TlsMode
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_BOUND = re.compile(r"(.+?)\s+(?:sha256:((?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2})|name:(.+))")
 
 
 class Rejection(Enum):
@@ -20,6 +23,8 @@ class Rejection(Enum):
 
     CALLING_AE_TITLE = (1, 1, 3)
     CALLED_AE_TITLE = (1, 1, 7)
+    CERTIFICATE = (1, 1, 1)
+    USER_IDENTITY = (1, 2, 1)
     TEMPORARY_CONGESTION = (2, 3, 1)
     LOCAL_LIMIT = (2, 3, 2)
 
@@ -32,6 +37,8 @@ class Rejection(Enum):
 _REJECTION_WORDS = {
     Rejection.CALLING_AE_TITLE: "its AE title and address are not on the list of peers",
     Rejection.CALLED_AE_TITLE: "it called another AE title than this node's",
+    Rejection.CERTIFICATE: "its certificate, AE title and address do not belong together",
+    Rejection.USER_IDENTITY: "the user that it names is not proven",
     Rejection.TEMPORARY_CONGESTION: "the node could not take it at that moment",
     Rejection.LOCAL_LIMIT: "too many associations were open",
 }
@@ -46,13 +53,27 @@ def nobody(_ae_title: str, _address: str, _reason: str, _hint: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """The certificate of a peer: SHA-256 of its DER form in hexadecimal, and its names in lower case."""
+
+    sha256: str
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, encoded: bytes, names: Iterable[str]) -> PeerCertificate:
+        """From its DER form."""
+        return cls(hashlib.sha256(encoded).hexdigest(), frozenset(name.lower() for name in names))
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: AE titles without padding, and both ends of the connection."""
+    """Who asks: AE titles without padding, both ends of the connection, and the certificate of a peer over TLS."""
 
     calling_ae_title: str
     called_ae_title: str
     peer_address: str
     local_address: str
+    certificate: PeerCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +85,27 @@ class PeerRule:
 
     def admits(self, ae_title: str, address: Address) -> bool:
         """Whether the entry covers a peer."""
-        return self.covers(address) and self.ae_title.fullmatch(ae_title) is not None
+        return self.covers(address) and self.names(ae_title)
+
+    def names(self, ae_title: str) -> bool:
+        """Whether the entry is about an AE title, from whatever address."""
+        return self.ae_title.fullmatch(ae_title) is not None
 
     def covers(self, address: Address) -> bool:
         """Whether the entry covers an address, under whatever title."""
         return self.network is None or (address.version == self.network.version and address in self.network)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRule:
+    """One entry of dicom.peer_certificates: the peer, and the SHA-256 or name of its certificate."""
+
+    peer: PeerRule
+    certificate: str
+
+    def certifies(self, certificate: PeerCertificate | None) -> bool:
+        """Whether it is the entry's certificate."""
+        return certificate is not None and self.certificate in (certificate.sha256, *certificate.names)
 
 
 class Admission:
@@ -76,7 +113,11 @@ class Admission:
 
     def __init__(self, settings: DicomSettings) -> None:
         self._settings = settings
-        self._rules = tuple(parse_peer(entry) for entry in settings.allowed_peers)
+        self._bound = tuple(parse_certificate(entry) for entry in settings.peer_certificates)
+        if self._bound and (settings.tls is TlsMode.OFF or not settings.tls_client_ca):
+            raise SettingsError("dicom.peer_certificates needs dicom.tls and dicom.tls_client_ca, which demand them.")
+        listed = (parse_peer(entry) for entry in settings.allowed_peers)
+        self._rules = (*listed, *(bound.peer for bound in self._bound))
 
     def lists(self, peer_address: str, local_address: str) -> bool:
         """Whether anybody at the address may come in under some AE title; known as soon as it connects."""
@@ -96,6 +137,8 @@ class Admission:
             return Rejection.CALLING_AE_TITLE, (
                 f'add "{caller.calling_ae_title}@{plain_address(caller.peer_address)}" to dicom.allowed_peers'
             )
+        if not self._is_bound_rightly(caller):
+            return Rejection.CERTIFICATE, _certificate_hint(caller)
         return None
 
     def judge_load(self, peer_address: str, addresses: Iterable[str]) -> tuple[Rejection, str] | None:
@@ -113,6 +156,19 @@ class Admission:
         address = _parse_address(caller.peer_address)
         return any(rule.admits(caller.calling_ae_title, address) for rule in self._rules)
 
+    def _is_bound_rightly(self, caller: Caller) -> bool:
+        """Whether an entry has title, address and certificate together, if any has one of title and certificate."""
+        title, address = caller.calling_ae_title, _parse_address(caller.peer_address)
+        of = [rule for rule in self._bound if rule.peer.names(title) or rule.certifies(caller.certificate)]
+        return not of or any(rule.peer.admits(title, address) and rule.certifies(caller.certificate) for rule in of)
+
+
+def _certificate_hint(caller: Caller) -> str:
+    if caller.certificate is None:
+        return "have it connect to dicom.tls_port with the certificate that dicom.peer_certificates names"
+    peer = f"{caller.calling_ae_title}@{plain_address(caller.peer_address)}"
+    return f'if it is the right one, add "{peer} sha256:{caller.certificate.sha256}" to dicom.peer_certificates'
+
 
 def is_this_host(peer_address: str, local_address: str) -> bool:
     """Whether a connection comes from this machine: over loopback, or from the very address that it reached."""
@@ -120,7 +176,7 @@ def is_this_host(peer_address: str, local_address: str) -> bool:
     return peer.is_loopback or peer == local
 
 
-def parse_peer(entry: str) -> PeerRule:
+def parse_peer(entry: str, setting: str = "dicom.allowed_peers") -> PeerRule:
     """Read ``AET@address`` or ``AET@network/bits``; ``*`` in the title stands for any characters, as address for any.
 
     >>> rule = parse_peer("CT*@10.1.0.0/16")
@@ -129,7 +185,7 @@ def parse_peer(entry: str) -> PeerRule:
     """
     ae_title, separator, address = entry.rpartition("@")
     if not separator or not 1 <= len(ae_title.strip()) <= 16:
-        raise SettingsError(f'dicom.allowed_peers: {entry!r} is not "AET@address"; write for example "CT1@10.0.0.5".')
+        raise SettingsError(f'{setting}: {entry!r} is not "AET@address"; write for example "CT1@10.0.0.5".')
     pattern = re.compile(".*".join(re.escape(part) for part in ae_title.strip().split("*")))
     if address == "*":
         return PeerRule(pattern, None)
@@ -137,8 +193,26 @@ def parse_peer(entry: str) -> PeerRule:
         return PeerRule(pattern, ipaddress.ip_network(address, strict=False))
     except ValueError as error:
         raise SettingsError(
-            f"dicom.allowed_peers: {address!r} in {entry!r} is no IP address and no network such as 10.0.0.0/24."
+            f"{setting}: {address!r} in {entry!r} is no IP address and no network such as 10.0.0.0/24."
         ) from error
+
+
+def parse_certificate(entry: str) -> CertificateRule:
+    """Read ``AET@address sha256:<hexadecimal>`` or ``AET@address name:<of the certificate>``.
+
+    >>> rule = parse_certificate("CT1@10.1.0.5 name:ct1.example.org")
+    >>> rule.certifies(PeerCertificate.of(b"", ["CT1.example.org"]))
+    True
+    """
+    found = _BOUND.fullmatch(entry.strip())
+    if found is None:
+        raise SettingsError(
+            f'dicom.peer_certificates: {entry!r} is not "AET@address sha256:<fingerprint>" and not '
+            '"AET@address name:<common or alternative name of the certificate>".'
+        )
+    peer, fingerprint, name = found.groups()
+    certificate = fingerprint.replace(":", "").lower() if fingerprint else name.lower()
+    return CertificateRule(parse_peer(peer, "dicom.peer_certificates"), certificate)
 
 
 def plain_address(address: str) -> str:

@@ -6,7 +6,7 @@ import socket
 
 from pynetdicom.association import Association
 
-from miqa_node.receive.admission import Caller
+from miqa_node.receive.admission import Caller, PeerCertificate
 
 
 def connection_of(association: Association) -> socket.socket:
@@ -17,7 +17,7 @@ def connection_of(association: Association) -> socket.socket:
     return transport.socket
 
 
-def caller_of(association: Association) -> Caller:
+def caller_of(association: Association, certificate: PeerCertificate | None = None) -> Caller:
     """Who requested the association; ValueError before its A-ASSOCIATE-RQ has arrived."""
     primitive = association.requestor.primitive
     if primitive is None:
@@ -27,4 +27,5 @@ def caller_of(association: Association) -> Caller:
         called_ae_title=primitive.called_ae_title.strip(),
         peer_address=association.requestor.address,
         local_address=connection_of(association).getsockname()[0],
+        certificate=certificate,
     )

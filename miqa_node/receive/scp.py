@@ -22,7 +22,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation, UserIdentityNegotiation
+from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -34,6 +34,7 @@ from miqa_node.receive import contexts
 from miqa_node.receive.admission import Admission, Called, Caller, Rejection, nobody, plain_address
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.fast import is_available, request_handler
+from miqa_node.receive.identity import CheckPasscode, UserIdentities, identified, no_passcodes
 from miqa_node.receive.incoming import StoreRequest
 from miqa_node.receive.intake import Intake, StoreResponse, Transfer
 from miqa_node.receive.peers import caller_of, connection_of
@@ -66,8 +67,10 @@ class StorageScp:
         commitment: Commitment | None = None,
         fast: bool = True,
         called: Called = nobody,
+        passcodes: CheckPasscode = no_passcodes,
     ) -> None:
         self._settings = settings
+        self._identities = UserIdentities(settings.user_identity, passcodes)
         self._called = called
         self._commitment = commitment
         self._admission = Admission(settings)
@@ -123,7 +126,7 @@ class StorageScp:
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_SOP_COMMON, _treat_as_storage),
             (evt.EVT_SOP_EXTENDED, _storage_level),
-            (evt.EVT_USER_ID, _take_identity),
+            (evt.EVT_USER_ID, self._identities.answer),
             (evt.EVT_CONN_CLOSE, _end_waiting),
             (evt.EVT_C_ECHO, lambda _: SUCCESS),
             (evt.EVT_C_STORE, self._store),
@@ -188,7 +191,7 @@ class StorageScp:
         verdict: tuple[Rejection, str] | None = (Rejection.TEMPORARY_CONGESTION, "see the error above")
         caller: Caller | None = None
         try:
-            caller = caller_of(association)
+            caller = identified(association)
             verdict = self._judge(association, caller)
             if verdict is None:
                 requested = association.requestor.requested_contexts
@@ -217,7 +220,7 @@ class StorageScp:
     def _judge(self, association: Association, caller: Caller) -> tuple[Rejection, str] | None:
         if self._stopping.is_set():
             return Rejection.TEMPORARY_CONGESTION, "the node is stopping"
-        refused = self._admission.judge(caller)
+        refused = self._admission.judge(caller) or self._identities.judge(association)
         if refused is not None:
             return refused
         with self._lock:
@@ -350,20 +353,6 @@ def _storage_level(event: Any) -> dict[UID, bytes]:
 
 
 _FULL_STORAGE = bytes([2, 0, 0, 0, 0, 0])
-_USERNAME = 1
-
-
-def _take_identity(event: Any) -> tuple[bool, None]:
-    """User Identity Negotiation (PS3.7 D.3.3.7): a bare name is taken as it is; what cannot be checked has no answer.
-
-    Who may store depends on address, AE title and certificate, never on this.
-    """
-    asked = event.assoc.requestor.user_identity
-    if asked.user_identity_type == _USERNAME and asked.positive_response_requested:
-        answer = UserIdentityNegotiation()
-        answer.server_response = b""
-        event.assoc.acceptor.add_negotiation_item(answer)
-    return True, None
 
 
 def _response(answer: StoreResponse) -> Dataset:

@@ -15,7 +15,7 @@ from miqa_node.settings.judging import (
     SaliencyMethod,
 )
 from miqa_node.settings.load import Settings, load_settings
-from miqa_node.settings.receiving import DicomSettings, TlsMode, WatchSettings
+from miqa_node.settings.receiving import DicomSettings, TlsMode, UserIdentityMode, WatchSettings
 from miqa_node.settings.results import AnalysisSettings, DeliverSettings
 from miqa_node.settings.running import (
     Accelerator,
@@ -54,6 +54,7 @@ __all__ = [
     "StoreSettings",
     "SyslogTransport",
     "TlsMode",
+    "UserIdentityMode",
     "WatchSettings",
     "WatchedFile",
     "WebSettings",

@@ -18,6 +18,14 @@ class TlsMode(StrEnum):
     ONLY = "only"
 
 
+class UserIdentityMode(StrEnum):
+    """What a user that a peer names must prove: nothing, a passcode if it sends one, or a passcode always."""
+
+    ACCEPT = "accept"
+    CHECK = "check"
+    REQUIRE = "require"
+
+
 class DicomSettings(SettingsTable):
     """Table ``[dicom]``."""
 
@@ -41,6 +49,8 @@ class DicomSettings(SettingsTable):
     tls_certificate: str
     tls_key: str
     tls_client_ca: str
+    peer_certificates: tuple[str, ...]
+    user_identity: UserIdentityMode
 
 
 class WatchSettings(SettingsTable):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import partial
+
 from miqa_node.deliver.commitment import read_report
 from miqa_node.deliver.reports import CommitmentReporter
+from miqa_node.domain.access import Permission
 from miqa_node.errors import SettingsError
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.scp import StorageScp
 from miqa_node.report import lower_class
 from miqa_node.settings import TlsMode
 from miqa_node.sources.base import ImageSource, SourceContext, SourceKind
+from miqa_node.store import tokens
 from miqa_node.store.commitment_requests import DatabaseLedger
+from miqa_node.store.database import Database
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.store.senders import SenderBook
 
@@ -40,6 +46,7 @@ class CStoreSource(ImageSource):
                 lambda event_type, information: outbox.commitment_reported(read_report(event_type, information)),
             ),
             called=self._senders.note,
+            passcodes=partial(_is_token_of, context.database),
         )
 
     def start(self) -> None:
@@ -66,6 +73,13 @@ class CStoreSource(ImageSource):
     def port(self) -> int:  # type: ignore[override]  # known once it listens
         """The port of DICOM, also if the settings ask for any free one."""
         return self._scp.port
+
+
+def _is_token_of(database: Database, name: str, passcode: str) -> bool:
+    """Whether a passcode is a token of the account that allows storing."""
+    with database.begin() as transaction:
+        bearer = tokens.find(transaction, passcode, datetime.now(UTC))
+    return bearer is not None and bearer.name == name.lower() and Permission.UPLOAD in bearer.permissions
 
 
 KIND = SourceKind("cstore", CStoreSource)

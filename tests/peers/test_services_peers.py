@@ -100,6 +100,46 @@ def test_storescu_over_tls(start_node: StartNode, samples: Path, certificates: d
     assert len(node.received) == 1
 
 
+def test_dcmtk_with_the_certificate_of_its_title(
+    start_node: StartNode, samples: Path, certificates: dict[str, str]
+) -> None:
+    files = certificates
+    node = start_node(
+        tls="only",
+        tls_port=0,
+        tls_certificate=files["node.pem"],
+        tls_key=files["node.key"],
+        tls_client_ca=files["ca.pem"],
+        peer_certificates=["CT1@127.0.0.1 name:ct"],
+    )
+
+    def sent(ae_title: str, name: str) -> int:
+        shown = ("+tls", files[f"{name}.key"], files[f"{name}.pem"], "+cf", files["ca.pem"])
+        image = samples / "RG1_UNCR.dcm"
+        return int(dcmtk("storescu", *shown, "-aet", ae_title, "127.0.0.1", node.port, image).returncode)
+
+    assert sent("CT1", "ct") == 0
+    assert sent("CT1", "node") != 0
+    assert sent("MR1", "ct") != 0
+    assert len(node.received) == 1
+
+
+def test_the_users_of_dcmtk(start_node: StartNode, samples: Path) -> None:
+    """By default names are answered and passcodes taken; with user_identity = "check" guessed ones get nowhere."""
+
+    def sent(node: Node, *user: str) -> int:
+        return int(dcmtk("storescu", *user, "127.0.0.1", node.port, samples / "RG1_UNCR.dcm").returncode)
+
+    node, passcode = start_node(), ("-usr", "ct", "-pwd", "guess")
+    assert sent(node, "-usr", "ct", "-rsp") == 0
+    assert sent(node, *passcode) == 0
+    checking = start_node(user_identity="check")
+    assert sent(checking, "-usr", "ct", "-rsp") == 0
+    assert sent(checking, *passcode) != 0
+    assert sent(checking) == 0
+    assert sent(start_node(user_identity="require")) != 0
+
+
 def test_orthanc_over_tls_both_ways(
     start_node: StartNode,
     samples: Path,
