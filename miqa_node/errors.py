@@ -21,6 +21,7 @@ MiqaError
 │   └── CommitmentUnsupportedError    the destination never promises to keep objects; they stay SENT
 ├── QueryError             a search asks for a value that its attribute cannot have
 ├── AccessError            an account, password, link or token is not usable
+│   └── UnansweredError        … nobody can say so now: the site's sign-on does not answer
 ├── SignatureError         a signed document was changed, or signed with another key
 ├── BackupError            a backup is incomplete, or was changed, or may not be restored there
 ├── NotFoundError          no such instance, worklist item or delivery
@@ -117,6 +118,10 @@ class QueryError(MiqaError):
 
 class AccessError(MiqaError):
     """An account, password, link or token is not usable; the message says only what the reader may know."""
+
+
+class UnansweredError(AccessError):
+    """The site's sign-on does not answer: what it would say of somebody is not known."""
 
 
 class BackupError(MiqaError):

@@ -74,6 +74,7 @@ class OidcSettings(SettingsTable):
     viewers: tuple[str, ...]
     reviewers: tuple[str, ...]
     admins: tuple[str, ...]
+    recheck_s: Seconds
     timeout_s: Seconds
 
     @property

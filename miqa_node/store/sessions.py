@@ -30,10 +30,16 @@ class SignInOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignedInSession:
-    """Who is signed in with a browser."""
+    """Who is signed in with a browser.
+
+    ``checked_at``: when the site's provider last confirmed it; None for those who did not sign on there. ``sealed`` is
+    what it is asked with, encrypted; empty if the provider gave nothing for that.
+    """
 
     name: str
     role: Role
+    checked_at: datetime | None = None
+    sealed: str = ""
 
 
 def start(transaction: Transaction, name: str, now: datetime, *, most: int) -> str:
@@ -61,19 +67,25 @@ def find(
     *,
     idle: timedelta,
     lifetime: timedelta,
+    confirmed: timedelta = timedelta.max,
     by_itself: bool = False,
 ) -> SignedInSession | None:
     """Whose session a cookie stands for; None when it ended, or its account was disabled.
 
-    A request that a page sends ``by_itself`` is no sign of a person and keeps no session alive.
+    ``confirmed``: how long ago the site's provider may have confirmed a session that began there. A request that a page
+    sends ``by_itself`` is no sign of a person and keeps no session alive.
     """
+    is_confirmed: sa.ColumnElement[bool] = sa.true()
+    if confirmed < timedelta.max:
+        is_confirmed = sa.or_(sessions.c.checked_at.is_(None), sessions.c.checked_at > now - confirmed)
     row = transaction.execute(
-        sa.select(sessions.c.seen_at, users.c.name, users.c.role)
+        sa.select(sessions.c.seen_at, sessions.c.checked_at, sessions.c.sealed, users.c.name, users.c.role)
         .join(users, users.c.name == sessions.c.name)
         .where(
             sessions.c.token_sha256 == sha256_of(secret),
             sessions.c.seen_at > now - idle,
             sessions.c.started_at > now - lifetime,
+            is_confirmed,
             sa.not_(users.c.disabled),
         )
     ).one_or_none()
@@ -81,15 +93,48 @@ def find(
         return None
     if not by_itself and now - row.seen_at > SEEN_EVERY:
         transaction.execute(sa.update(sessions).where(sessions.c.token_sha256 == sha256_of(secret)).values(seen_at=now))
-    return SignedInSession(row.name, Role(row.role))
+    return SignedInSession(row.name, Role(row.role), row.checked_at, row.sealed or "")
 
 
-def end(transaction: Transaction, secret: str, now: datetime, peer_address: str) -> None:
+def confirm(
+    transaction: Transaction, secret: str, sealed: str, now: datetime, *, provider_sid: str | None = None
+) -> None:
+    """The site's provider has vouched for whoever is signed in; ``provider_sid`` is its name of the session, if new."""
+    values: dict[str, object] = {"sealed": sealed, "checked_at": now}
+    if provider_sid is not None:
+        values["provider_sid"] = provider_sid
+    transaction.execute(sa.update(sessions).where(sessions.c.token_sha256 == sha256_of(secret)).values(values))
+
+
+def take_check(transaction: Transaction, secret: str, now: datetime, apart: timedelta) -> bool:
+    """Whether the caller may ask the provider about a session: of many requests one, and again after a time."""
+    is_free = sa.or_(sessions.c.asked_at.is_(None), sessions.c.asked_at <= now - apart)
+    this = sessions.c.token_sha256 == sha256_of(secret)
+    return bool(transaction.execute(sa.update(sessions).where(this, is_free).values(asked_at=now)).rowcount)
+
+
+def end_at_provider(transaction: Transaction, subject: str, sid: str, before: datetime, now: datetime) -> list[str]:
+    """End what began at the site's provider before a time: all sessions of a subject, or the one it calls ``sid``.
+
+    One of the two may be empty. The names of the accounts are given back, once per session.
+    """
+    conditions = [sessions.c.checked_at.is_not(None), sessions.c.started_at <= before]
+    if sid:
+        conditions.append(sessions.c.provider_sid == sid)
+    if subject:
+        conditions.append(sessions.c.name.in_(sa.select(users.c.name).where(users.c.subject == subject)))
+    names = transaction.execute(sa.delete(sessions).where(*conditions).returning(sessions.c.name)).scalars().all()
+    ended = [AuditEntry(AuditEvent.SIGNED_OUT, now, name, "oidc") for name in names]
+    records.add(transaction, *ended)
+    return list(names)
+
+
+def end(transaction: Transaction, secret: str, now: datetime, peer_address: str, *, means: str = "session") -> None:
     """Sign this browser out."""
     this = sa.delete(sessions).where(sessions.c.token_sha256 == sha256_of(secret))
     name = transaction.execute(this.returning(sessions.c.name)).scalar_one_or_none()
     if name is not None:
-        records.add(transaction, AuditEntry(AuditEvent.SIGNED_OUT, now, name, "session", peer_address))
+        records.add(transaction, AuditEntry(AuditEvent.SIGNED_OUT, now, name, means, peer_address))
 
 
 def end_all(transaction: Transaction, name: str) -> None:

@@ -20,6 +20,7 @@ from starlette.types import Scope
 from miqa_node.domain.access import NOBODY, Means, Permission, Principal, Role
 from miqa_node.store import sessions, tokens, users
 from miqa_node.store.secrets import new_secret
+from miqa_node.web.recheck import recheck_time, rechecked
 from miqa_node.web.security import PREDICT, is_loopback
 from miqa_node.web.services import Services, WebServices
 
@@ -156,7 +157,12 @@ def _identify(request: Request, services: WebServices) -> Principal:
     if cookie:
         with services.database.begin() as transaction:
             by_itself = request.url.path == ALARMS
-            session = sessions.find(transaction, cookie, now, by_itself=by_itself, **session_times(services))
+            confirmed = recheck_time(services.settings.oidc)
+            session = sessions.find(
+                transaction, cookie, now, confirmed=confirmed, by_itself=by_itself, **session_times(services)
+            )
+        if session is not None:
+            session = rechecked(services, cookie, session, now)
         if session is not None:
             return Principal(Means.SESSION, session.name, session.role, session.role.permissions, _csrf(cookie))
     if from_this_host(request.scope, dict(request.headers)) and not is_set_up(services):

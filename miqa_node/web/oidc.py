@@ -1,4 +1,7 @@
-"""The site's OpenID Connect provider: the authorization code flow of OpenID Connect Core 1.0 with PKCE."""
+"""The site's OpenID Connect provider: authorization code flow with PKCE, renewal, and back-channel logout.
+
+OpenID Connect Core 1.0 and Back-Channel Logout 1.0; PyJWT checks signatures and registered claims.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
 from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +20,8 @@ import httpx2
 import jwt
 import structlog
 
-from miqa_node.errors import AccessError
+from miqa_node.domain.access import Role
+from miqa_node.errors import AccessError, UnansweredError
 from miqa_node.settings import OidcSettings
 
 log = structlog.get_logger(__name__)
@@ -26,16 +32,46 @@ REFETCH_KEYS_S = 30.0
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures with public keys only; with shared keys, anyone who knows the client's secret could sign."""
 CLOCK_LEEWAY_S = 60
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+_REGISTERED = ["exp", "iat", "aud", "iss"]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The provider's discovery document and keys."""
+    """The provider's discovery document and keys; ``user`` is empty where it has no userinfo endpoint."""
 
     authorize: str
     token: str
+    user: str
     keys: Mapping[str, jwt.PyJWK]
     read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SignOn:
+    """The claims about a person, and what asks for them again later; empty if the provider gives nothing for that."""
+
+    claims: Mapping[str, Any]
+    refresh_token: str
+
+    @property
+    def subject(self) -> str:
+        """Issuer and subject, as the account is known by."""
+        return subject_of(self.claims)
+
+    @property
+    def sid(self) -> str:
+        """The provider's name of its session; empty if it says none."""
+        return str(self.claims.get("sid") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutNotice:
+    """Who signed out at the provider: a subject, one of its sessions, or both; the other is empty."""
+
+    subject: str
+    sid: str
+    at: datetime
 
 
 class Provider:
@@ -61,41 +97,80 @@ class Provider:
         }
         return f"{self._known().authorize}?{urlencode(asked)}"
 
-    def claims(self, code: str, redirect_uri: str, nonce: str, verifier: str) -> dict[str, Any]:
-        """The claims about the person who brought the code; AccessError if they cannot be trusted."""
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": redirect_uri,
-            "client_id": self._settings.client_id,
-            "code_verifier": verifier,
-        }
+    def redeem(self, code: str, redirect_uri: str, nonce: str, verifier: str) -> SignOn:
+        """Who brought the code; AccessError if what the provider says cannot be trusted."""
+        answer = self._tokens(
+            grant_type="authorization_code", code=code, redirect_uri=redirect_uri, code_verifier=verifier
+        )
+        claims = self._verified(str(answer.get("id_token", "")))
+        if claims.get("nonce") != nonce:
+            raise AccessError("The provider's ID token is not the answer to this sign-on.")
+        return SignOn(claims, str(answer.get("refresh_token") or ""))
+
+    def renew(self, refresh_token: str, subject: str) -> SignOn:
+        """What the provider says about a person now (OpenID Connect Core 12).
+
+        Raises
+        ------
+        UnansweredError
+            It cannot be asked at the moment.
+        AccessError
+            It does not vouch for the person any more.
+        """
+        answer = self._tokens(grant_type="refresh_token", refresh_token=refresh_token)
+        if answer.get("id_token"):
+            claims = self._verified(str(answer["id_token"]))
+        elif self._known().user:
+            headers = {"authorization": f"Bearer {answer.get('access_token', '')}"}
+            claims = {"iss": self._settings.issuer, **self._ask("GET", self._known().user, headers=headers)}
+        else:
+            raise AccessError("The provider renews sign-ons without saying for whom.")
+        if subject_of(claims) != subject:
+            raise AccessError("The provider renewed the sign-on of another person.")
+        return SignOn(claims, str(answer.get("refresh_token") or refresh_token))
+
+    def logout_notice(self, logout_token: str) -> LogoutNotice:
+        """What a logout token says (Back-Channel Logout 1.0, 2.6); AccessError if it is not valid."""
+        claims = self._decoded(logout_token, "logout token", [*_REGISTERED, "jti"])
+        events = claims.get("events")
+        if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
+            raise AccessError("The token is no logout token.")
+        if "nonce" in claims:  # an ID token
+            raise AccessError("A logout token has no nonce.")
+        sid, has_subject = str(claims.get("sid") or ""), bool(claims.get("sub"))
+        if not sid and not has_subject:
+            raise AccessError("The logout token says neither who nor which session.")
+        return LogoutNotice(subject_of(claims) if has_subject else "", sid, datetime.fromtimestamp(claims["iat"], UTC))
+
+    def _tokens(self, **form: str) -> dict[str, Any]:
+        form["client_id"] = self._settings.client_id
         if secret := self._settings.client_secret.get_secret_value():
             form["client_secret"] = secret
-        answer = self._ask("POST", self._known().token, data=form)
-        return self._verified(str(answer.get("id_token", "")), nonce)
+        return self._ask("POST", self._known().token, data=form)
 
-    def _verified(self, id_token: str, nonce: str) -> dict[str, Any]:
+    def _verified(self, id_token: str) -> dict[str, Any]:
+        claims = self._decoded(id_token, "ID token", [*_REGISTERED, "sub"])
+        if claims.get("azp", self._settings.client_id) != self._settings.client_id:
+            raise AccessError("The provider's ID token was made for another client.")
+        return claims
+
+    def _decoded(self, token: str, what: str, required: list[str]) -> dict[str, Any]:
         try:
-            key = self._key(str(jwt.get_unverified_header(id_token).get("kid", "")))
+            key = self._key(str(jwt.get_unverified_header(token).get("kid", "")), what)
             claims: dict[str, Any] = jwt.decode(
-                id_token,
+                token,
                 key,
                 algorithms=list(ALGORITHMS),
                 audience=self._settings.client_id,
                 issuer=self._settings.issuer,
                 leeway=CLOCK_LEEWAY_S,
-                options={"require": ["exp", "iat", "sub", "aud", "iss"]},
+                options={"require": required},
             )
         except jwt.PyJWTError as error:
-            raise AccessError(f"The provider's ID token is not valid: {type(error).__name__}.") from error
-        if claims.get("nonce") != nonce:
-            raise AccessError("The provider's ID token is not the answer to this sign-on.")
-        if claims.get("azp", self._settings.client_id) != self._settings.client_id:
-            raise AccessError("The provider's ID token was made for another client.")
+            raise AccessError(f"The provider's {what} is not valid: {type(error).__name__}.") from error
         return claims
 
-    def _key(self, kid: str) -> jwt.PyJWK:
+    def _key(self, kid: str, what: str) -> jwt.PyJWK:
         known = self._known()
         if kid not in known.keys and time.monotonic() - known.read_at > REFETCH_KEYS_S:
             known = self._known(renew=True)
@@ -103,7 +178,7 @@ class Provider:
             return known.keys[kid]
         if not kid and len(known.keys) == 1:
             return next(iter(known.keys.values()))
-        raise AccessError("The provider's ID token is signed with a key that the provider does not publish.")
+        raise AccessError(f"The provider's {what} is signed with a key that the provider does not publish.")
 
     def _known(self, *, renew: bool = False) -> Endpoints:
         with self._lock:
@@ -116,26 +191,63 @@ class Provider:
         issuer = self._settings.issuer
         found = self._ask("GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
         if found.get("issuer") != issuer:
-            raise AccessError("The provider calls itself by another name than oidc.issuer.")
+            raise UnansweredError("The provider calls itself by another name than oidc.issuer.")
         try:
             keys = {
                 str(key.key_id or ""): key
                 for key in jwt.PyJWKSet.from_dict(self._ask("GET", str(found["jwks_uri"]))).keys
                 if key.public_key_use in (None, "sig")
             }
-            return Endpoints(str(found["authorization_endpoint"]), str(found["token_endpoint"]), keys, time.monotonic())
+            authorize, token = str(found["authorization_endpoint"]), str(found["token_endpoint"])
         except (KeyError, jwt.PyJWTError) as error:
-            raise AccessError("The provider's discovery document or keys cannot be understood.") from error
+            raise UnansweredError("The provider's discovery document or keys cannot be understood.") from error
+        return Endpoints(authorize, token, str(found.get("userinfo_endpoint") or ""), keys, time.monotonic())
 
-    def _ask(self, method: str, address: str, data: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def _ask(
+        self,
+        method: str,
+        address: str,
+        data: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        sent = {"accept": "application/json", **(headers or {})}
         try:
-            answer = httpx2.request(
-                method, address, data=data, timeout=self._settings.timeout_s, headers={"accept": "application/json"}
-            )
+            answer = httpx2.request(method, address, data=data, timeout=self._settings.timeout_s, headers=sent)
             answer.raise_for_status()
             document = answer.json()
+        except httpx2.HTTPStatusError as error:
+            said = f"The site's sign-on refuses (HTTP {error.response.status_code})."
+            refuses = data is not None or headers is not None
+            if refuses and error.response.status_code in _REFUSALS:
+                raise AccessError(said) from error
+            raise UnansweredError(said) from error
         except (httpx2.HTTPError, ValueError) as error:
-            raise AccessError(f"The site's sign-on does not answer as it should ({type(error).__name__}).") from error
+            raise UnansweredError(
+                f"The site's sign-on does not answer as it should ({type(error).__name__})."
+            ) from error
         if not isinstance(document, dict):
-            raise AccessError("The site's sign-on does not answer as it should.")
+            raise UnansweredError("The site's sign-on does not answer as it should.")
         return document
+
+
+_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+"""Of a grant or an access token (RFC 6749 5.2, RFC 6750 3.1); any other status is trouble of the provider."""
+
+
+def subject_of(claims: Mapping[str, Any]) -> str:
+    """Issuer and subject of claims."""
+    return f"{claims['iss']} {claims['sub']}"
+
+
+def role_of(claims: Mapping[str, Any], settings: OidcSettings) -> Role | None:
+    """The highest role that the words of the role claim give; None if no role applies."""
+    given = claims.get(settings.role_claim, ())
+    words = {given} if isinstance(given, str) else {str(word) for word in given} if isinstance(given, list) else set()
+    for role, wanted in (
+        (Role.ADMIN, settings.admins),
+        (Role.REVIEWER, settings.reviewers),
+        (Role.VIEWER, settings.viewers),
+    ):
+        if words & set(wanted):
+            return role
+    return None

@@ -47,6 +47,8 @@ UPLOAD_TYPE = "multipart/form-data"
 STOW_TYPE = "multipart/related"
 DICOMWEB = "/api/dicom-web/"
 PREDICT = "/predict"
+BACK_CHANNEL = "/sign-on/logout"
+"""Where the site's sign-on says that somebody signed out there: a form of a program, proven by its signature."""
 
 
 class Refused(HTTPException):
@@ -128,6 +130,8 @@ def _check_content_type(scope: Scope, headers: Headers) -> None:
         # Programs send no Origin; browsers always do with a POST, and _check_origin has looked at it.
         if given != UPLOAD_TYPE:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the image as {UPLOAD_TYPE}.")
+    elif scope["path"] == BACK_CHANNEL and given == _FORM and "origin" not in headers:
+        return
     elif given not in (_FORM, UPLOAD_TYPE) or "origin" not in headers:
         raise Refused(HTTPStatus.FORBIDDEN, "Forms are only taken from this node's own pages.")
 

@@ -42,11 +42,12 @@ class Provider:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
-                self.answer(provider.token({key: values[0] for key, values in parse_qs(body).items()}))
+                form = {key: values[0] for key, values in parse_qs(body).items()}
+                self.answer({} if provider.status else provider.token(form))
 
             def answer(self, document: Any) -> None:
                 data = json.dumps(document).encode()
-                self.send_response(200 if document is not None else 400)
+                self.send_response(provider.status or (200 if document is not None else 400))
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -59,6 +60,8 @@ class Provider:
         self.asked: dict[str, str] = {}
         self.claims: dict[str, Any] = {"sub": "4711", "preferred_username": "Mara.Kunz", "groups": ["radiology", "mtr"]}
         self.kid, self.key, self.algorithm = "k1", KEY, "RS256"
+        self.refreshes, self.refresh_token, self.renewals, self.id_tokens_renewed = True, "", 0, True
+        self.status: int | None = None  # of every answer of the token endpoint; None is what it should be
         jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
         self.documents: dict[str, Any] = {
             "/.well-known/openid-configuration": {
@@ -79,6 +82,8 @@ class Provider:
         return {"state": self.asked["state"], "code": CODE}
 
     def token(self, form: dict[str, str]) -> dict[str, str] | None:
+        if form["grant_type"] == "refresh_token":
+            return self.renew(form)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=")
         if (form["code"], form.get("client_secret"), form["redirect_uri"], challenge.decode()) != (
             CODE,
@@ -87,17 +92,27 @@ class Provider:
             self.asked["code_challenge"],
         ):
             return None
+        return self.answer({"nonce": self.asked["nonce"], **self.claims})
+
+    def renew(self, form: dict[str, str]) -> dict[str, str] | None:
+        """As RFC 6749 6 says; each refresh token is good once."""
+        self.renewals += 1
+        if (form["refresh_token"], form.get("client_secret")) != (self.refresh_token, SECRET):
+            return None
+        given = self.answer(self.claims)
+        return given if self.id_tokens_renewed else {k: v for k, v in given.items() if k != "id_token"}
+
+    def answer(self, claims: dict[str, Any]) -> dict[str, str]:
+        given = {"id_token": self.signed(claims), "access_token": f"access-{self.renewals}"}
+        if self.refreshes:
+            self.refresh_token = given["refresh_token"] = f"refresh-{self.renewals}"
+        return given
+
+    def signed(self, claims: dict[str, Any]) -> str:
         now = int(time.time())
-        claims = {
-            "iss": self.issuer,
-            "aud": CLIENT,
-            "iat": now,
-            "exp": now + 300,
-            "nonce": self.asked["nonce"],
-            **self.claims,
-        }
+        registered = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 300}
         key = "0" * 32 if self.algorithm == "HS256" else self.key
-        return {"id_token": jwt.encode(claims, key, self.algorithm, headers={"kid": self.kid})}
+        return jwt.encode({**registered, **claims}, key, self.algorithm, headers={"kid": self.kid})
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ users = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
 
-# One row per browser that is signed in. Only the SHA-256 of what the cookie holds is kept.
+# One row per browser that is signed in. Only the SHA-256 of what the cookie holds is kept. Of those that signed on at
+# the site's provider: its name of the session, a refresh token that only the cookie opens, when it last confirmed the
+# person, and when it was last asked.
 sessions = sa.Table(
     "sessions",
     metadata,
@@ -27,6 +29,10 @@ sessions = sa.Table(
     sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("provider_sid", sa.Text),
+    sa.Column("sealed", sa.Text),
+    sa.Column("checked_at", UtcDateTime),
+    sa.Column("asked_at", UtcDateTime),
 )
 
 # Tokens of programs; only their SHA-256 is kept. "scopes" are words with a space between.

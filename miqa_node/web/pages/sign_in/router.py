@@ -18,8 +18,10 @@ from miqa_node.store import accounts, sessions, users
 from miqa_node.store.sessions import SignInOutcome
 from miqa_node.web.access import COOKIE, Reader, Who, session_times
 from miqa_node.web.html import render
+from miqa_node.web.oidc import SignOn
 from miqa_node.web.page import Page
 from miqa_node.web.pages.sign_in import passwords
+from miqa_node.web.recheck import sealed
 from miqa_node.web.services import Services, WebServices
 
 log = structlog.get_logger(__name__)
@@ -156,12 +158,20 @@ def _turn(request: Request, services: WebServices) -> Iterator[None]:
         services.signing_in.leave(address)
 
 
-def open_session(request: Request, services: WebServices, name: str, target: str, now: datetime) -> Response:
-    """A new session for this browser, whatever it had before, and on to the page that was asked for."""
+def open_session(
+    request: Request, services: WebServices, name: str, target: str, now: datetime, known: SignOn | None = None
+) -> Response:
+    """A new session for this browser, whatever it had before, and on to the page that was asked for.
+
+    ``known``: what the site's provider said, for those who signed on there.
+    """
     with services.database.begin() as transaction:
         sessions.end(transaction, request.cookies.get(COOKIE, ""), now, address_of(request))
         sessions.forget_ended(transaction, now, **session_times(services))
         secret = sessions.start(transaction, name, now, most=services.settings.access.max_sessions)
+        if known is not None:
+            token = sealed(secret, known.refresh_token)
+            sessions.confirm(transaction, secret, token, now, provider_sid=known.sid)
     log.info("signed in", account=name, peer=address_of(request))
     answer = RedirectResponse(inside(target), HTTPStatus.SEE_OTHER)
     answer.set_cookie(

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, HTTPException, Query, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
 
-from miqa_node.domain.access import Role, account_name
-from miqa_node.errors import AccessError
-from miqa_node.settings import OidcSettings
+from miqa_node.domain.access import account_name
+from miqa_node.errors import AccessError, UnansweredError
 from miqa_node.store import accounts, sessions, users
 from miqa_node.store.secrets import new_secret
 from miqa_node.store.sessions import SignInOutcome
-from miqa_node.web.oidc import Provider
+from miqa_node.web.oidc import CLOCK_LEEWAY_S, Provider, SignOn, role_of
 from miqa_node.web.page import Page
 from miqa_node.web.pages.sign_in.router import address_of, inside, open_session
+from miqa_node.web.recheck import PROVIDER
+from miqa_node.web.security import BACK_CHANNEL
 from miqa_node.web.services import Services, WebServices
 
 log = structlog.get_logger(__name__)
@@ -30,8 +30,6 @@ router = APIRouter()
 COOKIE = "miqa_sign_on"
 BACK = "/sign-on/back"
 FLOW_LIMIT_S = 600
-PROVIDER = "the site's sign-on"
-"""Who made or changed an account, in its history."""
 
 
 @router.get("/sign-on")
@@ -69,8 +67,8 @@ def back(request: Request, services: Services, state: str = "", code: str = "", 
             raise AccessError("This sign-on was not begun in this browser, or too long ago. Try again.")  # noqa: TRY301
         if error or not code:
             raise AccessError("The site's sign-on did not let you in.")  # noqa: TRY301
-        claims = provider.claims(code, redirect_uri(request, services), flow["nonce"], flow["verifier"])
-        name = _account(services, claims, now)
+        known = provider.redeem(code, redirect_uri(request, services), flow["nonce"], flow["verifier"])
+        name = _account(services, known, now)
     except AccessError as refusal:
         with services.database.begin() as transaction:
             sessions.note(transaction, "", address_of(request), "oidc", SignInOutcome.REFUSED, now)
@@ -78,23 +76,31 @@ def back(request: Request, services: Services, state: str = "", code: str = "", 
         raise HTTPException(HTTPStatus.FORBIDDEN, str(refusal)) from refusal
     with services.database.begin() as transaction:
         sessions.note(transaction, name, address_of(request), "oidc", SignInOutcome.SIGNED_IN, now)
-    answer = open_session(request, services, name, flow["next"], now)
+    answer = open_session(request, services, name, flow["next"], now, known)
     answer.delete_cookie(COOKIE, path="/sign-on")
     return answer
 
 
-def role_of(claims: Mapping[str, Any], settings: OidcSettings) -> Role | None:
-    """The highest role that the words of the role claim give; None if no role applies."""
-    given = claims.get(settings.role_claim, ())
-    words = {given} if isinstance(given, str) else {str(word) for word in given} if isinstance(given, list) else set()
-    for role, wanted in (
-        (Role.ADMIN, settings.admins),
-        (Role.REVIEWER, settings.reviewers),
-        (Role.VIEWER, settings.viewers),
-    ):
-        if words & set(wanted):
-            return role
-    return None
+@router.post(BACK_CHANNEL)
+def logged_out(services: Services, logout_token: Annotated[str, Form(max_length=20_000)]) -> Response:
+    """The provider says that somebody signed out there (Back-Channel Logout 1.0): their sessions end here, too.
+
+    A token that somebody sends again ends nothing that began after it was made.
+    """
+    provider, now = _provider(services), datetime.now(UTC)
+    try:
+        notice = provider.logout_notice(logout_token)
+    except UnansweredError as error:
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+    except AccessError as error:
+        log.warning("logout token refused", reason=str(error))
+        said = {"error": "invalid_request", "error_description": str(error)}
+        return JSONResponse(said, HTTPStatus.BAD_REQUEST)
+    before = notice.at + timedelta(seconds=CLOCK_LEEWAY_S)
+    with services.database.begin() as transaction:
+        names = sessions.end_at_provider(transaction, notice.subject, notice.sid, before, now)
+    log.info("signed out at the site's sign-on", accounts=sorted(set(names)), sessions=len(names))
+    return Response("", HTTPStatus.OK)
 
 
 def redirect_uri(request: Request, services: WebServices) -> str:
@@ -103,13 +109,12 @@ def redirect_uri(request: Request, services: WebServices) -> str:
     return base.rstrip("/") + BACK
 
 
-def _account(services: WebServices, claims: Mapping[str, Any], now: datetime) -> str:
+def _account(services: WebServices, known: SignOn, now: datetime) -> str:
     """Name of the account of this subject, made at its first sign-on; its role is what the provider says today."""
-    settings = services.settings.oidc
+    settings, claims = services.settings.oidc, known.claims
     role = role_of(claims, settings)
-    subject = f"{claims['iss']} {claims['sub']}"
     with services.database.begin() as transaction:
-        user = users.of_subject(transaction, subject)
+        user = users.of_subject(transaction, known.subject)
         if role is None:
             raise AccessError("You have no role on this node. Ask its administrator.")
         if user is None:
@@ -117,7 +122,7 @@ def _account(services: WebServices, claims: Mapping[str, Any], now: datetime) ->
             if users.find(transaction, name) is not None:
                 # Never taken over: a name chosen at the provider must not open another person's account.
                 raise AccessError(f"The name {name} belongs to another account of this node. Ask its administrator.")
-            return accounts.add(transaction, name, role, PROVIDER, now, subject=subject).name
+            return accounts.add(transaction, name, role, PROVIDER, now, subject=known.subject).name
         if user.disabled:
             raise AccessError("This account is disabled. Ask the node's administrator.")
         accounts.follow_role(transaction, user, role, PROVIDER, now)

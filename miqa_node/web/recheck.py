@@ -1,0 +1,81 @@
+"""Asks the site's provider again about people who signed on there, so that who loses a role there loses it here.
+
+From half of ``oidc.recheck_s`` on, a request has the provider asked; a session that it has not confirmed for the whole
+time has ended (store.sessions). So a short outage of the provider disturbs nobody, and a long one lets nobody stay.
+What asks for it, the refresh token, is kept encrypted by what the browser's cookie holds, and by nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+from cryptography.fernet import Fernet, InvalidToken
+
+from miqa_node.errors import AccessError, UnansweredError
+from miqa_node.settings import OidcSettings
+from miqa_node.store import accounts, sessions, users
+from miqa_node.store.sessions import SignedInSession
+from miqa_node.web.oidc import role_of
+from miqa_node.web.services import WebServices
+
+PROVIDER = "the site's sign-on"
+"""Who made or changed an account, in its history."""
+ASK_AGAIN = timedelta(seconds=30)
+"""Between two questions about one session while the provider does not answer."""
+
+log = structlog.get_logger(__name__)
+
+
+def recheck_time(settings: OidcSettings) -> timedelta:
+    """How long the word of the provider counts."""
+    return timedelta(seconds=settings.recheck_s)
+
+
+def rechecked(services: WebServices, cookie: str, session: SignedInSession, now: datetime) -> SignedInSession | None:
+    """The session with today's role; None if it ended."""
+    settings = services.settings.oidc
+    if session.checked_at is None or not session.sealed or now - session.checked_at < recheck_time(settings) / 2:
+        return session
+    with services.database.begin() as transaction:
+        if not sessions.take_check(transaction, cookie, now, ASK_AGAIN):
+            return session
+        subject = users.load(transaction, session.name).subject or ""
+    try:
+        known = services.provider.renew(_opened(cookie, session.sealed), subject)
+    except UnansweredError as error:
+        log.warning("the sign-on of an account waits to be confirmed", account=session.name, reason=str(error))
+        return session
+    except AccessError as error:
+        log.info("session ended by the site's sign-on", account=session.name, reason=str(error))
+        with services.database.begin() as transaction:
+            sessions.end(transaction, cookie, now, "", means="oidc")
+        return None
+    role = role_of(known.claims, settings)
+    with services.database.begin() as transaction:
+        if role is None:
+            accounts.sign_out(transaction, session.name, PROVIDER, now)
+            return None
+        accounts.follow_role(transaction, users.load(transaction, session.name), role, PROVIDER, now)
+        sessions.confirm(transaction, cookie, sealed(cookie, known.refresh_token), now)
+    return replace(session, role=role)
+
+
+def sealed(cookie: str, refresh_token: str) -> str:
+    """A refresh token as it is stored; empty if there is none."""
+    return _key(cookie).encrypt(refresh_token.encode()).decode() if refresh_token else ""
+
+
+def _opened(cookie: str, stored: str) -> str:
+    try:
+        return _key(cookie).decrypt(stored.encode()).decode()
+    except InvalidToken as error:
+        raise AccessError("The stored refresh token cannot be read.") from error
+
+
+def _key(cookie: str) -> Fernet:
+    """The cookie has 256 random bits: a plain hash of it, told apart from the one that is stored, is a key."""
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"refresh token {cookie}".encode()).digest()))
