@@ -218,9 +218,11 @@ class Node:
         begin(self._decoder.warm if self.role.works else lambda: None, self._decoder.close)
         migrate(self.database)
         begin(self._audit.start, self._audit.stop)
+        self._supervisor.watch(self._audit.threads)
         if self.role.works and self.settings.audit.sends:
             sending = AuditSending(self.database, self.settings)
             begin(sending.start, sending.stop)
+            self._supervisor.watch(sending.threads)
         followers = (self.policy.follow, self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
         begin(lambda: self._choice.start(followers), self._choice.stop)
         self._supervisor.watch(self._choice.threads)
@@ -231,8 +233,9 @@ class Node:
                 begin(part.start, part.stop)
                 self._supervisor.watch(part.threads)
             self.database.on_commit(DELIVERIES, self._lanes.wake)
-        begin(self._health.start, self._health.stop)
-        begin(self._web.start, self._web.stop)
+        for server in (self._health, self._web):
+            begin(server.start, server.stop)
+            self._supervisor.watch(server.threads)
         for source in self._sources.values():  # last: no sender connects before the node can store
             begin(source.start, source.stop)
             self._supervisor.watch(source.threads)
@@ -248,9 +251,9 @@ class Node:
             log.error("no image will be assessed", reason=str(error))
             return
         begin, way = self._parts.begin, self._pipeline
-        begin(self._shadow.start, self._shadow.stop)
-        begin(self._faults.start, self._faults.stop)
-        self._supervisor.watch(self._faults.threads)
+        for judging in (self._shadow, self._faults):
+            begin(judging.start, judging.stop)
+            self._supervisor.watch(judging.threads)
         monthly = monthly_report(self.database, self.objects, self.settings)
         steps = (("assess", way.assess), ("conclude", way.conclude))
         begin(lambda: self._worker.start(steps, (monthly,), way.give_up), self._worker.stop)

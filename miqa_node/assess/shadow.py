@@ -8,7 +8,6 @@ worklist and no PACS.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import resource
@@ -35,11 +34,14 @@ from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.errors import MiqaError
 from miqa_node.imaging.children import ChildDeathError, ChildProcesses, ChildTimeoutError
 from miqa_node.observe import metrics
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 LOWEST_PRIORITY = 19
+STUCK_AFTER_S = 60.0
+"""Beyond the time of one image, after which its process is killed, the thread shows a sign of life within this."""
 
 Save = Callable[[str, Assessment], None]
 """Keeps an opinion: name of the package and its assessment."""
@@ -66,10 +68,12 @@ class ShadowRunner:
         self._missing = ""
         self._lock = threading.Lock()
         self._waiting_for_verdict: OrderedDict[InstanceDigest, _Image] = OrderedDict()
-        self._queue: queue.Queue[_Image | None] = queue.Queue(settings.assess.shadow_queue)
-        self._stopping = threading.Event()
+        self._queue: queue.Queue[_Image] = queue.Queue(settings.assess.shadow_queue)
+        self._offered = threading.Event()
         self._child: _ShadowChild | None = None
-        self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
+        self._thread = SteadyThread("shadow", self._run, settings.assess.shadow_timeout_s + STUCK_AFTER_S)
+        self._stopping = self._thread.stopping
+        self.threads = (self._thread,)
 
     @property
     def name(self) -> str:
@@ -84,12 +88,10 @@ class ShadowRunner:
     def stop(self) -> None:
         """End at once; what waits stays unjudged."""
         self._stopping.set()
-        with contextlib.suppress(queue.Full):
-            self._queue.put_nowait(None)
-        if self._child is not None:
-            self._child.close()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._offered.set()
+        if (child := self._child) is not None:
+            child.close()
+        self._thread.stop()
 
     def follow(self) -> None:
         """See whether another candidate was chosen."""
@@ -123,31 +125,40 @@ class ShadowRunner:
             self._queue.put_nowait(image)
         except queue.Full:
             metrics.SHADOW_IMAGES.labels("dropped").inc()
+        else:
+            self._offered.set()
 
     def _run(self) -> None:
-        child: _ShadowChild | None = None
         failures = 0
-        while (image := self._queue.get()) is not None and not self._stopping.is_set():
-            folder = self._folder
-            if folder is None:
-                continue
-            if child is None or child.folder != folder:
-                if child is not None:
-                    child.close()
-                self._child = child = _ShadowChild(folder, self._settings)
-                failures = 0
-                if self._stopping.is_set():
-                    break
-            if failures >= self._settings.assess.shadow_max_failures:
-                continue
-            if self._judge(child, image):
-                failures = 0
-                continue
-            failures += 1
-            if failures == self._settings.assess.shadow_max_failures:
-                log.error("the shadow package failed too often and is no longer used", package=self.name)
-        if child is not None:
-            child.close()
+        try:
+            while self._thread.goes_on(None, self._offered):
+                self._offered.clear()
+                while not self._stopping.is_set() and not self._queue.empty():
+                    failures = self._take(self._queue.get_nowait(), failures)
+                    self._thread.beat()
+        finally:
+            if self._child is not None:
+                self._child.close()
+                self._child = None
+
+    def _take(self, image: _Image, failures: int) -> int:
+        """Have the candidate judge one image; the number of failures in a row, ``failures`` before."""
+        child, folder = self._child, self._folder
+        if folder is None:
+            return failures
+        if child is None or child.folder != folder:
+            if child is not None:
+                child.close()
+            self._child = child = _ShadowChild(folder, self._settings)
+            failures = 0
+        if failures >= self._settings.assess.shadow_max_failures or self._stopping.is_set():
+            return failures
+        if self._judge(child, image):
+            return 0
+        failures += 1
+        if failures == self._settings.assess.shadow_max_failures:
+            log.error("the shadow package failed too often and is no longer used", package=self.name)
+        return failures
 
     def _judge(self, child: _ShadowChild, image: _Image) -> bool:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from miqa_node.deliver.guard import Exchange, connection_of, prepare_socket
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.errors import ClassRefusedError, DeliveryError
 from miqa_node.imaging.uncompressed import can_uncompress
+from miqa_node.observe.steady_thread import start_brief_thread
 from miqa_node.settings import DeliverSettings
 
 # pynetdicom's own log handlers format every PDU even when nobody reads the lines.
@@ -105,16 +105,14 @@ class Link:
 
     def release(self) -> None:
         """Ask for an orderly end, but do not wait forever."""
-        thread = threading.Thread(target=self.association.release, daemon=True)
-        thread.start()
+        thread = start_brief_thread("release", self.association.release)
         thread.join(_RELEASE_S)
         if thread.is_alive() or self.association.is_established:
             self.abort()
 
     def abort(self) -> None:
         """End it at once, and close the socket in any case."""
-        thread = threading.Thread(target=self.association.abort, daemon=True)
-        thread.start()
+        thread = start_brief_thread("abort", self.association.abort)
         thread.join(_ABORT_S)
         with suppress(OSError):
             connection_of(self.association).shutdown(socket.SHUT_RDWR)

@@ -21,6 +21,7 @@ from miqa_node.deliver.statuses import SUCCESS
 from miqa_node.domain.delivery import CommitmentRequest
 from miqa_node.domain.ports import CommitmentLedger
 from miqa_node.errors import DeliveryError, MiqaError, SettingsError
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import DeliverSettings
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,8 @@ MAX_OPEN = 1000
 """Associations remembered for their reports; the oldest are forgotten first."""
 
 POLL_S = 1.0
+STUCK_AFTER_S = 900.0
+"""Far more than one report may take, with all its time-outs."""
 ANSWER_S = 0.2
 """The answer to a request must precede its report, and peers may be slow to accept that."""
 
@@ -48,9 +51,9 @@ class CommitmentReporter:
         self._lock = threading.Lock()
         self._open: dict[str, tuple[CommitmentRequest, Association]] = {}
         self._lease_s = settings.connection_timeout_s + 3 * settings.dimse_timeout_s
-        self._stopping = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="commitment-reports", daemon=True)
+        self._thread = SteadyThread("commitment-reports", self._run, STUCK_AFTER_S)
+        self.threads = (self._thread,)
 
     def start(self) -> None:
         """Begin to report."""
@@ -58,10 +61,9 @@ class CommitmentReporter:
 
     def stop(self) -> None:
         """Finish the report under way, within its time-outs."""
-        self._stopping.set()
+        self._thread.stopping.set()
         self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(self._settings.connection_timeout_s + 2 * self._settings.dimse_timeout_s)
+        self._thread.stop(self._settings.connection_timeout_s + 2 * self._settings.dimse_timeout_s)
 
     def ask(self, request: CommitmentRequest, association: Association) -> None:
         """Keep a request that came on an association; it is reported once its sender has the answer."""
@@ -76,21 +78,26 @@ class CommitmentReporter:
         self._wake.set()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                request = self._next_open() or self._ledger.claim(self._lease_s)
-            except MiqaError as error:
-                log.warning("reports of storage commitment wait for the database", reason=str(error))
-                request = None
-            except Exception:  # one odd request must not end the reports of the others
-                log.exception("reports of storage commitment could not be looked for")
-                request = None
-            if request is not None:
-                self._stopping.wait(ANSWER_S)
-                self._report(request)
-                continue
-            self._wake.wait(POLL_S)
+        while self._thread.goes_on(POLL_S, self._wake):
             self._wake.clear()
+            while not self._thread.stopping.is_set() and self._report_next():
+                self._thread.beat()
+
+    def _report_next(self) -> bool:
+        """Report to one peer; False if nothing is due."""
+        try:
+            request = self._next_open() or self._ledger.claim(self._lease_s)
+        except MiqaError as error:
+            log.warning("reports of storage commitment wait for the database", reason=str(error))
+            return False
+        except Exception:  # one odd request must not end the reports of the others
+            log.exception("reports of storage commitment could not be looked for")
+            return False
+        if request is None:
+            return False
+        self._thread.stopping.wait(ANSWER_S)
+        self._report(request)
+        return True
 
     def _next_open(self) -> CommitmentRequest | None:
         """A request to this process, which alone can answer on the same association."""
@@ -116,7 +123,7 @@ class CommitmentReporter:
             try:
                 self._ledger.failed(request, text, retry_at)
             except MiqaError:
-                self._stopping.wait(POLL_S)  # the claim runs out, and it is tried again
+                self._thread.stopping.wait(POLL_S)  # the claim runs out, and it is tried again
         finally:
             with self._lock:
                 self._open.pop(request.transaction_uid, None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from miqa_node.imaging import child
 from miqa_node.imaging.children import ChildDeathError, ChildProcesses, ChildTimeoutError
 from miqa_node.imaging.encode import sample_image
 from miqa_node.observe.recent_check import RecentCheck
+from miqa_node.observe.steady_thread import start_brief_thread
 from miqa_node.settings import ImagingSettings
 
 log = structlog.get_logger(__name__)
@@ -60,7 +60,7 @@ class Decoder:
 
         They need a third of a second or more, nearly all for the imports of their common parent.
         """
-        threading.Thread(target=self._start_children, name="warm-decoder", daemon=True).start()
+        start_brief_thread("warm-decoder", self._start_children)
 
     def _start_children(self) -> None:
         try:

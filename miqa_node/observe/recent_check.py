@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 
 from miqa_node.errors import MiqaError
+from miqa_node.observe.steady_thread import start_brief_thread
 
 
 class RecentCheck:
@@ -45,8 +47,7 @@ class RecentCheck:
             if self._answer is None or (self._answer.done() and time.monotonic() - self._ended_s > self._max_age_s):
                 self._begun_s = time.monotonic()
                 self._answer = Future()
-                name = f"check {self._name}"
-                threading.Thread(target=self._run, args=(self._answer,), name=name, daemon=True).start()
+                start_brief_thread(f"check {self._name}", partial(self._run, self._answer))
             return self._answer
 
     def reason(self, wait_s: float) -> str:

@@ -1,4 +1,4 @@
-"""A thread that must not end or hang unnoticed: it shows that it goes on, and can be started again."""
+"""Every thread of the node is one of two: it must not end or hang unnoticed, or it does one thing and ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Callable
 class SteadyThread:
     """Runs ``loop``, which is ``while thread.goes_on(pause_s): ...``; ``name`` says whose work it does.
 
-    It hangs if it shows no sign of life for ``stuck_after_s``, pauses left out; None if its work may take any time.
+    It shows that it goes on, and can be started again. It hangs if it shows no sign of life
+    for ``stuck_after_s``, pauses left out; None if its work may take any time.
     """
 
     def __init__(self, name: str, loop: Callable[[], None], stuck_after_s: float | None = None) -> None:
@@ -59,3 +60,10 @@ class SteadyThread:
         """Start it again if it has ended. A thread that hangs cannot be ended from outside."""
         if self._thread is not None and not self._thread.is_alive() and not self.stopping.is_set():
             self.start()
+
+
+def start_brief_thread(name: str, work: Callable[[], object]) -> threading.Thread:
+    """Begin one piece of work beside the caller, which knows how long it waits; nothing depends on its end."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread

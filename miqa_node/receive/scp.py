@@ -29,7 +29,7 @@ from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTA
 from miqa_node.domain.instance import ReceivedObject
 from miqa_node.observe import metrics
 from miqa_node.observe.alerts import ALERTS
-from miqa_node.observe.steady_thread import SteadyThread
+from miqa_node.observe.steady_thread import SteadyThread, start_brief_thread
 from miqa_node.receive import contexts
 from miqa_node.receive.admission import Admission, Called, Caller, Rejection, nobody, plain_address
 from miqa_node.receive.commitment import Commitment
@@ -372,9 +372,7 @@ def _limit_silence(connection: socket.socket, seconds: float) -> None:
 
 def _abort_all(associations: list[Association]) -> None:
     """Send A-ABORT to everyone, then close the connections of those who do not close them themselves."""
-    threads = [threading.Thread(target=association.abort, daemon=True) for association in associations]
-    for thread in threads:
-        thread.start()
+    threads = [start_brief_thread("abort", association.abort) for association in associations]
     deadline = time.monotonic() + _ABORT_S
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))

@@ -61,7 +61,7 @@ class CStoreSource(ImageSource):
                 f"The node cannot listen for DICOM on {self._dicom.host}, port {ports} ({error.strerror}); "
                 "choose another dicom.port (miqa-node run --dicom-port), or stop what uses it."
             ) from error
-        self.threads = self._scp.threads
+        self.threads = [*self._scp.threads, *self._reporter.threads, *self._senders.threads]
 
     def stop(self) -> None:
         """Let running C-STOREs finish, then the report under way."""

@@ -8,7 +8,6 @@ or database, stays where it is. A crash between the two steps takes a file in tw
 from __future__ import annotations
 
 import fcntl
-import threading
 import time
 from contextlib import suppress
 from enum import Enum, auto
@@ -18,6 +17,7 @@ from typing import BinaryIO
 import structlog
 
 from miqa_node.errors import SettingsError
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.receive.intake import Intake, StoreResponse
 from miqa_node.receive.part10 import FileOrigin, FileTransfer
 from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS
@@ -32,6 +32,8 @@ CHUNK_BYTES = 1 << 20
 AE_TITLE = "FOLDER"
 _UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart")
 _INDEX = "DICOMDIR"
+STUCK_AFTER_S = 600.0
+"""A folder, such as one of the network, that does not answer for this time makes the watch hang."""
 _DAY_S = 86_400.0
 
 
@@ -54,8 +56,8 @@ class FolderWatch(ImageSource):
         self._origin = FileOrigin(AE_TITLE, called_ae_title, "127.0.0.1")
         self._seen: dict[PurePosixPath, tuple[tuple[int, int], float]] = {}
         self._stuck: dict[PurePosixPath, tuple[int, int]] = {}
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = SteadyThread("folder-watch", self._run, STUCK_AFTER_S)
+        self.threads = (self._thread,)
         self._lock: BinaryIO | None = None
 
     def start(self) -> None:
@@ -68,19 +70,16 @@ class FolderWatch(ImageSource):
         except OSError as error:
             reason = error.strerror or str(error)
             raise SettingsError(f"watch.folder {self._folder} cannot be used: {reason}.") from error
-        self._thread = threading.Thread(target=self._run, name="folder-watch", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Finish the file under way."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.stop()
         if self._lock is not None:
             self._lock.close()
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._settings.interval_s):
+        while self._thread.goes_on(self._settings.interval_s):
             try:
                 if self._is_mine():
                     self.look()
@@ -104,7 +103,8 @@ class FolderWatch(ImageSource):
         now, handled = time.monotonic(), 0
         with SharedFolder(self._folder) as folder:
             for path in folder.files(leave_out=frozenset((DONE, FAILED))):
-                if self._stopping.is_set() or handled >= self._settings.max_files:
+                self._thread.beat()
+                if self._thread.stopping.is_set() or handled >= self._settings.max_files:
                     break
                 if path.name.lower().endswith(_UNFINISHED):
                     continue
@@ -162,6 +162,7 @@ class FolderWatch(ImageSource):
             with folder.read(path) as file:
                 while chunk := file.read(CHUNK_BYTES):
                     transfer.write(chunk)
+                    self._thread.beat()
             return transfer.finish()
         except PermissionError:
             raise

@@ -35,6 +35,7 @@ class SenderBook:
         self._lock = threading.Lock()
         self._called: dict[tuple[str, str], SenderStatus] = {}
         self._thread = SteadyThread("senders", self._run)
+        self.threads = (self._thread,)
 
     def start(self) -> None:
         """Begin to write."""

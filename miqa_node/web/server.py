@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -11,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from miqa_node.errors import SettingsError
+from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.receive.tls import tls_context
 from miqa_node.settings import WebSettings
 from miqa_node.web.connections import HttpConnections
@@ -20,6 +22,9 @@ from miqa_node.web.security import is_loopback
 log = structlog.get_logger(__name__)
 
 START_TIMEOUT_S = 30.0
+BEAT_S = 1.0
+STUCK_AFTER_S = 120.0
+"""Nothing that answers a request may keep the others waiting for this time."""
 STOP_TIMEOUT_S = 5.0
 """Open requests get so long to finish when the node stops."""
 
@@ -35,31 +40,32 @@ class WebServer:
         self._is_open_to_others = not health
         self._socket = _listen_for_health(settings) if health else _listen(settings.host, settings.port, "port")
         self._live: Live = app.state.services.live
-        self.port: int = self._socket.getsockname()[1]
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http=HttpConnections(settings, context).protocol(),
-                ws="none",
-                loop="asyncio",
-                log_config=None,  # the node's own log takes uvicorn's lines as it takes everybody's
-                access_log=False,  # paths hold UIDs, and the metrics count enough
-                server_header=False,
-                forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
-                timeout_keep_alive=max(1, round(settings.idle_timeout_s)),
-                timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
-                lifespan="off",
-            )
+        self._address: tuple[str, int] = self._socket.getsockname()[:2]
+        self.port: int = self._address[1]
+        self._config = uvicorn.Config(
+            app,
+            http=HttpConnections(settings, context).protocol(),
+            ws="none",
+            loop="asyncio",
+            log_config=None,  # the node's own log takes uvicorn's lines as it takes everybody's
+            access_log=False,  # paths hold UIDs, and the metrics count enough
+            server_header=False,
+            forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+            timeout_keep_alive=max(1, round(settings.idle_timeout_s)),
+            timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
+            lifespan="off",
         )
-        name = "health" if health else "web"
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name=name, daemon=True)
+        self._server = uvicorn.Server(self._config)
+        self._ended = threading.Event()
+        self._thread = SteadyThread("health" if health else "web", self._run, STUCK_AFTER_S)
+        self.threads = (self._thread,)
 
     def start(self) -> None:
         """Return when requests are answered."""
         self._thread.start()
         waiting = threading.Event()
         for _ in range(int(START_TIMEOUT_S / 0.02)):
-            if self._server.started or not self._thread.is_alive():
+            if self._server.started or self._ended.is_set():
                 break
             waiting.wait(0.02)
         if not self._server.started:
@@ -71,10 +77,33 @@ class WebServer:
     def stop(self) -> None:
         """Finish open requests and close the socket; safe to call twice."""
         self._live.stop()  # open streams would otherwise keep the server waiting
+        self._thread.stopping.set()
         self._server.should_exit = True
-        if self._thread.is_alive():
-            self._thread.join(STOP_TIMEOUT_S + 5.0)
+        self._thread.stop(STOP_TIMEOUT_S + 5.0)
         self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ended.set()
+
+    async def _serve(self) -> None:
+        """Serve from the beginning, on the same port, each time when the thread is started."""
+        self._server = uvicorn.Server(self._config)
+        self._server.should_exit = self._thread.stopping.is_set()
+        if self._socket.fileno() < 0:
+            self._socket = _bind(self._address)
+        beating = asyncio.create_task(self._beat())
+        try:
+            await self._server.serve([self._socket])
+        finally:
+            beating.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            self._thread.beat()
+            await asyncio.sleep(BEAT_S)
 
 
 def _tls_context(settings: WebSettings) -> ssl.SSLContext:
@@ -95,15 +124,21 @@ def _listen_for_health(settings: WebSettings) -> socket.socket:
 
 
 def _listen(host: str, port: int, setting: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
+        return _bind((host, port))
     except OSError as error:
-        listening.close()
         raise SettingsError(
             f"The web interface cannot listen on {host}:{port} ({error.strerror}); "
             f"choose another web.host or web.{setting}{' (miqa-node run --web-port)' if setting == 'port' else ''}."
         ) from error
+
+
+def _bind(address: tuple[str, int]) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+    except OSError:
+        listening.close()
+        raise
     return listening

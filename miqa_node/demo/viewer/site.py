@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import mimetypes
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from miqa_node.demo.launch import HOST
+from miqa_node.observe.steady_thread import start_brief_thread
 
 SETTINGS = Path(__file__).with_name("app-config.js")
 DICOMWEB_PATHS = ("/dicom-web/", "/wado", "/api/dicom-web/")
@@ -37,8 +37,7 @@ def site(files: Path, archive_port: int, port: int = 0, root: str = "") -> Itera
     """Serve until the block ends; the address of the viewer. ``root`` is where the archive has ``/dicom-web``."""
     server = ThreadingHTTPServer((HOST, port), partial(_ViewerHandler, files.resolve(), archive_port, root))
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, name="viewer", daemon=True)
-    thread.start()
+    thread = start_brief_thread("viewer", server.serve_forever)
     try:
         yield f"http://{HOST}:{server.server_port}"
     finally:

@@ -70,8 +70,11 @@ def test_a_node_whose_threads_end_one_after_the_other_receives_judges_and_report
     names = (
         *("canary", "retention", "counting", "series-watch", "study-watch", "heartbeat", "roll-call"),
         *("chosen-models", "lanes", "lane-PACS-0", "storage-scp-plain"),
+        *("audit", "senders", "commitment-reports", "folder-watch", "health", "web"),
     )
-    with Node(settings_in(tmp_path, **OFTEN), [destination], on_hopeless=hopeless.append) as node:
+    (tmp_path / "watched").mkdir()
+    watch = {"folder": str(tmp_path / "watched"), "interval_s": 0.2}
+    with Node(settings_in(tmp_path, watch=watch, **OFTEN), [destination], on_hopeless=hopeless.append) as node:
         before = {name: threads(name) for name in names}
         for name, (thread,) in before.items():
             kill(thread)
