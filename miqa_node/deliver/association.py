@@ -173,7 +173,8 @@ def _refusal(rejected: Sequence[PresentationContext]) -> str:
         known = any(context.result == _SYNTAXES_NOT_SUPPORTED for context in contexts)
         said.append(f"{name} in none of {syntaxes}" if known else f"no {name} (offered in {syntaxes})")
     return (
-        f"the peer accepts {'; '.join(said) or 'none of the SOP classes'}. Have it accept the SOP class, "
+        f"the peer accepts {'; '.join(said) or 'none of the SOP classes'}. Have it accept the SOP class in "
+        "one of these transfer syntaxes, "
         "or leave the kind out of the destination's objects."
     )
 

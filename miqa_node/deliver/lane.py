@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from miqa_node.deliver.breaker import Breaker, BreakerState, Permit
-from miqa_node.deliver.kinds.base import Destination, DestinationConfig
+from miqa_node.deliver.form import in_form
+from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig
+from miqa_node.deliver.pace import Pace
 from miqa_node.domain.delivery import Delivery, DeliveryId
 from miqa_node.domain.ports import Outbox
 from miqa_node.errors import ClassRefusedError, CommitmentUnsupportedError, DeliveryRefusedError, MiqaError
 from miqa_node.observe import metrics
-from miqa_node.settings import DeliverSettings
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +38,9 @@ class Route:
 
     config: DestinationConfig
     outbox: Outbox
-    settings: DeliverSettings
+    context: DeliveryContext
     breaker: Breaker
+    pace: Pace
     stopping: threading.Event = field(default_factory=threading.Event)
     waking: threading.Event = field(default_factory=threading.Event)
     """Set when a delivery may have been queued, and when the lanes stop."""
@@ -53,7 +55,7 @@ class Lane(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._route = route
         self._destination = destination
-        self._settings = route.settings
+        self._settings = route.context.settings
         self._outbox = route.outbox
         self._used_at = 0.0
         self._connected = False
@@ -83,11 +85,11 @@ class Lane(threading.Thread):
 
     def _work(self) -> bool:
         """Claim and send one batch; False if there is nothing to do."""
-        breaker = self._route.breaker
-        permit = breaker.ask()
+        breaker, pace = self._route.breaker, self._route.pace
+        permit = Permit.NOTHING if pace.wait_s() > 0.0 else breaker.ask()
         if permit is Permit.NOTHING:
             return False
-        limit = 1 if permit is Permit.PROBE else self._settings.batch_size
+        limit = 1 if permit is Permit.PROBE else min(self._settings.batch_size, pace.most_in(BATCH_S))
         try:
             batch = self._claim(limit)
         except BaseException:
@@ -113,7 +115,7 @@ class Lane(threading.Thread):
         sent: list[DeliveryId] = []
         self.in_flight = len(waiting)
         try:
-            while waiting and time.monotonic() < until and not self._route.stopping.is_set():
+            while waiting and self._route.pace.allows(until, self._route.stopping):
                 delivery = waiting.pop(0)
                 error = self._send_one(delivery)
                 self.in_flight = len(waiting)
@@ -178,6 +180,7 @@ class Lane(threading.Thread):
             self._route.breaker.give_back()
             return missing
         try:
+            data = in_form(self._route.config, data, self._route.context)
             with metrics.timed(metrics.DELIVERY_SECONDS.labels(name)):
                 error = self._destination.send([(delivery.sop_class_uid, delivery.uid, data)])[0]
         except Exception as unexpected:  # noqa: BLE001 - one object must not stop the lane

@@ -17,6 +17,7 @@ from miqa_node.deliver.breaker import Breaker, BreakerState
 from miqa_node.deliver.destinations import Destinations
 from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig, connect
 from miqa_node.deliver.lane import Lane, Route
+from miqa_node.deliver.pace import Pace
 from miqa_node.domain.ports import Outbox
 from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.observe.steady_thread import SteadyThread
@@ -55,7 +56,8 @@ class Lanes:
         self._destinations = destinations
         self._settings = settings
         context = DeliveryContext(settings, calling_ae_title, outbox.commitment_reported, uncompress)
-        self._connect = lambda config: connect(config, context)
+        self._context = context
+        self._connect = connect
         self._lock = threading.Lock()
         self._groups: dict[str, _LaneGroup] = {}
         self._ending: list[_LaneGroup] = []
@@ -107,7 +109,7 @@ class Lanes:
                     self._ending.append(self._groups.pop(name))
             for name, config in configs.items():
                 if name not in self._groups:
-                    self._groups[name] = _LaneGroup(config, self._outbox, self._settings, self._connect)
+                    self._groups[name] = _LaneGroup(config, self._outbox, self._context, self._connect)
             for group in self._groups.values():
                 group.mend()
             self._ending = [group for group in self._ending if group.is_alive]
@@ -120,16 +122,18 @@ class _LaneGroup:
         self,
         config: DestinationConfig,
         outbox: Outbox,
-        settings: DeliverSettings,
-        connect: Callable[[DestinationConfig], Destination],
+        context: DeliveryContext,
+        connect: Callable[[DestinationConfig, DeliveryContext], Destination],
     ) -> None:
         self.config = config
-        self._route = Route(config, outbox, settings, Breaker(settings.breaker_failures, settings.breaker_pause_s))
+        settings = context.settings
+        breaker = Breaker(settings.breaker_failures, settings.breaker_pause_s)
+        self._route = Route(config, outbox, context, breaker, Pace(config.objects_per_s))
         self._connect = connect
         self._lanes = [self._open(n) for n in range(config.concurrency or settings.lane_concurrency)]
 
     def _open(self, number: int) -> Lane:
-        lane = Lane(self._route, self._connect(self.config), f"lane-{self.config.name}-{number}")
+        lane = Lane(self._route, self._connect(self.config, self._route.context), f"lane-{self.config.name}-{number}")
         lane.start()
         return lane
 

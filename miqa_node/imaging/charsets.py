@@ -1,11 +1,30 @@
-"""Completes pydicom's table of character sets to that of the standard (PS3.3 C.12.1.1.2), wherever text is decoded."""
+"""The character sets of the standard (PS3.3 C.12.1.1.2): pydicom's table completed, and strict coding by it.
+
+pydicom guesses where bytes are no characters and writes a question mark where a character has no code; here both are
+errors.
+"""
 
 from __future__ import annotations
 
-from pydicom import charset
+import re
+from collections.abc import Callable, Sequence
 
+from pydicom import charset
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR, TEXT_VR_DELIMS
+
+ASCII = ("ascii",)
+UTF_8 = "ISO_IR 192"
 _LATIN_9 = "iso8859_15"
 _GB_2312 = "iso_ir_58"
+_DEFAULT = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
+_ALONE = frozenset({"ISO_IR 192", "GB18030", "GBK"})
+_JIS_ROMAN = "shift_jis"
+"""pydicom's name of JIS X 0201, which has other signs in the place of backslash and tilde."""
+
+Recode = Callable[[str, bytes], bytes]
+"""Gives the value of a text element in another character set, by its VR; UnicodeError if that is in doubt."""
 
 
 def complete() -> None:
@@ -14,3 +33,126 @@ def complete() -> None:
     charset.CODES_TO_ENCODINGS[charset.ESC + b"-b"] = _LATIN_9
     charset.ENCODINGS_TO_CODES[_LATIN_9] = charset.ESC + b"-b"
     charset.handled_encodings = tuple(name for name in charset.handled_encodings if name != _GB_2312)  # type: ignore[assignment]  # not of a fixed length
+
+
+def declared_sets(header: Dataset) -> tuple[str, ...]:
+    """The values of Specific Character Set; one empty value if there is none."""
+    value = header.get("SpecificCharacterSet")
+    values = value if isinstance(value, (MultiValue, list)) else [value or ""]
+    return tuple(str(one or "").strip() for one in values) or ("",)
+
+
+def is_known(declared: Sequence[str]) -> bool:
+    """Whether text can be written in these sets."""
+    return _encodings(declared) is not None
+
+
+def recoder(declared: Sequence[str], target: Sequence[str] = (UTF_8,)) -> Recode:
+    """Recodes values from the declared character sets to others, which must hold them."""
+    encodings, wanted = _encodings(declared), _encodings(target)
+
+    def recode(vr: str, value: bytes) -> bytes:
+        if vr not in CUSTOMIZABLE_CHARSET_VR or (value.isascii() and charset.ESC not in value):
+            return value
+        if encodings is None or wanted is None:
+            raise UnicodeError("the character set is not known")
+        delimiters = _delimiters(vr)
+        text = _decode(value, encodings, delimiters)
+        # What does not come back is not what the sender wrote.
+        if not _returns(text, encodings, delimiters):
+            raise UnicodeError("the source's text does not keep to its character set")
+        if not _returns(text, wanted, delimiters):
+            raise UnicodeError("the character set does not hold the text")
+        return _in_parts(text, wanted, delimiters)
+
+    return recode
+
+
+def holds(text: str, declared: Sequence[str]) -> bool:
+    """Whether the declared sets can encode a text beyond ASCII, and give it back."""
+    encodings = _encodings(declared)
+    return encodings is not None and _fits(text, encodings)
+
+
+def decoded_text(vr: str, value: bytes, character_sets: Sequence[str]) -> str:
+    """A value that was written in these sets (:func:`fitting_sets`); UnicodeError if it is not in them."""
+    if tuple(character_sets) == ASCII or vr not in CUSTOMIZABLE_CHARSET_VR:
+        return value.decode("ascii")
+    encodings = _encodings(character_sets)
+    if encodings is None:
+        raise UnicodeError("the character set is not known")
+    return _decode(value, encodings, _delimiters(vr))
+
+
+def _encodings(declared: Sequence[str]) -> tuple[str, ...] | None:
+    """Python's encodings, in the order of the values; None if one is not known, or cannot stand beside others."""
+    if len(declared) > 1 and _ALONE & set(declared):
+        return None
+    names = [charset.python_encoding.get(name) for name in declared if name not in _DEFAULT or name == declared[0]]
+    return None if None in names else tuple(name for name in names if name is not None)
+
+
+def _fits(text: str, encodings: Sequence[str]) -> bool:
+    if _is_beyond_default(text, encodings) or tuple(encodings) == (_JIS_ROMAN,):
+        return False
+    try:
+        return _decode(_encode(text, encodings), encodings, TEXT_VR_DELIMS) == text
+    except UnicodeError:
+        return False
+
+
+def _is_beyond_default(text: str, encodings: Sequence[str]) -> bool:
+    """Whether a character is one that pydicom alone, with Latin-1, has in the default repertoire."""
+    return encodings[0] == charset.default_encoding and any(127 < ord(one) < 256 for one in text)
+
+
+def _returns(text: str, encodings: Sequence[str], delimiters: set[int]) -> bool:
+    """Whether a text, encoded, is read as what it was."""
+    encoded = _in_parts(text, encodings, delimiters)
+    return not _is_beyond_default(text, encodings) and _decode(encoded, encodings, delimiters) == text
+
+
+def _in_parts(text: str, encodings: Sequence[str], delimiters: set[int]) -> bytes:
+    """The text encoded; each part begins in the first set (PS3.5 6.1.2.5.3)."""
+    parts = re.split(f"([{re.escape(''.join(map(chr, sorted(delimiters))))}])", text)
+    return b"".join(_encode(part, encodings) for part in parts if part)
+
+
+def _delimiters(vr: str) -> set[int]:
+    """After which bytes a value begins anew in the first character set (PS3.5 6.1.2.5.3)."""
+    return TEXT_VR_DELIMS | ({0x5C, 0x5E, 0x3D} if vr == "PN" else set() if vr in ("LT", "ST", "UT") else {0x5C})
+
+
+def _encode(text: str, encodings: Sequence[str]) -> bytes:
+    """UnicodeError if a character has no code; pydicom itself would write a question mark."""
+    if not all(any(_has(one, encoding) for encoding in encodings) for one in text):
+        raise UnicodeError("a character has no code in the declared sets")
+    return text.encode(encodings[0]) if len(encodings) == 1 else charset.encode_string(text, list(encodings))
+
+
+def _has(character: str, encoding: str) -> bool:
+    try:
+        code = character.encode(encoding)
+    except UnicodeError:
+        return False
+    return encoding != _JIS_ROMAN or len(code) == 1
+
+
+def _decode(value: bytes, encodings: Sequence[str], delimiters: set[int]) -> str:
+    """UnicodeError if bytes are no characters."""
+    if len(encodings) == 1:
+        return _without_default(value, encodings[0]).decode(encodings[0])
+    try:
+        text = charset.decode_bytes(value, list(encodings), delimiters)
+    except (UserWarning, LookupError) as error:
+        raise UnicodeError("bytes that are no characters") from error
+    if "\N{REPLACEMENT CHARACTER}" in text or "\x1b" in text:
+        raise UnicodeError("bytes that are no characters")
+    return text
+
+
+def _without_default(value: bytes, encoding: str) -> bytes:
+    """The bytes; those that the default repertoire does not have are an error, and not Latin-1."""
+    if encoding == charset.default_encoding:
+        value.decode("ascii")
+    return value

@@ -16,9 +16,10 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
+from miqa_node.imaging.charsets import ASCII, UTF_8, Recode, declared_sets, recoder
 from miqa_node.report.elements import Element, raw_element, raw_sequence
 from miqa_node.report.source import Source
-from miqa_node.report.text import ASCII, UTF_8, Recode, declared_sets, fitting_sets, recoder, spell_texts
+from miqa_node.report.text import fitting_sets, spell_texts
 
 log = structlog.get_logger(__name__)
 

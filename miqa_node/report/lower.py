@@ -19,9 +19,10 @@ from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 
 from miqa_node.errors import ReportError
+from miqa_node.imaging.charsets import ASCII, declared_sets
 from miqa_node.report.elements import Element, raw_element
 from miqa_node.report.outputs import sr
-from miqa_node.report.text import ASCII, declared_sets, fitting_sets
+from miqa_node.report.text import fitting_sets
 from miqa_node.report.uids import derive_uid
 from miqa_node.report.write import encode
 

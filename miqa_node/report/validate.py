@@ -20,11 +20,11 @@ from pydicom.valuerep import STR_VR, validate_value
 
 from miqa_node.domain.instance import is_uid
 from miqa_node.errors import ReportError
+from miqa_node.imaging.charsets import ASCII, decoded_text
 from miqa_node.report import capture, seg
 from miqa_node.report.elements import Element
 from miqa_node.report.outputs import gsps, kos, pdf, sr
 from miqa_node.report.source import Source
-from miqa_node.report.text import ASCII, decoded_text
 
 _REFERENCES = (
     "ReferencedSOPSequence",

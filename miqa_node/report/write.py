@@ -12,8 +12,9 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.imaging.charsets import ASCII
 from miqa_node.report.elements import Element, encode_elements
-from miqa_node.report.text import ASCII, phrase
+from miqa_node.report.text import phrase
 
 _NOT_IN_CODES = re.compile("[^A-Z0-9 _]")
 

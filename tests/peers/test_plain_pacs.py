@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from miqa_node.deliver.form import in_form
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
 from miqa_node.imaging.uncompressed import uncompress
+from miqa_node.report.made import MadeObject
+from miqa_node.report.outputs.base import OUTPUTS
 from miqa_node.settings import load_settings
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import BIN
 from tests.peers.validators import errors
 from tests.unit.report import making
+from tests.unit.report.test_text import in_set
 
 pytestmark = pytest.mark.peers
 
 
-@pytest.mark.parametrize("options", [[], ["+xi"]], ids=["defaults", "implicit only"])
-def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None:
+def deliver(
+    made: Sequence[MadeObject], options: Sequence[str], folder: Path, **profile: object
+) -> dict[str, pydicom.FileDataset]:
+    """What storescp keeps of the objects, sent by the profile of a destination; by SOP Instance UID."""
     if not (BIN / "storescp").exists():
         pytest.skip("storescp is not installed")
-    source = making.write(making.small(), tmp_path / "source.dcm")
-    made = making.everything(source)
-    kinds = {one.kind for one in made}
-    assert {"SR", "SEG", "SEG_FRACTIONAL", "KOS", "GSPS", "SC", "SC_RLE", "SC_J2K", "PDF"} <= kinds
-    port, folder = free_port(), tmp_path / "out"
+    port = free_port()
     folder.mkdir()
     command = [str(BIN / "storescp"), *options, "-od", str(folder), str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        config = CStoreConfig(name="pacs", ae_title="ANY", host="127.0.0.1", port=port)
-        destination = CStoreDestination(config, DeliveryContext(load_settings().deliver, "NODE"))
+        config = CStoreConfig.model_validate(
+            {"name": "pacs", "ae_title": "ANY", "host": "127.0.0.1", "port": port, **profile}
+        )
+        context = DeliveryContext(load_settings().deliver, "NODE")
+        destination = CStoreDestination(config, context)
         end = time.monotonic() + 30
         while True:
             try:
@@ -45,16 +51,25 @@ def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None
             except Exception:
                 assert time.monotonic() < end
                 time.sleep(0.1)
-        files = [(one.sop_class_uid, one.sop_instance_uid, one.data) for one in made]
+        files = [(one.sop_class_uid, one.sop_instance_uid, in_form(config, one.data, context)) for one in made]
         assert list(destination.send(files)) == [None] * len(files)
         destination.close()
     finally:
         process.terminate()
         process.wait(timeout=10)
-    kept = {pydicom.dcmread(path).SOPInstanceUID: path for path in folder.iterdir()}
+    kept = {str(ds.SOPInstanceUID): ds for ds in map(pydicom.dcmread, folder.iterdir())}
     assert set(kept) == {one.sop_instance_uid for one in made}
+    return kept
+
+
+@pytest.mark.parametrize("options", [[], ["+xi"]], ids=["defaults", "implicit only"])
+def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None:
+    made = making.everything(making.write(making.small(), tmp_path / "source.dcm"))
+    kinds = {one.kind for one in made}
+    assert {"SR", "SEG", "SEG_FRACTIONAL", "KOS", "GSPS", "SC", "SC_RLE", "SC_J2K", "PDF"} <= kinds
+    kept = deliver(made, options, tmp_path / "out")
     for one in made:
-        got, sent = pydicom.dcmread(kept[one.sop_instance_uid]), making.read(one)
+        got, sent = kept[one.sop_instance_uid], making.read(one)
         assert not got.file_meta.TransferSyntaxUID.is_compressed
         if options:
             assert got.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
@@ -65,3 +80,19 @@ def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None
             before = tmp_path / f"{one.kind}-before.dcm"
             before.write_bytes(one.data)
             assert set(errors(plain)) <= set(errors(before)), one.kind
+
+
+def test_a_pacs_that_takes_everything_gets_what_its_profile_says(tmp_path: Path) -> None:
+    """``+xa``: storescp accepts every transfer syntax that it knows."""
+    source = making.write(making.small(), tmp_path / "source.dcm", in_set("ISO_IR 100"))
+    made = [one for one in making.everything(source) if one.kind in ("SR", "SEG", "SC", "SC_RLE", "PDF")]
+    syntaxes = {one.transfer_syntax_uid for one in OUTPUTS.all().values()}
+    free = deliver(made, ["+xa"], tmp_path / "free")
+    assert {str(ds.file_meta.TransferSyntaxUID) for ds in free.values()} <= syntaxes
+    assert any(ds.file_meta.TransferSyntaxUID.is_compressed for ds in free.values())
+    profile = {"transfer_syntaxes": [str(ExplicitVRLittleEndian)], "character_set": "ISO_IR 192"}
+    bound = deliver(made, ["+xa"], tmp_path / "bound", **profile)
+    for uid, ds in bound.items():
+        assert ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+        assert ds.SpecificCharacterSet == "ISO_IR 192"
+        assert (ds.PatientName, ds.StudyDescription) == (free[uid].PatientName, free[uid].StudyDescription)

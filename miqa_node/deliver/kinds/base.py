@@ -22,6 +22,7 @@ from miqa_node.errors import (
     DeliveryRefusedError,
     ResourcesError,
 )
+from miqa_node.imaging.charsets import is_known
 from miqa_node.imaging.elements import find_encoding
 from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.plugins import Seam
@@ -30,6 +31,7 @@ from miqa_node.settings import DeliverSettings
 T = TypeVar("T")
 
 MAX_CONCURRENCY = 32
+MAX_OBJECTS_PER_S = 1e6
 
 File = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,4096}$"), Field(description="the path of a file")]
 """A path of a configuration model; empty if there is no such file."""
@@ -37,6 +39,9 @@ File = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,4096}$"), Field(des
 
 Modality = Annotated[str, StringConstraints(pattern=r"^([A-Z][A-Z0-9]{0,15}|[*])$")]
 """A modality as headers name it, or ``*``."""
+
+TransferSyntax = Annotated[str, StringConstraints(pattern=r"^[0-9.]{1,64}$")]
+"""The UID of a transfer syntax."""
 
 
 class OnWarning(StrEnum):
@@ -65,6 +70,10 @@ class DestinationConfig(BaseModel):
         default=None, ge=1, le=MAX_CONCURRENCY, description=f"a whole number from 1 to {MAX_CONCURRENCY}"
     )
     """Objects sent at the same time; None is deliver.lane_concurrency."""
+    objects_per_s: float | None = Field(
+        default=None, gt=0.0, le=MAX_OBJECTS_PER_S, strict=False, description="a number above 0, such as 2 or 0.5"
+    )
+    """Most objects, or events, that one node sends there in a second; None is no limit."""
 
     @property
     def address(self) -> str:
@@ -104,7 +113,23 @@ class ObjectsConfig(DestinationConfig):
         """Whether it is among ``decline_unassessed``."""
         return bool({"*", modality} & set(self.decline_unassessed))
 
-    @field_validator("decline_unassessed", mode="before")
+    transfer_syntaxes: tuple[TransferSyntax, ...] | None = Field(
+        default=None, min_length=1, description='a list of UIDs, such as ["1.2.840.10008.1.2.1"]'
+    )
+    """What objects may be in; None is whatever they are made in. Implicit VR Little Endian is always allowed."""
+
+    character_set: str | None = Field(default=None, description="a value of Specific Character Set")
+    """What text is recoded to where that set holds it, values apart by backslashes; None is as it was made."""
+
+    @field_validator("character_set")
+    @classmethod
+    def _written(cls, value: str | None) -> str | None:
+        sets = (value or "").split("\\")
+        if value is not None and (not is_known(sets) or sets[0] in _NOT_ALONE):
+            raise ValueError('must be a value of Specific Character Set, such as "ISO_IR 192" or "ISO_IR 100".')
+        return value
+
+    @field_validator("decline_unassessed", "transfer_syntaxes", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
@@ -117,6 +142,10 @@ class ObjectsConfig(DestinationConfig):
     @classmethod
     def _known(cls, value: object) -> tuple[ResultKind, ...]:
         return choose(value, {kind: kind for kind in output_kinds()})
+
+
+_NOT_ALONE = frozenset({"ISO_IR 6", "ISO_IR 13", "ISO 2022 IR 13"})
+"""The default, which is named by leaving the element out, and the one without backslash and tilde."""
 
 
 class TlsConfig(DestinationConfig):

@@ -26,7 +26,6 @@ from miqa_node.deliver.commitment import (
     make_request,
     read_report,
 )
-from miqa_node.deliver.implicit import as_implicit_vr
 from miqa_node.deliver.kinds.base import (
     DeliveryContext,
     Destination,
@@ -37,6 +36,7 @@ from miqa_node.deliver.kinds.base import (
     split_file,
     without_compression,
 )
+from miqa_node.deliver.rewriting import as_implicit_vr
 from miqa_node.deliver.statuses import SUCCESS, judge
 from miqa_node.deliver.tls import client_context
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError

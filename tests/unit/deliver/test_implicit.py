@@ -11,8 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from miqa_node.deliver.implicit import as_implicit_vr
 from miqa_node.deliver.kinds.base import split_file
+from miqa_node.deliver.rewriting import as_implicit_vr
 from miqa_node.domain.delivery import ResultKind
 from miqa_node.errors import DeliveryRefusedError
 from tests.unit.report import making

@@ -1,0 +1,88 @@
+"""Gives an object the form in which a destination wants it: transfer syntax and character set of its profile.
+
+The SOP Instance UID stays, since nothing that the object says changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import structlog
+from pydicom import dcmread
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from miqa_node.deliver.kinds.base import (
+    DeliveryContext,
+    DestinationConfig,
+    ObjectsConfig,
+    split_file,
+    without_compression,
+)
+from miqa_node.deliver.rewriting import as_implicit_vr, in_character_set
+from miqa_node.errors import DeliveryRefusedError
+from miqa_node.imaging.uncompressed import can_convert
+
+log = structlog.get_logger(__name__)
+
+
+def in_form(config: DestinationConfig, file: bytes, context: DeliveryContext) -> bytes:
+    """The DICOM file as the destination's ``character_set`` and ``transfer_syntaxes`` ask; events stay as they are.
+
+    A file whose text the character set does not hold keeps its own.
+
+    Raises
+    ------
+    DeliveryError, DeliveryRefusedError
+        The pixels cannot be decoded now, or never, for a destination that takes no compressed ones.
+    """
+    if not isinstance(config, ObjectsConfig):
+        return file
+    if config.character_set is not None:
+        file = _in_character_set(file, config.character_set.split("\\"), config.name)
+    if config.transfer_syntaxes is not None:
+        file = _in_syntax(file, config.transfer_syntaxes, context)
+    return file
+
+
+def _in_syntax(file: bytes, wanted: Sequence[str], context: DeliveryContext) -> bytes:
+    """In its own syntax if that is wanted, else uncompressed: Explicit VR if that is wanted, else Implicit VR."""
+    syntax, _ = split_file(file)
+    if syntax in wanted:
+        return file
+    if syntax != ExplicitVRLittleEndian:
+        if not can_convert(syntax):
+            name = UID(syntax).name
+            raise DeliveryRefusedError(f"transfer_syntaxes leave out {name}, which the node cannot convert.")
+        file = without_compression(file, context)
+    if ExplicitVRLittleEndian in wanted:
+        return file
+    _, data_set = split_file(file)
+    return _with_data_set(file, ImplicitVRLittleEndian, as_implicit_vr(data_set))
+
+
+def _with_data_set(file: bytes, syntax: str, data_set: bytes) -> bytes:
+    meta = dcmread(BytesIO(file), specific_tags=[]).file_meta
+    meta.TransferSyntaxUID = UID(syntax)
+    out = DicomBytesIO()
+    write_file_meta_info(out, meta, enforce_standard=True)
+    return b"\0" * 128 + b"DICM" + out.getvalue() + data_set
+
+
+def _in_character_set(file: bytes, sets: Sequence[str], destination: str) -> bytes:
+    syntax, data_set = split_file(file)
+    if syntax in (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian):
+        return file  # the node makes none
+    try:
+        return _with_data_set(file, syntax, in_character_set(data_set, sets))
+    except UnicodeError:
+        log.info("sent in its own character set", destination=destination)
+        return file
