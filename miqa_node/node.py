@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from miqa_node import plugins
 from miqa_node.assess.active import ActiveModels
 from miqa_node.assess.caption.captioned import with_captions
 from miqa_node.assess.enhance.enhancer import Enhancer
+from miqa_node.assess.session import ModelSessions
 from miqa_node.assess.shadow import ShadowRunner
 from miqa_node.assess.sidecars import SidecarModels, landmark_package
 from miqa_node.conclusion.amendment import Amendments
@@ -118,7 +120,8 @@ class Node:
         )
         self._reports = report_settings(settings, self._decoder.encode)
         canary = Canary(self._judging, self._decoder.decode, self._reports)
-        self._faults = NodeFaults(canary.check, settings.work.alike_failures, settings.work.canary_interval_s)
+        work = settings.work
+        self._faults = NodeFaults(canary.check, work.alike_failures, work.canary_interval_s, self._announce_pause)
         self._pipeline = self._build_pipeline()
         self._retention = Retention(self.database, self.objects, settings)
         outbox = DatabaseOutbox(self.database, self.objects, lower_class)
@@ -251,6 +254,7 @@ class Node:
             log.error("no image will be assessed", reason=str(error))
             return
         begin, way = self._parts.begin, self._pipeline
+        self._supervisor.watch([ModelSessions()])
         for judging in (self._shadow, self._faults):
             begin(judging.start, judging.stop)
             self._supervisor.watch(judging.threads)
@@ -346,6 +350,10 @@ class Node:
         disposition = decide(assessment, self.policy.current())
         with self.database.begin() as transaction:
             shadows.save(transaction, package, assessment, disposition)
+
+    def _announce_pause(self, reason: str) -> None:
+        with self.database.begin() as transaction:
+            self._announcer.node_judges(transaction, reason, datetime.now(UTC))
 
     def _check_store(self) -> None:
         with_reclaim(self.objects.check, self._retention.reclaim)()

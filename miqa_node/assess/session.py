@@ -1,20 +1,31 @@
-"""ONNX Runtime sessions: which provider runs a graph, and whether it is the required one."""
+"""ONNX Runtime sessions: which provider runs a graph, whether it is the required one, what to do if it fails."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+import structlog
 from numpy.typing import NDArray
 
 from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.settings import Accelerator
 
+log = structlog.get_logger(__name__)
+
+FAILURES_IN_A_ROW = 3
+"""After so many failures in a row a session is taken for broken, and the graph is loaded again."""
 GPU_PROVIDER = "CUDAExecutionProvider"
 CPU_PROVIDER = "CPUExecutionProvider"
+
+
+_sessions: weakref.WeakSet[GraphSession] = weakref.WeakSet()
+"""All sessions of the process that are in use."""
 
 
 class GraphSession:
@@ -23,23 +34,13 @@ class GraphSession:
     def __init__(
         self, model: Path | bytes, accelerator: Accelerator, *, intra_op_threads: int, inter_op_threads: int
     ) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = intra_op_threads
-        options.inter_op_num_threads = inter_op_threads
-        # Waiting threads that spin would take the cores from decoding and receiving.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        providers = _providers(accelerator)
-        try:
-            self._session = ort.InferenceSession(
-                model if isinstance(model, bytes) else str(model), options, providers=providers
-            )
-        except Exception as error:  # the runtime's exceptions have no common base but this
-            raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error
+        self._model, self._accelerator, self._threads = model, accelerator, (intra_op_threads, inter_op_threads)
+        self.name: str = "" if isinstance(model, bytes) else f"{model.parent.name}/{model.name}"
+        """Folder and file of the graph; empty for one that is made in memory."""
+        self._failures, self._failure = 0, ""
+        self._session = self._load(model)
         self.provider: str = self._session.get_providers()[0]
-        if accelerator is Accelerator.GPU and self.provider != GPU_PROVIDER:
-            # The runtime silently falls back to the CPU if CUDA's libraries do not load.
-            raise SettingsError(gpu_missing())
+        self._sha256 = "" if isinstance(model, bytes) else _sha256_of(model)
         self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
         self.channels: Mapping[str, int] = {
@@ -47,6 +48,7 @@ class GraphSession:
         }
         """Second axis of the outputs that are stacks of images and do not leave it open."""
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        _sessions.add(self)
 
     def run(
         self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.float32]], timeout_s: float | None = None
@@ -55,11 +57,53 @@ class GraphSession:
 
         TimeoutError when it takes longer than ``timeout_s``; the graph then stops at its next node.
         """
-        if timeout_s is None:
-            values = self._session.run(list(outputs), dict(inputs))
-        else:
-            values = self._run_within(outputs, inputs, timeout_s)
+        try:
+            if timeout_s is None:
+                values = self._session.run(list(outputs), dict(inputs))
+            else:
+                values = self._run_within(outputs, inputs, timeout_s)
+        except TimeoutError:
+            raise
+        except Exception as error:
+            self._failures, self._failure = self._failures + 1, type(error).__name__
+            raise
+        self._failures = 0
         return dict(zip(outputs, values, strict=True))
+
+    def trouble(self) -> str:
+        """Why it is taken for broken, empty if it is not."""
+        if self._failures < FAILURES_IN_A_ROW:
+            return ""
+        return f"The model session {self.name} failed {self._failures} times in a row ({self._failure})."
+
+    def reload(self) -> None:
+        """Load the graph again, as it was when it was checked; images that it runs for finish on the session before.
+
+        ModelPackageError if it cannot be loaded, or is no longer the same.
+        """
+        if not isinstance(self._model, bytes) and _sha256_of(self._model) != self._sha256:
+            raise ModelPackageError(f"{self.name} was changed while it was in use: activate the package again.")
+        self._session = self._load(self._model)
+        self._failures = 0
+        log.warning("a model session was loaded again", session=self.name, failure=self._failure)
+
+    def _load(self, model: Path | bytes) -> ort.InferenceSession:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = self._threads
+        # Waiting threads that spin would take the cores from decoding and receiving.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        providers = _providers(self._accelerator)
+        try:
+            session = ort.InferenceSession(
+                model if isinstance(model, bytes) else str(model), options, providers=providers
+            )
+        except Exception as error:  # the runtime's exceptions have no common base but this
+            raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error
+        if self._accelerator is Accelerator.GPU and session.get_providers()[0] != GPU_PROVIDER:
+            # The runtime silently falls back to the CPU if CUDA's libraries do not load.
+            raise SettingsError(gpu_missing())
+        return session
 
     def _run_within(
         self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.float32]], timeout_s: float
@@ -84,6 +128,22 @@ class GraphSession:
         return values
 
 
+class ModelSessions:
+    """All sessions of the process, as a part of it that is watched: one that fails again and again is loaded again."""
+
+    name = "model-sessions"
+
+    def trouble(self) -> str:
+        """Which sessions are broken, empty if none is."""
+        return " ".join(reason for session in tuple(_sessions) if (reason := session.trouble()))
+
+    def heal(self) -> None:
+        """Load the graphs of broken sessions again."""
+        for session in tuple(_sessions):
+            if session.trouble():
+                session.reload()
+
+
 def available_provider(accelerator: Accelerator) -> str:
     """The provider that a session would get.
 
@@ -102,6 +162,11 @@ def gpu_missing() -> str:
         'node.accelerator is "gpu", but ONNX Runtime has no usable CUDA provider here. Install the extra [gpu] '
         '(make setup ACCEL=gpu), check the driver with nvidia-smi, or set node.accelerator to "auto" or "cpu".'
     )
+
+
+def _sha256_of(file: Path) -> str:
+    with file.open("rb") as graph:
+        return hashlib.file_digest(graph, "sha256").hexdigest()
 
 
 def _providers(accelerator: Accelerator) -> list[str]:

@@ -1,4 +1,4 @@
-"""Events about images and studies for webhooks: identifiers, verdicts and reasons, and nothing about the patient."""
+"""Events for webhooks, of images, studies and the node: identifiers, verdicts and reasons, nothing of the patient."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class EventType(StrEnum):
     STUDY_FLAGGED = "study.flagged"
     STUDY_PASSED = "study.passed"
     STUDY_RESOLVED = "study.resolved"
+    NODE_PAUSED = "node.paused"
+    NODE_RESUMED = "node.resumed"
 
 
 DEFAULT_EVENTS = (EventType.STUDY_FLAGGED, EventType.STUDY_PASSED)
@@ -101,6 +103,19 @@ def event_body(
             "image": dict(image) if image is not None else None,
             "resolution": resolution.value if resolution is not None else None,
         },
+    }
+
+
+def node_event_body(
+    event_id: str, event_type: EventType, occurred_at: datetime, origin: EventOrigin, reason: str
+) -> dict[str, Any]:
+    """The JSON of an event about the node itself; ``reason`` says why it judges no images, empty if it does again."""
+    data = {"node": origin.node, "site": origin.site, "reason": reason, "links": {"status": f"{origin.url}/operations"}}
+    return {
+        "id": event_id,
+        "type": event_type.value,
+        "timestamp": occurred_at.isoformat(timespec="milliseconds"),
+        "data": data,
     }
 
 

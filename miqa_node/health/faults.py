@@ -30,11 +30,20 @@ class NodeFaults:
     """Of one process. Thread-safe.
 
     ``limit`` different images in a row that fail alike are a fault of the node. ``interval_s`` is the time between
-    canaries when all is well; with 0 the canary is judged only when images fail.
+    canaries when all is well; with 0 the canary is judged only when images fail. ``announce`` is called with the reason
+    when images begin to wait, and with an empty one when the canary passed; again until it raises no ResourcesError.
     """
 
-    def __init__(self, canary: Callable[[], None], limit: int, interval_s: float) -> None:
+    def __init__(
+        self,
+        canary: Callable[[], None],
+        limit: int,
+        interval_s: float,
+        announce: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
         self._canary, self._limit, self._interval_s = canary, limit, interval_s
+        self._announce = announce
+        self._announced: bool | None = None
         self._lock, self._canary_lock = threading.Lock(), threading.Lock()
         self._reason = ""
         self._fault = ""
@@ -87,19 +96,33 @@ class NodeFaults:
     def _run(self) -> None:
         while self._thread.goes_on(RETRY_S if self._reason else self._interval_s or None, self._awake):
             self._awake.clear()
-            if self._reason and self._thread.stopping.wait(RETRY_S):
-                return
+            if self._reason:
+                self._tell(is_paused=True)
+                if self._thread.stopping.wait(RETRY_S):
+                    return
             self._look()
 
     def _look(self) -> None:
         reason = self._try_canary(fresh=True)
         if reason:
             self._pause(reason)
-        elif self._reason:
+            return
+        if self._reason:
             with self._lock:
                 self._reason, self._cleared, self._failed = "", self._fault, set()
             metrics.PAUSED.set(0)
             log.warning("images are judged again: the test image passed")
+        self._tell(is_paused=False)
+
+    def _tell(self, *, is_paused: bool) -> None:
+        if self._announced is is_paused:
+            return
+        try:
+            self._announce(self._reason if is_paused else "")
+        except ResourcesError as error:
+            log.warning("that images wait, or no longer, could not be announced; it is tried again", error=str(error))
+        else:
+            self._announced = is_paused
 
     def _pause(self, reason: str) -> None:
         with self._lock:

@@ -16,7 +16,15 @@ import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import EventNotice
-from miqa_node.domain.event import EventOrigin, EventType, StudyStanding, event_body, image_body, new_event_id
+from miqa_node.domain.event import (
+    EventOrigin,
+    EventType,
+    StudyStanding,
+    event_body,
+    image_body,
+    new_event_id,
+    node_event_body,
+)
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.policy import AUDIT, Disposition, Verdict
 from miqa_node.domain.worklist import Resolution, WorklistState
@@ -114,6 +122,23 @@ class Announcer:
             announced += 1
         return announced
 
+    def node_judges(self, transaction: Transaction, reason: str, now: datetime) -> None:
+        """Say that this node judges no images, for a reason, or again, without one; once each, also after a restart."""
+        event_type = EventType.NODE_PAUSED if reason else EventType.NODE_RESUMED
+        names = self._listeners(event_type)
+        if not names or bool(reason) == self._is_known_to_pause(transaction):
+            return
+        event_id = new_event_id()
+        body = node_event_body(event_id, event_type, now, self._origin, reason)
+        _queue(transaction, event_id, event_type, None, body, names, now)
+
+    def _is_known_to_pause(self, transaction: Transaction) -> bool:
+        query = sa.select(events.c.event_type, events.c.body).where(events.c.digest.is_(None))
+        for event_type, body in transaction.execute(query.order_by(events.c.occurred_at.desc())):
+            if json.loads(body)["data"]["node"] == self._origin.node:
+                return bool(event_type == EventType.NODE_PAUSED.value)
+        return False
+
     def _come_to(self, transaction: Transaction, uid: str, outcome: Announcement, rank: int) -> None:
         transaction.execute(
             sa.update(announcements)
@@ -142,10 +167,22 @@ class Announcer:
         ).scalar_one()
         event_id = new_event_id()
         body = event_body(event_id, event_type, now, sequence, self._origin, standing, image, resolution)
-        values = {"event_id": event_id, "event_type": event_type.value, "digest": digest, "occurred_at": now}
-        transaction.execute(sa.insert(events).values(values | {"body": json.dumps(body, ensure_ascii=False)}))
-        for name in names:
-            deliveries.queue(transaction, EventNotice(event_id, event_type.value), name, now)
+        _queue(transaction, event_id, event_type, digest, body, names, now)
+
+
+def _queue(
+    transaction: Transaction,
+    event_id: str,
+    event_type: EventType,
+    digest: InstanceDigest | None,
+    body: Mapping[str, Any],
+    names: Sequence[str],
+    now: datetime,
+) -> None:
+    values = {"event_id": event_id, "event_type": event_type.value, "digest": digest, "occurred_at": now}
+    transaction.execute(sa.insert(events).values(values | {"body": json.dumps(body, ensure_ascii=False)}))
+    for name in names:
+        deliveries.queue(transaction, EventNotice(event_id, event_type.value), name, now)
 
 
 def resolved(transaction: Transaction, study_instance_uid: str, now: datetime) -> None:

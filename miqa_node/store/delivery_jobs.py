@@ -17,7 +17,7 @@ from miqa_node.store.tables import deliveries, delivery_events, events, instance
 
 @dataclass(frozen=True, slots=True)
 class DeliveryJob:
-    """One object or event on its way to one destination, with the image that it is about.
+    """One object or event on its way to one destination, with the image that it is about, if it is about one.
 
     ``kind`` is that of the object, or the type of the event; ``sop_instance_uid`` is then the event's identifier.
     """
@@ -151,7 +151,7 @@ def _note(
 
 
 def _joined() -> sa.FromClause:
-    return ITEMS.join(instances, instances.c.digest == sa.func.coalesce(results.c.digest, events.c.digest))
+    return ITEMS.outerjoin(instances, instances.c.digest == sa.func.coalesce(results.c.digest, events.c.digest))
 
 
 def _query() -> sa.Select[tuple[object, ...]]:
@@ -188,8 +188,8 @@ def _job(row: sa.Row[tuple[object, ...]]) -> DeliveryJob:
         state=DeliveryState(row.state),
         kind=row.kind,
         sop_instance_uid=row.sop_instance_uid or row.event_id,
-        source_sop_instance_uid=row.source_sop_instance_uid,
-        study_instance_uid=row.study_instance_uid,
+        source_sop_instance_uid=row.source_sop_instance_uid or "",
+        study_instance_uid=row.study_instance_uid or "",
         attempts=row.attempts,
         queued_at=row.queued_at,
         next_attempt_at=row.next_attempt_at,

@@ -16,10 +16,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, build_context
 
 from miqa_node.assess.certificate import NO_CERTIFICATE
+from miqa_node.assess.session import ModelSessions
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.model_choice import Slot
 from miqa_node.node import Node
+from miqa_node.observe import metrics
 from miqa_node.settings import load_settings
 from miqa_node.store import activations, history, instances, shadows
 from miqa_node.store.database import Database
@@ -175,3 +177,26 @@ def test_a_shadow_judges_the_same_images_and_nobody_hears_of_it(site: Site) -> N
         for digest, opinion in silent.items():
             assert opinion.verdict is active[digest].verdict  # the same graph under another number
     assert not (site.folder / "node" / "calibration").exists()
+
+
+class BrokenSession:
+    """As a session of ONNX Runtime whose device is gone."""
+
+    def run(self, *_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+@pytest.mark.slow
+def test_a_model_session_that_raises_again_and_again_is_loaded_again(site: Site) -> None:
+    with site.node:
+        store(site.node.dicom_port, 1)
+        assert site.versions(range(1, 2)) == ["1.1.0"]
+        package = site.node.models.package
+        assert package is not None
+        before = metrics.HEALINGS.labels(ModelSessions.name)._value.get()
+        package.session._session = BrokenSession()
+        store(site.node.dicom_port, 2, 3, 4)
+        assert site.versions(range(2, 5)) == ["1.1.0"] * 3
+        assert metrics.HEALINGS.labels(ModelSessions.name)._value.get() > before
+        assert [made.not_assessed for n in range(2, 5) if (made := site.assessment(n))] == [""] * 3
+        wait_until(lambda: site.node.readiness() == [])

@@ -81,13 +81,13 @@ announcements = sa.Table(
     sa.Column("look_at", UtcDateTime, index=True),
 )
 
-# One row per event for webhooks; "body" is JSON.
+# One row per event for webhooks; "body" is JSON. Events of the node itself are about no image.
 events = sa.Table(
     "events",
     metadata,
     sa.Column("event_id", Uid, primary_key=True),
     sa.Column("event_type", sa.String(32), nullable=False),
-    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), nullable=False, index=True),
+    sa.Column("digest", Digest, sa.ForeignKey("instances.digest"), index=True),
     sa.Column("occurred_at", UtcDateTime, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
 )

@@ -17,7 +17,9 @@ from miqa_node.observe import metrics
 from miqa_node.store import instances, tables
 from miqa_node.units.projection import ProjectionUnit
 from miqa_node.work import queue
-from tests.unit.test_node import settings_in, store, wait_until
+from tests.conftest import free_port
+from tests.unit.deliver.receiver import receiver, secret_file
+from tests.unit.test_node import get, settings_in, store, wait_until
 
 
 class SwitchedCanary:
@@ -100,6 +102,29 @@ def test_a_canary_is_judged_at_intervals(canary: SwitchedCanary) -> None:
         judge.stop()
 
 
+def test_a_pause_and_its_end_are_announced_once_each_even_if_that_fails_at_first(canary: SwitchedCanary) -> None:
+    said: list[str] = []
+    fails = iter((True, False, True, False))
+
+    def announce(reason: str) -> None:
+        if next(fails):
+            raise ResourcesError("The database did not answer.")
+        said.append(reason)
+
+    judge = NodeFaults(canary.check, 3, 0.05, announce)
+    canary.broken = True
+    judge.start()
+    try:
+        wait_until(lambda: len(said) == 1)
+        canary.broken = False
+        wait_until(lambda: len(said) == 2)
+        judged = canary.judged
+        wait_until(lambda: canary.judged >= judged + 3)
+    finally:
+        judge.stop()
+    assert said == ["A test image cannot be judged.", ""]
+
+
 @pytest.mark.slow
 def test_a_node_that_cannot_judge_gives_no_image_up_and_goes_on_by_itself(
     tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch
@@ -107,7 +132,12 @@ def test_a_node_that_cannot_judge_gives_no_image_up_and_goes_on_by_itself(
     monkeypatch.setattr(faults, "RETRY_S", 0.2)
     monkeypatch.setattr(queue, "HOLD_S", 0.2)
     monkeypatch.setattr(queue, "STEP_RETRY_INTERVAL_S", 0.01)
-    with Node(settings_in(tmp_path), role=NodeRole.ALL) as node:
+    port = free_port()
+    (tmp_path / "destinations.toml").write_text(
+        f'[[destination]]\nname = "pager"\nkind = "webhook"\nurl = "http://127.0.0.1:{port}/in"\n'
+        f'secret_file = "{secret_file(tmp_path)}"\nevents = ["node.paused", "node.resumed"]\n'
+    )
+    with receiver(port) as pager, Node(settings_in(tmp_path), role=NodeRole.ALL) as node:
         node._faults._canary()  # a sound node judges the canary, and leaves nothing behind
         with node.database.begin() as transaction:
             assert instances.count(transaction).received == 0
@@ -120,6 +150,11 @@ def test_a_node_that_cannot_judge_gives_no_image_up_and_goes_on_by_itself(
                 assert instances.count(transaction).decided == 0
         wait_until(lambda: _decided(node) == 2)
         wait_until(lambda: node.readiness() == [])
+        wait_until(lambda: len(pager.events) == 2)
+        assert [event["type"] for event in pager.events] == ["node.paused", "node.resumed"]
+        assert "test image cannot be judged" in pager.events[0]["data"]["reason"]
+        _code, listed = get(node.web_port, "/api/v1/deliveries?kind=node.paused")
+        assert [job["study_instance_uid"] for job in listed["items"]] == [""]
         with node.database.begin() as transaction:
             digests = [d for one in transaction.execute(sa.select(tables.instances.c.digest)) for d in one]
             reasons = str([instances.load_disposition(transaction, digest) for digest in digests])

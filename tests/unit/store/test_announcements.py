@@ -16,7 +16,7 @@ from miqa_node.domain.delivery import EventNotice
 from miqa_node.domain.event import EventOrigin, EventType
 from miqa_node.domain.policy import AUDIT, Disposition, Reason, Verdict
 from miqa_node.domain.worklist import Resolution
-from miqa_node.store import deliveries, instances, result_index, worklist
+from miqa_node.store import deliveries, delivery_jobs, instances, result_index, upkeep, worklist
 from miqa_node.store.announcements import Announcer, body_of
 from miqa_node.store.database import Database
 from miqa_node.store.tables import events
@@ -228,3 +228,36 @@ def test_events_are_no_dicom_objects(desk: Desk) -> None:
             EventType.IMAGE_ASSESSED,
             EventType.STUDY_FLAGGED,
         }
+
+
+def test_a_pause_of_the_node_is_an_event_about_no_image_told_once_and_so_is_its_end(database: Database) -> None:
+    desk, other = (Desk(database, lambda _kind: ["pager"]) for _ in range(2))
+    other.announcer = Announcer(lambda _kind: ["pager"], EventOrigin("other", "site", "https://other.example"), QUIET_S)
+
+    def judges(of: Desk, reason: str, minute: int) -> None:
+        with database.begin() as transaction:
+            of.announcer.node_judges(transaction, reason, NOW + timedelta(minutes=minute))
+
+    judges(desk, "", 0)  # what never paused does not go on
+    judges(desk, "A test image cannot be judged.", 1)
+    judges(other, "", 2)
+    judges(desk, "3 images failed alike.", 3)  # as after a restart
+    judges(desk, "", 4)
+    judges(desk, "", 5)
+    with database.begin() as transaction:
+        jobs = delivery_jobs.select(transaction, delivery_jobs.DeliveryFilter(), limit=9)
+        assert delivery_jobs.count(transaction, delivery_jobs.DeliveryFilter()) == 2
+        bodies = [json.loads(body_of(transaction, job.sop_instance_uid)) for job in jobs]
+    assert [(job.kind, job.study_instance_uid) for job in jobs] == [("node.resumed", ""), ("node.paused", "")]
+    assert bodies[1]["data"] == {
+        "node": "node",
+        "site": "site",
+        "reason": "A test image cannot be judged.",
+        "links": {"status": "https://miqa.example/operations"},
+    }
+    with database.begin() as transaction:
+        assert upkeep.forget_events(transaction, NOW + timedelta(days=9), 9) == 0, "they wait for the pager"
+    desk_off = Desk(database, lambda _kind: [])
+    judges(desk_off, "It judges nothing.", 6)
+    with database.begin() as transaction:
+        assert delivery_jobs.count(transaction, delivery_jobs.DeliveryFilter()) == 2

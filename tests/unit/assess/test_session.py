@@ -1,0 +1,70 @@
+"""A session that fails again and again is loaded again, and only as it was checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from miqa_node.assess.card import GRAPH_NAME
+from miqa_node.assess.packages import Package, open_package
+from miqa_node.assess.session import FAILURES_IN_A_ROW, ModelSessions
+from miqa_node.errors import ModelPackageError
+from miqa_node.settings import Accelerator, load_settings
+from tests.unit.assess.making import write_package
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    write_package(tmp_path / "tiny-1.0.0")
+    return open_package(tmp_path / "tiny-1.0.0", Accelerator.CPU, load_settings().assess)
+
+
+class BrokenSession:
+    def run(self, *_: object) -> None:
+        raise RuntimeError("the device is gone")
+
+
+def fail(package: Package, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(RuntimeError):
+            package.session.run(package.session.outputs, {})
+
+
+def works(package: Package) -> bool:
+    grey = np.full((80, 70), 30_000, np.uint16)
+    return bool(package.run(package.prepare(grey).arrays))
+
+
+def test_a_broken_session_is_named_and_loaded_again(package: Package) -> None:
+    sessions = ModelSessions()
+    package.session._session = BrokenSession()
+    fail(package, FAILURES_IN_A_ROW - 1)
+    assert package.session.trouble() == ""
+    fail(package, 1)
+    assert "tiny-1.0.0" in sessions.trouble()
+    assert "3 times in a row (RuntimeError)" in sessions.trouble()
+    sessions.heal()
+    assert package.session.trouble() == ""
+    assert works(package)
+
+
+def test_single_failures_are_not_the_session_s(package: Package) -> None:
+    session = package.session._session
+    for _ in range(FAILURES_IN_A_ROW):
+        package.session._session = BrokenSession()
+        fail(package, FAILURES_IN_A_ROW - 1)
+        package.session._session = session
+        assert works(package)
+    assert package.session.trouble() == ""
+
+
+def test_a_graph_that_was_changed_meanwhile_is_not_loaded(package: Package) -> None:
+    package.session._session = BrokenSession()
+    fail(package, FAILURES_IN_A_ROW)
+    graph = package.folder / GRAPH_NAME
+    graph.write_bytes(graph.read_bytes() + b"\0")
+    with pytest.raises(ModelPackageError, match="changed while it was in use"):
+        package.session.reload()
+    assert package.session.trouble()
