@@ -58,6 +58,7 @@ from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import DELIVERIES
 from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
+from miqa_node.units.kinds import NOT_IMAGE_MODALITIES
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
@@ -108,6 +109,7 @@ class Node:
             self.destinations.hearing,
             EventOrigin(settings.node.name, settings.node.site, settings.web_url),
             settings.work.study_quiet_s,
+            NOT_IMAGE_MODALITIES,
         )
         assessor = with_captions(settings, self.sidecars.assessor)
         self._judging = JudgingTools(

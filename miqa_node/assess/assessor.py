@@ -31,7 +31,7 @@ from miqa_node.domain.finding import (
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.ports import AssessorResult
-from miqa_node.imaging.kinds import is_projection, is_run
+from miqa_node.domain.traits import ImageTraits
 from miqa_node.imaging.plausibility import check
 from miqa_node.observe.stages import StageClock
 
@@ -52,13 +52,15 @@ class ImageAssessor:
         if package is not None and package.anomaly is not None:
             self._detector = AnomalyDetector(package.anomaly, package.name, data_dir)
 
-    def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> AssessorResult:
+    def assess(
+        self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
+    ) -> AssessorResult:
         """Measure, check plausibility, and have the model judge what its card covers."""
         clock = StageClock()
         measurements: tuple[Measurement, ...] = ()
-        if is_projection(header) or is_run(header):
+        if traits.is_radiograph:
             measurements = clock.time("measure", lambda: measure(radiograph, header))
-        plausibility = clock.time("plausibility", lambda: check(header, radiograph, measurements))
+        plausibility = clock.time("plausibility", lambda: check(header, traits, radiograph, measurements))
         assessment = Assessment(
             digest=digest,
             header=header,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.assess.measure.series_view import Mask, SeriesView, Values
+from miqa_node.domain.traits import SeriesTraits
 
 MOST_SLICES = 11
 FEW_SLICES = 5
@@ -49,16 +50,16 @@ class PhantomLikeness(NamedTuple):
     texture: float
 
 
-def recognise(series: SeriesView, *, hinted: bool) -> str:
+def recognise(series: SeriesView, traits: SeriesTraits, *, hinted: bool) -> str:
     """Why the series is taken for one of a phantom; empty if it is not.
 
     ``hinted`` is whether the header speaks of a phantom: then less of the outline must fit.
     """
     if marked(series):
         return "The header marks every image as one of a phantom (Quality Control Image)."
-    if series.header.modality not in ("CT", "MR"):
-        return ""  # a head in PET is as round and even as a bottle
-    seen = [one for one in _slices(series) if one is not None]
+    if not traits.may_show_phantom:
+        return ""
+    seen = [one for one in _slices(series, hounsfield=traits.hounsfield) if one is not None]
     if not seen:
         return ""
     likeness = PhantomLikeness(
@@ -67,7 +68,7 @@ def recognise(series: SeriesView, *, hinted: bool) -> str:
         float(np.quantile([one.texture for one in seen], 0.25)),
     )
     shape = _shape(likeness, len(seen), hinted=hinted)
-    if not shape and hinted and series.header.modality == "MR" and likeness.texture <= HINTED_TEXTURE:
+    if not shape and hinted and not traits.hounsfield and likeness.texture <= HINTED_TEXTURE:
         shape = "it is as even as no tissue is"
     named = ", and the header names one" if hinted else ""
     return f"The pixels show a test object, not a patient: {shape}{named}." if shape else ""
@@ -89,7 +90,7 @@ def _shape(likeness: PhantomLikeness, slices: int, *, hinted: bool) -> str:
     return ""
 
 
-def _slices(series: SeriesView) -> list[PhantomLikeness | None]:
+def _slices(series: SeriesView, *, hounsfield: bool) -> list[PhantomLikeness | None]:
     if not series.slices:
         return []
     places = np.unique(np.linspace(0, len(series.slices) - 1, MOST_SLICES).astype(int))
@@ -100,16 +101,15 @@ def _slices(series: SeriesView) -> list[PhantomLikeness | None]:
         if radiograph is None:
             continue
         values = one.values(radiograph.stored)
-        is_ct = series.header.modality == "CT"
         if radiograph.valid is not None:
-            values = np.where(radiograph.valid, values, np.float32(AIR_HU if is_ct else 0.0))
-        likenesses.append(likeness_of(values, is_ct=is_ct))
+            values = np.where(radiograph.valid, values, np.float32(AIR_HU if hounsfield else 0.0))
+        likenesses.append(likeness_of(values, hounsfield=hounsfield))
     return likenesses
 
 
-def likeness_of(values: Values, *, is_ct: bool) -> PhantomLikeness | None:
+def likeness_of(values: Values, *, hounsfield: bool) -> PhantomLikeness | None:
     """Of one slice of Hounsfield units or MR signal; None where no whole object is seen."""
-    outline = _outline(values, is_ct=is_ct)
+    outline = _outline(values, hounsfield=hounsfield)
     if outline is None or len(outline) < MIN_POINTS:
         return None
     rows, columns = values.shape
@@ -121,16 +121,16 @@ def likeness_of(values: Values, *, is_ct: bool) -> PhantomLikeness | None:
     diameter = 2.0 * float(np.sqrt(area / np.pi))
     inside = np.zeros(values.shape, np.uint8)
     cv2.drawContours(inside, [outline], -1, 1, -1)
-    signal = values - np.float32(AIR_HU) if is_ct else np.maximum(values, 0.0)
+    signal = values - np.float32(AIR_HU) if hounsfield else np.maximum(values, 0.0)
     texture = _texture(signal, inside, diameter)
     if texture is None:
         return None
     return PhantomLikeness(_roundness(points), _straightness(outline, diameter), texture)
 
 
-def _outline(values: Values, *, is_ct: bool) -> NDArray[np.int32] | None:
+def _outline(values: Values, *, hounsfield: bool) -> NDArray[np.int32] | None:
     """The outer contour of the largest object, (points, 1, 2) as x and y."""
-    if is_ct:
+    if hounsfield:
         side = max(3, round(0.01 * max(values.shape)) | 1)  # a table is thinner, and is taken off
         dense = (cv2.medianBlur(values.astype(np.float32), 3) > CT_OUTLINE_HU).astype(np.uint8)
     else:

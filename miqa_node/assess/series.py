@@ -19,12 +19,11 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.phantom import SAID_BY_A_PERSON
 from miqa_node.domain.series import MeasurementMask, SeriesSnapshot
+from miqa_node.domain.traits import SeriesTraits
 from miqa_node.imaging.slices import read_slices, same_plane
 from miqa_node.observe.stages import StageClock
 
 NO_STACK = "The series has no stack of slices to measure: localizers at most."
-NO_MODEL = "No model judges CT or MR series; they are measured."
-NO_PET_MODEL = "No model judges PET series."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,7 @@ class SeriesResult:
 
 def judge_series(
     header: Header,
+    traits: SeriesTraits,
     digest: InstanceDigest,
     files: Sequence[tuple[InstanceDigest, Path]],
     decode: Decode,
@@ -64,9 +64,9 @@ def judge_series(
     measured = clock.time("measure", lambda: measure_series(series))
     middle = measured.middle
     reason = "" if middle is not None else f"No slice could be decoded: {series.reason}" if slices else NO_STACK
-    reason = reason or _out_of_scope(header, package)
+    reason = reason or _out_of_scope(header, traits, package)
     shown = slices or every
-    test_object = clock.time("phantom", lambda: _test_object(SeriesView(header, shown, decode), phantom))
+    test_object = clock.time("phantom", lambda: _test_object(SeriesView(header, shown, decode), traits, phantom))
     # Masks count the slices of the stack; the snapshot lists all, and the stack comes first only without localizers.
     places = {(one.digest, one.frame): place for place, one in enumerate(every)}
     masks = tuple(
@@ -92,15 +92,15 @@ def judge_series(
     return SeriesResult(assessment, SeriesSnapshot(listed, masks), middle)
 
 
-def _test_object(series: SeriesView, phantom: bool | None) -> str:
+def _test_object(series: SeriesView, traits: SeriesTraits, phantom: bool | None) -> str:
     if phantom is None:
-        return recognise(series, hinted=series.header.quality_control)
+        return recognise(series, traits, hinted=series.header.quality_control)
     return SAID_BY_A_PERSON if phantom else ""
 
 
-def _out_of_scope(header: Header, package: Package | None) -> str:
+def _out_of_scope(header: Header, traits: SeriesTraits, package: Package | None) -> str:
     if package is None:
-        return NO_PET_MODEL if header.modality == "PT" else NO_MODEL
+        return traits.unjudged
     return package.card.applicability.excludes(header, None)
 
 

@@ -31,6 +31,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import MiqaError
 from miqa_node.imaging.children import ChildDeathError, ChildProcesses, ChildTimeoutError
 from miqa_node.observe import metrics
@@ -52,6 +53,7 @@ class _Image:
     header: Header
     radiograph: Radiograph
     digest: InstanceDigest
+    traits: ImageTraits
 
 
 class ShadowRunner:
@@ -105,12 +107,12 @@ class ShadowRunner:
             self._folder = folder
             log.info("shadow package changed", package=self.name)
 
-    def offer(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> None:
+    def offer(self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits) -> None:
         """Hold an image until its verdict is out; the oldest held one is let go when there are too many."""
         if self._folder is None:
             return
         with self._lock:
-            self._waiting_for_verdict[digest] = _Image(header, radiograph, digest)
+            self._waiting_for_verdict[digest] = _Image(header, radiograph, digest, traits)
             if len(self._waiting_for_verdict) > self._settings.assess.shadow_queue:
                 self._waiting_for_verdict.popitem(last=False)
                 metrics.SHADOW_IMAGES.labels("dropped").inc()
@@ -201,7 +203,7 @@ class _ShadowChild:
 
 
 def _judge_in_child(folder: Path, settings: str, image: _Image) -> Assessment:
-    return _load(folder, settings).assess(image.header, image.radiograph, image.digest).assessment
+    return _load(folder, settings).assess(image.header, image.radiograph, image.digest, image.traits).assessment
 
 
 @lru_cache(maxsize=1)  # a child serves one candidate, which is opened for its first image

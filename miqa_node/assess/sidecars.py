@@ -38,6 +38,7 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import PackageRule, Policy
 from miqa_node.domain.ports import Assessor, AssessorResult
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
+from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import MiqaError, ModelPackageError
 from miqa_node.observe import metrics
 from miqa_node.settings import Accelerator, AssessSettings, Settings, read_policy
@@ -97,9 +98,11 @@ class SidecarModels:
         for name in always:
             self._open(name)
 
-    def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> AssessorResult:
+    def assess(
+        self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
+    ) -> AssessorResult:
         """Judge the quality, then have the packages that are switched on for the image's scope add what they see."""
-        judgement = self._quality().assess(header, radiograph, digest)
+        judgement = self._quality().assess(header, radiograph, digest, traits)
         policy = self._policy()
         rules = self._rules(header, policy)
         if not rules:

@@ -16,7 +16,7 @@ from miqa_node.analysis.rejects import analyse
 from miqa_node.analysis.report import make_report, month_before, month_of
 from miqa_node.analysis.tables import safe
 from miqa_node.analysis.watch import watch
-from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import transaction
 from miqa_node.errors import SettingsError
@@ -140,7 +140,7 @@ def export(
     data_dir: DataDir = None,
 ) -> None:
     """Write one view of the analysis as CSV; its columns are described in docs/reference/analysis-schema.md."""
-    first, last = _day(since, date.min), _day(until, date.max)
+    first, last = read_day(since or date.min.isoformat()), read_day(until or date.max.isoformat())
     with transaction(config, data_dir) as begun:
         rollup.refresh(begun, datetime.now(UTC))
         columns, rows = views.read(begun, table.value, first, last)
@@ -170,13 +170,6 @@ def _period(begun: Transaction, month: str) -> Period:
     known = census.span(begun)
     last = known[1] if known else now.date()
     return Period(last - timedelta(days=29), last + timedelta(days=1))
-
-
-def _day(text: str, otherwise: date) -> date:
-    try:
-        return date.fromisoformat(text) if text else otherwise
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-10-01") from error
 
 
 def _text(rate: Rate) -> str:

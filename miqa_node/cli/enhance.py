@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,15 @@ from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line
 from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.image import Radiograph
+from miqa_node.domain.instance import Header
+from miqa_node.errors import DecodeError
 from miqa_node.imaging.decode import Decoder
-from miqa_node.imaging.file import ImageFile, read_image_file
-from miqa_node.imaging.picture import picture_bytes
+from miqa_node.imaging.headers import read_header
+from miqa_node.imaging.picture import is_picture, picture_bytes, read_picture
 from miqa_node.local import digest_of
 from miqa_node.report import ReportSettings, make_enhanced
+from miqa_node.units.base import installed, unit_of
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -55,7 +60,7 @@ def enhance(
     _check_names(source, out, difference)
 
     with Decoder(settings.imaging) as decoder:
-        image = read_image_file(source, decoder)
+        image = _read(source, decoder)
         if image.radiograph.frames > 1:
             raise typer.BadParameter(f"{source.name} has {image.radiograph.frames} frames; single images are enhanced.")
         made = Enhancer(settings).enhance(image.radiograph, method)
@@ -86,7 +91,23 @@ def _check_names(source: Path, out: Path, difference: Path | None) -> None:
             raise typer.BadParameter(f"the folder {name.parent} for {name.name} does not exist.")
 
 
-def _derived(source: Path, image: ImageFile, made: Enhanced, node_name: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _SourceImage:
+    header: Header
+    radiograph: Radiograph
+    is_dicom: bool
+
+
+def _read(source: Path, decoder: Decoder) -> _SourceImage:
+    if is_picture(source):
+        return _SourceImage(*read_picture(source, modality="OT", body_part="", view=""), is_dicom=False)
+    header, _ = read_header(source)
+    if not unit_of(header, installed()).is_image(header):
+        raise DecodeError("The object is not an image.")
+    return _SourceImage(header, decoder.decode(source), is_dicom=True)
+
+
+def _derived(source: Path, image: _SourceImage, made: Enhanced, node_name: str) -> bytes:
     if not image.is_dicom:
         raise typer.BadParameter("a picture has no patient or study for a DICOM object; use .png.")
     if image.header.samples_per_pixel > 1 or image.header.photometric_interpretation == "PALETTE COLOR":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -23,8 +24,9 @@ from miqa_node.domain.site_limit import SiteLimits
 from miqa_node.errors import ConflictError, NotFoundError, ResourcesError, SettingsError
 from miqa_node.settings import Settings
 from miqa_node.store import activations, site_limits
-from miqa_node.store.database import Database
+from miqa_node.store.database import Database, Transaction
 
+T = TypeVar("T")
 Comment = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the history.")]
 PackageName = Annotated[str, typer.Argument(metavar="NAME-VERSION", help="As `models list` shows it.")]
 
@@ -115,39 +117,28 @@ def history(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson
 
 def choice_of(settings: Settings) -> ModelChoice:
     """The model choice of the node with these settings; empty if it has no database."""
-    try:
-        check_exists(settings)
-    except SettingsError:
-        return ModelChoice()
-
-    database = Database(settings.database_url, pool_size=1)
-    try:
-        database.check()
-        with database.begin() as begun:
-            return activations.current(begun)
-    except ResourcesError:
-        if settings.store.database_url:
-            raise  # a node is meant; judging by another package than it does would be wrong
-        return ModelChoice()  # a database of an older version knows no choice
-    finally:
-        database.close()
+    return _kept(settings, activations.current, ModelChoice())
 
 
 def site_limits_of(settings: Settings) -> SiteLimits:
     """The confirmed limits of the node with these settings; none if it has no database."""
+    return _kept(settings, site_limits.current, SiteLimits())
+
+
+def _kept(settings: Settings, read: Callable[[Transaction], T], otherwise: T) -> T:
     try:
         check_exists(settings)
     except SettingsError:
-        return SiteLimits()
+        return otherwise
     with closing(Database(settings.database_url, pool_size=1)) as database:
         try:
             database.check()
             with database.begin() as begun:
-                return site_limits.current(begun)
+                return read(begun)
         except ResourcesError:
             if settings.store.database_url:
-                raise  # a node is meant; deciding by other limits than it does would be wrong
-            return SiteLimits()  # a database of an older version knows no limits
+                raise  # a node is meant; to judge or decide otherwise than it does would be wrong
+            return otherwise  # a database of an older version has no such table
 
 
 def open_named(settings: Settings, name: str, *, candidate: bool = False) -> Package:

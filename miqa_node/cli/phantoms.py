@@ -13,6 +13,7 @@ from miqa_node.cli.output import Column, moment, print_json, print_line, print_t
 from miqa_node.cli.store import transaction
 from miqa_node.settings import read_policy
 from miqa_node.store import phantoms
+from miqa_node.units.kinds import PHANTOM_MODALITIES
 
 app = typer.Typer(no_args_is_help=True, help="Series of phantoms: list, patient, phantom.")
 
@@ -93,7 +94,14 @@ def _say(
     policy = read_policy(settings_of(config, data_dir).policy_file)
     with transaction(config, data_dir) as begun:
         listed = phantoms.say(
-            begun, series_uid, actor or login(), comment, policy, datetime.now(UTC), is_phantom=is_phantom
+            begun,
+            series_uid,
+            actor or login(),
+            comment,
+            policy,
+            datetime.now(UTC),
+            is_phantom=is_phantom,
+            modalities=PHANTOM_MODALITIES,
         )
     if as_json:
         print_json(to_json(listed))

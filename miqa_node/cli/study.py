@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from miqa_node import __version__
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.package_checks import package_label
 from miqa_node.cli.actor import Actor, login
-from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
+from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import transaction
 from miqa_node.errors import ConflictError, SettingsError
@@ -70,8 +70,8 @@ def plan(
     protocol = ReaderStudyProtocol(
         name=name,
         question=question,
-        since=_day(since),
-        until=_day(until) + timedelta(days=1),
+        since=read_day(since),
+        until=read_day(until) + timedelta(days=1),
         rooms=tuple(sorted(room or ())),
         images=number,
         run_length=min(run_length, number),
@@ -174,13 +174,6 @@ def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
         return
     heads = ("Study", "Planned", Column("Images", number=True), Column("Readings missing", number=True), "SHA-256")
     print_table(heads, (tuple(str(value) for value in row) for row in rows))
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-12-01") from error
 
 
 def _number(value: float | None) -> str:

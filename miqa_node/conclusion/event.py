@@ -18,7 +18,8 @@ class EventEffect(Effect):
         c = conclusion
         if c.disposition.silent:
             return
-        self._announcer.decided(transaction, c.instance, c.assessment, c.announced, c.decided_at)
+        is_image = c.unit.is_image(c.instance.header)
+        self._announcer.decided(transaction, c.instance, c.assessment, c.announced, c.decided_at, is_image=is_image)
 
 
 class LateEventEffect(LaterEffect):

@@ -58,11 +58,6 @@ def display(relative_exposure: Image) -> Image:
     return clip(logarithm * np.float32(-1.0 / _LN_RANGE))
 
 
-def attenuate(image: Image, mu_t: Image) -> Image:
-    """Beer-Lambert, E' = E·exp(-µt): in display values an addition of µt / (ln 10 · latitude)."""
-    return clip(image + mu_t * np.float32(1.0 / _LN_RANGE))
-
-
 def clip(image: Image) -> Image:
     """Cut to [0, 1], float32, contiguous."""
     return np.ascontiguousarray(np.clip(image, 0.0, 1.0, dtype=np.float32))

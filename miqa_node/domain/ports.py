@@ -12,6 +12,7 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import CommitmentReport, CommitmentRequest, Delivery, DeliveryId
 from miqa_node.domain.image import Radiograph, SaliencyMaps
 from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.traits import ImageTraits
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,13 @@ class AssessorResult:
 class Assessor(Protocol):
     """Judges one decoded image: a model package, or measurements alone."""
 
-    def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> AssessorResult:
-        """Measure and judge; an image that is out of scope raises no error but gets the reason in ``not_assessed``."""
+    def assess(
+        self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
+    ) -> AssessorResult:
+        """Measure and judge; an image that is out of scope raises no error but gets the reason in ``not_assessed``.
+
+        ``traits`` come from the image's unit.
+        """
 
 
 class Captioner(Protocol):
@@ -121,7 +127,7 @@ class Captioner(Protocol):
 class ShadowModel(Protocol):
     """Judges images silently after their verdict is out, without delaying anything."""
 
-    def offer(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> None:
+    def offer(self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits) -> None:
         """Hold the decoded image until :meth:`verdict_is_out`; never waits and never raises."""
 
     def verdict_is_out(self, digest: InstanceDigest) -> None:

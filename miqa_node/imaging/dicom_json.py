@@ -54,7 +54,7 @@ def metadata(ds: Dataset, address: str) -> Json:
     """
     document: Json = ds.to_json_dict(MAX_INLINE_BYTES, lambda element: f"{element.tag:08X}", suppress_invalid_tags=True)
     _complete_addresses(document, f"{address}/bulkdata/")
-    if ds.get("Rows") and ds.get("Columns") and str(ds.get("Modality", "")) != "SR":
+    if ds.get("Rows") and ds.get("Columns") and ds.get("BitsAllocated"):
         document["7FE00010"] = {"vr": "OW", "BulkDataURI": f"{address}/frames"}
     document["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
     return document

@@ -2,7 +2,7 @@
 
 This runs for every C-STORE before its response, so it looks at a few dozen elements and no pixels
 (:mod:`miqa_node.imaging.elements`), and it takes values as writers write them rather than as PS3.5 asks.
-What kind of image a header stands for is said in :mod:`miqa_node.imaging.kinds`.
+What kind of object a header belongs to is said in ``units``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ from pydicom.datadict import tag_for_keyword
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, StudyRecord
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import read_elements
-from miqa_node.imaging.kinds import is_image, is_projection
 from miqa_node.imaging.values import Values
-
-__all__ = ["is_image", "is_projection", "read_header", "read_spacing_mm"]
 
 _TAGS: dict[str, int] = {
     keyword: int(tag_for_keyword(keyword) or 0)

@@ -16,7 +16,7 @@ from miqa_node.domain.assessment import Measurement, PlausibilityIssue
 from miqa_node.domain.codes import Code
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
-from miqa_node.imaging.kinds import is_capture, is_projection
+from miqa_node.domain.traits import ImageTraits
 from miqa_node.imaging.regions import FRONTAL_VIEWS, LUNGS, MEDIASTINUM, Box, is_frontal_chest, place
 
 ISSUES: dict[str, Code] = {
@@ -56,8 +56,6 @@ UNPAIRED = frozenset(
     {"ABDOMEN", "CHEST", "THORAX", "CSPINE", "TSPINE", "LSPINE", "SPINE", "SKULL", "PELVIS", "SACRUM", "COCCYX", "NECK"}
 )
 MAMMOGRAPHY_VIEWS = frozenset({"CC", "MLO", "XCCL", "XCCM", "LMO", "FB", "SIO", "ISO"})
-MODALITIES_WITH_EXPOSURE_INDEX = frozenset({"CR", "DX"})
-MODALITIES_WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
 
 DEVIATION_INDEX_LIMIT = 3.0
 """Beyond ±3 AAPM TG-116 asks for management follow-up: half or double the intended exposure."""
@@ -70,19 +68,19 @@ INVERSION_MARGIN = 0.05
 
 
 def check(
-    header: Header, radiograph: Radiograph | None, measurements: tuple[Measurement, ...]
+    header: Header, traits: ImageTraits, radiograph: Radiograph | None, measurements: tuple[Measurement, ...]
 ) -> tuple[PlausibilityIssue, ...]:
     """Everything that does not fit together, in the order of ``ISSUES``.
 
     Without a radiograph only the header is checked. Checks of body part, view, laterality, orientation and
-    exposure belong to projection images; the others to all.
+    exposure belong to single exposures; the others to all.
     """
     issues: dict[str, str] = dict(_header_issues(header))
-    if is_projection(header):
-        issues |= dict(_projection_issues(header))
+    if traits.is_single_exposure:
+        issues |= dict(_projection_issues(header, traits))
     if radiograph is not None:
         values = {measurement.name: measurement.value for measurement in measurements}
-        issues |= dict(_pixel_issues(header, radiograph, values))
+        issues |= dict(_pixel_issues(header, traits, radiograph, values))
     return tuple(PlausibilityIssue(name, issues[name], code) for name, code in ISSUES.items() if name in issues)
 
 
@@ -98,26 +96,26 @@ def _header_issues(header: Header) -> Issues:
         yield "for_processing", "Presentation Intent is FOR PROCESSING: the image was not made for viewing."
 
 
-def _projection_issues(header: Header) -> Issues:
+def _projection_issues(header: Header, traits: ImageTraits) -> Issues:
     part, view = header.body_part_examined, header.view_position.upper()
-    yield from _anatomy_issues(header, part, view)
-    if header.modality in MODALITIES_WITH_VIEW and not view:
+    yield from _anatomy_issues(header, traits, part, view)
+    if "view_position" in traits.expected and not view:
         yield "view_missing", "View Position and View Code Sequence are empty."
-    yield from _orientation_issues(header, part, view)
-    if header.pixel_spacing_mm is None and not is_capture(header):
+    yield from _orientation_issues(header, traits, part, view)
+    if header.pixel_spacing_mm is None and "pixel_spacing_mm" in traits.expected:
         yield "spacing_missing", "No pixel spacing: sizes in millimetres cannot be given."
     if not header.has_voi and header.bits_stored > 8 and header.presentation_intent_type != "FOR PROCESSING":
         yield "voi_missing", "Neither window nor VOI LUT: each viewer will show the image differently."
-    yield from _exposure_issues(header)
+    yield from _exposure_issues(header, traits)
 
 
-def _anatomy_issues(header: Header, part: str, view: str) -> Issues:
-    mammography = header.modality == "MG"
+def _anatomy_issues(header: Header, traits: ImageTraits, part: str, view: str) -> Issues:
+    mammography = traits.shows_breast is True
     if not part:
         yield "body_part_missing", "Body Part Examined and Anatomic Region Sequence are empty."
     elif mammography and part != "BREAST":
-        yield "body_part_contradicts_modality", f"Modality MG with body part {_known(part)}."
-    elif part == "BREAST" and header.modality in ("CR", "DX"):
+        yield "body_part_contradicts_modality", f"Modality {header.modality} with body part {_known(part)}."
+    elif part == "BREAST" and traits.shows_breast is False:
         yield "body_part_contradicts_modality", f"Body part BREAST with modality {header.modality}."
     if part and view in MAMMOGRAPHY_VIEWS and part != "BREAST" and not mammography:
         yield "view_contradicts_body_part", f"Mammography view {view} with body part {_known(part)}."
@@ -131,10 +129,10 @@ def _anatomy_issues(header: Header, part: str, view: str) -> Issues:
         )
 
 
-def _orientation_issues(header: Header, part: str, view: str) -> Issues:
+def _orientation_issues(header: Header, traits: ImageTraits, part: str, view: str) -> Issues:
     orientation = header.patient_orientation
     if not any(orientation):
-        if header.modality in MODALITIES_WITH_VIEW and not is_capture(header):
+        if "patient_orientation" in traits.expected:
             yield "orientation_missing", "Patient Orientation is empty: left and right cannot be told."
         return
     if part in UNPAIRED and view in FRONTAL_VIEWS and len(orientation) == 2:
@@ -143,10 +141,9 @@ def _orientation_issues(header: Header, part: str, view: str) -> Issues:
             yield "orientation_unusual", f"A frontal {part} should run to L and F, but runs to {across} and {down}."
 
 
-def _exposure_issues(header: Header) -> Issues:
+def _exposure_issues(header: Header, traits: ImageTraits) -> Issues:
     index, deviation = header.exposure_index, header.deviation_index
-    expected = header.modality in MODALITIES_WITH_EXPOSURE_INDEX and not is_capture(header)
-    if expected and index is None and deviation is None:
+    if "exposure_index" in traits.expected and index is None and deviation is None:
         yield "exposure_index_missing", "No Exposure Index (IEC 62494-1): the dose cannot be judged from the header."
     if deviation is not None and deviation < -DEVIATION_INDEX_LIMIT:
         yield "deviation_index_low", f"Deviation Index {deviation:.1f}: less than half of the intended exposure."
@@ -154,7 +151,7 @@ def _exposure_issues(header: Header) -> Issues:
         yield "deviation_index_high", f"Deviation Index {deviation:.1f}: more than double the intended exposure."
 
 
-def _pixel_issues(header: Header, radiograph: Radiograph, values: Mapping[str, float]) -> Issues:
+def _pixel_issues(header: Header, traits: ImageTraits, radiograph: Radiograph, values: Mapping[str, float]) -> Issues:
     if radiograph.shape != (header.rows, header.columns):
         decoded = "{} × {}".format(*radiograph.shape)
         yield (
@@ -169,7 +166,7 @@ def _pixel_issues(header: Header, radiograph: Radiograph, values: Mapping[str, f
         return
     if values.get("noise_share", 0.0) > NOISE_ONLY_SHARE:
         yield "blank_image", "The pixels hold nothing but noise."
-    if not is_projection(header):
+    if not traits.is_single_exposure:
         return
     low, high = radiograph.stored_range
     if header.bits_stored > 8 and low == 0 and (int(stored.max()) + 1) << UNUSED_BITS <= high + 1:

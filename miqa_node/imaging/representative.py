@@ -6,15 +6,14 @@ import warnings
 from pathlib import Path
 
 from pydicom import dcmread
-from pydicom.uid import VLWholeSlideMicroscopyImageStorage
 
 
-def representative_frame(path: Path) -> int:
+def representative_frame(path: Path, *, is_slide: bool = False) -> int:
     """The frame that is decoded, shown and measured, counted from 0.
 
     It is the one that the device chose, Representative Frame Number (0028,6010), if there is such a frame. Else it is
     the middle one, the earlier of two: a run begins before the contrast medium arrives and ends after it has left.
-    The tiles of a slide are no run, and those at its edges may be smaller: of them it is the first.
+    The frames of a slide are tiles, and those at its edges may be smaller: the first one stands for it.
     A file that cannot be read has only its first frame.
     """
     with warnings.catch_warnings():
@@ -24,7 +23,7 @@ def representative_frame(path: Path) -> int:
                 path,
                 stop_before_pixels=True,
                 force=True,
-                specific_tags=["SOPClassUID", "NumberOfFrames", "RepresentativeFrameNumber"],
+                specific_tags=["NumberOfFrames", "RepresentativeFrameNumber"],
             )
             frames = int(header.get("NumberOfFrames") or 1)
             chosen = int(header.get("RepresentativeFrameNumber") or 0)
@@ -32,4 +31,4 @@ def representative_frame(path: Path) -> int:
             return 0
     if 1 <= chosen <= frames:
         return chosen - 1
-    return 0 if header.get("SOPClassUID") == VLWholeSlideMicroscopyImageStorage else (max(frames, 1) - 1) // 2
+    return 0 if is_slide else (max(frames, 1) - 1) // 2

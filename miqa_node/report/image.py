@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.policy import Disposition
-from miqa_node.report.made import ReportSettings
+from miqa_node.report.made import ReportRequest
 from miqa_node.report.mask import regions_of
 from miqa_node.report.outputs.base import OutputContext
 from miqa_node.report.source import read_source
@@ -32,26 +31,21 @@ class ReportedImage:
     frame: int = 1
     """The frame that was judged, counted from 1."""
 
-    def context(
-        self,
-        assessment: Assessment,
-        disposition: Disposition,
-        settings: ReportSettings,
-        kinds: frozenset[ResultKind],
-    ) -> OutputContext:
+    def context(self, request: ReportRequest) -> OutputContext:
         """The image with a region for each subject whose map has anything in it."""
+        assessment, disposition = request.assessment, request.disposition
         header = assessment.header
         source = read_source(self.path, header.study_instance_uid, header.series_instance_uid, self.frame)
         subjects = list(_subjects(assessment, disposition, self.maps))
-        regions = regions_of(subjects, source.shape, settings.saliency_threshold) if source.has_pixels else ()
+        regions = regions_of(subjects, source.shape, request.settings.saliency_threshold) if source.has_pixels else ()
         return OutputContext(
             self.path,
             source,
             assessment,
             disposition,
             Lineage.of(source.sop_instance_uid, assessment, disposition),
-            settings,
-            kinds,
+            request.settings,
+            request.kinds,
             regions,
             self.frame,
             predecessors=[read_source(report) for report in self.predecessors],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import ResultKind
+from miqa_node.domain.policy import Disposition
 from miqa_node.imaging.encode import FrameEncoder, encode_frame
 
 
@@ -35,3 +37,13 @@ class ReportSettings:
     nominal_geometry: bool = True
     language: str = "en"
     encode: FrameEncoder = field(default=encode_frame, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """What is reported of a subject, and how; ``kinds`` is everything that is being made."""
+
+    assessment: Assessment
+    disposition: Disposition
+    settings: ReportSettings
+    kinds: frozenset[ResultKind]

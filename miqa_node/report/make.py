@@ -15,7 +15,7 @@ from miqa_node.domain.policy import Disposition
 from miqa_node.domain.review import Review
 from miqa_node.errors import MiqaError, lacks_resources, place_of
 from miqa_node.report.inherit import inherit
-from miqa_node.report.made import MadeObject, ReportSettings
+from miqa_node.report.made import MadeObject, ReportRequest, ReportSettings
 from miqa_node.report.outputs.base import OUTPUTS, Output, OutputContext
 from miqa_node.report.validate import check_file
 from miqa_node.report.write import encode
@@ -26,13 +26,7 @@ log = structlog.get_logger(__name__)
 class ReportSubject(Protocol):
     """The subject of objects: a ReportedImage (``image``) or a ReportedSeries (``stack``)."""
 
-    def context(
-        self,
-        assessment: Assessment,
-        disposition: Disposition,
-        settings: ReportSettings,
-        kinds: frozenset[ResultKind],
-    ) -> OutputContext:
+    def context(self, request: ReportRequest) -> OutputContext:
         """Everything that outputs need; ReportError if nothing can refer to it."""
 
 
@@ -53,7 +47,7 @@ def make_objects(
         The source has no identity to refer to, or an object would not be valid DICOM.
     """
     chosen = default_kinds() if kinds is None else frozenset(kinds)
-    context = subject.context(assessment, disposition, settings or ReportSettings(), chosen)
+    context = subject.context(ReportRequest(assessment, disposition, settings or ReportSettings(), chosen))
     foreign = {plugin.name for plugin in OUTPUTS.plugins() if not plugin.built_in}
     ordered = sorted(OUTPUTS.all().items(), key=lambda pair: pair[1].order)
     made = (_try(output, context) if name in foreign else _make(output, context) for name, output in ordered)
@@ -76,7 +70,8 @@ def amend_objects(
     ReportError
         As :func:`make_objects`.
     """
-    context = replace(subject.context(assessment, disposition, settings, frozenset(kinds)), review=review)
+    request = ReportRequest(assessment, disposition, settings, frozenset(kinds))
+    context = replace(subject.context(request), review=review)
     made = (_make(OUTPUTS.all()[kind], context) for kind in amended)
     return tuple(one for one in made if one is not None)
 

@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.domain.policy import Disposition
 from miqa_node.domain.series import MeasurementMask
 from miqa_node.errors import ReportError
 from miqa_node.imaging.slices import Slice, read_slices
-from miqa_node.report.made import ReportSettings
+from miqa_node.report.made import ReportRequest
 from miqa_node.report.mask import MarkedRegion, outline_of
 from miqa_node.report.outputs.base import OutputContext, SliceMask
 from miqa_node.report.source import read_source
@@ -37,14 +35,9 @@ class ReportedSeries:
     predecessors: Sequence[Path] = ()
     decode: Callable[[Path, int], Radiograph] | None = None
 
-    def context(
-        self,
-        assessment: Assessment,
-        disposition: Disposition,
-        settings: ReportSettings,
-        kinds: frozenset[ResultKind],
-    ) -> OutputContext:
+    def context(self, request: ReportRequest) -> OutputContext:
         """The series with the masks of the measurements that flagged it; ReportError if a slice cannot be read."""
+        assessment, disposition = request.assessment, request.disposition
         placed = assessment.header.study_instance_uid, assessment.header.series_instance_uid
         sources = {path: read_source(path, *placed) for path, _ in self.slices}
         places = _geometry(self)
@@ -61,8 +54,8 @@ class ReportedSeries:
             assessment,
             disposition,
             Lineage.of(source.series_instance_uid, assessment, disposition),
-            settings,
-            kinds,
+            request.settings,
+            request.kinds,
             _drawn(masks, shown, assessment),
             frame + 1,
             # The source that the documents are about comes first; places in them are places on it.

@@ -40,29 +40,39 @@ class PhantomKind:
     sop_class_uid: str
     body_part: str
     extra: Mapping[str, object]
+    is_slice: bool = False
+    """Of a series with a frame of reference, never in 8 bits (PS3.3 C.8.2.1, C.8.3.1)."""
+    has_window: bool = True
+    is_breast: bool = False
+    blank_is_flagged: bool = False
+    """Whether the node must not accept it without content."""
 
 
 KINDS = (
     PhantomKind("CR", "1.2.840.10008.5.1.4.1.1.1", "CHEST",
-         {"ViewPosition": "PA", "ImagerPixelSpacing": [PITCH_MM, PITCH_MM], "PlateType": "phosphor"}),
+         {"ViewPosition": "PA", "ImagerPixelSpacing": [PITCH_MM, PITCH_MM], "PlateType": "phosphor"},
+         blank_is_flagged=True),
     PhantomKind("DX", "1.2.840.10008.5.1.4.1.1.1.1", "CHEST",
          {"ViewPosition": "PA", "ImagerPixelSpacing": [PITCH_MM, PITCH_MM],
           "PresentationIntentType": "FOR PRESENTATION",
           "PixelIntensityRelationship": "LOG", "PixelIntensityRelationshipSign": 1, "ImageLaterality": "U",
-          "PresentationLUTShape": "IDENTITY", "DetectorType": "DIRECT", "BurnedInAnnotation": "NO"}),
+          "PresentationLUTShape": "IDENTITY", "DetectorType": "DIRECT", "BurnedInAnnotation": "NO"},
+         blank_is_flagged=True),
     PhantomKind("MG", "1.2.840.10008.5.1.4.1.1.1.2", "BREAST",
          {"ViewPosition": "CC", "ImagerPixelSpacing": [PITCH_MM, PITCH_MM],
           "PresentationIntentType": "FOR PRESENTATION",
           "PixelIntensityRelationship": "LOG", "PixelIntensityRelationshipSign": 1, "ImageLaterality": "L",
-          "PresentationLUTShape": "IDENTITY", "BurnedInAnnotation": "NO"}),
+          "PresentationLUTShape": "IDENTITY", "BurnedInAnnotation": "NO"}, is_breast=True),
     PhantomKind("CT", "1.2.840.10008.5.1.4.1.1.2", "CHEST",
          {"RescaleIntercept": "-1024", "RescaleSlope": "1", "RescaleType": "HU", "KVP": "120", "SliceThickness": "5",
           "PixelSpacing": [PITCH_MM, PITCH_MM], "ImagePositionPatient": [-90, -90, 0],
-          "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}),
+          "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"]},
+         is_slice=True, has_window=False),
     PhantomKind("MR", "1.2.840.10008.5.1.4.1.1.4", "HEAD",
          {"ScanningSequence": "SE", "SequenceVariant": "NONE", "MRAcquisitionType": "2D", "EchoTime": "20",
           "RepetitionTime": "500", "SliceThickness": "5", "PixelSpacing": [PITCH_MM, PITCH_MM],
-          "ImagePositionPatient": [-90, -90, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}),
+          "ImagePositionPatient": [-90, -90, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]},
+         is_slice=True),
 )  # fmt: skip
 
 
@@ -76,7 +86,7 @@ def make(kind: PhantomKind, defect: PhantomDefect, name: str) -> Dataset:
         ("StudyInstanceUID", "study"),
     ):
         setattr(ds, keyword, derive_uid("selftest", kind.modality, defect.value, name, level))
-    if kind.modality in {"CT", "MR"}:
+    if kind.is_slice:
         ds.FrameOfReferenceUID = derive_uid("selftest", kind.modality, defect.value, name, "frame")
         ds.PositionReferenceIndicator = ""
     ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "Selftest^Phantom", PATIENT_ID, "", "O"
@@ -85,15 +95,17 @@ def make(kind: PhantomKind, defect: PhantomDefect, name: str) -> Dataset:
     ds.AccessionNumber, ds.StudyID, ds.ReferringPhysicianName = f"ST-{kind.modality}"[:16], "SELFTEST", ""
     ds.SeriesNumber, ds.InstanceNumber, ds.Laterality = 1, 1, ""
     ds.Manufacturer, ds.PatientOrientation = "miqa-node", ["L", "F"]
-    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"] if kind.modality == "CT" else ["ORIGINAL", "PRIMARY"]
+    ds.ImageType = ["ORIGINAL", "PRIMARY"]
     ds.ImageComments = f"Synthetic phantom of the self-test, {kind.modality}, defect: {defect.value}. No patient."
     for keyword, value in kind.extra.items():
         setattr(ds, keyword, value)
-    _set_pixels(ds, _DEFECTS[defect](_phantom(kind.modality)))
+    _set_pixels(ds, _DEFECTS[defect](_phantom(is_breast=kind.is_breast)))
+    if kind.has_window:
+        ds.WindowCenter, ds.WindowWidth = str(2 ** (BITS - 1)), str(2**BITS)
     return ds
 
 
-def _phantom(modality: str) -> Image:
+def _phantom(*, is_breast: bool) -> Image:
     """Ellipses that stand for the body and what is in it, with a little noise; 0 to 1."""
     image = np.zeros((SIDE_PX, SIDE_PX), np.float32)
     half = SIDE_PX // 2
@@ -102,7 +114,7 @@ def _phantom(modality: str) -> Image:
         at = (int(centre[0] * SIDE_PX), int(centre[1] * SIDE_PX))
         cv2.ellipse(image, at, (int(axes[0] * SIDE_PX), int(axes[1] * SIDE_PX)), 0, 0, 360, value, -1, cv2.LINE_AA)
 
-    if modality == "MG":
+    if is_breast:
         cv2.ellipse(image, (0, half), (int(0.55 * SIDE_PX), int(0.42 * SIDE_PX)), 0, -90, 90, 0.5, -1, cv2.LINE_AA)
         ellipse((0.2, 0.5), (0.12, 0.2), 0.7)
     else:
@@ -146,5 +158,3 @@ def _set_pixels(ds: Dataset, image: Image) -> None:
     ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, BITS, BITS - 1
     ds.PixelData = np.rint(image * (2**BITS - 1)).astype("<u2").tobytes()
     ds["PixelData"].VR = "OW"
-    if ds.Modality in {"CR", "DX", "MG", "MR"}:
-        ds.WindowCenter, ds.WindowWidth = str(2 ** (BITS - 1)), str(2**BITS)

@@ -32,7 +32,6 @@ from miqa_node.selftest.phantoms import KINDS, PhantomDefect, PhantomKind, make
 from miqa_node.settings import load_settings
 
 NODE_AE_TITLE = "MIQASELFTEST"
-SERIES = frozenset({"CT", "MR"})
 QUIET_S = 1.0
 """Series of the test are complete as they come: the node need not wait for more."""
 ANY = frozenset(Verdict)
@@ -98,7 +97,7 @@ def run(folder: Path, config: Path | None, limit_s: float) -> CommissioningRecor
     except SettingsError as missing:
         notes.append(f"Without a real chest radiograph: {missing}")
     dicom_port, web_port, pacs_port = free_ports((0, 0, 0))
-    quiet = {f"MIQA_WORK__{name}_QUIET_S": str(QUIET_S) for name in ("CT", "MR")}
+    quiet = {f"MIQA_WORK__{kind.modality}_QUIET_S": str(QUIET_S) for kind in KINDS if kind.is_slice}
     more = ("--config", str(config)) if config is not None else ()
     with ReceivingPacs(folder / "pacs", pacs_port) as pacs:
         destination = f"{AE_TITLE}={AE_TITLE}@127.0.0.1:{pacs.port}"
@@ -139,8 +138,8 @@ def _phantom_checks() -> tuple[list[CommissioningCheck], list[str]]:
     checks, notes = [], []
     for kind in KINDS:
         for encoding in ENCODINGS:
-            if encoding.bits == 8 and kind.modality in SERIES:
-                continue  # CT and MR are not 8 bits (PS3.3 C.8.2.1, C.8.3.1)
+            if encoding.bits == 8 and kind.is_slice:
+                continue
             try:
                 checks.append(_check(kind, PhantomDefect.NONE, encoding))
             except Exception as error:  # noqa: BLE001 - an encoder raises whatever it likes; that syntax is then not sent
@@ -153,7 +152,7 @@ def _phantom_checks() -> tuple[list[CommissioningCheck], list[str]]:
 def _check(kind: PhantomKind, defect: PhantomDefect, encoding: PhantomEncoding) -> CommissioningCheck:
     ds = make(kind, defect, encoding.syntax)
     title = f"{kind.modality} phantom" + ("" if defect is PhantomDefect.NONE else f", {defect.value}")
-    expected = NOT_ACCEPTED if defect is PhantomDefect.BLANK and kind.modality in {"CR", "DX"} else ANY
+    expected = NOT_ACCEPTED if defect is PhantomDefect.BLANK and kind.blank_is_flagged else ANY
     sample = DemoImage(
         title=title,
         sop_class_uid=str(ds.SOPClassUID),

@@ -7,7 +7,7 @@ decided. What is flagged stays flagged until then, as on the worklist (docs/adr/
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -28,7 +28,6 @@ from miqa_node.domain.event import (
 from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.policy import AUDIT, Disposition, Verdict
 from miqa_node.domain.worklist import Resolution, WorklistState
-from miqa_node.imaging.kinds import NOT_IMAGE_MODALITIES, is_image
 from miqa_node.store import deliveries, documents
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.tables import announcements, dispositions, events, instances, worklist
@@ -46,13 +45,19 @@ class Announcement(StrEnum):
 class Announcer:
     """Writes events for subscribers; ``listeners`` names the destinations of an event type.
 
-    A study is quiet, and may have passed, when no image of it got a verdict for ``quiet_s``.
+    A study is quiet, and may have passed, when no image of it got a verdict for ``quiet_s``. Objects of the modalities
+    ``not_images``, such as reports, do not count.
     """
 
     def __init__(
-        self, listeners: Callable[[EventType], Sequence[str]], origin: EventOrigin, quiet_s: float = 300.0
+        self,
+        listeners: Callable[[EventType], Sequence[str]],
+        origin: EventOrigin,
+        quiet_s: float = 300.0,
+        not_images: Collection[str] = (),
     ) -> None:
         self._listeners = listeners
+        self._not_images = sorted(not_images)
         self._origin = origin
         self._quiet = timedelta(seconds=quiet_s)
 
@@ -63,6 +68,8 @@ class Announcer:
         assessment: Assessment,
         disposition: Disposition,
         now: datetime,
+        *,
+        is_image: bool,
     ) -> None:
         """An image, or the series that ``instance`` stands for, has its verdict, and is on the worklist if flagged."""
         if not any(map(self._listeners, EventType)):
@@ -80,10 +87,10 @@ class Announcer:
             .values(look_at=now + self._quiet)
             .returning(announcements.c.outcome, announcements.c.rank)
         ).one()
-        if not is_image(instance.header):
+        if not is_image:
             return
         image = image_body(instance, assessment, disposition)
-        standing = standing_of(transaction, uid)
+        standing = standing_of(transaction, uid, self._not_images)
         self._write(transaction, EventType.IMAGE_ASSESSED, instance.digest, standing, now, image)
         rank = disposition.verdict.rank
         is_news = known.outcome != Announcement.FLAGGED.value or rank > known.rank
@@ -105,7 +112,7 @@ class Announcer:
         ).all()
         announced = 0
         for uid, outcome, rank in studies:
-            standing = standing_of(transaction, uid)
+            standing = standing_of(transaction, uid, self._not_images)
             resolution = _resolution(transaction, uid) if outcome == Announcement.FLAGGED.value else None
             if resolution is not None:
                 self._come_to(transaction, uid, Announcement.RESOLVED, rank)
@@ -207,11 +214,9 @@ def body_of(transaction: Transaction, event_id: str) -> bytes:
     return body.encode()
 
 
-def standing_of(transaction: Transaction, study_instance_uid: str) -> StudyStanding:
-    """How a study stands now; reports and other documents do not count as images."""
-    of_study = sa.and_(
-        instances.c.study_instance_uid == study_instance_uid, instances.c.modality.not_in(sorted(NOT_IMAGE_MODALITIES))
-    )
+def standing_of(transaction: Transaction, study_instance_uid: str, not_images: Sequence[str]) -> StudyStanding:
+    """How a study stands now; objects of the modalities ``not_images`` do not count."""
+    of_study = sa.and_(instances.c.study_instance_uid == study_instance_uid, instances.c.modality.not_in(not_images))
     joined = instances.outerjoin(dispositions, dispositions.c.digest == instances.c.digest)
     counted = transaction.execute(
         sa.select(dispositions.c.verdict, sa.func.count())

@@ -51,11 +51,6 @@ def release(transaction: Transaction, name: str, holder: str) -> None:
     transaction.execute(sa.update(executors).where(*mine).values(holder=None))
 
 
-def alive(transaction: Transaction, since: datetime) -> set[str]:
-    """Names that were heard of since then."""
-    return set(transaction.execute(sa.select(executors.c.name).where(executors.c.heartbeat_at >= since)).scalars())
-
-
 def processes(transaction: Transaction) -> list[tuple[str, datetime, datetime]]:
     """(name, start, last sign of life) of every process that has not been given up."""
     columns = (executors.c.name, executors.c.started_at, executors.c.heartbeat_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -73,8 +74,9 @@ def say(
     now: datetime,
     *,
     is_phantom: bool,
+    modalities: Collection[str],
 ) -> PhantomSeries:
-    """A person says what the series shows; its verdict is decided anew from what was measured.
+    """A person says what a series of one of ``modalities`` shows; its verdict is decided anew from what was measured.
 
     Reports that were sent stay as they are. Slices that come later are judged by what the person said.
 
@@ -85,7 +87,7 @@ def say(
     ConflictError
         The series has not been assessed yet.
     """
-    digest, study, assessment = _assessed(transaction, series_instance_uid)
+    digest, study, assessment = _assessed(transaction, series_instance_uid, modalities)
     found = assessment.phantom or SAID_BY_A_PERSON
     _insert(transaction, digest, series_instance_uid, study, found, now)
     values = {"is_phantom": is_phantom, "decided_by": actor, "decided_at": now, "comment": comment}
@@ -130,12 +132,14 @@ def _row(disposition: Disposition) -> dict[str, object]:
     }
 
 
-def _assessed(transaction: Transaction, uid: str) -> tuple[InstanceDigest, StudyInstanceUid, Assessment]:
+def _assessed(
+    transaction: Transaction, uid: str, modalities: Collection[str]
+) -> tuple[InstanceDigest, StudyInstanceUid, Assessment]:
     of_series = instances.c.series_instance_uid == uid
     row = transaction.execute(
         sa.select(instances.c.digest, instances.c.study_instance_uid, assessments.c.document)
         .join(assessments, assessments.c.digest == instances.c.digest)
-        .where(of_series, instances.c.modality.in_(("CT", "MR")))
+        .where(of_series, instances.c.modality.in_(modalities))
         .order_by(assessments.c.assessed_at.desc())
         .limit(1)
     ).one_or_none()

@@ -17,7 +17,6 @@ from miqa_node.degrade import DonorMaterial, Image, degrade, pitch_of
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
-from miqa_node.imaging.kinds import is_image
 from miqa_node.taxonomy.lookup import defect_names
 from miqa_node.training.corpus import OTHER_BODY_PARTS, OTHER_TEST_FILES, QualityData
 from miqa_node.training.datasets import DatasetRecord, read_records
@@ -33,6 +32,7 @@ from miqa_node.training.ordinary import (
 )
 from miqa_node.training.pointing import chance, hit, peak
 from miqa_node.training.scores import auroc, auroc_interval, read_image
+from miqa_node.units.kinds import is_image
 
 LEVELS = (0.5, 0.75, 1.0)
 LIMIT = 99.5

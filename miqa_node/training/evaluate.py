@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from miqa_node.degrade import DonorMaterial, gate
 from miqa_node.domain.finding import FindingName, GateClass
 from miqa_node.taxonomy.lookup import defect_names, gate_names
-from miqa_node.training.corpus import CACHE, QualityData, read_quality_data, real_cutouts
+from miqa_node.training.corpus import QualityData, real_cutouts
 from miqa_node.training.datasets import REAL_KINDS, DatasetRecord, read_records
 from miqa_node.training.grain_check import grain_figures
 from miqa_node.training.graph import ImageJudge
@@ -139,19 +138,6 @@ def figures_of(judged: EvaluationCases, probability: Probability, thresholds: ND
         "real_objects": real_object_figures(judged),
         "gate": _gate(judged),
     }
-
-
-def evaluate_quality(package_dir: Path, data_dir: Path, out: Path, *, cache_dir: Path = CACHE) -> dict[str, Any]:
-    """Evaluate an installed package on ``data_dir/cxr_eval`` and write ``out`` as JSON (``miqa-node evaluate``)."""
-    from miqa_node.training.report.subject import EvaluationSubject  # noqa: PLC0415 - it takes classes from here
-
-    subject = EvaluationSubject(package_dir)
-    scales = subject.scales
-    training = read_quality_data(data_dir, cache_dir)
-    figures = evaluate_graph(subject, scales.probability, scales.threshold, data_dir, training)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return figures
 
 
 def _finding(finding: FindingName, clean: Sequence[JudgedCase], simulated: Sequence[JudgedCase]) -> dict[str, Any]:

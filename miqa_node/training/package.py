@@ -27,7 +27,7 @@ from miqa_node.training.corpus import QualityData
 from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.export import TAPS
 from miqa_node.training.graph import QualityGraph
-from miqa_node.training.seal import seal
+from miqa_node.training.seal import CHEST_RADIOGRAPHS, golden_pairs, seal
 
 GOLDEN_LONG_SIDE_PX = 560
 SOP_CLASSES = (
@@ -110,9 +110,7 @@ def card_of(
         "not_for": list(NOT_FOR),
         "limits": list(LIMITS),
         "applicability": {
-            "modality": ["CR", "DX", "OT", "SC"],
-            "body_part": ["CHEST", "THORAX", ""],
-            "view": ["PA", "AP", ""],
+            **CHEST_RADIOGRAPHS,
             "sop_class": list(SOP_CLASSES),
             "pixel_pitch_mm": {"min": 0.05, "max": 1.2},
         },
@@ -128,7 +126,7 @@ def card_of(
         "certificate": None,
         "training": {"data": sources_of(data.fitting), **training, "date": datetime.now(UTC).date().isoformat()},
         "metrics": dict(metrics),
-        "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in goldens],
+        "golden": golden_pairs(goldens),
     }
     return card
 

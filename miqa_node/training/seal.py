@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,18 @@ import yaml
 from miqa_node.assess.card import CARD_NAME, METADATA_KEY, PAGE_NAME, BaseCard, Card, Task
 from miqa_node.assess.model_card import model_card
 from miqa_node.assess.sidecars import CARDS
+
+CHEST_RADIOGRAPHS: dict[str, list[str]] = {
+    "modality": ["CR", "DX", "OT", "SC"],
+    "body_part": ["CHEST", "THORAX", ""],
+    "view": ["PA", "AP", ""],
+}
+"""Applicability of packages for frontal chests."""
+
+
+def golden_pairs(names: Sequence[str]) -> list[dict[str, str]]:
+    """The section ``golden`` of a card, of pictures in the folder of that name."""
+    return [{"input": f"golden/{name}.png", "expected": f"golden/{name}.json"} for name in names]
 
 
 def seal(folder: Path, card: dict[str, Any]) -> Path:

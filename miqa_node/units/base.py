@@ -29,6 +29,7 @@ from miqa_node.plugins import Seam
 from miqa_node.report import MadeObject, ReportSettings, ReportSubject
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction
+from miqa_node.units.kinds import is_image
 
 Content = TypeVar("Content")
 """What a unit reads from the object store before it is judged."""
@@ -109,6 +110,10 @@ class Unit(ABC, Generic[Content]):
     @abstractmethod
     def covers(self, header: Header) -> bool:
         """Whether an object belongs to this unit, by its header alone."""
+
+    def is_image(self, header: Header) -> bool:
+        """Whether an object of this unit shows the patient, and so counts as an image of its study."""
+        return is_image(header)
 
     def admit(self, transaction: Transaction, header: Header, received: ReceivedObject, queue: JobQueue) -> None:  # noqa: ARG002
         """Queue the work on a new object in the transaction that records it; by default one job per object."""

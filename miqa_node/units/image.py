@@ -17,6 +17,7 @@ from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportedImage, make_objects
 from miqa_node.units.again import earlier_reports, withdrawals
 from miqa_node.units.base import UnitContext, with_conflict
+from miqa_node.units.kinds import image_traits, is_slide
 
 PREVIEW_SIDE = 512
 """Longer side, in pixels, of the preview that pages show."""
@@ -32,10 +33,10 @@ def read_image(instance: StoredInstance, context: UnitContext, clock: StageClock
 
 def judge_image(instance: StoredInstance, radiograph: Radiograph, context: UnitContext) -> AssessorResult:
     """Have the models in force judge the image, and offer it to the shadow model."""
-    judging = context.judging
-    result = judging.assessor().assess(instance.header, radiograph, instance.digest)
+    judging, traits = context.judging, image_traits(instance.header)
+    result = judging.assessor().assess(instance.header, radiograph, instance.digest, traits)
     if judging.shadow is not None:
-        judging.shadow.offer(instance.header, radiograph, instance.digest)
+        judging.shadow.offer(instance.header, radiograph, instance.digest, traits)
     return with_conflict(result, conflicting=instance.conflicting)
 
 
@@ -78,7 +79,7 @@ def frame_of(instance: StoredInstance, context: UnitContext) -> int:
     """The frame that stands for the image, counted from 0."""
     if instance.header.number_of_frames <= 1:
         return 0
-    return representative_frame(context.artifacts.path(instance.object_key))
+    return representative_frame(context.artifacts.path(instance.object_key), is_slide=is_slide(instance.header))
 
 
 def keep_preview(instance: StoredInstance, radiograph: Radiograph, context: UnitContext) -> None:

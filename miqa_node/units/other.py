@@ -9,11 +9,11 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, StoredInstance
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult
-from miqa_node.imaging.kinds import is_image, is_own
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportSubject
 from miqa_node.units.base import Unit, UnitContext, not_assessed
 from miqa_node.units.image import image_outputs, judge_image, read_image, reported_image
+from miqa_node.units.kinds import is_image, is_own
 
 NOT_AN_IMAGE = "The object is not an image."
 

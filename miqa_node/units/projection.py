@@ -14,11 +14,11 @@ from miqa_node.domain.instance import Header, StoredInstance
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import MiqaError
-from miqa_node.imaging.kinds import is_projection
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportSubject
 from miqa_node.units.base import Unit, UnitContext
 from miqa_node.units.image import image_outputs, judge_image, read_image, reported_image
+from miqa_node.units.kinds import is_projection
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class ProjectionUnit(Unit[Radiograph]):
     is_exposure = True
 
     def covers(self, header: Header) -> bool:
-        """See :func:`~miqa_node.imaging.kinds.is_projection`."""
+        """See :func:`~miqa_node.units.kinds.is_projection`."""
         return is_projection(header)
 
     def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Radiograph:

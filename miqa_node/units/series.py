@@ -14,7 +14,6 @@ from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, St
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult, JobQueue
 from miqa_node.errors import NotFoundError
-from miqa_node.imaging.kinds import is_slice
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportedSeries, make_objects
 from miqa_node.store import phantoms, series
@@ -22,6 +21,7 @@ from miqa_node.store.database import Transaction
 from miqa_node.units.again import withdrawals
 from miqa_node.units.base import Unit, UnitContext, with_conflict
 from miqa_node.units.image import keep_preview
+from miqa_node.units.kinds import is_slice, series_traits
 
 
 class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
@@ -31,7 +31,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
     needs_others = True
 
     def covers(self, header: Header) -> bool:
-        """See :func:`~miqa_node.imaging.kinds.is_slice`."""
+        """See :func:`~miqa_node.units.kinds.is_slice`."""
         return is_slice(header)
 
     def admit(self, transaction: Transaction, header: Header, received: ReceivedObject, queue: JobQueue) -> None:  # noqa: ARG002
@@ -51,9 +51,8 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         decode, package = context.imaging.decode, context.judging.series()
         with context.database.begin() as transaction:
             said = phantoms.said(transaction, instance.header.series_instance_uid)
-        judged = judge_series(
-            instance.header, instance.digest, files, decode, context.max_slices, package, phantom=said
-        )
+        header, traits = instance.header, series_traits(instance.header)
+        judged = judge_series(header, traits, instance.digest, files, decode, context.max_slices, package, phantom=said)
         if judged.shown is not None:
             keep_preview(instance, judged.shown, context)
         context.artifacts.keep_snapshot(instance, judged.snapshot)

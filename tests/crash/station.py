@@ -21,6 +21,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 
 from tests.conftest import free_port
 from tests.unit.deliver.receiver import Receiver, secret_file
+from tests.waiting import wait_until
 
 LIMIT_S = 240.0
 """Of whatever is waited for, on a machine that is busy with other things."""
@@ -176,14 +177,14 @@ class Station:
         started = time.monotonic()
         uid = self.next_answer(limit_s)
         self.scanner.pause_s = 1.0  # what waits before it is not part of the recovery
-        wait_until(lambda: uid in self.pacs.reports, "a fresh image has its report", limit_s)
+        wait_until(lambda: uid in self.pacs.reports, limit_s, "a fresh image has its report")
         self.scanner.pause_s = PAUSE_S
         return time.monotonic() - started
 
     def next_answer(self, limit_s: float = LIMIT_S) -> str:
         """The next image that is taken, by its SOP Instance UID."""
         before = len(self.scanner.answered)
-        wait_until(lambda: len(self.scanner.answered) > before, "the node takes images", limit_s)
+        wait_until(lambda: len(self.scanner.answered) > before, limit_s, "the node takes images")
         return self.scanner.answered[before]
 
     def close(self) -> None:
@@ -196,8 +197,8 @@ class Station:
         """Stop sending, wait for everything that was promised, stop the node, and count."""
         self.scanner.stop()
         answered = set(self.scanner.answered)
-        wait_until(lambda: answered <= set(self.pacs.reports), "every answered image has its report")
-        wait_until(lambda: answered <= set(events_about(self.told)), "every answered image has its event")
+        wait_until(lambda: answered <= set(self.pacs.reports), LIMIT_S, "every answered image has its report")
+        wait_until(lambda: answered <= set(events_about(self.told)), LIMIT_S, "every answered image has its event")
         time.sleep(2.0)
         self.close()
         events = events_about(self.told)
@@ -231,11 +232,3 @@ def events_about(told: Receiver) -> dict[str, set[str]]:
     for event in told.events:
         found.setdefault(event["data"]["image"]["sop_instance_uid"], set()).add(event["id"])
     return found
-
-
-def wait_until(condition: Callable[[], Any], what: str, limit_s: float = LIMIT_S) -> None:
-    """Wait for a condition; an AssertionError says what did not happen."""
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, f"it did not happen in {limit_s:.0f} s: {what}"
-        time.sleep(0.02)

@@ -18,8 +18,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.conftest import PostgresServer, free_port
-from tests.crash.station import SOUND, Pacs, Station, wait_until
+from tests.crash.station import LIMIT_S, SOUND, Pacs, Station
 from tests.unit.deliver.receiver import Receiver, receiver
+from tests.waiting import wait_until
 
 OUT_OF_RESOURCES = 0xA700
 FAULT_S = 3.0
@@ -72,7 +73,7 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, samples: Path, told: Rece
     with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while file.write(bytes(1 << 12)):
             pass
-    wait_until(lambda: station.scanner.refused[OUT_OF_RESOURCES] > 2, "the sender is told")
+    wait_until(lambda: station.scanner.refused[OUT_OF_RESOURCES] > 2, LIMIT_S, "the sender is told")
     ballast.unlink()
     check(station, record_property)
 
@@ -122,7 +123,7 @@ def test_a_bucket_that_is_away(
     station = Station(tmp_path, samples / "RG3_UNCR.dcm", told, {"MIQA_STORE__OBJECTS_URL": "s3://faults/node"})
     station.next_report_s()
     server.stop()
-    wait_until(lambda: station.scanner.refused[OUT_OF_RESOURCES] > 0, "the sender is told")
+    wait_until(lambda: station.scanner.refused[OUT_OF_RESOURCES] > 0, LIMIT_S, "the sender is told")
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
     check(station, record_property)
@@ -136,6 +137,6 @@ def test_a_postgresql_that_is(how: str, tmp_path: Path, samples: Path, told: Rec
         station = Station(tmp_path, samples / "RG3_UNCR.dcm", told, {"MIQA_STORE__DATABASE_URL": server.url})
         station.next_report_s()
         server.stop(kill=how == "killed")
-        wait_until(lambda: station.scanner.refused[OUT_OF_RESOURCES] > 0, "the sender is told")
+        wait_until(lambda: station.scanner.refused[OUT_OF_RESOURCES] > 0, LIMIT_S, "the sender is told")
         server.start()
         check(station, record_property)

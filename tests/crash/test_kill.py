@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.crash.kills import kill_at_random
-from tests.crash.station import SOUND, Pacs, Station, wait_until
+from tests.crash.station import LIMIT_S, SOUND, Pacs, Station
 from tests.unit.deliver.receiver import Receiver, receiver
+from tests.waiting import wait_until
 
 KILLS = 30
 SEED = 20260102
@@ -44,7 +45,7 @@ def told() -> Iterator[Receiver]:
 def test_processes_killed_thirty_times_at_random_instants(tmp_path: Path, samples: Path, told: Receiver) -> None:
     station = Station(tmp_path, samples / "RG3_UNCR.dcm", told)
     counts = kill_at_random(station, KILLS, SEED)
-    wait_until(lambda: len(station.scanner.answered) > 50, "the load is worth its name")
+    wait_until(lambda: len(station.scanner.answered) > 50, LIMIT_S, "the load is worth its name")
     counts |= station.finish()
     print(json.dumps(counts))
     assert len(counts["kills"]) == 3

@@ -20,8 +20,8 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.node import Node
 from tests.peers.test_receive_peers import Orthanc, dcmtk
 from tests.peers.test_services_peers import orthanc
-from tests.unit.deliver.making import wait_until
 from tests.unit.test_node import settings_in
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peers
 

@@ -16,7 +16,8 @@ from miqa_node.deliver.destinations import parse_flag
 from miqa_node.node import Node
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import BIN
-from tests.unit.test_node import get, settings_in, store, wait_until
+from tests.unit.test_node import get, settings_in, store
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]
 

@@ -25,9 +25,10 @@ from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances
 from tests.conftest import free_port
 from tests.peers.test_receive_peers import ORTHANC, Orthanc, dcmtk
-from tests.unit.deliver.making import as_file, report, wait_until
+from tests.unit.deliver.making import as_file, report
 from tests.unit.receive.conftest import dicom_settings, start_node
 from tests.unit.receive.wire import Node
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peers
 

@@ -20,7 +20,8 @@ from miqa_node.domain.worklist import Resolution
 from miqa_node.node import Node
 from miqa_node.store import census, reports, worklist
 from miqa_node.store.census import Period
-from tests.unit.test_node import get, settings_in, store, wait_until
+from tests.unit.test_node import get, settings_in, store
+from tests.waiting import wait_until
 
 POLICY = """
 version = "t"

@@ -21,7 +21,8 @@ from miqa_node.deliver.destinations import parse_flag
 from miqa_node.demo.samples import make_samples
 from miqa_node.domain.finding import FindingName
 from miqa_node.node import Node
-from tests.unit.test_node import Pacs, settings_in, store, wait_until
+from tests.unit.test_node import Pacs, settings_in, store
+from tests.waiting import wait_until
 
 RECEIVE_STATEMENTS = 7
 JUDGE_STATEMENTS, JUDGE_TRANSACTIONS = 42, 11

@@ -12,8 +12,9 @@ from miqa_node.cli.app import run
 from miqa_node.node import Node
 from miqa_node.store import backup, instances
 from tests.unit.assess.making import chest_dataset
-from tests.unit.test_node import settings_in, wait_until
+from tests.unit.test_node import settings_in
 from tests.unit.test_retention_in_node import send_all
+from tests.waiting import wait_until
 
 IMAGES = 24
 

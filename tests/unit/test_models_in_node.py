@@ -6,7 +6,6 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from miqa_node.settings import load_settings
 from miqa_node.store import activations, history, instances, shadows
 from miqa_node.store.database import Database
 from tests.unit.assess.making import CR, chest_dataset, write_package
+from tests.waiting import wait_until
 
 
 def store(port: int, *numbers: int) -> None:
@@ -35,13 +35,6 @@ def store(port: int, *numbers: int) -> None:
     assert association.is_established
     assert [association.send_c_store(chest_dataset(number)).Status for number in numbers] == [0] * len(numbers)
     association.release()
-
-
-def wait_until(condition: Callable[[], bool], limit_s: float = 90.0) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 class Site:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from miqa_node.settings import Settings, load_settings
 from miqa_node.store import deliveries, instances
 from miqa_node.work.parts import RunningParts
 from tests.conftest import free_port
+from tests.waiting import wait_until
 
 
 class Pacs:
@@ -83,13 +83,6 @@ def get(port: int, path: str) -> tuple[int, Any]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.load(error)
-
-
-def wait_until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture(params=["embedded", pytest.param("PostgreSQL and S3", marks=pytest.mark.peers)])

@@ -19,7 +19,8 @@ from miqa_node.deliver.destinations import parse_flag
 from miqa_node.node import Node
 from tests.peers.test_receive_peers import start_orthanc
 from tests.peers.validators import errors, missing_tools
-from tests.unit.test_node import Pacs, settings_in, store, wait_until
+from tests.unit.test_node import Pacs, settings_in, store
+from tests.waiting import wait_until
 
 
 @dataclass

@@ -21,7 +21,8 @@ from miqa_node.store import instances
 from miqa_node.store.artifacts import original_key
 from miqa_node.store.database import Transaction
 from tests.unit.assess.making import CR, chest_dataset
-from tests.unit.test_node import get, settings_in, wait_until
+from tests.unit.test_node import get, settings_in
+from tests.waiting import wait_until
 
 DISK_MIB = 64
 IMAGES, SIDE, FLAGGED_EVERY = 60, 1024, 10

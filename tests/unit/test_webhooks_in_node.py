@@ -17,7 +17,8 @@ from miqa_node.node import Node
 from miqa_node.store import delivery_jobs
 from tests.conftest import free_port
 from tests.unit.deliver.receiver import receiver, secret_file
-from tests.unit.test_node import Pacs, get, pacs, settings_in, store, wait_until
+from tests.unit.test_node import Pacs, get, pacs, settings_in, store
+from tests.waiting import wait_until
 
 __all__ = ["pacs"]
 

@@ -20,7 +20,7 @@ from miqa_node.settings import load_settings
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
-from tests.unit.deliver.making import wait_until
+from tests.waiting import wait_until
 from tests.web.people import add_account, add_token
 from tests.web.staging import Stage
 from tests.web.test_connections import rest, send, sockets

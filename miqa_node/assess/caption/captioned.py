@@ -22,6 +22,7 @@ from miqa_node.domain.caption import Caption
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.ports import Assessor, AssessorResult, Captioner
+from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.observe import metrics
 from miqa_node.settings import CaptionBackend, CaptionSettings, Settings
@@ -46,9 +47,11 @@ class CaptioningAssessor:
         self._captioner: Captioner | None = None
         self._paused_until = 0.0
 
-    def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> AssessorResult:
+    def assess(
+        self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
+    ) -> AssessorResult:
         """The judgement, with a caption when there is one."""
-        judgement = self._assessor().assess(header, radiograph, digest)
+        judgement = self._assessor().assess(header, radiograph, digest, traits)
         if judgement.assessment.model is None or time.monotonic() < self._paused_until:
             return judgement
         started = time.perf_counter()

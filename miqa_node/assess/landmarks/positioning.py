@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from miqa_node.assess.landmarks.points import NUMBER, SIDES
+from miqa_node.assess.landmarks.points import NUMBER
 
 Points = NDArray[np.float64]
 
@@ -61,8 +61,3 @@ def dome_height(points: Points) -> float:
     height = points[NUMBER["dome_l"], 1] - points[NUMBER["apex_l"], 1]
     width = points[NUMBER["lat_r"], 0] - points[NUMBER["lat_l"], 0]
     return float(height / width) if width > 0.05 else math.nan
-
-
-def sides_of(numbers: NDArray[np.float64], threshold: float) -> tuple[str, ...]:
-    """Names of the sides whose number is at or above the threshold."""
-    return tuple(side for side, number in zip(SIDES, numbers, strict=True) if number >= threshold)

@@ -27,7 +27,7 @@ from miqa_node.training.datasets import DatasetRecord
 from miqa_node.training.denoiser.network import SPLIT, Denoiser, reach_px
 from miqa_node.training.onnx_graph import write_graph
 from miqa_node.training.package import SOP_CLASSES, sources_of
-from miqa_node.training.seal import seal
+from miqa_node.training.seal import golden_pairs, seal
 
 TILE_PX = 512
 GOLDEN_LONG_SIDE_PX = 320
@@ -118,7 +118,7 @@ def _card(
         "calibration": {},
         "training": {"data": sources_of(records), **training, "date": datetime.now(UTC).date().isoformat()},
         "metrics": dict(metrics),
-        "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in names],
+        "golden": golden_pairs(names),
     }
 
 

@@ -17,7 +17,7 @@ from miqa_node.training.landmarks.closeup import CLOSE_UP
 from miqa_node.training.landmarks.estimate import reader_of
 from miqa_node.training.landmarks.goldens import write_goldens
 from miqa_node.training.package import sources_of
-from miqa_node.training.seal import seal
+from miqa_node.training.seal import CHEST_RADIOGRAPHS, golden_pairs, seal
 
 VISIBLE_FROM = 0.5
 LEAST_POINTS = 6
@@ -81,9 +81,7 @@ def _card(
         "not_for": list(NOT_FOR),
         "limits": list(LIMITS),
         "applicability": {
-            "modality": ["CR", "DX", "OT", "SC"],
-            "body_part": ["CHEST", "THORAX", ""],
-            "view": ["PA", "AP", ""],
+            **CHEST_RADIOGRAPHS,
             "pixel_pitch_mm": {"min": 0.05, "max": 1.2},
         },
         "picture": PICTURE.model_dump(mode="json"),
@@ -97,5 +95,5 @@ def _card(
             "date": datetime.now(UTC).date().isoformat(),
         },
         "metrics": dict(metrics),
-        "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in goldens],
+        "golden": golden_pairs(goldens),
     }  # fmt: skip

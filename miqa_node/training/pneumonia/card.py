@@ -24,6 +24,7 @@ from miqa_node.degrade import gate
 from miqa_node.degrade.sheet import sample_chest
 from miqa_node.training.pneumonia.data import LABELS, POSITIVE, PneumoniaPart, PneumoniaSample, Population
 from miqa_node.training.pneumonia.ensemble import PneumoniaEnsemble
+from miqa_node.training.seal import CHEST_RADIOGRAPHS, golden_pairs
 
 NAME = "pneumonia-ensemble"
 GOLDEN_LONG_SIDE_PX = 320
@@ -94,9 +95,7 @@ def card_of(
         "not_for": list(NOT_FOR),
         "limits": limits_of(calibration),
         "applicability": {
-            "modality": ["CR", "DX", "OT", "SC"],
-            "body_part": ["CHEST", "THORAX", ""],
-            "view": ["PA", "AP", ""],
+            **CHEST_RADIOGRAPHS,
             "sop_class": [],
             "pixel_pitch_mm": None,
         },
@@ -111,7 +110,7 @@ def card_of(
         "calibration": dict(calibration),
         "training": {"data": _sources(samples), **training, "date": datetime.now(UTC).date().isoformat()},
         "metrics": dict(metrics),
-        "golden": [{"input": f"golden/{n}.png", "expected": f"golden/{n}.json"} for n in goldens],
+        "golden": golden_pairs(goldens),
     }
 
 

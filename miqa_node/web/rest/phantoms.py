@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from miqa_node.domain.phantom import PhantomSeries
 from miqa_node.errors import ResourcesError
 from miqa_node.store import phantoms
+from miqa_node.units.kinds import PHANTOM_MODALITIES
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.fields import Actor, Comment, Strict
 from miqa_node.web.page import Page
@@ -74,6 +75,7 @@ def say_phantom(services: Services, who: Reviewer, series_uid: SeriesPath, body:
             services.policy(),
             datetime.now(UTC),
             is_phantom=body.phantom,
+            modalities=PHANTOM_MODALITIES,
         )
 
 

@@ -30,7 +30,7 @@ from miqa_node.settings import Accelerator, load_settings
 from miqa_node.store.arrays import dump_maps, load_maps
 from miqa_node.store.documents import dump_assessment, load_assessment
 from miqa_node.taxonomy.lookup import reason_code
-from tests.unit.assess.making import chest_header
+from tests.unit.assess.making import RADIOGRAPH, chest_header
 
 pytest.importorskip("sklearn")
 from tests.unit.anomaly.making import odd_pixels, pixels, radiograph
@@ -43,7 +43,7 @@ def opened(folder: Path, *, goldens_required: bool = True) -> Package:
 
 
 def judged(package: Package, values: np.ndarray, data_dir: Path | None = None) -> AssessorResult:
-    return ImageAssessor(package, data_dir=data_dir).assess(chest_header(), radiograph(values), DIGEST)
+    return ImageAssessor(package, data_dir=data_dir).assess(chest_header(), radiograph(values), DIGEST, RADIOGRAPH)
 
 
 @pytest.fixture
@@ -88,7 +88,9 @@ def test_out_of_scope_or_without_the_knowledge_nothing_is_said(package: Package,
     from tests.unit.assess.making import write_package
 
     header = chest_header(body_part_examined="HAND")
-    assert ImageAssessor(package).assess(header, radiograph(odd_pixels(1)), DIGEST).assessment.anomaly is None
+    assert (
+        ImageAssessor(package).assess(header, radiograph(odd_pixels(1)), DIGEST, RADIOGRAPH).assessment.anomaly is None
+    )
     write_package(tmp_path / "tiny-1.0.0")
     plain = judged(opened(tmp_path / "tiny-1.0.0"), odd_pixels(1))
     assert plain.assessment.anomaly is None
@@ -206,7 +208,7 @@ def test_a_sites_baseline_takes_effect_while_the_node_runs(package: Package, tmp
     assessor = ImageAssessor(package, data_dir=tmp_path)
 
     def anomaly() -> Any:
-        found = assessor.assess(chest_header(), radiograph(pixels(77)), DIGEST).assessment.anomaly
+        found = assessor.assess(chest_header(), radiograph(pixels(77)), DIGEST, RADIOGRAPH).assessment.anomaly
         assert found is not None
         return found
 

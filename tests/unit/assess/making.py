@@ -21,6 +21,7 @@ from miqa_node.assess.preprocess import Crops, GlobalView, Preprocess, prepare
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid
 from miqa_node.taxonomy.lookup import defect_names, gate_names
+from miqa_node.units.kinds import image_traits
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 CLASSES = [str(name) for name in (*defect_names(), *gate_names())]
@@ -172,6 +173,9 @@ def chest_header(number: int = 1, **values: Any) -> Header:
     given = {"modality": "CR", "body_part_examined": "CHEST", "view_position": "PA"} | values
     uids = SopInstanceUid(f"1.2.3.{number}"), SeriesInstanceUid("1.2.4"), StudyInstanceUid(f"1.2.5.{number}")
     return Header(CR, *uids, "1.2.840.10008.1.2.1", **given)
+
+
+RADIOGRAPH = image_traits(chest_header())
 
 
 def chest_dataset(number: int, brightness: float = 0.5) -> FileDataset:

@@ -32,7 +32,7 @@ from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Policy, Scope
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, Settings, load_settings
-from tests.unit.assess.making import CLASSES, chest_header, radiograph, sha256, write_package
+from tests.unit.assess.making import CLASSES, RADIOGRAPH, chest_header, radiograph, sha256, write_package
 
 POLICY = Policy("p1", (Scope("all"),))
 DIGEST = InstanceDigest("a" * 64)
@@ -55,7 +55,7 @@ class Rig:
         self.active.follow()
 
     def assess(self) -> Assessment:
-        return self.active.assessor().assess(chest_header(), radiograph(), DIGEST).assessment
+        return self.active.assessor().assess(chest_header(), radiograph(), DIGEST, RADIOGRAPH).assessment
 
     def version(self) -> str:
         model = self.assess().model
@@ -103,7 +103,7 @@ def test_the_newest_judges_until_the_site_chooses_another(rig: Rig) -> None:
 def test_an_assessment_that_runs_finishes_on_the_package_it_began_with(rig: Rig) -> None:
     running = rig.active.assessor()
     rig.choose("quality-1.0.0")
-    model = running.assess(chest_header(), radiograph(), DIGEST).assessment.model
+    model = running.assess(chest_header(), radiograph(), DIGEST, RADIOGRAPH).assessment.model
     assert model is not None
     assert model.version == "1.1.0"
 

@@ -20,7 +20,7 @@ from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, load_settings
 from tests.conftest import ROOT
-from tests.unit.assess.making import chest_header
+from tests.unit.assess.making import RADIOGRAPH, chest_header
 from tests.unit.assess.plain import write_plain
 
 CORNER = (slice(0, 40), slice(60, 100))
@@ -40,7 +40,7 @@ def opened(folder: Path, **given: Any) -> Package:
 
 def judged(package: Package, method: str = "class_map") -> AssessorResult:
     explainer = Explainer(package, Accelerator.CPU, load_settings(None, assess={"saliency_method": method}).assess)
-    return ImageAssessor(package, explainer).assess(chest_header(), corner(), InstanceDigest("ab"))
+    return ImageAssessor(package, explainer).assess(chest_header(), corner(), InstanceDigest("ab"), RADIOGRAPH)
 
 
 @pytest.mark.parametrize(

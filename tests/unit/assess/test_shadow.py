@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +19,8 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.observe import metrics
 from miqa_node.settings import Accelerator, Settings, load_settings
-from tests.unit.assess.making import chest_header, radiograph, write_package
+from tests.unit.assess.making import RADIOGRAPH, chest_header, radiograph, write_package
+from tests.waiting import wait_until
 
 AT_ONCE_S = 0.5
 """Far less than any candidate takes; a bare put into a queue, with room for a machine that does much else."""
@@ -55,7 +55,7 @@ class Rig:
     def offer(self, number: int) -> float:
         """Offer an image and say that its verdict is out; how long both took."""
         digest, started = InstanceDigest(f"{number:064x}"), time.perf_counter()
-        self.shadow.offer(chest_header(number), radiograph(number), digest)
+        self.shadow.offer(chest_header(number), radiograph(number), digest, RADIOGRAPH)
         self.shadow.verdict_is_out(digest)
         return time.perf_counter() - started
 
@@ -67,13 +67,6 @@ class Rig:
         self.shadow.stop()
 
 
-def wait_until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 def busy_children() -> list[psutil.Process]:
     return [p for p in psutil.Process().children(recursive=True) if p.nice() == LOWEST_PRIORITY]
 
@@ -83,7 +76,7 @@ def test_it_judges_after_the_verdict_what_the_same_package_would_say_in_front(tm
     with Rig(tmp_path) as rig:
         rig.choose("tiny-1.0.0")
         digest = InstanceDigest("a" * 64)
-        rig.shadow.offer(chest_header(), radiograph(), digest)
+        rig.shadow.offer(chest_header(), radiograph(), digest, RADIOGRAPH)
         rig.offer(2)
         wait_until(lambda: len(rig.saved) == 1)
         assert rig.saved[0][1].digest != digest, "the first image has no verdict yet"
@@ -91,7 +84,7 @@ def test_it_judges_after_the_verdict_what_the_same_package_would_say_in_front(tm
         wait_until(lambda: len(rig.saved) == 2)
         assert busy_children(), "the candidate has a process of lowest priority of its own"
     package = open_package(rig.models / "tiny-1.0.0", Accelerator.CPU, rig.settings.assess)
-    wanted = ImageAssessor(package).assess(chest_header(), radiograph(), digest).assessment
+    wanted = ImageAssessor(package).assess(chest_header(), radiograph(), digest, RADIOGRAPH).assessment
     name, said = rig.saved[1]
     assert name == "tiny-1.0.0"
     assert [f.probability for f in said.findings] == pytest.approx([f.probability for f in wanted.findings])
@@ -145,5 +138,5 @@ def test_more_images_than_may_wait_are_let_go(tmp_path: Path) -> None:
         assert rig.count("dropped") >= 5  # one is judged, two wait
         held = [InstanceDigest(f"{number:064x}") for number in range(20, 25)]
         for digest in held:  # their verdicts never come
-            rig.shadow.offer(chest_header(), radiograph(), digest)
+            rig.shadow.offer(chest_header(), radiograph(), digest, RADIOGRAPH)
         assert rig.count("dropped") >= 8

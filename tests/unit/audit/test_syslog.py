@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from miqa_node.store.database import Database
 from miqa_node.work.audit import AuditKeeper
 from miqa_node.work.audit_sending import AuditSending, mark_of
 from tests.conftest import free_port
+from tests.waiting import wait_until
 
 LIMIT_S = 60.0
 
@@ -73,13 +74,6 @@ class Receiver:
 
 def numbers(lines: list[bytes]) -> list[int]:
     return [int(re.findall(rb'sequenceId="(\d+)"', line)[0]) for line in lines]
-
-
-def eventually(met: Callable[[], bool]) -> bool:
-    until = time.monotonic() + LIMIT_S
-    while not met() and time.monotonic() < until:
-        time.sleep(0.02)
-    return met()
 
 
 @pytest.fixture
@@ -128,17 +122,17 @@ def test_nothing_is_lost_while_the_receiver_is_away(
     stack.callback(first.close)
     sending.start()
     stack.callback(sending.stop)
-    assert eventually(lambda: numbers(first.lines) == [1, 2, 3])
+    wait_until(lambda: numbers(first.lines) == [1, 2, 3])
     record_more(database, tmp_path, 2)
-    assert eventually(lambda: numbers(first.lines) == [1, 2, 3, 4, 5])
+    wait_until(lambda: numbers(first.lines) == [1, 2, 3, 4, 5])
     first.close()
     record_more(database, tmp_path, 2)
     time.sleep(0.5)
     second = Receiver(port, given)
     stack.callback(second.close)
     # 4 and 5 may come again: syslog does not say what it took before its connection broke
-    assert eventually(lambda: numbers(second.lines)[-2:] == [6, 7])
-    assert eventually(lambda: sent(database, settings) == 7)
+    wait_until(lambda: numbers(second.lines)[-2:] == [6, 7])
+    wait_until(lambda: sent(database, settings) == 7)
 
 
 def test_a_receiver_with_a_certificate_of_somebody_else_gets_nothing(
@@ -185,14 +179,14 @@ def test_the_keeper_seals_what_happens_and_the_receiver_has_it_soon(
     for part in (keeper, sending):
         part.start()
         stack.callback(part.stop)
-    assert eventually(lambda: len(receiver.lines) == 3)  # start, settings, policy
+    wait_until(lambda: len(receiver.lines) == 3)  # start, settings, policy
     version[0] = "2"
     ALERTS.add("connection refused", "unlisted", f"10.0.0.66:{port}")  # the same one counts once a minute
-    assert eventually(lambda: len(receiver.lines) == 5)
+    wait_until(lambda: len(receiver.lines) == 5)
     begun = time.monotonic()
     with database.begin() as transaction:
         records.add(transaction, AuditEntry(AuditEvent.STUDY_SEEN, datetime.now(UTC), "vera", study="1.2.3"))
-    assert eventually(lambda: b"vera" in receiver.lines[-1])
+    wait_until(lambda: b"vera" in receiver.lines[-1])
     print(f"seen by the receiver after {time.monotonic() - begun:.2f} s")
     with database.begin() as transaction:
         rows = records.after(transaction, 0, 99)

@@ -25,13 +25,14 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict, decide
 from miqa_node.domain.ports import Assessor, AssessorResult
+from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import CaptionError, ModelPackageError, SettingsError
 from miqa_node.report.narrative import Part, narrative, sentences
 from miqa_node.settings import Accelerator, CaptionSettings, Settings, load_settings
 from miqa_node.store.documents import dump_assessment, load_assessment
 from miqa_node.taxonomy.policy_file import parse_policy
 from tests.pictures import picture_pixels
-from tests.unit.assess.making import chest_header
+from tests.unit.assess.making import RADIOGRAPH, chest_header
 from tests.unit.caption.making import PIECES, write_captions
 from tests.unit.report import making
 
@@ -41,7 +42,9 @@ DIGEST = InstanceDigest("d" * 64)
 class Quality:
     """Gives every image the same quality."""
 
-    def assess(self, header: Any, radiograph: Radiograph, digest: InstanceDigest) -> AssessorResult:
+    def assess(
+        self, header: Any, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
+    ) -> AssessorResult:
         model = ModelIdentity("quality", "1.0.0", "ab")
         return AssessorResult(Assessment(digest, header, datetime.now(UTC), findings=making.findings(), model=model))
 
@@ -56,7 +59,7 @@ def settings_with(tmp_path: Path, **caption: Any) -> Settings:
 
 
 def judged(chosen: Callable[[], Assessor], brightness: float = 0.9) -> AssessorResult:
-    return chosen().assess(chest_header(), image(brightness), DIGEST)
+    return chosen().assess(chest_header(), image(brightness), DIGEST, RADIOGRAPH)
 
 
 def open_it(folder: Path, **limits: Any) -> Any:
@@ -213,13 +216,13 @@ def test_after_a_failure_images_are_judged_without_asking_again_for_a_while(tmp_
             raise RuntimeError("Muster^Erika")
 
     chosen = CaptioningAssessor(settings_with(tmp_path, pause_s=0.2).caption, Quality, Broken)
-    plainly = Quality().assess(chest_header(), image(0.9), DIGEST).assessment
+    plainly = Quality().assess(chest_header(), image(0.9), DIGEST, RADIOGRAPH).assessment
     for _ in range(3):
-        found = chosen.assess(chest_header(), image(0.9), DIGEST).assessment
+        found = chosen.assess(chest_header(), image(0.9), DIGEST, RADIOGRAPH).assessment
         assert replace(found, assessed_at=plainly.assessed_at, timings_ms={}) == plainly
     assert calls == 1
     time.sleep(0.25)
-    chosen.assess(chest_header(), image(0.9), DIGEST)
+    chosen.assess(chest_header(), image(0.9), DIGEST, RADIOGRAPH)
     assert calls == 2
 
 

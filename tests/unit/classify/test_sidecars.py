@@ -21,13 +21,14 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.policy import Verdict, decide
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.domain.prediction import PendingReason, PredictionStatus
+from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.settings import load_settings
 from miqa_node.store.arrays import dump_maps, load_maps
 from miqa_node.store.documents import dump_assessment, load_assessment
 from miqa_node.taxonomy.lookup import defect_names, reason_code
 from miqa_node.taxonomy.policy_file import parse_policy
-from tests.unit.assess.making import chest_header
+from tests.unit.assess.making import RADIOGRAPH, chest_header
 from tests.unit.classify.making import write_classifier
 
 DIGEST = InstanceDigest("d" * 64)
@@ -46,7 +47,9 @@ class Quality:
         self.anomaly = AnomalyScore(0.5, percentile)
         self.said = said
 
-    def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> AssessorResult:
+    def assess(
+        self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
+    ) -> AssessorResult:
         now = datetime.now(UTC)
         assessment = Assessment(
             digest, header, now, findings=self.findings, anomaly=self.anomaly, not_assessed=self.said
@@ -76,7 +79,7 @@ def judge(tmp_path: Path) -> Judge:
         sidecars = SidecarModels(settings, lambda: quality, lambda: policy)
         pixels = np.full((40, 40), round(brightness * 65535), np.uint16)
         image = Radiograph(pixels, pixels, (0, 65535), (0.2, 0.2))
-        return sidecars.assess(header or chest_header(), image, DIGEST)
+        return sidecars.assess(header or chest_header(), image, DIGEST, RADIOGRAPH)
 
     return run
 
@@ -195,7 +198,7 @@ def test_an_image_of_several_frames_is_not_judged(judge: Judge, tmp_path: Path) 
     policy = parse_policy(policy_with(ON))
     pixels = np.zeros((40, 40), np.uint16)
     image = replace(Radiograph(pixels, pixels, (0, 65535), None), frames=2)
-    found = SidecarModels(settings, Quality, lambda: policy).assess(chest_header(), image, DIGEST)
+    found = SidecarModels(settings, Quality, lambda: policy).assess(chest_header(), image, DIGEST, RADIOGRAPH)
     assert pending(found) == [PendingReason.NOT_JUDGED]
 
 
@@ -207,8 +210,10 @@ def test_the_name_anomaly_means_the_score_of_the_quality_package(judge: Judge) -
 
 def test_a_quality_package_that_cannot_say_what_is_unusual_is_told_of(judge: Judge) -> None:
     class Untaught(Quality):
-        def assess(self, header: Header, radiograph: Radiograph, digest: InstanceDigest) -> AssessorResult:
-            judged = super().assess(header, radiograph, digest)
+        def assess(
+            self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
+        ) -> AssessorResult:
+            judged = super().assess(header, radiograph, digest, traits)
             model = ModelIdentity("quality", "1.0.0", "ab")
             return replace(judged, assessment=replace(judged.assessment, anomaly=None, model=model))
 

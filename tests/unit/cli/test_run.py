@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from miqa_node.cli.exits import Exit
 from miqa_node.cli.run_node import stop_signal
 from miqa_node.receive.contexts import VERIFICATION
 from tests.unit.cli.conftest import Ran
+from tests.waiting import wait_until
 
 UID = "1.2.826.0.1.3680043.8.498.1"
 NODE = [sys.executable, "-c", "from miqa_node.cli.app import main; main()"]
@@ -187,13 +187,6 @@ def write_blank_radiograph(path: Path) -> Path:
     dataset.PixelData = np.full((128, 128), 5, np.uint16).tobytes()
     dataset.save_as(path, enforce_file_format=True)
     return path
-
-
-def wait_until(done: Callable[[], bool], limit_s: float = 60.0) -> None:
-    end = time.monotonic() + limit_s
-    while not done():
-        assert time.monotonic() < end, "nothing happened in time"
-        time.sleep(0.1)
 
 
 def fetch(url: str) -> bytes:

@@ -24,7 +24,8 @@ from miqa_node.deliver.lanes import Lanes
 from miqa_node.domain.delivery import CommitmentReport, DeliveryState
 from miqa_node.receive.contexts import COMMITMENT_PUSH_MODEL
 from miqa_node.settings import DeliverSettings
-from tests.unit.deliver.making import MemoryOutbox, pacs, wait_until
+from tests.unit.deliver.making import MemoryOutbox, pacs
+from tests.waiting import wait_until
 
 Make = Callable[..., DeliverSettings]
 

@@ -35,7 +35,8 @@ from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedEr
 from miqa_node.imaging.encode import encode_frame
 from miqa_node.report.pixels import add_encapsulated
 from miqa_node.settings import DeliverSettings
-from tests.unit.deliver.making import as_file, pacs, report, wait_until
+from tests.unit.deliver.making import as_file, pacs, report
+from tests.waiting import wait_until
 
 Make = Callable[..., DeliverSettings]
 

@@ -24,8 +24,9 @@ from miqa_node.store.outbox import DatabaseOutbox
 from miqa_node.store.tables import deliveries as table
 from miqa_node.web.gauges import DatabaseGauges
 from tests.conftest import free_port
-from tests.unit.deliver.making import as_file, pacs, report, wait_until
+from tests.unit.deliver.making import as_file, pacs, report
 from tests.unit.store.making import NOW, digest, header, received, study
+from tests.waiting import wait_until
 
 Make = Callable[..., DeliverSettings]
 LONG_AGO = timedelta(days=15)

@@ -29,12 +29,13 @@ from miqa_node.domain.delivery import DeliveryState
 from miqa_node.errors import DeliveryRefusedError, SettingsError
 from miqa_node.report import rejection_note
 from miqa_node.settings import DeliverSettings
-from tests.unit.deliver.making import MemoryOutbox, as_file, pacs, report, wait_until
+from tests.unit.deliver.making import MemoryOutbox, as_file, pacs, report
 from tests.unit.deliver.test_cstore import picture
 from tests.unit.deliver.test_destinations import PACS, write
 from tests.unit.deliver.test_lanes import running, to
 from tests.unit.report import making
 from tests.unit.report.test_text import CONFIRMED, in_set
+from tests.waiting import wait_until
 
 Make = Callable[..., DeliverSettings]
 FOLDER = '[[destination]]\nname = "share"\nkind = "folder"\nfolder = "/srv"\n'

@@ -28,8 +28,9 @@ from miqa_node.domain.delivery import Delivery, DeliveryState
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.observe import metrics
 from miqa_node.settings import DeliverSettings
-from tests.unit.deliver.making import MemoryOutbox, pacs, report, wait_until
+from tests.unit.deliver.making import MemoryOutbox, pacs, report
 from tests.unit.deliver.test_destinations import write
+from tests.waiting import wait_until
 
 Make = Callable[..., DeliverSettings]
 QUEUED, SENT, FAILED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.FAILED

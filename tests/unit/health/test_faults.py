@@ -19,7 +19,8 @@ from miqa_node.units.projection import ProjectionUnit
 from miqa_node.work import queue
 from tests.conftest import free_port
 from tests.unit.deliver.receiver import receiver, secret_file
-from tests.unit.test_node import get, settings_in, store, wait_until
+from tests.unit.test_node import get, settings_in, store
+from tests.waiting import wait_until
 
 
 class SwitchedCanary:

@@ -23,8 +23,8 @@ from miqa_node.health.supervisor import Supervisor
 from miqa_node.node import Node
 from miqa_node.observe.steady_thread import SteadyThread
 from tests.conftest import ROOT, free_port
-from tests.unit.deliver.making import wait_until
 from tests.unit.test_node import Pacs, get, settings_in, store
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # they are ended here
 
@@ -147,7 +147,8 @@ def test_what_does_not_heal_is_given_up_once_with_the_reason(ends: bool, monkeyp
 def test_a_pause_is_not_a_hang() -> None:
     thread = SteadyThread("worker", lambda: wait_long(thread), 0.05)
     thread.start()
-    assert not wait_until(lambda: bool(thread.trouble()), 0.5)
+    with pytest.raises(AssertionError):
+        wait_until(lambda: bool(thread.trouble()), 0.5)
     thread.stop()
 
 

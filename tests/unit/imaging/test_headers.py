@@ -17,7 +17,8 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DataSetError
-from miqa_node.imaging.headers import is_image, is_projection, read_header, read_spacing_mm
+from miqa_node.imaging.headers import read_header, read_spacing_mm
+from miqa_node.units.kinds import is_image, is_projection
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 CHARSET_FILES = Path(pydicom.__file__).parent / "data" / "charset_files"

@@ -15,6 +15,7 @@ from miqa_node.domain.instance import Header
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.imaging.plausibility import ISSUES, check
+from miqa_node.units.kinds import image_traits
 from tests.unit.measure.phantoms import chest, header, radiograph
 
 SOUND = radiograph(chest())
@@ -23,7 +24,7 @@ SOUND = radiograph(chest())
 def issues(image: Radiograph | None = SOUND, **changes: object) -> set[str]:
     described = header(**changes)
     measurements = () if image is None else measure(image, described)
-    return {issue.name for issue in check(described, image, measurements)}
+    return {issue.name for issue in check(described, image_traits(described), image, measurements)}
 
 
 def test_a_sound_chest_has_no_issue() -> None:
@@ -119,7 +120,8 @@ def test_bits_beyond_and_far_below_bits_stored_are_seen() -> None:
 
 
 def test_issues_come_in_the_documented_order_with_their_codes() -> None:
-    found = check(header(view_position="", exposure_index=None, quality_control=True, pixel_spacing_mm=None), None, ())
+    poor = header(view_position="", exposure_index=None, quality_control=True, pixel_spacing_mm=None)
+    found = check(poor, image_traits(poor), None, ())
     names = [issue.name for issue in found]
     assert names == [name for name in ISSUES if name in names]
     assert all(isinstance(issue, PlausibilityIssue) and issue.code == ISSUES[issue.name] for issue in found)
@@ -130,7 +132,7 @@ def test_messages_repeat_no_free_text() -> None:
     described: Header = header(
         modality="MG", body_part_examined="JANE DOE", view_position="SECRET", patient_orientation=("JANE", "DOE")
     )
-    text = " ".join(issue.message for issue in check(described, None, ()))
+    text = " ".join(issue.message for issue in check(described, image_traits(described), None, ()))
     assert not any(word in text for word in ("JANE", "DOE", "SECRET"))
 
 
@@ -141,8 +143,10 @@ def test_real_radiographs_raise_only_what_they_lack(samples: Path) -> None:
         image = Radiograph(
             frame.stored, frame.display, frame.stored_range, frame.spacing_mm, frame.valid, steps=frame.steps
         )
-        found = {issue.name for issue in check(real, image, measure(image, real))}
+        found = {issue.name for issue in check(real, image_traits(real), image, measure(image, real))}
         assert found == {"spacing_missing", "exposure_index_missing"}
         if name.startswith("RG1"):
             upside = Radiograph(image.stored, 65535 - image.display, image.stored_range, None)
-            assert "inverted_look" in {issue.name for issue in check(real, upside, measure(upside, real))}
+            assert "inverted_look" in {
+                issue.name for issue in check(real, image_traits(real), upside, measure(upside, real))
+            }

@@ -21,7 +21,7 @@ from miqa_node.errors import ModelPackageError
 from miqa_node.local import LocalResult
 from miqa_node.settings import Accelerator, Settings, load_settings, read_policy
 from miqa_node.store.documents import dump_assessment, load_assessment
-from tests.unit.assess.making import chest_header, sha256
+from tests.unit.assess.making import RADIOGRAPH, chest_header, sha256
 from tests.unit.classify.test_sidecars import DIGEST, Quality
 from tests.unit.landmarks.making import STRAIGHT, estimate_of, write_landmarks
 
@@ -41,7 +41,7 @@ def judged(settings: Settings, quality: Quality | None = None, **header: Any) ->
     image = Radiograph(pixels, pixels, (0, 65535), (2.0, 2.5))
     sidecars = SidecarModels(settings, lambda: quality or Quality(), lambda: policy)
     given = replace(chest_header(), **header)
-    return sidecars.assess(given, image, DIGEST).assessment
+    return sidecars.assess(given, image, DIGEST, RADIOGRAPH).assessment
 
 
 def test_points_measurements_and_findings_are_added_to_the_assessment(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from miqa_node.settings import load_settings
 from miqa_node.store import instances
 from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
-from tests.unit.deliver.making import wait_until
 from tests.unit.store.making import NOW, digest, header, received, study
+from tests.waiting import wait_until
 
 CLASS = "1.2.840.10008.5.1.4.1.1.1"
 INSTANCE = "1.2.840.10008.1.20.1.1"

@@ -25,7 +25,7 @@ from miqa_node.domain.instance import Header, InstanceDigest, SeriesInstanceUid,
 from miqa_node.settings import Accelerator, AssessSettings, SaliencyMethod, load_settings
 from miqa_node.taxonomy.lookup import defect_names
 from tests.unit.assess import making
-from tests.unit.assess.making import write_package
+from tests.unit.assess.making import RADIOGRAPH, write_package
 
 TAPPED: dict[str, Any] = {"saliency": {"maps": "maps", "method": "mean", "taps": ["global_view"]}}
 """The tiny package's logits are means of the view, so a gradient is the same everywhere and maps are known."""
@@ -154,7 +154,9 @@ def test_all_present_findings_share_one_run_and_are_named(package: Make, runs: l
     assessor = ImageAssessor(made, explainer)
     bright = np.random.default_rng(0).integers(0, 65535, (120, 90)).astype(np.uint16)
     bright[:100] = 65535
-    judgement = assessor.assess(header(), Radiograph(bright, bright, (0, 65535), (0.2, 0.2)), InstanceDigest("d"))
+    judgement = assessor.assess(
+        header(), Radiograph(bright, bright, (0, 65535), (0.2, 0.2)), InstanceDigest("d"), RADIOGRAPH
+    )
     present = {f.name for f in judgement.assessment.findings if f.present} & set(defect_names())
     assert len(present) > 3
     assert set(judgement.maps.findings) == present
@@ -172,7 +174,7 @@ def test_nothing_is_explained_when_nothing_is_present(package: Make, runs: list[
     runs.clear()
     dark = radiograph()
     explainer = Explainer(made, Accelerator.CPU, settings_with("gradcam"))
-    judgement = ImageAssessor(made, explainer).assess(header(), dark, InstanceDigest("d"))
+    judgement = ImageAssessor(made, explainer).assess(header(), dark, InstanceDigest("d"), RADIOGRAPH)
     assert not any(f.present for f in judgement.assessment.findings)
     assert judgement.maps.findings == {}
     assert runs == [("logits", "severity", "maps")]
@@ -265,5 +267,5 @@ def test_the_node_explains_by_its_settings(tmp_path: Path) -> None:
     bright = np.full((120, 90), 65535, np.uint16)
     bright[100:] = 0
     image = Radiograph(bright, bright, (0, 65535), (0.2, 0.2))
-    judgement = ActiveModels(settings).assessor().assess(header(), image, InstanceDigest("d"))
+    judgement = ActiveModels(settings).assessor().assess(header(), image, InstanceDigest("d"), RADIOGRAPH)
     assert {shown.method for shown in judgement.maps.findings.values()} == {"layercam"}

@@ -20,6 +20,7 @@ from miqa_node.store import deliveries, delivery_jobs, instances, result_index, 
 from miqa_node.store.announcements import Announcer, body_of
 from miqa_node.store.database import Database
 from miqa_node.store.tables import events
+from miqa_node.units.kinds import NOT_IMAGE_MODALITIES, is_image
 from tests.unit.deliver.receiver import PAGE
 from tests.unit.store.making import NOW, digest, header, received, study
 
@@ -36,7 +37,8 @@ class Desk:
 
     def __init__(self, database: Database, listeners: Callable[[EventType], list[str]]) -> None:
         self.database = database
-        self.announcer = Announcer(listeners, EventOrigin("node", "site", "https://miqa.example"), QUIET_S)
+        origin = EventOrigin("node", "site", "https://miqa.example")
+        self.announcer = Announcer(listeners, origin, QUIET_S, NOT_IMAGE_MODALITIES)
 
     def receive(self, number: int, **values: Any) -> None:
         given = {"has_pixels": True, "rows": 9, "columns": 9} | values
@@ -52,7 +54,7 @@ class Desk:
             instances.save_disposition(transaction, digest(number), instance.header.study_instance_uid, kept, at)
             if kept.flagged:
                 worklist.flag(transaction, instance.header.study_instance_uid, verdict, at)
-            self.announcer.decided(transaction, instance, assessment, said, at)
+            self.announcer.decided(transaction, instance, assessment, said, at, is_image=is_image(instance.header))
 
     def image(self, number: int, verdict: Verdict, at: datetime = NOW, **more: Any) -> None:
         self.receive(number)

@@ -17,6 +17,7 @@ from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
 from miqa_node.report import MadeObject, ReportedSeries, make_objects
 from miqa_node.settings import load_settings, read_policy
+from miqa_node.units.kinds import series_traits
 from tests.unit.volume import making
 
 
@@ -48,7 +49,7 @@ def flagged_series(folder: Path, modality: str) -> tuple[MadeObject, ...]:
     paths = write_flagged(folder, modality)
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
-    judged = judge_series(header, files[-1][0], files, decode, 100)
+    judged = judge_series(header, series_traits(header), files[-1][0], files, decode, 100)
     disposition = decide(judged.assessment, read_policy(load_settings().policy_file))
     assert disposition.verdict.flagged
     where = dict(files)

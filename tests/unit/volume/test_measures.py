@@ -17,9 +17,9 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.headers import read_header
-from miqa_node.imaging.kinds import is_slice
 from miqa_node.imaging.slices import read_slices
 from miqa_node.store.arrays import dump_snapshot, load_snapshot
+from miqa_node.units.kinds import is_slice, series_traits
 from tests.unit.volume import making
 
 
@@ -31,7 +31,7 @@ def decode(path: Path, frame: int = 0) -> Radiograph:
 def judged(paths: Sequence[Path], max_slices: int = 1000) -> SeriesResult:
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
-    return judge_series(header, files[-1][0], files, decode, max_slices)
+    return judge_series(header, series_traits(header), files[-1][0], files, decode, max_slices)
 
 
 def numbers(judgement: SeriesResult) -> dict[str, float]:
@@ -153,7 +153,7 @@ def test_slices_that_cannot_be_decoded_are_counted_and_take_no_part(tmp_path: Pa
 
     files = [(InstanceDigest(path.stem), path) for path in paths]
     header, _ = read_header(paths[0])
-    judgement = judge_series(header, files[0][0], files, broken, 100)
+    judgement = judge_series(header, series_traits(header), files[0][0], files, broken, 100)
     found = numbers(judgement)
     (issue,) = judgement.assessment.plausibility
     assert issue.message == "1 of 4 slices could not be decoded; the first because: The codestream ends early."

@@ -22,6 +22,7 @@ from miqa_node.domain.finding import FindingName
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import ModelPackageError
 from miqa_node.settings import Accelerator, load_settings
+from miqa_node.units.kinds import series_traits
 from tests.unit.assess.making import chest_header, sha256
 from tests.unit.volume import making
 from tests.unit.volume.test_measures import decode
@@ -88,7 +89,8 @@ def judged(folder: Path, noise_hu: float, models: Path) -> SeriesResult:
     paths = making.write_series(folder / "ct", images, "CT", [0.0, 5.0, 10.0, 15.0])
     files = [(InstanceDigest(str(n) * 64), path) for n, path in enumerate(paths)]
     package = ActiveModels(load_settings(None, assess={"models_dir": str(models)})).series()
-    return judge_series(chest_header(modality="CT"), InstanceDigest("d"), files, decode, 100, package)
+    header = chest_header(modality="CT")
+    return judge_series(header, series_traits(header), InstanceDigest("d"), files, decode, 100, package)
 
 
 def test_it_judges_a_series_and_explains_it_by_its_measurements(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from miqa_node.imaging.slices import read_slices
 from miqa_node.settings import load_settings, read_policy
 from miqa_node.store import instances, overview, phantoms, worklist
 from miqa_node.taxonomy.policy_file import parse_policy
+from miqa_node.units.kinds import PHANTOM_MODALITIES, series_traits
 from miqa_node.web.app import create_app
 from miqa_node.web.services import WebServices
 from tests.unit.cli.conftest import Ran
@@ -72,7 +74,10 @@ def cylinder_from_the_side() -> Image:
 def judged(paths: list[Path], phantom: bool | None = None) -> SeriesResult:
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
-    return judge_series(header, files[-1][0], files, decode, 1000, phantom=phantom)
+    return judge_series(header, series_traits(header), files[-1][0], files, decode, 1000, phantom=phantom)
+
+
+say = partial(phantoms.say, modalities=PHANTOM_MODALITIES)
 
 
 def numbers(result: SeriesResult) -> dict[str, float]:
@@ -122,7 +127,7 @@ def test_no_patient_is_taken_for_a_phantom_not_even_if_the_header_names_one(name
     path = Path(str(get_testdata_file(name)))
     header, _ = read_header(path, nameless=True)
     slices = read_slices([(InstanceDigest("a"), path)])
-    assert recognise(SeriesView(header, slices, decode), hinted=hinted) == ""
+    assert recognise(SeriesView(header, slices, decode), series_traits(header), hinted=hinted) == ""
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR"])
@@ -132,8 +137,8 @@ def test_simulated_patients_stay_patients(made: Callable[..., list[Path]], modal
 
 
 def test_an_object_that_the_field_cuts_off_says_nothing() -> None:
-    assert likeness_of(np.full((96, 96), 500.0, np.float32), is_ct=False) is None
-    assert likeness_of(np.zeros((96, 96), np.float32), is_ct=False) is None
+    assert likeness_of(np.full((96, 96), 500.0, np.float32), hounsfield=False) is None
+    assert likeness_of(np.zeros((96, 96), np.float32), hounsfield=False) is None
 
 
 def test_the_flag_of_the_header_is_enough(made: Callable[..., list[Path]]) -> None:
@@ -229,7 +234,7 @@ def test_a_phantom_is_on_its_own_list_and_put_back_by_a_person(rig: Rig, tmp_pat
         assert overview.look(transaction, datetime(2026, 1, 1, tzinfo=UTC)).not_assessed == 0
         [listed] = phantoms.page(transaction, limit=9)
         assert (listed.series_instance_uid, listed.is_phantom, listed.decided_by) == (making.SERIES, True, "")
-        said = phantoms.say(transaction, making.SERIES, "mara", "", policy, NOW, is_phantom=False)
+        said = say(transaction, making.SERIES, "mara", "", policy, NOW, is_phantom=False)
         assert (said.is_phantom, said.decided_by) == (False, "mara")
         [item] = worklist.select(transaction, worklist.WorklistFilter(), limit=9)
         assert [image.digest for image in item.images] == [anchor]
@@ -238,7 +243,16 @@ def test_a_phantom_is_on_its_own_list_and_put_back_by_a_person(rig: Rig, tmp_pat
     [late] = rig.look(30.0)
     assert rig.finish(late) is Verdict.REVIEW, "what the person said holds for late slices"
     with rig.database.begin() as transaction:
-        phantoms.say(transaction, making.SERIES, "mara", "it is one after all", policy, NOW, is_phantom=True)
+        phantoms.say(
+            transaction,
+            making.SERIES,
+            "mara",
+            "it is one after all",
+            policy,
+            NOW,
+            is_phantom=True,
+            modalities=PHANTOM_MODALITIES,
+        )
         disposition = instances.load_disposition(transaction, late)
         assert disposition is not None
         assert [reason.text for reason in disposition.reasons] == [SAID_BY_A_PERSON]
@@ -250,14 +264,41 @@ def test_a_series_that_was_not_recognised_can_be_named_one(rig: Rig, tmp_path: P
     images = [making.with_metal(making.body_ct(seed=n)) for n in range(3)]
     rig.receive(*making.write_series(tmp_path / "s", images, "CT"))
     with rig.database.begin() as transaction, pytest.raises(ConflictError, match="no assessment yet"):
-        phantoms.say(transaction, making.SERIES, "mara", "", parse_policy(RULES), NOW, is_phantom=True)
+        phantoms.say(
+            transaction,
+            making.SERIES,
+            "mara",
+            "",
+            parse_policy(RULES),
+            NOW,
+            is_phantom=True,
+            modalities=PHANTOM_MODALITIES,
+        )
     [anchor] = rig.look(30.0)
     assert rig.finish(anchor) is Verdict.REVIEW
     with rig.database.begin() as transaction:
-        phantoms.say(transaction, making.SERIES, "mara", "", parse_policy(RULES), NOW, is_phantom=True)
+        phantoms.say(
+            transaction,
+            making.SERIES,
+            "mara",
+            "",
+            parse_policy(RULES),
+            NOW,
+            is_phantom=True,
+            modalities=PHANTOM_MODALITIES,
+        )
         assert worklist.count(transaction, UNRESOLVED) == 0
         with pytest.raises(NotFoundError):
-            phantoms.say(transaction, "1.2.3.99", "mara", "", parse_policy(RULES), NOW, is_phantom=True)
+            phantoms.say(
+                transaction,
+                "1.2.3.99",
+                "mara",
+                "",
+                parse_policy(RULES),
+                NOW,
+                is_phantom=True,
+                modalities=PHANTOM_MODALITIES,
+            )
 
 
 def test_page_and_rest_say_the_same(rig: Rig, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from miqa_node.store.tables import executors
 from miqa_node.work.lease import NameLease
 from miqa_node.work.process import ProcessIdentity
 from miqa_node.work.recovery import RollCall
-from tests.unit.deliver.making import wait_until
+from tests.waiting import wait_until
 
 SETTINGS: WorkSettings = load_settings().work
 TAKE = """

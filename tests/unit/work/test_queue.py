@@ -26,6 +26,7 @@ from miqa_node.store.tables import executors
 from miqa_node.work.queue import DurableQueue, Schedule, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
 from miqa_node.work.regular import RegularWork
+from tests.waiting import wait_until
 
 SETTINGS: WorkSettings = load_settings(work={"poll_interval_s": 0.05, "max_attempts": 2}).work
 
@@ -61,13 +62,6 @@ def started(database: Database, queue: DurableQueue, tmp_path: Path) -> Iterator
 def promise(database: Database, queue: DurableQueue, digest: str) -> None:
     with database.begin() as transaction:
         queue.enqueue_assess(transaction, InstanceDigest(digest))
-
-
-def wait_until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_a_job_runs_its_steps_in_order_and_once(database: Database, queue: DurableQueue, started: Recorder) -> None:

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from miqa_node.domain.access import Permission
 from miqa_node.errors import ResourcesError
 from miqa_node.store import phantoms
+from miqa_node.units.kinds import PHANTOM_MODALITIES
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.fields import Actor, Comment, SeriesUid
 from miqa_node.web.html import render
@@ -62,6 +63,7 @@ def say(
             services.policy(),
             datetime.now(UTC),
             is_phantom=phantom,
+            modalities=PHANTOM_MODALITIES,
         )
     return RedirectResponse("/phantoms", HTTPStatus.SEE_OTHER)
 

@@ -1,9 +1,10 @@
-"""Says of a header what will happen to its object: assessed at once, with its series, or only stored."""
+"""Says of a header what kind of object it belongs to: a projection image, a slice, another image, or none."""
 
 from __future__ import annotations
 
 from miqa_node.domain.implementation import MANUFACTURER
 from miqa_node.domain.instance import Header
+from miqa_node.domain.traits import ImageTraits, SeriesTraits
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
@@ -23,6 +24,7 @@ _NOT_IMAGES = {
     "481": "radiotherapy dose, structures, plans and records",
 }
 _RT_IMAGE = _STORAGE + "481.1"
+_WHOLE_SLIDE = _STORAGE + "77.1.6"
 NOT_IMAGE_MODALITIES = frozenset(
     {
         "AU",
@@ -50,6 +52,18 @@ _CAPTURE_FAMILY = "7"
 # CT and Enhanced CT, MR and Enhanced MR, PET and Enhanced PET; "legacy converted" ones have the same root.
 _SERIES_FAMILIES = {"CT": ("2",), "MR": ("4",), "PT": ("128", "130")}
 _PROJECTION_MODALITIES = frozenset({"CR", "DX", "MG", "RG", "XA", "RF", "IO", "PX"})
+_GENERAL_RADIOGRAPHY = frozenset({"CR", "DX"})
+_WITH_VIEW = frozenset({"CR", "DX", "MG", "RG"})
+_MAMMOGRAPHY = "MG"
+
+_NO_MODEL = "No model judges CT or MR series; they are measured."
+_SERIES_TRAITS = {
+    "CT": SeriesTraits(_NO_MODEL, may_show_phantom=True, hounsfield=True),
+    "MR": SeriesTraits(_NO_MODEL, may_show_phantom=True),
+    # A head in PET is as round and even as a bottle.
+    "PT": SeriesTraits("No model judges PET series."),
+}
+PHANTOM_MODALITIES = frozenset(name for name, traits in _SERIES_TRAITS.items() if traits.may_show_phantom)
 
 
 def is_image(header: Header) -> bool:
@@ -83,6 +97,11 @@ def is_run(header: Header) -> bool:
     return header.number_of_frames > 1 and _is_radiograph(header)
 
 
+def is_slide(header: Header) -> bool:
+    """Whether the frames are tiles of one picture (PS3.3 A.32.8)."""
+    return header.sop_class_uid == _WHOLE_SLIDE
+
+
 def is_own(header: Header) -> bool:
     """Whether this node made the image, which a PACS then routed back; its phantoms are originals."""
     return header.manufacturer == MANUFACTURER and header.image_type[:1] == ("DERIVED",)
@@ -108,9 +127,26 @@ def is_slice(header: Header) -> bool:
     return any(_belongs(header.sop_class_uid, family) for family in _SERIES_FAMILIES.get(header.modality, ()))
 
 
-def is_capture(header: Header) -> bool:
-    """Whether the object is a Secondary Capture, whose module has neither geometry nor exposure (PS3.3 A.8)."""
-    return _belongs(header.sop_class_uid, _CAPTURE_FAMILY)
+def series_traits(header: Header) -> SeriesTraits:
+    """How the series of a slice is judged."""
+    return _SERIES_TRAITS[header.modality]
+
+
+def image_traits(header: Header) -> ImageTraits:
+    """How an image is measured and what its header should hold.
+
+    The module of a Secondary Capture has neither geometry nor exposure (PS3.3 A.8).
+    """
+    if not is_projection(header):
+        return ImageTraits(is_radiograph=is_run(header))
+    modality = header.modality
+    expected = {"view_position"} if modality in _WITH_VIEW else set()
+    if not _belongs(header.sop_class_uid, _CAPTURE_FAMILY):
+        expected |= {"pixel_spacing_mm"}
+        expected |= {"patient_orientation"} if modality in _WITH_VIEW else set()
+        expected |= {"exposure_index"} if modality in _GENERAL_RADIOGRAPHY else set()
+    breast = True if modality == _MAMMOGRAPHY else False if modality in _GENERAL_RADIOGRAPHY else None
+    return ImageTraits(True, True, frozenset(expected), breast)
 
 
 def _is_monochrome(header: Header) -> bool:

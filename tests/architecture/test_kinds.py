@@ -1,0 +1,102 @@
+"""What differs by kind of object is in ``units``: no other module asks for a SOP class or modality."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "miqa_node"
+KIND_NAMES = frozenset({"modality", "Modality", "sop_class_uid", "SOPClassUID"})
+KIND_TESTS = frozenset({"is_image", "is_projection", "is_run", "is_slice", "is_slide", "is_own"})
+OTHERS = {
+    "demo/pacs.py": "the archive of the demonstration looks for reports among what a node sent to it",
+    "report/outputs/enhanced.py": "completes the module of the object that it makes, which has the class of the source",
+    "store/series.py": "chooses among results of the node, not among received objects",
+    "training": "chooses its material from files that no node received; not part of the run time",
+}
+"""Where such a test is something else, with the reason."""
+
+
+def kind_tests(source: str) -> Iterator[tuple[int, str]]:
+    """(line, text) of each comparison of a kind with literals or constants, and each look at a test of ``units``."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(_is_kind(one) for one in sides) and any(_is_fixed(one) for one in sides):
+                yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            chooses = node.func.attr in ("in_", "not_in", "startswith") and _is_kind(node.func.value)
+            if chooses and any(_is_fixed(argument) for argument in node.args):
+                yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.Match) and _is_kind(node.subject):
+            yield node.lineno, f"match {ast.unparse(node.subject)}"
+        elif isinstance(node, ast.ImportFrom) and node.module == "miqa_node.units.kinds":
+            yield from ((node.lineno, one.name) for one in node.names if one.name in KIND_TESTS)
+
+
+def _is_kind(node: ast.expr) -> bool:
+    """``header.modality``, ``modality``, ``ds["Modality"]``, ``str(ds.get("SOPClassUID"))`` and the like."""
+    match node:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name in KIND_NAMES
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=name), *_]):
+            return name in KIND_NAMES
+        case ast.Call(func=ast.Name(id="str"), args=[inner]):
+            return _is_kind(inner)
+        case ast.Subscript(slice=ast.Constant(value=name)):
+            return name in KIND_NAMES
+    return False
+
+
+def _is_fixed(node: ast.expr) -> bool:
+    """Literals, collections of them, and names of constants or of UIDs of pydicom; the empty string names no kind."""
+    match node:
+        case ast.Constant(value=value):
+            return isinstance(value, str) and value != ""
+        case ast.Tuple(elts=elements) | ast.Set(elts=elements) | ast.List(elts=elements):
+            return any(_is_fixed(one) for one in elements)
+        case ast.Call(func=ast.Name(), args=[inner]):  # sorted(…), frozenset(…)
+            return _is_fixed(inner)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.lstrip("_").isupper() or name.endswith("Storage")
+    return False
+
+
+def test_no_module_outside_units_tests_the_kind_of_an_object() -> None:
+    tests = {
+        f"{path.relative_to(PACKAGE)}:{line}: {text}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if not _is_allowed(path.relative_to(PACKAGE))
+        for line, text in kind_tests(path.read_text(encoding="utf-8"))
+    }
+    assert tests == set()
+
+
+def test_each_exception_is_needed() -> None:
+    for place in OTHERS:
+        files = [PACKAGE / place] if place.endswith(".py") else (PACKAGE / place).rglob("*.py")
+        assert any(list(kind_tests(path.read_text(encoding="utf-8"))) for path in files), place
+
+
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        'if header.modality == "MG": pass',
+        'if header.modality in ("CR", "DX"): pass',
+        "if header.modality in MODALITIES_WITH_VIEW: pass",
+        'if str(ds.get("Modality", "")) != "SR": pass',
+        "if ds.SOPClassUID == CTImageStorage: pass",
+        'query = images.c.modality.in_(("CT", "MR"))',
+        'if header.sop_class_uid.startswith("1.2.840.10008.5.1.4.1.1.2"): pass',
+        "from miqa_node.units.kinds import is_slice",
+    ],
+)
+def test_a_smuggled_test_is_seen(smuggled: str) -> None:
+    assert list(kind_tests(smuggled))
+
+
+def _is_allowed(path: Path) -> bool:
+    return path.parts[0] in {"units", *OTHERS} or str(path) in OTHERS
