@@ -8,10 +8,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from enum import Enum, auto
 from functools import cache
 from typing import Any, Self
 
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -20,7 +22,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from miqa_node.errors import ResourcesError, SettingsError
 from miqa_node.settings import share_dir
-from miqa_node.store.tables import metadata
+from miqa_node.store.tables import compatibility, metadata
+
+log = structlog.get_logger(__name__)
 
 Transaction = sa.Connection
 """An open transaction; the end of the ``with`` block commits all its changes, an exception none."""
@@ -113,28 +117,61 @@ class Database:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7205177)")
+            standing = _schema_standing(connection)
+            if standing is SchemaStanding.CONTRACTED:
+                raise SettingsError(_contracted(connection))
+            if standing is SchemaStanding.EXPANDED:
+                schema = MigrationContext.configure(connection).get_current_revision()
+                log.warning("the database is of a newer version; this one works beside it", schema=schema)
+                return
             config = _alembic_config()
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current not in {None, *(one.revision for one in ScriptDirectory.from_config(config).walk_revisions())}:
-                raise SettingsError(
-                    f"The database has the schema {current} of a newer miqa-node: start that version, or a later one."
-                )
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
     def check(self) -> None:
-        """Raise ResourcesError unless the database answers and its schema is the newest."""
+        """Raise ResourcesError unless the database answers and its schema is one that this program works with."""
         with self.begin() as transaction:
             current = MigrationContext.configure(transaction).get_current_revision()
-        newest = ScriptDirectory.from_config(_alembic_config()).get_current_head()
-        if current != newest:
-            raise ResourcesError(
-                f"The database schema is at {current}, this program needs {newest}: run miqa-node migrate."
-            )
+            newest = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+            if current == newest:
+                return
+            standing = _schema_standing(transaction)
+            if standing is SchemaStanding.CONTRACTED:
+                raise ResourcesError(_contracted(transaction))
+            if standing is SchemaStanding.OLDER:
+                raise ResourcesError(
+                    f"The database schema is at {current}, this program needs {newest}: run miqa-node migrate."
+                )
 
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+class SchemaStanding(Enum):
+    """What the schema of a database is to this program (docs/how-to/upgrade.md)."""
+
+    OLDER = auto()
+    """It has to be migrated first, or is the newest that this program knows."""
+    EXPANDED = auto()
+    """A newer version has added to it what this program does without."""
+    CONTRACTED = auto()
+    """A newer version has taken from it what this program needs."""
+
+
+def _schema_standing(connection: sa.Connection) -> SchemaStanding:
+    script = ScriptDirectory.from_config(_alembic_config())
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is None or current in {one.revision for one in script.walk_revisions()}:
+        return SchemaStanding.OLDER
+    oldest = connection.execute(sa.select(sa.func.max(compatibility.c.oldest_schema))).scalar_one()
+    newest = script.get_current_head()
+    return SchemaStanding.EXPANDED if oldest and newest and oldest <= newest else SchemaStanding.CONTRACTED
+
+
+def _contracted(connection: sa.Connection) -> str:
+    schema = MigrationContext.configure(connection).get_current_revision()
+    return f"The database has the schema {schema} of a newer miqa-node: start that version, or a later one."
 
 
 def announce(transaction: Transaction, topic: str) -> None:

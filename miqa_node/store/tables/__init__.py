@@ -35,7 +35,7 @@ from miqa_node.store.tables.images import (
 )
 from miqa_node.store.tables.labels import label_findings, labels, requests
 from miqa_node.store.tables.operations import destination_checks, destination_holds, senders
-from miqa_node.store.tables.processes import activations, executors, site_limits
+from miqa_node.store.tables.processes import activations, compatibility, executors, site_limits
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
 from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds
 from miqa_node.store.tables.worklist import decisions, worklist, worklist_events, worklist_facets
@@ -58,6 +58,7 @@ __all__ = [
     "audit_patients",
     "audit_records",
     "commitment_requests",
+    "compatibility",
     "decisions",
     "deliveries",
     "delivery_events",

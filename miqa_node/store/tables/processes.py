@@ -17,6 +17,9 @@ executors = sa.Table(
     sa.Column("holder", sa.Text),
 )
 
+# One row: programs made for a schema before this one cannot work with the database (docs/how-to/upgrade.md).
+compatibility = sa.Table("compatibility", metadata, sa.Column("oldest_schema", sa.String(32), primary_key=True))
+
 # Decisions about which model package is active or runs as a shadow; rows are only ever added, the newest counts.
 activations = sa.Table(
     "activations",

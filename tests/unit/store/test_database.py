@@ -42,6 +42,7 @@ def test_an_old_program_on_a_newer_schema_says_so_in_one_sentence(database_url: 
     database.migrate()
     with database.begin() as transaction:
         transaction.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        transaction.execute(sa.text("UPDATE compatibility SET oldest_schema = '9999'"))
     with pytest.raises(SettingsError, match="schema 9999 of a newer miqa-node"):
         database.migrate()
     database.close()
