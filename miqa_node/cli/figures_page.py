@@ -12,7 +12,7 @@ Figures = Mapping[str, Any]
 
 _INTRODUCTION = """\
 Made from the cards of the packages in `models/`, so no figure here is older than the package that ships. What the
-figures mean and what they do not show is told where each method is explained: [the model](../explanation/quality.md),
+figures mean and what they do not show is explained with each method: [the model](../explanation/quality.md),
 [saliency](../explanation/saliency.md), [unusual images](../explanation/anomaly.md) and
 [classical models](../explanation/classical.md). *Macro* is the mean over the hospitals, in brackets its 95 % interval
 by bootstrap over patients; *pooled* counts every image alike. A dash: the card has no such figure."""
