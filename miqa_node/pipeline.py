@@ -8,8 +8,7 @@ How kinds of objects differ is in ``units``; what a verdict does is in ``conclus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,19 +21,11 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.identity import with_surrogates
 from miqa_node.domain.instance import InstanceDigest, ReceivedObject, StoredInstance
 from miqa_node.domain.policy import Disposition, decide
-from miqa_node.domain.ports import AssessorResult, FaultJudge, JobQueue
-from miqa_node.errors import (
-    DecodeError,
-    DecodeLimitError,
-    MiqaError,
-    NotFoundError,
-    RemovedError,
-    ResourcesError,
-    lacks_resources,
-)
-from miqa_node.observe.stages import StageClock
+from miqa_node.domain.ports import FaultJudge, JobQueue
+from miqa_node.errors import NotFoundError
 from miqa_node.store import judgements
 from miqa_node.store.arrivals import Arrivals
+from miqa_node.units.attempts import Attempts
 from miqa_node.units.base import Unit, UnitContext, installed, not_assessed, unit_of
 
 log = structlog.get_logger(__name__)
@@ -64,10 +55,9 @@ class Pipeline:
         self._queue = queue
         self._effects = effects
         self._giving_up = giving_up
-        self._max_attempts = max_attempts
         self._pseudonym = pseudonym
-        self._faults = faults
         self._units = installed() if units is None else units
+        self._attempts = Attempts(context, self._units, max_attempts, faults)
 
     # ── receive: when this returns, the sender is answered 0x0000, and nothing may get lost any more ──
 
@@ -88,50 +78,18 @@ class Pipeline:
 
     def assess(self, digest: InstanceDigest) -> None:
         """Find out everything about the unit that the node can. If it cannot be judged, the reason is recorded."""
-        if self._faults is not None:
-            with self._forgetting(digest):
-                self._faults.check()
-        with self._database.begin() as transaction:
-            begun = judgements.begin(transaction, digest)
+        begun = self._attempts.begin(digest)
         if begun is None:
-            return None  # done before, or judged with its series while this job waited
+            return  # done before, or judged with its series while this job waited
         instance, attempt = begun
-        if instance.generation and attempt > self._max_attempts:
-            return self.give_up(digest)
-        try:
-            result = self._judge(instance, attempt)
+        if instance.generation and self._attempts.is_over(attempt):
+            self.give_up(digest)
+            return
+        with self._attempts.counted(instance):
+            result = self._attempts.judge(instance, attempt)
             self._context.artifacts.keep_maps(digest, result.maps, instance.generation)
             with self._database.begin() as transaction:
                 judgements.save_assessment(transaction, result.assessment)
-        except Exception as error:
-            if lacks_resources(error):  # the image is not to blame: such attempts must not lead to a quarantine
-                with suppress(MiqaError), self._database.begin() as transaction:
-                    judgements.take_back_attempt(transaction, instance)
-            raise
-
-    def _judge(self, instance: StoredInstance, attempt: int) -> AssessorResult:
-        if attempt > self._max_attempts:
-            # It killed its worker every time: an answer for people is better than another dead worker.
-            self._blame(instance, "its worker died")
-            reason = f"The assessment was begun {attempt - 1} times and never finished."
-            return not_assessed(instance, reason, quarantined=True)
-        unit, clock = unit_of(instance.header, self._units), StageClock()
-        try:
-            content = unit.read(instance, self._context, clock)
-            result = unit.judge(instance, content, self._context)
-        except DecodeError as error:
-            # Pixels may be damaged in many images of one sender; a decoder that dies or hangs is another matter.
-            self._blame(instance, "the decoder died or hung" if isinstance(error, DecodeLimitError) else "")
-            return not_assessed(instance, f"The pixels could not be decoded: {error}")
-        except RemovedError as error:
-            if instance.generation:
-                raise  # the verdict that it has is better than none
-            return not_assessed(instance, str(error))
-        if self._faults is not None:
-            self._faults.succeeded()
-        timings_ms = {**clock.milliseconds, **result.assessment.timings_ms}
-        assessment = replace(result.assessment, timings_ms=timings_ms, generation=instance.generation)
-        return replace(result, assessment=assessment)
 
     # ── conclude: one transaction makes the verdict and all its effects true, everywhere at once ──
 
@@ -163,7 +121,7 @@ class Pipeline:
         if waiting is None:
             return
         instance, _ = waiting
-        self._blame(instance, "a step failed again and again")
+        self._attempts.blame(instance, "a step failed again and again")
         if instance.generation:
             with self._database.begin() as transaction:
                 judgements.abandon(transaction, instance, UNFINISHED, datetime.now(UTC))
@@ -171,22 +129,6 @@ class Pipeline:
         assessment = not_assessed(instance, UNFINISHED, quarantined=True).assessment
         disposition = decide(assessment, self._context.judging.policy())
         self._write(self._conclusion(instance, assessment, disposition), self._giving_up)
-
-    def _blame(self, instance: StoredInstance, fault: str) -> None:
-        """Raise ResourcesError, so that the image waits, if not the image but the node is at fault."""
-        if self._faults is not None:
-            with self._forgetting(instance.digest):
-                self._faults.blame(instance.digest, fault)
-
-    @contextmanager
-    def _forgetting(self, digest: InstanceDigest) -> Iterator[None]:
-        """What an image began in vain while the node was at fault does not count."""
-        try:
-            yield
-        except ResourcesError:
-            with self._database.begin() as transaction:
-                judgements.forget_attempts(transaction, digest)
-            raise
 
     def _conclusion(self, instance: StoredInstance, assessment: Assessment, disposition: Disposition) -> Conclusion:
         return Conclusion(instance, unit_of(instance.header, self._units), assessment, disposition, disposition)

@@ -167,7 +167,9 @@ READER_DECISIONS: dict[Resolution | None, Concept] = {
     ),
     Resolution.DISMISSED: Concept("DEC_DISMISSED", "Dismissed", "The node was wrong, the image is good."),
     Resolution.ACCEPTED: Concept("DEC_ACCEPTED", "Accepted", "The image is good enough for its purpose."),
-    None: Concept("DEC_REOPENED", "Decision taken back", "The earlier decision no longer holds, and there is no new one yet."),
+    None: Concept(
+        "DEC_REOPENED", "Decision taken back", "The earlier decision no longer holds, and there is no new one yet."
+    ),
 }
 READER_OPINION = Concept(
     "READER_OPINION", "Opinion of a reader on the finding", "Whether a person agrees that the finding is present."
