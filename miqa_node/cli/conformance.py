@@ -1,4 +1,4 @@
-"""Writes the DICOM conformance statement (PS3.2, annex A) from the code of its DICOM services."""
+"""Writes the DICOM conformance statement (PS3.2, annex N) from the code of its DICOM services."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node import __version__
+from miqa_node.cli.attribute_tables import attribute_table, content_table
+from miqa_node.cli.example_objects import example_objects
+from miqa_node.deliver.kinds.base import OnWarning
+from miqa_node.deliver.kinds.cstore import NO_COMMITMENT
+from miqa_node.deliver.statuses import is_warning, judge
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from miqa_node.errors import ClassRefusedError, DeliveryError, DeliveryRefusedError
 from miqa_node.imaging.decoders import SYNTAXES
 from miqa_node.imaging.search_keys import SEARCH_KEYS
-from miqa_node.receive import statuses
+from miqa_node.receive import commitment, statuses
 from miqa_node.receive.contexts import PLAIN_SYNTAXES, is_storage
 from miqa_node.report import lower
 from miqa_node.report.outputs.base import OUTPUTS
-from miqa_node.settings import load_settings
+from miqa_node.settings import Settings, load_settings
+from miqa_node.web.rest.capabilities import WebResource, web_resources
 
 COMMITMENT = "1.2.840.10008.1.20.1"
 VERIFICATION = "1.2.840.10008.1.1"
@@ -54,6 +61,11 @@ def conformance_page() -> str:
         plain=", ".join(map(_name, PLAIN_SYNTAXES)),
         decoded=_rows((_name(uid), f"`{uid}`") for uid in decoded_syntaxes()),
         statuses=_rows(_statuses()),
+        behaviour=_rows(_behaviour()),
+        resources=_rows(_resource_row(one) for one in web_resources()),
+        web_statuses=_rows(_web_statuses()),
+        parameters=_rows(_parameters(settings)),
+        objects=objects_annex(),
         sent=_rows(_sent_row(one) for one in sent_objects()),
         matching=_rows((key.keyword, key.level.name.lower(), key.vr) for key in SEARCH_KEYS.values()),
         storage=_rows((_name(uid), f"`{uid}`") for uid in known),
@@ -84,14 +96,114 @@ def sent_objects() -> list[SentObject]:
     return rows
 
 
-def _statuses() -> Iterator[tuple[str, str]]:
-    yield f"0x{statuses.SUCCESS:04X}", "kept: on disk and in the database"
+def objects_annex() -> str:
+    """The attribute tables, and the content of documents, of every kind of object."""
+    lines: list[str] = []
+    for kind, examples in example_objects().items():
+        made = examples[0][0]
+        lines += [f"#### {kind}: {_name(made.SOPClassUID)}", "", "| attribute | tag | VR | value | presence | source |"]
+        lines += ["|---|---|---|---|---|---|", _rows(attribute_table(examples)), ""]
+        if items := content_table(examples):
+            lines += ["Content items:", "", "| relationship | type | concept | code |", "|---|---|---|---|"]
+            lines += [_rows(items), ""]
+    return "\n".join(lines).rstrip()
+
+
+def _statuses() -> Iterator[tuple[str, str, str]]:
+    yield "C-ECHO", f"0x{statuses.SUCCESS:04X}", "always, on an accepted association"
+    stores = {
+        statuses.SUCCESS: "kept: on disk and in the database",
+        statuses.OUT_OF_RESOURCES: "out of resources: no room, no database, or a larger object than allowed",
+        statuses.DOES_NOT_MATCH: "SOP class or instance of request and data set differ",
+        statuses.CANNOT_UNDERSTAND: "no data set, or one that cannot be read, or UIDs that are none",
+    }
+    for status, meaning in stores.items():
+        yield "C-STORE", f"0x{status:04X}", meaning
+    actions = {
+        commitment.SUCCESS: "the report follows",
+        commitment.PROCESSING_FAILURE: "processing failure",
+        commitment.NO_SUCH_INSTANCE: "not the well-known instance",
+        commitment.INVALID_ARGUMENT: "invalid argument: no UIDs, or too many",
+        commitment.NO_SUCH_ACTION: "no such action",
+        commitment.RESOURCE_LIMITATION: "resource limitation",
+    }
+    for status, meaning in actions.items():
+        yield "N-ACTION (storage commitment)", f"0x{status:04X}", meaning
+    yield "N-EVENT-REPORT (storage commitment)", "event type 1", "everything is kept"
     yield (
-        f"0x{statuses.OUT_OF_RESOURCES:04X}",
-        "out of resources: no room, no database, or a larger object than allowed",
+        "N-EVENT-REPORT (storage commitment)",
+        "event type 2",
+        "Failure Reason 0x0112 (no such object instance) or 0x0119 (class-instance conflict) for what is not kept",
     )
-    yield f"0x{statuses.DOES_NOT_MATCH:04X}", "SOP class or instance of request and data set differ"
-    yield f"0x{statuses.CANNOT_UNDERSTAND:04X}", "no data set, or one that cannot be read"
+
+
+def _behaviour() -> Iterator[tuple[str, str, str]]:
+    """What follows from each status, by the function that decides it."""
+    for status in (0x0000, 0x0111, 0xB000, 0xB006, 0xB007, 0x0001, 0x0107, 0x0116, 0x0122, 0xA700, 0xA900, 0xC000,
+                   0x0110, 0x0112, 0x0115, 0x0117, 0x0119, 0x0124, 0x0210, 0x0211, 0x0212, 0x0213):  # fmt: skip
+        yield "C-STORE", f"0x{status:04X}", _consequence(status)
+    yield "C-STORE", "no answer in `deliver.dimse_timeout_s`, abort", "tried again on a new association"
+    yield "association", "rejected, or no connection", "tried again"
+    yield "presentation context", "no class, or none of the transfer syntaxes", "as 0x0122; the reason names both"
+    yield "N-ACTION (storage commitment)", "0x0000", "the report is waited for, then asked again"
+    unsupported = ", ".join(f"0x{status:04X}" for status in sorted(NO_COMMITMENT))
+    yield "N-ACTION (storage commitment)", unsupported, "the peer does no storage commitment: nobody asks again"
+    yield "N-ACTION (storage commitment)", "any other", "asked again"
+    yield "STOW-RS", "200 without a list of failures; the instance among the referenced ones", "done"
+    yield "STOW-RS", "415, Failure Reason 0xC122", "sent uncompressed; refused for good if it was"
+    yield "STOW-RS", "413, a Failure Reason that is final above", "refused for good: FAILED at once"
+    yield "STOW-RS", "any other, none in time", "tried again"
+
+
+def _consequence(status: int) -> str:
+    try:
+        return "done" if judge(status, OnWarning.ACCEPT) else "done, with a log line" + _on_warning(status)
+    except ClassRefusedError:
+        return "a report is sent in a lower SOP class; another object is FAILED at once"
+    except DeliveryRefusedError:
+        return "refused for good: FAILED at once"
+    except DeliveryError:
+        return "tried again"
+
+
+def _on_warning(status: int) -> str:
+    return '; tried again with `on_warning = "retry"`' if is_warning(status) else ""
+
+
+def _resource_row(one: WebResource) -> tuple[str, str, str, str, str]:
+    kinds = ", ".join(f"`{media_type}`" for media_type in one.media_types)
+    return one.method, f"`/{one.path}`", one.summary, kinds, ", ".join(map(str, one.statuses))
+
+
+def _web_statuses() -> Iterator[tuple[int, str]]:
+    meanings = {
+        200: "answered; STOW-RS: all instances are kept",
+        202: "STOW-RS: some instances are kept, the answer says which",
+        204: "no match",
+        304: "the client has it already (If-None-Match)",
+        400: "a parameter that is no attribute, a malformed value, one key with two values, a damaged body",
+        401: "no token, or a wrong one",
+        403: "the token's permissions do not suffice",
+        404: "no such object, frame or value",
+        406: "Accept allows nothing that there is; the answer says what there is",
+        409: "STOW-RS: no instance is kept; the answer has a Failure Reason for each",
+        410: "the original was removed after its time of keeping",
+        413: "more than `web.max_upload_bytes`",
+        415: "not multipart/related of application/dicom",
+        422: "a UID in the address that is none",
+        503: "no room, no database, or older headers are still being read; with Retry-After",
+    }
+    yield from meanings.items()
+
+
+def _parameters(settings: Settings) -> Iterator[tuple[str, str, object]]:
+    for table, keys in {
+        "dicom": "ae_title port acse_timeout_s dimse_timeout_s network_timeout_s max_object_bytes user_identity tls",
+        "deliver": "connection_timeout_s dimse_timeout_s idle_association_s commitment_timeout_s give_up_after_days",
+        "web": "max_upload_bytes",
+    }.items():
+        for key in keys.split():
+            yield key.replace("_", " ").removesuffix(" s"), f"`{table}.{key}`", getattr(getattr(settings, table), key)
 
 
 def _sent_row(sent: SentObject) -> tuple[str, str, str, str]:

@@ -16,6 +16,7 @@ from miqa_node.cli.conformance import conformance_page
 from miqa_node.cli.exits import EXPLANATIONS
 from miqa_node.cli.figures_page import figures_page
 from miqa_node.cli.findings_page import findings_page
+from miqa_node.cli.integration import integration_page
 from miqa_node.cli.measurements_page import measurements_page
 from miqa_node.settings import share_dir
 
@@ -31,6 +32,7 @@ class ReferencePage(StrEnum):
     CONFORMANCE = "conformance"
     FIGURES = "figures"
     FINDINGS = "findings"
+    INTEGRATION = "integration"
     MEASUREMENTS = "measurements"
 
 
@@ -48,6 +50,7 @@ def reference(
             _MADE.format(page=ReferencePage.FIGURES, source="the cards of the shipped packages"), share_dir("models")
         ),
         ReferencePage.FINDINGS: lambda: findings_page(_MADE.format(page=ReferencePage.FINDINGS, source="the taxonomy")),
+        ReferencePage.INTEGRATION: integration_page,
         ReferencePage.MEASUREMENTS: lambda: measurements_page(
             _MADE.format(page=ReferencePage.MEASUREMENTS, source="the installed measurements")
         ),

@@ -1,10 +1,11 @@
-"""Lets pages of other sites, such as a viewer, read DICOMweb: CORS for origins in ``web.cors_origins``, and OPTIONS.
+"""What HTTP asks of every address of DICOMweb: CORS for the origins in ``web.cors_origins``, OPTIONS and HEAD.
 
 Only reading, and only with a token that the page sends itself: cookies of this node are never accepted from elsewhere.
 """
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from miqa_node.settings import WebSettings
 from miqa_node.web.security import DICOMWEB
 
-METHODS = "GET, OPTIONS"
+METHODS = "GET, HEAD, OPTIONS"
+_STORES = re.compile(re.escape(DICOMWEB) + r"studies(/[^/]+)?/?")
+"""Where STOW-RS posts to; CORS does not let other sites do that."""
 REQUEST_HEADERS = "accept, authorization, content-type, if-none-match"
 ANSWER_HEADERS = "etag, warning, retry-after"
 MAX_AGE_S = 600
@@ -29,14 +32,18 @@ class CrossOrigin:
         self._origins = {origin.lower() for origin in settings.cors_origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer OPTIONS; add the headers that let a listed origin read other answers."""
+        """Answer OPTIONS, and HEAD as GET without a body; add the headers that let a listed origin read."""
         if scope["type"] != "http" or not f"{scope['path']}/".startswith(DICOMWEB):
             await self._app(scope, receive, send)
             return
         origin = Headers(scope=scope).get("origin", "")
         is_listed = origin.lower() in self._origins
+        is_head = scope["method"] == "HEAD"
 
         async def marked_send(message: Message) -> None:
+            if is_head:
+                scope["method"] = "HEAD"  # as the server knows it
+                message = {**message, "body": b""} if message["type"] == "http.response.body" else message
             if message["type"] == "http.response.start" and self._origins:
                 headers = MutableHeaders(scope=message)
                 headers.add_vary_header("Origin")
@@ -45,10 +52,19 @@ class CrossOrigin:
                     headers["access-control-expose-headers"] = ANSWER_HEADERS
             await send(message)
 
-        if scope["method"] != "OPTIONS":
+        asks_what_there_is = (
+            scope["method"] == "OPTIONS"
+            and f"{scope['path'].rstrip('/')}/" == DICOMWEB
+            and "access-control-request-method" not in Headers(scope=scope)
+        )
+        if asks_what_there_is:
+            scope["path"], scope["raw_path"] = DICOMWEB, DICOMWEB.encode()
+        if scope["method"] != "OPTIONS" or asks_what_there_is:
+            scope["method"] = "GET" if is_head or asks_what_there_is else scope["method"]
             await self._app(scope, receive, marked_send)
             return
-        answer = Response(status_code=HTTPStatus.NO_CONTENT, headers={"allow": METHODS})
+        allowed = f"{METHODS}, POST" if _STORES.fullmatch(scope["path"]) else METHODS
+        answer = Response(status_code=HTTPStatus.NO_CONTENT, headers={"allow": allowed})
         if is_listed:
             answer.headers["access-control-allow-methods"] = METHODS
             answer.headers["access-control-allow-headers"] = REQUEST_HEADERS

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -86,7 +88,7 @@ def test_pages_of_a_listed_origin_may_read_and_others_may_not(web: str) -> None:
     allowed = httpx2.options(f"{web}/studies", headers={"origin": "https://viewer.example", **asking})
     assert allowed.status_code == 204
     assert allowed.headers["access-control-allow-origin"] == "https://viewer.example"
-    assert allowed.headers["access-control-allow-methods"] == "GET, OPTIONS"
+    assert allowed.headers["access-control-allow-methods"] == "GET, HEAD, OPTIONS"
     assert "authorization" in allowed.headers["access-control-allow-headers"]
     assert "access-control-allow-credentials" not in allowed.headers
     answer = httpx2.get(f"{web}/studies", headers={"origin": "https://viewer.example"})
@@ -101,7 +103,39 @@ def test_pages_of_a_listed_origin_may_read_and_others_may_not(web: str) -> None:
 
 def test_options_name_the_methods(web: str) -> None:
     answer = httpx2.options(f"{web}/studies")
-    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, OPTIONS")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+    answer = httpx2.options(f"{web}/studies/1.2.3.1/series")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+
+
+@pytest.mark.parametrize("path", ["/studies", "/studies/1.2.3.1/metadata", "/studies/1.2.3.1", "/"])
+def test_head_is_get_without_a_body(web: str, path: str) -> None:
+    full, head = httpx2.get(web + path), httpx2.head(web + path)
+    assert (full.status_code, head.status_code, head.content) == (200, 200, b"")
+    assert full.content
+    for name in ("content-type", "etag"):
+        if "boundary" not in full.headers.get(name, ""):
+            assert head.headers.get(name) == full.headers.get(name)
+    assert httpx2.head(f"{web}/studies/1.2.3.99").status_code == 404
+
+
+def test_capabilities_name_every_resource(web: str) -> None:
+    """PS3.18 8.9: OPTIONS of the service's address, as WADL or JSON; GET gives the same."""
+    wadl = httpx2.options(f"{web}/", headers={"accept": "application/vnd.sun.wadl+xml"})
+    assert (wadl.status_code, wadl.headers["content-type"]) == (200, "application/vnd.sun.wadl+xml")
+    assert httpx2.options(web).content == httpx2.get(f"{web}/").content == wadl.content
+    (resources,) = ET.fromstring(wadl.content)
+    assert resources.get("base") == f"{web}/"
+    paths = {resource.get("path"): {method.get("name") for method in resource} for resource in resources}
+    assert paths["studies"] == {"GET", "POST"}
+    assert paths["studies/{study_uid}/series/{series_uid}/instances/{instance_uid}/frames/{frames}"] == {"GET"}
+    document = httpx2.options(f"{web}/", headers={"accept": "application/json"}).json()
+    assert {one["path"] for one in document} == set(paths)
+    assert httpx2.options(f"{web}/", headers={"accept": "text/plain"}).status_code == 406
+    for one in document:
+        address = re.sub(r"\{[a-z_]+\}", "1", one["path"])
+        if one["method"] == "GET":
+            assert httpx2.get(f"{web}/{address}").status_code != 405, one
 
 
 def test_studies_series_and_instances_are_found(web: str) -> None:

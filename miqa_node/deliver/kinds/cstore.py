@@ -120,7 +120,7 @@ class CStoreDestination(Destination):
             self._commitment_link = None
             link.abort()
             raise
-        if status in _NO_COMMITMENT:
+        if status in NO_COMMITMENT:
             raise CommitmentUnsupportedError(f"Storage commitment was answered with status 0x{status:04X}.")
         if status != SUCCESS:
             raise DeliveryError(f"Storage commitment was answered with status 0x{status:04X}.")
@@ -231,7 +231,7 @@ class CStoreDestination(Destination):
         return peer.open(contexts, roles, self._reported)
 
 
-_NO_COMMITMENT = frozenset({0x0118, 0x0122, 0x0123, 0x0211})
+NO_COMMITMENT = frozenset({0x0118, 0x0122, 0x0123, 0x0211})
 """No such SOP class, no such action, unrecognized operation (PS3.7 C.5): the peer does no storage commitment."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,12 @@ from pydicom import dcmread
 from pydicom.uid import UID, AllTransferSyntaxes, ImplicitVRLittleEndian
 from pynetdicom import AE, build_context, build_role
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
+from miqa_node.cli.attribute_tables import INHERITED, attribute_table
 from miqa_node.cli.conformance import COMMITMENT, VERIFICATION, conformance_page, sent_objects, storage_classes
+from miqa_node.cli.example_objects import example_objects
+from miqa_node.cli.integration import integration_page
 from miqa_node.receive.commitment import Commitment
 from miqa_node.receive.contexts import PLAIN_SYNTAXES
 from miqa_node.receive.scp import StorageScp
@@ -82,10 +88,43 @@ def test_services_speak_the_listed_syntaxes_and_roles(port: int) -> None:
     association.release()
 
 
+def test_extended_negotiation_is_answered_as_stated(port: int) -> None:
+    item = SOPClassExtendedNegotiation()
+    item.sop_class_uid, item.service_class_application_information = UID(storage_classes()[0]), b"\x02\x00\x02\x00"
+    association = negotiate(port, [(storage_classes()[0], str(ImplicitVRLittleEndian))], ext_neg=[item])
+    assert list(association.acceptor.sop_class_extended.values()) == [b"\x02\x00\x00\x00\x00\x00"]
+    association.release()
+
+
+def test_the_attribute_tables_hold_what_other_images_give(samples: Path) -> None:
+    """Of objects of a real image: each attribute is in the table of its kind, or copied with patient and study."""
+    tables = {kind: attribute_table(examples) for kind, examples in example_objects().items()}
+    assert set(tables) >= {"SR", "SEG", "KOS", "GSPS", "SC", "SEG_FRACTIONAL", "PDF", "REJECTION"}
+    for made in everything(samples / "RG3_UNCR.dcm"):
+        if made.kind == "ENHANCED":  # keeps what its source has
+            continue
+        rows = {tag: (value, presence) for name, tag, _, value, presence, _ in tables[made.kind] if name[0] != ">"}
+        ds = dcmread(BytesIO(made.data))
+        for element in ds:
+            tag = f"({element.tag.group:04X},{element.tag.element:04X})"
+            if tag not in rows:
+                assert element.tag in INHERITED, (made.kind, element.keyword)
+            elif rows[tag][0] and element.keyword != "PhotometricInterpretation":
+                assert str(element.value) == rows[tag][0] or element.VM > 1, (made.kind, element.keyword)
+        always = {tag for tag, (_, presence) in rows.items() if presence in ("ALWAYS", "EMPTY", "VNAP")}
+        there = {f"({element.tag.group:04X},{element.tag.element:04X})" for element in ds}
+        assert always <= there, (made.kind, always - there)
+
+
+def test_the_integration_statement_is_that_of_this_code() -> None:
+    page = PAGE.with_name("integration.md").read_text("utf-8")
+    assert page == integration_page(), "run: miqa-node reference integration --out docs/reference/integration.md"
+    for test in re.findall(r"`(?:tests/[a-z]+/)?(test_[a-z_]+[.]py)`", page):
+        assert list((PAGE.parents[2] / "tests").rglob(test)), test
+
+
 def test_what_is_sent_is_listed(samples: Path) -> None:
     listed = {(one.kind, one.sop_class_uid, syntax) for one in sent_objects() for syntax in one.transfer_syntax_uids}
-    from io import BytesIO
-
     made = everything(samples / "RG3_UNCR.dcm")
     original = dcmread(samples / "RG3_UNCR.dcm", stop_before_pixels=True)
     assert [one.sop_class_uid for one in made if one.kind == "ENHANCED"] == [original.SOPClassUID]

@@ -1,0 +1,41 @@
+"""Writes the IHE integration statement from the objects that the program makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from miqa_node import __version__
+from miqa_node.cli.example_objects import example_objects
+
+TEMPLATE = Path(__file__).with_name("integration.md")
+"""The page with names in braces where the program fills in."""
+DOCUMENTS = ("SR", "SEG", "SEG_FRACTIONAL", "KOS", "GSPS", "PDF")
+PICTURES = ("SC", "SC_RLE", "SC_J2K", "ENHANCED")
+
+
+def integration_page() -> str:
+    """docs/reference/integration.md."""
+    made = {kind: examples[0][0] for kind, examples in example_objects().items()}
+    return TEMPLATE.read_text("utf-8").format(
+        version=__version__,
+        air_options="TID 1500 reports, segmentations, key objects; presentation states and pictures on request",
+        air_objects=", ".join(dict.fromkeys(_class_of(made[kind]) for kind in DOCUMENTS)),
+        air_pictures=", ".join(dict.fromkeys(_class_of(made[kind]) for kind in PICTURES[:-1]))
+        + " and enhanced copies in the class of their source",
+        report_class=_class_of(made["SR"]),
+        template=made["SR"].ContentTemplateSequence[0].TemplateIdentifier,
+        kos_title=_title_of(made["KOS"]),
+        rejection_title=_title_of(made["REJECTION"]),
+    )
+
+
+def _class_of(made: Dataset) -> str:
+    return UID(made.SOPClassUID).name
+
+
+def _title_of(document: Dataset) -> str:
+    title = document.ConceptNameCodeSequence[0]
+    return f"({title.CodeValue}, {title.CodingSchemeDesignator}, {title.CodeMeaning})"
