@@ -77,7 +77,7 @@ class DecodeLimitError(DecodeError):
 
 
 class NotAnImageError(DecodeError):
-    """The object is no picture of a patient, such as a report or a segmentation: there is nothing to judge."""
+    """The object is not a picture of a patient, such as a report or a segmentation: there is nothing to judge."""
 
 
 class ArchiveError(UnreadableError):

@@ -50,7 +50,7 @@ class LocalResult:
 class LocalAssessor:
     """Assesses files one by one with the models and the policy of the settings.
 
-    ``choice`` is what a node of these settings was told to use, ``limits`` what was confirmed for its rooms;
+    ``choice`` is the model choice of a node with these settings, ``limits`` the confirmed limits of its rooms;
     ``calibrated=False`` leaves the site's calibration out. ``packages`` run beside the quality package whatever the
     policy switches on.
     """
@@ -117,7 +117,7 @@ class LocalAssessor:
 
 
 def assess_path(path: Path, described: tuple[str, str, str], judging: JudgingTools, decode: Decode) -> LocalResult:
-    """What :meth:`LocalAssessor.assess_file` does, with the parts of whoever has them, such as a running node.
+    """What :meth:`LocalAssessor.assess_file` does, with parts that exist already, such as those of a running node.
 
     The file takes the way of every image, through a store that is gone afterwards. ``described`` is (modality, body
     part, view) of a picture, which cannot say it.
@@ -138,7 +138,7 @@ def assess_path(path: Path, described: tuple[str, str, str], judging: JudgingToo
         raise NotFoundError(f"{path} was not judged.")
     if image.radiograph is None:  # a node gives it the verdict NOT_ASSESSED; here somebody waits for an answer
         raise image.error or NotAnImageError(assessment.not_assessed)
-    # The node makes up UIDs that are missing; what is said here is what the file says.
+    # The node makes up missing UIDs; the result states those of the file.
     assessment = replace(assessment, header=image.header, timings_ms={**assessment.timings_ms, **image.timings_ms})
     return LocalResult(path, not image.is_picture, assessment, disposition, artifacts.maps(digest), image.radiograph)
 

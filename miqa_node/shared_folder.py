@@ -128,7 +128,7 @@ class SharedFolder:
 def _regular(fd: int) -> int:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise PermissionError("it is no regular file")
+        raise PermissionError("it is not a regular file")
     return fd
 
 

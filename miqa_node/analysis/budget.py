@@ -68,7 +68,7 @@ def propose_limits(transaction: Transaction, policy: Policy, budget: float, now:
 
 
 def budget_image(assessment: Assessment, policy: Policy) -> BudgetImage | None:
-    """What the budget needs of an assessment; None if no soft rule covers it, or the image is no patient's."""
+    """What the budget needs of an assessment; None if no soft rule covers it, or the image is not of a patient."""
     header = assessment.header
     scope = policy.scope_of(header)
     soft = {rule.finding for rule in scope.findings if rule.soft} if scope is not None else set()

@@ -1,6 +1,6 @@
 """Reject analysis of a period (AAPM TG-151, TG-305): rates with denominators, limits and action lines.
 
-What is counted is said in docs/explanation/reject-analysis.md; the store counts (:mod:`miqa_node.store.census`), this
+docs/explanation/reject-analysis.md defines what is counted; the store counts (:mod:`miqa_node.store.census`), this
 module turns counts into rates.
 """
 

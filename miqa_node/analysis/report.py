@@ -47,7 +47,7 @@ def make_report(transaction: Transaction, month: str, settings: Settings, now: d
     Raises
     ------
     SettingsError
-        That is no month.
+        The text is not a month.
     """
     made_at = now or datetime.now(UTC)
     period = month_of(month)
@@ -75,7 +75,7 @@ def month_of(text: str) -> Period:
     """
     match = _MONTH.fullmatch(text)
     if match is None:
-        raise SettingsError(f"{text!r} is no month; write it as 2026-10.")
+        raise SettingsError(f"{text!r} is not a month; write it as 2026-10.")
     year, month = int(match[1]), int(match[2])
     return Period(date(year, month, 1), date(year + month // 12, month % 12 + 1, 1))
 

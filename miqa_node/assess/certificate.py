@@ -44,7 +44,7 @@ class Guarantee(Section):
 
 
 class Refusal(Section):
-    """A promise that could not be shown to hold: why, and how many more labelled patients might show it."""
+    """A promise that could not be certified: why, and how many more labelled patients might suffice."""
 
     promise: Promise
     limit: Share

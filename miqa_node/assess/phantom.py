@@ -1,7 +1,7 @@
 """Recognises CT and MR series of test objects (phantoms) by their pixels; words of the header are only a hint.
 
 A phantom is machined: its outline is a circle or has long straight sides at right angles, and large parts of it show
-nothing but one material. A patient's outline is neither, and tissue varies everywhere. The limits and how far both
+only one material. A patient's outline is neither, and tissue varies everywhere. The limits and how far both
 kinds keep from them stand in docs/explanation/phantoms.md.
 """
 

@@ -30,7 +30,7 @@ class PackageOrigin(StrEnum):
     """Who vouches for a package."""
 
     SHIPPED = "shipped"
-    """It lies in the folder of the installed node; whoever writes there can change the program, too."""
+    """It lies in the folder of the installed node; anyone who can write there can change the program."""
     TRUSTED = "trusted"
     """A key of ``assess.trusted_keys`` signed it."""
     UNKNOWN = "unknown key"

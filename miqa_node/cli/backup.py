@@ -39,7 +39,7 @@ def backup(folder: Folder, config: ConfigFile = None, data_dir: DataDir = None, 
     if as_json:
         print_json({"objects": made.objects, "bytes": made.size_bytes, "copied": made.copied, "database": complete})
         return
-    print_line(f"objects: {made.objects}, of which copied now: {made.copied}; {made.size_bytes >> 20} MiB in {folder}")
+    print_line(f"objects: {made.objects}, copied now: {made.copied}; {made.size_bytes >> 20} MiB in {folder}")
     if not complete:
         print_line("The database is on PostgreSQL: keep its dump beside this backup.")
 

@@ -151,7 +151,7 @@ def _print(summary: Feedback, fidelity: Mapping[str, Fidelity]) -> None:
              f"{row.ssim_marked:.3f}")
             for method, row in fidelity.items()
         )  # fmt: skip
-        print_table(heads, changed, title="What enhancement does to images that people drew on")
+        print_table(heads, changed, title="Effect of enhancement on marked images")
 
 
 def _heads(what: str, numbers: Sequence[str]) -> list[Column | str]:

@@ -183,7 +183,7 @@ One object per line and file, in the order of the files:
 | `findings[].name`, `.code` | Name of the finding, and its code value in DICOM CID 7011. |
 | `findings[].probability`, `.severity` | Calibrated probability and severity, 0 to 1. |
 | `findings[].threshold` | Operating point: at or above it the finding is present. |
-| `findings[].flagged` | Whether it is a reason of the verdict, by itself or by a measurement that speaks for it. |
+| `findings[].flagged` | Whether it is a reason of the verdict, directly or through a measurement that supports it. |
 | `narrative` | What was found and what to do next, in sentences of the language `node.language`. |
 | `contributions` | Only models of measurements: what each did to a present finding's logit (`part`), strongest first. |
 | `gate` | Probability of each reason why an image is outside what the model can judge. |

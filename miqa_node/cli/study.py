@@ -42,7 +42,7 @@ def plan(
     specificity: Annotated[float, typer.Option(metavar="SHARE", help="Expected specificity.")] = 0.95,
     least_sensitivity: Annotated[float, typer.Option(metavar="SHARE", help="To be exceeded.")] = 0.7,
     least_specificity: Annotated[float, typer.Option(metavar="SHARE", help="To be exceeded.")] = 0.9,
-    power: Annotated[float, typer.Option(metavar="SHARE", help="Probability to show both, each by itself.")] = 0.8,
+    power: Annotated[float, typer.Option(metavar="SHARE", help="Probability of showing each of the two.")] = 0.8,
     images: Annotated[int, typer.Option(metavar="N", help="Number of images; 0 computes it.", min=0)] = 0,
     run_length: Annotated[int, typer.Option(metavar="N", help="Consecutive images in a run.", min=1)] = 10,
     room: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this room; repeatable.")] = None,

@@ -28,7 +28,7 @@ def quality(
     out: Annotated[
         Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
     ],
-    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Train so long.")] = 76.0,
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 76.0,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Train so many steps instead; repeatable on one machine.")
     ] = None,
@@ -166,7 +166,7 @@ def attention(
     out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="Folder of the run.")] = Path(
         "training-runs/attention"
     ),
-    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Train so long.")] = 25.0,
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 25.0,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Train so many steps instead; repeatable on one machine.")
     ] = None,
@@ -208,7 +208,7 @@ def denoiser(
     out: Annotated[
         Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
     ],
-    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Train so long.")] = 15.0,
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 15.0,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Train so many steps instead; repeatable on one machine.")
     ] = None,
@@ -286,7 +286,9 @@ def landmarks(
     out: Annotated[
         Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
     ],
-    minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Train the whole image's network so long.")] = 42,
+    minutes: Annotated[
+        float, typer.Option(metavar="N", min=0.1, help="Training time of the whole image's network.")
+    ] = 42,
     close_up_minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Then the close-up's.")] = 25,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Train it so many steps instead; repeatable on one machine.")

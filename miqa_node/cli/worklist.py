@@ -203,7 +203,8 @@ def reopen(
         _print_item(reopening.item)
     for archive in reopening.must_restore:
         typer.echo(
-            f"{archive} was told to hide the image and must restore it itself: DICOM has no un-reject.", err=True
+            f"{archive} was asked to hide the image and must restore it itself: DICOM cannot undo that.",
+            err=True,
         )
 
 

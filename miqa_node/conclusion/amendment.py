@@ -27,7 +27,7 @@ from miqa_node.units.base import Unit, UnitContext, installed, unit_of
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 20
-NOT_REPORTED = "The archives could not be told of this decision: the report could not be made anew."
+NOT_REPORTED = "The archives were not informed of this decision: the report could not be made again."
 
 
 class Amendments:

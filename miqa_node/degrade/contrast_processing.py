@@ -64,7 +64,7 @@ def _wrong_window(image: Image, cut: float, side: float) -> Image:
 
 
 def _clipped(image: Image, share: float, *, bright: bool) -> Image:
-    """The window displaced until ``share`` of the body is plain white, or plain black; the direct beam is no body."""
+    """The window displaced until ``share`` of the body, without the direct beam, is plain white or plain black."""
     sample = image[::2, ::2]
     darkest, brightest = (float(v) for v in np.quantile(sample, (0.002, 0.998)))
     body = sample[(sample > darkest + 0.04) & (sample < brightest - 0.01)]

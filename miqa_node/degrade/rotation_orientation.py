@@ -19,7 +19,7 @@ def rotation_orientation(image: Image, severity: float, rng: np.random.Generator
     """Turned by 2, 5, 10, 20° in the plane; marked cases may also be mirrored or turned by 90 or 180°.
 
     Every fifth draw is a mirror image from severity 0.5 on, every tenth a quarter or half turn from 0.75 on (there
-    is no slight mirror image). The corners left free are black, as collimated, or outside the picture, as when the
+    is not a slight mirror image). The corners left free are black, as collimated, or outside the picture, as when the
     whole field turned with the tube. Source: SCIENCE.md §1.
     """
     kind = rng.uniform()

@@ -180,7 +180,7 @@ def _refusal(rejected: Sequence[PresentationContext]) -> str:
 
 
 _SYNTAXES_NOT_SUPPORTED = 4
-"""Result of a presentation context of which only the transfer syntaxes were rejected (PS3.8 table 9-18)."""
+"""Result of a presentation context if only its transfer syntaxes were rejected (PS3.8 table 9-18)."""
 
 
 def _prepare(event: evt.Event, timeout_s: float) -> None:

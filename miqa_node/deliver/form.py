@@ -1,4 +1,4 @@
-"""Gives an object the form in which a destination wants it: transfer syntax and character set of its profile.
+"""Gives an object the form that a destination requires: transfer syntax and character set of its profile.
 
 The SOP Instance UID stays, since nothing that the object says changes.
 """

@@ -1,7 +1,7 @@
 """Keeps pynetdicom from losing a response to one of our requests (docs/adr/0006).
 
 ``Association``'s reactor thread may have passed its checkpoint just before a request is sent. Then it, not the
-sender, takes the response from the queue, finds that it is no request and drops it, and the sender waits the whole
+sender, takes the response from the queue, finds that it is not a request and drops it, and the sender waits the whole
 DIMSE time-out for an object that the peer has long stored. Here the reactor hands such a response back.
 """
 
@@ -116,7 +116,7 @@ class Exchange:
             if response is not None and response.is_valid_request:
                 self._requests.append((context_id, response))
                 continue
-            raise DeliveryError("The peer sent a message that is no response to the request.")
+            raise DeliveryError("The peer sent a message that is not a response to the request.")
         raise DeliveryError(f"No response within {self._timeout_s:g} s.")
 
     def _serve(self, serve_request: Any, message: Any, context_id: int) -> None:

@@ -8,7 +8,7 @@ import time
 
 
 class Pace:
-    """One permit after the other, evenly apart, for all lanes together; ``per_s`` None is no limit."""
+    """One permit after the other, evenly apart, for all lanes together; ``per_s`` None means no limit."""
 
     def __init__(self, per_s: float | None) -> None:
         self._apart_s = 0.0 if per_s is None else 1.0 / per_s

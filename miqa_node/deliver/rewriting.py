@@ -1,4 +1,4 @@
-"""Rewrites a data set of Explicit VR Little Endian without decoding it, for a destination that wants it otherwise.
+"""Rewrites a data set of Explicit VR Little Endian without decoding it, for a destination that requires another form.
 
 In Implicit VR, which every storage SCP accepts (PS3.5 A.1), only the heads of the elements change: values stay as they
 are encoded, in whatever character set, also where that is wrong or unknown. In another character set only the values of
@@ -37,7 +37,7 @@ def as_implicit_vr(data_set: bytes) -> bytes:
 
 
 def in_character_set(data_set: bytes, sets: Sequence[str]) -> bytes:
-    """The data set with its text in these character sets, of which it says so; compressed pixels stay as they are.
+    """The data set with its text in these character sets, which it declares; compressed pixels are unchanged.
 
     Raises
     ------

@@ -83,7 +83,7 @@ def write_destination(data_dir: Path, port: int) -> None:
 def finish(node: NodeProcess) -> list[str]:
     """Stop the node; what is wrong with how it ended."""
     if not node.running():
-        return [f"The node ended by itself.\n{node.last_lines()}"]
+        return [f"The node ended unexpectedly.\n{node.last_lines()}"]
     code = node.stop()
     return [f"The node did not stop cleanly: exit code {code}.\n{node.last_lines()}"] if code else []
 

@@ -63,7 +63,7 @@ class NodeProcess:
             raise SettingsError(f"{program} is missing: install miqa-node into the environment of {sys.executable}.")
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
-            # A session of its own: Ctrl-C is for the demonstration, which then stops the node by itself.
+            # A session of its own: Ctrl-C reaches only the demonstration, which then stops the node.
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [program, *self._options],
                 stdin=subprocess.DEVNULL,

@@ -144,7 +144,7 @@ def quality_score(findings: Iterable[Finding]) -> float:
     """One number in 0–100, 100 is best: the share of quality that remains after each finding has reduced it.
 
     100 · Π(1 − probability · severity) over the defects that are present; a finding below its
-    operating point takes nothing, nor does a medical device, which is no defect: an unremarkable image scores 100.
+    operating point takes nothing, nor does a medical device, which is not a defect: an unremarkable image scores 100.
     """
     defects = (f for f in findings if f.present and f.name != FindingName.DEVICE_IN_VIEW)
     return 100.0 * math.prod(1.0 - f.strength for f in defects)

@@ -156,7 +156,7 @@ def status_of(
 def alarms(destinations: Sequence[DestinationStatus], longest_wait: timedelta, now: datetime) -> Iterator[Alarm]:
     """What is wrong with destinations: one fails, or a delivery waits for longer than ``longest_wait``.
 
-    A destination that a person holds is no alarm.
+    A destination that a person holds raises no alarm.
     """
     for one in destinations:
         left = one.backlog

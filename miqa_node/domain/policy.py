@@ -30,12 +30,12 @@ class Verdict(StrEnum):
 
     @property
     def flagged(self) -> bool:
-        """Whether the verdict by itself puts the study on the worklist."""
+        """Whether the verdict alone puts the study on the worklist."""
         return self in (Verdict.REVIEW, Verdict.REJECT)
 
     @property
     def words(self) -> str:
-        """The words for people, the same on pages, in reports and on the command line."""
+        """The name on pages and in reports; settings, REST and the command line use the value."""
         return VERDICT_WORDS[self]
 
     @property

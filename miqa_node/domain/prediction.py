@@ -16,7 +16,7 @@ DECISION_SUPPORT = "decision support, not diagnosis"
 
 
 class PredictionStatus(StrEnum):
-    """Whether a prediction stands by itself or waits for a person."""
+    """Whether a prediction is automated or waits for a person."""
 
     AUTOMATED = "automated"
     PENDING_REVIEW = "pending_review"
@@ -27,7 +27,7 @@ class PendingReason(StrEnum):
 
     LOW_CONFIDENCE = "low_confidence"
     QUALITY_FIRST = "quality_first"
-    """The image was rejected or not assessed for its quality, so nothing read from it counts by itself."""
+    """The image was rejected or not assessed for its quality, so nothing read from it is automated."""
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     """The image is more unusual than the site lets pass."""
     NOT_PROVEN = "not_proven"

@@ -61,7 +61,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class LegalHold:
-    """A study, or all studies of a patient, of which nothing is removed; one of the two is empty."""
+    """A study, or all studies of a patient, that retention must not remove; one of the two is empty."""
 
     hold_id: int
     study_instance_uid: str

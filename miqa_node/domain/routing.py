@@ -1,4 +1,4 @@
-"""Decides whether a prediction stands by itself or waits for a person: quality first, then confidence."""
+"""Decides whether a prediction is automated or waits for a person: quality first, then confidence."""
 
 from __future__ import annotations
 

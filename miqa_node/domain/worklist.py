@@ -85,7 +85,7 @@ class WorklistItem:
 
 @dataclass(frozen=True, slots=True)
 class Reopening:
-    """A study that is open again, and the archives that were told to hide its images: only they can restore them."""
+    """A study that is open again, and the archives that were asked to hide its images: only they can restore them."""
 
     item: WorklistItem
     must_restore: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Tells faults of the node from faults of an image, and lets all images wait while the node is at fault.
 
-An image is given up as NOT_ASSESSED, which its archive is told, only after the canary was judged. If the canary fails,
+An image is given up, and reported as NOT_ASSESSED, only after the canary was judged. If the canary fails,
 or several different images in a row failed alike, the node is at fault: nothing is given up until the canary passes.
 """
 

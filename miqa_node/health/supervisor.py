@@ -67,7 +67,7 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; parts that stop from now on are left alone."""
+        """End; parts that stop from now on are not restarted."""
         self._thread.stop()
 
     def check(self) -> None:

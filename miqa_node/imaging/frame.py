@@ -112,7 +112,7 @@ def _decode(image: StoredImage, frame: int) -> tuple[AnyImage, CodecPlugin]:
 
 
 def _pixels_only(image: StoredImage, syntax: Syntax, frame: int) -> Dataset:
-    """A data set of nothing but the description of the pixels (group 0028) and the pixels of one frame.
+    """A data set with only the description of the pixels (group 0028) and the pixels of one frame.
 
     So no error text of a codec can quote a patient. An encapsulated frame is put together from its fragments, and
     mended where that is possible.

@@ -2,7 +2,7 @@
 
 This runs for every C-STORE before its response, so it looks at a few dozen elements and no pixels
 (:mod:`miqa_node.imaging.elements`), and it takes values as writers write them rather than as PS3.5 asks.
-What kind of object a header belongs to is said in ``units``.
+``units`` decide what kind of object a header belongs to.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def _orientation_issues(header: Header, traits: ImageTraits, part: str, view: st
     orientation = header.patient_orientation
     if not any(orientation):
         if "patient_orientation" in traits.expected:
-            yield "orientation_missing", "Patient Orientation is empty: left and right cannot be told."
+            yield "orientation_missing", "Patient Orientation is empty: left and right are unknown."
         return
     if part in UNPAIRED and view in FRONTAL_VIEWS and len(orientation) == 2:
         across, down = orientation[0][:1], orientation[1][:1]

@@ -193,7 +193,7 @@ def parse_peer(entry: str, setting: str = "dicom.allowed_peers") -> PeerRule:
         return PeerRule(pattern, ipaddress.ip_network(address, strict=False))
     except ValueError as error:
         raise SettingsError(
-            f"{setting}: {address!r} in {entry!r} is no IP address and no network such as 10.0.0.0/24."
+            f"{setting}: {address!r} in {entry!r} is neither an IP address nor a network such as 10.0.0.0/24."
         ) from error
 
 

@@ -34,7 +34,7 @@ def no_passcodes(_name: str, _passcode: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UserIdentities:
-    """User Identity Negotiation (PS3.7 D.3.3.7), as ``dicom.user_identity`` wants it."""
+    """User Identity Negotiation (PS3.7 D.3.3.7), as ``dicom.user_identity`` requires it."""
 
     mode: UserIdentityMode
     check: CheckPasscode = no_passcodes

@@ -144,7 +144,7 @@ def file_head(request: StoreRequest) -> bytes:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Remove the files of killed processes, none of which was acknowledged; their number."""
+    """Remove unacknowledged files of killed processes; their number."""
     removed = 0
     for path in folder.glob("*.part"):
         with suppress(OSError):

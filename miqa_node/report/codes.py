@@ -99,7 +99,7 @@ ANOMALY_SITE = Concept(
 UNUSUAL_REGION = Concept(
     "UNUSUAL_REGION",
     "Unusual region",
-    "A place of the image that looks like none of the ordinary images: no defect by itself.",
+    "A place of the image that looks like none of the ordinary images: not a defect in itself.",
 )
 CONTRAST_ENHANCEMENT = Concept(
     "CONTRAST_ENH",
@@ -128,13 +128,13 @@ PREDICTION_CERTAINTY = Concept(
 PREDICTION_STATUS = Concept(
     "PRED_STATUS",
     "Status of prediction",
-    "Whether the prediction stands by itself or waits for a person.",
+    "Whether the prediction is automated or waits for a person.",
     ARTIFICIAL_INTELLIGENCE,
 )
 AUTOMATED = Concept(
     "AUTOMATED",
     "Automated",
-    "Sure enough, of an image of sufficient quality, so that the site lets it stand by itself.",
+    "Confident enough, and the image of sufficient quality, so that the site automates it.",
     ARTIFICIAL_INTELLIGENCE,
 )
 PENDING_REVIEW = Concept(

@@ -42,7 +42,7 @@ def certainty_code(finding: Finding) -> Code:
     """The probability of a finding.
 
     One concept for each, because viewers show a number with its own name and nothing else: "Certainty of Finding 93 %"
-    would not say of which.
+    would not say which one.
     """
     entry = finding_entries().get(finding.name)
     if entry is None or entry.certainty is None:

@@ -61,7 +61,7 @@ def of_finding(finding: Finding) -> SegmentSubject:
 
 
 def of_anomaly(anomaly: AnomalyScore) -> SegmentSubject:
-    """An unusual place, which is never a defect by itself."""
+    """An unusual place, which alone is never a defect."""
     text = f"{anomaly.sentence}. Unusual is not wrong"
     kind = codes.UNUSUAL_REGION.code
     return SegmentSubject(

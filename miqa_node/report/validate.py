@@ -156,7 +156,7 @@ def _text_faults(vr: str, encoded: bytes, character_sets: Sequence[str]) -> Iter
             # Not PS3.5 9.1 to the letter: senders write components with a leading zero, and a reference to such
             # an object must say its UID as it is.
             if not is_uid(value):
-                yield "is no UID"
+                yield "is not a UID"
             continue
         try:
             validate_value(vr, value, config.RAISE)
@@ -193,7 +193,7 @@ def _referred(item: Dataset) -> Iterator[str]:
 
 def _pixels(dataset: Dataset) -> Iterator[str]:
     if "EncapsulatedDocument" in dataset and not dataset.EncapsulatedDocument.startswith(b"%PDF-"):
-        yield "EncapsulatedDocument is no PDF"
+        yield "EncapsulatedDocument is not a PDF"
     if "PixelData" not in dataset:
         return
     frames = int(dataset.get("NumberOfFrames", 1))

@@ -119,7 +119,7 @@ def run(folder: Path, config: Path | None, limit_s: float) -> CommissioningRecor
             listed = {item["study_instance_uid"] for item in node.worklist()}
             for check in checks:
                 check.faults = _faults(check, pacs, listed)
-            faults = _together(checks) + ([] if node.running() else ["The node ended by itself."])
+            faults = _together(checks) + ([] if node.running() else ["The node ended unexpectedly."])
     judged = (((check.outcome.document or {}).get("assessment") or {}).get("model") for check in checks)
     model = next((one for one in judged if one), None)
     return CommissioningRecord(

@@ -1,8 +1,8 @@
 """Watches a folder for DICOM files and takes them in: for devices that can only copy, and for discs.
 
 A file counts as complete once its size and time have not changed for ``watch.settle_s``. It is then received like a
-C-STORE and moved to ``done``, or to ``failed`` with a text that says why. What cannot be taken now, for want of disk
-or database, stays where it is. A crash between the two steps takes a file in twice, which is once.
+C-STORE and moved to ``done``, or to ``failed`` with a text that says why. What cannot be stored now, without disk
+or database, stays where it is. After a crash between the two steps a file is received again, which changes nothing.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def record(
     rules: AcquisitionRules,
     now: datetime,
 ) -> None:
-    """Write the exposure of an image down, and note of which earlier exposure it is a repeat."""
+    """Record the exposure of an image, and the earlier exposure that it repeats."""
     header = instance.header
     patient_id = transaction.execute(
         sa.select(studies.c.patient_id).where(studies.c.study_instance_uid == header.study_instance_uid)

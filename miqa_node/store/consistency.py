@@ -162,7 +162,7 @@ class Check:
             yield Inconsistency(Fault.UNDELIVERABLE, words)
 
     def _mark_lost(self, digest: str) -> bool:
-        """Readers are told; the object is taken when it is sent again."""
+        """Readers are informed; the object is stored again when it is sent again."""
         values = {"removed_at": self.now, "deleted_at": self.now, "removal_cause": RemovalCause.LOST.value}
         with self.database.begin() as transaction:
             transaction.execute(sa.update(t.instances).where(t.instances.c.digest == digest).values(values))

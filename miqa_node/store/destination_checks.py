@@ -23,7 +23,7 @@ from miqa_node.store.database import Database, Transaction, insert_or_ignore
 from miqa_node.store.tables import deliveries, destination_checks, destination_holds
 
 FORGET_AFTER = timedelta(days=7)
-"""Checks of processes that ended so long ago say nothing any more."""
+"""Checks by processes that ended longer ago are ignored."""
 
 
 def record(transaction: Transaction, check: DestinationCheck) -> bool:

@@ -1,7 +1,7 @@
 """One field that finds images by whatever people have at hand: how a name or number begins, upper case or lower.
 
-Letters beyond ASCII are told apart by case on SQLite. The conditions are tried on the rows that the other filters and
-the order leave, so whoever lists bounds these: by days, or by what is unresolved.
+On SQLite, letters beyond ASCII are case-sensitive. The conditions are tried on the rows that the other filters and
+the order leave, so callers limit these: by days, or by what is unresolved.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class GroupCommit:
     def run(self, write: Callable[[Transaction], T]) -> T:
         """Run ``write`` within a transaction and return when that is committed; its exception is raised here.
 
-        ``write`` must bear being run twice: when one of a group fails, each of them is run again by itself.
+        ``write`` must bear being run twice: when one of a group fails, each of them is run again separately.
         """
         mine: _Write[T] = _Write(write)
         with self._lock:

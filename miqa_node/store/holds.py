@@ -1,4 +1,4 @@
-"""Legal holds: studies and patients of which nothing is removed, until a person clears the hold."""
+"""Legal holds: nothing of these studies and patients is removed until a person clears the hold."""
 
 from __future__ import annotations
 

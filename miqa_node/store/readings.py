@@ -43,7 +43,7 @@ class RoomOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Images of which the model gave a finding a probability in one tenth of [0, 1]."""
+    """Images where the model gave a finding a probability in one tenth of [0, 1]."""
 
     finding: str
     bin: int

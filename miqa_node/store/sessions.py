@@ -73,7 +73,7 @@ def find(
     """Whose session a cookie stands for; None when it ended, or its account was disabled.
 
     ``confirmed``: how long ago the site's provider may have confirmed a session that began there. A request that a page
-    sends ``by_itself`` is no sign of a person and keeps no session alive.
+    sends ``by_itself`` is not a sign of a person and does not extend the session.
     """
     is_confirmed: sa.ColumnElement[bool] = sa.true()
     if confirmed < timedelta.max:
@@ -99,7 +99,7 @@ def find(
 def confirm(
     transaction: Transaction, secret: str, sealed: str, now: datetime, *, provider_sid: str | None = None
 ) -> None:
-    """The site's provider has vouched for whoever is signed in; ``provider_sid`` is its name of the session, if new."""
+    """The site's provider has confirmed the signed-in person; ``provider_sid`` is its name of the session, if new."""
     values: dict[str, object] = {"sealed": sealed, "checked_at": now}
     if provider_sid is not None:
         values["provider_sid"] = provider_sid

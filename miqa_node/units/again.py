@@ -53,7 +53,7 @@ def amendments(
     """What archives get when a person decided: a new report, and the key object of a good image is withdrawn.
 
     If such a decision is taken back or replaced by another, the key object is made anew. Nothing follows for an image
-    without a report: nobody was told about it.
+    without a report: nobody received one.
     """
     subject = unit.subject(instance, assessment, context, amends=True)
     if subject is None or not earlier_reports(instance, context):
@@ -89,6 +89,6 @@ def _files(instance: StoredInstance, context: UnitContext, kind: ResultKind, sop
     for one in made:
         try:
             files.append(context.artifacts.path(one.object_key))
-        except NotFoundError:  # what is no longer kept cannot be named: its series is only in the file
+        except NotFoundError:  # a file that is no longer kept cannot be referred to: only the file holds its series
             continue
     return files

@@ -1,4 +1,4 @@
-"""What projection images and other images have in common: one decoded image, judged by itself."""
+"""What projection images and other images have in common: one decoded image, judged alone."""
 
 from __future__ import annotations
 

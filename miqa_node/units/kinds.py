@@ -79,7 +79,7 @@ def is_image(header: Header) -> bool:
 
 
 def is_projection(header: Header) -> bool:
-    """Whether the object is a single X-ray exposure, which is assessed by itself as soon as it is stored.
+    """Whether the object is a single X-ray exposure, which is assessed as soon as it is stored.
 
     Yes for CR, DX, MG, intra-oral and panoramic images, for single-frame XA and RF (a spot film or a photo run's
     single shot), and for monochrome single-frame secondary captures that name such a modality (digitised film).

@@ -1,4 +1,4 @@
-"""A single X-ray exposure: assessed by itself as soon as it is stored, and reported as destinations ask for it."""
+"""A single X-ray exposure: assessed as soon as it is stored, and reported as destinations ask for it."""
 
 from __future__ import annotations
 

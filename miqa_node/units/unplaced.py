@@ -9,7 +9,7 @@ from miqa_node.units.base import Unit, UnitContext, not_assessed
 
 
 class UnplacedUnit(Unit[None]):
-    """Quarantined by itself and never reported: a result could only refer to a UID that the node made up."""
+    """Quarantined and never reported: a result could only refer to a UID that the node made up."""
 
     name = "unplaced"
     is_guard = True

@@ -134,7 +134,7 @@ class Provider:
         claims = self._decoded(logout_token, "logout token", [*_REGISTERED, "jti"])
         events = claims.get("events")
         if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
-            raise AccessError("The token is no logout token.")
+            raise AccessError("The token is not a logout token.")
         if "nonce" in claims:  # an ID token
             raise AccessError("A logout token has no nonce.")
         sid, has_subject = str(claims.get("sid") or ""), bool(claims.get("sub"))

@@ -77,5 +77,5 @@ def _opened(cookie: str, stored: str) -> str:
 
 
 def _key(cookie: str) -> Fernet:
-    """The cookie has 256 random bits: a plain hash of it, told apart from the one that is stored, is a key."""
+    """The cookie has 256 random bits: a plain hash of it, other than the stored one, is a key."""
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"refresh token {cookie}".encode()).digest()))

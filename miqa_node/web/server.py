@@ -26,7 +26,7 @@ BEAT_S = 1.0
 STUCK_AFTER_S = 120.0
 """Nothing that answers a request may keep the others waiting for this time."""
 STOP_TIMEOUT_S = 5.0
-"""Open requests get so long to finish when the node stops."""
+"""Time that open requests get to finish when the node stops."""
 
 
 class WebServer:

@@ -58,7 +58,7 @@ def midnight(day: date) -> datetime:
 
 
 def instant(text: str) -> datetime | None:
-    """An ISO 8601 moment with its offset, in UTC; None if the text is no such thing."""
+    """An ISO 8601 moment with its offset, in UTC; None if the text is not one."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where uploaded forms lie while they are read: a folder with a quota, of which one address gets half.
+"""Where uploaded forms lie while they are read: a folder with a quota; one address gets at most half.
 
 Never the system's temporary folder, and never more than the quota of the volume that C-STORE needs.
 """
@@ -102,7 +102,7 @@ class UploadRequest(Request):
     _read: UploadedForm | None = None
 
     def form(self, **limits: Any) -> Any:  # noqa: ARG002 - the limits are those of the space
-        """The form; read once, whoever asks."""
+        """The form; read once."""
         return self._form_in_space()
 
     async def _form_in_space(self) -> FormData:

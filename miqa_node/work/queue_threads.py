@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-# The library starts the threads of single queues again by itself; this one, which does so, has no name of its own.
+# The library restarts the threads of single queues; the thread that does so has no name.
 _MANAGER = "(queue_thread)"
 
 

@@ -19,7 +19,7 @@ class SiteRules:
     """Joins the policy file with the limits of the database, which :meth:`follow` reads at every poll."""
 
     def __init__(self, database: Database, file_policy: Callable[[], Policy], silent_days: int) -> None:
-        """``silent_days``: so long after the node's first verdict nothing is flagged, unless limits are confirmed."""
+        """``silent_days`` after the first verdict of the node nothing is flagged, unless limits are confirmed."""
         self._database = database
         self._file_policy = file_policy
         self._silent_days = silent_days

@@ -95,7 +95,7 @@ def test_after_the_note_has_left_only_the_archive_can_restore_the_image(
     assert answer.status_code == 200
     assert answer.json()["must_restore"] == ["CLOUD"]
     assert answer.json()["item"]["state"] == "OPEN"
-    assert "CLOUD was told to hide an image" in client.get(STUDY).text
+    assert "CLOUD was asked to hide an image" in client.get(STUDY).text
 
 
 def lane_sends_all(stage: Stage) -> None:

@@ -1,7 +1,7 @@
 """Answers to the package name "anomaly": the score of the quality package, or the reason why it is missing.
 
 The network features of the quality package won the comparison (docs/explanation/anomaly.md), so no graph of its own
-runs: the score is in the judgement already when this is asked. A site that wants it names it like any other package.
+runs: the score is in the judgement already when this is asked. A site switches it on like any other package.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class PositioningPoint(Section):
 class LandmarkCard(BaseCard):
     """``model.onnx`` sees the whole image, ``close_up.onnx`` the clavicles; docs/reference/model-package.md.
 
-    A point is given where its chance of being visible reaches ``visible_from``, and nothing is said of an image with
+    A point is given where its chance of being visible reaches ``visible_from``; nothing is reported for an image with
     fewer than ``least_points`` of them.
     """
 

@@ -53,8 +53,8 @@ class LandmarkSidecar:
     def contribute(self, seen: ImageContext) -> AssessorResult:
         """The judgement with points, measurements and findings.
 
-        It is unchanged where the package does not apply, where the gate says that this is no frontal chest, and where
-        too little of the anatomy can be seen.
+        It is unchanged where the package does not apply, where the gate sees no frontal chest, and where too little of
+        the anatomy is visible.
         """
         assessment, radiograph, header = seen.judgement.assessment, seen.radiograph, seen.header
         gate = assessment.finding(FindingName.GATE)

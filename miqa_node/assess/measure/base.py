@@ -24,7 +24,7 @@ Reading = float | Measurement | None
 """What ``take`` gives: a number in ``unit``, a Measurement in another unit, or None if it cannot be taken."""
 
 Needs = Literal["header", "pixels", "variation"]
-"""What must be there: nothing but the header, a valid pixel, or valid pixels that are not all equal."""
+"""What a measurement needs: only the header, a valid pixel, or valid pixels that are not all equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

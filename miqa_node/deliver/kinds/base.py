@@ -73,7 +73,7 @@ class DestinationConfig(BaseModel):
     objects_per_s: float | None = Field(
         default=None, gt=0.0, le=MAX_OBJECTS_PER_S, strict=False, description="a number above 0, such as 2 or 0.5"
     )
-    """Most objects, or events, that one node sends there in a second; None is no limit."""
+    """Most objects, or events, that one node sends there in a second; None means no limit."""
 
     @property
     def address(self) -> str:
@@ -214,7 +214,7 @@ class Destination(ABC):
     access_hint: str = "Check that it runs, its address, and that it lets this node in."
     """Advice if :meth:`probe` fails."""
     leaves_trace: ClassVar[bool] = False
-    """Whether :meth:`probe` is noticed there, so that it is not sent by itself every half minute."""
+    """Whether the receiver sees :meth:`probe` as an event, so that it is only sent on request."""
     no_commitment: ClassVar[str] = "This kind of destination does no storage commitment."
 
     def __init__(self, name: str) -> None:

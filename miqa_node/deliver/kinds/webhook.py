@@ -38,7 +38,7 @@ SECRET_BYTES = range(24, 65)
 MAX_SECRETS = 4
 PING = "node.ping"
 
-# The same request would get the same answer: too large, or nobody wants events there any more.
+# The same request would get the same answer: too large, or the receiver takes no more events.
 _NEVER = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GONE})
 
 

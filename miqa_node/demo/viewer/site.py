@@ -19,7 +19,7 @@ SETTINGS = Path(__file__).with_name("app-config.js")
 DICOMWEB_PATHS = ("/dicom-web/", "/wado", "/api/dicom-web/")
 FORWARD_LIMIT_S = 60.0
 MAX_BODY_BYTES = 1_000_000_000
-"""What the viewer may send to the archive at once; it stores nothing by itself, only a person does."""
+"""What the viewer may send to the archive at once; it stores only what a person saves."""
 
 # The viewer computes in web workers with shared memory, for which browsers want these.
 ISOLATION = {

@@ -1,4 +1,4 @@
-"""Reads the stream of an established association several times as fast as pynetdicom does by itself.
+"""Reads the stream of an established association several times as fast as pynetdicom alone.
 
 pynetdicom reads 4 KiB at a time, joins all fragments in memory and polls twice a millisecond for each association.
 Here its thread that reads the network blocks until there is something to read, and streams the fragments of a data
@@ -140,7 +140,7 @@ class StreamingDul(DULServiceProvider):
         return True
 
     def _process_recv_primitive(self) -> bool:
-        """Take what the other thread wants sent; its answers are for nobody once the association is over."""
+        """Take what the other thread has to send; its answers are dropped once the association is over."""
         waiting = self.to_provider_queue
         while self.state_machine.current_state in ("Sta1", "Sta13"):
             if not (waiting.queue and isinstance(waiting.queue[0], P_DATA)):
@@ -180,7 +180,7 @@ class StreamingDul(DULServiceProvider):
         return bool(super()._is_transport_event())
 
     def _announces_too_much(self) -> bool:
-        """Whether a PDU of negotiation is about to be read that no peer needs to be so long."""
+        """Whether the next PDU of negotiation is longer than any peer needs."""
         if self._is_tls or not (self.socket and self.socket.ready):
             return False
         try:
@@ -245,7 +245,7 @@ class StreamingDul(DULServiceProvider):
         return True
 
     def _wait(self, seconds: float) -> bool:
-        """Block until there is something to read (True), or another thread wants something or time is up."""
+        """Block until there is something to read (True), another thread has something to send, or time is up."""
         if self._is_tls and self._connection.pending():  # type: ignore[attr-defined]  # an SSLSocket
             return True
         ready = [fd for fd, _ in self._poll.poll(seconds * 1000)]

@@ -11,7 +11,7 @@ from pynetdicom.association import Association
 
 
 class WakingQueue(queue.Queue[Any]):
-    """What pynetdicom's other thread wants sent; it wakes the thread that sends."""
+    """What pynetdicom's other thread has to send; it wakes the sending thread."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         super().__init__()

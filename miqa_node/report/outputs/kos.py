@@ -91,7 +91,7 @@ def key_object_template() -> Dataset:
 
 
 def _image(source: Source) -> Dataset:
-    """The image as a whole: archives hide instances, and no frame of a series is judged by itself."""
+    """The image as a whole: archives hide instances, and no frame of a series is judged separately."""
     image: Dataset = ImageContentItem(
         name=coded(codes.SOURCE_IMAGE),
         referenced_sop_class_uid=source.sop_class_uid,

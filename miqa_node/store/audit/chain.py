@@ -2,7 +2,7 @@
 
 Records are added without a place by any process and transaction. Sealing gives places under a lock: first come, first
 sealed, with nothing in between. Whoever changes, removes or inserts a sealed record breaks the chain at that place;
-whoever cuts its end off contradicts the signed head.
+a cut-off end contradicts the signed head.
 """
 
 from __future__ import annotations

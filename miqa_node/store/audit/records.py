@@ -16,7 +16,7 @@ from miqa_node.store.database import Transaction
 from miqa_node.store.tables import audit_patients, audit_records
 
 NODE = "node"
-"""The actor of what the node does by itself."""
+"""The actor of what the node does without a person."""
 
 _of = audit_records.c
 COLUMNS = tuple(_of[one.name] for one in fields(AuditRecord))

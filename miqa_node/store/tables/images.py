@@ -31,7 +31,7 @@ studies = sa.Table(
 # "conflicting": another instance with the same SOP Instance UID but other bytes came earlier.
 # Files are removed in two steps, so that a crash leaves none behind: "removed_at" says that readers no longer get the
 # original, "deleted_at" that its file is gone; the same for "artifacts" (previews, maps, results). "restored_at": the
-# object came again. "promised_at": a peer was told that the node keeps it; "archived_at": an archive has it.
+# object came again. "promised_at": a peer was promised that the node keeps it; "archived_at": an archive has it.
 instances = sa.Table(
     "instances",
     metadata,

@@ -74,7 +74,7 @@ def flag(transaction: Transaction, study_instance_uid: StudyInstanceUid, verdict
 def follow(transaction: Transaction, study_instance_uid: StudyInstanceUid, now: datetime, *, reopen: bool) -> None:
     """Let the item of a study follow its verdicts, which may have changed for the better.
 
-    A study without flagged images is no work for anybody: its item is resolved. With ``reopen``, a study that people
+    A study without flagged images needs no work: its item is resolved. With ``reopen``, a study that people
     resolved opens again, because a verdict grew worse.
     """
     this = worklist.c.study_instance_uid == study_instance_uid
@@ -170,7 +170,7 @@ def reopen(
 ) -> Reopening:
     """Take the decision about an item back: its labels no longer count, and a rejection note that waits is cancelled.
 
-    With ``decision`` only that one is meant. The item stays with whoever claimed it, if that is ``actor``.
+    With ``decision`` only that one is meant. The item stays claimed if ``actor`` claimed it.
 
     Raises
     ------
@@ -193,8 +193,8 @@ def reopen(
     decisions.withdraw(transaction, study_instance_uid, before.decision, actor, comment, now)
     note(transaction, study_instance_uid, "reopened", actor, comment, now)
     announcements.reopened(transaction, study_instance_uid, now)
-    told = decisions.cancel_notes(transaction, before.decision, actor, comment, now)
-    return Reopening(show(transaction, study_instance_uid), told)
+    archives = decisions.cancel_notes(transaction, before.decision, actor, comment, now)
+    return Reopening(show(transaction, study_instance_uid), archives)
 
 
 def note(transaction: Transaction, study_uid: str, action: str, actor: str, comment: str, now: datetime) -> None:

@@ -83,7 +83,7 @@ def one_frame_too_many(dataset: Dataset) -> None:
         ("SEG", making.without("PatientName"), "PatientName is missing"),
         ("SEG", long_label, "SegmentLabel has a value that LO does not allow"),
         ("SEG", not_ascii, "SegmentDescription is not in the character set"),
-        ("SEG", wrong_uid, "SeriesInstanceUID is no UID"),
+        ("SEG", wrong_uid, "SeriesInstanceUID is not a UID"),
         ("KOS", other_instance, "refers to an instance that the evidence does not list"),
         ("SEG", no_evidence, "the source is not among the referenced instances"),
         ("SEG", short_pixels, "PixelData has the wrong length"),

@@ -1,4 +1,4 @@
-"""Signal and contrast of a frontal chest in regions at fixed places: estimates, for there is no segmentation."""
+"""Signal and contrast of a frontal chest in regions at fixed places: estimates, without a segmentation."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class SlicePlaces:
 def places_of(places_mm: Sequence[float | None], thickness_mm: float | None = None) -> SlicePlaces | None:
     """None unless every slice has a place, and there are two different ones.
 
-    A distance that occurs three times in a row, or that the thickness of the slices fills, is no gap but another part
+    A distance that occurs three times in a row, or that the thickness of the slices fills, is another part
     of the protocol: thin slices through the skull's base and thick ones above it, or a localizer's few planes.
 
     >>> found = places_of([0.0, 5.0, 10.0, 25.0])
@@ -158,8 +158,8 @@ SLICE_GAPS = SeriesMeasure(
     code="SLICE_GAPS",
     summary="Neighbours further apart than 110 % of the median distance.",
     definition="Neighbours that are further apart than 110 % of that distance and of the slice thickness. A distance "
-    "that occurs three times in a row belongs to a part of the protocol with a spacing of its own and is no gap, and "
-    "fewer than four places have none.",
+    "that occurs three times in a row belongs to a part of the protocol with a spacing of its own and is not a gap; "
+    "fewer than four places have no gap.",
     section=SECTION,
     rank=320,
     take=_gaps,

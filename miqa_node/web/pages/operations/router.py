@@ -24,7 +24,7 @@ router = APIRouter()
 
 @router.get("/operations")
 def operations_page(services: Services, who: Reader) -> str:
-    """Everything at this moment; the page asks again by itself."""
+    """Everything at this moment; the page polls it."""
     return render(
         "operations/operations.html", who=who, report=look(services), may=who.may(Permission.ADMIN), done="", failed=""
     )

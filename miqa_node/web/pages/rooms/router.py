@@ -104,7 +104,7 @@ def _why(exposure: StationExposure) -> tuple[str, ...]:
 def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
     if exposure.disposition is None:
         return ()
-    # What is said of unusual images asks for a look at a marked region, and there is no image here.
+    # The advice on unusual images refers to a marked region, and there is no image here.
     given = (
         advice(reason, exposure.assessment, language)
         for reason in exposure.disposition.reasons
