@@ -40,6 +40,13 @@ PLACES = (
     ),
 )
 """By third of the height and third of the width; sides are those of the picture, not of the patient."""
+AT = (
+    ("at the upper left", "at the top", "at the upper right"),
+    ("at the left", "in the middle", "at the right"),
+    ("at the lower left", "at the bottom", "at the lower right"),
+)
+"""The same in a headline."""
+NOTHING_FOUND = "Nothing needs attention"
 
 GATE = "{gate}: the image is outside the model's scope, so no findings are reported (probability {probability} %)."
 
@@ -133,7 +140,8 @@ def messages() -> Iterator[str]:
     yield from (CAPTION, PREDICTION, NO_PREDICTION, *PENDING.values())
     yield from (SCORE, NO_DEFECT, FINDING, FINDING_LIKE, GATE, MEASURED, ANOMALY_SITE, ANOMALY_TRAINING)
     yield from GRADES
-    yield from (place for row in PLACES for place in row)
+    yield from (place for row in (*PLACES, *AT) for place in row)
+    yield NOTHING_FOUND
     for table in (RULES, PLAUSIBILITY, ADVICE):
         yield from table.values()
     yield from REASONS

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import DeliveryState
-from miqa_node.domain.instance import InstanceDigest, StoredInstance, StudyInstanceUid, StudyRecord
-from miqa_node.domain.policy import Disposition
+from miqa_node.domain.instance import Header, InstanceDigest, StoredInstance, StudyInstanceUid, StudyRecord
+from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import NotFoundError
-from miqa_node.store import instances
+from miqa_node.store import documents, instances
 from miqa_node.store import tables as t
 from miqa_node.store.database import Transaction
 
@@ -61,6 +61,16 @@ class InstanceHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyMember:
+    """One instance of a study; ``assessed``: by itself, not only with its series."""
+
+    digest: InstanceDigest
+    header: Header
+    verdict: Verdict | None
+    assessed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WorklistEvent:
     """One thing that happened to a worklist item; rows are only ever added."""
 
@@ -100,6 +110,28 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
 def of_uid(transaction: Transaction, uid: str, *, limit: int) -> list[InstanceHistory]:
     """Histories of every instance that a SOP instance, series or study UID or a digest names, oldest first."""
     return [of_instance(transaction, digest) for digest in instances.find(transaction, uid)[:limit]]
+
+
+def members(transaction: Transaction, study_instance_uid: str) -> list[StudyMember]:
+    """Every instance of a study, oldest first."""
+    query = (
+        sa.select(
+            t.instances.c.digest, t.instances.c.header, t.dispositions.c.verdict, t.assessments.c.digest.label("own")
+        )
+        .join(t.dispositions, t.dispositions.c.digest == t.instances.c.digest, isouter=True)
+        .join(t.assessments, t.assessments.c.digest == t.instances.c.digest, isouter=True)
+        .where(t.instances.c.study_instance_uid == study_instance_uid)
+        .order_by(t.instances.c.received_at, t.instances.c.digest)
+    )
+    return [
+        StudyMember(
+            InstanceDigest(row.digest),
+            documents.load_header(row.header),
+            Verdict(row.verdict) if row.verdict else None,
+            row.own is not None,
+        )
+        for row in transaction.execute(query)
+    ]
 
 
 def of_study(transaction: Transaction, study_instance_uid: str) -> StudyRecord:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -12,14 +14,23 @@ from miqa_node.domain.instance import InstanceDigest, StoredInstance
 from miqa_node.domain.policy import Verdict
 from miqa_node.store import documents
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import assessments, dispositions, instances, studies
+from miqa_node.store.tables import assessments, dispositions, instances, labels, studies
 
 CANDIDATES = 20
-"""So many earlier images of the patient and view are looked at for one of the same side."""
+"""So many earlier images of the patient, or of the room, are looked at for one of the same side."""
 NEWEST = 5000
 """The usual range is that of images among the newest decided ones: a site changes, and the query stays quick."""
 ENOUGH = 30
 MOST = 300
+
+_COLUMNS = (
+    instances.c.digest,
+    instances.c.study_instance_uid,
+    instances.c.header,
+    instances.c.received_at,
+    studies.c.study_date,
+    dispositions.c.verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +59,7 @@ def prior_of(transaction: Transaction, image: StoredInstance, patient_id: str, s
         return None
     header = image.header
     rows = transaction.execute(
-        sa.select(
-            instances.c.digest,
-            instances.c.study_instance_uid,
-            instances.c.header,
-            instances.c.received_at,
-            studies.c.study_date,
-            dispositions.c.verdict,
-        )
+        sa.select(*_COLUMNS)
         .join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
         .join(dispositions, dispositions.c.digest == instances.c.digest, isouter=True)
         .where(
@@ -70,8 +74,42 @@ def prior_of(transaction: Transaction, image: StoredInstance, patient_id: str, s
         .order_by(studies.c.study_date.desc(), instances.c.received_at.desc())
         .limit(CANDIDATES)
     )
+    return _of_side(rows, header.image_laterality)
+
+
+def last_good(transaction: Transaction, image: StoredInstance) -> Prior | None:
+    """The newest earlier image of the same station and view that was accepted and is still kept, of whatever patient.
+
+    None for an image without a station. One that people rejected or that is a copy of the image is not a good one.
+    """
+    header = image.header
+    if not header.station_name:
+        return None
+    rows = transaction.execute(
+        sa.select(*_COLUMNS)
+        .join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
+        .join(dispositions, dispositions.c.digest == instances.c.digest)
+        .where(
+            dispositions.c.verdict == Verdict.ACCEPT.value,
+            instances.c.station == header.station_name,
+            instances.c.modality == header.modality[:16],
+            instances.c.body_part == header.body_part_examined,
+            instances.c.view == header.view_position,
+            instances.c.received_at < image.received_at,
+            instances.c.digest != image.digest,
+            instances.c.removed_at.is_(None),
+            ~sa.exists().where(labels.c.digest == instances.c.digest, labels.c.bad),
+        )
+        .order_by(instances.c.received_at.desc())
+        .limit(CANDIDATES)
+    )
+    return _of_side(rows, header.image_laterality)
+
+
+def _of_side(rows: Iterable[sa.Row[Any]], laterality: str) -> Prior | None:
+    """The first of the side that is asked for."""
     for row in rows:
-        if documents.load_header(row.header).image_laterality == header.image_laterality:
+        if documents.load_header(row.header).image_laterality == laterality:
             verdict = Verdict(row.verdict) if row.verdict else None
             return Prior(InstanceDigest(row.digest), row.study_instance_uid, row.study_date, row.received_at, verdict)
     return None

@@ -19,6 +19,9 @@ _HEAD = struct.Struct("<4I")
 COMPRESSION_LEVEL = 1
 """Most of what compression can win of 16-bit radiographs, in a fifth of the time of the default."""
 
+FULL_SIDE = 8192
+"""Longer side of the largest image that is shown pixel by pixel: about 100 MB in the browser."""
+
 
 @dataclass(frozen=True, slots=True)
 class Render:
@@ -29,6 +32,19 @@ class Render:
     source_rows: int
     source_columns: int
     data: bytes
+
+    def patch(self, x: float, y: float, side: int) -> bytes:
+        """A square of ``side`` pixels around (x, y), fractions of width and height, as PNG with 8 bits.
+
+        It stays inside of the image; its contrast is stretched from its first to its 99th percentile.
+        """
+        pixels = np.frombuffer(gzip.decompress(self.data), "<u2").reshape(self.rows, self.columns)
+        top = min(max(round(y * self.rows) - side // 2, 0), max(self.rows - side, 0))
+        left = min(max(round(x * self.columns) - side // 2, 0), max(self.columns - side, 0))
+        part = pixels[top : top + side, left : left + side].astype(np.float32)
+        low, high = np.percentile(part, (1, 99))
+        shown = np.clip((part - low) / max(float(high - low), 1.0) * 255.0, 0, 255).astype(np.uint8)
+        return cv2.imencode(".png", shown)[1].tobytes()
 
 
 class Renders:
@@ -41,16 +57,20 @@ class Renders:
         self._turn = BoundedSemaphore(at_once)
         self._lock = Lock()
 
-    def get(self, digest: str, decode: Callable[[], Radiograph]) -> Render:
-        """The render of an image, from the folder or made now; raises what ``decode`` raises."""
-        file = self._folder / f"{digest}-{self._side}.bin"
+    def get(self, digest: str, decode: Callable[[], Radiograph], *, frame: int = 0, full: bool = False) -> Render:
+        """The render of a frame, from the folder or made now; raises what ``decode`` raises.
+
+        ``full`` is every pixel of the source, as long as its longer side has at most FULL_SIDE.
+        """
+        side = FULL_SIDE if full else self._side
+        file = self._folder / (f"{digest}-f{frame}-{side}.bin" if frame else f"{digest}-{side}.bin")
         kept = _read(file)
         if kept is not None:
             return kept
         with self._turn:
             kept = _read(file)  # somebody else may have waited for the same one
             if kept is None:
-                kept = make_render(decode(), self._side)
+                kept = make_render(decode(), side)
                 self._keep(file, kept)
         return kept
 

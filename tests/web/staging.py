@@ -58,6 +58,8 @@ class Stage:
         noise: float = 12.5,
         predictions: tuple[Prediction, ...] = (),
         landmarks: Landmarks | None = None,
+        spacing_mm: tuple[float, float] | None = None,
+        peak: tuple[float, float] | None = None,
     ) -> tuple[StudyInstanceUid, InstanceDigest]:
         """Receive, assess, decide, report and flag image ``number``."""
         at = at or NOW + timedelta(minutes=number)
@@ -76,6 +78,7 @@ class Stage:
             has_pixels=True,
             rows=500,
             columns=400,
+            pixel_spacing_mm=spacing_mm,
         )
         record = StudyRecord(
             study_uid,
@@ -87,7 +90,7 @@ class Stage:
         )
         received = ReceivedObject("unused", digest, 8_000_000, "MODALITY", "MIQA", "10.0.0.7", at)
         findings = tuple(
-            Finding(name, reason_code(name), 0.97 if verdict.flagged and name == finding else 0.04, 0.6, 0.5)
+            Finding(name, reason_code(name), 0.97 if verdict.flagged and name == finding else 0.04, 0.6, 0.5, peak)
             for name in dict.fromkeys((*finding_names(), finding))
         )
         assessment = Assessment(

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import cv2
 import numpy as np
-from fastapi import APIRouter, HTTPException, Path, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 
 from miqa_node.domain.access import Permission
-from miqa_node.domain.image import PREDICTION, SaliencyMap
+from miqa_node.domain.image import PREDICTION, Radiograph, SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import DecodeError, NotFoundError, RemovedError
 from miqa_node.store import instances
@@ -20,6 +21,7 @@ from miqa_node.store.artifacts import Artifacts
 from miqa_node.web.access import Reader
 from miqa_node.web.landmark_layer import landmark_layer
 from miqa_node.web.newest import newest_maps
+from miqa_node.web.outlines import outlines
 from miqa_node.web.page import Page
 from miqa_node.web.services import Services, WebServices
 
@@ -30,6 +32,8 @@ KEPT = {"cache-control": f"private, max-age={MAX_AGE_S}"}
 MAP_NAME = rf"^([a-z_]{{1,64}}|{PREDICTION}[a-z][a-z0-9-]{{0,63}}-\d+\.\d+\.\d+)$"
 """A finding, ``anomaly``, ``landmarks``, or a package's prediction."""
 LANDMARKS = "landmarks"
+MAX_FRAME = 1_000_000
+PATCH_PX = 128
 
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 
@@ -49,20 +53,74 @@ def preview(services: Services, _who: Reader, digest: Digest) -> Response:
 
 
 @router.get("/images/{digest}/pixels")
-def pixels(services: Services, _who: Reader, digest: Digest) -> Response:
-    """Presentation values for the canvas; X-Size gives rows and columns of the render and of the image."""
-    with services.database.begin() as transaction:
-        instance = instances.load(transaction, InstanceDigest(digest))
-    if instance.removal is not None:
-        raise RemovedError(instance.removal.sentence)
-    key = instance.object_key
+def pixels(
+    services: Services,
+    _who: Reader,
+    digest: Digest,
+    frame: Annotated[int, Query(ge=0, le=MAX_FRAME)] = 0,
+    full: Annotated[bool, Query()] = False,
+) -> Response:
+    """Presentation values for the canvas; X-Size gives rows and columns of the render and of the image.
+
+    ``full`` is every pixel of the image, for the display at 1:1.
+    """
+    key = _object_key(services, digest)
     try:
-        render = services.renders.get(digest, lambda: services.decode(services.objects.local_path(key)))
+        render = services.renders.get(digest, lambda: _decoded(services, key, frame), frame=frame, full=full)
     except DecodeError as error:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
     size = f"{render.rows} {render.columns} {render.source_rows} {render.source_columns}"
     headers = {**KEPT, "content-encoding": "gzip", "x-size": size, "vary": "accept-encoding"}
     return Response(render.data, media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/images/{digest}/patch.png")
+def patch(
+    services: Services,
+    _who: Reader,
+    digest: Digest,
+    x: Annotated[float, Query(ge=0.0, le=1.0)] = 0.5,
+    y: Annotated[float, Query(ge=0.0, le=1.0)] = 0.5,
+) -> Response:
+    """A square of the image's own pixels around (x, y), fractions of width and height, its contrast stretched.
+
+    Noise and blur are seen in single pixels, which no display of the whole image shows.
+    """
+    key = _object_key(services, digest)
+    try:
+        render = services.renders.get(digest, lambda: _decoded(services, key, 0), full=True)
+    except DecodeError as error:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+    return Response(render.patch(x, y, PATCH_PX), media_type="image/png", headers=KEPT)
+
+
+@router.get("/images/{digest}/outlines")
+def finding_outlines(services: Services, _who: Reader, digest: Digest) -> JSONResponse:
+    """The findings that are present, with the outlines of those that have a place."""
+    with services.database.begin() as transaction:
+        assessment = instances.load_assessment(transaction, InstanceDigest(digest))
+    if assessment is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "The image was not assessed yet.")
+    try:
+        maps = newest_maps(services, digest)
+    except NotFoundError:
+        maps = SaliencyMaps()
+    found = outlines(assessment, maps, services.settings.assess.saliency_threshold)
+    return JSONResponse([one.document() for one in found], headers=KEPT)
+
+
+def _decoded(services: WebServices, key: str, frame: int) -> Radiograph:
+    path = services.objects.local_path(key)
+    return services.decode_frame(path, frame) if frame else services.decode(path)
+
+
+def _object_key(services: WebServices, digest: str) -> str:
+    """Where the original is; RemovedError if it is gone."""
+    with services.database.begin() as transaction:
+        instance = instances.load(transaction, InstanceDigest(digest))
+    if instance.removal is not None:
+        raise RemovedError(instance.removal.sentence)
+    return instance.object_key
 
 
 @router.get("/images/{digest}/maps/{name}.png")

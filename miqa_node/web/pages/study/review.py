@@ -19,6 +19,7 @@ from miqa_node.web.decisions import MAX_IMAGES, Decision, decide, known_reason, 
 from miqa_node.web.fields import Actor, Comment, Uid
 from miqa_node.web.html import render
 from miqa_node.web.page import Page
+from miqa_node.web.pages.study.router import following_study
 from miqa_node.web.services import Services
 
 router = APIRouter()
@@ -63,9 +64,13 @@ def resolve(
     regions: Annotated[str, Form(max_length=32_768)] = "",
     archive: Names = [],  # noqa: B006
     sure: Annotated[bool, Form()] = False,
+    onward: Annotated[bool, Form()] = False,
     listed: Listed = "",
 ) -> Response:
-    """The four buttons. Confirming a rejection first shows what will happen, and does it when that page is sent."""
+    """The four buttons; ``onward`` then shows the next study of the list.
+
+    Confirming a rejection first shows what will happen, and does it when that page is sent.
+    """
     decision = Decision(
         resolution,
         acting(who, actor),
@@ -90,9 +95,15 @@ def resolve(
             archives=list(services.archives()),
             delay_s=services.settings.deliver.rejection_delay_s,
             listed=listed,
+            onward=onward,
         )
         return HTMLResponse(page)
-    decide(services, study_uid, decision)
+    item = decide(services, study_uid, decision)
+    if onward:
+        with services.database.begin() as transaction:
+            following = following_study(transaction, listed, item)
+        if following:
+            return _to(following, listed, decided=study_uid)
     return _to(study_uid, listed)
 
 
@@ -112,9 +123,9 @@ def reopen(
     return _to(study_uid, listed)
 
 
-def _to(study_uid: str, listed: str) -> Response:
-    address = f"/studies/{study_uid}" + (f"?{urlencode({'list': listed})}" if listed else "")
-    return RedirectResponse(address, HTTPStatus.SEE_OTHER)
+def _to(study_uid: str, listed: str, **more: str) -> Response:
+    query = urlencode(({"list": listed} if listed else {}) | more)
+    return RedirectResponse(f"/studies/{study_uid}" + (f"?{query}" if query else ""), HTTPStatus.SEE_OTHER)
 
 
 PAGE = Page(router, Permission.REVIEW)

@@ -1,0 +1,71 @@
+"""Where the findings of an image lie, as polygons that a page draws: the image under them can still be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.finding import Finding
+from miqa_node.domain.image import SaliencyMaps
+from miqa_node.report.headline import is_whole
+from miqa_node.report.mask import outlines_of, threshold_map
+from miqa_node.report.picture import rgb
+from miqa_node.report.subject import of_finding
+
+LONG_SIDE_PX = 384
+"""Of the grid that the outlines are found on; maps are coarser still."""
+MAX_PARTS = 6
+LEAST_SHARE = 0.0005
+"""Parts with less than this share of the image are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingOutline:
+    """A finding that is present.
+
+    ``colour`` is sRGB as ``#rrggbb``. ``polygons`` hold corners (x, y) as fractions of the image's width and height;
+    none for a finding of the whole image or without a map.
+    """
+
+    name: str
+    title: str
+    colour: str
+    polygons: tuple[tuple[tuple[float, float], ...], ...]
+
+    def document(self) -> dict[str, Any]:
+        """For the page."""
+        return asdict(self)
+
+
+def outlines(assessment: Assessment, maps: SaliencyMaps, threshold: float) -> tuple[FindingOutline, ...]:
+    """The findings that are present, the most probable first; ``threshold`` is the share of a map's peak."""
+    present = sorted((one for one in assessment.findings if one.present), key=lambda one: -one.probability)
+    return tuple(_outline(one, assessment, maps, threshold) for one in present)
+
+
+def _outline(finding: Finding, assessment: Assessment, maps: SaliencyMaps, threshold: float) -> FindingOutline:
+    saliency = maps.findings.get(finding.name)
+    subject = of_finding(finding)
+    header = assessment.header
+    polygons = ()
+    if saliency is not None and not is_whole(finding) and header.rows and header.columns:
+        scale = min(1.0, LONG_SIDE_PX / max(header.rows, header.columns))
+        shape = max(1, round(header.rows * scale)), max(1, round(header.columns * scale))
+        polygons = tuple(_polygons(threshold_map(saliency.values, shape, threshold)))
+    return FindingOutline(finding.name, subject.words, "#{:02x}{:02x}{:02x}".format(*rgb(subject.colour)), polygons)
+
+
+def _polygons(mask: NDArray[np.bool_]) -> Iterator[tuple[tuple[float, float], ...]]:
+    rows, columns = mask.shape
+    if not mask.any():
+        return
+    for number, polygon in enumerate(outlines_of(mask)[:MAX_PARTS]):
+        if number and cv2.contourArea(polygon.astype(np.float32)) < LEAST_SHARE * mask.size:
+            continue
+        yield tuple((round(float(x) / columns, 4), round(float(y) / rows, 4)) for x, y in polygon[:-1])

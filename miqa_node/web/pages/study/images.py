@@ -1,0 +1,173 @@
+"""The images of a study as its page shows them: what was found, what they are compared with, what happened to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from miqa_node.domain.finding import Finding, FindingName
+from miqa_node.domain.instance import StudyRecord
+from miqa_node.domain.policy import Verdict
+from miqa_node.imaging.kinds import is_slice
+from miqa_node.report.headline import headline, is_whole
+from miqa_node.report.narrative import Sentence, advice, sentences
+from miqa_node.store import history, priors
+from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.database import Transaction
+from miqa_node.store.history import InstanceHistory, WorklistEvent
+from miqa_node.store.priors import Prior, Usual
+from miqa_node.web.html import verdict_words
+from miqa_node.web.pages.pictures.router import maps_of
+from miqa_node.web.services import WebServices
+
+SEEN_IN_PIXELS = frozenset(
+    {FindingName.MOTION_BLUR, FindingName.UNSHARP, FindingName.NOISE, FindingName("noise_underexposure")}
+)
+"""Defects that show in single pixels: a magnified piece of the image stands beside one of a good image."""
+MAX_SLICES = 2000
+"""Of a series or of one object with many frames."""
+IN_PROGRESS = "In progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One thing that happened to an image on its way through the node; ``after_s`` counts from its arrival."""
+
+    at: datetime
+    after_s: float
+    text: str
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StudyImage:
+    """One image as the page shows it."""
+
+    history: InstanceHistory
+    narrative: tuple[Sentence, ...]
+    present: tuple[Finding, ...]
+    absent: tuple[Finding, ...]
+    maps: tuple[str, ...]
+    hints: tuple[str, ...]
+    usual: Mapping[str, Usual]
+    prior: Prior | None
+    timeline: tuple[Moment, ...]
+    headline: str
+    good: Prior | None = None
+    """The last accepted image of this room and view, which may be another patient's."""
+    slices: tuple[tuple[str, int], ...] = ()
+    """(digest, frame) of what is scrolled through, in order: a series, or one object with many frames."""
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the image is on the worklist."""
+        return self.history.disposition is not None and self.history.disposition.flagged
+
+    @property
+    def magnified(self) -> tuple[float, float] | None:
+        """Where single pixels show the defect, as fractions of width and height; None if it is of another kind."""
+        for finding in self.present:
+            if finding.name in SEEN_IN_PIXELS:
+                return finding.peak or (0.5, 0.5)
+        return None
+
+    @property
+    def whole(self) -> tuple[Finding, ...]:
+        """The findings without a place in the image."""
+        return tuple(finding for finding in self.present if is_whole(finding))
+
+
+def images_of(
+    services: WebServices, transaction: Transaction, study: StudyRecord, limit: int
+) -> tuple[list[StudyImage], bool]:
+    """The images of a study, the worst first and a series as one, and whether there are more than ``limit``."""
+    members = history.members(transaction, study.study_instance_uid)
+    by_series: dict[str, history.StudyMember] = {}
+    chosen = []
+    for member in members:
+        if not is_slice(member.header):
+            chosen.append(member)
+            continue
+        uid = member.header.series_instance_uid
+        if uid not in by_series or member.assessed or not by_series[uid].assessed:
+            by_series[uid] = member
+    chosen += by_series.values()
+    chosen.sort(key=lambda member: -(member.verdict.rank if member.verdict else 0))
+    shown = [_shown(services, transaction, history.of_instance(transaction, one.digest), study, members)
+             for one in chosen[:limit]]  # fmt: skip
+    return shown, len(chosen) > limit
+
+
+def _slices(
+    services: WebServices, image: InstanceHistory, members: Sequence[history.StudyMember]
+) -> tuple[tuple[str, int], ...]:
+    header, digest = image.instance.header, image.instance.digest
+    if not is_slice(header):
+        return tuple((digest, frame) for frame in range(min(header.number_of_frames, MAX_SLICES)))
+    snapshot = Artifacts(services.objects).snapshot(image.instance)
+    if snapshot is not None and snapshot.slices:
+        return snapshot.slices[:MAX_SLICES]
+    uid = header.series_instance_uid
+    return tuple((one.digest, 0) for one in members if one.header.series_instance_uid == uid)[:MAX_SLICES]
+
+
+def _shown(
+    services: WebServices,
+    transaction: Transaction,
+    image: InstanceHistory,
+    study: StudyRecord,
+    members: Sequence[history.StudyMember],
+) -> StudyImage:
+    assessment, disposition = image.assessment, image.disposition
+    language = services.settings.node.language
+    narrative: tuple[Sentence, ...] = ()
+    hints: tuple[str, ...] = ()
+    if assessment is not None and disposition is not None:
+        narrative = sentences(assessment, disposition, language)
+        given = (advice(reason, assessment, language) for reason in disposition.reasons)
+        hints = tuple(dict.fromkeys(hint for hint in given if hint))
+    findings = sorted(assessment.findings if assessment else (), key=lambda f: -f.probability)
+    return StudyImage(
+        history=image,
+        narrative=narrative,
+        present=tuple(finding for finding in findings if finding.present),
+        absent=tuple(finding for finding in findings if not finding.present),
+        maps=tuple(maps_of(services, image.instance.digest)),
+        hints=hints,
+        usual=services.usual_ranges.get(_kind(image)),
+        prior=priors.prior_of(transaction, image.instance, study.patient_id, study.study_date),
+        timeline=timeline(image, history.of_worklist(transaction, study.study_instance_uid)),
+        headline=headline(assessment, disposition, language) if disposition is not None else IN_PROGRESS,
+        good=priors.last_good(transaction, image.instance),
+        slices=_slices(services, image, members),
+    )
+
+
+def timeline(image: InstanceHistory, events: Sequence[WorklistEvent]) -> tuple[Moment, ...]:
+    """Everything that happened to the image, oldest first."""
+    start = image.instance.received_at
+    entries: list[tuple[datetime, str, bool]] = [(start, f"received from {image.instance.calling_ae_title}", False)]
+    if image.assessment is not None:
+        steps = ", ".join(f"{name} {value:.0f} ms" for name, value in image.assessment.timings_ms.items())
+        entries.append((image.assessment.assessed_at, "assessed" + (f": {steps}" if steps else ""), False))
+    if image.disposition is not None and image.decided_at is not None:
+        verdict = image.disposition.verdict
+        entries.append((image.decided_at, f"verdict: {verdict_words(verdict)}", verdict is Verdict.REJECT))
+    for result in image.results:
+        for delivery in result.deliveries:
+            if delivery.sent_at is not None:
+                entries.append((delivery.sent_at, f"{result.kind} delivered to {delivery.destination}", False))
+            elif delivery.last_error:
+                text = f"{result.kind} not yet delivered to {delivery.destination}: {delivery.last_error}"
+                entries.append((delivery.next_attempt_at, text, True))
+    if image.instance.removal is not None:
+        entries.append((image.instance.removal.at, f"original removed: {image.instance.removal.cause.value}", False))
+    entries.extend((event.at, f"{event.words} by {event.actor}", False) for event in events if event.actor)
+    ordered = sorted(entries, key=lambda one: one[0])
+    return tuple(Moment(at, (at - start).total_seconds(), text, bad) for at, text, bad in ordered)
+
+
+def _kind(image: InstanceHistory) -> tuple[str, str, str]:
+    header = image.instance.header
+    return header.modality, header.body_part_examined, header.view_position

@@ -1,0 +1,68 @@
+/* The page of a study: one image at a time, chosen in the film strip; keys of the image that is shown; what comes next. */
+
+const images = [...document.querySelectorAll("article[data-image]")];
+const ONWARD = "miqa-onward";
+const typing = (target) => target.closest("input:not([type=checkbox]):not([type=range]), select, textarea");
+let current = "1";
+
+function show(number) {
+  if (!images.some((one) => one.dataset.image === number)) return;
+  current = number;
+  for (const one of document.querySelectorAll("[data-image]")) one.hidden = one.dataset.image !== number;
+  for (const one of document.querySelectorAll("[data-show]")) {
+    if (one.dataset.show === number) one.setAttribute("aria-current", "true");
+    else one.removeAttribute("aria-current");
+  }
+  document.querySelector(`[data-show="${number}"]`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+const step = (by) => show(String(((Number(current) - 1 + by + images.length) % images.length) + 1));
+const viewer = () => images[Number(current) - 1]?.querySelector("[data-viewer]")?.viewer;
+
+for (const link of document.querySelectorAll("[data-show]")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    show(link.dataset.show);
+  });
+}
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || typing(event.target)) return;
+  if (event.key === "[" || event.key === "]") step(event.key === "]" ? 1 : -1);
+  else if (event.key === "h") images[Number(current) - 1]?.querySelector("[data-overlay]")?.click();
+  else if (!viewer()?.press(event.key)) return;
+  event.preventDefault();
+});
+
+/* On a narrow screen what was found stands below the image, not beside it. */
+const narrow = matchMedia("(max-width: 60rem)");
+const after = document.querySelector(".after");
+function arrange() {
+  for (const said of document.querySelectorAll(".said")) {
+    const number = said.dataset.of ??= said.closest("[data-image]").dataset.image;
+    if (narrow.matches) {
+      said.dataset.image = number;
+      said.classList.add("card");
+      said.hidden = number !== current;
+      after.insertBefore(said, after.querySelector(`[data-image="${number}"]:not(.said)`));
+    } else {
+      delete said.dataset.image;
+      said.classList.remove("card");
+      said.hidden = false;
+      document.getElementById(`image-${number}`).append(said);
+    }
+  }
+}
+narrow.addEventListener("change", arrange);
+arrange();
+
+const onward = document.querySelector("input[name=onward]");
+if (onward) {
+  onward.checked = localStorage.getItem(ONWARD) === "yes";
+  onward.addEventListener("change", () => localStorage.setItem(ONWARD, onward.checked ? "yes" : "no"));
+}
+document.getElementById("help-button")?.addEventListener("click", () => {
+  const help = document.getElementById("help");
+  help.hidden = !help.hidden;
+  if (!help.hidden) help.focus();
+});
+show(location.hash.match(/^#image-(\d+)$/)?.[1] ?? "1");

@@ -1,0 +1,73 @@
+/* A series or a run of frames: a slider under the image, and an overview of slices to jump to. */
+
+const OVERVIEW = 12;
+const SIDE = 160;
+
+export class Slices {
+  constructor(element, view) {
+    this.view = view;
+    this.row = document.createElement("div");
+    this.row.className = "slices";
+    this.slider = Object.assign(document.createElement("input"), {
+      type: "range", min: 1, max: view.slices.length, value: view.at + 1,
+    });
+    this.slider.setAttribute("aria-label", "Slice");
+    this.slider.addEventListener("input", () => view.scroll(this.slider.value - 1));
+    this.row.append(this.slider);
+    element.append(this.row);
+  }
+
+  step(by) {
+    this.to(this.view.at + by);
+  }
+
+  to(at) {
+    this.view.scroll(at);
+    this.slider.value = this.view.at + 1;
+  }
+
+  /** The overview instead of the image, or the image again; whether the overview is shown. */
+  async toggle(frame) {
+    if (this.grid) {
+      this.grid.remove();
+      this.grid = null;
+      return false;
+    }
+    this.grid = document.createElement("div");
+    this.grid.className = "overview";
+    frame.append(this.grid);
+    const { slices } = this.view;
+    const shown = Math.min(OVERVIEW, slices.length);
+    const places = Array.from({ length: shown }, (_, n) => Math.round((n * (slices.length - 1)) / Math.max(1, shown - 1)));
+    const buttons = places.map((at) => {
+      const button = Object.assign(document.createElement("button"), { type: "button" });
+      button.setAttribute("aria-label", `Slice ${at + 1}`);
+      button.append(Object.assign(document.createElement("span"), { textContent: at + 1 }));
+      button.addEventListener("click", () => {
+        this.to(at);
+        this.onchoice?.();
+      });
+      this.grid.append(button);
+      return [button, at];
+    });
+    buttons[0]?.[0].focus();
+    for (const [button, at] of buttons) button.prepend(small(await this.view.fetched(...slices[at])));
+    return true;
+  }
+}
+
+function small({ rows, columns, pixels }) {
+  const scale = SIDE / Math.max(rows, columns);
+  const [width, height] = [Math.max(1, Math.round(columns * scale)), Math.max(1, Math.round(rows * scale))];
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d");
+  const picture = context.createImageData(width, height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const gray = pixels[Math.floor(y / scale) * columns + Math.floor(x / scale)] >> 8;
+      picture.data.set([gray, gray, gray, 255], 4 * (y * width + x));
+    }
+  }
+  context.putImageData(picture, 0, 0);
+  return canvas;
+}
