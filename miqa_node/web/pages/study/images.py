@@ -9,7 +9,6 @@ from datetime import datetime
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.instance import StudyRecord
 from miqa_node.domain.policy import Verdict
-from miqa_node.imaging.kinds import is_slice
 from miqa_node.report.headline import headline, is_whole
 from miqa_node.report.narrative import Sentence, advice, sentences
 from miqa_node.store import history, priors
@@ -17,6 +16,7 @@ from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Transaction
 from miqa_node.store.history import InstanceHistory, WorklistEvent
 from miqa_node.store.priors import Prior, Usual
+from miqa_node.units.base import installed, unit_of
 from miqa_node.web.html import verdict_words
 from miqa_node.web.pages.pictures.router import maps_of
 from miqa_node.web.services import WebServices
@@ -84,9 +84,10 @@ def images_of(
     """The images of a study, the worst first and a series as one, and whether there are more than ``limit``."""
     members = history.members(transaction, study.study_instance_uid)
     by_series: dict[str, history.StudyMember] = {}
+    units = installed()
     chosen = []
     for member in members:
-        if not is_slice(member.header):
+        if not unit_of(member.header, units).needs_others:
             chosen.append(member)
             continue
         uid = member.header.series_instance_uid
@@ -103,7 +104,7 @@ def _slices(
     services: WebServices, image: InstanceHistory, members: Sequence[history.StudyMember]
 ) -> tuple[tuple[str, int], ...]:
     header, digest = image.instance.header, image.instance.digest
-    if not is_slice(header):
+    if not unit_of(header, installed()).needs_others:
         return tuple((digest, frame) for frame in range(min(header.number_of_frames, MAX_SLICES)))
     snapshot = Artifacts(services.objects).snapshot(image.instance)
     if snapshot is not None and snapshot.slices:
