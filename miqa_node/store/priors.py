@@ -106,7 +106,7 @@ def last_good(transaction: Transaction, image: StoredInstance) -> Prior | None:
     return _of_side(rows, header.image_laterality)
 
 
-def _of_side(rows: Iterable[sa.Row[Any]], laterality: str) -> Prior | None:
+def _of_side(rows: Iterable[Any], laterality: str) -> Prior | None:
     """The first of the side that is asked for."""
     for row in rows:
         if documents.load_header(row.header).image_laterality == laterality:

@@ -53,7 +53,7 @@ def _outline(finding: Finding, assessment: Assessment, maps: SaliencyMaps, thres
     saliency = maps.findings.get(finding.name)
     subject = of_finding(finding)
     header = assessment.header
-    polygons = ()
+    polygons: tuple[tuple[tuple[float, float], ...], ...] = ()
     if saliency is not None and not is_whole(finding) and header.rows and header.columns:
         scale = min(1.0, LONG_SIDE_PX / max(header.rows, header.columns))
         shape = max(1, round(header.rows * scale)), max(1, round(header.columns * scale))

@@ -14,6 +14,7 @@ import pytest
 
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.settings import load_settings
 from miqa_node.store import worklist
@@ -82,7 +83,7 @@ def page(browser: sync_api.Browser, request: pytest.FixtureRequest, address: str
         yield page
 
 
-def seen(stage: Stage, digest: str, name: FindingName) -> None:
+def seen(stage: Stage, digest: InstanceDigest, name: FindingName) -> None:
     """A finding in the upper right of the picture."""
     values = np.zeros((32, 32), np.float32)
     values[4:9, 20:28] = 1.0
