@@ -108,13 +108,13 @@ docs-serve: setup ## Serve the documentation while you write it
 fuzz: setup ## Send 100,000 damaged inputs to every entrance, more guided by coverage if atheris is installed (half an hour)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-crash: setup ## Kill the node, its fork server and its children 250 times on SQLite and on PostgreSQL (hours)
+crash: setup ## Kill the node, its fork server and its children 540 times: SQLite, PostgreSQL, roles apart (hours)
 	$(BIN)/python -m tests.crash $(CRASH_ARGS)
 
-faults: setup ## Full disk; archive, bucket and database away: recovery times go to benchmarks/results/
-	FAULTS=all $(BIN)/python -m pytest -p tests.crash.record tests/crash/test_faults.py $(PYTEST_ARGS)
+faults: setup ## Break disk, database, bucket, archive, clock and memory: recovery times go to benchmarks/results/
+	FAULTS=all $(BIN)/python -m pytest -p tests.crash.record tests/crash -k faults $(PYTEST_ARGS)
 
-soak: setup ## An hour of load on each database: memory, threads and files stay flat
+soak: setup ## An hour of load on each database: memory, threads, files and disk stay flat
 	$(BIN)/python -m tests.crash --soak-minutes 60
 
 ## Keep house ------------------------------------------------------------------------------------------------------

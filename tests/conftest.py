@@ -12,9 +12,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Self
+from typing import LiteralString, Self
 
 import boto3
 import psycopg
@@ -65,24 +66,49 @@ def shared_data() -> Path:
 class PostgresServer:
     """A real PostgreSQL server that can be stopped, killed and started again; skips where there is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, **parameters: object) -> None:
+        """``parameters`` are those of the server, such as ``max_connections``."""
         if not (POSTGRES_BIN / "postgres").exists():
             pytest.skip("postgresql is not installed")
         if shutil.which("runuser") is None:
             pytest.skip("runuser is not there to start PostgreSQL as its own user")
-        self._folder, self._port = Path("/tmp") / f"miqa-pg-{free_port()}", free_port()
+        self._folder, self.port = Path("/tmp") / f"miqa-pg-{free_port()}", free_port()
+        self._parameters = [word for name, value in parameters.items() for word in ("-c", f"{name}={value}")]
         self._as_postgres = ["runuser", "-u", "postgres", "--"]
         initdb = [*self._as_postgres, str(POSTGRES_BIN / "initdb"), "-D", str(self._folder), "-A", "trust"]
         subprocess.run(initdb, check=True, capture_output=True)
-        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [*self._as_postgres, str(POSTGRES_BIN / "postgres"), "-D", str(self._folder), "-p", str(self._port)]
+        command = [*self._as_postgres, str(POSTGRES_BIN / "postgres"), "-D", str(self._folder), "-p", str(self.port)]
         self._process = subprocess.Popen(
-            [*command, "-k", str(self._folder), "-h", "127.0.0.1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, "-k", str(self._folder), "-h", "127.0.0.1", *self._parameters],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         _wait_for_postgres(self.url)
+
+    @contextmanager
+    def standby(self) -> Iterator[PostgresServer]:
+        """A copy that follows this server, which from now on waits for it with each commit."""
+        other = PostgresServer()
+        shutil.rmtree(other._folder)
+        copy = [str(POSTGRES_BIN / "pg_basebackup"), "-d", self.url, "-D", str(other._folder), "-R", "-X", "stream"]
+        subprocess.run([*self._as_postgres, *copy], check=True, capture_output=True)
+        with other:
+            self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            self.execute("SELECT pg_reload_conf()")
+            yield other
+
+    def promote(self) -> None:
+        """Make this standby the server that takes changes."""
+        self.execute("SELECT pg_promote()")
+
+    def execute(self, statement: LiteralString) -> None:
+        """Run one statement outside of a transaction."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop it at once, as an administrator does, or kill it, as the kernel does when memory runs out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -27,6 +28,9 @@ BATCH_S = 5.0
 
 TRIAL_PAUSE_S = 3600.0
 """How often a lane with nothing else to send tries one delivery that expired while the destination was away."""
+
+TROUBLE_MAX_S = 5.0
+"""How long a lane waits at most before it looks whether the database is back."""
 
 _MAX_DOUBLINGS = 30
 _JITTER = random.SystemRandom()
@@ -74,7 +78,7 @@ class Lane(threading.Thread):
                 trouble_s = pause_s
             except Exception as error:  # noqa: BLE001 - a lane must survive any error of its outbox
                 log.error("lane is in trouble", destination=self._route.config.name, error=type(error).__name__)
-                trouble_s = min(2 * trouble_s, self._settings.backoff_max_s)
+                trouble_s = min(2 * trouble_s, TROUBLE_MAX_S)
                 self._route.stopping.wait(trouble_s)
                 continue
             if not worked:
@@ -226,9 +230,15 @@ class Lane(threading.Thread):
         return bool(days and delivery.failing_since and now - delivery.failing_since >= timedelta(days=days))
 
     def _backoff(self, attempts: int) -> timedelta:
-        """Doubled after each failure; half of it at random, so that simultaneous failures do not return together."""
-        longest = self._settings.backoff_initial_s * 2 ** min(attempts, _MAX_DOUBLINGS)
-        return timedelta(seconds=min(longest, self._settings.backoff_max_s) * _JITTER.uniform(0.5, 1.0))
+        """Doubled after each failure; half of it at random, so that simultaneous failures do not return together.
+
+        While the breaker is open it paces the attempts: an object that was tried often must not keep the lane from
+        seeing that the destination is back.
+        """
+        settings, is_down = self._settings, self._route.breaker.state is not BreakerState.CLOSED
+        longest = settings.backoff_initial_s * 2 ** min(attempts, _MAX_DOUBLINGS)
+        at_most = min(settings.backoff_max_s, settings.breaker_pause_s if is_down else math.inf)
+        return timedelta(seconds=min(longest, at_most) * _JITTER.uniform(0.5, 1.0))
 
     def _close_if_idle(self) -> None:
         if self._connected and time.monotonic() - self._used_at >= self._settings.idle_association_s:

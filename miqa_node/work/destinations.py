@@ -21,7 +21,8 @@ from miqa_node.store.database import Database
 from miqa_node.work.regular import RegularWork
 
 LOOK_S = 5.0
-"""The state of the lanes is written down this often; destinations are asked at the interval of the settings."""
+"""The state of the lanes is written down, and those that do not answer are asked, this often; the others are asked at
+the interval of the settings."""
 AT_ONCE = 8
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,9 @@ class DestinationWatch(RegularWork):
                     log.info("destination answers again", destination=name, waiting=waiting)
 
     def _is_due(self, config: DestinationConfig) -> bool:
+        answers, _ = self._answers.get(config.name, (True, ""))
+        if not answers:
+            return True
         asked_at = self._asked_at.get(config.name, float("-inf"))
         return time.monotonic() - asked_at >= self._settings.deliver.check_interval_s
 

@@ -25,6 +25,7 @@ from miqa_node.settings import WorkSettings
 from miqa_node.store.database import JOBS, Database, announce
 from miqa_node.work.alarm import JobAlarm, attach
 from miqa_node.work.lease import NameLease
+from miqa_node.work.patience import limit_pauses
 from miqa_node.work.queue_threads import QueueThreads
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,7 @@ ASSESS_JOB = "assess-instance"
 
 STEP_RETRY_INTERVAL_S = 0.5
 STEP_RETRY_BACKOFF = 2.0
-STEP_MAX_PAUSE_S = 30.0
+STEP_MAX_PAUSE_S = 5.0
 HOLD_S = 5.0
 """How long work that is not given up, because the node is at fault, waits before it is tried once more."""
 SHUTDOWN_GRACE_S = 20
@@ -150,6 +151,7 @@ class Worker:
         self._register(steps, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
         attach(self._alarm, ASSESS_QUEUE)
+        limit_pauses()
         self._database.on_commit(JOBS, self._alarm.ring)
         DBOS.listen_queues([ASSESS_QUEUE, RECOVERY_QUEUE, REASSESS_QUEUE])
         DBOS.launch()

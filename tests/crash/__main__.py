@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,66 +23,152 @@ import psutil
 from benchmarks.machine import describe, keep
 from tests.conftest import PostgresServer
 from tests.crash.kills import kill_at_random
-from tests.crash.station import SOUND, Station
+from tests.crash.station import SOUND, Station, chests, noise
 from tests.unit.deliver.receiver import receiver
 
 GROWTH = 0.05
 """By how much memory may grow from the middle of a soak to its end."""
 SAMPLE_S = 10.0
+SOAK_PAUSE_S = 1.5
+"""Of the scanner between two images, so that an hour holds more than a small hospital sends in a day."""
+SOAK_BACKLOG = 16
+SOAK_DISK_MIB = 256
+"""A soak's data directory is a file system of this size, which the originals of an hour would fill several times."""
+SOAK_SETTINGS = {
+    "MIQA_RETENTION__ENABLED": "true",
+    "MIQA_RETENTION__MIN_FREE_PERCENT": "30",
+    "MIQA_RETENTION__INTERVAL_S": "5",
+    "MIQA_STORE__MIN_FREE_BYTES": "20000000",
+}
+
+
+LAYOUTS = {
+    "sqlite": ("sqlite", ("all",)),
+    "postgresql": ("postgresql", ("all",)),
+    "postgresql, roles apart": ("postgresql", ("receive", "work", "web")),
+}
 
 
 def main() -> int:
-    """``make crash`` kills processes; ``make soak`` only sends, and watches memory, threads and files."""
+    """``make crash`` kills processes; ``make soak`` only sends, and watches what the node holds."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=main.__doc__)
-    parser.add_argument("--kills", type=int, default=250, help="on each database")
+    parser.add_argument("--kills", type=int, default=180, help="in each layout")
+    parser.add_argument("--chunk", type=int, default=30, help="kills of one node before a new one takes its place")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append", help="default is both")
+    parser.add_argument("--layout", choices=LAYOUTS, action="append", help="default is all of them")
+    parser.add_argument("--state", type=Path, help="a file of finished chunks: what it holds is not done again")
     parser.add_argument("--soak-minutes", type=float, default=0.0, help="soak instead of killing")
-    given = parser.parse_args()
-    results: dict[str, Any] = {}
-
-    def campaign(station: Station) -> dict[str, Any]:
-        if given.soak_minutes:
-            return soak(station, given.soak_minutes * 60.0)
-        return kill_at_random(station, given.kills, given.seed, measure=True)
-
-    for database in given.database or ["sqlite", "postgresql"]:
-        results[database] = run(database, campaign)
-    keep("soak" if given.soak_minutes else "crash", describe(), {"seed": given.seed, **results})
+    options = parser.parse_args()
+    layouts = options.layout or list(LAYOUTS)[: 2 if options.soak_minutes else None]
+    if options.soak_minutes:
+        results = {
+            name: run(name, lambda one: soak(one, options.soak_minutes * 60.0), soaking=True) for name in layouts
+        }
+        keep("soak", describe(), results)
+    else:
+        results = {name: kill_in_chunks(name, options) for name in layouts}
+        keep("crash", describe(), {"seed": options.seed, **results})
     return 0 if all(_is_sound(result) for result in results.values()) else 1
 
 
-def run(database: str, campaign: Callable[[Station], dict[str, Any]]) -> dict[str, Any]:
-    """One campaign against a node of its own."""
+def kill_in_chunks(layout: str, options: argparse.Namespace) -> dict[str, Any]:
+    """The sum of all chunks, those of earlier runs included; a new node for each."""
+    finished: dict[str, list[dict[str, Any]]] = {}
+    if options.state and options.state.exists():
+        finished = json.loads(options.state.read_text("utf-8"))
+    chunks = finished.setdefault(layout, [])
+    while (done := sum(sum(chunk["kills"].values()) for chunk in chunks)) < options.kills:
+        kills, seed = min(options.chunk, options.kills - done), options.seed + len(chunks)
+        chunks.append(run(layout, partial(kill_at_random, kills=kills, seed=seed, measure=True)))
+        if options.state:
+            options.state.write_text(json.dumps(finished, indent=1), "utf-8")
+        print(layout, chunks[-1], flush=True)
+    return _sum(chunks)
+
+
+def _sum(chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    recoveries = sorted(one for chunk in chunks for one in chunk["recoveries_s"])
+    result: dict[str, Any] = {
+        "nodes": len(chunks),
+        "recovery_s": {"n": len(recoveries), "median": statistics.median(recoveries), "longest": recoveries[-1]},
+    }
+    for name in ("kills", "refused"):
+        total = Counter[str]()
+        for chunk in chunks:
+            total.update(chunk[name])
+        result[name] = dict(total)
+    for name in ("of_an_idle_node", "answered", *SOUND, "sent_again"):
+        result[name] = sum(chunk[name] for chunk in chunks)
+    return result
+
+
+def run(layout: str, campaign: Callable[[Station], dict[str, Any]], *, soaking: bool = False) -> dict[str, Any]:
+    """One campaign against a node of its own. What it wrote stays if the campaign fails."""
+    database, roles = LAYOUTS[layout]
+    folder = Path(tempfile.mkdtemp(prefix="miqa-crash-"))
+    print(layout, "in", folder, flush=True)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miqa-crash-")))
         told = stack.enter_context(receiver())
-        environment = {}
+        environment: dict[str, str] = {}
         if database == "postgresql":
             environment["MIQA_STORE__DATABASE_URL"] = stack.enter_context(PostgresServer()).url
-        template = Path(str(files("data_store"))) / "data" / "RG3_UNCR.dcm"
-        station = Station(folder, template, told, environment)
+        samples = Path(str(files("data_store"))) / "data"
+        if soaking:
+            _mount(folder / "data", stack)
+            environment |= SOAK_SETTINGS
+        station = Station(folder, samples, told, environment, chests if soaking else noise, roles)
         stack.callback(station.close)
-        return campaign(station) | station.finish()
+        result = campaign(station) | station.finish()
+    if {name: result[name] for name in SOUND} == SOUND:
+        shutil.rmtree(folder)
+    return result
+
+
+def _mount(folder: Path, stack: ExitStack) -> None:
+    """A small file system for the data, which needs root; else the disk is only watched."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SOAK_DISK_MIB}m", "tmpfs", str(folder)]
+    if shutil.which("mount") and not subprocess.run(mount, check=False, capture_output=True).returncode:
+        stack.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
 
 
 def soak(station: Station, seconds: float) -> dict[str, Any]:
-    """Send for a long time; memory, threads and open files of the node in the middle and at the end."""
+    """Send for a long time; what the node holds in the middle and at the end: see :func:`_sample`."""
+    station.limit_backlog(SOAK_BACKLOG)
     station.next_report_s()
+    station.scanner.pause_s = SOAK_PAUSE_S
     samples: list[dict[str, float]] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(min(SAMPLE_S, seconds / 10.0))
-        process = psutil.Process(station.node.process.pid)
-        resident = process.memory_info().rss + sum(child.memory_info().rss for child in station.node.children())
-        samples.append({
-            "memory_mib": resident / 2**20, "threads": process.num_threads(), "files": process.num_fds(),
-        })  # fmt: skip
+        samples.append(_sample(station))
     half = samples[len(samples) // 2 :]
     first, last = half[: max(1, len(half) // 4)], half[-max(1, len(half) // 4) :]
     middle = {name: _mean(first, name) for name in samples[0]}
     latest = {name: _mean(last, name) for name in samples[0]}
-    return {"seconds": round(seconds), "middle": middle, "end": latest}
+    return {"seconds": round(seconds), "samples": len(samples), "middle": middle, "end": latest}
+
+
+def _sample(station: Station) -> dict[str, float]:
+    """Memory of the node and its children with their part of what is shared, threads, files, waiting images, disk."""
+    tree = [psutil.Process(station.node.process.pid), *station.node.children()]
+    sums = {"memory_mib": 0.0, "threads": 0.0, "files": 0.0}
+    for process in tree:
+        with suppress(psutil.NoSuchProcess):
+            sums["memory_mib"] += process.memory_full_info().pss / 2**20
+            sums["threads"] += process.num_threads()
+            sums["files"] += process.num_fds()
+    data = station.folder / "data"
+    disk = shutil.disk_usage(data).used if data.is_mount() else _size(data)
+    return {**sums, "processes": len(tree), "images_waiting": station.waiting(), "disk_mib": disk / 2**20}
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def _mean(samples: list[dict[str, float]], name: str) -> float:

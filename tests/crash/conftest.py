@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
 
 from tests.crash.station import STATIONS
+from tests.unit.deliver.receiver import Receiver, receiver
+
+
+@pytest.fixture
+def told() -> Iterator[Receiver]:
+    """A webhook; the sockets of refused connections go here, and not in the middle of another test."""
+    with receiver() as told:
+        yield told
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

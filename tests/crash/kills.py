@@ -12,31 +12,53 @@ import psutil
 
 from tests.crash.station import Station
 
-VICTIMS = ("node", "child", "fork server")
+CHILDREN = ("child", "fork server")
 PAUSE_S = 0.8
+BACKLOG = 24
+"""Images that may wait at a time while processes are killed."""
+IDLE_EVERY = 4
+"""Every fourth kill meets a node that has nothing to do."""
+MEASURED_EVERY = 5
+QUIET_S = 60.0
 
 
 def kill_at_random(station: Station, kills: int, seed: int, *, measure: bool = False) -> dict[str, Any]:
     """Counts of kills by victim; with ``measure`` also the seconds until a fresh image had its report again."""
     chance = random.Random(seed)
-    done, recoveries = Counter[str](), list[float]()
-    while done.total() < kills:
+    busy, idle, recoveries = Counter[str](), Counter[str](), list[float]()
+    station.limit_backlog(BACKLOG)
+    while (number := busy.total() + idle.total()) < kills:
+        station.scanner.held = False
         station.next_answer()
+        is_idle = number % IDLE_EVERY == IDLE_EVERY - 1 and _calm(station)
         time.sleep(chance.uniform(0.0, PAUSE_S))
-        victim = chance.choice(VICTIMS)
-        if victim == "node":
-            station.node.kill()
-            station.node.start()
+        victim = chance.choice((*station.node.roles, *CHILDREN))
+        if victim in station.node.roles:
+            station.node.kill(victim)
+            station.node.start(victim)
         elif not _kill_child(station, chance, fork_server=victim == "fork server"):
             continue
-        done[victim] += 1
-        if measure:
+        (idle if is_idle else busy)[victim] += 1
+        station.scanner.held = False
+        if measure and number % MEASURED_EVERY == 0:
             recoveries.append(station.next_report_s())
-    result: dict[str, Any] = {"kills": dict(done)}
+    station.scanner.held = False
+    result: dict[str, Any] = {"kills": dict(busy + idle), "of_an_idle_node": idle.total()}
     if recoveries:
-        ordered = sorted(recoveries)
-        result["recovery_s"] = {"median": round(ordered[len(ordered) // 2], 1), "longest": round(ordered[-1], 1)}
+        result["recoveries_s"] = [round(one, 1) for one in recoveries]
     return result
+
+
+def _calm(station: Station) -> bool:
+    """Hold the scanner until nothing waits; False, and it goes on, if that takes too long."""
+    station.scanner.held = True
+    end = time.monotonic() + QUIET_S
+    while station.waiting() > 0:
+        if time.monotonic() > end:
+            station.scanner.held = False
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _kill_child(station: Station, chance: random.Random, *, fork_server: bool) -> bool:

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ import numpy as np
 import psutil
 import pydicom
 from pydicom.uid import Comprehensive3DSRStorage, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 
+from miqa_node.receive.contexts import VERIFICATION
 from tests.conftest import free_port
 from tests.unit.deliver.receiver import Receiver, secret_file
 from tests.waiting import wait_until
@@ -27,6 +30,38 @@ LIMIT_S = 240.0
 """Of whatever is waited for, on a machine that is busy with other things."""
 PAUSE_S = 0.02
 """Of the scanner between two images."""
+TAKEN = (0x0000, 0xB000)
+"""Success, and the warning that data elements were coerced (PS3.4 B.2.3)."""
+IMAGES_PER_STUDY = 8
+SIDE = 128
+CHEST_SHRUNK = 4
+CHEST_PITCH_MM = 0.2
+
+Pixels = Callable[[int], bytes]
+"""Pixel Data of the image with this number; no two are alike."""
+
+
+def noise(samples: Path) -> tuple[pydicom.Dataset, Pixels]:
+    """Small images of nothing but noise: measured and rejected, without the model. For many images in a short time."""
+    image = pydicom.dcmread(samples / "RG3_UNCR.dcm")
+    image.Rows = image.Columns = SIDE
+    return image, lambda number: np.random.default_rng(number).integers(0, 4096, (SIDE, SIDE), np.uint16).tobytes()
+
+
+def chests(samples: Path) -> tuple[pydicom.Dataset, Pixels]:
+    """A small chest radiograph that the model judges and accepts, with other noise each time."""
+    image = pydicom.dcmread(samples / "RG1_UNCR.dcm")
+    rows, columns = image.Rows // CHEST_SHRUNK, image.Columns // CHEST_SHRUNK
+    whole = image.pixel_array[: rows * CHEST_SHRUNK, : columns * CHEST_SHRUNK]
+    small = whole.reshape(rows, CHEST_SHRUNK, columns, CHEST_SHRUNK).mean((1, 3)).astype(np.int32)
+    image.Rows, image.Columns = small.shape
+    image.ImagerPixelSpacing = image.PixelSpacing = [CHEST_PITCH_MM * CHEST_SHRUNK] * 2
+
+    def pixels(number: int) -> bytes:
+        grain = np.random.default_rng(number).integers(-1, 2, small.shape)
+        return bytes(np.clip(small + grain, 0, 2**image.BitsStored - 1).astype("<u2").tobytes())
+
+    return image, pixels
 
 
 class Pacs:
@@ -41,14 +76,14 @@ class Pacs:
         self.answer: Callable[[], int] = lambda: 0x0000
         """Status of each C-STORE; it may take its time, or end the association by raising."""
         ae = AE("PACS")
-        ae.supported_contexts = AllStoragePresentationContexts
+        ae.supported_contexts = [*AllStoragePresentationContexts, build_context(VERIFICATION)]
         server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
         assert server is not None
         self._server = server
         self.port: int = self._server.server_address[1]
 
     def _store(self, event: Any) -> int:
-        if status := self.answer():
+        if (status := self.answer()) not in TAKEN:
             return status
         uid, data = event.request.AffectedSOPInstanceUID, event.request.DataSet.getvalue()
         self.times[uid] += 1
@@ -59,7 +94,7 @@ class Pacs:
             evidence = ds.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
             source = evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
             self.reports.setdefault(source, set()).add(uid)
-        return 0x0000
+        return status
 
     def close(self) -> None:
         if not self._closed:
@@ -68,49 +103,89 @@ class Pacs:
 
 
 class Node:
-    """The node as a child process that can be killed and started again on the same data."""
+    """The node as one child process, or as one of each role, that can be killed and started again on the same data."""
 
-    def __init__(self, folder: Path, pacs_port: int, environment: Mapping[str, str] | None = None) -> None:
-        self.dicom_port, self.web_port = free_port(), free_port()
+    def __init__(
+        self,
+        folder: Path,
+        pacs_port: int,
+        environment: Mapping[str, str] | None = None,
+        roles: Sequence[str] = ("all",),
+        program: Sequence[str] = (str(Path(sys.executable).with_name("miqa-node")),),
+    ) -> None:
+        self.dicom_port, self.web_port, self.health_port = free_port(), free_port(), free_port()
+        self.roles = tuple(roles)
         self._environment = {**os.environ, **(environment or {})}
         self._log = (folder / "node.log").open("ab")
         self._command = [
-            *(str(Path(sys.executable).with_name("miqa-node")), "run", "--data-dir", str(folder / "data")),
-            *("--dicom-port", str(self.dicom_port), "--web-port", str(self.web_port)),
-            *("--destination", f"PACS=PACS@127.0.0.1:{pacs_port}"),
+            *(*program, "run", "--data-dir", str(folder / "data")),
+            *("--dicom-port", str(self.dicom_port), "--destination", f"PACS=PACS@127.0.0.1:{pacs_port}"),
         ]
-        self.start()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        for role in self.roles:
+            self.start(role)
 
-    def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log, env=self._environment)
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The only process, or the one that judges."""
+        return self._processes.get("work") or self._processes[self.roles[0]]
 
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+    def start(self, role: str = "") -> None:
+        role = role or self.roles[0]
+        serves = role in {"all", "web"}
+        command = [*self._command, "--role", role, "--web-port", str(self.web_port if serves else 0)]
+        own = {"MIQA_NODE__NAME": role, "MIQA_WEB__HEALTH_PORT": str(self.health_port if role != "web" else 0)}
+        environment = self._environment | (
+            own if len(self.roles) > 1 else {"MIQA_WEB__HEALTH_PORT": str(self.health_port)}
+        )
+        self._processes[role] = subprocess.Popen(command, stdout=self._log, stderr=self._log, env=environment)
+
+    def kill(self, role: str = "") -> None:
+        process = self._processes[role or self.roles[0]]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
 
     def children(self) -> list[psutil.Process]:
-        """Fork server, decoding processes and whatever else the node started."""
+        """Fork servers, decoding processes and whatever else the node started."""
+        found: list[psutil.Process] = []
+        for process in self._processes.values():
+            with suppress(psutil.NoSuchProcess):
+                found += psutil.Process(process.pid).children(recursive=True)
+        return found
+
+    def is_ready(self) -> bool:
+        """What the process that judges says of itself."""
         try:
-            return psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
     def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=60)
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            process.wait(timeout=60)
         self._log.close()
 
 
 class Scanner(threading.Thread):
     """Sends small radiographs for ever, each until it is answered with 0x0000."""
 
-    def __init__(self, port: int, template: pydicom.Dataset) -> None:
+    def __init__(self, port: int, template: pydicom.Dataset, pixels: Pixels) -> None:
         super().__init__(daemon=True)
-        self._port = port
+        self.port = port
         self._template = template
+        self._pixels = pixels
         self._stopping = threading.Event()
         self.pause_s = PAUSE_S
         """Between two images."""
+        self.may_send: Callable[[], bool] = lambda: True
+        """Asked before each image; a modality is slower than the node in the long run, a campaign of hours too."""
+        self.patience_s = 5.0
+        """How long it waits for an answer."""
+        self.held = False
+        """Nothing is sent while this is set."""
         self.answered: list[str] = []
         self.refused = Counter[int]()
         """Other answers, by status."""
@@ -119,20 +194,26 @@ class Scanner(threading.Thread):
         while not self._stopping.is_set():
             ae = AE("SCANNER")
             ae.add_requested_context(ComputedRadiographyImageStorage, ExplicitVRLittleEndian)
-            ae.acse_timeout = ae.dimse_timeout = ae.connection_timeout = 5
-            association = ae.associate("127.0.0.1", self._port)
+            ae.acse_timeout = ae.connection_timeout = 5
+            ae.dimse_timeout = self.patience_s
+            association = ae.associate("127.0.0.1", self.port)
             if not association.is_established:
                 time.sleep(0.05)
                 continue
             while association.is_established and not self._stopping.is_set():
-                self._send(association)
+                if not self.held and self.may_send():
+                    self._send(association)
+                else:
+                    time.sleep(PAUSE_S)
             if association.is_established:
                 association.release()
 
     def _send(self, association: Any) -> None:
         ds = self._template
         ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        ds.PixelData = np.random.default_rng(len(self.answered)).integers(0, 4096, (128, 128), np.uint16).tobytes()
+        if len(self.answered) % IMAGES_PER_STUDY == 0:
+            ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
+        ds.PixelData = self._pixels(len(self.answered))
         while not self._stopping.is_set():  # the same object again until it is taken, as a scanner does
             try:
                 status = association.send_c_store(ds)
@@ -157,20 +238,35 @@ class Station:
     """A node between scanner and PACS, with a webhook; what was answered and what came out of it is compared."""
 
     def __init__(
-        self, folder: Path, template: Path, told: Receiver, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        samples: Path,
+        told: Receiver,
+        environment: Mapping[str, str] | None = None,
+        images: Callable[[Path], tuple[pydicom.Dataset, Pixels]] = noise,
+        roles: Sequence[str] = ("all",),
     ) -> None:
+        """``samples`` is the folder of the package pydicom-data; ``images`` makes what the scanner sends."""
+        self.folder = folder
         (folder / "data").mkdir(exist_ok=True)
         (folder / "data" / "destinations.toml").write_text(
             f'[[destination]]\nname = "log"\nkind = "webhook"\nurl = "{told.url}"\nevents = ["image.assessed"]\n'
             f'secret_file = "{secret_file(folder)}"\n'
         )
         self.told, self.pacs = told, Pacs()
-        self.node = Node(folder, self.pacs.port, environment)
-        image = pydicom.dcmread(template)
-        image.Rows = image.Columns = 128
-        self.scanner = Scanner(self.node.dicom_port, image)
+        self.node = Node(folder, self.pacs.port, environment, roles)
+        self.scanner = Scanner(self.node.dicom_port, *images(samples))
         self.scanner.start()
         STATIONS.append(self)
+
+    def waiting(self) -> int:
+        """Images that were answered and have no report yet."""
+        return len(self.scanner.answered) - len(self.pacs.reports)
+
+    def limit_backlog(self, images: int) -> None:
+        """From now on let at most so many images wait for their verdict: a modality is slower than the node in the
+        long run, and what waits before an image is no part of its recovery."""
+        self.scanner.may_send = lambda: len(self.scanner.answered) - len(self.told.taken) < images
 
     def next_report_s(self, limit_s: float = LIMIT_S) -> float:
         """Seconds until an image that is taken from now on has its report at the PACS."""
@@ -197,8 +293,8 @@ class Station:
         """Stop sending, wait for everything that was promised, stop the node, and count."""
         self.scanner.stop()
         answered = set(self.scanner.answered)
-        wait_until(lambda: answered <= set(self.pacs.reports), LIMIT_S, "every answered image has its report")
-        wait_until(lambda: answered <= set(events_about(self.told)), LIMIT_S, "every answered image has its event")
+        wait_while_less(lambda: len(answered - set(self.pacs.reports)), "every answered image has its report")
+        wait_while_less(lambda: len(answered - set(events_about(self.told))), "every answered image has its event")
         time.sleep(2.0)
         self.close()
         events = events_about(self.told)
@@ -212,6 +308,16 @@ class Station:
             "not_assessed_by_a_fault": sum(_by_a_fault(event) for event in self.told.events),
             "sent_again": sum(count - 1 for count in self.pacs.times.values()),
         }
+
+
+def wait_while_less(missing: Callable[[], int], what: str, limit_s: float = LIMIT_S) -> None:
+    """Wait until nothing is missing, however long that takes, unless for the limit nothing has got less."""
+    least, since = missing(), time.monotonic()
+    while left := missing():
+        if left < least:
+            least, since = left, time.monotonic()
+        assert time.monotonic() - since < limit_s, f"for {limit_s:.0f} s it did not go on ({left} missing): {what}"
+        time.sleep(0.2)
 
 
 STATIONS: list[Station] = []

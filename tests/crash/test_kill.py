@@ -14,7 +14,7 @@ import pytest
 
 from tests.crash.kills import kill_at_random
 from tests.crash.station import LIMIT_S, SOUND, Pacs, Station
-from tests.unit.deliver.receiver import Receiver, receiver
+from tests.unit.deliver.receiver import Receiver
 from tests.waiting import wait_until
 
 KILLS = 30
@@ -29,13 +29,6 @@ def pacs() -> Iterator[Pacs]:
     gc.collect()  # the sockets of refused connections go here, and not in the middle of another test
 
 
-@pytest.fixture
-def told() -> Iterator[Receiver]:
-    with receiver() as told:
-        yield told
-    gc.collect()
-
-
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 @pytest.mark.filterwarnings(
     "ignore:.*unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -43,7 +36,7 @@ def told() -> Iterator[Receiver]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_processes_killed_thirty_times_at_random_instants(tmp_path: Path, samples: Path, told: Receiver) -> None:
-    station = Station(tmp_path, samples / "RG3_UNCR.dcm", told)
+    station = Station(tmp_path, samples, told)
     counts = kill_at_random(station, KILLS, SEED)
     wait_until(lambda: len(station.scanner.answered) > 50, LIMIT_S, "the load is worth its name")
     counts |= station.finish()

@@ -210,6 +210,25 @@ def test_the_breaker_opens_probes_and_closes(tmp_path: Path, deliver_settings: M
         assert lanes.snapshot()["pacs"].last_error == ""
 
 
+def test_an_object_that_failed_often_does_not_keep_the_lane_from_a_destination_that_is_back(
+    tmp_path: Path, deliver_settings: Make
+) -> None:
+    outbox = MemoryOutbox()
+    up, failures = False, 0
+
+    def behave(uid: str) -> Exception | None:
+        nonlocal failures
+        failures += not up
+        return None if up else DeliveryError("down")
+
+    settings = deliver_settings(breaker_failures=1, breaker_pause_s=0.1, backoff_initial_s=600, backoff_max_s=3600)
+    outbox.put("pacs")
+    with running(tmp_path, outbox, settings, to("pacs", 1), connect=lambda c, _: Scripted(c, behave)):
+        assert wait_until(lambda: failures > 3)
+        up = True
+        assert wait_until(lambda: outbox.states() == [SENT])
+
+
 def test_a_refusal_does_not_open_the_breaker(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
     for _ in range(10):

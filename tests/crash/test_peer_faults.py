@@ -1,0 +1,176 @@
+"""Archives and buckets that are away, silent, slow or fail: images are taken and judged, and their reports follow."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.conftest import free_port
+from tests.crash.faults import (
+    ALL,
+    FAULT_S,
+    OUT_OF_RESOURCES,
+    Record,
+    at_work,
+    check,
+    marks,
+    only_with_all,
+    wait_for_refusal,
+)
+from tests.crash.station import Pacs
+from tests.unit.deliver.receiver import Receiver
+
+SILENCE_S = 8.0
+SLOW_S = 0.7
+COERCED = 0xB000
+
+pytestmark = marks
+
+
+@pytest.mark.parametrize("state", ["aborting", "away", "silent", "full"] if ALL else ["aborting"])
+def test_a_destination_that_is(
+    state: str, tmp_path: Path, samples: Path, told: Receiver, record_property: Record
+) -> None:
+    station = at_work(tmp_path, samples, told, {"MIQA_DELIVER__DIMSE_TIMEOUT_S": "2"})
+    before = station.pacs
+    if state == "away":
+        before.close()
+    before.answer = {"silent": _silence, "aborting": _fail}.get(state, lambda: OUT_OF_RESOURCES)
+    time.sleep(FAULT_S)
+    during = [station.next_answer() for _ in range(3)]
+    time.sleep(FAULT_S)
+    assert not set(during) & set(before.reports)
+    if state == "away":
+        station.pacs = Pacs(before.port)
+        station.pacs.files, station.pacs.reports, station.pacs.times = before.files, before.reports, before.times
+    station.pacs.answer = lambda: 0x0000
+    check(station, record_property)
+
+
+def _silence() -> int:
+    time.sleep(SILENCE_S)
+    return OUT_OF_RESOURCES
+
+
+def _fail() -> int:
+    raise RuntimeError("as a broken archive does")
+
+
+@only_with_all
+@pytest.mark.parametrize("state", ["slow", "warning"])
+def test_a_destination_that_takes_objects_but_is(
+    state: str, tmp_path: Path, samples: Path, told: Receiver, record_property: Record
+) -> None:
+    station = at_work(tmp_path, samples, told)
+    station.pacs.answer = _slow if state == "slow" else lambda: COERCED
+    during = [station.next_answer() for _ in range(3)]
+    time.sleep(FAULT_S)
+    assert during
+    station.pacs.answer = lambda: 0x0000
+    check(station, record_property)
+
+
+def _slow() -> int:
+    time.sleep(SLOW_S)
+    return 0x0000
+
+
+class Road:
+    """A bucket behind a proxy; ``closed`` holds up what is sent to it, ``failing`` answers with an error of its own."""
+
+    def __init__(self) -> None:
+        self._to = free_port()
+        self.open()
+        self.closed, self.failing = threading.Event(), threading.Event()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def open(self) -> None:
+        """Start the bucket, perhaps once more."""
+        self._bucket = ThreadedMotoServer(ip_address="127.0.0.1", port=self._to, verbose=False)
+        self._bucket.start()
+
+    def leave(self) -> None:
+        """End the bucket; what it holds stays."""
+        self._bucket.stop()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client:
+            try:
+                bucket = socket.create_connection(("127.0.0.1", self._to))
+            except OSError:
+                return
+            with bucket:
+                back = threading.Thread(target=self._copy, args=(bucket, client), daemon=True)
+                back.start()
+                self._copy(client, bucket)
+                back.join()
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(1 << 16):
+                while self.closed.is_set():
+                    time.sleep(0.05)
+                if self.failing.is_set():
+                    body = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    source.sendall(body)
+                    break
+                target.sendall(data)
+        except OSError:
+            pass
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._server.close()
+        self.leave()
+
+
+@pytest.fixture
+def road(monkeypatch: pytest.MonkeyPatch) -> Iterator[Road]:
+    """The way to a bucket named "faults"."""
+    road = Road()
+    variables = {"ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s", "REGION": "us-east-1", "ALLOW_HTTP": "true"}
+    for name, value in {**variables, "ENDPOINT": f"http://127.0.0.1:{road.port}"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    boto3.client("s3", endpoint_url=f"http://127.0.0.1:{road.port}", region_name="us-east-1").create_bucket(
+        Bucket="faults"
+    )
+    yield road
+    road.close()
+
+
+@only_with_all
+@pytest.mark.parametrize("state", ["away", "silent", "failing"])
+def test_a_bucket_that_is(
+    state: str, tmp_path: Path, samples: Path, told: Receiver, road: Road, record_property: Record
+) -> None:
+    station = at_work(tmp_path, samples, told, {"MIQA_STORE__OBJECTS_URL": "s3://faults/node"})
+    begin, end = {
+        "away": (road.leave, road.open),
+        "silent": (road.closed.set, road.closed.clear),
+        "failing": (road.failing.set, road.failing.clear),
+    }[state]
+    station.scanner.patience_s = 60.0
+    begin()
+    wait_for_refusal(station)
+    end()
+    check(station, record_property)

@@ -1,0 +1,127 @@
+"""Processes beside each other: started at once, under one name, of two versions, and in too little memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, PostgresServer
+from tests.crash.faults import Record, at_work, check, marks, only_with_all
+from tests.crash.station import LIMIT_S, Node
+from tests.unit.deliver.receiver import Receiver
+from tests.waiting import wait_until
+
+TOO_LITTLE = 300 << 20
+LIMITS = ("memory.limit_in_bytes", "memory.max")
+GROUPS = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+
+pytestmark = [*marks, pytest.mark.peers, only_with_all]
+
+
+def test_three_roles_that_start_at_once_on_an_empty_database(
+    tmp_path: Path, samples: Path, told: Receiver, record_property: Record
+) -> None:
+    with PostgresServer() as server:
+        environment = {"MIQA_STORE__DATABASE_URL": server.url}
+        began = time.monotonic()
+        station = at_work(tmp_path, samples, told, environment, roles=("receive", "work", "web"))
+        record_property("first_report_s", round(time.monotonic() - began, 1))
+        check(station, record_property)
+
+
+def test_a_second_process_of_the_same_name(
+    tmp_path: Path, samples: Path, told: Receiver, record_property: Record
+) -> None:
+    with PostgresServer() as server:
+        environment = {"MIQA_STORE__DATABASE_URL": server.url}
+        station = at_work(tmp_path, samples, told, environment)
+        (tmp_path / "other" / "data").mkdir(parents=True)
+        other = Node(tmp_path / "other", station.pacs.port, environment)
+        assert other.process.wait(timeout=120) != 0
+        assert "Another process already works as" in (tmp_path / "other" / "node.log").read_text("utf-8")
+        check(station, record_property)
+
+
+@pytest.fixture
+def memory_group() -> Iterator[Path]:
+    """A control group whose memory can be limited; the file that sets the limit differs by version."""
+    for parent in GROUPS:
+        group = parent / f"miqa-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        if any((group / name).exists() for name in LIMITS):
+            yield group
+            _emptied(group)
+            return
+        group.rmdir()
+    pytest.skip("no control group for memory can be made here")
+
+
+def _limit(group: Path, size: str) -> None:
+    [file] = [group / name for name in LIMITS if (group / name).exists()]
+    file.write_text(size)
+
+
+def _emptied(group: Path) -> None:
+    for process in (group / "cgroup.procs").read_text().split():
+        (group.parent / "cgroup.procs").write_text(process)
+    group.rmdir()
+
+
+def test_a_node_with_too_little_memory(
+    tmp_path: Path, samples: Path, told: Receiver, record_property: Record, memory_group: Path
+) -> None:
+    """The kernel kills it; the service manager starts it again and again; then it gets what it needs."""
+    station = at_work(tmp_path, samples, told)
+    _limit(memory_group, str(TOO_LITTLE))
+    deaths = 0
+    station.node.kill()
+    station.node.start()
+    end = time.monotonic() + 240.0
+    while deaths < 2 and time.monotonic() < end:
+        (memory_group / "cgroup.procs").write_text(str(station.node.process.pid))
+        wait_until(lambda: station.node.process.poll() is not None, LIMIT_S, "the kernel kills the node")
+        deaths += 1
+        station.node.start()
+    record_property("killed_by_the_kernel", deaths)
+    assert deaths == 2
+    check(station, record_property)
+
+
+def test_two_versions_beside_each_other(tmp_path: Path, samples: Path, told: Receiver, record_property: Record) -> None:
+    """The earlier one is the parent of the commit that changed the schema last; the present one takes its place."""
+    commit = _last_of_another_schema()
+    if commit is None:
+        pytest.skip("this checkout has no history")
+    tree = tmp_path / "earlier"
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(tree, filter="data")
+    with PostgresServer() as server:
+        environment = {"MIQA_STORE__DATABASE_URL": server.url, "MIQA_NODE__NAME": "earlier", "PYTHONPATH": str(tree)}
+        station = at_work(tmp_path, samples, told, environment)
+        record_property("earlier", commit)
+        later = Node(tmp_path, station.pacs.port, environment | {"MIQA_NODE__NAME": "later", "PYTHONPATH": ""})
+        wait_until(later.is_ready, LIMIT_S, "the present version is ready")
+        for _ in range(5):  # the earlier one still receives, both judge
+            station.next_report_s()
+        station.node.kill()
+        station.scanner.port, station.node = later.dicom_port, later
+        check(station, record_property)
+
+
+def _last_of_another_schema() -> str | None:
+    log = ["git", "log", "-1", "--format=%H^", "--diff-filter=A", "--", "migrations/versions"]
+    found = subprocess.run(log, cwd=ROOT, check=False, capture_output=True, text=True).stdout.strip()
+    known = ["git", "rev-parse", "--verify", "--quiet", found or "HEAD^"]
+    done = subprocess.run(known, cwd=ROOT, check=False, capture_output=True, text=True)
+    return done.stdout.strip() or None

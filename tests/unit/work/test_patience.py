@@ -1,0 +1,34 @@
+"""After an outage of the database, however long, the queue looks every few seconds whether it is back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import sqlalchemy as sa
+from dbos import _sys_db
+
+from miqa_node.work import patience
+
+
+def test_the_pauses_of_the_queue_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own would be 1, 2, 4, 8, 16 and 32 s, each half as long or half as long again."""
+    monkeypatch.setattr(_sys_db, "time", time)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE_S", 0.01)
+    assert patience.limit_pauses()
+    attempts = iter(range(6))
+
+    @_sys_db.db_retry()
+    def read() -> str:
+        if next(attempts, None) is not None:
+            raise sa.exc.TimeoutError("no connection")
+        return "back"
+
+    began = time.monotonic()
+    assert read() == "back"
+    assert time.monotonic() - began < 15.0
+
+
+def test_a_library_that_is_built_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sys_db, "time", object())
+    assert not patience.limit_pauses()
