@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -30,8 +31,16 @@ from pynetdicom import AE, build_context
 from benchmarks.machine import describe, keep
 from miqa_node.cli.app import run
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.delivery import ResultKind, ResultObject
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject
+from miqa_node.domain.delivery import DeliveryId, ResultKind, ResultObject
+from miqa_node.domain.instance import (
+    Header,
+    InstanceDigest,
+    ReceivedObject,
+    SeriesInstanceUid,
+    SopInstanceUid,
+    StudyInstanceUid,
+    StudyRecord,
+)
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.imaging.headers import read_header
 from miqa_node.node import Node
@@ -113,7 +122,7 @@ def fill(settings: Settings, images: int) -> None:
 
 def _write(transaction: Transaction, artifacts: Artifacts, path: Path, number: int) -> None:
     path.write_bytes(_file(number))
-    header, study = read_header(path)
+    header, study = _header(path, number)
     digest, size, at = InstanceDigest(data_set_digest(path)), path.stat().st_size, FIRST + timedelta(minutes=number)
     artifacts.keep_original(digest, path)
     artifacts.keep_preview(digest, PREVIEW)
@@ -130,8 +139,20 @@ def _write(transaction: Transaction, artifacts: Artifacts, path: Path, number: i
     result = ResultObject(uid, SR_CLASS, ResultKind("SR"), key)
     deliveries.record_result(transaction, digest, result, at)
     deliveries.queue(transaction, result, "PACS", at)
-    [delivery] = deliveries.of_instance(transaction, digest)
-    deliveries.sent(transaction, [delivery.delivery_id], at)
+    deliveries.sent(transaction, [DeliveryId(number + 1)], at)
+
+
+def _header(path: Path, number: int) -> tuple[Header, StudyRecord]:
+    """As it would be read from the file, at a fraction of the time."""
+    if not _read:
+        _read.append(read_header(path))
+    (header, study), uid = _read[0], _uids(number)
+    sop, study_uid, series = SopInstanceUid(uid["1"]), StudyInstanceUid(uid["2"]), SeriesInstanceUid(uid["3"])
+    header = replace(header, sop_instance_uid=sop, study_instance_uid=study_uid, series_instance_uid=series)
+    return header, replace(study, study_instance_uid=study_uid)
+
+
+_read: list[tuple[Header, StudyRecord]] = []
 
 
 class Sender:
@@ -162,17 +183,23 @@ class Sender:
         association.release()
 
 
+def _uids(number: int) -> dict[str, str]:
+    of_study = number // IMAGES_PER_STUDY
+    numbers = {"1": number, "2": of_study, "3": of_study}
+    return {kind: f"{ROOT}{kind}.{value + 100_000_000:09d}" for kind, value in numbers.items()}
+
+
 def _file(number: int) -> bytes:
-    template, uid = _template()
-    for kind, value in (("1", number), ("2", number // IMAGES_PER_STUDY), ("3", number // IMAGES_PER_STUDY)):
-        template = template.replace(f"{uid}{kind}.{PLACE}".encode(), f"{uid}{kind}.{value + 100_000_000:09d}".encode())
-    return template
+    file = _template()
+    for kind, uid in _uids(number).items():
+        file = file.replace(f"{ROOT}{kind}.{PLACE}".encode(), uid.encode())
+    return file
 
 
-_made: list[tuple[bytes, str]] = []
+_made: list[bytes] = []
 
 
-def _template() -> tuple[bytes, str]:
+def _template() -> bytes:
     if not _made:
         image = Dataset()
         image.SOPClassUID, image.SOPInstanceUID = ComputedRadiographyImageStorage, f"{ROOT}1.{PLACE}"
@@ -188,7 +215,7 @@ def _template() -> tuple[bytes, str]:
         image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         out = BytesIO()
         image.save_as(out, enforce_file_format=True)
-        _made.append((out.getvalue(), ROOT))
+        _made.append(out.getvalue())
     return _made[0]
 
 

@@ -63,6 +63,7 @@ from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from miqa_node.web.services import WebServices
 from miqa_node.work.amending import AmendmentWatch
+from miqa_node.work.archives import ArchiveRetrieval, Archives, ArchiveWatch
 from miqa_node.work.audit import AuditKeeper, Watched
 from miqa_node.work.audit_sending import AuditSending
 from miqa_node.work.chosen import ChosenModels
@@ -125,6 +126,7 @@ class Node:
         work = settings.work
         self._faults = NodeFaults(canary.check, work.alike_failures, work.canary_interval_s, self._announce_pause)
         self._pipeline = self._build_pipeline()
+        self._archives = Archives(self.destinations.current, settings)
         self._retention = Retention(self.database, self.objects, settings)
         outbox = DatabaseOutbox(self.database, self.objects, lower_class)
         self._lanes = Lanes(
@@ -198,6 +200,7 @@ class Node:
             intake=rest.intake if rest else None,
             uploads=rest.uploads if rest else None,
             policy=self.policy.current,
+            fetch=ArchiveRetrieval(self.database, self.objects, self._archives, self.settings).fetch,
             reassess=Reassessment(self.database, self.objects, self._queue),
             look=lambda path, described: assess_path(path, described, judging, self._decoder.decode),
             destinations=lambda: tuple(self.destinations.current()),
@@ -234,7 +237,8 @@ class Node:
         if self.role.works:
             self._start_work()
             watch = DestinationWatch(self.database, self.destinations, self._lanes.snapshot, self.settings)
-            for part in (self._lanes, watch, self._retention):
+            asking = ArchiveWatch(self.database, self._archives, self.settings)
+            for part in (self._lanes, watch, self._retention, asking):
                 begin(part.start, part.stop)
                 self._supervisor.watch(part.threads)
             self.database.on_commit(DELIVERIES, self._lanes.wake)

@@ -20,7 +20,7 @@ from miqa_node.units.base import Unit, installed, unit_of
 BATCH = 200
 """Requests that one transaction writes."""
 
-GONE = "The original is no longer kept here: send it again from the archive."
+GONE = "The original is no longer kept here: fetch it (miqa-node retention fetch), or send it again."
 WAITING = "It waits to be judged again already."
 UNPLACED = "It has no Study or Series Instance UID: give it one first (miqa-node worklist correct)."
 

@@ -265,6 +265,9 @@ def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Ite
         detail = f"{check.address} {check.detail} (given by run --destination, asked by the running node)"
         mend = "" if check.answers else "Check that it runs, its address, and that it lets this node in."
         yield HealthCheck(f"destination {check.destination}", check.answers, detail, mend)
+    for name in sorted({*settings.retention.archives} - named - {one.destination for one in running}):
+        detail = f"retention.archives names {name}, which is not a destination"
+        yield HealthCheck(f"archive {name}", False, detail, f"Describe it in {file}, or correct the name.")
 
 
 def _checked_by_the_node(settings: Settings) -> list[DestinationCheck]:

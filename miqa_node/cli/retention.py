@@ -9,15 +9,18 @@ from typing import Annotated
 import typer
 
 from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import opened, transaction
+from miqa_node.deliver.destinations import Destinations
 from miqa_node.domain.retention import LegalHold
 from miqa_node.store import holds, retention, upkeep
 from miqa_node.store.objects import objects_of
+from miqa_node.work.archives import ArchiveRetrieval, Archives
 from miqa_node.work.retention import limits_of
 
-app = typer.Typer(no_args_is_help=True, help="What the node keeps and removes: plan, hold, clear, holds.")
+app = typer.Typer(no_args_is_help=True, help="What the node keeps and removes: plan, fetch, hold, clear, holds.")
 
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the hold.")]
 
@@ -53,6 +56,31 @@ def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = 
         print_line(f"full in {days:.0f} days if the trend of the last week goes on")
     if not settings.retention.enabled:
         print_line("Retention is off and removes nothing. Switch it on with retention.enabled = true.")
+
+
+@app.command()
+def fetch(
+    uid: Annotated[str, typer.Argument(metavar="UID", help="Study, series or SOP instance UID, or digest.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch originals that retention removed from the archives that retention.archives names.
+
+    Exit code 1: some could not be fetched.
+    """
+    settings = settings_of(config, data_dir)
+    archives = Archives(Destinations(settings.destinations_file).current, settings)
+    with opened(config, data_dir) as database:
+        retrieval = ArchiveRetrieval(database, objects_of(settings), archives, settings).fetch(uid)
+    if as_json:
+        print_json(to_json(retrieval))
+    else:
+        for one in retrieval.missing:
+            print_line(one)
+        print_line(f"fetched: {retrieval.fetched}, not fetched: {len(retrieval.missing)}")
+    if retrieval.missing:
+        raise typer.Exit(Exit.FAILED)
 
 
 @app.command()

@@ -42,12 +42,15 @@ class Peer:
         contexts: list[PresentationContext],
         roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
         on_event_report: Callable[[evt.Event], tuple[int, None]] | None = None,
+        on_store: Callable[[evt.Event], int] | None = None,
     ) -> Link:
         """A new association; ClassRefusedError if no context is accepted, DeliveryError if there is none."""
         settings, where = self.settings, f"{self.ae_title}@{self.host}:{self.port}"
         handlers: list[Any] = [(evt.EVT_CONN_OPEN, _prepare, [settings.dimse_timeout_s])]
         if on_event_report is not None:
             handlers.append((evt.EVT_N_EVENT_REPORT, on_event_report))
+        if on_store is not None:
+            handlers.append((evt.EVT_C_STORE, on_store))
         ae = TidyAE(self.calling_ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME

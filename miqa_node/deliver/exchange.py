@@ -43,9 +43,14 @@ class HttpService:
         self._client: httpx2.Client | None = None
 
     def exchange(
-        self, method: str, url: str, headers: Mapping[str, str], content: Iterator[bytes] | bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: Iterator[bytes] | bytes | None,
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
-        """Ask, and read the whole answer; DeliveryError if none comes in time."""
+        """Ask, and read the whole answer; DeliveryError if none comes in time, or more than ``most_bytes``."""
         deadline = time.monotonic() + 2 * self._settings.dimse_timeout_s
         try:
             client = self._connected()
@@ -53,7 +58,7 @@ class HttpService:
                 body = bytearray()
                 for chunk in response.iter_bytes():
                     body += chunk
-                    if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+                    if len(body) > most_bytes or time.monotonic() > deadline:
                         raise DeliveryError("The service's answer is endless.")
                 return HttpAnswer(response.status_code, response.headers.get("content-type", ""), bytes(body))
         except httpx2.HTTPError as error:

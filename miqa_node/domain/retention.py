@@ -60,6 +60,14 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What came of fetching originals from archives: how many are here again, and why others are not."""
+
+    fetched: int
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LegalHold:
     """A study, or all studies of a patient, that retention must not remove; one of the two is empty."""
 

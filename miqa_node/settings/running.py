@@ -78,6 +78,7 @@ class RetentionSettings(SettingsTable):
     events_days: Days
     min_free_percent: Annotated[float, Field(ge=0, lt=100)]
     sources: dict[str, Days]
+    archives: tuple[str, ...]
     interval_s: Seconds
 
 

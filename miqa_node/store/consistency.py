@@ -102,13 +102,17 @@ class Check:
         self, shard: str, entries: dict[str, ObjectEntry], *, repair: bool, deep: bool
     ) -> Iterator[Inconsistency]:
         of = t.instances.c
-        query = sa.select(of.digest, of.object_key, of.removed_at, of.deleted_at).where(_begins_with(of.digest, shard))
+        query = sa.select(of.digest, of.object_key, of.removed_at, of.deleted_at, of.copy_digest).where(
+            _begins_with(of.digest, shard)
+        )
         for row in self._rows(query):
             listed = row.object_key in entries  # a moment ago: what contradicts the row is looked at again
             if row.removed_at is None:
                 if not listed and not self.objects.exists(row.object_key):
                     yield Inconsistency(Fault.ORIGINAL_LOST, row.digest, repair and self._mark_lost(row.digest))
-                elif deep and data_set_digest(self.objects.local_path(row.object_key)) != row.digest:
+                elif deep and data_set_digest(self.objects.local_path(row.object_key)) != (
+                    row.copy_digest or row.digest
+                ):
                     yield Inconsistency(Fault.ORIGINAL_CHANGED, row.digest)
             elif row.deleted_at is not None and listed and self.objects.exists(row.object_key):
                 yield Inconsistency(Fault.NOT_DELETED, row.object_key, repair and self._delete_again(row.digest))

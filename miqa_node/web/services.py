@@ -15,6 +15,7 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.operations import Alarm
 from miqa_node.domain.policy import Policy
 from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.retention import Retrieval
 from miqa_node.errors import ConflictError, DecodeError
 from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.local import LocalResult
@@ -76,6 +77,8 @@ class WebServices:
     """The policy in force."""
     look: Callable[[Path, tuple[str, str, str]], LocalResult] | None = None
     """Assesses a file without storing it, given modality, body part and view of a picture; None where not available."""
+    fetch: Callable[[str], Retrieval] | None = None
+    """Fetches removed originals from archives, by UID or digest; None where not available."""
     reassess: Reassessment | None = None
     """Judges images again; None in a process without a queue, such as a page under test."""
     destinations: Callable[[], tuple[str, ...]] = tuple
@@ -86,6 +89,17 @@ class WebServices:
     """The model packages in force, by what they do; empty where none does it."""
     look_turn: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_LOOKS), init=False, repr=False)
     """Held while ``look`` runs; further checks wait."""
+
+    @property
+    def can_fetch(self) -> bool:
+        """Whether the site has named archives that removed originals can be fetched from."""
+        return self.fetch is not None and bool(self.settings.retention.archives)
+
+    def fetch_removed(self, uid: str) -> Retrieval:
+        """Fetch removed originals of an image, series or study; ConflictError where it cannot be done."""
+        if self.fetch is None:
+            raise ConflictError("This process cannot fetch images from archives.")
+        return self.fetch(uid)
 
     @property
     def reassessment(self) -> Reassessment:

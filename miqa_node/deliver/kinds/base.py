@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from miqa_node.domain.delivery import CommitmentReport, ResultKind
 from miqa_node.domain.event import EventType
+from miqa_node.domain.instance import Header
 from miqa_node.domain.output import default_kinds, output_kinds
 from miqa_node.errors import (
     CommitmentUnsupportedError,
@@ -31,6 +32,7 @@ from miqa_node.settings import DeliverSettings
 T = TypeVar("T")
 
 MAX_CONCURRENCY = 32
+NO_ARCHIVE = "This kind of destination is no archive that can be asked; name one of kind cstore or stow."
 MAX_OBJECTS_PER_S = 1e6
 
 File = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,4096}$"), Field(description="the path of a file")]
@@ -248,6 +250,14 @@ class Destination(ABC):
         CommitmentUnsupportedError says that it never will, any other DeliveryError that asking failed now.
         """
         raise CommitmentUnsupportedError(self.no_commitment)
+
+    def holds(self, headers: Sequence[Header], /) -> frozenset[str]:  # noqa: ARG002
+        """SOP instance UIDs of those objects that are there; DeliveryRefusedError if it cannot be asked."""
+        raise DeliveryRefusedError(NO_ARCHIVE)
+
+    def fetch(self, header: Header, /) -> bytes:  # noqa: ARG002
+        """An object as a DICOM file, as it is kept there; DeliveryError says why it cannot be had."""
+        raise DeliveryRefusedError(NO_ARCHIVE)
 
     def close(self) -> None:  # noqa: B027 - most have nothing open
         """Release connections."""

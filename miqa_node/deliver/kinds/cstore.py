@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
@@ -36,9 +36,11 @@ from miqa_node.deliver.kinds.base import (
     split_file,
     without_compression,
 )
+from miqa_node.deliver.retrieval import FIND, find_instances, get_instance
 from miqa_node.deliver.rewriting import as_implicit_vr
 from miqa_node.deliver.statuses import SUCCESS, judge
 from miqa_node.deliver.tls import client_context
+from miqa_node.domain.instance import Header
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
 
 log = structlog.get_logger(__name__)
@@ -138,6 +140,16 @@ class CStoreDestination(Destination):
         if status != SUCCESS:
             raise DeliveryError(f"The report of storage commitment was answered with status 0x{status:04X}.")
 
+    def holds(self, headers: Sequence[Header], /) -> frozenset[str]:
+        """C-FIND at the level of images, on a separate association."""
+        link = self._open([build_context(FIND)])
+        with _used_once(link):
+            return find_instances(link, headers)
+
+    def fetch(self, header: Header, /) -> bytes:
+        """C-GET, on an association of its own."""
+        return get_instance(self._open, header)
+
     def close(self) -> None:
         """Release the associations."""
         links = (self._link, self._commitment_link)
@@ -223,12 +235,15 @@ class CStoreDestination(Destination):
         return SUCCESS, None
 
     def _open(
-        self, contexts: list[PresentationContext], roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = ()
+        self,
+        contexts: list[PresentationContext],
+        roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+        on_store: Callable[[evt.Event], int] | None = None,
     ) -> Link:
         config = self._config
         tls_args = (client_context(config), config.host) if config.tls else None
         peer = Peer(config.ae_title, config.host, config.port, self._calling_ae_title, self._context.settings, tls_args)
-        return peer.open(contexts, roles, self._reported)
+        return peer.open(contexts, roles, self._reported, on_store)
 
 
 NO_COMMITMENT = frozenset({0x0118, 0x0122, 0x0123, 0x0211})

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import structlog
 from pydantic import Field, StringConstraints
 
-from miqa_node.deliver.exchange import HttpAnswer, HttpService
+from miqa_node.deliver.exchange import MAX_ANSWER_BYTES, HttpAnswer, HttpService
 from miqa_node.deliver.kinds.base import (
     DeliveryContext,
     Destination,
@@ -26,12 +27,15 @@ from miqa_node.deliver.kinds.base import (
     without_compression,
 )
 from miqa_node.deliver.statuses import PROCESSING_FAILURE, is_warning, judge
+from miqa_node.domain.instance import Header
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.imaging.uncompressed import can_uncompress
 
 log = structlog.get_logger(__name__)
 
 CHUNK_BYTES = 1 << 16
+MAX_OBJECT_BYTES = 4 << 30
+"""Of an object that is fetched."""
 
 # The same request would get the same answer: too large, no DICOM for this service, unknown resource kind.
 _NEVER = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
@@ -41,6 +45,7 @@ _SYNTAX_NOT_SUPPORTED = 0xC122
 """Failure reason "referenced transfer syntax not supported" (PS3.18 table I.2-2)."""
 
 _REFERENCED, _FAILED = "00081199", "00081198"
+_INSTANCE = "00080018"
 _INSTANCE_UID, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "00081196"
 
 
@@ -89,6 +94,34 @@ class StowDestination(Destination):
             answer = self._post(without_compression(data, self._context))
         self._judge(answer, sop_instance_uid)
 
+    def holds(self, headers: Sequence[Header], /) -> frozenset[str]:
+        """QIDO-RS, one search for each: services match lists of UIDs in different ways (PS3.18 10.6)."""
+        return frozenset(str(header.sop_instance_uid) for header in headers if self._has(header))
+
+    def fetch(self, header: Header, /) -> bytes:
+        """WADO-RS, in the transfer syntax in which it came to the node (PS3.18 10.4)."""
+        accept = f'multipart/related; type="application/dicom"; transfer-syntax={header.transfer_syntax_uid}'
+        path = f"{_series(header)}/instances/{header.sop_instance_uid}"
+        answer = self._exchange("GET", path, {"Accept": accept}, None, MAX_OBJECT_BYTES)
+        if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.NO_CONTENT):
+            raise DeliveryError("The archive does not have it.")
+        if answer.status != HTTPStatus.OK:
+            raise _not_now(answer)
+        return only_part(answer.content_type, answer.body)
+
+    def _has(self, header: Header) -> bool:
+        query = f"{_series(header)}/instances?{_INSTANCE}={header.sop_instance_uid}"
+        answer = self._exchange("GET", query, {"Accept": "application/dicom+json"}, None)
+        if answer.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
+            return False
+        if answer.status != HTTPStatus.OK:
+            raise _not_now(answer)
+        try:
+            matches = [item[_INSTANCE]["Value"][0] for item in json.loads(answer.body or b"[]")]
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise DeliveryError("The service's answer cannot be read as matches of a search.") from error
+        return header.sop_instance_uid in matches
+
     def close(self) -> None:
         """Close the connections."""
         self._service.close()
@@ -126,10 +159,15 @@ class StowDestination(Destination):
             raise DeliveryError(f"The service answered {answer.in_words} but did not say that it stored the object.")
 
     def _exchange(
-        self, method: str, path: str, headers: Mapping[str, str], content: Iterator[bytes] | None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: Iterator[bytes] | None,
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
         url = self._config.url.rstrip("/") + path
-        return self._service.exchange(method, url, {**headers, **self._credentials()}, content)
+        return self._service.exchange(method, url, {**headers, **self._credentials()}, content, most_bytes)
 
     def _credentials(self) -> dict[str, str]:
         file = self._config.token_file
@@ -139,6 +177,22 @@ class StowDestination(Destination):
             return {"Authorization": f"Bearer {read_file(file)}"}
         except (OSError, UnicodeDecodeError) as error:
             raise DeliveryError(f"{self.name}: token_file cannot be read.") from error
+
+
+def only_part(content_type: str, body: bytes) -> bytes:
+    r"""The content of a multipart answer with one part (PS3.18 8.6.1.2); DeliveryError if it cannot be read.
+
+    >>> only_part("multipart/related; boundary=b", b"--b\r\nA: 1\r\n\r\nDICM\r\n--b--")
+    b'DICM'
+    """
+    named = re.search(r'boundary="?([^";]+)', content_type)
+    boundary = b"--" + (named[1] if named else "").encode()
+    _before, begun, rest = body.partition(boundary)
+    _head, blank, content = rest.partition(b"\r\n\r\n")
+    end = content.find(b"\r\n" + boundary)
+    if not (begun and blank) or end < 0 or boundary == b"--":
+        raise DeliveryError("The service's answer cannot be read as multipart/related.")
+    return content[:end]
 
 
 def read_answer(content_type: str, body: bytes) -> tuple[dict[str, int], dict[str, int]]:
@@ -195,6 +249,10 @@ def _of_xml(body: bytes) -> _Sequences:
             reasons = {key: int(values[key]) for key in (_FAILURE_REASON, _WARNING_REASON) if values.get(key)}
             sequences[tag].append((values[_INSTANCE_UID], reasons))
     return sequences
+
+
+def _series(header: Header) -> str:
+    return f"/studies/{header.study_instance_uid}/series/{header.series_instance_uid}"
 
 
 def _refuses_syntax(answer: HttpAnswer, sop_instance_uid: str) -> bool:

@@ -14,6 +14,8 @@ UNDELETED = sa.text(
 )
 BARE = sa.text("removed_at IS NOT NULL AND artifacts_removed_at IS NULL")
 """The original is gone, previews, maps and results are there."""
+PROMISED = sa.text("promised_at IS NOT NULL AND archived_at IS NULL AND removed_at IS NULL")
+"""A peer was told that the node keeps it, and no archive has confirmed yet that it does."""
 
 # One row per study that something was received of. The only table with patient data besides the objects themselves.
 studies = sa.Table(
@@ -31,7 +33,9 @@ studies = sa.Table(
 # "conflicting": another instance with the same SOP Instance UID but other bytes came earlier.
 # Files are removed in two steps, so that a crash leaves none behind: "removed_at" says that readers no longer get the
 # original, "deleted_at" that its file is gone; the same for "artifacts" (previews, maps, results). "restored_at": the
-# object came again. "promised_at": a peer was promised that the node keeps it; "archived_at": an archive has it.
+# object came again. "promised_at": a peer was promised that the node keeps it; "archived_at": an archive has it;
+# "archive_asked_at": when archives were last asked for it. "copy_digest": that of the data set that an archive gave
+# back, if it is encoded in another way than the one that came.
 instances = sa.Table(
     "instances",
     metadata,
@@ -54,7 +58,9 @@ instances = sa.Table(
     sa.Column("operator", sa.Text, nullable=False, server_default=""),
     sa.Column("promised_at", UtcDateTime),
     sa.Column("archived_at", UtcDateTime),
+    sa.Column("archive_asked_at", UtcDateTime),
     sa.Column("restored_at", UtcDateTime),
+    sa.Column("copy_digest", Digest),
     sa.Column("removed_at", UtcDateTime),
     sa.Column("removal_cause", sa.String(16), nullable=False, server_default=""),
     sa.Column("deleted_at", UtcDateTime),
@@ -65,6 +71,7 @@ instances = sa.Table(
     sa.Index("ix_instances_station", "station", "received_at"),
     sa.Index("ix_instances_kept", "received_at", sqlite_where=KEPT, postgresql_where=KEPT),
     sa.Index("ix_instances_undeleted", "digest", sqlite_where=UNDELETED, postgresql_where=UNDELETED),
+    sa.Index("ix_instances_promised", "archive_asked_at", sqlite_where=PROMISED, postgresql_where=PROMISED),
     sa.Index("ix_instances_bare", "removed_at", sqlite_where=BARE, postgresql_where=BARE),
 )
 

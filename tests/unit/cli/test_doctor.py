@@ -165,3 +165,10 @@ def test_the_allow_list_of_the_settings_is_in_force_in_every_command(cli: Callab
 
     assert plugins.allowed() == ("miqa-dose",)
     plugins.allow(plugins.EVERYTHING)
+
+
+def test_an_archive_that_is_no_destination_is_named(cli: Callable[..., Ran], config: Path) -> None:
+    config.write_text(config.read_text() + '[retention]\narchives = ["VNA"]\n')
+    ran = cli("doctor", "--config", config, "--json")
+    assert ran.code == Exit.FAILED
+    assert "not a destination" in checks(ran)["archive VNA"]["detail"]

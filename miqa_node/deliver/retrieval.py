@@ -1,0 +1,92 @@
+"""Asks an archive which objects it has, and fetches one: C-FIND and C-GET, Study Root (PS3.4 C.4.1, C.4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+from pydicom.dataset import Dataset
+from pynetdicom import build_context, build_role, evt
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext
+
+from miqa_node.deliver.association import Link
+from miqa_node.deliver.statuses import SUCCESS
+from miqa_node.domain.instance import Header
+from miqa_node.errors import DeliveryError
+
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+GET = "1.2.840.10008.5.1.4.1.2.2.3"
+UIDS_PER_QUERY = 50
+"""A list of UIDs is matched as a whole (PS3.4 C.2.2.2.2); peers limit how long a value may be."""
+
+_PENDING = frozenset({0xFF00, 0xFF01})
+
+
+def find_instances(link: Link, headers: Sequence[Header]) -> frozenset[str]:
+    """SOP instance UIDs of those that the peer has; series by series, because all its keys are required to be there."""
+    held: set[str] = set()
+    for query, uids in _queries(headers):
+        asked = set(uids)
+        for status, match in link.association.send_c_find(query, FIND):
+            code = status.get("Status")
+            if code in _PENDING and match is not None:
+                held |= {str(match.get("SOPInstanceUID", ""))} & asked
+            elif code != SUCCESS:
+                raise DeliveryError(_refusal("C-FIND", code))
+    return frozenset(held)
+
+
+def _queries(headers: Sequence[Header]) -> Iterator[tuple[Dataset, Sequence[str]]]:
+    def series(header: Header) -> tuple[str, str]:
+        return header.study_instance_uid, header.series_instance_uid
+
+    for (study_uid, series_uid), group in groupby(sorted(headers, key=series), series):
+        uids = [header.sop_instance_uid for header in group]
+        for start in range(0, len(uids), UIDS_PER_QUERY):
+            some = uids[start : start + UIDS_PER_QUERY]
+            yield _identifier(study_uid, series_uid, some), some
+
+
+def _identifier(study_uid: str, series_uid: str, uids: Sequence[str]) -> Dataset:
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "IMAGE"
+    identifier.StudyInstanceUID, identifier.SeriesInstanceUID = study_uid, series_uid
+    identifier.SOPInstanceUID = list(map(str, uids))
+    return identifier
+
+
+Open = Callable[
+    [list[PresentationContext], Sequence[SCP_SCU_RoleSelectionNegotiation], Callable[[evt.Event], int]], Link
+]
+
+
+def get_instance(open_link: Open, header: Header) -> bytes:
+    """The object as a DICOM file, in the transfer syntax in which it came to the node."""
+    files: list[bytes] = []
+
+    def take(event: evt.Event) -> int:
+        if str(getattr(event.request, "AffectedSOPInstanceUID", "")) != header.sop_instance_uid:
+            return 0xA900  # not what was asked for
+        files.append(event.encoded_dataset())
+        return SUCCESS
+
+    contexts = [build_context(GET), build_context(header.sop_class_uid, header.transfer_syntax_uid)]
+    link = open_link(contexts, [build_role(header.sop_class_uid, scp_role=True)], take)
+    query = _identifier(header.study_instance_uid, header.series_instance_uid, [header.sop_instance_uid])
+    code = None
+    for status, _failed in link.association.send_c_get(query, GET):
+        code = status.get("Status")
+    if code == SUCCESS and files:
+        link.release()
+        return files[0]
+    link.abort()
+    if code == SUCCESS:
+        raise DeliveryError("The archive does not have it.")
+    raise DeliveryError(_refusal("C-GET", code))
+
+
+def _refusal(service: str, code: int | None) -> str:
+    if code is None:
+        return f"{service}: the peer aborted the association, closed the connection or was silent."
+    return f"{service} was answered with status 0x{code:04X}."

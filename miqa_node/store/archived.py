@@ -1,0 +1,68 @@
+"""Which originals archives are asked for, because the node promised a peer to keep them, or no longer has them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from miqa_node.domain.instance import Header, InstanceDigest
+from miqa_node.domain.retention import RemovalCause
+from miqa_node.store import documents
+from miqa_node.store.database import Transaction
+from miqa_node.store.tables import instances
+from miqa_node.store.tables.images import PROMISED
+
+_of = instances.c
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedObject:
+    """An object that an archive may have: what it was when it came to the node."""
+
+    digest: InstanceDigest
+    header: Header
+
+
+def unconfirmed(transaction: Transaction, before: datetime, limit: int) -> list[ArchivedObject]:
+    """Promised originals that no archive has confirmed, and that none was asked for since ``before``."""
+    due = sa.or_(_of.archive_asked_at.is_(None), _of.archive_asked_at < before)
+    order = (_of.archive_asked_at.is_not(None), _of.archive_asked_at, _of.digest)
+    return _load(transaction, sa.and_(PROMISED, due), limit, order)
+
+
+def removed(transaction: Transaction, uid: str, limit: int) -> list[ArchivedObject]:
+    """Originals of an image, series or study, or of a digest, that are gone, but were not erased."""
+    names = (_of.sop_instance_uid, _of.series_instance_uid, _of.study_instance_uid, _of.digest)
+    gone = sa.and_(_of.removed_at.is_not(None), _of.removal_cause != RemovalCause.ERASURE.value)
+    return _load(transaction, sa.and_(gone, sa.or_(*(name == uid for name in names))), limit, (_of.received_at,))
+
+
+def note(transaction: Transaction, asked: Sequence[ArchivedObject], held: Collection[str], now: datetime) -> int:
+    """Write down which of them an archive has, by SOP instance UID; their number."""
+    digests = [one.digest for one in asked]
+    confirmed = [one.digest for one in asked if one.header.sop_instance_uid in held]
+    transaction.execute(sa.update(instances).where(_of.digest.in_(digests)).values(archive_asked_at=now))
+    transaction.execute(sa.update(instances).where(_of.digest.in_(confirmed)).values(archived_at=now))
+    return len(confirmed)
+
+
+def is_same(copy: Header, original: Header) -> bool:
+    """Whether the header of an archive's copy says of the image what that of the original said."""
+    return documents.dump_header(copy) == documents.dump_header(original)
+
+
+def expect_copy(transaction: Transaction, digest: InstanceDigest, copied: str) -> None:
+    """Write down the digest of the copy that takes the place of an original; fsck --deep compares with it."""
+    copy = None if copied == digest else copied
+    transaction.execute(sa.update(instances).where(_of.digest == digest).values(copy_digest=copy))
+
+
+def _load(
+    transaction: Transaction, condition: sa.ColumnElement[bool], limit: int, order: Sequence[sa.ColumnElement[Any]]
+) -> list[ArchivedObject]:
+    query = sa.select(_of.digest, _of.header).where(condition).order_by(*order).limit(limit)
+    return [ArchivedObject(row.digest, documents.load_header(row.header)) for row in transaction.execute(query)]

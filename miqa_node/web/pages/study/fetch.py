@@ -1,0 +1,27 @@
+"""Fetches the originals of a study that retention removed from the archive: the button "Fetch from the archive"."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from miqa_node.domain.access import Permission
+from miqa_node.web.access import Reviewer
+from miqa_node.web.fields import Uid
+from miqa_node.web.html import render
+from miqa_node.web.page import Page
+from miqa_node.web.services import Services
+
+router = APIRouter()
+
+
+@router.post("/studies/{study_uid}/fetch")
+def fetch(services: Services, who: Reviewer, study_uid: Uid) -> Response:
+    """The study's page again, or what could not be fetched and why."""
+    retrieval = services.fetch_removed(study_uid)
+    if not retrieval.missing:
+        return RedirectResponse(f"/studies/{study_uid}", 303)
+    return HTMLResponse(render("study/fetch.html", who=who, study_uid=study_uid, retrieval=retrieval))
+
+
+PAGE = Page(router, Permission.REVIEW)

@@ -1,0 +1,185 @@
+"""Archives that keep originals: asked whether they have what the node promised, fetched from when it is gone here."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationConfig, connect
+from miqa_node.domain.instance import Header, ReceivedObject
+from miqa_node.domain.ports import ObjectStore
+from miqa_node.domain.retention import Retrieval
+from miqa_node.errors import ConflictError, DeliveryError, MiqaError, NotFoundError
+from miqa_node.imaging.headers import read_header
+from miqa_node.settings import Settings
+from miqa_node.store import archived
+from miqa_node.store.archived import ArchivedObject
+from miqa_node.store.arrivals import Arrivals
+from miqa_node.store.artifacts import Artifacts
+from miqa_node.store.consistency import data_set_digest
+from miqa_node.store.database import Database
+from miqa_node.work.regular import RegularWork
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+ASK_AGAIN = timedelta(hours=1)
+"""An archive that did not have an original is asked for it again after this time."""
+STUCK_AFTER_S = 1800.0
+MAX_FETCHED = 500
+"""Originals that one request brings back."""
+CHANGED = "The archive's copy is another image than the one that came to the node. It was not taken."
+
+Configured = Callable[[], Mapping[str, DestinationConfig]]
+
+
+class Archives:
+    """The destinations that ``retention.archives`` names, in this order."""
+
+    def __init__(self, destinations: Configured, settings: Settings) -> None:
+        self._destinations = destinations
+        self._names = settings.retention.archives
+        self._context = DeliveryContext(settings.deliver, settings.dicom.ae_title)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Empty if the site has named none."""
+        return self._names
+
+    @contextmanager
+    def connected(self, name: str) -> Iterator[Destination]:
+        """A connection of its own; NotFoundError if no such destination is configured."""
+        config = self._destinations().get(name)
+        if config is None:
+            raise NotFoundError(f"retention.archives names {name}, which is not a destination.")
+        destination = connect(config, self._context)
+        try:
+            yield destination
+        finally:
+            destination.close()
+
+    def holding(self, headers: Sequence[Header]) -> tuple[frozenset[str], bool]:
+        """SOP instance UIDs of those that an archive has, and whether every archive answered."""
+        held: frozenset[str] = frozenset()
+        all_answered = True
+        for name in self._names:
+            missing = [header for header in headers if header.sop_instance_uid not in held]
+            try:
+                with self.connected(name) as archive:
+                    held |= archive.holds(missing) if missing else frozenset()
+            except MiqaError as error:
+                log.warning("an archive could not be asked for originals", archive=name, reason=str(error))
+                all_answered = False
+        return held, all_answered
+
+
+class ArchiveWatch(RegularWork):
+    """Asks archives for promised originals: what one of them has may be removed as others are."""
+
+    def __init__(self, database: Database, archives: Archives, settings: Settings) -> None:
+        interval_s = settings.retention.interval_s
+        super().__init__("archive-watch", interval_s, "questions to archives wait for the database", STUCK_AFTER_S)
+        self._database, self._archives = database, archives
+
+    def look(self) -> None:
+        """Ask for those whose turn it is."""
+        all_answered = bool(self._archives.names)
+        while all_answered and not self._stopping.is_set():
+            self._thread.beat()
+            now = datetime.now(UTC)
+            with self._database.begin() as transaction:
+                asked = archived.unconfirmed(transaction, now - ASK_AGAIN, BATCH)
+            if not asked:
+                return
+            held, all_answered = self._archives.holding([one.header for one in asked])
+            if not all_answered:  # what an archive could not answer is asked again at the next look
+                asked = [one for one in asked if one.header.sop_instance_uid in held]
+            with self._database.begin() as transaction:
+                count = archived.note(transaction, asked, held, now)
+            log.info("archives were asked for originals", asked=len(asked), confirmed=count)
+
+
+class ArchiveRetrieval:
+    """Brings originals back that retention removed, if an archive still has them.
+
+    Archives write objects anew: the encoding of a copy may differ from that of the object that came, its image may not.
+    """
+
+    def __init__(self, database: Database, objects: ObjectStore, archives: Archives, settings: Settings) -> None:
+        self._database, self._archives = database, archives
+        self._arrivals = Arrivals(database, Artifacts(objects))
+        self._incoming = settings.incoming_dir
+        self._ae_title = settings.dicom.ae_title
+
+    def fetch(self, uid: str) -> Retrieval:
+        """Of an image, series or study, by UID or digest.
+
+        Raises
+        ------
+        ConflictError
+            No archive is configured.
+        NotFoundError
+            Nothing of it was removed.
+        """
+        if not self._archives.names:
+            raise ConflictError(
+                "Name the archives that keep originals in retention.archives, or send the images again."
+            )
+        with self._database.begin() as transaction:
+            wanted = archived.removed(transaction, uid, MAX_FETCHED)
+        if not wanted:
+            raise NotFoundError("No original of it was removed by retention.")
+        reasons: dict[str, str] = {}
+        count = len(wanted)
+        for name in self._archives.names:
+            wanted = self._fetch_from(name, wanted, reasons)
+        missing = tuple(f"{one.header.sop_instance_uid}: {reasons[one.digest]}" for one in wanted)
+        log.info("originals were fetched from archives", fetched=count - len(wanted), missing=len(wanted))
+        return Retrieval(count - len(wanted), missing)
+
+    def _fetch_from(self, name: str, wanted: list[ArchivedObject], reasons: dict[str, str]) -> list[ArchivedObject]:
+        """Those that are still missing, with the reason for each in ``reasons``."""
+        missing = []
+        try:
+            with self._archives.connected(name) as archive:
+                for one in wanted:
+                    try:
+                        self._keep(one, archive.fetch(one.header), name)
+                    except DeliveryError as error:
+                        reasons[one.digest] = f"{name}: {error}"
+                        missing.append(one)
+        except NotFoundError as error:
+            reasons |= {one.digest: str(error) for one in wanted}
+            return wanted
+        return missing
+
+    def _keep(self, one: ArchivedObject, file: bytes, archive: str) -> None:
+        path = self._incoming / f"{uuid.uuid4().hex}.part"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(path, file)
+            header, study = read_header(path)
+            copied = data_set_digest(path)
+            if copied != one.digest and not archived.is_same(header, one.header):
+                raise DeliveryError(CHANGED)
+            with self._database.begin() as transaction:
+                archived.expect_copy(transaction, one.digest, copied)
+            came = ReceivedObject(
+                str(path), one.digest, len(file), archive[:16], self._ae_title, "", datetime.now(UTC)
+            )  # fmt: skip
+            self._arrivals.keep(header, study, came, "", lambda _transaction: None)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
