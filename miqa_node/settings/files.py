@@ -58,7 +58,7 @@ class WatchedFile(Generic[T]):
 def read_toml(path: Path) -> dict[str, Any]:
     """The document in a TOML file; SettingsError if it cannot be read."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_bytes().decode("utf-8"))  # line ends as they are: TOML knows no lone CR
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:

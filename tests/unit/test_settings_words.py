@@ -25,3 +25,11 @@ def test_a_misspelt_setting_is_named_with_the_nearest(tmp_path: Path, text: str,
         load_settings(file)
     assert says in str(refused.value)
     assert "Value error" not in str(refused.value)
+
+
+def test_a_lone_carriage_return_is_said_to_be_no_toml(tmp_path: Path) -> None:
+    """tomllib takes none, and reading text would have hidden it from the check but not from what reads the file next."""
+    path = tmp_path / "miqa.toml"
+    path.write_bytes(b"\r")
+    with pytest.raises(SettingsError, match="cannot be read as TOML"):
+        load_settings(path)
