@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from miqa_node.store import accounts, tokens, users
 from miqa_node.store.accounts import signs_in
 
 app = typer.Typer(no_args_is_help=True, help="Accounts: list, add, role, link, disable, enable, token.")
-token_app = typer.Typer(no_args_is_help=True, help="Tokens of programs: add, list, revoke.")
+token_app = typer.Typer(no_args_is_help=True, help="Tokens of programs: add, list, rotate, revoke.")
 app.add_typer(token_app, name="token")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
@@ -122,6 +122,7 @@ def add_token(
 @token_app.command("list")
 def list_tokens(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List all tokens, without their values."""
+    now = datetime.now(UTC)
     with transaction(config, data_dir) as begun:
         rows = tokens.every(begun)
     if as_json:
@@ -131,10 +132,30 @@ def list_tokens(config: ConfigFile = None, data_dir: DataDir = None, as_json: As
         (Column("Number", number=True), "Account", "Label", "Scopes", "Made", "Ends", "Used last", "State"),
         (
             (str(t.token_id), t.name, t.label, " ".join(t.scopes), moment(t.created_at), _or_never(t.expires_at),
-             _or_never(t.used_at), "revoked" if t.revoked_at else "in force")
+             _or_never(t.used_at), "revoked" if t.revoked_at else "in force" if t.is_in_force(now) else "expired")
             for t in rows
         ),
     )  # fmt: skip
+
+
+@token_app.command("rotate")
+def rotate_token(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the token, see token list.")],
+    overlap_hours: Annotated[
+        float, typer.Option(metavar="N", min=0, max=8760, help="Hours for which the old one works on.")
+    ] = accounts.OVERLAP_HOURS,
+    days: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=36500, help="Days until it expires; as the old one else."),
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a new token that allows what an old one does; the old one ends after the overlap."""
+    overlap = timedelta(hours=overlap_hours)
+    with transaction(config, data_dir) as begun:
+        secret = accounts.rotate_token(begun, number, overlap, days, login(), datetime.now(UTC))
+    print_line(secret)
 
 
 @token_app.command("revoke")

@@ -12,7 +12,7 @@ import structlog
 
 from miqa_node.domain.access import Permission, Role, account_name
 from miqa_node.domain.audit import AuditEvent
-from miqa_node.errors import AccessError, ConflictError
+from miqa_node.errors import AccessError, ConflictError, NotFoundError
 from miqa_node.store import sessions, tokens, users
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 MAX_LABEL_CHARACTERS = 200
 MAX_TOKEN_DAYS = 36_500
+OVERLAP_HOURS = 24.0
+"""For which a rotated token works on, unless somebody says otherwise."""
+MAX_OVERLAP_HOURS = 8_760
 
 
 class Action(StrEnum):
@@ -38,6 +41,7 @@ class Action(StrEnum):
     SIGNED_OUT = "signed out"
     PASSWORD = "password chosen"  # noqa: S105 - words, no secrets
     TOKEN_ADDED = "token added"  # noqa: S105 - words, no secrets
+    TOKEN_ROTATED = "token rotated"  # noqa: S105
     TOKEN_REVOKED = "token revoked"  # noqa: S105
 
 
@@ -182,6 +186,30 @@ def add_token(
     secret = tokens.add(transaction, user.name, label, scopes, now, now + timedelta(days=days) if days else None)
     allowed = " ".join(sorted(scope.value for scope in scopes))
     _note(transaction, user.name, Action.TOKEN_ADDED, actor, now, f"{label}: {allowed}" if label else allowed)
+    return secret
+
+
+def rotate_token(
+    transaction: Transaction, token_id: int, overlap: timedelta, days: int | None, actor: str, now: datetime
+) -> str:
+    """A new token in place of an old one, which works on for the overlap; shown this once.
+
+    It ends after ``days``, else after as long as the old one was made for, or never.
+
+    Raises
+    ------
+    NotFoundError
+        No token of that number is in force.
+    """
+    token = tokens.load(transaction, token_id)
+    if not token.is_in_force(now):
+        raise NotFoundError(f"There is no token {token_id} in force.")
+    lifetime = token.expires_at - token.created_at if token.expires_at else None
+    lifetime = timedelta(days=days) if days else lifetime
+    secret = tokens.replace(transaction, token, now, now + overlap, now + lifetime if lifetime else None)
+    made = tokens.of_secret(transaction, secret).token_id
+    said = f"{token_id} by {made}" + (f", {token.label}" if token.label else "")
+    _note(transaction, token.name, Action.TOKEN_ROTATED, actor, now, said)
     return secret
 
 

@@ -33,6 +33,10 @@ class Token:
     used_at: datetime | None
     revoked_at: datetime | None
 
+    def is_in_force(self, now: datetime) -> bool:
+        """Whether it is neither revoked nor too old."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
@@ -64,6 +68,24 @@ def add(
         )
     )
     return secret
+
+
+def replace(
+    transaction: Transaction, token: Token, now: datetime, ends_at: datetime, expires_at: datetime | None
+) -> str:
+    """A new token that allows the same; the old one ends at the latest at ``ends_at``."""
+    secret = add(transaction, token.name, token.label, token.scopes, now, expires_at)
+    ends_at = ends_at if token.expires_at is None else min(ends_at, token.expires_at)
+    transaction.execute(sa.update(tokens).where(tokens.c.token_id == token.token_id).values(expires_at=ends_at))
+    return secret
+
+
+def of_secret(transaction: Transaction, secret: str) -> Token:
+    """What is known of a token that was shown; NotFoundError if there is none like it."""
+    row = transaction.execute(sa.select(tokens).where(tokens.c.token_sha256 == sha256_of(secret))).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such token.")
+    return _token(row)
 
 
 def find(transaction: Transaction, secret: str, now: datetime) -> Bearer | None:

@@ -28,7 +28,7 @@ def test_a_misspelt_setting_is_named_with_the_nearest(tmp_path: Path, text: str,
 
 
 def test_a_lone_carriage_return_is_said_to_be_no_toml(tmp_path: Path) -> None:
-    """tomllib takes none, and reading text would have hidden it from the check but not from what reads the file next."""
+    """Read as text it would pass the check, and end what reads the file next in an exception."""
     path = tmp_path / "miqa.toml"
     path.write_bytes(b"\r")
     with pytest.raises(SettingsError, match="cannot be read as TOML"):

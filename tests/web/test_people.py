@@ -100,13 +100,33 @@ def test_tokens_are_made_shown_once_and_revoked(stage: Stage, admin: TestClient,
     assert "read, upload" in page
     assert send(admin, "/people/tokens", name="ris", scope=["admin"], days="30").status_code == 409
     assert send(admin, "/people/tokens", name="ris", days="30").status_code == 409, "a token that allows nothing"
-    [number] = re.findall(r'name="token_id" value="(\d+)"', page)
+    [number] = set(re.findall(r'name="token_id" value="(\d+)"', page))
     assert send(admin, "/people/tokens/revoke", name="ris", token_id=number).status_code == 303
     assert program.get("/api/v1/worklist", headers=shown).status_code == 401
     assert send(admin, "/people/tokens/revoke", name="ris", token_id=number).status_code == 409
     assert did(stage)[-2:] == [
         ("ada", "token added", "ris", "RIS: read upload"), ("ada", "token revoked", "ris", "RIS"),
     ]  # fmt: skip
+
+
+def test_a_token_is_rotated_and_the_old_one_works_on_for_the_overlap(
+    stage: Stage, admin: TestClient, connect: Connect
+) -> None:
+    send(admin, "/people", name="ris", role="service")
+    old = secret(send(admin, "/people/tokens", name="ris", scope=["read"], label="RIS", days="30").text)
+    [number] = set(re.findall(r'name="token_id" value="(\d+)"', admin.get("/people").text))
+    new = secret(send(admin, "/people/tokens/rotate", name="ris", token_id=number).text)
+    program = connect(client="10.0.0.9")
+
+    def answer(token: str) -> int:
+        return program.get("/api/v1/worklist", headers={"authorization": f"Bearer {token}"}).status_code
+
+    assert (answer(old), answer(new)) == (200, 200)
+    assert new not in admin.get("/people").text
+    newest = secret(send(admin, "/people/tokens/rotate", name="ris", token_id=str(int(number) + 1), hours="0").text)
+    assert (answer(old), answer(new), answer(newest)) == (200, 401, 200)
+    assert send(admin, "/people/tokens/rotate", name="ris", token_id="999").status_code == 409
+    assert did(stage)[-1] == ("ada", "token rotated", "ris", f"{int(number) + 1} by {int(number) + 2}, RIS")
 
 
 def test_the_last_administrator_stays(stage: Stage, admin: TestClient) -> None:
@@ -147,7 +167,7 @@ def test_what_cannot_be_done_is_said_on_the_page(stage: Stage, admin: TestClient
 
 def test_only_administrators_and_only_by_their_own_pages(stage: Stage, admin: TestClient, connect: Connect) -> None:
     reviewer = signed_in(stage, connect, "mara", Role.REVIEWER)
-    for path in ("/people", "/people/change", "/people/tokens", "/people/tokens/revoke"):
+    for path in ("/people", "/people/change", "/people/tokens", "/people/tokens/rotate", "/people/tokens/revoke"):
         values = {"csrf": csrf(reviewer), "name": "mara", "change": "role", "role": "admin", "token_id": "1"}
         assert reviewer.post(path, data=values, headers=ORIGIN).status_code == 403, path
         forged = {**values, "csrf": "0" * 64}

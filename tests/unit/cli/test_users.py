@@ -84,3 +84,23 @@ def test_no_token_allows_more_than_its_account_may(
 
     assert refused.code == Exit.FAILED
     assert f"does not allow {scope}" in refused.err
+
+
+def test_a_token_is_rotated(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
+    cli("users", "add", "ris", "--role", "service", "--data-dir", data_dir)
+    old = cli("users", "token", "add", "ris", "--days", "30", "--data-dir", data_dir).out.strip()
+    new = cli("users", "token", "rotate", "1", "--overlap-hours", "0", "--data-dir", data_dir).out.strip()
+
+    with stage.services.database.begin() as transaction:
+        now = datetime.now(UTC)
+        assert tokens.find(transaction, old, now) is None
+        found = tokens.find(transaction, new, now)
+        first, second = tokens.every(transaction)
+    assert found is not None
+    assert (second.scopes, second.label) == (first.scopes, first.label)
+    assert second.expires_at is not None
+    assert (second.expires_at - second.created_at).days == 30
+    assert cli("users", "token", "rotate", "1", "--data-dir", data_dir).code == Exit.NOT_FOUND
+    listed = cli("users", "token", "list", "--data-dir", data_dir).out
+    assert "expired" in listed
+    assert "in force" in listed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
@@ -125,6 +125,24 @@ def add_token(
     return _page(services, who, PeopleNotice(account_name(name), token=secret))
 
 
+@router.post("/people/tokens/rotate")
+def rotate_token(
+    services: Services,
+    who: Admin,
+    name: Name,
+    token_id: Annotated[int, Form(ge=1, le=2**62)],
+    hours: Annotated[float, Form(ge=0, le=accounts.MAX_OVERLAP_HOURS)] = accounts.OVERLAP_HOURS,
+) -> Response:
+    """Make a token in place of another, which works on for some hours; the new one is shown once."""
+    now, overlap = datetime.now(UTC), timedelta(hours=hours)
+    try:
+        with services.database.begin() as transaction:
+            secret = accounts.rotate_token(transaction, token_id, overlap, None, _actor(who), now)
+    except NotFoundError as error:
+        return _page(services, who, PeopleNotice(fault=str(error)))
+    return _page(services, who, PeopleNotice(account_name(name), token=secret))
+
+
 @router.post("/people/tokens/revoke")
 def revoke_token(
     services: Services, who: Admin, name: Name, token_id: Annotated[int, Form(ge=1, le=2**62)]
@@ -150,6 +168,7 @@ def _page(services: WebServices, who: Principal, notice: PeopleNotice) -> HTMLRe
         events=events,
         roles=list(Role) if found or services.settings.oidc.used else [Role.ADMIN],
         permissions=list(Permission),
+        overlap_hours=accounts.OVERLAP_HOURS,
         now=datetime.now(UTC),
     )
     return HTMLResponse(page, HTTPStatus.CONFLICT if notice.fault else HTTPStatus.OK)
