@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -151,7 +152,7 @@ class Node:
         context = UnitContext(
             self.database,
             Artifacts(self.objects),
-            ImagingTools(read_header, self._decoder.decode),
+            ImagingTools(partial(read_header, relaxed=settings.dicom.relaxed_uids), self._decoder.decode),
             self._judging,
             ReportingTools(
                 self._reports,
@@ -181,7 +182,13 @@ class Node:
 
     def _open_sources(self) -> dict[str, ImageSource]:
         settings, receive = self.settings, self._pipeline.receive
-        intake = Intake(settings.incoming_dir, receive, self._check_store, settings.dicom.max_object_bytes)
+        intake = Intake(
+            settings.incoming_dir,
+            receive,
+            self._check_store,
+            settings.dicom.max_object_bytes,
+            relaxed_uids=settings.dicom.relaxed_uids,
+        )
         context = SourceContext(settings, self.database, self.objects, intake, receive, self._check_store)
         return open_sources(context, self.role)
 

@@ -222,7 +222,7 @@ def _patient_of(path: Path) -> str:
     if is_picture(path):
         return ""
     try:
-        header, study = read_header(path)
+        header, study = read_header(path, relaxed=True)
     except MiqaError:
         return ""  # the image will be left out, with its reason, when it is judged
     return hashlib.sha256((study.patient_id or header.study_instance_uid).encode()).hexdigest()

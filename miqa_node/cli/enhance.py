@@ -101,7 +101,7 @@ class _SourceImage:
 def _read(source: Path, decoder: Decoder) -> _SourceImage:
     if is_picture(source):
         return _SourceImage(*read_picture(source, modality="OT", body_part="", view=""), is_dicom=False)
-    header, _ = read_header(source)
+    header, _ = read_header(source, relaxed=True)
     if not unit_of(header, installed()).is_image(header):
         raise DecodeError("The object is not an image.")
     return _SourceImage(header, decoder.decode(source), is_dicom=True)

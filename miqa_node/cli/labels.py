@@ -137,7 +137,7 @@ def _deidentified(key: bytes) -> WriteImage:
         if outcome.written is None:
             raise DataSetError(outcome.reason)
         file = outcome.written.rename(stem.with_suffix(".dcm"))
-        header, _ = read_header(file)
+        header, _ = read_header(file, relaxed=True)
         return file.name, header.columns, header.rows
 
     return write

@@ -73,7 +73,7 @@ def _destination(to: str) -> DestinationConfig:
 
 def _send_one(destination: Destination, file: Path) -> tuple[str, Exception | None]:
     try:
-        header, _study = read_header(file)
+        header, _study = read_header(file, relaxed=True)
         outcome = destination.send([(header.sop_class_uid, header.sop_instance_uid, file.read_bytes())])[0]
     except (MiqaError, OSError) as error:
         return "", error

@@ -13,7 +13,7 @@ from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import Column, joined, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import opened, transaction
-from miqa_node.domain.instance import InstanceDigest, is_uid
+from miqa_node.domain.instance import InstanceDigest, can_name
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.store import corrections, history, worklist
@@ -240,7 +240,7 @@ def correct(
 
 
 def _uid(text: str) -> str:
-    if text and not is_uid(text):
+    if text and not can_name(text):
         raise typer.BadParameter("a UID has digits and dots, at most 64 of them")
     return text
 

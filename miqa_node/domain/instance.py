@@ -15,7 +15,11 @@ StudyInstanceUid = NewType("StudyInstanceUid", str)
 InstanceDigest = NewType("InstanceDigest", str)
 """SHA-256 (hex) of the data set's bytes as received: the identity of a stored instance."""
 
+ANY_UID = r"[0-9A-Za-z.][0-9A-Za-z._-]{0,63}"
+"""A UID, also with the letters, hyphens and underscores that programs write which remove names from archives."""
+
 _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
+_ANY_UID = re.compile(ANY_UID, re.ASCII)
 
 
 def is_uid(text: str) -> bool:
@@ -25,6 +29,15 @@ def is_uid(text: str) -> bool:
     (True, False, False)
     """
     return _UID.fullmatch(text) is not None
+
+
+def can_name(text: str) -> bool:
+    r"""Whether ``text`` can name an object and stand in a path: a UID, or what ``dicom.relaxed_uids`` takes for one.
+
+    >>> can_name("1.2.840.10008.1.1"), can_name("ANON-7f.3_a"), can_name("../x"), can_name("..")
+    (True, True, False, False)
+    """
+    return _ANY_UID.fullmatch(text) is not None and text.strip(".") != ""
 
 
 @dataclass(frozen=True, slots=True)

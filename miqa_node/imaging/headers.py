@@ -8,7 +8,9 @@ This runs for every C-STORE before its response, so it looks at a few dozen elem
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from pydicom.datadict import tag_for_keyword
@@ -93,10 +95,11 @@ _QUALITY_CONTROL = re.compile(
 )
 
 
-def read_header(path: Path, *, nameless: bool = False) -> tuple[Header, StudyRecord]:
+def read_header(path: Path, *, nameless: bool = False, relaxed: bool = False) -> tuple[Header, StudyRecord]:
     """The header of a DICOM file, complete or not: preamble, group 2, right VRs and types may be missing.
 
-    With ``nameless`` UIDs may be missing, too, and an invalid one is empty: the file is only looked at.
+    With ``relaxed`` UIDs may have letters. With ``nameless`` that, too, they may be missing, and an invalid one is
+    empty: the file is only looked at.
 
     Raises
     ------
@@ -105,7 +108,8 @@ def read_header(path: Path, *, nameless: bool = False) -> tuple[Header, StudyRec
     """
     elements = read_elements(path, _WANTED)
     values = Values(elements, _TAGS)
-    identity, uid = (_any_identity, _any_uid) if nameless else (_identity, Values.uid)
+    strict = partial(Values.uid, relaxed=relaxed)
+    identity, uid = (_any_identity, _any_uid) if nameless else (partial(_identity, strict), strict)
     study = StudyInstanceUid(uid(values, "StudyInstanceUID"))
     header = Header(
         sop_class_uid=identity(values, "SOPClassUID"),
@@ -159,9 +163,9 @@ def read_spacing_mm(path: Path) -> tuple[float, float] | None:
     return _spacing_mm(Values(read_elements(path, _WANTED), _TAGS))
 
 
-def _identity(values: Values, keyword: str) -> str:
+def _identity(read: Callable[[Values, str], str], values: Values, keyword: str) -> str:
     """The data set's own UID, or the one that the PS3.10 header repeats; DataSetError if both are missing."""
-    uid = values.uid(keyword) or values.uid(f"MediaStorage{keyword}")
+    uid = read(values, keyword) or read(values, f"MediaStorage{keyword}")
     if not uid:
         raise DataSetError(f"The data set has no {keyword}, so it can be neither stored nor named. Check the sender.")
     return uid
@@ -173,7 +177,7 @@ def _any_identity(values: Values, keyword: str) -> str:
 
 def _any_uid(values: Values, keyword: str) -> str:
     try:
-        return values.uid(keyword)
+        return values.uid(keyword, relaxed=True)
     except DataSetError:
         return ""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pydicom
 from pydicom import Dataset
 
-from miqa_node.domain.instance import is_uid
+from miqa_node.domain.instance import can_name
 from miqa_node.domain.note import NoteTitle, RejectionNote
 from miqa_node.imaging.head import read_head
 
@@ -31,7 +31,7 @@ def read_note(path: Path) -> RejectionNote | None:
             for study in ds.get(keyword) or ()
             for series in study.get("ReferencedSeriesSequence") or ()
             for item in series.get("ReferencedSOPSequence") or ()
-            if is_uid(uid := str(item.get("ReferencedSOPInstanceUID", "")))
+            if can_name(uid := str(item.get("ReferencedSOPInstanceUID", "")))
         )
         return RejectionNote(str(ds.SOPInstanceUID), NoteTitle(title), _reason(ds), tuple(objects)[:MAX_OBJECTS])
     except Exception:  # noqa: BLE001 - a foreign object may break the parser in any way; it is then not a note

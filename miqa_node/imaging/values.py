@@ -8,7 +8,7 @@ from struct import error, unpack, unpack_from
 
 from pydicom.charset import convert_encodings, decode_bytes
 
-from miqa_node.domain.instance import is_uid
+from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import Element, Elements, element_head
 
@@ -43,12 +43,15 @@ class Values:
         text = element.value.replace(b"\0", b" ").decode("latin-1").strip().upper() if element else ""
         return tuple(part.strip() for part in text.split("\\")) if text else ()
 
-    def uid(self, keyword: str) -> str:
-        """A UID, empty when absent; DataSetError when it is not fit to be one."""
+    def uid(self, keyword: str, *, relaxed: bool = False) -> str:
+        """A UID, empty when absent; DataSetError when it is not fit to be one, ``relaxed`` with letters neither."""
         element = self._found.get(self._tags[keyword])
         text = element.value.decode("latin-1").strip(" \0") if element else ""
-        if text and not is_uid(text):
-            raise DataSetError(f"{keyword} is not a UID: only digits and dots, at most 64 of them (PS3.5 9.1).")
+        if text and not (can_name(text) if relaxed else is_uid(text)):
+            raise DataSetError(
+                f"{keyword} is not a UID: only digits and dots, at most 64 of them (PS3.5 9.1)."
+                + (" With dicom.relaxed_uids the node takes letters, too." if can_name(text) else "")
+            )
         return text
 
     def text(self, keyword: str) -> str:

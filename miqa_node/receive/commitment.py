@@ -17,7 +17,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_messages import N_ACTION_RSP
 
 from miqa_node.domain.delivery import CommitmentRequest
-from miqa_node.domain.instance import is_uid
+from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import ResourcesError
 from miqa_node.receive.peers import caller_of
 
@@ -100,7 +100,7 @@ def read_request(association: Association, information: Dataset) -> CommitmentRe
     transaction_uid = str(information.get("TransactionUID", ""))
     if not objects or len(objects) > MAX_OBJECTS or not is_uid(transaction_uid):
         raise ValueError("no request for storage commitment")
-    if not all(is_uid(uid) for pair in objects for uid in pair):
+    if not all(can_name(uid) for pair in objects for uid in pair):
         raise ValueError("an object's UID is not a UID")
     caller = caller_of(association)
     return CommitmentRequest(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from miqa_node.domain.instance import InstanceDigest, ReceivedObject, is_uid
+from miqa_node.domain.instance import InstanceDigest, ReceivedObject, can_name, is_uid
 from miqa_node.errors import DataSetError, MismatchError, TooLargeError
 from miqa_node.imaging.elements import read_elements
 
@@ -40,14 +40,15 @@ class StoreRequest:
 class IncomingObject:
     """One object being received: a file in the incoming folder that is removed unless ``complete`` was called."""
 
-    def __init__(self, folder: Path, request: StoreRequest, max_bytes: int) -> None:
+    def __init__(self, folder: Path, request: StoreRequest, max_bytes: int, *, relaxed_uids: bool = False) -> None:
+        self._is_uid = can_name if relaxed_uids else is_uid
         for uid, name in (
             (request.sop_class_uid, "SOP class"),
             (request.sop_instance_uid, "SOP instance"),
             (request.transfer_syntax_uid, "transfer syntax"),
         ):
-            if not is_uid(uid):
-                raise DataSetError(f"The request's {name} UID is not a UID (PS3.5 9.1).")
+            if not self._is_uid(uid):
+                raise DataSetError(_no_uid(f"The request's {name} UID", uid))
         head = file_head(request)  # before there is a file that an error would leave open
         self._request = request
         self._max_bytes = max_bytes
@@ -119,14 +120,18 @@ class IncomingObject:
             if tag not in found:
                 raise DataSetError(f"The data set has no {name}.")
             uid = found[tag].value.decode("latin-1").strip(" \0")
-            if not is_uid(uid):
-                raise DataSetError(f"The data set's {name} is not a UID (PS3.5 9.1).")
+            if not self._is_uid(uid):
+                raise DataSetError(_no_uid(f"The data set's {name}", uid))
             if uid != asked:
                 raise MismatchError(f"{name} of request and data set differ.")
         if study:
             element = found.get(STUDY_INSTANCE_UID)
             if element is None or element.value.decode("latin-1").strip(" \0") != study:
                 raise MismatchError("The object belongs to another study than the one of the address.")
+
+
+def _no_uid(name: str, uid: str) -> str:
+    return f"{name} has letters: dicom.relaxed_uids." if can_name(uid) else f"{name} is not a UID (PS3.5 9.1)."
 
 
 def file_head(request: StoreRequest) -> bytes:

@@ -36,12 +36,19 @@ class Intake:
     """Where objects enter: checks that there is room, and counts what is under way."""
 
     def __init__(
-        self, folder: Path, receive: Callable[[ReceivedObject], None], check: Callable[[], None], max_bytes: int
+        self,
+        folder: Path,
+        receive: Callable[[ReceivedObject], None],
+        check: Callable[[], None],
+        max_bytes: int,
+        *,
+        relaxed_uids: bool = False,
     ) -> None:
         self._folder = folder
         self._receive = receive
         self._check = check
         self._max_bytes = max_bytes
+        self.relaxed_uids = relaxed_uids
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._under_way = 0
@@ -80,7 +87,7 @@ class Intake:
         if self._closed.is_set():
             raise ResourcesError("The node is stopping.")
         self._check_room()
-        return IncomingObject(self._folder, request, self._max_bytes)
+        return IncomingObject(self._folder, request, self._max_bytes, relaxed_uids=self.relaxed_uids)
 
     def keep(self, received: ReceivedObject) -> None:
         """Hand a complete object over; when this returns it is durable."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from miqa_node.domain.instance import is_uid
+from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError
 from miqa_node.imaging.elements import Encoding, peek_elements
 from miqa_node.receive.incoming import SOP_CLASS_UID, SOP_INSTANCE_UID, StoreRequest
@@ -82,7 +82,7 @@ class FileTransfer:
         # The data set's own word counts: file headers are often left over from an earlier life of the object.
         sop_class_uid = values.get(SOP_CLASS_UID) or values.get(_META_CLASS, "")
         sop_instance_uid = values.get(SOP_INSTANCE_UID) or values.get(_META_INSTANCE, "")
-        if not (is_uid(sop_class_uid) and is_uid(sop_instance_uid)):
+        if not (is_uid(sop_class_uid) and can_name(sop_instance_uid)):
             raise DataSetError("Not a DICOM file: it has no SOP Class UID or no SOP Instance UID (PS3.5 9.1).")
         self.sop_class_uid, self.sop_instance_uid = sop_class_uid, sop_instance_uid
         request = StoreRequest(

@@ -74,7 +74,9 @@ class StorageScp:
         self._called = called
         self._commitment = commitment
         self._admission = Admission(settings)
-        self._intake = Intake(incoming_dir, receive, check, settings.max_object_bytes)
+        self._intake = Intake(
+            incoming_dir, receive, check, settings.max_object_bytes, relaxed_uids=settings.relaxed_uids
+        )
         self._fast = fast and is_available()
         if fast and not self._fast:
             log.warning(

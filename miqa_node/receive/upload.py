@@ -39,6 +39,7 @@ class Uploads:
     max_bytes: int
     check: Callable[[], None]
     receive: Callable[[ReceivedObject], None]
+    relaxed_uids: bool = False
 
     def header(self, file: Path, described: PictureDescription) -> tuple[Path, Header]:
         """The DICOM file that the upload is or becomes, and its header; a picture's lies beside it.
@@ -56,7 +57,7 @@ class Uploads:
                 file, made, modality=described.modality, body_part=described.body_part, view=described.view
             )
             file = made
-        return file, read_header(file)[0]
+        return file, read_header(file, relaxed=self.relaxed_uids)[0]
 
     def take_in(self, file: Path, header: Header, peer_address: str) -> InstanceDigest:
         """Keep the DICOM file; its digest. ResourcesError when there is no room."""
@@ -72,7 +73,7 @@ class Uploads:
                 called_ae_title=AE_TITLE,
                 peer_address=peer_address,
             )
-            incoming = IncomingObject(self.folder, request, self.max_bytes)
+            incoming = IncomingObject(self.folder, request, self.max_bytes, relaxed_uids=self.relaxed_uids)
             try:
                 opened.seek(encoding.offset)
                 for chunk in iter(lambda: opened.read(CHUNK_BYTES), b""):

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from miqa_node.domain.instance import is_uid
+from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import DataSetError, ReportError
 from miqa_node.imaging.head import read_head
 
@@ -71,11 +71,11 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
         raise ReportError(f"The source cannot be read as DICOM: {type(error).__name__}.") from error
     given = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
     for keyword, uid in given.items():
-        if uid and not text(header, keyword):
+        if uid and not is_uid(text(header, keyword)):
             setattr(header, keyword, uid)
     identity = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
     uids = {keyword: text(header, keyword) for keyword in identity}
-    if wrong := [keyword for keyword, uid in uids.items() if not is_uid(uid)]:
+    if wrong := [keyword for keyword, uid in uids.items() if not can_name(uid)]:
         raise ReportError(f"The source has no valid {', '.join(wrong)}; no object can refer to it.")
     return Source(
         header=header,

@@ -18,7 +18,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
 from pydicom.valuerep import STR_VR, validate_value
 
-from miqa_node.domain.instance import is_uid
+from miqa_node.domain.instance import can_name
 from miqa_node.errors import ReportError
 from miqa_node.imaging.charsets import ASCII, decoded_text
 from miqa_node.report import capture, seg
@@ -155,7 +155,7 @@ def _text_faults(vr: str, encoded: bytes, character_sets: Sequence[str]) -> Iter
         if vr == "UI":
             # Not PS3.5 9.1 to the letter: senders write components with a leading zero, and a reference to such
             # an object must say its UID as it is.
-            if not is_uid(value):
+            if not can_name(value):
                 yield "is not a UID"
             continue
         try:

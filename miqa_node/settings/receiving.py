@@ -43,6 +43,7 @@ class DicomSettings(SettingsTable):
     network_timeout_s: Seconds
     max_object_bytes: Count
     preferred_syntaxes: tuple[Annotated[str, Field(pattern=r"^[0-9.]{1,64}$")], ...]
+    relaxed_uids: bool
     commitment_peers: tuple[str, ...]
     tls: TlsMode
     tls_port: Port

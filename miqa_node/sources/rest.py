@@ -15,7 +15,11 @@ class RestSource(ImageSource):
         settings = context.settings
         self.intake: Intake = context.intake
         self.uploads = Uploads(
-            settings.incoming_dir, settings.dicom.max_object_bytes, context.check_store, context.receive
+            settings.incoming_dir,
+            settings.dicom.max_object_bytes,
+            context.check_store,
+            context.receive,
+            settings.dicom.relaxed_uids,
         )
 
     def start(self) -> None:

@@ -42,7 +42,7 @@ def give_uids(
         instance = instances.load(transaction, digest)
     if not instance.header.missing_uids:
         raise ConflictError("The object has its Study and Series Instance UID; only missing ones can be given.")
-    file, _ = read_header(objects.local_path(instance.object_key))
+    file, _ = read_header(objects.local_path(instance.object_key), relaxed=True)
     study = _agreed("Study Instance UID", file.study_instance_uid, study_uid)
     series = _agreed("Series Instance UID", file.series_instance_uid, series_uid)
     surrogate = instance.header.study_instance_uid

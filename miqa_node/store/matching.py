@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
 
+from miqa_node.domain.instance import can_name
 from miqa_node.errors import QueryError
 from miqa_node.imaging.search_keys import SEPARATOR, SearchKey, normal_name, normal_value
 from miqa_node.store.database import Transaction
@@ -56,7 +57,7 @@ def _code(transaction: Transaction, _key: SearchKey, column: sa.ColumnElement[st
 def _uid(_transaction: Transaction, key: SearchKey, column: sa.ColumnElement[str], value: str) -> Condition:
     """List of UID matching (C.2.2.2.2)."""
     uids = _list(value)
-    if len(uids) > MAX_UIDS or not all(re.fullmatch(r"[0-9.]{1,64}", uid) for uid in uids):
+    if len(uids) > MAX_UIDS or not all(can_name(uid) for uid in uids):
         raise QueryError(f"{key.keyword} is a UID of digits and dots, or at most {MAX_UIDS} of them.")
     return column.in_(uids)
 

@@ -8,10 +8,11 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.instance import ANY_UID
 from miqa_node.taxonomy.lookup import all_finding_names
 
-Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Instance UID (0020,000D).")]
-SeriesUid = Annotated[str, Field(pattern=r"^\s*[0-9.]{1,64}\s*$", description="Series Instance UID (0020,000E).")]
+Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UID (0020,000D).")]
+SeriesUid = Annotated[str, Field(pattern=rf"^\s*{ANY_UID}\s*$", description="Series Instance UID (0020,000E).")]
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 """PostgreSQL takes no NUL, and people cannot see the others."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from miqa_node.deliver.kinds.base import DeliveryContext, Destination, DestinationKind, ObjectsConfig, split_file
-from miqa_node.domain.instance import is_uid
+from miqa_node.domain.instance import can_name
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
 from miqa_node.shared_folder import SharedFolder
 
@@ -63,7 +63,7 @@ class FolderDestination(Destination):
 
     def _keep(self, sop_instance_uid: str, file: bytes) -> None:
         split_file(file)
-        if not is_uid(sop_instance_uid):
+        if not can_name(sop_instance_uid):
             raise DeliveryRefusedError("The object's SOP Instance UID is not a UID (PS3.5 9.1).")
         path = PurePosixPath(f"{sop_instance_uid}.dcm")
         with SharedFolder(self._folder) as folder:

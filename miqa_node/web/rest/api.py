@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from miqa_node.domain.codes import REASON_CODES
-from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.instance import ANY_UID, InstanceDigest
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
@@ -27,10 +27,10 @@ MAX_PAGE = 1000
 MAX_OFFSET = 10**9
 
 Digest = Annotated[str, Path(pattern=DIGEST, description="SHA-256 of the data set.")]
-GivenUid = Annotated[str, Field(pattern=r"^([0-9.]{1,64})?$")]
+GivenUid = Annotated[str, Field(pattern=f"^({ANY_UID})?$")]
 DigestOrUid = Annotated[
     str,
-    Path(pattern=r"^([0-9.]{1,64}|[0-9a-f]{64})$", description="Digest, or a SOP instance, series or study UID."),
+    Path(pattern=f"^{ANY_UID}$", description="Digest, or a SOP instance, series or study UID."),
 ]
 
 ReasonValue = Annotated[
@@ -71,7 +71,7 @@ class WorklistQuery(Strict):
         pattern=NO_CONTROLS,
         description="How patient name, patient ID, accession number, station, room or operator begins, in any case.",
     )
-    uid: str = Field("", pattern=r"^[0-9.]{0,64}$", description="A study, series or SOP instance UID.")
+    uid: str = Field("", pattern=f"^({ANY_UID})?$", description="A study, series or SOP instance UID.")
     since: AwareDatetime | None = Field(None, description="Flagged at this time or later; with time zone.")
     until: AwareDatetime | None = Field(None, description="Flagged before this time; with time zone.")
     limit: int | None = Field(None, ge=1, le=MAX_PAGE, description="At most so many; default is web.page_size.")

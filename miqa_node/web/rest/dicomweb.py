@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import HTTPException, Path, Request, Response
 
 from miqa_node import __version__
+from miqa_node.domain.instance import ANY_UID
 from miqa_node.imaging.search_keys import SearchLevel
 from miqa_node.store import result_index
 from miqa_node.store.result_index import ResultLocation
@@ -21,7 +22,7 @@ INDEX_BUDGET_S = 20.0
 SOURCES_BUDGET_S = 2.0
 """The same for new images; those of a node that is updated are read by regular work, the newest first."""
 
-Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
+Uid = Annotated[str, Path(pattern=f"^{ANY_UID}$")]
 
 
 def complete_index(services: WebServices) -> None:

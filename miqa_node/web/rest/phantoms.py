@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
+from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.phantom import PhantomSeries
 from miqa_node.errors import ResourcesError
 from miqa_node.store import phantoms
@@ -21,7 +22,7 @@ from miqa_node.web.services import Services
 
 router = APIRouter(prefix="/api/v1/phantoms", tags=["phantoms"])
 
-SeriesPath = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Series Instance UID (0020,000E).")]
+SeriesPath = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Series Instance UID (0020,000E).")]
 
 
 class PhantomPage(BaseModel):

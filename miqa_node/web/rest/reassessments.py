@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 
+from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.reassessment import MAX_REASSESSMENTS, ReassessmentCandidate, ReassessmentFilter
 from miqa_node.web.access import Admin, acting
@@ -16,7 +17,7 @@ from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
 
-DigestOrUid = Annotated[str, Field(pattern=r"^([0-9.]{1,64}|[0-9a-f]{64})$")]
+DigestOrUid = Annotated[str, Field(pattern=f"^{ANY_UID}$")]
 PackageName = Annotated[str, Field(max_length=128, pattern=NO_CONTROLS)]
 
 router = APIRouter(prefix="/api/v1/reassessments", tags=["reassessments"])

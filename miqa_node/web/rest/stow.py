@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from miqa_node.domain.instance import ANY_UID
 from miqa_node.receive.intake import Intake, StoreResponse
 from miqa_node.receive.part10 import FileOrigin, FileTransfer
 from miqa_node.receive.statuses import OUT_OF_RESOURCES, SUCCESS
@@ -30,7 +31,7 @@ MAX_BOUNDARY_BYTES = 256
 """RFC 2046 allows 70; Orthanc 1.10's DICOMweb client sends 73."""
 AE_TITLE = "STOW-RS"
 
-StudyUid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="Study Instance UID (0020,000D).")]
+StudyUid = Annotated[str, Path(pattern=f"^{ANY_UID}$", description="Study Instance UID (0020,000D).")]
 
 router = APIRouter(prefix="/api/dicom-web", tags=["dicomweb"])
 _errors = responses(400, 401, 403, 409, 413, 415, 422, 503)

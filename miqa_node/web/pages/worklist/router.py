@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field, ValidationError
 
 from miqa_node.domain.access import Permission
+from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.errors import ConflictError, NotFoundError
@@ -35,7 +36,7 @@ OVERVIEW_SPAN = timedelta(hours=24)
 BULK = Annotated[list[str], Form(max_length=1000)]
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
-_PLACE = re.compile(r"([0-9T:.\-+]{19,32})~([0-9])~([0-9.]{1,64})")
+_PLACE = re.compile(r"([0-9T:.\-+]{19,32})~([0-9])~(" + ANY_UID + ")")
 
 router = APIRouter()
 
@@ -213,7 +214,7 @@ def bulk(
 def undo_bulk(
     services: Services,
     who: Reviewer,
-    undo: Annotated[list[Annotated[str, Field(pattern=r"^[0-9.]{1,64} [0-9]{1,18}$")]], Form(max_length=1000)],
+    undo: Annotated[list[Annotated[str, Field(pattern=f"^{ANY_UID} [0-9]{{1,18}}$")]], Form(max_length=1000)],
     actor: Annotated[Actor, Form()] = "",
     back: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
