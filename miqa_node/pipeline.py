@@ -48,7 +48,7 @@ class Pipeline:
         units: Sequence[Unit[Any]] | None = None,
         faults: FaultJudge | None = None,
     ) -> None:
-        """``effects`` are those of a verdict, ``giving_up`` those of ending in vain; ``pseudonym`` hides operators."""
+        """``effects`` follow a verdict, ``giving_up`` a failure for good; ``pseudonym`` hides operators."""
         self._context = context
         self._database = context.database
         self._arrivals = Arrivals(context.database, context.artifacts)

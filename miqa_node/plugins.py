@@ -71,11 +71,11 @@ class Seam(Generic[T]):
 
     def get(self, name: str) -> T:
         """The plug-in of that name; NotFoundError, with the reason, if it is missing or unavailable."""
-        found = self.all()
-        if name in found:
-            return found[name]
+        plugins = self.all()
+        if name in plugins:
+            return plugins[name]
         reason = next((one.unavailable for one in self.plugins() if one.name == name), "")
-        known = ", ".join(sorted(found)) or "nothing"
+        known = ", ".join(sorted(plugins)) or "nothing"
         raise NotFoundError(
             f"{self.name} {name!r} is unavailable: {reason}"
             if reason
@@ -180,9 +180,9 @@ class _Loaded(Generic[T]):
 
 
 def _entries(group: str) -> Sequence[EntryPoint]:
-    found = list(entry_points(group=group))[:MAX_PLUGINS]
-    own = [entry for entry in found if _origin(entry)[0] == OWN_DISTRIBUTION]
-    others = sorted((entry for entry in found if entry not in own), key=lambda entry: (_origin(entry)[0], entry.name))
+    entries = list(entry_points(group=group))[:MAX_PLUGINS]
+    own = [entry for entry in entries if _origin(entry)[0] == OWN_DISTRIBUTION]
+    others = sorted((entry for entry in entries if entry not in own), key=lambda entry: (_origin(entry)[0], entry.name))
     return [*own, *others]
 
 

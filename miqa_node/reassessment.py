@@ -1,4 +1,4 @@
-"""Judges images again that a person chose: after a defect was mended, or with another model or policy.
+"""Judges images again that a person chose: after a fault was fixed, or with another model or policy.
 
 A request is written down in the transaction that queues its job, behind the images that have just arrived. The steps
 of the job are those of every image (:mod:`miqa_node.pipeline`); the verdict in force stays until there is a new one.

@@ -31,7 +31,7 @@ NEAREST = 6
 BISECTIONS = 30
 
 Group = tuple[str, str]
-"""(room, view); empty stands for all others."""
+"""(room, view); empty means all others."""
 
 
 @dataclass(frozen=True, slots=True)

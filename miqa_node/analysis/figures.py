@@ -19,7 +19,7 @@ CHARACTER = 7.3
 LEAST_TO_SCALE = 20
 """The interval of fewer images may end beyond the axis; shares never do."""
 LEAST_TO_JOIN = 5
-"""Points of a curve that stand for fewer images are shown pale and not joined."""
+"""Points of a curve that represent fewer images are shown pale and not joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ def _label_places(count: int, most: int = 8) -> list[int]:
 
 
 def _marks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round numbers around both ends, about so many."""
+    """Round numbers around both ends, about ``count`` of them."""
     span = (high - low) or abs(high) or 1.0
     step = _nice(span / count)
     first = math.floor(low / step + 1e-9)

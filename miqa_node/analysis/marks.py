@@ -19,7 +19,7 @@ from miqa_node.statistics.overlap import Mask, dice, iou
 from miqa_node.store.artifacts import Artifacts
 
 GRID = 256
-"""Masks are compared in so many cells along a side."""
+"""Cells along a side in which masks are compared."""
 SSIM_SIDE = 11
 """Width of the window of SSIM: a smaller box has none."""
 

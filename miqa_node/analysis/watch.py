@@ -24,7 +24,7 @@ OF_THE_DETECTOR = (FindingName.DETECTOR_OVERLAY_ARTIFACT, FindingName.GRID_ARTIF
 MOST_PEAKS = 5_000
 MOST_SHADOWS = 1_000
 REFERENCE_WEEKS = 12
-"""Weeks before that say what was usual; of a longer period the last so many are compared with those before them."""
+"""Weeks of reference before a period; of a longer period the same number of last weeks is compared with them."""
 LEAST_JUDGED = 10
 WEEKLY_FROM_DAYS = 93
 
@@ -90,7 +90,7 @@ class ModelWatch:
     """Everything that the page and the command show.
 
     ``precision`` is over flagged images that people judged, ``missed`` over audited images that the model had accepted:
-    both are what their denominators say. ``agreement`` weighs each image by what it stands for, and is only given when
+    both are what their denominators say. ``agreement`` weighs each image by what it represents, and is only given when
     accepted images were audited.
     """
 

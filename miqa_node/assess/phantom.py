@@ -2,7 +2,7 @@
 
 A phantom is machined: its outline is a circle or has long straight sides at right angles, and large parts of it show
 only one material. A patient's outline is neither, and tissue varies everywhere. The limits and how far both
-kinds keep from them stand in docs/explanation/phantoms.md.
+kinds keep from them are in docs/explanation/phantoms.md.
 """
 
 from __future__ import annotations

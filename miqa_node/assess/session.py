@@ -19,7 +19,7 @@ from miqa_node.settings import Accelerator
 log = structlog.get_logger(__name__)
 
 FAILURES_IN_A_ROW = 3
-"""After so many failures in a row a session is taken for broken, and the graph is loaded again."""
+"""After this many failures in a row a session counts as broken, and the graph is loaded again."""
 GPU_PROVIDER = "CUDAExecutionProvider"
 CPU_PROVIDER = "CPUExecutionProvider"
 

@@ -105,13 +105,13 @@ def verify(
     """Check that no record was changed, removed or inserted since it was sealed; name each that was."""
     own = Signer.open(settings_of(config, data_dir).node.data_dir / KEY_FILE).public_key
     with opened(config, data_dir) as database:
-        found = chain.check(database, {own, *(public_key or ())})
-        faults = [*found.faults, *(_differences(database, against) if against is not None else ())]
+        check = chain.check(database, {own, *(public_key or ())})
+        faults = [*check.faults, *(_differences(database, against) if against is not None else ())]
     for fault in faults:
         print_line(fault)
     if faults:
         raise typer.Exit(Exit.FAILED)
-    print_line(f"unbroken: records {found.first} to {found.last}; not sealed yet: {found.unsealed}")
+    print_line(f"unbroken: records {check.first} to {check.last}; not sealed yet: {check.unsealed}")
 
 
 def _differences(database: Database, against: Path) -> Iterable[str]:

@@ -249,17 +249,17 @@ def _answers(host: str, port: int) -> bool:
 def _destinations(settings: Settings, flags: tuple[str, ...] | list[str]) -> Iterator[HealthCheck]:
     file = settings.destinations_file
     try:
-        found = list(parse_destinations(file)) if file.exists() else []
-        found += [parse_flag(flag) for flag in flags]
+        destinations = list(parse_destinations(file)) if file.exists() else []
+        destinations += [parse_flag(flag) for flag in flags]
     except SettingsError as error:
         yield HealthCheck("destinations", False, str(error), "Compare the file with config/destinations.example.toml.")
         return
-    named = {one.name for one in found}
+    named = {one.name for one in destinations}
     running = [one for one in _checked_by_the_node(settings) if one.by_option and one.destination not in named]
-    if not found and not running:
+    if not destinations and not running:
         mend = f"Write {file} (see config/destinations.example.toml), or give run --destination."
         yield HealthCheck("destinations", True, "none: results are stored but not delivered", mend)
-    for one in found:
+    for one in destinations:
         yield _outcome(f"destination {one.name}", partial(_probe, one, settings))
     for check in running:
         detail = f"{check.address} {check.detail} (given by run --destination, asked by the running node)"

@@ -36,7 +36,7 @@ def operating_points(
 
     images = read_images(scores, annotations)
     if not images:
-        raise typer.BadParameter("no image of SCORES stands in the annotations")
+        raise typer.BadParameter("no image of SCORES is in the annotations")
     figures, limits = flag_figures(images), choose_limits(images)
     if page is not None:
         page.write_text(operating_points_page(model_of(scores), len(images), figures, limits), encoding="utf-8")

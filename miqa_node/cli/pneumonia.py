@@ -73,7 +73,8 @@ def evaluate(
     ],
     data: DataFolder,
     degraded: Annotated[
-        int, typer.Option(metavar="N", min=0, help="At most so many radiographs also with a simulated defect.")
+        int,
+        typer.Option(metavar="N", min=0, help="Maximum number of radiographs also judged with a simulated defect."),
     ] = 1000,
     write: Annotated[bool, typer.Option("--write", help="Write the figures into the card.")] = False,
     as_json: AsJson = False,

@@ -1,4 +1,4 @@
-"""``miqa-node reassess``: images are judged again, after a defect was mended or with another model or policy."""
+"""``miqa-node reassess``: images are judged again, after a fault was fixed or with another model or policy."""
 
 from __future__ import annotations
 

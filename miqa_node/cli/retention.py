@@ -125,14 +125,14 @@ def list_holds(
 ) -> None:
     """List legal holds, newest first."""
     with transaction(config, data_dir) as begun:
-        found = holds.select(begun, cleared=every)
+        rows = holds.select(begun, cleared=every)
     if as_json:
-        print_json([to_json(one) for one in found])
+        print_json([to_json(one) for one in rows])
         return
     print_table(
         (Column("ID", number=True), "Study Instance UID", "Patient ID", "Reason", "Set by", "Set", "Cleared"),
         ((str(one.hold_id), one.study_instance_uid, one.patient_id, one.reason, one.set_by, moment(one.set_at),
-          moment(one.cleared_at)) for one in found),
+          moment(one.cleared_at)) for one in rows),
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def quality(
     ],
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 76.0,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Train so many steps instead; repeatable on one machine.")
+        int | None, typer.Option(metavar="N", min=1, help="Number of steps instead; repeatable on one machine.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
@@ -94,7 +94,7 @@ def classical(
         Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
     ],
     model: Annotated[Kind, typer.Option(metavar="KIND", help="lr, additive, svm, forest, or all of them.")] = Kind.ALL,
-    samples: Annotated[int, typer.Option(metavar="N", min=200, help="Measure so many training samples.")] = 3000,
+    samples: Annotated[int, typer.Option(metavar="N", min=200, help="Number of training samples to measure.")] = 3000,
     draws: Annotated[int, typer.Option(metavar="N", min=1, help="Simulations per image and finding to judge by.")] = 2,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
@@ -124,18 +124,18 @@ def classical(
     from miqa_node.training.classical.compare import train_classical
     from miqa_node.training.classical.features import Treatment
 
-    found = train_classical(
+    result = train_classical(
         data, out, kinds=_MEANT.get(model, (model.value,)), seed=seed, version=version, samples=samples, draws=draws,
         treatment=Treatment(denoise=denoise, enhance=enhance), against=against,
         report_dir=report,
     )  # fmt: skip
     if as_json:
-        print_json(found["rows"])
+        print_json(result["rows"])
         return
-    _print_comparison(found["rows"])
-    typer.echo(f"The comparison is {found['report']}.", err=True)
-    if "package" in found:
-        typer.echo(found["package"])
+    _print_comparison(result["rows"])
+    typer.echo(f"The comparison is {result['report']}.", err=True)
+    if "package" in result:
+        typer.echo(result["package"])
 
 
 @app.command()
@@ -168,7 +168,7 @@ def attention(
     ),
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 25.0,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Train so many steps instead; repeatable on one machine.")
+        int | None, typer.Option(metavar="N", min=1, help="Number of steps instead; repeatable on one machine.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same crops.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
@@ -210,11 +210,11 @@ def denoiser(
     ],
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 15.0,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Train so many steps instead; repeatable on one machine.")
+        int | None, typer.Option(metavar="N", min=1, help="Number of steps instead; repeatable on one machine.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same patches.")] = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
-    images: Annotated[int, typer.Option(metavar="N", min=1, help="Evaluate on at most so many patients.")] = 81,
+    images: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of patients.")] = 81,
     start: Annotated[
         Path | None,
         typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Begin with the weights of this checkpoint."),
@@ -291,10 +291,10 @@ def landmarks(
     ] = 42,
     close_up_minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Then the close-up's.")] = 25,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Train it so many steps instead; repeatable on one machine.")
+        int | None, typer.Option(metavar="N", min=1, help="Number of steps instead; repeatable on one machine.")
     ] = None,
     close_up_steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Train the close-up's so many steps instead.")
+        int | None, typer.Option(metavar="N", min=1, help="Steps of the network of close-ups.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",

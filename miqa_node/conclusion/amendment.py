@@ -1,4 +1,4 @@
-"""Lets archives learn what people decided: amended reports, and key objects that are withdrawn or made anew.
+"""Lets archives learn what people decided: amended reports, and key objects that are withdrawn or made again.
 
 A decision is a row; this work is done once for each, by whichever process comes first, and may be killed at any point:
 the same decision gives the same objects.
@@ -82,7 +82,7 @@ class Amendments:
             assessment = instances.load_assessment(transaction, digest)
             disposition = instances.load_disposition(transaction, digest)
         if assessment is None or disposition is None:
-            return []  # a slice: its series is reported by the image that stands for it
+            return []  # a slice: its series is reported by the image that represents it
         unit, announced = unit_of(instance.header, self._units), _announced(disposition)
         made = amendments(unit, instance, assessment, announced, review, context)
         keep = context.artifacts.keep_result

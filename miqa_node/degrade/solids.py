@@ -124,7 +124,7 @@ def put_round(canvas: Canvas, xy: tuple[float, float], mask: NDArray[np.uint8], 
 
 
 def line(canvas: Canvas, points: NDArray[np.float64], diameter_mm: float, mu_per_mm: float) -> None:
-    """A round wire through ``points`` (canvas pixels): three nested strokes stand for its circular section."""
+    """A round wire through ``points`` (canvas pixels): three nested strokes represent its circular section."""
     width = diameter_mm / canvas.pitch_mm
     low = np.floor(points.min(0)).astype(int) - 2 - math.ceil(width)
     high = np.ceil(points.max(0)).astype(int) + 3 + math.ceil(width)

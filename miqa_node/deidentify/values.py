@@ -49,7 +49,7 @@ class Secrets:
         return f"P{self._number('patient', patient, 8):020d}"
 
     def shift(self, patient: str) -> timedelta:
-        """By how much all dates of a patient are moved back: whole days, so that times of day stay."""
+        """How far all dates of a patient are moved back: whole days, so that times of day stay."""
         days = LEAST_SHIFT_DAYS + self._number("shift", patient, 8) % (MOST_SHIFT_DAYS - LEAST_SHIFT_DAYS)
         return timedelta(days=days)
 

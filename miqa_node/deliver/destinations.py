@@ -35,7 +35,7 @@ class Destinations:
 
     @property
     def by_option(self) -> frozenset[str]:
-        """Names of those that stand in no file: of the command line."""
+        """Names of those of the command line, which are in no file."""
         return frozenset(self._fixed)
 
     def taking(self, kind: ResultKind) -> tuple[str, ...]:

@@ -53,17 +53,17 @@ def in_form(config: DestinationConfig, file: bytes, context: DeliveryContext) ->
     return file
 
 
-def _in_syntax(file: bytes, wanted: Sequence[str], context: DeliveryContext) -> bytes:
+def _in_syntax(file: bytes, syntaxes: Sequence[str], context: DeliveryContext) -> bytes:
     """In its own syntax if that is wanted, else uncompressed: Explicit VR if that is wanted, else Implicit VR."""
     syntax, _ = split_file(file)
-    if syntax in wanted:
+    if syntax in syntaxes:
         return file
     if syntax != ExplicitVRLittleEndian:
         if not can_convert(syntax):
             name = UID(syntax).name
             raise DeliveryRefusedError(f"transfer_syntaxes leave out {name}, which the node cannot convert.")
         file = without_compression(file, context)
-    if ExplicitVRLittleEndian in wanted:
+    if ExplicitVRLittleEndian in syntaxes:
         return file
     _, data_set = split_file(file)
     return _with_data_set(file, ImplicitVRLittleEndian, as_implicit_vr(data_set))

@@ -24,7 +24,7 @@ from miqa_node.observe import metrics
 log = structlog.get_logger(__name__)
 
 BATCH_S = 5.0
-"""Time for one claimed batch; the rest of it is then claimed anew."""
+"""Time for one claimed batch; the rest of it is then claimed again."""
 
 TRIAL_PAUSE_S = 3600.0
 """How often a lane with nothing else to send tries one delivery that expired while the destination was away."""

@@ -20,7 +20,7 @@ class Pace:
         return max(0.0, self._next_at - time.monotonic())
 
     def most_in(self, seconds: float) -> int:
-        """The permits of so many seconds, at least one; more would be claimed and given back."""
+        """The permits of this many seconds, at least one; more would be claimed and given back."""
         return max(1, math.floor(min(seconds / self._apart_s, 1e9))) if self._apart_s else 1_000_000_000
 
     def allows(self, until: float, stopping: threading.Event) -> bool:

@@ -1,4 +1,4 @@
-"""Objects without Study or Series Instance UID, which are Type 1 (PS3.3 C.7.2.1, C.7.3.1): each stands for itself.
+"""Objects without Study or Series Instance UID, which are Type 1 (PS3.3 C.7.2.1, C.7.3.1): each is a unit of its own.
 
 In place of a missing UID the node keeps one of its own, made from the digest of the object. So two such objects are
 never one study, and each can be listed, opened and corrected. No result leaves the node with a made-up UID.

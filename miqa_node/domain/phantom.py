@@ -15,7 +15,7 @@ class PhantomSeries:
     series_instance_uid: str
     study_instance_uid: str
     digest: str
-    """The instance that stands for the series."""
+    """The instance that represents the series."""
     modality: str
     station: str
     reason: str

@@ -9,7 +9,7 @@ from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
 
 MAX_REASSESSMENTS = 10_000
-"""At most so many images are chosen at once."""
+"""Maximum number of images in one choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ReassessmentFilter:
 
 @dataclass(frozen=True, slots=True)
 class ReassessmentCandidate:
-    """One image, or the one that stands for its series, and its verdict up to now.
+    """One image, or the one that represents its series, and its verdict up to now.
 
     ``obstacle`` says why it cannot be judged again; empty if it can.
     """

@@ -14,7 +14,7 @@ from miqa_node.domain.instance import Header, InstanceDigest
 class RoomLimit:
     """A soft finding flags from this strength (probability times severity, 0 to 1) on, in one room and view.
 
-    ``room`` is the Station Name (0008,1010), ``view`` the View Position (0018,5101); empty stands for all that have no
+    ``room`` is the Station Name (0008,1010), ``view`` the View Position (0018,5101); empty means all that have no
     limit of their own.
     """
 

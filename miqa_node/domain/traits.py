@@ -13,7 +13,7 @@ class ImageTraits:
     """
 
     is_radiograph: bool = False
-    """Whether the measurements of radiographs apply to the frame that stands for it."""
+    """Whether the measurements of radiographs apply to the frame that represents it."""
     is_single_exposure: bool = False
     """Whether body part, view, orientation and grayscale are checked."""
     expected: frozenset[str] = frozenset()

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 2.0
 ATTEMPTS = 5
-"""After so many healings that did not help the process ends."""
+"""The process ends after this many unsuccessful restarts of a part."""
 WELL_S = 60.0
 """What has worked for this time after it was healed is well."""
 

@@ -49,21 +49,21 @@ def is_known(declared: Sequence[str]) -> bool:
 
 def recoder(declared: Sequence[str], target: Sequence[str] = (UTF_8,)) -> Recode:
     """Recodes values from the declared character sets to others, which must hold them."""
-    encodings, wanted = _encodings(declared), _encodings(target)
+    encodings, targets = _encodings(declared), _encodings(target)
 
     def recode(vr: str, value: bytes) -> bytes:
         if vr not in CUSTOMIZABLE_CHARSET_VR or (value.isascii() and charset.ESC not in value):
             return value
-        if encodings is None or wanted is None:
+        if encodings is None or targets is None:
             raise UnicodeError("the character set is not known")
         delimiters = _delimiters(vr)
         text = _decode(value, encodings, delimiters)
         # What does not come back is not what the sender wrote.
         if not _returns(text, encodings, delimiters):
             raise UnicodeError("the source's text does not keep to its character set")
-        if not _returns(text, wanted, delimiters):
+        if not _returns(text, targets, delimiters):
             raise UnicodeError("the character set does not hold the text")
-        return _in_parts(text, wanted, delimiters)
+        return _in_parts(text, targets, delimiters)
 
     return recode
 
@@ -119,7 +119,7 @@ def _in_parts(text: str, encodings: Sequence[str], delimiters: set[int]) -> byte
 
 
 def _delimiters(vr: str) -> set[int]:
-    """After which bytes a value begins anew in the first character set (PS3.5 6.1.2.5.3)."""
+    """After which bytes a value begins again in the first character set (PS3.5 6.1.2.5.3)."""
     return TEXT_VR_DELIMS | ({0x5C, 0x5E, 0x3D} if vr == "PN" else set() if vr in ("LT", "ST", "UT") else {0x5C})
 
 

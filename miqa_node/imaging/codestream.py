@@ -1,4 +1,4 @@
-"""Looks into compressed frames before a decoder does: which codec they are, and whether they can be mended."""
+"""Looks into compressed frames before a decoder does: which codec they are, and whether they can be repaired."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def is_reversible(frame: bytes) -> bool:
 
 
 def mend_sequential_scan(frame: bytes) -> bytes:
-    """A sequential JPEG whose scan header has the spectral selection 0–0 of a lossless scan, mended to 0–63.
+    """A sequential JPEG whose scan header has the spectral selection 0–0 of a lossless scan, corrected to 0–63.
 
     ITU-T T.81 B.2.3 asks for 0–63 in sequential modes. A widespread 12-bit encoder wrote 0–0, and
     libraries that follow the standard refuse those images. Other frames are returned as they are.

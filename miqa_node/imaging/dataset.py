@@ -221,7 +221,7 @@ def _read_only_what_is_needed(path: Path, size: int) -> tuple[FileDataset, Pixel
             BaseTag(tag), element.vr or None, len(element.value), element.value, 0, elements.implicit,
             not elements.big_endian,
         )
-        for tag, element in elements.found.items()
+        for tag, element in elements.by_tag.items()
     }  # fmt: skip
     ds = FileDataset(path, raw, is_implicit_VR=elements.implicit, is_little_endian=not elements.big_endian)
     ds.set_original_encoding(elements.implicit, not elements.big_endian)

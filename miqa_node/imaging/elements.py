@@ -62,7 +62,7 @@ class Elements:
     ``transfer_syntax_uid`` is the declared one, or the one that the first bytes suggest.
     """
 
-    found: dict[int, Element]
+    by_tag: dict[int, Element]
     transfer_syntax_uid: str
     implicit: bool
     big_endian: bool
@@ -107,7 +107,7 @@ def read_elements(path: Path, tags: AbstractSet[int]) -> Elements:
     if not elements:
         raise DataSetError(_NOT_DICOM)
     return Elements(
-        found=elements,
+        by_tag=elements,
         transfer_syntax_uid=encoding.transfer_syntax_uid,
         implicit=encoding.implicit,
         big_endian=encoding.big_endian,
@@ -196,18 +196,18 @@ _NOT_DICOM = "Not a DICOM data set: no element of a DICOM header can be read fro
 
 
 def find_encoding(
-    read: Read, found: dict[int, Element] | None = None, tags: AbstractSet[int] = frozenset()
+    read: Read, by_tag: dict[int, Element] | None = None, tags: AbstractSet[int] = frozenset()
 ) -> Encoding:
     """Where the data set begins and how it is encoded, whatever of the PS3.10 header is missing.
 
     What the first element looks like wins over the declared syntax, since writers exist that declare
-    one value representation and write the other. Elements of group 2 are put into ``found``.
+    one value representation and write the other. Elements of group 2 are put into ``by_tag``.
     """
     head = read(0, 132)
     offset = 132 if head[128:132] == b"DICM" else 4 if head[:4] == b"DICM" else 0
     declared = ""
     if read(offset, 2) == b"\x02\x00":
-        meta: dict[int, Element] = {} if found is None else found
+        meta: dict[int, Element] = {} if by_tag is None else by_tag
         explicit = read(offset + 4, 2) in _VRS
         start = Encoding("", offset, implicit=not explicit, big_endian=False)
         offset = _walk_meta(read, start, tags | {0x00020010}, meta)
@@ -228,7 +228,7 @@ def _look_at_first_element(first: bytes, offset: int, declared: str) -> Encoding
     return Encoding(declared or guess, offset, implicit=not explicit, big_endian=big_endian)
 
 
-def _walk_meta(read: Read, start: Encoding, tags: AbstractSet[int], found: dict[int, Element]) -> int:
+def _walk_meta(read: Read, start: Encoding, tags: AbstractSet[int], by_tag: dict[int, Element]) -> int:
     """Read group 2 and give the offset behind it; its length element is not trusted."""
     offset = start.offset
     for _ in range(64):
@@ -239,12 +239,12 @@ def _walk_meta(read: Read, start: Encoding, tags: AbstractSet[int], found: dict[
         if length > MAX_VALUE_BYTES:
             break
         if tag in tags:
-            found[tag] = Element(vr, read(offset + size, length))
+            by_tag[tag] = Element(vr, read(offset + size, length))
         offset += size + length
     return offset
 
 
-def _walk(read: Read, encoding: Encoding, tags: AbstractSet[int], found: dict[int, Element]) -> tuple[int, int]:
+def _walk(read: Read, encoding: Encoding, tags: AbstractSet[int], by_tag: dict[int, Element]) -> tuple[int, int]:
     """Collect elements until the pixels or the end; give the pixel element's tag and offset, or zeros.
 
     This loop runs for every element of every received image, so it works on one window of bytes
@@ -286,10 +286,10 @@ def _walk(read: Read, encoding: Encoding, tags: AbstractSet[int], found: dict[in
             within = _IMPLICIT_LE if vr == b"UN" else (encoding.implicit or not vr, order)
             end = _end_of_sequence(read, base + offset + head, *within)
             length = max(0, end - (base + offset + head))
-        if tag in tags and length <= MAX_VALUE_BYTES and tag not in found:
+        if tag in tags and length <= MAX_VALUE_BYTES and tag not in by_tag:
             at = offset + head
             value = window[at : at + length] if at + length <= size else read(base + at, length)
-            found[tag] = Element(vr.decode("ascii"), value)
+            by_tag[tag] = Element(vr.decode("ascii"), value)
         offset += head + length
         if offset > size:
             base += offset

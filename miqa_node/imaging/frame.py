@@ -115,7 +115,7 @@ def _pixels_only(image: StoredImage, syntax: Syntax, frame: int) -> Dataset:
     """A data set with only the description of the pixels (group 0028) and the pixels of one frame.
 
     So no error text of a codec can quote a patient. An encapsulated frame is put together from its fragments, and
-    mended where that is possible.
+    repaired where that is possible.
     """
     ds = image.ds
     source = Dataset(ds.group_dataset(0x0028))

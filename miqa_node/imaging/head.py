@@ -1,6 +1,6 @@
 """Reads the data set in front of the pixels. A deflated one is inflated no further than that, whatever it swells to.
 
-The libraries inflate all of a deflated data set to read any of it, and a few hundred kilobytes can stand for gigabytes.
+The libraries inflate all of a deflated data set to read any of it, and a few hundred kilobytes may become gigabytes.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ _TAGS: dict[str, int] = {
 }
 _WANTED = frozenset(_TAGS.values())
 
-# Other years stand for "unknown": there were no X-rays before, and programs that de-identify write 0001 or 9999.
+# Other years mean "unknown": there were no X-rays before, and programs that de-identify write 0001 or 9999.
 _YEARS = range(1895, 2200)
 
 # Words that sites put into the name, ID, series or protocol of test objects. The header keeps only that one was there.

@@ -1,4 +1,4 @@
-"""Chooses the frame that stands for an image of many frames: a cine run, a loop, a multi-frame radiograph."""
+"""Chooses the frame that represents an image of many frames: a cine run, a loop, a multi-frame radiograph."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def representative_frame(path: Path, *, is_slide: bool = False) -> int:
 
     It is the one that the device chose, Representative Frame Number (0028,6010), if there is such a frame. Else it is
     the middle one, the earlier of two: a run begins before the contrast medium arrives and ends after it has left.
-    The frames of a slide are tiles, and those at its edges may be smaller: the first one stands for it.
+    The frames of a slide are tiles, and those at its edges may be smaller: the first one represents it.
     A file that cannot be read has only its first frame.
     """
     with warnings.catch_warnings():

@@ -90,13 +90,13 @@ def column_values(ds: Dataset) -> dict[str, str]:
     """The values of a header as they are matched, by column; empty if absent."""
     values: dict[str, str] = {}
     for key in HEADER_KEYS:
-        found = list(_values(ds, key.keyword.split(".")))
+        texts = list(_values(ds, key.keyword.split(".")))
         if key.vr == "PN":
-            name = found[0] if found and isinstance(found[0], PersonName) else PersonName("")
+            name = texts[0] if texts and isinstance(texts[0], PersonName) else PersonName("")
             groups = (name.alphabetic, name.ideographic, name.phonetic)
             values |= dict(zip(key.columns, map(normal_name, groups), strict=True))
         else:
-            values[key.columns[0]] = SEPARATOR.join(normal_value(key.vr, str(value)) for value in found)
+            values[key.columns[0]] = SEPARATOR.join(normal_value(key.vr, str(value)) for value in texts)
     return values
 
 

@@ -86,15 +86,15 @@ def volumes(slices: Sequence[Slice]) -> list[list[int]]:
     Volumes differ in b-value, echo, phase or component of the signal. Where the header does not say which slice
     belongs to which, the first ones at each place, by Instance Number, make the first volume.
     """
-    found: dict[tuple[object, ...], list[int]] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
     ranks: dict[tuple[object, ...], int] = {}
     for index in sorted(range(len(slices)), key=lambda i: (slices[i].number, slices[i].digest, slices[i].frame)):
         one = slices[index]
         place = None if one.place_mm is None else round(one.place_mm, 2)
         rank = 0 if place is None else ranks.get((one.contrast, place), 0)
         ranks[one.contrast, place] = rank + 1
-        found.setdefault((one.contrast, rank), []).append(index)
-    return [sorted(indices) for indices in found.values()]
+        groups.setdefault((one.contrast, rank), []).append(index)
+    return [sorted(indices) for indices in groups.values()]
 
 
 def _read(digest: InstanceDigest, path: Path) -> list[Slice]:

@@ -1,4 +1,4 @@
-"""Decodes JPEG XL and deflated frames: plug-ins for pydicom, which knows neither syntax, so RLE Lossless stands in.
+"""Decodes JPEG XL and deflated frames: plug-ins for pydicom, which knows neither, so RLE Lossless takes their place.
 
 Both are registered as transfer syntaxes here (PS3.5 A.4.13 and A.4.14); pydicom 3.0 has no names for them.
 """

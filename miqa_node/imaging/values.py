@@ -22,14 +22,14 @@ class Values:
     """The found elements by DICOM keyword; what is absent or damaged is empty, never an error, except a UID."""
 
     def __init__(self, elements: Elements, tags: Mapping[str, int]) -> None:
-        self._found = elements.found
+        self._by_tag = elements.by_tag
         self._tags = tags
         self._implicit = elements.implicit
         self._order = ">" if elements.big_endian else "<"
 
     def holds(self, keyword: str) -> bool:
         """Whether the element is present with a value."""
-        element = self._found.get(self._tags[keyword])
+        element = self._by_tag.get(self._tags[keyword])
         return element is not None and len(element.value) > 0
 
     def word(self, keyword: str) -> str:
@@ -39,13 +39,13 @@ class Values:
 
     def words(self, keyword: str) -> tuple[str, ...]:
         """All values of a coded string."""
-        element = self._found.get(self._tags[keyword])
+        element = self._by_tag.get(self._tags[keyword])
         text = element.value.replace(b"\0", b" ").decode("latin-1").strip().upper() if element else ""
         return tuple(part.strip() for part in text.split("\\")) if text else ()
 
     def uid(self, keyword: str, *, relaxed: bool = False) -> str:
         """A UID, empty when absent; DataSetError when it is not fit to be one, ``relaxed`` with letters neither."""
-        element = self._found.get(self._tags[keyword])
+        element = self._by_tag.get(self._tags[keyword])
         text = element.value.decode("latin-1").strip(" \0") if element else ""
         if text and not (can_name(text) if relaxed else is_uid(text)):
             raise DataSetError(
@@ -56,7 +56,7 @@ class Values:
 
     def text(self, keyword: str) -> str:
         """A text in the data set's character set (PS3.5 6.1); what cannot be decoded is replaced, not dropped."""
-        element = self._found.get(self._tags[keyword])
+        element = self._by_tag.get(self._tags[keyword])
         return self._decoded(element.value) if element else ""
 
     def _decoded(self, encoded: bytes) -> str:
@@ -87,7 +87,7 @@ class Values:
 
     def numbers(self, keyword: str) -> list[float]:
         """All finite numbers of an element, whatever VR it was given."""
-        element = self._found.get(self._tags[keyword])
+        element = self._by_tag.get(self._tags[keyword])
         return self._numbers(element) if element else []
 
     def nested_numbers(self, sequence: str, keyword: str) -> list[float]:
@@ -102,7 +102,7 @@ class Values:
 
     def _nested(self, sequence: str, tag: int) -> Element | None:
         """Find an element by the bytes of its tag: enough for hints, and much faster than parsing items."""
-        outer = self._found.get(self._tags[sequence])
+        outer = self._by_tag.get(self._tags[sequence])
         if outer is None:
             return None
         pattern = (tag >> 16).to_bytes(2, "big" if self._order == ">" else "little")

@@ -177,7 +177,7 @@ def is_this_host(peer_address: str, local_address: str) -> bool:
 
 
 def parse_peer(entry: str, setting: str = "dicom.allowed_peers") -> PeerRule:
-    """Read ``AET@address`` or ``AET@network/bits``; ``*`` in the title stands for any characters, as address for any.
+    """Read ``AET@address`` or ``AET@network/bits``; ``*`` matches any characters of a title, or any address.
 
     >>> rule = parse_peer("CT*@10.1.0.0/16")
     >>> rule.admits("CT_ROOM2", ipaddress.ip_address("10.1.2.3")), rule.admits("MR", ipaddress.ip_address("10.1.2.3"))
@@ -204,13 +204,13 @@ def parse_certificate(entry: str) -> CertificateRule:
     >>> rule.certifies(PeerCertificate.of(b"", ["CT1.example.org"]))
     True
     """
-    found = _BOUND.fullmatch(entry.strip())
-    if found is None:
+    match = _BOUND.fullmatch(entry.strip())
+    if match is None:
         raise SettingsError(
             f'dicom.peer_certificates: {entry!r} is not "AET@address sha256:<fingerprint>" and not '
             '"AET@address name:<common or alternative name of the certificate>".'
         )
-    peer, fingerprint, name = found.groups()
+    peer, fingerprint, name = match.groups()
     certificate = fingerprint.replace(":", "").lower() if fingerprint else name.lower()
     return CertificateRule(parse_peer(peer, "dicom.peer_certificates"), certificate)
 

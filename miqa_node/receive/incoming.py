@@ -111,21 +111,21 @@ class IncomingObject:
 
     def _check_identity(self) -> None:
         study = self._request.study_instance_uid
-        wanted = {SOP_CLASS_UID, SOP_INSTANCE_UID} | ({STUDY_INSTANCE_UID} if study else set())
-        found = read_elements(self._path, wanted).found
+        tags = {SOP_CLASS_UID, SOP_INSTANCE_UID} | ({STUDY_INSTANCE_UID} if study else set())
+        elements = read_elements(self._path, tags).by_tag
         for tag, name, asked in (
             (SOP_CLASS_UID, "SOP Class UID", self._request.sop_class_uid),
             (SOP_INSTANCE_UID, "SOP Instance UID", self._request.sop_instance_uid),
         ):
-            if tag not in found:
+            if tag not in elements:
                 raise DataSetError(f"The data set has no {name}.")
-            uid = found[tag].value.decode("latin-1").strip(" \0")
+            uid = elements[tag].value.decode("latin-1").strip(" \0")
             if not self._is_uid(uid):
                 raise DataSetError(_no_uid(f"The data set's {name}", uid))
             if uid != asked:
                 raise MismatchError(f"{name} of request and data set differ.")
         if study:
-            element = found.get(STUDY_INSTANCE_UID)
+            element = elements.get(STUDY_INSTANCE_UID)
             if element is None or element.value.decode("latin-1").strip(" \0") != study:
                 raise MismatchError("The object belongs to another study than the one of the address.")
 

@@ -77,8 +77,8 @@ class FileTransfer:
         self._head = bytearray()
 
     def _read_head(self) -> tuple[Encoding, StoreRequest]:
-        encoding, found = peek_elements(bytes(self._head), _WANTED)
-        values = {tag: element.value.decode("latin-1").strip(" \0") for tag, element in found.items()}
+        encoding, elements = peek_elements(bytes(self._head), _WANTED)
+        values = {tag: element.value.decode("latin-1").strip(" \0") for tag, element in elements.items()}
         # The data set's own word counts: file headers are often left over from an earlier life of the object.
         sop_class_uid = values.get(SOP_CLASS_UID) or values.get(_META_CLASS, "")
         sop_instance_uid = values.get(SOP_INSTANCE_UID) or values.get(_META_INSTANCE, "")

@@ -31,7 +31,7 @@ class Voice:
         return said.format(**values) if values else said
 
     def number(self, value: float, digits: int = 2) -> str:
-        """A number of so many significant digits, never in powers of ten."""
+        """A number with this many significant digits, never in powers of ten."""
         text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
         if "e" in text:
             text = f"{value:.6f}".rstrip("0").rstrip(".")

@@ -145,7 +145,7 @@ def _copy_element(dataset: Dataset, tag: BaseTag, recode: Recode | None) -> Elem
 
 
 def in_little_endian(dataset: Dataset, element: DataElement) -> DataElement:
-    """The element of a data set; words that pydicom gives as they stand in the file, with their bytes in order."""
+    """The element of a data set; words that pydicom gives as they are in the file, with their bytes in order."""
     size = _WORDS.get(str(element.VR))
     if size is None or dataset.original_encoding[1] is not False or not isinstance(element.value, bytes):
         return element

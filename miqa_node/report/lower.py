@@ -91,7 +91,7 @@ def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
 
 
 def _in_words(item: Dataset) -> Iterator[Dataset]:
-    """What stands for a content item in Basic Text SR: itself, a text, or the image of a region."""
+    """What replaces a content item in Basic Text SR: itself, a text, or the image of a region."""
     children = [one for child in item.get("ContentSequence", ()) for one in _in_words(child)]
     if item.ValueType in ("SCOORD", "TCOORD"):
         for child in children:

@@ -35,7 +35,7 @@ PICTURE_SIDE_PX = 1200
 """Longer side of the picture on the page: 300 dots per inch of its 105 mm."""
 MAX_SENTENCES = 14
 MAX_NUMBERS = 18
-NOTICE = "Decision support only, not for diagnosis. Whom this page belongs to stands in the DICOM object."
+NOTICE = "Decision support only, not for diagnosis. The DICOM object names the patient."
 
 _INK, _FAINT = HexColor("#1b1f24"), HexColor("#5b6570")
 _BAND = {

@@ -32,14 +32,14 @@ def review_evaluations(review: Review, disposition: Disposition) -> list[hd.Qual
     Where the person left the findings open, those that the node flagged stand.
     """
     verdict = disposition.verdict if review.resolution is None else _MEANS[review.resolution]
-    found = dict.fromkeys(reason.code for reason in disposition.reasons)
+    reasons = dict.fromkeys(reason.code for reason in disposition.reasons)
     if review.resolution is not None and review.findings is not None:
-        found = dict.fromkeys(reason_code(name) for name in review.findings)
+        reasons = dict.fromkeys(reason_code(name) for name in review.findings)
     assessed = codes.QUALITY_ASSESSMENTS.get(verdict)
     judged = [] if assessed is None else [
         evaluation(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),
         evaluation(codes.QUALITY_ASSESSMENT, assessed),
-        *(evaluation(codes.QUALITY_FINDING, code) for code in found),
+        *(evaluation(codes.QUALITY_FINDING, code) for code in reasons),
     ]  # fmt: skip
     return [evaluation(codes.READER_DECISION.code, codes.READER_DECISIONS[review.resolution].code), *judged]
 

@@ -93,7 +93,7 @@ def check_file(
         dataset = dcmread(BytesIO(data))
     except (InvalidDicomError, EOFError, ValueError) as error:
         raise ReportError(f"A result cannot be read back: {type(error).__name__}.") from error
-    # The values first, while they still are as they stand in the file; then presence, which the rest relies on.
+    # The values first, while they are still as in the file; then presence, which the rest relies on.
     faults = [
         *_values(dataset, inherited, character_sets),
         *_identity(dataset, sop_class_uid, sop_instance_uid),

@@ -106,7 +106,7 @@ def make(kind: PhantomKind, defect: PhantomDefect, name: str) -> Dataset:
 
 
 def _phantom(*, is_breast: bool) -> Image:
-    """Ellipses that stand for the body and what is in it, with a little noise; 0 to 1."""
+    """Ellipses that represent the body and what is in it, with a little noise; 0 to 1."""
     image = np.zeros((SIDE_PX, SIDE_PX), np.float32)
     half = SIDE_PX // 2
 

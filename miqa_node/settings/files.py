@@ -22,7 +22,7 @@ class WatchedFile(Generic[T]):
     """A file of the site that may change while the node runs.
 
     It is read again when it changes. A version with an error in it never replaces a good one, and a file that
-    vanishes changes nothing. ``absent`` stands for one that does not exist at the start; without it that is an error.
+    vanishes changes nothing. ``absent`` replaces one that does not exist at the start; without it that is an error.
     """
 
     def __init__(self, path: Path, read: Callable[[Path], T], absent: T | None = None) -> None:

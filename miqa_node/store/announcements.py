@@ -71,7 +71,7 @@ class Announcer:
         *,
         is_image: bool,
     ) -> None:
-        """An image, or the series that ``instance`` stands for, has its verdict, and is on the worklist if flagged."""
+        """An image, or the series that ``instance`` represents, has its verdict, and is on the worklist if flagged."""
         if not any(map(self._listeners, EventType)):
             return
         uid = instance.header.study_instance_uid
@@ -103,7 +103,7 @@ class Announcer:
         due = announcements.c.look_at <= now
         if not transaction.execute(sa.select(sa.exists().where(due))).scalar_one():  # takes no write lock
             return 0
-        # What still waits for a verdict begins the quiet anew when it gets it.
+        # What still waits for a verdict restarts the quiet period when it gets one.
         studies = transaction.execute(
             sa.update(announcements)
             .where(due)

@@ -32,7 +32,7 @@ def maps_key(digest: InstanceDigest, generation: int = 0) -> str:
 
 
 def snapshot_key(digest: InstanceDigest, generation: int = 0) -> str:
-    """The snapshot of the series that the instance stands for, as a judgement found it."""
+    """The snapshot of the series that the instance represents, as a judgement found it."""
     return _key("series", digest, f"{digest}{_again(generation)}.npz")
 
 
@@ -79,7 +79,7 @@ class Artifacts:
         return self._get(maps_key(digest, generation), load_maps)
 
     def keep_snapshot(self, instance: StoredInstance, snapshot: SeriesSnapshot) -> None:
-        """Keep what a judgement of a series was about; the instance stands for the series."""
+        """Keep what a judgement of a series was about; the instance represents the series."""
         self._put(snapshot_key(instance.digest, instance.generation), snapshot, dump_snapshot)
 
     def snapshot(self, instance: StoredInstance) -> SeriesSnapshot | None:

@@ -29,7 +29,7 @@ def give_uids(
     """Put an object without Study or Series Instance UID into the study and series that it belongs to.
 
     The stored file stays as it came, and the verdict stays until the object is assessed again. An empty UID
-    stands for the one that the file has.
+    replaces the one that the file has.
 
     Raises
     ------

@@ -100,7 +100,7 @@ class Database:
             raise ResourcesError("All connections to the database are in use (store.pool_size).") from error
         except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
             if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
-                raise  # a mistake of ours, which waiting does not mend
+                raise  # a mistake of the node, which waiting does not cure
             raise ResourcesError(f"The database did not answer: {_first_line(error)}") from error
         for hear in [hear for topic in announced for hear in self._hearing[topic]]:
             hear()

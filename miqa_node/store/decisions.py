@@ -118,7 +118,7 @@ def label(
     """Keep what somebody decided about one image.
 
     ``reason`` is a code value of CID 7011 and ``findings`` are names of the taxonomy, where the person gave them. Where
-    not, the reason of the flag stands for both, when there is just one: the decision is about it.
+    not, the reason of the flag counts for both if there is only one: the decision is about it.
     """
     bad = resolution.rejects
     flagged_for = _flagged_for(transaction, digest)

@@ -76,7 +76,7 @@ def say(
     is_phantom: bool,
     modalities: Collection[str],
 ) -> PhantomSeries:
-    """A person says what a series of one of ``modalities`` shows; its verdict is decided anew from what was measured.
+    """A person says what a series of one of ``modalities`` shows; its verdict is decided again from what was measured.
 
     Reports that were sent stay as they are. Slices that come later are judged by what the person said.
 
@@ -88,8 +88,8 @@ def say(
         The series has not been assessed yet.
     """
     digest, study, assessment = _assessed(transaction, series_instance_uid, modalities)
-    found = assessment.phantom or SAID_BY_A_PERSON
-    _insert(transaction, digest, series_instance_uid, study, found, now)
+    reason = assessment.phantom or SAID_BY_A_PERSON
+    _insert(transaction, digest, series_instance_uid, study, reason, now)
     values = {"is_phantom": is_phantom, "decided_by": actor, "decided_at": now, "comment": comment}
     transaction.execute(sa.update(phantom_series).where(_is(series_instance_uid)).values(**values))
     if bool(assessment.phantom) != is_phantom:

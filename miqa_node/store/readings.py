@@ -38,7 +38,7 @@ class RoomOutcome:
     bad: int
     weighted: float
     weighted_bad: float
-    """Each image counts as many times as it stands for: one over the probability with which it was chosen."""
+    """The weight of an image is one over the probability with which it was chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def select(transaction: Transaction, chosen: ReassessmentFilter) -> list[sa.Row[
 
 
 def representative(transaction: Transaction, series_instance_uid: str) -> Any:
-    """The row of the instance that stands for a series: the one assessed last, else the one that came last."""
+    """The row of the instance that represents a series: the one assessed last, else the one that came last."""
     query = (
         sa.select(*_COLUMNS)
         .select_from(_JOINED)

@@ -1,7 +1,7 @@
 """Finds the objects that the node holds, by what their headers say of study, series and instance.
 
 These are the objects that it made, and those that it received as long as their files are kept. The headers' values
-stand in the rows of the results and in those of ``source_headers``. Rows are completed after the object was stored:
+are in the rows of the results and in those of ``source_headers``. Rows are completed after the object was stored:
 by regular work, and before every search, so that a search misses no result.
 """
 
@@ -66,9 +66,9 @@ def complete(database: Database, objects: ObjectStore, budget_s: float) -> bool:
             return True
         if time.monotonic() > deadline:
             return False
-        found = [(uid, _read(objects, key)) for uid, key in new]
+        headers = [(uid, _read(objects, key)) for uid, key in new]
         with database.begin() as transaction:
-            for uid, values in found:
+            for uid, values in headers:
                 transaction.execute(sa.update(results).where(results.c.sop_instance_uid == uid).values(values))
 
 
@@ -82,13 +82,13 @@ def complete_sources(database: Database, objects: ObjectStore, budget_s: float) 
             new = transaction.execute(unread.order_by(instances.c.received_at.desc()).limit(BATCH)).all()
         if not new:
             return True
-        found = []
+        headers = []
         for digest, key in new:
             if time.monotonic() > deadline:
                 break
-            found.append({"digest": digest, **_read_foreign(objects, key)})
+            headers.append({"digest": digest, **_read_foreign(objects, key)})
         with database.begin() as transaction:
-            for row in found:
+            for row in headers:
                 insert_or_ignore(transaction, source_headers, row)
         if time.monotonic() > deadline:
             return False
@@ -138,8 +138,8 @@ def search_groups(
         .limit(limit)
         .offset(offset)
     )
-    found = [_location(row) for row in transaction.execute(newest)]
-    uids = [_uid_of(one, level) for one in found]
+    locations = [_location(row) for row in transaction.execute(newest)]
+    uids = [_uid_of(one, level) for one in locations]
     whole = (
         sa.select(group, _HELD.c.modality, _HELD.c.series_instance_uid, sa.func.count())
         .where(group.in_(uids), _HELD.c.gone_at.is_(None))
@@ -148,7 +148,7 @@ def search_groups(
     parts: dict[str, list[tuple[str, str, int]]] = {}
     for uid, modality, series, count in transaction.execute(whole):
         parts.setdefault(uid, []).append((modality, series, count))
-    return [_group(one, parts[uid]) for one, uid in zip(found, uids, strict=True)]
+    return [_group(one, parts[uid]) for one, uid in zip(locations, uids, strict=True)]
 
 
 def count(transaction: Transaction, query: Query, level: SearchLevel) -> int:
@@ -226,8 +226,8 @@ def _location(row: sa.Row[*tuple[Any, ...]]) -> ResultLocation:
     return ResultLocation(*row[:6])
 
 
-def _uid_of(found: ResultLocation, level: SearchLevel) -> str:
-    return found.study_instance_uid if level is SearchLevel.STUDY else found.series_instance_uid
+def _uid_of(location: ResultLocation, level: SearchLevel) -> str:
+    return location.study_instance_uid if level is SearchLevel.STUDY else location.series_instance_uid
 
 
 def _group(newest: ResultLocation, parts: Sequence[tuple[str, str, int]]) -> ResultGroup:

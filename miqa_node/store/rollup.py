@@ -1,6 +1,6 @@
 """Keeps counts of every day and every value of a dimension: a million exposures are read as some thousand rows.
 
-A day is counted anew when one of its exposures changed; what is counted is always what :mod:`.acquisitions` holds.
+A day is counted again when one of its exposures changed; what is counted is always what :mod:`.acquisitions` holds.
 """
 
 from __future__ import annotations

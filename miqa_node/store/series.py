@@ -41,7 +41,7 @@ def any_pending(transaction: Transaction) -> bool:
 def take_due(transaction: Transaction, quiet_s: Mapping[str, float], now: datetime) -> list[InstanceDigest]:
     """End the waiting of every series that is quiet for ``quiet_s`` of its modality, or complete by count.
 
-    Gives for each the instance that stands for it: the one that came last and has no verdict yet. A series of which
+    Gives for each the instance that represents it: the one that came last and has no verdict yet. A series of which
     all instances have one has nothing new.
     """
     due = sa.update(series).where(series.c.pending, _is_due(quiet_s, now)).values(pending=False)

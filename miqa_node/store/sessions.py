@@ -70,7 +70,7 @@ def find(
     confirmed: timedelta = timedelta.max,
     by_itself: bool = False,
 ) -> SignedInSession | None:
-    """Whose session a cookie stands for; None when it ended, or its account was disabled.
+    """Whose session a cookie represents; None when it ended, or its account was disabled.
 
     ``confirmed``: how long ago the site's provider may have confirmed a session that began there. A request that a page
     sends ``by_itself`` is not a sign of a person and does not extend the session.

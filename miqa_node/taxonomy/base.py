@@ -55,7 +55,7 @@ class CertaintyEntry(TaxonomyTable):
 
 
 class SeverityEntry(TaxonomyTable):
-    """What a severity of .25, .5, .75 and 1 stands for: four sizes in ``unit`` (UCUM), and all in words (``scale``)."""
+    """What a severity of .25, .5, .75 and 1 means: four sizes in ``unit`` (UCUM), and all in words (``scale``)."""
 
     unit: str = ""
     sizes: tuple[str, ...] = ()

@@ -204,10 +204,10 @@ def _own_baseline(scores: Floats, patients: Sequence[str], seed: int) -> dict[st
         half = set(rng.permutation(names)[: len(names) // 2])
         mine = np.array([patient in half for patient in patients])
         own = np.sort(scores[mine])
-        for limit, found in shares.items():
+        for limit, share in shares.items():
             if percentile(np.inf, own) >= limit:  # fewer images cannot place any other one there
-                found.append(_above(scores[~mine], own, limit))
-    return {str(limit): _round(float(np.mean(found))) for limit, found in shares.items() if found}
+                share.append(_above(scores[~mine], own, limit))
+    return {str(limit): _round(float(np.mean(share))) for limit, share in shares.items() if share}
 
 
 def _regions(looker: ImageLooker, learnt: OrdinaryModel, records: Sequence[DatasetRecord]) -> dict[str, Any]:
@@ -218,9 +218,9 @@ def _regions(looker: ImageLooker, learnt: OrdinaryModel, records: Sequence[Datas
         if not record.has_real_object:
             continue
         _, outputs = looker.run(_display(read_image(record)))
-        found = learnt.model.region_map(outputs)
-        assert found is not None  # noqa: S101 - a model that is learnt here has a memory of places
-        hits.append(hit(peak(found.values), boxes).tolerant)
+        region_map = learnt.model.region_map(outputs)
+        assert region_map is not None  # noqa: S101 - a model that is learnt here has a memory of places
+        hits.append(hit(peak(region_map.values), boxes).tolerant)
         centre.append(hit((0.5, 0.5), boxes).tolerant)
         random.append(chance(boxes))
     names = ("pointing_game", "pointing_game_centre", "pointing_game_random")
@@ -265,7 +265,7 @@ def _above(scores: Floats, ordinary: Floats, limit: float) -> float:
 
 
 def _some(values: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
-    return [value for value, wanted in zip(values, chosen, strict=True) if wanted]
+    return [value for value, is_chosen in zip(values, chosen, strict=True) if is_chosen]
 
 
 def _display(image: Image) -> NDArray[np.uint16]:

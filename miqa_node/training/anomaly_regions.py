@@ -119,11 +119,11 @@ def _row(
     dices, ious, hits, precisions, same_area = [], [], [], [], []
     for image in images:
         drawn = inside_any(image.outlines, GRID, GRID)
-        found = masks(image)
+        marks = masks(image)
         if name:
             same_area.append(dice(_largest(image.maps[name], share), drawn))
-        dices.append(float(np.mean([dice(mask, drawn) for mask in found])))
-        ious.append(float(np.mean([iou(mask, drawn) for mask in found])))
+        dices.append(float(np.mean([dice(mask, drawn) for mask in marks])))
+        ious.append(float(np.mean([iou(mask, drawn) for mask in marks])))
         if name:
             fine = cv2.resize(image.maps[name], (GRID, GRID), interpolation=cv2.INTER_LINEAR).astype(np.float32)
             hits.append(float(play(peak(image.maps[name]), image.outlines).tolerant))

@@ -27,7 +27,7 @@ LEVELS = (0.25, 0.5, 0.75, 1.0)
 LEAST_THRESHOLD = 0.5
 """No head flags what is less likely there than not, however quiet clean images are."""
 FREE_SPECIFICITY, FEW_FREE = 0.95, 20
-"""Of each head at every hospital of the development set that has so many images free of the finding."""
+"""Of each head at every hospital of the development set that has enough images free of the finding."""
 OBJECT_SPECIFICITY = 0.925
 """Of objects that can be taken off, where most images without one show devices: at 0.95 hardly one would be found."""
 GATE_DRAWS = 60
@@ -88,10 +88,10 @@ def calibration_of(asked: CalibrationCases) -> QualityCalibration:
     temperature, bias = np.ones(len(CLASSES)), np.zeros(len(CLASSES))
     errors = {}
     for column, name in enumerate(CLASSES):
-        logits, wanted, second = _labelled(asked.everything, column, name)
-        scaling = fit_scaling(logits, wanted) or Scaling(1.0, 0.0)
+        logits, targets, second = _labelled(asked.everything, column, name)
+        scaling = fit_scaling(logits, targets) or Scaling(1.0, 0.0)
         temperature[column], bias[column] = scaling.temperature, scaling.bias
-        errors[name] = round(_error_of_others(logits, wanted, second), 4)
+        errors[name] = round(_error_of_others(logits, targets, second), 4)
     unset = QualityCalibration(temperature, bias, np.ones(len(CLASSES)), {})
     threshold, specificity, flagged = operating_points(unset, asked.clean, asked.elsewhere, asked.development)
     report = {
@@ -114,12 +114,12 @@ def calibration_of(asked: CalibrationCases) -> QualityCalibration:
     return QualityCalibration(temperature, bias, threshold, report)
 
 
-def _error_of_others(logits: NDArray[np.float64], wanted: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+def _error_of_others(logits: NDArray[np.float64], targets: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     """Calibration error of each half of the patients under the scaling fitted to the other half; their mean."""
     errors = []
     for half in (second, ~second):
-        scaling = fit_scaling(logits[~half], wanted[~half]) or Scaling(1.0, 0.0)
-        errors.append(calibration_error(scaling.probability(logits[half]), wanted[half]))
+        scaling = fit_scaling(logits[~half], targets[~half]) or Scaling(1.0, 0.0)
+        errors.append(calibration_error(scaling.probability(logits[half]), targets[half]))
     return float(np.mean(errors))
 
 
@@ -232,7 +232,7 @@ def _labelled(
     cases: list[JudgedCase], column: int, name: str
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Logits of a class, its truth, which cases are of the second half of patients; doubtful ones left out."""
-    logits, wanted, second = [], [], []
+    logits, targets, second = [], [], []
     for case in cases:
         truth: bool | None = case.made == name
         if name in OBJECTS and not truth:
@@ -243,9 +243,9 @@ def _labelled(
             truth = None
         if truth is not None:
             logits.append(float(case.logits[column]))
-            wanted.append(truth)
+            targets.append(truth)
             second.append(held_out_half(case.record))
-    return np.array(logits, np.float64), np.array(wanted, bool), np.array(second, bool)
+    return np.array(logits, np.float64), np.array(targets, bool), np.array(second, bool)
 
 
 def held_out_half(record: DatasetRecord) -> bool:

@@ -35,7 +35,7 @@ DEVELOPMENT = (
 MEANS = ("auroc", "auroc_macro", "auroc_against_free", "auroc_within_source", "severity_rank_correlation")
 """Figures of a finding whose mean over the findings is also reported."""
 GRAIN_STEP = 3
-"""Every so many images are also judged with another delivery; see :mod:`.grain_check`."""
+"""One image in this many is also judged with another delivery; see :mod:`.grain_check`."""
 NATIVE_PX = 1400
 """Longer side from which an image has about the pitch of a detector."""
 
@@ -89,14 +89,14 @@ def collect(
                 material=DonorMaterial(cutouts=pieces), family="cutouts",
             )  # fmt: skip
     clean = [judge(graph, r, read_image(r)) for r in records]
-    found = {r.path: peaks_of(graph, r) for r in records if r.objects}
+    peaks = {r.path: peaks_of(graph, r) for r in records if r.objects}
     return EvaluationCases(
         clean=clean,
         simulated=simulated,
         unseen=unseen,
         gates=_judge_gates(graph, records, seed),
-        peaks=[(r, found[r.path]["both"]) for r in records if r.has_real_object],
-        peaks_of={things: [(r, found[r.path][things]) for r in records if r.objects] for things in THINGS},
+        peaks=[(r, peaks[r.path]["both"]) for r in records if r.has_real_object],
+        peaks_of={things: [(r, peaks[r.path][things]) for r in records if r.objects] for things in THINGS},
         grain=grain_figures(graph, records[::GRAIN_STEP], clean, others),
     )
 
@@ -243,7 +243,7 @@ def real_object_figures(judged: EvaluationCases) -> dict[str, Any]:
     """How well images with objects or devices are told from those without, and whether the maps' peak lies on one."""
     truth = [c.record.has_real_object for c in judged.clean]
     both = [max(c.logits[COLUMN[finding]] for finding in OBJECTS) for c in judged.clean]
-    groups = [[n for n, is_there in enumerate(truth) if is_there is wanted] for wanted in (True, False)]
+    groups = [[n for n, is_there in enumerate(truth) if is_there is truth_value] for truth_value in (True, False)]
     scores = [np.array([both[n] for n in group], np.float64) for group in groups]
     patients = [[judged.clean[n].record.patient for n in group] for group in groups]
     value, low, high = map(_round, auroc_interval(scores[0], patients[0], scores[1], patients[1]))

@@ -144,7 +144,7 @@ def warm_cosine(steps: int) -> Callable[[int, float], float]:
 
 
 def warm_cosine_of_share(_step: int, share: float) -> float:
-    """The same by the share of the run that is done, for runs that end after so many minutes."""
+    """The same by the share of the run that is done, for runs that end after a number of minutes."""
     if share < WARM_SHARE:
         return (share + 0.002) / (WARM_SHARE + 0.002)
     return 0.5 * (1.0 + math.cos(math.pi * (share - WARM_SHARE) / (1.0 - WARM_SHARE)))
@@ -187,7 +187,7 @@ def _resume(task: TrainingTask[B, O], schedule: TrainingSchedule) -> TrainingPro
         return TrainingProgress()
     state = torch.load(schedule.checkpoint, weights_only=True)
     if "history" not in state:
-        raise ValueError(f"{schedule.checkpoint} is of an older version, from which no run can go on: start it anew.")
+        raise ValueError(f"{schedule.checkpoint} is of an older version, from which no run can resume: start it again.")
     for name, part in _parts(task).items():
         part.load_state_dict(state[name])
     torch.set_rng_state(state["random"])  # dropout goes on as if nothing had happened

@@ -14,7 +14,7 @@ SEVERITY_WEIGHT, ABSENT_WEIGHT = 1.5, 0.15
 RANKING_WEIGHT, RANKING_GAP = 0.25, 0.15
 CELL_WEIGHT, BOX_WEIGHT, PEAK_WEIGHT = 0.5, 1.0, 0.5
 COMPACT_CELLS, COMPACT_WEIGHT = 36, 2.0
-"""A box of up to so many cells (12 % of the side) is drawn around one thing, and weighs more than one around a run."""
+"""A box of at most this many cells (12 % of the side) is drawn around one object; it weighs more than larger boxes."""
 POSITIVES_OF_AN_IMAGE = 8.0
 """By what the sum over an image's wrong cells is divided: about as many cells as an object covers."""
 
@@ -56,25 +56,25 @@ def presence(logits: Tensor, present: Tensor, degree: Tensor) -> Tensor:
     return (loss * weight).sum() / logits.shape[0] / 4.0
 
 
-def severity(logits: Tensor, wanted: Tensor) -> Tensor:
+def severity(logits: Tensor, targets: Tensor) -> Tensor:
     """Smooth L1 of the severity; absent defects count little, for their severity means little."""
-    weight = (wanted > 0).float() + ABSENT_WEIGHT * (wanted == 0).float()
-    loss = F.smooth_l1_loss(logits.sigmoid(), wanted.clamp_min(0), reduction="none", beta=0.1)
+    weight = (targets > 0).float() + ABSENT_WEIGHT * (targets == 0).float()
+    loss = F.smooth_l1_loss(logits.sigmoid(), targets.clamp_min(0), reduction="none", beta=0.1)
     return (loss * weight).sum() / weight.sum().clamp_min(1.0)
 
 
-def ranking(logits: Tensor, wanted: Tensor) -> Tensor:
+def ranking(logits: Tensor, targets: Tensor) -> Tensor:
     """Pairs of the batch, class by class: the worse one must score higher (Burges et al., ICML 2005)."""
-    known = wanted >= 0
-    gap = wanted[:, None] - wanted[None]
+    known = targets >= 0
+    gap = targets[:, None] - targets[None]
     pairs = (gap > RANKING_GAP) & known[:, None] & known[None]
     loss = F.softplus(-(logits[:, None] - logits[None]))
     return (loss * pairs).sum() / pairs.sum().clamp_min(1)
 
 
-def cells(logits: Tensor, wanted: Tensor) -> Tensor:
+def cells(logits: Tensor, targets: Tensor) -> Tensor:
     """Where objects are and are not; confident wrong cells count most (focal, Lin et al., ICCV 2017)."""
-    here, nowhere = (wanted == 1).float(), (wanted == 0).float()
+    here, nowhere = (targets == 1).float(), (targets == 0).float()
     miss = (F.softplus(-logits) * here).sum((2, 3)) / here.sum((2, 3)).clamp_min(1.0)
     false = (logits.sigmoid().square() * F.softplus(logits) * nowhere).sum((2, 3)) / POSITIVES_OF_AN_IMAGE
     return (miss + false).sum() / logits.shape[0]
@@ -94,12 +94,12 @@ def boxes(logits: Tensor, numbers: Tensor) -> Tensor:
     return torch.stack(losses).sum() / logits.shape[0] / 3.0 if losses else logits.sum() * 0.0
 
 
-def peaks(logits: Tensor, wanted: Tensor, numbers: Tensor) -> Tensor:
+def peaks(logits: Tensor, targets: Tensor, numbers: Tensor) -> Tensor:
     """The highest cell of a compact box (of any, without compact ones) must be above all cells that hold nothing."""
     losses = []
     for image, plane in _annotated(numbers):
         values, number = logits[image, plane], numbers[image, plane]
-        nowhere = values[wanted[image, plane] == 0]
+        nowhere = values[targets[image, plane] == 0]
         sizes = torch.bincount(number[number > 0].long())
         compact = (sizes > 0) & (sizes <= COMPACT_CELLS)
         inside = values[compact[number.long()] & (number > 0)] if bool(compact.any()) else values[number > 0]

@@ -179,8 +179,8 @@ def least_severity(usable: Sequence[ReadImage], name: FindingName) -> float:
 
 
 def _reaches(image: ReadImage, name: FindingName, limit: float) -> bool:
-    found = image.findings.get(name)
-    return found is not None and found.probability >= found.threshold and found.severity >= limit
+    finding = image.findings.get(name)
+    return finding is not None and finding.probability >= finding.threshold and finding.severity >= limit
 
 
 def _count(counted: Sequence[bool]) -> dict[str, Any]:

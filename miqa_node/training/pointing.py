@@ -93,9 +93,9 @@ def evaluate_pointing(
     graph = ExplainedGraph(package_dir / "model.onnx", card, Accelerator.AUTO, load_settings().assess)
     with_curves = set(np.linspace(0, len(images) - 1, min(curves, len(images))).round().astype(int).tolist())
     for number, image in enumerate(images):
-        found = _one_image(graph, card, names.index(finding), image, methods, number in with_curves, seed + number)
+        scores = _one_image(graph, card, names.index(finding), image, methods, number in with_curves, seed + number)
         for method in methods:
-            rows[method].append(found[method])
+            rows[method].append(scores[method])
     patients = [image.patient for image in images]
     return {
         "finding": str(finding),
@@ -137,19 +137,19 @@ def _one_image(
         assert logits is not None  # noqa: S101 - only asked when there are curves
         return expit((float(logits(view)[column]) + row.bias) / row.temperature)
 
-    found = {}
+    rows = {}
     inside_of = cache(lambda shape: inside_any(image.outlines, *shape))
     for method in methods:
         [values] = explain(method, graph, inputs, [column], seed=seed)
-        found[method] = _played(method, values, image.outlines) | {
+        rows[method] = _played(method, values, image.outlines) | {
             "energy_inside": energy_inside(values, inside_of(values.shape)),
             "pixel_average_precision": pixel_average_precision(values, inside_of(values.shape)),
         }
         if curves:
             view = inputs.arrays[GLOBAL_VIEW]
-            found[method]["deletion"] = deletion(confidence, view, values)
-            found[method]["insertion"] = insertion(confidence, view, values)
-    return found
+            rows[method]["deletion"] = deletion(confidence, view, values)
+            rows[method]["insertion"] = insertion(confidence, view, values)
+    return rows
 
 
 def _played(method: str, values: NDArray[np.float32], outlines: Sequence[Outline]) -> dict[str, float]:

@@ -63,8 +63,8 @@ def object_agreement(clean: Sequence[JudgedCase], flagged: NDArray[np.bool_]) ->
     both = np.maximum(objects, devices)
     called = flagged.astype(np.float64)
 
-    def among(wanted: Truth) -> dict[str, Any]:
-        return by_hospital(observations(clean, called, lambda r: True if wanted(r) else None), share)
+    def among(truth: Truth) -> dict[str, Any]:
+        return by_hospital(observations(clean, called, lambda r: True if truth(r) else None), share)
 
     return {
         "foreign_object": by_hospital(observations(clean, objects, lambda r: r.has_removable), separation),

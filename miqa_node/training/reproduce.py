@@ -73,6 +73,6 @@ def compare_cards(recipe: ReproductionRecipe, shipped: Path, reproduced: Path) -
 def _figure(card: Any, path: str) -> float:
     for key in path.split("."):
         if not isinstance(card, Mapping) or key not in card:
-            raise SettingsError(f"A card has no figure {path!r}; mend the recipe in {RECIPES.name}.")
+            raise SettingsError(f"A card has no figure {path!r}; correct the recipe in {RECIPES.name}.")
         card = card[key]
     return float(card)

@@ -48,7 +48,7 @@ def saliency_figures(
             for things, point in zip(THINGS, (*points, points[int(np.argmax(likely))]), strict=True):
                 peaks[method.value][things].append((record, point))
     return {
-        method: {things: _short(pointing(things, found)) for things, found in by_kind.items()}
+        method: {things: _short(pointing(things, cases)) for things, cases in by_kind.items()}
         for method, by_kind in peaks.items()
     }
 

@@ -209,7 +209,7 @@ class Sampler:
         self, image: Image, present: NDArray[np.float32], severity: NDArray[np.float32],
         cells: NDArray[np.float32], boxes: NDArray[np.int16], rng: np.random.Generator,
     ) -> TrainingSample:  # fmt: skip
-        """The package's own preprocessing; a few random crops stand for the whole grid."""
+        """The package's own preprocessing; a few random crops represent the whole grid."""
         spec = self._spec
         display = np.rint(image * np.float32(65535)).astype(np.uint16)
         working = normalise(working_image(display, spec.crops), spec.normalise)

@@ -57,12 +57,12 @@ def judge_simulated(
 
     ``family`` chooses the generator of foreign objects; the cases are then named ``foreign_object:<family>``.
     """
-    wanted = list(findings)
-    made = {finding: f"{finding}:{family}" if family else finding for finding in wanted}
+    chosen = list(findings)
+    made = {finding: f"{finding}:{family}" if family else finding for finding in chosen}
     cases = []
     for number, record in enumerate(records):
         images = (load(record), load(_other(records, number)))
-        for place, finding in enumerate(wanted):
+        for place, finding in enumerate(chosen):
             for draw in range(draws):
                 origin = (seed, number, place, draw)
                 level = float(levels[(number + place + draw) % len(levels)])

@@ -61,15 +61,15 @@ def _objects(findings: frozenset[str], boxes: tuple[ObjectBox, ...]) -> tuple[Ob
 
 
 def _regions(coco: dict[str, Any]) -> dict[str, tuple[ObjectBox, ...]]:
-    wanted = next(one["id"] for one in coco["categories"] if one["name"] == FindingName.FOREIGN_OBJECT)
+    category = next(one["id"] for one in coco["categories"] if one["name"] == FindingName.FOREIGN_OBJECT)
     images = {image["id"]: image for image in coco["images"]}
-    found: dict[str, tuple[ObjectBox, ...]] = {}
+    regions: dict[str, tuple[ObjectBox, ...]] = {}
     for annotation in coco["annotations"]:
-        if annotation["category_id"] != wanted:
+        if annotation["category_id"] != category:
             continue
         image = images[annotation["image_id"]]
         wide, high, name = float(image["width"]), float(image["height"]), image["file_name"]
         x, y, width, height = (float(value) for value in annotation["bbox"])
         drawn = ObjectBox((x / wide, y / high, (x + width) / wide, (y + height) / high), "external_object", sure=True)
-        found[name] = (*found.get(name, ()), drawn)
-    return found
+        regions[name] = (*regions.get(name, ()), drawn)
+    return regions

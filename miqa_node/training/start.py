@@ -74,7 +74,7 @@ def classes_in(graph: Path) -> int:
 
 
 def _rows(card: Card, classes: Sequence[str]) -> list[int]:
-    """Where each class stands in the package."""
+    """The place of each class in the package."""
     known = [row.name for row in card.outputs.classes]
     begins = [name if name in known else BEGINS_AS.get(name, name) for name in classes]
     if missing := [name for name in begins if name not in known]:
@@ -89,14 +89,14 @@ def _of_classes(
     module = name.rpartition(".")[0] or name
     if rows is None or module not in BY_CLASS:
         return _constant(constants, name, like, graph)
-    found = constants.get(ROOT + name)
-    if found is None or found.shape[0] <= max(rows):
+    constant = constants.get(ROOT + name)
+    if constant is None or constant.shape[0] <= max(rows):
         raise ValueError(f"{graph} holds another network than training/networks.py makes: {name} does not fit.")
     if name == "grade.weight":
         features = like.shape[1] - len(rows)
         shared = torch.tensor([float(list(rows).count(row)) for row in rows])  # a class that was split counts once
-        found = torch.cat([found[:, :features], found[:, features:][:, list(rows)] / shared], 1)
-    return found[list(rows)]
+        constant = torch.cat([constant[:, :features], constant[:, features:][:, list(rows)] / shared], 1)
+    return constant[list(rows)]
 
 
 def _unfold(pair: nn.Sequential, name: str, constants: dict[str, Tensor], graph: Path) -> None:
@@ -109,7 +109,7 @@ def _unfold(pair: nn.Sequential, name: str, constants: dict[str, Tensor], graph:
 
 
 def _constant(constants: dict[str, Tensor], name: str, like: Tensor, graph: Path) -> Tensor:
-    found = constants.get(ROOT + name)
-    if found is None or found.shape != like.shape:
+    constant = constants.get(ROOT + name)
+    if constant is None or constant.shape != like.shape:
         raise ValueError(f"{graph} holds another network than training/networks.py makes: {name} does not fit.")
-    return found
+    return constant

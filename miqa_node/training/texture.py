@@ -65,15 +65,15 @@ def filter_bank() -> NDArray[np.float32]:
     reach = np.arange(SIZE) - SIZE // 2
     rows, columns = np.meshgrid(reach, reach, indexing="ij")
     window = np.exp(-(rows**2 + columns**2) / (2 * 1.8**2))
-    found = []
+    filters = []
     for frequency in FREQUENCIES:
         for step in range(ORIENTATIONS):
             angle = math.pi * step / ORIENTATIONS
             along = columns * math.cos(angle) + rows * math.sin(angle)
-            found.append(window * np.cos(2 * math.pi * frequency * along))
+            filters.append(window * np.cos(2 * math.pi * frequency * along))
     for order_row, order_column in COSINES:
-        found.append(np.outer(_cosine(order_row), _cosine(order_column)))
-    centred = [kernel - kernel.mean() for kernel in found]
+        filters.append(np.outer(_cosine(order_row), _cosine(order_column)))
+    centred = [kernel - kernel.mean() for kernel in filters]
     return np.stack([kernel / np.sqrt((kernel**2).sum()) for kernel in centred]).astype(np.float32)[:, None]
 
 

@@ -31,7 +31,7 @@ class TfliteLayer:
 def read_tflite(content: bytes) -> list[TfliteLayer]:
     """Every convolution of the model, in its order; ValueError if the file is not one.
 
-    An 8-bit number q stands for scale · (q - zero point), one scale a tensor. What rounding the published net does
+    An 8-bit number q represents scale · (q - zero point), one scale a tensor. What rounding the published net does
     between its layers is left out.
     """
     if content[4:8] != IDENTIFIER:

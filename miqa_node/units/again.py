@@ -52,7 +52,7 @@ def amendments(
 ) -> Sequence[MadeObject]:
     """What archives get when a person decided: a new report, and the key object of a good image is withdrawn.
 
-    If such a decision is taken back or replaced by another, the key object is made anew. Nothing follows for an image
+    If such a decision is taken back or replaced by another, the key object is made again. Nothing follows for an image
     without a report: nobody received one.
     """
     subject = unit.subject(instance, assessment, context, amends=True)

@@ -24,7 +24,7 @@ PREVIEW_SIDE = 512
 
 
 def read_image(instance: StoredInstance, context: UnitContext, clock: StageClock) -> Radiograph:
-    """Decode the frame that stands for the object and keep a preview; DecodeError gives the reason if that fails."""
+    """Decode the frame that represents the object and keep a preview; DecodeError gives the reason if that fails."""
     source, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
     radiograph = clock.time("decode", lambda: context.imaging.decode(source, frame))
     keep_preview(instance, radiograph, context)
@@ -76,7 +76,7 @@ def reported_image(
 
 
 def frame_of(instance: StoredInstance, context: UnitContext) -> int:
-    """The frame that stands for the image, counted from 0."""
+    """The frame that represents the image, counted from 0."""
     if instance.header.number_of_frames <= 1:
         return 0
     return representative_frame(context.artifacts.path(instance.object_key), is_slide=is_slide(instance.header))

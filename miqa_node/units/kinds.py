@@ -92,7 +92,7 @@ def is_projection(header: Header) -> bool:
 def is_run(header: Header) -> bool:
     """Whether the object has many frames of the kind that :func:`is_projection` accepts singly: cine, multi-frame DX.
 
-    One frame stands for it (:mod:`miqa_node.imaging.representative`).
+    One frame represents it (:mod:`miqa_node.imaging.representative`).
     """
     return header.number_of_frames > 1 and _is_radiograph(header)
 

@@ -1,6 +1,6 @@
 """A CT, MR or PET series: its slices wait until it is quiet or complete, and then get one verdict.
 
-The instance that came last stands for the series: assessment, snapshot and report are kept under its digest.
+The instance that came last represents the series: assessment, snapshot and report are kept under its digest.
 See docs/explanation/series.md.
 """
 

@@ -89,7 +89,7 @@ class LimitedHttp(H11Protocol):
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes; a request may stand in the same packet as the end of TLS's handshake."""
+        """Count what comes; a request may be in the same packet as the end of TLS's handshake."""
         self._received_bytes += len(data)
         if self._ready:
             super().data_received(data)
@@ -212,7 +212,7 @@ class HttpConnections:
         self._seldom.warning("connection closed", reason, address, hint)
 
     def _is_proxy(self, address: str) -> bool:
-        """Whether the address stands for many people."""
+        """Whether the address is shared by many people."""
         try:
             known = ip_address(address.partition("%")[0])
         except ValueError:  # a Unix socket

@@ -49,10 +49,10 @@ class BodyGate:
 
     async def _admit(self, request: Request) -> Permission | None:
         """The permission that the request needed and has; None if it needs none, or goes nowhere."""
-        found = self._route_of(request.scope)
-        if found is None:
+        match = self._route_of(request.scope)
+        if match is None:
             return None
-        route, page = found
+        route, page = match
         permission = permission_of(route) or page.permission
         if permission is None:
             if not page.public:

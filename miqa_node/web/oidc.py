@@ -189,19 +189,19 @@ class Provider:
 
     def _discover(self) -> Endpoints:
         issuer = self._settings.issuer
-        found = self._ask("GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
-        if found.get("issuer") != issuer:
+        document = self._ask("GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
+        if document.get("issuer") != issuer:
             raise UnansweredError("The provider calls itself by another name than oidc.issuer.")
         try:
             keys = {
                 str(key.key_id or ""): key
-                for key in jwt.PyJWKSet.from_dict(self._ask("GET", str(found["jwks_uri"]))).keys
+                for key in jwt.PyJWKSet.from_dict(self._ask("GET", str(document["jwks_uri"]))).keys
                 if key.public_key_use in (None, "sig")
             }
-            authorize, token = str(found["authorization_endpoint"]), str(found["token_endpoint"])
+            authorize, token = str(document["authorization_endpoint"]), str(document["token_endpoint"])
         except (KeyError, jwt.PyJWTError) as error:
             raise UnansweredError("The provider's discovery document or keys cannot be understood.") from error
-        return Endpoints(authorize, token, str(found.get("userinfo_endpoint") or ""), keys, time.monotonic())
+        return Endpoints(authorize, token, str(document.get("userinfo_endpoint") or ""), keys, time.monotonic())
 
     def _ask(
         self,
@@ -243,11 +243,11 @@ def role_of(claims: Mapping[str, Any], settings: OidcSettings) -> Role | None:
     """The highest role that the words of the role claim give; None if no role applies."""
     given = claims.get(settings.role_claim, ())
     words = {given} if isinstance(given, str) else {str(word) for word in given} if isinstance(given, list) else set()
-    for role, wanted in (
+    for role, groups in (
         (Role.ADMIN, settings.admins),
         (Role.REVIEWER, settings.reviewers),
         (Role.VIEWER, settings.viewers),
     ):
-        if words & set(wanted):
+        if words & set(groups):
             return role
     return None

@@ -48,7 +48,7 @@ class DestinationWatch(RegularWork):
         self._answers: dict[str, tuple[bool, str]] = {}
 
     def look(self) -> None:
-        """Ask those whose turn it is, all at the same time, and write down what is known of each."""
+        """Check those that are due, all at the same time, and store the state of each."""
         configs, lanes = self._destinations.current(), self._lanes()
         self._ask([config for config in configs.values() if self._is_due(config)])
         now, node = datetime.now(UTC), self._settings.node.name

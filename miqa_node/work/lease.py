@@ -20,7 +20,7 @@ from miqa_node.work.process import ProcessIdentity
 log = structlog.get_logger(__name__)
 
 REBOOT_BEATS = 3
-"""A machine that started anew, or a clone of it, takes a name when this many beats of its holder are missing."""
+"""A machine that was restarted, or a clone of it, takes a name when this many beats of its holder are missing."""
 
 
 class NameLease:

@@ -21,7 +21,7 @@ CANNOT_SAY = "The quality package does not know which images are ordinary: teach
 class OwnAnomaly:
     """See :class:`~miqa_node.assess.sidecar.SidecarModel`."""
 
-    name = "own-anomaly"  # what it takes must not stand for what the score itself takes
+    name = "own-anomaly"  # what it takes must not be counted as time of the score itself
     provider = ""
     golden_differences: Mapping[str, float] = {}
 

@@ -40,7 +40,7 @@ class PlainCall(Section):
 
     Presentation values are scaled so that black is 0 and white is ``white``; then (x - mean) / std, per channel where
     several values are given. ``fit`` "pad" keeps the aspect and fills with black, "stretch" does not. Without a
-    ``severity`` output the calibrated probability stands for the severity.
+    ``severity`` output the calibrated probability serves as severity.
     """
 
     input: str

@@ -55,7 +55,7 @@ class VolumeCall(Section):
 class SeriesCall(Section):
     """The card's section ``call``: the volume, and the outputs; all are optional but ``logits``.
 
-    Without a ``severity`` output the calibrated probability stands for the severity.
+    Without a ``severity`` output the calibrated probability serves as severity.
     """
 
     volume: VolumeCall | None = None

@@ -109,7 +109,7 @@ class ObjectsConfig(DestinationConfig):
     decline_unassessed: tuple[Modality, ...] = Field(
         default=(), description='a list of modalities, such as ["US", "PT"], or ["*"] for all'
     )
-    """Modalities whose images that were not assessed are not reported there; ``*`` stands for all."""
+    """Modalities whose images that were not assessed are not reported there; ``*`` means all."""
 
     def declines(self, modality: str) -> bool:
         """Whether it is among ``decline_unassessed``."""
@@ -184,7 +184,7 @@ class HttpConfig(TlsConfig):
 
 
 def choose(names: object, known: Mapping[str, T]) -> tuple[T, ...]:
-    """The values that a list of names stands for, each once; ValueError lists the known names."""
+    """The values that a list of names means, each once; ValueError lists the known names."""
     if isinstance(names, list | tuple) and all(isinstance(one, str) and one in known for one in names):
         return tuple(dict.fromkeys(known[one] for one in names))
     listed = ", ".join(f'"{name}"' for name in known)
@@ -272,7 +272,7 @@ def no_address(_text: str) -> Mapping[str, Any] | None:
 class DestinationKind:
     """One kind of destination: its table, and how to connect to it.
 
-    ``read_address`` gives the keys that an address of the command line stands for, or None if it is not of this kind;
+    ``read_address`` gives the keys that an address of the command line means, or None if it is not of this kind;
     ``address_syntax`` shows how it is written, and is empty if there is no such form.
     """
 

@@ -119,7 +119,7 @@ class WebhookDestination(Destination):
 
 
 def signature(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str:
-    """One signature as it stands in the header.
+    """One signature as in the header.
 
     >>> key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     >>> signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')

@@ -133,15 +133,15 @@ class _Patients:
     def __init__(self, transaction: Transaction, rows: Collection[sa.RowMapping]) -> None:
         images = t.instances.c
         digests = {row["digest"] for row in rows if row["digest"] and not row["study"]}
-        found = transaction.execute(
+        last = transaction.execute(
             sa.select(images.digest, images.study_instance_uid).where(images.digest.in_(digests))
         )
-        self._studies: Mapping[str, str] = {row.digest: row.study_instance_uid for row in found}
+        self._studies: Mapping[str, str] = {row.digest: row.study_instance_uid for row in last}
         uids = {row["study"] for row in rows if row["study"]} | set(self._studies.values())
         studies = t.studies.c
         query = sa.select(studies.study_instance_uid, studies.patient_id)
-        found = transaction.execute(query.where(studies.study_instance_uid.in_(uids), studies.patient_id != ""))
-        ids = {row.study_instance_uid: row.patient_id for row in found}
+        last = transaction.execute(query.where(studies.study_instance_uid.in_(uids), studies.patient_id != ""))
+        ids = {row.study_instance_uid: row.patient_id for row in last}
         names = pseudonyms(transaction, ids.values())
         self._patients = {study: names[patient_id] for study, patient_id in ids.items()}
 

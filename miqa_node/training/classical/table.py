@@ -35,7 +35,7 @@ SOURCES = (
     "training/scores.py",
     "training/classical/features.py",
 )
-"""Code that decides what stands in a table: a change makes new ones."""
+"""Code that decides the content of a table: a change makes new tables."""
 
 Progress = Callable[[int, int], None]
 

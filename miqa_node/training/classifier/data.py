@@ -226,7 +226,7 @@ def _check_parts(examples: Sequence[LabelledImage]) -> None:
         if example.part is not None:
             shared[example.patient].add(example.part)
     if twice := sum(len(parts) > 1 for parts in shared.values()):
-        raise ValueError(f"{twice} patients (or identical files) are in more than one part; mend the column split.")
+        raise ValueError(f"{twice} patients (or identical files) are in more than one part; correct the column split.")
 
 
 def _is_coloured(radiograph: Radiograph) -> bool:

@@ -108,7 +108,7 @@ def threshold_rows(
 
 
 class _Redraw:
-    """Draws the patients anew, all images of one together."""
+    """Draws the patients again, all images of one together."""
 
     def __init__(self, patients: Sequence[str], seed: int) -> None:
         groups: dict[str, list[int]] = {}

@@ -30,7 +30,7 @@ def edge_width_px(image: Image) -> float | None:
 class EdgeSlopes:
     """The slopes of an original's edges, to be looked for at the same places of other images.
 
-    Unlike a width that is measured anew in every image, this is 1 for an image that only got noise: noise makes edges
+    Unlike a width that is measured again in every image, this is 1 for an image that only got noise: noise makes edges
     that are searched for look narrower, and removing the original's own noise makes them look wider.
     """
 

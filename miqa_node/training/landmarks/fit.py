@@ -28,7 +28,7 @@ class LandmarkSchedule:
 
     minutes: float = 60.0
     steps: int | None = None
-    """So many steps instead of so many minutes; repeatable on one machine."""
+    """Steps instead of minutes; repeatable on one machine."""
     batch: int = 16
     rate: float = 1.5e-3
     backbone_rate: float = 4e-4

@@ -1,6 +1,6 @@
 """An annotated image as another room might have delivered it: turned, scaled, cut, mirrored, in another tone.
 
-The points move with the image, and what can be derived from them (cut sides, distances to the edges) is derived anew.
+The points move with the image, and what can be derived from them (cut sides, distances to the edges) is derived again.
 """
 
 from __future__ import annotations

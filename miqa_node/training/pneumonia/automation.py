@@ -36,7 +36,7 @@ def _evidence(
     elsewhere = [n for n, s in enumerate(samples) if s.part is PneumoniaPart.ELSEWHERE and s.population is population]
     labels = {source: {samples[n].pneumonia for n in elsewhere if samples[n].source == source}
               for source in sorted({samples[n].source for n in elsewhere})}  # fmt: skip
-    both = tuple(source for source, found in labels.items() if len(found) == 2)
+    both = tuple(source for source, kinds in labels.items() if len(kinds) == 2)
     chosen = [n for n in elsewhere if samples[n].source in both]
     truth = np.array([samples[n].pneumonia for n in chosen], bool)
     given = probability[chosen]

@@ -136,12 +136,12 @@ def logits_of_package(
         for member in card.members
     }
     mirrored = Combination(mirrored=True)
-    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in sessions}
+    logits: dict[str, list[NDArray[np.float32]]] = {name: [] for name in sessions}
     for sample in samples:
         image = prepare(read_display(sample.path), card.picture)
         for name, session in sessions.items():
-            found[name].append(np.asarray(mirrored_logits(partial(_run, session), image, mirrored)[0], np.float32))
-    return {name: np.stack(rows) for name, rows in found.items()}
+            logits[name].append(np.asarray(mirrored_logits(partial(_run, session), image, mirrored)[0], np.float32))
+    return {name: np.stack(rows) for name, rows in logits.items()}
 
 
 def _run(session: onnxruntime.InferenceSession, image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -107,11 +107,11 @@ def read_elsewhere(data: Path) -> list[PneumoniaSample]:
     Most with pneumonia are said to have COVID-19, by a test of the patient: some of their radiographs show nothing.
     Hardly a collection has both labels. What one collection took from another is counted once.
     """
-    found = []
+    samples = []
     for folder in (folder for folder in (data / "cxr_eval", data / "cxr_train") if folder.is_dir()):
         with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
-            found += [_elsewhere(folder, row) for row in csv.DictReader(file) if _is_elsewhere(row)]
-    return found
+            samples += [_elsewhere(folder, row) for row in csv.DictReader(file) if _is_elsewhere(row)]
+    return samples
 
 
 def _is_elsewhere(row: dict[str, str]) -> bool:

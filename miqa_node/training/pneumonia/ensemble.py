@@ -59,9 +59,9 @@ def _threshold(probability: NDArray[np.float64], samples: Sequence[PneumoniaSamp
     """What finds enough pneumonias of children and of adults: the harder group decides."""
     children = np.array([sample.population is Population.CHILDREN for sample in samples], bool)
     present = np.array([sample.pneumonia for sample in samples], bool)
-    found = threshold_of(probability[children & present], RECALL_TARGET)
+    threshold = threshold_of(probability[children & present], RECALL_TARGET)
     adults = probability[~children & present]
-    return min(found, threshold_of(adults, ADULTS_RECALL_TARGET)) if len(adults) >= LEAST_ADULTS else found
+    return min(threshold, threshold_of(adults, ADULTS_RECALL_TARGET)) if len(adults) >= LEAST_ADULTS else threshold
 
 
 def threshold_of(probability: NDArray[np.float64], recall: float) -> float:

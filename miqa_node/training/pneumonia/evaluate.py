@@ -93,10 +93,10 @@ def evaluate_pneumonia(
     threshold = classifier.card.operating_point.threshold if classifier.card.operating_point else 0.5
     return {
         "threshold": threshold,
-        "groups": {name: _figures(found) for name, found in _groups(plain).items()},
+        "groups": {name: _figures(group) for name, group in _groups(plain).items()},
         "routing": _routing(plain, settings),
         "routing_with_simulated_defects": _routing(worse, settings) if worse else {},
-        "elsewhere": {name: _elsewhere(found, settings) for name, found in by_hospital(plain).items()},
+        "elsewhere": {name: _elsewhere(group, settings) for name, group in by_hospital(plain).items()},
         "pointing_game": pointing_game(classifier, data),
     }
 
@@ -160,10 +160,10 @@ def _hits(
 def _peak(classifier: Classifier, image: BoxedImage) -> tuple[float, float]:
     display = read_display(image.path)
     _, given = classifier.see(display)
-    found = classifier.map_of(given, POSITIVE, display.shape)
-    if found is None:
+    peak_map = classifier.map_of(given, POSITIVE, display.shape)
+    if peak_map is None:
         raise ValueError(f"{classifier.name} has no member with a tap, so no map.")
-    return peak(found.values)
+    return peak(peak_map.values)
 
 
 def _see(assessor: LocalAssessor, sample: PneumoniaSample, path: Path, tell: Callable[[], None]) -> PneumoniaCase:
@@ -213,8 +213,8 @@ def both_labels(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]
     """Of further hospitals those with enough images of both labels to tell them apart within the hospital."""
     groups = {f"adults of {source}": [one for one in seen if one.sample.source == source]
               for source in sorted({one.sample.source for one in seen})}  # fmt: skip
-    sick = {name: sum(one.sample.pneumonia for one in found) for name, found in groups.items()}
-    return {name: found for name, found in groups.items() if min(sick[name], len(found) - sick[name]) >= FEWEST}
+    sick = {name: sum(one.sample.pneumonia for one in group) for name, group in groups.items()}
+    return {name: group for name, group in groups.items() if min(sick[name], len(group) - sick[name]) >= FEWEST}
 
 
 def by_hospital(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
@@ -249,18 +249,18 @@ def _routed(seen: Sequence[PneumoniaCase], settings: Settings) -> dict[str, dict
 
 
 def _routing(seen: Sequence[PneumoniaCase], settings: Settings) -> dict[str, Any]:
-    found = {}
+    rows = {}
     for name, chosen in ((name, _groups(seen)[name]) for name in ROUTED):
         if not chosen:
             continue
-        found[name] = {
+        rows[name] = {
             **_routed(chosen, settings),
             "waiting": {
                 reason.value: sum(any(p.reason is reason for p in one.prediction.pending) for one in chosen)
                 for reason in PendingReason
             },
         }
-    return found
+    return rows
 
 
 def write_figures(package: Path, figures: dict[str, Any]) -> None:

@@ -93,9 +93,9 @@ def _view(services: WebServices, view: str, first: date, last: date) -> Iterator
         yield from csv_lines([tables.safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
 
 
-def _figures(found: Any) -> dict[str, Any]:
+def _figures(result: Any) -> dict[str, Any]:
     """As ``miqa-node analysis … --json`` prints them."""
-    return FIGURES.validate_json(TypeAdapter(type(found)).dump_json(found))
+    return FIGURES.validate_json(TypeAdapter(type(result)).dump_json(result))
 
 
 PAGE = Page(router, rest=True)

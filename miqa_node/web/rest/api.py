@@ -74,8 +74,8 @@ class WorklistQuery(Strict):
     uid: str = Field("", pattern=f"^({ANY_UID})?$", description="A study, series or SOP instance UID.")
     since: AwareDatetime | None = Field(None, description="Flagged at this time or later; with time zone.")
     until: AwareDatetime | None = Field(None, description="Flagged before this time; with time zone.")
-    limit: int | None = Field(None, ge=1, le=MAX_PAGE, description="At most so many; default is web.page_size.")
-    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Leave out so many of the newest.")
+    limit: int | None = Field(None, ge=1, le=MAX_PAGE, description="Maximum number; default is web.page_size.")
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Number of newest rows to skip.")
 
     def filter(self) -> worklist.WorklistFilter:
         """The same for the store."""

@@ -65,7 +65,7 @@ def web_resources() -> list[WebResource]:
     """The resources of DICOMweb among the routes of all pages, in the order of their paths."""
     routes = [route for page in PAGES.all().values() for route in page.router.routes]
     own = [route for route in routes if isinstance(route, APIRoute) and route.path.startswith(f"{PREFIX}/")]
-    found = [
+    resources = [
         WebResource(
             route.path.removeprefix(f"{PREFIX}/").replace(":path", ""),
             method,
@@ -76,7 +76,7 @@ def web_resources() -> list[WebResource]:
         for route in own
         for method in sorted(route.methods or ())
     ]
-    return sorted(found, key=lambda one: (one.path, one.method))
+    return sorted(resources, key=lambda one: (one.path, one.method))
 
 
 def _media_types(path: str, method: str) -> tuple[str, ...]:

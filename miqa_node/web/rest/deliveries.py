@@ -35,7 +35,7 @@ class DeliveryQuery(Strict):
         "", pattern=r"^[0-9.]{0,64}$", description="UID of the result, or of the image, series or study it is about."
     )
     limit: int | None = Field(None, ge=1, le=MAX_PAGE, description="Maximum number; default is web.page_size.")
-    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Leave out so many of the newest.")
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Number of newest rows to skip.")
 
     def filter(self) -> delivery_jobs.DeliveryFilter:
         """The same for the store."""

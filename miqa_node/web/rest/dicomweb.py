@@ -37,10 +37,10 @@ def named_results(services: WebServices, **uids: str) -> list[ResultLocation]:
     """The objects of an address; 404 when there are none."""
     complete_index(services)
     with services.database.begin() as transaction:
-        found = result_index.search(transaction, uids)
-    if not found:
+        locations = result_index.search(transaction, uids)
+    if not locations:
         raise HTTPException(HTTPStatus.NOT_FOUND, "The node holds no such object.")
-    return found
+    return locations
 
 
 def one_result(services: WebServices, study_uid: str, series_uid: str, instance_uid: str) -> ResultLocation:
@@ -49,12 +49,12 @@ def one_result(services: WebServices, study_uid: str, series_uid: str, instance_
     return named_results(services, **uids)[0]
 
 
-def unless_known(request: Request, found: Sequence[ResultLocation], answer: Callable[[], Response]) -> Response:
+def unless_known(request: Request, locations: Sequence[ResultLocation], answer: Callable[[], Response]) -> Response:
     """The answer with an ETag; 304 without a body if the client has it already (RFC 9110 13.1.2).
 
     Objects never change, so address, Accept and the program's version say what is in an answer.
     """
-    parts = (str(request.url), request.headers.get("accept", ""), __version__, *(one.object_key for one in found))
+    parts = (str(request.url), request.headers.get("accept", ""), __version__, *(one.object_key for one in locations))
     tag = f'"{hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]}"'
     known = request.headers.get("if-none-match", "")
     if known.strip() == "*" or tag in (part.strip().removeprefix("W/") for part in known.split(",")):
@@ -66,11 +66,11 @@ def unless_known(request: Request, found: Sequence[ResultLocation], answer: Call
     return response
 
 
-def address(request: Request, found: ResultLocation, level: SearchLevel) -> str:
+def address(request: Request, location: ResultLocation, level: SearchLevel) -> str:
     """The Retrieve URL of an object, or of its series or study."""
     parts = (
-        f"studies/{found.study_instance_uid}",
-        f"series/{found.series_instance_uid}",
-        f"instances/{found.sop_instance_uid}",
+        f"studies/{location.study_instance_uid}",
+        f"series/{location.series_instance_uid}",
+        f"instances/{location.sop_instance_uid}",
     )
     return f"{request.base_url}api/dicom-web/{'/'.join(parts[: level + 1])}"

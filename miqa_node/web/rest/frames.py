@@ -47,12 +47,12 @@ def retrieve_frames(
     frames: FrameList,
 ) -> Response:  # fmt: skip
     """Frames as application/octet-stream, uncompressed; as they are kept, for a client that accepts any syntax."""
-    found = one_result(services, study_uid, series_uid, instance_uid)
-    return unless_known(request, [found], lambda: _frames(request, services, found, frames))
+    location = one_result(services, study_uid, series_uid, instance_uid)
+    return unless_known(request, [location], lambda: _frames(request, services, location, frames))
 
 
-def _frames(request: Request, services: WebServices, found: ResultLocation, frames: str) -> Response:
-    ds = dcmread(services.objects.local_path(found.object_key))
+def _frames(request: Request, services: WebServices, location: ResultLocation, frames: str) -> Response:
+    ds = dcmread(services.objects.local_path(location.object_key))
     if "PixelData" not in ds:
         raise HTTPException(HTTPStatus.NOT_FOUND, "The object has no frames.")
     numbers = [int(number) for number in frames.split(",")]
@@ -69,7 +69,7 @@ def _frames(request: Request, services: WebServices, found: ResultLocation, fram
             kind = one.media_type if re.fullmatch(r"image/[a-z0-9-]+", one.media_type) else OCTETS
             return _multipart([parts[number - 1] for number in numbers], f"{kind}; transfer-syntax={syntax}")
         if one.syntax in ("", "*", "1.2.840.10008.1.2.1") and (not _is_encapsulated(syntax) or can_uncompress(syntax)):
-            return _multipart([_plain_frame(_plain(services, ds, found), number) for number in numbers], OCTETS)
+            return _multipart([_plain_frame(_plain(services, ds, location), number) for number in numbers], OCTETS)
     raise not_acceptable(f'multipart/related; type="{OCTETS}", uncompressed, or with transfer-syntax={syntax}')
 
 
@@ -78,11 +78,11 @@ def _is_encapsulated(syntax: UID) -> bool:
     return not syntax.is_transfer_syntax or syntax.is_encapsulated
 
 
-def _plain(services: WebServices, ds: Dataset, found: ResultLocation) -> Dataset:
+def _plain(services: WebServices, ds: Dataset, location: ResultLocation) -> Dataset:
     syntax = UID(ds.file_meta.TransferSyntaxUID)
     if not _is_encapsulated(syntax):
         return ds if syntax.is_little_endian else _swapped(ds)
-    return dcmread(io.BytesIO(services.uncompress(services.objects.get(found.object_key))))
+    return dcmread(io.BytesIO(services.uncompress(services.objects.get(location.object_key))))
 
 
 def _swapped(ds: Dataset) -> Dataset:
@@ -107,12 +107,12 @@ def retrieve_bulk_data(
     request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid, instance_uid: Uid, tag: TagPath
 ) -> Response:
     """The value that a BulkDataURI of the metadata names, as application/octet-stream."""
-    found = one_result(services, study_uid, series_uid, instance_uid)
+    location = one_result(services, study_uid, series_uid, instance_uid)
     ranges = accepted(request)
     best = next((one for one in ranges if one.covers(OCTETS)), None)
     if best is None:
         raise not_acceptable(OCTETS)
-    item: Dataset = dcmread(services.objects.local_path(found.object_key))
+    item: Dataset = dcmread(services.objects.local_path(location.object_key))
     steps = tag.split("/")
     try:
         for sequence, index in zip(steps[:-1:2], steps[1::2], strict=True):
@@ -121,7 +121,7 @@ def retrieve_bulk_data(
     except (KeyError, IndexError, TypeError):
         raise HTTPException(HTTPStatus.NOT_FOUND, "The object has no such value.") from None
     if not isinstance(value, bytes):
-        raise HTTPException(HTTPStatus.NOT_FOUND, "The value is not binary; it stands in the metadata.")
+        raise HTTPException(HTTPStatus.NOT_FOUND, "The value is not binary; the metadata hold it.")
     return _multipart([value], OCTETS) if best.multipart else Response(value, media_type=OCTETS)
 
 
@@ -152,17 +152,17 @@ def retrieve_thumbnail(
     return _rendered(request, services, one_result(services, study_uid, series_uid, instance_uid), 1, side)
 
 
-def _rendered(request: Request, services: WebServices, found: ResultLocation, frame: int, viewport: str) -> Response:
-    return unless_known(request, [found], lambda: _drawn(request, services, found, frame, viewport))
+def _rendered(request: Request, services: WebServices, location: ResultLocation, frame: int, viewport: str) -> Response:
+    return unless_known(request, [location], lambda: _drawn(request, services, location, frame, viewport))
 
 
-def _drawn(request: Request, services: WebServices, found: ResultLocation, frame: int, viewport: str) -> Response:
+def _drawn(request: Request, services: WebServices, location: ResultLocation, frame: int, viewport: str) -> Response:
     ranges = accepted(request)
     media_type = next((kind for one in ranges for kind in (JPEG, PNG) if one.covers(kind)), None)
     if media_type is None:
         raise not_acceptable(f"{JPEG} or {PNG}")
     try:
-        radiograph = services.decode_frame(services.objects.local_path(found.object_key), frame - 1)
+        radiograph = services.decode_frame(services.objects.local_path(location.object_key), frame - 1)
     except DecodeError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no picture of this object: {error}") from error
     width, height = (max(1, int(side)) for side in viewport.split(","))

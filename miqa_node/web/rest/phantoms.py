@@ -63,7 +63,7 @@ def list_phantoms(
     responses=responses(401, 403, 404, 409, 415, 422, 503),
 )
 def say_phantom(services: Services, who: Reviewer, series_uid: SeriesPath, body: PhantomStatement) -> PhantomSeries:
-    """Its verdict is decided anew by what was measured; a phantom leaves the worklist, a patient may get on it."""
+    """Its verdict is decided again by what was measured; a phantom leaves the worklist, a patient may get on it."""
     if services.policy is None:
         raise ResourcesError("This process has no policy to decide the series by.")
     actor = acting(who, body.actor)

@@ -120,14 +120,14 @@ def overlay(
 ) -> Response:
     """The image with the package's map laid over it in colour; no border of a lesion, no diagnosis."""
     try:
-        found = newest_maps(services, digest).predictions.get(package)
+        saliency = newest_maps(services, digest).predictions.get(package)
         preview = Artifacts(services.objects).preview(InstanceDigest(digest))
     except NotFoundError:
-        found, preview = None, b""
-    if found is None:
+        saliency, preview = None, b""
+    if saliency is None:
         raise NotFoundError("There is no overlay, because the package gave this image no label.")
     gray = np.asarray(cv2.imdecode(np.frombuffer(preview, np.uint8), cv2.IMREAD_GRAYSCALE))
-    values = np.clip(cv2.resize(found.values, gray.shape[::-1], interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
+    values = np.clip(cv2.resize(saliency.values, gray.shape[::-1], interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
     colour = cv2.applyColorMap((values * 255).astype(np.uint8), cv2.COLORMAP_TURBO).astype(np.float32)
     share = (OPACITY * values)[..., None]
     blended = (gray[..., None] * (1.0 - share) + colour * share).round().astype(np.uint8)
@@ -165,9 +165,9 @@ def _refuse_unless_on(services: WebServices, header: Header, package: str) -> No
         )
 
 
-def _means(wanted: str, name: str) -> bool:
-    """Whether ``wanted``, a name with or without version, may stand for the other; an empty one for any."""
-    return not wanted or wanted == name or wanted.startswith(f"{name}-") or name.startswith(f"{wanted}-")
+def _means(choice: str, name: str) -> bool:
+    """Whether ``choice``, a name with or without version, names the other; an empty one names any."""
+    return not choice or choice == name or choice.startswith(f"{name}-") or name.startswith(f"{choice}-")
 
 
 def _concluded(services: WebServices, digest: InstanceDigest) -> bool:
@@ -180,12 +180,12 @@ def _answer(services: WebServices, digest: InstanceDigest, package: str) -> Pred
         assessment = instances.load_assessment(transaction, digest)
         instance = instances.load(transaction, digest)
     predictions = assessment.predictions if assessment is not None else ()
-    found = next((one for one in predictions if _means(package, one.package)), None)
-    if found is None:
+    prediction = next((one for one in predictions if _means(package, one.package)), None)
+    if prediction is None:
         raise ConflictError(
             "The image was judged before, under a policy that did not switch the package on; its verdict stands."
         )
-    return _said(services, digest, found, instance.header.study_instance_uid)
+    return _said(services, digest, prediction, instance.header.study_instance_uid)
 
 
 def _said(services: WebServices, digest: str, prediction: Prediction, study_uid: str) -> PredictionReply:

@@ -170,10 +170,10 @@ def _search_instances(request: Request, services: WebServices, **path: str) -> R
     query = _Query(request, **path)
     complete_index(services)
     with services.database.begin() as transaction:
-        found = result_index.search(transaction, query.values, limit=query.limit, offset=query.offset)
+        locations = result_index.search(transaction, query.values, limit=query.limit, offset=query.offset)
         total = result_index.count(transaction, query.values, SearchLevel.INSTANCE)
     answers = []
-    for one in found:
+    for one in locations:
         ds = _header(services, one)
         answer = attributes(ds, (*STUDY, *SERIES, *INSTANCE)) | query.included(ds)
         answers.append(answer | _place(request, one, SearchLevel.INSTANCE))
@@ -187,14 +187,14 @@ def _groups(services: WebServices, query: _Query, level: SearchLevel) -> tuple[l
         return groups, result_index.count(transaction, query.values, level)
 
 
-def _header(services: WebServices, found: ResultLocation) -> Dataset:
-    return read_header(services.objects.local_path(found.object_key))
+def _header(services: WebServices, location: ResultLocation) -> Dataset:
+    return read_header(services.objects.local_path(location.object_key))
 
 
-def _place(request: Request, found: ResultLocation, level: SearchLevel) -> dict[str, Any]:
+def _place(request: Request, location: ResultLocation, level: SearchLevel) -> dict[str, Any]:
     return {
         "00080056": {"vr": "CS", "Value": ["ONLINE"]},
-        "00081190": {"vr": "UR", "Value": [address(request, found, level)]},
+        "00081190": {"vr": "UR", "Value": [address(request, location, level)]},
     }
 
 

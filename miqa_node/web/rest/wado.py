@@ -57,8 +57,8 @@ def study_metadata(request: Request, services: Services, _who: Reader, study_uid
 @router.get("/studies/{study_uid}/series/{series_uid}/metadata", summary="Headers of a series", responses=_retrieve)
 def series_metadata(request: Request, services: Services, _who: Reader, study_uid: Uid, series_uid: Uid) -> Response:
     """The same for one series."""
-    found = named_results(services, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
-    return _metadata(request, services, found)
+    locations = named_results(services, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
+    return _metadata(request, services, locations)
 
 
 @router.get(
@@ -73,25 +73,25 @@ def instance_metadata(
     return _metadata(request, services, [one_result(services, study_uid, series_uid, instance_uid)])
 
 
-def _files(request: Request, services: WebServices, found: Sequence[ResultLocation]) -> Response:
-    return unless_known(request, found, lambda: _all_files(request, services, found))
+def _files(request: Request, services: WebServices, locations: Sequence[ResultLocation]) -> Response:
+    return unless_known(request, locations, lambda: _all_files(request, services, locations))
 
 
-def _all_files(request: Request, services: WebServices, found: Sequence[ResultLocation]) -> Response:
+def _all_files(request: Request, services: WebServices, locations: Sequence[ResultLocation]) -> Response:
     """DICOM files in the transfer syntax that the client accepts, each converted only when its turn comes."""
     ranges, objects = accepted(request), services.objects
     if not any(one.covers(DICOM) for one in ranges):
         raise not_acceptable(f'{RELATED}; type="{DICOM}"')
-    syntaxes = [str(read_file_meta_info(objects.local_path(one.object_key)).TransferSyntaxUID) for one in found]
+    syntaxes = [str(read_file_meta_info(objects.local_path(one.object_key)).TransferSyntaxUID) for one in locations]
     chosen = [choose_syntax(ranges, held, can_convert(held)) for held in syntaxes]
     boundary = uuid.uuid4().hex
 
     def file(place: int) -> bytes:
-        data = objects.get(found[place].object_key)
+        data = objects.get(locations[place].object_key)
         return data if chosen[place] == syntaxes[place] else services.uncompress(data)
 
     def parts() -> Iterator[bytes]:
-        for place in range(len(found)):
+        for place in range(len(locations)):
             kind = f"{DICOM}; transfer-syntax={chosen[place]}"
             yield f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode()
             yield file(place)
@@ -99,21 +99,21 @@ def _all_files(request: Request, services: WebServices, found: Sequence[ResultLo
         yield f"--{boundary}--\r\n".encode()
 
     best = next(one for one in ranges if one.covers(DICOM))
-    if len(found) == 1 and best.media_type == DICOM and not best.multipart:
+    if len(locations) == 1 and best.media_type == DICOM and not best.multipart:
         return Response(file(0), media_type=f"{DICOM}; transfer-syntax={chosen[0]}")
     return StreamingResponse(parts(), media_type=f'{RELATED}; type="{DICOM}"; boundary={boundary}')
 
 
-def _metadata(request: Request, services: WebServices, found: Sequence[ResultLocation]) -> Response:
-    return unless_known(request, found, lambda: _all_metadata(request, services, found))
+def _metadata(request: Request, services: WebServices, locations: Sequence[ResultLocation]) -> Response:
+    return unless_known(request, locations, lambda: _all_metadata(request, services, locations))
 
 
-def _all_metadata(request: Request, services: WebServices, found: Sequence[ResultLocation]) -> Response:
+def _all_metadata(request: Request, services: WebServices, locations: Sequence[ResultLocation]) -> Response:
     if not any(one.covers(DICOM_JSON) or one.covers("application/json") for one in accepted(request)):
         raise not_acceptable(DICOM_JSON)
     documents = [
         metadata(read_header(services.objects.local_path(one.object_key)), address(request, one, SearchLevel.INSTANCE))
-        for one in found
+        for one in locations
     ]
     return JSONResponse(documents, media_type=DICOM_JSON)
 

@@ -78,8 +78,8 @@ def noise_sigma(stored: NDArray[np.integer], usable: NDArray[np.bool_] | None) -
     counts = np.zeros(1 << 18, np.intp)
     for row in range(0, len(stored), ROWS_AT_ONCE):
         part = slice(row, row + ROWS_AT_ONCE)
-        found = np.bincount(_diagonal(stored[part], None if usable is None else usable[part]))
-        counts[: len(found)] += found
+        histogram = np.bincount(_diagonal(stored[part], None if usable is None else usable[part]))
+        counts[: len(histogram)] += histogram
     return _grouped_median(counts) / 2.0 / MAD_TO_SIGMA if counts.sum() >= LEAST_BLOCKS else None
 
 

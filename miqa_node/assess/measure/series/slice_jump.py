@@ -45,12 +45,12 @@ def jumps(volume: Sequence[Values]) -> list[float]:
     usual = float(np.median([one.mean() for one in volume]))
     if usual <= 0.0:
         return []
-    found = []
+    differences = []
     for before, here, after in zip(volume, volume[1:], volume[2:], strict=False):
         expected = (before + after) / 2.0
         off = 100.0 * abs(float(here.mean() - expected.mean())) / usual
-        found.append(off if _alike(here, expected) and _alike(before, after) else 0.0)
-    return found
+        differences.append(off if _alike(here, expected) and _alike(before, after) else 0.0)
+    return differences
 
 
 def _alike(one: Values, other: Values) -> bool:

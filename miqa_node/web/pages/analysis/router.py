@@ -29,7 +29,7 @@ from miqa_node.web.services import Services
 
 DEFAULT_DAYS = 30
 MOST_DAYS_TO_COUNT = 31
-"""So many changed days are counted anew while somebody waits; the node counts the others in the background."""
+"""Changed days that are counted again while somebody waits; the node counts the others in the background."""
 MOST_CHOICES = 500
 CHOICES_DAYS = 92
 """Rooms and body parts of the last three months can be chosen."""
@@ -79,10 +79,10 @@ def rejects_page(services: Services, who: Reader, query: Form) -> str:
     """Reject analysis of a period."""
     with services.database.begin() as transaction:
         shown = frame(transaction, query, "/analysis")
-        found = rejects.analyse(transaction, shown.period, services.settings.analysis)
+        figures = rejects.analyse(transaction, shown.period, services.settings.analysis)
         months = reports.months(transaction, limit=MOST_REPORTS)
     return render(
-        "analysis/rejects.html", who=who, shown=shown, found=found, pictures=reject_pictures(found), query=query,
+        "analysis/rejects.html", who=who, shown=shown, found=figures, pictures=reject_pictures(figures), query=query,
         most_bars=MOST_BARS, reason_words=rejects.REASON_WORDS, months=months,
         csv="/analysis/rejects.csv?" + _address(query),
     )  # fmt: skip
@@ -93,11 +93,11 @@ def rejects_csv(services: Services, _who: Reader, query: Form) -> StreamingRespo
     """The same as a table: one row for each value of each dimension."""
     with services.database.begin() as transaction:
         shown = frame(transaction, query, "/analysis")
-        found = rejects.analyse(transaction, shown.period, services.settings.analysis)
+        figures = rejects.analyse(transaction, shown.period, services.settings.analysis)
     name = f"rejects-{shown.period.since:%Y%m%d}-{shown.last:%Y%m%d}.csv"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(
-        csv_lines(tables.reject_rows(found)), media_type="text/csv; charset=utf-8", headers=headers
+        csv_lines(tables.reject_rows(figures)), media_type="text/csv; charset=utf-8", headers=headers
     )
 
 
@@ -106,8 +106,10 @@ def model_page(services: Services, who: Reader, query: Form) -> str:
     """The watch over the model."""
     with services.database.begin() as transaction:
         shown = frame(transaction, query, "/analysis/model")
-        found = watch.watch(transaction, shown.period)
-    return render("analysis/model.html", who=who, shown=shown, found=found, pictures=watch_pictures(found), query=query)
+        figures = watch.watch(transaction, shown.period)
+    return render(
+        "analysis/model.html", who=who, shown=shown, found=figures, pictures=watch_pictures(figures), query=query
+    )
 
 
 @router.get("/analysis/labels")
@@ -117,10 +119,10 @@ def labels_page(services: Services, who: Reader, query: Form) -> str:
         given = labels.newest_at(transaction)  # labels count on the day they are given, also of images of years ago
         shown = frame(transaction, query, "/analysis/labels", up_to=given.date() if given else None)
         threshold = services.settings.assess.saliency_threshold
-        found = feedback.feedback(transaction, shown.period, services.objects, threshold)
+        figures = feedback.feedback(transaction, shown.period, services.objects, threshold)
         measured = fidelities.newest(transaction)
     return render(
-        "analysis/labels.html", who=who, shown=shown, found=found, query=query, settings=services.settings.analysis,
+        "analysis/labels.html", who=who, shown=shown, found=figures, query=query, settings=services.settings.analysis,
         fidelity=measured,
     )  # fmt: skip
 

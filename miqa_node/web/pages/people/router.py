@@ -158,15 +158,15 @@ def revoke_token(
 
 def _page(services: WebServices, who: Principal, notice: PeopleNotice) -> HTMLResponse:
     with services.database.begin() as transaction:
-        found = accounts.every(transaction)
+        listed = accounts.every(transaction)
         events = accounts.events(transaction, limit=MOST_EVENTS)
     page = render(
         "people/people.html",
         who=who,
         notice=notice,
-        accounts=found,
+        accounts=listed,
         events=events,
-        roles=list(Role) if found or services.settings.oidc.used else [Role.ADMIN],
+        roles=list(Role) if listed or services.settings.oidc.used else [Role.ADMIN],
         permissions=list(Permission),
         overlap_hours=accounts.OVERLAP_HOURS,
         now=datetime.now(UTC),

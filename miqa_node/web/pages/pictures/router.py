@@ -135,8 +135,8 @@ def saliency(
 
 
 def _map(services: WebServices, digest: str, name: str) -> NDArray[np.uint8] | None:
-    found = maps_of(services, digest).get(name)
-    return None if found is None else np.clip(found.values * 255.0, 0, 255).astype(np.uint8)
+    saliency = maps_of(services, digest).get(name)
+    return None if saliency is None else np.clip(saliency.values * 255.0, 0, 255).astype(np.uint8)
 
 
 def _points(services: WebServices, digest: str) -> NDArray[np.uint8] | None:
