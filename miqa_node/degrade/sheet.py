@@ -41,11 +41,7 @@ SEEDS = {
 
 def write_sheets(folder: Path) -> list[Path]:
     """One picture per finding: draws (rows) by severity 0 to 1 (columns); returns what was written."""
-    import pydicom  # noqa: PLC0415 - only the sheets need DICOM and the sample
-
-    data_store = importlib.import_module("data_store")
-    source = Path(str(data_store.__file__)).parent / "data" / "RG1_UNCR.dcm"
-    image = sample_chest(pydicom.dcmread(source).pixel_array)
+    image = public_chest()
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for finding in defect_names():
@@ -55,6 +51,18 @@ def write_sheets(folder: Path) -> list[Path]:
     path = folder / "gate.jpg"
     _save(path, _gate_rows(image))
     return [*written, path]
+
+
+def public_chest(long_side_px: int | None = None) -> Image:
+    """The sample RG1 of pydicom-data as :func:`sample_chest`; resized if asked."""
+    import pydicom  # noqa: PLC0415 - only sheets and goldens need DICOM and the sample
+
+    data_store = importlib.import_module("data_store")
+    chest = sample_chest(pydicom.dcmread(Path(str(data_store.__file__)).parent / "data" / "RG1_UNCR.dcm").pixel_array)
+    if long_side_px is None:
+        return chest
+    scale = long_side_px / max(chest.shape)
+    return cast("Image", cv2.resize(chest, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
 
 
 def sample_chest(stored: np.ndarray) -> Image:

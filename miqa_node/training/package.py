@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 
 from miqa_node.assess.card import GRAPH_NAME
 from miqa_node.assess.preprocess import Preprocess
 from miqa_node.degrade import Image, degrade, gate
-from miqa_node.degrade.sheet import FIELD_MM, sample_chest
+from miqa_node.degrade.sheet import FIELD_MM, public_chest
 from miqa_node.domain.finding import FindingName
 from miqa_node.taxonomy.lookup import defect_names, gate_names, reason_code
 from miqa_node.training.calibrate import QualityCalibration
@@ -133,11 +131,7 @@ def card_of(
 
 def write_golden_images(folder: Path) -> list[str]:
     """Eight 8-bit PNGs of the public sample chest, simulated defects of it, and phantoms; returns their names."""
-    data_store = importlib.import_module("data_store")
-    source = Path(str(data_store.__file__)).parent / "data" / "RG1_UNCR.dcm"
-    chest = sample_chest(pydicom.dcmread(source).pixel_array)
-    scale = GOLDEN_LONG_SIDE_PX / max(chest.shape)
-    chest = cast("Image", cv2.resize(chest, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    chest = public_chest(GOLDEN_LONG_SIDE_PX)
     pitch_mm = FIELD_MM / chest.shape[1]
 
     def bad(finding: FindingName, seed: int) -> Image:

@@ -32,8 +32,8 @@ from miqa_node.store.objects import open_objects
 from miqa_node.store.retention import AgeLimits
 from miqa_node.work.archives import CHANGED, ArchiveRetrieval, Archives, ArchiveWatch
 from tests.conftest import free_port
-from tests.peers.test_receive_peers import Orthanc
-from tests.peers.test_services_peers import PLUGINS, orthanc
+from tests.peers.test_receive_peers import Orthanc, start_orthanc
+from tests.peers.test_services_peers import PLUGINS
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]
 
@@ -99,8 +99,8 @@ def archive(folder: Path, kind: str) -> Iterator[tuple[Orthanc, DestinationConfi
     if kind == "stow" and not plugin.exists():
         pytest.skip("Orthanc's DICOMweb plug-in is not installed")
     for_dicom = {"DicomAlwaysAllowGet": True, "DicomAlwaysAllowFind": True}
-    changes: dict[str, Any] = {"Plugins": [str(plugin)]} if kind == "stow" else for_dicom
-    with orthanc(folder, **changes) as peer:
+    changes: dict[str, Any] = {"plugins": [plugin]} if kind == "stow" else for_dicom
+    with start_orthanc(folder, **changes) as peer:
         config: DestinationConfig = (
             StowConfig(name="pacs", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
             if kind == "stow"

@@ -18,8 +18,7 @@ from miqa_node.deliver.kinds.cstore import CStoreConfig
 from miqa_node.demo.samples import DemoImage, make_samples
 from miqa_node.domain.finding import FindingName
 from miqa_node.node import Node
-from tests.peers.test_receive_peers import Orthanc, dcmtk
-from tests.peers.test_services_peers import orthanc
+from tests.peers.test_receive_peers import Orthanc, dcmtk, start_orthanc
 from tests.unit.test_node import settings_in
 from tests.waiting import wait_until
 
@@ -35,7 +34,7 @@ MODALITY, SERIES, INSTANCE, DESCRIPTION = "0008,0060", "0020,000e", "0008,0018",
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     if not PLUGIN.exists():
         pytest.skip("orthanc-dicomweb is not installed")
-    with orthanc(tmp_path_factory.mktemp("archive"), Plugins=[str(PLUGIN)], DicomAlwaysAllowFind=True) as peer:
+    with start_orthanc(tmp_path_factory.mktemp("archive"), plugins=[PLUGIN], DicomAlwaysAllowFind=True) as peer:
         yield peer
 
 

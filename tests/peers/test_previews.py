@@ -47,7 +47,7 @@ def test_the_picture(kind: ResultKind, orthanc: Orthanc, made: dict[ResultKind, 
 def test_the_saliency(tmp_path: Path, made: dict[ResultKind, MadeObject]) -> None:
     """In JPEG 2000, which Orthanc leaves to its plug-in."""
     maps = making.read(made[ResultKind("SEG_FRACTIONAL")]).pixel_array.astype(int)
-    with start_orthanc(tmp_path, GDCM) as peer:
+    with start_orthanc(tmp_path, [GDCM]) as peer:
         for frame, values in enumerate(maps):
             shown = preview(peer, made[ResultKind("SEG_FRACTIONAL")], frame).astype(int)
             assert shown.shape == values.shape

@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.conftest import free_port
 from tests.unit.deliver.making import as_file, report
 from tests.unit.receive.conftest import dicom_settings, start_node  # noqa: F401 - fixtures
 from tests.unit.receive.wire import Node
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peers
 
@@ -52,6 +53,13 @@ class Orthanc:
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.loads(response.read())
 
+    def answers(self) -> bool:
+        try:
+            self.call("/system")
+        except OSError:
+            return False
+        return True
+
     def file(self, instance: str) -> bytes:
         url = f"http://127.0.0.1:{self.http_port}/instances/{instance}/file"
         with urllib.request.urlopen(url, timeout=60) as response:
@@ -65,15 +73,15 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
 
 
 @contextmanager
-def start_orthanc(tmp_path: Path, *plugins: Path) -> Iterator[Orthanc]:
+def start_orthanc(folder: Path, plugins: Sequence[Path] = (), **changes: Any) -> Iterator[Orthanc]:
     for needed in (ORTHANC, *plugins):
         if not needed.exists():
             pytest.skip(f"{needed} is not installed")
     peer = Orthanc(free_port(), free_port())
     configuration = {
         "Name": "test",
-        "StorageDirectory": str(tmp_path / "orthanc"),
-        "IndexDirectory": str(tmp_path / "orthanc"),
+        "StorageDirectory": str(folder / "orthanc"),
+        "IndexDirectory": str(folder / "orthanc"),
         "DicomAet": "ORTHANC",
         "DicomPort": peer.dicom_port,
         "HttpPort": peer.http_port,
@@ -81,19 +89,13 @@ def start_orthanc(tmp_path: Path, *plugins: Path) -> Iterator[Orthanc]:
         "AuthenticationEnabled": False,
         "DicomCheckCalledAet": True,
         "Plugins": [str(plugin) for plugin in plugins],
+        **changes,
     }
-    file = tmp_path / "orthanc.json"
+    file = folder / "orthanc.json"
     file.write_text(json.dumps(configuration))
     process = subprocess.Popen([ORTHANC, file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 30
-        while True:
-            try:
-                peer.call("/system")
-                break
-            except OSError:
-                assert time.monotonic() < end, "Orthanc does not start"
-                time.sleep(0.1)
+        wait_until(peer.answers, what="Orthanc does not start")
         yield peer
     finally:
         process.terminate()

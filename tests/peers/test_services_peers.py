@@ -24,7 +24,7 @@ from miqa_node.node import Node as WholeNode
 from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances
 from tests.conftest import free_port
-from tests.peers.test_receive_peers import ORTHANC, Orthanc, dcmtk
+from tests.peers.test_receive_peers import Orthanc, dcmtk, start_orthanc
 from tests.unit.deliver.making import as_file, report
 from tests.unit.receive.conftest import dicom_settings, start_node
 from tests.unit.receive.wire import Node
@@ -34,40 +34,6 @@ pytestmark = pytest.mark.peers
 
 PLUGINS = Path("/usr/share/orthanc/plugins")
 StartNode = Callable[..., Node]
-
-
-@contextmanager
-def orthanc(folder: Path, **changes: Any) -> Iterator[Orthanc]:
-    if not ORTHANC.exists():
-        pytest.skip("Orthanc is not installed")
-    peer = Orthanc(free_port(), free_port())
-    configuration = {
-        "StorageDirectory": str(folder / "orthanc"),
-        "IndexDirectory": str(folder / "orthanc"),
-        "DicomAet": "ORTHANC",
-        "DicomPort": peer.dicom_port,
-        "HttpPort": peer.http_port,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "Plugins": [],
-        **changes,
-    }
-    file = folder / "orthanc.json"
-    file.write_text(json.dumps(configuration))
-    process = subprocess.Popen([ORTHANC, file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + 60
-        while True:
-            try:
-                peer.call("/system")
-                break
-            except OSError:
-                assert time.monotonic() < end, "Orthanc does not start"
-                time.sleep(0.1)
-        yield peer
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 @pytest.fixture
@@ -155,7 +121,7 @@ def test_orthanc_over_tls_both_ways(
         tls_key=files["node.key"],
         tls_client_ca=files["ca.pem"],
     )
-    with orthanc(
+    with start_orthanc(
         tmp_path,
         DicomTlsEnabled=True,
         DicomTlsCertificate=files["ct.pem"],
@@ -187,7 +153,7 @@ def test_results_reach_orthanc_by_stow(tmp_path: Path) -> None:
     plugin = PLUGINS / "libOrthancDicomWeb.so"
     if not plugin.exists():
         pytest.skip("orthanc-dicomweb is not installed")
-    with orthanc(tmp_path, Plugins=[str(plugin)]) as peer:
+    with start_orthanc(tmp_path, plugins=[plugin]) as peer:
         config = StowConfig(name="web", url=f"http://127.0.0.1:{peer.http_port}/dicom-web")
         destination = connect(config, DeliveryContext(load_settings().deliver, "NODE"))
         destination.probe()
@@ -207,7 +173,7 @@ def test_orthanc_pushes_by_stow_and_gets_the_report_by_stow(tmp_path: Path, samp
     (tmp_path / "pacs").mkdir()
     port, names = free_port(), ("RG1_UNCR.dcm", "RG3_J2KR.dcm", "US1_J2KR.dcm", "SC_rgb.dcm")
     servers = {"node": {"Url": f"http://127.0.0.1:{port}/api/dicom-web", "ChunkedTransfers": True}}
-    with orthanc(tmp_path / "pacs", Plugins=[str(plugin)], DicomWeb={"Enable": True, "Servers": servers}) as peer:
+    with start_orthanc(tmp_path / "pacs", plugins=[plugin], DicomWeb={"Enable": True, "Servers": servers}) as peer:
         settings = load_settings(
             node={"data_dir": tmp_path / "node"}, dicom={"host": "127.0.0.1", "port": 0}, web={"port": port}
         )
@@ -237,7 +203,7 @@ def test_storage_commitment_with_orthanc_both_ways(tmp_path: Path, samples: Path
     (tmp_path / "pacs").mkdir()
     port = free_port()
     modality = {"AET": "MIQA", "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
-    with orthanc(tmp_path / "pacs", DicomModalities={"node": modality}) as peer:
+    with start_orthanc(tmp_path / "pacs", DicomModalities={"node": modality}) as peer:
         settings = load_settings(
             node={"data_dir": tmp_path / "node", "name": "commit"},
             dicom={"host": "127.0.0.1", "port": port, "commitment_peers": [f"ORTHANC@127.0.0.1:{peer.dicom_port}"]},

@@ -16,17 +16,10 @@ from miqa_node.domain.delivery import KOS, SR
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.worklist import Resolution
 from miqa_node.imaging.decode import Decoder
-from miqa_node.settings import load_settings
 from miqa_node.store import history, labels, tables, worklist
 from miqa_node.taxonomy.policy_file import parse_policy
 from tests.unit.test_pipeline import FLAG_EVERYTHING
 from tests.unit.test_reassessment import PASS_EVERYTHING, SMALL, AgainRig
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(load_settings().imaging) as decoder:
-        yield decoder
 
 
 class DecidedRig(AgainRig):

@@ -110,12 +110,6 @@ class Rig:
         return [(row.item.kind, row.destination) for row in rows if isinstance(row.item, ResultObject)]
 
 
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(load_settings().imaging) as decoder:
-        yield decoder
-
-
 @pytest.fixture
 def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
     rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))

@@ -19,7 +19,6 @@ from miqa_node.domain.worklist import Resolution, WorklistState
 from miqa_node.errors import ConflictError
 from miqa_node.imaging.decode import Decoder
 from miqa_node.reassessment import GONE, UNPLACED, WAITING, Reassessment
-from miqa_node.settings import load_settings
 from miqa_node.store import corrections, deliveries, instances, judgements, measurement_weeks, tables, worklist
 from miqa_node.taxonomy.policy_file import parse_policy
 from miqa_node.units.projection import ProjectionUnit
@@ -27,12 +26,6 @@ from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 SMALL = "RG3_UNCR.dcm"
 PASS_EVERYTHING: dict[str, Any] = {"version": "t2", "scope": [{"name": "all", "accept_measured": ["entropy"]}]}
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(load_settings().imaging) as decoder:
-        yield decoder
 
 
 class AgainRig(Rig):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
-import pydicom
 import torch
 
 from miqa_node.assess.card import GRAPH_NAME
@@ -20,7 +18,7 @@ from miqa_node.assess.enhance.card import Tiles
 from miqa_node.assess.enhance.denoiser import INPUT, NAME, OUTPUT, TiledGraph
 from miqa_node.assess.session import GraphSession
 from miqa_node.degrade import Image, degrade, gate
-from miqa_node.degrade.sheet import FIELD_MM, sample_chest
+from miqa_node.degrade.sheet import FIELD_MM, public_chest
 from miqa_node.domain.finding import FindingName
 from miqa_node.settings import Accelerator
 from miqa_node.training.datasets import DatasetRecord
@@ -124,11 +122,7 @@ def _card(
 
 def _write_golden_images(folder: Path) -> list[str]:
     """Four 8-bit PNGs: the public sample chest as it is, at quarter dose and at an eighth, and a phantom with noise."""
-    data_store = importlib.import_module("data_store")
-    source = Path(str(data_store.__file__)).parent / "data" / "RG1_UNCR.dcm"
-    chest = sample_chest(pydicom.dcmread(source).pixel_array)
-    scale = GOLDEN_LONG_SIDE_PX / max(chest.shape)
-    chest = cast("Image", cv2.resize(chest, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    chest = public_chest(GOLDEN_LONG_SIDE_PX)
     pitch_mm = FIELD_MM / chest.shape[1] / 4.0  # as if it were a part of a detector's image
 
     def noisy(image: Image, severity: float, seed: int) -> Image:

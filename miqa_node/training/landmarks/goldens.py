@@ -6,17 +6,15 @@ Images of collections never become goldens; those here may be kept in a reposito
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pydicom
 
 from miqa_node.assess.landmarks.estimate import LandmarkReader
 from miqa_node.assess.landmarks.sidecar import golden_values
 from miqa_node.degrade import gate
-from miqa_node.degrade.sheet import sample_chest
+from miqa_node.degrade.sheet import public_chest
 
 LONG_SIDE_PX = 360
 
@@ -24,10 +22,7 @@ LONG_SIDE_PX = 360
 def write_goldens(folder: Path, reader: LandmarkReader) -> list[str]:
     """Write ``<name>.png`` and ``<name>.json`` for each golden."""
     folder.mkdir(parents=True, exist_ok=True)
-    source = Path(str(files("data_store") / "data" / "RG1_UNCR.dcm"))
-    chest = sample_chest(pydicom.dcmread(source).pixel_array)
-    scale = LONG_SIDE_PX / max(chest.shape)
-    chest = np.asarray(cv2.resize(chest, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
+    chest = public_chest(LONG_SIDE_PX)
     rows, columns = chest.shape
     images = {
         "chest": chest,

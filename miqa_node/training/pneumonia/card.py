@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,14 +13,13 @@ from typing import Any
 import cv2
 import numpy as np
 import onnxruntime
-import pydicom
 from numpy.typing import NDArray
 
 from miqa_node.assess.classify.card import AutomationEvidence, MapMethod
 from miqa_node.assess.classify.classifier import IMAGE, LOGITS, combined, mirrored_logits
 from miqa_node.assess.classify.picture import PictureInput, prepare
 from miqa_node.degrade import gate
-from miqa_node.degrade.sheet import sample_chest
+from miqa_node.degrade.sheet import public_chest
 from miqa_node.training.pneumonia.data import LABELS, POSITIVE, PneumoniaPart, PneumoniaSample, Population
 from miqa_node.training.pneumonia.ensemble import PneumoniaEnsemble
 from miqa_node.training.seal import CHEST_RADIOGRAPHS, golden_pairs
@@ -121,10 +119,7 @@ def limits_of(calibration: Mapping[str, Any]) -> list[str]:
 
 def write_goldens(folder: Path, ensemble: PneumoniaEnsemble, spec: PictureInput) -> list[str]:
     """Public sample chests and phantoms, and what the ensemble says of each."""
-    store = Path(str(importlib.import_module("data_store").__file__)).parent / "data"
-    chest = sample_chest(pydicom.dcmread(store / "RG1_UNCR.dcm").pixel_array)
-    scale = GOLDEN_LONG_SIDE_PX / max(chest.shape)
-    chest = np.asarray(cv2.resize(chest, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
+    chest = public_chest(GOLDEN_LONG_SIDE_PX)
     opaque = chest.copy()
     cv2.circle(opaque, (chest.shape[1] // 3, chest.shape[0] * 2 // 3), chest.shape[1] // 8, 0.9, -1)
     images = {

@@ -203,12 +203,6 @@ def test_a_part_with_a_spacing_of_its_own_has_no_gap_and_a_missing_slice_has_a_p
 # ── the list, and putting right ──
 
 
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(load_settings().imaging) as decoder:
-        yield decoder
-
-
 @pytest.fixture
 def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
     rig = Rig(tmp_path, decoder)

@@ -105,12 +105,6 @@ class Rig:
         return pydicom.dcmread(self.objects.local_path(result.object_key))
 
 
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(load_settings().imaging) as decoder:
-        yield decoder
-
-
 @pytest.fixture
 def rig(tmp_path: Path, decoder: Decoder) -> Iterator[Rig]:
     rig = Rig(tmp_path, decoder)
