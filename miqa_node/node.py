@@ -278,7 +278,9 @@ class Node:
         work = self.settings.work
         for part in (
             AnalysisCounter(self.database, self.settings.analysis),
-            RollCall(self.database, self.settings.node.name, work, self._worker.running),
+            RollCall(
+                self.database, self.settings.node.name, work, self._worker.running, _longest_pause_s(self.settings)
+            ),
             SeriesWatch(self.database, self._queue, work),
             StudyWatch(self.database, self._announcer),
             AmendmentWatch(self._amendments),
@@ -372,3 +374,10 @@ class Node:
         with_reclaim(self.objects.check, self._retention.reclaim)()
         with self.database.begin():
             pass
+
+
+def _longest_pause_s(settings: Settings) -> float:
+    """The longest that anything waits by itself: between two attempts, as a lease, until a study has passed."""
+    deliver = settings.deliver
+    sending_s = deliver.connection_timeout_s + 2 * deliver.dimse_timeout_s
+    return max(deliver.backoff_max_s, deliver.commitment_timeout_s, sending_s, settings.work.study_quiet_s)

@@ -19,7 +19,7 @@ from typing import Any, Self
 from miqa_node.errors import MiqaError, SettingsError
 
 HOST = "127.0.0.1"
-START_LIMIT_S = 60.0
+START_LIMIT_S = 180.0
 STOP_LIMIT_S = 30.0
 REQUEST_LIMIT_S = 10.0
 LOG_LINES_SHOWN = 15

@@ -14,7 +14,7 @@ from miqa_node.errors import ResourcesError
 from miqa_node.observe import metrics
 from miqa_node.observe.steady_thread import SteadyThread
 from miqa_node.settings import WorkSettings
-from miqa_node.store import executors
+from miqa_node.store import clock, executors
 from miqa_node.store.database import Database
 from miqa_node.work.lease import NameLease
 from miqa_node.work.queue import ASSESS_JOB, ASSESS_QUEUE, RECOVERY_QUEUE
@@ -26,6 +26,28 @@ CLEANING_BATCH = 1000
 HEART_STUCK_AFTER_S = 300.0
 STOP_S = 5.0
 """How long the end of the process waits for the queue."""
+
+
+LONGEST_PAUSE_S = 3600.0
+
+
+class WallClock:
+    """Compares the clock that people and time servers set with the one that only goes on."""
+
+    def __init__(self) -> None:
+        self._ahead_s: float | None = None
+
+    def may_have_been_set_back(self) -> bool:
+        """Whether it was since :meth:`noted`, or nothing is known yet."""
+        if self._ahead_s is None:
+            return True
+        ahead_s = time.time() - time.monotonic()
+        self._ahead_s = max(self._ahead_s, ahead_s)
+        return ahead_s < self._ahead_s - clock.SLACK.total_seconds()
+
+    def noted(self) -> None:
+        """What follows from the clock as it is now is done."""
+        self._ahead_s = time.time() - time.monotonic()
 
 
 class RollCall:
@@ -41,12 +63,16 @@ class RollCall:
         name: str,
         settings: WorkSettings,
         running: Callable[[], AbstractSet[str]] | None = None,
+        longest_pause_s: float = LONGEST_PAUSE_S,
     ) -> None:
+        """``longest_pause_s``: see :func:`miqa_node.store.clock.mend`."""
         self._database = database
         self._name = name
         self._settings = settings
         self._lease = NameLease(database, name, settings)
         self._running = running
+        self._longest_pause = timedelta(seconds=longest_pause_s)
+        self._clock = WallClock()
         self._left: AbstractSet[str] = frozenset()
         self._heart = SteadyThread("heartbeat", self._go_on_beating, HEART_STUCK_AFTER_S)
         self._thread = SteadyThread("roll-call", self._run)  # may wait for a missing database for any time
@@ -79,7 +105,13 @@ class RollCall:
                 log.warning("heartbeats wait for the database", error=reason)
 
     def _run(self) -> None:
-        tasks: tuple[Callable[[], object], ...] = (self.take_over, self._take_up, self._clean, self._count)
+        tasks: tuple[Callable[[], object], ...] = (
+            self._mend_clock,
+            self.take_over,
+            self._take_up,
+            self._clean,
+            self._count,
+        )
         while self._thread.goes_on(self._settings.heartbeat_interval_s):
             for task in tasks:
                 try:
@@ -88,6 +120,16 @@ class RollCall:
                     log.warning("roll-call waits for the database", error=str(error))
                 except Exception:
                     log.exception("roll-call failed, it goes on")
+
+    def _mend_clock(self) -> None:
+        """What waits for a time of the clock as it was goes on, when that was set back, here or before this start."""
+        if not self._clock.may_have_been_set_back():
+            return
+        with self._database.begin() as transaction:
+            count = clock.mend(transaction, datetime.now(UTC), self._longest_pause)
+        self._clock.noted()
+        if count:
+            log.warning("the clock was set back: what waited for a later time goes on", count=count)
 
     def take_over(self) -> int:
         """Queue the running jobs of processes that have been silent for too long; their number."""

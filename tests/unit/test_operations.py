@@ -28,6 +28,15 @@ def test_every_alert_asks_for_metrics_that_exist_and_has_its_section_in_the_runb
     assert len(headings) == len(RULES)
 
 
+def test_prometheus_understands_the_rules() -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("prometheus is not installed")
+    command = ["promtool", "check", "rules", str(ROOT / "config" / "prometheus-rules.yml")]
+    checked = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert f"{len(RULES)} rules found" in checked.stdout
+
+
 def test_the_dashboard_asks_for_metrics_that_exist() -> None:
     exposition = metrics.exposition().decode()
     dashboard = json.loads((ROOT / "config" / "grafana-dashboard.json").read_text("utf-8"))

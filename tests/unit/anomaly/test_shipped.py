@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,8 @@ from miqa_node.settings import Accelerator, load_settings
 from tests.conftest import ROOT
 
 FOLDERS = [p for p in sorted((ROOT / "models").glob("quality-*/")) if read_card(p).anomaly is not None]
-LARGEST_MS = 15.0
+LARGEST_SHARE = 0.25
+"""Of the processor time of the inference that it follows; 0.08 was measured."""
 
 pytestmark = pytest.mark.skipif(not FOLDERS, reason="no package here was taught what is ordinary")
 
@@ -52,14 +54,24 @@ def test_what_is_no_chest_is_more_unusual_than_a_chest(package: Package) -> None
 def test_it_costs_little(package: Package) -> None:
     assert package.anomaly is not None
     outputs, inputs = run(package, "chest")
-    times = []
-    for _ in range(20):
-        begun = time.process_time()
-        package.anomaly.score(outputs, inputs)
-        package.anomaly.region_map(outputs)
-        times.append((time.process_time() - begun) * 1e3)
+    anomaly = package.anomaly
 
-    assert min(times) < LARGEST_MS
+    def judge() -> None:
+        anomaly.score(outputs, inputs)
+        anomaly.region_map(outputs)
+
+    inference_s = least_s(lambda: package.run(inputs.arrays), 5)
+    assert least_s(judge, 20) < LARGEST_SHARE * inference_s
+
+
+def least_s(task: Callable[[], object], times: int) -> float:
+    """Processor time of the fastest of several runs: what else the machine does changes it little."""
+    found = []
+    for _ in range(times):
+        begun = time.process_time()
+        task()
+        found.append(time.process_time() - begun)
+    return min(found)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
