@@ -42,6 +42,8 @@ class WebSettings(SettingsTable):
     live_heartbeat_s: Seconds
     max_live_pages: Count
     display_minutes: Count
+    display_picture: bool
+    display_accession_digits: Annotated[int, Field(ge=0, le=16)]
     max_archive_members: Count
     max_archive_bytes: Count
     max_archive_ratio: Count

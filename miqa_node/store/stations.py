@@ -1,4 +1,4 @@
-"""What a station made lately, without anything about patients: for the display in its room."""
+"""What a station made lately, for the display in its room; of the patient it knows the accession number only."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Disposition, Verdict
-from miqa_node.store import documents
+from miqa_node.errors import NotFoundError
+from miqa_node.store import documents, worklist
 from miqa_node.store.database import Transaction
-from miqa_node.store.tables import assessments, dispositions, instances
+from miqa_node.store.tables import assessments, dispositions, instances, studies, worklist_events
 
 MAX_STATIONS = 200
+ACKNOWLEDGED = "acknowledged"
+"""Event of a study of which somebody in the room has seen that an image was flagged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,30 @@ class StationExposure:
     view: str
     disposition: Disposition | None
     assessment: Assessment | None
+    digest: InstanceDigest | None = None
+    study_instance_uid: str = ""
+    accession_number: str = ""
+    acknowledged: bool = False
+    """Whether somebody in the room has seen that it was flagged."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was flagged and nobody in the room has seen it yet."""
+        return self.disposition is not None and self.disposition.flagged and not self.acknowledged
+
+
+def acknowledge(transaction: Transaction, station: str, at: datetime, now: datetime) -> None:
+    """Somebody in the room has seen the exposure that was received at ``at``; NotFoundError if it was not flagged."""
+    query = (
+        sa.select(instances.c.study_instance_uid)
+        .join(dispositions, dispositions.c.digest == instances.c.digest)
+        .where(instances.c.station == station, instances.c.received_at == at, dispositions.c.flagged)
+    )
+    uids = set(transaction.execute(query).scalars())
+    if not uids:
+        raise NotFoundError("No flagged exposure of this station came at that time.")
+    for uid in sorted(uids):
+        worklist.note(transaction, uid, ACKNOWLEDGED, f"room {station}", "", now)
 
 
 def names(transaction: Transaction, since: datetime) -> list[str]:
@@ -43,10 +71,17 @@ def names(transaction: Transaction, since: datetime) -> list[str]:
 
 def exposures(transaction: Transaction, station: str, since: datetime, limit: int) -> list[StationExposure]:
     """The station's newest images, newest first; the assessment only of the newest."""
+    seen = sa.exists().where(
+        worklist_events.c.study_instance_uid == instances.c.study_instance_uid,
+        worklist_events.c.action == ACKNOWLEDGED,
+        worklist_events.c.at >= dispositions.c.decided_at,
+    )
     query = (
         sa.select(
             instances.c.digest,
+            instances.c.study_instance_uid,
             instances.c.received_at,
+            studies.c.accession_number,
             instances.c.modality,
             instances.c.body_part,
             instances.c.view,
@@ -55,7 +90,9 @@ def exposures(transaction: Transaction, station: str, since: datetime, limit: in
             dispositions.c.policy_version,
             dispositions.c.scope,
             dispositions.c.decided_at,
+            seen.label("acknowledged"),
         )
+        .join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
         .join(dispositions, dispositions.c.digest == instances.c.digest, isouter=True)
         .where(instances.c.station == station, instances.c.received_at >= since)
         .order_by(instances.c.received_at.desc())
@@ -77,6 +114,10 @@ def exposures(transaction: Transaction, station: str, since: datetime, limit: in
                 row.view,
                 decided,
                 None if rows else _assessment(transaction, row.digest),
+                InstanceDigest(row.digest),
+                row.study_instance_uid,
+                row.accession_number,
+                bool(row.acknowledged),
             )
         )
     return rows

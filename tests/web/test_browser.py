@@ -263,11 +263,16 @@ def test_a_room_display_tells_when_the_node_is_gone_and_comes_back(stage: Stage,
     sync_api.expect(page.locator("[data-light=idle]")).to_be_visible()
     stage.add(1, at=datetime.now(UTC))
     sync_api.expect(page.locator("[data-light=red]")).to_contain_text("Motion blur")
-    assert page.get_by_role("button").get_attribute("aria-pressed") == "false", "no sound unless somebody asks for it"
+    sound = page.get_by_role("button", name="Sound")
+    assert sound.get_attribute("aria-pressed") == "false", "no sound unless somebody asks for it"
+    assert faults(page) == []
+    page.get_by_role("button", name="Seen").click()
+    sync_api.expect(page.get_by_text("Seen in the room")).to_be_visible()
 
     page.route("**/now*", lambda route: route.abort("internetdisconnected"))
     stage.add(2, Verdict.ACCEPT, at=datetime.now(UTC))
     sync_api.expect(page.get_by_role("alert")).to_contain_text("No connection")
+    sync_api.expect(page.get_by_role("alert")).to_contain_text("Last heard from it at")
     page.unroute("**/now*")
     stage.add(3, Verdict.ACCEPT, at=datetime.now(UTC))
 

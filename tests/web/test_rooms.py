@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import html
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,12 +18,12 @@ from miqa_node.domain.access import Permission, Role
 from miqa_node.domain.codes import MOTION_BLUR, OTHER_FAILURE
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.store import worklist
+from miqa_node.store import history, worklist
 from miqa_node.store.stations import StationExposure
 from miqa_node.web.live import Live
 from miqa_node.web.pages.rooms import router as rooms
 from tests.web.people import add_account, add_token
-from tests.web.staging import PATIENT_NAME, Stage
+from tests.web.staging import PATIENT_NAME, Stage, csrf
 
 
 def ago(minutes: float) -> datetime:
@@ -81,6 +83,64 @@ def test_nothing_on_it_is_about_the_patient(stage: Stage, client: TestClient) ->
         page = client.get(path).text
         for secret in (PATIENT_NAME, "Muster", "PID1", "ACC1", study, digest, "20261120", "1.2.3.4", "/previews/"):
             assert secret not in page, (path, secret)
+
+
+def test_the_picture_is_that_of_the_exposure_that_is_shown(stage: Stage, client: TestClient) -> None:
+    older, newest = ago(2), ago(1)
+    stage.add(1, Verdict.REJECT, FindingName.FOREIGN_OBJECT, at=older, preview=b"the older one")
+    stage.add(2, Verdict.REJECT, FindingName.FOREIGN_OBJECT, at=newest, preview=b"the newest one", peak=(0.1, 0.1))
+
+    page = client.get("/rooms/ROOM1/now").text
+
+    address = re.search('<image href="([^"]+)"', page)
+    assert address is not None
+    assert client.get(html.unescape(address[1])).content == b"the newest one"
+    assert client.get("/rooms/ROOM2/picture.png", params={"at": newest.isoformat()}).status_code == 404
+    assert client.get("/rooms/ROOM1/picture.png", params={"at": ago(0).isoformat()}).status_code == 404
+    assert "Foreign object, at the upper left" in page
+
+
+def test_pictures_and_the_end_of_the_accession_number_follow_the_settings(
+    stage: Stage, app: FastAPI, client: TestClient
+) -> None:
+    stage.add(1234567, Verdict.REJECT, at=ago(1))
+    assert "…" not in client.get("/rooms/ROOM1/now").text
+    settings = stage.services.settings
+    web = settings.web.model_copy(update={"display_picture": False, "display_accession_digits": 4})
+    app.state.services = replace(stage.services, settings=settings.model_copy(update={"web": web}))
+
+    page = client.get("/rooms/ROOM1/now").text
+
+    assert "…4567" in page
+    assert "ACC" not in page
+    assert "<image" not in page
+
+
+def test_somebody_in_the_room_has_seen_it(stage: Stage, client: TestClient) -> None:
+    first = ago(3)
+    stage.add(1, Verdict.REJECT, at=first)
+    stage.add(2, Verdict.ACCEPT, at=ago(1))
+    assert "another examination" in client.get("/rooms/ROOM1/now").text, "a flagged image of before stays in sight"
+    form, headers = {"csrf": csrf(client)}, {"origin": "http://localhost:8080"}
+
+    seen = client.post("/rooms/ROOM1/acknowledge", data=form | {"at": first.isoformat()}, headers=headers)
+    unknown = client.post("/rooms/ROOM1/acknowledge", data=form | {"at": ago(2).isoformat()}, headers=headers)
+
+    assert (seen.status_code, unknown.status_code) == (204, 404), seen.text
+    assert "another examination" not in client.get("/rooms/ROOM1/now").text
+    with stage.services.database.begin() as transaction:
+        assert worklist.show(transaction, "1.2.3.1").state == "OPEN", "seen is not decided"
+        assert [one.actor for one in history.of_worklist(transaction, "1.2.3.1")][-1] == "room ROOM1"
+
+
+def test_what_was_not_assessed_is_quiet(stage: Stage, client: TestClient) -> None:
+    stage.add(1, Verdict.NOT_ASSESSED, at=ago(1))
+
+    page = client.get("/rooms/ROOM1/now").text
+
+    assert 'data-light="unknown"' in page
+    assert "data-acknowledge" not in page
+    assert '<ul class="why">' not in page
 
 
 def test_old_exposures_go_away(stage: Stage, client: TestClient) -> None:

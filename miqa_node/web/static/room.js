@@ -3,7 +3,7 @@
 const main = document.getElementById("now");
 const connection = document.getElementById("connection");
 const sound = document.getElementById("sound");
-const { now, live, patienceMs } = document.body.dataset;
+const { now, live, acknowledge, csrf, patienceMs } = document.body.dataset;
 const TONES_HZ = { green: [880], amber: [660, 660], red: [440, 330, 440] };
 
 let heard = Date.now();
@@ -11,6 +11,9 @@ let audio = null;
 
 function isConnected(yes) {
   if (yes) heard = Date.now();
+  const at = new Date(heard).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  document.getElementById("heard").textContent = at;
+  document.getElementById("stale").textContent = yes ? "" : ` Last heard from it at ${at}.`;
   connection.hidden = yes;
   document.body.classList.toggle("lost", !yes);
 }
@@ -48,6 +51,18 @@ sound.addEventListener("click", () => {
   sound.setAttribute("aria-pressed", String(on));
   sound.textContent = on ? "Sound on" : "Sound off";
   audio ??= new AudioContext(); // browsers allow it only after somebody touched the page
+});
+
+/* One press says that somebody in the room has seen it; every display of the room then knows. */
+main.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-acknowledge]");
+  if (!button) return;
+  button.disabled = true;
+  try {
+    await fetch(acknowledge, { method: "POST", body: new URLSearchParams({ at: button.dataset.acknowledge, csrf }) });
+  } finally {
+    refresh();
+  }
 });
 
 function listen() {

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Form, HTTPException, Path, Query, Request, Response
+from pydantic import AwareDatetime
 
-from miqa_node.domain.access import Means, Permission
+from miqa_node.domain.access import Means, Permission, Principal
+from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.policy import Verdict
+from miqa_node.errors import NotFoundError
+from miqa_node.report.headline import headline
 from miqa_node.report.narrative import advice
 from miqa_node.store import stations
+from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.stations import StationExposure
 from miqa_node.web.access import Display
 from miqa_node.web.html import render, verdict_words
+from miqa_node.web.newest import newest_maps
+from miqa_node.web.outlines import FindingOutline, outlines
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services, WebServices
 
@@ -24,6 +33,9 @@ EARLIER = 12
 DAYS = 7
 
 Station = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+At = Annotated[AwareDatetime, Query()]
+"""When an exposure was received: which one is meant, without naming image or patient."""
 
 _FIGURES = re.compile(r": probability [0-9.]+, severity [0-9.]+$")
 
@@ -38,6 +50,16 @@ LIGHT_WORDS = {light: verdict_words(verdict) for verdict, light in _LIGHTS.items
 router = APIRouter()
 
 
+@dataclass(frozen=True, slots=True)
+class RoomPicture:
+    """The picture of an exposure with its size in pixels, and what is outlined on it."""
+
+    address: str
+    columns: int
+    rows: int
+    outlines: tuple[FindingOutline, ...]
+
+
 @router.get("/rooms")
 def rooms_page(services: Services, who: Display) -> str:
     """The stations that sent images recently, each with its own display."""
@@ -48,42 +70,108 @@ def rooms_page(services: Services, who: Display) -> str:
 
 
 @router.get("/rooms/{station:path}/now")
-def room_now(services: Services, who: Display, station: Station) -> str:
+def room_now(request: Request, services: Services, who: Display, station: Station) -> str:
     """What the display shows now; it asks for this after every change."""
-    return render("rooms/room_now.html", who=who, **_now(services, station))
+    return render("rooms/room_now.html", who=who, **_now(services, station, _key(request, who)))
+
+
+@router.get("/rooms/{station:path}/picture.png")
+def room_picture(services: Services, _who: Display, station: Station, at: At) -> Response:
+    """The picture of the exposure that was received at ``at``; of no other, whatever came since."""
+    exposure = next((one for one in _exposures(services, station) if one.received_at == at), None)
+    if exposure is None or exposure.digest is None or not _may_show(services, exposure):
+        raise HTTPException(HTTPStatus.NOT_FOUND, "This display shows no picture of that exposure.")
+    try:
+        data = Artifacts(services.objects).preview(exposure.digest)
+    except NotFoundError as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "The image was not decoded.") from error
+    return Response(data, media_type="image/png", headers={"cache-control": "private, max-age=600"})
+
+
+@router.post("/rooms/{station:path}/acknowledge")
+def room_acknowledge(
+    services: Services, _who: Display, station: Station, at: Annotated[AwareDatetime, Form()]
+) -> Response:
+    """Somebody in the room has seen that the exposure was flagged; the study stays on the worklist."""
+    with services.database.begin() as transaction:
+        stations.acknowledge(transaction, station, at, datetime.now(UTC))
+    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 @router.get("/rooms/{station:path}")
 def room_page(request: Request, services: Services, who: Display, station: Station) -> str:
-    """The display of one station. It shows no patient data."""
-    key = request.query_params.get("key", "") if who.means is Means.TOKEN else ""
+    """The display of one station. Of the patient it shows the picture, and the accession number's end if set so."""
+    query = _key(request, who)
     return render(
         "rooms/room.html",
         who=who,
         station=station,
-        query=f"?key={quote(key, safe='')}" if key else "",
+        query=f"?{query}" if query else "",
         address=f"/rooms/{quote(station, safe='')}",
+        csrf=who.csrf,
         patience_ms=int(services.settings.web.live_heartbeat_s * 2500),
-        **_now(services, station),
+        **_now(services, station, query),
     )
 
 
-def _now(services: WebServices, station: str) -> dict[str, object]:
-    now = datetime.now(UTC)
-    since = now - timedelta(minutes=services.settings.web.display_minutes)
+def _key(request: Request, who: Principal) -> str:
+    """The key of a display without a session, for the addresses that the display asks next."""
+    key = request.query_params.get("key", "") if who.means is Means.TOKEN else ""
+    return f"key={quote(key, safe='')}" if key else ""
+
+
+def _exposures(services: WebServices, station: str) -> list[StationExposure]:
+    since = datetime.now(UTC) - timedelta(minutes=services.settings.web.display_minutes)
     with services.database.begin() as transaction:
-        exposures = stations.exposures(transaction, station, since, EARLIER + 1)
+        return stations.exposures(transaction, station, since, EARLIER + 1)
+
+
+def _now(services: WebServices, station: str, query: str = "") -> dict[str, object]:
+    exposures = _exposures(services, station)
     newest = exposures[0] if exposures else None
+    language = services.settings.node.language
+    disposition = newest.disposition if newest else None
     return {
         "newest": newest,
         "light": light_of(newest),
+        "headline": headline(newest.assessment, disposition, language) if newest and disposition else "",
+        "picture": _picture(services, station, newest, query) if newest else None,
+        "tail": lambda exposure: _tail(services, exposure),
         "why": _why(newest) if newest else (),
-        "hints": _hints(newest, services.settings.node.language) if newest else (),
+        "hints": _hints(newest, language) if newest else (),
+        "unseen": [(light_of(one), one, newest is None or one.study_instance_uid != newest.study_instance_uid)
+                   for one in exposures[1:] if one.is_open],
         "earlier": [(light_of(one), one) for one in exposures[1:]],
         "light_words": LIGHT_WORDS,
         "minutes": services.settings.web.display_minutes,
-        "language": services.settings.node.language,
-    }
+        "language": language,
+    }  # fmt: skip
+
+
+def _may_show(services: WebServices, exposure: StationExposure) -> bool:
+    """Pictures are shown unless the site says no, or a patient's name may be burned into them (PS3.3 C.7.6.1)."""
+    burned_in = exposure.assessment is not None and exposure.assessment.header.burned_in_annotation == "YES"
+    return services.settings.web.display_picture and exposure.assessment is not None and not burned_in
+
+
+def _picture(services: WebServices, station: str, exposure: StationExposure, query: str) -> RoomPicture | None:
+    assessment = exposure.assessment
+    if assessment is None or exposure.digest is None or not _may_show(services, exposure) or not assessment.header.rows:
+        return None
+    try:
+        maps = newest_maps(services, exposure.digest)
+    except NotFoundError:
+        maps = SaliencyMaps()
+    at = quote(exposure.received_at.isoformat(), safe="")
+    address = f"/rooms/{quote(station, safe='')}/picture.png?at={at}" + (f"&{query}" if query else "")
+    found = outlines(assessment, maps, services.settings.assess.saliency_threshold)
+    return RoomPicture(address, assessment.header.columns, assessment.header.rows, found)
+
+
+def _tail(services: WebServices, exposure: StationExposure) -> str:
+    """The end of the accession number, as long as ``web.display_accession_digits`` says; empty by default."""
+    digits = services.settings.web.display_accession_digits
+    return f"…{exposure.accession_number[-digits:]}" if digits and exposure.accession_number else ""
 
 
 def light_of(exposure: StationExposure | None) -> str:
