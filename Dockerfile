@@ -26,6 +26,10 @@ RUN /opt/miqa/bin/pip install --no-deps --no-build-isolation . \
     && /opt/miqa/bin/pip uninstall --yes hatchling
 
 FROM ${BASE}
+# Letters beyond Latin on pages and pictures: Greek, Cyrillic, Arabic, Hebrew; Chinese, Japanese, Korean.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends fonts-dejavu-core fonts-droid-fallback \
+    && rm -rf /var/lib/apt/lists/*
 RUN groupadd --system --gid 10001 miqa \
     && useradd --system --uid 10001 --gid miqa --home-dir /data --no-create-home --shell /usr/sbin/nologin miqa \
     && install --directory --owner=miqa --group=miqa --mode=0700 /data

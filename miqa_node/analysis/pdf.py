@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from reportlab.graphics import shapes
@@ -16,7 +15,7 @@ from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Space
 
 from miqa_node.analysis.drawing import Box, Dot, Drawing, Line, Words
 from miqa_node.analysis.sheets import Sheet
-from miqa_node.report.text import spelled
+from miqa_node.report.fonts import font_for, marked_up
 
 TEXT, SOFT = colors.HexColor("#17212b"), colors.HexColor("#5a6872")
 INKS = {
@@ -46,10 +45,10 @@ def write_pdf(title: str, subtitle: str, sheets: Sequence[Sheet], pictures: Mapp
         buffer, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=MARGIN, bottomMargin=MARGIN,
         title=title, author="miqa-node", invariant=1,
     )  # fmt: skip
-    story: list[Any] = [Paragraph(escape(_plain(title)), TITLE), Paragraph(escape(_plain(subtitle)), NOTE)]
+    story: list[Any] = [Paragraph(marked_up(title), TITLE), Paragraph(marked_up(subtitle), NOTE)]
     for sheet in sheets:
-        top: list[Any] = [Paragraph(escape(_plain(sheet.heading)), HEAD)]
-        top += [Paragraph(escape(_plain(sentence)), BODY) for sentence in sheet.sentences]
+        top: list[Any] = [Paragraph(marked_up(sheet.heading), HEAD)]
+        top += [Paragraph(marked_up(sentence), BODY) for sentence in sheet.sentences]
         if sheet.picture in pictures:
             top += [Spacer(1, 4), _vectors(pictures[sheet.picture])]
         story.append(KeepTogether(top))
@@ -57,9 +56,11 @@ def write_pdf(title: str, subtitle: str, sheets: Sequence[Sheet], pictures: Mapp
             story += [Spacer(1, 3), _table(sheet.rows)]
 
     def foot(canvas: Any, page: Any) -> None:
-        canvas.setFont("Helvetica", 7.5)
+        font, words = font_for(f"{title} · {subtitle}", "Helvetica")
+        canvas.setFont(font, 7.5)
         canvas.setFillColor(SOFT)
-        canvas.drawString(MARGIN, 10 * mm, _plain(f"{title} · {subtitle}"))
+        canvas.drawString(MARGIN, 10 * mm, words)
+        canvas.setFont("Helvetica", 7.5)
         canvas.drawRightString(A4[0] - MARGIN, 10 * mm, str(page.page))
 
     document.build(story, onFirstPage=foot, onLaterPages=foot)
@@ -69,7 +70,7 @@ def write_pdf(title: str, subtitle: str, sheets: Sequence[Sheet], pictures: Mapp
 def _table(rows: Sequence[Sequence[str]]) -> Table:
     count = len(rows[0])
     widths = [FIRST_COLUMN * PAGE_WIDTH, *[(1 - FIRST_COLUMN) * PAGE_WIDTH / (count - 1)] * (count - 1)]
-    cells = [[Paragraph(escape(_plain(cell)), CELL) for cell in row] for row in rows]
+    cells = [[Paragraph(marked_up(cell), CELL) for cell in row] for row in rows]
     style = [
         ("LINEBELOW", (0, 0), (-1, 0), 0.7, SOFT),
         ("LINEBELOW", (0, 1), (-1, -1), 0.3, INKS["grid"]),
@@ -107,20 +108,7 @@ def _vector(shape: Line | Box | Dot | Words, height: float) -> Any:
             return shapes.Circle(x, height - y, radius, fillColor=PALE[ink], strokeColor=None)
         case Words(x, y, text, anchor, ink):
             size = 12.0 if ink == "words" else 11.0
+            font, words = font_for(text, "Helvetica")
             return shapes.String(
-                x, height - y, _plain(text), textAnchor=ANCHORS[anchor], fontSize=size, fillColor=INKS[ink],
-                fontName="Helvetica",
+                x, height - y, words, textAnchor=ANCHORS[anchor], fontSize=size, fillColor=INKS[ink], fontName=font,
             )  # fmt: skip
-
-
-def _plain(text: str) -> str:
-    """Text in the characters that every PDF reader has (WinAnsi); others are spelled out."""
-    return "".join(one if _is_printable(one) else spelled(one) for one in text.replace("κ", "kappa"))
-
-
-def _is_printable(character: str) -> bool:
-    try:
-        character.encode("cp1252")
-    except UnicodeError:
-        return False
-    return True

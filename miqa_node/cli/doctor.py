@@ -28,6 +28,7 @@ from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.operations import FRESH, DestinationCheck
 from miqa_node.errors import MiqaError, SettingsError
 from miqa_node.report.catalogue import voice
+from miqa_node.report.fonts import SCRIPTS, missing_scripts
 from miqa_node.settings import Settings, read_policy
 from miqa_node.settings.files import read_toml
 from miqa_node.store import destination_checks
@@ -104,6 +105,7 @@ def examine(config: Path | None, data_dir: Path | None, flags: tuple[str, ...] |
         ("policy", _policy),
         ("accelerator", _accelerator),
         ("models", _models),
+        ("fonts", _fonts),
         ("DICOM port", lambda s: _port(s.dicom.host, s.dicom.port, "dicom.port")),
         ("web port", lambda s: _port(s.web.host, s.web.port, "web.port")),
         ("health port", lambda s: _port(s.web.host, _health_port(s), "web.health_port")),
@@ -217,6 +219,13 @@ def _models(settings: Settings) -> str:
     if not outcome["may_be_active"]:
         raise Wrong(f"{folder.name} has no golden images", "Activate a package that has: miqa-node models activate.")
     return f"{folder.name}, {outcome['goldens']} golden images agree on {outcome['provider']}"
+
+
+def _fonts(_settings: Settings) -> str:
+    if missing := missing_scripts():
+        packages = "install fonts-dejavu-core and fonts-droid-fallback to have them drawn"
+        return f"{', '.join(missing)} letters are spelled by code point in pictures and PDF; {packages}"
+    return f"pictures and PDF can draw {', '.join(SCRIPTS)}"
 
 
 def _health_port(settings: Settings) -> int:

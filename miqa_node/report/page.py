@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from functools import cache
-from pathlib import Path
 
 import numpy as np
-import reportlab
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
-from reportlab.lib.utils import ImageReader, simpleSplit
-from reportlab.pdfbase.pdfmetrics import registerFont
-from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from miqa_node import __version__
 from miqa_node.domain.assessment import Assessment, number_text
 from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.report.fonts import BOLD, PLAIN, draw_text, fonts, text_width, wrapped
 from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.report.narrative import narrative
 from miqa_node.report.picture import Picture, draw_findings, rgb
-from miqa_node.report.text import spelled
 
-PLAIN, BOLD = "Vera", "VeraBd"
 MARGIN = 18 * mm
 PICTURE_HEIGHT = 105 * mm
 PICTURE_SIDE_PX = 1200
@@ -54,7 +48,7 @@ def draw_pdf(
     language: str,
 ) -> bytes:
     """The page as PDF, the same bytes for the same arguments; ``display`` and ``regions`` as in ``draw_findings``."""
-    _register_fonts()
+    fonts()
     out = io.BytesIO()
     canvas = Canvas(out, pagesize=A4, invariant=1, pageCompression=1, lang=language, initialFontName=PLAIN)
     canvas.setTitle("Image quality report")
@@ -103,9 +97,8 @@ def _legend(canvas: Canvas, regions: Sequence[MarkedRegion], top: float) -> floa
         canvas.setFillColor(Color(*(value / 255.0 for value in rgb(subject.colour))))
         canvas.rect(left, top, 3 * mm, 3 * mm, stroke=0, fill=1)
         canvas.setFillColor(_FAINT)
-        canvas.setFont(PLAIN, 8)
-        canvas.drawString(left + 4.5 * mm, top + 0.5 * mm, text)
-        left += 10 * mm + canvas.stringWidth(text, PLAIN, 8)
+        draw_text(canvas, left + 4.5 * mm, top + 0.5 * mm, text, 8)
+        left += 10 * mm + text_width(text, 8)
         if left > A4[0] - 2 * MARGIN:
             left, top = MARGIN, top - 4.5 * mm
     return float(top - 7 * mm)
@@ -116,8 +109,7 @@ def _sentences(canvas: Canvas, sentences: Sequence[str], top: float, width: floa
     for line in _wrapped(sentences[:MAX_SENTENCES], 10, width - 2 * MARGIN):
         if top < 70 * mm:
             break
-        canvas.setFont(PLAIN, 10)
-        canvas.drawString(MARGIN, top, line)
+        draw_text(canvas, MARGIN, top, line, 10)
         top -= 4.8 * mm
     return float(top - 3 * mm)
 
@@ -135,9 +127,9 @@ def _numbers(canvas: Canvas, assessment: Assessment, top: float, width: float) -
         row, side = n % rows, n // rows
         left, base = MARGIN + side * column, top - (row + 1) * 4.2 * mm
         unit = "" if measurement.unit == "1" else f" {measurement.unit}"
-        canvas.setFont(PLAIN, 8)
         canvas.setFillColor(_INK)
-        canvas.drawString(left, base, measurement_code(measurement.name).meaning)
+        draw_text(canvas, left, base, measurement_code(measurement.name).meaning, 8)
+        canvas.setFont(PLAIN, 8)
         canvas.drawRightString(left + column - 6 * mm, base, f"{number_text(measurement.value)}{unit}")
 
 
@@ -148,26 +140,10 @@ def _foot(canvas: Canvas, assessment: Assessment, disposition: Disposition, widt
     canvas.setFillColor(_FAINT)
     base = 10 * mm
     for line in reversed(list(_wrapped(lines, 7.5, width - 2 * MARGIN))[:5]):
-        canvas.setFont(PLAIN, 7.5)
-        canvas.drawString(MARGIN, base, line)
+        draw_text(canvas, MARGIN, base, line, 7.5)
         base += 3.6 * mm
 
 
 def _wrapped(texts: Sequence[str], size: float, width: float) -> Iterator[str]:
     for text in texts:
-        yield from simpleSplit(_printable(text), PLAIN, size, width)
-
-
-def _printable(text: str) -> str:
-    """Characters without a glyph in the font become ASCII."""
-    known = _register_fonts()
-    return "".join(character if ord(character) in known else spelled(character) for character in text)
-
-
-@cache
-def _register_fonts() -> frozenset[int]:
-    folder = Path(reportlab.__file__).parent / "fonts"
-    for name in (PLAIN, BOLD):
-        font = TTFont(name, str(folder / f"{name}.ttf"))
-        registerFont(font)
-    return frozenset(font.face.charToGlyph)
+        yield from wrapped(text, size, width)

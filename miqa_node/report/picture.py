@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from miqa_node.domain.policy import Disposition, Verdict
+from miqa_node.report.fonts import draw_on_picture
 from miqa_node.report.mask import MarkedRegion, outlines_of, spread_map
-from miqa_node.report.text import spelled
+from miqa_node.report.text import typed_text
 
 MAX_SIDE = 2048
 """Longer side, in pixels, of the image in a picture: enough to read, and a tenth of the size of a large radiograph."""
@@ -72,14 +74,13 @@ def draw_page(
     lines = _lines(regions, disposition, score, max(20, int(width / (size * 0.55)) - 2))
     strip = Image.new("RGB", (width, round(size * 1.4 * len(lines) + size)), _BACKGROUND)
     canvas = ImageDraw.Draw(strip)
-    font = ImageFont.load_default(size)
     for row, (text, ink, dot) in enumerate(lines):
         top = round(size * (0.5 + 1.4 * row))
         left = size
         if dot is not None:
             canvas.rectangle((left, top + size * 0.2, left + size * 0.8, top + size), fill=dot)
             left += round(1.4 * size)
-        canvas.text((left, top), text, fill=ink, font=font)
+        draw_on_picture(canvas, (left, top), text, size, ink)
     return np.concatenate([image, np.asarray(strip, dtype=np.uint8)])
 
 
@@ -98,11 +99,17 @@ def _lines(regions: Sequence[MarkedRegion], disposition: Disposition, score: flo
     rating = "" if score is None else f", image quality {score:.0f} of 100"
     lines: list[_Line] = [(f"{disposition.verdict}{rating}", _VERDICT_INK[disposition.verdict], None)]
     for reason in disposition.reasons[:MAX_REASONS]:
-        lines += [(part, _INK, None) for part in textwrap.wrap(spelled(reason.text), width)[:2]]
+        lines += [(part, _INK, None) for part in _in_lines(typed_text(reason.text), width)[:2]]
     if len(disposition.reasons) > MAX_REASONS:
         lines.append((f"and {len(disposition.reasons) - MAX_REASONS} more; see the report", _FAINT, None))
     for region in regions:
         said = f"{region.subject.words}: {region.subject.where}"
-        lines += [(part, _INK, rgb(region.subject.colour)) for part in textwrap.wrap(said, width)[:1]]
+        lines += [(part, _INK, rgb(region.subject.colour)) for part in _in_lines(said, width)[:1]]
     lines += [(part, _FAINT, None) for part in textwrap.wrap(NOTICE, width)]
     return lines
+
+
+def _in_lines(text: str, width: int) -> list[str]:
+    """Lines of so many letters; signs of East Asia are twice as wide."""
+    is_wide = any(unicodedata.east_asian_width(one) in "WF" for one in text)
+    return textwrap.wrap(text, width // 2 if is_wide else width)
