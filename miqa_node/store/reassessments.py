@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -131,6 +132,7 @@ def _conditions(chosen: ReassessmentFilter) -> list[sa.ColumnElement[bool]]:
         named = assessments.c.model_name + "-" + assessments.c.model_version
         conditions.append(sa.or_(assessments.c.model_name.in_(chosen.packages), named.in_(chosen.packages)))
     if chosen.because:
-        # As JSON writes it: the reason of NOT_ASSESSED is among the reasons of its verdict.
-        conditions.append(sa.cast(dispositions.c.reasons, sa.Text).icontains(chosen.because, autoescape=True))
+        # The reason of NOT_ASSESSED is among those of its verdict. They are JSON, which escapes quotes and umlauts.
+        because = json.dumps(chosen.because)[1:-1]
+        conditions.append(sa.cast(dispositions.c.reasons, sa.Text).icontains(because, autoescape=True))
     return conditions

@@ -438,3 +438,48 @@ def test_scheduled_work_is_done_at_its_time_until_it_is_taken_off_the_schedule(
                 quiet_since, done = time.monotonic(), len(due)
     finally:
         worker.stop()
+
+
+@pytest.mark.slow
+def test_images_that_arrive_during_a_reassessment_are_judged_first(
+    database: Database, queue: DurableQueue, tmp_path: Path
+) -> None:
+    done: list[str] = []
+    settings = SETTINGS.model_copy(update={"concurrency": 1})
+
+    def judge(digest: InstanceDigest) -> None:
+        done.append(str(digest))
+        if digest == InstanceDigest("again0"):
+            for number in range(6):
+                promise(database, queue, f"fresh{number}")
+        time.sleep(0.05)
+
+    with database.begin() as transaction:
+        for number in range(4):
+            queue.enqueue_reassess(transaction, InstanceDigest(f"again{number}"), 1)
+    worker = Worker(database, "w1", settings, tmp_path)
+    worker.start((("assess", judge), ("conclude", lambda _: None)))
+    wait_until(lambda: len(done) == 10)
+    worker.stop()
+    fresh = [place for place, digest in enumerate(done) if digest.startswith("fresh")]
+    assert done[0] == "again0"
+    assert max(fresh) <= 7, "while fresh images waited at most the one that had begun was judged again"
+
+
+@pytest.mark.slow
+def test_no_more_images_are_judged_again_than_the_limit_of_a_minute(
+    database: Database, queue: DurableQueue, tmp_path: Path
+) -> None:
+    done: list[str] = []
+    settings = SETTINGS.model_copy(update={"reassess_per_minute": 3})
+    with database.begin() as transaction:
+        for number in range(6):
+            queue.enqueue_reassess(transaction, InstanceDigest(f"again{number}"), 1)
+    worker = Worker(database, "w1", settings, tmp_path)
+    worker.start((("assess", lambda digest: done.append(str(digest))), ("conclude", lambda _: None)))
+    wait_until(lambda: len(done) == 3)
+    promise(database, queue, "fresh")
+    wait_until(lambda: "fresh" in done)  # the limit is not theirs
+    time.sleep(3.0)
+    assert sorted(done) == sorted([*done[:3], "fresh"])
+    worker.stop()
