@@ -16,7 +16,7 @@ from miqa_node.domain.access import Permission, Role, account_name
 from miqa_node.store import accounts, tokens, users
 from miqa_node.store.accounts import signs_in
 
-app = typer.Typer(no_args_is_help=True, help="Accounts: list, add, role, link, disable, enable, token.")
+app = typer.Typer(no_args_is_help=True, help="Accounts: list, add, role, link, reset-factor, disable, enable, token.")
 token_app = typer.Typer(no_args_is_help=True, help="Tokens of programs: add, list, rotate, revoke.")
 app.add_typer(token_app, name="token")
 
@@ -84,6 +84,13 @@ def link(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> Non
     typer.echo(f"Give this link to {name}. It works once, until {moment(until)}.", err=True)
     if not settings.web.public_url:
         typer.echo("It opens on this host; set web.public_url to the address that other machines use.", err=True)
+
+
+@app.command("reset-factor")
+def reset_factor(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
+    """Take the second factor of an account away, for somebody without phone and recovery codes."""
+    with transaction(config, data_dir) as begun:
+        accounts.remove_factor(begun, name, login(), datetime.now(UTC))
 
 
 @app.command()

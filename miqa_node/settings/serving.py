@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, IPvAnyNetwork, SecretStr
 
+from miqa_node.domain.access import Role
 from miqa_node.settings.base import Count, Port, Seconds, SettingsTable
 
 
@@ -62,6 +63,7 @@ class AccessSettings(SettingsTable):
     sign_in_failures: Count
     sign_in_failures_per_address: Count
     sign_in_window_s: Seconds
+    second_factor: tuple[Role, ...]
 
 
 class OidcSettings(SettingsTable):

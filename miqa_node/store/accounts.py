@@ -13,7 +13,7 @@ import structlog
 from miqa_node.domain.access import Permission, Role, account_name
 from miqa_node.domain.audit import AuditEvent
 from miqa_node.errors import AccessError, ConflictError, NotFoundError
-from miqa_node.store import sessions, tokens, users
+from miqa_node.store import second_factors, sessions, tokens, users
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction
@@ -40,6 +40,10 @@ class Action(StrEnum):
     ENABLED = "enabled"
     SIGNED_OUT = "signed out"
     PASSWORD = "password chosen"  # noqa: S105 - words, no secrets
+    FACTOR_ADDED = "factor added"
+    FACTOR_REMOVED = "factor removed"
+    CODES_RENEWED = "codes renewed"
+    RECOVERY_CODE = "recovery code"
     TOKEN_ADDED = "token added"  # noqa: S105 - words, no secrets
     TOKEN_ROTATED = "token rotated"  # noqa: S105
     TOKEN_REVOKED = "token revoked"  # noqa: S105
@@ -64,11 +68,12 @@ class Account:
     sessions: int
     seen_at: datetime | None
     tokens: Sequence[Token]
+    has_factor: bool
 
     @property
     def signs_in(self) -> str:
         """How, or why not."""
-        return signs_in(self.user)
+        return signs_in(self.user) + (" and a second factor" if self.has_factor else "")
 
 
 def every(transaction: Transaction) -> list[Account]:
@@ -77,10 +82,11 @@ def every(transaction: Transaction) -> list[Account]:
     for token in tokens.every(transaction):
         by_name.setdefault(token.name, []).append(token)
     sessions_by_name = sessions.of_accounts(transaction)
+    factors = second_factors.of_accounts(transaction)
     rows = []
     for user in users.every(transaction):
         browsers, seen_at = sessions_by_name.get(user.name, (0, None))
-        rows.append(Account(user, browsers, seen_at, by_name.get(user.name, [])))
+        rows.append(Account(user, browsers, seen_at, by_name.get(user.name, []), user.name in factors))
     return rows
 
 
@@ -156,6 +162,34 @@ def sign_out(transaction: Transaction, name: str, actor: str, now: datetime) -> 
     user = users.load(transaction, account_name(name))
     sessions.end_all(transaction, user.name)
     _note(transaction, user.name, Action.SIGNED_OUT, actor, now)
+
+
+def add_factor(transaction: Transaction, name: str, now: datetime) -> list[str]:
+    """A code of the owner's app was right: it is asked for from now on. Gives recovery codes, shown this once."""
+    _note(transaction, name, Action.FACTOR_ADDED, name, now)
+    return second_factors.confirm(transaction, name, now)
+
+
+def remove_factor(transaction: Transaction, name: str, actor: str, now: datetime) -> None:
+    """The password alone suffices again, or the owner sets a new factor up; NotFoundError if there is none.
+
+    Sessions go on: they were begun with it.
+    """
+    name = account_name(name)
+    if not second_factors.remove(transaction, name):
+        raise NotFoundError(f"{name} has no second factor.")
+    _note(transaction, name, Action.FACTOR_REMOVED, actor, now)
+
+
+def renew_recovery_codes(transaction: Transaction, name: str, actor: str, now: datetime) -> list[str]:
+    """New recovery codes in place of all older ones, shown this once."""
+    _note(transaction, name, Action.CODES_RENEWED, actor, now)
+    return second_factors.renew_codes(transaction, name)
+
+
+def note_recovery(transaction: Transaction, name: str, left: int, now: datetime) -> None:
+    """A recovery code was used in place of the app."""
+    _note(transaction, name, Action.RECOVERY_CODE, name, now, f"{left} left")
 
 
 def add_token(

@@ -24,6 +24,8 @@ class SignInOutcome(StrEnum):
     """How somebody's try to sign in ended."""
 
     SIGNED_IN = "signed in"
+    PASSWORD_RIGHT = "password right"  # noqa: S105 - words, no secrets
+    """The second factor is asked for next. It does not end the count of failures, or codes could be tried for ever."""
     REFUSED = "refused"
     THROTTLED = "throttled"
 
@@ -163,6 +165,8 @@ def note(
     transaction.execute(
         sa.insert(sign_ins).values(at=now, name=name, peer_address=peer_address, means=means, outcome=outcome.value)
     )
+    if outcome is SignInOutcome.PASSWORD_RIGHT:
+        return
     signed_in = outcome is SignInOutcome.SIGNED_IN
     event = AuditEvent.SIGNED_IN if signed_in else AuditEvent.SIGN_IN_FAILED
     said = {"outcome": outcome.value}

@@ -21,7 +21,12 @@ from tests.web.people import ORIGIN, PASSWORD, add_account, add_token, sign_in, 
 from tests.web.staging import Stage, csrf
 
 CLAIM = "/api/v1/worklist/1.2.3.1/claim"
-PUBLIC = {"/healthz", "/readyz", "/metrics", "/sign-in", "/sign-out", "/sign-on", "/sign-on/back", "/welcome/{secret}"}
+PUBLIC = {
+    *("/healthz", "/readyz", "/metrics", "/sign-in", "/sign-out", "/sign-on", "/sign-on/back", "/welcome/{secret}"),
+    *("/sign-in/code", "/sign-in/enrol"),  # after the password
+    "/sign-on/logout",  # proven by the provider's signature
+    "/api/v1/tokens/own/rotate",  # whoever shows a token, whatever it allows
+}
 Connect = Callable[..., TestClient]
 
 

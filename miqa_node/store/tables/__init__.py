@@ -1,6 +1,16 @@
 """Every table of the node. The meaning of each row is documented here; migrations/ brings databases to this shape."""
 
-from miqa_node.store.tables.accounts import account_events, invitations, sessions, sign_ins, tokens, users
+from miqa_node.store.tables.accounts import (
+    account_events,
+    half_sign_ins,
+    invitations,
+    recovery_codes,
+    second_factors,
+    sessions,
+    sign_ins,
+    tokens,
+    users,
+)
 from miqa_node.store.tables.analysis import (
     acquisition_days,
     acquisition_findings,
@@ -70,6 +80,7 @@ __all__ = [
     "erasures",
     "events",
     "executors",
+    "half_sign_ins",
     "instances",
     "invitations",
     "label_findings",
@@ -82,10 +93,12 @@ __all__ = [
     "reader_study_images",
     "reader_study_readings",
     "reassessments",
+    "recovery_codes",
     "rejection_notes",
     "requests",
     "results",
     "rollup_marks",
+    "second_factors",
     "senders",
     "series",
     "sessions",

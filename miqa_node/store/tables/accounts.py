@@ -59,6 +59,34 @@ invitations = sa.Table(
     sa.Column("expires_at", UtcDateTime, nullable=False),
 )
 
+# Keys of authenticator apps (TOTP), in base32; in force once a code was seen. "step" is the last time step used.
+second_factors = sa.Table(
+    "second_factors",
+    metadata,
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("confirmed_at", UtcDateTime),
+    sa.Column("step", sa.BigInteger, nullable=False),
+)
+
+# What works once in place of a code, until it is used; only the SHA-256 with the name is kept.
+recovery_codes = sa.Table(
+    "recovery_codes",
+    metadata,
+    sa.Column("code_sha256", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False, index=True),
+)
+
+# Browsers between password and code. Only the SHA-256 of what the cookie holds is kept.
+half_sign_ins = sa.Table(
+    "half_sign_ins",
+    metadata,
+    sa.Column("token_sha256", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), sa.ForeignKey("users.name"), nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+)
+
 # Who signed in, or tried to; rows are only ever added. A name that no account has is not written down: it may be a
 # password that was typed into the wrong field.
 sign_ins = sa.Table(

@@ -33,6 +33,7 @@ class Change(StrEnum):
     ROLE = "role"
     LINK = "link"
     SIGN_OUT = "sign-out"
+    RESET_FACTOR = "reset-factor"
     DISABLE = "disable"
     ENABLE = "enable"
 
@@ -100,6 +101,8 @@ def change(
                     notice = PeopleNotice(account_name(name), link=_address(request, services, secret), until=until)
                 case Change.SIGN_OUT:
                     accounts.sign_out(transaction, name, actor, now)
+                case Change.RESET_FACTOR:
+                    accounts.remove_factor(transaction, name, actor, now)
                 case Change.DISABLE | Change.ENABLE:
                     accounts.set_disabled(transaction, name, actor, now, disabled=change is Change.DISABLE)
     except (AccessError, ConflictError, NotFoundError) as error:

@@ -14,14 +14,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from miqa_node.domain.access import Means, Principal, Role, account_name
 from miqa_node.errors import AccessError
-from miqa_node.store import accounts, sessions, users
+from miqa_node.store import accounts, second_factors, sessions, users
 from miqa_node.store.sessions import SignInOutcome
-from miqa_node.web.access import COOKIE, Reader, Who, session_times
+from miqa_node.web.access import COOKIE, Reader, Who
 from miqa_node.web.html import render
-from miqa_node.web.oidc import SignOn
 from miqa_node.web.page import Page
 from miqa_node.web.pages.sign_in import passwords
-from miqa_node.web.recheck import sealed
+from miqa_node.web.pages.sign_in.opening import address_of, asks_more, inside, open_session, proceed
 from miqa_node.web.services import Services, WebServices
 
 log = structlog.get_logger(__name__)
@@ -57,15 +56,14 @@ def sign_in(
 ) -> Response:
     """Check name and password; failures are delayed, and after too many of them further attempts are refused."""
     now = datetime.now(UTC)
-    with _turn(request, services):
-        user, outcome = _check(services, name, password, address_of(request), now)
+    with hashing_turn(request, services):
+        user, outcome = check_password(services, name, password, address_of(request), now)
     if outcome is not SignInOutcome.SIGNED_IN or user is None:
         log.warning("sign-in failed", outcome=outcome.value, peer=address_of(request))
-        minutes = round(services.settings.access.sign_in_window_s / 60)
-        fault = WRONG if outcome is SignInOutcome.REFUSED else TOO_MANY.format(minutes=minutes)
+        fault = WRONG if outcome is SignInOutcome.REFUSED else too_many(services)
         status = HTTPStatus.FORBIDDEN if outcome is SignInOutcome.REFUSED else HTTPStatus.TOO_MANY_REQUESTS
         return _sign_in_page(services, who, next, fault, status)
-    return open_session(request, services, user.name, next, now)
+    return proceed(request, services, user, next, now)
 
 
 @router.post("/sign-out")
@@ -100,7 +98,7 @@ def welcome(
         if password != again:
             raise AccessError("The two passwords differ.")  # noqa: TRY301 - shown like the others
         passwords.check_new(password, chosen, access.password_min_characters)
-        with _turn(request, services):
+        with hashing_turn(request, services):
             kept = passwords.hash_password(password)
         with services.database.begin() as transaction:
             users.use_invitation(transaction, secret, now)
@@ -108,11 +106,14 @@ def welcome(
                 accounts.set_password(transaction, invited, kept, BY_LINK, now)
             else:
                 accounts.add(transaction, chosen, Role.ADMIN, BY_LINK, now, password_hash=kept)
-            sessions.note(transaction, chosen, address_of(request), "link", SignInOutcome.SIGNED_IN, now)
+            user = users.load(transaction, chosen)
+            more = asks_more(transaction, services, user)
+            outcome = SignInOutcome.PASSWORD_RIGHT if more else SignInOutcome.SIGNED_IN
+            sessions.note(transaction, chosen, address_of(request), "link", outcome, now)
     except AccessError as error:
         return _welcome_page(services, who, secret, str(error), name)
     log.info("password chosen by link", account=chosen, set_up=not invited)
-    return open_session(request, services, chosen, "/", now)
+    return proceed(request, services, user, "/", now)
 
 
 @router.get("/account")
@@ -131,8 +132,8 @@ def change_password(
         if new != again:
             raise AccessError("The two passwords differ.")  # noqa: TRY301
         passwords.check_new(new, who.name, services.settings.access.password_min_characters)
-        with _turn(request, services):
-            user, outcome = _check(services, who.name, password, address_of(request), now)
+        with hashing_turn(request, services):
+            user, outcome = check_password(services, who.name, password, address_of(request), now)
             if outcome is not SignInOutcome.SIGNED_IN or user is None:
                 raise AccessError("The present password is wrong.")  # noqa: TRY301
             kept = passwords.hash_password(new)
@@ -145,7 +146,7 @@ def change_password(
 
 
 @contextmanager
-def _turn(request: Request, services: WebServices) -> Iterator[None]:
+def hashing_turn(request: Request, services: WebServices) -> Iterator[None]:
     """The right to compute a hash; HTTPException 503 while too many wait for it."""
     address = address_of(request)
     if not services.signing_in.enter(address):
@@ -158,50 +159,7 @@ def _turn(request: Request, services: WebServices) -> Iterator[None]:
         services.signing_in.leave(address)
 
 
-def open_session(
-    request: Request, services: WebServices, name: str, target: str, now: datetime, known: SignOn | None = None
-) -> Response:
-    """A new session for this browser, whatever it had before, and on to the page that was asked for.
-
-    ``known``: what the site's provider said, for those who signed on there.
-    """
-    with services.database.begin() as transaction:
-        sessions.end(transaction, request.cookies.get(COOKIE, ""), now, address_of(request))
-        sessions.forget_ended(transaction, now, **session_times(services))
-        secret = sessions.start(transaction, name, now, most=services.settings.access.max_sessions)
-        if known is not None:
-            token = sealed(secret, known.refresh_token)
-            sessions.confirm(transaction, secret, token, now, provider_sid=known.sid)
-    log.info("signed in", account=name, peer=address_of(request))
-    answer = RedirectResponse(inside(target), HTTPStatus.SEE_OTHER)
-    answer.set_cookie(
-        COOKIE,
-        secret,
-        max_age=int(services.settings.access.session_lifetime_s),
-        path="/",
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",  # strict would lose it on the way back from the site's sign-on
-    )
-    return answer
-
-
-def inside(target: str) -> str:
-    r"""The address if it is one of this node's pages, else the first page.
-
-    >>> inside("/studies/1.2"), inside("//evil.example"), inside("https://evil.example"), inside("/\\evil.example")
-    ('/studies/1.2', '/', '/', '/')
-    """
-    plain = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
-    return target if plain else "/"
-
-
-def address_of(request: Request) -> str:
-    """Where the request comes from."""
-    return request.client.host if request.client else "local"
-
-
-def _check(
+def check_password(
     services: WebServices, given: str, password: str, address: str, now: datetime
 ) -> tuple[users.User | None, SignInOutcome]:
     """The account if the password is right; either result is recorded."""
@@ -221,10 +179,17 @@ def _check(
     elif passwords.matches(user.password_hash if user else "", password) and user and not user.disabled:
         outcome = SignInOutcome.SIGNED_IN
     with services.database.begin() as transaction:
-        sessions.note(transaction, known, address, "password", outcome, now)
+        more = outcome is SignInOutcome.SIGNED_IN and user is not None and asks_more(transaction, services, user)
+        noted = SignInOutcome.PASSWORD_RIGHT if more else outcome
+        sessions.note(transaction, known, address, "password", noted, now)
         if outcome is SignInOutcome.SIGNED_IN and user and passwords.is_outdated(user.password_hash):
             users.renew_hash(transaction, user.name, passwords.hash_password(password))
     return user, outcome
+
+
+def too_many(services: WebServices) -> str:
+    """After too many failures, in words."""
+    return TOO_MANY.format(minutes=round(services.settings.access.sign_in_window_s / 60))
 
 
 def _sign_in_page(
@@ -260,8 +225,22 @@ def _welcome_page(services: WebServices, who: Principal, secret: str, fault: str
 
 
 def _account(services: WebServices, who: Principal, *, fault: str = "", changed: bool = False) -> str:
-    least = services.settings.access.password_min_characters
-    return render("sign_in/account.html", who=who, fault=fault, changed=changed, min_characters=least)
+    access = services.settings.access
+    with services.database.begin() as transaction:
+        user = users.find(transaction, who.name) if who.means is Means.SESSION else None
+        factor = second_factors.find(transaction, who.name)
+        left = second_factors.codes_left(transaction, who.name)
+    return render(
+        "sign_in/account.html",
+        who=who,
+        fault=fault,
+        changed=changed,
+        min_characters=access.password_min_characters,
+        is_local=user is not None and not user.subject,
+        has_factor=factor is not None and factor.confirmed,
+        codes_left=left,
+        required=who.role in access.second_factor,
+    )
 
 
 PAGE = Page(router, file=__file__, public=True)

@@ -19,7 +19,7 @@ from miqa_node.store.secrets import new_secret
 from miqa_node.store.sessions import SignInOutcome
 from miqa_node.web.oidc import CLOCK_LEEWAY_S, Provider, SignOn, role_of
 from miqa_node.web.page import Page
-from miqa_node.web.pages.sign_in.router import address_of, inside, open_session
+from miqa_node.web.pages.sign_in.opening import address_of, inside, open_session
 from miqa_node.web.recheck import PROVIDER
 from miqa_node.web.security import BACK_CHANNEL
 from miqa_node.web.services import Services, WebServices
