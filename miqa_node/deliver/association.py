@@ -18,7 +18,7 @@ from pynetdicom.transport import AssociationSocket
 from miqa_node.deliver.guard import Exchange, connection_of, prepare_socket
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.errors import ClassRefusedError, DeliveryError
-from miqa_node.imaging.uncompressed import can_uncompress
+from miqa_node.imaging.uncompressed import can_convert
 from miqa_node.observe.steady_thread import start_brief_thread
 from miqa_node.settings import DeliverSettings
 
@@ -160,7 +160,7 @@ def storage_contexts(proposed: Iterable[tuple[str, str]]) -> list[PresentationCo
 
 def _syntaxes(syntax: str) -> tuple[str, ...]:
     """The object's own transfer syntax, then those that it can be converted to (PS3.5 10.1)."""
-    if syntax == ExplicitVRLittleEndian or can_uncompress(syntax):
+    if syntax == ExplicitVRLittleEndian or can_convert(syntax):
         return tuple(dict.fromkeys((syntax, str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))))
     return (syntax,)
 

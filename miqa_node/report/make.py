@@ -94,6 +94,5 @@ def _make(output: Output, context: OutputContext) -> MadeObject | None:
     own, source = draft.own, context.source
     inherited, sets = inherit(own, source, draft.copied)
     data = encode(own, inherited, output.transfer_syntax_uid, sets)
-    about = next((one for one in context.series if one.sop_instance_uid.encode() in data), source)
-    check_file(data, own.SOPClassUID, own.SOPInstanceUID, about, inherited, sets)
+    check_file(data, own.SOPClassUID, own.SOPInstanceUID, context.series or [source], inherited, sets)
     return MadeObject(output.kind, own.SOPClassUID, own.SOPInstanceUID, data)

@@ -84,11 +84,14 @@ def check_file(
     data: bytes,
     sop_class_uid: str,
     sop_instance_uid: str,
-    source: Source,
+    sources: Sequence[Source],
     inherited: Container[BaseTag],
     character_sets: Sequence[str] = ASCII,
 ) -> None:
-    """Read the file back and check it; ReportError names its faults, without any of the patient's values."""
+    """Read the file back and check it; ReportError names its faults, without any of the patient's values.
+
+    It must refer to one of ``sources``, images of one study.
+    """
     try:
         dataset = dcmread(BytesIO(data))
     except (InvalidDicomError, EOFError, ValueError) as error:
@@ -99,7 +102,7 @@ def check_file(
         *_identity(dataset, sop_class_uid, sop_instance_uid),
         *_presence(dataset, sop_class_uid),
     ]
-    faults = faults or [*_references(dataset, source), *_pixels(dataset)]
+    faults = faults or [*_references(dataset, sources), *_pixels(dataset)]
     if faults:
         raise ReportError(f"{dataset.get('Modality', '')} object: {'; '.join(faults[:10])}.")
 
@@ -164,12 +167,12 @@ def _text_faults(vr: str, encoded: bytes, character_sets: Sequence[str]) -> Iter
             yield f"has a value that {vr} does not allow"
 
 
-def _references(dataset: Dataset, source: Source) -> Iterator[str]:
-    """The source is listed as evidence, and documents refer to nothing that is not."""
-    if dataset.StudyInstanceUID != source.study_instance_uid:
+def _references(dataset: Dataset, sources: Sequence[Source]) -> Iterator[str]:
+    """A source is listed as evidence, and documents refer to nothing that is not."""
+    if dataset.StudyInstanceUID != sources[0].study_instance_uid:
         yield "StudyInstanceUID is not the source's"
     listed = set(_listed(dataset))
-    if source.sop_instance_uid not in listed:
+    if not listed.intersection(source.sop_instance_uid for source in sources):
         yield "the source is not among the referenced instances"
     if "ContentSequence" in dataset and set(_referred(dataset)) - listed:
         yield "the content refers to an instance that the evidence does not list"

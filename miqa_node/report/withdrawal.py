@@ -64,7 +64,7 @@ def withdraw_key_object(
     _fill(document, noted, observers, typed_text(said, MAX_DESCRIPTION_CHARACTERS))
     inherited, sets = inherit(document, noted)
     data = encode(document, inherited, character_sets=sets)
-    check_file(data, document.SOPClassUID, document.SOPInstanceUID, noted, inherited, sets)
+    check_file(data, document.SOPClassUID, document.SOPInstanceUID, [noted], inherited, sets)
     return MadeObject(KOS, document.SOPClassUID, document.SOPInstanceUID, data)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import structlog
 from pydantic import Field, StringConstraints
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
@@ -42,6 +42,7 @@ from miqa_node.deliver.statuses import SUCCESS, judge
 from miqa_node.deliver.tls import client_context
 from miqa_node.domain.instance import Header
 from miqa_node.errors import CommitmentUnsupportedError, DeliveryError, DeliveryRefusedError
+from miqa_node.imaging.uncompressed import can_convert
 
 log = structlog.get_logger(__name__)
 
@@ -186,7 +187,7 @@ class CStoreDestination(Destination):
         if link is None:
             raise DeliveryError("The association was closed.")
         context_id, accepted = link.context(sop_class_uid, syntax)
-        if accepted != syntax and UID(syntax).is_encapsulated:
+        if accepted != syntax and can_convert(syntax):
             data = without_compression(data, self._context)
         _, data_set = split_file(data)
         if accepted not in (syntax, ExplicitVRLittleEndian):

@@ -29,7 +29,7 @@ from miqa_node.deliver.kinds.base import (
 from miqa_node.deliver.statuses import PROCESSING_FAILURE, is_warning, judge
 from miqa_node.domain.instance import Header
 from miqa_node.errors import DeliveryError, DeliveryRefusedError
-from miqa_node.imaging.uncompressed import can_uncompress
+from miqa_node.imaging.uncompressed import can_convert
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ class StowDestination(Destination):
         """Post one object, and read the service's answer about it; uncompressed if it takes no compressed one."""
         syntax, _ = split_file(data)
         answer = self._post(data)
-        if can_uncompress(syntax) and _refuses_syntax(answer, sop_instance_uid):
+        if can_convert(syntax) and _refuses_syntax(answer, sop_instance_uid):
             answer = self._post(without_compression(data, self._context))
         self._judge(answer, sop_instance_uid)
 

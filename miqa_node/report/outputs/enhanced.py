@@ -70,7 +70,7 @@ def make_enhanced(
     image = read_source(source)
     draft = _draft(image, enhanced, digest, settings or ReportSettings(), made_at)
     data = encode(draft.own, draft.copied or {})
-    check_file(data, draft.own.SOPClassUID, draft.own.SOPInstanceUID, image, draft.copied or {})
+    check_file(data, draft.own.SOPClassUID, draft.own.SOPInstanceUID, [image], draft.copied or {})
     return MadeObject(OUTPUT.kind, draft.own.SOPClassUID, draft.own.SOPInstanceUID, data)
 
 

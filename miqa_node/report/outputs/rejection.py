@@ -84,7 +84,7 @@ def rejection_note(
     )
     inherited, sets = inherit(note, images[0])
     data = encode(note, inherited, character_sets=sets)
-    check_file(data, note.SOPClassUID, note.SOPInstanceUID, images[0], inherited, sets)
+    check_file(data, note.SOPClassUID, note.SOPInstanceUID, images[:1], inherited, sets)
     return MadeObject(REJECTION, note.SOPClassUID, note.SOPInstanceUID, data)
 
 

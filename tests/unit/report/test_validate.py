@@ -41,7 +41,7 @@ def altered(item: MadeObject, change: Callable[[Dataset], None]) -> bytes:
 
 def check(item: MadeObject, data: bytes, path: Path) -> None:
     read = read_source(path)
-    check_file(data, item.sop_class_uid, item.sop_instance_uid, read, inherited_elements(read))
+    check_file(data, item.sop_class_uid, item.sop_instance_uid, [read], inherited_elements(read))
 
 
 def long_label(dataset: Dataset) -> None:
