@@ -15,6 +15,7 @@ from miqa_node.receive.contexts import VERIFICATION
 from tests.unit.test_node import get, settings_in
 
 PATIENT_S = 60.0
+PROMPT_S = 2.0
 PIECES = (
     b"",
     b"GET / HTTP/1.1\r\nhost: localhost\r\nx-half",
@@ -37,18 +38,24 @@ def test_210_half_sent_requests_and_60_silent_sockets_keep_nobody_waiting(tmp_pa
             connection.sendall(PIECES[number % len(PIECES)])
         for _ in range(60):
             held.enter_context(socket.create_connection(("127.0.0.1", node.dicom_port), PATIENT_S))
-        begun = time.monotonic()
-
-        assert get(node.health_port, "/healthz")[0] == 200
-        assert get(node.web_port, "/healthz")[0] == 200
-        assert get(node.web_port, "/api/v1/worklist")[0] == 200
-        ae = AE("CT1")
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = PATIENT_S
-        ae.add_requested_context(VERIFICATION)
-        association = ae.associate("127.0.0.1", node.dicom_port)
-        assert association.is_established
-        assert association.send_c_echo().Status == 0x0000
-        association.release()
-
-        assert time.monotonic() - begun < PATIENT_S  # some tenths of a second on a quiet machine
+        # Answered each time; within the two seconds as soon as the machine itself has a quiet moment.
+        deadline = time.monotonic() + PATIENT_S
+        while (took_s := seconds_of_a_round(node)) >= PROMPT_S:
+            assert time.monotonic() < deadline, f"the quickest round of a minute took {took_s:.1f} s"
         held.pop_all().close()
+
+
+def seconds_of_a_round(node: Node) -> float:
+    """Health, worklist and C-ECHO beside the strangers, one after the other."""
+    begun = time.monotonic()
+    assert get(node.health_port, "/healthz")[0] == 200
+    assert get(node.web_port, "/healthz")[0] == 200
+    assert get(node.web_port, "/api/v1/worklist")[0] == 200
+    ae = AE("CT1")
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = PATIENT_S
+    ae.add_requested_context(VERIFICATION)
+    association = ae.associate("127.0.0.1", node.dicom_port)
+    assert association.is_established
+    assert association.send_c_echo().Status == 0x0000
+    association.release()
+    return time.monotonic() - begun

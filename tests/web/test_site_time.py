@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 import pytest
 from fastapi.testclient import TestClient
 
+from miqa_node.domain.audit import AuditEvent
 from miqa_node.errors import SettingsError
 from miqa_node.settings import load_settings
+from miqa_node.store.audit import records
+from miqa_node.store.audit.records import AuditEntry
 from miqa_node.web.app import WebServices, create_app
 from tests.web.staging import Stage
 
@@ -39,6 +42,14 @@ def test_a_day_of_the_filter_is_a_day_of_the_site(stage: Stage, berlin: TestClie
 
     assert "1 of 1" in berlin.get("/?since=2026-07-15&until=2026-07-15").text
     assert "No study matches" in berlin.get("/?since=2026-07-14&until=2026-07-14").text
+
+
+def test_a_day_of_the_audit_page_is_a_day_of_the_site(stage: Stage, berlin: TestClient) -> None:
+    with stage.services.database.begin() as transaction:
+        records.add(transaction, AuditEntry(AuditEvent.EXPORTED, LATE, "vera"))
+
+    assert "vera" in berlin.get("/audit?since=2026-07-15&until=2026-07-15").text
+    assert "No records" in berlin.get("/audit?event=exported&since=2026-07-14&until=2026-07-14").text
 
 
 def test_a_zone_that_does_not_exist_is_refused() -> None:

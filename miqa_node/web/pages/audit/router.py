@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -16,12 +16,13 @@ from miqa_node.web.access import Admin
 from miqa_node.web.html import render
 from miqa_node.web.page import Page
 from miqa_node.web.services import Services
+from miqa_node.web.site_time import midnight
 
 router = APIRouter()
 
 
 class AuditForm(BaseModel):
-    """The filters; days are whole days in UTC, and ``before`` is the number that the page ended with."""
+    """The filters; days are whole days of the site, and ``before`` is the number that the page ended with."""
 
     event: AuditEvent | None = None
     by: Annotated[str, Field(max_length=64)] = ""
@@ -70,8 +71,7 @@ def audit_page(services: Services, who: Admin, query: Annotated[AuditForm, Query
 
 def _midnight(day: str, days_later: int) -> str:
     try:
-        begin = datetime.combine(date.fromisoformat(day), time(), UTC)
-        return records.moment(begin + timedelta(days=days_later))
+        return records.moment(midnight(date.fromisoformat(day) + timedelta(days=days_later)))
     except (ValueError, OverflowError):  # no day, or none of the calendar
         return ""
 
