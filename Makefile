@@ -19,7 +19,7 @@ $(error ACCEL is "$(ACCEL)"; it must be cpu or gpu)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults soak models constraints lock sbom audit clean distclean
+.PHONY: help setup setup-train run demo reproduce viewer test test-all lint format types layers peers translations docs docs-serve bench fuzz crash faults soak container models constraints lock sbom audit clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ faults: setup ## Break disk, database, bucket, archive, clock and memory: recove
 
 soak: setup ## An hour of load on each database: memory, threads, files and disk stay flat
 	$(BIN)/python -m tests.crash --soak-minutes 60
+
+container: setup ## Build the container on a base of its own and run it for real (root; Debian's buildah and debootstrap)
+	CONTAINER=1 $(BIN)/python -m pytest tests/crash/test_container.py $(PYTEST_ARGS)
 
 ## Keep house ------------------------------------------------------------------------------------------------------
 

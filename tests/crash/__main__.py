@@ -142,6 +142,7 @@ def soak(station: Station, seconds: float) -> dict[str, Any]:
     while time.monotonic() < end:
         time.sleep(min(SAMPLE_S, seconds / 10.0))
         samples.append(_sample(station))
+        print(json.dumps({name: round(value, 1) for name, value in samples[-1].items()}), flush=True)
     half = samples[len(samples) // 2 :]
     first, last = half[: max(1, len(half) // 4)], half[-max(1, len(half) // 4) :]
     middle = {name: _mean(first, name) for name in samples[0]}

@@ -6,6 +6,8 @@ The quick ones run with the other tests; ``make faults`` runs all, and writes re
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +34,18 @@ marks = [
     ),
 ]
 """pynetdicom leaves the sockets of refused connections to the garbage collector."""
+
+
+def shim(source: str, folder: Path) -> str:
+    """A library that stands between a node and the C library, made from a C file of this folder; skips without cc."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler is installed")
+    library = folder / Path(source).with_suffix(".so")
+    code = str(Path(__file__).with_name(source))
+    make = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-o", str(library), code, "-ldl"]
+    subprocess.run(make, check=True)
+    return str(library)
 
 
 def at_work(

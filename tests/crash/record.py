@@ -1,25 +1,31 @@
-"""A pytest plugin for ``make faults``: writes what the tests of faults measured to benchmarks/results/."""
+"""A pytest plugin for ``make faults``: writes what the tests measured to benchmarks/results/, after each of them.
+
+What was measured earlier on the same day stays, so that a run may be broken off, or repeat single faults.
+"""
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from benchmarks.machine import describe, keep
-
-_results: list[dict[str, Any]] = []
+from benchmarks.machine import RESULTS, describe, keep
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Keep the recorded properties of each test."""
-    if report.when == "call" or report.skipped:
-        name = report.nodeid.rpartition("::")[2]
-        _results.append({"fault": name, "outcome": report.outcome, **dict(report.user_properties)})
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write them, once for all processes of pytest-xdist."""
-    if hasattr(session.config, "workerinput"):
+    """Keep the recorded properties of the test, with commit and load of this moment."""
+    if report.when != "call" and not report.skipped:
         return
-    keep("faults", describe(), {"faults": _results})
+    name = report.nodeid.rpartition("::")[2]
+    machine = describe()
+    measured = {"outcome": report.outcome, **dict(report.user_properties)}
+    measured |= {"commit": machine.pop("commit"), "load": machine.pop("load_before")}
+    faults = {one.pop("fault"): one for one in _of_today()} | {name: measured}
+    keep("faults", machine, {"faults": [{"fault": fault, **values} for fault, values in sorted(faults.items())]})
+
+
+def _of_today() -> list[dict[str, Any]]:
+    path = RESULTS / f"faults-{datetime.now(UTC):%Y%m%d}.json"
+    return list(json.loads(path.read_text("utf-8"))["faults"]) if path.exists() else []

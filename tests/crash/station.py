@@ -132,12 +132,12 @@ class Node:
 
     def start(self, role: str = "") -> None:
         role = role or self.roles[0]
-        serves = role in {"all", "web"}
-        command = [*self._command, "--role", role, "--web-port", str(self.web_port if serves else 0)]
-        own = {"MIQA_NODE__NAME": role, "MIQA_WEB__HEALTH_PORT": str(self.health_port if role != "web" else 0)}
-        environment = self._environment | (
-            own if len(self.roles) > 1 else {"MIQA_WEB__HEALTH_PORT": str(self.health_port)}
-        )
+        web_port = self.web_port if role in {"all", "web"} else 0
+        health_port = self.health_port if role in {"all", "work"} else 0
+        command = [*self._command, "--role", role, "--web-port", str(web_port)]
+        environment = self._environment | {"MIQA_WEB__HEALTH_PORT": str(health_port)}
+        if len(self.roles) > 1:
+            environment["MIQA_NODE__NAME"] = role
         self._processes[role] = subprocess.Popen(command, stdout=self._log, stderr=self._log, env=environment)
 
     def kill(self, role: str = "") -> None:
@@ -165,7 +165,7 @@ class Node:
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
-            process.wait(timeout=60)
+            process.wait(timeout=LIMIT_S)
         self._log.close()
 
 

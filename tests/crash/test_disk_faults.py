@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.faults import ALL, FAULT_S, Record, at_work, check, marks, only_with_all, wait_for_refusal
+from tests.crash.faults import ALL, FAULT_S, Record, at_work, check, marks, only_with_all, shim, wait_for_refusal
 from tests.unit.deliver.receiver import Receiver
 
-SHIM = Path(__file__).with_name("failing_disk.c")
 SOME_PERCENT = 15
 
 pytestmark = marks
@@ -46,13 +45,8 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, samples: Path, told: Rece
 @pytest.fixture
 def failing(tmp_path: Path) -> dict[str, str]:
     """Environment of a node whose writes below its data directory fail while the file ``flag`` exists."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler is installed")
-    library = tmp_path / "failing_disk.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, SHIM, "-ldl"], check=True)
     return {
-        "LD_PRELOAD": str(library),
+        "LD_PRELOAD": shim("failing_disk.c", tmp_path),
         "FAILING_FOLDER": str(tmp_path / "data"),
         "FAILING_FLAG": str(tmp_path / "flag"),
     }
