@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from miqa_node.assess.card import read_card
+from miqa_node.settings import load_settings
 from miqa_node.training.map_scores import STEPS, deletion, energy_inside, insertion, pixel_average_precision
 from miqa_node.training.outlines import (
     AnnotatedImage,
@@ -31,6 +33,7 @@ from miqa_node.training.pointing import (
     peak,
     play,
 )
+from tests.conftest import ROOT
 from tests.unit.assess.making import write_package
 
 LEFT = box(0.1, 0.2, 0.3, 0.6)
@@ -263,6 +266,18 @@ def test_what_cannot_be_played_is_said(package: Path, tmp_path: Path, change: di
     play_it: Callable[..., Any] = evaluate_pointing
     with pytest.raises(ValueError, match=says):
         play_it(package, **given)
+
+
+def test_the_default_method_points_better_than_maps_that_cost_nothing() -> None:
+    """By the shipped card, over hospitals and on compact boxes; no other method is better on both."""
+    card = read_card(max(path for path in (ROOT / "models").glob("quality-[0-9]*")))
+    figures = {
+        name: (row["both"]["macro"], row["both"]["compact_macro"]) for name, row in card.metrics["saliency"].items()
+    }
+    default = figures[load_settings().assess.saliency_method]
+    assert default > figures["class_map"]
+    assert default[1] > figures["class_map"][1]
+    assert not any(macro > default[0] and compact > default[1] for macro, compact in figures.values())
 
 
 @pytest.mark.shared
