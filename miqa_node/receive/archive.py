@@ -33,7 +33,7 @@ def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
     left = limits.max_archive_bytes
     try:
         with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if _is_wanted(info)]
+            infos = [info for info in archive.infolist() if _is_image_file(info)]
             if len(infos) > limits.max_archive_members:
                 raise ArchiveError(
                     f"The ZIP file has {len(infos)} files; {limits.max_archive_members} are the limit "
@@ -65,7 +65,7 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, left
     return written
 
 
-def _is_wanted(info: zipfile.ZipInfo) -> bool:
+def _is_image_file(info: zipfile.ZipInfo) -> bool:
     name = info.filename.rsplit("/", 1)[-1]
     hidden = name.startswith(".") or "__MACOSX" in info.filename
     return not (info.is_dir() or hidden or name.upper() == INDEX_NAME)

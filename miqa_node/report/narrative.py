@@ -110,7 +110,7 @@ def _verdict(assessment: Assessment, disposition: Disposition, speaker: Voice) -
     unjudged = [r.text for r in disposition.reasons if r.name in {"not_assessed", "report_failed"}]
     if assessment.not_assessed and assessment.not_assessed not in unjudged:
         unjudged.insert(0, assessment.not_assessed)
-    yield from (_retold(text, speaker) for text in unjudged)
+    yield from (_reworded(text, speaker) for text in unjudged)
     if assessment.score is not None and assessment.gate_class is None:
         yield speaker.say(SCORE, score=f"{assessment.score:.0f}")
 
@@ -228,7 +228,7 @@ def _caption(assessment: Assessment, speaker: Voice) -> Iterator[str]:
             yield speaker.say(CAPTION, writer=assessment.caption.writer, sentence=sentence)
 
 
-def _retold(text: str, speaker: Voice) -> str:
+def _reworded(text: str, speaker: Voice) -> str:
     """A sentence of another stage in this language; one that is not known stays as it is."""
     for template in REASONS:
         match = _pattern(template).fullmatch(text)

@@ -195,7 +195,7 @@ def _mark(
     marked = (
         sa.update(t.instances)
         # Asked again of the rows themselves: a person or a peer may be asking for one of them at this moment.
-        .where(_of.digest.in_(digests), KEPT, _is_unpromised(), *_is_not_wanted())
+        .where(_of.digest.in_(digests), KEPT, _is_unpromised(), *_is_disposable())
         .values(removed_at=now, removal_cause=cause.value, deleted_at=None)
     )
     return len(transaction.execute(marked.returning(_of.digest)).all()) if digests else 0
@@ -219,10 +219,10 @@ def _group() -> sa.ColumnElement[str]:
 def _is_free() -> tuple[sa.ColumnElement[bool], ...]:
     """Nothing asks that the original stays: it is in one of the groups that may be removed."""
     study = _of.study_instance_uid
-    return *_is_not_wanted(), study.not_in(_undelivered()), study.not_in(_undecided()), _is_unpromised()
+    return *_is_disposable(), study.not_in(_undelivered()), study.not_in(_undecided()), _is_unpromised()
 
 
-def _is_not_wanted() -> tuple[sa.ColumnElement[bool], ...]:
+def _is_disposable() -> tuple[sa.ColumnElement[bool], ...]:
     """No person asks for the study."""
     return _of.study_instance_uid.not_in(_opened()), _of.study_instance_uid.not_in(_held())
 

@@ -240,7 +240,7 @@ def _is_unremarkable(record: DatasetRecord) -> bool:
 
 
 def real_object_figures(judged: EvaluationCases) -> dict[str, Any]:
-    """How well images with objects or devices are told from those without, and whether the maps' peak lies on one."""
+    """How well images with objects or devices are separated from others, and whether the maps' peak lies on one."""
     truth = [c.record.has_real_object for c in judged.clean]
     both = [max(c.logits[COLUMN[finding]] for finding in OBJECTS) for c in judged.clean]
     groups = [[n for n, is_there in enumerate(truth) if is_there is truth_value] for truth_value in (True, False)]

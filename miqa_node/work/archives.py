@@ -132,31 +132,31 @@ class ArchiveRetrieval:
                 "Name the archives that keep originals in retention.archives, or send the images again."
             )
         with self._database.begin() as transaction:
-            wanted = archived.removed(transaction, uid, MAX_FETCHED)
-        if not wanted:
+            removed = archived.removed(transaction, uid, MAX_FETCHED)
+        if not removed:
             raise NotFoundError("No original of it was removed by retention.")
         reasons: dict[str, str] = {}
-        count = len(wanted)
+        count = len(removed)
         for name in self._archives.names:
-            wanted = self._fetch_from(name, wanted, reasons)
-        missing = tuple(f"{one.header.sop_instance_uid}: {reasons[one.digest]}" for one in wanted)
-        log.info("originals were fetched from archives", fetched=count - len(wanted), missing=len(wanted))
-        return Retrieval(count - len(wanted), missing)
+            removed = self._fetch_from(name, removed, reasons)
+        missing = tuple(f"{one.header.sop_instance_uid}: {reasons[one.digest]}" for one in removed)
+        log.info("originals were fetched from archives", fetched=count - len(removed), missing=len(removed))
+        return Retrieval(count - len(removed), missing)
 
-    def _fetch_from(self, name: str, wanted: list[ArchivedObject], reasons: dict[str, str]) -> list[ArchivedObject]:
+    def _fetch_from(self, name: str, removed: list[ArchivedObject], reasons: dict[str, str]) -> list[ArchivedObject]:
         """Those that are still missing, with the reason for each in ``reasons``."""
         missing = []
         try:
             with self._archives.connected(name) as archive:
-                for one in wanted:
+                for one in removed:
                     try:
                         self._keep(one, archive.fetch(one.header), name)
                     except DeliveryError as error:
                         reasons[one.digest] = f"{name}: {error}"
                         missing.append(one)
         except NotFoundError as error:
-            reasons |= {one.digest: str(error) for one in wanted}
-            return wanted
+            reasons |= {one.digest: str(error) for one in removed}
+            return removed
         return missing
 
     def _keep(self, one: ArchivedObject, file: bytes, archive: str) -> None:

@@ -72,7 +72,7 @@ class Retention(RegularWork):
             if days := self._rules.artifacts_days:
                 before = now - timedelta(days=days)
                 self._remove(lambda begun, at: retention.remove_artifacts(begun, before, at, BATCH))
-            self._make_space(self._space_wanted(), float("inf"))
+            self._make_space(self._space_needed(), float("inf"))
         self._forget(now)
         if now - self._swept_at >= SWEEP_INTERVAL:
             self._swept_at = now
@@ -83,10 +83,10 @@ class Retention(RegularWork):
         if not (self._rules.enabled and self._is_short(self._objects.space())):
             return False
         with self._turn:
-            self._make_space(self._space_wanted(), time.monotonic() + RECLAIM_S)
+            self._make_space(self._space_needed(), time.monotonic() + RECLAIM_S)
         return True
 
-    def _space_wanted(self) -> float:
+    def _space_needed(self) -> float:
         """Free bytes that retention works towards; 0 if the disk is not limited."""
         space = self._objects.space()
         if space is None or not self._rules.min_free_percent:

@@ -123,7 +123,7 @@ def plain(pictures: NDArray[np.uint8]) -> Tensor:
 
 
 def vary(images: Tensor, recipe: ClassifierRecipe, generator: torch.Generator) -> Tensor:
-    """Each picture turned, sized, moved, brightened (and mirrored) by itself."""
+    """Each picture turned, sized, moved, brightened (and mirrored) independently."""
     count = images.shape[0]
 
     def uniform(extent: float) -> Tensor:

@@ -18,7 +18,7 @@ NOISE = 0.02
 
 
 def augment(pictures: Tensor, generator: torch.Generator, side: int) -> Tensor:
-    """Values in [-1, 1], (N, 1, side, side), of uint8 pictures (N, 1, rows, columns); each is varied by itself."""
+    """Values in [-1, 1], (N, 1, side, side), of uint8 pictures (N, 1, rows, columns); each is varied independently."""
     count = pictures.shape[0]
 
     def uniform(low: float, high: float) -> Tensor:

@@ -159,7 +159,7 @@ def read_boxes(folder: Path, kinds: Sequence[str] = ("Pneumonia", "Lung Opacity"
     """The images of ``cxr_boxes/manifest.csv`` with a box of these kinds."""
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    found = []
+    drawn = []
     for row in rows:
         width, height = int(row["width"]), int(row["height"])
         boxes = tuple(
@@ -168,8 +168,8 @@ def read_boxes(folder: Path, kinds: Sequence[str] = ("Pneumonia", "Lung Opacity"
             if kind in kinds
         )
         if boxes:
-            found.append(BoxedImage(folder / row["file"], row["patient"], boxes))
-    return found
+            drawn.append(BoxedImage(folder / row["file"], row["patient"], boxes))
+    return drawn
 
 
 def read_display(path: Path) -> NDArray[np.uint16]:

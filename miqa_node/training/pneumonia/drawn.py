@@ -17,7 +17,7 @@ STRONG_WEIGHT = 2.0
 
 
 class LabelledPictures(Dataset[tuple[Tensor, int]]):
-    """Pictures with their labels as torch wants them: (1, rows, columns) uint8 and 0 or 1."""
+    """Pictures with their labels as torch expects them: (1, rows, columns) uint8 and 0 or 1."""
 
     def __init__(self, pictures: NDArray[np.uint8], samples: Sequence[PneumoniaSample]) -> None:
         self._pictures = pictures

@@ -1,4 +1,4 @@
-"""Makes the members' logits one calibrated probability: each member by itself, then their mean, then the threshold.
+"""Makes the members' logits one calibrated probability: each member separately, then their mean, then the threshold.
 
 Fitted on patients that no network was trained on and that are not tested: children and adults that were set aside
 for it, of hospitals that have both labels.

@@ -32,7 +32,7 @@ class EvaluationOptions:
     """What the report is to hold.
 
     ``draws``: simulations per image and finding; ``against``: further packages judged on the same images;
-    ``methods``: saliency methods to play, on up to ``saliency_images`` images (0: none), ``curves`` of which get
+    ``methods``: saliency methods to play, on up to ``saliency_images`` images (0: none); ``curves`` of them get
     insertion and deletion; ``gallery``: worst misses and false alarms shown per finding.
     """
 

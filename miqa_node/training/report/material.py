@@ -63,7 +63,7 @@ class EvaluationMaterial:
 
 
 def is_protocol(source: Path) -> bool:
-    """Whether a folder is laid out as the project's protocol wants it."""
+    """Whether a folder has the layout of the project's protocol."""
     return (source / "cxr_eval" / "manifest.csv").is_file()
 
 

@@ -54,7 +54,7 @@ class EvaluationSubject:
         self._to = np.array([CLASSES.index(name) for name in self.known], int)
 
     def __call__(self, display: NDArray[np.uint16]) -> GraphPrediction:
-        """Judge display pixels of a frontal chest of which nothing else is known."""
+        """Judge display pixels of a frontal chest without a header."""
         if self.package.judges_measurements:
             return self._read(self._of_measurements(measure_picture(display)))
         return self._of_pixels(display, None)

@@ -105,8 +105,8 @@ def finding_outlines(services: Services, _who: Reader, digest: Digest) -> JSONRe
         maps = newest_maps(services, digest)
     except NotFoundError:
         maps = SaliencyMaps()
-    found = outlines(assessment, maps, services.settings.assess.saliency_threshold)
-    return JSONResponse([one.document() for one in found], headers=KEPT)
+    drawn = outlines(assessment, maps, services.settings.assess.saliency_threshold)
+    return JSONResponse([one.document() for one in drawn], headers=KEPT)
 
 
 def _decoded(services: WebServices, key: str, frame: int) -> Radiograph:

@@ -164,8 +164,8 @@ def _picture(services: WebServices, station: str, exposure: StationExposure, que
         maps = SaliencyMaps()
     at = quote(exposure.received_at.isoformat(), safe="")
     address = f"/rooms/{quote(station, safe='')}/picture.png?at={at}" + (f"&{query}" if query else "")
-    found = outlines(assessment, maps, services.settings.assess.saliency_threshold)
-    return RoomPicture(address, assessment.header.columns, assessment.header.rows, found)
+    drawn = outlines(assessment, maps, services.settings.assess.saliency_threshold)
+    return RoomPicture(address, assessment.header.columns, assessment.header.rows, drawn)
 
 
 def _tail(services: WebServices, exposure: StationExposure) -> str:
