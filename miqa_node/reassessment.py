@@ -1,6 +1,6 @@
 """Judges images again that a person chose: after a fault was fixed, or with another model or policy.
 
-A request is written down in the transaction that queues its job, behind the images that have just arrived. The steps
+A request is stored in the transaction that queues its job, after newly arrived images. The steps
 of the job are those of every image (:mod:`miqa_node.pipeline`); the verdict in force stays until there is a new one.
 """
 

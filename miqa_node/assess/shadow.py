@@ -1,7 +1,7 @@
 """Has a candidate package judge images silently beside the active one, where it can do no harm.
 
 The candidate works in a child process of low priority on the pixels that were decoded for the active package, and
-only after the active verdict is written down. It may crash, hang, eat memory or be slow: images then go unjudged by
+only after the active verdict is stored. It may crash, hang, exhaust memory or be slow: images then go unjudged by
 it, nothing else happens. Its opinions are kept apart (:mod:`miqa_node.store.shadows`) and reach no report, no
 worklist and no PACS.
 """

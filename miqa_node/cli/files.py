@@ -23,7 +23,7 @@ _HEAD_BYTES = 1 << 14
 def images(paths: Iterable[Path], suffixes: frozenset[str] = IMAGE_SUFFIXES) -> tuple[list[Path], int]:
     """The files to work on, in order, and how many files of folders were left out because they are not images.
 
-    A file that is named is always taken; files of a folder are taken if their name or content is that of an image, with
+    A file that is named is always read; files of a folder are read if their name or content is that of an image, with
     or without the preamble of PS3.10. A DICOMDIR means the medium that it is on.
     """
     chosen_paths: list[Path] = []

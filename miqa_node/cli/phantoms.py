@@ -1,4 +1,4 @@
-"""``miqa-node phantoms``: series of test objects, listed and put right."""
+"""``miqa-node phantoms``: series of test objects, listed and corrected."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ HIGHEST_BUDGET = 0.5
 
 def tune(
     budget: Annotated[
-        str, typer.Option(metavar="SHARE", help="Propose limits with which that share of images is flagged, e.g. 8%.")
+        str, typer.Option(metavar="SHARE", help="Propose limits that flag this share of images, e.g. 8%.")
     ] = "",
     show: Annotated[int, typer.Option(metavar="N", min=0, help="Show a set of limits again.")] = 0,
     confirm: Annotated[int, typer.Option(metavar="N", min=0, help="Put a proposed set in force.")] = 0,

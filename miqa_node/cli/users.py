@@ -149,7 +149,7 @@ def list_tokens(config: ConfigFile = None, data_dir: DataDir = None, as_json: As
 def rotate_token(
     number: Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the token, see token list.")],
     overlap_hours: Annotated[
-        float, typer.Option(metavar="N", min=0, max=8760, help="Hours for which the old one works on.")
+        float, typer.Option(metavar="N", min=0, max=8760, help="Hours during which the old one remains valid.")
     ] = accounts.OVERLAP_HOURS,
     days: Annotated[
         int | None,

@@ -50,7 +50,7 @@ class Values:
         if text and not (can_name(text) if relaxed else is_uid(text)):
             raise DataSetError(
                 f"{keyword} is not a UID: only digits and dots, at most 64 of them (PS3.5 9.1)."
-                + (" With dicom.relaxed_uids the node takes letters, too." if can_name(text) else "")
+                + (" With dicom.relaxed_uids the node also accepts letters." if can_name(text) else "")
             )
         return text
 

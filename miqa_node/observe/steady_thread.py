@@ -40,7 +40,7 @@ class SteadyThread:
         self._expected_by = time.monotonic() + self._stuck_after_s
 
     def goes_on(self, pause_s: float | None, awake: threading.Event | None = None) -> bool:
-        """Pause, until ``awake`` if given, for ever if None; False when the loop is to end."""
+        """Pause, until ``awake`` if given, forever if None; False when the loop is to end."""
         self._expected_by = float("inf") if pause_s is None else time.monotonic() + pause_s + self._stuck_after_s
         (awake or self.stopping).wait(pause_s)
         self.beat()

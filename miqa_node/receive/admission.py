@@ -127,7 +127,7 @@ class Admission:
         return any(rule.covers(address) for rule in self._rules)
 
     def judge(self, caller: Caller) -> tuple[Rejection, str] | None:
-        """None to let the caller in, else why not and what to change so that it gets in."""
+        """None to accept the caller, else the reason and the setting that would accept it."""
         settings = self._settings
         if settings.require_called_ae_title and caller.called_ae_title != settings.ae_title.strip():
             return Rejection.CALLED_AE_TITLE, (

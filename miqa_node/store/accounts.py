@@ -1,4 +1,4 @@
-"""What administrators do with accounts and tokens, by page and command alike; each act is written down with a name."""
+"""What administrators do with accounts and tokens, by page and command alike; each act is recorded with a name."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def add(
 
 
 def link(transaction: Transaction, name: str, lifetime_s: float, actor: str, now: datetime) -> tuple[str, datetime]:
-    """The secret of a link with which the owner chooses a password, and until when it is good.
+    """The secret of a link with which the owner chooses a password, and when it expires.
 
     Raises
     ------

@@ -171,7 +171,7 @@ def _copy_objects(
 
 
 def _keys(source: Database, objects: ObjectStore) -> Iterator[tuple[str, Callable[[sa.Connection], None]]]:
-    """Every object that a row refers to, and how to write down that it is gone."""
+    """Every object that a row refers to, and how to record that it is gone."""
     of, now = t.instances.c, datetime.now(UTC)
     original = {"removed_at": now, "deleted_at": now, "removal_cause": RemovalCause.AGE.value}
     artifacts = {"artifacts_removed_at": now, "artifacts_deleted_at": now}

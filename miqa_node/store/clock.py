@@ -22,7 +22,7 @@ def mend(transaction: Transaction, now: datetime, longest_pause: timedelta) -> i
     """Bring what waits beyond reason back to the present; how much that was.
 
     ``longest_pause`` is the longest that the settings allow between two attempts, as a lease, or until a study has
-    passed. A delay that was asked for, such as that of a rejection note, begins anew.
+    passed. A delay that was asked for, such as that of a rejection note, starts again.
     """
     return (
         _queued_in_the_future(transaction, now)

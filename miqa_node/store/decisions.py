@@ -1,4 +1,4 @@
-"""A person's decision about a flagged study: kept for ever, taken back by another row, and a label of its images."""
+"""A person's decision about a flagged study: kept forever, taken back by another row, and a label of its images."""
 
 from __future__ import annotations
 

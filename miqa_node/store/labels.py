@@ -217,7 +217,7 @@ def recount_decision(transaction: Transaction, decision: int, now: datetime) -> 
 def _recount(transaction: Transaction, digest: InstanceDigest, now: datetime) -> None:
     """Let the analysis count what was said last. A second reading is about the readers: it changes nothing here.
 
-    A good word takes back a person's earlier rejection, never that of another system.
+    A later acceptance takes back a person's earlier rejection, never that of another system.
     """
     said = labels.c.digest == digest, labels.c.origin != LabelOrigin.SECOND_READING.value, in_force()
     rows = transaction.execute(sa.select(labels).where(*said).order_by(labels.c.label_id.desc())).all()

@@ -1,6 +1,6 @@
 """The limits that every HTTP connection is under before anybody has signed in: number, time and speed.
 
-uvicorn reads requests (its h11 protocol) and knows no limit of time but that of idle connections. Here each connection
+uvicorn reads requests (its h11 protocol) and has no time limit except that of idle connections. Here each connection
 says where it stands, and one sweep a second closes those that take too long. When there are too many connections,
 those that have not sent a whole request make room for newer ones, the address with the most of them first.
 """

@@ -108,7 +108,7 @@ class ArchiveWatch(RegularWork):
 class ArchiveRetrieval:
     """Brings originals back that retention removed, if an archive still has them.
 
-    Archives write objects anew: the encoding of a copy may differ from that of the object that came, its image may not.
+    Archives rewrite objects: the encoding of a copy may differ from that of the object that came, its image may not.
     """
 
     def __init__(self, database: Database, objects: ObjectStore, archives: Archives, settings: Settings) -> None:

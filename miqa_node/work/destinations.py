@@ -21,7 +21,7 @@ from miqa_node.store.database import Database
 from miqa_node.work.regular import RegularWork
 
 LOOK_S = 5.0
-"""The state of the lanes is written down, and those that do not answer are asked, this often; the others are asked at
+"""The state of the lanes is stored, and destinations that do not answer are probed, this often; the others are asked at
 the interval of the settings."""
 AT_ONCE = 8
 

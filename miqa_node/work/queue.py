@@ -294,7 +294,7 @@ def migrate_queue(database: Database) -> None:
 
 
 class _Stopped(BaseException):
-    """The process ends while a step waits. No Exception: nothing of the step is to be written down."""
+    """The process ends while a step waits. No Exception: nothing of the step is to be stored."""
 
 
 class _Attempts:

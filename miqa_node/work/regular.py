@@ -40,5 +40,5 @@ class RegularWork(ABC):
                 self.look()
             except ResourcesError as error:
                 log.warning(self._waits, error=str(error))
-            except Exception:  # what waits must not wait for ever because one look failed
+            except Exception:  # what waits must not wait forever because one look failed
                 log.exception("regular work failed, it goes on", work=self._thread.name)

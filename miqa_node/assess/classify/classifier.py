@@ -208,7 +208,7 @@ def _golden_difference(classifier: Classifier, image: bytes, expected: bytes) ->
     try:
         golden = {str(name): float(value) for name, value in json.loads(expected)["scores"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelPackageError(f"{classifier.name}: what a golden should give is not written down.") from error
+        raise ModelPackageError(f"{classifier.name}: the expected result of a golden is missing.") from error
     scores, _ = classifier.see(display)
     return max(abs(value - golden.get(name, float("inf"))) for name, value in scores.items())
 

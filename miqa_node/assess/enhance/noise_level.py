@@ -1,4 +1,4 @@
-"""How noisy each grey level of an image is, and a scale on which all levels are equally noisy.
+"""The noise at each grey level of an image, and a scale on which it is the same at all levels.
 
 Quantum noise grows where little exposure arrives. Methods that know one noise level only then see the same noise
 everywhere (variance stabilisation, after Anscombe, Biometrika 35, 1948; read off the image instead of assumed).

@@ -59,7 +59,7 @@ def show_model(services: Services, _who: Reader, query: PeriodQuery) -> dict[str
 
 @router.get("/labels", summary="Labels that people gave", responses=responses(401, 403, 422, 503))
 def show_labels(services: Services, _who: Reader, query: PeriodQuery) -> dict[str, Any]:
-    """What people decided, drew and read, of the days on which they did."""
+    """What people decided, drew and read, by the day on which they did."""
     with services.database.begin() as transaction:
         given = labels.newest_at(transaction)
         period = frame(transaction, query, "", up_to=given.date() if given else None).period

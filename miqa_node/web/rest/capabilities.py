@@ -1,6 +1,6 @@
 """Says what the node's DICOMweb offers (PS3.18 8.9): every resource with its methods and media types, as WADL or JSON.
 
-It is made from the routes themselves, so that it cannot say anything else than they do.
+It is made from the routes themselves, so it cannot contradict them.
 """
 
 from __future__ import annotations

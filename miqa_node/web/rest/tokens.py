@@ -22,7 +22,7 @@ from miqa_node.web.services import Services, WebServices
 TokenNumber = Annotated[int, Path(ge=1, le=MAX_ID, description="Number of the token.")]
 Days = Annotated[int | None, Field(ge=1, le=accounts.MAX_TOKEN_DAYS, description="Days until it expires.")]
 Overlap = Annotated[
-    float, Field(ge=0, le=accounts.MAX_OVERLAP_HOURS, description="Hours for which the old one works on.")
+    float, Field(ge=0, le=accounts.MAX_OVERLAP_HOURS, description="Hours during which the old one remains valid.")
 ]
 
 

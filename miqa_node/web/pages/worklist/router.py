@@ -121,7 +121,7 @@ class WorklistForm(Strict):
 
 
 def read_form(text: str) -> WorklistForm:
-    """The filter that the address of a list says; that of the first page if it says nothing that is known."""
+    """The filter that the address of a list says; that of the first page if it holds no known key."""
     try:
         return WorklistForm.model_validate(dict(parse_qsl(text)))
     except ValidationError:
