@@ -19,6 +19,8 @@ from miqa_node.domain.ports import DiskSpace, ObjectStore
 from miqa_node.domain.retention import RemovalCause, RetentionGroup
 from miqa_node.domain.worklist import Resolution
 from miqa_node.errors import ConflictError, NotFoundError, RemovedError, ResourcesError
+from miqa_node.observe import metrics
+from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, holds, instances, labels, retention, upkeep, worklist
 from miqa_node.store import tables as t
 from miqa_node.store.arrivals import Arrivals
@@ -27,6 +29,7 @@ from miqa_node.store.commitment_requests import DatabaseLedger
 from miqa_node.store.database import Database
 from miqa_node.store.objects import open_objects
 from miqa_node.store.retention import AgeLimits
+from miqa_node.work.retention import Retention
 from tests.unit.store.making import NOW, digest, header, received, study
 
 LIMITS = AgeLimits(accepted=30, flagged=365)
@@ -378,3 +381,17 @@ def test_the_forecast_follows_the_trend(database: Database) -> None:
         assert upkeep.days_until_full(transaction, "n", 1_000) == pytest.approx((4_530 - 1_000) / 240, rel=1e-6)
         assert upkeep.days_until_full(transaction, "still", 0) == float("inf")
         assert transaction.execute(sa.select(sa.func.count()).select_from(t.disk_samples)).scalar_one() == 96
+
+
+def test_the_forecast_is_a_metric(shelf: Shelf) -> None:
+    settings = load_settings(node={"data_dir": shelf.folder, "name": "n"}, store={"min_free_bytes": 0})
+    space = shelf.objects.space()
+    assert space is not None
+    now = datetime.now(UTC)
+    with shelf.database.begin() as transaction:
+        for hour in range(48):
+            was_free = space.free_bytes + (48 - hour) * space.free_bytes // 48  # half of it went within two days
+            upkeep.sample_disk(transaction, "n", DiskSpace(1 << 60, was_free), now - timedelta(hours=48 - hour))
+    Retention(shelf.database, shelf.objects, settings).look()
+    forecast = metrics.REGISTRY.get_sample_value("miqa_store_days_until_full")
+    assert forecast == pytest.approx(2.0, rel=0.1)

@@ -23,7 +23,7 @@ from miqa_node.settings import WorkSettings, load_settings
 from miqa_node.store import executors as executors_store
 from miqa_node.store.database import Database
 from miqa_node.store.tables import executors
-from miqa_node.work.queue import DurableQueue, Schedule, Worker, migrate_queue
+from miqa_node.work.queue import ASSESS_JOB, DurableQueue, Schedule, Worker, migrate_queue
 from miqa_node.work.recovery import RollCall
 from miqa_node.work.regular import RegularWork
 from tests.waiting import wait_until
@@ -483,3 +483,25 @@ def test_no_more_images_are_judged_again_than_the_limit_of_a_minute(
     time.sleep(3.0)
     assert sorted(done) == sorted([*done[:3], "fresh"])
     worker.stop()
+
+
+def test_jobs_that_are_done_or_were_given_up_are_forgotten_after_their_time(
+    database: Database, queue: DurableQueue, started: Recorder
+) -> None:
+    def jobs() -> list[str]:
+        return [job.workflow_id for job in queue._client.list_workflows(name=ASSESS_JOB)]
+
+    def clean(days: int) -> None:
+        roll_call = RollCall(database, "w1", SETTINGS.model_copy(update={"retention_days": days}))
+        roll_call._cleaned_at -= timedelta(hours=2)  # it is done each hour
+        roll_call._clean()
+
+    promise(database, queue, "a")
+    with database.begin() as transaction:
+        queue.enqueue_reassess(transaction, InstanceDigest("b"), 1)
+    wait_until(lambda: {("conclude", "a"), ("conclude", "b")} <= set(started.done))
+    wait_until(lambda: not queue.active())
+    clean(SETTINGS.retention_days)
+    assert len(jobs()) == 2, "they are not old yet"
+    clean(-1)
+    assert jobs() == []
