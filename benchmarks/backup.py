@@ -11,13 +11,13 @@ runs on them and receives and judges further images by C-STORE while the functio
 from __future__ import annotations
 
 import argparse
-import hashlib
 import subprocess
 import tempfile
 import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
@@ -25,7 +25,7 @@ from typing import Any, Self
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import Comprehensive3DSRStorage, ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, build_context
 
 from benchmarks.machine import describe, keep
@@ -54,7 +54,6 @@ from miqa_node.store.objects import objects_of
 SIDE = 32
 BATCH = 500
 IMAGES_PER_STUDY = 2
-SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.33"
 ROOT = "1.2.826.0.1.3680043.8.498."
 PLACE = "999999999"
 PREVIEW = b"\x89PNG" + bytes(800)
@@ -134,9 +133,9 @@ def _write(transaction: Transaction, artifacts: Artifacts, path: Path, number: i
     instances.save_disposition(transaction, digest, header.study_instance_uid, disposition, at)
     if flagged:
         worklist.flag(transaction, header.study_instance_uid, disposition.verdict, at)
-    uid = f"2.25.{int(hashlib.md5(digest.encode(), usedforsecurity=False).hexdigest(), 16)}"
-    key = artifacts.keep_result(digest, uid, b"report" * 100)
-    result = ResultObject(uid, SR_CLASS, ResultKind("SR"), key)
+    uid = _uids(number)["4"]
+    key = artifacts.keep_result(digest, uid, _report(number))
+    result = ResultObject(uid, Comprehensive3DSRStorage, ResultKind("SR"), key)
     deliveries.record_result(transaction, digest, result, at)
     deliveries.queue(transaction, result, "PACS", at)
     deliveries.sent(transaction, [DeliveryId(number + 1)], at)
@@ -185,38 +184,58 @@ class Sender:
 
 def _uids(number: int) -> dict[str, str]:
     of_study = number // IMAGES_PER_STUDY
-    numbers = {"1": number, "2": of_study, "3": of_study}
+    numbers = {"1": number, "2": of_study, "3": of_study, "4": number}
     return {kind: f"{ROOT}{kind}.{value + 100_000_000:09d}" for kind, value in numbers.items()}
 
 
 def _file(number: int) -> bytes:
-    file = _template()
+    return _named(_template(), number)
+
+
+def _report(number: int) -> bytes:
+    """The header of a report, which is all that anybody reads of it here."""
+    return _named(_report_template(), number)
+
+
+def _named(file: bytes, number: int) -> bytes:
     for kind, uid in _uids(number).items():
         file = file.replace(f"{ROOT}{kind}.{PLACE}".encode(), uid.encode())
     return file
 
 
-_made: list[bytes] = []
-
-
+@cache
 def _template() -> bytes:
-    if not _made:
-        image = Dataset()
-        image.SOPClassUID, image.SOPInstanceUID = ComputedRadiographyImageStorage, f"{ROOT}1.{PLACE}"
-        image.StudyInstanceUID, image.SeriesInstanceUID = f"{ROOT}2.{PLACE}", f"{ROOT}3.{PLACE}"
-        image.Modality, image.BodyPartExamined, image.ViewPosition = "CR", "CHEST", "PA"
-        image.PatientID, image.PatientName, image.StationName = "BENCHMARK", "Benchmark^Image", "ROOM1"
-        image.PixelSpacing = image.ImagerPixelSpacing = [5.0, 5.0]
-        image.Rows = image.Columns = SIDE
-        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
-        image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 12, 11, 0
-        image.PixelData = np.linspace(0, 4095, SIDE * SIDE).astype("<u2").tobytes()
-        image.file_meta = FileMetaDataset()
-        image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        out = BytesIO()
-        image.save_as(out, enforce_file_format=True)
-        _made.append(out.getvalue())
-    return _made[0]
+    image = _identified(ComputedRadiographyImageStorage, "1")
+    image.Modality, image.BodyPartExamined, image.ViewPosition = "CR", "CHEST", "PA"
+    image.PixelSpacing = image.ImagerPixelSpacing = [5.0, 5.0]
+    image.Rows = image.Columns = SIDE
+    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+    image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 12, 11, 0
+    image.PixelData = np.linspace(0, 4095, SIDE * SIDE).astype("<u2").tobytes()
+    return _written(image)
+
+
+@cache
+def _report_template() -> bytes:
+    report = _identified(Comprehensive3DSRStorage, "4")
+    report.Modality = "SR"
+    return _written(report)
+
+
+def _identified(sop_class_uid: str, kind: str) -> Dataset:
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class_uid, f"{ROOT}{kind}.{PLACE}"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"{ROOT}2.{PLACE}", f"{ROOT}3.{PLACE}"
+    dataset.PatientID, dataset.PatientName, dataset.StationName = "BENCHMARK", "Benchmark^Image", "ROOM1"
+    return dataset
+
+
+def _written(dataset: Dataset) -> bytes:
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    out = BytesIO()
+    dataset.save_as(out, enforce_file_format=True)
+    return out.getvalue()
 
 
 def _settings(folder: Path) -> Settings:
