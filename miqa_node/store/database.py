@@ -62,6 +62,7 @@ class Database:
         self._hearing: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            sa.event.listen(self.engine, "handle_error", _drop_broken)
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -237,6 +238,16 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     if sqlite3.sqlite_version_info < (3, 42):
         # The queue's own tables ask for unixepoch('subsec'), which older versions answer with NULL.
         connection.create_function("unixepoch", 1, lambda _modifier: time.time())
+
+
+_BROKEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+
+
+def _drop_broken(context: sa.engine.ExceptionContext) -> None:
+    """A file that was opened while its disk failed is read-only for as long as it is open: open it anew."""
+    error = context.original_exception
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _BROKEN:
+        context.is_disconnect = True
 
 
 def _use_write_ahead_log(connection: Any) -> None:

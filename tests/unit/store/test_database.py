@@ -130,3 +130,17 @@ def test_what_the_site_writes_into_the_address_of_the_database_wins() -> None:
     assert str(arguments["connect_timeout"]) == "3"
     assert arguments["tcp_user_timeout"]
     database.close()
+
+
+def test_a_connection_that_became_read_only_is_opened_anew(tmp_path: Path) -> None:
+    """SQLite opens a file for reading alone when its disk fails at that moment, and leaves it so."""
+    database = Database(f"sqlite:///{tmp_path / 'miqa.sqlite'}", pool_size=1)
+    with database.begin() as transaction:
+        transaction.exec_driver_sql("CREATE TABLE t (a INTEGER)")
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    with pytest.raises(ResourcesError), database.begin() as transaction:
+        transaction.exec_driver_sql("INSERT INTO t VALUES (1)")
+    with database.begin() as transaction:
+        transaction.exec_driver_sql("INSERT INTO t VALUES (1)")
+    database.close()
