@@ -35,6 +35,7 @@ STUDIES = 12
 """As many tries; each must arrive, and one within the second: on a machine with other work not every one does."""
 
 
+@pytest.mark.timeout(900)
 def test_who_opens_a_study_is_on_record_within_a_second(tmp_path: Path) -> None:
     ca, port = trustme.CA(), free_port()
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
