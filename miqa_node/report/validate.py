@@ -5,7 +5,7 @@ These are the quick checks, a few milliseconds per object; the validators of oth
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from io import BytesIO
 from typing import cast
 
@@ -18,7 +18,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
 from pydicom.valuerep import STR_VR, validate_value
 
-from miqa_node.domain.instance import can_name
+from miqa_node.domain.instance import can_name, is_uid
 from miqa_node.errors import ReportError
 from miqa_node.imaging.charsets import ASCII, decoded_text
 from miqa_node.report import capture, seg
@@ -145,10 +145,18 @@ def _values(
             for item in dataset[tag].value:
                 yield from _values(item, inherited, character_sets, f"{name}/")
         elif isinstance(element, RawDataElement) and element.VR in STR_VR and element.value:
-            yield from (f"{name} {fault}" for fault in _text_faults(str(element.VR), element.value, character_sets))
+            check_uid = is_uid if name in _OWN_UIDS else can_name
+            faults = _text_faults(str(element.VR), element.value, character_sets, check_uid)
+            yield from (f"{name} {fault}" for fault in faults)
 
 
-def _text_faults(vr: str, encoded: bytes, character_sets: Sequence[str]) -> Iterator[str]:
+_OWN_UIDS = frozenset({"SOPInstanceUID", "SeriesInstanceUID"})
+"""Made by the node; others may be the source's, which ``dicom.relaxed_uids`` lets have letters."""
+
+
+def _text_faults(
+    vr: str, encoded: bytes, character_sets: Sequence[str], check_uid: Callable[[str], bool]
+) -> Iterator[str]:
     try:
         text = decoded_text(vr, encoded, character_sets).rstrip(" \0")
     except UnicodeError:
@@ -158,7 +166,7 @@ def _text_faults(vr: str, encoded: bytes, character_sets: Sequence[str]) -> Iter
         if vr == "UI":
             # Not PS3.5 9.1 to the letter: senders write components with a leading zero, and a reference to such
             # an object must say its UID as it is.
-            if not can_name(value):
+            if not check_uid(value):
                 yield "is not a UID"
             continue
         try:
