@@ -40,6 +40,8 @@ class GraphSession:
         self._failures, self._failure = 0, ""
         self._session = self._load(model)
         self.provider: str = self._session.get_providers()[0]
+        self.is_rehearsing = False
+        """While it is, a run gives its memory back: a process that waits for its first image holds little."""
         self._sha256 = "" if isinstance(model, bytes) else _sha256_of(model)
         self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
@@ -59,7 +61,7 @@ class GraphSession:
         """
         try:
             if timeout_s is None:
-                values = self._session.run(list(outputs), dict(inputs))
+                values = self._session.run(list(outputs), dict(inputs), _giving_back() if self.is_rehearsing else None)
             else:
                 values = self._run_within(outputs, inputs, timeout_s)
         except TimeoutError:
@@ -142,6 +144,12 @@ class ModelSessions:
         for session in tuple(_sessions):
             if session.trouble():
                 session.reload()
+
+
+def _giving_back() -> ort.RunOptions:
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def available_provider(accelerator: Accelerator) -> str:

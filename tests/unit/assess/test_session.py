@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from miqa_node.assess import session
 from miqa_node.assess.card import GRAPH_NAME
 from miqa_node.assess.packages import Package, open_package
 from miqa_node.assess.session import FAILURES_IN_A_ROW, ModelSessions
@@ -68,3 +69,14 @@ def test_a_graph_that_was_changed_meanwhile_is_not_loaded(package: Package) -> N
     with pytest.raises(ModelPackageError, match="changed while it was in use"):
         package.session.reload()
     assert package.session.trouble()
+
+
+def test_the_memory_of_the_goldens_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[bool] = []
+    plain = session._giving_back
+    monkeypatch.setattr(session, "_giving_back", lambda: (given_back.append(True), plain())[1])
+    write_package(tmp_path / "tiny-1.0.0")
+    package = open_package(tmp_path / "tiny-1.0.0", Accelerator.CPU, load_settings().assess)
+    assert len(given_back) == len(package.golden_differences) > 0
+    assert works(package)
+    assert len(given_back) == len(package.golden_differences), "images keep it, for the next one"
