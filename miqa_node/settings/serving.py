@@ -42,6 +42,7 @@ class WebSettings(SettingsTable):
     live_interval_s: Seconds
     live_heartbeat_s: Seconds
     max_live_pages: Count
+    escalate_minutes: Count
     display_minutes: Count
     display_picture: bool
     display_accession_digits: Annotated[int, Field(ge=0, le=16)]

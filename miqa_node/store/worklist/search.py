@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -102,6 +103,30 @@ def count(transaction: Transaction, criteria: WorklistFilter, most: int | None =
     if most is not None:
         matches = matches.limit(most)
     return transaction.execute(sa.select(sa.func.count()).select_from(matches.subquery())).scalar_one()
+
+
+def facets(
+    transaction: Transaction, criteria: WorklistFilter, kinds: Sequence[str], most: int
+) -> dict[str, dict[str, int]]:
+    """How many studies of a list have each label of these kinds (``station``, ``reason`` …), the commonest first.
+
+    Only the newest ``most`` studies of the list are counted.
+    """
+    newest = sa.select(worklist.c.study_instance_uid).where(*_conditions(criteria))
+    newest = newest.order_by(worklist.c.flagged_at.desc()).limit(most)
+    count = sa.func.count()
+    query = (
+        sa.select(worklist_facets.c.label, count)
+        .where(worklist_facets.c.study_instance_uid.in_(newest.subquery().select()))
+        .group_by(worklist_facets.c.label)
+        .order_by(count.desc(), worklist_facets.c.label)
+    )
+    counted: dict[str, dict[str, int]] = {kind: {} for kind in kinds}
+    for label, number in transaction.execute(query):
+        kind, _, value = label.partition(":")
+        if kind in counted:
+            counted[kind][value] = number
+    return counted
 
 
 def show(transaction: Transaction, study_instance_uid: str) -> WorklistItem:

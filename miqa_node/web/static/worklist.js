@@ -6,6 +6,7 @@ const help = document.getElementById("help");
 const live = document.getElementById("live");
 const selected = new Set();
 let current = null;
+let peeking = false; // whether the picture of the current row is shown large
 
 const rows = () => [...document.querySelectorAll("[data-study]")];
 const typing = (target) => target.closest("input:not([type=checkbox]), select, textarea");
@@ -24,18 +25,48 @@ function go(step) {
 function mark() {
   for (const row of rows()) {
     row.classList.toggle("current", row.dataset.study === current);
+    row.classList.toggle("peek", peeking && row.dataset.study === current);
     const box = row.querySelector("input[name=study]");
     if (box) box.checked = selected.has(row.dataset.study);
   }
+  const every = document.getElementById("select-all");
+  if (every) every.checked = rows().every((row) => selected.has(row.dataset.study));
   if (!bulk) return;
   bulk.hidden = selected.size === 0;
   picked.textContent = `${selected.size} selected`;
 }
 
+let last = null;
+
 function pick(study, yes = !selected.has(study)) {
   if (yes) selected.add(study);
   else selected.delete(study);
+  last = study;
   mark();
+}
+
+/* All rows between the one that was selected last and this one. */
+function pickRange(study) {
+  const studies = rows().map((row) => row.dataset.study);
+  const ends = [studies.indexOf(last), studies.indexOf(study)].sort((a, b) => a - b);
+  if (ends[0] < 0) return pick(study, true);
+  for (const one of studies.slice(ends[0], ends[1] + 1)) selected.add(one);
+  last = study;
+  mark();
+}
+
+function pickAll(yes = rows().some((row) => !selected.has(row.dataset.study))) {
+  for (const row of rows()) selected[yes ? "add" : "delete"](row.dataset.study);
+  mark();
+}
+
+function decide(action) {
+  if (!bulk || (!selected.size && !current)) return;
+  if (!selected.size) pick(current, true);
+  bulk.hidden = false;
+  const name = bulk.elements.actor;
+  if (name && !name.value) name.focus();
+  else bulk.requestSubmit(document.getElementById(`bulk-${action}`));
 }
 
 function toggleHelp() {
@@ -48,14 +79,15 @@ const keys = {
   j: () => go(1),
   k: () => go(-1),
   x: () => current && pick(current),
-  c: () => {
-    if (!bulk || (!selected.size && !current)) return;
-    if (!selected.size) pick(current, true);
-    bulk.hidden = false;
-    const name = bulk.elements.actor;
-    if (name && !name.value) name.focus();
-    else bulk.requestSubmit(document.getElementById("bulk-claim"));
+  X: () => current && pickRange(current),
+  A: () => pickAll(),
+  z: () => {
+    peeking = !peeking;
+    mark();
   },
+  c: () => decide("claim"),
+  a: () => decide("accept"),
+  d: () => decide("dismiss"),
   "/": () => document.querySelector("input[name=search]").focus(),
   n: () => follow("next"),
   p: () => follow("prev"),
@@ -72,7 +104,15 @@ document.addEventListener("keydown", (event) => {
 });
 document.getElementById("help-button").addEventListener("click", toggleHelp);
 document.addEventListener("change", (event) => {
-  if (event.target.name === "study") pick(event.target.value, event.target.checked);
+  if (event.target.name === "study" && event.target.value !== ranged) pick(event.target.value, event.target.checked);
+  if (event.target.id === "select-all") pickAll(event.target.checked);
+  ranged = null;
+});
+let ranged = null; // a box that Shift and a click have dealt with
+document.addEventListener("click", (event) => {
+  if (event.target.name !== "study" || !event.shiftKey || !last) return;
+  ranged = event.target.value;
+  pickRange(event.target.value);
 });
 document.addEventListener("focusin", (event) => {
   const row = event.target.closest("[data-study]");
@@ -87,6 +127,7 @@ document.body.addEventListener("htmx:beforeSwap", () => {
 });
 document.body.addEventListener("htmx:afterSettle", () => {
   mark();
+  live.dataset.updates = Number(live.dataset.updates ?? 0) + 1;
   if (document.body.dataset.refocus) document.querySelector(".current a.open")?.focus({ preventScroll: true });
 });
 document.body.addEventListener("htmx:sseOpen", () => { live.textContent = "live"; live.className = "on"; });

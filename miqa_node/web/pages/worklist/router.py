@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field, ValidationError
 
 from miqa_node.domain.access import Permission
+from miqa_node.domain.finding import humanised
 from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
@@ -132,6 +133,37 @@ _DEFAULTS = WorklistForm.model_construct().model_dump(mode="json")
 _FILTERS = tuple(name for name in WorklistForm.model_fields if name not in {"after", "before", "order"})
 
 
+FACETS = {"reason": "Finding", "station": "Station", "modality": "Modality", "view": "View"}
+MOST_VALUES = 8
+"""Of one facet; the commonest."""
+
+
+def facets_of(services: Services, query: WorklistForm) -> list[tuple[str, list[dict[str, object]]]]:
+    """What the studies of the list differ in, with counts and the address that narrows the list, or widens it again."""
+    with services.database.begin() as transaction:
+        counted = worklist.facets(transaction, query.filter(), tuple(FACETS), MOST_COUNTED)
+    shown = []
+    for field, title in FACETS.items():
+        chosen = getattr(query, field)
+        values = dict(list(counted[field].items())[:MOST_VALUES])
+        links: list[dict[str, object]] = []
+        for value, count in values.items():
+            on = value == chosen
+            address = query.model_copy(update={field: "" if on else value, "after": "", "before": ""}).address()
+            words = reason_words(value) if field == "reason" else value
+            links.append({"words": words, "count": count, "chosen": on, "address": address})
+        shown.append((title, links))
+    return shown
+
+
+def reason_words(name: str) -> str:
+    """A finding's title, or the name of another reason in words."""
+    return OTHER_REASONS.get(name) or (finding_title(name) if name in all_finding_names() else humanised(name))
+
+
+OTHER_REASONS = {"anomaly": "Unlike others", "audit": "Audit of accepted images"}
+
+
 @router.get("/")
 def worklist_page(request: Request, services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
     """Flagged studies, newest first or worst first."""
@@ -152,10 +184,12 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
         reasons={
             "Findings": {name: finding_title(name) for name in all_finding_names()},
             "Header against pixels": {name: name.replace("_", " ").capitalize() for name in ISSUES},
-            "Other": {"anomaly": "Unlike others", "audit": "Audit of accepted images"},
+            "Other": OTHER_REASONS,
         },
         not_ready=() if part else services.recent_readiness.get(None),
         now=datetime.now(UTC),
+        facets=facets_of(services, query),
+        escalate_s=services.settings.web.escalate_minutes * 60,
         **listing,
     )
 
