@@ -21,7 +21,7 @@ from miqa_node.report.narrative import advice
 from miqa_node.store import stations
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.stations import StationExposure
-from miqa_node.web.access import Display
+from miqa_node.web.access import Display, Reviewer
 from miqa_node.web.html import render, verdict_words
 from miqa_node.web.newest import newest_maps
 from miqa_node.web.outlines import FindingOutline, outlines
@@ -90,9 +90,12 @@ def room_picture(services: Services, _who: Display, station: Station, at: At) ->
 
 @router.post("/rooms/{station:path}/acknowledge")
 def room_acknowledge(
-    services: Services, _who: Display, station: Station, at: Annotated[AwareDatetime, Form()]
+    services: Services, _who: Reviewer, station: Station, at: Annotated[AwareDatetime, Form()]
 ) -> Response:
-    """Somebody in the room has seen that the exposure was flagged; the study stays on the worklist."""
+    """Somebody in the room has seen that the exposure was flagged; the study stays on the worklist.
+
+    The key of a display on a wall only shows; a person who may review says it.
+    """
     with services.database.begin() as transaction:
         stations.acknowledge(transaction, station, at, datetime.now(UTC))
     return Response(status_code=HTTPStatus.NO_CONTENT)
