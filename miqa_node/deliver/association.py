@@ -160,7 +160,7 @@ def storage_contexts(proposed: Iterable[tuple[str, str]]) -> list[PresentationCo
 
 def _syntaxes(syntax: str) -> tuple[str, ...]:
     """The object's own transfer syntax, then those that it can be converted to (PS3.5 10.1)."""
-    if syntax == ExplicitVRLittleEndian or can_convert(syntax):
+    if syntax != ImplicitVRLittleEndian and (syntax == ExplicitVRLittleEndian or can_convert(syntax)):
         return tuple(dict.fromkeys((syntax, str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))))
     return (syntax,)
 

@@ -47,7 +47,7 @@ def in_form(config: DestinationConfig, file: bytes, context: DeliveryContext) ->
     if not isinstance(config, ObjectsConfig):
         return file
     if config.character_set is not None:
-        file = _in_character_set(file, config.character_set.split("\\"), config.name)
+        file = _in_character_set(file, config.character_set.split("\\"), config.name, context)
     if config.transfer_syntaxes is not None:
         file = _in_syntax(file, config.transfer_syntaxes, context)
     return file
@@ -77,9 +77,12 @@ def _with_data_set(file: bytes, syntax: str, data_set: bytes) -> bytes:
     return b"\0" * 128 + b"DICM" + out.getvalue() + data_set
 
 
-def _in_character_set(file: bytes, sets: Sequence[str], destination: str) -> bytes:
+def _in_character_set(file: bytes, sets: Sequence[str], destination: str, context: DeliveryContext) -> bytes:
     syntax, data_set = split_file(file)
-    if syntax in (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian):
+    if syntax == DeflatedExplicitVRLittleEndian:
+        file = without_compression(file, context)
+        syntax, data_set = split_file(file)
+    if syntax in (ImplicitVRLittleEndian, ExplicitVRBigEndian):
         return file  # the node makes none
     try:
         return _with_data_set(file, syntax, in_character_set(data_set, sets))
