@@ -25,9 +25,11 @@ SELFTEST = Command(
     _SERVE,
     order=3,
 )
-USERS = Command("Accounts: list, add, role, link, disable, enable, token.", "miqa_node.cli.users:app", _SERVE, order=4)
+USERS = Command(
+    "Accounts: list, add, role, link, reset-factor, disable, enable, token.", "miqa_node.cli.users:app", _SERVE, order=4
+)
 RETENTION = Command(
-    "What the node keeps and removes: plan, hold, clear, holds.", "miqa_node.cli.retention:app", _SERVE, order=4
+    "What the node keeps and removes: plan, fetch, hold, clear, holds.", "miqa_node.cli.retention:app", _SERVE, order=4
 )
 ERASE = Command(
     "Erase a patient, with a signed proof: patient, list, proof, verify.", "miqa_node.cli.erase:app", _SERVE, order=4

@@ -58,7 +58,7 @@ def _uid(_transaction: Transaction, key: SearchKey, column: sa.ColumnElement[str
     """List of UID matching (C.2.2.2.2)."""
     uids = _list(value)
     if len(uids) > MAX_UIDS or not all(can_name(uid) for uid in uids):
-        raise QueryError(f"{key.keyword} is a UID of digits and dots, or at most {MAX_UIDS} of them.")
+        raise QueryError(f"{key.keyword} is a UID, or at most {MAX_UIDS} of them.")
     return column.in_(uids)
 
 

@@ -203,7 +203,7 @@ def test_many_instances_are_cut_and_say_so(stage: Stage, client: TestClient) -> 
         ("GET", "/api/v1/worklist?limit=1001", None, 422),
         ("GET", "/api/v1/worklist?modalty=DX", None, 422),
         ("GET", "/api/v1/worklist?since=2026-01-01T00:00:00", None, 422),
-        ("GET", "/api/v1/worklist/not-a-uid", None, 422),
+        ("GET", "/api/v1/worklist/not%20a%20uid", None, 422),
         ("POST", "/api/v1/worklist/1.9/claim", {"actor": "mara"}, 404),
         ("POST", "/api/v1/worklist/1.2.3.1/claim", {"actor": ""}, 422),
         ("POST", "/api/v1/worklist/1.2.3.1/claim", {"actor": "mara", "why": "x"}, 422),
