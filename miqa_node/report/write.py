@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.imaging.charsets import ASCII
@@ -28,17 +27,7 @@ def encode(
 ) -> bytes:
     """The complete file. ``character_sets`` must hold the text of ``own``; ``report.inherit.inherit`` chooses them."""
     elements: dict[BaseTag, Element] = {**inherited, **{element.tag: element for element in own}}
-    data_set = encode_elements(elements, character_sets)
-    if transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
-        data_set = _deflate(data_set)
-    return b"\0" * 128 + b"DICM" + _file_meta(own, transfer_syntax_uid) + data_set
-
-
-def _deflate(data_set: bytes) -> bytes:
-    """As PS3.5 A.5 says: without zlib's header (RFC 1951), and of even length."""
-    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    deflated = compressor.compress(data_set) + compressor.flush()
-    return deflated + b"\0" * (len(deflated) % 2)
+    return b"\0" * 128 + b"DICM" + _file_meta(own, transfer_syntax_uid) + encode_elements(elements, character_sets)
 
 
 def code_string(text: str) -> str:

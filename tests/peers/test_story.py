@@ -55,6 +55,7 @@ pytestmark = [
 
 OVERLAY = """async shown => {
     const viewer = document.querySelector('[data-viewer]').viewer;
+    viewer.view.outlined = false;
     const box = document.querySelector('[data-overlay=foreign_object]');
     if (box.checked !== shown) box.click();
     await viewer.view.overlay('foreign_object', shown);

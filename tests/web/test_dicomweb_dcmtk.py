@@ -36,7 +36,6 @@ NAMES = {
     "MR_small_RLE": "dcmdrle",
     "OBXXXX1A_rle_2frame": "dcmdrle",
     "SC_rgb_rle": "dcmdrle",
-    "RG3_JPLL": "dcmdjpeg",
     "SC_rgb_jpeg_dcmtk": "dcmdjpeg",
     "MR_small_jpeg_ls_lossless": "dcmdjpls",
 }

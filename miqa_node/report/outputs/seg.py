@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from miqa_node.domain.delivery import SEG
 from miqa_node.report.instance import begin_instance
@@ -73,6 +72,4 @@ OUTPUT = Output(
     make=make_seg,
     order=10,
     only_flagged=False,
-    # Plain bits take a megabyte where 20 kilobytes say the same; who takes no deflated data sets gets them inflated.
-    transfer_syntax_uid=DeflatedExplicitVRLittleEndian,
 )

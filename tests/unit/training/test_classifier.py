@@ -98,7 +98,7 @@ def test_a_gray_folder_becomes_a_package_with_recall_first(digits: Path, tmp_pat
     page = Path(made["report"]).read_text(encoding="utf-8")
     assert "Recall first" in page
     assert "<script" not in page
-    assert "eight is said from" in page
+    assert "eight is reported from" in page
     assert "Decision support" in (package / "MODEL_CARD.md").read_text(encoding="utf-8") or "decision support" in page
     assert str(tmp_path) not in (package / "card.yaml").read_text(encoding="utf-8")
 
