@@ -59,6 +59,8 @@ OVERLAY = """async shown => {
     const box = document.querySelector('[data-overlay=foreign_object]');
     if (box.checked !== shown) box.click();
     await viewer.view.overlay('foreign_object', shown);
+    while (shown && !viewer.view.overlays.get('foreign_object').map) await new Promise(go => setTimeout(go, 50));
+    viewer.view.draw();
     const {canvas, place} = viewer.view;
     const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
     let text = '';
