@@ -47,15 +47,20 @@ def certificates(tmp_path: Path) -> dict[str, str]:
     return {path.stem + path.suffix: str(path) for path in tmp_path.iterdir()}
 
 
+def tls_only(files: dict[str, str]) -> dict[str, Any]:
+    """Settings of a node that takes DICOM over TLS alone, from clients with a certificate of the site's."""
+    return {
+        "tls": "only",
+        "tls_port": 0,
+        "tls_certificate": files["node.pem"],
+        "tls_key": files["node.key"],
+        "tls_client_ca": files["ca.pem"],
+    }
+
+
 def test_storescu_over_tls(start_node: StartNode, samples: Path, certificates: dict[str, str]) -> None:
     files = certificates
-    node = start_node(
-        tls="only",
-        tls_port=0,
-        tls_certificate=files["node.pem"],
-        tls_key=files["node.key"],
-        tls_client_ca=files["ca.pem"],
-    )
+    node = start_node(**tls_only(files))
     image = samples / "RG1_UNCR.dcm"
     trusted = dcmtk(
         "storescu", "+tls", files["ct.key"], files["ct.pem"], "+cf", files["ca.pem"], "127.0.0.1", node.port, image
@@ -71,14 +76,7 @@ def test_dcmtk_with_the_certificate_of_its_title(
     start_node: StartNode, samples: Path, certificates: dict[str, str]
 ) -> None:
     files = certificates
-    node = start_node(
-        tls="only",
-        tls_port=0,
-        tls_certificate=files["node.pem"],
-        tls_key=files["node.key"],
-        tls_client_ca=files["ca.pem"],
-        peer_certificates=["CT1@127.0.0.1 name:ct"],
-    )
+    node = start_node(**tls_only(files), peer_certificates=["CT1@127.0.0.1 name:ct"])
 
     def sent(ae_title: str, name: str) -> int:
         shown = ("+tls", files[f"{name}.key"], files[f"{name}.pem"], "+cf", files["ca.pem"])
@@ -114,13 +112,7 @@ def test_orthanc_over_tls_both_ways(
     certificates: dict[str, str],
 ) -> None:
     files = certificates
-    node = start_node(
-        tls="only",
-        tls_port=0,
-        tls_certificate=files["node.pem"],
-        tls_key=files["node.key"],
-        tls_client_ca=files["ca.pem"],
-    )
+    node = start_node(**tls_only(files))
     with start_orthanc(
         tmp_path,
         DicomTlsEnabled=True,

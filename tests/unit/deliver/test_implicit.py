@@ -27,7 +27,7 @@ def converted(path: Path) -> list[tuple[bytes, bytes]]:
     """(Explicit, Implicit VR) of each object that is made of the file."""
     made = making.flagged(path, KINDS, making.radiograph(path))
     assert [item.kind for item in made] != []
-    data_sets = [split_file(making.plain(item))[1] for item in made]
+    data_sets = [split_file(item.data)[1] for item in made]
     return [(data_set, as_implicit_vr(data_set)) for data_set in data_sets]
 
 

@@ -30,7 +30,6 @@ from miqa_node.domain.instance import (
 from miqa_node.domain.output import default_kinds, output_kinds
 from miqa_node.domain.policy import Disposition, Reason, Verdict
 from miqa_node.imaging.frame import decode_frame
-from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.report import MadeObject, ReportedImage, make_objects
 from miqa_node.settings import load_settings
 from miqa_node.taxonomy.lookup import finding_names, reason_code
@@ -142,12 +141,6 @@ def everything(source: Path) -> tuple[MadeObject, ...]:
 def read(made: MadeObject) -> FileDataset:
     """The object as a receiver reads it."""
     return pydicom.dcmread(pydicom.filebase.DicomBytesIO(made.data))
-
-
-def plain(made: MadeObject) -> bytes:
-    """The file as it is, or inflated."""
-    deflated = read(made).file_meta.TransferSyntaxUID.is_deflated
-    return uncompress(made.data) if deflated else made.data
 
 
 def small(rows: int = 200, columns: int = 160) -> FileDataset:
