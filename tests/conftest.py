@@ -41,6 +41,25 @@ def logging_as_before() -> Iterator[None]:
     structlog.configure(**before[3])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new SQLite database starts as a copy of one that went through all migrations: they take a third of a second."""
+    template, migrate = tmp_path_factory.mktemp("migrated") / "miqa.sqlite", Database.migrate
+    first = Database(f"sqlite:///{template}", pool_size=1)
+    first.migrate()
+    first.close()
+
+    def copy_and_migrate(database: Database) -> None:
+        path = Path(database.engine.url.database or "") if database.is_sqlite else None
+        if path and not (path.exists() and path.stat().st_size):
+            shutil.copyfile(template, path)
+        migrate(database)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "migrate", copy_and_migrate)
+        yield
+
+
 def free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on."""
     with socket.socket() as listener:

@@ -125,15 +125,16 @@ class Database:
                 schema = MigrationContext.configure(connection).get_current_revision()
                 log.warning("the database is of a newer version; this one works beside it", schema=schema)
                 return
-            config = _alembic_config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if MigrationContext.configure(connection).get_current_revision() != _scripts().get_current_head():
+                config = _alembic_config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
 
     def check(self) -> None:
         """Raise ResourcesError unless the database answers and its schema is one that this program works with."""
         with self.begin() as transaction:
             current = MigrationContext.configure(transaction).get_current_revision()
-            newest = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+            newest = _scripts().get_current_head()
             if current == newest:
                 return
             standing = _schema_standing(transaction)
@@ -161,7 +162,7 @@ class SchemaStanding(Enum):
 
 
 def _schema_standing(connection: sa.Connection) -> SchemaStanding:
-    script = ScriptDirectory.from_config(_alembic_config())
+    script = _scripts()
     current = MigrationContext.configure(connection).get_current_revision()
     if current is None or current in {one.revision for one in script.walk_revisions()}:
         return SchemaStanding.OLDER
@@ -262,6 +263,11 @@ def _use_write_ahead_log(connection: Any) -> None:
             time.sleep(BUSY_RETRY_S)
         else:
             return
+
+
+@cache  # readiness asks for the newest version every few seconds; reading the scripts takes 40 ms
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_alembic_config())
 
 
 def _alembic_config() -> Config:
