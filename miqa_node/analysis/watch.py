@@ -1,4 +1,4 @@
-"""The watch over the model: whether people agree with it, whether its probabilities are true, and what drifts."""
+"""Monitoring of the model: whether people agree with it, whether its probabilities are calibrated, and what drifts."""
 
 from __future__ import annotations
 

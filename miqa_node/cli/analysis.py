@@ -1,4 +1,4 @@
-"""``miqa-node analysis``: the reject analysis and the watch over the model, as tables, reports and exports."""
+"""``miqa-node analysis``: reject analysis and monitoring of the model, as tables, reports and exports."""
 
 from __future__ import annotations
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _ABOUT = """\
-A model says how sure it is and how severe a finding is; what of it is worth an alarm is decided by limits. This page
-says how the limits of the default policy were chosen and what they do. It is made by
+A model gives the probability and the severity of a finding; limits decide which findings raise an alarm. This page
+explains how the limits of the default policy were chosen and what their effect is. It is made by
 
 ```sh
 miqa-node assess DATA/cxr_eval --json > scores.jsonl
 miqa-node evaluate operating-points scores.jsonl --annotations DATA/annotations/eval.jsonl --page FILE
 ```
 
-These are **development** figures: the images chose the limits, so a new hospital must expect somewhat more alarms.
-Readers' grades are weak where agreement is weak (noise: κ .67, usable: κ .48).
+These are **development** figures: the limits were chosen on these images, so a new hospital must expect somewhat more
+alarms. Readers' grades are weak where agreement is weak (noise: κ .67, usable: κ .48).
 
 ## What the policy flags
 """
@@ -26,17 +26,17 @@ images of one patient as independent. The macro mean gives each hospital the sam
 
 ## Limits of soft findings
 
-*Hard* findings (cut lungs, double exposure, inversion, marked motion) always flag. A *soft* finding is ordinary in
-slight degrees. One number is chosen for each, the least severity that flags: the smallest at which no hospital has more
-than 1 in 40 of its usable images flagged by it, and one step of 0.05 more. The default policy never asks for less than
-severity 0.5, whatever the images at hand would allow. The columns of the hospitals show what happens at each one if
-only the others choose, which is what a new hospital may expect:
+*Hard* findings (cut lungs, double exposure, inversion, marked motion) always flag an image. A *soft* finding is common
+in slight degrees. For each soft finding one number is chosen, the least severity that flags: the smallest at which no
+hospital has more than 1 in 40 of its usable images flagged by it, plus one step of 0.05. The default policy never uses
+a severity below 0.5, even if these images would allow it. The columns of the hospitals show the result at each one if
+only the other hospitals choose the limit, which is what a new hospital may expect:
 """
 
 _END = """\
-A large share in that table means that the finding has no limit that holds everywhere: what is ordinary depends on the
-detector and its processing. The default limit is then the strictest, and the site's own images must say what is unusual
-in a room: [an alarm budget](../how-to/tune-the-policy.md#an-alarm-budget).
+A large share in that table means that no limit of the finding holds everywhere: what is common depends on the detector
+and its processing. The default limit is then the strictest, and a site should derive the limits of its rooms from its
+own images: [an alarm budget](../how-to/tune-the-policy.md#an-alarm-budget).
 """
 
 
