@@ -74,7 +74,7 @@ def main() -> None:
 
 def campaign(folder: Path, images: int) -> dict[str, Any]:
     """Times and counts of one drill."""
-    home, elsewhere, kept = folder / "home", folder / "elsewhere", folder / "backup"
+    home, elsewhere, backup_folder = folder / "home", folder / "elsewhere", folder / "backup"
     settings = _settings(home)
     times: dict[str, float] = {}
     with Node(settings):  # makes the tables
@@ -82,11 +82,13 @@ def campaign(folder: Path, images: int) -> dict[str, Any]:
     _timed(times, "fill_s", lambda: fill(settings, images))
     with Node(settings) as node, Sender(node.dicom_port, images) as sender:
         before = _counts(node.database)
-        made = _timed(times, "backup_s", lambda: backup.back_up(node.database, node.objects, home, kept))
+        made = _timed(times, "backup_s", lambda: backup.back_up(node.database, node.objects, home, backup_folder))
         during = sender.sent
-        again = _timed(times, "second_backup_s", lambda: backup.back_up(node.database, node.objects, home, kept))
-    verified = _timed(times, "verify_s", lambda: run(["restore", str(kept), "--verify"]))
-    restored = _timed(times, "restore_s", lambda: run(["restore", str(kept), "--data-dir", str(elsewhere)]))
+        again = _timed(
+            times, "second_backup_s", lambda: backup.back_up(node.database, node.objects, home, backup_folder)
+        )
+    verified = _timed(times, "verify_s", lambda: run(["restore", str(backup_folder), "--verify"]))
+    restored = _timed(times, "restore_s", lambda: run(["restore", str(backup_folder), "--data-dir", str(elsewhere)]))
     faults = _timed(times, "fsck_deep_s", lambda: run(["fsck", "--deep", "--data-dir", str(elsewhere)]))
     database = Database(f"sqlite:///{elsewhere / 'miqa.sqlite'}")
     after = _counts(database)
@@ -258,11 +260,11 @@ def _counts(database: Database) -> instances.InstanceCounts:
 
 
 def _timed(times: dict[str, float], name: str, work: Any) -> Any:
-    begun = time.perf_counter()
+    start = time.perf_counter()
     try:
         return work()
     finally:
-        times[name] = time.perf_counter() - begun
+        times[name] = time.perf_counter() - start
 
 
 if __name__ == "__main__":

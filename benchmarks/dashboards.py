@@ -82,20 +82,20 @@ def _measure(url: str, folder: Path, requests: int) -> dict[str, dict[str, float
     database = Database(url)
     server = WebServer(create_app(WebServices(database, DiskObjects(folder), settings, list)), settings.web)
     server.start()
-    found = {}
+    measurements = {}
     try:
         for name, address in pages().items():
             times = []
             for _ in range(requests):
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{address}", timeout=120) as answer:
                     answer.read()
-                times.append(time.perf_counter() - begun)
-            found[name] = quantiles(times)
+                times.append(time.perf_counter() - start)
+            measurements[name] = quantiles(times)
     finally:
         server.stop()
         database.close()
-    return found
+    return measurements
 
 
 def _fill(url: str, images: int) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _fill(url: str, images: int) -> dict[str, Any]:
     migrate(database)
     first = LAST_DAY - timedelta(days=DAYS - 1)
     values = {"images": images, "days": DAYS, "first": first, "monday": first - timedelta(days=first.weekday())}
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with psycopg.connect(url, autocommit=True) as connection:
         indexes = without_indexes(connection, [*TABLES, "dispositions", "shadow_assessments"])
         for statement in (FILL % values).split(";\n"):
@@ -119,7 +119,7 @@ def _fill(url: str, images: int) -> dict[str, Any]:
         connection.execute("VACUUM ANALYZE")
         rows = {name: _count(connection, name) for name in TABLES}
     database.close()
-    return {"rows": rows, "fill_s": round(filled - begun, 1), "first_count_s": round(counted - filled, 1)}
+    return {"rows": rows, "fill_s": round(filled - start, 1), "first_count_s": round(counted - filled, 1)}
 
 
 def without_indexes(connection: psycopg.Connection[Any], tables: Sequence[str]) -> list[str]:

@@ -74,9 +74,9 @@ def in_a_stream(
 ) -> list[float]:
     """Seconds from response to SR while an image comes every ``interval_s``."""
     answered = []
-    begun = time.monotonic()
+    start = time.monotonic()
     for n, sample in enumerate(samples):
-        time.sleep(max(0.0, begun + n * interval_s - time.monotonic()))
+        time.sleep(max(0.0, start + n * interval_s - time.monotonic()))
         answered.append(_send(modality, sample))
     return [_wait(pacs, sample) - at for sample, at in zip(samples, answered, strict=True)]
 

@@ -86,8 +86,8 @@ def run(variant: Variant, data: QualityData, steps: int) -> dict[str, Any]:
     """Fit and judge one variant."""
     with tempfile.TemporaryDirectory() as folder:
         graph = _fitted(variant, data, steps, Path(folder))
-    said: Callable[..., GraphPrediction] = graph if variant.crops else _Blind(graph)
-    return _figures(said, data)
+    predict: Callable[..., GraphPrediction] = graph if variant.crops else _Blind(graph)
+    return _figures(predict, data)
 
 
 def _fitted(variant: Variant, data: QualityData, steps: int, folder: Path) -> QualityGraph:

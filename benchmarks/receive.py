@@ -88,10 +88,10 @@ def send(port: int, files: list[Path], associations: int) -> float:
         command = [str(STORESCU), "-aec", "BENCH", "-xe", "-R", "127.0.0.1", str(port), *map(str, share)]
         subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
 
-    begun = time.perf_counter()
+    start_s = time.perf_counter()
     with ThreadPoolExecutor(associations) as pool:
         list(pool.map(one, shares))
-    return time.perf_counter() - begun
+    return time.perf_counter() - start_s
 
 
 def make_files(folder: Path, kind: str, count: int) -> list[Path]:

@@ -85,19 +85,19 @@ def _measure(url: str, folder: Path, requests: int) -> dict[str, Any]:
     database = Database(url)
     server = WebServer(create_app(WebServices(database, DiskObjects(folder), settings, list)), settings.web)
     server.start()
-    found: dict[str, list[float]] = {}
+    measurements: dict[str, list[float]] = {}
     try:
         base = f"http://127.0.0.1:{server.port}"
         _ask(f"{base}/")  # FastAPI works out its routes at the first request
         for name, query in lists(datetime.now(UTC)).items():
-            found[name] = [_ask(f"{base}/?{query}")[0] for _ in range(requests)]
-        found["onward, page after page"] = _onward(base)
+            measurements[name] = [_ask(f"{base}/?{query}")[0] for _ in range(requests)]
+        measurements["onward, page after page"] = _onward(base)
     finally:
         server.stop()
         database.close()
-    every = quantiles([time_s for times in found.values() for time_s in times])
+    every = quantiles([time_s for times in measurements.values() for time_s in times])
     return {
-        "lists": {name: quantiles(times) for name, times in found.items()},
+        "lists": {name: quantiles(times) for name, times in measurements.items()},
         "all": every,
         "within_limit": every["p95_s"] < LIMIT_S,
     }
@@ -117,10 +117,10 @@ def _onward(base: str) -> list[float]:
 
 
 def _ask(address: str) -> tuple[float, str]:
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with urllib.request.urlopen(address, timeout=120) as answer:
         page = answer.read().decode()
-    return time.perf_counter() - begun, page
+    return time.perf_counter() - start, page
 
 
 def _fill(url: str, images: int) -> dict[str, int]:

@@ -78,10 +78,10 @@ class Pipeline:
 
     def assess(self, digest: InstanceDigest) -> None:
         """Find out everything about the unit that the node can. If it cannot be judged, the reason is recorded."""
-        begun = self._attempts.begin(digest)
-        if begun is None:
+        attempt_number = self._attempts.begin(digest)
+        if attempt_number is None:
             return  # done before, or judged with its series while this job waited
-        instance, attempt = begun
+        instance, attempt = attempt_number
         if instance.generation and self._attempts.is_over(attempt):
             self.give_up(digest)
             return

@@ -75,11 +75,11 @@ class Seam(Generic[T]):
         if name in plugins:
             return plugins[name]
         reason = next((one.unavailable for one in self.plugins() if one.name == name), "")
-        known = ", ".join(sorted(plugins)) or "nothing"
+        names = ", ".join(sorted(plugins)) or "nothing"
         raise NotFoundError(
             f"{self.name} {name!r} is unavailable: {reason}"
             if reason
-            else f"{self.name} {name!r} is unknown; installed: {known}."
+            else f"{self.name} {name!r} is unknown; installed: {names}."
         )
 
     def plugins(self) -> Sequence[Plugin]:
@@ -164,18 +164,18 @@ class _Loaded(Generic[T]):
 
     def _each(self) -> Iterator[tuple[Plugin, T | None]]:
         seam = self._group.removeprefix("miqa.")
-        taken: dict[str, str] = {}
+        owners: dict[str, str] = {}
         for entry in _entries(self._group):
             distribution, version = _origin(entry)
             value, reason = None, ""
             if distribution != OWN_DISTRIBUTION and refused(distribution, seam, entry.name, self._patterns):
                 reason = "plugins.allow leaves it out."
-            elif entry.name in taken:
-                reason = f"The name is taken by {taken[entry.name]}."
+            elif entry.name in owners:
+                reason = f"The name is taken by {owners[entry.name]}."
             else:
                 value, reason = _import(entry, self._kind, own=distribution == OWN_DISTRIBUTION)
             if value is not None:
-                taken[entry.name] = distribution
+                owners[entry.name] = distribution
             yield Plugin(seam, entry.name, distribution, version, reason), value
 
 
@@ -194,8 +194,8 @@ def _import(entry: EntryPoint, kind: type[T], *, own: bool) -> tuple[T | None, s
     try:
         version = getattr(import_module(entry.module), "miqa_api", None)
         if not own and version != API_VERSION:
-            said = "has no miqa_api" if version is None else f"was written for miqa_api = {version}"
-            return None, f"It {said}; this node has {API_VERSION}."
+            fault = "has no miqa_api" if version is None else f"was written for miqa_api = {version}"
+            return None, f"It {fault}; this node has {API_VERSION}."
         value = entry.load()
     except ModuleNotFoundError as error:
         return None, f"The module {error.name} is not installed."

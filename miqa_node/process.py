@@ -26,11 +26,11 @@ _MALLOPT = {"MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_
 
 def prepare() -> None:
     """Set what the environment does not. To be called before anything imports numpy or OpenCV."""
-    given = frozenset(os.environ)
+    variables = frozenset(os.environ)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     with contextlib.suppress(OSError, AttributeError):  # a C library other than glibc has no mallopt
         mallopt = ctypes.CDLL(None).mallopt
         for name, parameter in _MALLOPT.items():
-            if name not in given:
+            if name not in variables:
                 mallopt(parameter, int(_ENVIRONMENT[name]))

@@ -55,15 +55,15 @@ class Reassessment:
 
     def begin(self, plan: ReassessmentPlan, actor: str, comment: str, now: datetime) -> int:
         """Have what is possible judged again; how many requests are new. Doing it twice changes nothing."""
-        asked, possible = 0, plan.possible
+        request_count, possible = 0, plan.possible
         for start in range(0, len(possible), BATCH):
             with self._database.begin() as transaction:
                 for one in possible[start : start + BATCH]:
                     generation = reassessments.ask(transaction, one.digest, actor, comment, now)
                     if generation:
                         self._queue.enqueue_reassess(transaction, one.digest, generation)
-                        asked += 1
-        return asked
+                        request_count += 1
+        return request_count
 
     def _meant(self, transaction: Transaction, row: Any) -> Any:
         """A slice means its series."""

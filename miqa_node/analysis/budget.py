@@ -63,8 +63,8 @@ def propose_limits(transaction: Transaction, policy: Policy, budget: float, now:
     judged = site_limits.newest_assessments(transaction, limit=MOST_IMAGES)
     images = [image for one in judged if (image := budget_image(one, policy)) is not None]
     soft = {rule.finding for scope in policy.scopes for rule in scope.findings if rule.soft}
-    known = {name for image in images for name in image.judged}
-    return site_limits.propose(transaction, propose(images, sorted(soft & known), budget), now)
+    names = {name for image in images for name in image.judged}
+    return site_limits.propose(transaction, propose(images, sorted(soft & names), budget), now)
 
 
 def budget_image(assessment: Assessment, policy: Policy) -> BudgetImage | None:

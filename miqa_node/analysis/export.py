@@ -93,7 +93,7 @@ def export_labels(
     return done
 
 
-def word(said: ReaderOpinion) -> str:
+def word(opinion: ReaderOpinion) -> str:
     """A label as the CSV writes it: good, bad, or findings with semicolons between.
 
     "acceptable" is good enough in spite of a defect that may be there: it is exported but not used for training.
@@ -102,9 +102,9 @@ def word(said: ReaderOpinion) -> str:
     >>> word(Judgement("a", LabelOrigin.IMPORT, True, findings=("motion_blur", "unsharp")))
     'motion_blur;unsharp'
     """
-    if not said.bad:
-        return ACCEPTABLE if said.findings is None else GOOD
-    return ";".join(said.findings) if said.findings else BAD
+    if not opinion.bad:
+        return ACCEPTABLE if opinion.findings is None else GOOD
+    return ";".join(opinion.findings) if opinion.findings else BAD
 
 
 def write_png(radiograph: Radiograph, stem: Path) -> tuple[str, int, int]:
@@ -131,18 +131,18 @@ def _row(reviewed: ReviewedImage, image: str, names: Names) -> dict[str, Any]:
 
 
 def _provenance(label: LabelRecord, names: Names) -> dict[str, Any]:
-    said = label.judgement
+    opinion = label.judgement
     return {
         "label_id": label.label_id,
         "name": names.of("image", label.digest),
-        "judgement": word(said),
+        "judgement": word(opinion),
         "at": label.at.isoformat(timespec="seconds"),
-        "reader": names.reader(said.actor),
-        "origin": said.origin.value,
-        "rejects": int(said.rejects),
-        "reason": said.reason,
-        "blind": int(said.blind),
-        "chosen_with": said.sampled,
+        "reader": names.reader(opinion.actor),
+        "origin": opinion.origin.value,
+        "rejects": int(opinion.rejects),
+        "reason": opinion.reason,
+        "blind": int(opinion.blind),
+        "chosen_with": opinion.sampled,
         "verdict": label.verdict,
         "model": f"{label.model_name}-{label.model_version}" if label.model_name else "",
         "model_sha256": label.model_sha256,
@@ -168,14 +168,16 @@ def _coco_head() -> dict[str, Any]:
 
 def _add_to_coco(coco: dict[str, Any], reviewed: ReviewedImage, file: str, width: int, height: int) -> int:
     """An image with what holds for all of it, and one annotation for each region; how many regions."""
-    said, number = reviewed.label.judgement, len(coco["images"]) + 1
-    known = {category["name"]: category["id"] for category in coco["categories"]}
-    named = [known[name] for name in said.findings or () if name in known]
+    opinion, number = reviewed.label.judgement, len(coco["images"]) + 1
+    category_ids = {category["name"]: category["id"] for category in coco["categories"]}
+    named = [category_ids[name] for name in opinion.findings or () if name in category_ids]
     image = {"id": number, "file_name": file, "width": width, "height": height}
-    coco["images"].append({**image, "bad": said.bad, "category_ids": named, "kinds_known": said.findings is not None})
+    coco["images"].append(
+        {**image, "bad": opinion.bad, "category_ids": named, "kinds_known": opinion.findings is not None}
+    )
     added = 0
-    for region in said.regions:
-        category = known.get(region.finding) or (named[0] if len(named) == 1 else None)
+    for region in opinion.regions:
+        category = category_ids.get(region.finding) or (named[0] if len(named) == 1 else None)
         if category is None or not width:
             continue
         x0, y0, x1, y1 = region.box

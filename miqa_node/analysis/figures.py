@@ -91,8 +91,8 @@ def course(
     """
     drawing = Drawing(WIDTH, height, title)
     right = WIDTH - RIGHT - max([CHARACTER * len(words) for _, _, words in lines] or [0.0])
-    known = [v for p in points for v in (p.value, p.high, p.low) if v is not None] + [value for value, _, _ in lines]
-    low, high = min([0.0, *known] if zero else known or [0.0]), max(known or [1.0])
+    levels = [v for p in points for v in (p.value, p.high, p.low) if v is not None] + [value for value, _, _ in lines]
+    low, high = min([0.0, *levels] if zero else levels or [0.0]), max(levels or [1.0])
     marks = _marks(low, high)
     low, high = min(low, marks[0]), max(high, marks[-1])
     bottom = height - BOTTOM
@@ -154,9 +154,9 @@ def reliability(title: str, points: Sequence[tuple[float, Rate]]) -> Drawing:
         drawing.add(Words(LEFT - 6, place(0, mark)[1] + 4, f"{100 * mark:g} %", "end", "note"))
         drawing.add(Words(place(mark, 0)[0], TOP + side + 18, f"{100 * mark:g} %", "middle", "note"))
     drawing.line([place(0, 0), place(1, 1)], "faint")
-    known = [(p, rate) for p, rate in points if rate.share is not None]
-    drawing.line([place(p, rate.share or 0.0) for p, rate in known if rate.total >= LEAST_TO_JOIN], "data")
-    for p, rate in known:
+    curve = [(p, rate) for p, rate in points if rate.share is not None]
+    drawing.line([place(p, rate.share or 0.0) for p, rate in curve if rate.total >= LEAST_TO_JOIN], "data")
+    for p, rate in curve:
         hint = f"said {100 * p:.0f} %, confirmed {rate.count} of {rate.total}"
         if rate.total < LEAST_TO_JOIN:
             drawing.add(Dot(*place(p, rate.share or 0.0), 2.5, "faint", hint))

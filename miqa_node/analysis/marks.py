@@ -119,11 +119,11 @@ def drawn_mask(regions: Sequence[RegionOutline]) -> Mask:
 
 
 def _row(finding: str, rows: Sequence[tuple[float, float, float] | None]) -> MaskFigures:
-    known = [row for row in rows if row is not None]
-    if not known:
+    entries = [row for row in rows if row is not None]
+    if not entries:
         return MaskFigures(finding, len(rows), 0, None, None, None)
-    means = [float(value) for value in np.mean(known, axis=0)]
-    return MaskFigures(finding, len(rows), len(known), means[0], means[1], means[2])
+    means = [float(value) for value in np.mean(entries, axis=0)]
+    return MaskFigures(finding, len(rows), len(entries), means[0], means[1], means[2])
 
 
 def _middle(area: float) -> Mask:

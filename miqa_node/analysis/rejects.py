@@ -169,9 +169,9 @@ def _group(counts: AcquisitionCounts, lines: AnalysisSettings) -> Group:
 
 def reject_rate(counts: AcquisitionCounts) -> Rate:
     """The reject rate; its upper limit holds also if every flagged image that nobody read turned out rejected."""
-    known = rate(counts.rejected, counts.images)
+    confirmed_rate = rate(counts.rejected, counts.images)
     at_worst = min(counts.images, counts.rejected + counts.flagged - counts.decided)
-    return replace(known, high=rate(at_worst, counts.images).high)
+    return replace(confirmed_rate, high=rate(at_worst, counts.images).high)
 
 
 def _level(counts: AcquisitionCounts, lines: AnalysisSettings) -> Level:

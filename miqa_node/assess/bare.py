@@ -75,10 +75,10 @@ def embedded_goldens(name: str, metadata: Mapping[str, str]) -> dict[str, tuple[
     if text is None:
         return {}
     try:
-        given = json.loads(text)
+        content = json.loads(text)
         goldens = {
             key: (base64.b64decode(golden["png"], validate=True), json.dumps(golden["expected"]).encode())
-            for key, golden in given.items()
+            for key, golden in content.items()
         }
     except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
         raise ModelPackageError(f"{name}: the goldens in the metadata cannot be read.") from error

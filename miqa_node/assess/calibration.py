@@ -62,7 +62,7 @@ class CalibrationCase:
 
 def make_calibration(
     judged: Sequence[CalibrationCase],
-    given: LabelSet,
+    label_set: LabelSet,
     card: Card,
     model_sha256: str,
     policy: Policy,
@@ -72,13 +72,13 @@ def make_calibration(
 ) -> SiteCalibration:
     """Fit and test; the same arguments give the same calibration. ``judged`` holds one image of each patient."""
     fitting, testing = _split(judged, wishes)
-    heads = fit_heads(fitting if given.covers_accepted else [], testing, card)
+    heads = fit_heads(fitting if label_set.covers_accepted else [], testing, card)
     scalings = {name: Scaling(head.temperature, head.bias) for name, head in heads.items()}
     readers = [_Reader(one.assessment, card, scalings, heads) for one in (*fitting, *testing)]
     margins = np.array([reader.margin(policy) for reader in readers], dtype=np.float64)
     split = len(fitting)
     bad = np.array([one.label.bad for one in testing], dtype=np.bool_)
-    offset, guarantees, refused = _certify(margins[:split], margins[split:], bad, given.covers_accepted, wishes)
+    offset, guarantees, refused = _certify(margins[:split], margins[split:], bad, label_set.covers_accepted, wishes)
     shifted = {
         name: head.model_copy(update={"threshold": _moved(head.threshold, offset, card, name)})
         for name, head in heads.items()
@@ -89,14 +89,14 @@ def make_calibration(
         site=site,
         made_at=now,
         labels=Labels(
-            origin=given.origin,
+            origin=label_set.origin,
             simulated=wishes.simulated,
             patients=len(judged),
-            patients_known=given.patients_known,
+            patients_known=label_set.patients_known,
             bad=sum(one.label.bad for one in judged),
             fitted=len(fitting),
             tested=len(testing),
-            left_out=dict(given.left_out),
+            left_out=dict(label_set.left_out),
         ),
         offset=offset,
         heads=shifted,

@@ -61,8 +61,8 @@ class SiteLabel:
     @property
     def pictured(self) -> dict[str, str]:
         """What is known of a picture."""
-        known = {"modality": self.modality, "body_part": self.body_part, "view": self.view}
-        return {name: value for name, value in known.items() if value}
+        attributes = {"modality": self.modality, "body_part": self.body_part, "view": self.view}
+        return {name: value for name, value in attributes.items() if value}
 
     @property
     def bad(self) -> bool:
@@ -143,8 +143,10 @@ def parse_label(text: str) -> frozenset[str] | None:
         log.warning("retired name in a label", name=name, taken_as=current_name(name))
     names = frozenset(map(current_name, names))
     if not names or not names <= classes:
-        known = ", ".join(sorted(classes))
-        raise SettingsError(f"{text!r} is not a label. Write good, bad, or findings separated by semicolons: {known}.")
+        class_names = ", ".join(sorted(classes))
+        raise SettingsError(
+            f"{text!r} is not a label. Write good, bad, or findings separated by semicolons: {class_names}."
+        )
     return names
 
 

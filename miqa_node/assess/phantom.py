@@ -59,15 +59,15 @@ def recognise(series: SeriesView, traits: SeriesTraits, *, hinted: bool) -> str:
         return "The header marks every image as one of a phantom (Quality Control Image)."
     if not traits.may_show_phantom:
         return ""
-    seen = [one for one in _slices(series, hounsfield=traits.hounsfield) if one is not None]
-    if not seen:
+    shapes = [one for one in _slices(series, hounsfield=traits.hounsfield) if one is not None]
+    if not shapes:
         return ""
     likeness = PhantomLikeness(
-        float(np.median([one.roundness for one in seen])),
-        float(np.median([one.straightness for one in seen])),
-        float(np.quantile([one.texture for one in seen], 0.25)),
+        float(np.median([one.roundness for one in shapes])),
+        float(np.median([one.straightness for one in shapes])),
+        float(np.quantile([one.texture for one in shapes], 0.25)),
     )
-    shape = _shape(likeness, len(seen), hinted=hinted)
+    shape = _shape(likeness, len(shapes), hinted=hinted)
     if not shape and hinted and not traits.hounsfield and likeness.texture <= HINTED_TEXTURE:
         shape = "it is as even as no tissue is"
     named = ", and the header names one" if hinted else ""
@@ -165,22 +165,22 @@ def _roundness(points: NDArray[np.float64]) -> float:
     >>> round(_roundness(80 * np.stack([np.cos(angles), np.sin(angles)], axis=1)), 2)
     1.0
     """
-    kept = np.ones(len(points), bool)
+    mask = np.ones(len(points), bool)
     for _ in range(12):  # least squares, each time without the points that are furthest off
-        chosen = points[kept]
+        chosen = points[mask]
         system = np.c_[2.0 * chosen, np.ones(len(chosen))]
         solved, *_rest = np.linalg.lstsq(system, (chosen**2).sum(axis=1), rcond=None)
         centre = solved[:2]
         radius = float(np.sqrt(max(solved[2] + centre @ centre, 1e-9)))
         off = np.abs(np.hypot(*(points - centre).T) - radius)
         closest = off <= max(float(np.quantile(off, 0.75)), 1.0) + 1e-9
-        if np.array_equal(closest, kept):
+        if np.array_equal(closest, mask):
             break
-        kept = closest
+        mask = closest
     near = off <= max(1.0, TOLERANCE_SHARE * 2.0 * radius)
     angles = np.arctan2(*(points[near] - centre).T)
-    seen = len(np.unique(np.floor((angles + np.pi) / (2.0 * np.pi) * SECTORS).astype(int) % SECTORS))
-    return float(min(near.mean(), seen / SECTORS))
+    sectors = len(np.unique(np.floor((angles + np.pi) / (2.0 * np.pi) * SECTORS).astype(int) % SECTORS))
+    return float(min(near.mean(), sectors / SECTORS))
 
 
 def _straightness(outline: NDArray[np.int32], diameter: float) -> float:

@@ -114,18 +114,18 @@ def working_image(display: NDArray[np.uint16], crops: Crops) -> NDArray[np.uint1
     return cast("NDArray[np.uint16]", cv2.resize(display, size, interpolation=_interpolation(scale)))
 
 
-def normalise(image: NDArray[np.uint16], spec: Normalise, kept: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+def normalise(image: NDArray[np.uint16], spec: Normalise, mask: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
     """Robust normalisation of a whole image; the crops share it, so noise stays in proportion to the range."""
     step = max(1, max(image.shape) // PERCENTILE_SAMPLE_PX)
     sample = image[::step, ::step]
-    if kept is not None:
-        sample = sample[kept[::step, ::step]]
+    if mask is not None:
+        sample = sample[mask[::step, ::step]]
     low, high = np.percentile(sample, (spec.low_percentile, spec.high_percentile)) if sample.size else (0.0, 0.0)
     span = max(float(high - low), spec.least_range * 65535.0)
     scaled = (image.astype(np.float32) - np.float32(low)) * np.float32(1.0 / span)
     np.clip(scaled, 0.0, 1.0, out=scaled)
-    if kept is not None:
-        scaled[~kept] = 0.0
+    if mask is not None:
+        scaled[~mask] = 0.0
     return (scaled - np.float32(spec.mean)) * np.float32(1.0 / spec.std)
 
 

@@ -50,5 +50,5 @@ class SidecarModel(Protocol):
     def golden_differences(self) -> Mapping[str, float]:
         """How far each golden's results here are from the expected ones."""
 
-    def contribute(self, seen: ImageContext) -> AssessorResult:
+    def contribute(self, context: ImageContext) -> AssessorResult:
         """The judgement with what this package adds: an anomaly score, a prediction, maps. Nothing is taken away."""

@@ -203,11 +203,11 @@ def task_of(path: Path) -> Task:
 
     A bare file is always for quality: packages of other tasks are folders.
     """
-    given = Task.QUALITY.value if path.is_file() else read_sections(path).get("task", Task.QUALITY.value)
+    task_name = Task.QUALITY.value if path.is_file() else read_sections(path).get("task", Task.QUALITY.value)
     try:
-        return Task(given)
+        return Task(task_name)
     except ValueError as error:
-        raise ModelPackageError(f"{path.name}: there is no task {given!r}; update the node.") from error
+        raise ModelPackageError(f"{path.name}: there is no task {task_name!r}; update the node.") from error
 
 
 def read_any_card(path: Path) -> BaseCard:
@@ -247,22 +247,22 @@ def switched_on(folder: Path, settings: Settings) -> bool:
     return False
 
 
-def _add(task: Task, sidecar: SidecarModel, seen: ImageContext) -> AssessorResult:
+def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorResult:
     started = time.perf_counter()
     try:
-        judgement = sidecar.contribute(seen)
+        judgement = sidecar.contribute(context)
     except Exception as error:  # noqa: BLE001 - whatever a package does, the quality verdict is given
         log.error("a package failed on an image", package=sidecar.name, error=type(error).__name__)
         if task is Task.LANDMARKS:
-            return seen.judgement
-        return _without(seen, "The package failed on this image.")
+            return context.judgement
+        return _without(context, "The package failed on this image.")
     seconds = time.perf_counter() - started
     metrics.STAGE_SECONDS.labels(stage=task.value).observe(seconds)
     timings = {**judgement.assessment.timings_ms, sidecar.name: round(seconds * 1e3, 1)}
     return replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
 
 
-def _without(seen: ImageContext, reason: str) -> AssessorResult:
+def _without(context: ImageContext, reason: str) -> AssessorResult:
     """The result with the reason for a missing prediction, so that reports can state it."""
     waiting = (Pending(PendingReason.NOT_JUDGED, reason),)
-    return seen.with_prediction(Prediction(seen.rule.package, "", "", 0.0, {}, pending=waiting))
+    return context.with_prediction(Prediction(context.rule.package, "", "", 0.0, {}, pending=waiting))

@@ -18,7 +18,7 @@ from miqa_node.analysis.tables import safe
 from miqa_node.analysis.watch import watch
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import transaction
+from miqa_node.cli.store import open_transaction
 from miqa_node.errors import SettingsError
 from miqa_node.statistics.rates import Rate
 from miqa_node.store import census, rollup, views
@@ -53,9 +53,9 @@ def rejects(
 ) -> None:
     """Print reject rates with their intervals: of everything, by room and by reason."""
     settings = settings_of(config, data_dir)
-    with transaction(config, data_dir) as begun:
-        period = replace(_period(begun, month), modality=modality, room=room)
-        analysis = analyse(begun, period, settings.analysis)
+    with open_transaction(config, data_dir) as transaction:
+        period = replace(_period(transaction, month), modality=modality, room=room)
+        analysis = analyse(transaction, period, settings.analysis)
     if as_json:
         print_json(to_json(analysis))
         return
@@ -81,8 +81,8 @@ def rejects(
 @app.command()
 def model(month: Month = "", config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Print how the model performs: precision, missed images, agreement, drift, recurring places."""
-    with transaction(config, data_dir) as begun:
-        figures = watch(begun, _period(begun, month))
+    with open_transaction(config, data_dir) as transaction:
+        figures = watch(transaction, _period(transaction, month))
     if as_json:
         print_json(to_json(figures))
         return
@@ -112,8 +112,8 @@ def report(
 ) -> None:
     """Write the monthly report as HTML, PDF and CSV."""
     settings = settings_of(config, data_dir)
-    with transaction(config, data_dir) as begun:
-        made = make_report(begun, month or month_before(datetime.now(UTC).date()), settings)
+    with open_transaction(config, data_dir) as transaction:
+        made = make_report(transaction, month or month_before(datetime.now(UTC).date()), settings)
     forms = {".html": made.html.encode(), ".pdf": made.pdf, ".csv": made.csv.encode()}
     if out.suffix in forms:
         files = {out: forms[out.suffix]}
@@ -141,9 +141,9 @@ def export(
 ) -> None:
     """Write one view of the analysis as CSV; its columns are described in docs/reference/analysis-schema.md."""
     first, last = read_day(since or date.min.isoformat()), read_day(until or date.max.isoformat())
-    with transaction(config, data_dir) as begun:
-        rollup.refresh(begun, datetime.now(UTC))
-        columns, rows = views.read(begun, table.value, first, last)
+    with open_transaction(config, data_dir) as transaction:
+        rollup.refresh(transaction, datetime.now(UTC))
+        columns, rows = views.read(transaction, table.value, first, last)
         try:
             stream = out.open("w", newline="", encoding="utf-8") if out else sys.stdout
         except OSError as error:
@@ -162,13 +162,13 @@ def export(
         typer.echo(f"{out}: {written} rows", err=True)
 
 
-def _period(begun: Transaction, month: str) -> Period:
+def _period(transaction: Transaction, month: str) -> Period:
     now = datetime.now(UTC)
-    rollup.refresh(begun, now)
+    rollup.refresh(transaction, now)
     if month:
         return month_of(month)
-    known = census.span(begun)
-    last = known[1] if known else now.date()
+    span = census.span(transaction)
+    last = span[1] if span else now.date()
     return Period(last - timedelta(days=29), last + timedelta(days=1))
 
 

@@ -25,8 +25,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(given: bool) -> None:
-    if given:
+def _print_version(value: bool) -> None:
+    if value:
         typer.echo(f"miqa-node {__version__}")
         raise typer.Exit
 

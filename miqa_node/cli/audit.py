@@ -46,8 +46,8 @@ def show(
     """Show records, newest first; that somebody looked is recorded, too."""
     chosen = AuditFilter(event or "", by, study, patient, _moment(since), _moment(until), limit=limit)
     with opened(config, data_dir) as database:
-        with database.begin() as begun:
-            rows = records.select(begun, chosen)
+        with database.begin() as transaction:
+            rows = records.select(transaction, chosen)
         _note(database, "show", actor)
     if as_json:
         for row in rows:
@@ -72,14 +72,14 @@ def export(
     Keep exports away from the node: verify --against shows whether the trail still holds what they hold.
     """
     with opened(config, data_dir) as database:
-        with database.begin() as begun:
-            head = marks.read(begun, marks.HEAD)
+        with database.begin() as transaction:
+            head = marks.read(transaction, marks.HEAD)
         number, last = 0, head.number if head is not None else 0
         with out.open("w", encoding="utf-8") as file:
             out.chmod(0o600)
             while number < last:
-                with database.begin() as begun:
-                    rows = [row for row in records.after(begun, number, chain.BATCH) if row.number <= last]
+                with database.begin() as transaction:
+                    rows = [row for row in records.after(transaction, number, chain.BATCH) if row.number <= last]
                 if not rows:
                     break
                 file.writelines(_line(_document(row)) for row in rows)
@@ -116,30 +116,30 @@ def verify(
 
 def _differences(database: Database, against: Path) -> Iterable[str]:
     """Records of an export that the trail no longer holds as they were; those that were pruned are not compared."""
-    with database.begin() as begun:
-        checkpoint = marks.read(begun, marks.CHECKPOINT)
+    with database.begin() as transaction:
+        checkpoint = marks.read(transaction, marks.CHECKPOINT)
     number = checkpoint.number if checkpoint is not None else 0
     there: dict[int, str] = {}
     with against.open(encoding="utf-8") as file:
         for line in file:
             try:
-                kept: dict[str, Any] = json.loads(line)
-                if "head" in kept or kept["number"] <= number:
+                entry: dict[str, Any] = json.loads(line)
+                if "head" in entry or entry["number"] <= number:
                     continue
-                if kept["number"] not in there:
-                    with database.begin() as begun:
-                        rows = records.after(begun, kept["number"] - 1, chain.BATCH)
+                if entry["number"] not in there:
+                    with database.begin() as transaction:
+                        rows = records.after(transaction, entry["number"] - 1, chain.BATCH)
                     there = {row.number: row.sha256 for row in rows}
-                if there.get(kept["number"]) != kept["sha256"]:
-                    yield f"record {kept['number']} of {kept['at']} differs from {against.name}"
+                if there.get(entry["number"]) != entry["sha256"]:
+                    yield f"record {entry['number']} of {entry['at']} differs from {against.name}"
             except (ValueError, KeyError, TypeError) as error:
                 raise BackupError(f"{against.name} is not an export of the audit trail.") from error
 
 
 def _note(database: Database, how: str, actor: str | None) -> None:
     entry = AuditEntry(AuditEvent.AUDIT_SEEN, datetime.now(UTC), actor or login(), "command", detail={"how": how})
-    with database.begin() as begun:
-        records.add(begun, entry)
+    with database.begin() as transaction:
+        records.add(transaction, entry)
 
 
 def _document(row: AuditRecord) -> dict[str, Any]:

@@ -32,9 +32,11 @@ def backup(folder: Folder, config: ConfigFile = None, data_dir: DataDir = None, 
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
         made = backups.back_up(database, objects_of(settings), settings.node.data_dir, folder)
-        said = {"objects": made.objects, "bytes": made.size_bytes}
-        with database.begin() as begun:
-            records.add(begun, AuditEntry(AuditEvent.BACKED_UP, datetime.now(UTC), login(), "command", detail=said))
+        detail = {"objects": made.objects, "bytes": made.size_bytes}
+        with database.begin() as transaction:
+            records.add(
+                transaction, AuditEntry(AuditEvent.BACKED_UP, datetime.now(UTC), login(), "command", detail=detail)
+            )
         complete = database.is_sqlite
     if as_json:
         print_json({"objects": made.objects, "bytes": made.size_bytes, "copied": made.copied, "database": complete})

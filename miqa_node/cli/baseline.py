@@ -14,7 +14,7 @@ from miqa_node.cli.files import images
 from miqa_node.cli.model_choice import choice_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, progress
-from miqa_node.cli.store import transaction
+from miqa_node.cli.store import open_transaction
 from miqa_node.errors import NotFoundError, UnreadableError
 from miqa_node.local import LocalAssessor
 from miqa_node.store.anomalies import newest_scores
@@ -68,8 +68,8 @@ def baseline(
 
 
 def _assessed(package: Package, config: Path | None, data_dir: Path | None, limit: int) -> list[float]:
-    with transaction(config, data_dir) as begun:
-        return newest_scores(begun, package.identity.sha256, limit=limit)
+    with open_transaction(config, data_dir) as transaction:
+        return newest_scores(transaction, package.identity.sha256, limit=limit)
 
 
 def _of_files(assessor: LocalAssessor, paths: list[Path], pictures: dict[str, str], limit: int) -> list[float]:

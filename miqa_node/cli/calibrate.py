@@ -78,7 +78,7 @@ def calibrate(
     if not settings.node.site:
         raise SettingsError('A certificate is made for a site: set node.site, for example site = "General Hospital".')
 
-    given = read_labels(labels) if labels is not None else _decisions(settings, audit)
+    label_set = read_labels(labels) if labels is not None else _decisions(settings, audit)
     wishes = CalibrationTarget(
         accepted_bad=None if only == "beta" else alpha,
         bad_accepted=None if only == "alpha" else beta,
@@ -86,7 +86,7 @@ def calibrate(
         seed=seed,
         simulated=simulated,
     )
-    sample = fair_sample(given.labels, seed)
+    sample = fair_sample(label_set.labels, seed)
     with LocalAssessor(settings, choice_of(settings), calibrated=False, limits=site_limits_of(settings)) as assessor:
         assessor.models.load()
         active = assessor.models.package
@@ -94,9 +94,9 @@ def calibrate(
             raise NotFoundError(f"There is no package to calibrate in {settings.models_dir}.")
         pictures = {"modality": modality, "body_part": body_part, "view": view}
         judged, left_out = _judge(assessor, sample, pictures)
-        given = replace(given, left_out=(*given.left_out, *left_out.items()))
+        label_set = replace(label_set, left_out=(*label_set.left_out, *left_out.items()))
         made = make_calibration(
-            judged, given, active.card, active.identity.sha256, assessor.policy, settings.node.site, wishes,
+            judged, label_set, active.card, active.identity.sha256, assessor.policy, settings.node.site, wishes,
             datetime.now(UTC),
         )  # fmt: skip
     useful = bool(made.certificate.guarantees) or any(head.fitted for head in made.heads.values())
@@ -138,16 +138,16 @@ def _decisions(settings: Settings, audit: Path | None) -> LabelSet:
     decisions, accepted = [], False
     try:
         database.check()
-        with database.begin() as begun:
-            decided, undecided = reviews.newest(begun), reviews.undecided_images(begun)
-            audited = [(reviews.locate(begun, row.digest), row) for row in (read_audit(audit) if audit else ())]
+        with database.begin() as transaction:
+            decided, undecided = reviews.newest(transaction), reviews.undecided_images(transaction)
+            audited = [(reviews.locate(transaction, row.digest), row) for row in (read_audit(audit) if audit else ())]
         for one in decided:
-            said = one.label.judgement
-            if said.findings is None and not said.bad:
+            opinion = one.label.judgement
+            if opinion.findings is None and not opinion.bad:
                 continue  # good enough: whether the defect is there was not said
-            findings = frozenset(said.findings or ()) if said.findings or not said.bad else None
-            accepted = accepted or (one.accepted and said.origin in CHOSEN_AT_RANDOM)
-            decisions.append(SiteLabel(objects.local_path(one.object_key), findings, one.patient, said.sampled))
+            findings = frozenset(opinion.findings or ()) if opinion.findings or not opinion.bad else None
+            accepted = accepted or (one.accepted and opinion.origin in CHOSEN_AT_RANDOM)
+            decisions.append(SiteLabel(objects.local_path(one.object_key), findings, one.patient, opinion.sampled))
         for place, row in audited:
             decisions.append(SiteLabel(objects.local_path(place.object_key), row.findings, place.patient, row.sampled))
     finally:
@@ -163,8 +163,8 @@ def _write(made: SiteCalibration, settings: Settings, *, write: bool) -> None:
 
 def _print(made: SiteCalibration, *, written: bool) -> None:
     labels = made.labels
-    known = "" if labels.patients_known else " (unknown: each image counts as one)"
-    print_line(f"{made.package} at {made.site}: {labels.patients} patients{known}, {labels.bad} of their images bad; "
+    note = "" if labels.patients_known else " (unknown: each image counts as one)"
+    print_line(f"{made.package} at {made.site}: {labels.patients} patients{note}, {labels.bad} of their images bad; "
                f"{labels.fitted} fit, {labels.tested} test")  # fmt: skip
     for reason, count in labels.left_out.items():
         print_line(f"left out: {count}, {reason}")

@@ -10,7 +10,7 @@ from miqa_node.assess.comparison import AssessmentPair, PackageComparison
 from miqa_node.assess.comparison import compare as compare_pairs
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import transaction
+from miqa_node.cli.store import open_transaction
 from miqa_node.errors import NotFoundError
 from miqa_node.store import shadows
 
@@ -28,9 +28,9 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two packages on the images that both judged, as active package or silently as shadow."""
-    with transaction(config, data_dir) as begun:
-        of_first = shadows.opinions(begun, first, limit=limit)
-        of_second = shadows.opinions(begun, second, limit=limit)
+    with open_transaction(config, data_dir) as transaction:
+        of_first = shadows.opinions(transaction, first, limit=limit)
+        of_second = shadows.opinions(transaction, second, limit=limit)
     common = [digest for digest in of_first if digest in of_second]
     if not common:
         raise NotFoundError(

@@ -46,12 +46,12 @@ class SentObject:
 def conformance_page() -> str:
     """docs/reference/conformance.md."""
     settings = load_settings()
-    known = storage_classes()
+    classes = storage_classes()
     return TEMPLATE.read_text("utf-8").format(
         version=__version__,
         class_uid=IMPLEMENTATION_CLASS_UID,
         version_name=IMPLEMENTATION_VERSION_NAME,
-        storage_count=len(known),
+        storage_count=len(classes),
         maximum_pdu_size=settings.dicom.maximum_pdu_size,
         max_associations=settings.dicom.max_associations,
         max_per_peer=settings.dicom.max_associations_per_peer,
@@ -68,7 +68,7 @@ def conformance_page() -> str:
         objects=objects_annex(),
         sent=_rows(_sent_row(one) for one in sent_objects()),
         matching=_rows((key.keyword, key.level.name.lower(), key.vr) for key in SEARCH_KEYS.values()),
-        storage=_rows((_name(uid), f"`{uid}`") for uid in known),
+        storage=_rows((_name(uid), f"`{uid}`") for uid in classes),
     )
 
 

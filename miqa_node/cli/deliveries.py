@@ -12,7 +12,7 @@ import typer
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import transaction
+from miqa_node.cli.store import open_transaction
 from miqa_node.domain.delivery import DeliveryAction, DeliveryState
 from miqa_node.store import delivery_jobs
 
@@ -51,9 +51,9 @@ def list_(
 ) -> None:
     """List deliveries, newest first."""
     selection = delivery_jobs.DeliveryFilter(tuple(state or ()), destination, tuple(kind or ()), uid)
-    with transaction(config, data_dir) as begun:
-        jobs = delivery_jobs.select(begun, selection, limit=limit, offset=offset)
-        total = delivery_jobs.count(begun, selection)
+    with open_transaction(config, data_dir) as transaction:
+        jobs = delivery_jobs.select(transaction, selection, limit=limit, offset=offset)
+        total = delivery_jobs.count(transaction, selection)
     if as_json:
         print_json({"items": [to_json(job) for job in jobs], "total": total, "limit": limit, "offset": offset})
         return
@@ -71,8 +71,8 @@ def list_(
 @app.command()
 def show(delivery_id: Id, config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show one delivery and its history of actions."""
-    with transaction(config, data_dir) as begun:
-        job, events = delivery_jobs.show(begun, delivery_id)
+    with open_transaction(config, data_dir) as transaction:
+        job, events = delivery_jobs.show(transaction, delivery_id)
     if as_json:
         print_json({**to_json(job), "events": [to_json(event) for event in events]})
         return
@@ -146,13 +146,13 @@ def _act(
     as_json: bool,
 ) -> None:
     now, who = datetime.now(UTC), actor or login()
-    with transaction(config, data_dir) as begun:
+    with open_transaction(config, data_dir) as transaction:
         for delivery_id in chosen.ids:
-            delivery_jobs.act(begun, action, delivery_id, who, comment, now)
+            delivery_jobs.act(transaction, action, delivery_id, who, comment, now)
         count = len(chosen.ids)
         if not chosen.ids:
             selection = delivery_jobs.DeliveryFilter(*chosen.filter)
-            count = delivery_jobs.act_on_all(begun, action, selection, who, comment, now)
+            count = delivery_jobs.act_on_all(transaction, action, selection, who, comment, now)
     if as_json:
         print_json({"action": action.value, "deliveries": count, "state": action.leads_to.value})
     else:

@@ -80,8 +80,8 @@ def enhance(
 def _check_names(source: Path, out: Path, difference: Path | None) -> None:
     """Check the file names before anything is computed."""
     if out.suffix.lower() not in (*DICOM_SUFFIXES, *PICTURE_SUFFIXES):
-        known = ", ".join((*DICOM_SUFFIXES, *PICTURE_SUFFIXES))
-        raise typer.BadParameter(f"{out.name} must end in one of {known}, which decides the format.")
+        suffixes = ", ".join((*DICOM_SUFFIXES, *PICTURE_SUFFIXES))
+        raise typer.BadParameter(f"{out.name} must end in one of {suffixes}, which decides the format.")
     if difference is not None and difference.suffix.lower() not in PICTURE_SUFFIXES:
         raise typer.BadParameter(f"--difference writes a picture; {difference.name} must end in .png or .jpg.")
     for name in (out, *([difference] if difference else [])):

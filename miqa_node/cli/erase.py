@@ -13,7 +13,7 @@ from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_line, print_table
-from miqa_node.cli.store import opened, transaction
+from miqa_node.cli.store import open_transaction, opened
 from miqa_node.settings import Settings
 from miqa_node.signing import KEY_FILE, Signer, read_signed, verify
 from miqa_node.store import erasure
@@ -42,21 +42,21 @@ def patient(
     settings = settings_of(config, data_dir)
     with opened(config, data_dir) as database:
         if not yes:
-            with database.begin() as begun:
-                studies = erasure.studies_of(begun, patient_id)
+            with database.begin() as transaction:
+                studies = erasure.studies_of(transaction, patient_id)
             print_line(f"studies: {len(studies)}. Erase them with --yes and --reason.")
             return
         now = datetime.now(UTC)
-        with database.begin() as begun:
-            record = erasure.erase(begun, patient_id, reason, actor or login(), now)
+        with database.begin() as transaction:
+            record = erasure.erase(transaction, patient_id, reason, actor or login(), now)
         _write(_proof(settings, database, record), out)
 
 
 @app.command("list")
 def list_(config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """List erasures, newest first."""
-    with transaction(config, data_dir) as begun:
-        records = erasure.select(begun)
+    with open_transaction(config, data_dir) as transaction:
+        records = erasure.select(transaction)
     print_table(
         (Column("ID", number=True), "At", "By", "Reason", Column("Studies", number=True),
          Column("Images", number=True), Column("Results", number=True)),
@@ -74,8 +74,8 @@ def proof(
 ) -> None:
     """Finish an erasure that was interrupted, check that its files are gone, and print its proof again."""
     with opened(config, data_dir) as database:
-        with database.begin() as begun:
-            record = erasure.load(begun, erasure_id)
+        with database.begin() as transaction:
+            record = erasure.load(transaction, erasure_id)
         _write(_proof(settings_of(config, data_dir), database, record), out)
 
 

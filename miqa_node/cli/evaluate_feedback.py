@@ -113,8 +113,8 @@ def _keep(database: Database, period: Period, fidelity: Mapping[str, Fidelity]) 
     now, last = datetime.now(UTC), period.until - timedelta(days=1)
     with database.begin() as transaction:
         for method, row in fidelity.items():
-            kept = fidelities.KeptFidelity(method=method, made_at=now, since=period.since, until=last, **asdict(row))
-            fidelities.keep(transaction, kept)
+            record = fidelities.KeptFidelity(method=method, made_at=now, since=period.since, until=last, **asdict(row))
+            fidelities.keep(transaction, record)
 
 
 def document(summary: Feedback, fidelity: Mapping[str, Fidelity]) -> dict[str, Any]:

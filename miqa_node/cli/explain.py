@@ -8,7 +8,7 @@ import typer
 
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import transaction
+from miqa_node.cli.store import open_transaction
 from miqa_node.domain.assessment import contributions_text, number_text
 from miqa_node.domain.delivery import DeliveryState
 from miqa_node.errors import NotFoundError
@@ -24,10 +24,10 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show the history of an image or a study: arrival, assessment, verdict, results, deliveries."""
-    with transaction(config, data_dir) as begun:
-        histories = history.of_uid(begun, uid, limit=limit + 1)
+    with open_transaction(config, data_dir) as transaction:
+        histories = history.of_uid(transaction, uid, limit=limit + 1)
         studies = dict.fromkeys(image.instance.header.study_instance_uid for image in histories)
-        events = {study: history.of_worklist(begun, study) for study in studies}
+        events = {study: history.of_worklist(transaction, study) for study in studies}
     if not histories:
         raise NotFoundError(f"No instance, series or study {uid} was received.")
     if as_json:
@@ -78,8 +78,8 @@ def _tell(image: InstanceHistory, place: str) -> None:
 def _tell_assessment(image: InstanceHistory) -> None:
     assessment = image.assessment
     if assessment is None:
-        begun = f"begun {image.attempts} times" if image.attempts else "not begun"
-        _fact("assessment", f"{begun}, not finished")
+        attempts = f"begun {image.attempts} times" if image.attempts else "not begun"
+        _fact("assessment", f"{attempts}, not finished")
         return
     model = assessment.model
     by = f"{model.name} {model.version} ({model.sha256[:12]})" if model else "no model"

@@ -43,10 +43,10 @@ def fsck(
             faults.append(one)
             if not as_json:
                 print_line(one.fault.value, one.what, "repaired" if one.repaired else "")
-    left = sum(not one.repaired for one in faults)
+    remainder = sum(not one.repaired for one in faults)
     if as_json:
         print_json([to_json(one) for one in faults])
     else:
-        print_line(f"faults: {len(faults)}, left: {left}" if faults else "Everything agrees.")
-    if left:
+        print_line(f"faults: {len(faults)}, left: {remainder}" if faults else "Everything agrees.")
+    if remainder:
         raise typer.Exit(Exit.FAILED)

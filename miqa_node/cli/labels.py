@@ -15,7 +15,7 @@ from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table, progress
-from miqa_node.cli.store import check_exists, transaction
+from miqa_node.cli.store import check_exists, open_transaction
 from miqa_node.deidentify.dataset import DeidentificationMethod
 from miqa_node.deidentify.files import deidentify_files
 from miqa_node.deidentify.values import Secrets
@@ -43,9 +43,9 @@ class Images(StrEnum):
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Count labels by origin, and open requests."""
     ever, now = datetime(1970, 1, 1, tzinfo=UTC), datetime.now(UTC)
-    with transaction(config, data_dir) as begun:
-        counted = labels.count(begun, "origin", ever, now)
-        request_counts = {kind: label_requests.count(begun, kind) for kind in RequestKind}
+    with open_transaction(config, data_dir) as transaction:
+        counted = labels.count(transaction, "origin", ever, now)
+        request_counts = {kind: label_requests.count(transaction, kind) for kind in RequestKind}
     if as_json:
         origins = {one.value: {"labels": one.labels, "bad": one.bad} for one in counted}
         requests = {kind.value: {"asked": pair[0], "answered": pair[1]} for kind, pair in request_counts.items()}
@@ -77,8 +77,8 @@ def export(
     database, objects = open_store(settings)
     try:
         database.check()
-        with database.begin() as begun:
-            newest, every = reviews.newest(begun), list(labels.select(begun))
+        with database.begin() as transaction:
+            newest, every = reviews.newest(transaction), list(labels.select(transaction))
         with progress(newest, "Exporting") as remaining:
             pairs = [(one, objects.local_path(one.object_key)) for one in remaining]
             done = export_labels(pairs, every, out, Names(key), _writer(images, settings, key))
@@ -110,12 +110,12 @@ def import_(
     A label is good, bad, or findings with semicolons between. All lines are taken, or none.
     """
     rows, who, now = read_audit(table), actor or login(), datetime.now(UTC)
-    with transaction(config, data_dir) as begun:
+    with open_transaction(config, data_dir) as transaction:
         for row in rows:
             bad = row.findings is None or bool(row.findings)
             findings = None if row.findings is None else tuple(sorted(row.findings))
-            said = ReaderOpinion(who, LabelOrigin.IMPORT, bad, findings=findings, sampled=row.sampled)
-            labels.add(begun, reviews.find_digest(begun, row.digest), said, now)
+            opinion = ReaderOpinion(who, LabelOrigin.IMPORT, bad, findings=findings, sampled=row.sampled)
+            labels.add(transaction, reviews.find_digest(transaction, row.digest), opinion, now)
     print_line(f"Labels taken in: {len(rows)}.")
 
 

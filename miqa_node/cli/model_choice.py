@@ -18,7 +18,7 @@ from miqa_node.assess.site_calibration import calibration_path, in_force
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import check_exists, transaction
+from miqa_node.cli.store import check_exists, open_transaction
 from miqa_node.domain.model_choice import ModelChoice, Slot
 from miqa_node.domain.site_limit import SiteLimits
 from miqa_node.errors import ConflictError, NotFoundError, ResourcesError, SettingsError
@@ -52,8 +52,10 @@ def activate(
         )
     package = open_named(settings, name)
 
-    with transaction(config, data_dir) as begun:
-        changed = activations.choose(begun, Slot.ACTIVE, package.name, actor or login(), comment, datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        changed = activations.choose(
+            transaction, Slot.ACTIVE, package.name, actor or login(), comment, datetime.now(UTC)
+        )
     _tell(Slot.ACTIVE, package.name, changed, settings, as_json=as_json)
     _warn_of_calibration(package, settings)
 
@@ -70,8 +72,8 @@ def rollback(
     settings = _ready(config, data_dir)
     slot = Slot.SHADOW if shadow else Slot.ACTIVE
 
-    with transaction(config, data_dir) as begun:
-        name = activations.roll_back(begun, slot, actor or login(), comment, datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        name = activations.roll_back(transaction, slot, actor or login(), comment, datetime.now(UTC))
         if name:
             # Within the transaction: a package that is gone or broken here leaves the choice as it is.
             open_named(settings, name, candidate=shadow)
@@ -93,18 +95,18 @@ def shadow(
     settings = _ready(config, data_dir)
     chosen = open_named(settings, name, candidate=True).name if name else ""
 
-    with transaction(config, data_dir) as begun:
-        active = chosen_package(settings, activations.current(begun))
+    with open_transaction(config, data_dir) as transaction:
+        active = chosen_package(settings, activations.current(transaction))
         if active is not None and chosen == package_label(active):
             raise ConflictError(f"{chosen} is the active package; choose another one as shadow.")
-        changed = activations.choose(begun, Slot.SHADOW, chosen, actor or login(), comment, datetime.now(UTC))
+        changed = activations.choose(transaction, Slot.SHADOW, chosen, actor or login(), comment, datetime.now(UTC))
     _tell(Slot.SHADOW, chosen, changed, settings, as_json=as_json)
 
 
 def history(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List every activation and rollback."""
-    with transaction(config, data_dir) as begun:
-        events = [event for slot in Slot for event in activations.history(begun, slot)]
+    with open_transaction(config, data_dir) as transaction:
+        events = [event for slot in Slot for event in activations.history(transaction, slot)]
     events.sort(key=lambda event: event.at)
     if as_json:
         print_json([to_json(event) for event in events])
@@ -133,8 +135,8 @@ def _kept(settings: Settings, read: Callable[[Transaction], T], otherwise: T) ->
     with closing(Database(settings.database_url, pool_size=1)) as database:
         try:
             database.check()
-            with database.begin() as begun:
-                return read(begun)
+            with database.begin() as transaction:
+                return read(transaction)
         except ResourcesError:
             if settings.store.database_url:
                 raise  # a node is meant; to judge or decide otherwise than it does would be wrong

@@ -51,10 +51,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 def settings_of(config: Path | None, data_dir: Path | None = None, **tables: dict[str, Any]) -> Settings:
     """The settings in force; None in ``tables`` means that an option was not given."""
-    given = {table: {k: v for k, v in values.items() if v is not None} for table, values in tables.items()}
+    overrides = {table: {k: v for k, v in values.items() if v is not None} for table, values in tables.items()}
     if data_dir is not None:
-        given.setdefault("node", {})["data_dir"] = data_dir
-    settings = load_settings(config, **given)
+        overrides.setdefault("node", {})["data_dir"] = data_dir
+    settings = load_settings(config, **overrides)
     plugins.allow(settings.plugins.allow)
     return settings
 

@@ -10,7 +10,7 @@ import typer
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import transaction
+from miqa_node.cli.store import open_transaction
 from miqa_node.settings import read_policy
 from miqa_node.store import phantoms
 from miqa_node.units.kinds import PHANTOM_MODALITIES
@@ -30,9 +30,9 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List CT and MR series that were taken for those of a phantom, newest first."""
-    with transaction(config, data_dir) as begun:
-        listed = phantoms.page(begun, limit=limit, offset=offset)
-        total = phantoms.count(begun)
+    with open_transaction(config, data_dir) as transaction:
+        listed = phantoms.page(transaction, limit=limit, offset=offset)
+        total = phantoms.count(transaction)
     if as_json:
         print_json({"items": [to_json(one) for one in listed], "total": total, "limit": limit, "offset": offset})
         return
@@ -92,9 +92,9 @@ def _say(
     as_json: bool,
 ) -> None:
     policy = read_policy(settings_of(config, data_dir).policy_file)
-    with transaction(config, data_dir) as begun:
+    with open_transaction(config, data_dir) as transaction:
         listed = phantoms.say(
-            begun,
+            transaction,
             series_uid,
             actor or login(),
             comment,

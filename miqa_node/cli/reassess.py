@@ -62,14 +62,14 @@ def reassess(
         queue = DurableQueue(database, lambda: "")
         service = Reassessment(database, objects_of(settings_of(config, data_dir)), queue)
         plan = service.plan(chosen)
-        asked = service.begin(plan, actor or login(), comment, datetime.now(UTC)) if yes else 0
+        request_count = service.begin(plan, actor or login(), comment, datetime.now(UTC)) if yes else 0
     if as_json:
-        print_json({**to_json(plan), "queued": asked, "dry_run": not yes})
+        print_json({**to_json(plan), "queued": request_count, "dry_run": not yes})
     else:
-        _print_plan(plan, asked, done=yes)
+        _print_plan(plan, request_count, done=yes)
 
 
-def _print_plan(plan: ReassessmentPlan, asked: int, *, done: bool) -> None:
+def _print_plan(plan: ReassessmentPlan, request_count: int, *, done: bool) -> None:
     print_table(
         ("Verdict", "Judged", "Modality", "Package", "Reasons", "SOP Instance UID", "Obstacle"),
         (
@@ -78,12 +78,12 @@ def _print_plan(plan: ReassessmentPlan, asked: int, *, done: bool) -> None:
             for one in plan.candidates
         ),
     )  # fmt: skip
-    left = len(plan.candidates) - len(plan.possible)
-    if left:
-        print_line(f"{left} cannot be judged again; the last column says why.")
+    remainder = len(plan.candidates) - len(plan.possible)
+    if remainder:
+        print_line(f"{remainder} cannot be judged again; the last column says why.")
     if plan.truncated:
         print_line("More match than --limit allows; run it again for the rest.")
     if done:
-        print_line(f"{asked} queued.")
+        print_line(f"{request_count} queued.")
     else:
         print_line(f"{len(plan.possible)} would be judged again. Nothing was changed; add --yes to do it.")

@@ -12,7 +12,7 @@ from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.exits import Exit
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import opened, transaction
+from miqa_node.cli.store import open_transaction, opened
 from miqa_node.deliver.destinations import Destinations
 from miqa_node.domain.retention import LegalHold
 from miqa_node.store import holds, retention, upkeep
@@ -29,9 +29,9 @@ Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept wi
 def plan(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show what the node keeps, why, and what retention would remove by age now."""
     settings = settings_of(config, data_dir)
-    with opened(config, data_dir) as database, database.begin() as begun:
-        rows = retention.holdings(begun, limits_of(settings), datetime.now(UTC))
-        days = upkeep.days_until_full(begun, settings.node.name, settings.store.min_free_bytes)
+    with opened(config, data_dir) as database, database.begin() as transaction:
+        rows = retention.holdings(transaction, limits_of(settings), datetime.now(UTC))
+        days = upkeep.days_until_full(transaction, settings.node.name, settings.store.min_free_bytes)
     space = objects_of(settings).space()
     if as_json:
         print_json(
@@ -96,8 +96,8 @@ def hold(
     as_json: AsJson = False,
 ) -> None:
     """Put a study or a patient on legal hold: nothing of it is removed or erased."""
-    with transaction(config, data_dir) as begun:
-        put = holds.put(begun, study, patient, reason, actor or login(), datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        put = holds.put(transaction, study, patient, reason, actor or login(), datetime.now(UTC))
     _print_hold(put, as_json=as_json)
 
 
@@ -111,8 +111,8 @@ def clear(
     as_json: AsJson = False,
 ) -> None:
     """End a legal hold."""
-    with transaction(config, data_dir) as begun:
-        cleared = holds.clear(begun, hold_id, reason, actor or login(), datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        cleared = holds.clear(transaction, hold_id, reason, actor or login(), datetime.now(UTC))
     _print_hold(cleared, as_json=as_json)
 
 
@@ -124,8 +124,8 @@ def list_holds(
     as_json: AsJson = False,
 ) -> None:
     """List legal holds, newest first."""
-    with transaction(config, data_dir) as begun:
-        rows = holds.select(begun, cleared=every)
+    with open_transaction(config, data_dir) as transaction:
+        rows = holds.select(transaction, cleared=every)
     if as_json:
         print_json([to_json(one) for one in rows])
         return

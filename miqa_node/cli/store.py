@@ -38,7 +38,10 @@ def opened(config: Path | None, data_dir: Path | None) -> Iterator[Database]:
 
 
 @contextmanager
-def transaction(config: Path | None, data_dir: Path | None) -> Iterator[Transaction]:
+def open_transaction(config: Path | None, data_dir: Path | None) -> Iterator[Transaction]:
     """One transaction on the node's database."""
-    with opened(config, data_dir) as database, database.begin() as begun:
-        yield begun
+    with opened(config, data_dir) as database, database.begin() as transaction:
+        yield transaction
+
+
+transaction = open_transaction  # the name by which plug-ins of miqa_api 1 import it

@@ -15,7 +15,7 @@ from miqa_node.assess.package_checks import package_label
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import transaction
+from miqa_node.cli.store import open_transaction
 from miqa_node.errors import ConflictError, SettingsError
 from miqa_node.reader_study.protocol import ExpectedAccuracy, ReaderStudyProtocol, read_protocol
 from miqa_node.reader_study.report import study_pdf
@@ -64,8 +64,8 @@ def plan(
         power=power,
     )
     settings = settings_of(config, data_dir)
-    with transaction(config, data_dir) as begun:
-        folder = chosen_package(settings, activations.current(begun))
+    with open_transaction(config, data_dir) as transaction:
+        folder = chosen_package(settings, activations.current(transaction))
     number = images or images_needed(expected)
     protocol = ReaderStudyProtocol(
         name=name,
@@ -84,9 +84,9 @@ def plan(
         policy=read_policy(settings.policy_file).version,
         software=f"miqa-node {__version__}",
     )
-    with transaction(config, data_dir) as begun:
+    with open_transaction(config, data_dir) as transaction:
         now = datetime.now(UTC)
-        reader_studies.plan(begun, name, protocol.text, protocol.sha256, actor or login(), now)
+        reader_studies.plan(transaction, name, protocol.text, protocol.sha256, actor or login(), now)
     if as_json:
         print_json({"sha256": protocol.sha256, "protocol": to_json(protocol)})
         return
@@ -98,14 +98,14 @@ def plan(
 @app.command()
 def collect(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Draw the images once the period is over; readers then find them at /reader-studies."""
-    with transaction(config, data_dir) as begun:
-        protocol = read_protocol(reader_studies.find(begun, name).protocol)
+    with open_transaction(config, data_dir) as transaction:
+        protocol = read_protocol(reader_studies.find(transaction, name).protocol)
         now = datetime.now(UTC)
         if now.date() < protocol.until:
             raise ConflictError(f"The period ends on {protocol.until - timedelta(days=1)}; draw the images after it.")
-        available, left_out = reader_studies.candidates(begun, protocol.since, protocol.until, protocol.rooms)
+        available, left_out = reader_studies.candidates(transaction, protocol.since, protocol.until, protocol.rooms)
         drawn = draw(protocol, available)
-        reader_studies.collect(begun, name, drawn, len(available), now)
+        reader_studies.collect(transaction, name, drawn, len(available), now)
     print_line(f"{name}: {len(drawn)} of {len(available)} judged images drawn; {left_out} not assessed are left out")
     print_line(f"Readers sign in and open /reader-studies: {', '.join(protocol.readers)}")
 
@@ -119,10 +119,12 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Report on a finished study; while readings are missing there are no figures, only what is missing."""
-    with transaction(config, data_dir) as begun:
-        study = reader_studies.find(begun, name)
+    with open_transaction(config, data_dir) as transaction:
+        study = reader_studies.find(transaction, name)
         protocol = read_protocol(study.protocol)
-        results = evaluate(protocol, reader_studies.images(begun, name), reader_studies.readings(begun, name))
+        results = evaluate(
+            protocol, reader_studies.images(transaction, name), reader_studies.readings(transaction, name)
+        )
     if pdf is not None:
         try:
             pdf.write_bytes(study_pdf(study, protocol, results))
@@ -162,11 +164,11 @@ def report(
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the studies, and how many readings are missing."""
     rows = []
-    with transaction(config, data_dir) as begun:
-        for study in reader_studies.select(begun):
+    with open_transaction(config, data_dir) as transaction:
+        for study in reader_studies.select(transaction):
             protocol = read_protocol(study.protocol)
-            images = reader_studies.images(begun, study.name)
-            missing = sum(progress(protocol, images, reader_studies.readings(begun, study.name)).values())
+            images = reader_studies.images(transaction, study.name)
+            missing = sum(progress(protocol, images, reader_studies.readings(transaction, study.name)).values())
             rows.append((study.name, f"{study.planned_at:%Y-%m-%d}", len(images), missing, protocol.sha256))
     if as_json:
         names = ("name", "planned", "images", "readings_missing", "sha256")

@@ -12,7 +12,7 @@ from miqa_node.analysis import budget as budgets
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import transaction
+from miqa_node.cli.store import open_transaction
 from miqa_node.domain.site_limit import LimitSet
 from miqa_node.settings import read_policy
 from miqa_node.store import site_limits
@@ -44,24 +44,24 @@ def tune(
     if budget:
         share = share_of(budget)
         policy = read_policy(settings_of(config, data_dir).policy_file)
-        with transaction(config, data_dir) as begun:
-            kept = budgets.propose_limits(begun, policy, share, now)
+        with open_transaction(config, data_dir) as transaction:
+            limit_set = budgets.propose_limits(transaction, policy, share, now)
     elif confirm:
-        with transaction(config, data_dir) as begun:
-            kept = site_limits.confirm(begun, confirm, name, comment, now)
+        with open_transaction(config, data_dir) as transaction:
+            limit_set = site_limits.confirm(transaction, confirm, name, comment, now)
     elif withdraw:
-        with transaction(config, data_dir) as begun:
-            kept = site_limits.withdraw(begun, name, comment, now)
+        with open_transaction(config, data_dir) as transaction:
+            limit_set = site_limits.withdraw(transaction, name, comment, now)
     elif show:
-        with transaction(config, data_dir) as begun:
-            kept = site_limits.load(begun, show)
+        with open_transaction(config, data_dir) as transaction:
+            limit_set = site_limits.load(transaction, show)
     else:
         _list(config, data_dir, as_json=as_json)
         return
     if as_json:
-        print_json(to_json(kept))
+        print_json(to_json(limit_set))
     else:
-        _print(kept)
+        _print(limit_set)
 
 
 def share_of(text: str) -> float:
@@ -80,11 +80,11 @@ def share_of(text: str) -> float:
 
 
 def _list(config: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
-    with transaction(config, data_dir) as begun:
-        kept = site_limits.history(begun)
-        in_force = site_limits.current(begun).number
+    with open_transaction(config, data_dir) as transaction:
+        limit_sets = site_limits.history(transaction)
+        in_force = site_limits.current(transaction).number
     if as_json:
-        print_json([{"in_force": one.number == in_force, **to_json(one)} for one in kept])
+        print_json([{"in_force": one.number == in_force, **to_json(one)} for one in limit_sets])
         return
     print_table(
         (Column("Set", number=True), "", "Proposed", Column("Budget", number=True), "Confirmed", "By", "Comment"),
@@ -92,18 +92,18 @@ def _list(config: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
             (str(one.number), "in force" if one.number == in_force else "", moment(one.proposed_at),
              f"{one.proposal.budget:.1%}" if one.proposal else "withdrawal",
              moment(one.confirmed_at) if one.confirmed_at else "", one.actor, one.comment)
-            for one in kept
+            for one in limit_sets
         ),
     )  # fmt: skip
 
 
-def _print(kept: LimitSet) -> None:
-    proposal = kept.proposal
+def _print(limit_set: LimitSet) -> None:
+    proposal = limit_set.proposal
     if proposal is None:
-        print_line(f"set {kept.number}: the limits of the policy apply again")
+        print_line(f"set {limit_set.number}: the limits of the policy apply again")
         return
     print_line(
-        f"set {kept.number}: of {proposal.images} images {proposal.flagged} would be flagged "
+        f"set {limit_set.number}: of {proposal.images} images {proposal.flagged} would be flagged "
         f"({proposal.flagged / proposal.images:.1%}, budget {proposal.budget:.1%}); {proposal.before} by the policy "
         f"without it, {proposal.always} by other rules in any case"
     )
@@ -118,7 +118,7 @@ def _print(kept: LimitSet) -> None:
     )  # fmt: skip
     if proposal.always > proposal.budget * proposal.images:
         print_line("Other rules alone are beyond the budget: look at those first (miqa-node worklist list).")
-    if kept.confirmed_at:
-        print_line(f"in force since {moment(kept.confirmed_at)}, confirmed by {kept.actor}")
+    if limit_set.confirmed_at:
+        print_line(f"in force since {moment(limit_set.confirmed_at)}, confirmed by {limit_set.actor}")
     else:
-        print_line(f"Nothing has changed. Put it in force with: miqa-node tune --confirm {kept.number} --as NAME")
+        print_line(f"Nothing has changed. Put it in force with: miqa-node tune --confirm {limit_set.number} --as NAME")

@@ -11,7 +11,7 @@ import typer
 from miqa_node.cli.actor import login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import transaction
+from miqa_node.cli.store import open_transaction
 from miqa_node.domain.access import Permission, Role, account_name
 from miqa_node.store import accounts, tokens, users
 from miqa_node.store.accounts import signs_in
@@ -27,8 +27,8 @@ ROLES = "|".join(Role)
 @app.command("list")
 def list_(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List all accounts."""
-    with transaction(config, data_dir) as begun:
-        accounts = users.every(begun)
+    with open_transaction(config, data_dir) as transaction:
+        accounts = users.every(transaction)
     if as_json:
         print_json(
             [
@@ -52,8 +52,8 @@ def add(
 ) -> None:
     """Create an account, and print the link where its owner chooses a password; a service gets tokens instead."""
     name = account_name(name)
-    with transaction(config, data_dir) as begun:
-        accounts.add(begun, name, role, login(), datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        accounts.add(transaction, name, role, login(), datetime.now(UTC))
     if role is Role.SERVICE:
         print_line(f"{name} is a program: miqa-node users token add {name} gives it a token.")
     else:
@@ -68,8 +68,8 @@ def role(
     data_dir: DataDir = None,
 ) -> None:
     """Give an account another role, from its next request on."""
-    with transaction(config, data_dir) as begun:
-        accounts.set_role(begun, name, role, login(), datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        accounts.set_role(transaction, name, role, login(), datetime.now(UTC))
 
 
 @app.command()
@@ -77,9 +77,9 @@ def link(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> Non
     """Print a new one-time link where the owner of an account chooses a password."""
     settings = settings_of(config, data_dir)
     name = account_name(name)
-    with transaction(config, data_dir) as begun:
+    with open_transaction(config, data_dir) as transaction:
         lifetime_s = settings.access.invitation_lifetime_s
-        secret, until = accounts.link(begun, name, lifetime_s, login(), datetime.now(UTC))
+        secret, until = accounts.link(transaction, name, lifetime_s, login(), datetime.now(UTC))
     print_line(f"{settings.web_url}/welcome/{secret}")
     typer.echo(f"Give this link to {name}. It works once, until {moment(until)}.", err=True)
     if not settings.web.public_url:
@@ -89,8 +89,8 @@ def link(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> Non
 @app.command("reset-factor")
 def reset_factor(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
     """Take the second factor of an account away, for somebody without phone and recovery codes."""
-    with transaction(config, data_dir) as begun:
-        accounts.remove_factor(begun, name, login(), datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        accounts.remove_factor(transaction, name, login(), datetime.now(UTC))
 
 
 @app.command()
@@ -121,8 +121,8 @@ def add_token(
 ) -> None:
     """Print a new token of an account. It is shown only once, because only its hash is stored."""
     scopes = scope or [Permission.READ]
-    with transaction(config, data_dir) as begun:
-        secret = accounts.add_token(begun, name, label, scopes, days, login(), datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        secret = accounts.add_token(transaction, name, label, scopes, days, login(), datetime.now(UTC))
     print_line(secret)
 
 
@@ -130,8 +130,8 @@ def add_token(
 def list_tokens(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List all tokens, without their values."""
     now = datetime.now(UTC)
-    with transaction(config, data_dir) as begun:
-        rows = tokens.every(begun)
+    with open_transaction(config, data_dir) as transaction:
+        rows = tokens.every(transaction)
     if as_json:
         print_json([to_json(token) for token in rows])
         return
@@ -160,8 +160,8 @@ def rotate_token(
 ) -> None:
     """Print a new token that allows what an old one does; the old one ends after the overlap."""
     overlap = timedelta(hours=overlap_hours)
-    with transaction(config, data_dir) as begun:
-        secret = accounts.rotate_token(begun, number, overlap, days, login(), datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        secret = accounts.rotate_token(transaction, number, overlap, days, login(), datetime.now(UTC))
     print_line(secret)
 
 
@@ -172,13 +172,13 @@ def revoke_token(
     data_dir: DataDir = None,
 ) -> None:
     """Revoke a token at once."""
-    with transaction(config, data_dir) as begun:
-        accounts.revoke_token(begun, number, login(), datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        accounts.revoke_token(transaction, number, login(), datetime.now(UTC))
 
 
 def _set_disabled(name: str, config: Path | None, data_dir: Path | None, *, disabled: bool) -> None:
-    with transaction(config, data_dir) as begun:
-        accounts.set_disabled(begun, name, login(), datetime.now(UTC), disabled=disabled)
+    with open_transaction(config, data_dir) as transaction:
+        accounts.set_disabled(transaction, name, login(), datetime.now(UTC), disabled=disabled)
 
 
 def _or_never(at: datetime | None) -> str:

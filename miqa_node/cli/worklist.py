@@ -12,7 +12,7 @@ import typer
 from miqa_node.cli.actor import Actor, login
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_moment, settings_of
 from miqa_node.cli.output import Column, joined, moment, print_json, print_line, print_table, to_json
-from miqa_node.cli.store import opened, transaction
+from miqa_node.cli.store import open_transaction, opened
 from miqa_node.domain.instance import InstanceDigest, can_name
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
@@ -80,9 +80,9 @@ def list_(
         since=since,
         until=until,
     )
-    with transaction(config, data_dir) as begun:
-        items = worklist.select(begun, selection, limit=limit, offset=offset)
-        total = worklist.count(begun, selection)
+    with open_transaction(config, data_dir) as transaction:
+        items = worklist.select(transaction, selection, limit=limit, offset=offset)
+        total = worklist.count(transaction, selection)
     if as_json:
         print_json({"items": [to_json(item) for item in items], "total": total, "limit": limit, "offset": offset})
         return
@@ -115,9 +115,9 @@ def _print_rows(items: Sequence[WorklistItem]) -> None:
 @app.command()
 def show(study_uid: StudyUid, config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show one flagged study with its images and its history of actions."""
-    with transaction(config, data_dir) as begun:
-        item = worklist.show(begun, study_uid)
-        events = history.of_worklist(begun, study_uid)
+    with open_transaction(config, data_dir) as transaction:
+        item = worklist.show(transaction, study_uid)
+        events = history.of_worklist(transaction, study_uid)
     if as_json:
         print_json({**to_json(item), "events": [to_json(event) for event in events]})
         return
@@ -146,8 +146,8 @@ def claim(
     as_json: AsJson = False,
 ) -> None:
     """Claim a flagged study; a study that another person claimed is reassigned."""
-    with transaction(config, data_dir) as begun:
-        item = worklist.claim(begun, study_uid, actor or login(), datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        item = worklist.claim(transaction, study_uid, actor or login(), datetime.now(UTC))
     _print_changed(item, as_json=as_json)
 
 
@@ -160,8 +160,8 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Put a claimed study back."""
-    with transaction(config, data_dir) as begun:
-        item = worklist.unclaim(begun, study_uid, actor or login(), datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        item = worklist.unclaim(transaction, study_uid, actor or login(), datetime.now(UTC))
     _print_changed(item, as_json=as_json)
 
 
@@ -178,8 +178,8 @@ def resolve(
     as_json: AsJson = False,
 ) -> None:
     """Decide a flagged study: confirmed (rejected), retaken, dismissed (the node was wrong), or accepted."""
-    with transaction(config, data_dir) as begun:
-        item = worklist.resolve(begun, study_uid, resolution, actor or login(), comment, datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        item = worklist.resolve(transaction, study_uid, resolution, actor or login(), comment, datetime.now(UTC))
     _print_changed(item, as_json=as_json)
 
 
@@ -195,8 +195,8 @@ def reopen(
     """Take a decision back: its labels no longer count, and a rejection note that waits is cancelled."""
     if not comment.strip():
         raise typer.BadParameter("say why the decision is taken back", param_hint="--comment")
-    with transaction(config, data_dir) as begun:
-        reopening = worklist.reopen(begun, study_uid, actor or login(), comment, datetime.now(UTC))
+    with open_transaction(config, data_dir) as transaction:
+        reopening = worklist.reopen(transaction, study_uid, actor or login(), comment, datetime.now(UTC))
     if as_json:
         print_json(to_json(reopening))
     else:

@@ -18,8 +18,8 @@ _SHARE, _NORMAL = 0.8, 0.5586
 def noise_deviation(image: Image) -> float:
     """Standard deviation of the noise in display values: Immerkær's mask (CVIU 64, 1996), a trimmed mean."""
     answer = np.abs(cast("Image", cv2.filter2D(image, cv2.CV_32F, _LAPLACIAN))[2:-2:2, 2:-2:2].ravel())
-    kept = np.partition(answer, int(_SHARE * answer.size))[: int(_SHARE * answer.size)]
-    return float(kept.mean()) / (6.0 * _NORMAL)
+    smallest = np.partition(answer, int(_SHARE * answer.size))[: int(_SHARE * answer.size)]
+    return float(smallest.mean()) / (6.0 * _NORMAL)
 
 
 def split(image: Image) -> tuple[Image, Image]:
@@ -29,8 +29,8 @@ def split(image: Image) -> tuple[Image, Image]:
     mean = cast("Image", cv2.blur(image, size, borderType=cv2.BORDER_REFLECT))
     square = cast("Image", cv2.blur(image * image, size, borderType=cv2.BORDER_REFLECT))
     local = np.maximum(square - mean * mean, np.float32(1e-12))
-    kept = np.maximum(local - variance, np.float32(0.0)) / local
-    signal = mean + kept * (image - mean)
+    gain = np.maximum(local - variance, np.float32(0.0)) / local
+    signal = mean + gain * (image - mean)
     return signal, image - signal
 
 

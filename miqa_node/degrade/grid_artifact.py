@@ -59,8 +59,8 @@ def _cut_off(image: Image, loss: float, side: int, power: float) -> Image:
     rows, columns = image.shape
     ramp = np.linspace(0.0, 1.0, columns if side < 2 else rows, dtype=np.float32) ** np.float32(power)
     ramp = ramp if side % 2 == 0 else ramp[::-1]
-    kept = np.float32(1.0) - np.float32(loss) * ramp
-    return display(exposure(image) * (kept[None, :] if side < 2 else kept[:, None]))
+    transmission = np.float32(1.0) - np.float32(loss) * ramp
+    return display(exposure(image) * (transmission[None, :] if side < 2 else transmission[:, None]))
 
 
 GRID_ARTIFACT = Simulator(grid_artifact, order=70)

@@ -93,8 +93,8 @@ def _say_what_was_done(ds: Dataset, options: frozenset[ProfileOption]) -> None:
     methods = [before] if isinstance(before, str) else list(before)
     ds.DeidentificationMethod = list(dict.fromkeys([*methods, *(meaning[:64] for _, meaning in codes)]))
     earlier = list(ds.get("DeidentificationMethodCodeSequence") or [])
-    known = {(item.get("CodeValue"), item.get("CodingSchemeDesignator")) for item in earlier}
-    added = [_code(*code) for code in codes if (code[0], "DCM") not in known]
+    code_pairs = {(item.get("CodeValue"), item.get("CodingSchemeDesignator")) for item in earlier}
+    added = [_code(*code) for code in codes if (code[0], "DCM") not in code_pairs]
     ds.DeidentificationMethodCodeSequence = Items([*earlier, *added])
     if ProfileOption.FULL_DATES in options:
         ds.LongitudinalTemporalInformationModified = "UNMODIFIED"

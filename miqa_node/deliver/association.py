@@ -170,13 +170,15 @@ def _refusal(rejected: Sequence[PresentationContext]) -> str:
     offered: dict[str, list[PresentationContext]] = {}
     for context in rejected:
         offered.setdefault(UID(str(context.abstract_syntax)).name, []).append(context)
-    said = []
+    sentences = []
     for name, contexts in offered.items():
         syntaxes = ", ".join(dict.fromkeys(str(UID(context.transfer_syntax[0]).name) for context in contexts))
-        known = any(context.result == _SYNTAXES_NOT_SUPPORTED for context in contexts)
-        said.append(f"{name} in none of {syntaxes}" if known else f"no {name} (offered in {syntaxes})")
+        has_syntax_refusal = any(context.result == _SYNTAXES_NOT_SUPPORTED for context in contexts)
+        sentences.append(
+            f"{name} in none of {syntaxes}" if has_syntax_refusal else f"no {name} (offered in {syntaxes})"
+        )
     return (
-        f"the peer accepts {'; '.join(said) or 'none of the SOP classes'}. Have it accept the SOP class in "
+        f"the peer accepts {'; '.join(sentences) or 'none of the SOP classes'}. Have it accept the SOP class in "
         "one of these transfer syntaxes, "
         "or leave the kind out of the destination's objects."
     )

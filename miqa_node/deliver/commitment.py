@@ -45,10 +45,10 @@ def make_request(transaction_uid: str, objects: Sequence[tuple[str, str]]) -> Da
     return request
 
 
-def make_report(request: CommitmentRequest, kept: Mapping[str, AbstractSet[str]]) -> tuple[int, Dataset]:
+def make_report(request: CommitmentRequest, holdings: Mapping[str, AbstractSet[str]]) -> tuple[int, Dataset]:
     """(event type, Event Information) that answers a request (PS3.4 Table J.3-2).
 
-    ``kept`` are SOP class UIDs by SOP instance UID; what is not in it fails as unknown, another class as a conflict.
+    ``holdings`` maps SOP instance UIDs to SOP class UIDs; an absent one fails as unknown, another class as a conflict.
     """
     report = Dataset()
     report.TransactionUID = request.transaction_uid
@@ -57,7 +57,7 @@ def make_report(request: CommitmentRequest, kept: Mapping[str, AbstractSet[str]]
         item = Dataset()
         item.ReferencedSOPClassUID = UID(sop_class_uid)
         item.ReferencedSOPInstanceUID = UID(sop_instance_uid)
-        classes = kept.get(sop_instance_uid, frozenset())
+        classes = holdings.get(sop_instance_uid, frozenset())
         if sop_class_uid in classes:
             committed.append(item)
         else:
@@ -75,9 +75,9 @@ def read_report(event_type: int, information: Dataset) -> CommitmentReport:
     transaction_uid = str(information.get("TransactionUID", ""))
     if not is_uid(transaction_uid) or event_type not in (ALL_KEPT, SOME_LACKING):
         raise ValueError("no report of storage commitment")
-    kept = tuple(str(item.ReferencedSOPInstanceUID) for item in information.get("ReferencedSOPSequence") or ())
+    uids = tuple(str(item.ReferencedSOPInstanceUID) for item in information.get("ReferencedSOPSequence") or ())
     failed = tuple(
         (str(item.ReferencedSOPInstanceUID), int(item.get("FailureReason") or PROCESSING_FAILURE))
         for item in information.get("FailedSOPSequence") or ()
     )
-    return CommitmentReport(transaction_uid, event_type == ALL_KEPT and not failed, kept, failed)
+    return CommitmentReport(transaction_uid, event_type == ALL_KEPT and not failed, uids, failed)

@@ -91,15 +91,15 @@ class Exchange:
             return self._wait(request.MessageID)
         finally:
             self._awaited = None
-            for asked in self._requests:  # the peer's own requests, which came before its response
-                association.dimse.msg_queue.put(asked)
+            for peer_request in self._requests:  # the peer's own requests, which came before its response
+                association.dimse.msg_queue.put(peer_request)
             self._requests = []
             association._reactor_checkpoint.set()  # noqa: SLF001
 
     def _wait(self, message_id: int) -> int:
         """The status of the response. The time-out runs from the last sign that the peer still reads."""
         association = self._association
-        left = association.dul.to_provider_queue.qsize()
+        backlog = association.dul.to_provider_queue.qsize()
         deadline = time.monotonic() + self._timeout_s
         while time.monotonic() < deadline:
             try:
@@ -108,8 +108,8 @@ class Exchange:
                 if association.acse.is_aborted() or not association.dul.is_alive():
                     raise DeliveryError("The peer aborted the association or closed the connection.") from None
                 unsent = association.dul.to_provider_queue.qsize()
-                if unsent < left:
-                    left, deadline = unsent, time.monotonic() + self._timeout_s
+                if unsent < backlog:
+                    backlog, deadline = unsent, time.monotonic() + self._timeout_s
                 continue
             if response is not None and response.MessageIDBeingRespondedTo == message_id and response.is_valid_response:
                 return int(cast("int", response.Status))

@@ -107,11 +107,11 @@ class CommitmentReporter:
     def _report(self, request: CommitmentRequest) -> None:
         """Try both ways, and record the outcome."""
         try:
-            kept = self._ledger.look_up([uid for _, uid in request.objects])
+            holdings = self._ledger.look_up([uid for _, uid in request.objects])
             try:
-                self._on_new(request, kept)
+                self._on_new(request, holdings)
             except DeliveryError as error:
-                if not self._on_same(request, kept):
+                if not self._on_same(request, holdings):
                     raise DeliveryError(f"{error} The association that it asked on is closed.") from error
             self._ledger.reported(request)
             log.info("storage commitment reported", peer=request.calling_ae_title, objects=len(request.objects))
@@ -128,7 +128,7 @@ class CommitmentReporter:
             with self._lock:
                 self._open.pop(request.transaction_uid, None)
 
-    def _on_new(self, request: CommitmentRequest, kept: Mapping[str, frozenset[str]]) -> None:
+    def _on_new(self, request: CommitmentRequest, holdings: Mapping[str, frozenset[str]]) -> None:
         where = self._peers.get(request.calling_ae_title)
         if where is None:
             raise DeliveryError(
@@ -139,14 +139,14 @@ class CommitmentReporter:
         config = CStoreConfig(name="commitment", ae_title=request.calling_ae_title, host=host, port=port)
         context = DeliveryContext(self._settings, request.called_ae_title or self._ae_title)
         peer = CStoreDestination(config, context)
-        peer.report_commitment(*make_report(request, kept))
+        peer.report_commitment(*make_report(request, holdings))
 
-    def _on_same(self, request: CommitmentRequest, kept: Mapping[str, frozenset[str]]) -> bool:
+    def _on_same(self, request: CommitmentRequest, holdings: Mapping[str, frozenset[str]]) -> bool:
         with self._lock:
             _request, association = self._open.get(request.transaction_uid, (None, None))
         if association is None or not association.is_established:
             return False
-        event_type, report = make_report(request, kept)
+        event_type, report = make_report(request, holdings)
         try:
             status, _ = association.send_n_event_report(report, event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE)
         except (RuntimeError, ValueError):  # released meanwhile

@@ -27,11 +27,11 @@ def find_instances(link: Link, headers: Sequence[Header]) -> frozenset[str]:
     """SOP instance UIDs of those that the peer has; series by series, because all its keys are required to be there."""
     held: set[str] = set()
     for query, uids in _queries(headers):
-        asked = set(uids)
+        uid_set = set(uids)
         for status, match in link.association.send_c_find(query, FIND):
             code = status.get("Status")
             if code in _PENDING and match is not None:
-                held |= {str(match.get("SOPInstanceUID", ""))} & asked
+                held |= {str(match.get("SOPInstanceUID", ""))} & uid_set
             elif code != SUCCESS:
                 raise DeliveryError(_refusal("C-FIND", code))
     return frozenset(held)

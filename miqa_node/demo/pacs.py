@@ -70,9 +70,9 @@ class ReceivingPacs:
     def find(self, sop_instance_uid: str) -> Arrival | None:
         """The object of that UID: arrived now, or lying in the folder since an earlier run."""
         with self._lock:
-            known = self._arrivals.get(sop_instance_uid)
-        if known is not None:
-            return known
+            arrival = self._arrivals.get(sop_instance_uid)
+        if arrival is not None:
+            return arrival
         path = next(iter(self.folder.glob(f"*-{sop_instance_uid}.dcm")), None)
         return Arrival(path.name.partition("-")[0], sop_instance_uid, path) if path else None
 

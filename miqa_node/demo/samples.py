@@ -116,7 +116,7 @@ def _derive(source: Dataset, defect: SimulatedDefect) -> Dataset:
     """The header of a derived image (PS3.3 C.7.6.1.1.3) that names the simulation wherever viewers show text."""
     dataset = deepcopy(source)
     name = defect.finding.replace("_", " ")
-    said = f"SIMULATED {name}: {defect.title}, severity {defect.severity:g}"
+    comment = f"SIMULATED {name}: {defect.title}, severity {defect.severity:g}"
     derived_from = (source.SOPInstanceUID, defect.finding, f"{defect.severity:g}")
     dataset.SOPInstanceUID = derive_uid(*derived_from, "instance")
     dataset.SeriesInstanceUID = derive_uid(*derived_from, "series")
@@ -124,10 +124,10 @@ def _derive(source: Dataset, defect: SimulatedDefect) -> Dataset:
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.AccessionNumber = defect.accession_number
     dataset.StudyID = "SIMULATED"
-    dataset.StudyDescription = f"{source.StudyDescription}, {said}"[:64]
-    dataset.SeriesDescription = said[:64]
-    dataset.ImageComments = f"{said}. Made by miqa-node from a public sample image; not a patient's image."
-    dataset.DerivationDescription = said
+    dataset.StudyDescription = f"{source.StudyDescription}, {comment}"[:64]
+    dataset.SeriesDescription = comment[:64]
+    dataset.ImageComments = f"{comment}. Made by miqa-node from a public sample image; not a patient's image."
+    dataset.DerivationDescription = comment
     reference = Dataset()
     reference.ReferencedSOPClassUID = source.SOPClassUID
     reference.ReferencedSOPInstanceUID = source.SOPInstanceUID

@@ -66,9 +66,9 @@ class AcquisitionRules:
 
     def shift(self, at: time) -> str:
         """The shift that a time of day belongs to; the last one goes on after midnight."""
-        begun = [name for name, start in sorted(self.shifts.items(), key=lambda item: item[1]) if start <= at]
-        if begun:
-            return begun[-1]
+        shift_names = [name for name, start in sorted(self.shifts.items(), key=lambda item: item[1]) if start <= at]
+        if shift_names:
+            return shift_names[-1]
         return max(self.shifts, key=lambda name: self.shifts[name]) if self.shifts else ""
 
     def audits(self, digest: InstanceDigest) -> bool:

@@ -159,12 +159,12 @@ def alarms(destinations: Sequence[DestinationStatus], longest_wait: timedelta, n
     A destination that a person holds raises no alarm.
     """
     for one in destinations:
-        left = one.backlog
-        waiting = f"{left.waiting} deliver{'y waits' if left.waiting == 1 else 'ies wait'}."
-        late = left.oldest_at is not None and now - left.oldest_at > longest_wait
+        backlog = one.backlog
+        waiting = f"{backlog.waiting} deliver{'y waits' if backlog.waiting == 1 else 'ies wait'}."
+        late = backlog.oldest_at is not None and now - backlog.oldest_at > longest_wait
         if one.health is DestinationHealth.FAILING:
-            yield Alarm(f"{one.name} fails", f"{one.detail} {waiting if left.waiting else ''}".strip(), one.since)
+            yield Alarm(f"{one.name} fails", f"{one.detail} {waiting if backlog.waiting else ''}".strip(), one.since)
         elif late and one.health is not DestinationHealth.HELD:
             nobody = one.health is DestinationHealth.UNKNOWN
-            why = "No running process sends there." if nobody else left.last_error
-            yield Alarm(f"{one.name} is behind", f"{waiting} {why}".strip(), left.oldest_at)
+            why = "No running process sends there." if nobody else backlog.last_error
+            yield Alarm(f"{one.name} is behind", f"{waiting} {why}".strip(), backlog.oldest_at)

@@ -339,8 +339,8 @@ def _unnamed_reasons(assessment: Assessment, scope: Scope) -> tuple[Reason, ...]
 
 
 def _finding_reason(finding: Finding, title: str, verdict: Verdict, unusual: str = "") -> Reason:
-    kept = finding.description.words.get("en") if finding.description is not None else None
-    called = kept.title if kept is not None else title or humanised(finding.name)
+    words = finding.description.words.get("en") if finding.description is not None else None
+    called = words.title if words is not None else title or humanised(finding.name)
     text = f"{called}{unusual}: probability {finding.probability:.2f}, severity {finding.severity:.2f}"
     return Reason(finding.name, text, finding.code, verdict)
 

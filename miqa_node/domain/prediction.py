@@ -75,5 +75,5 @@ class Prediction:
     @property
     def sentence(self) -> str:
         """What the package says, for people."""
-        said = f"{self.label} {self.confidence:.2f}" if self.label else "no prediction"
-        return f"{self.package}: {said}, {self.status.value.replace('_', ' ')} ({DECISION_SUPPORT})"
+        result = f"{self.label} {self.confidence:.2f}" if self.label else "no prediction"
+        return f"{self.package}: {result}, {self.status.value.replace('_', ' ')} ({DECISION_SUPPORT})"

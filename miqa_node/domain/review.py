@@ -30,15 +30,15 @@ class Review:
     @property
     def sentence(self) -> str:
         """The decision in words."""
-        said = f": {self.comment}" if self.comment else ""
+        comment = f": {self.comment}" if self.comment else ""
         match self.resolution:
             case None:
-                return f"Decision taken back by {self.actor}, the study is open again{said}"
+                return f"Decision taken back by {self.actor}, the study is open again{comment}"
             case Resolution.DISMISSED:
-                return f"Dismissed by {self.actor}, the image is good{said}"
+                return f"Dismissed by {self.actor}, the image is good{comment}"
             case Resolution.ACCEPTED:
-                return f"Accepted by {self.actor}, good enough for its purpose{said}"
+                return f"Accepted by {self.actor}, good enough for its purpose{comment}"
             case Resolution.RETAKEN:
-                return f"Not to be used, a new exposure was requested by {self.actor}{said}"
+                return f"Not to be used, a new exposure was requested by {self.actor}{comment}"
             case Resolution.CONFIRMED:
-                return f"Rejected by {self.actor}{said}"
+                return f"Rejected by {self.actor}{comment}"

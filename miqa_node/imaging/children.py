@@ -208,10 +208,10 @@ class _ChildProcess:
         self.tasks_left -= 1
         try:
             self._connection.send((function, arguments))
-            begun = self._connection.poll(START_TIMEOUT_S) and self._connection.recv() == (_BEGUN, None)
+            is_ready = self._connection.poll(START_TIMEOUT_S) and self._connection.recv() == (_BEGUN, None)
         except (EOFError, OSError):
-            begun = False
-        if not begun:
+            is_ready = False
+        if not is_ready:
             raise _UnbegunError
         try:
             if not self._connection.poll(timeout_s):
@@ -238,10 +238,10 @@ def _serve(connection: Connection, prepare: Callable[..., None] | None, argument
     connection.send((_READY, None))
     with contextlib.suppress(EOFError, OSError):
         while True:
-            function, given = connection.recv()
+            function, values = connection.recv()
             connection.send((_BEGUN, None))
             try:
-                outcome: tuple[int, Any] = _RESULT, function(*given)
+                outcome: tuple[int, Any] = _RESULT, function(*values)
             except Exception as error:  # noqa: BLE001 - it is raised again where the function was called
                 outcome = _ERROR, error
             try:

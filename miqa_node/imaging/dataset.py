@@ -256,10 +256,10 @@ def _complete_image_pixel(ds: Dataset, repairs: list[str]) -> None:
         repairs.append(f"BitsStored 0, taken as {ds.BitsAllocated}")
         ds.BitsStored = ds.BitsAllocated
     # A Code String is upper case (PS3.5 6.2), which not every device knows.
-    said = str(ds.PhotometricInterpretation)
-    if said != said.upper():
-        ds.PhotometricInterpretation = said.upper()
-        repairs.append(f"PhotometricInterpretation taken as {said.upper()}")
+    photometric = str(ds.PhotometricInterpretation)
+    if photometric != photometric.upper():
+        ds.PhotometricInterpretation = photometric.upper()
+        repairs.append(f"PhotometricInterpretation taken as {photometric.upper()}")
     if ds.BitsStored > ds.BitsAllocated:
         repairs.append(f"BitsStored {ds.BitsStored} above BitsAllocated, taken as {ds.BitsAllocated}")
         ds.BitsStored = ds.BitsAllocated

@@ -73,8 +73,8 @@ def _tag(keyword: str | BaseTag) -> BaseTag:
     """The tag of a keyword; private attributes have none and are named by eight hexadecimal digits."""
     if isinstance(keyword, BaseTag):
         return keyword
-    known = tag_for_keyword(keyword)
-    return Tag(keyword if known is None else known)
+    tag = tag_for_keyword(keyword)
+    return Tag(keyword if tag is None else tag)
 
 
 def _plain(ds: Dataset, tags: Iterable[int]) -> Json:

@@ -51,12 +51,12 @@ class SecurityAlerts:
     def take(self) -> list[SecurityAlert]:
         """All that wait."""
         with self._lock:
-            taken, dropped = list(self._waiting), self._dropped
+            batch, dropped = list(self._waiting), self._dropped
             self._waiting.clear()
             self._dropped = 0
         if dropped:
-            taken.append(SecurityAlert(datetime.now(UTC), "alerts dropped", str(dropped), ""))
-        return taken
+            batch.append(SecurityAlert(datetime.now(UTC), "alerts dropped", str(dropped), ""))
+        return batch
 
     def give_back(self, alerts: Sequence[SecurityAlert]) -> None:
         """They could not be written."""

@@ -201,11 +201,11 @@ BUILD_INFO = Info(
 @contextmanager
 def timed(histogram: Histogram) -> Iterator[None]:
     """Observe how long the block took, also when it raised: ``with timed(STAGE_SECONDS.labels("decode"))``."""
-    begun = time.perf_counter()
+    start = time.perf_counter()
     try:
         yield
     finally:
-        histogram.observe(time.perf_counter() - begun)
+        histogram.observe(time.perf_counter() - start)
 
 
 def exposition() -> bytes:

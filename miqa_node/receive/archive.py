@@ -30,7 +30,7 @@ def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
         yield path
         return
     folder.mkdir()
-    left = limits.max_archive_bytes
+    budget = limits.max_archive_bytes
     try:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if _is_image_file(info)]
@@ -43,15 +43,15 @@ def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
                 if info.flag_bits & 1:
                     raise ArchiveError("The ZIP file is locked with a password. Unpack it and upload the images.")
                 written = folder / f"{number:06d}"
-                left -= _extract(archive, info, written, left, limits)
+                budget -= _extract(archive, info, written, budget, limits)
                 yield written
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError) as error:
         raise ArchiveError("The ZIP file is damaged or packed in a way that is not read.") from error
 
 
-def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, left: int, limits: WebSettings) -> int:
+def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, budget: int, limits: WebSettings) -> int:
     """Write one member; the bytes written are counted, because a header may lie."""
-    most = min(left, max(info.compress_size, 1) * limits.max_archive_ratio)
+    most = min(budget, max(info.compress_size, 1) * limits.max_archive_ratio)
     written = 0
     with archive.open(info) as source, target.open("wb") as out:
         while chunk := source.read(CHUNK_BYTES):

@@ -29,8 +29,8 @@ def is_storage(abstract_syntax: str) -> bool:
     service = uid_to_service_class(abstract_syntax)
     if service is not ServiceClass:
         return service in (StorageServiceClass, NonPatientObjectStorageServiceClass)
-    known = UID(abstract_syntax).name != abstract_syntax
-    return not known or abstract_syntax.startswith(_STORAGE_ARC) or abstract_syntax in _HARDCOPY
+    has_name = UID(abstract_syntax).name != abstract_syntax
+    return not has_name or abstract_syntax.startswith(_STORAGE_ARC) or abstract_syntax in _HARDCOPY
 
 
 def supported(

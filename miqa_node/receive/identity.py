@@ -41,12 +41,12 @@ class UserIdentities:
 
     def judge(self, association: Association) -> tuple[Rejection, str] | None:
         """None to let the user in, else why not and what to change."""
-        asked = association.requestor.user_identity
-        kind = None if asked is None else asked.user_identity_type
+        user_identity = association.requestor.user_identity
+        kind = None if user_identity is None else user_identity.user_identity_type
         if self.mode is UserIdentityMode.ACCEPT:
             return None
-        if asked is not None and kind == _WITH_PASSCODE:
-            name, passcode = (_text(part) for part in (asked.primary_field, asked.secondary_field))
+        if user_identity is not None and kind == _WITH_PASSCODE:
+            name, passcode = (_text(part) for part in (user_identity.primary_field, user_identity.secondary_field))
             return None if self.check(name, passcode) else (Rejection.USER_IDENTITY, _REMEDY)
         if kind in _OTHERS:
             return Rejection.USER_IDENTITY, f"it sends {_OTHERS[kind]}, which the node cannot check; {_REMEDY}"
@@ -58,9 +58,9 @@ class UserIdentities:
 
         To what cannot be checked there is none, as D.3.3.7 says of acceptors without support.
         """
-        asked = event.assoc.requestor.user_identity
-        checked = self.mode is not UserIdentityMode.ACCEPT and asked.user_identity_type == _WITH_PASSCODE
-        if asked.positive_response_requested and (checked or asked.user_identity_type == _USERNAME):
+        user_identity = event.assoc.requestor.user_identity
+        checked = self.mode is not UserIdentityMode.ACCEPT and user_identity.user_identity_type == _WITH_PASSCODE
+        if user_identity.positive_response_requested and (checked or user_identity.user_identity_type == _USERNAME):
             response = UserIdentityNegotiation()
             response.server_response = b""  # empty for usernames (D.3.3.7.2)
             event.assoc.acceptor.add_negotiation_item(response)

@@ -113,7 +113,7 @@ class IncomingObject:
         study = self._request.study_instance_uid
         tags = {SOP_CLASS_UID, SOP_INSTANCE_UID} | ({STUDY_INSTANCE_UID} if study else set())
         elements = read_elements(self._path, tags).by_tag
-        for tag, name, asked in (
+        for tag, name, request_value in (
             (SOP_CLASS_UID, "SOP Class UID", self._request.sop_class_uid),
             (SOP_INSTANCE_UID, "SOP Instance UID", self._request.sop_instance_uid),
         ):
@@ -122,7 +122,7 @@ class IncomingObject:
             uid = elements[tag].value.decode("latin-1").strip(" \0")
             if not self._is_uid(uid):
                 raise DataSetError(_no_uid(f"The data set's {name}", uid))
-            if uid != asked:
+            if uid != request_value:
                 raise MismatchError(f"{name} of request and data set differ.")
         if study:
             element = elements.get(STUDY_INSTANCE_UID)

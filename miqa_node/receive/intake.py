@@ -146,7 +146,7 @@ class Transfer:
 
     def finish(self) -> StoreResponse:
         """The data set is complete: make it durable. Success is answered only after that."""
-        begun = time.perf_counter()
+        start = time.perf_counter()
         try:
             if self._incoming is not None:
                 self._intake.keep(self._incoming.complete())
@@ -155,7 +155,7 @@ class Transfer:
         self._close()
         answer = self._answer()
         metrics.CSTORE_RECEIVED.labels(f"{answer.status:04X}").inc()
-        metrics.CSTORE_RECEIVE_SECONDS.observe(time.perf_counter() - begun)
+        metrics.CSTORE_RECEIVE_SECONDS.observe(time.perf_counter() - start)
         return answer
 
     def end(self) -> None:

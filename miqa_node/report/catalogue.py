@@ -27,8 +27,8 @@ class Voice:
 
     def say(self, message: str, **values: str) -> str:
         """The message in this language with the values in its braces."""
-        said = self.translations.gettext(message)
-        return said.format(**values) if values else said
+        translation = self.translations.gettext(message)
+        return translation.format(**values) if values else translation
 
     def number(self, value: float, digits: int = 2) -> str:
         """A number with this many significant digits, never in powers of ten."""

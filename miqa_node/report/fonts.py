@@ -53,21 +53,21 @@ class DrawnFont:
 def fonts() -> tuple[DrawnFont, ...]:
     """The program's own font first, then those of the system; all are registered, and embedded where they are used."""
     registerFont(TTFont(BOLD, str(OWN_FOLDER / f"{BOLD}.ttf")))
-    found = []
+    faces = []
     for name, path in ((PLAIN, OWN_FOLDER / f"{PLAIN}.ttf"), *((Path(p).stem, Path(p)) for p in SYSTEM_FONTS)):
         try:
             font = TTFont(name, str(path))
         except (TTFError, OSError):
             continue
         registerFont(font)
-        found.append(DrawnFont(name, path, frozenset(font.face.charToGlyph)))
-    return tuple(found)
+        faces.append(DrawnFont(name, path, frozenset(font.face.charToGlyph)))
+    return tuple(faces)
 
 
 def missing_scripts() -> list[str]:
     """Names of the scripts that no font here has all the letters of, so that they are spelled."""
-    known = frozenset[int]().union(*(font.characters for font in fonts()))
-    return [name for name, letters in SCRIPTS.items() if not known.issuperset(map(ord, letters))]
+    characters = frozenset[int]().union(*(font.characters for font in fonts()))
+    return [name for name, letters in SCRIPTS.items() if not characters.issuperset(map(ord, letters))]
 
 
 def printable(text: str) -> str:
@@ -157,8 +157,8 @@ def _in_win_ansi(text: str) -> bool:
     return True
 
 
-def _name(font: DrawnFont, wanted: str) -> str:
-    return wanted if font.name == PLAIN else font.name
+def _name(font: DrawnFont, preference: str) -> str:
+    return preference if font.name == PLAIN else font.name
 
 
 @cache

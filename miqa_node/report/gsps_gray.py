@@ -79,20 +79,20 @@ def _voi(group: Dataset, *, signed: bool) -> Dataset | None:
     return item
 
 
-def _table(given: Dataset, *, signed: bool) -> Dataset | None:
+def _table(lut: Dataset, *, signed: bool) -> Dataset | None:
     """The table without its words, whose character set is the source's; ``signed``: its input has negative values."""
-    if "LUTDescriptor" not in given or not given.get("LUTData"):
+    if "LUTDescriptor" not in lut or not lut.get("LUTData"):
         return None
     table = Dataset()
-    table.add(_descriptor(given["LUTDescriptor"]) if signed else given["LUTDescriptor"])
-    table.add(in_little_endian(given, given["LUTData"]))
+    table.add(_descriptor(lut["LUTDescriptor"]) if signed else lut["LUTDescriptor"])
+    table.add(in_little_endian(lut, lut["LUTData"]))
     return table
 
 
-def _descriptor(given: DataElement) -> DataElement:
+def _descriptor(element: DataElement) -> DataElement:
     """LUT Descriptor as signed shorts: a presentation state has no Pixel Representation to declare them."""
-    entries, first, bits = (int(value) for value in given.value)
-    return DataElement(given.tag, "SS", [as_signed(entries), as_signed(first), bits])
+    entries, first, bits = (int(value) for value in element.value)
+    return DataElement(element.tag, "SS", [as_signed(entries), as_signed(first), bits])
 
 
 def _first(group: Dataset, keyword: str) -> float | None:

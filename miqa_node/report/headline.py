@@ -39,12 +39,12 @@ def is_whole(finding: Finding) -> bool:
 
 def _named(assessment: Assessment | None, disposition: Disposition, speaker: Voice) -> Iterator[str]:
     findings = {one.name: one for one in assessment.findings} if assessment is not None else {}
-    known = finding_entries()
+    entries = finding_entries()
     worst_first = sorted(disposition.reasons, key=lambda reason: -reason.verdict.rank)
     for reason in worst_first:
-        if reason.name in findings or reason.name in known:
+        if reason.name in findings or reason.name in entries:
             yield _finding(reason, findings.get(FindingName(reason.name)), assessment, speaker)
-    others = [reason for reason in worst_first if reason.name not in findings and reason.name not in known]
+    others = [reason for reason in worst_first if reason.name not in findings and reason.name not in entries]
     for reason in others:
         if reason.name != _UNUSUAL or len(worst_first) == 1:  # unusual is not wrong: only if there is nothing else
             yield reason.text.rstrip(".")

@@ -70,8 +70,8 @@ def local_time(moment: datetime, source: Source) -> datetime:
 
 def laterality(source: Source) -> str | None:
     """The side of a paired body part, for General Series (PS3.3 C.7.3.1, type 2C); None if the source does not say."""
-    said = text(source.header, "Laterality") or text(source.header, "ImageLaterality")
-    return said if said in ("R", "L") else None
+    value = text(source.header, "Laterality") or text(source.header, "ImageLaterality")
+    return value if value in ("R", "L") else None
 
 
 def code_item(code: Code) -> Dataset:

@@ -55,10 +55,10 @@ def _of_source(source: Source) -> tuple[list[str], list[str]]:
 
 def _decimal(value: Any) -> str:
     """The text if it is a Decimal String of at most 16 characters (PS3.5 6.2); else empty."""
-    said = str(value).strip()
+    digits = str(value).strip()
     try:
-        number = float(said)
-        return said if len(said) <= MAX_DECIMAL_CHARACTERS else f"{number:.8g}"
+        number = float(digits)
+        return digits if len(digits) <= MAX_DECIMAL_CHARACTERS else f"{number:.8g}"
     except ValueError:
         return ""
 

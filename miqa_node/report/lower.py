@@ -75,15 +75,15 @@ def lower_class(data: bytes) -> tuple[str, str, bytes] | None:
     own.SOPClassUID = lower
     own.SOPInstanceUID = derive_uid(str(dataset.file_meta.MediaStorageSOPInstanceUID), lower)
     # Everything else stays as it was encoded, including the patient's text in any character set.
-    kept = {tag: _as_it_was(dataset.get_item(tag)) for tag in dataset.keys()}  # noqa: SIM118 - iterating decodes
+    elements = {tag: _as_it_was(dataset.get_item(tag)) for tag in dataset.keys()}  # noqa: SIM118 - iterating decodes
     sets: tuple[str, ...] | None = ASCII
     if lower == BASIC_TEXT:
         own.ContentSequence = Items(one for item in dataset.get("ContentSequence", ()) for one in _in_words(item))
-        kept.pop(Tag("ContentTemplateSequence"), None)
+        elements.pop(Tag("ContentTemplateSequence"), None)
         sets = fitting_sets(own, declared_sets(dataset))
     if sets is None:
         raise ReportError("The report's text is not in its character set.")
-    file = encode(own, kept, character_sets=sets)
+    file = encode(own, elements, character_sets=sets)
     table = _ALLOWED_IN_TEXT if lower == BASIC_TEXT else _ALLOWED
     if wrong := sorted(set(_not_allowed(dcmread(BytesIO(file)), table))):
         raise ReportError(f"The report cannot be said in {own.SOPClassUID.name}: {'; '.join(wrong[:5])}.")

@@ -171,10 +171,10 @@ def _measurements(assessment: Assessment, disposition: Disposition, speaker: Voi
             if measured is not None and figure:
                 shown = {"value": speaker.numerals(value), "limit": speaker.numerals(limit)}
                 yield speaker.say(rule, measurement=_name(measured, speaker), **shown)
-    given = {m.name: m for m in assessment.measurements if math.isfinite(m.value)}
-    edges = next((name for name in EDGES if name in given), "")
+    by_name = {m.name: m for m in assessment.measurements if math.isfinite(m.value)}
+    edges = next((name for name in EDGES if name in by_name), "")
     spoken = sorted((one for one in measurands() if one.phrase), key=lambda one: one.phrase_rank)
-    chosen = [(one.phrase, given[one.name]) for one in spoken if one.name in given]
+    chosen = [(one.phrase, by_name[one.name]) for one in spoken if one.name in by_name]
     texts = [_measured(phrase, m, speaker) for phrase, m in chosen if m.name not in EDGES or m.name == edges]
     if texts:
         yield speaker.say(MEASURED, list=", ".join(texts))
@@ -217,8 +217,8 @@ def _predictions(assessment: Assessment, speaker: Voice) -> Iterator[str]:
 
 
 def _advice(assessment: Assessment, disposition: Disposition, speaker: Voice) -> Iterator[str]:
-    given = (advice(reason, assessment, speaker.language) for reason in disposition.reasons)
-    yield from dict.fromkeys(text for text in given if text)
+    hints = (advice(reason, assessment, speaker.language) for reason in disposition.reasons)
+    yield from dict.fromkeys(text for text in hints if text)
 
 
 def _caption(assessment: Assessment, speaker: Voice) -> Iterator[str]:

@@ -103,8 +103,8 @@ def _lines(regions: Sequence[MarkedRegion], disposition: Disposition, score: flo
     if len(disposition.reasons) > MAX_REASONS:
         lines.append((f"and {len(disposition.reasons) - MAX_REASONS} more; see the report", _FAINT, None))
     for region in regions:
-        said = f"{region.subject.words}: {region.subject.where}"
-        lines += [(part, _INK, rgb(region.subject.colour)) for part in _in_lines(said, width)[:1]]
+        line = f"{region.subject.words}: {region.subject.where}"
+        lines += [(part, _INK, rgb(region.subject.colour)) for part in _in_lines(line, width)[:1]]
     lines += [(part, _FAINT, None) for part in textwrap.wrap(NOTICE, width)]
     return lines
 

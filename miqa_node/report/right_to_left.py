@@ -43,15 +43,17 @@ def _joined(run: str) -> str:
     while n < len(letters):
         letter = letters[n]
         pair = letters[n : n + 2]
-        known = forms.get(letter, {})
+        letter_forms = forms.get(letter, {})
         if letter == _LAM and len(pair) == 2 and pair[1] in ligatures:
-            known, step = ligatures[pair[1]], 2
+            letter_forms, step = ligatures[pair[1]], 2
         else:
             step = 1
         following = letters[n + step] if n + step < len(letters) else ""
-        joins_after = "initial" in known and bool({"final", "medial"} & set(forms.get(following, {})))
-        wanted = ("medial" if joins_after else "final") if joins_before else ("initial" if joins_after else "isolated")
-        out.append(known.get(wanted, letter))
+        joins_after = "initial" in letter_forms and bool({"final", "medial"} & set(forms.get(following, {})))
+        position = (
+            ("medial" if joins_after else "final") if joins_before else ("initial" if joins_after else "isolated")
+        )
+        out.append(letter_forms.get(position, letter))
         joins_before, n = joins_after, n + step
     return "".join(out)
 

@@ -75,8 +75,8 @@ def place_on_stack(seg: Dataset, sources: Many[Source], slices: Many[Slice], set
 
 def _indicator(source: Source) -> str | None:
     """Type 2 and unused; left empty unless every character set has it."""
-    said = text(source.header, "PositionReferenceIndicator")
-    return said if said.isascii() and phrase(said, 64) == said else None
+    indicator = text(source.header, "PositionReferenceIndicator")
+    return indicator if indicator.isascii() and phrase(indicator, 64) == indicator else None
 
 
 def _measures(source: Source) -> Dataset:

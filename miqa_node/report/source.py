@@ -69,8 +69,8 @@ def read_source(path: Path, study_instance_uid: str = "", series_instance_uid: s
         header = read_head(path)
     except (OSError, InvalidDicomError, EOFError, DataSetError) as error:
         raise ReportError(f"The source cannot be read as DICOM: {type(error).__name__}.") from error
-    given = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
-    for keyword, uid in given.items():
+    uid_by_keyword = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
+    for keyword, uid in uid_by_keyword.items():
         if uid and not is_uid(text(header, keyword)):
             setattr(header, keyword, uid)
     identity = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")

@@ -71,8 +71,8 @@ def image_group(
         else review_evaluations(review, disposition),
         source_images=[source_image(one, whole=True) for one in series] or [source_image(source)],
     )
-    said = [] if review is None else [typed_text(review.sentence, MAX_COMMENT_CHARACTERS)]
-    for sentence in [*said, *_sentences(assessment, disposition)]:
+    comments = [] if review is None else [typed_text(review.sentence, MAX_COMMENT_CHARACTERS)]
+    for sentence in [*comments, *_sentences(assessment, disposition)]:
         group[0].ContentSequence.append(
             hd.TextContentItem(
                 name=coded(codes.COMMENT),
@@ -167,15 +167,15 @@ def _evaluations(disposition: Disposition) -> list[hd.QualitativeEvaluation]:
 
 
 def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
-    said = [
+    sentences = [
         f"{'PENDING REVIEW' if reason.name in set(PendingReason) else disposition.verdict}: {reason.text}"
         for reason in disposition.reasons
     ]
-    if assessment.not_assessed and not any(assessment.not_assessed in sentence for sentence in said):
-        said.append(f"NOT_ASSESSED by the model: {assessment.not_assessed}")
+    if assessment.not_assessed and not any(assessment.not_assessed in sentence for sentence in sentences):
+        sentences.append(f"NOT_ASSESSED by the model: {assessment.not_assessed}")
     if disposition.certificate:
-        said.append(disposition.certificate)
-    return [phrase(sentence, MAX_COMMENT_CHARACTERS) for sentence in said]
+        sentences.append(disposition.certificate)
+    return [phrase(sentence, MAX_COMMENT_CHARACTERS) for sentence in sentences]
 
 
 def _narrative(assessment: Assessment, disposition: Disposition, language: str) -> hd.TextContentItem:

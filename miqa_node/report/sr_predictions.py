@@ -68,8 +68,8 @@ def prediction_group(
 
 def _sentences(prediction: Prediction) -> list[str]:
     scores = ", ".join(f"{label} {score:.3f}" for label, score in prediction.scores.items())
-    said = [prediction.sentence, *(one.text for one in prediction.pending)]
-    return [*said, f"Scores: {scores} ({DECISION_SUPPORT})"] if scores else said
+    sentences = [prediction.sentence, *(one.text for one in prediction.pending)]
+    return [*sentences, f"Scores: {scores} ({DECISION_SUPPORT})"] if scores else sentences
 
 
 def _algorithm(prediction: Prediction) -> hd.AlgorithmIdentification:

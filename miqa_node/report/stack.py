@@ -71,11 +71,11 @@ class ReportedSeries:
 
 def _geometry(stack: ReportedSeries) -> list[Slice]:
     files = dict.fromkeys(path for path, _ in stack.slices)
-    known = {(one.path, one.frame): one for one in read_slices((InstanceDigest(str(path)), path) for path in files)}
-    missing = [place for place in stack.slices if place not in known]
+    slices = {(one.path, one.frame): one for one in read_slices((InstanceDigest(str(path)), path) for path in files)}
+    missing = [place for place in stack.slices if place not in slices]
     if missing or not stack.slices:
         raise ReportError(f"{len(missing)} of {len(stack.slices)} slices cannot be read again.")
-    return [known[place] for place in stack.slices]
+    return [slices[place] for place in stack.slices]
 
 
 def _shown_slice(stack: ReportedSeries, masks: Sequence[MeasurementMask]) -> int:

@@ -60,8 +60,8 @@ def withdraw_key_object(
         assessment, lineage = replace(assessment, assessed_at=review.at), lineage.decided(review.number)
         why, observers = review.sentence, [*person_observer(review.actor), *observers]
     document = begin_instance(_WITHDRAWAL, noted, assessment, lineage, settings)
-    said = f"Key object {noted.sop_instance_uid} no longer holds: {why}"
-    _fill(document, noted, observers, typed_text(said, MAX_DESCRIPTION_CHARACTERS))
+    sentence = f"Key object {noted.sop_instance_uid} no longer holds: {why}"
+    _fill(document, noted, observers, typed_text(sentence, MAX_DESCRIPTION_CHARACTERS))
     inherited, sets = inherit(document, noted)
     data = encode(document, inherited, character_sets=sets)
     check_file(data, document.SOPClassUID, document.SOPInstanceUID, [noted], inherited, sets)

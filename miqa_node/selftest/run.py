@@ -88,10 +88,10 @@ def run(folder: Path, config: Path | None, limit_s: float) -> CommissioningRecor
     checks, notes = _phantom_checks()
     try:
         for sample in make_samples():
-            known = sample.simulated or "none"
+            defect = sample.simulated or "none"
             checks.append(
                 CommissioningCheck(
-                    "CR", sample.title, ExplicitVRLittleEndian.name, True, known, DemoOutcome(sample, NOT_SENT)
+                    "CR", sample.title, ExplicitVRLittleEndian.name, True, defect, DemoOutcome(sample, NOT_SENT)
                 )
             )
     except SettingsError as missing:

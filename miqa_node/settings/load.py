@@ -155,10 +155,10 @@ def _in_words(item: ErrorDetails) -> str:
     if item["type"] != "extra_forbidden":
         return item["msg"]
     *above, name = (str(part) for part in item["loc"])
-    known: Iterable[str] = Settings.model_fields
+    names: Iterable[str] = Settings.model_fields
     if above:
         table = Settings.model_fields[above[0]].annotation
-        known = table.model_fields if isinstance(table, type) and issubclass(table, BaseModel) else ()
-    meant = get_close_matches(name, known, 1) or [one for one in known if one in name or name in one][:1]
+        names = table.model_fields if isinstance(table, type) and issubclass(table, BaseModel) else ()
+    meant = get_close_matches(name, names, 1) or [one for one in names if one in name or name in one][:1]
     kind = "setting" if above else "table"
     return f"There is no such {kind}." + (f" Did you mean {meant[0]}?" if meant else "")

@@ -111,13 +111,13 @@ class FolderWatch(ImageSource):
                 with suppress(FileNotFoundError):  # somebody else has moved it
                     status = folder.status(path)
                     stamp = (status.st_size, status.st_mtime_ns)
-                    known, since = before.get(path, (None, now))
-                    if known != stamp:
+                    last_state, since = before.get(path, (None, now))
+                    if last_state != stamp:
                         since = now
                     # A file's own time spares the wait, unless the clock that it comes from is ahead of ours.
                     age_s = time.time() - status.st_mtime
                     settled = (age_s if age_s >= 0 else now - since) >= self._settings.settle_s
-                    ready = settled and known == stamp and self._stuck.get(path) != stamp
+                    ready = settled and last_state == stamp and self._stuck.get(path) != stamp
                     outcome = self._take(folder, path, stamp) if ready else None
                     if outcome is WatchOutcome.HANDLED:
                         handled += 1

@@ -59,17 +59,17 @@ def recurrences(peaks: Iterable[Peak]) -> list[Recurrence]:
 
 def _of_detector(detector: str, own: list[Peak], others: list[Peak], tests: float) -> list[Recurrence]:
     patients = len({peak.patient for peak in own})
-    left, places = own, list[Recurrence]()
+    rest, places = own, list[Recurrence]()
     while len(places) < MOST_PLACES:
-        best = _best(detector, left, others, patients)
+        best = _best(detector, rest, others, patients)
         if best is None or best.p_value * tests > LEVEL:
             break
         places.append(best)
-        left = [peak for peak in left if not _near(peak, best.x, best.y)]
+        rest = [peak for peak in rest if not _near(peak, best.x, best.y)]
     return places
 
 
-def _best(detector: str, own: list[Peak], others: list[Peak], seen: int) -> Recurrence | None:
+def _best(detector: str, own: list[Peak], others: list[Peak], total: int) -> Recurrence | None:
     """The most surprising window; every place is the middle of one, and the fullest is looked at."""
     fullest: tuple[int, float, float] = (0, 0.0, 0.0)
     for x, y in {(round(peak.x, 2), round(peak.y, 2)) for peak in own}:
@@ -80,8 +80,8 @@ def _best(detector: str, own: list[Peak], others: list[Peak], seen: int) -> Recu
         return None
     elsewhere = sum(_near(peak, x, y) for peak in others)
     share = max((elsewhere + 0.5) / (len(others) + 1.0) if others else 0.0, (2.0 * HALF_WINDOW) ** 2)
-    p_value = 1.0 - binomial_cdf(patients - 1, seen, share)
-    return Recurrence(detector, x, y, patients, seen, share * seen, max(p_value, 0.0))
+    p_value = 1.0 - binomial_cdf(patients - 1, total, share)
+    return Recurrence(detector, x, y, patients, total, share * total, max(p_value, 0.0))
 
 
 def _near(peak: Peak, x: float, y: float) -> bool:

@@ -187,9 +187,9 @@ def renew_recovery_codes(transaction: Transaction, name: str, actor: str, now: d
     return second_factors.renew_codes(transaction, name)
 
 
-def note_recovery(transaction: Transaction, name: str, left: int, now: datetime) -> None:
+def note_recovery(transaction: Transaction, name: str, codes: int, now: datetime) -> None:
     """A recovery code was used in place of the app."""
-    _note(transaction, name, Action.RECOVERY_CODE, name, now, f"{left} left")
+    _note(transaction, name, Action.RECOVERY_CODE, name, now, f"{codes} left")
 
 
 def add_token(
@@ -242,8 +242,8 @@ def rotate_token(
     lifetime = timedelta(days=days) if days else lifetime
     secret = tokens.replace(transaction, token, now, now + overlap, now + lifetime if lifetime else None)
     made = tokens.of_secret(transaction, secret).token_id
-    said = f"{token_id} by {made}" + (f", {token.label}" if token.label else "")
-    _note(transaction, token.name, Action.TOKEN_ROTATED, actor, now, said)
+    detail = f"{token_id} by {made}" + (f", {token.label}" if token.label else "")
+    _note(transaction, token.name, Action.TOKEN_ROTATED, actor, now, detail)
     return secret
 
 
@@ -287,6 +287,6 @@ def _note(transaction: Transaction, name: str, action: Action, actor: str, now: 
     transaction.execute(
         sa.insert(account_events).values(at=now, name=name, action=action.value, actor=actor, detail=detail)
     )
-    said = {"account": name, "action": action.value, "detail": detail}
-    records.add(transaction, AuditEntry(AuditEvent.ACCOUNT_CHANGED, now, actor, detail=said))
+    content = {"account": name, "action": action.value, "detail": detail}
+    records.add(transaction, AuditEntry(AuditEvent.ACCOUNT_CHANGED, now, actor, detail=content))
     log.info("account changed", account=name, action=action.value, by=actor)

@@ -80,5 +80,5 @@ def _write(
 ) -> None:
     values = {"slot": slot.value, "package": package, "action": action, "actor": actor, "comment": comment, "at": now}
     transaction.execute(sa.insert(activations).values(values))
-    said = {"slot": slot.value, "package": package, "action": action}
-    records.add(transaction, AuditEntry(AuditEvent.MODEL_CHANGED, now, actor, detail=said))
+    detail = {"slot": slot.value, "package": package, "action": action}
+    records.add(transaction, AuditEntry(AuditEvent.MODEL_CHANGED, now, actor, detail=detail))

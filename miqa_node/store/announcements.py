@@ -81,7 +81,7 @@ class Announcer:
             {"study_instance_uid": uid, "outcome": Announcement.NOTHING.value, "rank": -1, "sequence": 0},
         )
         # The row is locked from here on: images of one study, decided at the same time, are announced one by one.
-        known = transaction.execute(
+        row = transaction.execute(
             sa.update(announcements)
             .where(announcements.c.study_instance_uid == uid)
             .values(look_at=now + self._quiet)
@@ -93,7 +93,7 @@ class Announcer:
         standing = standing_of(transaction, uid, self._not_images)
         self._write(transaction, EventType.IMAGE_ASSESSED, instance.digest, standing, now, image)
         rank = disposition.verdict.rank
-        is_news = known.outcome != Announcement.FLAGGED.value or rank > known.rank
+        is_news = row.outcome != Announcement.FLAGGED.value or rank > row.rank
         if disposition.flagged and (is_news or _was_listed_at(transaction, uid, now)):
             self._come_to(transaction, uid, Announcement.FLAGGED, rank)
             self._write(transaction, EventType.STUDY_FLAGGED, instance.digest, standing, now, image)

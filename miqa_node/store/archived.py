@@ -41,10 +41,10 @@ def removed(transaction: Transaction, uid: str, limit: int) -> list[ArchivedObje
     return _load(transaction, sa.and_(gone, sa.or_(*(name == uid for name in names))), limit, (_of.received_at,))
 
 
-def note(transaction: Transaction, asked: Sequence[ArchivedObject], held: Collection[str], now: datetime) -> int:
+def note(transaction: Transaction, objects: Sequence[ArchivedObject], held: Collection[str], now: datetime) -> int:
     """Write down which of them an archive has, by SOP instance UID; their number."""
-    digests = [one.digest for one in asked]
-    confirmed = [one.digest for one in asked if one.header.sop_instance_uid in held]
+    digests = [one.digest for one in objects]
+    confirmed = [one.digest for one in objects if one.header.sop_instance_uid in held]
     transaction.execute(sa.update(instances).where(_of.digest.in_(digests)).values(archive_asked_at=now))
     transaction.execute(sa.update(instances).where(_of.digest.in_(confirmed)).values(archived_at=now))
     return len(confirmed)

@@ -54,13 +54,13 @@ class ManifestEntry:
 def back_up(database: Database, objects: ObjectStore, data_dir: Path, folder: Path) -> BackupSummary:
     """Make or renew a backup. With PostgreSQL the dump must have been made before; then ``database`` is read itself."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    known = {entry.file: entry for entry in (_read_manifest(folder) if (folder / MANIFEST).is_file() else ())}
+    manifest = {entry.file: entry for entry in (_read_manifest(folder) if (folder / MANIFEST).is_file() else ())}
     source = database
     if database.is_sqlite:
         _copy_database(Path(database.url.database or ""), folder / DATABASE)
         source = Database(f"sqlite:///{(folder / DATABASE).absolute()}", pool_size=1)
     try:
-        entries, copied = _copy_objects(source, objects, folder, known, is_copy=source is not database)
+        entries, copied = _copy_objects(source, objects, folder, manifest, is_copy=source is not database)
     finally:
         if source is not database:
             _settle(source)
@@ -149,14 +149,14 @@ def _settle(copy: Database) -> None:
 
 
 def _copy_objects(
-    source: Database, objects: ObjectStore, folder: Path, known: dict[str, ManifestEntry], *, is_copy: bool
+    source: Database, objects: ObjectStore, folder: Path, manifest: dict[str, ManifestEntry], *, is_copy: bool
 ) -> tuple[list[ManifestEntry], int]:
     entries: list[ManifestEntry] = []
     copied = 0
     for key, lost in _keys(source, objects):
         name = f"{OBJECTS}/{key}"
-        if name in known and (folder / name).is_file():
-            entries.append(known[name])
+        if name in manifest and (folder / name).is_file():
+            entries.append(manifest[name])
             continue
         try:
             path = objects.local_path(key)

@@ -62,13 +62,13 @@ class DatabaseLedger:
         now, matches = datetime.now(UTC), dict[str, set[str]]()
         with self._database.begin() as transaction:
             for start in range(0, len(uids), _BATCH):
-                kept = sa.and_(
+                is_held = sa.and_(
                     instances.c.sop_instance_uid.in_(uids[start : start + _BATCH]), instances.c.removed_at.is_(None)
                 )
                 # First: it locks the rows, so that retention removes none of them after they were read.
                 promised_at = sa.func.coalesce(instances.c.promised_at, sa.bindparam(None, now, UtcDateTime()))
-                transaction.execute(sa.update(instances).where(kept).values(promised_at=promised_at))
-                query = sa.select(instances.c.sop_instance_uid, instances.c.sop_class_uid).where(kept)
+                transaction.execute(sa.update(instances).where(is_held).values(promised_at=promised_at))
+                query = sa.select(instances.c.sop_instance_uid, instances.c.sop_class_uid).where(is_held)
                 for row in transaction.execute(query):
                     matches.setdefault(row.sop_instance_uid, set()).add(row.sop_class_uid)
         return {uid: frozenset(classes) for uid, classes in matches.items()}

@@ -71,13 +71,13 @@ def reported(transaction: Transaction, report: CommitmentReport, now: datetime) 
         .where(deliveries.c.transaction_uid == report.transaction_uid, deliveries.c.state == DeliveryState.SENT.value)
         .with_for_update()
     ).all()
-    reasons, kept = dict(report.failed), set(report.kept)
+    reasons, uids = dict(report.failed), set(report.kept)
     outcome = Counter[tuple[str, bool]]()
     for row in rows:
         uid = row.sop_instance_uid
         if uid in reasons:
             values = _lacking(reasons[uid], now)
-        elif report.complete and uid in kept:
+        elif report.complete and uid in uids:
             values = {"state": DeliveryState.COMMITTED.value, "committed_at": now, "commit_at": None, "last_error": ""}
         else:
             values = {"transaction_uid": None, "commit_at": now}

@@ -66,13 +66,13 @@ def give_uids(
     return replace(instance, header=header)
 
 
-def _agreed(name: str, of_file: str, given: str) -> str:
+def _agreed(name: str, of_file: str, argument: str) -> str:
     """The UID of the file or the given one; ConflictError if they differ or there is neither."""
-    if not (of_file or given):
+    if not (of_file or argument):
         raise ConflictError(f"The object has no {name}, so one must be given.")
-    if of_file and given not in ("", of_file):
+    if of_file and argument not in ("", of_file):
         raise ConflictError(f"The {name} of the object is {of_file}; only missing UIDs can be given.")
-    return of_file or given
+    return of_file or argument
 
 
 def _join_study(transaction: Transaction, surrogate: str, study: str) -> None:

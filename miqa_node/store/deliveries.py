@@ -224,10 +224,10 @@ def replace_result(
     ).one_or_none()
     if row is None:
         return False
-    taken = sa.exists().where(
+    conflict = sa.exists().where(
         deliveries.c.sop_instance_uid == result.sop_instance_uid, deliveries.c.destination == row.destination
     )
-    if transaction.execute(sa.select(taken)).scalar_one():
+    if transaction.execute(sa.select(conflict)).scalar_one():
         return False
     record_result(transaction, InstanceDigest(row.digest), result, now)
     transaction.execute(
@@ -317,7 +317,7 @@ def _audit(transaction: Transaction, delivery_ids: Sequence[int], now: datetime)
 
 
 def _entry(row: Any, now: datetime) -> AuditEntry:
-    said = {"destination": row.destination, "kind": row.kind or row.event_type}
+    content = {"destination": row.destination, "kind": row.kind or row.event_type}
     if row.sop_instance_uid is not None:
-        said |= {"class": row.sop_class_uid, "instance": row.sop_instance_uid}
-    return AuditEntry(AuditEvent.DELIVERED, now, digest=row.digest or "", detail=said)
+        content |= {"class": row.sop_class_uid, "instance": row.sop_instance_uid}
+    return AuditEntry(AuditEvent.DELIVERED, now, digest=row.digest or "", detail=content)

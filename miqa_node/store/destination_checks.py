@@ -146,8 +146,8 @@ def _with_last(transaction: Transaction, name: str, backlog: DestinationBacklog 
     unsent = (of.destination == name, of.state.in_(_UNSENT), of.last_error != "")
     error = sa.select(of.last_error).where(*unsent).order_by(of.next_attempt_at.desc()).limit(1)
     last = sa.select(sa.func.max(of.sent_at, type_=of.sent_at.type)).where(of.destination == name)
-    known = backlog or DestinationBacklog()
+    status = backlog or DestinationBacklog()
     text = transaction.execute(error).scalar() or "" if backlog else ""
     return DestinationBacklog(
-        known.waiting, known.held, known.failed, known.oldest_at, text, transaction.execute(last).scalar()
+        status.waiting, status.held, status.failed, status.oldest_at, text, transaction.execute(last).scalar()
     )

@@ -122,8 +122,8 @@ def erase(transaction: Transaction, patient_id: str, reason: str, actor: str, no
         "results": results,
     }
     number = transaction.execute(sa.insert(t.erasures).values(values).returning(t.erasures.c.erasure_id)).scalar_one()
-    said = {"erasure": number, "studies": len(studies), "images": len(digests)}
-    records.add(transaction, AuditEntry(AuditEvent.ERASED, now, actor, patient=pseudonym, detail=said))
+    detail = {"erasure": number, "studies": len(studies), "images": len(digests)}
+    records.add(transaction, AuditEntry(AuditEvent.ERASED, now, actor, patient=pseudonym, detail=detail))
     return load(transaction, number)
 
 
@@ -131,8 +131,8 @@ def delete_files(database: Database, objects: ObjectStore, record: ErasureRecord
     """Delete what is marked, and see that nothing of the record is there any more; ConflictError if something is."""
     while True:
         with database.begin() as transaction:
-            left = _undeleted(transaction, record)
-        if not left:
+            remainder = _undeleted(transaction, record)
+        if not remainder:
             break
         delete_marked(database, objects, now, BATCH)
     with database.begin() as transaction:

@@ -27,13 +27,13 @@ def study_begins(text: str, study_instance_uid: sa.ColumnElement[str]) -> sa.Col
 def image_begins(text: str) -> sa.ColumnElement[bool]:
     """An image by the same, or by the UID of itself, its series or its study."""
     uids = (instances.c.sop_instance_uid, instances.c.series_instance_uid, instances.c.study_instance_uid)
-    taken = sa.exists().where(
+    exists = sa.exists().where(
         acquisitions.c.digest == instances.c.digest, _begin(text, acquisitions.c.room, acquisitions.c.operator)
     )
     return sa.or_(
         _begin(text, instances.c.station),
         *(uid == text for uid in uids),
-        taken,
+        exists,
         _identified(text, instances.c.study_instance_uid),
     )
 

@@ -91,7 +91,9 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
     origin = transaction.execute(
         sa.select(t.instances.c.peer_address, t.instances.c.size_bytes).where(t.instances.c.digest == digest)
     ).one()
-    begun = transaction.execute(sa.select(t.attempts.c.begun).where(t.attempts.c.digest == digest)).scalar_one_or_none()
+    attempt_count = transaction.execute(
+        sa.select(t.attempts.c.begun).where(t.attempts.c.digest == digest)
+    ).scalar_one_or_none()
     decided_at = transaction.execute(
         sa.select(t.dispositions.c.decided_at).where(t.dispositions.c.digest == digest)
     ).scalar_one_or_none()
@@ -99,7 +101,7 @@ def of_instance(transaction: Transaction, digest: InstanceDigest) -> InstanceHis
         instance=instance,
         peer_address=origin.peer_address,
         size_bytes=origin.size_bytes,
-        attempts=begun or 0,
+        attempts=attempt_count or 0,
         assessment=instances.load_assessment(transaction, digest),
         disposition=instances.load_disposition(transaction, digest),
         decided_at=decided_at,

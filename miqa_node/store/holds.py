@@ -33,8 +33,8 @@ def put(
     if bool(study_instance_uid) == bool(patient_id) or not reason.strip():
         raise ConflictError("A legal hold is for a study or for a patient, and has a reason.")
     if study_instance_uid:
-        known = sa.exists().where(studies.c.study_instance_uid == study_instance_uid)
-        if not transaction.execute(sa.select(known)).scalar_one():
+        has_study = sa.exists().where(studies.c.study_instance_uid == study_instance_uid)
+        if not transaction.execute(sa.select(has_study)).scalar_one():
             raise NotFoundError(f"Nothing was received of the study {study_instance_uid}.")
     same = sa.and_(_of.study_instance_uid == study_instance_uid, _of.patient_id == patient_id, _of.cleared_at.is_(None))
     if transaction.execute(sa.select(sa.exists().where(same))).scalar_one():
@@ -87,5 +87,7 @@ def select(transaction: Transaction, *, cleared: bool = False) -> list[LegalHold
 
 def _audit(transaction: Transaction, hold: LegalHold, action: str, actor: str, now: datetime) -> None:
     patient = pseudonyms(transaction, [hold.patient_id])[hold.patient_id] if hold.patient_id else ""
-    study, said = hold.study_instance_uid, {"hold": hold.hold_id, "action": action}
-    records.add(transaction, AuditEntry(AuditEvent.HOLD_CHANGED, now, actor, patient=patient, study=study, detail=said))
+    study, detail = hold.study_instance_uid, {"hold": hold.hold_id, "action": action}
+    records.add(
+        transaction, AuditEntry(AuditEvent.HOLD_CHANGED, now, actor, patient=patient, study=study, detail=detail)
+    )

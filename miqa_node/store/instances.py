@@ -133,14 +133,14 @@ def begin_attempt(transaction: Transaction, digest: InstanceDigest) -> int:
     """Count one more beginning of an assessment; how many there were, this one included."""
     first = insert_into(transaction, attempts).values(digest=digest, begun=1)
     again = first.on_conflict_do_update(index_elements=[attempts.c.digest], set_={"begun": attempts.c.begun + 1})
-    begun: int = transaction.execute(again.returning(attempts.c.begun)).scalar_one()
-    return begun
+    attempt_count: int = transaction.execute(again.returning(attempts.c.begun)).scalar_one()
+    return attempt_count
 
 
 def take_back_attempt(transaction: Transaction, digest: InstanceDigest) -> None:
     """An attempt ended because a resource was missing; the image is not to blame."""
-    begun = attempts.c.digest == digest, attempts.c.begun > 0
-    transaction.execute(sa.update(attempts).where(*begun).values(begun=attempts.c.begun - 1))
+    condition = attempts.c.digest == digest, attempts.c.begun > 0
+    transaction.execute(sa.update(attempts).where(*condition).values(begun=attempts.c.begun - 1))
 
 
 def save_assessment(transaction: Transaction, assessment: Assessment) -> None:
@@ -193,8 +193,8 @@ def save_disposition(
         },
     )
     if is_new:
-        said = {"verdict": disposition.verdict.value, "policy": disposition.policy_version}
-        entry = AuditEntry(AuditEvent.VERDICT, decided_at, study=study_instance_uid, digest=digest, detail=said)
+        detail = {"verdict": disposition.verdict.value, "policy": disposition.policy_version}
+        entry = AuditEntry(AuditEvent.VERDICT, decided_at, study=study_instance_uid, digest=digest, detail=detail)
         records.add(transaction, entry)
     return is_new
 

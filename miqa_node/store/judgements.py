@@ -33,8 +33,8 @@ def begin(transaction: Transaction, digest: InstanceDigest) -> tuple[StoredInsta
         return None
     this = _this(digest, row.generation)
     counted = sa.update(reassessments).where(this).values(begun=reassessments.c.begun + 1)
-    begun: int = transaction.execute(counted.returning(reassessments.c.begun)).scalar_one()
-    return replace(instance, generation=row.generation), begun
+    attempt_count: int = transaction.execute(counted.returning(reassessments.c.begun)).scalar_one()
+    return replace(instance, generation=row.generation), attempt_count
 
 
 def take_back_attempt(transaction: Transaction, instance: StoredInstance) -> None:

@@ -55,7 +55,7 @@ def in_force() -> sa.ColumnElement[bool]:
 
 
 def add(
-    transaction: Transaction, digest: InstanceDigest, said: ReaderOpinion, now: datetime, decision: int | None = None
+    transaction: Transaction, digest: InstanceDigest, opinion: ReaderOpinion, now: datetime, decision: int | None = None
 ) -> LabelId | None:
     """Store a label of an image, perhaps of a ``decision``; None, and nothing changes, if its object stated it before.
 
@@ -66,7 +66,7 @@ def add(
     """
     if transaction.execute(sa.select(instances.c.digest).where(instances.c.digest == digest)).first() is None:
         raise NotFoundError(f"No instance has the digest {digest}.")
-    if said.source_uid and _said_before(transaction, digest, said.source_uid):
+    if opinion.source_uid and _said_before(transaction, digest, opinion.source_uid):
         return None
     row = transaction.execute(
         sa.select(assessments.c.document, dispositions.c.verdict, dispositions.c.policy_version)
@@ -81,16 +81,16 @@ def add(
             .values(
                 digest=digest,
                 at=now,
-                actor=said.actor,
-                origin=said.origin.value,
-                bad=said.bad,
-                rejects=said.rejects,
-                findings=None if said.findings is None else list(said.findings),
-                reason=said.reason,
-                regions=[{"finding": region.finding, "points": region.points} for region in said.regions],
-                blind=said.blind,
-                sampled=said.sampled,
-                source_uid=said.source_uid,
+                actor=opinion.actor,
+                origin=opinion.origin.value,
+                bad=opinion.bad,
+                rejects=opinion.rejects,
+                findings=None if opinion.findings is None else list(opinion.findings),
+                reason=opinion.reason,
+                regions=[{"finding": region.finding, "points": region.points} for region in opinion.regions],
+                blind=opinion.blind,
+                sampled=opinion.sampled,
+                source_uid=opinion.source_uid,
                 verdict=row.verdict if row else "",
                 model_name=model.name if model else "",
                 model_version=model.version if model else "",
@@ -107,22 +107,22 @@ def add(
             "finding": finding.name,
             "probability": finding.probability,
             "present": finding.present,
-            "labelled": None if said.findings is None else finding.name in said.findings,
+            "labelled": None if opinion.findings is None else finding.name in opinion.findings,
         }
         for finding in (assessment.findings if assessment else ())
     ]
     if rows:
         transaction.execute(sa.insert(label_findings), rows)
-    if said.origin is not LabelOrigin.SECOND_READING:
+    if opinion.origin is not LabelOrigin.SECOND_READING:
         _recount(transaction, digest, now)
-    if kind := REQUESTS.get(said.origin):
+    if kind := REQUESTS.get(opinion.origin):
         transaction.execute(
             sa.update(requests)
             .where(requests.c.digest == digest, requests.c.kind == kind.value, requests.c.answered_at.is_(None))
             .values(answered_at=now)
         )
-    label = {"action": "label", "origin": said.origin.value, "bad": said.bad}
-    records.add(transaction, AuditEntry(AuditEvent.DECIDED, now, said.actor, digest=digest, detail=label))
+    label = {"action": "label", "origin": opinion.origin.value, "bad": opinion.bad}
+    records.add(transaction, AuditEntry(AuditEvent.DECIDED, now, opinion.actor, digest=digest, detail=label))
     return label_id
 
 
@@ -219,8 +219,8 @@ def _recount(transaction: Transaction, digest: InstanceDigest, now: datetime) ->
 
     A later acceptance takes back a person's earlier rejection, never that of another system.
     """
-    said = labels.c.digest == digest, labels.c.origin != LabelOrigin.SECOND_READING.value, in_force()
-    rows = transaction.execute(sa.select(labels).where(*said).order_by(labels.c.label_id.desc())).all()
+    condition = labels.c.digest == digest, labels.c.origin != LabelOrigin.SECOND_READING.value, in_force()
+    rows = transaction.execute(sa.select(labels).where(*condition).order_by(labels.c.label_id.desc())).all()
     rejecting = [row for n, row in enumerate(rows) if row.rejects and (not n or row.origin == _NOTE)]
     values: dict[str, Any] = {"judged_bad": rows[0].bad if rows else None, "changed_at": now}
     if rejecting or not _taken_out(transaction, digest):

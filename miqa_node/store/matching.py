@@ -111,10 +111,10 @@ def _name(transaction: Transaction, key: SearchKey, columns: Columns, value: str
     groups = [columns[name] for name in key.columns]
     if "=" not in value:
         return sa.or_(*(_like(transaction, group, normal_name(value)) for group in groups))
-    given = [normal_name(part) for part in value.split("=")]
-    if len(given) > len(groups):
+    parts = [normal_name(part) for part in value.split("=")]
+    if len(parts) > len(groups):
         raise QueryError(f"{key.keyword} has three component groups: alphabetic=ideographic=phonetic.")
-    pairs = zip(groups, given, strict=False)
+    pairs = zip(groups, parts, strict=False)
     return sa.and_(sa.true(), *(_like(transaction, group, part) for group, part in pairs if part.strip("*")))
 
 

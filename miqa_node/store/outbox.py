@@ -114,5 +114,5 @@ class DatabaseOutbox:
         """Write down what the destination keeps and what it lacks."""
         with self._database.begin() as transaction:
             outcome = commitments.reported(transaction, report, datetime.now(UTC))
-        for (destination, kept), count in outcome.items():
-            metrics.COMMITMENTS.labels(destination, "kept" if kept else "lacking").inc(count)
+        for (destination, is_kept), count in outcome.items():
+            metrics.COMMITMENTS.labels(destination, "kept" if is_kept else "lacking").inc(count)

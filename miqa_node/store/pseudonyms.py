@@ -12,7 +12,7 @@ from miqa_node.errors import SettingsError
 KEY_BYTES = 32
 
 
-def open_key(path: Path, given: str) -> bytes:
+def open_key(path: Path, secret: str) -> bytes:
     """The key: of the settings where they give one, else the file's, which is made when it is not there.
 
     Raises
@@ -20,8 +20,8 @@ def open_key(path: Path, given: str) -> bytes:
     SettingsError
         The file cannot be made or read.
     """
-    if given:
-        return hashlib.sha256(given.encode()).digest()
+    if secret:
+        return hashlib.sha256(secret.encode()).digest()
     try:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

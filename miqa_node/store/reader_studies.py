@@ -164,8 +164,8 @@ def read(transaction: Transaction, name: str, reading: StudyReading) -> None:
     }
     if not insert_or_ignore(transaction, reader_study_readings, values):
         raise ConflictError("You have read this image already; a reading does not change.")
-    said = {"action": "reading", "reader_study": name}
-    entry = AuditEntry(AuditEvent.DECIDED, reading.read_at, reading.reader, digest=reading.digest, detail=said)
+    detail = {"action": "reading", "reader_study": name}
+    entry = AuditEntry(AuditEvent.DECIDED, reading.read_at, reading.reader, digest=reading.digest, detail=detail)
     records.add(transaction, entry)
 
 

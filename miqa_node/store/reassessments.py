@@ -112,8 +112,8 @@ def ask(transaction: Transaction, digest: InstanceDigest, actor: str, comment: s
     }
     if not insert_or_ignore(transaction, reassessments, row):
         return 0
-    said = {"generation": generation}
-    records.add(transaction, AuditEntry(AuditEvent.REASSESSED, now, actor, digest=digest, detail=said))
+    detail = {"generation": generation}
+    records.add(transaction, AuditEntry(AuditEvent.REASSESSED, now, actor, digest=digest, detail=detail))
     return generation
 
 

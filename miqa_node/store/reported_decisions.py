@@ -53,8 +53,8 @@ def _unreported(transaction: Transaction, row: sa.Row[tuple[object, ...]]) -> Un
 
 
 def _review(transaction: Transaction, row: sa.Row[tuple[object, ...]], digest: InstanceDigest) -> Review:
-    said = label_rows.c.decision_id == row.decision_id, label_rows.c.digest == digest
-    label = transaction.execute(sa.select(label_rows).where(*said)).one_or_none()
+    condition = label_rows.c.decision_id == row.decision_id, label_rows.c.digest == digest
+    label = transaction.execute(sa.select(label_rows).where(*condition)).one_or_none()
     named = None if label is None else labels.from_row(label).judgement.findings
     return Review(
         number=row.decision_id,

@@ -141,8 +141,8 @@ def delete_marked(database: Database, objects: ObjectStore, now: datetime, limit
 
 
 def _audit(row: sa.Row[Any], now: datetime) -> AuditEntry:
-    said = {"cause": row.removal_cause}
-    return AuditEntry(AuditEvent.REMOVED, now, study=row.study_instance_uid, digest=row.digest, detail=said)
+    detail = {"cause": row.removal_cause}
+    return AuditEntry(AuditEvent.REMOVED, now, study=row.study_instance_uid, digest=row.digest, detail=detail)
 
 
 def artifact_keys(transaction: Transaction, digests: Sequence[InstanceDigest]) -> list[str]:
@@ -150,13 +150,13 @@ def artifact_keys(transaction: Transaction, digests: Sequence[InstanceDigest]) -
     query = sa.select(t.results.c.object_key).where(t.results.c.digest.in_(digests))
     made = [key for key in transaction.execute(query).scalars() if key]
     judged = sa.select(_of.digest, _of.generation).where(_of.digest.in_(digests))
-    kept = [
+    keys = [
         key(InstanceDigest(row.digest), generation)
         for row in transaction.execute(judged)
         for generation in range(row.generation + 1)
         for key in (maps_key, snapshot_key)
     ]
-    return [*made, *map(preview_key, digests), *kept]
+    return [*made, *map(preview_key, digests), *keys]
 
 
 def absence(database: Database, key: str) -> NotFoundError:
@@ -232,11 +232,11 @@ def _is_disposable() -> tuple[sa.ColumnElement[bool], ...]:
 
 def _undecided() -> sa.CompoundSelect[tuple[str]]:
     one, verdict = t.instances.alias(), t.dispositions.alias()
-    kept = one.c.removed_at.is_(None)
+    in_store = one.c.removed_at.is_(None)
     new = (
         sa.select(one.c.study_instance_uid)
         .select_from(one.outerjoin(verdict, verdict.c.digest == one.c.digest))
-        .where(kept, verdict.c.digest.is_(None))
+        .where(in_store, verdict.c.digest.is_(None))
     )
     again = (
         sa.select(one.c.study_instance_uid)
@@ -282,8 +282,8 @@ def _undelivered() -> sa.Select[tuple[str]]:
 def _is_flagged() -> sa.ColumnElement[bool]:
     """The verdict flags it, or a person labelled it or is asked to."""
     labelled = sa.exists().where(t.labels.c.digest == _of.digest)
-    asked = sa.exists().where(t.requests.c.digest == _of.digest, t.requests.c.answered_at.is_(None))
-    return sa.or_(_verdicts.flagged, _verdicts.verdict.in_(_FLAGS), labelled, asked)
+    has_request = sa.exists().where(t.requests.c.digest == _of.digest, t.requests.c.answered_at.is_(None))
+    return sa.or_(_verdicts.flagged, _verdicts.verdict.in_(_FLAGS), labelled, has_request)
 
 
 def _is_unpromised() -> sa.ColumnElement[bool]:

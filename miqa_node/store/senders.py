@@ -51,11 +51,11 @@ class SenderBook:
         with self._lock:
             if key not in self._called and len(self._called) >= MAX_SENDERS:
                 return
-            known = self._called.get(key) or SenderStatus(*key, None, None, 0, "", "")
+            status = self._called.get(key) or SenderStatus(*key, None, None, 0, "", "")
             if reason:
-                called = SenderStatus(*key, known.admitted_at, now, known.refusals + 1, reason, hint)
+                called = SenderStatus(*key, status.admitted_at, now, status.refusals + 1, reason, hint)
             else:
-                called = SenderStatus(*key, now, known.refused_at, known.refusals, known.reason, known.hint)
+                called = SenderStatus(*key, now, status.refused_at, status.refusals, status.reason, status.hint)
             self._called[key] = called
 
     def write(self) -> None:

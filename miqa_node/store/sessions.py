@@ -169,8 +169,8 @@ def note(
         return
     signed_in = outcome is SignInOutcome.SIGNED_IN
     event = AuditEvent.SIGNED_IN if signed_in else AuditEvent.SIGN_IN_FAILED
-    said = {"outcome": outcome.value}
-    records.add(transaction, AuditEntry(event, now, name, means, peer_address, failed=not signed_in, detail=said))
+    detail = {"outcome": outcome.value}
+    records.add(transaction, AuditEntry(event, now, name, means, peer_address, failed=not signed_in, detail=detail))
 
 
 def failures(transaction: Transaction, name: str, peer_address: str, since: datetime) -> tuple[int, int]:

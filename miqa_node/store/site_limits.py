@@ -40,11 +40,11 @@ def confirm(transaction: Transaction, number: int, actor: str, comment: str, now
     ConflictError
         It was confirmed before, or a later one was: what it was made from is out of date.
     """
-    kept = load(transaction, number)
+    limit_set = load(transaction, number)
     newest = transaction.execute(
         sa.select(sa.func.max(site_limits.c.number)).where(site_limits.c.confirmed_at.is_not(None))
     ).scalar_one()
-    if kept.confirmed_at is not None or (newest or 0) > number:
+    if limit_set.confirmed_at is not None or (newest or 0) > number:
         raise ConflictError(f"Set {number} was confirmed already, or a later one was. Make a new proposal.")
     transaction.execute(
         sa.update(site_limits)
@@ -85,9 +85,9 @@ def current(transaction: Transaction) -> SiteLimits:
     row = transaction.execute(query.order_by(site_limits.c.number.desc()).limit(1)).one_or_none()
     if row is None:
         return SiteLimits()
-    kept = _set(row)
-    limits = tuple(one.limit for one in kept.proposal.limits) if kept.proposal is not None else ()
-    return SiteLimits(kept.number, limits, kept.confirmed_at, kept.actor)
+    limit_set = _set(row)
+    limits = tuple(one.limit for one in limit_set.proposal.limits) if limit_set.proposal is not None else ()
+    return SiteLimits(limit_set.number, limits, limit_set.confirmed_at, limit_set.actor)
 
 
 def newest_assessments(transaction: Transaction, *, limit: int) -> list[Assessment]:
@@ -107,8 +107,8 @@ def first_verdict_at(transaction: Transaction) -> datetime | None:
 
 
 def _audit(transaction: Transaction, number: int, action: str, actor: str, now: datetime) -> None:
-    said = {"action": action, "set": number}
-    records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=said))
+    detail = {"action": action, "set": number}
+    records.add(transaction, AuditEntry(AuditEvent.POLICY_CHANGED, now, actor, detail=detail))
 
 
 def _set(row: sa.Row[tuple[object, ...]]) -> LimitSet:

@@ -71,7 +71,7 @@ def names(transaction: Transaction, since: datetime) -> list[str]:
 
 def exposures(transaction: Transaction, station: str, since: datetime, limit: int) -> list[StationExposure]:
     """The station's newest images, newest first; the assessment only of the newest."""
-    seen = sa.exists().where(
+    has_image = sa.exists().where(
         worklist_events.c.study_instance_uid == instances.c.study_instance_uid,
         worklist_events.c.action == ACKNOWLEDGED,
         worklist_events.c.at >= dispositions.c.decided_at,
@@ -90,7 +90,7 @@ def exposures(transaction: Transaction, station: str, since: datetime, limit: in
             dispositions.c.policy_version,
             dispositions.c.scope,
             dispositions.c.decided_at,
-            seen.label("acknowledged"),
+            has_image.label("acknowledged"),
         )
         .join(studies, studies.c.study_instance_uid == instances.c.study_instance_uid)
         .join(dispositions, dispositions.c.digest == instances.c.digest, isouter=True)

@@ -120,8 +120,8 @@ def _without_row(transaction: Transaction, kind: str, entries: Iterable[ObjectEn
     query = sa.select(column).where(column.in_([stem for stem, _ in stems]))
     if kind == "instances":  # the file of a removed one came again, but its receiver was killed before it said so
         query = query.where(t.instances.c.deleted_at.is_(None))
-    known = set(transaction.execute(query).scalars())
-    return [one for stem, one in stems if stem not in known]
+    digests = set(transaction.execute(query).scalars())
+    return [one for stem, one in stems if stem not in digests]
 
 
 def _stem(kind: str, key: str) -> str:

@@ -81,9 +81,9 @@ def finding_title(name: str, language: str = SOURCE_LANGUAGE) -> str:
 
 def finding_words(finding: Finding, language: str = SOURCE_LANGUAGE) -> FindingWords:
     """The words that were kept with a finding, else those of the taxonomy, else its name."""
-    kept = finding.description.words if finding.description is not None else {}
-    if kept:
-        return kept.get(language) or kept.get(SOURCE_LANGUAGE) or next(iter(kept.values()))
+    words = finding.description.words if finding.description is not None else {}
+    if words:
+        return words.get(language) or words.get(SOURCE_LANGUAGE) or next(iter(words.values()))
     entry = finding_entries().get(finding.name)
     return FindingWords(humanised(finding.name)) if entry is None else entry.words_in(language)
 

@@ -51,7 +51,7 @@ def retired_names(document: Any) -> list[str]:
 
 def _parse_scope(table: Mapping[str, Any]) -> Scope:
     name = table.get("name", "")
-    known = {
+    keys = {
         "name",
         "modality",
         "body_part",
@@ -65,7 +65,7 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
         "accept_measured",
         "package",
     }
-    if unknown := set(table) - known:
+    if unknown := set(table) - keys:
         raise SettingsError(f"policy.toml: scope {name!r} has unknown keys: {', '.join(sorted(unknown))}.")
     try:
         return Scope(
@@ -87,8 +87,8 @@ def _parse_scope(table: Mapping[str, Any]) -> Scope:
         raise SettingsError(f"policy.toml: scope {name!r}: {error!s} is missing or not allowed.") from error
 
 
-def _check_keys(rule: Mapping[str, Any], known: set[str]) -> None:
-    if unknown := set(rule) - known:
+def _check_keys(rule: Mapping[str, Any], keys: set[str]) -> None:
+    if unknown := set(rule) - keys:
         raise ValueError(f"key {', '.join(sorted(unknown))}")
 
 
@@ -144,9 +144,9 @@ def _parse_reason(text: str) -> Code:
 
 def _parse_name(text: str) -> FindingName:
     name = FindingName(text)
-    known = finding_entries()
-    close = get_close_matches(name, known, n=1, cutoff=0.9)
-    if name not in known and close:
+    entries = finding_entries()
+    close = get_close_matches(name, entries, n=1, cutoff=0.9)
+    if name not in entries and close:
         raise ValueError(f"finding {text!r} (did you mean {close[0]!r}?)")
     return name
 

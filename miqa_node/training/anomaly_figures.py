@@ -133,7 +133,7 @@ def gather(
 def _not_chest(look: Callable[[NDArray[np.uint16]], ImageLook], folder: Path) -> LookSet:
     """Every distinct picture of a folder of DICOM files, except frontal chests and pictures used in training."""
     used = tuple(name.split(".", maxsplit=1)[0].split("_UNCR")[0] for name in (*OTHER_BODY_PARTS, *OTHER_TEST_FILES))
-    seen, distinct = LookSet([], []), set[bytes]()
+    look_set, distinct = LookSet([], []), set[bytes]()
     for path in sorted(folder.glob("*.dcm")):
         name = path.stem.rpartition("__")[2]
         try:
@@ -147,11 +147,11 @@ def _not_chest(look: Callable[[NDArray[np.uint16]], ImageLook], folder: Path) ->
         coarse = (cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA).astype(np.uint16) >> 13).tobytes()
         if min(pixels.shape) >= LEAST_SIDE_PX and coarse not in distinct:
             distinct.add(coarse)
-            seen.looks.append(look(pixels))
-            seen.patients.append(path.name)
-    if not seen.looks:
+            look_set.looks.append(look(pixels))
+            look_set.patients.append(path.name)
+    if not look_set.looks:
         raise SettingsError(f"There is no picture in {folder} other than chest radiographs.")
-    return seen
+    return look_set
 
 
 def _of_set(kinds: Sequence[str], learnt: OrdinaryLooks, test: AnomalyTestData, seed: int) -> dict[str, Any]:
@@ -159,11 +159,13 @@ def _of_set(kinds: Sequence[str], learnt: OrdinaryLooks, test: AnomalyTestData, 
     ordinary = np.sort(np.concatenate([folds, held_out]))
     projections, forest = fit_forest(kinds, learnt.looks, seed)
 
-    def score(seen: LookSet) -> Floats:
-        return forest.score(project(kinds, projections, seen.looks))
+    def score(look_set: LookSet) -> Floats:
+        return forest.score(project(kinds, projections, look_set.looks))
 
     clean, who = score(test.clean), test.clean.patients
-    findings = {name: _auroc(score(seen), seen.patients, clean, who) for name, seen in test.simulated.items()}
+    findings = {
+        name: _auroc(score(test_set), test_set.patients, clean, who) for name, test_set in test.simulated.items()
+    }
     with_object = np.array([record.has_real_object is True for record in test.records])
     without = np.array([record.has_real_object is False for record in test.records])
     other = score(test.not_chest)
@@ -233,11 +235,11 @@ def _milliseconds(looker: ImageLooker, learnt: OrdinaryModel, data: QualityData,
     inputs, outputs = looker.run(display(data, data.fitting[0]))
     times: dict[str, list[float]] = {"score": [], "map": []}
     for _ in range(rounds):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         learnt.model.score(outputs, inputs)
         between = time.perf_counter()
         learnt.model.region_map(outputs)
-        times["score"].append(between - begun)
+        times["score"].append(between - start)
         times["map"].append(time.perf_counter() - between)
     return {name: round(min(values) * 1e3, 2) for name, values in times.items()}
 

@@ -105,12 +105,12 @@ def region_figures(images: Sequence[OutlinedImage], seed: int = 1) -> dict[str, 
 
 def compact(images: Sequence[OutlinedImage]) -> list[OutlinedImage]:
     """The images on which something compact was drawn, with those outlines only."""
-    kept = []
+    selection = []
     for image in images:
         small = tuple(outline for outline in image.outlines if _extent(outline) <= COMPACT)
         if small:
-            kept.append(OutlinedImage(image.patient, small, image.view, image.maps))
-    return kept
+            selection.append(OutlinedImage(image.patient, small, image.view, image.maps))
+    return selection
 
 
 def _row(

@@ -83,24 +83,24 @@ def ask(graph: ImageJudge, data: QualityData, seed: int = 11) -> CalibrationCase
     return CalibrationCases([*simulated, *clean, *plain, *gates], [*clean, *plain], elsewhere, development)
 
 
-def calibration_of(asked: CalibrationCases) -> QualityCalibration:
+def calibration_of(cases: CalibrationCases) -> QualityCalibration:
     """Probabilities and operating points from what was said."""
     temperature, bias = np.ones(len(CLASSES)), np.zeros(len(CLASSES))
     errors = {}
     for column, name in enumerate(CLASSES):
-        logits, targets, second = _labelled(asked.everything, column, name)
+        logits, targets, second = _labelled(cases.everything, column, name)
         scaling = fit_scaling(logits, targets) or Scaling(1.0, 0.0)
         temperature[column], bias[column] = scaling.temperature, scaling.bias
         errors[name] = round(_error_of_others(logits, targets, second), 4)
     unset = QualityCalibration(temperature, bias, np.ones(len(CLASSES)), {})
-    threshold, specificity, flagged = operating_points(unset, asked.clean, asked.elsewhere, asked.development)
+    threshold, specificity, flagged = operating_points(unset, cases.clean, cases.elsewhere, cases.development)
     report = {
         "method": "Platt scaling per head (temperature and bias) on simulated defects; error in ten bins of equal mass",
         "data": (
             "held-out NIH, Kermany and Cohen patients; the error is the mean of those of each half of the patients "
             "under the scaling that was fitted to the other half; what ships is fitted to all of them"
         ),
-        "images": len(asked.everything),
+        "images": len(cases.everything),
         "expected_calibration_error": errors,
         "operating_points": (
             f"per-head specificity {specificity:.3f} on the clean images of each source apart: held-out ones, large "
@@ -109,7 +109,7 @@ def calibration_of(asked: CalibrationCases) -> QualityCalibration:
             f"{FREE_SPECIFICITY:.2f} at the worst hospital of the development set, on images in which readers saw "
             "nothing of the finding"
         ),
-        "left_out_hospital": left_out_hospitals(unset, asked),
+        "left_out_hospital": left_out_hospitals(unset, cases),
     }
     return QualityCalibration(temperature, bias, threshold, report)
 
@@ -123,16 +123,16 @@ def _error_of_others(logits: NDArray[np.float64], targets: NDArray[np.bool_], se
     return float(np.mean(errors))
 
 
-def left_out_hospitals(calibration: QualityCalibration, asked: CalibrationCases) -> dict[str, dict[str, float]]:
+def left_out_hospitals(calibration: QualityCalibration, cases: CalibrationCases) -> dict[str, dict[str, float]]:
     """What operating points do at a hospital of the development set that had no say in them.
 
     For each, the share of images free of the finding that each head flags, heads that flag none left out.
     """
     rows = {}
-    for hospital in sorted({case.record.source for case in asked.development}):
-        there = [case for case in asked.development if case.record.source == hospital]
-        others = [case for case in asked.development if case.record.source != hospital]
-        threshold, _, _ = operating_points(calibration, asked.clean, asked.elsewhere, others)
+    for hospital in sorted({case.record.source for case in cases.development}):
+        there = [case for case in cases.development if case.record.source == hospital]
+        others = [case for case in cases.development if case.record.source != hospital]
+        threshold, _, _ = operating_points(calibration, cases.clean, cases.elsewhere, others)
         free = _clean_scores(calibration, there)
         flags = np.where(np.isnan(free), np.nan, free >= threshold)
         shares = {name: _mean(flags[:, column]) for column, name in enumerate(CLASSES)}
@@ -141,8 +141,8 @@ def left_out_hospitals(calibration: QualityCalibration, asked: CalibrationCases)
 
 
 def _mean(flags: NDArray[np.float64]) -> float:
-    known = flags[~np.isnan(flags)]
-    return float(known.mean()) if known.size else 0.0
+    values = flags[~np.isnan(flags)]
+    return float(values.mean()) if values.size else 0.0
 
 
 def operating_points(
@@ -196,9 +196,9 @@ def _quantiles(scores: NDArray[np.float64], share: float) -> NDArray[np.float64]
 
 def _object_point(groups: Sequence[NDArray[np.float64]]) -> float:
     """The worst group's score of objects that OBJECT_SPECIFICITY of the images without one stay below."""
-    known = [group[:, COLUMN[FindingName.FOREIGN_OBJECT]] for group in groups]
-    known = [scores[~np.isnan(scores)] for scores in known]
-    return max((float(np.quantile(s, OBJECT_SPECIFICITY)) for s in known if s.size >= FEW_FREE), default=0.0)
+    columns = [group[:, COLUMN[FindingName.FOREIGN_OBJECT]] for group in groups]
+    columns = [scores[~np.isnan(scores)] for scores in columns]
+    return max((float(np.quantile(s, OBJECT_SPECIFICITY)) for s in columns if s.size >= FEW_FREE), default=0.0)
 
 
 def _shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:

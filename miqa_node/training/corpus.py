@@ -59,8 +59,10 @@ def read_quality_data(data_dir: Path, cache_dir: Path = CACHE, labels: Path | No
     fitting, held_out = training_split(records)
     other_hospital = [r for r in records if r.source == "openist"]
     shown = data_dir / "cxr_eval"
-    seen = read_records(shown, data_dir / "annotations" / "eval.jsonl") if (shown / "manifest.csv").is_file() else []
-    return QualityData(fitting, held_out, other_hospital, cache, other_body_parts(), seen)
+    shown_records = (
+        read_records(shown, data_dir / "annotations" / "eval.jsonl") if (shown / "manifest.csv").is_file() else []
+    )
+    return QualityData(fitting, held_out, other_hospital, cache, other_body_parts(), shown_records)
 
 
 def other_body_parts() -> list[NDArray[np.uint8]]:

@@ -192,12 +192,14 @@ def _within_sources(positive: Sequence[JudgedCase], negative: Sequence[JudgedCas
     return float(np.average(values, weights=weights)) if values else float("nan")
 
 
-def _family(clean: Sequence[JudgedCase], seen: Sequence[JudgedCase], unseen: Sequence[JudgedCase]) -> dict[str, Any]:
+def _family(
+    clean: Sequence[JudgedCase], same_family: Sequence[JudgedCase], unseen: Sequence[JudgedCase]
+) -> dict[str, Any]:
     rows = {}
     for finding in OBJECTS:
         column = COLUMN[finding]
         negatives = [c for c in clean if c.record.has(finding) is False]
-        drawn = [c for c in seen if c.made == finding and c.level >= MARKED]
+        drawn = [c for c in same_family if c.made == finding and c.level >= MARKED]
         cut = [c for c in unseen if c.made == f"{finding}:cutouts" and c.level >= MARKED]
         value, low, high = _interval(cut, negatives, column)
         of_drawn = _round(_auroc(drawn, negatives, column))
@@ -341,8 +343,8 @@ def _is_native(record: DatasetRecord) -> bool:
 
 def _mean_of(values: Sequence[float | None]) -> float | None:
     """Mean of those that could be counted; few images give no macro mean."""
-    known = [value for value in values if value is not None]
-    return _round(float(np.mean(known))) if known else None
+    values_known = [value for value in values if value is not None]
+    return _round(float(np.mean(values_known))) if values_known else None
 
 
 def _round(value: float) -> float:

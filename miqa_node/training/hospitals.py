@@ -34,53 +34,53 @@ class Observations:
         return Observations(self.score[where], self.truth[where], self.hospital[where], self.patient[where])
 
 
-def separation(seen: Observations) -> float:
+def separation(observations: Observations) -> float:
     """AUROC; NaN where a side has too few images."""
-    if min(int(seen.truth.sum()), int((~seen.truth).sum())) < FEWEST:
+    if min(int(observations.truth.sum()), int((~observations.truth).sum())) < FEWEST:
         return float("nan")
-    return auroc(seen.score[seen.truth], seen.score[~seen.truth])
+    return auroc(observations.score[observations.truth], observations.score[~observations.truth])
 
 
-def share(seen: Observations) -> float:
+def share(observations: Observations) -> float:
     """Mean of the scores; NaN for none."""
-    return float(seen.score.mean()) if len(seen.score) else float("nan")
+    return float(observations.score.mean()) if len(observations.score) else float("nan")
 
 
-def by_hospital(seen: Observations, statistic: Statistic) -> dict[str, Any]:
+def by_hospital(observations: Observations, statistic: Statistic) -> dict[str, Any]:
     """Pooled, of each hospital, and the mean of the hospitals; intervals by bootstrap over patients."""
-    hospitals = sorted(set(seen.hospital.tolist()))
-    each = {name: statistic(seen.at(seen.hospital == name)) for name in hospitals}
-    pooled, macro = _resampled(seen, statistic)
+    hospitals = sorted(set(observations.hospital.tolist()))
+    each = {name: statistic(observations.at(observations.hospital == name)) for name in hospitals}
+    pooled, macro = _resampled(observations, statistic)
     return {
-        "images": len(seen.score),
+        "images": len(observations.score),
         "macro": _round(_mean(list(each.values()))),
         "macro_interval": _limits(macro),
-        "pooled": _round(statistic(seen)),
+        "pooled": _round(statistic(observations)),
         "pooled_interval": _limits(pooled),
         "hospitals": {name: _round(value) for name, value in each.items()},
     }
 
 
-def _resampled(seen: Observations, statistic: Statistic) -> tuple[list[float], list[float]]:
+def _resampled(observations: Observations, statistic: Statistic) -> tuple[list[float], list[float]]:
     """Pooled and macro values of draws of whole patients."""
-    patients = sorted(set(seen.patient.tolist()))
-    rows = [np.flatnonzero(seen.patient == patient) for patient in patients]
+    patients = sorted(set(observations.patient.tolist()))
+    rows = [np.flatnonzero(observations.patient == patient) for patient in patients]
     rng, pooled, macro = np.random.default_rng(0), list[float](), list[float]()
     for _ in range(ROUNDS if patients else 0):
-        drawn = seen.at(np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))]))
+        drawn = observations.at(np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))]))
         pooled.append(statistic(drawn))
         macro.append(_mean([statistic(drawn.at(drawn.hospital == name)) for name in np.unique(drawn.hospital)]))
     return pooled, macro
 
 
 def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else float("nan")
+    numbers = [value for value in values if not np.isnan(value)]
+    return float(np.mean(numbers)) if numbers else float("nan")
 
 
 def _limits(values: Sequence[float]) -> list[float | None]:
-    known = [value for value in values if not np.isnan(value)]
-    return [_round(float(v)) for v in np.percentile(known, (2.5, 97.5))] if known else [None, None]
+    numbers = [value for value in values if not np.isnan(value)]
+    return [_round(float(v)) for v in np.percentile(numbers, (2.5, 97.5))] if numbers else [None, None]
 
 
 def _round(value: float) -> float | None:

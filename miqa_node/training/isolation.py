@@ -60,8 +60,8 @@ def principal_components(rows: NDArray[np.float64], count: int) -> Projection:
     """The first components, each scaled to variance 1, so that the forest cuts along all of them alike."""
     mean = rows.mean(axis=0)
     _, strength, axes = np.linalg.svd(rows - mean, full_matrices=False)
-    kept = min(count, int((strength > 1e-6 * strength[0]).sum()))
-    components = axes[:kept].T * (np.sqrt(len(rows) - 1.0) / strength[:kept])
+    rank = min(count, int((strength > 1e-6 * strength[0]).sum()))
+    components = axes[:rank].T * (np.sqrt(len(rows) - 1.0) / strength[:rank])
     return Projection(mean.astype(np.float32), components.astype(np.float32))
 
 

@@ -48,9 +48,9 @@ def total_loss(
 
 def presence(logits: Tensor, present: Tensor, degree: Tensor) -> Tensor:
     """Binary cross-entropy over what is known; a defect that is hardly there counts less than a marked one."""
-    known = (present >= 0).float()
+    labelled = (present >= 0).float()
     marked = torch.where(degree > 0, (degree / MARKED_SEVERITY).clamp(0.25, 1.0), 1.0)
-    weight = known * torch.where(present > 0, POSITIVE_WEIGHT * marked, 1.0)
+    weight = labelled * torch.where(present > 0, POSITIVE_WEIGHT * marked, 1.0)
     loss = F.binary_cross_entropy_with_logits(logits, present.clamp_min(0), reduction="none")
     # The sum over classes and the mean over images: a class does not lose weight because there are many.
     return (loss * weight).sum() / logits.shape[0] / 4.0
@@ -65,9 +65,9 @@ def severity(logits: Tensor, targets: Tensor) -> Tensor:
 
 def ranking(logits: Tensor, targets: Tensor) -> Tensor:
     """Pairs of the batch, class by class: the worse one must score higher (Burges et al., ICML 2005)."""
-    known = targets >= 0
+    labelled = targets >= 0
     gap = targets[:, None] - targets[None]
-    pairs = (gap > RANKING_GAP) & known[:, None] & known[None]
+    pairs = (gap > RANKING_GAP) & labelled[:, None] & labelled[None]
     loss = F.softplus(-(logits[:, None] - logits[None]))
     return (loss * pairs).sum() / pairs.sum().clamp_min(1)
 

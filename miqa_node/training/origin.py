@@ -12,10 +12,10 @@ def commit() -> str:
     git = shutil.which("git")
     if git is None:
         return ""
-    asked = subprocess.run(  # noqa: S603 - fixed arguments
+    process = subprocess.run(  # noqa: S603 - fixed arguments
         [git, "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )
-    return asked.stdout.strip()
+    return process.stdout.strip()
 
 
 def start_of(package: str, at: str) -> str:

@@ -28,13 +28,13 @@ Truth = Callable[[DatasetRecord], bool | None]
 
 def observations(cases: Sequence[JudgedCase], scores: NDArray[np.float64], truth: Truth) -> Observations:
     """Scores of the cases whose truth is known."""
-    known = [(case.record, score, answer) for case, score in zip(cases, scores, strict=True)
+    rows = [(case.record, score, answer) for case, score in zip(cases, scores, strict=True)
              if (answer := truth(case.record)) is not None]  # fmt: skip
     return Observations(
-        np.array([score for _, score, _ in known], np.float64),
-        np.array([answer for *_, answer in known], np.bool_),
-        np.array([record.source for record, *_ in known], np.str_),
-        np.array([record.patient for record, *_ in known], np.str_),
+        np.array([score for _, score, _ in rows], np.float64),
+        np.array([answer for *_, answer in rows], np.bool_),
+        np.array([record.source for record, *_ in rows], np.str_),
+        np.array([record.patient for record, *_ in rows], np.str_),
     )
 
 

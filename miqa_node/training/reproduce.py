@@ -54,10 +54,10 @@ class FigureComparison:
 def read_recipes(names: Sequence[str] = ()) -> list[ReproductionRecipe]:
     """The recipes of all packages, or of those named; SettingsError lists the known names."""
     recipes = [ReproductionRecipe.model_validate(row) for row in tomllib.loads(RECIPES.read_text())["package"]]
-    known = [recipe.name for recipe in recipes]
-    unknown = sorted(set(names) - set(known))
+    recipe_names = [recipe.name for recipe in recipes]
+    unknown = sorted(set(names) - set(recipe_names))
     if unknown:
-        raise SettingsError(f"There is no recipe for {', '.join(unknown)}; there is one for {', '.join(known)}.")
+        raise SettingsError(f"There is no recipe for {', '.join(unknown)}; there is one for {', '.join(recipe_names)}.")
     return [recipe for recipe in recipes if not names or recipe.name in names]
 
 

@@ -79,10 +79,10 @@ class Sampler:
         self._records, self._cache, self._others, self._spec = records, cache, others, spec
         self._seed, self._crops = seed, crops
         self._pieces = {finding: real_cutouts(records, cache, kinds) for finding, kinds in OBJECTS.items()}
-        known = np.array([1.0 if r.objects is None else 6.0 if r.has_removable else 4.0 for r in records])
+        weights = np.array([1.0 if r.objects is None else 6.0 if r.has_removable else 4.0 for r in records])
         clear = np.array([1.3 if r.has_real_object is False else 1.0 for r in records])
         large = np.array([1.6 if max(cache[r.path].shape) > LARGE_PX else 1.0 for r in records])
-        weight = known * clear * large
+        weight = weights * clear * large
         self._weight = weight / weight.sum()
 
     def __call__(self, index: int) -> TrainingSample:

@@ -37,8 +37,8 @@ def seal(folder: Path, card: dict[str, Any]) -> Path:
     plain: dict[str, Any] = json.loads(json.dumps({name: value for name, value in card.items() if name != "files"}))
     for name in _kind(plain).model_validate(plain | {"files": {}}).graphs:
         graph = onnx.load(str(folder / name))
-        kept = {item.key: item.value for item in graph.metadata_props}
-        onnx.helper.set_model_props(graph, {**kept, METADATA_KEY: json.dumps(plain, sort_keys=True)})
+        metadata = {item.key: item.value for item in graph.metadata_props}
+        onnx.helper.set_model_props(graph, {**metadata, METADATA_KEY: json.dumps(plain, sort_keys=True)})
         onnx.save(graph, str(folder / name))
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in {CARD_NAME, PAGE_NAME})
     plain["files"] = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}

@@ -75,11 +75,11 @@ def classes_in(graph: Path) -> int:
 
 def _rows(card: Card, classes: Sequence[str]) -> list[int]:
     """The place of each class in the package."""
-    known = [row.name for row in card.outputs.classes]
-    begins = [name if name in known else BEGINS_AS.get(name, name) for name in classes]
-    if missing := [name for name in begins if name not in known]:
+    names = [row.name for row in card.outputs.classes]
+    begins = [name if name in names else BEGINS_AS.get(name, name) for name in classes]
+    if missing := [name for name in begins if name not in names]:
         raise ValueError(f"{card.name}-{card.version} has no class {', '.join(missing)} to begin with.")
-    return [known.index(name) for name in begins]
+    return [names.index(name) for name in begins]
 
 
 def _of_classes(

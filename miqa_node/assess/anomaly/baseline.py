@@ -91,12 +91,12 @@ def make_baseline(
     SettingsError
         There are too few; the text says how many are needed.
     """
-    given = sorted(round(score, 6) for score in scores)
-    if len(given) < LEAST_IMAGES:
+    ranking = sorted(round(score, 6) for score in scores)
+    if len(ranking) < LEAST_IMAGES:
         raise SettingsError(
-            f"{len(given)} images are too few for a baseline: {LEAST_IMAGES} are needed, since n images can place "
+            f"{len(ranking)} images are too few for a baseline: {LEAST_IMAGES} are needed, since n images can place "
             "another one at the percentile 100 n / (n + 1) at most."
         )
     return SiteBaseline(
-        package=package, anomaly_sha256=anomaly_sha256, site=site, made_at=now, scores=tuple(given[:MOST_IMAGES])
+        package=package, anomaly_sha256=anomaly_sha256, site=site, made_at=now, scores=tuple(ranking[:MOST_IMAGES])
     )

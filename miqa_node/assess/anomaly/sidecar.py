@@ -25,11 +25,11 @@ class OwnAnomaly:
     provider = ""
     golden_differences: Mapping[str, float] = {}
 
-    def contribute(self, seen: ImageContext) -> AssessorResult:
+    def contribute(self, context: ImageContext) -> AssessorResult:
         """The result; if a model judged the image but gave no anomaly score, the reason is added."""
-        assessment = seen.judgement.assessment
+        assessment = context.judgement.assessment
         if assessment.anomaly is not None or assessment.model is None:
-            return seen.judgement
-        return seen.with_prediction(
+            return context.judgement
+        return context.with_prediction(
             Prediction(PACKAGE, "", "", 0.0, {}, pending=(Pending(PendingReason.NOT_JUDGED, CANNOT_SAY),))
         )

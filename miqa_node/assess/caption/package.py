@@ -114,10 +114,10 @@ class CaptionPackage:
         return best
 
     def _left_s(self, until: float) -> float:
-        left = until - time.monotonic()
-        if left <= 0:
+        remaining_s = until - time.monotonic()
+        if remaining_s <= 0:
             raise CaptionError(f"{self.writer}: the text took longer than {self._settings.timeout_s:g} s.")
-        return left
+        return remaining_s
 
 
 def open_caption_package(

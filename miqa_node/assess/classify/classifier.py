@@ -63,9 +63,9 @@ class Classifier:
 
     def scores(self, image: NDArray[np.float32]) -> dict[str, float]:
         """Calibrated probability of each label for an input of :func:`~miqa_node.assess.classify.picture.prepare`."""
-        asked = [(s, m) for s, m in zip(self.sessions, self.card.members, strict=True) if m.weight]
-        logits = [mirrored_logits(partial(_run, session), image, self.card.combination) for session, _ in asked]
-        values = combined(logits, [member for _, member in asked], self.card.combination)[0]
+        pairs = [(s, m) for s, m in zip(self.sessions, self.card.members, strict=True) if m.weight]
+        logits = [mirrored_logits(partial(_run, session), image, self.card.combination) for session, _ in pairs]
+        values = combined(logits, [member for _, member in pairs], self.card.combination)[0]
         return {row.name: float(value) for row, value in zip(self.card.labels, values, strict=True)}
 
     def label(self, scores: Mapping[str, float]) -> str:

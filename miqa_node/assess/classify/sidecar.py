@@ -52,19 +52,19 @@ class ClassifierSidecar:
         """How far each golden's results here are from the expected ones."""
         return dict(self._classifier.golden_differences)
 
-    def contribute(self, seen: ImageContext) -> AssessorResult:
+    def contribute(self, context: ImageContext) -> AssessorResult:
         """Add the prediction, and its map unless it cannot be made."""
-        classifier, radiograph, judgement = self._classifier, seen.radiograph, seen.judgement
-        reason = classifier.card.applicability.excludes(seen.header, radiograph.spacing_mm)
+        classifier, radiograph, judgement = self._classifier, context.radiograph, context.judgement
+        reason = classifier.card.applicability.excludes(context.header, radiograph.spacing_mm)
         if not reason and radiograph.frames > 1:
             reason = "The image has several frames; the model judges single images."
         if reason:
-            return seen.with_prediction(self._not_judged(reason))
+            return context.with_prediction(self._not_judged(reason))
         scores, image = classifier.see(looked_at(radiograph, classifier.card.picture), radiograph.valid)
         label = classifier.label(scores)
         prediction = Prediction(self.name, self.sha256, label, scores[label], scores, self._code(label))
-        routed = route(prediction, judgement.assessment, seen.disposition, self._routing.of(seen.rule))
-        added = seen.with_prediction(routed)
+        routed = route(prediction, judgement.assessment, context.disposition, self._routing.of(context.rule))
+        added = context.with_prediction(routed)
         point = classifier.card.operating_point
         if point is not None and point.label != label:
             return added  # nothing was found that could be shown

@@ -89,9 +89,9 @@ class DenoiserPackage:
         """The execution provider that runs the graph."""
         return self.graph.session.provider
 
-    def contribute(self, seen: ImageContext) -> AssessorResult:
+    def contribute(self, context: ImageContext) -> AssessorResult:
         """The result unchanged: an enhanced copy is made on request and does not affect the verdict."""
-        return seen.judgement
+        return context.judgement
 
 
 def open_denoiser(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> DenoiserPackage:

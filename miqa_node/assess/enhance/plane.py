@@ -88,10 +88,10 @@ def _display(source: Radiograph, changed: NDArray[np.integer]) -> NDArray[np.uin
     valid = source.valid
     stored = source.stored if valid is None else source.stored[valid]
     display = source.display if valid is None else source.display[valid]
-    known, first = np.unique(stored, return_index=True)
-    if not known.size:
+    levels, first = np.unique(stored, return_index=True)
+    if not levels.size:
         return source.display
-    image = np.interp(changed.ravel(), known, display.ravel()[first]).reshape(changed.shape)
+    image = np.interp(changed.ravel(), levels, display.ravel()[first]).reshape(changed.shape)
     result = np.asarray(np.rint(image), np.uint16)
     if valid is not None:
         result[~valid] = source.display[~valid]

@@ -42,13 +42,13 @@ def measurements_of(
     rows, columns = shape
     between_rows, between_columns = spacing_mm or (1.0, 1.0)
     aspect = (columns * between_columns) / (rows * between_rows)
-    seen = np.where((estimate.visible >= 0.5)[:, None], estimate.points, np.nan)
+    visible_points = np.where((estimate.visible >= 0.5)[:, None], estimate.points, np.nan)
     margins = margins_mm(estimate, shape, spacing_mm)
     margin, unit = (min(margins), "mm") if margins else (100.0 * float(estimate.margin.min()), "%")
     every = (
         Measurement(ROTATION_PERCENT.name, 100.0 * estimate.rotation, "%"),
         Measurement(RIBS_ABOVE_DOME.name, estimate.ribs, "1"),
-        Measurement(LUNG_HEIGHT_RATIO.name, dome_height(seen) / aspect, "1"),
+        Measurement(LUNG_HEIGHT_RATIO.name, dome_height(visible_points) / aspect, "1"),
         Measurement(TILT_DEG.name, tilt_deg(estimate.points, aspect), "deg"),
         Measurement(CUT_SIDES.name, float(estimate.cut.sum()), "1"),
         Measurement(LUNG_MARGIN.name, margin, unit),

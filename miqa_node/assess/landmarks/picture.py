@@ -72,10 +72,10 @@ def close_up_centre(points: NDArray[np.float64]) -> tuple[float, float]:
 
     The image's upper middle if none is known.
     """
-    known = points[CLOSE_UP_INDEX][np.isfinite(points[CLOSE_UP_INDEX]).all(1)]
-    if not len(known):
+    clavicles = points[CLOSE_UP_INDEX][np.isfinite(points[CLOSE_UP_INDEX]).all(1)]
+    if not len(clavicles):
         return 0.5, 0.2
-    x, y = known.mean(0)
+    x, y = clavicles.mean(0)
     return float(x), float(y)
 
 

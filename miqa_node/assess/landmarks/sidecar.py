@@ -50,21 +50,21 @@ class LandmarkSidecar:
         """``<name>-<version>``."""
         return self.card.label
 
-    def contribute(self, seen: ImageContext) -> AssessorResult:
+    def contribute(self, context: ImageContext) -> AssessorResult:
         """The judgement with points, measurements and findings.
 
         It is unchanged where the package does not apply, where the gate sees no frontal chest, and where too little of
         the anatomy is visible.
         """
-        assessment, radiograph, header = seen.judgement.assessment, seen.radiograph, seen.header
+        assessment, radiograph, header = context.judgement.assessment, context.radiograph, context.header
         gate = assessment.finding(FindingName.GATE)
         outside = gate is not None and gate.present
         if outside or radiograph.frames > 1 or self.card.applicability.excludes(header, radiograph.spacing_mm):
-            return seen.judgement
+            return context.judgement
         estimate = self.reader(radiograph.display, radiograph.valid)
         points = visible_points(estimate, self.card.visible_from)
         if len(points) < self.card.least_points:
-            return seen.judgement
+            return context.judgement
         image = estimate, radiograph.shape, radiograph.spacing_mm
         thresholds = {one.name: one.threshold for one in self.card.findings}
         added = findings_of(*image, header.patient_orientation, thresholds)
@@ -77,7 +77,7 @@ class LandmarkSidecar:
             score=None if assessment.score is None else quality_score(findings),
             landmarks=Landmarks(points, cut, self.name, self.sha256),
         )
-        return replace(seen.judgement, assessment=assessment)
+        return replace(context.judgement, assessment=assessment)
 
 
 def open_landmarks(folder: Path, accelerator: Accelerator, settings: AssessSettings) -> LandmarkSidecar:

@@ -33,12 +33,12 @@ class _Contributions:
     parts: list[Any] = field(default_factory=list)
     failed: bool = False
 
-    def guarded(self, step: Callable[..., T], *given: Any) -> T | None:
+    def guarded(self, step: Callable[..., T], *arguments: Any) -> T | None:
         """None, and a line in the log, if the measurement's code fails; it then takes no further part."""
         if self.failed:
             return None
         try:
-            return step(*given)
+            return step(*arguments)
         except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the series
             self.failed = True
             log.error("a measurement failed", measurement=self.measure.name, error=f"{type(error).__name__}: {error}")
@@ -57,15 +57,15 @@ def measure_series(series: SeriesView) -> MeasuredSeries:
         if middle is None or index <= len(series.slices) // 2:
             middle = radiograph
         masks += _add(SliceView(series, index, radiograph), every)
-    taken = [(one.measure, one.guarded(one.measure.take, series, one.parts)) for one in every]
-    measurements = (reading(measure, value) for measure, value in taken)
+    readings = [(one.measure, one.guarded(one.measure.take, series, one.parts)) for one in every]
+    measurements = (reading(measure, value) for measure, value in readings)
     places = _places(masks, len(series.slices))
-    kept = (
+    selection = (
         replace(one, place=places[one.name]) if not one.place and one.name in places else one
         for one in measurements
         if one is not None
     )
-    return MeasuredSeries(tuple(kept), tuple(masks), middle)
+    return MeasuredSeries(tuple(selection), tuple(masks), middle)
 
 
 def _places(masks: Sequence[MeasurementMask], count: int) -> dict[str, str]:

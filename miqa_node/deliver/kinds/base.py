@@ -183,11 +183,11 @@ class HttpConfig(TlsConfig):
         return self.url.startswith("https:")
 
 
-def choose(names: object, known: Mapping[str, T]) -> tuple[T, ...]:
+def choose(names: object, choices: Mapping[str, T]) -> tuple[T, ...]:
     """The values that a list of names means, each once; ValueError lists the known names."""
-    if isinstance(names, list | tuple) and all(isinstance(one, str) and one in known for one in names):
-        return tuple(dict.fromkeys(known[one] for one in names))
-    listed = ", ".join(f'"{name}"' for name in known)
+    if isinstance(names, list | tuple) and all(isinstance(one, str) and one in choices for one in names):
+        return tuple(dict.fromkeys(choices[one] for one in names))
+    listed = ", ".join(f'"{name}"' for name in choices)
     raise ValueError(f"must be a list out of [{listed}].")
 
 

@@ -187,10 +187,10 @@ def only_part(content_type: str, body: bytes) -> bytes:
     """
     named = re.search(r'boundary="?([^";]+)', content_type)
     boundary = b"--" + (named[1] if named else "").encode()
-    _before, begun, rest = body.partition(boundary)
+    _before, separator, rest = body.partition(boundary)
     _head, blank, content = rest.partition(b"\r\n\r\n")
     end = content.find(b"\r\n" + boundary)
-    if not (begun and blank) or end < 0 or boundary == b"--":
+    if not (separator and blank) or end < 0 or boundary == b"--":
         raise DeliveryError("The service's answer cannot be read as multipart/related.")
     return content[:end]
 

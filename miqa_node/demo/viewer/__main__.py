@@ -44,13 +44,13 @@ def show(console: Console, folder: Path, stop: threading.Event) -> None:
     viewer_port, archive_port = free_ports(WANTED_PORTS)
     with (
         tempfile.TemporaryDirectory(prefix="miqa-viewer-") as storage,
-        archive(Path(storage), archive_port) as kept,
+        archive(Path(storage), archive_port) as server,
         site(viewer_files(), archive_port, viewer_port) as address,
     ):
         made = results(console, folder)
         for data in [*(sample.data for sample in make_samples()), *(path.read_bytes() for path in made)]:
-            kept.store(data)
-        console.print(f"{len(made)} results on {len(kept.studies())} studies are in the viewer: {address}")
+            server.store(data)
+        console.print(f"{len(made)} results on {len(server.studies())} studies are in the viewer: {address}")
         link = f"{address}/viewer?StudyInstanceUIDs={{study_uid}}"
         console.print(f"For a link on the pages of studies: MIQA_WEB__VIEWER_URL='{link}' make run")
         console.print("Serving until Ctrl-C.")

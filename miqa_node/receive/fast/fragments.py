@@ -101,8 +101,8 @@ class Fragments:
 
     def _take(self, view: memoryview, at: int) -> int:
         """Take what there is of the fragment; the new position."""
-        left = self._pdv_left or 0
-        piece = view[at : at + left]
+        remainder = self._pdv_left or 0
+        piece = view[at : at + remainder]
         self._pdu_left -= len(piece)
         if self._control & 1:
             self._add_command(piece)
@@ -110,8 +110,8 @@ class Fragments:
             self._parts.append(piece)
             if len(self._parts) >= MAX_PARTS:
                 self._flush(last=False)
-        if len(piece) < left:
-            self._pdv_left = left - len(piece)
+        if len(piece) < remainder:
+            self._pdv_left = remainder - len(piece)
             return at + len(piece)
         self._pdv_left = None
         if self._control & 2:

@@ -223,10 +223,10 @@ class StreamingDul(DULServiceProvider):
 
     def _read(self) -> bool:
         """Fill the buffer; False when the connection is closed."""
-        left = self._end - self._begin
+        remainder = self._end - self._begin
         if self._begin:
-            self._buffer[:left] = bytes(self._buffer[self._begin : self._end])
-            self._begin, self._end = 0, left
+            self._buffer[:remainder] = bytes(self._buffer[self._begin : self._end])
+            self._begin, self._end = 0, remainder
         try:
             count = self._connection.recv_into(self._buffer[self._end :])
         except (BlockingIOError, InterruptedError):

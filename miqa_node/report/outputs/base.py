@@ -90,8 +90,8 @@ class OutputContext:
         """A new object of an output: its identity, series, equipment and dates."""
         if self.review is None:
             return begin_instance(output, self.source, self.assessment, self.lineage, self.settings)
-        said = replace(self.assessment, assessed_at=self.review.at)
-        return begin_instance(output, self.source, said, self.lineage.decided(self.review.number), self.settings)
+        assessment = replace(self.assessment, assessed_at=self.review.at)
+        return begin_instance(output, self.source, assessment, self.lineage.decided(self.review.number), self.settings)
 
 
 @dataclass(frozen=True, slots=True)

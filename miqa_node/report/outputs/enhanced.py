@@ -146,8 +146,8 @@ def _complete_capture(own: Dataset, image: Source, made_at: datetime | None) -> 
 
 def _further_image_type(image: Source) -> list[str]:
     """Values 3 and following, which describe the view, not the origin of the pixels."""
-    given = image.header.get("ImageType") or ()
-    values = [given] if isinstance(given, str) else [str(value) for value in given]
+    image_type = image.header.get("ImageType") or ()
+    values = [image_type] if isinstance(image_type, str) else [str(value) for value in image_type]
     return [code_string(value) for value in values[2:]]
 
 

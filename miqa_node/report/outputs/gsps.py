@@ -88,9 +88,9 @@ def _add_graphics(state: Dataset, source: Source, disposition: Disposition, regi
         subject = region.subject
         layers.append(_layer(name, len(layers) + 1, subject.words, subject.colour))
         outlines = outlines_of(region.mask)
-        said = subject.words if subject.certainty is None else f"{subject.words} {subject.certainty:.0%}"
+        label = subject.words if subject.certainty is None else f"{subject.words} {subject.certainty:.0%}"
         annotations.append(
-            _annotation(name, source, [_finding_text(said, outlines[0], source)], [_polyline(o) for o in outlines])
+            _annotation(name, source, [_finding_text(label, outlines[0], source)], [_polyline(o) for o in outlines])
         )
     state.GraphicAnnotationSequence = Sequence(annotations)
     state.GraphicLayerSequence = Sequence(layers)
@@ -128,11 +128,11 @@ def _verdict_text(disposition: Disposition) -> Dataset:
     return text
 
 
-def _finding_text(said: str, outline: NDArray[np.float64], source: Source) -> Dataset:
+def _finding_text(label: str, outline: NDArray[np.float64], source: Source) -> Dataset:
     """Below the outline, bound to its lowest point."""
     column, row = outline[0]
     text = Dataset()
-    text.UnformattedTextValue = phrase(said, MAX_TEXT_CHARACTERS)
+    text.UnformattedTextValue = phrase(label, MAX_TEXT_CHARACTERS)
     text.AnchorPointAnnotationUnits = "PIXEL"
     text.AnchorPoint = [float(column), float(min(row + 0.01 * source.rows, source.rows))]
     text.AnchorPointVisibility = "N"

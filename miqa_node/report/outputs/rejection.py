@@ -73,14 +73,14 @@ def rejection_note(
     confirmed = replace(assessment, assessed_at=confirmation.confirmed_at)
     note = begin_instance(OUTPUT, images[0], confirmed, lineage, settings)
     actor = confirmation.actor
-    said = f"Rejected by {actor}: {reason.meaning}" + (f". {confirmation.comment}" if confirmation.comment else "")
+    sentence = f"Rejected by {actor}: {reason.meaning}" + (f". {confirmation.comment}" if confirmation.comment else "")
     fill_kos(
         note,
         images,
         codes.REJECTED_FOR_QUALITY,
         reason,
         ContentSequence([*person_observer(actor), *device_observer(settings)]),
-        typed_text(said, MAX_DESCRIPTION_CHARACTERS),
+        typed_text(sentence, MAX_DESCRIPTION_CHARACTERS),
     )
     inherited, sets = inherit(note, images[0])
     data = encode(note, inherited, character_sets=sets)

@@ -109,8 +109,8 @@ def prune(
     """
     marks.lock(transaction)
     start = marks.read(transaction, CHECKPOINT) or ChainMark(0, GENESIS, {})
-    kept = sa.select(sa.func.min(_of.number)).where(_of.number > start.number, _of.at >= records.moment(before))
-    first_kept = transaction.execute(kept).scalar_one()
+    oldest = sa.select(sa.func.min(_of.number)).where(_of.number > start.number, _of.at >= records.moment(before))
+    first_kept = transaction.execute(oldest).scalar_one()
     head = marks.read(transaction, HEAD) or ChainMark(0, GENESIS, {})
     upto = head.number if first_kept is None else first_kept - 1
     if sent:

@@ -65,8 +65,8 @@ def lease(transaction: Transaction, name: str, now: datetime, lease_s: float) ->
     """Have a place to oneself for a time; None if another process has it."""
     insert_or_ignore(transaction, audit_marks, _start(name))
     free = sa.or_(_of.lease_until.is_(None), _of.lease_until <= now)
-    taken = sa.update(audit_marks).where(_of.name == name, free).values(lease_until=now + timedelta(seconds=lease_s))
-    return read(transaction, name) if transaction.execute(taken).rowcount else None
+    claim = sa.update(audit_marks).where(_of.name == name, free).values(lease_until=now + timedelta(seconds=lease_s))
+    return read(transaction, name) if transaction.execute(claim).rowcount else None
 
 
 def advance(transaction: Transaction, name: str, number: int) -> None:

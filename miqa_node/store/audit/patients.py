@@ -22,12 +22,12 @@ def pseudonyms(transaction: Transaction, patient_ids: Collection[str]) -> dict[s
     rows = transaction.execute(
         sa.select(_keys.patient_id, _keys.pseudonym).where(_keys.patient_id.in_(set(patient_ids)))
     )
-    known = {row.patient_id: row.pseudonym for row in rows}
-    for patient_id in set(patient_ids) - known.keys():
+    pseudonym_by_patient = {row.patient_id: row.pseudonym for row in rows}
+    for patient_id in set(patient_ids) - pseudonym_by_patient.keys():
         key, pseudonym = _make(patient_id)
         insert_or_ignore(transaction, t.audit_patients, {"patient_id": patient_id, "key": key, "pseudonym": pseudonym})
-        known[patient_id] = pseudonym
-    return known
+        pseudonym_by_patient[patient_id] = pseudonym
+    return pseudonym_by_patient
 
 
 def forget(transaction: Transaction, patient_id: str, studies: Sequence[str]) -> str:

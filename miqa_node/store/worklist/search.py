@@ -198,14 +198,14 @@ def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
 
 
 def _labels_of(criteria: WorklistFilter) -> list[str]:
-    given = (
+    condition = (
         ("modality", criteria.modality),
         ("body_part", criteria.body_part),
         ("view", criteria.view),
         ("station", criteria.station),
         ("reason", criteria.reason),
     )
-    return [f"{kind}:{value}" for kind, value in given if value]
+    return [f"{kind}:{value}" for kind, value in condition if value]
 
 
 def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[WorklistImage, ...]]:

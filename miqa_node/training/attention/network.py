@@ -85,12 +85,12 @@ class VisionTransformer(nn.Module):
 
     def begin(self, view: Tensor) -> Tensor:
         """Embedded patches with their places, (N, patches, width), of views (N, 1, side, side)."""
-        begun: Tensor = self.embed(patches(view, self.shape.patch_px)) + self.places
-        return begun
+        tokens: Tensor = self.embed(patches(view, self.shape.patch_px)) + self.places
+        return tokens
 
-    def forward(self, view: Tensor, kept: Tensor) -> Tensor:
-        """Tokens, the class token first, of the patches with the numbers ``kept`` (N, K)."""
-        chosen = torch.gather(self.begin(view), 1, kept[..., None].expand(-1, -1, self.shape.width))
+    def forward(self, view: Tensor, visible: Tensor) -> Tensor:
+        """Tokens, the class token first, of the patches with the numbers ``visible`` (N, K)."""
+        chosen = torch.gather(self.begin(view), 1, visible[..., None].expand(-1, -1, self.shape.width))
         tokens = torch.cat([self.class_token.expand(len(view), -1, -1), chosen], dim=1)
         for block in self.blocks:
             tokens = block(tokens)

@@ -116,13 +116,13 @@ def usual_measurements(model: ClassicalModel, table: FeatureTable) -> NDArray[np
 def _outcome(
     model: ClassicalModel, calibration_cases: CalibrationCases, judged: EvaluationCases, treatment: Treatment
 ) -> ClassicalResult:
-    said = CalibrationCases(
+    case_set = CalibrationCases(
         *(
             _answers(model, cases)
             for cases in (calibration_cases.everything, calibration_cases.clean, calibration_cases.elsewhere)
         )
     )
-    calibration = calibration_of(said)
+    calibration = calibration_of(case_set)
     answered = EvaluationCases(
         clean=_answers(model, judged.clean),
         simulated=_answers(model, judged.simulated),
@@ -136,15 +136,15 @@ def _outcome(
     figures["confusion"] = measures.confusion(answered, calibration.probability, calibration.threshold)
     figures["errors"] = _errors(answered, calibration)
     figures["roc"] = {d: _roc(answered, COLUMN[d], d) for d in defect_names()}
-    figures["held_out_auroc"] = _held_out(said)
+    figures["held_out_auroc"] = _held_out(case_set)
     figures["milliseconds"] = round(_milliseconds(model, treatment), 1)
     figures["fit_s"] = round(model.fit_s, 1)
     return ClassicalResult(model, calibration, answered, figures)
 
 
-def _held_out(said: CalibrationCases) -> float:
+def _held_out(cases: CalibrationCases) -> float:
     """Mean AUROC on held-out patients of the training hospitals: what one would choose a model by."""
-    judged = EvaluationCases(said.clean, said.everything, [], [], [])
+    judged = EvaluationCases(cases.clean, cases.everything, [], [], [])
     groups = [(measures.positives(judged, d), measures.negatives(judged, d), COLUMN[d]) for d in defect_names()]
     return round(float(np.mean([auroc(measures.scores(b, c), measures.scores(g, c)) for b, g, c in groups])), 3)
 
@@ -226,24 +226,24 @@ def _network_row(package: Path) -> dict[str, Any]:
     """As the network's card states it, on the same images."""
     metrics: Mapping[str, Any] = yaml.safe_load((package / "card.yaml").read_text("utf-8"))["metrics"]
     simulated = metrics["simulated"]
-    said = str(metrics.get("milliseconds", "")).split(" ", maxsplit=1)[0]
+    milliseconds = str(metrics.get("milliseconds", "")).split(" ", maxsplit=1)[0]
     return {
         "package": package.resolve().name,
         "mean_auroc": simulated["mean_auroc"],
         "findings": {name: row["auroc"] for name, row in simulated["findings"].items()},
         "real_objects": metrics["real_objects"]["auroc"],
-        "milliseconds": float(said) if said.replace(".", "").isdigit() else None,
+        "milliseconds": float(milliseconds) if milliseconds.replace(".", "").isdigit() else None,
     }
 
 
 def _card_metrics(outcome: ClassicalResult, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    kept = {k: v for k, v in outcome.figures.items() if k not in LEFT_OUT_OF_CARDS}
-    kept["milliseconds"] = (
+    figures = {k: v for k, v in outcome.figures.items() if k not in LEFT_OUT_OF_CARDS}
+    figures["milliseconds"] = (
         f"{outcome.figures['milliseconds']:.0f} ms for 2048 x 2048 pixels from display values to findings, measuring "
         "included; the node measures every image anyhow"
     )
-    kept["operating_points"] = outcome.figures["operating_points"]["mean"]
-    kept["compared"] = [
+    figures["operating_points"] = outcome.figures["operating_points"]["mean"]
+    figures["compared"] = [
         {
             "model": r["package"],
             "mean_auroc": r["mean_auroc"],
@@ -252,7 +252,7 @@ def _card_metrics(outcome: ClassicalResult, rows: Sequence[Mapping[str, Any]]) -
         }
         for r in rows
     ]
-    return kept
+    return figures
 
 
 def _training(command: str, seed: int, samples: int, elapsed_s: float, model: ClassicalModel) -> dict[str, Any]:

@@ -82,10 +82,10 @@ def fit_model(name: str, table: FeatureTable, seed: int) -> ClassicalModel:
     heads, severity = [], []
     with threadpool_limits(1):  # matrices this small lose more to waiting threads than they win, and the order of sums
         for column in range(len(CLASSES)):
-            known = table.present[:, column] >= 0
-            if len(np.unique(table.present[known, column])) < 2:
-                raise SettingsError(f"{len(known)} samples show no {CLASSES[column]}, or nothing else: take more.")
-            heads.append(fit(rows[known], table.present[known, column] > 0, seed))
+            labelled = table.present[:, column] >= 0
+            if len(np.unique(table.present[labelled, column])) < 2:
+                raise SettingsError(f"{len(labelled)} samples show no {CLASSES[column]}, or nothing else: take more.")
+            heads.append(fit(rows[labelled], table.present[labelled, column] > 0, seed))
             severity.append(_fit_severity(rows, table.severity[:, column]))
     return ClassicalModel(name, scale, tuple(heads), tuple(severity), bends, time.perf_counter() - started)
 
@@ -151,9 +151,9 @@ def _scored(function: Callable[[NDArray[np.float32]], Any]) -> ModelHead:
 
 
 def _fit_severity(rows: NDArray[np.float32], targets: NDArray[np.float32]) -> LinearHead:
-    known = targets >= 0
-    weight = np.where(targets[known] > 0, 1.0, ABSENT_WEIGHT)
-    fitted = Ridge(RIDGE).fit(rows[known].astype(np.float64), targets[known], sample_weight=weight)
+    labelled = targets >= 0
+    weight = np.where(targets[labelled] > 0, 1.0, ABSENT_WEIGHT)
+    fitted = Ridge(RIDGE).fit(rows[labelled].astype(np.float64), targets[labelled], sample_weight=weight)
     return LinearHead(np.asarray(fitted.coef_, np.float64), float(fitted.intercept_))
 
 

@@ -68,8 +68,8 @@ def training_table(
     """Samples 0 to ``samples`` − 1 of the seed, measured."""
     path = cache_dir / f"train-{treatment.name}-{seed}-{samples}-{_fingerprint(data.fitting)}.npz"
     if path.exists():
-        with np.load(path, allow_pickle=False) as kept:
-            return FeatureTable(kept["features"], kept["present"], kept["severity"])
+        with np.load(path, allow_pickle=False) as arrays:
+            return FeatureTable(arrays["features"], arrays["present"], arrays["severity"])
     cv2.setNumThreads(1)
     sampler = _KeepsImage(data.fitting, data.cache, data.others, Preprocess(), seed=seed, crops=1)
     measurer = MeasurementJudge(treatment)
@@ -126,13 +126,13 @@ def _arrays(groups: dict[str, list[JudgedCase]]) -> dict[str, NDArray[Any]]:
 def _cases(path: Path, records: Sequence[DatasetRecord]) -> dict[str, list[JudgedCase]]:
     by_name = {r.path.name: r for r in records}
     silent = np.zeros(len(CLASSES), np.float32)
-    with np.load(path, allow_pickle=False) as kept:
-        names = {key.split(".")[0] for key in kept.files}
+    with np.load(path, allow_pickle=False) as arrays:
+        names = {key.split(".")[0] for key in arrays.files}
         return {
             name: [
                 JudgedCase(by_name[str(file)], str(made), float(level), row, silent)
                 for file, made, level, row in zip(
-                    *(kept[f"{name}.{what}"] for what in ("file", "made", "level", "features")), strict=True
+                    *(arrays[f"{name}.{what}"] for what in ("file", "made", "level", "features")), strict=True
                 )
             ]
             for name in names

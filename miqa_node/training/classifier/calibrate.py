@@ -46,9 +46,9 @@ def threshold_for_recall(probability: Floats, positive: NDArray[np.bool_], targe
     below = probability[probability < edge]
     value = (edge + float(below.max())) / 2.0 if below.size else edge / 2.0
     value = min(max(value, LEAST_THRESHOLD), MOST_THRESHOLD)
-    said = probability >= value
-    right = int((said & positive).sum())
-    return ClassifierThreshold(value, right / int(positive.sum()), right / max(1, int(said.sum())))
+    is_positive = probability >= value
+    right = int((is_positive & positive).sum())
+    return ClassifierThreshold(value, right / int(positive.sum()), right / max(1, int(is_positive.sum())))
 
 
 def softmax(logits: Floats) -> Floats:

@@ -86,10 +86,10 @@ def read_examples(source: Path, seed: int) -> list[LabelledImage]:
     if few := [f"{label} ({count})" for label, count in sorted(counts.items()) if count < LEAST_IMAGES]:
         raise ValueError(f"Too few images of {', '.join(few)}; {LEAST_IMAGES} of each label are the least.")
     grouped = _same_bytes_together(examples)
-    given = [example.part is not None for example in grouped]
-    if any(given) and not all(given):
+    has_part = [example.part is not None for example in grouped]
+    if any(has_part) and not all(has_part):
         raise ValueError("The column split must be filled for every image, or for none.")
-    parted = grouped if all(given) else _split(grouped, seed)
+    parted = grouped if all(has_part) else _split(grouped, seed)
     _check_parts(parted)
     return parted
 
@@ -176,11 +176,11 @@ def _patient_of(path: Path) -> str | None:
 
 def _same_bytes_together(examples: Sequence[LabelledImage]) -> list[LabelledImage]:
     """The examples with a patient each: the one named, else that of the first file with the same bytes."""
-    known: dict[str, str] = {}
+    groups: dict[str, str] = {}
     named = []
     for number, example in enumerate(examples):
         digest = hashlib.sha256(example.path.read_bytes()).hexdigest()
-        patient = known.setdefault(digest, example.patient or f"file {number}")
+        patient = groups.setdefault(digest, example.patient or f"file {number}")
         named.append(replace(example, patient=patient))
     return named
 

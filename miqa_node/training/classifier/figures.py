@@ -19,17 +19,19 @@ BINS = 10
 
 
 def figures_of(
-    probability: NDArray[np.float64], truth: NDArray[np.int64], said: NDArray[np.int64], patients: Sequence[str],
+    probability: NDArray[np.float64], truth: NDArray[np.int64], predictions: NDArray[np.int64], patients: Sequence[str],
     names: Sequence[str], positive: int | None, *, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Figures of one part as a card keeps them; ``positive`` is the column whose recall was asked for, if one was."""
     redraw = _Redraw(patients, seed)
     columns = range(len(names))
-    precision, recall, f1, support = precision_recall_fscore_support(truth, said, labels=list(columns), zero_division=0)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        truth, predictions, labels=list(columns), zero_division=0
+    )
     by_label = {
         names[c]: {
             "recall": _round(recall[c]),
-            "recall_95": redraw.interval(partial(_recall_of, truth, said, c)),
+            "recall_95": redraw.interval(partial(_recall_of, truth, predictions, c)),
             "precision": _round(precision[c]),
             "f1": _round(f1[c]),
             "auroc": _auroc(truth == c, probability[:, c]),
@@ -44,7 +46,7 @@ def figures_of(
         "recall_95": by_label[names[positive]]["recall_95"],
         "precision": by_label[names[positive]]["precision"],
         "f1": by_label[names[positive]]["f1"],
-        "specificity": _recall(truth != positive, said != positive, 1),
+        "specificity": _recall(truth != positive, predictions != positive, 1),
         "auroc": by_label[names[positive]]["auroc"],
         "auroc_95": redraw.interval(lambda i: _auroc(truth[i] == positive, probability[i, positive])),
     }  # fmt: skip
@@ -53,8 +55,8 @@ def figures_of(
         "macro_recall": _round(float(recall.mean())),
         "macro_precision": _round(float(precision.mean())),
         "macro_f1": _round(float(f1.mean())),
-        "accuracy": _round(float((said == truth).mean())),
-        "accuracy_95": redraw.interval(lambda i: float((said[i] == truth[i]).mean())),
+        "accuracy": _round(float((predictions == truth).mean())),
+        "accuracy_95": redraw.interval(lambda i: float((predictions[i] == truth[i]).mean())),
         "expected_calibration_error": _round(calibration_error(confidence, right)),
         "images": len(truth),
         "patients": len(set(patients)),
@@ -62,10 +64,10 @@ def figures_of(
     }
 
 
-def confusion(truth: NDArray[np.int64], said: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
+def confusion(truth: NDArray[np.int64], predictions: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
     """Rows: the label; columns: what was said."""
     counts = np.zeros((len(names), len(names)), int)
-    np.add.at(counts, (truth, said), 1)
+    np.add.at(counts, (truth, predictions), 1)
     return {"names": list(names), "counts": counts.tolist()}
 
 
@@ -93,14 +95,14 @@ def threshold_rows(
     values = sorted({*np.round(np.linspace(0.1, 0.9, 9), 2).tolist(), chosen.value})
     rows = []
     for value in values:
-        said = probability >= value
-        right = int((said & positive).sum())
+        is_positive = probability >= value
+        right = int((is_positive & positive).sum())
         rows.append(
             {
                 "threshold": round(float(value), 4),
                 "recall": _round(right / max(1, int(positive.sum()))),
-                "precision": _round(right / max(1, int(said.sum()))) if said.any() else None,
-                "specificity": _round(float((~said)[~positive].mean())) if (~positive).any() else None,
+                "precision": _round(right / max(1, int(is_positive.sum()))) if is_positive.any() else None,
+                "specificity": _round(float((~is_positive)[~positive].mean())) if (~positive).any() else None,
                 "chosen": value == chosen.value,
             }
         )
@@ -132,14 +134,14 @@ class _Redraw:
 
 
 def _recall_of(
-    truth: NDArray[np.int64], said: NDArray[np.int64], column: int, drawn: NDArray[np.int64]
+    truth: NDArray[np.int64], predictions: NDArray[np.int64], column: int, drawn: NDArray[np.int64]
 ) -> float | None:
-    return _recall(truth[drawn], said[drawn], column)
+    return _recall(truth[drawn], predictions[drawn], column)
 
 
-def _recall(truth: NDArray[Any], said: NDArray[Any], column: int) -> float | None:
+def _recall(truth: NDArray[Any], predictions: NDArray[Any], column: int) -> float | None:
     present = truth == column
-    return _round(float((said == column)[present].mean())) if present.any() else None
+    return _round(float((predictions == column)[present].mean())) if present.any() else None
 
 
 def _auroc(present: NDArray[np.bool_], score: NDArray[np.float64]) -> float | None:

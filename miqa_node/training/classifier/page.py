@@ -64,26 +64,26 @@ def _errors(
     classifier: Classifier, shown: dict[str, Any], examples: Sequence[LabelledImage], pixels: PixelReader
 ) -> dict[str, list[ClassifierError]]:
     names = [row.name for row in classifier.card.labels]
-    probability, said, truth = shown["probability"], shown["said"], shown["truth"]
+    probability, prediction, truth = shown["probability"], shown["said"], shown["truth"]
     groups: dict[str, list[ClassifierError]] = {}
     for column, name in enumerate(names):
-        wrong = np.flatnonzero((truth == column) & (said != column))
+        wrong = np.flatnonzero((truth == column) & (prediction != column))
         worst = sorted(wrong, key=lambda i: float(probability[i, column]))[:ERRORS_PER_LABEL]
         for i in worst:
-            answer = names[int(said[i])], float(probability[i, int(said[i])])
+            answer = names[int(prediction[i])], float(probability[i, int(prediction[i])])
             groups.setdefault(name, []).append(_error(classifier, pixels, examples[int(i)], name, *answer))
     return groups
 
 
 def _error(
-    classifier: Classifier, pixels: PixelReader, example: LabelledImage, label: str, said: str, probability: float
+    classifier: Classifier, pixels: PixelReader, example: LabelledImage, label: str, prediction: str, probability: float
 ) -> ClassifierError:
     display = looked_at(pixels.read(example.path), classifier.card.picture)
     _, image = classifier.see(display)
-    saliency = classifier.map_of(image, said, display.shape)
+    saliency = classifier.map_of(image, prediction, display.shape)
     small = _small(display)
     overlay = "" if saliency is None else picture_uri(_overlay(small, saliency.values))
-    return ClassifierError(label, said, probability, example.path.name, picture_uri(small), overlay)
+    return ClassifierError(label, prediction, probability, example.path.name, picture_uri(small), overlay)
 
 
 def _small(display: NDArray[np.uint16]) -> NDArray[np.uint8]:

@@ -193,14 +193,14 @@ def _tested(
     """The figures of a card, and what the report shows beside them."""
     test = scored[ClassifierPart.TEST]
     probability = softmax(test.logits / temperature)
-    said = labels_said(probability, threshold, positive)
-    figures = figures_of(probability, test.truth, said, test.patients, names, positive, seed=request.recipe.seed)
+    predictions = labels_said(probability, threshold, positive)
+    figures = figures_of(probability, test.truth, predictions, test.patients, names, positive, seed=request.recipe.seed)
     metrics: dict[str, Any] = {"test": figures}
     shown: dict[str, Any] = {
         "probability": probability,
-        "said": said,
+        "said": predictions,
         "truth": test.truth,
-        "confusion": confusion(test.truth, said, names),
+        "confusion": confusion(test.truth, predictions, names),
         "curves": curves(probability, test.truth, names),
         "thresholds": [],
     }

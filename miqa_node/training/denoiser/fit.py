@@ -95,8 +95,8 @@ def gain_db(net: Denoiser, batches: list[tuple[Tensor, Tensor]]) -> float:
     for noisy, original in batches:
         before = ((noisy - original) ** 2).mean((1, 2, 3))
         after = ((net(noisy) - original) ** 2).mean((1, 2, 3))
-        kept = before > 1e-7
-        gains += (10.0 * torch.log10(before[kept] / after[kept].clamp_min(1e-9))).tolist()
+        mask = before > 1e-7
+        gains += (10.0 * torch.log10(before[mask] / after[mask].clamp_min(1e-9))).tolist()
     return float(np.mean(gains))
 
 

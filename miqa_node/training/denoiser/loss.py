@@ -43,9 +43,9 @@ def relative_error(denoised: Tensor, noisy: Tensor, original: Tensor) -> Tensor:
 
 def missing_slope(slopes: Tensor, clean: Tensor, edge: Tensor) -> Tensor:
     """Mean square of the share of the edges' slope that a patch lost or won; 0 where no patch has edges."""
-    kept = (edge * slopes * clean).sum((1, 2, 3)) / ((edge * clean * clean).sum((1, 2, 3)) + 1e-6)
+    slope = (edge * slopes * clean).sum((1, 2, 3)) / ((edge * clean * clean).sum((1, 2, 3)) + 1e-6)
     weight = (edge.sum((1, 2, 3)) >= LEAST_EDGE_PX).to(slopes.dtype)
-    return (weight * (1.0 - kept) ** 2).sum() / weight.sum().clamp_min(1.0)
+    return (weight * (1.0 - slope) ** 2).sum() / weight.sum().clamp_min(1.0)
 
 
 def gradient(image: Tensor) -> Tensor:

@@ -234,15 +234,15 @@ def _phantoms(methods: Mapping[str, Function], seed: int) -> dict[str, Any]:
     """
     result = {}
     for name, function in methods.items():
-        shifts, left = [], []
+        shifts, noise_shares = [], []
         for number, level in enumerate((0.2, 0.4, 0.6, 0.8)):
             flat = np.full((256, 256), level, np.float32)
             rng = np.random.default_rng((seed, number))
             noisy = degrade(flat, FindingName.NOISE, DOSES["1/4"], rng, DETECTOR_PITCH_MM)
             cleaned, _ = function(noisy)
             shifts.append(255.0 * float(cleaned.mean() - noisy.mean()))
-            left.append(float(cleaned.std() / noisy.std()))
-        result[name] = {"mean_shift": _mean([abs(s) for s in shifts], 4), "left": _mean(left)}
+            noise_shares.append(float(cleaned.std() / noisy.std()))
+        result[name] = {"mean_shift": _mean([abs(s) for s in shifts], 4), "left": _mean(noise_shares)}
     return result
 
 

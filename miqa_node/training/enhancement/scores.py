@@ -39,11 +39,11 @@ class EdgeSlopes:
         edges = strongest_edges(plane)
         profiles = profiles_across(plane, edges)
         rise = rises(profiles)
-        kept = (rise.contrast >= CLEAR_CONTRAST * 255.0) & np.isfinite(rise.widths) & (rise.widths > 0)
-        self._edges = tuple(values[kept] for values in edges)
+        clear = (rise.contrast >= CLEAR_CONTRAST * 255.0) & np.isfinite(rise.widths) & (rise.widths > 0)
+        self._edges = tuple(values[clear] for values in edges)
         along = np.arange(profiles.shape[1]) - profiles.shape[1] // 2
-        inside = (along >= -rise.before[kept, None] - ENDS) & (along <= rise.after[kept, None] + ENDS)
-        self._slopes = np.where(inside, np.gradient(profiles[kept], axis=1), 0.0) if kept.any() else np.empty((0, 1))
+        inside = (along >= -rise.before[clear, None] - ENDS) & (along <= rise.after[clear, None] + ENDS)
+        self._slopes = np.where(inside, np.gradient(profiles[clear], axis=1), 0.0) if clear.any() else np.empty((0, 1))
 
     def kept(self, image: Image) -> float | None:
         """Median share of the slope that is left, by least squares over each edge; None where there are few edges."""

@@ -104,8 +104,8 @@ def _figures(comparisons: Sequence[LandmarkComparison]) -> dict[str, Any]:
     distances = np.array([c.distances for c in comparisons])
     exact = np.array([c.exact_differences for c in comparisons])
     marked = np.array([c.reader.grades[0] > 1 for c in comparisons])
-    seen = [c for c in comparisons if np.isfinite(rotation_percent(c.reader.points))]
-    difference = [abs(100.0 * c.estimate.rotation - rotation_percent(c.reader.points)) for c in seen]
+    comparable = [c for c in comparisons if np.isfinite(rotation_percent(c.reader.points))]
+    difference = [abs(100.0 * c.estimate.rotation - rotation_percent(c.reader.points)) for c in comparable]
     return {
         "images": len(comparisons),
         "rotated": sum(c.reader.grades[0] > 0 for c in comparisons),
@@ -141,20 +141,20 @@ def simulated_cuts(
             sample = vary_sample(annotation, pixels[annotation.record.path.name], rng, cut_share=0.7)
             image = np.rint(sample.image * np.float32(255)).astype(np.uint8)
             pairs.append((sample, estimator(presentation(image))))
-    cut, known = (np.array([getattr(sample, name) for sample, _ in pairs]) for name in ("cut", "margin"))
+    cut, labels = (np.array([getattr(sample, name) for sample, _ in pairs]) for name in ("cut", "margin"))
     chance, margin = (np.array([getattr(estimate, name) for _, estimate in pairs]) for name in ("cut", "margin"))
     figures: dict[str, Any] = {}
     for n, side in enumerate(SIDES):
         clear = np.isfinite(cut[:, n])
         is_cut, present = cut[clear, n] == 1, chance[clear, n] >= FLAGGED_FROM
-        missing = (cut[:, n] == 1) & (known[:, n] > FURTHEST_MARGIN)
+        missing = (cut[:, n] == 1) & (labels[:, n] > FURTHEST_MARGIN)
         figures[side] = {
             "cut": int(is_cut.sum()),
             "not_cut": int((~is_cut).sum()),
             "auroc": auroc(is_cut, chance[clear, n]),
             "sensitivity": _share(present[is_cut]),
             "false_alarms": _share(present[~is_cut]),
-            "missing_median_error_percent": _percent(np.abs(margin[missing, n] - known[missing, n]), 50),
+            "missing_median_error_percent": _percent(np.abs(margin[missing, n] - labels[missing, n]), 50),
         }
     return figures
 
@@ -192,5 +192,5 @@ def auroc(truth: Any, score: NDArray[np.float64]) -> float | None:
 
 
 def _percent(values: NDArray[np.float64], percentile: float) -> float | None:
-    known = values[np.isfinite(values)]
-    return round(100.0 * float(np.percentile(known, percentile)), 2) if known.size else None
+    numbers = values[np.isfinite(values)]
+    return round(100.0 * float(np.percentile(numbers, percentile)), 2) if numbers.size else None

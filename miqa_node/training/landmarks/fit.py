@@ -53,10 +53,10 @@ def fit(net: LandmarkNet, draw: DrawSample, loss_of: LandmarkLoss, schedule: Lan
     net = weights.in_format(net, torch.channels_last)
     average = copy.deepcopy(net)
     backbone = [p for p in net.backbone.parameters() if p.requires_grad]
-    known = {id(p) for p in backbone}
+    base_ids = {id(p) for p in backbone}
     optimizer = torch.optim.AdamW(
         [{"params": backbone, "lr": schedule.backbone_rate},
-         {"params": [p for p in net.parameters() if p.requires_grad and id(p) not in known], "lr": schedule.rate}],
+         {"params": [p for p in net.parameters() if p.requires_grad and id(p) not in base_ids], "lr": schedule.rate}],
         weight_decay=schedule.decay,
     )  # fmt: skip
 

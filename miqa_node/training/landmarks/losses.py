@@ -69,7 +69,7 @@ class LandmarkLoss:
     def heat(self, heat: Tensor, targets: LandmarkTargets) -> Tensor:
         """Cross-entropy against a Gaussian as wide as readers are inexact, less its own entropy."""
         rows, columns = heat.shape[2:]
-        known = targets.points.isfinite().all(2)
+        labelled = targets.points.isfinite().all(2)
         centre = targets.points.nan_to_num(0.5)
         x = (torch.arange(columns) + 0.5) / columns
         y = (torch.arange(rows) + 0.5) / rows
@@ -78,7 +78,7 @@ class LandmarkLoss:
         target = (along_y[..., :, None] + along_x[..., None, :]).flatten(2).softmax(2)
         entropy = -(target * heat.flatten(2).log_softmax(2)).sum(2)
         own = -(target * target.clamp_min(1e-12).log()).sum(2)
-        weight = known * targets.weight[:, None]
+        weight = labelled * targets.weight[:, None]
         return ((entropy - own) * weight).sum() / weight.sum().clamp_min(1.0)
 
     def place(self, predicted: Tensor, targets: LandmarkTargets) -> Tensor:
@@ -99,15 +99,15 @@ def _mean(values: Tensor, targets: LandmarkTargets) -> Tensor:
 
 
 def _binary(logits: Tensor, target: Tensor) -> Tensor:
-    known = target.isfinite()
+    labelled = target.isfinite()
     loss = F.binary_cross_entropy_with_logits(logits, target.nan_to_num(0.0), reduction="none")
-    return (loss * known).sum() / known.sum().clamp_min(1)
+    return (loss * labelled).sum() / labelled.sum().clamp_min(1)
 
 
 def _smooth(values: Tensor, target: Tensor, beta: float) -> Tensor:
-    known = target.isfinite()
+    labelled = target.isfinite()
     loss = F.smooth_l1_loss(values, target.nan_to_num(0.0), reduction="none", beta=beta)
-    return (loss * known).sum() / known.sum().clamp_min(1)
+    return (loss * labelled).sum() / labelled.sum().clamp_min(1)
 
 
 def rotation_loss(values: Tensor, targets: LandmarkTargets) -> Tensor:

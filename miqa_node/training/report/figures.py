@@ -66,11 +66,11 @@ def severity_panels(findings: Findings) -> str:
     """AUROC by severity with intervals for each finding."""
 
     def draw(axes: Axes, row: Mapping[str, Any]) -> None:
-        known = {float(level): one for level, one in row["by_severity"].items() if one["auroc"] is not None}
-        at, values = list(known), [one["auroc"] for one in known.values()]
+        levels = {float(level): one for level, one in row["by_severity"].items() if one["auroc"] is not None}
+        at, values = list(levels), [one["auroc"] for one in levels.values()]
         axes.axhline(0.5, color=INK, alpha=0.35, linewidth=0.7, linestyle=":")
         axes.plot(at, values, color=LINE, marker="o", markersize=3)
-        for level, one in known.items():
+        for level, one in levels.items():
             if one["interval"] is not None:
                 axes.plot([level, level], one["interval"], color=LINE, alpha=0.5)
         axes.set_xlim(0.15, 1.1)

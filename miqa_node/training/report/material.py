@@ -86,7 +86,7 @@ def labelled(subject: EvaluationSubject, source: Path, *, simulate: bool, seed: 
     With ``simulate`` the good images get simulated defects, and other labels are not used. SettingsError when there
     is nothing to compare.
     """
-    given = read_labels(source)
+    labels = read_labels(source)
     settings = load_settings()
     left_out: Counter[str] = Counter()
     with Decoder(settings.imaging) as decoder:
@@ -100,7 +100,7 @@ def labelled(subject: EvaluationSubject, source: Path, *, simulate: bool, seed: 
         def load(record: DatasetRecord) -> Image:
             return (read(record.path)[1].display / np.float32(65535)).astype(np.float32)
 
-        chosen = [label for label in given.labels if not (simulate and label.bad)]
+        chosen = [label for label in labels.labels if not (simulate and label.bad)]
         cases = [case for label in chosen for case in _judge(subject, label, read, left_out)]
         clean = [case for case in cases if not case.made]
         if simulate:
@@ -130,8 +130,8 @@ def _judge(subject: EvaluationSubject, label: SiteLabel, read: Read, left_out: C
         left_out[str(error)] += 1
         return []
     prediction = subject.judge_file(header, radiograph)
-    known = None if OBJECT in label.findings else ()
-    record = DatasetRecord(label.path, "labelled", "", label.patient, header.view_position, "", known)
+    objects = None if OBJECT in label.findings else ()
+    record = DatasetRecord(label.path, "labelled", "", label.patient, header.view_position, "", objects)
     case = JudgedCase(record, "", 0.0, prediction.logits, prediction.severity)
     if not label.findings:
         return [case]

@@ -58,8 +58,8 @@ def neighbour_differences(view: ImageView) -> NeighbourDifferences:
         for direction in ((1, 0), (0, 1)):
             gradient = cv2.Sobel(stripe, cv2.CV_32F, *direction, ksize=3)[inside]
             energy += float(cv2.norm(gradient, cv2.NORM_L2SQR, own))
-        kept, following = stripe[inside], stripe[above:]
-        column_steps += cv2.reduce(cv2.absdiff(kept[:, 1:], kept[:, :-1]), 0, cv2.REDUCE_SUM).ravel()
+        inner, following = stripe[inside], stripe[above:]
+        column_steps += cv2.reduce(cv2.absdiff(inner[:, 1:], inner[:, :-1]), 0, cv2.REDUCE_SUM).ravel()
         if len(following) > 1:
             row_steps.append(cv2.reduce(cv2.absdiff(following[1:], following[:-1]), 1, cv2.REDUCE_AVG).ravel())
     pixels = max(1, rows * columns if mask is None else cv2.countNonZero(mask))

@@ -43,10 +43,10 @@ def places_of(places_mm: Sequence[float | None], thickness_mm: float | None = No
     >>> places_of([0.0, 2.0, 4.0, 6.0, 8.0, 15.0, 22.0, 29.0]).gaps_mm.tolist()
     []
     """
-    known = np.array([place for place in places_mm if place is not None])
-    if len(known) != len(places_mm) or len(known) < 2:
+    positions = np.array([place for place in places_mm if place is not None])
+    if len(positions) != len(places_mm) or len(positions) < 2:
         return None
-    places = np.unique(np.round(np.sort(known), 3))  # several echoes or phases lie at one place
+    places = np.unique(np.round(np.sort(positions), 3))  # several echoes or phases lie at one place
     if len(places) < 2:
         return None
     distances = np.diff(places)

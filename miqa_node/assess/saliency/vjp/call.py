@@ -83,9 +83,9 @@ class Call:
             raise self.unsupported("its shape is not known")
         return dims
 
-    def axis(self, given: int, rank: int) -> int:
+    def axis(self, number: int, rank: int) -> int:
         """An axis counted from the front, which must not be the first."""
-        axis = given + rank if given < 0 else given
+        axis = number + rank if number < 0 else number
         if axis == 0:
             raise self.unsupported(FIRST_AXIS)
         return axis

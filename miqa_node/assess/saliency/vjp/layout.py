@@ -15,29 +15,29 @@ from .tape import Value
 @rule("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def reshape(call: Call) -> Mapping[int, Value]:
     """Back to the shape of the input; the first axis must stay what it was."""
-    given, made = call.dims(), call.output_dims()
-    if not given or not made or not _same_rows(call, given, made):
+    input_dims, made = call.dims(), call.output_dims()
+    if not input_dims or not made or not _same_rows(call, input_dims, made):
         raise call.unsupported(FIRST_AXIS)
     return {0: call.g.reshaped_like(call.x())}
 
 
-def _same_rows(call: Call, given: tuple[object, ...], made: tuple[object, ...]) -> bool:
+def _same_rows(call: Call, input_dims: tuple[object, ...], made: tuple[object, ...]) -> bool:
     if call.node.op_type == "Flatten":
-        return call.axis(int(call.attributes.get("axis", 1)), len(given)) == 1
+        return call.axis(int(call.attributes.get("axis", 1)), len(input_dims)) == 1
     if call.node.op_type == "Squeeze" and not call.has(1):
-        return given[0] == made[0] != 1
+        return input_dims[0] == made[0] != 1
     if call.node.op_type in {"Squeeze", "Unsqueeze"}:
-        rank = max(len(given), len(made))
+        rank = max(len(input_dims), len(made))
         return all(int(a) % rank for a in call.constant(1).ravel())
     shape = call.tape.constant_of(call.node.input[1])
     if shape is not None and int(shape[0]) == 0 and not call.attributes.get("allowzero", 0):
         return True
-    if given[0] == made[0] and given[0] is not None:
+    if input_dims[0] == made[0] and input_dims[0] is not None:
         return True
     # [-1, …]: as many rows as before if each keeps its number of elements.
-    sizes = [int(d) for d in (*given[1:], *made[1:]) if isinstance(d, int)]
-    known = len(sizes) == len(given) + len(made) - 2
-    return known and bool(np.prod(sizes[: len(given) - 1]) == np.prod(sizes[len(given) - 1 :]))
+    sizes = [int(d) for d in (*input_dims[1:], *made[1:]) if isinstance(d, int)]
+    is_static = len(sizes) == len(input_dims) + len(made) - 2
+    return is_static and bool(np.prod(sizes[: len(input_dims) - 1]) == np.prod(sizes[len(input_dims) - 1 :]))
 
 
 @rule("Transpose")
@@ -67,13 +67,13 @@ def concat(call: Call) -> Mapping[int, Value]:
 def split(call: Call) -> Mapping[int, Value]:
     """The parts together, 0 for those that are not used."""
     axis = call.axis(int(call.attributes.get("axis", 0)), call.rank())
-    known = next(g for g in call.gradients if g is not None)
+    first_gradient = next(g for g in call.gradients if g is not None)
     parts = []
     for name, gradient in zip(call.node.output, call.gradients, strict=True):
         part = gradient
         if part is None:
-            shape = call.tape.op("Concat", known.sizes(0, 1), call.tape.value(name).sizes(1), axis=0)
-            part = call.tape.op("Expand", known.like(0.0), shape)
+            shape = call.tape.op("Concat", first_gradient.sizes(0, 1), call.tape.value(name).sizes(1), axis=0)
+            part = call.tape.op("Expand", first_gradient.like(0.0), shape)
         parts.append(part)
     return {0: call.tape.op("Concat", *parts, axis=axis)}
 

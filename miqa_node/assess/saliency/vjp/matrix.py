@@ -43,8 +43,8 @@ def matmul(call: Call) -> Mapping[int, Value]:
 
 def _unstacked(call: Call, gradient: Value, index: int) -> Value:
     """Summed over the axes in front of the matrix along which the input was broadcast."""
-    given, made = call.dims(index), call.output_dims()
-    axes = [n for n in range(1, len(made) - 2) if given[n] == 1 and made[n] != 1]
-    if any(given[n] is None for n in range(1, len(made) - 2)) or (given[0] == 1 and made[0] != 1):
+    input_dims, made = call.dims(index), call.output_dims()
+    axes = [n for n in range(1, len(made) - 2) if input_dims[n] == 1 and made[n] != 1]
+    if any(input_dims[n] is None for n in range(1, len(made) - 2)) or (input_dims[0] == 1 and made[0] != 1):
         raise call.unsupported("the sizes of its stacks are not known")
     return gradient.reduce("ReduceSum", axes) if axes else gradient

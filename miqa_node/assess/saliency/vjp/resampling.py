@@ -24,9 +24,9 @@ def resize(call: Call) -> Mapping[int, Value]:
     scales = _scales(call, rank)
     if scales is not None and scales[0] != 1.0:
         raise call.unsupported(FIRST_AXIS)
-    given, made = call.fixed(call.dims()[1:]), call.fixed(call.output_dims()[1:])
+    input_dims, made = call.fixed(call.dims()[1:]), call.fixed(call.output_dims()[1:])
     gradient = call.g
-    for axis, (size, new) in enumerate(zip(given, made, strict=True), 1):
+    for axis, (size, new) in enumerate(zip(input_dims, made, strict=True), 1):
         if size != new or (scales is not None and scales[axis] != 1.0):
             matrix = _matrix(call, size, new, None if scales is None else scales[axis])
             gradient = along_axis(gradient, matrix, axis, rank)
@@ -56,10 +56,10 @@ def _matrix(call: Call, size: int, new: int, scale: float | None) -> Value:
     """Shape (new, size): what the call's kind of resampling makes of the unit matrix along its rows."""
     tape, x = call.tape, call.x()
     unit = tape.op("Cast", tape.constant(np.eye(size, dtype=np.float32)[None, None]), kind=x.kind, to=x.kind)
-    kept = {name: call.attributes[name] for name in KEPT if name in call.attributes}
+    options = {name: call.attributes[name] for name in KEPT if name in call.attributes}
     if scale is None:
-        made = tape.op("Resize", unit, None, None, tape.integers([1, 1, new, size]), **kept)
+        made = tape.op("Resize", unit, None, None, tape.integers([1, 1, new, size]), **options)
     else:
         factors = tape.constant(np.array([1.0, 1.0, scale, 1.0], np.float32))
-        made = tape.op("Resize", unit, None, factors, **kept)
+        made = tape.op("Resize", unit, None, factors, **options)
     return made.reshape([new, size])

@@ -39,13 +39,13 @@ def rule(*op_types: str) -> Callable[[Rule], OperatorRule]:
 
 def unbroadcast(call: Call, gradient: Value, index: int) -> Value:
     """The gradient of an input that was broadcast to the output: summed along the axes where it was."""
-    given, made = call.dims(index), call.output_dims()
-    if len(given) != len(made) or (given[0] == 1 and made[0] != 1):
+    input_dims, made = call.dims(index), call.output_dims()
+    if len(input_dims) != len(made) or (input_dims[0] == 1 and made[0] != 1):
         raise call.unsupported(FIRST_AXIS)
-    if given[1:] == made[1:] and None not in given[1:]:
+    if input_dims[1:] == made[1:] and None not in input_dims[1:]:
         return gradient
-    if all(isinstance(d, int) for d in given[1:]):
-        axes = [n for n, (a, b) in enumerate(zip(given, made, strict=True)) if n and a == 1 and b != 1]
+    if all(isinstance(d, int) for d in input_dims[1:]):
+        axes = [n for n, (a, b) in enumerate(zip(input_dims, made, strict=True)) if n and a == 1 and b != 1]
         return gradient.reduce("ReduceSum", axes) if axes else gradient
     tape = call.tape
     # Free sizes: which axes were broadcast is known only when the graph runs.

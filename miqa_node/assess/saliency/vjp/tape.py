@@ -60,21 +60,21 @@ class Tape:
 
     def value(self, name: str) -> Value:
         """The tensor of that name."""
-        known = self._tensors.get(name)
-        if known is None and (array := self.constant_of(name)) is not None:
+        tensor = self._tensors.get(name)
+        if tensor is None and (array := self.constant_of(name)) is not None:
             return Value(self, name, helper.np_dtype_to_tensor_dtype(array.dtype))
-        return Value(self, name, known.elem_type if known is not None and known.elem_type else TensorProto.FLOAT)
+        return Value(self, name, tensor.elem_type if tensor is not None and tensor.elem_type else TensorProto.FLOAT)
 
     def dims(self, name: str) -> tuple[Dim, ...] | None:
         """Shape of a tensor of the graph; None when not even the number of axes is known."""
         if (array := self.constant_of(name)) is not None:
             return array.shape
-        known = self._tensors.get(name)
-        if known is None or not known.HasField("shape"):
+        tensor = self._tensors.get(name)
+        if tensor is None or not tensor.HasField("shape"):
             producer = self._producers.get(name)
             return self.dims(producer.input[0]) if producer is not None and producer.op_type in UNINFERRED else None
         return tuple(
-            int(d.dim_value) if d.HasField("dim_value") else (str(d.dim_param) or None) for d in known.shape.dim
+            int(d.dim_value) if d.HasField("dim_value") else (str(d.dim_param) or None) for d in tensor.shape.dim
         )
 
     def constant_of(self, name: str) -> NDArray[Any] | None:
@@ -102,8 +102,8 @@ class Tape:
     ) -> list[Value]:
         """Add a node with ``count`` outputs."""
         names = [self._fresh(op_type) for _ in range(count)]
-        given = [value.name if value is not None else "" for value in inputs]
-        self._made.append(helper.make_node(op_type, given, names, name=names[0], **attributes))
+        input_names = [value.name if value is not None else "" for value in inputs]
+        self._made.append(helper.make_node(op_type, input_names, names, name=names[0], **attributes))
         of = kind if kind is not None else next(v.kind for v in inputs if v is not None)
         return [Value(self, name, of) for name in names]
 
@@ -141,8 +141,8 @@ class Tape:
             self._made.append(helper.make_node("Identity", [value.name], [name], name=self._fresh("output")))
             self._names.add(name)
         if all(name != output.name for output in self._graph.output):
-            given = None if shape is None else list(shape)
-            self._graph.output.append(helper.make_tensor_value_info(name, value.kind, given))
+            dims = None if shape is None else list(shape)
+            self._graph.output.append(helper.make_tensor_value_info(name, value.kind, dims))
 
     def finish(self) -> onnx.ModelProto:
         """The model with everything that was added."""
