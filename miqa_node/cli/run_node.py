@@ -17,6 +17,7 @@ from miqa_node.deliver.destinations import parse_flag
 from miqa_node.domain.role import NodeRole
 from miqa_node.node import Node
 from miqa_node.observe.log import set_up_logging
+from miqa_node.observe.traces import set_up_traces
 
 SET_UP_FILE = "set-up-link"
 STOP_S = 45.0
@@ -57,6 +58,7 @@ def run(
 
     destinations = [parse_flag(text) for text in destination or ()]
     set_up_logging(settings.log, node=settings.node.name)
+    end_traces = set_up_traces(settings.telemetry, settings.node.name)
     stop = stop_signal()
     hopeless = threading.Event()
 
@@ -74,6 +76,7 @@ def run(
         _show_set_up_link(node.set_up_link(), settings.node.data_dir / SET_UP_FILE)
         stop.wait()
         typer.echo("stopping")
+    end_traces()
     if hopeless.is_set():
         raise typer.Exit(Exit.HOPELESS)
 

@@ -20,6 +20,7 @@ from miqa_node.domain.delivery import Delivery, DeliveryId
 from miqa_node.domain.ports import Outbox
 from miqa_node.errors import ClassRefusedError, CommitmentUnsupportedError, DeliveryRefusedError, MiqaError
 from miqa_node.observe import metrics
+from miqa_node.observe.traces import span
 
 log = structlog.get_logger(__name__)
 
@@ -185,7 +186,10 @@ class Lane(threading.Thread):
             return missing
         try:
             data = in_form(self._route.config, data, self._route.context)
-            with metrics.timed(metrics.DELIVERY_SECONDS.labels(name)):
+            with (
+                span("deliver", destination=name, uid=delivery.uid),
+                metrics.timed(metrics.DELIVERY_SECONDS.labels(name)),
+            ):
                 error = self._destination.send([(delivery.sop_class_uid, delivery.uid, data)])[0]
         except Exception as unexpected:  # noqa: BLE001 - one object must not stop the lane
             error = unexpected

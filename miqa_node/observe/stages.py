@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from miqa_node.observe import metrics
+from miqa_node.observe.traces import span
 
 T = TypeVar("T")
 
@@ -20,7 +21,8 @@ class StageClock:
     def time(self, stage: str, work: Callable[[], T]) -> T:
         """Do the work and note how long it took; work that ends with an exception is not counted."""
         started = time.perf_counter()
-        result = work()
+        with span(stage):
+            result = work()
         seconds = time.perf_counter() - started
         self.milliseconds[stage] = round(seconds * 1e3, 1)
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)

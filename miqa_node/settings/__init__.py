@@ -26,6 +26,7 @@ from miqa_node.settings.running import (
     PluginSettings,
     RetentionSettings,
     StoreSettings,
+    TelemetrySettings,
     WorkSettings,
 )
 from miqa_node.settings.serving import AccessSettings, OidcSettings, WebSettings
@@ -53,6 +54,7 @@ __all__ = [
     "Settings",
     "StoreSettings",
     "SyslogTransport",
+    "TelemetrySettings",
     "TlsMode",
     "UserIdentityMode",
     "WatchSettings",

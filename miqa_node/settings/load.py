@@ -28,6 +28,7 @@ from miqa_node.settings.running import (
     PluginSettings,
     RetentionSettings,
     StoreSettings,
+    TelemetrySettings,
     WorkSettings,
 )
 from miqa_node.settings.serving import AccessSettings, OidcSettings, WebSettings
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     oidc: OidcSettings
     audit: AuditSettings
     log: LogSettings
+    telemetry: TelemetrySettings
     plugins: PluginSettings
     sources: dict[str, dict[str, Any]]
     """The table of each source of another distribution, checked by the source itself."""

@@ -106,6 +106,12 @@ class LogSettings(SettingsTable):
     format: LogFormat
 
 
+class TelemetrySettings(SettingsTable):
+    """Table ``[telemetry]``."""
+
+    traces_url: Annotated[str, Field(pattern=r"^(https?://.+)?$")]
+
+
 class PluginSettings(SettingsTable):
     """Table ``[plugins]``."""
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import structlog
-from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, StepOptions
 from dbos import error as queue_errors
 
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.errors import SettingsError, lacks_resources
+from miqa_node.observe.traces import span
 from miqa_node.settings import WorkSettings
 from miqa_node.store.database import JOBS, Database, announce
 from miqa_node.work.alarm import JobAlarm, attach
@@ -208,18 +209,10 @@ class Worker:
             job = str(DBOS.workflow_id)
             self._running.add(job)
             try:
-                for name, step in steps:
-                    DBOS.run_step(
-                        {
-                            "name": name,
-                            "retries_allowed": True,
-                            "max_attempts": attempts,
-                            "interval_seconds": STEP_RETRY_INTERVAL_S,
-                            "backoff_rate": STEP_RETRY_BACKOFF,
-                        },
-                        _Attempts(self._behind_fresh_images(step, job), attempts, give_up, self._stopping),
-                        InstanceDigest(digest),
-                    )
+                with span("job", job=job):
+                    for name, step in steps:
+                        attempt = _Attempts(self._behind_fresh_images(step, job), attempts, give_up, self._stopping)
+                        DBOS.run_step(_options(name, attempts), attempt, InstanceDigest(digest))
             finally:
                 self._running.discard(job)
                 self._alarm.ring()
@@ -240,23 +233,23 @@ class Worker:
         return later
 
     def _register_schedule(self, schedule: Schedule) -> ScheduledWorkflow:
-        attempts = self._settings.max_attempts
+        options = _options(schedule.name, self._settings.max_attempts)
 
         @DBOS.workflow(name=schedule.name)
         def scheduled(due_at: datetime, _context: Any) -> None:
-            DBOS.run_step(
-                {
-                    "name": schedule.name,
-                    "retries_allowed": True,
-                    "max_attempts": attempts,
-                    "interval_seconds": STEP_RETRY_INTERVAL_S,
-                    "backoff_rate": STEP_RETRY_BACKOFF,
-                },
-                _scheduled_step(schedule),
-                due_at,
-            )
+            DBOS.run_step(options, _scheduled_step(schedule), due_at)
 
         return scheduled
+
+
+def _options(name: str, attempts: int) -> StepOptions:
+    return {
+        "name": name,
+        "retries_allowed": True,
+        "max_attempts": attempts,
+        "interval_seconds": STEP_RETRY_INTERVAL_S,
+        "backoff_rate": STEP_RETRY_BACKOFF,
+    }
 
 
 def _scheduled_step(schedule: Schedule) -> Callable[[datetime], None]:

@@ -124,6 +124,7 @@ def test_ports_are_free_and_different() -> None:
     assert free_port(ports[0]) == ports[0]
 
 
+@pytest.mark.slow
 def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
     node = NodeProcess(tmp_path, "MIQA", 0, 0, "this is no destination")
     with pytest.raises(MiqaError, match="no destination"):

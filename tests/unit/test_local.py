@@ -37,6 +37,7 @@ def comparable(assessment: Assessment) -> Assessment:
     return replace(assessment, assessed_at=datetime(2026, 11, 21, tzinfo=UTC), timings_ms={})
 
 
+@pytest.mark.slow
 def test_it_says_what_a_node_says(local: LocalAssessor, samples: Path, tmp_path: Path) -> None:
     settings = load_settings()
     package = open_package(settings.models_dir / local.models.name, Accelerator.CPU, settings.assess)

@@ -139,6 +139,7 @@ def test_archives_beyond_a_limit_are_refused(tmp_path: Path, changes: dict[str, 
         list(members(path, tmp_path / "some", limits(**changes)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 def test_whatever_is_damaged_in_an_archive_is_an_error_with_words(tmp_path: Path, method: int) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as made:

@@ -58,6 +58,7 @@ sys.exit(script.load()())
     )
 
 
+@pytest.mark.slow
 def test_each_file_is_in_one_of_the_two_wheels(wheels: tuple[Path, Path]) -> None:
     node, training = ([n for n in ZipFile(wheel).namelist() if ".dist-info/" not in n] for wheel in wheels)
     assert not [name for name in node if name.startswith("miqa_node/training")]

@@ -173,6 +173,7 @@ def test_a_display_is_opened_with_a_token_that_opens_nothing_else(
     assert screen.get(f"/api/v1/worklist/1.2.3.1?key={key}").status_code == 401
 
 
+@pytest.mark.slow
 def test_changes_are_told_to_every_page_whoever_made_them(stage: Stage) -> None:
     web = stage.services.settings.web.model_copy(update={"live_interval_s": 0.02, "live_heartbeat_s": 0.3})
     services = replace(stage.services, settings=stage.services.settings.model_copy(update={"web": web}))

@@ -105,6 +105,7 @@ def settings_for(folder: Path, port: int, transport: str, **more: Any) -> Settin
     return load_settings(node={"data_dir": folder}, audit={**audit, **more})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["tls", "tcp"])
 def test_nothing_is_lost_while_the_receiver_is_away(
     database: Database, tmp_path: Path, stack: ExitStack, transport: str
@@ -165,6 +166,7 @@ def test_a_transport_without_a_host_is_refused(tmp_path: Path) -> None:
         load_settings(audit={"syslog_transport": "tls"})
 
 
+@pytest.mark.slow
 def test_the_keeper_seals_what_happens_and_the_receiver_has_it_soon(
     database: Database, tmp_path: Path, stack: ExitStack
 ) -> None:

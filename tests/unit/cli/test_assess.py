@@ -50,6 +50,7 @@ def folder(tmp_path: Path, samples: Path) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_every_file_gets_its_line_and_what_cannot_be_read_its_reason(
     cli: Callable[..., Ran], config: Path, folder: Path, tmp_path: Path
 ) -> None:
@@ -213,6 +214,7 @@ def test_an_overlay_colours_only_where_the_map_says_something() -> None:
     assert np.ptp(picture[0, 0].astype(int)) > 20
 
 
+@pytest.mark.slow
 def test_the_anomaly_is_asked_for_by_name(cli: Callable[..., Ran], folder: Path) -> None:
     line = cli("assess", folder / "chest.dcm", "--packages", "anomaly", "--json").json
     assert set(line["anomaly"]) == {"score", "percentile", "baseline"}

@@ -140,6 +140,7 @@ def test_a_wrong_call_is_refused(cli: Callable[..., Ran], config: Path, tmp_path
     assert cli("calibrate", *given, "--config", config).code == Exit.USAGE
 
 
+@pytest.mark.slow
 def test_the_nodes_own_decisions_count_once_accepted_images_are_audited(
     cli: Callable[..., Ran], config: Path, tmp_path: Path, stage: Stage
 ) -> None:
@@ -180,6 +181,7 @@ def test_the_nodes_own_decisions_count_once_accepted_images_are_audited(
     assert cli("calibrate", "--decisions", *words).code == Exit.NOT_FOUND
 
 
+@pytest.mark.slow
 def test_audited_images_of_the_worklist_count_without_a_table(
     cli: Callable[..., Ran], config: Path, tmp_path: Path, stage: Stage
 ) -> None:

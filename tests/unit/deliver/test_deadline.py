@@ -176,6 +176,7 @@ def test_thousands_of_results_that_were_given_up_come_back_in_a_moment(tmp_path:
     database.close()
 
 
+@pytest.mark.slow
 def test_a_count_of_attempts_in_the_settings_is_understood_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,6 +85,7 @@ def test_odd_and_small_images_come_back_in_their_size(denoiser: DenoiserPackage)
         assert cleaned.shape == shape
 
 
+@pytest.mark.slow
 def test_the_enhancer_uses_it_and_says_so() -> None:
     made = Enhancer(load_settings()).enhance(making.radiograph(CHEST), "learned")
     assert made.model is not None

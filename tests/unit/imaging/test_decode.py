@@ -179,6 +179,7 @@ def test_a_crashing_child_costs_one_image(samples: Path) -> None:
         decodes_a_small_image(decoder, samples)
 
 
+@pytest.mark.slow
 def test_children_end_with_a_node_that_is_killed(samples: Path, tmp_path: Path) -> None:
     script = tmp_path / "node.py"
     script.write_text(
@@ -297,6 +298,7 @@ def test_readiness_decodes_and_heals_by_itself(samples: Path, monkeypatch: pytes
         decodes_a_small_image(decoder, samples)
 
 
+@pytest.mark.slow
 def test_two_threads_may_encode_jpeg_2000(tmp_path: Path) -> None:
     script = tmp_path / "encode.py"
     script.write_text(

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 MODULE = '''
@@ -55,6 +57,7 @@ print([(one.name, one.unavailable) for one in of_others()])
 """
 
 
+@pytest.mark.slow
 def test_it_is_found_everywhere(tmp_path: Path) -> None:
     info = tmp_path / "miqa_dark-1.0.dist-info"
     info.mkdir()

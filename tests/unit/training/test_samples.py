@@ -44,6 +44,7 @@ def test_a_sample_is_the_same_whenever_it_is_drawn(sampler: Sampler) -> None:
     assert not np.array_equal(first.global_view, other.global_view)
 
 
+@pytest.mark.slow
 def test_the_shares_of_clean_spoilt_and_gate_samples(sampler: Sampler) -> None:
     drawn = [sampler(n).present for n in range(300)]
     gates = [COLUMN[kind] for kind in gate_names()]
@@ -54,6 +55,7 @@ def test_the_shares_of_clean_spoilt_and_gate_samples(sampler: Sampler) -> None:
     assert all((p[: len(CLASSES) - len(gates)] == UNKNOWN).all() for p in drawn if p[gates].max() == 1.0)
 
 
+@pytest.mark.slow
 def test_a_simulated_object_is_marked_where_it_is(sampler: Sampler) -> None:
     drawn = [sample for sample in map(sampler, range(400)) if sample.present[OBJECT] == 1.0]
     moved = [COLUMN[name] for name in samples.MOVES_PIXELS]

@@ -83,6 +83,7 @@ def test_a_rolled_back_promise_is_no_job(database: Database, queue: DurableQueue
     assert [digest for _, digest in started.done] == ["kept", "kept"]
 
 
+@pytest.mark.slow
 def test_a_failing_step_is_tried_again(database: Database, queue: DurableQueue, tmp_path: Path) -> None:
     tries: list[float] = []
     done = threading.Event()
