@@ -23,8 +23,8 @@ def judged(node: Node, image: Dataset, limit_s: float) -> history.InstanceHistor
     end = time.monotonic() + limit_s
     while True:
         with node.database.begin() as transaction:
-            [found] = history.of_uid(transaction, image.SOPInstanceUID, limit=2)
-        if found.disposition is not None:
-            return found
+            [row] = history.of_uid(transaction, image.SOPInstanceUID, limit=2)
+        if row.disposition is not None:
+            return row
         assert time.monotonic() < end, "the image was not judged in time"
         time.sleep(0.05)

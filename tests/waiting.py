@@ -17,7 +17,7 @@ def wait_until(condition: Callable[[], T], limit_s: float = LIMIT_S, what: str =
     end = time.monotonic() + limit_s
     while True:
         with suppress(KeyError):  # what is looked for is not there yet
-            if given := condition():
-                return given
+            if value := condition():
+                return value
         assert time.monotonic() < end, f"it did not happen in {limit_s:.0f} s: {what or condition}"
         time.sleep(0.02)

@@ -41,7 +41,7 @@ class CentreCrop(Contract):
         display = material.image.display
         canvas = np.zeros((SIDE, SIDE), np.float32)
         rows, columns = (min(SIDE, side) for side in display.shape)
-        top, left = ((side - taken) // 2 for side, taken in zip(display.shape, (rows, columns), strict=True))
+        top, left = ((side - sizes) // 2 for side, sizes in zip(display.shape, (rows, columns), strict=True))
         canvas[:rows, :columns] = display[top : top + rows, left : left + columns] / np.float32(65535)
         return CentreInputs({"centre": canvas[None, None]})
 

@@ -34,18 +34,20 @@ def faults(tree: ast.AST) -> Iterator[str]:
         yield from (f"imports {name}" for name in names if name.partition(".")[0] in READERS)
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-            if called in FORBIDDEN or given.get("allow_pickle", "False") != "False":
+            keywords = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            if called in FORBIDDEN or keywords.get("allow_pickle", "False") != "False":
                 yield f"line {node.lineno}: {called}"
             word, value = SAFE_BY.get(called, ("", None))
-            if word and given.get(word) != str(value):
+            if word and keywords.get(word) != str(value):
                 yield f"line {node.lineno}: {called} without {word}={value}"
 
 
 def test_no_module_reads_one() -> None:
-    found = {str(path.relative_to(ROOT)): list(faults(ast.parse(path.read_text("utf-8")))) for path in modules()}
-    assert len(found) > 300
-    assert {path: all_of_it for path, all_of_it in found.items() if all_of_it} == {}
+    faults_by_module = {
+        str(path.relative_to(ROOT)): list(faults(ast.parse(path.read_text("utf-8")))) for path in modules()
+    }
+    assert len(faults_by_module) > 300
+    assert {path: all_of_it for path, all_of_it in faults_by_module.items() if all_of_it} == {}
 
 
 @pytest.mark.parametrize(

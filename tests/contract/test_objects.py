@@ -151,9 +151,9 @@ def test_copies_of_a_bucket_stay_within_their_limit_and_come_back(
         file.write_bytes(bytes([number]) * 100_000)
         os.utime(file, (number, number))  # long unused
         store.put_file(key, file)
-    left = tmp_path / "cache/instances/ab/.left.part"
-    left.write_bytes(b"x")
-    os.utime(left, (0, 0))
+    part = tmp_path / "cache/instances/ab/.left.part"
+    part.write_bytes(b"x")
+    os.utime(part, (0, 0))
     assert store.local_path(keys[3]).read_bytes() == b"\3" * 100_000  # in use from now on
     assert store.get(keys[0]) == b"\0" * 100_000
     there = sorted(path.name for path in (tmp_path / "cache").rglob("*.*"))

@@ -108,7 +108,7 @@ def run(layout: str, campaign: Callable[[Station], dict[str, Any]], *, soaking: 
     folder = Path(tempfile.mkdtemp(prefix="miqa-crash-"))
     print(layout, "in", folder, flush=True)
     with ExitStack() as stack:
-        told = stack.enter_context(receiver())
+        webhook = stack.enter_context(receiver())
         environment: dict[str, str] = {}
         if database == "postgresql":
             environment["MIQA_STORE__DATABASE_URL"] = stack.enter_context(PostgresServer()).url
@@ -116,7 +116,7 @@ def run(layout: str, campaign: Callable[[Station], dict[str, Any]], *, soaking: 
         if soaking:
             _mount(folder / "data", stack)
             environment |= SOAK_SETTINGS
-        station = Station(folder, samples, told, environment, chests if soaking else noise, roles)
+        station = Station(folder, samples, webhook, environment, chests if soaking else noise, roles)
         stack.callback(station.close)
         result = campaign(station) | station.finish()
     if {name: result[name] for name in SOUND} == SOUND:

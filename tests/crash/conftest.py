@@ -12,10 +12,10 @@ from tests.unit.deliver.receiver import Receiver, receiver
 
 
 @pytest.fixture
-def told() -> Iterator[Receiver]:
+def webhook() -> Iterator[Receiver]:
     """A webhook; the sockets of refused connections go here, and not in the middle of another test."""
-    with receiver() as told:
-        yield told
+    with receiver() as webhook:
+        yield webhook
     gc.collect()
 
 

@@ -51,12 +51,12 @@ def shim(source: str, folder: Path) -> str:
 def at_work(
     folder: Path,
     samples: Path,
-    told: Receiver,
+    webhook: Receiver,
     environment: Mapping[str, str] | None = None,
     roles: Sequence[str] = ("all",),
 ) -> Station:
     """A node that has reported its first image, with little waiting."""
-    station = Station(folder, samples, told, environment, roles=roles)
+    station = Station(folder, samples, webhook, environment, roles=roles)
     station.limit_backlog(BACKLOG)
     station.next_report_s()
     return station

@@ -147,11 +147,11 @@ class Node:
 
     def children(self) -> list[psutil.Process]:
         """Fork servers, decoding processes and whatever else the node started."""
-        found: list[psutil.Process] = []
+        processes: list[psutil.Process] = []
         for process in self._processes.values():
             with suppress(psutil.NoSuchProcess):
-                found += psutil.Process(process.pid).children(recursive=True)
-        return found
+                processes += psutil.Process(process.pid).children(recursive=True)
+        return processes
 
     def is_ready(self) -> bool:
         """What the process that judges says of itself."""
@@ -241,7 +241,7 @@ class Station:
         self,
         folder: Path,
         samples: Path,
-        told: Receiver,
+        webhook: Receiver,
         environment: Mapping[str, str] | None = None,
         images: Callable[[Path], tuple[pydicom.Dataset, Pixels]] = noise,
         roles: Sequence[str] = ("all",),
@@ -250,10 +250,10 @@ class Station:
         self.folder = folder
         (folder / "data").mkdir(exist_ok=True)
         (folder / "data" / "destinations.toml").write_text(
-            f'[[destination]]\nname = "log"\nkind = "webhook"\nurl = "{told.url}"\nevents = ["image.assessed"]\n'
+            f'[[destination]]\nname = "log"\nkind = "webhook"\nurl = "{webhook.url}"\nevents = ["image.assessed"]\n'
             f'secret_file = "{secret_file(folder)}"\n'
         )
-        self.told, self.pacs = told, Pacs()
+        self.told, self.pacs = webhook, Pacs()
         self.node = Node(folder, self.pacs.port, environment, roles)
         self.scanner = Scanner(self.node.dicom_port, *images(samples))
         self.scanner.start()
@@ -313,10 +313,10 @@ class Station:
 def wait_while_less(missing: Callable[[], int], what: str, limit_s: float = LIMIT_S) -> None:
     """Wait until nothing is missing, however long that takes, unless for the limit nothing has got less."""
     least, since = missing(), time.monotonic()
-    while left := missing():
-        if left < least:
-            least, since = left, time.monotonic()
-        assert time.monotonic() - since < limit_s, f"for {limit_s:.0f} s it did not go on ({left} missing): {what}"
+    while remainder := missing():
+        if remainder < least:
+            least, since = remainder, time.monotonic()
+        assert time.monotonic() - since < limit_s, f"for {limit_s:.0f} s it did not go on ({remainder} missing): {what}"
         time.sleep(0.2)
 
 
@@ -332,9 +332,9 @@ def _by_a_fault(event: dict[str, Any]) -> bool:
     return "never finished" in reasons or "decod" in reasons
 
 
-def events_about(told: Receiver) -> dict[str, set[str]]:
+def events_about(webhook: Receiver) -> dict[str, set[str]]:
     """Identifiers of the events by the image that they are about."""
-    found: dict[str, set[str]] = {}
-    for event in told.events:
-        found.setdefault(event["data"]["image"]["sop_instance_uid"], set()).add(event["id"])
-    return found
+    events: dict[str, set[str]] = {}
+    for event in webhook.events:
+        events.setdefault(event["data"]["image"]["sop_instance_uid"], set()).add(event["id"])
+    return events

@@ -16,13 +16,15 @@ pytestmark = marks
 
 
 @pytest.mark.parametrize("step", ["+", "-"] if ALL else ["-"])
-def test_a_clock_that_is_set(step: str, tmp_path: Path, samples: Path, told: Receiver, record_property: Record) -> None:
+def test_a_clock_that_is_set(
+    step: str, tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
+) -> None:
     """The fault does not end: from the step on the node lives at another time."""
-    told.verify = lambda *_: True  # the webhook's own clock is not set
+    webhook.verify = lambda *_: True  # the webhook's own clock is not set
     offset = tmp_path / "offset"
     offset.write_text("0")
     environment = {"LD_PRELOAD": shim("set_clock.c", tmp_path), "CLOCK_OFFSET": str(offset)}
-    station = at_work(tmp_path, samples, told, environment)
+    station = at_work(tmp_path, samples, webhook, environment)
     station.pacs.answer = lambda: 0xA700  # results wait at the moment of the step
     waiting = [station.next_answer() for _ in range(3)]
     time.sleep(FAULT_S)

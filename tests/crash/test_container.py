@@ -140,8 +140,8 @@ class Buildah:
         return done.stdout.strip()
 
     def run(self, container: str, environment: dict[str, Any], *command: str) -> subprocess.Popen[bytes]:
-        given = [f"--env={name}={value}" for name, value in environment.items()]
-        return subprocess.Popen([*self._command, "run", "--isolation=chroot", *given, container, "--", *command])
+        options = [f"--env={name}={value}" for name, value in environment.items()]
+        return subprocess.Popen([*self._command, "run", "--isolation=chroot", *options, container, "--", *command])
 
 
 @pytest.fixture

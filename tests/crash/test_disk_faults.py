@@ -31,8 +31,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk(small_disk: Path, tmp_path: Path, samples: Path, told: Receiver, record_property: Record) -> None:
-    station = at_work(tmp_path, samples, told, {"MIQA_STORE__MIN_FREE_BYTES": "4000000"})
+def test_a_full_disk(
+    small_disk: Path, tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
+) -> None:
+    station = at_work(tmp_path, samples, webhook, {"MIQA_STORE__MIN_FREE_BYTES": "4000000"})
     ballast = small_disk / "ballast"
     with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while file.write(bytes(1 << 12)):
@@ -55,9 +57,9 @@ def failing(tmp_path: Path) -> dict[str, str]:
 @only_with_all
 @pytest.mark.parametrize("error", ["EIO", "EROFS"])
 def test_a_disk_that_fails(
-    error: str, tmp_path: Path, samples: Path, told: Receiver, record_property: Record, failing: dict[str, str]
+    error: str, tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record, failing: dict[str, str]
 ) -> None:
-    station = at_work(tmp_path, samples, told, failing)
+    station = at_work(tmp_path, samples, webhook, failing)
     flag = tmp_path / "flag"
     flag.write_text(str(getattr(errno, error)))
     wait_for_refusal(station, 3)
@@ -68,10 +70,10 @@ def test_a_disk_that_fails(
 
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"] if ALL else ["ENOSPC"])
 def test_a_disk_of_which_some_writes_fail(
-    error: str, tmp_path: Path, samples: Path, told: Receiver, record_property: Record, failing: dict[str, str]
+    error: str, tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record, failing: dict[str, str]
 ) -> None:
     """Each kind of write meets the error sooner or later: of the object, the database, its journal, a folder."""
-    station = at_work(tmp_path, samples, told, failing)
+    station = at_work(tmp_path, samples, webhook, failing)
     flag = tmp_path / "flag"
     flag.write_text(f"{getattr(errno, error)} {SOME_PERCENT}")
     wait_for_refusal(station, 3)

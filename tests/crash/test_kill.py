@@ -35,8 +35,8 @@ def pacs() -> Iterator[Pacs]:
 )
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_processes_killed_thirty_times_at_random_instants(tmp_path: Path, samples: Path, told: Receiver) -> None:
-    station = Station(tmp_path, samples, told)
+def test_processes_killed_thirty_times_at_random_instants(tmp_path: Path, samples: Path, webhook: Receiver) -> None:
+    station = Station(tmp_path, samples, webhook)
     counts = kill_at_random(station, KILLS, SEED)
     wait_until(lambda: len(station.scanner.answered) > 50, LIMIT_S, "the load is worth its name")
     counts |= station.finish()

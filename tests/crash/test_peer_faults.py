@@ -37,9 +37,9 @@ pytestmark = marks
 
 @pytest.mark.parametrize("state", ["aborting", "away", "silent", "full"] if ALL else ["aborting"])
 def test_a_destination_that_is(
-    state: str, tmp_path: Path, samples: Path, told: Receiver, record_property: Record
+    state: str, tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
 ) -> None:
-    station = at_work(tmp_path, samples, told, {"MIQA_DELIVER__DIMSE_TIMEOUT_S": "2"})
+    station = at_work(tmp_path, samples, webhook, {"MIQA_DELIVER__DIMSE_TIMEOUT_S": "2"})
     before = station.pacs
     if state == "away":
         before.close()
@@ -67,9 +67,9 @@ def _fail() -> int:
 @only_with_all
 @pytest.mark.parametrize("state", ["slow", "warning"])
 def test_a_destination_that_takes_objects_but_is(
-    state: str, tmp_path: Path, samples: Path, told: Receiver, record_property: Record
+    state: str, tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
 ) -> None:
-    station = at_work(tmp_path, samples, told)
+    station = at_work(tmp_path, samples, webhook)
     station.pacs.answer = _slow if state == "slow" else lambda: COERCED
     during = [station.next_answer() for _ in range(3)]
     time.sleep(FAULT_S)
@@ -161,9 +161,9 @@ def road(monkeypatch: pytest.MonkeyPatch) -> Iterator[Road]:
 @only_with_all
 @pytest.mark.parametrize("state", ["away", "silent", "failing"])
 def test_a_bucket_that_is(
-    state: str, tmp_path: Path, samples: Path, told: Receiver, road: Road, record_property: Record
+    state: str, tmp_path: Path, samples: Path, webhook: Receiver, road: Road, record_property: Record
 ) -> None:
-    station = at_work(tmp_path, samples, told, {"MIQA_STORE__OBJECTS_URL": "s3://faults/node"})
+    station = at_work(tmp_path, samples, webhook, {"MIQA_STORE__OBJECTS_URL": "s3://faults/node"})
     begin, end = {
         "away": (road.leave, road.open),
         "silent": (road.closed.set, road.closed.clear),

@@ -26,22 +26,22 @@ pytestmark = [*marks, pytest.mark.peers, only_with_all]
 
 
 def test_three_roles_that_start_at_once_on_an_empty_database(
-    tmp_path: Path, samples: Path, told: Receiver, record_property: Record
+    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
 ) -> None:
     with PostgresServer() as server:
         environment = {"MIQA_STORE__DATABASE_URL": server.url}
         began = time.monotonic()
-        station = at_work(tmp_path, samples, told, environment, roles=("receive", "work", "web"))
+        station = at_work(tmp_path, samples, webhook, environment, roles=("receive", "work", "web"))
         record_property("first_report_s", round(time.monotonic() - began, 1))
         check(station, record_property)
 
 
 def test_a_second_process_of_the_same_name(
-    tmp_path: Path, samples: Path, told: Receiver, record_property: Record
+    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
 ) -> None:
     with PostgresServer() as server:
         environment = {"MIQA_STORE__DATABASE_URL": server.url}
-        station = at_work(tmp_path, samples, told, environment)
+        station = at_work(tmp_path, samples, webhook, environment)
         (tmp_path / "other" / "data").mkdir(parents=True)
         other = Node(tmp_path / "other", station.pacs.port, environment)
         assert other.process.wait(timeout=120) != 0
@@ -78,10 +78,10 @@ def _emptied(group: Path) -> None:
 
 
 def test_a_node_with_too_little_memory(
-    tmp_path: Path, samples: Path, told: Receiver, record_property: Record, memory_group: Path
+    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record, memory_group: Path
 ) -> None:
     """The kernel kills it; the service manager starts it again and again; then it gets what it needs."""
-    station = at_work(tmp_path, samples, told)
+    station = at_work(tmp_path, samples, webhook)
     _limit(memory_group, str(TOO_LITTLE))
     deaths = 0
     station.node.kill()
@@ -97,7 +97,9 @@ def test_a_node_with_too_little_memory(
     check(station, record_property)
 
 
-def test_two_versions_beside_each_other(tmp_path: Path, samples: Path, told: Receiver, record_property: Record) -> None:
+def test_two_versions_beside_each_other(
+    tmp_path: Path, samples: Path, webhook: Receiver, record_property: Record
+) -> None:
     """The earlier one is the parent of the commit that changed the schema last; the present one takes its place."""
     commit = _last_of_another_schema()
     if commit is None:
@@ -108,7 +110,7 @@ def test_two_versions_beside_each_other(tmp_path: Path, samples: Path, told: Rec
         files.extractall(tree, filter="data")
     with PostgresServer() as server:
         environment = {"MIQA_STORE__DATABASE_URL": server.url, "MIQA_NODE__NAME": "earlier", "PYTHONPATH": str(tree)}
-        station = at_work(tmp_path, samples, told, environment)
+        station = at_work(tmp_path, samples, webhook, environment)
         record_property("earlier", commit)
         later = Node(tmp_path, station.pacs.port, environment | {"MIQA_NODE__NAME": "later", "PYTHONPATH": ""})
         wait_until(later.is_ready, LIMIT_S, "the present version is ready")
@@ -121,7 +123,7 @@ def test_two_versions_beside_each_other(tmp_path: Path, samples: Path, told: Rec
 
 def _last_of_another_schema() -> str | None:
     log = ["git", "log", "-1", "--format=%H^", "--diff-filter=A", "--", "migrations/versions"]
-    found = subprocess.run(log, cwd=ROOT, check=False, capture_output=True, text=True).stdout.strip()
-    known = ["git", "rev-parse", "--verify", "--quiet", found or "HEAD^"]
-    done = subprocess.run(known, cwd=ROOT, check=False, capture_output=True, text=True)
+    commit = subprocess.run(log, cwd=ROOT, check=False, capture_output=True, text=True).stdout.strip()
+    command = ["git", "rev-parse", "--verify", "--quiet", commit or "HEAD^"]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     return done.stdout.strip() or None

@@ -60,12 +60,12 @@ def said(peer: Pacs) -> dict[str, list[int]]:
         for study in report.get("PredecessorDocumentsSequence", ())
         for reference in study.ReferencedSeriesSequence
     }
-    found: dict[str, list[int]] = {}
+    slices: dict[str, list[int]] = {}
     for report in reports:
         if report.SOPInstanceUID not in amended:
             [listed] = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
-            found.setdefault(listed.SeriesInstanceUID, []).append(len(listed.ReferencedSOPSequence))
-    return found
+            slices.setdefault(listed.SeriesInstanceUID, []).append(len(listed.ReferencedSOPSequence))
+    return slices
 
 
 def _file(data_set: bytes) -> bytes:

@@ -187,8 +187,8 @@ def main() -> int:
                 if not case.error:
                     case = Case(**{**asdict(case), "agrees_with": _cross_check(case, decoder.decode(path))})
                 new.append(case)
-    said = said_by_assess([case.path for case in new])
-    new = [replace(case, assess=said[case.path]) for case in new]
+    answers = said_by_assess([case.path for case in new])
+    new = [replace(case, assess=answers[case.path]) for case in new]
     for case in new:
         if old.get((case.source, case.file)) != case:
             print(old.get((case.source, case.file)), "->", case)

@@ -13,7 +13,7 @@ NO_IMAGE = "The object is not an image."
 
 
 @pytest.fixture(scope="module")
-def said() -> dict[Path, str]:
+def answers() -> dict[Path, str]:
     """What the command says of every file that is here."""
     # A directory that lists files stands for them, and has no line of its own.
     directories = {case.path: NO_IMAGE for case in CASES if case.path.name == "DICOMDIR"}
@@ -26,10 +26,10 @@ def _mark(case: Case) -> object:
 
 
 @pytest.mark.parametrize("case", [_mark(case) for case in CASES])
-def test_assess_says_what_the_table_says(case: Case, said: dict[Path, str]) -> None:
+def test_assess_says_what_the_table_says(case: Case, answers: dict[Path, str]) -> None:
     if not FOLDERS[case.source].is_dir():
         pytest.skip("the shared data folder is not beside the checkout")
-    assert said[case.path] == case.assess
+    assert answers[case.path] == case.assess
 
 
 def test_whatever_decodes_is_judged_unless_it_shows_no_patient() -> None:

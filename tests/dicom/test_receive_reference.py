@@ -59,10 +59,12 @@ def store(port: int, path: Path) -> tuple[int | None, InstanceDigest]:
     """(status, digest) of a C-STORE of the file's data set; None when it has nothing to send."""
     data = path.read_bytes()
     try:
-        encoding, found = peek_elements(data, frozenset({CLASS, INSTANCE}))
+        encoding, peer_uids = peek_elements(data, frozenset({CLASS, INSTANCE}))
     except DataSetError:
         return None, InstanceDigest("")
-    uids = [found[tag].value.decode("latin-1").strip(" \0") if tag in found else "" for tag in (CLASS, INSTANCE)]
+    uids = [
+        peer_uids[tag].value.decode("latin-1").strip(" \0") if tag in peer_uids else "" for tag in (CLASS, INSTANCE)
+    ]
     if not all(map(is_uid, uids)):
         return None, InstanceDigest("")
     sent = data[encoding.offset :]
@@ -112,17 +114,17 @@ def _mark(case: Case) -> object:
 def test_through_the_scp(case: Case, rig: Rig, port: int) -> None:
     if not FOLDERS[case.source].is_dir():
         pytest.skip("the shared data folder is not beside the checkout")
-    what, said = outcome(rig, port, case.path)
+    what, answer = outcome(rig, port, case.path)
     if not case.error:
         # Whatever decodes also arrives, unless it lacks the UIDs without which nothing can be sent.
         assert what in (KEPT, NOT_SENT)
-        assert "could not be decoded" not in said
+        assert "could not be decoded" not in answer
     elif what == KEPT:
         # A slice whose UID another file of the table had first takes no part in its series, and what has no study or
         # series is not assessed at all.
         reasons = (case.assess, CONFLICTING.message, "Give it what is missing: miqa-node worklist correct.")
-        assert any(reason in said for reason in reasons), "the reason is recorded"
-    assert "^" not in said
+        assert any(reason in answer for reason in reasons), "the reason is recorded"
+    assert "^" not in answer
 
 
 @pytest.mark.parametrize("file", ["MR_truncated.dcm", "emri_small_jpeg_2k_lossless_too_short.dcm"])
@@ -134,9 +136,9 @@ def test_a_slice_that_cannot_be_decoded_is_told_why(file: str, rig: Rig, port: i
         other = f"{uid[:-3]}{'987' if uid[-3:] != '987' else '986'}"
         data = data.replace(uid.encode(), other.encode())
     (tmp_path / "slice.dcm").write_bytes(data)
-    what, said = outcome(rig, port, tmp_path / "slice.dcm")
+    what, answer = outcome(rig, port, tmp_path / "slice.dcm")
     assert what == KEPT
-    assert case.assess in said
+    assert case.assess in answer
 
 
 @pytest.mark.slow

@@ -31,15 +31,20 @@ def _mark(case: Case) -> object:
 def test_decodes_as_the_table_says(case: Case, decoder: Decoder) -> None:
     if not FOLDERS[case.source].is_dir():
         pytest.skip("the shared data folder is not beside the checkout")
-    seen = observe(decoder, case.source, case.file)
-    assert (seen.error, seen.reason) == (case.error, case.reason)
-    assert (seen.rows, seen.columns, seen.frames, seen.dtype) == (case.rows, case.columns, case.frames, case.dtype)
-    assert seen.decoder == case.decoder
+    observation = observe(decoder, case.source, case.file)
+    assert (observation.error, observation.reason) == (case.error, case.reason)
+    assert (observation.rows, observation.columns, observation.frames, observation.dtype) == (
+        case.rows,
+        case.columns,
+        case.frames,
+        case.dtype,
+    )
+    assert observation.decoder == case.decoder
     if not case.error:
         # Lossy codecs may differ by rounding between processors; their means may not.
-        assert float(seen.mean) == pytest.approx(float(case.mean), abs=0.5)
-    assert seen.stored_sha256 == case.stored_sha256
-    assert seen.display_sha256 == case.display_sha256
+        assert float(observation.mean) == pytest.approx(float(case.mean), abs=0.5)
+    assert observation.stored_sha256 == case.stored_sha256
+    assert observation.display_sha256 == case.display_sha256
 
 
 def test_the_table_covers_the_installed_files() -> None:

@@ -55,22 +55,22 @@ def test_video_is_kept_and_told_not_assessed(syntax: UID, sop_class: UID, rig: R
     status, digest = store(port, tmp_path / "video.dcm")
     assert status == 0x0000
     with rig.database.begin() as transaction:
-        kept = instances.load(transaction, digest)
-    assert kept.header.transfer_syntax_uid == syntax
-    assert rig.objects.get(kept.object_key).endswith(sent)
+        instance = instances.load(transaction, digest)
+    assert instance.header.transfer_syntax_uid == syntax
+    assert rig.objects.get(instance.object_key).endswith(sent)
     rig.finish(digest)
     assert rig.verdict(digest) is Verdict.NOT_ASSESSED
     with rig.database.begin() as transaction:
         assessment = instances.load_assessment(transaction, digest)
-        assert worklist.count(transaction, worklist.WorklistFilter(uid=kept.header.sop_instance_uid)) == 0
+        assert worklist.count(transaction, worklist.WorklistFilter(uid=instance.header.sop_instance_uid)) == 0
     assert assessment is not None
     assert "video; it is stored and delivered, but not decoded" in assessment.not_assessed
 
 
 def test_the_list_has_every_video_syntax_that_is_known() -> None:
-    known = {syntax for syntax in AllTransferSyntaxes if "MPEG" in syntax.name or "HEVC" in syntax.name}
-    assert known
-    assert known <= {*VIDEO, *FRAGMENTABLE}
+    syntaxes = {syntax for syntax in AllTransferSyntaxes if "MPEG" in syntax.name or "HEVC" in syntax.name}
+    assert syntaxes
+    assert syntaxes <= {*VIDEO, *FRAGMENTABLE}
 
 
 def test_the_node_takes_images_all_the_same(rig: Rig, port: int, samples: Path) -> None:

@@ -145,7 +145,7 @@ def main(folder: Path) -> dict[str, Any]:
     dicom_port, web_port = free_ports((0, 0))
     node = NodeProcess(folder / "data", "MIQA", dicom_port, web_port, more=("--config", str(settings)))
     with node:
-        found = {name: _verdict(node, uid) for name, uid in uids.items()}
+        verdicts = {name: _verdict(node, uid) for name, uid in uids.items()}
         lines = wait_for(lambda: _lines(folder / "checksums.txt", 2))
         with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/verdicts") as response:
             page = response.read().decode()
@@ -153,7 +153,7 @@ def main(folder: Path) -> dict[str, Any]:
         counted = run_command(settings, "verdicts")
         reports = [dcmread(path) for path in (folder / "data").rglob("*.dcm") if "results" in path.parts]
     return {
-        "instances": found,
+        "instances": verdicts,
         "delivered": lines,
         "page": page,
         "doctor": doctor["checks"],

@@ -22,20 +22,20 @@ def main() -> int:
     parser.add_argument("--target", action="append", choices=[kind.name for kind in TARGETS], help="default is all")
     parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()))
     parser.add_argument("--no-file", action="store_true", help="write no file of results")
-    given = parser.parse_args()
+    options = parser.parse_args()
     quiet()
     has_atheris = find_spec("atheris") is not None
-    kinds = [kind for kind in TARGETS if not given.target or kind.name in given.target]
+    kinds = [kind for kind in TARGETS if not options.target or kind.name in options.target]
     shares = sum(kind.share for kind in kinds)
     structured, guided = [], []
     for kind in kinds:
-        structured.append(_say(explore(kind, given.inputs * kind.share // shares, given.seed)))
+        structured.append(_say(explore(kind, options.inputs * kind.share // shares, options.seed)))
         if has_atheris and kind.guided:
-            guided.append(_say(explore_coverage(kind, given.guided * kind.share // shares, given.seed)))
+            guided.append(_say(explore_coverage(kind, options.guided * kind.share // shares, options.seed)))
     failed = [count.target for count in (*structured, *guided) if count.failures]
-    if not given.no_file:
+    if not options.no_file:
         result = {
-            "seed": given.seed,
+            "seed": options.seed,
             "inputs": sum(count.inputs for count in structured),
             "structured": [count.as_dict() for count in structured],
             "guided": [count.as_dict() for count in guided] if has_atheris else "atheris is not installed",

@@ -35,9 +35,9 @@ def explore_coverage(kind: type[FuzzTarget], most: int, seed: int = 0) -> FuzzCo
         ]
         ended = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
         output = ended.stdout + ended.stderr
-        found = [path for path in Path(scratch).iterdir() if re.match(r"(crash|timeout|oom|leak)-", path.name)]
+        crashes = [path for path in Path(scratch).iterdir() if re.match(r"(crash|timeout|oom|leak)-", path.name)]
         if ended.returncode:
-            inputs = "; ".join(repr(path.read_bytes()[:1000]) for path in found)
+            inputs = "; ".join(repr(path.read_bytes()[:1000]) for path in crashes)
             count.failures.append(f"exit code {ended.returncode}: {output[-3000:]} {inputs}")
     count.inputs = int(_figure(output, "number_of_executed_units"))
     count.grown_mib = _figure(output, "peak_rss_mb")
@@ -47,8 +47,8 @@ def explore_coverage(kind: type[FuzzTarget], most: int, seed: int = 0) -> FuzzCo
 
 
 def _figure(output: str, name: str) -> float:
-    found = re.search(rf"stat::{name}:\s+(\d+)", output)
-    return float(found[1]) if found else 0.0
+    match = re.search(rf"stat::{name}:\s+(\d+)", output)
+    return float(match[1]) if match else 0.0
 
 
 def main(arguments: list[str]) -> None:

@@ -68,7 +68,7 @@ def looking(context: BrowserContext, address: str, study_uid: str) -> Iterator[L
     looker = Looker(context.new_page())
 
     def note(text: str) -> None:
-        if not any(known in text for known in OHIF_S_OWN):
+        if not any(noise in text for noise in OHIF_S_OWN):
             looker.errors.append(text[:300])
 
     def ask(url: str) -> None:
@@ -79,7 +79,7 @@ def looking(context: BrowserContext, address: str, study_uid: str) -> Iterator[L
     looker.page.add_init_script(NO_TOUR)
     looker.page.on("request", lambda request: ask(request.url))
     looker.page.on("pageerror", lambda error: note(str(error)))
-    looker.page.on("console", lambda said: note(said.text) if said.type == "error" else None)
+    looker.page.on("console", lambda messages: note(messages.text) if messages.type == "error" else None)
     try:
         looker.page.goto(f"{address}/viewer?StudyInstanceUIDs={study_uid}", wait_until="domcontentloaded")
         looker.page.wait_for_function(RENDERED, polling=READING_MS)

@@ -61,22 +61,22 @@ class PixelMed:
         patience = threading.Timer(TIMEOUT_S, process.kill)
         patience.start()
         try:
-            said, done = _exchange(process, path)
+            reply, done = _exchange(process, path)
         finally:
             patience.cancel()
         if done:
             self._idle.put(process)
         else:
             _end(process)
-            said.append("Error: it died or ran out of time.")
-        return "\n".join(said)
+            reply.append("Error: it died or ran out of time.")
+        return "\n".join(reply)
 
 
 def _exchange(process: subprocess.Popen[bytes], path: Path) -> tuple[list[str], bool]:
     """What it says of the file, and whether it came to the end."""
     assert process.stdin is not None
     assert process.stdout is not None
-    said: list[str] = []
+    lines: list[str] = []
     with suppress(BrokenPipeError):
         process.stdin.write(f"{path}\n".encode())
         process.stdin.flush()
@@ -84,9 +84,9 @@ def _exchange(process: subprocess.Popen[bytes], path: Path) -> tuple[list[str], 
         for line in process.stdout:
             text = line.decode("latin-1").rstrip("\n")
             if text == DONE:
-                return said, True
-            said.append(text)
-    return said, False
+                return lines, True
+            lines.append(text)
+    return lines, False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -125,8 +125,8 @@ def test_a_promised_original_goes_only_after_the_archive_has_it_and_comes_back_a
         assert node.remove_old() == 0, "it is not asked again at once"
         node.ask_again()
         assert node.remove_old() == 3
-        kept = [node.objects.exists(original_key(one)) for one in digests]
-        assert kept == [False, False, False, True]
+        presence = [node.objects.exists(original_key(one)) for one in digests]
+        assert presence == [False, False, False, True]
 
         for digest, name in zip(digests[:3], FILES, strict=False):
             assert node.retrieval.fetch(node.uid(digest)).missing == ()

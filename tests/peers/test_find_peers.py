@@ -60,31 +60,31 @@ def node(archive: Orthanc, sample: DemoImage, tmp_path_factory: pytest.TempPathF
 
 def found(archive: Orthanc, level: str, **keys: str) -> list[dict[str, str]]:
     """What findscu prints of each answer, by tag."""
-    asked = [text for key, value in keys.items() for text in ("-k", f"{key}={value}")]
-    ran = dcmtk("findscu", "-S", "-v", "-aec", "ORTHANC", "-k", f"QueryRetrieveLevel={level}", *asked, "127.0.0.1",
+    options = [text for key, value in keys.items() for text in ("-k", f"{key}={value}")]
+    ran = dcmtk("findscu", "-S", "-v", "-aec", "ORTHANC", "-k", f"QueryRetrieveLevel={level}", *options, "127.0.0.1",
                 archive.dicom_port)  # fmt: skip
-    said = ran.stdout + ran.stderr
-    assert ran.returncode == 0, said
-    assert "\nE: " not in said, said
-    answers = [dict(SEEN.findall(answer)) for answer in said.split("Find Response")[1:]]
+    output = ran.stdout + ran.stderr
+    assert ran.returncode == 0, output
+    assert "\nE: " not in output, output
+    answers = [dict(SEEN.findall(answer)) for answer in output.split("Find Response")[1:]]
     return [{tag: value.strip(" \0") for tag, value in answer.items()} for answer in answers if answer]
 
 
 def test_findscu_finds_each_series_of_results_by_the_study(archive: Orthanc, node: Node, sample: DemoImage) -> None:
     study = {"StudyInstanceUID": sample.study_instance_uid}
-    wanted = {"Modality": "", "SeriesInstanceUID": "", "SeriesDescription": ""}
-    series = {one[MODALITY]: one for one in found(archive, "SERIES", **study, **wanted)}
+    keys = {"Modality": "", "SeriesInstanceUID": "", "SeriesDescription": ""}
+    series = {one[MODALITY]: one for one in found(archive, "SERIES", **study, **keys)}
     assert set(series) - {"CR", "DX"} == MADE
     assert len(series) == len(MADE) + 1, "the results are in the study of the image"
     assert series["SEG"][DESCRIPTION] == "Quality findings"
     (report,) = found(archive, "SERIES", **study, Modality="SR", SeriesInstanceUID="")
     (instance,) = found(archive, "IMAGE", **study, SeriesInstanceUID=report[SERIES], SOPInstanceUID="")
-    kept = next(
+    path = next(
         dcmread(BytesIO(archive.file(one)))
         for one in archive.call("/instances")
         if archive.call(f"/instances/{one}/tags?simplify")["Modality"] == "SR"
     )
-    assert instance[INSTANCE] == kept.SOPInstanceUID
+    assert instance[INSTANCE] == path.SOPInstanceUID
     assert found(archive, "SERIES", StudyInstanceUID="1.2.3.4", Modality="") == [], "a study that is not there"
 
 

@@ -46,8 +46,8 @@ def test_an_archive_that_dies_is_an_alarm_and_its_return_ends_it(tmp_path: Path,
     with Node(settings, [parse_flag(f"pacs=ANY@127.0.0.1:{port}")]) as node:
 
         def health() -> str:
-            found = get(node.web_port, "/api/v1/operations")[1]["destinations"]
-            return str(found[0]["health"]) if found else ""
+            destinations = get(node.web_port, "/api/v1/operations")[1]["destinations"]
+            return str(destinations[0]["health"]) if destinations else ""
 
         with storescp(port, tmp_path):
             wait_until(lambda: health() == "answers", 120)
@@ -57,8 +57,8 @@ def test_an_archive_that_dies_is_an_alarm_and_its_return_ends_it(tmp_path: Path,
         [pacs] = get(node.web_port, "/api/v1/operations")[1]["destinations"]
         assert pacs["since"]
         assert str(port) in pacs["detail"]
-        found = {one.check: one for one in examine(None, tmp_path, ())}["destination pacs"]
-        assert (found.ok, "--destination" in found.detail) == (False, True)
+        check = {one.check: one for one in examine(None, tmp_path, ())}["destination pacs"]
+        assert (check.ok, "--destination" in check.detail) == (False, True)
         assert store(node.dicom_port, samples / "RG3_UNCR.dcm") == [0x0000]
         wait_until(lambda: get(node.web_port, "/api/v1/deliveries")[1]["total"] > 0, 120)
         with storescp(port, tmp_path):

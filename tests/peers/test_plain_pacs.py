@@ -57,9 +57,9 @@ def deliver(
     finally:
         process.terminate()
         process.wait(timeout=10)
-    kept = {str(ds.SOPInstanceUID): ds for ds in map(pydicom.dcmread, folder.iterdir())}
-    assert set(kept) == {one.sop_instance_uid for one in made}
-    return kept
+    datasets = {str(ds.SOPInstanceUID): ds for ds in map(pydicom.dcmread, folder.iterdir())}
+    assert set(datasets) == {one.sop_instance_uid for one in made}
+    return datasets
 
 
 @pytest.mark.parametrize("options", [[], ["+xi"]], ids=["defaults", "implicit only"])
@@ -67,9 +67,9 @@ def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None
     made = making.everything(making.write(making.small(), tmp_path / "source.dcm"))
     kinds = {one.kind for one in made}
     assert {"SR", "SEG", "SEG_FRACTIONAL", "KOS", "GSPS", "SC", "SC_RLE", "SC_J2K", "PDF"} <= kinds
-    kept = deliver(made, options, tmp_path / "out")
+    datasets = deliver(made, options, tmp_path / "out")
     for one in made:
-        got, sent = kept[one.sop_instance_uid], making.read(one)
+        got, sent = datasets[one.sop_instance_uid], making.read(one)
         assert not got.file_meta.TransferSyntaxUID.is_compressed
         if options:
             assert got.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian

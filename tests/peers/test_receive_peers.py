@@ -122,10 +122,10 @@ def test_storescu_with_every_proposal(start_node: StartNode, samples: Path) -> N
         assert "Received Store Response (Success)" in done.stderr
     assert len(node.received) == len(proposals)
     for number, name in enumerate(proposals.values()):
-        kept, sent = dcmread_bytes(node.files[number]), dcmread(samples / name)
-        assert kept.SOPInstanceUID == sent.SOPInstanceUID
-        if kept.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID:
-            assert kept.PixelData == sent.PixelData
+        copy, sent = dcmread_bytes(node.files[number]), dcmread(samples / name)
+        assert copy.SOPInstanceUID == sent.SOPInstanceUID
+        if copy.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID:
+            assert copy.PixelData == sent.PixelData
     # Explicit VR Little Endian first: nothing that was uncompressed little endian got converted.
     assert dcmread_bytes(node.files[0]).file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
 
@@ -203,8 +203,8 @@ def test_results_reach_orthanc_unchanged(orthanc: Orthanc) -> None:
     assert list(destination.send(files)) == [None] * 5
     assert list(destination.send(files[:1])) == [None]  # again: the same object, no second one
     destination.close()
-    kept = {split_file(orthanc.file(instance))[1] for instance in orthanc.call("/instances")}
-    assert kept == {split_file(data)[1] for _, _, data in files}
+    datasets = {split_file(orthanc.file(instance))[1] for instance in orthanc.call("/instances")}
+    assert datasets == {split_file(data)[1] for _, _, data in files}
 
 
 def test_results_reach_storescp(tmp_path: Path) -> None:
@@ -230,5 +230,5 @@ def test_results_reach_storescp(tmp_path: Path) -> None:
         finally:
             process.terminate()
             process.wait(timeout=10)
-        (kept,) = [path for path in folder.iterdir() if path.name.endswith(file[1])]
-        assert dcmread(kept).StudyInstanceUID == dcmread_bytes(file[2]).StudyInstanceUID
+        (received_path,) = [path for path in folder.iterdir() if path.name.endswith(file[1])]
+        assert dcmread(received_path).StudyInstanceUID == dcmread_bytes(file[2]).StudyInstanceUID

@@ -176,10 +176,10 @@ def test_orthanc_pushes_by_stow_and_gets_the_report_by_stow(tmp_path: Path, samp
             uids = [str(dcmread(samples / name, stop_before_pixels=True).SOPInstanceUID) for name in names]
             with node.database.begin() as transaction:
                 digests = [instances.find(transaction, uid) for uid in uids]
-                keys = [instances.load(transaction, found[0]).object_key for found in digests]
+                keys = [instances.load(transaction, instance[0]).object_key for instance in digests]
             for name, key in zip(names, keys, strict=True):
-                kept = dcmread(BytesIO(node.objects.get(key)))
-                assert kept.PixelData == dcmread(samples / name).PixelData
+                dataset = dcmread(BytesIO(node.objects.get(key)))
+                assert dataset.PixelData == dcmread(samples / name).PixelData
 
             def modalities() -> list[str]:
                 tags = (peer.call(f"/instances/{one}/tags?simplify") for one in peer.call("/instances"))
@@ -206,15 +206,15 @@ def test_storage_commitment_with_orthanc_both_ways(tmp_path: Path, samples: Path
             uploaded = peer.call("/instances", (samples / "RG1_UNCR.dcm").read_bytes())["ID"]
             uid = dcmread(samples / "RG1_UNCR.dcm", stop_before_pixels=True).SOPInstanceUID
             peer.call("/modalities/node/store", {"Resources": [uploaded], "Synchronous": True})
-            asked = peer.call("/modalities/node/storage-commitment", {"Resources": [uploaded]})["ID"]
-            assert wait_until(lambda: peer.call(f"/storage-commitment/{asked}")["Status"] == "Success", 60)
+            job = peer.call("/modalities/node/storage-commitment", {"Resources": [uploaded]})["ID"]
+            assert wait_until(lambda: peer.call(f"/storage-commitment/{job}")["Status"] == "Success", 60)
             unknown = {"DicomInstances": [["1.2.840.10008.5.1.4.1.1.1", "1.2.3.4.5"]]}
             lacking = peer.call("/modalities/node/storage-commitment", unknown)["ID"]
             assert wait_until(lambda: peer.call(f"/storage-commitment/{lacking}")["Status"] == "Failure", 60)
 
             def states() -> set[DeliveryState]:
                 with node.database.begin() as transaction:
-                    found = instances.find(transaction, uid)
-                    return {one.state for one in deliveries.of_instance(transaction, found[0])} if found else set()
+                    rows = instances.find(transaction, uid)
+                    return {one.state for one in deliveries.of_instance(transaction, rows[0])} if rows else set()
 
             assert wait_until(lambda: states() == {DeliveryState.COMMITTED}, 120), states()

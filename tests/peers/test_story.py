@@ -100,7 +100,7 @@ def page(node: Node) -> Iterator[Any]:
         page.set_default_navigation_timeout(PATIENCE_MS)
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda asked: None if asked.url.startswith(address) else wrong.append(asked.url))
+        page.on("request", lambda question: None if question.url.startswith(address) else wrong.append(question.url))
         yield page
         browser.close()
     assert wrong == []
@@ -295,9 +295,9 @@ def lies_on_the_object(shown: dict[str, Any], hidden: dict[str, Any], mask: np.n
     """The overlay colours the canvas, most strongly on the object, and is gone when it is switched off."""
     import base64
 
-    def red(told: dict[str, Any]) -> np.ndarray:
-        data = np.frombuffer(base64.b64decode(told["red"]), np.uint8)
-        return data.reshape(told["height"], told["width"]).astype(float)
+    def red(red_values: dict[str, Any]) -> np.ndarray:
+        data = np.frombuffer(base64.b64decode(red_values["red"]), np.uint8)
+        return data.reshape(red_values["height"], red_values["width"]).astype(float)
 
     assert red(hidden).max() <= 1
     colour = red(shown)

@@ -54,8 +54,8 @@ def test_no_validator_complains(declared: str, tmp_path: Path) -> None:
             rejection_note([source], making.assessment(), replace(CONFIRMED, comment=COMMENTS[language])).data
         )
     verdict = making.disposition(Verdict.REVIEW, FindingName.FOREIGN_OBJECT, text=COMMENTS["ja"])
-    given, settings = making.assessment(FindingName.FOREIGN_OBJECT), ReportSettings("Röntgen 1", language="de")
-    for made in make_objects(ReportedImage(source, SaliencyMaps()), given, verdict, settings):
+    assessment, settings = making.assessment(FindingName.FOREIGN_OBJECT), ReportSettings("Röntgen 1", language="de")
+    for made in make_objects(ReportedImage(source, SaliencyMaps()), assessment, verdict, settings):
         paths.append(tmp_path / f"{made.kind}.dcm")
         paths[-1].write_bytes(made.data)
-    assert {path.name: left for path, left in errors_of_all(paths).items() if left} == {}
+    assert {path.name: errors for path, errors in errors_of_all(paths).items() if errors} == {}

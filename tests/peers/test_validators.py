@@ -70,7 +70,7 @@ def written(made: tuple[MadeObject, ...], folder: Path) -> list[Path]:
 
 def validated(made: tuple[MadeObject, ...], folder: Path) -> dict[str, list[str]]:
     """Every error that is left, by object."""
-    return {path.stem: left for path, left in errors_of_all(written(made, folder)).items() if left}
+    return {path.stem: errors for path, errors in errors_of_all(written(made, folder)).items() if errors}
 
 
 def all_objects(source: Path, lower: bool) -> list[MadeObject]:
@@ -90,7 +90,7 @@ def faults(made: Sequence[MadeObject], folder: Path) -> dict[str, list[str]]:
     for number, item in enumerate(made):
         paths.append(folder / f"{number}-{item.kind}.dcm")
         paths[-1].write_bytes(item.data)
-    return {path.stem: left for path, left in errors_of_all(paths).items() if left}
+    return {path.stem: errors for path, errors in errors_of_all(paths).items() if errors}
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -100,8 +100,10 @@ def test_all_objects_of_many_sources(name: str, tmp_path: Path) -> None:
     SEEN.add(name)
     # What the source's own patient and study are blamed for, the copy of them is blamed for too.
     blamed_before = set(errors(source))
-    found = faults(all_objects(source, lower=name in list(SOURCES)[::10]), tmp_path)  # each validator takes seconds
-    assert {kind: left for kind, errors_ in found.items() if (left := set(errors_) - blamed_before)} == {}
+    faults_by_kind = faults(
+        all_objects(source, lower=name in list(SOURCES)[::10]), tmp_path
+    )  # each validator takes seconds
+    assert {kind: fault for kind, errors_ in faults_by_kind.items() if (fault := set(errors_) - blamed_before)} == {}
 
 
 def test_every_accepted_complaint_is_still_made() -> None:
@@ -202,8 +204,8 @@ def test_reports_of_what_nothing_covers(modality: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("resolution", [*Resolution, None])
 def test_objects_that_state_a_decision(resolution: Resolution | None, tmp_path: Path) -> None:
-    said = review(resolution, FindingName.FOREIGN_OBJECT, comment="Schlüssel in der Tasche")
-    assert faults(amended(making.CHEST, said, tmp_path), tmp_path) == {}
+    review_of_decision = review(resolution, FindingName.FOREIGN_OBJECT, comment="Schlüssel in der Tasche")
+    assert faults(amended(making.CHEST, review_of_decision, tmp_path), tmp_path) == {}
 
 
 @pytest.mark.shared
@@ -263,14 +265,14 @@ def test_a_second_look_at_the_modules_of_all_objects_of_all_sources_agrees(tmp_p
             lacking.add(line.strip())
     assert set(blamed) == {file.name for file in files}
     # The enhanced copy of an image lacks what the image lacks; the program names no more than twelve faults of a file.
-    left = {
+    remainder = {
         path.name: blamed[path.name] - blamed[source.name]
         for path, source in source_of.items()
         if len(blamed[source.name]) < 12 or not path.name.endswith("ENHANCED.dcm")
     }
-    assert len(left) >= len(source_of) - 2
-    accepted = {text for texts in left.values() for text in texts if known_defect(text)}
-    assert {name: texts - accepted for name, texts in left.items() if texts - accepted} == {}
+    assert len(remainder) >= len(source_of) - 2
+    accepted = {text for texts in remainder.values() for text in texts if known_defect(text)}
+    assert {name: texts - accepted for name, texts in remainder.items() if texts - accepted} == {}
     assert accepted == {defect.words for defect in DEFECTS if defect.tool == "iodcheck"}
     assert len(source_of) > 500
 

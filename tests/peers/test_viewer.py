@@ -112,7 +112,7 @@ SOURCES: dict[str, Make] = {
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+def images_archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     if not CHROMIUM.exists():
         give_up("chromium is not installed")
     try:
@@ -123,12 +123,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
 
 
 @pytest.fixture(scope="module")
-def address(kept: Archive) -> Iterator[str]:
+def address(images_archive: Archive) -> Iterator[str]:
     try:
         files = viewer_files()
     except MiqaError as error:
         give_up(str(error))
-    with site(files, kept.port) as running:
+    with site(files, images_archive.port) as running:
         yield running
 
 
@@ -156,7 +156,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=SOURCES)
 def study(
     request: pytest.FixtureRequest,
-    kept: Archive,
+    images_archive: Archive,
     address: str,
     browser: sync_api.BrowserContext,
     shots: Path,
@@ -165,9 +165,9 @@ def study(
     images, made = SOURCES[request.param](tmp_path_factory.mktemp(request.param))
     objects = {item.kind: making.read(item) for item in made}
     mirrored = mirror(making.read(next(item for item in made if item.kind == ResultKind("SEG"))))
-    kept.clear()
+    images_archive.clear()
     for data in [*(image.read_bytes() for image in images), *(item.data for item in made), as_bytes(mirrored)]:
-        kept.store(data)
+        images_archive.store(data)
     with looking(browser, address, str(objects[ResultKind("SR")].StudyInstanceUID)) as looker:
         yield Study(request.param, objects, mirrored, looker, shots)
 
@@ -180,7 +180,7 @@ def test_the_report_can_be_read_on_the_image(study: Study) -> None:
         assert " ".join(first.replace("=", ": ").split()) in state["drawn"]
     places = [place for group in groups for place in outlines(group)]
     assert state["image"] in {image for image, _ in places}
-    drawn_points = [(seen["image"], points) for seen in state["outlines"] for points in seen["points"]]
+    drawn_points = [(outline["image"], points) for outline in state["outlines"] for points in outline["points"]]
     assert len(drawn_points) >= len(groups)
     for image, points in drawn_points:
         assert any(image == of and near(points, expected) for of, expected in places)
@@ -209,12 +209,12 @@ def test_mirrored_masks_are_noticed(study: Study) -> None:
 def test_the_picture_looks_as_we_drew_it(study: Study) -> None:
     state = study.show(SC, lambda state: state["series"] == [SC] and state["canvas"] is not None)
     ours = pixel_array(study.made[ResultKind("SC")])
-    seen = drawn(state["canvas"]).astype(float)
+    drawn_picture = drawn(state["canvas"]).astype(float)
 
     def difference(picture: NDArray[np.uint8]) -> float:
         expected = placed(picture, state["canvas"])
         inside = expected.min(axis=-1) >= 0
-        return float(np.abs(seen - expected)[inside].mean())
+        return float(np.abs(drawn_picture - expected)[inside].mean())
 
     assert difference(ours) < 8
     assert difference(ours[:, ::-1]) > 2 * difference(ours)
@@ -239,15 +239,15 @@ def test_make_viewer_serves_the_results_of_the_demonstration(address: str, tmp_p
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            said = [next(process.stdout) for _ in range(3)]
-            (shown,) = re.findall(r"http://127\.0\.0\.1:\d+", said[0])
+            lines = [next(process.stdout) for _ in range(3)]
+            (shown,) = re.findall(r"http://127\.0\.0\.1:\d+", lines[0])
             with urllib.request.urlopen(f"{shown}/dicom-web/studies", timeout=30) as response:
                 studies = {study["0020000D"]["Value"][0]: study["00080061"]["Value"] for study in json.load(response)}
             assert len(studies) == len({one.study_instance_uid for one in make_samples()})
             assert sorted(studies[sample.study_instance_uid]) == ["CR", "KO", "SEG", "SR"]
             with urllib.request.urlopen(f"{shown}/", timeout=30) as response:
                 assert b"ohif" in response.read().lower()
-            assert f"MIQA_WEB__VIEWER_URL='{shown}/viewer?StudyInstanceUIDs={{study_uid}}' make run" in said[1]
+            assert f"MIQA_WEB__VIEWER_URL='{shown}/viewer?StudyInstanceUIDs={{study_uid}}' make run" in lines[1]
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
@@ -255,27 +255,27 @@ def test_make_viewer_serves_the_results_of_the_demonstration(address: str, tmp_p
 
 def ours(seg: Dataset) -> list[dict[str, Any]]:
     """Source, size and centroid of each frame that is not empty, from our own file with pydicom."""
-    found = []
+    matches = []
     for frame, groups in zip(frames(seg), seg.PerFrameFunctionalGroupsSequence, strict=True):
         rows, columns = np.nonzero(frame)
         if len(rows):
             source = groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
             segment = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
             place = {"row": rows.mean(), "column": columns.mean()}
-            found.append({"segment": segment, "image": source, "pixels": len(rows), **place})
-    return found
+            matches.append({"segment": segment, "image": source, "pixels": len(rows), **place})
+    return matches
 
 
-def same(seen: list[dict[str, Any]], expected: list[dict[str, Any]]) -> bool:
+def same(outlines: list[dict[str, Any]], expected: list[dict[str, Any]]) -> bool:
     """Whether the viewer holds these masks on these images; centroids to a tenth of a pixel."""
 
     def order(mask: dict[str, Any]) -> tuple[int, str]:
         return mask["segment"], mask["image"]
 
-    return len(seen) == len(expected) and all(
+    return len(outlines) == len(expected) and all(
         (order(s), s["pixels"]) == (order(e), e["pixels"])
         and (s["row"], s["column"]) == pytest.approx((e["row"], e["column"]), abs=0.1)
-        for s, e in zip(sorted(seen, key=order), sorted(expected, key=order), strict=True)
+        for s, e in zip(sorted(outlines, key=order), sorted(expected, key=order), strict=True)
     )
 
 
@@ -308,8 +308,8 @@ def mirror(seg: FileDataset) -> FileDataset:
 
 def measurement_groups(report: Dataset) -> list[Dataset]:
     """The groups of TID 1410 and 1501."""
-    found = [report] if report.ConceptNameCodeSequence[0].CodeValue == "125007" else []
-    return found + [
+    groups = [report] if report.ConceptNameCodeSequence[0].CodeValue == "125007" else []
+    return groups + [
         group
         for item in report.get("ContentSequence", ())
         if item.ValueType == "CONTAINER"
@@ -319,16 +319,16 @@ def measurement_groups(report: Dataset) -> list[Dataset]:
 
 def lines(group: Dataset) -> list[str]:
     """The measurements of a group as OHIF 3.12 writes them: two decimals, and nothing at all for a zero."""
-    said = []
+    lines = []
     for item in group.ContentSequence:
         if item.ValueType == "NUM":
             measured = item.MeasuredValueSequence[0]
             value = Decimal(float(measured.NumericValue)).quantize(Decimal("0.01"), ROUND_HALF_UP)
             unit = measured.MeasurementUnitsCodeSequence[0].CodeValue
-            said.append(
+            lines.append(
                 f"{item.ConceptNameCodeSequence[0].CodeMeaning}={value if measured.NumericValue else ''} {unit}"
             )
-    return said
+    return lines
 
 
 def near(points: Sequence[Sequence[float]], expected: NDArray[np.float64]) -> bool:
@@ -342,8 +342,8 @@ def name(line: str) -> str:
 
 def outlines(item: Dataset) -> list[tuple[str, NDArray[np.float64]]]:
     """Image and points, column and row, of every SCOORD below."""
-    found = []
+    shapes = []
     if item.get("ValueType") == "SCOORD":
         image = item.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
-        found.append((image, np.reshape(item.GraphicData, (-1, 2)).astype(float)))
-    return found + [place for child in item.get("ContentSequence", ()) for place in outlines(child)]
+        shapes.append((image, np.reshape(item.GraphicData, (-1, 2)).astype(float)))
+    return shapes + [place for child in item.get("ContentSequence", ()) for place in outlines(child)]

@@ -136,14 +136,14 @@ class Complaint:
 def complaints(path: Path) -> list[Complaint]:
     """What all tools together hold against the file; missing tools say nothing (see :func:`missing_tools`)."""
     modality = _modality(path)
-    found: list[Complaint] = []
+    complaints: list[Complaint] = []
     for tool, check in CHECKS.items():
         if modality not in FOR.get(tool, {modality}):
             continue
         if tool in PROGRAMS and shutil.which(tool, path=SEARCH) is None:
             continue
-        found += (Complaint(tool, text, _defect(tool, text)) for text in check(path))
-    return found
+        complaints += (Complaint(tool, text, _defect(tool, text)) for text in check(path))
+    return complaints
 
 
 def errors_of_all(paths: Sequence[Path]) -> dict[Path, list[str]]:
@@ -220,21 +220,21 @@ def _dciodvfy(path: Path) -> Iterator[str]:
 
 def _pixelmed(path: Path) -> Iterator[str]:
     """It returns 0 whatever it finds, so what it says counts; and it must have come to its end."""
-    said = PIXELMED.said(path)
-    yield from (line.strip() for line in said.splitlines() if re.match(r"\s*(Error|.*[Ee]xception)", line))
-    if COMPLETE not in said:
+    output = PIXELMED.said(path)
+    yield from (line.strip() for line in output.splitlines() if re.match(r"\s*(Error|.*[Ee]xception)", line))
+    if COMPLETE not in output:
         yield "did not come to its end"
 
 
 def _dcmpschk(path: Path) -> Iterator[str]:
     """Its verdict is its last line; what stands between belongs to the line that begins with the word Warning."""
-    said = _run("dcmpschk", path)
-    if "Test passed" in said:
+    output = _run("dcmpschk", path)
+    if "Test passed" in output:
         return
-    lines = [line[3:].strip() for line in said.splitlines() if re.match(r"[EFW]: ", line)]
-    told = [line for line in lines if line and not line.startswith(("Testing:", "Test failed"))]
-    yield from re.sub(r" (?=Affected|Attribute)", "; ", "\n".join(told).replace("\nA", " A")).splitlines()
-    if "Test failed" not in said:
+    lines = [line[3:].strip() for line in output.splitlines() if re.match(r"[EFW]: ", line)]
+    complaint_lines = [line for line in lines if line and not line.startswith(("Testing:", "Test failed"))]
+    yield from re.sub(r" (?=Affected|Attribute)", "; ", "\n".join(complaint_lines).replace("\nA", " A")).splitlines()
+    if "Test failed" not in output:
         yield "did not come to its end"
 
 
@@ -346,9 +346,9 @@ def main(paths: list[str]) -> int:
     print("not installed:", ", ".join(missing_tools()) or "none")
     remaining = 0
     for path in paths:
-        found = complaints(Path(path))
-        remaining += sum(complaint.defect is None for complaint in found)
-        print(path, *(f"\n  {complaint}" for complaint in found))
+        rows = complaints(Path(path))
+        remaining += sum(complaint.defect is None for complaint in rows)
+        print(path, *(f"\n  {complaint}" for complaint in rows))
     return int(remaining > 0)
 
 

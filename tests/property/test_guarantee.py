@@ -40,8 +40,8 @@ def test_the_probability_and_the_limit_are_those_of_scipy(trials: int, part: flo
     stats = pytest.importorskip("scipy.stats", reason="scipy comes with the extra [train]")
     failures = int(part * trials)
     assert binomial_cdf(failures, trials, share) == pytest.approx(stats.binom.cdf(failures, trials, share), rel=1e-8)
-    wanted = 1.0 if failures == trials else stats.beta.ppf(0.95, failures + 1, trials - failures)
-    assert upper_limit(failures, trials, 0.05) == pytest.approx(wanted, rel=1e-8)
+    expected = 1.0 if failures == trials else stats.beta.ppf(0.95, failures + 1, trials - failures)
+    assert upper_limit(failures, trials, 0.05) == pytest.approx(expected, rel=1e-8)
 
 
 @relaxed
@@ -119,10 +119,10 @@ def test_every_offset_of_a_walk_passes_the_first_beyond_it_fails(
     rows: list[tuple[int, float]], limit: float, delta: float
 ) -> None:
     counts = [Count(trials, int(share * trials)) for trials, share in rows]
-    found = walk(counts, limit, delta)
+    result = walk(counts, limit, delta)
     passed = [count.upper_limit(delta) <= limit + 1e-9 for count in counts]
-    assert all(passed[found.first : found.last + 1])
-    assert found.last + 1 == len(counts) or counts[found.last + 1].upper_limit(delta) > limit - 1e-9
+    assert all(passed[result.first : result.last + 1])
+    assert result.last + 1 == len(counts) or counts[result.last + 1].upper_limit(delta) > limit - 1e-9
 
 
 @relaxed
@@ -174,10 +174,10 @@ def test_promises_are_broken_no_more_often_than_was_said(promise: Promise, limit
         testing, bad = world.draw(rng, images - len(fitting))
         grid = offset_grid(fitting)
         first = first_offset(grid, fitting, len(testing), promise, limit, delta)
-        found = walk([count_at(testing, bad, float(t), promise) for t in grid], limit, delta, first)
-        if found.found:
+        result = walk([count_at(testing, bad, float(t), promise) for t in grid], limit, delta, first)
+        if result.found:
             certified += 1
-            broken += world.share(float(grid[found.last]), promise) > limit
+            broken += world.share(float(grid[result.last]), promise) > limit
     assert certified > sites / 3, "a test in which nobody gets a certificate says nothing"
     # Broken at most δ of all sites; three standard deviations of 400 draws at δ are allowed on top.
     assert broken / sites <= delta + 3.0 * math.sqrt(delta * (1.0 - delta) / sites)

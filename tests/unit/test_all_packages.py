@@ -40,9 +40,9 @@ LIMIT_S = 60.0
 
 def codes(item: Dataset) -> set[str]:
     """Every code value in a report."""
-    found = {str(element.value) for element in item.iterall() if element.keyword == "CodeValue"}
-    assert found
-    return found
+    values = {str(element.value) for element in item.iterall() if element.keyword == "CodeValue"}
+    assert values
+    return values
 
 
 @pytest.mark.slow
@@ -66,29 +66,29 @@ def test_a_radiograph_gets_one_report_one_segmentation_and_one_entry_with_everyt
         caption={"backend": "package", "package": "tones"},
     )
     with Node(settings) as node:
-        found = judged(node, image, LIMIT_S)
-        made = {one.kind: pydicom.dcmread(io.BytesIO(node.objects.get(one.object_key))) for one in found.results}
+        verdict = judged(node, image, LIMIT_S)
+        made = {one.kind: pydicom.dcmread(io.BytesIO(node.objects.get(one.object_key))) for one in verdict.results}
         with node.database.begin() as transaction:
             entries = worklist.select(transaction, worklist.WorklistFilter(), limit=10, offset=0)
 
-    assert found.assessment is not None
-    assert [one.kind for one in found.results].count(ResultKind("SR")) == 1
-    assert [one.kind for one in found.results].count(ResultKind("SEG")) == 1
-    said = codes(made[ResultKind("SR")])
-    present = [finding for finding in found.assessment.findings if finding.present]
+    assert verdict.assessment is not None
+    assert [one.kind for one in verdict.results].count(ResultKind("SR")) == 1
+    assert [one.kind for one in verdict.results].count(ResultKind("SEG")) == 1
+    report_codes = codes(made[ResultKind("SR")])
+    present = [finding for finding in verdict.assessment.findings if finding.present]
     assert len(present) > 1
-    assert {"P_MOTION_BLUR", "111029", "ANOMALY_SCORE", "UNUSUAL_REGION", "P_PREDICTION", "111412"} <= said
+    assert {"P_MOTION_BLUR", "111029", "ANOMALY_SCORE", "UNUSUAL_REGION", "P_PREDICTION", "111412"} <= report_codes
     [narrative] = texts(made[ResultKind("SR")], "111412")
     shown = [segment.SegmentLabel for segment in made[ResultKind("SEG")].SegmentSequence]
     assert len(shown) == len(set(shown))
     assert {"Motion blur", "Foreign body", "Unusual region", "Region of prediction"} <= set(shown)
     [entry] = entries
     [flagged] = entry.images
-    assert found.assessment.predictions[0].package == "lungs-1.0.0"
+    assert verdict.assessment.predictions[0].package == "lungs-1.0.0"
     assert [name for name in ("probability", "Unusual image", "lungs-1.0.0") if name in " ".join(flagged.reasons)] == [
         "probability", "Unusual image", "lungs-1.0.0",
     ]  # fmt: skip
-    assert found.assessment.caption is not None
-    assert found.assessment.timings_ms["anomaly"] > 0
+    assert verdict.assessment.caption is not None
+    assert verdict.assessment.timings_ms["anomaly"] > 0
     for words in ("more unusual than 9", "lungs-1.0.0: Pneumonia", "Machine-written by tones-1.0.0"):
         assert words in narrative, words

@@ -57,12 +57,12 @@ def rig(tmp_path: Path, decoder: Decoder) -> Iterator[DecidedRig]:
 
 def codes(report: pydicom.Dataset, name: str) -> list[str]:
     """The values of all coded answers to one question."""
-    found = []
+    values = []
     for item in report.get("ContentSequence", ()):
         if item.ValueType == "CODE" and item.ConceptNameCodeSequence[0].CodeValue == name:
-            found.append(item.ConceptCodeSequence[0].CodeValue)
-        found += codes(item, name)
-    return found
+            values.append(item.ConceptCodeSequence[0].CodeValue)
+        values += codes(item, name)
+    return values
 
 
 def titles(notes: list[pydicom.FileDataset]) -> list[str]:

@@ -40,9 +40,9 @@ def sample(samples: Path, folder: Path, number: int, **elements: str) -> Path:
     ds = pydicom.dcmread(samples / "RG1_UNCR.dcm")
     now = datetime.now()  # noqa: DTZ005 - scanners write local time
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"{ds.SOPInstanceUID[:50]}.{number}")
-    given = {"StationName": "DX01", "OperatorsName": "Meier^Anna", "ViewPosition": "PA", "BodyPartExamined": "CHEST",
+    values = {"StationName": "DX01", "OperatorsName": "Meier^Anna", "ViewPosition": "PA", "BodyPartExamined": "CHEST",
              "AcquisitionDate": f"{now:%Y%m%d}", "AcquisitionTime": f"{8 + number:02}0000"}  # fmt: skip
-    for keyword, value in (given | elements).items():
+    for keyword, value in (values | elements).items():
         setattr(ds, keyword, value)
     file = folder / f"{number}.dcm"
     ds.save_as(file)

@@ -221,9 +221,9 @@ def test_contrast_can_burn_out_or_crush(chest: np.ndarray) -> None:
 
 
 def test_several_defects_in_one_image(chest: np.ndarray) -> None:
-    wanted = {FindingName.MOTION_BLUR: 0.8, FindingName.FOREIGN_OBJECT: 0.9, FindingName.GRID_ARTIFACT: 0.0}
-    once = degrade_all(chest, wanted, np.random.default_rng(4), pitch_of(chest))
-    again = degrade_all(chest, wanted, np.random.default_rng(4), pitch_of(chest))
+    expected = {FindingName.MOTION_BLUR: 0.8, FindingName.FOREIGN_OBJECT: 0.9, FindingName.GRID_ARTIFACT: 0.0}
+    once = degrade_all(chest, expected, np.random.default_rng(4), pitch_of(chest))
+    again = degrade_all(chest, expected, np.random.default_rng(4), pitch_of(chest))
     assert np.array_equal(once, again)
     assert not np.array_equal(once, chest)
 

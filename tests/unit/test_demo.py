@@ -96,8 +96,8 @@ def test_a_simulated_sample_is_valid_dicom(samples: list[DemoImage], tmp_path: P
     for sample in samples[2:]:
         path = tmp_path / "sample.dcm"
         path.write_bytes(sample.data)
-        found = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
-        assert "Error" not in found.stderr + found.stdout, found.stderr
+        process = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        assert "Error" not in process.stderr + process.stdout, process.stderr
 
 
 def test_the_pacs_keeps_what_it_answers_and_finds_it_again(samples: list[DemoImage], tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def outcome(sample: DemoImage, verdict: Verdict | None, error: str = "") -> Demo
 
 def test_every_broken_promise_is_named(samples: list[DemoImage]) -> None:
     degraded = samples[2]
-    found = "\n".join(
+    text = "\n".join(
         faults(
             [
                 outcome(samples[0], None),
@@ -149,17 +149,17 @@ def test_every_broken_promise_is_named(samples: list[DemoImage]) -> None:
             [],
         )
     )
-    assert "no verdict" in found
-    assert "0xA700" in found
-    assert "the verdict is ACCEPT" in found
-    assert "made no KOS" in found
-    assert "not on the worklist" in found
-    assert "no segmentation arrived" in found
+    assert "no verdict" in text
+    assert "0xA700" in text
+    assert "the verdict is ACCEPT" in text
+    assert "made no KOS" in text
+    assert "not on the worklist" in text
+    assert "no segmentation arrived" in text
 
 
 @pytest.mark.slow
 def test_the_whole_story_ends_well(tmp_path: Path) -> None:
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "miqa_node.demo", "--once", "--data-dir", str(tmp_path)],
         capture_output=True,
         text=True,
@@ -167,8 +167,8 @@ def test_the_whole_story_ends_well(tmp_path: Path) -> None:
         check=False,
         env={**os.environ, "PYTHONWARNINGS": ""},
     )
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "Everything went as promised" in told.stdout
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "Everything went as promised" in process.stdout
     listening = next(line for line in (tmp_path / "node" / "node.log").read_text().splitlines() if "listening" in line)
     assert '"host": "127.0.0.1"' in listening, "the tutorial promises the loopback only"
     modalities = {path.name.partition("-")[0] for path in (tmp_path / "pacs").glob("*.dcm")}

@@ -25,8 +25,8 @@ class Echo(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        said = {"asked": f"{self.command} {self.path}", "body": self.rfile.read(length).decode()}
-        body = json.dumps({**said, "host": self.headers["Host"], "cookie": self.headers.get("Cookie")}).encode()
+        request = {"asked": f"{self.command} {self.path}", "body": self.rfile.read(length).decode()}
+        body = json.dumps({**request, "host": self.headers["Host"], "cookie": self.headers.get("Cookie")}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/dicom+json")
         self.send_header("Content-Length", str(len(body)))
@@ -80,11 +80,11 @@ def test_the_site_serves_the_viewer_and_nothing_beside_it(port: int) -> None:
 def test_the_archive_answers_under_the_same_address(port: int) -> None:
     response, text = ask(port, "/dicom-web/studies?limit=1")
     assert response.headers["Content-Type"] == "application/dicom+json"
-    said = json.loads(text)
-    assert said["asked"] == "GET /dicom-web/studies?limit=1"
-    assert (said["host"], said["cookie"]) == (f"127.0.0.1:{port}", None)
-    said = json.loads(ask(port, "/dicom-web/studies", "POST", "an object")[1])
-    assert (said["asked"], said["body"]) == ("POST /dicom-web/studies", "an object")
+    answer = json.loads(text)
+    assert answer["asked"] == "GET /dicom-web/studies?limit=1"
+    assert (answer["host"], answer["cookie"]) == (f"127.0.0.1:{port}", None)
+    answer = json.loads(ask(port, "/dicom-web/studies", "POST", "an object")[1])
+    assert (answer["asked"], answer["body"]) == ("POST /dicom-web/studies", "an object")
     assert ask(port, "/instances", "POST", "an object")[0].status == 403
 
 
@@ -115,8 +115,8 @@ def test_what_is_missing_is_named_with_its_package(tmp_path: Path, monkeypatch: 
 
 
 def test_what_was_fetched_is_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = tmp_path / "miqa-viewer" / f"ohif-{package.VERSION}"
-    kept.mkdir(parents=True)
+    record = tmp_path / "miqa-viewer" / f"ohif-{package.VERSION}"
+    record.mkdir(parents=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "")
-    assert viewer_files() == kept
+    assert viewer_files() == record

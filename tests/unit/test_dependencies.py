@@ -60,28 +60,28 @@ def acceptable(name: str, expression: str) -> bool:
 
 def runtime_packages() -> dict[str, Distribution]:
     """Everything that an installation without extras but with ONNX Runtime for CPUs brings, on this machine."""
-    found: dict[str, Distribution] = {}
+    packages: dict[str, Distribution] = {}
     waiting = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["cpu"]]]
     done: set[tuple[str, frozenset[str]]] = set()
     while waiting:
-        wanted = waiting.pop()
-        key = (normal(wanted.name), frozenset(wanted.extras))
+        name = waiting.pop()
+        key = (normal(name.name), frozenset(name.extras))
         if key in done:
             continue
         done.add(key)
         try:
-            package = distribution(wanted.name)
+            package = distribution(name.name)
         except PackageNotFoundError:
             if key[0] == "onnxruntime":  # its place is taken by the one for GPUs, under the same licence
                 continue
             raise
-        found[key[0]] = package
+        packages[key[0]] = package
         for line in package.requires or []:
             needed = Requirement(line)
-            extras = ("", *wanted.extras)
+            extras = ("", *name.extras)
             if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
                 waiting.append(needed)
-    return found
+    return packages
 
 
 def tables() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -133,9 +133,9 @@ def test_a_choice_of_licences_may_be_taken() -> None:
 
 def test_the_page_lists_what_the_project_asks_for() -> None:
     direct, _ = tables()
-    asked = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["cpu"]]]
+    requirements = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["cpu"]]]
     assert {name: SpecifierSet(row[0]) for name, row in direct.items()} == {
-        normal(wanted.name): wanted.specifier for wanted in asked
+        normal(requirement.name): requirement.specifier for requirement in requirements
     }
     assert all(len(row) == 3 and row[2] for row in direct.values())
 

@@ -50,11 +50,11 @@ def test_passcodes_are_tokens_that_allow_upload(tmp_path: Path) -> None:
         deadline = time.monotonic() + PATIENT_S
         while True:
             with node.database.begin() as transaction:
-                found = records.select(transaction, AuditFilter(event=AuditEvent.REFUSED))
+                result = records.select(transaction, AuditFilter(event=AuditEvent.REFUSED))
                 noted = [one for one in senders.select(transaction) if one.calling_ae_title == "CT1" and one.refusals]
-            if (found and noted) or time.monotonic() > deadline:
+            if (result and noted) or time.monotonic() > deadline:
                 break
             time.sleep(0.1)
-    assert (found[0].actor, found[0].peer, found[0].failed) == ("CT1", "127.0.0.1", True)
-    assert '"reason":"user_identity"' in found[0].detail
+    assert (result[0].actor, result[0].peer, result[0].failed) == ("CT1", "127.0.0.1", True)
+    assert '"reason":"user_identity"' in result[0].detail
     assert noted[0].reason == "the user that it names is not proven"

@@ -27,10 +27,10 @@ def client(node: Node) -> Iterator[httpx2.Client]:  # noqa: F811
 
 def look(client: httpx2.Client, data: bytes, **fields: str) -> httpx2.Response:
     page = client.get("/look").text
-    found = re.search(r'name="csrf" value="([^"]+)"', page)
-    given = {**fields, **({"csrf": found[1]} if found else {})}
+    match = re.search(r'name="csrf" value="([^"]+)"', page)
+    form = {**fields, **({"csrf": match[1]} if match else {})}
     origin = str(client.base_url).rstrip("/")
-    return client.post("/look", files={"file": ("a", data)}, data=given, headers={"origin": origin})
+    return client.post("/look", files={"file": ("a", data)}, data=form, headers={"origin": origin})
 
 
 def test_an_image_is_judged_and_nothing_of_it_stays(client: httpx2.Client, node: Node) -> None:  # noqa: F811
@@ -63,8 +63,8 @@ def test_a_dicom_file_that_is_kept_is_shown_on_its_study_as_it_was_looked_at(cli
 
 def predicted(page: str) -> str:
     """The words of the table of predictions."""
-    found = re.search('<table class="predictions">(.*?)</table>.*?</p>', page, re.DOTALL)
-    return " ".join(re.sub("<[^>]*>", " ", found[0]).split()) if found else ""
+    table = re.search('<table class="predictions">(.*?)</table>.*?</p>', page, re.DOTALL)
+    return " ".join(re.sub("<[^>]*>", " ", table[0]).split()) if table else ""
 
 
 def test_a_cd_is_received_image_by_image(client: httpx2.Client) -> None:
@@ -128,14 +128,14 @@ def archive(tmp_path: Path, **files: bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [({"max_archive_members": 2}, "max_archive_members"), ({"max_archive_bytes": 150}, "max_archive_bytes"),
      ({"max_archive_ratio": 2}, "max_archive_ratio")],
 )  # fmt: skip
-def test_archives_beyond_a_limit_are_refused(tmp_path: Path, changes: dict[str, int], said: str) -> None:
+def test_archives_beyond_a_limit_are_refused(tmp_path: Path, changes: dict[str, int], message: str) -> None:
     path = archive(tmp_path, a=b"\0" * 100, b=b"\0" * 100, c=b"\0" * 100)
     assert [p.stat().st_size for p in members(path, tmp_path / "all", limits())] == [100] * 3
-    with pytest.raises(ArchiveError, match=said):
+    with pytest.raises(ArchiveError, match=message):
         list(members(path, tmp_path / "some", limits(**changes)))
 
 
@@ -145,15 +145,15 @@ def test_whatever_is_damaged_in_an_archive_is_an_error_with_words(tmp_path: Path
     with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as made:
         made.writestr("a", bytes(range(256)) * 40)
     good = (tmp_path / "a.zip").read_bytes()
-    told = 0
+    count = 0
     for at in range(len(good)):
         path = tmp_path / f"{at}.zip"
         path.write_bytes(good[:at] + bytes([good[at] ^ 0xFF]) + good[at + 1 :])
         try:
             list(members(path, tmp_path / f"out{at}", limits()))
         except ArchiveError:
-            told += 1
-    assert told > 100
+            count += 1
+    assert count > 100
 
 
 def test_a_damaged_archive_and_a_plain_file(tmp_path: Path) -> None:

@@ -57,9 +57,9 @@ def test_objects_without_study_or_series_uid_are_quarantined_one_by_one(
     assert [rig.queued(digest) for digest in digests] == [[], []]
     with rig.database.begin() as transaction:
         items = worklist.select(transaction, worklist.WorklistFilter(), limit=10)
-        kept = [instances.load(transaction, digest).header for digest in digests]
-    assert all(is_uid(one.study_instance_uid) and is_uid(one.series_instance_uid) for one in kept)
-    assert kept[0].series_instance_uid != kept[1].series_instance_uid
+        headers = [instances.load(transaction, digest).header for digest in digests]
+    assert all(is_uid(one.study_instance_uid) and is_uid(one.series_instance_uid) for one in headers)
+    assert headers[0].series_instance_uid != headers[1].series_instance_uid
     reasons = {reason for item in items for image in item.images for reason in image.reasons}
     assert len(reasons) == 1
     assert gone.replace("InstanceUID", " Instance UID") in reasons.pop()
@@ -68,10 +68,10 @@ def test_objects_without_study_or_series_uid_are_quarantined_one_by_one(
 
 
 def test_missing_uids_can_be_given_and_then_the_image_is_in_its_study(rig: Rig, samples: Path) -> None:
-    known = receive(rig, samples / "RG3_UNCR.dcm", PatientID="1")
+    first_digest = receive(rig, samples / "RG3_UNCR.dcm", PatientID="1")
     lost = receive(rig, samples / "RG3_UNCR.dcm", PatientID="1", SOPInstanceUID="1.2.3", StudyInstanceUID="")
     other = receive(rig, samples / "RG3_UNCR.dcm", PatientID="2", SOPInstanceUID="1.2.4", StudyInstanceUID="")
-    for digest in (known, lost, other):
+    for digest in (first_digest, lost, other):
         rig.finish(digest)
     study = str(pydicom.dcmread(samples / "RG3_UNCR.dcm").StudyInstanceUID)
 
@@ -87,13 +87,13 @@ def test_missing_uids_can_be_given_and_then_the_image_is_in_its_study(rig: Rig, 
     with pytest.raises(ConflictError, match="another Patient ID"):
         give(other, study)
     with pytest.raises(ConflictError, match="only missing ones"):
-        give(known, study)
+        give(first_digest, study)
     assert give(lost, study).header.study_instance_uid == study
     with rig.database.begin() as transaction:
         items = worklist.select(transaction, worklist.WorklistFilter(), limit=10)
         item = worklist.show(transaction, study)
         events = history.of_worklist(transaction, study)
     assert {one.patient_id: len(one.images) for one in items} == {"1": 2, "2": 1}
-    assert {image.digest for image in item.images} == {known, lost}
+    assert {image.digest for image in item.images} == {first_digest, lost}
     assert [(event.action, event.actor) for event in events][-1] == ("corrected", "anna")
     assert give(other, "1.2.99").header.study_instance_uid == "1.2.99"

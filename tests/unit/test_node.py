@@ -54,14 +54,16 @@ def pacs() -> Iterator[Pacs]:
 
 
 def settings_in(folder: Path, name: str = "t", **tables: dict[str, Any]) -> Settings:
-    given: dict[str, dict[str, Any]] = {
+    settings_tables: dict[str, dict[str, Any]] = {
         "node": {"data_dir": folder, "name": name},
         "dicom": {"port": 0, "host": "127.0.0.1"},
         "web": {"port": 0},
         "imaging": {"decode_processes": 1},
         "deliver": {"poll_interval_s": 0.05},
     }
-    merged: dict[str, Any] = {table: given.get(table, {}) | tables.get(table, {}) for table in given | tables}
+    merged: dict[str, Any] = {
+        table: settings_tables.get(table, {}) | tables.get(table, {}) for table in settings_tables | tables
+    }
     return load_settings(**merged)
 
 
@@ -230,8 +232,8 @@ def _states(node: Node, digest: Any) -> list[DeliveryState]:
 
 
 def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         node = Node(settings_in(tmp_path, dicom={"port": port}), role=NodeRole.RECEIVE)
         with pytest.raises(SettingsError, match=f"port {port} .*choose another dicom.port"):
             node.start()

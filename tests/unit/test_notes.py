@@ -83,9 +83,9 @@ def test_a_rejection_for_quality_is_a_label_whichever_comes_first(
     image = digests[0 if image_first else 1]
     with rig.database.begin() as transaction:
         (label,) = labels.of_images(transaction, [image])
-    said = label.judgement
-    assert (said.origin, said.bad, said.rejects) == (LabelOrigin.REJECTION_NOTE, True, True)
-    assert (said.actor, said.reason, said.findings) == ("SCANNER", "111207", None)
+    opinion = label.judgement
+    assert (opinion.origin, opinion.bad, opinion.rejects) == (LabelOrigin.REJECTION_NOTE, True, True)
+    assert (opinion.actor, opinion.reason, opinion.findings) == ("SCANNER", "111207", None)
     assert rejected(rig) == [(True, "111207")]
 
 

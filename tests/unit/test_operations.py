@@ -20,9 +20,9 @@ RULES = yaml.safe_load((ROOT / "config" / "prometheus-rules.yml").read_text("utf
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_every_alert_asks_for_metrics_that_exist_and_has_its_section_in_the_runbook(rule: dict[str, str]) -> None:
     exposition = metrics.exposition().decode()
-    asked = set(re.findall(r"miqa_\w+", rule["expr"]))
-    assert asked
-    assert [name for name in asked if f"# TYPE {name} " not in exposition] == []
+    metric_names = set(re.findall(r"miqa_\w+", rule["expr"]))
+    assert metric_names
+    assert [name for name in metric_names if f"# TYPE {name} " not in exposition] == []
     headings = re.findall(r"^## (\w+)$", (ROOT / "docs/how-to/runbook.md").read_text("utf-8"), re.MULTILINE)
     assert rule["alert"] in headings
     assert len(headings) == len(RULES)
@@ -40,11 +40,11 @@ def test_prometheus_understands_the_rules() -> None:
 def test_the_dashboard_asks_for_metrics_that_exist() -> None:
     exposition = metrics.exposition().decode()
     dashboard = json.loads((ROOT / "config" / "grafana-dashboard.json").read_text("utf-8"))
-    asked = {
+    metric_names = {
         name for panel in dashboard["panels"] for target in panel["targets"] for name in _metrics_of(target["expr"])
     }
-    assert len(asked) > 15
-    assert [name for name in asked if f"# TYPE {name} " not in exposition] == []
+    assert len(metric_names) > 15
+    assert [name for name in metric_names if f"# TYPE {name} " not in exposition] == []
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 

@@ -46,8 +46,8 @@ def test_an_image_gets_a_verdict_and_every_result_in_the_words_of_the_card(tmp_p
         policy={"file": str(tmp_path / "policy.toml")},
     )
     with Node(settings) as node:
-        found = judged(node, image, LIMIT_S)
-        sr = next(one for one in found.results if one.kind == "SR")
+        verdict = judged(node, image, LIMIT_S)
+        sr = next(one for one in verdict.results if one.kind == "SR")
         report = pydicom.dcmread(io.BytesIO(node.objects.get(sr.object_key)))
         with node.database.begin() as transaction:
             [entry] = worklist.select(transaction, worklist.WorklistFilter(), limit=10)
@@ -55,13 +55,13 @@ def test_an_image_gets_a_verdict_and_every_result_in_the_words_of_the_card(tmp_p
             page = client.get(f"/studies/{image.StudyInstanceUID}").text
             rest = client.get(f"/api/v1/instances/{image.SOPInstanceUID}").json()
 
-    assert found.assessment is not None
-    assert found.disposition is not None
-    finding = found.assessment.finding(FindingName("patient_motion"))
+    assert verdict.assessment is not None
+    assert verdict.disposition is not None
+    finding = verdict.assessment.finding(FindingName("patient_motion"))
     assert finding is not None
     assert finding.present
-    assert found.disposition.verdict is Verdict.REVIEW
-    assert "Patient moved" in found.disposition.reasons[0].text
+    assert verdict.disposition.verdict is Verdict.REVIEW
+    assert "Patient moved" in verdict.disposition.reasons[0].text
     assert entry.images[0].reasons
     meanings = {str(element.value) for element in report.iterall() if element.keyword == "CodeMeaning"}
     assert {"Patient moved", "Certainty of Patient moved"} <= meanings

@@ -72,11 +72,11 @@ class Rig:
         self.database.migrate()
         self.objects = DiskObjects(folder / "objects")
         self.queue = ListQueue()
-        asked = {ResultKind("SR"): ["PACS", "ARCHIVE"], ResultKind("KOS"): ["PACS"]}
+        kinds = {ResultKind("SR"): ["PACS", "ARCHIVE"], ResultKind("KOS"): ["PACS"]}
         if enhance is not None:
-            asked[ResultKind("ENHANCED")] = ["ARCHIVE"]
+            kinds[ResultKind("ENHANCED")] = ["ARCHIVE"]
         self.pipeline = build_pipeline(
-            self.database, self.objects, self.queue, decoder, policy, lambda kind: asked.get(kind, []),
+            self.database, self.objects, self.queue, decoder, policy, lambda kind: kinds.get(kind, []),
             assessor=assessor, rules=rules, enhance=enhance, silence=silence, declining=declining,
         )  # fmt: skip
 
@@ -161,11 +161,11 @@ def test_a_destination_that_asks_gets_a_derived_image_beside_the_original(
     assert ("ENHANCED", "PACS") not in rig.queued(digest)
     with rig.database.begin() as transaction:
         [one] = [r for r in deliveries.results_of(transaction, digest) if r.kind == ResultKind("ENHANCED")]
-        kept = instances.load(transaction, digest).object_key
+        key = instances.load(transaction, digest).object_key
     made, original = pydicom.dcmread(rig.objects.local_path(one.object_key)), pydicom.dcmread(samples / "RG3_UNCR.dcm")
     assert list(made.ImageType)[:2] == ["DERIVED", "SECONDARY"]
     assert made.SourceImageSequence[0].ReferencedSOPInstanceUID == original.SOPInstanceUID
-    assert rig.objects.get(kept) == (samples / "RG3_UNCR.dcm").read_bytes()
+    assert rig.objects.get(key) == (samples / "RG3_UNCR.dcm").read_bytes()
     rig.database.close()
 
 
@@ -203,7 +203,7 @@ def test_other_bytes_under_the_same_uid_are_kept_judged_and_told(rig: Rig, sampl
         assessments = [instances.load_assessment(transaction, d) for d in (first, second)]
         issues = [one.plausibility for one in assessments if one is not None]
         uids = {r.sop_instance_uid for d in (first, second) for r in deliveries.results_of(transaction, d)}
-    assert ["conflicting_instance" in {issue.name for issue in found} for found in issues] == [False, True]
+    assert ["conflicting_instance" in {issue.name for issue in row} for row in issues] == [False, True]
     assert len(uids) == 4, "each has an SR and a KOS of its own"
 
 
@@ -331,8 +331,8 @@ def test_what_is_neither_radiograph_nor_series_is_reported_as_not_assessed(
     assert asked_of == ["US"]
     report = report_of(rig, digest)
     assert report.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.34"
-    said = {element.value for element in report.iterall() if element.keyword == "TextValue"}
-    assert "NOT_ASSESSED: The policy has no scope for this kind of image." in said
+    texts = {element.value for element in report.iterall() if element.keyword == "TextValue"}
+    assert "NOT_ASSESSED: The policy has no scope for this kind of image." in texts
     with rig.database.begin() as transaction:
         assert worklist.select(transaction, worklist.WorklistFilter(), limit=10) == []
     rig.database.close()

@@ -31,10 +31,10 @@ def distribution(folder: Path, name: str, *, api: int | None = 1) -> None:
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
     (info / "entry_points.txt").write_text(ENTRY_POINTS.format(name=module))
-    said = "" if api is None else f"miqa_api = {api}\n"
-    (folder / f"{module}_numbers.py").write_text(f"{said}ONE = 1\nWORD = 'one'\n")
-    (folder / f"{module}_needs.py").write_text(f"{said}import no_such_library\n")
-    (folder / f"{module}_fails.py").write_text(f"{said}ONE = 1 / 0\n")
+    content = "" if api is None else f"miqa_api = {api}\n"
+    (folder / f"{module}_numbers.py").write_text(f"{content}ONE = 1\nWORD = 'one'\n")
+    (folder / f"{module}_needs.py").write_text(f"{content}import no_such_library\n")
+    (folder / f"{module}_fails.py").write_text(f"{content}ONE = 1 / 0\n")
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def test_a_broken_plugin_is_unavailable_with_its_reason_and_the_others_work(site
     distribution(site, "miqa-dose")
     seam = Seam("numbers", int)
     assert dict(seam.all()) == {"one": 1}
-    found = reasons(seam)
-    assert found["one"] == ""
-    assert found["wrong"] == "miqa_dose_numbers:WORD is not a int."
-    assert found["gone"] == "The module miqa_dose_missing is not installed."
-    assert found["needs"] == "The module no_such_library is not installed."
-    assert "ZeroDivisionError" in found["fails"]
+    plugin_reasons = reasons(seam)
+    assert plugin_reasons["one"] == ""
+    assert plugin_reasons["wrong"] == "miqa_dose_numbers:WORD is not a int."
+    assert plugin_reasons["gone"] == "The module miqa_dose_missing is not installed."
+    assert plugin_reasons["needs"] == "The module no_such_library is not installed."
+    assert "ZeroDivisionError" in plugin_reasons["fails"]
     assert {(one.distribution, one.version) for one in seam.plugins()} == {("miqa-dose", "1.2")}
     with pytest.raises(NotFoundError, match="no_such_library is not installed"):
         seam.get("needs")
@@ -67,12 +67,12 @@ def test_a_broken_plugin_is_unavailable_with_its_reason_and_the_others_work(site
         seam.get("two")
 
 
-@pytest.mark.parametrize(("api", "said"), [(None, "has no miqa_api"), (2, "was written for miqa_api = 2")])
-def test_a_plugin_of_another_api_is_not_loaded(site: Path, api: int | None, said: str) -> None:
+@pytest.mark.parametrize(("api", "message"), [(None, "has no miqa_api"), (2, "was written for miqa_api = 2")])
+def test_a_plugin_of_another_api_is_not_loaded(site: Path, api: int | None, message: str) -> None:
     distribution(site, "miqa-dose", api=api)
     seam = Seam("numbers", int)
     assert not seam.all()
-    assert said in reasons(seam)["one"]
+    assert message in reasons(seam)["one"]
 
 
 def test_the_allow_list_leaves_out_what_it_does_not_name(site: Path) -> None:

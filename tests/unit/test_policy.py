@@ -177,10 +177,10 @@ def test_a_series_is_only_flagged_or_not_assessed_until_the_site_names_what_is_e
 
 def test_no_rule_is_shadowed_by_an_earlier_one_that_asks_for_more(policy: Policy) -> None:
     for one in policy.scopes:
-        seen: dict[FindingName, set[Verdict]] = {}
+        verdicts: dict[FindingName, set[Verdict]] = {}
         for rule in one.findings:
-            assert rule.verdict not in seen.setdefault(rule.finding, set()), f"{one.name}: {rule.finding} twice"
-            seen[rule.finding].add(rule.verdict)
+            assert rule.verdict not in verdicts.setdefault(rule.finding, set()), f"{one.name}: {rule.finding} twice"
+            verdicts[rule.finding].add(rule.verdict)
             if rule.verdict is Verdict.REJECT:
                 assert rule.min_probability >= 0.9
                 assert rule.min_severity >= 0.5
@@ -255,7 +255,7 @@ def test_severities_in_the_reference_are_those_of_the_simulators() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         ('[[scope.finding]]\nname = "motion_blurr"\nverdict = "REVIEW"', "motion_blurr"),
         ('[[scope.finding]]\nname = "motion_blur"\nverdict = "ACCEPT"', "ACCEPT"),
@@ -263,9 +263,9 @@ def test_severities_in_the_reference_are_those_of_the_simulators() -> None:
         ('colour = "red"', "colour"),
     ],
 )
-def test_a_mistake_is_named_with_its_scope(rule: str, said: str) -> None:
+def test_a_mistake_is_named_with_its_scope(rule: str, message: str) -> None:
     document = tomllib.loads(f'version = "1"\n[[scope]]\nname = "chest"\n{rule}\n')
-    with pytest.raises(SettingsError, match=rf"'chest'.*{said}"):
+    with pytest.raises(SettingsError, match=rf"'chest'.*{message}"):
         parse_policy(document)
 
 

@@ -96,35 +96,35 @@ def post(client: httpx2.Client, data: bytes, name: str = "image.png", **fields: 
 def test_a_sure_prediction_is_automated(client: httpx2.Client, form: str) -> None:
     answer = post(client, picture(200, form=form))
     assert answer.status_code == 200, answer.text
-    said = answer.json()
-    assert (said["prediction"], said["status"]) == ("Pneumonia", "automated")
-    assert said["confidence"] > 0.9
-    assert said["note"] == NOT_DIAGNOSIS
-    assert said["package"] == "lungs-1.0.0"
-    shown = client.get(said["links"]["overlay"])
+    prediction = answer.json()
+    assert (prediction["prediction"], prediction["status"]) == ("Pneumonia", "automated")
+    assert prediction["confidence"] > 0.9
+    assert prediction["note"] == NOT_DIAGNOSIS
+    assert prediction["package"] == "lungs-1.0.0"
+    shown = client.get(prediction["links"]["overlay"])
     assert shown.content.startswith(b"\x89PNG")
-    explained = client.get(said["links"]["explanation"]).json()["instances"][0]
+    explained = client.get(prediction["links"]["explanation"]).json()["instances"][0]
     assert explained["assessment"]["predictions"][0]["label"] == "Pneumonia"
-    assert client.get(said["links"]["preview"]).status_code == 200
-    assert client.get(said["links"]["study"]).status_code == 200
+    assert client.get(prediction["links"]["preview"]).status_code == 200
+    assert client.get(prediction["links"]["study"]).status_code == 200
 
 
 def test_normal_has_no_overlay(client: httpx2.Client) -> None:
-    said = post(client, picture(60)).json()
-    assert (said["prediction"], said["status"]) == ("Normal", "automated")
-    assert "overlay" not in said["links"]
-    answer = client.get(f"/overlays/{said['id']}/lungs-1.0.0.png")
+    prediction = post(client, picture(60)).json()
+    assert (prediction["prediction"], prediction["status"]) == ("Normal", "automated")
+    assert "overlay" not in prediction["links"]
+    answer = client.get(f"/overlays/{prediction['id']}/lungs-1.0.0.png")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_an_unsure_prediction_waits_on_the_worklist(client: httpx2.Client) -> None:
-    said = post(client, dicom(7, 0.5), "image.dcm").json()
-    assert said["status"] == "pending_review", said
-    assert "Low confidence" in said["message"]
-    assert "prediction" not in said
+    answer = post(client, dicom(7, 0.5), "image.dcm").json()
+    assert answer["status"] == "pending_review", answer
+    assert "Low confidence" in answer["message"]
+    assert "prediction" not in answer
     waiting = client.get("/api/v1/worklist", params={"pending_review": True}).json()
-    mine = [image for item in waiting["items"] for image in item["images"] if image["digest"] == said["id"]]
+    mine = [image for item in waiting["items"] for image in item["images"] if image["digest"] == answer["id"]]
     assert len(mine) == 1
     assert any("Low confidence" in reason for reason in mine[0]["reasons"])
     named = client.get("/api/v1/worklist", params={"reason": PendingReason.LOW_CONFIDENCE.value}).json()
@@ -137,18 +137,18 @@ def test_the_same_image_again_has_the_same_answer(client: httpx2.Client) -> None
 
 
 def test_what_is_uploaded_is_kept_as_dicom_without_a_patient(node: Node, client: httpx2.Client) -> None:
-    said = post(client, picture(210, seed=4)).json()
-    key = original_key(said["id"])
-    kept = pydicom.dcmread(node.objects.local_path(key))
-    assert (kept.Modality, kept.BodyPartExamined, kept.ViewPosition) == ("DX", "CHEST", "PA")
-    assert not kept.PatientName
-    assert not kept.PatientID
-    assert kept.pixel_array.shape == (80, 70)
+    answer = post(client, picture(210, seed=4)).json()
+    key = original_key(answer["id"])
+    dataset = pydicom.dcmread(node.objects.local_path(key))
+    assert (dataset.Modality, dataset.BodyPartExamined, dataset.ViewPosition) == ("DX", "CHEST", "PA")
+    assert not dataset.PatientName
+    assert not dataset.PatientID
+    assert dataset.pixel_array.shape == (80, 70)
     assert not list(node.settings.incoming_dir.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("data", "fields", "status", "told"),
+    ("data", "fields", "status", "message"),
     [
         (b"<html>no image</html>", {}, 422, "DICOM"),
         (b"", {}, 422, "empty"),
@@ -161,13 +161,13 @@ def test_what_is_uploaded_is_kept_as_dicom_without_a_patient(node: Node, client:
     ],
 )
 def test_what_cannot_be_judged_is_a_problem_that_says_why(
-    client: httpx2.Client, data: bytes, fields: dict[str, str], status: int, told: str
+    client: httpx2.Client, data: bytes, fields: dict[str, str], status: int, message: str
 ) -> None:
     answer = post(client, data, **fields)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == status
-    assert told in answer.json()["detail"]
+    assert message in answer.json()["detail"]
 
 
 def test_other_types_and_other_sites_are_refused(client: httpx2.Client) -> None:

@@ -74,10 +74,10 @@ def test_one_report_one_segmentation_and_one_entry_hold_what_all_shipped_package
     assert (settings.models_dir / f"{assessment.model.name}-{assessment.model.version}").is_dir()
     present = {finding.name for finding in assessment.findings if finding.present and finding.name in defect_names()}
     assert "rotation_orientation" in present
-    said = groups(objects[ResultKind("SR")])
-    assert len(said) >= 2 + len(present), "the image, each finding, the prediction"
-    assert values(said[0], "ANOMALY_SCORE")
-    [prediction] = [group for group in said if values(group, "PRED_STATUS")]
+    report_groups = groups(objects[ResultKind("SR")])
+    assert len(report_groups) >= 2 + len(present), "the image, each finding, the prediction"
+    assert values(report_groups[0], "ANOMALY_SCORE")
+    [prediction] = [group for group in report_groups if values(group, "PRED_STATUS")]
     assert values(prediction, "PRED_STATUS") == ["PENDING_REVIEW"]
     tracked = {segment.TrackingID for segment in objects[ResultKind("SEG")].SegmentSequence}
     assert tracked == present | {f"prediction:{shipped}", "unusual_region"}

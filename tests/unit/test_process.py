@@ -18,9 +18,11 @@ print(cv2.getNumThreads(), len(os.listdir("/proc/self/task")), os.environ["MALLO
 
 
 def _run(**environment: str) -> list[str]:
-    given = {key: value for key, value in os.environ.items() if not key.startswith(("OPEN", "MALLOC_"))} | environment
+    variables = {
+        key: value for key, value in os.environ.items() if not key.startswith(("OPEN", "MALLOC_"))
+    } | environment
     return subprocess.run(
-        [sys.executable, "-c", CODE], capture_output=True, text=True, check=True, env=given
+        [sys.executable, "-c", CODE], capture_output=True, text=True, check=True, env=variables
     ).stdout.split()
 
 

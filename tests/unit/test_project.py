@@ -54,8 +54,8 @@ def test_the_licence_is_the_whole_apache_licence() -> None:
 def test_every_requirement_is_pinned_to_a_version_that_it_allows() -> None:
     pinned = pins()
     for line in [*PROJECT["dependencies"], *(line for lines in EXTRAS.values() for line in lines)]:
-        wanted = Requirement(line)
-        assert wanted.specifier.contains(pinned[normal(wanted.name)]), line
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(pinned[normal(requirement.name)]), line
 
 
 def test_what_runs_here_is_what_the_constraints_say() -> None:
@@ -76,11 +76,11 @@ def test_what_runs_here_is_what_the_constraints_say() -> None:
 
 def test_cpu_and_gpu_exclude_each_other_and_nothing_else_brings_onnxruntime() -> None:
     runtimes = {"onnxruntime", "onnxruntime-gpu"}
-    found = {
+    packages_by_name = {
         extra: {Requirement(line).name for line in lines} & runtimes
         for extra, lines in {**EXTRAS, "": PROJECT["dependencies"]}.items()
     }
-    assert {extra: names for extra, names in found.items() if names} == {
+    assert {extra: names for extra, names in packages_by_name.items() if names} == {
         "cpu": {"onnxruntime"},
         "gpu": {"onnxruntime-gpu"},
     }
@@ -225,8 +225,8 @@ def locked(name: str) -> dict[str, tuple[str, int]]:
     """Version and number of hashes of each package of a lock."""
     packages: dict[str, tuple[str, int]] = {}
     for entry in re.split(r"\n(?=\S)", text(f"requirements/{name}.lock")):
-        if found := re.match(r"([a-z0-9-]+)(?:\[[a-z,]+\])?==([^\s;]+)", entry):
-            packages[found[1]] = (found[2], len(re.findall(r"--hash=sha256:[0-9a-f]{64}", entry)))
+        if match := re.match(r"([a-z0-9-]+)(?:\[[a-z,]+\])?==([^\s;]+)", entry):
+            packages[match[1]] = (match[2], len(re.findall(r"--hash=sha256:[0-9a-f]{64}", entry)))
     return packages
 
 
@@ -242,8 +242,8 @@ def test_locks_hold_the_versions_that_are_tested_each_with_its_hashes(name: str)
 
 @pytest.mark.parametrize("accelerator", ["cpu", "gpu"])
 def test_the_container_installs_by_hashes_all_that_the_node_needs(accelerator: str) -> None:
-    asked = {normal(Requirement(line).name) for line in [*PROJECT["dependencies"], *EXTRAS[accelerator]]}
-    assert asked - set(locked(accelerator)) == set(), "run: make lock"
+    names = {normal(Requirement(line).name) for line in [*PROJECT["dependencies"], *EXTRAS[accelerator]]}
+    assert names - set(locked(accelerator)) == set(), "run: make lock"
     installs = re.findall(r"pip install (.*?)(?= *\\?\n| &&)", text("Dockerfile"))
     assert len(installs) == 3
     assert all("--require-hashes" in line or "--no-deps" in line for line in installs)

@@ -135,9 +135,9 @@ def test_retention_that_is_off_removes_nothing_and_the_sender_is_told(small_disk
         statuses = send(node, range(30), most_waiting=None)  # what is taken may wait: its results find no room
         assert set(statuses) == {0x0000, 0xA700}
         with node.database.begin() as transaction:
-            kept = [instances.load(transaction, one) for n in range(30) for one in _digests(transaction, n)]
-        assert len(kept) == statuses.count(0x0000)
-        assert all(one.removal is None and node.objects.exists(original_key(one.digest)) for one in kept)
+            loaded = [instances.load(transaction, one) for n in range(30) for one in _digests(transaction, n)]
+        assert len(loaded) == statuses.count(0x0000)
+        assert all(one.removal is None and node.objects.exists(original_key(one.digest)) for one in loaded)
 
 
 def _digests(transaction: Transaction, number: int) -> list[InstanceDigest]:

@@ -47,7 +47,7 @@ def test_210_half_sent_requests_and_60_silent_sockets_keep_nobody_waiting(tmp_pa
 
 def seconds_of_a_round(node: Node) -> float:
     """Health, worklist and C-ECHO beside the strangers, one after the other."""
-    begun = time.monotonic()
+    start = time.monotonic()
     assert get(node.health_port, "/healthz")[0] == 200
     assert get(node.web_port, "/healthz")[0] == 200
     assert get(node.web_port, "/api/v1/worklist")[0] == 200
@@ -58,4 +58,4 @@ def seconds_of_a_round(node: Node) -> float:
     assert association.is_established
     assert association.send_c_echo().Status == 0x0000
     association.release()
-    return time.monotonic() - begun
+    return time.monotonic() - start

@@ -85,15 +85,15 @@ def test_a_receiver_that_was_down_is_told_everything_and_nobody_waited_for_it(
         wait_until(lambda: len(jobs(node, *events)) == 2 and any(job.attempts for job in jobs(node, *events)))
         assert {job.state for job in jobs(node, *events)} == {DeliveryState.QUEUED}
     with receiver(port) as ris, Node(settings) as node:  # it comes back after a restart of the node
-        seen: list[str] = []
-        ris.answer = lambda event: 204 if event["id"] in seen else seen.append(event["id"]) or 500
+        early_events: list[str] = []
+        ris.answer = lambda event: 204 if event["id"] in early_events else early_events.append(event["id"]) or 500
         wait_until(lambda: len(ris.taken) == 2)
         wait_until(lambda: {job.state for job in jobs(node, *events)} == {DeliveryState.SENT})
-        told = {event["type"]: event["data"]["study"] for event in ris.events}
-        assert told["study.flagged"]["study_instance_uid"] == flagged
-        assert told["study.flagged"]["verdict"] == "REJECT"
-        assert told["study.passed"]["study_instance_uid"] == passed
-        assert told["study.passed"]["images"]["ACCEPT"] == 1
+        event_by_type = {event["type"]: event["data"]["study"] for event in ris.events}
+        assert event_by_type["study.flagged"]["study_instance_uid"] == flagged
+        assert event_by_type["study.flagged"]["verdict"] == "REJECT"
+        assert event_by_type["study.passed"]["study_instance_uid"] == passed
+        assert event_by_type["study.passed"]["images"]["ACCEPT"] == 1
         assert b"SECRET" not in b"".join(body for _id, body in ris.taken).upper()
 
         # An administrator sends it again: the same event, under a new signature.
@@ -110,8 +110,8 @@ def test_a_receiver_that_was_down_is_told_everything_and_nobody_waited_for_it(
         assert ris.events[-1]["data"]["sequence"] == 2
 
         # Where a link leads, there is the study; and events are no results of DICOM.
-        path = told["study.flagged"]["links"]["instances"].split("/api/", 1)[1]
-        _code, found = get(node.web_port, f"/api/{path}")
-        assert {result["kind"] for item in found["instances"] for result in item["results"]} >= {"SR", "study.flagged"}
+        path = event_by_type["study.flagged"]["links"]["instances"].split("/api/", 1)[1]
+        _code, answer = get(node.web_port, f"/api/{path}")
+        assert {result["kind"] for item in answer["instances"] for result in item["results"]} >= {"SR", "study.flagged"}
         _code, instances = get(node.web_port, "/api/dicom-web/instances")
         assert "evt_" not in json.dumps(instances)

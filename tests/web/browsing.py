@@ -48,14 +48,14 @@ def watched(browser: sync_api.Browser, address: str, scheme: Literal["dark", "li
     sync_api.expect.set_options(timeout=PATIENCE_MS)
     page = context.new_page()
     foreign: list[str] = []
-    found: list[str] = []
-    page.on("request", lambda asked: None if asked.url.startswith(address) else foreign.append(asked.url))
-    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: found.append(str(error)))
+    requests: list[str] = []
+    page.on("request", lambda request: None if request.url.startswith(address) else foreign.append(request.url))
+    page.on("console", lambda message: requests.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: requests.append(str(error)))
     yield page
     context.close()
     assert foreign == []
-    assert [fault for fault in found if "ERR_INTERNET_DISCONNECTED" not in fault] == []
+    assert [fault for fault in requests if "ERR_INTERNET_DISCONNECTED" not in fault] == []
 
 
 def shoot(page: sync_api.Page, name: str) -> None:

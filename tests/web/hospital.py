@@ -58,8 +58,8 @@ def fill(stage: Stage) -> None:
             rows = [row for image in images for row in make(image, random)]
             transaction.execute(sa.insert(tables.metadata.tables[name]), rows)
         transaction.execute(sa.insert(tables.measurement_weeks), _weeks(random))
-        told = [_told(len(judgements) + len(second) + n, one) for n, one in enumerate(judgements[3::11], 1)]
-        transaction.execute(sa.insert(tables.labels), [*judgements, *second, *told])
+        opinions = [_told(len(judgements) + len(second) + n, one) for n, one in enumerate(judgements[3::11], 1)]
+        transaction.execute(sa.insert(tables.labels), [*judgements, *second, *opinions])
         transaction.execute(sa.insert(tables.label_findings), _said(images, judgements, random))
         transaction.execute(sa.insert(tables.requests), _requests(judgements))
         rollup.refresh(transaction, datetime.now(UTC) + timedelta(minutes=5))
@@ -77,13 +77,13 @@ def fill(stage: Stage) -> None:
 
 def _day(day: date, random: np.random.Generator) -> list[Row]:
     busy = random.normal(1.0, 0.1) * (0.4 if day.weekday() >= 5 else 1.0)  # days differ by more than chance
-    found = []
+    rows = []
     for room, (images, share, part) in ROOMS.items():
         worse = 2.4 if room == "Casualty" and day >= WORSE_FROM else 1.0
-        found += [
+        rows += [
             _image(day, room, part, share * worse, number, random) for number in range(random.poisson(images * busy))
         ]
-    return found
+    return rows
 
 
 def _image(day: date, room: str, part: str, share: float, number: int, random: np.random.Generator) -> Row:
@@ -171,14 +171,14 @@ def _judged(images: list[Row]) -> list[Row]:
 
 
 def _judgement(number: int, image: Row, random: np.random.Generator) -> Row:
-    found = [name for name, p in image["probability"].items() if p >= 0.5] if image["bad"] else []
+    names = [name for name, p in image["probability"].items() if p >= 0.5] if image["bad"] else []
     regions = []
-    if found and random.random() < 0.15:
+    if names and random.random() < 0.15:
         (x, y), (w, h) = random.uniform(0.1, 0.5, 2), random.uniform(0.15, 0.35, 2)
-        regions = [{"finding": found[0], "points": [[x, y], [x + w, y], [x + w, y + h], [x, y + h]]}]
+        regions = [{"finding": names[0], "points": [[x, y], [x + w, y], [x + w, y + h], [x, y + h]]}]
     return {"label_id": number, "digest": image["digest"], "at": image["at"] + timedelta(hours=2),
             "actor": ("mara", "jonas", "amina")[number % 3], "bad": image["bad"], "rejects": image["rejected"],
-            "origin": "decision" if image["flagged"] else "audit", "findings": found, "reason": image["reason"],
+            "origin": "decision" if image["flagged"] else "audit", "findings": names, "reason": image["reason"],
             "regions": regions, "blind": False, "sampled": 1.0 if image["flagged"] else 0.02, "source_uid": "",
             "verdict": image["verdict"], "model_name": "quality", "model_version": "0.5.0", "model_sha256": "ab" * 32,
             "policy_version": "2026-01"}  # fmt: skip

@@ -126,9 +126,9 @@ class Stage:
 
 def csrf(client: TestClient, path: str = "/") -> str:
     """What a form of this client must send back."""
-    found = re.search(r'"X-CSRF-Token": "(\w+)"', client.get(path).text)
-    assert found is not None
-    return found[1]
+    match = re.search(r'"X-CSRF-Token": "(\w+)"', client.get(path).text)
+    assert match is not None
+    return match[1]
 
 
 def phantom_png() -> bytes:

@@ -85,10 +85,10 @@ def test_signing_in_leads_to_the_page_that_was_asked_for_and_out_again(stage: St
     assert "Secure" not in cookie
     assert browser.get("/studies/1.2.3.1").status_code == 200
     assert browser.get("/sign-in").status_code == 303, "who is signed in needs no form"
-    kept = dict(browser.cookies)
+    cookies = dict(browser.cookies)
     assert browser.post("/sign-out", data={"csrf": csrf(browser)}, headers=ORIGIN).status_code == 303
     assert browser.get("/").status_code == 401
-    browser.cookies.update(kept)
+    browser.cookies.update(cookies)
     assert browser.get("/").status_code == 401, "the session ended, not just the cookie"
 
 
@@ -188,11 +188,11 @@ def test_only_hashes_of_secrets_are_kept(stage: Stage, client: TestClient) -> No
         link = users.invite(transaction, "ada", datetime.now(UTC) + timedelta(days=1))
 
     with stage.services.database.begin() as transaction:
-        kept = str([transaction.execute(sa.select(table)).all() for table in tables.metadata.sorted_tables])
+        rows = str([transaction.execute(sa.select(table)).all() for table in tables.metadata.sorted_tables])
 
-    assert "$argon2id$" in kept
+    assert "$argon2id$" in rows
     for secret in (PASSWORD, token, link, client.cookies["miqa_session"]):
-        assert secret not in kept
+        assert secret not in rows
 
 
 def test_sessions_end_by_themselves(stage: Stage) -> None:
@@ -251,12 +251,12 @@ def test_nobody_acts_under_anothers_name(stage: Stage, connect: Connect) -> None
     assert "cannot act as somebody else" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("given", [None, "", "0" * 64, "of another session"])
-def test_changes_need_the_token_of_this_session(stage: Stage, connect: Connect, given: str | None) -> None:
+@pytest.mark.parametrize("token", [None, "", "0" * 64, "of another session"])
+def test_changes_need_the_token_of_this_session(stage: Stage, connect: Connect, token: str | None) -> None:
     stage.add(1)
     other = csrf(signed_in(stage, connect, "mara", Role.REVIEWER))
     browser = signed_in(stage, connect, "kim", Role.REVIEWER)
-    value = other if given == "of another session" else given
+    value = other if token == "of another session" else token
     headers = {} if value is None else {CSRF_HEADER: value}
     form = {} if value is None else {"csrf": value}
 

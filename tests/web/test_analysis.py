@@ -94,8 +94,8 @@ def test_the_model_watch_shows_precision_by_room_and_what_audits_found(
     now = datetime.now(UTC)
     with stage.services.database.begin() as transaction:
         for digest, bad in ((hospital[1], False), (hospital[3], True)):
-            said = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=bad, findings=(), sampled=0.5)
-            labels.add(transaction, digest, said, NOW + timedelta(hours=1))
+            opinion = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=bad, findings=(), sampled=0.5)
+            labels.add(transaction, digest, opinion, NOW + timedelta(hours=1))
     period = f"since=2026-11-01&until={now:%Y-%m-%d}" if now > NOW else "since=2026-11-01&until=2026-11-30"
     words = text(client.get(f"/analysis/model?{period}").text)
     assert "66.7 %" in words  # 4 of the 6 flagged were confirmed
@@ -141,8 +141,8 @@ def test_figures_carry_no_style_that_the_policy_forbids_and_say_what_they_show(
 
 
 def form(client: TestClient, page: str, **values: str) -> dict[str, str]:
-    found = re.search(r'name="csrf" value="([^"]+)"', page)
-    return {**values, **({"csrf": found[1]} if found else {})}
+    match = re.search(r'name="csrf" value="([^"]+)"', page)
+    return {**values, **({"csrf": match[1]} if match else {})}
 
 
 def test_the_second_reader_judges_without_knowing_and_kappa_is_shown(
@@ -169,8 +169,8 @@ def test_the_second_reader_judges_without_knowing_and_kappa_is_shown(
     data = form(client, page, answer="good", actor="berta")
     assert client.post(f"/readings/{hospital[4]}", data=data, headers=headers).status_code == 303
     with stage.services.database.begin() as transaction:
-        said = [label.judgement for label in labels.of_images(transaction, hospital) if label.judgement.blind]
-    assert [(one.actor, one.bad, one.findings) for one in said] == [
+        opinions = [label.judgement for label in labels.of_images(transaction, hospital) if label.judgement.blind]
+    assert [(one.actor, one.bad, one.findings) for one in opinions] == [
         ("berta", True, ("foreign_object",)), ("berta", False, ()),
     ]  # fmt: skip
     today = datetime.now(UTC).date()
@@ -184,9 +184,9 @@ def test_what_people_drew_stands_beside_where_the_node_looked(
     values = np.zeros((32, 32), np.float32)
     values[:16, :16] = 1.0
     corner = RegionOutline(((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)), "foreign_object")
-    said = ReaderOpinion("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(corner,))
+    opinion = ReaderOpinion("anna", LabelOrigin.DECISION, bad=True, findings=("foreign_object",), regions=(corner,))
     with stage.services.database.begin() as transaction:
-        labels.add(transaction, hospital[0], said, NOW)
+        labels.add(transaction, hospital[0], opinion, NOW)
     maps = SaliencyMaps({FindingName.FOREIGN_OBJECT: SaliencyMap(values, "test")})
     Artifacts(stage.services.objects).keep_maps(hospital[0], maps)
     words = text(client.get("/analysis/labels").text)

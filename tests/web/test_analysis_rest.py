@@ -31,12 +31,12 @@ def fill(stage: Stage, flagged: int, decided: int) -> None:
 def test_nobody_having_looked_is_not_a_low_reject_rate(stage: Stage, client: TestClient) -> None:
     fill(stage, flagged=30, decided=0)
 
-    found = client.get(f"/api/v1/analysis?{PERIOD}").json()
-    assert (found["coverage"]["count"], found["coverage"]["total"]) == (0, 30)
-    assert found["level"] == "not measurable yet"
-    assert found["rejected"]["count"] == 0
-    assert found["rejected"]["high"] > 0.3, "every unread image could be a reject"
-    assert found["sources"]
+    answer = client.get(f"/api/v1/analysis?{PERIOD}").json()
+    assert (answer["coverage"]["count"], answer["coverage"]["total"]) == (0, 30)
+    assert answer["level"] == "not measurable yet"
+    assert answer["rejected"]["count"] == 0
+    assert answer["rejected"]["high"] > 0.3, "every unread image could be a reject"
+    assert answer["sources"]
     page = client.get(f"/analysis?{PERIOD}").text
     assert "Decided <strong>0 of 30</strong> flagged images" in page
     assert "not measurable yet" in page
@@ -46,9 +46,9 @@ def test_nobody_having_looked_is_not_a_low_reject_rate(stage: Stage, client: Tes
 def test_a_rate_that_was_read_is_fine(stage: Stage, client: TestClient) -> None:
     fill(stage, flagged=30, decided=28)
 
-    found = client.get(f"/api/v1/analysis?{PERIOD}").json()
-    assert (found["coverage"]["count"], found["level"]) == (28, "fine")
-    assert found["rejected"]["high"] < 0.1
+    answer = client.get(f"/api/v1/analysis?{PERIOD}").json()
+    assert (answer["coverage"]["count"], answer["level"]) == (28, "fine")
+    assert answer["rejected"]["high"] < 0.1
 
 
 def test_every_figure_and_view_is_offered_to_programs(stage: Stage, client: TestClient) -> None:

@@ -76,10 +76,10 @@ def test_filters(stage: Stage, client: TestClient, parameters: dict[str, str | l
     stage.add(1, Verdict.REJECT)
     stage.add(2, Verdict.REVIEW, FindingName.GRID_ARTIFACT, station="ROOM2")
 
-    found = client.get("/api/v1/worklist", params=parameters).json()
+    answer = client.get("/api/v1/worklist", params=parameters).json()
 
-    assert {item["study_instance_uid"] for item in found["items"]} == expected
-    assert found["total"] == len(expected)
+    assert {item["study_instance_uid"] for item in answer["items"]} == expected
+    assert answer["total"] == len(expected)
 
 
 def test_a_decision_carries_reason_comment_and_what_was_drawn(stage: Stage, client: TestClient) -> None:
@@ -104,11 +104,17 @@ def test_a_decision_carries_reason_comment_and_what_was_drawn(stage: Stage, clie
     assert answer.json()["comment"] == "patient moved"
     with stage.services.database.begin() as transaction:
         [label] = labels.of_images(transaction, [digest, other])
-    said = label.judgement
-    assert (label.digest, said.actor, said.bad, said.rejects, said.reason) == (digest, "mara", True, True, "111210")
-    assert said.findings == ("motion_blur",)
-    assert [region.finding for region in said.regions] == ["motion_blur", ""]
-    assert said.regions[0].points == tuple((x, y) for x, y in square)
+    opinion = label.judgement
+    assert (label.digest, opinion.actor, opinion.bad, opinion.rejects, opinion.reason) == (
+        digest,
+        "mara",
+        True,
+        True,
+        "111210",
+    )
+    assert opinion.findings == ("motion_blur",)
+    assert [region.finding for region in opinion.regions] == ["motion_blur", ""]
+    assert opinion.regions[0].points == tuple((x, y) for x, y in square)
 
 
 TRIANGLE = [[0.1, 0.2], [0.5, 0.2], [0.5, 0.6]]
@@ -171,11 +177,11 @@ def test_an_image_is_found_by_digest_and_by_every_uid(stage: Stage, client: Test
     study, digest = stage.add(1, Verdict.ACCEPT)
 
     for name in (digest, study, "1.2.3.4.1", "1.2.3.4.5.1"):
-        found = client.get(f"/api/v1/instances/{name}").json()
-        assert [one["instance"]["digest"] for one in found["instances"]] == [digest]
-        assert not found["truncated"]
+        answer = client.get(f"/api/v1/instances/{name}").json()
+        assert [one["instance"]["digest"] for one in answer["instances"]] == [digest]
+        assert not answer["truncated"]
 
-    (image,) = found["instances"]
+    (image,) = answer["instances"]
     assert image["peer_address"] == "10.0.0.7"
     assert image["disposition"]["verdict"] == "ACCEPT"
     assert len(image["assessment"]["findings"]) == len(finding_names())
@@ -186,10 +192,10 @@ def test_many_instances_are_cut_and_say_so(stage: Stage, client: TestClient) -> 
     for number in range(1, 6):
         stage.add(number, study=9)
 
-    found = client.get("/api/v1/instances/1.2.3.9", params={"limit": 2}).json()
+    answer = client.get("/api/v1/instances/1.2.3.9", params={"limit": 2}).json()
 
-    assert len(found["instances"]) == 2
-    assert found["truncated"]
+    assert len(answer["instances"]) == 2
+    assert answer["truncated"]
 
 
 @pytest.mark.parametrize(
@@ -326,10 +332,10 @@ def test_an_object_without_study_uid_has_a_page_and_can_be_given_its_uids(
     assert client.post(url, json={"study_instance_uid": "x"}).status_code == 422
     unknown = client.post(url.replace(digest, "0" * 64), json={"study_instance_uid": "1.2", "actor": "mara"})
     assert unknown.status_code == 404
-    given = client.post(url, json={"study_instance_uid": "1.2.77", "actor": "mara"})
+    answer = client.post(url, json={"study_instance_uid": "1.2.77", "actor": "mara"})
 
-    assert given.status_code == 200
-    assert given.json()["instances"][0]["instance"]["header"]["study_instance_uid"] == "1.2.77"
+    assert answer.status_code == 200
+    assert answer.json()["instances"][0]["instance"]["header"]["study_instance_uid"] == "1.2.77"
     assert client.get("/api/v1/worklist/1.2.77").status_code == 200
     assert client.get("/studies/1.2.77").status_code == 200
     assert client.get(page).status_code == 404

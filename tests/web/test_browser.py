@@ -51,10 +51,10 @@ def phantom() -> Radiograph:
 @pytest.fixture
 def address(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     services = replace(stage.services, decode=lambda _path: phantom())
-    kept = services.objects.local_path
+    path_of = services.objects.local_path
     nothing = Path("decoded by this fixture")
     monkeypatch.setattr(
-        services.objects, "local_path", lambda key: nothing if key.startswith("instances/") else kept(key)
+        services.objects, "local_path", lambda key: nothing if key.startswith("instances/") else path_of(key)
     )
     server = WebServer(create_app(services), load_settings(web={"port": 0}).web)
     server.start()
@@ -133,8 +133,8 @@ def test_nobody_is_kept_out(stage: Stage, page: sync_api.Page) -> None:
     waits = (Pending(PendingReason.LOW_CONFIDENCE, "Low confidence: Pneumonia 0.74, below 0.80."),)
     predicted = Prediction("lungs-1.0.0", "ab" * 32, "Pneumonia", 0.74, {"Pneumonia": 0.74}, pending=waits)
     _, digest = stage.add(1, at=datetime.now(UTC), predictions=(predicted,))
-    seen = SaliencyMap(np.eye(6, dtype=np.float32), "layercam")
-    Artifacts(stage.services.objects).keep_maps(digest, SaliencyMaps(predictions={"lungs-1.0.0": seen}))
+    heat = SaliencyMap(np.eye(6, dtype=np.float32), "layercam")
+    Artifacts(stage.services.objects).keep_maps(digest, SaliencyMaps(predictions={"lungs-1.0.0": heat}))
     with stage.services.database.begin() as transaction:
         secret = users.invite(transaction, "", datetime.now(UTC) + timedelta(hours=1))
 

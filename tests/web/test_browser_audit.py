@@ -57,15 +57,15 @@ def test_who_opens_a_study_is_on_record_within_a_second(tmp_path: Path) -> None:
             took_s: list[float] = []
             for study in studies:
                 page.goto(f"/studies/{study}", wait_until="commit")
-                begun = time.monotonic()
+                start = time.monotonic()
                 wait_until(lambda one=study: any(one.encode() in line for line in list(receiver.lines)))  # type: ignore[misc]
-                took_s.append(time.monotonic() - begun)
+                took_s.append(time.monotonic() - start)
                 if took_s[-1] < WITHIN_S:
                     break
         with node.database.begin() as transaction:
-            seen = records.select(transaction, AuditFilter(event=AuditEvent.STUDY_SEEN, study=study))
+            rows = records.select(transaction, AuditFilter(event=AuditEvent.STUDY_SEEN, study=study))
     receiver.close()
     assert min(took_s) < WITHIN_S, took_s
-    assert [(one.actor, one.means, one.failed) for one in seen] == [("vera", "session", False)]
+    assert [(one.actor, one.means, one.failed) for one in rows] == [("vera", "session", False)]
     messages = [line for line in receiver.lines if study.encode() in line and b"110103" in line]
     assert any(b'UserID="vera"' in message for message in messages)

@@ -88,7 +88,7 @@ def titles_of_notes(folder: Path) -> set[str]:
     """Document titles of the key objects that arrived, once there is a rejection among them."""
     until = time.monotonic() + PATIENCE_MS / 1000
     while True:
-        found = {str(dcmread(file).ConceptNameCodeSequence[0].CodeValue) for file in folder.glob("KO-*.dcm")}
-        if "113001" in found or time.monotonic() > until:
-            return found
+        result = {str(dcmread(file).ConceptNameCodeSequence[0].CodeValue) for file in folder.glob("KO-*.dcm")}
+        if "113001" in result or time.monotonic() > until:
+            return result
         time.sleep(0.5)

@@ -66,10 +66,10 @@ def browser() -> Iterator[sync_api.Browser]:
 @pytest.fixture
 def address(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     services = replace(stage.services, decode=lambda _path: phantom())
-    kept = services.objects.local_path
+    record = services.objects.local_path
     nothing = Path("decoded by this fixture")
     monkeypatch.setattr(
-        services.objects, "local_path", lambda key: nothing if key.startswith("instances/") else kept(key)
+        services.objects, "local_path", lambda key: nothing if key.startswith("instances/") else record(key)
     )
     server = WebServer(create_app(services), load_settings(web={"port": 0}).web)
     server.start()

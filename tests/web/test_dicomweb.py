@@ -217,9 +217,9 @@ REFUSED = [
 
 def test_filters(web: str) -> None:
     client = DICOMwebClient(web)
-    for filters, found in FILTERS:
+    for filters, result in FILTERS:
         matches = client.search_for_instances(search_filters=filters)
-        assert {match["00080018"]["Value"][0] for match in matches} == found, filters
+        assert {match["00080018"]["Value"][0] for match in matches} == result, filters
 
 
 def test_nobody_elses_studies_are_in_the_answer(web: str) -> None:
@@ -262,10 +262,10 @@ def test_further_fields_are_in_the_answer_when_asked_for(web: str) -> None:
 
 def test_objects_come_back_byte_for_byte(web: str, stage: Stage) -> None:
     client = DICOMwebClient(web)
-    kept = stage.services.objects.get("results/aa/1.dcm")
-    assert client.retrieve_instance("1.2.3.1", "1.2.9.1", "2.25.1") == dcmread(BytesIO(kept))
+    record = stage.services.objects.get("results/aa/1.dcm")
+    assert client.retrieve_instance("1.2.3.1", "1.2.9.1", "2.25.1") == dcmread(BytesIO(record))
     raw = httpx2.get(f"{web}/studies/1.2.3.1", trust_env=False)
-    assert kept in raw.content
+    assert record in raw.content
     assert [ds.SOPInstanceUID for ds in client.retrieve_series("1.2.3.2", "1.2.9.2")] == ["2.25.2"]
     for place in ("studies/9.9", "studies/1.2.3.1/series/9.9", "studies/1.2.3.1/series/1.2.9.1/instances/9.9"):
         assert httpx2.get(f"{web}/{place}", trust_env=False).status_code == 404
@@ -322,8 +322,8 @@ def test_frames_and_bulk_data(web: str, picture: Dataset) -> None:
     assert frame == picture.pixel_array.tobytes()
     place = f"{web}/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3"
     any_syntax = {"accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
-    kept = httpx2.get(f"{place}/frames/1", headers=any_syntax, trust_env=False).content
-    assert next(generate_frames(picture.PixelData, number_of_frames=1)) in kept
+    record = httpx2.get(f"{place}/frames/1", headers=any_syntax, trust_env=False).content
+    assert next(generate_frames(picture.PixelData, number_of_frames=1)) in record
     assert httpx2.get(f"{place}/frames/2", trust_env=False).status_code == 404
     assert httpx2.get(f"{place}/frames/1/rendered", headers={"accept": "image/gif"}, trust_env=False).status_code == 406
     # Not by the client, whose Host header lacks the port of the addresses to come.
@@ -380,14 +380,14 @@ def test_received_images_are_served_as_they_came(stage: Stage, web: str, tmp_pat
     ds = dcmread(source)
     client = DICOMwebClient(web)
     uids = (ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID)
-    [found] = client.search_for_instances(search_filters={"SOPInstanceUID": ds.SOPInstanceUID})
-    assert found["0020000D"]["Value"] == [ds.StudyInstanceUID]
+    [result] = client.search_for_instances(search_filters={"SOPInstanceUID": ds.SOPInstanceUID})
+    assert result["0020000D"]["Value"] == [ds.StudyInstanceUID]
     [study] = client.search_for_studies(search_filters={"PatientID": ds.PatientID, "ModalitiesInStudy": ds.Modality})
     assert study["00201208"]["Value"] == [1]
     header = client.retrieve_instance_metadata(*uids)
     assert header["00280010"]["Value"] == [ds.Rows]
-    kept = client.retrieve_instance(*uids, media_types=(("application/dicom", "*"),))
-    assert (kept.SOPInstanceUID, kept.PixelData) == (ds.SOPInstanceUID, ds.PixelData)
+    record = client.retrieve_instance(*uids, media_types=(("application/dicom", "*"),))
+    assert (record.SOPInstanceUID, record.PixelData) == (ds.SOPInstanceUID, ds.PixelData)
     frames = int(ds.get("NumberOfFrames") or 1)
     pixels = ds.pixel_array if frames > 1 else ds.pixel_array[np.newaxis]
     at = f"{web}/studies/{uids[0]}/series/{uids[1]}/instances/{uids[2]}/frames/{frames}"

@@ -51,10 +51,10 @@ def dcmtk(tool: str, *words: object) -> bytes:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_frames_metadata_and_rendered_are_those_of_dcmtk(stage: Stage, tmp_path: Path, name: str) -> None:
-    found = get_testdata_file(f"{name}.dcm")
-    if not isinstance(found, str) or not (BIN / NAMES[name]).exists():
+    result = get_testdata_file(f"{name}.dcm")
+    if not isinstance(result, str) or not (BIN / NAMES[name]).exists():
         pytest.skip("the sample or DCMTK is not there")
-    source, plain = Path(found), tmp_path / "plain.dcm"
+    source, plain = Path(result), tmp_path / "plain.dcm"
     keep_source(stage, source)
     dcmtk(NAMES[name], *_OPTIONS[NAMES[name]], source, plain)
     ds = dcmread(plain)
@@ -76,15 +76,15 @@ def test_frames_metadata_and_rendered_are_those_of_dcmtk(stage: Stage, tmp_path:
         finally:
             server.stop()
     size = ds.Rows * ds.Columns * ds.SamplesPerPixel * ds.BitsAllocated // 8
-    wanted = [ds.PixelData[n * size : (n + 1) * size] for n in range(count)]
+    expected = [ds.PixelData[n * size : (n + 1) * size] for n in range(count)]
     if ds.SamplesPerPixel == 3 and ds.get("PlanarConfiguration") == 1:
-        wanted = [np.frombuffer(one, np.uint8).reshape(3, -1).T.tobytes() for one in wanted]
+        expected = [np.frombuffer(one, np.uint8).reshape(3, -1).T.tobytes() for one in expected]
     far = [np.abs(np.frombuffer(a, np.uint8).astype(int) - np.frombuffer(b, np.uint8)).max()
-           for a, b in zip(frames, wanted, strict=True)]  # fmt: skip
+           for a, b in zip(frames, expected, strict=True)]  # fmt: skip
     lossy = name == "SC_rgb_jpeg_dcmtk"
     assert max(far) <= (2 if lossy else 0)
-    told = json.loads(dcmtk("dcm2json", plain))
-    _same_metadata(header, told, bulk)
+    answer = json.loads(dcmtk("dcm2json", plain))
+    _same_metadata(header, answer, bulk)
     assert shown.status_code == 200
     _same_picture(
         shown.content,
@@ -100,8 +100,8 @@ def _at(server: WebServer, address: str) -> str:
     return f"http://127.0.0.1:{server.port}/api/{address.split('/api/', 1)[1]}"
 
 
-def _same_metadata(header: dict[str, Any], told: dict[str, Any], bulk: dict[str, list[bytes]]) -> None:
-    for tag, element in told.items():
+def _same_metadata(header: dict[str, Any], output: dict[str, Any], bulk: dict[str, list[bytes]]) -> None:
+    for tag, element in output.items():
         if (
             tag in ("00080005", "00280004", "00280006", "7FE00010", "FFFCFFFC")
             or tag.endswith("0000")
@@ -112,8 +112,8 @@ def _same_metadata(header: dict[str, Any], told: dict[str, Any], bulk: dict[str,
         if element["vr"] in _AS_TEXT and header[tag]["vr"] == element["vr"]:
             assert _values(header[tag]) == _values(element), tag
     for tag, parts in bulk.items():
-        if "InlineBinary" in told.get(tag, {}):
-            assert b"".join(parts) == base64.b64decode(told[tag]["InlineBinary"])
+        if "InlineBinary" in output.get(tag, {}):
+            assert b"".join(parts) == base64.b64decode(output[tag]["InlineBinary"])
 
 
 def _values(element: dict[str, Any]) -> list[Any]:
@@ -126,9 +126,9 @@ def _same_picture(png: bytes, plain: Path, folder: Path, *, has_window: bool, co
     """Equal to dcm2pnm with the file's first window within a step, and its least and greatest value without one."""
     drawn = folder / "dcmtk.pnm"
     dcmtk("dcm2pnm", *(() if colour else ("+Wi", "1") if has_window else ("+Wm",)), plain, drawn)
-    wanted = cv2.imread(str(drawn), cv2.IMREAD_UNCHANGED)
+    expected = cv2.imread(str(drawn), cv2.IMREAD_UNCHANGED)
     got = picture_pixels(png, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)
-    assert wanted is not None
-    assert got.shape == wanted.shape
+    assert expected is not None
+    assert got.shape == expected.shape
     if has_window or colour:
-        assert np.abs(got.astype(int) - wanted.astype(int)).max() <= 2
+        assert np.abs(got.astype(int) - expected.astype(int)).max() <= 2

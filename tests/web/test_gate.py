@@ -57,8 +57,8 @@ def _not_reached(path: Path, words: tuple[str, str, str]) -> LocalResult:
 
 def head(path: str, kind: str, length: int, **headers: str) -> bytes:
     lines = {"host": "localhost", "origin": "http://localhost", "content-type": kind, "content-length": str(length)}
-    given = "".join(f"{name}: {value}\r\n" for name, value in (lines | headers).items())
-    return f"POST {path} HTTP/1.1\r\n{given}\r\n".encode()
+    values = "".join(f"{name}: {value}\r\n" for name, value in (lines | headers).items())
+    return f"POST {path} HTTP/1.1\r\n{values}\r\n".encode()
 
 
 def status(answer: bytes) -> int:
@@ -158,9 +158,9 @@ STALLED = head("/api/dicom-web/studies", TYPE, 1_000_000) + body(sample(), end=F
 
 def test_stalled_uploads_of_one_address_leave_room_for_others(open_node: Open, sockets: ExitStack) -> None:
     port, services = open_node(stall_timeout_s=300.0, max_uploads=4, max_uploads_per_address=2)
-    for taken in (1, 2):
+    for rows in (1, 2):
         send(port, sockets, STALLED)
-        assert wait_until(partial(_is_taken, services, taken))
+        assert wait_until(partial(_is_taken, services, rows))
     assert status(send(port, sockets, STALLED).recv(4096)) == 503
 
     other = send(port, sockets, head("/api/dicom-web/studies", TYPE, len(body(sample()))), "127.0.0.2")
@@ -184,7 +184,7 @@ def test_limits_belong_to_one_application(stage: Stage) -> None:
 
 def test_strangers_that_sign_in_do_not_use_up_the_threads(stage: Stage, connect: Callable[..., object]) -> None:
     services = stage.services
-    taken = [services.signing_in.enter("10.0.0.9") for _ in range(40)]
+    rows = [services.signing_in.enter("10.0.0.9") for _ in range(40)]
 
-    assert sum(taken) == 8
+    assert sum(rows) == 8
     assert services.signing_in.enter("10.0.0.7")

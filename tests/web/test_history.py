@@ -49,10 +49,10 @@ def test_by_study_oldest_first_and_no_more_than_asked_for(stage: Stage, database
         stage.add(number, study=9)
 
     with database.begin() as transaction:
-        found = history.of_uid(transaction, "1.2.3.9", limit=2)
+        result = history.of_uid(transaction, "1.2.3.9", limit=2)
         study = history.of_study(transaction, "1.2.3.9")
 
-    assert [image.instance.header.sop_instance_uid for image in found] == ["1.2.3.4.5.1", "1.2.3.4.5.2"]
+    assert [image.instance.header.sop_instance_uid for image in result] == ["1.2.3.4.5.1", "1.2.3.4.5.2"]
     assert (study.patient_id, study.patient_name) == ("PID1", PATIENT_NAME)
 
 

@@ -40,15 +40,15 @@ def test_pages_go_on_where_the_last_one_ended(stage: Stage, client: TestClient) 
     for number in range(1, 8):
         stage.add(number, Verdict.ACCEPT, at=now - timedelta(minutes=number))
 
-    seen, address = [], ""
+    rows, address = [], ""
     while True:
         page = client.get(f"/images{address}").text
-        seen += re.findall(r"<td>(ACC\d+)</td>", page)
+        rows += re.findall(r"<td>(ACC\d+)</td>", page)
         further = re.search(r'rel="next" href="/images(.*?)"', page)
         if further is None:
             break
         address = further[1].replace("&amp;", "&")
-    assert seen == [f"ACC{number}" for number in range(1, 8)]
+    assert rows == [f"ACC{number}" for number in range(1, 8)]
 
 
 @pytest.mark.parametrize("text", ["must", "MUSTER", "pid1", "acc1", "room", "1.2.3.1"])

@@ -99,14 +99,14 @@ class Provider:
         self.renewals += 1
         if (form["refresh_token"], form.get("client_secret")) != (self.refresh_token, SECRET):
             return None
-        given = self.answer(self.claims)
-        return given if self.id_tokens_renewed else {k: v for k, v in given.items() if k != "id_token"}
+        argument = self.answer(self.claims)
+        return argument if self.id_tokens_renewed else {k: v for k, v in argument.items() if k != "id_token"}
 
     def answer(self, claims: dict[str, Any]) -> dict[str, str]:
-        given = {"id_token": self.signed(claims), "access_token": f"access-{self.renewals}"}
+        values = {"id_token": self.signed(claims), "access_token": f"access-{self.renewals}"}
         if self.refreshes:
-            self.refresh_token = given["refresh_token"] = f"refresh-{self.renewals}"
-        return given
+            self.refresh_token = values["refresh_token"] = f"refresh-{self.renewals}"
+        return values
 
     def signed(self, claims: dict[str, Any]) -> str:
         now = int(time.time())
@@ -128,14 +128,14 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture
 def browser(stage: Stage, app: FastAPI, provider: Provider) -> Callable[..., TestClient]:
-    given = {
+    values = {
         "issuer": provider.issuer,
         "client_id": CLIENT,
         "client_secret": SECRET,
         "viewers": ["radiology"],
         "reviewers": ["mtr"],
     }
-    settings = load_settings(node={"data_dir": stage.services.settings.node.data_dir}, oidc=given)
+    settings = load_settings(node={"data_dir": stage.services.settings.node.data_dir}, oidc=values)
     app.state.services = replace(stage.services, settings=settings)
 
     def make() -> TestClient:

@@ -24,9 +24,9 @@ HERE = {"origin": "http://localhost:8080"}
 
 def check(stage: Stage, *, answers: bool, node: str = "a", age_s: float = 1.0, detail: str = "answers C-ECHO") -> None:
     at = datetime.now(UTC) - timedelta(seconds=age_s)
-    seen = DestinationCheck("PACS", node, "cstore", "PACS@10.0.0.5:104", False, answers, detail, False, at, at)
+    rows = DestinationCheck("PACS", node, "cstore", "PACS@10.0.0.5:104", False, answers, detail, False, at, at)
     with stage.services.database.begin() as transaction:
-        destination_checks.record(transaction, seen)
+        destination_checks.record(transaction, rows)
 
 
 def destination(client: TestClient) -> dict[str, object]:
@@ -111,8 +111,8 @@ def test_what_was_given_up_is_sent_again_and_what_waits_is_tried_now(stage: Stag
         deliveries.failed(transaction, first.delivery_id, "it said no", None, now)
         deliveries.failed(transaction, second.delivery_id, "no answer", now + timedelta(hours=1), now)
 
-    said = client.post("/api/v1/destinations/PACS/drain", json=DO).json()["done"]
-    assert said.startswith("1 for PACS")
+    answer = client.post("/api/v1/destinations/PACS/drain", json=DO).json()["done"]
+    assert answer.startswith("1 for PACS")
     assert client.post("/api/v1/destinations/PACS/resend", json=DO).json()["done"].startswith("1 given up")
     with stage.services.database.begin() as transaction:
         assert len(deliveries.claim(transaction, "PACS", 9, datetime.now(UTC), 1.0)) == 2
@@ -169,7 +169,7 @@ def test_strangers_do_not_push_senders_out(stage: Stage) -> None:
     book.write()
 
     with stage.services.database.begin() as transaction:
-        known = senders.select(transaction)
-    assert len(known) == senders.MAX_SENDERS
-    [scanner] = [one for one in known if one.calling_ae_title == "CT1"]
+        names = senders.select(transaction)
+    assert len(names) == senders.MAX_SENDERS
+    [scanner] = [one for one in names if one.calling_ae_title == "CT1"]
     assert (scanner.refusals, scanner.is_refused, scanner.hint) == (1, True, "raise dicom.max_associations")

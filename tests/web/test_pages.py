@@ -75,8 +75,8 @@ def test_filter_and_pages(stage: Stage, client: TestClient) -> None:
         return re.findall(r'data-study="1\.2\.3\.(\d)"', page)
 
     def neighbour(page: str, rel: str) -> str:
-        found = re.search(f'rel="{rel}" href="([^"]*)"', page)
-        return html.unescape(found[1]) if found else ""
+        match = re.search(f'rel="{rel}" href="([^"]*)"', page)
+        return html.unescape(match[1]) if match else ""
 
     first = client.get("/").text
     second = client.get(neighbour(first, "next")).text
@@ -93,7 +93,7 @@ def test_filter_and_pages(stage: Stage, client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "result"),
     [
         ("search=ACC2", {"2"}),
         ("search=1.2.3.4.5.3", {"3"}),
@@ -111,7 +111,7 @@ def test_filter_and_pages(stage: Stage, client: TestClient) -> None:
         ("since=2026-11-20&until=2026-11-21", {"1", "2", "3"}),
     ],
 )
-def test_what_the_filters_find(stage: Stage, client: TestClient, query: str, found: set[str]) -> None:
+def test_what_the_filters_find(stage: Stage, client: TestClient, query: str, result: set[str]) -> None:
     stage.add(1)
     stage.add(2, station="ROOM2")
     stage.add(3, finding=FindingName.GRID_ARTIFACT, at=NOW + timedelta(days=1))
@@ -120,7 +120,7 @@ def test_what_the_filters_find(stage: Stage, client: TestClient, query: str, fou
 
     page = client.get(f"/?{query}").text
 
-    assert set(re.findall(r'data-study="1\.2\.3\.(\d)"', page)) == found
+    assert set(re.findall(r'data-study="1\.2\.3\.(\d)"', page)) == result
 
 
 def test_a_live_update_is_the_list_alone(stage: Stage, client: TestClient) -> None:
@@ -175,13 +175,13 @@ def test_a_page_that_does_not_exist_is_a_page_for_people(client: TestClient) -> 
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [("/nothing", "nothing at this address"), ("/?show=bogus", "The value of “show” is not valid")],
 )
-def test_an_address_that_is_wrong_leads_on(client: TestClient, address: str, told: str) -> None:
+def test_an_address_that_is_wrong_leads_on(client: TestClient, address: str, message: str) -> None:
     page = client.get(address, headers={"accept": "text/html"}).text
 
-    assert told in page
+    assert message in page
     assert '<a href="/">Go to the worklist</a>' in page
     assert "Unprocessable" not in page
     assert "Input should" not in page
@@ -215,13 +215,13 @@ def test_the_study_shows_what_packages_predict_in_the_words_of_the_page_of_one_i
     silent = Prediction("skin-1.0.0", "ef" * 32, "", 0.0, {}, None, (Pending(PendingReason.NOT_JUDGED, "No skin."),))
     _, digest = stage.add(1, predictions=(sure, unsure, silent))
     stage.add(2)
-    seen = SaliencyMap(np.eye(6, dtype=np.float32), "grad-cam")
-    Artifacts(stage.services.objects).keep_maps(digest, SaliencyMaps(predictions={sure.package: seen}))
+    shown = SaliencyMap(np.eye(6, dtype=np.float32), "grad-cam")
+    Artifacts(stage.services.objects).keep_maps(digest, SaliencyMaps(predictions={sure.package: shown}))
 
     page = client.get("/studies/1.2.3.1").text
 
-    said = [" ".join(row.split()) for row in re.findall('<table class="predictions">(.*?)</table>', page, re.DOTALL)]
-    rows = [re.sub("<[^>]*>", " ", row).split() for row in re.findall("<tr.*?</tr>", said[0])]
+    text = [" ".join(row.split()) for row in re.findall('<table class="predictions">(.*?)</table>', page, re.DOTALL)]
+    rows = [re.sub("<[^>]*>", " ", row).split() for row in re.findall("<tr.*?</tr>", text[0])]
     assert rows[0] == ["Pneumonia", "0.93", "Automated"]
     assert " ".join(rows[1]) == "pneumonia-ensemble-9.0.0 show where"
     assert rows[2] == ["&lt;b&gt;cat", "0.61", "Pending", "review"]

@@ -11,23 +11,23 @@ from miqa_node.web.pages.sign_in import passwords
 
 def test_the_hash_is_argon2id_with_the_parameters_of_rfc_9106(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher())
-    kept = passwords.hash_password("a long sentence")
-    found = extract_parameters(kept)
+    record = passwords.hash_password("a long sentence")
+    result = extract_parameters(record)
 
     # RFC 9106 section 4, the second recommendation: 3 passes over 64 MiB with 4 lanes, 128-bit salt, 256-bit tag.
-    assert (found.type, found.time_cost, found.memory_cost, found.parallelism) == (Type.ID, 3, 64 * 1024, 4)
-    assert (found.salt_len, found.hash_len) == (16, 32)
-    assert passwords.matches(kept, "a long sentence")
-    assert not passwords.matches(kept, "another sentence")
-    assert passwords.hash_password("a long sentence") != kept
-    assert extract_parameters(passwords._NOBODYS) == found, "an account that is not there costs the same time"
-    assert not passwords.is_outdated(kept)
+    assert (result.type, result.time_cost, result.memory_cost, result.parallelism) == (Type.ID, 3, 64 * 1024, 4)
+    assert (result.salt_len, result.hash_len) == (16, 32)
+    assert passwords.matches(record, "a long sentence")
+    assert not passwords.matches(record, "another sentence")
+    assert passwords.hash_password("a long sentence") != record
+    assert extract_parameters(passwords._NOBODYS) == result, "an account that is not there costs the same time"
+    assert not passwords.is_outdated(record)
 
 
-@pytest.mark.parametrize("kept", ["", "nonsense", "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$x"])
-def test_nothing_matches_an_account_without_a_hash(kept: str) -> None:
-    assert not passwords.matches(kept, "")
-    assert not passwords.matches(kept, "the password of nobody")
+@pytest.mark.parametrize("record", ["", "nonsense", "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$x"])
+def test_nothing_matches_an_account_without_a_hash(record: str) -> None:
+    assert not passwords.matches(record, "")
+    assert not passwords.matches(record, "the password of nobody")
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 257, "aaaaaaaaaaaaaaaa", "mara-mara-2026!", "MARA is my name 1"])

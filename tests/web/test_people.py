@@ -27,15 +27,15 @@ def send(client: TestClient, path: str, **values: object) -> Any:
 
 
 def secret(page: str) -> str:
-    found = re.search(r'<code class="secret">([^<]+)</code>', page)
-    assert found is not None, page
-    return found[1]
+    match = re.search(r'<code class="secret">([^<]+)</code>', page)
+    assert match is not None, page
+    return match[1]
 
 
 def did(stage: Any) -> list[tuple[str, str, str, str]]:
     with stage.services.database.begin() as transaction:
-        found = accounts.events(transaction, limit=100)
-    return [(one.actor, one.action.value, one.name, one.detail) for one in reversed(found)]
+        result = accounts.events(transaction, limit=100)
+    return [(one.actor, one.action.value, one.name, one.detail) for one in reversed(result)]
 
 
 def test_a_new_reviewer_gets_a_link_chooses_a_password_and_signs_in(

@@ -90,13 +90,13 @@ def test_from_plan_to_report(
         assert "All images are read" in client.get("/reader-studies/winter").text
     capsys.readouterr()
     assert study("report", "winter", "--json", "--pdf", str(tmp_path / "winter.pdf")) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["results"]["images"] == 6
-    assert found["results"]["unusable"] == len(flagged)
-    assert found["results"]["specificity"]["share"] == 1.0
-    assert {pair["kappa"]["observed"] for pair in found["results"]["agreement"]} == {1.0}
+    result = json.loads(capsys.readouterr().out)
+    assert result["results"]["images"] == 6
+    assert result["results"]["unusable"] == len(flagged)
+    assert result["results"]["specificity"]["share"] == 1.0
+    assert {pair["kappa"]["observed"] for pair in result["results"]["agreement"]} == {1.0}
     text = PdfReader(tmp_path / "winter.pdf").pages[0].extract_text()
-    assert found["sha256"] in text.replace("\n", "")
+    assert result["sha256"] in text.replace("\n", "")
 
 
 def test_a_reading_is_final_and_belongs_to_a_reader(

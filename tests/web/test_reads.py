@@ -55,15 +55,15 @@ def test_programs_read_by_rest_and_dicomweb(stage: Stage, connect: Connect) -> N
         f"/api/v1/instances/{study}",
     ):
         assert program.get(path, headers=token).status_code in (200, 204), path
-    seen = trail(stage)
-    assert {(one.actor, one.means, one.peer) for one in seen} == {("pacs", "token", "10.0.0.9")}
-    assert [one.event for one in seen] == [
+    rows = trail(stage)
+    assert {(one.actor, one.means, one.peer) for one in rows} == {("pacs", "token", "10.0.0.9")}
+    assert [one.event for one in rows] == [
         AuditEvent.STUDY_SEEN,
         AuditEvent.IMAGE_SEEN,
         AuditEvent.LIST_SEEN,
         AuditEvent.IMAGE_SEEN,
     ]
-    assert [one.digest for one in seen] == ["", digest, "", digest]
+    assert [one.digest for one in rows] == ["", digest, "", digest]
 
 
 def test_who_may_not_is_recorded_once_and_sees_nothing(stage: Stage, connect: Connect) -> None:

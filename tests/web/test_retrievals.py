@@ -41,11 +41,11 @@ def client(stage: Stage, fetch: Callable[[str], Retrieval], *archives: str) -> T
 
 
 def test_the_page_offers_what_the_site_has_an_archive_for(stage: Stage, study: str) -> None:
-    asked: list[str] = []
+    request: list[str] = []
 
     def fetch(uid: str) -> Retrieval:
-        asked.append(uid)
-        return Retrieval(0, ("1.2.3: pacs: The archive does not have it.",)) if len(asked) == 1 else Retrieval(1)
+        request.append(uid)
+        return Retrieval(0, ("1.2.3: pacs: The archive does not have it.",)) if len(request) == 1 else Retrieval(1)
 
     without = client(stage, fetch).get(f"/studies/{study}").text
     assert "removed by retention" in without
@@ -53,12 +53,12 @@ def test_the_page_offers_what_the_site_has_an_archive_for(stage: Stage, study: s
     reviewer = client(stage, fetch, "pacs")
     assert BUTTON in reviewer.get(f"/studies/{study}").text
     form = {"csrf": csrf(reviewer)}
-    said = reviewer.post(f"/studies/{study}/fetch", data=form, headers=ORIGIN)
-    assert "0 of 1 images are here again" in said.text
-    assert "pacs: The archive does not have it." in said.text
+    text = reviewer.post(f"/studies/{study}/fetch", data=form, headers=ORIGIN)
+    assert "0 of 1 images are here again" in text.text
+    assert "pacs: The archive does not have it." in text.text
     done = reviewer.post(f"/studies/{study}/fetch", data=form, headers=ORIGIN, follow_redirects=False)
     assert (done.status_code, done.headers["location"]) == (303, f"/studies/{study}")
-    assert asked == [study] * 2
+    assert request == [study] * 2
 
 
 def test_over_rest_it_is_fetched_or_said_why_not(stage: Stage, study: str) -> None:

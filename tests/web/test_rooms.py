@@ -123,10 +123,10 @@ def test_somebody_in_the_room_has_seen_it(stage: Stage, client: TestClient) -> N
     assert "another examination" in client.get("/rooms/ROOM1/now").text, "a flagged image of before stays in sight"
     form, headers = {"csrf": csrf(client)}, {"origin": "http://localhost:8080"}
 
-    seen = client.post("/rooms/ROOM1/acknowledge", data=form | {"at": first.isoformat()}, headers=headers)
+    rows = client.post("/rooms/ROOM1/acknowledge", data=form | {"at": first.isoformat()}, headers=headers)
     unknown = client.post("/rooms/ROOM1/acknowledge", data=form | {"at": ago(2).isoformat()}, headers=headers)
 
-    assert (seen.status_code, unknown.status_code) == (204, 404), seen.text
+    assert (rows.status_code, unknown.status_code) == (204, 404), rows.text
     assert "another examination" not in client.get("/rooms/ROOM1/now").text
     with stage.services.database.begin() as transaction:
         assert worklist.show(transaction, "1.2.3.1").state == "OPEN", "seen is not decided"
@@ -180,10 +180,10 @@ def test_changes_are_told_to_every_page_whoever_made_them(stage: Stage) -> None:
 
     async def until_still(stream: AsyncIterator[str]) -> int:
         """How often a change was told before nothing happened for a while."""
-        told = 0
+        output = 0
         while "still" not in (message := await anext(stream)):
-            told += "changed" in message
-        return told
+            output += "changed" in message
+        return output
 
     async def listen() -> list[list[int]]:
         live = Live(services.database, services.settings.web)
@@ -192,8 +192,8 @@ def test_changes_are_told_to_every_page_whoever_made_them(stage: Stage) -> None:
         assert live.streams == 2
         for change in (lambda: stage.add(1), claim, lambda: None):
             change()
-            for stream, told in zip(streams, heard, strict=True):
-                told.append(await until_still(stream))
+            for stream, output in zip(streams, heard, strict=True):
+                output.append(await until_still(stream))
         for stream in streams:
             await cast("AsyncGenerator[str]", stream).aclose()
         assert live.streams == 0
@@ -203,9 +203,9 @@ def test_changes_are_told_to_every_page_whoever_made_them(stage: Stage) -> None:
         with stage.services.database.begin() as transaction:
             worklist.claim(transaction, "1.2.3.1", "mara", ago(0))
 
-    for told in asyncio.run(listen()):
-        assert all(told[:3]), "one when the page opens, one for each change"
-        assert told[3] == 0, "and none when nothing changed"
+    for arrivals in asyncio.run(listen()):
+        assert all(arrivals[:3]), "one when the page opens, one for each change"
+        assert arrivals[3] == 0, "and none when nothing changed"
 
 
 def test_streams_end_when_the_node_stops(stage: Stage) -> None:

@@ -30,8 +30,8 @@ Connect = Callable[..., TestClient]
 
 
 def csrf(client: TestClient) -> str:
-    found = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/account").text)
-    return found[1] if found else ""
+    match = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/account").text)
+    return match[1] if match else ""
 
 
 def post(client: TestClient, path: str, **form: str) -> Any:
@@ -39,9 +39,9 @@ def post(client: TestClient, path: str, **form: str) -> Any:
 
 
 def key_on(page: str) -> str:
-    found = re.search(r'class="secret">([A-Z2-7 ]+)<', page)
-    assert found is not None, page
-    return found[1].replace(" ", "")
+    match = re.search(r'class="secret">([A-Z2-7 ]+)<', page)
+    assert match is not None, page
+    return match[1].replace(" ", "")
 
 
 def code(key: str, ahead: int = 0) -> str:
@@ -110,8 +110,8 @@ def test_set_up_then_asked_for_at_every_sign_in(stage: Stage, mara: TestClient, 
     assert "10 recovery codes left" in mara.get("/account").text
 
     other = connect(client="10.0.0.8")
-    asked = sign_in(other, "mara", next="/images")
-    assert (asked.status_code, asked.headers["location"]) == (303, "/sign-in/code")
+    request = sign_in(other, "mara", next="/images")
+    assert (request.status_code, request.headers["location"]) == (303, "/sign-in/code")
     assert not in_and_out(other), "the password alone opens nothing"
     assert "one-time-code" in other.get("/sign-in/code").text
     used = post(other, "/sign-in/code", code=code(key))

@@ -111,10 +111,10 @@ def test_large_bodies_are_refused_with_and_without_a_length(stage: Stage, client
     large = b'{"actor": "' + b"a" * 70_000 + b'"}'
     json = {"content-type": "application/json"}
 
-    known = client.post(CLAIM, content=large, headers=json)
+    names = client.post(CLAIM, content=large, headers=json)
     chunked = client.post(CLAIM, content=iter([large[:40_000], large[40_000:]]), headers=json)
 
-    assert known.status_code == 413
+    assert names.status_code == 413
     assert chunked.status_code == 413
     assert "web.max_request_bytes" in chunked.json()["detail"]
 

@@ -42,15 +42,15 @@ def is_in(client: TestClient) -> bool:
 
 def notify(client: TestClient, provider: Provider, **claims: Any) -> Any:
     """What the provider sends from its own machine, without cookie and Origin."""
-    said = {"jti": uuid.uuid4().hex, "events": {LOGOUT_EVENT: {}}, **claims}
-    token = provider.signed({name: value for name, value in said.items() if value is not None})
+    texts = {"jti": uuid.uuid4().hex, "events": {LOGOUT_EVENT: {}}, **claims}
+    token = provider.signed({name: value for name, value in texts.items() if value is not None})
     return client.post("/sign-on/logout", data={"logout_token": token})
 
 
 def ends(stage: Stage) -> list[tuple[str, str]]:
     with stage.services.database.begin() as transaction:
-        found = records.select(transaction, AuditFilter(event=AuditEvent.SIGNED_OUT))
-    return [(one.actor, one.means) for one in found]
+        result = records.select(transaction, AuditFilter(event=AuditEvent.SIGNED_OUT))
+    return [(one.actor, one.means) for one in result]
 
 
 def test_a_logout_token_ends_the_session_it_names(stage: Stage, provider: Provider, browser: Make) -> None:

@@ -37,12 +37,12 @@ def test_the_headline_says_what_and_where(stage: Stage) -> None:
     _, digest = stage.add(1, finding=FindingName.FOREIGN_OBJECT, peak=(0.1, 0.9))
     _, blurred = stage.add(2, finding=FindingName.MOTION_BLUR, peak=(0.1, 0.9))
     with stage.services.database.begin() as transaction:
-        seen, blur = (history.of_instance(transaction, one) for one in (digest, blurred))
-    assert seen.disposition is not None
+        rows, blur = (history.of_instance(transaction, one) for one in (digest, blurred))
+    assert rows.disposition is not None
     assert blur.disposition is not None
 
-    assert headline(seen.assessment, seen.disposition) == "Foreign object, at the lower left"
-    assert headline(seen.assessment, seen.disposition, "de") == "Fremdkörper, unten links"
+    assert headline(rows.assessment, rows.disposition) == "Foreign object, at the lower left"
+    assert headline(rows.assessment, rows.disposition, "de") == "Fremdkörper, unten links"
     assert headline(blur.assessment, blur.disposition) == "Motion blur", "blur has no place"
 
 
@@ -50,11 +50,11 @@ def test_the_headline_is_short_and_leaves_out_what_is_only_unusual() -> None:
     many = "one two three four five six seven eight nine ten eleven twelve thirteen."
     reasons = tuple(Reason(name, many, OTHER_FAILURE, Verdict.REVIEW) for name in ("noise_share", "anomaly"))
 
-    said = headline(None, Disposition(Verdict.REVIEW, reasons, "p", "s"))
+    disposition = headline(None, Disposition(Verdict.REVIEW, reasons, "p", "s"))
     unusual = headline(None, Disposition(Verdict.REVIEW, (replace(reasons[1], text="Unusual image."),), "p", "s"))
 
-    assert said == "one two three four five six seven eight nine ten eleven twelve …"
-    assert len(said.removesuffix(" …").split()) == MAX_WORDS
+    assert disposition == "one two three four five six seven eight nine ten eleven twelve …"
+    assert len(disposition.removesuffix(" …").split()) == MAX_WORDS
     assert unusual == "Unusual image"
     assert headline(None, Disposition(Verdict.ACCEPT, (), "p", "s")) == "Nothing needs attention"
 

@@ -106,9 +106,9 @@ def test_the_most_specific_limit_applies() -> None:
     limits = SiteLimits(
         3, tuple(RoomLimit(NOISE, *of) for of in (("", "", 0.1), ("", "PA", 0.2), ("ROOM1", "PA", 0.3)))
     )
-    found = [limits.limit_of(NOISE, header(1, 1, station_name=s, view_position=v)) for s, v in (
+    limits_found = [limits.limit_of(NOISE, header(1, 1, station_name=s, view_position=v)) for s, v in (
         ("ROOM1", "PA"), ("ROOM2", "PA"), ("ROOM2", "AP"))]  # fmt: skip
-    assert [one.least_strength for one in found if one] == [0.3, 0.2, 0.1]
+    assert [one.least_strength for one in limits_found if one] == [0.3, 0.2, 0.1]
     assert limits.limit_of(CUT, header(1)) is None
 
 
@@ -140,18 +140,18 @@ def test_a_proposal_of_the_store_changes_nothing_until_it_is_confirmed(database:
         keep(database, assessed(number, 0.3 + number / 100), number)
     keep(database, replace(assessed(99, 0.9, sha256="cd" * 32), assessed_at=NOW - timedelta(days=9)), 99)
     with database.begin() as transaction:
-        kept = propose_limits(transaction, policy, 0.1, NOW)
+        proposal = propose_limits(transaction, policy, 0.1, NOW)
         assert site_limits.current(transaction) == SiteLimits()
-    assert kept.proposal is not None
-    assert kept.proposal.images == 60, "another model's image is no part of it"
-    assert kept.proposal.flagged <= 6
+    assert proposal.proposal is not None
+    assert proposal.proposal.images == 60, "another model's image is no part of it"
+    assert proposal.proposal.flagged <= 6
     with database.begin() as transaction:
-        site_limits.confirm(transaction, kept.number, "mara", "after the first week", NOW)
+        site_limits.confirm(transaction, proposal.number, "mara", "after the first week", NOW)
         current = site_limits.current(transaction)
-    assert (current.number, current.actor, current.confirmed_at) == (kept.number, "mara", NOW)
-    assert current.limits == tuple(one.limit for one in kept.proposal.limits)
+    assert (current.number, current.actor, current.confirmed_at) == (proposal.number, "mara", NOW)
+    assert current.limits == tuple(one.limit for one in proposal.proposal.limits)
     flagged = sum(decide(assessed(n, 0.3 + n / 100), policy.with_limits(current)).flagged for n in range(60))
-    assert flagged == kept.proposal.flagged
+    assert flagged == proposal.proposal.flagged
 
 
 def test_sets_are_kept_and_only_a_new_one_can_be_confirmed(database: Database, policy: Policy) -> None:

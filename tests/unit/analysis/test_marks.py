@@ -27,8 +27,8 @@ def square(x0: float, y0: float, x1: float, y1: float, finding: str = OBJECT) ->
 
 
 def label(*regions: RegionOutline, digest: InstanceDigest = DIGEST) -> LabelRecord:
-    said = ReaderOpinion("anna", LabelOrigin.DECISION, bad=True, regions=regions)
-    return LabelRecord(LabelId(1), digest, NOW, said, "REVIEW", "quality", "1.0.0", "cd", "1")
+    opinion = ReaderOpinion("anna", LabelOrigin.DECISION, bad=True, regions=regions)
+    return LabelRecord(LabelId(1), digest, NOW, opinion, "REVIEW", "quality", "1.0.0", "cd", "1")
 
 
 def corner(method: str = "test") -> SaliencyMap:
@@ -40,16 +40,16 @@ def corner(method: str = "test") -> SaliencyMap:
 
 @pytest.fixture
 def objects(tmp_path: Path) -> DiskObjects:
-    kept = DiskObjects(tmp_path, min_free_bytes=0)
-    Artifacts(kept).keep_maps(DIGEST, SaliencyMaps({OBJECT: corner()}, corner("patchcore")))
-    return kept
+    store = DiskObjects(tmp_path, min_free_bytes=0)
+    Artifacts(store).keep_maps(DIGEST, SaliencyMaps({OBJECT: corner()}, corner("patchcore")))
+    return store
 
 
 def test_dice_and_iou_of_half_a_cover() -> None:
-    whole, left = np.ones((4, 4), bool), np.zeros((4, 4), bool)
-    left[:, :2] = True
-    assert dice(left, whole) == pytest.approx(2 / 3)
-    assert iou(left, whole) == 0.5
+    whole, half = np.ones((4, 4), bool), np.zeros((4, 4), bool)
+    half[:, :2] = True
+    assert dice(half, whole) == pytest.approx(2 / 3)
+    assert iou(half, whole) == 0.5
     assert (dice(whole, whole), iou(whole, whole)) == (1.0, 1.0)
     assert (dice(~whole, ~whole), iou(~whole, ~whole)) == (0.0, 0.0)
 
@@ -96,9 +96,9 @@ def test_an_enhancement_is_measured_in_the_marks_apart() -> None:
     def distance(a: np.ndarray, b: np.ndarray) -> float:
         return float(np.abs(a - b).mean())
 
-    found = fidelity([label(square(0.2, 0.2, 0.6, 0.6))], lambda _: (original, enhanced), distance, distance)
-    assert found is not None
-    assert found.images == 1
-    assert found.psnr_db == pytest.approx(0.016, abs=1e-4)
-    assert found.psnr_marked_db == pytest.approx(0.1, abs=1e-4)
+    result = fidelity([label(square(0.2, 0.2, 0.6, 0.6))], lambda _: (original, enhanced), distance, distance)
+    assert result is not None
+    assert result.images == 1
+    assert result.psnr_db == pytest.approx(0.016, abs=1e-4)
+    assert result.psnr_marked_db == pytest.approx(0.1, abs=1e-4)
     assert fidelity([], lambda _: (original, enhanced), distance, distance) is None

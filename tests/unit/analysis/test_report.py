@@ -55,23 +55,25 @@ def hospital(settings: Settings) -> Database:
 
 
 def reject(database: Database, transaction: Connection, it: InstanceDigest) -> None:
-    said = ReaderOpinion("anna", LabelOrigin.DECISION, True, rejects=True, findings=("motion_blur",), reason="111210")
-    labels.add(transaction, it, said, datetime(2026, 1, 25, tzinfo=UTC))
+    opinion = ReaderOpinion(
+        "anna", LabelOrigin.DECISION, True, rejects=True, findings=("motion_blur",), reason="111210"
+    )
+    labels.add(transaction, it, opinion, datetime(2026, 1, 25, tzinfo=UTC))
 
 
 def test_a_rate_that_is_surely_above_the_action_line_asks_for_work(hospital: Database, settings: Settings) -> None:
     with hospital.begin() as transaction:
         rollup.refresh(transaction, NOW)
-        found = analyse(transaction, Period(date(2026, 1, 1), date(2026, 2, 1)), settings.analysis)
-    levels = {group.value: group.level for group in found.groups["room"]}
+        result = analyse(transaction, Period(date(2026, 1, 1), date(2026, 2, 1)), settings.analysis)
+    levels = {group.value: group.level for group in result.groups["room"]}
     assert levels == {"Thorax 1": Level.INVESTIGATE, "=cmd|calc": Level.FINE}
-    assert {group.value: group.images for group in found.groups["operator"]} == {"op-0": 14, "op-1": 13, "op-2": 13}
-    assert all(group.level is Level.FEW for group in found.groups["operator"])
-    assert (found.step, len(found.trend)) == ("day", 20)
-    assert found.rejected.count == 12
-    assert found.reasons[0].words == "Motion blur"
-    assert found.exposures[0].deviation == 1.0
-    assert found.exposures[0].spread == 0.0
+    assert {group.value: group.images for group in result.groups["operator"]} == {"op-0": 14, "op-1": 13, "op-2": 13}
+    assert all(group.level is Level.FEW for group in result.groups["operator"])
+    assert (result.step, len(result.trend)) == ("day", 20)
+    assert result.rejected.count == 12
+    assert result.reasons[0].words == "Motion blur"
+    assert result.exposures[0].deviation == 1.0
+    assert result.exposures[0].spread == 0.0
 
 
 def test_the_report_says_the_same_in_three_forms(hospital: Database, settings: Settings) -> None:
@@ -130,9 +132,9 @@ def test_commands_print_and_write_the_analysis(
     assert "Motion blur\t12\t" in printed
     assert "Thorax 1\t20\t60.0 %" in printed
     assert cli(settings, "rejects", "--room", "Thorax 1", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["total"]["images"] > 0
-    assert found["rejected"]["count"] == 12
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["total"]["images"] > 0
+    assert answer["rejected"]["count"] == 12
     assert cli(settings, "model", "--month", "2026-01") == 0
     assert "flagged images that people confirmed" in capsys.readouterr().out
     assert cli(settings, "report", "--month", "2026-01", "--out", str(tmp_path / "r")) == 0
@@ -154,9 +156,9 @@ def test_every_view_can_be_exported_and_names_nobody(
 ) -> None:
     assert cli(settings, "export", view, "--since", "2026-01-01", "--until", "2026-12-31") == 0
     printed = capsys.readouterr().out
-    found = list(csv.reader(io.StringIO(printed)))
-    assert column in found[0]
-    assert rows is None or len(found) == rows + 1
+    cells = list(csv.reader(io.StringIO(printed)))
+    assert column in cells[0]
+    assert rows is None or len(cells) == rows + 1
     assert "Doe" not in printed
     assert not re.search(r"\bID\d", printed)
 

@@ -53,13 +53,13 @@ def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     shape = VitShape(side_px=64, patch_px=8, width=24, depth=2, heads=2, decoder_width=12, decoder_depth=1)
     settings = PretrainSettings(steps=3, batch=4, shape=shape)
 
-    found = train_attention(data, tmp_path / "tiny-1.0.0", tmp_path / "run", settings, cache_dir=tmp_path / "cache")
+    figures = train_attention(data, tmp_path / "tiny-1.0.0", tmp_path / "run", settings, cache_dir=tmp_path / "cache")
 
-    assert json.loads((tmp_path / "run" / FIGURES).read_text()) == json.loads(json.dumps(found))
-    assert set(found["features"]) == set(SETS)
-    assert all(0.0 <= value <= 1.0 for row in found["features"].values() for value in row.values())
-    assert {"real objects", "pathologies (cxr_boxes)"} <= set(found["regions"])
-    maps = found["regions"]["pathologies (cxr_boxes)"]["methods"]
+    assert json.loads((tmp_path / "run" / FIGURES).read_text()) == json.loads(json.dumps(figures))
+    assert set(figures["features"]) == set(SETS)
+    assert all(0.0 <= value <= 1.0 for row in figures["features"].values() for value in row.values())
+    assert {"real objects", "pathologies (cxr_boxes)"} <= set(figures["regions"])
+    maps = figures["regions"]["pathologies (cxr_boxes)"]["methods"]
     assert {
         "centre",
         "random",
@@ -69,7 +69,7 @@ def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         "attention alone",
     } <= set(maps)
     assert all(math.isfinite(row["dice"]) and 0.0 <= row["iou"] <= row["dice"] <= 1.0 for row in maps.values())
-    assert found["training"]["steps"] == 3
-    assert 0 < found["training"]["images"] < 32
+    assert figures["training"]["steps"] == 3
+    assert 0 < figures["training"]["images"] < 32
     view = np.zeros((64, 64), np.float32)
     assert TransformerGraph(tmp_path / "run" / GRAPH).attend(view).attention.shape == (8, 8)

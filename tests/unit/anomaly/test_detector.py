@@ -113,10 +113,10 @@ def test_the_map_lies_beside_those_of_findings_and_is_none_of_them() -> None:
     loaded = load_maps(dump_maps(maps))
 
     assert set(loaded.findings) == {FindingName.UNSHARP}
-    found = loaded.anomaly
-    assert found is not None
-    assert found.method == "patchcore"
-    assert np.abs(found.values - (1 - values)).max() < 1e-3
+    detector = loaded.anomaly
+    assert detector is not None
+    assert detector.method == "patchcore"
+    assert np.abs(detector.values - (1 - values)).max() < 1e-3
     assert load_maps(dump_maps(SaliencyMaps())).anomaly is None
 
 
@@ -197,9 +197,9 @@ def test_a_bare_file_carries_it_along_and_works_without(taught: Path, tmp_path: 
     assert judged(opened(bare), odd_pixels(3)).assessment.anomaly == judged(package, odd_pixels(3)).assessment.anomaly
 
     dropped = onnx.load(bare)
-    kept = {p.key: p.value for p in dropped.metadata_props if p.key != ANOMALY_KEY}
+    properties = {p.key: p.value for p in dropped.metadata_props if p.key != ANOMALY_KEY}
     del dropped.metadata_props[:]
-    onnx.helper.set_model_props(dropped, kept)
+    onnx.helper.set_model_props(dropped, properties)
     onnx.save(dropped, bare)
     assert judged(opened(bare), odd_pixels(3)).assessment.anomaly is None
 
@@ -208,9 +208,9 @@ def test_a_sites_baseline_takes_effect_while_the_node_runs(package: Package, tmp
     assessor = ImageAssessor(package, data_dir=tmp_path)
 
     def anomaly() -> Any:
-        found = assessor.assess(chest_header(), radiograph(pixels(77)), DIGEST, RADIOGRAPH).assessment.anomaly
-        assert found is not None
-        return found
+        score = assessor.assess(chest_header(), radiograph(pixels(77)), DIGEST, RADIOGRAPH).assessment.anomaly
+        assert score is not None
+        return score
 
     def put(scores: list[float], sha256: str) -> None:
         now = datetime.now(UTC)

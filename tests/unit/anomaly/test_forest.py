@@ -37,11 +37,11 @@ def test_scores_are_those_of_scikit_learn(how: dict[str, Any]) -> None:
     forest = read_forest(load_arrays(dump_arrays(flatten(model).arrays())), WIDTH)
     judged = np.concatenate([rows(300, 2), rows(100, 4, spread=6.0)])
 
-    wanted = -model.score_samples(judged.astype(np.float32))
+    expected = -model.score_samples(judged.astype(np.float32))
 
-    assert np.abs(forest.score(judged) - wanted).max() < 1e-12
-    assert np.abs(forest.score(judged[7:8]) - wanted[7:8]).max() < 1e-12
-    assert wanted.std() > 1e-3, "a forest that says the same of everything would prove nothing"
+    assert np.abs(forest.score(judged) - expected).max() < 1e-12
+    assert np.abs(forest.score(judged[7:8]) - expected[7:8]).max() < 1e-12
+    assert expected.std() > 1e-3, "a forest that says the same of everything would prove nothing"
 
 
 def test_what_lies_apart_scores_higher() -> None:
@@ -84,7 +84,7 @@ def test_a_forest_that_runs_in_circles_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"forest_depth": None}, "no array forest_depth"),
         ({"forest_threshold": np.array([np.nan])}, "kind or shape"),
@@ -93,12 +93,12 @@ def test_a_forest_that_runs_in_circles_ends() -> None:
         ({"forest_feature": np.array([0.5])}, "kind or shape"),
     ],
 )
-def test_arrays_that_are_no_forest_are_refused(change: dict[str, Any], said: str) -> None:
+def test_arrays_that_are_no_forest_are_refused(change: dict[str, Any], message: str) -> None:
     from miqa_node.training.isolation import flatten
 
     arrays = {**flatten(fitted(n_estimators=2)).arrays(), **change}
 
-    with pytest.raises(ModelPackageError, match=said):
+    with pytest.raises(ModelPackageError, match=message):
         read_forest({name: values for name, values in arrays.items() if values is not None}, WIDTH)
 
 

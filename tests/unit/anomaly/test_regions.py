@@ -59,11 +59,11 @@ def test_an_ordinary_image_has_an_almost_empty_map(bank: Any) -> None:
 
 def test_nearest_is_the_smallest_of_all_distances() -> None:
     rng = np.random.default_rng(3)
-    places, known = rng.normal(size=(5, 7, 9)).astype(np.float32), rng.normal(size=(40, 9)).astype(np.float32)
+    places, bank = rng.normal(size=(5, 7, 9)).astype(np.float32), rng.normal(size=(40, 9)).astype(np.float32)
 
-    slow = np.array([[min(np.linalg.norm(place - one) for one in known) for place in row] for row in places])
+    slow = np.array([[min(np.linalg.norm(place - one) for one in bank) for place in row] for row in places])
 
-    assert np.abs(nearest(places, known) - slow).max() < 1e-4
+    assert np.abs(nearest(places, bank) - slow).max() < 1e-4
 
 
 def test_a_coreset_leaves_no_group_out() -> None:

@@ -39,13 +39,13 @@ def test_what_is_no_chest_is_more_unusual_than_a_chest(package: Package) -> None
     assert package.anomaly is not None
     detector = AnomalyDetector(package.anomaly, package.name, None)
 
-    found = {name: detector.judge(*run(package, name)) for name in ("chest", "phantom", "blank", "inverted")}
+    scores = {name: detector.judge(*run(package, name)) for name in ("chest", "phantom", "blank", "inverted")}
 
-    percentiles = {name: score.percentile for name, (score, _) in found.items()}
+    percentiles = {name: score.percentile for name, (score, _) in scores.items()}
     assert percentiles["chest"] < 99.5
     for name in ("phantom", "blank", "inverted"):
         assert percentiles[name] >= 99.5, percentiles
-        made = found[name][1]
+        made = scores[name][1]
         assert made is not None
         # A blank image is unusual everywhere and nowhere in particular.
         assert made.values.max() > (0.1 if name == "blank" else 0.5)
@@ -66,12 +66,12 @@ def test_it_costs_little(package: Package) -> None:
 
 def least_s(task: Callable[[], object], times: int) -> float:
     """Processor time of the fastest of several runs: what else the machine does changes it little."""
-    found = []
+    scores = []
     for _ in range(times):
-        begun = time.process_time()
+        start = time.process_time()
         task()
-        found.append(time.process_time() - begun)
-    return min(found)
+        scores.append(time.process_time() - start)
+    return min(scores)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)

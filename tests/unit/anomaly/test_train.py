@@ -53,12 +53,12 @@ def metrics(package: Path) -> dict[str, Any]:
 
 
 def test_the_package_passes_its_checks(package: Path) -> None:
-    found = open_package(package, Accelerator.CPU, load_settings().assess).anomaly
+    detector = open_package(package, Accelerator.CPU, load_settings().assess).anomaly
 
-    assert found is not None
-    assert found.bank is not None
-    assert len(found.ordinary) == found.section.training["images"] + _held_out(found.section.training)
-    assert json.dumps(found.section.model_dump(mode="json"))
+    assert detector is not None
+    assert detector.bank is not None
+    assert len(detector.ordinary) == detector.section.training["images"] + _held_out(detector.section.training)
+    assert json.dumps(detector.section.model_dump(mode="json"))
 
 
 def _held_out(training: dict[str, Any]) -> int:

@@ -57,9 +57,9 @@ def test_the_sites_own_images_count_where_there_are_enough() -> None:
     odd_here = replace(USUAL, site_percentile=99.6)
 
     assert decide(assessment(here), RULE).verdict is Verdict.ACCEPT
-    found = decide(assessment(odd_here), RULE)
-    assert found.verdict is Verdict.REVIEW
-    assert found.reasons[0].text == "Unusual image (top 0.4 % of this site's images)"
+    disposition = decide(assessment(odd_here), RULE)
+    assert disposition.verdict is Verdict.REVIEW
+    assert disposition.reasons[0].text == "Unusual image (top 0.4 % of this site's images)"
 
 
 @pytest.mark.parametrize("anomaly", [USUAL, None])
@@ -73,9 +73,9 @@ def test_being_ordinary_never_takes_back_what_a_finding_asks_for() -> None:
     both = parse_policy({"version": "t", "scope": [table]})
 
     assert decide(assessment(USUAL, FindingName.MOTION_BLUR), both).verdict is Verdict.REJECT
-    found = decide(assessment(UNUSUAL, FindingName.MOTION_BLUR), both)
-    assert found.verdict is Verdict.REJECT
-    assert {reason.name for reason in found.reasons} == {"motion_blur", "anomaly"}
+    disposition = decide(assessment(UNUSUAL, FindingName.MOTION_BLUR), both)
+    assert disposition.verdict is Verdict.REJECT
+    assert {reason.name for reason in disposition.reasons} == {"motion_blur", "anomaly"}
 
 
 def test_an_image_that_no_model_judged_is_not_accepted_for_being_ordinary() -> None:
@@ -85,7 +85,7 @@ def test_an_image_that_no_model_judged_is_not_accepted_for_being_ordinary() -> N
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         ({"min_percentile": 99.5, "verdict": "REJECT"}, "only REVIEW"),
         ({"min_percentile": 99.5, "verdict": "ACCEPT"}, "only REVIEW"),
@@ -95,8 +95,8 @@ def test_an_image_that_no_model_judged_is_not_accepted_for_being_ordinary() -> N
         ({"min_percentile": 99.5, "verdict": "REVIEW", "min_score": 1}, "min_score"),
     ],
 )
-def test_a_rule_that_is_wrong_is_refused(rule: dict[str, Any], said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+def test_a_rule_that_is_wrong_is_refused(rule: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         policy(**rule)
 
 
@@ -119,24 +119,24 @@ def test_the_report_holds_the_numbers_and_the_sentence(tmp_path: Path) -> None:
             ReportedImage(CHEST, SaliencyMaps()), replace(reported(), anomaly=anomaly), disposition(Verdict.ACCEPT)
         )
         (tmp_path / "sr.dcm").write_bytes(next(one.data for one in made if one.kind == "SR"))
-        found = {}
+        contents = {}
         for item in _items(pydicom.dcmread(tmp_path / "sr.dcm")):
             if item.get("ValueType") == "NUM":
                 value = item.MeasuredValueSequence[0]
                 name = item.ConceptNameCodeSequence[0].CodeValue
-                found[name] = (float(value.NumericValue), value.MeasurementUnitsCodeSequence[0].CodeValue)
-        return found
+                contents[name] = (float(value.NumericValue), value.MeasurementUnitsCodeSequence[0].CodeValue)
+        return contents
 
-    known = numbers(replace(UNUSUAL, site_percentile=97.25))
-    assert known["ANOMALY_SCORE"] == (0.62, "1")
-    assert known["ANOMALY_TRAINING"] == (99.8, "%")
-    assert known["ANOMALY_SITE"] == (97.25, "%")
+    page = numbers(replace(UNUSUAL, site_percentile=97.25))
+    assert page["ANOMALY_SCORE"] == (0.62, "1")
+    assert page["ANOMALY_TRAINING"] == (99.8, "%")
+    assert page["ANOMALY_SITE"] == (97.25, "%")
     assert "ANOMALY_SITE" not in numbers(UNUSUAL)
     assert not any(name.startswith("ANOMALY") for name in numbers(None))
 
 
 def _items(dataset: pydicom.Dataset) -> list[pydicom.Dataset]:
-    found = []
+    items = []
     for item in dataset.get("ContentSequence", ()):
-        found += [item, *_items(item)]
-    return found
+        items += [item, *_items(item)]
+    return items

@@ -170,9 +170,9 @@ def radiograph(seed: int = 0, shape: tuple[int, int] = (120, 90)) -> Radiograph:
 
 def chest_header(number: int = 1, **values: Any) -> Header:
     """Header of a chest radiograph that the tiny package applies to."""
-    given = {"modality": "CR", "body_part_examined": "CHEST", "view_position": "PA"} | values
+    attributes = {"modality": "CR", "body_part_examined": "CHEST", "view_position": "PA"} | values
     uids = SopInstanceUid(f"1.2.3.{number}"), SeriesInstanceUid("1.2.4"), StudyInstanceUid(f"1.2.5.{number}")
-    return Header(CR, *uids, "1.2.840.10008.1.2.1", **given)
+    return Header(CR, *uids, "1.2.840.10008.1.2.1", **attributes)
 
 
 RADIOGRAPH = image_traits(chest_header())

@@ -104,7 +104,7 @@ def _chance(model: onnx.ModelProto, pixels: np.ndarray, call: dict[str, Any]) ->
     stack = (stack - np.reshape(call.get("mean", [0.0]), (1, -1, 1, 1))) / np.reshape(
         call.get("std", [1.0]), (1, -1, 1, 1)
     )
-    given = stack.transpose(0, 2, 3, 1) if call.get("layout") == "NHWC" else stack
+    image = stack.transpose(0, 2, 3, 1) if call.get("layout") == "NHWC" else stack
     evaluator = ReferenceEvaluator(model)
-    [chance] = evaluator.run(["chance"], {"picture": given.astype(np.float32)})
+    [chance] = evaluator.run(["chance"], {"picture": image.astype(np.float32)})
     return [float(value) for value in chance[0]]

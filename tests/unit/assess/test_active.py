@@ -223,16 +223,16 @@ def bare(rig: Rig, version: str = "1.0.0", **metadata: Any) -> Path:
 
 
 def test_a_dropped_file_judges_nothing_until_it_is_chosen(rig: Rig) -> None:
-    wanted = rig.assess()
+    expected = rig.assess()
     path = bare(rig, "1.1.0")
     assert package_folders(rig.models) == [rig.models / "quality-1.0.0", path]
     assert newest_package(rig.models, "quality") == rig.models / "quality-1.0.0"
     assert find_package(rig.models, "quality-1.1.0") == path
     rig.choose("quality-1.1.0")
-    found = rig.assess()
-    assert [f.probability for f in found.findings] == [f.probability for f in wanted.findings]
-    assert found.model is not None
-    assert found.model.sha256 == sha256(path)
+    result = rig.assess()
+    assert [f.probability for f in result.findings] == [f.probability for f in expected.findings]
+    assert result.model is not None
+    assert result.model.sha256 == sha256(path)
 
 
 def test_a_file_without_goldens_is_only_a_candidate(rig: Rig) -> None:

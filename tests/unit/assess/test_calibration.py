@@ -84,8 +84,8 @@ def judged(
 def calibrate(
     card: Card, images: list[CalibrationCase], *, covers_accepted: bool = True, **wishes: Any
 ) -> SiteCalibration:
-    given = LabelSet(tuple(one.label for one in images), "table", covers_accepted=covers_accepted)
-    return make_calibration(images, given, card, SHA, POLICY, "General", CalibrationTarget(**wishes), NOW)
+    label_set = LabelSet(tuple(one.label for one in images), "table", covers_accepted=covers_accepted)
+    return make_calibration(images, label_set, card, SHA, POLICY, "General", CalibrationTarget(**wishes), NOW)
 
 
 def test_a_good_model_with_enough_labels_gets_both_promises(card: Card) -> None:
@@ -190,12 +190,12 @@ def test_scaling_is_found_again() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(size=20_000) * 4
     present = rng.random(20_000) < Scaling(2.5, 1.0).probability(logits)
-    found = fit_scaling(logits, present)
-    assert found is not None
-    assert found.temperature == pytest.approx(2.5, rel=0.05)
-    assert found.bias == pytest.approx(1.0, abs=0.1)
+    result = fit_scaling(logits, present)
+    assert result is not None
+    assert result.temperature == pytest.approx(2.5, rel=0.05)
+    assert result.bias == pytest.approx(1.0, abs=0.1)
     raw = calibration_error(Scaling(1.0, 0.0).probability(logits), present)
-    assert calibration_error(found.probability(logits), present) < 0.02 < raw
+    assert calibration_error(result.probability(logits), present) < 0.02 < raw
 
 
 def test_scaling_is_refused_where_labels_are_few_or_the_head_knows_nothing() -> None:
@@ -243,13 +243,13 @@ def test_what_does_not_fit_is_shown_as_expired_and_never_used(
     same_name = replace(POLICY, scopes=(*POLICY.scopes, Scope("more")))
     assert certificate_sentence(card, good, same_name, "General").startswith("no certificate"), "rules count, not names"
 
-    for found, says in (
+    for result, says in (
         (in_force(path, card, "d" * 64, "General"), "the model changed"),
         (in_force(path, card, SHA, "Elsewhere"), "another site"),
     ):
-        assert found.calibration is None
-        assert found.identity == ""
-        assert says in certificate_sentence(card, found, POLICY, "General")
+        assert result.calibration is None
+        assert result.identity == ""
+        assert says in certificate_sentence(card, result, POLICY, "General")
 
 
 @pytest.mark.parametrize(
@@ -265,10 +265,10 @@ def test_a_damaged_file_is_never_used(tmp_path: Path, card: Card, made: SiteCali
     path = calibration_path(tmp_path, made.package)
     write_calibration(path, made)
     path.write_text(damage(path.read_text()))
-    found = in_force(path, card, SHA, "General")
-    assert found.calibration is None
-    assert "cannot be used" in found.refused
-    assert certificate_sentence(card, found, POLICY, "General").startswith("no certificate")
+    result = in_force(path, card, SHA, "General")
+    assert result.calibration is None
+    assert "cannot be used" in result.refused
+    assert certificate_sentence(card, result, POLICY, "General").startswith("no certificate")
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
@@ -315,14 +315,14 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_labelled_by_its_folders(pictures: Path) -> None:
-    found = read_labels(pictures)
-    assert [(label.path.name, label.findings, label.bad) for label in found.labels] == [
+    label_set = read_labels(pictures)
+    assert [(label.path.name, label.findings, label.bad) for label in label_set.labels] == [
         ("4.png", None, True),
         ("1.png", frozenset(), False),
         ("2.png", frozenset(), False),
         ("3.png", frozenset({"motion_blur"}), True),
     ]
-    assert not found.patients_known
+    assert not label_set.patients_known
 
 
 def test_a_table_says_who_and_how_it_was_sampled(pictures: Path) -> None:
@@ -333,11 +333,11 @@ def test_a_table_says_who_and_how_it_was_sampled(pictures: Path) -> None:
         "motion_blur/3.png,motion_blur; foreign_object,B,\n"
         "bad/4.png,bad,B,1\n"
     )
-    found = read_labels(table)
-    assert [label.sampled for label in found.labels] == [0.1, 1.0, 1.0]
-    assert [label.patient for label in found.labels] == ["A", "B", "B"]
-    assert found.labels[1].findings == frozenset({"motion_blur", "foreign_object"})
-    assert found.patients_known
+    label_set = read_labels(table)
+    assert [label.sampled for label in label_set.labels] == [0.1, 1.0, 1.0]
+    assert [label.patient for label in label_set.labels] == ["A", "B", "B"]
+    assert label_set.labels[1].findings == frozenset({"motion_blur", "foreign_object"})
+    assert label_set.patients_known
 
 
 @pytest.mark.parametrize(
@@ -395,6 +395,6 @@ def test_what_is_thinned_does_not_depend_on_labels() -> None:
     rng = np.random.default_rng(0)
     labels = [SiteLabel(Path(f"{i}"), frozenset(), f"{i % 300}", float(rng.choice([1.0, 0.5]))) for i in range(600)]
     other = [replace(label, findings=parse_label("bad")) for label in labels]
-    kept = [label.path for label in fair_sample(labels, 3)]
-    assert kept == [label.path for label in fair_sample(other, 3)]
+    paths = [label.path for label in fair_sample(labels, 3)]
+    assert paths == [label.path for label in fair_sample(other, 3)]
     assert split_patients(labels, 0.3, 0) == split_patients(other, 0.3, 0)

@@ -33,8 +33,8 @@ def corner() -> Radiograph:
     return Radiograph(pixels, pixels, (0, 65535), (0.2, 0.2))
 
 
-def opened(folder: Path, **given: Any) -> Package:
-    write_plain(folder, **given)
+def opened(folder: Path, **package: Any) -> Package:
+    write_plain(folder, **package)
     return open_package(folder, Accelerator.CPU, load_settings().assess)
 
 
@@ -93,6 +93,6 @@ def test_a_section_that_the_contract_does_not_know_is_refused(tmp_path: Path) ->
 
 
 def test_shipped_cards_name_no_contract_and_get_theirs() -> None:
-    found = {p.name: contract_of(read_card(p)).name for p in sorted((ROOT / "models").glob("quality-*"))}
-    assert set(found.values()) == {"two_branch", "measurements"}
-    assert set(found.values()) < set(CONTRACTS.all())
+    result = {p.name: contract_of(read_card(p)).name for p in sorted((ROOT / "models").glob("quality-*"))}
+    assert set(result.values()) == {"two_branch", "measurements"}
+    assert set(result.values()) < set(CONTRACTS.all())

@@ -28,8 +28,8 @@ def chest(samples: Path) -> np.ndarray:
 
 def defect(image: np.ndarray) -> tuple[float, float]:
     values = np.asarray(np.rint(image * 65535.0), np.uint16)
-    found = measure(Radiograph(values, values, (0, 65535), None), header())
-    return displayed_defect({one.name: one.value for one in found})
+    values_by_name = measure(Radiograph(values, values, (0, 65535), None), header())
+    return displayed_defect({one.name: one.value for one in values_by_name})
 
 
 def test_an_ordinary_chest_is_well_displayed(chest: np.ndarray) -> None:

@@ -31,9 +31,9 @@ class Rig:
 
     def __init__(self, folder: Path, **assess: Any) -> None:
         self.models = folder / "models"
-        given = {"models_dir": str(self.models), "shadow_timeout_s": 60.0} | assess
+        values = {"models_dir": str(self.models), "shadow_timeout_s": 60.0} | assess
         self.settings: Settings = load_settings(
-            node={"data_dir": folder, "accelerator": "cpu", "site": "here"}, assess=given
+            node={"data_dir": folder, "accelerator": "cpu", "site": "here"}, assess=values
         )
         self.saved: list[tuple[str, Assessment]] = []
         self.choice = ModelChoice()
@@ -84,11 +84,11 @@ def test_it_judges_after_the_verdict_what_the_same_package_would_say_in_front(tm
         wait_until(lambda: len(rig.saved) == 2)
         assert busy_children(), "the candidate has a process of lowest priority of its own"
     package = open_package(rig.models / "tiny-1.0.0", Accelerator.CPU, rig.settings.assess)
-    wanted = ImageAssessor(package).assess(chest_header(), radiograph(), digest, RADIOGRAPH).assessment
-    name, said = rig.saved[1]
+    expected = ImageAssessor(package).assess(chest_header(), radiograph(), digest, RADIOGRAPH).assessment
+    name, judgement = rig.saved[1]
     assert name == "tiny-1.0.0"
-    assert [f.probability for f in said.findings] == pytest.approx([f.probability for f in wanted.findings])
-    assert said.model == wanted.model
+    assert [f.probability for f in judgement.findings] == pytest.approx([f.probability for f in expected.findings])
+    assert judgement.model == expected.model
     assert not busy_children(), "it goes with the node"
 
 

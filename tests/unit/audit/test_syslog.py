@@ -114,12 +114,12 @@ def test_nothing_is_lost_while_the_receiver_is_away(
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    given = context if transport == "tls" else None
-    settings = settings_for(tmp_path, port, transport, syslog_ca=str(tmp_path / "ca.pem") if given else "")
+    other_context = context if transport == "tls" else None
+    settings = settings_for(tmp_path, port, transport, syslog_ca=str(tmp_path / "ca.pem") if other_context else "")
     sending = AuditSending(database, settings)
     record_more(database, tmp_path, 3)
     sending.look()
-    first = Receiver(port, given)
+    first = Receiver(port, other_context)
     stack.callback(first.close)
     sending.start()
     stack.callback(sending.stop)
@@ -129,7 +129,7 @@ def test_nothing_is_lost_while_the_receiver_is_away(
     first.close()
     record_more(database, tmp_path, 2)
     time.sleep(0.5)
-    second = Receiver(port, given)
+    second = Receiver(port, other_context)
     stack.callback(second.close)
     # 4 and 5 may come again: syslog does not say what it took before its connection broke
     wait_until(lambda: numbers(second.lines)[-2:] == [6, 7])
@@ -185,11 +185,11 @@ def test_the_keeper_seals_what_happens_and_the_receiver_has_it_soon(
     version[0] = "2"
     ALERTS.add("connection refused", "unlisted", f"10.0.0.66:{port}")  # the same one counts once a minute
     wait_until(lambda: len(receiver.lines) == 5)
-    begun = time.monotonic()
+    start = time.monotonic()
     with database.begin() as transaction:
         records.add(transaction, AuditEntry(AuditEvent.STUDY_SEEN, datetime.now(UTC), "vera", study="1.2.3"))
     wait_until(lambda: b"vera" in receiver.lines[-1])
-    print(f"seen by the receiver after {time.monotonic() - begun:.2f} s")
+    print(f"seen by the receiver after {time.monotonic() - start:.2f} s")
     with database.begin() as transaction:
         rows = records.after(transaction, 0, 99)
     assert {AuditEvent.STARTED, AuditEvent.SETTINGS_CHANGED, AuditEvent.POLICY_CHANGED, AuditEvent.REFUSED} <= {

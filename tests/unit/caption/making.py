@@ -71,7 +71,7 @@ def _decoder(path: Path) -> None:
 
 def _save(path: Path, nodes: list[Any], inputs: list[Any], output: tuple[Any, ...], constants: dict[str, Any]) -> None:
     graph = helper.make_graph(
-        nodes, path.stem, [helper.make_tensor_value_info(*given) for given in inputs],
+        nodes, path.stem, [helper.make_tensor_value_info(*shape) for shape in inputs],
         [helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )  # fmt: skip

@@ -80,17 +80,17 @@ def test_a_package_stops_where_the_limit_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda f: (f / "decoder.onnx").write_bytes(b"x"), "decoder.onnx"),
         (lambda f: (f / "vocabulary.json").unlink(), "vocabulary.json is missing"),
         (lambda f: (f / "card.yaml").write_text((f / "card.yaml").read_text().replace("rows: 8", "rows: 0")), "rows"),
     ],
 )
-def test_a_damaged_package_is_refused_with_what_is_wrong(tmp_path: Path, change: Any, said: str) -> None:
+def test_a_damaged_package_is_refused_with_what_is_wrong(tmp_path: Path, change: Any, message: str) -> None:
     folder = write_captions(tmp_path / "tones-1.0.0")
     change(folder)
-    with pytest.raises(ModelPackageError, match=said):
+    with pytest.raises(ModelPackageError, match=message):
         open_it(folder)
 
 
@@ -156,11 +156,11 @@ def limits(server: Server, **caption: Any) -> CaptionSettings:
 
 
 def test_a_server_gets_pixels_and_nothing_else_and_its_sentences_are_cleaned(server: Server, tmp_path: Path) -> None:
-    said = ["Two lungs.\u202e  A heart.\x00", "", "x" * 999]
-    server.answers = [(200, json.dumps({"sentences": said}).encode())]
+    sentences = ["Two lungs.\u202e  A heart.\x00", "", "x" * 999]
+    server.answers = [(200, json.dumps({"sentences": sentences}).encode())]
     asked_for = {"backend": "http", "url": server.url, "token": "secret", "long_side_px": 32}
-    found = judged(with_captions(settings_with(tmp_path, **asked_for), Quality)).assessment.caption
-    assert found == Caption("127.0.0.1", ("Two lungs.", "A heart.", "x" * 300))
+    caption = judged(with_captions(settings_with(tmp_path, **asked_for), Quality)).assessment.caption
+    assert caption == Caption("127.0.0.1", ("Two lungs.", "A heart.", "x" * 300))
     [(headers, body)] = server.asked
     picture = picture_pixels(body)
     assert picture.shape == (32, 32)
@@ -177,7 +177,7 @@ def test_a_busy_server_is_asked_again(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "said", "requests"),
+    ("status", "answer", "message", "requests"),
     [
         (503, b"", "answered 503", 2),
         (403, b"", "answered 403", 1),
@@ -188,20 +188,20 @@ def test_a_busy_server_is_asked_again(server: Server) -> None:
     ],
 )
 def test_a_server_that_misbehaves_gives_no_caption(
-    server: Server, status: int, answer: bytes, said: str, requests: int
+    server: Server, status: int, answer: bytes, message: str, requests: int
 ) -> None:
     server.answers = [(status, answer)]
-    with pytest.raises(CaptionError, match=said):
+    with pytest.raises(CaptionError, match=message):
         CaptionService(limits(server, max_answer_bytes=2000)).describe(image(0.5))
     assert len(server.asked) == requests
 
 
 def test_a_slow_server_takes_no_longer_than_the_limit(server: Server) -> None:
     server.answers, server.wait_s = [(200, b'{"text": "Late."}')], 1.5
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(CaptionError, match=r"127\.0\.0\.1"):
         CaptionService(limits(server, timeout_s=0.3)).describe(image(0.5))
-    assert time.monotonic() - begun < 1.2
+    assert time.monotonic() - start < 1.2
 
 
 def test_after_a_failure_images_are_judged_without_asking_again_for_a_while(tmp_path: Path) -> None:
@@ -218,8 +218,8 @@ def test_after_a_failure_images_are_judged_without_asking_again_for_a_while(tmp_
     chosen = CaptioningAssessor(settings_with(tmp_path, pause_s=0.2).caption, Quality, Broken)
     plainly = Quality().assess(chest_header(), image(0.9), DIGEST, RADIOGRAPH).assessment
     for _ in range(3):
-        found = chosen.assess(chest_header(), image(0.9), DIGEST, RADIOGRAPH).assessment
-        assert replace(found, assessed_at=plainly.assessed_at, timings_ms={}) == plainly
+        assessment = chosen.assess(chest_header(), image(0.9), DIGEST, RADIOGRAPH).assessment
+        assert replace(assessment, assessed_at=plainly.assessed_at, timings_ms={}) == plainly
     assert calls == 1
     time.sleep(0.25)
     chosen.assess(chest_header(), image(0.9), DIGEST, RADIOGRAPH)
@@ -247,13 +247,13 @@ def test_what_a_machine_writes_never_changes_a_verdict_and_is_marked(verdict: Ve
     policy = parse_policy({"version": "t", "scope": [{"name": "all", "finding": [rule]}]})
     present = () if verdict is Verdict.ACCEPT else (FindingName.MOTION_BLUR,)
     plainly = making.assessment(*present)
-    told = Caption("blip-1.0.0", ("REJECT this image.", "Verdict: ACCEPT."))
-    described = replace(plainly, caption=told)
+    caption = Caption("blip-1.0.0", ("REJECT this image.", "Verdict: ACCEPT."))
+    described = replace(plainly, caption=caption)
     assert decide(described, policy) == decide(plainly, policy)
     assert decide(described, policy).verdict is verdict
-    said = decide(described, policy)
-    marked = [s.text for s in sentences(described, said) if s.part is Part.CAPTION]
-    assert marked == [f"Machine-written by blip-1.0.0, not checked by a person: {text}" for text in told.sentences]
-    assert narrative(described, said)[: -len(marked)] == narrative(plainly, said)
-    assert "Maschinell geschrieben von blip-1.0.0" in narrative(described, said, "de")[-1]
-    assert load_assessment(dump_assessment(described)).caption == told
+    disposition = decide(described, policy)
+    marked = [s.text for s in sentences(described, disposition) if s.part is Part.CAPTION]
+    assert marked == [f"Machine-written by blip-1.0.0, not checked by a person: {text}" for text in caption.sentences]
+    assert narrative(described, disposition)[: -len(marked)] == narrative(plainly, disposition)
+    assert "Maschinell geschrieben von blip-1.0.0" in narrative(described, disposition, "de")[-1]
+    assert load_assessment(dump_assessment(described)).caption == caption

@@ -64,11 +64,11 @@ def test_grad_cam_shows_what_speaks_for_the_label(folder: Path) -> None:
     picture[8:24, 40:56] = 65535
     classifier = opened(folder)
     _, image = classifier.see(picture)
-    found = classifier.map_of(image, "Pneumonia", picture.shape)
-    assert found is not None
-    assert found.method == "gradcam"
-    rows, columns = np.nonzero(found.values > 0.5)
-    side = found.values.shape[0]
+    result = classifier.map_of(image, "Pneumonia", picture.shape)
+    assert result is not None
+    assert result.method == "gradcam"
+    rows, columns = np.nonzero(result.values > 0.5)
+    side = result.values.shape[0]
     assert rows.min() / side >= 8 / 64
     assert rows.max() / side < 24 / 64
     assert columns.min() / side >= 40 / 64
@@ -79,7 +79,7 @@ def test_grad_cam_shows_what_speaks_for_the_label(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda f: (f / "b.onnx").unlink(), "b.onnx is missing"),
         (lambda f: (f / "b.onnx").write_bytes((f / "a.onnx").read_bytes()), "not the file that the card was written"),
@@ -90,10 +90,10 @@ def test_grad_cam_shows_what_speaks_for_the_label(folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_an_unsound_package_is_refused_with_the_reason(
-    folder: Path, spoil: Callable[[Path], object], told: str
+    folder: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
     spoil(folder)
-    with pytest.raises(ModelPackageError, match=told):
+    with pytest.raises(ModelPackageError, match=message):
         open_sidecar(folder, Accelerator.CPU, load_settings().assess)
 
 
@@ -186,8 +186,8 @@ def test_pad_keeps_the_aspect_and_gives_the_map_back_without_the_border() -> Non
 def test_colour_is_kept_or_becomes_luminance_as_the_card_says() -> None:
     red = np.zeros((20, 20, 3), np.uint16)
     red[..., 0] = 65535
-    kept = prepare(red, PictureInput(rows=16, columns=16, channels=3, colour=True, mean=(0.0,), std=(1.0,)))
-    assert kept[0, :, 0, 0] == pytest.approx([1.0, 0.0, 0.0])
+    picture = prepare(red, PictureInput(rows=16, columns=16, channels=3, colour=True, mean=(0.0,), std=(1.0,)))
+    assert picture[0, :, 0, 0] == pytest.approx([1.0, 0.0, 0.0])
     spec = PictureInput(rows=16, columns=16, channels=3, stretch=None, mean=(0.0,), std=(1.0,))
     assert prepare(red, spec)[0, :, 0, 0] == pytest.approx([0.299] * 3, abs=0.01)
     gray_in_colour = prepare(gray(1.0), PictureInput(rows=16, columns=16, channels=3, colour=True, stretch=None))

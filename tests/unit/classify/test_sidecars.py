@@ -38,21 +38,21 @@ BRIGHT, UNSURE = 0.75, 0.51
 class Quality:
     """Gives every image the same quality."""
 
-    def __init__(self, defect: float = 0.0, gate: float = 0.0, percentile: float = 50.0, said: str = "") -> None:
+    def __init__(self, defect: float = 0.0, gate: float = 0.0, percentile: float = 50.0, reason: str = "") -> None:
         rows = [
             Finding(n, reason_code(n), defect * (n == FindingName.MOTION_BLUR), defect, 0.5) for n in defect_names()
         ]
         rows.append(Finding(FindingName.GATE, reason_code(GateClass.BLANK), gate, gate, 0.5))
-        self.findings = () if said else tuple(rows)
+        self.findings = () if reason else tuple(rows)
         self.anomaly = AnomalyScore(0.5, percentile)
-        self.said = said
+        self.reason = reason
 
     def assess(
         self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits
     ) -> AssessorResult:
         now = datetime.now(UTC)
         assessment = Assessment(
-            digest, header, now, findings=self.findings, anomaly=self.anomaly, not_assessed=self.said
+            digest, header, now, findings=self.findings, anomaly=self.anomaly, not_assessed=self.reason
         )
         return AssessorResult(assessment)
 
@@ -98,22 +98,22 @@ def test_off_unless_the_policy_switches_it_on(judge: Judge) -> None:
 
 
 def test_a_sure_prediction_on_a_good_image_is_automated(judge: Judge) -> None:
-    found = judge(Quality(), BRIGHT, ON)
-    [prediction] = found.assessment.predictions
+    result = judge(Quality(), BRIGHT, ON)
+    [prediction] = result.assessment.predictions
     assert (prediction.package, prediction.label, prediction.status) == (
         "lungs-1.0.0", "Pneumonia", PredictionStatus.AUTOMATED,
     )  # fmt: skip
     assert prediction.confidence == prediction.scores["Pneumonia"] > 0.9
     assert len(prediction.sha256) == 64
-    assert found.maps.predictions["lungs-1.0.0"].method == "gradcam"
-    disposition = decide(found.assessment, parse_policy(policy_with(ON)))
+    assert result.maps.predictions["lungs-1.0.0"].method == "gradcam"
+    disposition = decide(result.assessment, parse_policy(policy_with(ON)))
     assert (disposition.verdict, disposition.flagged, disposition.reasons) == (Verdict.ACCEPT, False, ())
 
 
 def test_low_confidence_waits_and_goes_on_the_worklist_with_the_reason(judge: Judge) -> None:
-    found = judge(Quality(), UNSURE, ON)
-    assert pending(found) == [PendingReason.LOW_CONFIDENCE]
-    disposition = decide(found.assessment, parse_policy(policy_with(ON)))
+    result = judge(Quality(), UNSURE, ON)
+    assert pending(result) == [PendingReason.LOW_CONFIDENCE]
+    disposition = decide(result.assessment, parse_policy(policy_with(ON)))
     assert disposition.verdict is Verdict.ACCEPT, "the verdict is about quality alone"
     assert disposition.flagged
     [reason] = disposition.reasons
@@ -131,7 +131,7 @@ def test_low_confidence_waits_and_goes_on_the_worklist_with_the_reason(judge: Ju
         (Quality(defect=0.6), ON, []),
         (Quality(defect=0.6), {**ON, "accepted_only": True}, [PendingReason.QUALITY_FIRST]),
         (Quality(gate=0.9), ON, [PendingReason.QUALITY_FIRST]),
-        (Quality(said="No quality model is installed."), ON, [PendingReason.QUALITY_FIRST]),
+        (Quality(reason="No quality model is installed."), ON, [PendingReason.QUALITY_FIRST]),
         (Quality(percentile=99.6), ON, [PendingReason.OUT_OF_DISTRIBUTION]),
         (Quality(percentile=99.6), {**ON, "max_percentile": 99.9}, []),
         (Quality(defect=0.95, percentile=99.6), ON, [PendingReason.QUALITY_FIRST, PendingReason.OUT_OF_DISTRIBUTION]),
@@ -142,17 +142,17 @@ def test_quality_comes_first(judge: Judge, quality: Quality, package: dict[str, 
 
 
 def test_an_image_out_of_the_cards_scope_waits_with_the_reason(judge: Judge) -> None:
-    found = judge(Quality(), BRIGHT, ON, header=chest_header(view_position="LL"))
-    [prediction] = found.assessment.predictions
+    result = judge(Quality(), BRIGHT, ON, header=chest_header(view_position="LL"))
+    [prediction] = result.assessment.predictions
     assert prediction.label == ""
-    assert pending(found) == [PendingReason.NOT_JUDGED]
+    assert pending(result) == [PendingReason.NOT_JUDGED]
     assert "View Position LL" in prediction.why_pending
 
 
 def test_a_package_that_is_missing_hides_no_verdict_and_is_told(judge: Judge) -> None:
-    found = judge(Quality(defect=0.95), BRIGHT, {"name": "absent"})
-    assert pending(found) == [PendingReason.NOT_JUDGED]
-    disposition = decide(found.assessment, parse_policy(policy_with({"name": "absent"})))
+    result = judge(Quality(defect=0.95), BRIGHT, {"name": "absent"})
+    assert pending(result) == [PendingReason.NOT_JUDGED]
+    disposition = decide(result.assessment, parse_policy(policy_with({"name": "absent"})))
     assert disposition.verdict is Verdict.REJECT
     assert [reason.name for reason in disposition.reasons] == ["motion_blur", "not_judged"]
 
@@ -174,14 +174,14 @@ def test_a_name_means_its_newest_version(tmp_path: Path) -> None:
 
 
 def test_predictions_and_their_maps_are_kept(judge: Judge) -> None:
-    found = judge(Quality(defect=0.95), UNSURE, ON)
-    document = json.loads(json.dumps(dump_assessment(found.assessment)))
-    assert load_assessment(document).predictions == found.assessment.predictions
+    result = judge(Quality(defect=0.95), UNSURE, ON)
+    document = json.loads(json.dumps(dump_assessment(result.assessment)))
+    assert load_assessment(document).predictions == result.assessment.predictions
     del document["predictions"]  # written by an earlier version
     assert load_assessment(document).predictions == ()
-    kept = load_maps(dump_maps(found.maps))
-    assert kept.findings == {}
-    assert list(kept.predictions) == ["lungs-1.0.0"]
+    maps = load_maps(dump_maps(result.maps))
+    assert maps.findings == {}
+    assert list(maps.predictions) == ["lungs-1.0.0"]
 
 
 @pytest.mark.parametrize(
@@ -198,14 +198,14 @@ def test_an_image_of_several_frames_is_not_judged(judge: Judge, tmp_path: Path) 
     policy = parse_policy(policy_with(ON))
     pixels = np.zeros((40, 40), np.uint16)
     image = replace(Radiograph(pixels, pixels, (0, 65535), None), frames=2)
-    found = SidecarModels(settings, Quality, lambda: policy).assess(chest_header(), image, DIGEST, RADIOGRAPH)
-    assert pending(found) == [PendingReason.NOT_JUDGED]
+    result = SidecarModels(settings, Quality, lambda: policy).assess(chest_header(), image, DIGEST, RADIOGRAPH)
+    assert pending(result) == [PendingReason.NOT_JUDGED]
 
 
 def test_the_name_anomaly_means_the_score_of_the_quality_package(judge: Judge) -> None:
-    found = judge(Quality(), BRIGHT, {"name": "anomaly"}).assessment
-    assert found.anomaly == AnomalyScore(0.5, 50.0)
-    assert found.predictions == ()
+    assessment = judge(Quality(), BRIGHT, {"name": "anomaly"}).assessment
+    assert assessment.anomaly == AnomalyScore(0.5, 50.0)
+    assert assessment.predictions == ()
 
 
 def test_a_quality_package_that_cannot_say_what_is_unusual_is_told_of(judge: Judge) -> None:
@@ -221,5 +221,6 @@ def test_a_quality_package_that_cannot_say_what_is_unusual_is_told_of(judge: Jud
     assert [waiting.reason for waiting in one.pending] == [PendingReason.NOT_JUDGED]
     assert "miqa-node train anomaly" in one.pending[0].text
     assert (
-        judge(Quality(said="No quality model is installed."), BRIGHT, {"name": "anomaly"}).assessment.predictions == ()
+        judge(Quality(reason="No quality model is installed."), BRIGHT, {"name": "anomaly"}).assessment.predictions
+        == ()
     )

@@ -156,9 +156,9 @@ def test_folders_give_images_only_but_named_files_are_always_taken(folder: Path)
     (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     (folder / "IM000001").write_bytes(bytes(128) + b"DICM")
 
-    taken, left_out = images([folder, folder / "note.txt", folder / "page.dcm"])
+    paths, left_out = images([folder, folder / "note.txt", folder / "page.dcm"])
 
-    assert [path.name for path in taken] == ["IM000001", "chest.dcm", "phantom.png", "page.dcm", "note.txt"]
+    assert [path.name for path in paths] == ["IM000001", "chest.dcm", "phantom.png", "page.dcm", "note.txt"]
     assert left_out == 2
 
 
@@ -171,9 +171,9 @@ def test_files_without_preamble_a_medium_and_a_zip_file(
     (medium / "IM01").write_bytes(bare)
     (medium / "README").write_text("images of a patient\n" * 900)
     (medium / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
-    taken, left_out = images([medium])
-    assert ([path.name for path in taken], left_out) == (["IM01"], 2)
-    assert images([medium / "DICOMDIR"])[0] == taken
+    paths, left_out = images([medium])
+    assert ([path.name for path in paths], left_out) == (["IM01"], 2)
+    assert images([medium / "DICOMDIR"])[0] == paths
     with ZipFile(tmp_path / "cd.zip", "w") as packed:
         packed.write(folder / "chest.dcm", "a/IM1")
         packed.write(folder / "note.txt", "a/note.txt")

@@ -127,14 +127,14 @@ def test_explain_and_the_page_tell_how_unusual_an_image_is(
 ) -> None:
     study_uid, name = stage.add(1, Verdict.ACCEPT)
     with stage.services.database.begin() as transaction:
-        found = instances.load_assessment(transaction, name)
-        assert found is not None
-        document = dump_assessment(replace(found, anomaly=AnomalyScore(0.5123, 80.0, 99.6)))
+        assessment = instances.load_assessment(transaction, name)
+        assert assessment is not None
+        document = dump_assessment(replace(assessment, anomaly=AnomalyScore(0.5123, 80.0, 99.6)))
         transaction.execute(sa.update(assessments).where(assessments.c.digest == name).values(document=document))
 
-    told = cli("explain", study_uid, "--data-dir", stage.services.settings.node.data_dir).out
+    output = cli("explain", study_uid, "--data-dir", stage.services.settings.node.data_dir).out
     browser = TestClient(create_app(stage.services), base_url="http://localhost:8080", client=("127.0.0.1", 1))
     page = browser.get(f"/studies/{study_uid}").text
 
-    assert "score 0.512, percentile 99.6 among this site's images" in told
+    assert "score 0.512, percentile 99.6 among this site's images" in output
     assert "More unusual than 99.6 % of the images of this site." in page

@@ -136,8 +136,8 @@ def test_a_site_without_a_name_gets_no_certificate(cli: Callable[..., Ran], conf
 @pytest.mark.parametrize("words", [(), ("LABELS", "--decisions"), ("LABELS", "--only", "gamma")])
 def test_a_wrong_call_is_refused(cli: Callable[..., Ran], config: Path, tmp_path: Path, words: Any) -> None:
     labels = write_labels(tmp_path / "labels", 1, 1)
-    given = [labels if word == "LABELS" else word for word in words]
-    assert cli("calibrate", *given, "--config", config).code == Exit.USAGE
+    arguments = [labels if word == "LABELS" else word for word in words]
+    assert cli("calibrate", *arguments, "--config", config).code == Exit.USAGE
 
 
 @pytest.mark.slow
@@ -196,8 +196,8 @@ def test_audited_images_of_the_worklist_count_without_a_table(
             if bright:
                 worklist.resolve(transaction, study, Resolution.CONFIRMED, "anna", "", now)
             else:
-                said = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=False, findings=(), sampled=1.0)
-                labels.add(transaction, digest, said, now)
+                opinion = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=False, findings=(), sampled=1.0)
+                labels.add(transaction, digest, opinion, now)
     made = cli("calibrate", "--decisions", "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
     assert made.code == Exit.OK, made.out
     assert (made.json["labels"]["patients"], made.json["labels"]["bad"]) == (48, 24)

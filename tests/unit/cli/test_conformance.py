@@ -46,12 +46,12 @@ def negotiate(port: int, pairs: list[tuple[str, str]], **more: Any) -> Associati
 
 
 def accepted(port: int, pairs: list[tuple[str, str]]) -> set[tuple[str, str]]:
-    found: set[tuple[str, str]] = set()
+    accepted_pairs: set[tuple[str, str]] = set()
     for start in range(0, len(pairs), 120):
         association = negotiate(port, pairs[start : start + 120])
-        found |= {(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts}
+        accepted_pairs |= {(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts}
         association.release()
-    return found
+    return accepted_pairs
 
 
 def test_the_page_is_that_of_this_code() -> None:
@@ -63,8 +63,8 @@ def test_the_page_is_that_of_this_code() -> None:
 def test_every_storage_class_is_accepted_and_no_other(port: int) -> None:
     listed = storage_classes()
     assert len(listed) > 150
-    wanted = [(uid, str(ImplicitVRLittleEndian)) for uid in [*listed, PRIVATE_CLASS]]
-    assert accepted(port, wanted) == set(wanted)
+    expected = [(uid, str(ImplicitVRLittleEndian)) for uid in [*listed, PRIVATE_CLASS]]
+    assert accepted(port, expected) == set(expected)
     association = negotiate(port, [(uid, str(ImplicitVRLittleEndian)) for uid in [*REFUSED, VERIFICATION]])
     assert [str(context.abstract_syntax) for context in association.accepted_contexts] == [VERIFICATION]
     association.release()

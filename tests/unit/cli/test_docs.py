@@ -82,8 +82,10 @@ def test_every_command_of_the_documentation_exists_with_its_options() -> None:
             words = line.partition(" #")[0].split()
             path = max((" ".join(words[:n]) for n in (2, 3, 4) if " ".join(words[:n]) in options), default="", key=len)
             met += 1
-            known = options.get(path, set())
-            wrong += [f"{file.name}: {line}" for w in words if w.startswith("--") and w.split("=")[0] not in known]
+            known_options = options.get(path, set())
+            wrong += [
+                f"{file.name}: {line}" for w in words if w.startswith("--") and w.split("=")[0] not in known_options
+            ]
             wrong += [] if path else [f"{file.name}: {line}"]
     assert wrong == []
     assert met > 60

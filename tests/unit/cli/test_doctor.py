@@ -93,10 +93,10 @@ def test_each_fault_is_found(cli: Callable[..., Ran], config: Path, check: str, 
     ran = cli("doctor", "--config", config, "--json")
 
     assert ran.code == Exit.FAILED
-    found = checks(ran)[check]
-    assert not found["ok"]
-    assert says in found["detail"]
-    assert found["mend"]
+    outcome = checks(ran)[check]
+    assert not outcome["ok"]
+    assert says in outcome["detail"]
+    assert outcome["mend"]
 
 
 def test_a_rule_on_a_number_that_nothing_measures_is_named(
@@ -107,18 +107,18 @@ def test_a_rule_on_a_number_that_nothing_measures_is_named(
     policy.write_text(f'version = "1"\n[[scope]]\nname = "all"\n{rule}')
     change(config, "[assess]", f'[policy]\nfile = "{policy}"\n[assess]')
 
-    found = checks(cli("doctor", "--config", config, "--json"))["policy"]
+    check = checks(cli("doctor", "--config", config, "--json"))["policy"]
 
-    assert not found["ok"]
-    assert "nothing here measures sharpnes" in found["detail"]
+    assert not check["ok"]
+    assert "nothing here measures sharpnes" in check["detail"]
 
 
 def test_a_database_of_an_older_program(cli: Callable[..., Ran], config: Path, data_dir: Path) -> None:
     (data_dir / "miqa.sqlite").touch()
 
-    found = checks(cli("doctor", "--config", config, "--json"))["database"]
+    check = checks(cli("doctor", "--config", config, "--json"))["database"]
 
-    assert (found["ok"], found["mend"]) == (False, "Run miqa-node migrate.")
+    assert (check["ok"], check["mend"]) == (False, "Run miqa-node migrate.")
 
 
 def test_a_password_is_not_shown(cli: Callable[..., Ran], config: Path) -> None:
@@ -132,10 +132,10 @@ def test_a_port_that_somebody_holds_without_answering(cli: Callable[..., Ran], c
         held.bind(("127.0.0.1", 0))
         change(config, "port = 0\n[web]", f"port = {held.getsockname()[1]}\n[web]")
 
-        found = checks(cli("doctor", "--config", config, "--json"))["DICOM port"]
+        check = checks(cli("doctor", "--config", config, "--json"))["DICOM port"]
 
-    assert not found["ok"]
-    assert "dicom.port" in found["mend"]
+    assert not check["ok"]
+    assert "dicom.port" in check["mend"]
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_dicom_becomes_a_derived_image_and_a_picture_of_what_changed(radiograph: Path, tmp_path: Path) -> None:
     before = radiograph.read_bytes()
     out, difference = tmp_path / "out.dcm", tmp_path / "difference.png"
-    asked = ["enhance", str(radiograph), str(out), "--method", "nlm+multiscale", "--difference", str(difference)]
-    assert run(asked) == 0
+    command = ["enhance", str(radiograph), str(out), "--method", "nlm+multiscale", "--difference", str(difference)]
+    assert run(command) == 0
     made = pydicom.dcmread(out)
     assert list(made.ImageType)[:2] == ["DERIVED", "SECONDARY"]
     assert made.pixel_array.shape == (96, 80)
@@ -45,9 +45,9 @@ def test_dicom_becomes_a_derived_image_and_a_picture_of_what_changed(radiograph:
 def test_pictures_become_pictures(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.jpg"
     assert run(["enhance", str(picture), str(out), "--method", "wavelet", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["methods"] == ["wavelet"]
-    assert "BayesShrink" in told["steps"][0]
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["methods"] == ["wavelet"]
+    assert "BayesShrink" in answer["steps"][0]
     before, after = (picture_pixels(p, cv2.IMREAD_GRAYSCALE) for p in (picture, out))
     assert before is not None
     assert after is not None
@@ -68,8 +68,8 @@ def test_what_is_wrong_is_told(
     name: str, method: str, complaint: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["enhance", str(picture), str(tmp_path / name), "--method", method]) != 0
-    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
-    assert complaint in said
+    message = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert complaint in message
     assert not (tmp_path / name).exists()
 
 

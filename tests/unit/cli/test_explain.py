@@ -14,7 +14,7 @@ from tests.web.staging import Stage
 def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, data_dir: Path) -> None:
     stage.add(1)
 
-    told = cli("explain", "1.2.3.4.5.1", "--data-dir", data_dir).out
+    output = cli("explain", "1.2.3.4.5.1", "--data-dir", data_dir).out
 
     for text in (
         "2026-11-20 09:31:00Z from MODALITY at 10.0.0.7",
@@ -28,8 +28,8 @@ def test_tells_the_whole_way_of_an_image(cli: Callable[..., Ran], stage: Stage, 
         "QUEUED to PACS",
         "flagged",
     ):
-        assert text in told
-    assert "Muster" not in told
+        assert text in output
+    assert "Muster" not in output
 
 
 def test_json_holds_every_image_of_a_study_and_says_when_it_is_cut(

@@ -49,9 +49,9 @@ def test_activate_and_roll_back(cli: Callable[..., Ran], config: Path) -> None:
     assert cli("models", "rollback", "--json", "--config", config).json["package"] == ""
     assert states(cli, config)["quality-1.1.0"] == "active"
     assert cli("models", "rollback", "--config", config).code == Exit.CONFLICT
-    told = cli("models", "history", "--json", "--config", config).json
-    assert [event["action"] for event in told] == ["activated", "activated", "rolled back", "rolled back"]
-    assert (told[0]["actor"], told[0]["comment"]) == ("anna", "trial")
+    history = cli("models", "history", "--json", "--config", config).json
+    assert [event["action"] for event in history] == ["activated", "activated", "rolled back", "rolled back"]
+    assert (history[0]["actor"], history[0]["comment"]) == ("anna", "trial")
     assert "rolled back" in cli("models", "history", "--config", config).out
 
 
@@ -133,15 +133,15 @@ def test_compare_tells_agreement_differences_and_what_would_have_been_flagged(
             shadows.save(transaction, "quality-0.2.0", candidate, Disposition(other, (), "2026-01", "all"))
     stage.add(77)  # the candidate never saw it
 
-    told = cli("models", "compare", "quality-0.1.0", "quality-0.2.0", "--json", "--config", config).json
-    assert (told["images"], told["agreement"], told["kappa"]) == (4, 0.5, 0.0)
-    assert told["judged_by_one"] == {"only_first": 1, "only_second": 0}
-    assert told["flagged_only_by_first"] == ["1.2.3.4.5.1"]
-    assert told["flagged_only_by_second"] == ["1.2.3.4.5.3"]
-    assert sorted(map(tuple, told["verdicts"])) == [
+    comparison = cli("models", "compare", "quality-0.1.0", "quality-0.2.0", "--json", "--config", config).json
+    assert (comparison["images"], comparison["agreement"], comparison["kappa"]) == (4, 0.5, 0.0)
+    assert comparison["judged_by_one"] == {"only_first": 1, "only_second": 0}
+    assert comparison["flagged_only_by_first"] == ["1.2.3.4.5.1"]
+    assert comparison["flagged_only_by_second"] == ["1.2.3.4.5.3"]
+    assert sorted(map(tuple, comparison["verdicts"])) == [
         ("ACCEPT", "ACCEPT", 1), ("ACCEPT", "REVIEW", 1), ("REVIEW", "ACCEPT", 1), ("REVIEW", "REVIEW", 1)
     ]  # fmt: skip
-    blur = next(row for row in told["findings"] if row["finding"] == "motion_blur")
+    blur = next(row for row in comparison["findings"] if row["finding"] == "motion_blur")
     assert (blur["both"], blur["only_first"], blur["only_second"], blur["neither"]) == (1, 1, 1, 1)
     assert blur["largest_difference"] == pytest.approx(0.87)
 

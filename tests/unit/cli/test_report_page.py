@@ -24,10 +24,10 @@ def flagged(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_it_tells_verdict_findings_enhancement_and_who_judged(flagged: str) -> None:
-    for wanted in ("Review", "Foreign object", "Heat map", "Mask", "Difference", "Enhanced: learned", "denoiser-0.2.0",
+    for word in ("Review", "Foreign object", "Heat map", "Mask", "Difference", "Enhanced: learned", "denoiser-0.2.0",
                    "Measurements", GOLDENS.parent.name.replace("-", " "), "To do",
                    "Decision support, not diagnosis"):  # fmt: skip
-        assert wanted in flagged, wanted
+        assert word in flagged, word
 
 
 def test_nothing_is_fetched_and_all_pictures_are_inside(flagged: str) -> None:

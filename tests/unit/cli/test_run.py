@@ -202,10 +202,10 @@ def test_the_set_up_link_is_in_a_file_of_the_nodes_user_and_not_in_what_a_servic
     node = start("--data-dir", data_dir)
     assert node.process.stdout is not None
     node.process.stdout.readline()
-    said = node.process.stdout.readline()
+    line = node.process.stdout.readline()
 
     file = data_dir / "set-up-link"
-    assert said == f"set up the address in {file}\n"
+    assert line == f"set up the address in {file}\n"
     assert file.stat().st_mode & 0o777 == 0o600
     link = file.read_text().strip()
     assert re.fullmatch(rf"http://localhost:{node.web.rpartition(':')[2]}/welcome/\S+", link)

@@ -49,9 +49,9 @@ def test_pointing_game_on_object_cxr_as_it_was_published(cli: Callable[..., Ran]
     ran = cli(*words, "--method", "class_map", "--method", "centre", "--json")
 
     assert ran.code == Exit.OK, ran.err
-    found = json.loads(ran.out)
-    assert found["images"] == 1, "an image without annotation has no object to point at"
-    assert set(found["methods"]) == {"class_map", "centre"}
-    assert found["methods"]["centre"]["pointing_game"] == 1.0
+    figures = json.loads(ran.out)
+    assert figures["images"] == 1, "an image without annotation has no object to point at"
+    assert set(figures["methods"]) == {"class_map", "centre"}
+    assert figures["methods"]["centre"]["pointing_game"] == 1.0
     assert cli(*words, "--method", "guess").code == Exit.USAGE
     assert "dev.csv" in cli(*words[:2], tmp_path, *words[3:]).err

@@ -39,8 +39,8 @@ def test_nothing_changes_until_somebody_confirms(cli: Callable[..., Ran], data_d
     assert shown["confirmed_at"] is None
 
     assert "confirmed by mara" in cli("tune", "--confirm", 1, "--as", "mara", "--comment", "week 1", *at).out
-    [kept] = cli("tune", "--json", *at).json
-    assert (kept["in_force"], kept["actor"], kept["comment"]) == (True, "mara", "week 1")
+    [limit_set] = cli("tune", "--json", *at).json
+    assert (limit_set["in_force"], limit_set["actor"], limit_set["comment"]) == (True, "mara", "week 1")
     assert cli("tune", "--confirm", 1, "--as", "mara", *at).code == Exit.CONFLICT
     assert cli("tune", "--withdraw", "--as", "mara", *at).code == Exit.OK
     assert "withdrawal" in cli("tune", *at).out

@@ -63,9 +63,9 @@ def test_a_program_gets_a_token_that_is_shown_once(cli: Callable[..., Ran], stag
 
     assert "/welcome/" not in added.out
     with stage.services.database.begin() as transaction:
-        found = tokens.find(transaction, secret, datetime.now(UTC))
-    assert found is not None
-    assert found.permissions == {Permission.READ, Permission.REVIEW}
+        token = tokens.find(transaction, secret, datetime.now(UTC))
+    assert token is not None
+    assert token.permissions == {Permission.READ, Permission.REVIEW}
     [listed] = cli("users", "token", "list", "--json", "--data-dir", data_dir).json
     assert (listed["name"], listed["label"], listed["revoked_at"]) == ("ris", "RIS", None)
     assert secret not in cli("users", "token", "list", "--data-dir", data_dir).out
@@ -94,9 +94,9 @@ def test_a_token_is_rotated(cli: Callable[..., Ran], stage: Stage, data_dir: Pat
     with stage.services.database.begin() as transaction:
         now = datetime.now(UTC)
         assert tokens.find(transaction, old, now) is None
-        found = tokens.find(transaction, new, now)
+        token = tokens.find(transaction, new, now)
         first, second = tokens.every(transaction)
-    assert found is not None
+    assert token is not None
     assert (second.scopes, second.label) == (first.scopes, first.label)
     assert second.expires_at is not None
     assert (second.expires_at - second.created_at).days == 30

@@ -144,16 +144,16 @@ def test_options_keep_what_they_name_and_no_more() -> None:
         ProfileOption.PATIENT_CHARACTERISTICS,
         ProfileOption.CLEAN_DESCRIPTORS,
     )
-    plain, kept = result(), result(*every)
+    plain, dataset = result(), result(*every)
     assert plain.InstitutionName == plain.DeviceSerialNumber == "REMOVED"
     assert "PatientAge" not in plain
     assert plain.PatientSex in {None, ""}
-    assert kept.InstitutionName == "Klinikum Nirgendwo"
-    assert kept.DeviceSerialNumber == "SN-5544332"
-    assert (kept.PatientAge, kept.PatientSex) == ("061Y", "F")
-    assert kept.StudyDescription == "Chest PA"
+    assert dataset.InstitutionName == "Klinikum Nirgendwo"
+    assert dataset.DeviceSerialNumber == "SN-5544332"
+    assert (dataset.PatientAge, dataset.PatientSex) == ("061Y", "F")
+    assert dataset.StudyDescription == "Chest PA"
     assert "StudyDescription" not in plain
-    assert kept.PatientName != NAME
+    assert dataset.PatientName != NAME
     assert result(ProfileOption.UIDS).StudyInstanceUID == STUDY_UID
 
 
@@ -172,14 +172,14 @@ def test_dates_move_together_by_days() -> None:
 
 def test_every_attribute_of_the_table_is_treated() -> None:
     """Each attribute that pydicom knows, one level down in a sequence, with a value that must not come out."""
-    known = [tag for tag in table() if dictionary_has_tag(tag) and Tag(tag).group not in {0x0000, 0x0002}]
-    assert len(known) > 600
+    tags = [tag for tag in table() if dictionary_has_tag(tag) and Tag(tag).group not in {0x0000, 0x0002}]
+    assert len(tags) > 600
     item, holder = Dataset(), person()
-    for tag in known:
+    for tag in tags:
         item.add_new(tag, _vr(tag), _secret(_vr(tag)))
     holder.SharedFunctionalGroupsSequence = [item]
     [done] = deidentify(holder, DeidentificationMethod(SECRETS)).SharedFunctionalGroupsSequence
-    for tag in known:
+    for tag in tags:
         action = action_for(Tag(tag), _vr(tag), frozenset())
         assert action is not ElementAction.KEEP
         if action is ElementAction.REMOVE:
@@ -266,12 +266,12 @@ def test_the_command_on_real_files(tmp_path: Path) -> None:
         "--json",
     ]
     ran = CliRunner().invoke(app, arguments)
-    told = json.loads(ran.stdout)
+    answer = json.loads(ran.stdout)
     assert key.stat().st_mode & 0o077 == 0
-    assert told["written"] >= 6, told["refused"]
-    assert "rtstruct.dcm" in json.dumps(told["refused"])
+    assert answer["written"] >= 6, answer["refused"]
+    assert "rtstruct.dcm" in json.dumps(answer["refused"])
     made = list((tmp_path / "out" / "label").glob("*.dcm"))
-    assert len(made) == told["written"]
+    assert len(made) == answer["written"]
     everything = b"".join(path.read_bytes() for path in made)
     for original in originals.values():
         for value in (original.PatientName, original.PatientID, original.StudyInstanceUID, original.SOPInstanceUID,

@@ -29,7 +29,7 @@ class Web:
         self.url = ""
 
     def take(self, files: list[bytes]) -> tuple[int, str, bytes]:
-        kept, failed = [], []
+        successes, failed = [], []
         for file in files:
             ds = dcmread(BytesIO(file))
             item = {"00081155": {"vr": "UI", "Value": [str(ds.SOPInstanceUID)]}}
@@ -38,11 +38,11 @@ class Web:
                 continue
             self.stored.append((str(ds.SOPInstanceUID), file))
             warned = {"00081196": {"vr": "US", "Value": [self.warning(ds)]}} if self.warning(ds) else {}
-            kept.append({**item, **warned})
+            successes.append({**item, **warned})
         if self.answer is not None:
             return self.answer()
-        document = {"00081199": {"vr": "SQ", "Value": kept}, "00081198": {"vr": "SQ", "Value": failed}}
-        status = 200 if not failed else 202 if kept else 409
+        document = {"00081199": {"vr": "SQ", "Value": successes}, "00081198": {"vr": "SQ", "Value": failed}}
+        status = 200 if not failed else 202 if successes else 409
         return status, "application/dicom+json", json.dumps(document).encode()
 
 

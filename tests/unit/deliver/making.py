@@ -117,10 +117,10 @@ class MemoryOutbox:
 
     def claim(self, destination: str, limit: int, lease_s: float) -> Sequence[Delivery]:
         with self._lock:
-            taken = self._due(destination)[:limit]
-            for row in taken:
+            rows = self._due(destination)[:limit]
+            for row in rows:
                 self._leases[row.delivery_id] = datetime.now(UTC) + timedelta(seconds=lease_s)
-            return taken
+            return rows
 
     def data(self, delivery: Delivery) -> bytes:
         return self._data[self.result(delivery.delivery_id).object_key]

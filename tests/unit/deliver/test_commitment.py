@@ -52,19 +52,19 @@ class Archive:
             threading.Thread(target=self._report, args=(event.assoc, event.action_information), daemon=True).start()
         return self.status, None
 
-    def _report(self, association: Association, asked: Dataset) -> None:
+    def _report(self, association: Association, request: Dataset) -> None:
         time.sleep(0.05)
-        event_type, report = self.report(asked)
+        event_type, report = self.report(request)
         status, _ = association.send_n_event_report(report, event_type, COMMITMENT_PUSH_MODEL, "1.2.840.10008.1.20.1.1")
         self.answers.append(status.get("Status"))
 
-    def report(self, asked: Dataset) -> tuple[int, Dataset]:
+    def report(self, request: Dataset) -> tuple[int, Dataset]:
         report = Dataset()
-        report.TransactionUID = asked.TransactionUID
+        report.TransactionUID = request.TransactionUID
         report.ReferencedSOPSequence = [
-            item for item in asked.ReferencedSOPSequence if item.ReferencedSOPInstanceUID not in self.lacks
+            item for item in request.ReferencedSOPSequence if item.ReferencedSOPInstanceUID not in self.lacks
         ]
-        failed = [item for item in asked.ReferencedSOPSequence if item.ReferencedSOPInstanceUID in self.lacks]
+        failed = [item for item in request.ReferencedSOPSequence if item.ReferencedSOPInstanceUID in self.lacks]
         for item in failed:
             item.FailureReason = 0x0112
         if failed:

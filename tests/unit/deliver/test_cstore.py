@@ -182,9 +182,9 @@ def test_statuses(connect: Connect, status: int, outcome: type[Exception] | None
 
 
 def test_nobody_listens(connect: Connect) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        destination = connect(taken.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        destination = connect(listener.getsockname()[1])
         (outcome,) = destination.send([as_file(report())])
     assert type(outcome) is DeliveryError
 
@@ -207,10 +207,10 @@ def test_an_aborting_peer_fails_the_object_and_the_next_one_gets_through(connect
     with pacs() as peer:
         peer.answer = lambda event: event.assoc.abort() or 0x0000
         destination = connect(peer.port, dimse_timeout_s=5.0)
-        begun = time.monotonic()
+        start = time.monotonic()
         (outcome,) = destination.send([as_file(report())])
         assert type(outcome) is DeliveryError
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - start < 4
         peer.answer = lambda event: 0x0000
         assert list(destination.send([as_file(report())])) == [None]
 
@@ -229,11 +229,11 @@ def test_a_slow_answer_times_out(connect: Connect) -> None:
     with pacs() as peer:
         peer.answer = lambda event: time.sleep(9.0) or 0x0000
         destination = connect(peer.port, dimse_timeout_s=1.2)  # it also limits the association's own beginning
-        begun = time.monotonic()
+        start = time.monotonic()
         (outcome,) = destination.send([as_file(report())])
         assert type(outcome) is DeliveryError
         assert "1.2 s" in str(outcome)
-        assert time.monotonic() - begun < 9.0
+        assert time.monotonic() - start < 9.0
 
 
 @contextmanager
@@ -245,10 +245,10 @@ def stuck_listener() -> Iterator[int]:
 
 def test_a_peer_that_says_nothing_does_not_hang(connect: Connect) -> None:
     with stuck_listener() as port:
-        begun = time.monotonic()
+        start = time.monotonic()
         (outcome,) = connect(port, dimse_timeout_s=0.5).send([as_file(report())])
         assert type(outcome) is DeliveryError
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - start < 4
 
 
 def test_large_objects(connect: Connect) -> None:
@@ -299,10 +299,10 @@ def test_a_response_that_the_reactor_took_is_handed_back(connect: Connect, monke
     stolen = steal_responses(monkeypatch, 3)
     with pacs() as peer:
         destination = connect(peer.port)
-        begun = time.monotonic()
+        start = time.monotonic()
         assert list(destination.send([as_file(report()) for _ in range(4)])) == [None] * 4
         assert len(stolen) == 3
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - start < 1.5
         assert peer.associations == 1
 
 

@@ -140,12 +140,12 @@ def test_the_last_good_version_stays(tmp_path: Path) -> None:
     write(file, PACS)
     destinations = Destinations(file)
     write(file, "[[destination]]\nname = 3")
-    with capture_logs() as told:
+    with capture_logs() as logs:
         assert set(destinations.current()) == {"pacs"}
-        assert "name must be" in str(told)
-        told.clear()
+        assert "name must be" in str(logs)
+        logs.clear()
         destinations.current()
-        assert not told
+        assert not logs
     file.unlink()
     assert set(destinations.current()) == {"pacs"}
     write(file, PACS.replace("pacs", "other"))

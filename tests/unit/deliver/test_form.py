@@ -74,15 +74,15 @@ def test_mistakes_in_a_profile_are_named(tmp_path: Path, key: str, says: str) ->
 
 
 @pytest.mark.parametrize("made", [RLELossless, JPEG2000Lossless])
-@pytest.mark.parametrize("wanted", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("vr", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
 def test_a_compressed_object_is_converted_where_the_profile_leaves_its_syntax_out(
-    deliver_settings: Make, made: str, wanted: str
+    deliver_settings: Make, made: str, vr: str
 ) -> None:
     ds = picture(pydicom.uid.UID(made))
     _, uid, file = as_file(ds)
     context = DeliveryContext(deliver_settings())
-    got = read(in_form(profile(transfer_syntaxes=[str(wanted)]), file, context))
-    assert got.file_meta.TransferSyntaxUID == wanted
+    got = read(in_form(profile(transfer_syntaxes=[str(vr)]), file, context))
+    assert got.file_meta.TransferSyntaxUID == vr
     assert got.SOPInstanceUID == got.file_meta.MediaStorageSOPInstanceUID == uid
     assert (got.pixel_array == ds.pixel_array).all()
     assert in_form(profile(transfer_syntaxes=[str(made)]), file, context) == file
@@ -110,9 +110,9 @@ def test_only_the_syntaxes_of_the_profile_are_proposed(deliver_settings: Make, t
             assert accepted.transfer_syntax == [ImplicitVRLittleEndian]
 
 
-@pytest.mark.parametrize("wanted", ["ISO_IR 192", "GB18030", "\\ISO 2022 IR 87", "ISO_IR 100", "ISO_IR 144"])
-def test_text_is_recoded_or_left_as_it_was(deliver_settings: Make, tmp_path: Path, wanted: str) -> None:
-    context, config = DeliveryContext(deliver_settings()), profile(character_set=wanted)
+@pytest.mark.parametrize("text", ["ISO_IR 192", "GB18030", "\\ISO 2022 IR 87", "ISO_IR 100", "ISO_IR 144"])
+def test_text_is_recoded_or_left_as_it_was(deliver_settings: Make, tmp_path: Path, text: str) -> None:
+    context, config = DeliveryContext(deliver_settings()), profile(character_set=text)
     small, recoded = making.small(64, 64), 0
     for number, name in enumerate(("", "ISO_IR 100", "\\ISO 2022 IR 149", "ISO_IR 192")):
         source = making.write(small, tmp_path / f"{number}.dcm", in_set(name))
@@ -126,11 +126,11 @@ def test_text_is_recoded_or_left_as_it_was(deliver_settings: Make, tmp_path: Pat
                 assert sets == before.get("SpecificCharacterSet", "")
             else:
                 recoded += 1
-                assert "\\".join([sets] if isinstance(sets, str) else sets) == wanted
+                assert "\\".join([sets] if isinstance(sets, str) else sets) == text
             assert (after.PatientName, after.StudyDescription) == (before.PatientName, before.StudyDescription)
             before.SpecificCharacterSet = after.SpecificCharacterSet = None
             assert after.to_json_dict() == before.to_json_dict(), (name, comment)
-    assert bool(recoded) == (wanted in ("ISO_IR 192", "GB18030", "ISO_IR 100"))  # the observer's name is Größe
+    assert bool(recoded) == (text in ("ISO_IR 192", "GB18030", "ISO_IR 100"))  # the observer's name is Größe
 
 
 def test_text_is_recoded_with_escape_sequences(deliver_settings: Make) -> None:

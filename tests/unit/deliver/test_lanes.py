@@ -322,9 +322,9 @@ def test_stop_does_not_wait_for_ever(tmp_path: Path, deliver_settings: Make) -> 
     connect = lambda config, _: Scripted(config, wait)  # noqa: E731
     with running(tmp_path, outbox, deliver_settings(), to("pacs", 1), connect=connect) as lanes:
         assert wait_until(lambda: lanes.snapshot()["pacs"].in_flight == 1)
-        begun = time.monotonic()
+        start = time.monotonic()
         lanes.stop(0.3)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - start < 2
         hang.set()
 
 
@@ -358,10 +358,10 @@ def test_a_database_that_is_away_is_waited_out(tmp_path: Path, deliver_settings:
 
 def test_two_processes_do_not_send_the_same_thing_twice(tmp_path: Path, deliver_settings: Make) -> None:
     outbox = MemoryOutbox()
-    seen: list[str] = []
+    order: list[str] = []
 
     def behave(uid: str) -> Exception | None:
-        seen.append(uid)
+        order.append(uid)
         return None
 
     for _ in range(40):
@@ -373,7 +373,7 @@ def test_two_processes_do_not_send_the_same_thing_twice(tmp_path: Path, deliver_
         running(tmp_path, outbox, settings, to("pacs", 1), connect=connect),
     ):
         assert wait_until(lambda: outbox.states() == [SENT] * 40)
-    assert len(seen) == len(set(seen)) == 40
+    assert len(order) == len(set(order)) == 40
 
 
 def test_the_lease_covers_the_slowest_peer(tmp_path: Path, deliver_settings: Make) -> None:

@@ -194,9 +194,9 @@ def test_a_finding_with_words_of_its_own_asks_for_a_look_unless_the_policy_or_it
     def seen(*, flags: bool = True, **scope: Any) -> Disposition:
         described = FindingDescription({"en": FindingWords("Patient moved")}, flags=flags)
         own = Finding(FindingName("patient_motion"), OTHER_FAILURE, 0.9, 0.5, 0.5, description=described)
-        given = assessment()
+        base = assessment()
         policy = parse_policy({"version": "1", "scope": [{"name": "all", **scope}]})
-        return decide(replace(given, findings=(*given.findings, own)), policy)
+        return decide(replace(base, findings=(*base.findings, own)), policy)
 
     assert seen().verdict is Verdict.REVIEW
     assert seen().reasons[0].text == "Patient moved: probability 0.90, severity 0.50"

@@ -35,9 +35,9 @@ def test_quarter_dose_gains_three_decibels_and_edges_stay(denoiser: DenoiserPack
     assert words == "noise removed by denoiser-0.2.0"
     assert psnr_db(cleaned, original) > psnr_db(noisy, original) + 3.0
     assert ssim(cleaned, original) > ssim(noisy, original)
-    kept = scores.EdgeSlopes(original).kept(cleaned)
-    assert kept is not None
-    assert 0.95 <= kept <= 1.05
+    share = scores.EdgeSlopes(original).kept(cleaned)
+    assert share is not None
+    assert 0.95 <= share <= 1.05
     assert abs(scores.structure_taken(noisy - cleaned, original, noisy - original)) < 0.25
 
 
@@ -47,9 +47,9 @@ def test_uniform_areas_keep_their_level_exactly_and_nothing_appears_in_them(deno
         cleaned, _ = denoiser.graph.denoise(flat)
         assert np.abs(cleaned - level).max() < 0.5 / 255
         noisy = at_dose(flat, 0.5)
-        left, _ = denoiser.graph.denoise(noisy)
-        assert abs(float(left.mean() - noisy.mean())) < 0.05 / 255
-        assert float(left.std()) < 0.5 * float(noisy.std())
+        noise, _ = denoiser.graph.denoise(noisy)
+        assert abs(float(noise.mean() - noisy.mean())) < 0.05 / 255
+        assert float(noise.std()) < 0.5 * float(noisy.std())
 
 
 def test_a_thin_wire_stays_in_an_image_without_noise(denoiser: DenoiserPackage) -> None:

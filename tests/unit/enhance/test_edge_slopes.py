@@ -40,9 +40,9 @@ def test_on_a_radiograph_noise_flatters_the_measured_width_and_not_the_slope() -
 
 @pytest.mark.parametrize("sigma", [0.0, 0.04])
 def test_a_blur_takes_slope_with_and_without_noise(bars: np.ndarray, sigma: float) -> None:
-    kept = scores.EdgeSlopes(bars).kept(np.asarray(cv2.GaussianBlur(noisy(bars, sigma), (0, 0), 1.5), np.float32))
-    assert kept is not None
-    assert kept < 0.8
+    share = scores.EdgeSlopes(bars).kept(np.asarray(cv2.GaussianBlur(noisy(bars, sigma), (0, 0), 1.5), np.float32))
+    assert share is not None
+    assert share < 0.8
 
 
 def test_an_image_without_clear_edges_has_no_figure() -> None:

@@ -54,8 +54,8 @@ def test_what_is_taken_away_is_not_structure(name: str) -> None:
     cleaned, _ = function(name)(noisy)
     blurred = noisy.copy()
     blurred[1:-1, 1:-1] = sum(noisy[1 + y : 127 + y, 1 + x : 127 + x] for y in (-1, 0, 1) for x in (-1, 0, 1)) / 9.0
-    taken = abs(scores.structure_taken(noisy - cleaned, original, noisy - original))
-    assert taken < 0.5
+    share = abs(scores.structure_taken(noisy - cleaned, original, noisy - original))
+    assert share < 0.5
     assert psnr_db(cleaned, original) > psnr_db(blurred, original)
 
 

@@ -104,26 +104,26 @@ def test_a_canary_is_judged_at_intervals(canary: SwitchedCanary) -> None:
 
 
 def test_a_pause_and_its_end_are_announced_once_each_even_if_that_fails_at_first(canary: SwitchedCanary) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     fails = iter((True, False, True, False))
 
     def announce(reason: str) -> None:
         if next(fails):
             raise ResourcesError("The database did not answer.")
-        said.append(reason)
+        messages.append(reason)
 
     judge = NodeFaults(canary.check, 3, 0.05, announce)
     canary.broken = True
     judge.start()
     try:
-        wait_until(lambda: len(said) == 1)
+        wait_until(lambda: len(messages) == 1)
         canary.broken = False
-        wait_until(lambda: len(said) == 2)
+        wait_until(lambda: len(messages) == 2)
         judged = canary.judged
         wait_until(lambda: canary.judged >= judged + 3)
     finally:
         judge.stop()
-    assert said == ["A test image cannot be judged.", ""]
+    assert messages == ["A test image cannot be judged.", ""]
 
 
 @pytest.mark.slow

@@ -202,13 +202,13 @@ def test_every_character_set_of_the_standard_is_read(
 
 
 @pytest.mark.parametrize(
-    ("charset", "said"), [("ISO_IR 100", "Crâne"), (["", "ISO 2022 IR 87"], "胸部"), ("ISO_IR 192", "가슴")]
+    ("charset", "message"), [("ISO_IR 100", "Crâne"), (["", "ISO 2022 IR 87"], "胸部"), ("ISO_IR 192", "가슴")]
 )
-def test_meanings_of_codes_come_in_their_character_set(charset: str, said: str, tmp_path: Path) -> None:
+def test_meanings_of_codes_come_in_their_character_set(charset: str, message: str, tmp_path: Path) -> None:
     region = Dataset()
-    region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = "1", "99SITE", said
+    region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = "1", "99SITE", message
     path = make(tmp_path / "a.dcm", SpecificCharacterSet=charset, AnatomicRegionSequence=Sequence([region]))
-    assert read_header(path)[0].body_part_examined == said.upper()
+    assert read_header(path)[0].body_part_examined == message.upper()
 
 
 def test_view_and_region_codes_stand_in_for_empty_elements(tmp_path: Path) -> None:
@@ -221,16 +221,16 @@ def test_view_and_region_codes_stand_in_for_empty_elements(tmp_path: Path) -> No
 
 
 def test_who_made_the_image_where_and_with_which_detector(tmp_path: Path) -> None:
-    given: dict[str, Any] = {
+    elements: dict[str, Any] = {
         "OperatorsName": ["Meier^Anna", "Huber^Eva"],
         "PerformedLocation": "Room 3",
         "DeviceSerialNumber": "S9",
     }
-    header, study = read_header(make(tmp_path / "a", **given))
+    header, study = read_header(make(tmp_path / "a", **elements))
     assert study.operators_name == "Meier^Anna"
     assert (header.performed_location, header.detector_id) == ("Room 3", "S9")
     assert "Meier" not in str(header)
-    header, _ = read_header(make(tmp_path / "b", **given, DetectorID="D7"))
+    header, _ = read_header(make(tmp_path / "b", **elements, DetectorID="D7"))
     assert header.detector_id == "D7"
 
 

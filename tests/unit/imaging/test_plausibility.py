@@ -121,11 +121,11 @@ def test_bits_beyond_and_far_below_bits_stored_are_seen() -> None:
 
 def test_issues_come_in_the_documented_order_with_their_codes() -> None:
     poor = header(view_position="", exposure_index=None, quality_control=True, pixel_spacing_mm=None)
-    found = check(poor, image_traits(poor), None, ())
-    names = [issue.name for issue in found]
+    issues = check(poor, image_traits(poor), None, ())
+    names = [issue.name for issue in issues]
     assert names == [name for name in ISSUES if name in names]
-    assert all(isinstance(issue, PlausibilityIssue) and issue.code == ISSUES[issue.name] for issue in found)
-    assert all(issue.message.endswith(".") for issue in found)
+    assert all(isinstance(issue, PlausibilityIssue) and issue.code == ISSUES[issue.name] for issue in issues)
+    assert all(issue.message.endswith(".") for issue in issues)
 
 
 def test_messages_repeat_no_free_text() -> None:
@@ -143,8 +143,8 @@ def test_real_radiographs_raise_only_what_they_lack(samples: Path) -> None:
         image = Radiograph(
             frame.stored, frame.display, frame.stored_range, frame.spacing_mm, frame.valid, steps=frame.steps
         )
-        found = {issue.name for issue in check(real, image_traits(real), image, measure(image, real))}
-        assert found == {"spacing_missing", "exposure_index_missing"}
+        names = {issue.name for issue in check(real, image_traits(real), image, measure(image, real))}
+        assert names == {"spacing_missing", "exposure_index_missing"}
         if name.startswith("RG1"):
             upside = Radiograph(image.stored, 65535 - image.display, image.stored_range, None)
             assert "inverted_look" in {

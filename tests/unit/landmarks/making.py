@@ -34,12 +34,12 @@ def points_of(**changes: tuple[float, float]) -> np.ndarray:
 
 def estimate_of(**changes: Any) -> LandmarkEstimate:
     """What the networks would say of STRAIGHT."""
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "points": points_of(), "visible": np.full(12, 0.9), "error": np.full((12, 2), 0.01), "cut": np.full(4, 0.02),
         "margin": np.array([0.14, 0.14, 0.15, 0.2]), "ribs": 9.5, "rotation": 0.0,
         "grade": np.array([0.05, 0.01, 0.1, 0.02]), "mark": np.zeros(2), "mirrored": 0.0,
     }  # fmt: skip
-    return LandmarkEstimate(**said | changes)
+    return LandmarkEstimate(**fields | changes)
 
 
 def whole_outputs(estimate: LandmarkEstimate) -> dict[str, np.ndarray]:

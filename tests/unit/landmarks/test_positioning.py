@@ -25,8 +25,8 @@ LEFT_IS_LEFT = ("R", "F")
 
 
 def measured(name: str, **changes: object) -> tuple[Any, str]:
-    [found] = [m for m in measurements_of(estimate_of(**changes), SHAPE, SPACING) if m.name == name]
-    return found.value, found.unit
+    [measurement] = [m for m in measurements_of(estimate_of(**changes), SHAPE, SPACING) if m.name == name]
+    return measurement.value, measurement.unit
 
 
 def test_rotation_is_positive_when_the_gap_at_the_right_of_the_image_is_wider() -> None:
@@ -53,9 +53,9 @@ def test_margins_are_negative_outside_and_unknown_without_the_deciding_point() -
 def test_the_smallest_margin_is_in_mm_where_the_spacing_is_known() -> None:
     margin = np.array([0.14, -0.05, 0.15, 0.2])
     assert measured("lung_margin", margin=margin) == (pytest.approx(-20.0), "mm")
-    [found] = [m for m in measurements_of(estimate_of(margin=margin), SHAPE, None) if m.name == "lung_margin"]
-    assert found.value == pytest.approx(-5.0)
-    assert found.unit == "%"
+    [measurement] = [m for m in measurements_of(estimate_of(margin=margin), SHAPE, None) if m.name == "lung_margin"]
+    assert measurement.value == pytest.approx(-5.0)
+    assert measurement.unit == "%"
 
 
 def test_inspiration_is_ribs_and_the_height_of_the_lung() -> None:
@@ -103,10 +103,10 @@ def test_words_of_points_say_the_side_of_the_patient() -> None:
 
 def test_a_lung_that_is_cut_at_the_image_s_left_is_the_patient_s_right_one() -> None:
     estimate = estimate_of(cut=np.array([0.95, 0.0, 0.0, 0.1]), margin=np.array([-0.05, 0.1, 0.1, 0.1]))
-    found = {str(f.name): f for f in findings_of(estimate, SHAPE, SPACING, ("L", "F"), EVERY)}
-    assert set(found) == set(EVERY)
-    assert [name for name, one in found.items() if one.present] == ["lung_cut_right"]
-    assert found["lung_cut_right"].severity == pytest.approx(0.75), "20 mm are missing"
+    findings = {str(f.name): f for f in findings_of(estimate, SHAPE, SPACING, ("L", "F"), EVERY)}
+    assert set(findings) == set(EVERY)
+    assert [name for name, one in findings.items() if one.present] == ["lung_cut_right"]
+    assert findings["lung_cut_right"].severity == pytest.approx(0.75), "20 mm are missing"
     turned = {str(f.name): f for f in findings_of(estimate, SHAPE, SPACING, LEFT_IS_LEFT, EVERY)}
     assert [name for name, one in turned.items() if one.present] == ["lung_cut_left"]
 
@@ -121,8 +121,8 @@ def test_the_severity_of_rotation_is_its_size(rotation: float, severity: float) 
 
 @pytest.mark.parametrize(("ribs", "severity"), [(10.5, 0.0), (9.0, 0.25), (7.5, 0.625), (5.0, 1.0)])
 def test_the_severity_of_poor_inspiration_is_the_number_of_ribs(ribs: float, severity: float) -> None:
-    found = findings_of(estimate_of(ribs=ribs), SHAPE, SPACING, (), EVERY)
-    [poor] = [f for f in found if f.name == "poor_inspiration"]
+    findings = findings_of(estimate_of(ribs=ribs), SHAPE, SPACING, (), EVERY)
+    [poor] = [f for f in findings if f.name == "poor_inspiration"]
     assert poor.severity == pytest.approx(severity)
 
 

@@ -69,12 +69,12 @@ def test_the_figures_of_the_card_are_measured_again(
 
     data = read_landmark_data(shared_data, tmp_path)
     measured = landmark_figures(package.reader, data, shared_data, tmp_path)
-    said = package.card.metrics
+    card_figures = package.card.metrics
     assert measured["development_set"]["all"]["median_error_percent"] <= 2.0
     for part in ("development_set", "held_out_patients"):
-        for hospital, figures in said[part].items():
+        for hospital, figures in card_figures[part].items():
             for name, value in figures.items():
                 again = measured[part][hospital][name]
                 assert again == (None if value is None else pytest.approx(value, rel=0.02, abs=0.02)), (hospital, name)
-    for side, figures in said["simulated_cuts"].items():
+    for side, figures in card_figures["simulated_cuts"].items():
         assert measured["simulated_cuts"][side]["auroc"] == pytest.approx(figures["auroc"], abs=0.02)

@@ -40,35 +40,35 @@ def judged(settings: Settings, quality: Quality | None = None, **header: Any) ->
     pixels = np.random.default_rng(1).integers(0, 65536, (200, 160)).astype(np.uint16)
     image = Radiograph(pixels, pixels, (0, 65535), (2.0, 2.5))
     sidecars = SidecarModels(settings, lambda: quality or Quality(), lambda: policy)
-    given = replace(chest_header(), **header)
-    return sidecars.assess(given, image, DIGEST, RADIOGRAPH).assessment
+    full_header = replace(chest_header(), **header)
+    return sidecars.assess(full_header, image, DIGEST, RADIOGRAPH).assessment
 
 
 def test_points_measurements_and_findings_are_added_to_the_assessment(tmp_path: Path) -> None:
     write_landmarks(tmp_path / "models/landmarks-1.0.0")
-    found = judged(settings_of(tmp_path))
-    assert found.landmarks is not None
-    assert found.landmarks.package == "landmarks-1.0.0"
-    assert len(found.landmarks.sha256) == 64
-    assert found.landmarks.points["apex_l"] == pytest.approx(STRAIGHT["apex_l"])
-    assert set(found.landmarks.points) == set(STRAIGHT)
-    assert [m.name for m in found.measurements] == MEASURED
-    assert not [f.name for f in found.findings if f.present]
-    assert {"lung_cut_left", "patient_rotated"} <= {f.name for f in found.findings}
-    assert load_assessment(json.loads(json.dumps(dump_assessment(found)))) == found, "it is stored whole"
+    assessment = judged(settings_of(tmp_path))
+    assert assessment.landmarks is not None
+    assert assessment.landmarks.package == "landmarks-1.0.0"
+    assert len(assessment.landmarks.sha256) == 64
+    assert assessment.landmarks.points["apex_l"] == pytest.approx(STRAIGHT["apex_l"])
+    assert set(assessment.landmarks.points) == set(STRAIGHT)
+    assert [m.name for m in assessment.measurements] == MEASURED
+    assert not [f.name for f in assessment.findings if f.present]
+    assert {"lung_cut_left", "patient_rotated"} <= {f.name for f in assessment.findings}
+    assert load_assessment(json.loads(json.dumps(dump_assessment(assessment)))) == assessment, "it is stored whole"
 
 
 def test_a_cut_lung_asks_for_a_look_and_lowers_the_score(tmp_path: Path) -> None:
     write_landmarks(tmp_path / "models/landmarks-1.0.0", estimate_of(**CUT))
     settings = settings_of(tmp_path)
-    found = judged(settings)
-    [cut] = [f for f in found.findings if f.present]
+    assessment = judged(settings)
+    [cut] = [f for f in assessment.findings if f.present]
     assert (cut.name, cut.severity) == ("lung_cut_bottom", 1.0)
-    disposition = decide(found, read_policy(settings.policy_file))
+    disposition = decide(assessment, read_policy(settings.policy_file))
     assert disposition.verdict is Verdict.REVIEW
     assert [reason.name for reason in disposition.reasons] == ["lung_cut_bottom"]
     assert disposition.reasons[0].text.startswith("Bases of the lungs cut off")
-    assert quality_score(found.findings) < 10
+    assert quality_score(assessment.findings) < 10
 
 
 def test_a_cut_below_the_error_of_the_points_asks_for_nothing(tmp_path: Path) -> None:
@@ -76,11 +76,11 @@ def test_a_cut_below_the_error_of_the_points_asks_for_nothing(tmp_path: Path) ->
         tmp_path / "models/landmarks-1.0.0", estimate_of(**{**CUT, "margin": np.array([0.1, 0.1, 0.1, -0.001])})
     )
     settings = settings_of(tmp_path)
-    found = judged(settings)
-    [cut] = [f for f in found.findings if f.present]
+    assessment = judged(settings)
+    [cut] = [f for f in assessment.findings if f.present]
     assert cut.name == "lung_cut_bottom"
     assert cut.severity < 0.1
-    assert decide(found, read_policy(settings.policy_file)).verdict is Verdict.ACCEPT
+    assert decide(assessment, read_policy(settings.policy_file)).verdict is Verdict.ACCEPT
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ def test_nothing_is_said_outside_of_frontal_chests_or_where_too_little_is_seen(t
 
 def test_without_a_package_there_are_simply_no_points(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
-    found = judged(settings)
-    assert found.landmarks is None
-    assert found.predictions == ()
-    assert not {m.name for m in found.measurements} & set(MEASURED)
+    assessment = judged(settings)
+    assert assessment.landmarks is None
+    assert assessment.predictions == ()
+    assert not {m.name for m in assessment.measurements} & set(MEASURED)
     SidecarModels(settings, Quality, lambda: read_policy(settings.policy_file)).check()
 
 
@@ -121,9 +121,9 @@ def test_the_settings_choose_a_version_or_none(tmp_path: Path) -> None:
     write_landmarks(tmp_path / "models/landmarks-1.0.0")
     write_landmarks(tmp_path / "models/landmarks-1.1.0", version="1.1.0")
     named = settings_of(tmp_path, landmarks_package="landmarks-1.0.0")
-    found = judged(named).landmarks
-    assert found is not None
-    assert found.package == "landmarks-1.0.0"
+    landmarks = judged(named).landmarks
+    assert landmarks is not None
+    assert landmarks.package == "landmarks-1.0.0"
     assert switched_on(tmp_path / "models/landmarks-1.0.0", named)
     assert not switched_on(tmp_path / "models/landmarks-1.1.0", named)
     assert judged(settings_of(tmp_path, landmarks_package="off")).landmarks is None
@@ -134,9 +134,9 @@ def test_a_damaged_package_keeps_no_image_waiting_but_readiness_names_it(tmp_pat
     write_landmarks(folder)
     (folder / "close_up.onnx").write_bytes(b"x")
     settings = settings_of(tmp_path)
-    found = judged(settings)
-    assert found.landmarks is None
-    assert found.predictions == (), "nobody waits for it"
+    assessment = judged(settings)
+    assert assessment.landmarks is None
+    assert assessment.predictions == (), "nobody waits for it"
     with pytest.raises(ModelPackageError, match=r"close_up\.onnx is not the file"):
         SidecarModels(settings, Quality, lambda: read_policy(settings.policy_file)).check()
 
@@ -172,12 +172,12 @@ def test_json_says_whose_left_it_means(tmp_path: Path) -> None:
     result = LocalResult(
         tmp_path / "a.dcm", True, assessment, disposition, SaliencyMaps(), Radiograph(pixels, pixels, (0, 1), None)
     )
-    said = document(result.source, result, 0.1)
-    assert said["landmarks"]["side"] == "image"
-    assert said["landmarks"]["apex_l"] == pytest.approx(STRAIGHT["apex_l"])
-    assert set(said["landmarks"]) == {"side", *STRAIGHT}
-    assert set(MEASURED) <= set(said["measurements"])
-    cut = said["measurements"]["cut_sides"]
+    text = document(result.source, result, 0.1)
+    assert text["landmarks"]["side"] == "image"
+    assert text["landmarks"]["apex_l"] == pytest.approx(STRAIGHT["apex_l"])
+    assert set(text["landmarks"]) == {"side", *STRAIGHT}
+    assert set(MEASURED) <= set(text["measurements"])
+    cut = text["measurements"]["cut_sides"]
     assert cut["value"] == pytest.approx(1.03, abs=1e-3)
     assert cut["sides"] == ["bottom"]
     assert cut["chances"]["bottom"] == pytest.approx(0.97)

@@ -31,16 +31,16 @@ def rows(page: Path) -> dict[str, str]:
 
 def taken(folder: Path) -> dict[str, set[str]]:
     """Every measurement that can be taken, with its units."""
-    found: dict[str, set[str]] = {}
+    keys: dict[str, set[str]] = {}
     described = header(target_exposure_index=400.0, deviation_index=0.5)
     for spacing_mm in ((0.15, 0.15), None):
         for measurement in measure(radiograph(chest(), spacing_mm=spacing_mm), described):
-            found.setdefault(measurement.name, set()).add(measurement.unit)
+            keys.setdefault(measurement.name, set()).add(measurement.unit)
     for measurement in of_series(folder):
-        found.setdefault(measurement.name, set()).add(measurement.unit)
+        keys.setdefault(measurement.name, set()).add(measurement.unit)
     # Those of anatomical points need a landmark package; tests/unit/landmarks takes them.
     points = {one.name: {one.unit} for one in vars(measurands).values() if isinstance(one, Measurand)}
-    return found | points | {measurands.LUNG_MARGIN.name: {"mm", "%"}}  # percent where there is no spacing
+    return keys | points | {measurands.LUNG_MARGIN.name: {"mm", "%"}}  # percent where there is no spacing
 
 
 def of_series(folder: Path) -> list[Measurement]:

@@ -42,12 +42,12 @@ def test_differences_of_neighbours(shape: tuple[int, int], make: Callable[[tuple
     laplacian = cv2.Laplacian(levels, cv2.CV_64F, ksize=1)[inside]
     across, along = (cv2.Sobel(levels, cv2.CV_64F, *d, ksize=3)[inside] for d in ((1, 0), (0, 1)))
 
-    found = neighbour_differences(view)
+    differences = neighbour_differences(view)
 
-    assert found.laplacian_variance == pytest.approx(laplacian.var(), rel=1e-5)
-    assert found.gradient_energy == pytest.approx((across**2 + along**2).mean(), rel=1e-5)
-    assert found.column_steps == pytest.approx(np.abs(np.diff(levels, axis=1)).mean(axis=0), rel=1e-5)
-    assert found.row_steps == pytest.approx(np.abs(np.diff(levels, axis=0)).mean(axis=1), rel=1e-5)
+    assert differences.laplacian_variance == pytest.approx(laplacian.var(), rel=1e-5)
+    assert differences.gradient_energy == pytest.approx((across**2 + along**2).mean(), rel=1e-5)
+    assert differences.column_steps == pytest.approx(np.abs(np.diff(levels, axis=1)).mean(axis=0), rel=1e-5)
+    assert differences.row_steps == pytest.approx(np.abs(np.diff(levels, axis=0)).mean(axis=1), rel=1e-5)
 
 
 @pytest.mark.parametrize("length", [64, 75, 135, 256])

@@ -19,39 +19,39 @@ from tests.unit.measure.phantoms import PITCH_MM, chest, edges, header, radiogra
 
 
 def values(image: Radiograph, **changes: object) -> dict[str, float]:
-    return {found.name: found.value for found in measure(image, header(**changes))}
+    return {one.name: one.value for one in measure(image, header(**changes))}
 
 
 def units(image: Radiograph) -> dict[str, str]:
-    return {found.name: found.unit for found in measure(image, header())}
+    return {one.name: one.unit for one in measure(image, header())}
 
 
 def test_blur_lowers_every_sharpness_measure() -> None:
-    found = [values(radiograph(edges(sigma))) for sigma in (0.7, 1.5, 3.0, 6.0)]
+    sharpness = [values(radiograph(edges(sigma))) for sigma in (0.7, 1.5, 3.0, 6.0)]
     for name in ("laplacian_variance", "tenengrad"):
-        series = [one[name] for one in found]
+        series = [one[name] for one in sharpness]
         assert series == sorted(series, reverse=True)
         assert series[0] > 2 * series[-1]
-    slopes = [one["edge_slope_10_90"] for one in found]
+    slopes = [one["edge_slope_10_90"] for one in sharpness]
     assert slopes == sorted(slopes)
 
 
 @pytest.mark.parametrize("sigma_px", [1.0, 2.0, 4.0, 8.0])
 def test_the_edge_slope_of_a_gaussian_blur_is_2_56_sigma(sigma_px: float) -> None:
     """10–90 % of a Gaussian edge is 2 · 1.2816 · σ; bilinear sampling widens it a little."""
-    found = values(radiograph(edges(sigma_px) + np.random.default_rng(3).normal(0, 4, (384, 384))))
-    assert found["edge_slope_10_90"] == pytest.approx(2.563 * sigma_px * PITCH_MM, rel=0.12)
-    assert found["edge_width_10_90"] == pytest.approx(2.563 * sigma_px, rel=0.12)
+    numbers = values(radiograph(edges(sigma_px) + np.random.default_rng(3).normal(0, 4, (384, 384))))
+    assert numbers["edge_slope_10_90"] == pytest.approx(2.563 * sigma_px * PITCH_MM, rel=0.12)
+    assert numbers["edge_width_10_90"] == pytest.approx(2.563 * sigma_px, rel=0.12)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 3.0, 10.0, 60.0])
 def test_noise_of_known_sigma_is_recovered_within_10_percent(sigma: float) -> None:
     noise = np.random.default_rng(2).normal(0, sigma, (512, 512))
-    found = values(radiograph(chest(noise=0) + noise))
+    numbers = values(radiograph(chest(noise=0) + noise))
     # Rounding to whole numbers adds the variance of a uniform distribution.
     expected = math.sqrt(sigma**2 + 1 / 12)
-    assert found["noise_sigma"] == pytest.approx(expected, rel=0.10)
-    assert found["local_variance_mode"] == pytest.approx(expected**2, rel=0.15)
+    assert numbers["noise_sigma"] == pytest.approx(expected, rel=0.10)
+    assert numbers["local_variance_mode"] == pytest.approx(expected**2, rel=0.15)
 
 
 def test_noise_is_that_of_the_stored_values_whatever_the_display() -> None:
@@ -88,10 +88,10 @@ def test_grid_lines_are_found_at_their_frequency(cycles_per_px: float, angle: fl
     across = x * np.cos(np.deg2rad(angle)) + y * np.sin(np.deg2rad(angle))
     plain = chest(noise=10.0)
     lined = plain * (1.0 + 0.01 * np.sin(2 * np.pi * cycles_per_px * across))
-    found = values(radiograph(lined))
-    assert found["grid_frequency"] == pytest.approx(cycles_per_px / PITCH_MM, rel=0.02)
-    assert found["grid_peak"] > 12
-    assert found["grid_peak"] > values(radiograph(plain))["grid_peak"] + 8
+    numbers = values(radiograph(lined))
+    assert numbers["grid_frequency"] == pytest.approx(cycles_per_px / PITCH_MM, rel=0.02)
+    assert numbers["grid_peak"] > 12
+    assert numbers["grid_peak"] > values(radiograph(plain))["grid_peak"] + 8
     assert units(radiograph(lined))["grid_frequency"] == "{lp}/mm"
     assert units(radiograph(lined, spacing_mm=None))["grid_frequency"] == "1/{pixel}"
 
@@ -115,11 +115,11 @@ def test_jpeg_blocks_are_seen_at_any_phase() -> None:
 
 def test_range_use_of_a_ramp() -> None:
     ramp = np.tile(np.linspace(0, 4095, 1024), (256, 1))
-    found = values(radiograph(ramp))
-    assert found["brightness"] == pytest.approx(50.0, abs=0.1)
-    assert found["contrast"] == pytest.approx(100.0 / math.sqrt(12), abs=0.1)
-    assert found["entropy"] == pytest.approx(8.0, abs=0.01)
-    assert found["used_range_share"] == pytest.approx(98.0, abs=0.5)
+    numbers = values(radiograph(ramp))
+    assert numbers["brightness"] == pytest.approx(50.0, abs=0.1)
+    assert numbers["contrast"] == pytest.approx(100.0 / math.sqrt(12), abs=0.1)
+    assert numbers["entropy"] == pytest.approx(8.0, abs=0.01)
+    assert numbers["used_range_share"] == pytest.approx(98.0, abs=0.5)
     half = values(radiograph(ramp / 2))
     assert half["used_range_share"] == pytest.approx(49.0, abs=0.5)
     assert half["entropy"] == pytest.approx(7.0, abs=0.05)
@@ -129,10 +129,10 @@ def test_saturation_counts_both_ends_and_what_only_the_window_cuts() -> None:
     image = chest(noise=20.0)
     image[:51] = 0.0
     image[-102:] = 4095.0
-    found = values(radiograph(image))
-    assert found["pixels_at_minimum"] == pytest.approx(100 * 51 / 512, abs=0.5)
-    assert found["pixels_at_maximum"] == pytest.approx(100 * 102 / 512, abs=0.5)
-    assert found["clipped_by_voi"] == pytest.approx(0.0, abs=0.1)
+    numbers = values(radiograph(image))
+    assert numbers["pixels_at_minimum"] == pytest.approx(100 * 51 / 512, abs=0.5)
+    assert numbers["pixels_at_maximum"] == pytest.approx(100 * 102 / 512, abs=0.5)
+    assert numbers["clipped_by_voi"] == pytest.approx(0.0, abs=0.1)
     whole = radiograph(chest(noise=20.0))
     windowed = np.clip((whole.stored.astype(float) - 2000) * 32.7675, 0, 65535).astype(np.uint16)
     cut = values(Radiograph(whole.stored, windowed, whole.stored_range, whole.spacing_mm))
@@ -163,8 +163,12 @@ def test_border_contact_tells_a_cut_body_from_a_whole_one() -> None:
 
 def test_exposure_indices_come_from_the_header_and_the_deviation_is_computed() -> None:
     image = radiograph(chest())
-    given = values(image, exposure_index=200.0, target_exposure_index=400.0, deviation_index=-3.3)
-    assert (given["exposure_index"], given["target_exposure_index"], given["deviation_index"]) == (200.0, 400.0, -3.3)
+    numbers = values(image, exposure_index=200.0, target_exposure_index=400.0, deviation_index=-3.3)
+    assert (numbers["exposure_index"], numbers["target_exposure_index"], numbers["deviation_index"]) == (
+        200.0,
+        400.0,
+        -3.3,
+    )
     computed = values(image, exposure_index=200.0, target_exposure_index=400.0, deviation_index=None)
     assert computed["deviation_index"] == pytest.approx(10 * math.log10(0.5))
     none = values(image, exposure_index=None, target_exposure_index=0.0)
@@ -206,11 +210,11 @@ def test_odd_images_give_finite_numbers_or_none(shape: tuple[int, int], kind: st
     elif kind == "two halves":
         image[:, shape[1] // 2 :] = 3000.0
     for valid in (None, np.zeros(shape, bool), np.eye(*shape, dtype=bool)):
-        for found in measure(radiograph(image, valid=valid), header()):
-            assert math.isfinite(found.value), found
-            assert isinstance(found.value, float), found
-            if found.unit == "%":
-                assert -1e-6 <= found.value, found  # noqa: SIM300 - reads as the range it is
+        for measurement in measure(radiograph(image, valid=valid), header()):
+            assert math.isfinite(measurement.value), measurement
+            assert isinstance(measurement.value, float), measurement
+            if measurement.unit == "%":
+                assert -1e-6 <= measurement.value, measurement  # noqa: SIM300 - reads as the range it is
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32"])
@@ -221,9 +225,9 @@ def test_any_integer_type_is_measured(dtype: str) -> None:
     stored = np.clip(stored, info.min, info.max).astype(dtype)
     display = cv2.normalize(stored.astype(np.float64), np.empty(0), 0, 65535, cv2.NORM_MINMAX).astype(np.uint16)
     image = Radiograph(stored, display, (int(info.min), int(info.max)), None)
-    found = values(image)
-    assert found["noise_sigma"] == pytest.approx(stored.std(), rel=0.1)
-    assert found["used_range_share"] == pytest.approx(100 * 4.65 / 16, rel=0.1)
+    numbers = values(image)
+    assert numbers["noise_sigma"] == pytest.approx(stored.std(), rel=0.1)
+    assert numbers["used_range_share"] == pytest.approx(100 * 4.65 / 16, rel=0.1)
 
 
 def test_a_real_chest_is_measured_in_time(samples: Path) -> None:
@@ -235,11 +239,11 @@ def test_a_real_chest_is_measured_in_time(samples: Path) -> None:
     try:
         measure(image, real_header)
         started = time.process_time()
-        found = {one.name: one.value for one in measure(image, real_header)}
+        numbers = {one.name: one.value for one in measure(image, real_header)}
         spent_s = time.process_time() - started
     finally:
         cv2.setNumThreads(cv2_threads)
     assert spent_s < 0.5  # 0.08 s on an idle core
-    assert found["snr_lung"] > 20
-    assert found["left_right_symmetry"] > 0.5
-    assert found["blockiness"] < 0.1
+    assert numbers["snr_lung"] > 20
+    assert numbers["left_right_symmetry"] > 0.5
+    assert numbers["blockiness"] < 0.1

@@ -80,11 +80,11 @@ def test_runs_are_consecutive_and_repeatable() -> None:
 
 
 def test_every_run_has_the_same_chance() -> None:
-    seen = [0] * 10
+    counts = [0] * 10
     for seed in range(600):
         for _, digest in draw(replace(PROTOCOL, seed=str(seed)), DIGESTS)[::4]:
-            seen[DIGESTS.index(digest) // 4] += 1
-    assert all(130 <= count <= 230 for count in seen)  # 180 expected, standard deviation 11
+            counts[DIGESTS.index(digest) // 4] += 1
+    assert all(130 <= count <= 230 for count in counts)  # 180 expected, standard deviation 11
 
 
 def test_readers_have_orders_of_their_own() -> None:
@@ -127,16 +127,16 @@ def everything(
 
 def test_figures_of_a_finished_study() -> None:
     images, readings = everything({0, 1, 2, 3}, {0, 1, 2, 7})
-    found = evaluate(PROTOCOL, images, readings)
-    assert (found.unusable, found.sensitivity.share, found.specificity.share) == (4, 0.75, 0.875)
-    assert found.sensitivity.low == pytest.approx(0.194, abs=0.001)  # Clopper and Pearson, 3 of 4
-    assert (found.sensitivity_shown, found.specificity_shown) == (False, True)
-    assert found.alarm_rate.count == 4
-    pairs = {(pair.first, pair.second): pair for pair in found.agreement}
+    figures = evaluate(PROTOCOL, images, readings)
+    assert (figures.unusable, figures.sensitivity.share, figures.specificity.share) == (4, 0.75, 0.875)
+    assert figures.sensitivity.low == pytest.approx(0.194, abs=0.001)  # Clopper and Pearson, 3 of 4
+    assert (figures.sensitivity_shown, figures.specificity_shown) == (False, True)
+    assert figures.alarm_rate.count == 4
+    pairs = {(pair.first, pair.second): pair for pair in figures.agreement}
     assert pairs["ines", "mara"].kappa.observed == 1.0
     assert pairs["ines", "tom"].kappa.observed == pytest.approx(8 / 12)
     assert ("tom", "node") in pairs
-    assert found.aided is None
+    assert figures.aided is None
 
 
 def test_no_figures_before_the_end() -> None:
@@ -148,12 +148,12 @@ def test_no_figures_before_the_end() -> None:
 def test_help_by_the_verdict_is_measured_and_written_down() -> None:
     protocol = replace(PROTOCOL, aided=True)
     images, readings = everything({0, 1, 2, 3}, {0, 1, 2, 7}, (BLINDED, AIDED))
-    found = evaluate(protocol, images, readings)
-    assert found.aided is not None
-    assert found.aided.areas[1] > found.aided.areas[0]
+    figures = evaluate(protocol, images, readings)
+    assert figures.aided is not None
+    assert figures.aided.areas[1] > figures.aided.areas[0]
     study = StoredReaderStudy("winter", protocol.text, NOW, "mara", NOW, 40)
-    text = " ".join(sentence for sheet in study_sheets(study, protocol, found) for sentence in sheet.sentences)
+    text = " ".join(sentence for sheet in study_sheets(study, protocol, figures) for sentence in sheet.sentences)
     assert "4 of 12 images were unusable" in text
     assert "Sensitivity above 0.4: not shown." in text
     assert "Mean area under the curve" in text
-    assert study_pdf(study, protocol, found).startswith(b"%PDF")
+    assert study_pdf(study, protocol, figures).startswith(b"%PDF")

@@ -73,21 +73,21 @@ def test_ac1_covers_the_truth() -> None:
     assert truth is not None
     inside = 0
     for counts in rng.multinomial(300, shares, 400):
-        found = gwet_ac1(dict(zip(pairs, counts.tolist(), strict=True)))
-        assert found.low is not None
-        assert found.high is not None
-        inside += found.low <= truth <= found.high
+        interval = gwet_ac1(dict(zip(pairs, counts.tolist(), strict=True)))
+        assert interval.low is not None
+        assert interval.high is not None
+        inside += interval.low <= truth <= interval.high
     assert 0.91 <= inside / 400 <= 0.99
 
 
 def test_difference_is_that_of_the_van_dyke_study() -> None:
     """Hillis (2007) and later papers: spin-echo against cine MRI, five readers, 114 patients, empirical areas."""
     variance = ReaderVariance(0.004796171, 0.0005510306, 0.0003440748, 0.0002390284, 5)
-    found = difference_of(np.array([0.8970370, 0.9408374]), variance)
-    assert found.difference == pytest.approx(0.0438, abs=1e-4)
-    assert found.degrees_of_freedom == pytest.approx(15.26, abs=0.01)
-    assert found.p_value == pytest.approx(0.0517, abs=1e-4)
-    assert (found.low, found.high) == pytest.approx((-0.00036, 0.08796), abs=1e-4)
+    difference = difference_of(np.array([0.8970370, 0.9408374]), variance)
+    assert difference.difference == pytest.approx(0.0438, abs=1e-4)
+    assert difference.degrees_of_freedom == pytest.approx(15.26, abs=0.01)
+    assert difference.p_value == pytest.approx(0.0517, abs=1e-4)
+    assert (difference.low, difference.high) == pytest.approx((-0.00036, 0.08796), abs=1e-4)
 
 
 def test_covariances_are_those_of_a_slow_jackknife() -> None:
@@ -111,18 +111,18 @@ def test_covariances_are_those_of_a_slow_jackknife() -> None:
 def test_the_same_reading_twice_is_no_difference() -> None:
     truth = np.array([[False, False, True, True]] * 2)
     scores = np.array([[[1.0, 2.0, 3.0, 4.0]] * 2] * 2)
-    found = compare_readings(scores, truth)
-    assert found is not None
-    assert (found.difference, found.p_value) == (0.0, 1.0)
+    comparison = compare_readings(scores, truth)
+    assert comparison is not None
+    assert (comparison.difference, comparison.p_value) == (0.0, 1.0)
     assert compare_readings(scores, np.array([[True, False, False, False]] * 2)) is None
 
 
 def test_the_area_has_limits() -> None:
     rng = np.random.default_rng(3)
     truth = rng.uniform(size=300) < 0.3
-    found = area_under_curve(rng.normal(size=300) + truth, truth)
-    assert found.area is not None
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < 0.76 < found.high
+    area = area_under_curve(rng.normal(size=300) + truth, truth)
+    assert area.area is not None
+    assert area.low is not None
+    assert area.high is not None
+    assert area.low < 0.76 < area.high
     assert area_under_curve(np.ones(3), np.array([True, False, False])).area is None

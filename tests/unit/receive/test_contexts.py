@@ -95,8 +95,8 @@ def test_every_standard_class_is_accepted_in_every_syntax(start_node: Callable[.
 
 def test_services_that_do_not_exist_are_rejected(start_node: Callable[..., Node]) -> None:
     node = start_node()
-    asked = [build_context("1.2.840.10008.5.1.4.31"), build_context(CTImageStorage)]
-    association = TidyAE("TEST").associate("127.0.0.1", node.port, asked)
+    contexts = [build_context("1.2.840.10008.5.1.4.31"), build_context(CTImageStorage)]
+    association = TidyAE("TEST").associate("127.0.0.1", node.port, contexts)
     assert [c.abstract_syntax for c in association.accepted_contexts] == [CTImageStorage]
     assert [c.abstract_syntax for c in association.rejected_contexts] == ["1.2.840.10008.5.1.4.31"]
     association.release()

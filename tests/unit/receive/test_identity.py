@@ -130,8 +130,8 @@ def test_the_hint_can_be_copied(dicom_settings: Make) -> None:
 
 
 def test_who_is_bound_needs_no_other_entry_and_wildcards_bind_all(dicom_settings: Make) -> None:
-    given = dicom_settings(tls="only", tls_client_ca="ca.pem", peer_certificates=["*@10.0.0.0/24 name:any.example"])
-    admission = Admission(given)
+    settings = dicom_settings(tls="only", tls_client_ca="ca.pem", peer_certificates=["*@10.0.0.0/24 name:any.example"])
+    admission = Admission(settings)
     shown = PeerCertificate.of(b"", ["any.example"])
     assert admission.lists("10.0.0.5", "10.0.0.1")
     assert admission.judge(Caller("CT1", "MIQA", "10.0.0.5", "10.0.0.1", shown)) is None

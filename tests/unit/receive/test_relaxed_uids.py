@@ -44,18 +44,18 @@ def test_c_store(start_node: StartNode, relaxed: bool) -> None:
     if relaxed:
         (header,) = read
         assert (header.sop_instance_uid, header.study_instance_uid) == ("ANON-7f3.1_a", "1.2.abc")
-        kept = dcmread(BytesIO(node.files[0]))
-        assert {keyword: kept[keyword].value for keyword in ANONYMOUS} == ANONYMOUS
-        assert kept.file_meta.MediaStorageSOPInstanceUID == "ANON-7f3.1_a"
+        dataset = dcmread(BytesIO(node.files[0]))
+        assert {keyword: dataset[keyword].value for keyword in ANONYMOUS} == ANONYMOUS
+        assert dataset.file_meta.MediaStorageSOPInstanceUID == "ANON-7f3.1_a"
     else:
         assert "dicom.relaxed_uids" in str(response.ErrorComment)
 
 
 @pytest.mark.parametrize("relaxed", [False, True])
 def test_stow_and_folder(tmp_path: Path, relaxed: bool) -> None:
-    taken: list[bytes] = []
+    files: list[bytes] = []
     intake = Intake(
-        tmp_path / "in", lambda r: taken.append(Path(r.path).read_bytes()), lambda: None, 1 << 24, relaxed_uids=relaxed
+        tmp_path / "in", lambda r: files.append(Path(r.path).read_bytes()), lambda: None, 1 << 24, relaxed_uids=relaxed
     )
     file = _anonymous(tmp_path).read_bytes()
     transfer = FileTransfer(intake, FileOrigin("STOW-RS", "MIQA", "127.0.0.1"))
@@ -63,7 +63,7 @@ def test_stow_and_folder(tmp_path: Path, relaxed: bool) -> None:
     response = transfer.finish()
     transfer.end()
     assert response.status == (0x0000 if relaxed else 0xC000)
-    assert len(taken) == relaxed
+    assert len(files) == relaxed
 
 
 @pytest.mark.parametrize("uid", ["..", "../1", "a/b", "a b", "ä", "x" * 65])

@@ -71,18 +71,18 @@ def test_writes_a_file_that_others_can_read(start_node: StartNode, tmp_path: Pat
 
 
 def test_answers_only_after_receive_has_returned(start_node: StartNode) -> None:
-    kept = threading.Event()
+    stored_event = threading.Event()
 
     def receive(received: ReceivedObject) -> None:
         time.sleep(0.2)
-        kept.set()
+        stored_event.set()
 
     node = start_node(receive)
     ds = small_image()
     response = send_raw(node.port, encoded(ds), sop_instance=ds.SOPInstanceUID)
     assert response is not None
     assert response.Status == 0x0000
-    assert kept.is_set()
+    assert stored_event.is_set()
 
 
 def test_what_receive_does_not_take_away_is_removed(start_node: StartNode) -> None:
@@ -228,19 +228,19 @@ def test_a_peer_that_falls_silent_inside_an_object_is_dropped(start_node: StartN
         command = RawPeer.command(CTImageStorage, "1.2.3")
         whole = p_data(pdv(2, encoded(small_image())))
         peer.socket.sendall(p_data(pdv(3, command)) + whole[: len(whole) // 2])
-        begun = time.monotonic()
+        start = time.monotonic()
         with pytest.raises((EOFError, ConnectionError, AssertionError)):
             peer.read_status()
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - start < 4
     assert node.leftovers() == []
 
 
 def test_a_silent_socket_is_closed_after_the_acse_timeout(start_node: StartNode) -> None:
     node = start_node(acse_timeout_s=0.5)
     with socket.create_connection(("127.0.0.1", node.port), timeout=5) as connection:
-        begun = time.monotonic()
+        start = time.monotonic()
         assert connection.recv(1) == b""
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - start < 3
 
 
 def test_an_idle_association_is_aborted_after_the_network_timeout(start_node: StartNode) -> None:
@@ -333,9 +333,9 @@ def test_stop_does_not_wait_for_a_sender_that_goes_on_and_on(start_node: StartNo
         thread.start()
     while len(statuses) < 10:
         time.sleep(0.01)
-    begun = time.monotonic()
+    start = time.monotonic()
     node.scp.stop()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - start < 5
     for thread in threads:
         thread.join(40)
     # The sender's toolkit may lose an answer, but it cannot invent one.
@@ -346,9 +346,9 @@ def test_stop_does_not_wait_for_a_sender_that_goes_on_and_on(start_node: StartNo
 def test_stop_ends_idle_associations_at_once(start_node: StartNode) -> None:
     node = start_node()
     with RawPeer(node.port) as peer:
-        begun = time.monotonic()
+        start = time.monotonic()
         node.scp.stop()
-        assert time.monotonic() - begun < 2.5
+        assert time.monotonic() - start < 2.5
         if node.scp._fast:  # pynetdicom by itself may close the connection before its A-ABORT is out
             assert peer.read_pdu()[0] == 7
 

@@ -44,9 +44,9 @@ class Node:
     def leftovers(self) -> list[Path]:
         """What is still in the incoming folder; a connection's end is given time to be noticed."""
         deadline = time.monotonic() + 5
-        while (found := list(self.folder.iterdir())) and time.monotonic() < deadline:
+        while (result := list(self.folder.iterdir())) and time.monotonic() < deadline:
             time.sleep(0.02)
-        return found
+        return result
 
 
 def small_image(sop_class: str = CTImageStorage, size: int = 2000) -> Dataset:

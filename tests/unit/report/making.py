@@ -76,16 +76,22 @@ def assessment(*present: FindingName, measurements: tuple[Measurement, ...] = ME
 
 def not_assessed(reason: str = "The image is not a frontal chest radiograph.") -> Assessment:
     """What the node says of an image that no model is for."""
-    given = assessment()
-    return Assessment(given.digest, given.header, given.assessed_at, measurements=MEASUREMENTS, not_assessed=reason)
+    empty_assessment = assessment()
+    return Assessment(
+        empty_assessment.digest,
+        empty_assessment.header,
+        empty_assessment.assessed_at,
+        measurements=MEASUREMENTS,
+        not_assessed=reason,
+    )
 
 
 def disposition(verdict: Verdict, *reasons: FindingName, text: str = "") -> Disposition:
     """The verdict for these findings, the first of them the worst."""
-    said = tuple(
+    verdict_reasons = tuple(
         Reason(name, text or f"{name}: probability 0.93, severity 0.62", reason_code(name), verdict) for name in reasons
     )
-    return Disposition(verdict, said, "2026-11", "chest")
+    return Disposition(verdict, verdict_reasons, "2026-11", "chest")
 
 
 def bump(row: float, column: float, cells: int = 32) -> SaliencyMap:
@@ -119,7 +125,7 @@ def flagged(
 
     ``pixels`` are for the pictures.
     """
-    seen = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)
+    names = (FindingName.MOTION_BLUR, FindingName.CLIPPED_ANATOMY, FindingName.FOREIGN_OBJECT)
     maps = {FindingName.FOREIGN_OBJECT: bump(0.3, 0.7), FindingName.MOTION_BLUR: bump(*blurred)}
     verdict = disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR)
     copy = enhanced(pixels, "clahe") if pixels is not None and ResultKind("ENHANCED") in kinds else None
@@ -127,7 +133,7 @@ def flagged(
         ReportedImage(
             source, SaliencyMaps(maps), decode=lambda: cast("Radiograph", pixels), enhance=lambda _pixels: copy
         ),
-        assessment(*seen),
+        assessment(*names),
         verdict,
         kinds=kinds,
     )
@@ -206,9 +212,11 @@ def as_capture(dataset: Dataset) -> None:
 def bare(dataset: Dataset) -> None:
     """Nothing but what a receiver cannot do without: identity and pixels."""
     pixels = "Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel PixelData"
-    kept = f"SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID Modality PhotometricInterpretation {pixels}"
+    keywords = (
+        f"SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID Modality PhotometricInterpretation {pixels}"
+    )
     for element in list(dataset):
-        if element.keyword not in kept.split():
+        if element.keyword not in keywords.split():
             del dataset[element.tag]
 
 

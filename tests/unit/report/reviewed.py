@@ -26,7 +26,7 @@ def review(resolution: Resolution | None, *findings: FindingName, comment: str =
     )
 
 
-def amended(source: Path, said: Review, folder: Path) -> tuple[MadeObject, ...]:
+def amended(source: Path, review: Review, folder: Path) -> tuple[MadeObject, ...]:
     """The report of a flagged image and its key object anew, and the withdrawal of the key object before."""
     before = making.flagged(source)
     files = {}
@@ -37,7 +37,7 @@ def amended(source: Path, said: Review, folder: Path) -> tuple[MadeObject, ...]:
     image = ReportedImage(source, maps, predecessors=[files[SR]])
     assessment = making.assessment(*SEEN)
     verdict = making.disposition(Verdict.REJECT, FindingName.FOREIGN_OBJECT, FindingName.MOTION_BLUR)
-    made = amend_objects(image, assessment, verdict, said, ReportSettings(), default_kinds(), [SR, KOS])
-    withdrawal = withdraw_key_object(files[KOS], assessment, verdict, ReportSettings(), said)
+    made = amend_objects(image, assessment, verdict, review, ReportSettings(), default_kinds(), [SR, KOS])
+    withdrawal = withdraw_key_object(files[KOS], assessment, verdict, ReportSettings(), review)
     assert withdrawal is not None
     return (*made, withdrawal)

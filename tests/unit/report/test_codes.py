@@ -37,12 +37,12 @@ def cell(code: Code) -> str:
 
 def all_codes() -> list[Code]:
     """Every code that the two tables of codes hold."""
-    found: list[Code] = []
+    collection: list[Code] = []
     for module in (codes, domain_codes):
         for value in vars(module).values():
             values = value.values() if isinstance(value, dict) else [value]
-            found += [v for v in values if isinstance(v, Code)]
-    return list(dict.fromkeys(found))
+            collection += [v for v in values if isinstance(v, Code)]
+    return list(dict.fromkeys(collection))
 
 
 def _known() -> dict[tuple[str, str], set[str]]:

@@ -85,10 +85,10 @@ def test_a_spacing_of_zero_is_not_handed_on(tmp_path: Path) -> None:
 
 def test_the_pixels_are_the_enhanced_stored_values(source: Path) -> None:
     made, _ = derived(source, "nlm")
-    wanted = making.enhanced(making.radiograph(source), "nlm")
-    assert np.array_equal(made.pixel_array, wanted.image.stored)
+    copy = making.enhanced(making.radiograph(source), "nlm")
+    assert np.array_equal(made.pixel_array, copy.image.stored)
     assert not np.array_equal(made.pixel_array, pydicom.dcmread(source).pixel_array)
-    assert wanted.difference.std() > 0
+    assert copy.difference.std() > 0
 
 
 def test_without_a_window_it_gets_the_range_that_viewers_would_have_taken(tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_it_is_made_only_when_asked_for(source: Path) -> None:
     assert ResultKind("ENHANCED") not in default_kinds()
     kinds = {item.kind for item in making.flagged(source, default_kinds(), making.radiograph(source))}
     assert ResultKind("ENHANCED") not in kinds
-    asked = making.flagged(source, [ResultKind("SR"), ResultKind("ENHANCED")], making.radiograph(source))
-    assert [item.kind for item in asked] == [ResultKind("SR"), ResultKind("ENHANCED")]
+    objects = making.flagged(source, [ResultKind("SR"), ResultKind("ENHANCED")], making.radiograph(source))
+    assert [item.kind for item in objects] == [ResultKind("SR"), ResultKind("ENHANCED")]
 
 
 def test_an_implicit_source_with_values_of_open_type_can_be_copied(tmp_path: Path) -> None:

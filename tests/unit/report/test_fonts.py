@@ -47,15 +47,15 @@ def test_arabic_letters_are_joined_and_turned() -> None:
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils is not installed")
 def test_a_page_holds_the_words(tmp_path: Path) -> None:
-    wanted = [text for script, text in SCRIPTS.items() if script not in missing_scripts() and script != "Arabic"]
-    wanted = [text for text in wanted if as_drawn(text) == text]
+    texts = [text for script, text in SCRIPTS.items() if script not in missing_scripts() and script != "Arabic"]
+    texts = [text for text in texts if as_drawn(text) == text]
     file = tmp_path / "page.pdf"
     canvas = Canvas(str(file))
-    for n, text in enumerate(["Röntgen", *wanted]):
+    for n, text in enumerate(["Röntgen", *texts]):
         draw_text(canvas, 72, 700 - 30 * n, text, 10)
     canvas.save()
-    said = subprocess.run(["pdftotext", file, "-"], capture_output=True, text=True, check=True).stdout
-    assert all(text in said for text in ["Röntgen", *wanted])
+    printed = subprocess.run(["pdftotext", file, "-"], capture_output=True, text=True, check=True).stdout
+    assert all(text in printed for text in ["Röntgen", *texts])
 
 
 def test_a_picture_shows_different_letters_differently() -> None:

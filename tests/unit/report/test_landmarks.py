@@ -81,11 +81,11 @@ def test_an_image_that_is_stored_the_other_way_round_has_the_other_side(tmp_path
 
 def test_measurements_of_the_points_have_codes_and_units(source: Path) -> None:
     image, *_ = content_of(report(source, STRAIGHT)).get_image_measurement_groups()
-    said = {one.name.value: (one.value, one.unit.value) for one in image.get_measurements()}
-    assert said["PATIENT_ROTATION"] == (-12.5, "%")
-    assert said["RIBS_ABOVE_DOME"] == (9.2, "{ribs}")
-    assert said["SPINE_TILT"] == (1.25, "deg")
-    assert said["LUNG_MARGIN"] == (12.0, "mm")
+    measurements = {one.name.value: (one.value, one.unit.value) for one in image.get_measurements()}
+    assert measurements["PATIENT_ROTATION"] == (-12.5, "%")
+    assert measurements["RIBS_ABOVE_DOME"] == (9.2, "{ribs}")
+    assert measurements["SPINE_TILT"] == (1.25, "deg")
+    assert measurements["LUNG_MARGIN"] == (12.0, "mm")
 
 
 @pytest.mark.peers

@@ -59,16 +59,18 @@ def test_basic_text_says_the_same_without_numbers_and_coordinates(report: bytes)
     assert not {item.ValueType for item in items(basic)} & {"NUM", "SCOORD", "TCOORD", "SCOORD3D"}
     assert "ContentTemplateSequence" not in basic
     texts = (item for item in items(basic) if item.ValueType == "TEXT")
-    said = {(item.ConceptNameCodeSequence[0].CodeMeaning, item.TextValue) for item in texts}
+    text_pairs = {(item.ConceptNameCodeSequence[0].CodeMeaning, item.TextValue) for item in texts}
     numbers = [item for item in items(full) if item.ValueType == "NUM"]
     assert numbers
     for item in numbers:
         (measured,) = item.MeasuredValueSequence
         name = item.ConceptNameCodeSequence[0].CodeMeaning
-        assert any(meaning == name and text.startswith(str(measured.NumericValue)) for meaning, text in said), name
+        assert any(meaning == name and text.startswith(str(measured.NumericValue)) for meaning, text in text_pairs), (
+            name
+        )
     codes = [{item.ConceptCodeSequence[0].CodeMeaning for item in items(ds) if "ConceptCodeSequence" in item}
              for ds in (full, basic)]  # fmt: skip
-    assert codes[0] - codes[1] <= {text for _, text in said}
+    assert codes[0] - codes[1] <= {text for _, text in text_pairs}
     del basic.ContentSequence
     assert basic.CurrentRequestedProcedureEvidenceSequence == full.CurrentRequestedProcedureEvidenceSequence
 

@@ -40,8 +40,8 @@ def test_only_maps_that_show_something_get_a_region_and_they_are_numbered() -> N
         SaliencyMap(values, "test") for values in (np.eye(8, dtype=np.float32), np.zeros((8, 8), np.float32))
     )
     rows = findings()[:3]
-    seen = [(of_finding(row), shown) for row, shown in zip(rows, (full, blank, full), strict=True)]
-    regions = regions_of(seen, (64, 64), 0.5)
+    shown_rows = [(of_finding(row), shown) for row, shown in zip(rows, (full, blank, full), strict=True)]
+    regions = regions_of(shown_rows, (64, 64), 0.5)
     assert [(r.subject.name, r.segment_number) for r in regions] == [(rows[0].name, 1), (rows[2].name, 2)]
 
 

@@ -14,5 +14,5 @@ def test_every_pixel_is_as_in_the_whole_map(shape: tuple[int, int], threshold: f
     rng = np.random.default_rng(shape[0])
     for values in (rng.normal(0, 3, (7, 9)), rng.uniform(0, 1e-6, (16, 16)), np.full((3, 3), np.nan), -np.ones((2, 2))):
         heat = spread_map(values.astype(np.float32), shape)
-        found = threshold_map(values.astype(np.float32), shape, threshold)
-        assert (found == ((heat >= threshold) & (heat > 0.0))).all()
+        mask = threshold_map(values.astype(np.float32), shape, threshold)
+        assert (mask == ((heat >= threshold) & (heat > 0.0))).all()

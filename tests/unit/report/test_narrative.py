@@ -79,13 +79,13 @@ GERMAN = (
 
 def everything() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The narrative of an image with one of each, in both languages."""
-    given = replace(
+    assessment = replace(
         making.assessment(FindingName.MOTION_BLUR, measurements=MEASURED),
         plausibility=(INVERTED,),
         anomaly=AnomalyScore(0.61, 98.0, 99.7),
     )
-    said = decide(given, POLICY)
-    return narrative(given, said), narrative(given, said, "de")
+    disposition = decide(assessment, POLICY)
+    return narrative(assessment, disposition), narrative(assessment, disposition, "de")
 
 
 def test_the_whole_text_in_both_languages() -> None:
@@ -93,23 +93,25 @@ def test_the_whole_text_in_both_languages() -> None:
 
 
 def test_an_ordinary_image_is_told_in_three_sentences_and_needs_nothing_done() -> None:
-    given = making.assessment(measurements=MEASURED[:1])
-    accepted = decide(given, POLICY)
-    assert narrative(given, accepted) == (
+    assessment = making.assessment(measurements=MEASURED[:1])
+    accepted = decide(assessment, POLICY)
+    assert narrative(assessment, accepted) == (
         "Accepted: the image meets the quality rules of this site.",
         "Quality score 100 of 100.",
         "No quality defect was found.",
         "Measured: edges 0.41 mm wide.",
     )
-    assert {s.part for s in sentences(given, accepted)} == {Part.VERDICT, Part.FINDING, Part.MEASUREMENT}
+    assert {s.part for s in sentences(assessment, accepted)} == {Part.VERDICT, Part.FINDING, Part.MEASUREMENT}
 
 
 def test_what_is_not_a_chest_has_no_findings_told() -> None:
-    given = making.assessment(FindingName.FOREIGN_OBJECT)
+    assessment = making.assessment(FindingName.FOREIGN_OBJECT)
     gate = Finding(FindingName.GATE, reason_code(GateClass.INVERTED), 0.97, 0.97, 0.5)
-    rows = (*(f for f in given.findings if f.name != FindingName.GATE), gate)
-    given = replace(given, findings=rows, gate={GateClass.INVERTED: 0.97, GateClass.BLANK: 0.01}, measurements=())
-    assert narrative(given, decide(given, POLICY)) == (
+    rows = (*(f for f in assessment.findings if f.name != FindingName.GATE), gate)
+    assessment = replace(
+        assessment, findings=rows, gate={GateClass.INVERTED: 0.97, GateClass.BLANK: 0.01}, measurements=()
+    )
+    assert narrative(assessment, decide(assessment, POLICY)) == (
         "Review: the image does not meet all quality rules of this site; a person should look at it.",
         ("Grayscale inverted: the image is outside the model's scope, so no findings are reported (probability 97 %)."),
         "Have black and white exchanged; no new exposure is needed.",
@@ -128,14 +130,14 @@ def test_what_is_not_a_chest_has_no_findings_told() -> None:
     ],
 )
 def test_why_an_image_was_not_judged(reason: str, german: str) -> None:
-    given = making.not_assessed(reason)
-    said = Disposition(
+    assessment = making.not_assessed(reason)
+    disposition = Disposition(
         Verdict.NOT_ASSESSED, (Reason("not_assessed", reason, codes.UNKNOWN_FAILURE, Verdict.NOT_ASSESSED),), "1", ""
     )
-    assert narrative(given, said)[1] == reason
-    told = narrative(given, said, "de")
-    assert told[1] == german
-    assert told[-1] == "Das Bild selbst ansehen: Seine Qualität wurde nicht beurteilt."
+    assert narrative(assessment, disposition)[1] == reason
+    output = narrative(assessment, disposition, "de")
+    assert output[1] == german
+    assert output[-1] == "Das Bild selbst ansehen: Seine Qualität wurde nicht beurteilt."
 
 
 def test_what_the_card_says_of_scope_is_said_in_german() -> None:
@@ -143,20 +145,20 @@ def test_what_the_card_says_of_scope_is_said_in_german() -> None:
     scope = Applicability(modality=("CR",), body_part=(), view=(), pixel_pitch_mm={"min": 0.05, "max": 1.2})
     inside = replace(header, modality="CR")
     for reason in (scope.excludes(header, None), scope.excludes(inside, (1.5, 1.5))):
-        given = making.not_assessed(reason)
-        assert "liegt außerhalb" in narrative(given, decide(given, POLICY), "de")[1], reason
+        assessment = making.not_assessed(reason)
+        assert "liegt außerhalb" in narrative(assessment, decide(assessment, POLICY), "de")[1], reason
 
 
 @pytest.mark.parametrize("name", defect_names())
 @pytest.mark.parametrize("language", languages())
 def test_every_finding_has_a_sentence_for_every_severity(name: FindingName, language: str) -> None:
-    told = []
+    sentences = []
     for severity in (0.1, 0.5, 0.75, 1.0):
         row = Finding(name, reason_code(name), 0.8, severity, 0.5)
-        given = replace(making.assessment(measurements=()), findings=(row,))
-        told.append(narrative(given, making.disposition(Verdict.REVIEW, name), language)[2])
-    assert len(set(told)) == 4
-    assert all(re.fullmatch(r"[^{}]+: [^{}]+, [^{}]+ \(\w+ 80 %\)\.", text) for text in told), told
+        assessment = replace(making.assessment(measurements=()), findings=(row,))
+        sentences.append(narrative(assessment, making.disposition(Verdict.REVIEW, name), language)[2])
+    assert len(set(sentences)) == 4
+    assert all(re.fullmatch(r"[^{}]+: [^{}]+, [^{}]+ \(\w+ 80 %\)\.", text) for text in sentences), sentences
 
 
 def test_the_table_knows_every_issue() -> None:
@@ -168,8 +170,8 @@ def test_no_translation_is_missing_or_left_over_and_what_ships_is_what_was_writt
     folder = FOLDER / language / "LC_MESSAGES"
     with (folder / "narrative.po").open("rb") as stream:
         written = {str(m.id): m for m in read_po(stream, locale=language) if m.id}
-    wanted = set(messages())
-    assert set(written) == wanted
+    expected = set(messages())
+    assert set(written) == expected
     for message in written.values():
         assert message.string, message.id
         assert not message.fuzzy, message.id
@@ -179,28 +181,28 @@ def test_no_translation_is_missing_or_left_over_and_what_ships_is_what_was_writt
 
 
 def test_a_language_that_the_node_does_not_speak_is_refused_by_name() -> None:
-    given = making.assessment()
+    assessment = making.assessment()
     with pytest.raises(SettingsError, match=r"'fr'; the node speaks en, de"):
-        narrative(given, making.disposition(Verdict.ACCEPT), "fr")
+        narrative(assessment, making.disposition(Verdict.ACCEPT), "fr")
 
 
 def test_a_prediction_is_told_as_decision_support_with_why_it_waits() -> None:
     waiting = (Pending(PendingReason.LOW_CONFIDENCE, "0.62 is below 0.80."),)
-    given = replace(
+    assessment = replace(
         making.assessment(measurements=()),
         predictions=(
             Prediction("pneumonia-1.0.0", "ab", "Normal", 0.93, {"Normal": 0.93}),
             Prediction("other-1.0.0", "ab", "Pneumonia", 0.62, {"Pneumonia": 0.62}, pending=waiting),
         ),
     )
-    told = sentences(given, decide(given, POLICY))
-    assert [s.text for s in told if s.part is Part.PREDICTION] == [
+    output = sentences(assessment, decide(assessment, POLICY))
+    assert [s.text for s in output if s.part is Part.PREDICTION] == [
         "pneumonia-1.0.0: Normal with a confidence of 93 % (decision support, not diagnosis).",
         "other-1.0.0: Pneumonia with a confidence of 62 % (decision support, not diagnosis).",
         "The prediction waits for a person: it is not sure enough.",
     ]
-    assert told[-1].text == "Have a physician read the image; do not use the prediction by itself."
-    german = narrative(given, decide(given, POLICY), "de")
+    assert output[-1].text == "Have a physician read the image; do not use the prediction by itself."
+    german = narrative(assessment, decide(assessment, POLICY), "de")
     assert "other-1.0.0: Pneumonia mit einer Sicherheit von 62 % (Entscheidungshilfe, keine Diagnose)." in german
 
 
@@ -223,19 +225,19 @@ def test_an_object_is_said_to_be_where_its_map_is_highest(peak: tuple[float, flo
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "unit", "told"),
+    ("name", "value", "unit", "message"),
     [
         ("snr_lung", 12.3, "1", "Signal to noise in lung is 12.3, below the limit of 20."),
         ("edge_slope_10_90", 0.5, "mm", "Edge width 10-90 % is 0.5 mm, below the limit of 20 mm."),
         ("grid_frequency", 0.2, "1/{pixel}", "Grid line frequency is 0.2 1/{pixel}, below the limit of 20 1/{pixel}."),
     ],
 )
-def test_a_broken_limit_is_told_with_value_and_limit(name: str, value: float, unit: str, told: str) -> None:
+def test_a_broken_limit_is_told_with_value_and_limit(name: str, value: float, unit: str, message: str) -> None:
     rule = {"name": name, "below": 20, "verdict": "REVIEW", "reason": "unsharp"}
     policy = parse_policy({"version": "t", "scope": [{"name": "all", "measurement": [rule]}]})
-    given = making.assessment(
+    assessment = making.assessment(
         measurements=(Measurement(name, value, unit), Measurement("noise_share", float("nan"), "%"))
     )
-    said = narrative(given, decide(given, policy))
-    assert told in said
-    assert not any("nan" in sentence for sentence in said)
+    sentences = narrative(assessment, decide(assessment, policy))
+    assert message in sentences
+    assert not any("nan" in sentence for sentence in sentences)

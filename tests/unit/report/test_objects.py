@@ -57,15 +57,15 @@ def name(item: Dataset) -> str:
 
 def values(group: Dataset, concept: str) -> list[str]:
     """Codes, texts or numbers that a group has for a concept."""
-    found = []
+    rows = []
     for item in group.ContentSequence:
         if name(item) == concept:
             coded = item.get("ConceptCodeSequence")
             measured = item.get("MeasuredValueSequence")
-            found.append(
+            rows.append(
                 coded[0].CodeValue if coded else str(measured[0].NumericValue) if measured else item.get("TextValue")
             )
-    return found
+    return rows
 
 
 def test_a_flagged_image_with_a_place_gets_all_three_and_an_accepted_one_a_report(source: Path) -> None:
@@ -110,7 +110,7 @@ def test_the_same_image_gives_the_same_bytes_in_another_process(source: Path, tm
 
 
 def test_another_model_policy_or_image_gives_other_objects_and_another_time_does_not(source: Path) -> None:
-    given, verdict = making.assessment(FOREIGN), making.disposition(Verdict.REVIEW, FOREIGN)
+    base_assessment, verdict = making.assessment(FOREIGN), making.disposition(Verdict.REVIEW, FOREIGN)
 
     def uids(assessment: Assessment, policy_version: str = "2026-11") -> set[str]:
         decided = type(verdict)(verdict.verdict, verdict.reasons, policy_version, verdict.scope)
@@ -119,17 +119,17 @@ def test_another_model_policy_or_image_gives_other_objects_and_another_time_does
         }
 
     def changed(**values: object) -> Assessment:
-        fields = {field: getattr(given, field) for field in Assessment.__dataclass_fields__}
+        fields = {field: getattr(base_assessment, field) for field in Assessment.__dataclass_fields__}
         return Assessment(**{**fields, **values})
 
-    before = uids(given)
-    assert uids(changed(assessed_at=given.assessed_at + timedelta(days=1))) == before
-    assert given.model is not None
+    before = uids(base_assessment)
+    assert uids(changed(assessed_at=base_assessment.assessed_at + timedelta(days=1))) == before
+    assert base_assessment.model is not None
     for other in (
-        uids(given, "2026-12"),
+        uids(base_assessment, "2026-12"),
         uids(changed(digest="00" * 32)),
-        uids(changed(model=type(given.model)("cxr-quality", "1.0.1", given.model.sha256))),
-        uids(changed(model=type(given.model)("cxr-quality", "1.0.0", "00" * 32))),
+        uids(changed(model=type(base_assessment.model)("cxr-quality", "1.0.1", base_assessment.model.sha256))),
+        uids(changed(model=type(base_assessment.model)("cxr-quality", "1.0.0", "00" * 32))),
     ):
         assert not before & other
 
@@ -137,7 +137,7 @@ def test_another_model_policy_or_image_gives_other_objects_and_another_time_does
 def test_the_report_says_verdict_rating_reasons_and_measurements_in_codes(source: Path) -> None:
     report = of_kind(making.flagged(source), ResultKind("SR"))
     assert report.ConceptNameCodeSequence[0].CodeValue == "126000"
-    image, *found = groups(report)
+    image, *findings = groups(report)
     assert values(image, "121071") == ["111101"]
     assert values(image, "111050") == ["111235"]
     assert values(image, "111051") == ["111240"]
@@ -148,10 +148,10 @@ def test_the_report_says_verdict_rating_reasons_and_measurements_in_codes(source
     assert values(image, "113845") == ["412.0"]
     assert values(image, "113847") == ["-1.3"]
     assert len([n for n in image.ContentSequence if n.ValueType == "NUM"]) == len(making.MEASUREMENTS) + 1
-    assert [values(group, "121071") for group in found] == [["111210"], ["130576"], ["19227008"]]
-    assert [values(group, "111052") for group in found] == [["111210"], ["111209"], ["111215"]]
-    assert [values(group, "SEVERITY") for group in found] == [["62.0"]] * 3
-    assert values(found[2], "P_FOREIGN") == ["93.0"]
+    assert [values(group, "121071") for group in findings] == [["111210"], ["130576"], ["19227008"]]
+    assert [values(group, "111052") for group in findings] == [["111210"], ["111209"], ["111215"]]
+    assert [values(group, "SEVERITY") for group in findings] == [["62.0"]] * 3
+    assert values(findings[2], "P_FOREIGN") == ["93.0"]
 
 
 def test_three_objects_of_a_two_thousand_pixel_image_take_little_time_and_memory() -> None:
@@ -365,33 +365,33 @@ def test_a_file_that_is_not_dicom_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_report_tells_everything_in_sentences_and_says_in_which_language(source: Path) -> None:
-    given, said = making.assessment(FOREIGN), making.disposition(Verdict.REVIEW, FOREIGN)
-    made = make_objects(ReportedImage(source, SaliencyMaps()), given, said, ReportSettings(language="de"))
+    assessment, disposition = making.assessment(FOREIGN), making.disposition(Verdict.REVIEW, FOREIGN)
+    made = make_objects(ReportedImage(source, SaliencyMaps()), assessment, disposition, ReportSettings(language="de"))
     image = groups(of_kind(made, ResultKind("SR")))[0]
-    [told] = values(image, "111412")
-    assert told.split("\r\n") == [phrase(sentence) for sentence in narrative(given, said, "de")]
-    assert "Fremdkörper" in told
+    [stated] = values(image, "111412")
+    assert stated.split("\r\n") == [phrase(sentence) for sentence in narrative(assessment, disposition, "de")]
+    assert "Fremdkörper" in stated
     item = next(item for item in image.ContentSequence if name(item) == "111412")
     assert item.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "de"
 
 
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("is_unusual", [True, False])
 def test_an_unusual_region_is_a_segment_of_its_own_when_the_policy_asked_and_no_defect(
-    source: Path, asked: bool
+    source: Path, is_unusual: bool
 ) -> None:
-    given = replace(making.assessment(FOREIGN), anomaly=AnomalyScore(0.61, 99.9))
-    said = making.disposition(Verdict.REVIEW, FOREIGN)
-    if asked:
+    assessment = replace(making.assessment(FOREIGN), anomaly=AnomalyScore(0.61, 99.9))
+    disposition = making.disposition(Verdict.REVIEW, FOREIGN)
+    if is_unusual:
         unusual = Reason("anomaly", "Unusual image", OTHER_FAILURE, Verdict.REVIEW)
-        said = replace(said, reasons=(*said.reasons, unusual))
+        disposition = replace(disposition, reasons=(*disposition.reasons, unusual))
     maps = SaliencyMaps({FOREIGN: making.bump(0.3, 0.7)}, making.bump(0.7, 0.2))
-    made = make_objects(ReportedImage(source, maps), given, said)
+    made = make_objects(ReportedImage(source, maps), assessment, disposition)
     seg, report = of_kind(made, ResultKind("SEG")), of_kind(made, ResultKind("SR"))
     kinds_shown = [s.SegmentedPropertyTypeCodeSequence[0].CodeValue for s in seg.SegmentSequence]
-    assert kinds_shown == ["19227008", "UNUSUAL_REGION"][: 1 + asked]
+    assert kinds_shown == ["19227008", "UNUSUAL_REGION"][: 1 + is_unusual]
     regions = [g for g in groups(report) if values(g, "121071") == ["UNUSUAL_REGION"]]
-    assert len(regions) == asked
-    if asked:
+    assert len(regions) == is_unusual
+    if is_unusual:
         assert float(values(regions[0], "ANOMALY_TRAINING")[0]) == 99.9
         assert values(regions[0], "111052") == [], "an unusual region has no reason of CID 7011"
         frames = highdicom.seg.Segmentation.from_dataset(seg).get_pixels_by_source_instance(

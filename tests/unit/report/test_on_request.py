@@ -48,14 +48,14 @@ def test_all_of_them_are_made_once_asked_for_and_none_without(source: Path, made
 
 def test_an_accepted_image_has_none_of_them(source: Path) -> None:
     accepted = making.disposition(Verdict.ACCEPT)
-    given = make_objects(
+    objects = make_objects(
         ReportedImage(source, SaliencyMaps(), decode=lambda: making.radiograph(source)),
         making.assessment(),
         accepted,
         None,
         output_kinds(),
     )
-    assert [item.kind for item in given] == [ResultKind("SR")]
+    assert [item.kind for item in objects] == [ResultKind("SR")]
 
 
 def test_a_report_does_not_refer_to_a_segmentation_that_nobody_asked_for(source: Path) -> None:
@@ -74,10 +74,10 @@ def test_the_presentation_state_draws_the_edge_of_each_segment(made: dict[Result
         assert points.min(axis=0) == pytest.approx([columns.min() + 0.5, rows.min() + 0.5], abs=1.0)
         assert points.max(axis=0) == pytest.approx([columns.max() + 0.5, rows.max() + 0.5], abs=1.0)
         assert (points[0] == points[-1]).all()
-    said = [item.TextObjectSequence[0].UnformattedTextValue for item in state.GraphicAnnotationSequence]
-    assert said[0].startswith("REJECT")
-    assert said[0].endswith("Decision support only")
-    assert said[1:] == ["Motion blur 93%", "Foreign object 93%"]
+    texts = [item.TextObjectSequence[0].UnformattedTextValue for item in state.GraphicAnnotationSequence]
+    assert texts[0].startswith("REJECT")
+    assert texts[0].endswith("Decision support only")
+    assert texts[1:] == ["Motion blur 93%", "Foreign object 93%"]
     layers = [layer.GraphicLayer for layer in state.GraphicLayerSequence]
     assert [item.GraphicLayer for item in state.GraphicAnnotationSequence] == layers
 
@@ -177,12 +177,12 @@ def test_the_picture_shows_heat_where_the_finding_is_and_words_below_the_image(
     )
 
 
-@pytest.mark.parametrize(("said", "expected"), [("YES", "YES"), ("NO", "NO"), (None, None)])
-def test_burned_in_annotation_is_what_the_source_says(tmp_path: Path, said: str | None, expected: str | None) -> None:
+@pytest.mark.parametrize(("text", "expected"), [("YES", "YES"), ("NO", "NO"), (None, None)])
+def test_burned_in_annotation_is_what_the_source_says(tmp_path: Path, text: str | None, expected: str | None) -> None:
     def change(ds: pydicom.Dataset) -> None:
         making.without("BurnedInAnnotation")(ds)
-        if said:
-            ds.BurnedInAnnotation = said
+        if text:
+            ds.BurnedInAnnotation = text
 
     source = making.write(making.small(), tmp_path / "source.dcm", change)
     objects = making.flagged(source, [ResultKind("SC"), ResultKind("PDF")], making.radiograph(source))
@@ -200,16 +200,16 @@ def test_a_large_image_makes_a_picture_of_bounded_size(source: Path) -> None:
 
 def test_a_finding_without_a_place_is_in_the_words_only(source: Path) -> None:
     verdict = making.disposition(Verdict.REVIEW, FindingName.UNSHARP)
-    given = make_objects(
+    objects = make_objects(
         ReportedImage(source, SaliencyMaps(), decode=lambda: making.radiograph(source)),
         making.assessment(FindingName.UNSHARP),
         verdict,
         None,
         output_kinds(),
     )
-    state = next(making.read(item) for item in given if item.kind == ResultKind("GSPS"))
+    state = next(making.read(item) for item in objects if item.kind == ResultKind("GSPS"))
     assert [layer.GraphicLayer for layer in state.GraphicLayerSequence] == ["VERDICT"]
-    assert ResultKind("SEG_FRACTIONAL") not in {item.kind for item in given}
+    assert ResultKind("SEG_FRACTIONAL") not in {item.kind for item in objects}
 
 
 def test_the_page_says_the_narrative_in_embedded_fonts(made: dict[ResultKind, MadeObject], tmp_path: Path) -> None:

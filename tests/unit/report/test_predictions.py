@@ -47,9 +47,9 @@ def test_an_accepted_image_has_its_prediction_in_report_and_segmentation(source:
     assert values(group, "121071") == ["233604007"]
     assert [float(value) for value in values(group, "P_PREDICTION")] == [69.0]
     assert values(group, "PRED_STATUS") == ["AUTOMATED"]
-    said = " ".join(values(group, "121106"))
-    assert "decision support, not diagnosis" in said
-    assert "Normal 0.310" in said
+    text = " ".join(values(group, "121106"))
+    assert "decision support, not diagnosis" in text
+    assert "Normal 0.310" in text
     assert segment.TrackingUID in {item.get("UID") for item in group.ContentSequence}
 
 

@@ -44,7 +44,7 @@ def test_it_says_what_is_rejected_why_and_by_whom(source: Path) -> None:
 
 def test_confirming_twice_gives_the_same_object_and_another_reason_another(source: Path) -> None:
     later = Confirmation("else", datetime(2026, 11, 21, tzinfo=UTC), "111210")
-    first, again = (rejection_note([source], making.assessment(), said) for said in (CONFIRMED, later))
+    first, again = (rejection_note([source], making.assessment(), review) for review in (CONFIRMED, later))
     other = rejection_note([source], making.assessment(), Confirmation("x", CONFIRMED.confirmed_at, "111209"))
     assert first.sop_instance_uid == again.sop_instance_uid != other.sop_instance_uid
 

@@ -14,12 +14,12 @@ from tests.unit.report.reviewed import amended, review
 
 
 def answers(item: pydicom.Dataset, name: str) -> list[str]:
-    found = []
+    items = []
     for child in item.get("ContentSequence", ()):
         if child.ValueType == "CODE" and child.ConceptNameCodeSequence[0].CodeValue == name:
-            found.append(child.ConceptCodeSequence[0].CodeValue)
-        found += answers(child, name)
-    return found
+            items.append(child.ConceptCodeSequence[0].CodeValue)
+        items += answers(child, name)
+    return items
 
 
 @pytest.mark.parametrize(
@@ -54,5 +54,5 @@ def test_the_amended_report_has_the_decision_and_the_opinion_on_each_finding(
 
 
 def trackers(item: pydicom.Dataset) -> list[str]:
-    found = [child.UID for child in item.get("ContentSequence", ()) if child.ValueType == "UIDREF"]
-    return found + [uid for child in item.get("ContentSequence", ()) for uid in trackers(child)]
+    uids = [child.UID for child in item.get("ContentSequence", ()) if child.ValueType == "UIDREF"]
+    return uids + [uid for child in item.get("ContentSequence", ()) for uid in trackers(child)]

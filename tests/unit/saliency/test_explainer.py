@@ -84,21 +84,21 @@ def test_the_map_lies_where_the_view_has_its_energy(package: Make, method: str) 
     made = package(**TAPPED)
     inputs: Any = made.prepare(radiograph().display)
     energy = np.abs(inputs.global_view[0, 0])
-    wanted = energy / energy.max()
+    expected = energy / energy.max()
     if method == COMBINED:
-        wanted = (energy - energy.min()) / (energy.max() - energy.min())
-    np.testing.assert_allclose(explain(method, graph_of(made), inputs, [3])[0], wanted, atol=1e-5)
+        expected = (energy - energy.min()) / (energy.max() - energy.min())
+    np.testing.assert_allclose(explain(method, graph_of(made), inputs, [3])[0], expected, atol=1e-5)
 
 
 def test_occlusion_finds_what_raises_the_logit(package: Make) -> None:
     """Hiding the bright square lowers the mean, hiding the dark rest raises it."""
     made = package(**TAPPED)
-    [found] = explain("occlusion", graph_of(made), made.prepare(radiograph().display), [9])
-    assert found.shape == (CELLS, CELLS)
-    row, column = np.unravel_index(int(found.argmax()), found.shape)
+    [heat] = explain("occlusion", graph_of(made), made.prepare(radiograph().display), [9])
+    assert heat.shape == (CELLS, CELLS)
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
     assert 90 / 160 <= (row + 0.5) / CELLS <= 120 / 160
     assert 20 / 120 <= (column + 0.5) / CELLS <= 40 / 120
-    assert found[:8].max() == 0.0
+    assert heat[:8].max() == 0.0
 
 
 def test_baselines_do_not_look_at_the_image(package: Make) -> None:
@@ -135,15 +135,15 @@ def test_maps_without_evidence_stay_zero() -> None:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """The outputs asked for in each run of a session."""
-    seen: list[tuple[str, ...]] = []
+    calls: list[tuple[str, ...]] = []
     plain = GraphSession.run
 
     def run(self: GraphSession, outputs: Sequence[str], *args: Any) -> dict[str, NDArray[np.float32]]:
-        seen.append(tuple(outputs))
+        calls.append(tuple(outputs))
         return plain(self, outputs, *args)
 
     monkeypatch.setattr(GraphSession, "run", run)
-    return seen
+    return calls
 
 
 def test_all_present_findings_share_one_run_and_are_named(package: Make, runs: list[tuple[str, ...]]) -> None:
@@ -185,9 +185,9 @@ def test_class_maps_need_no_run_of_their_own(package: Make, runs: list[tuple[str
     runs.clear()
     inputs: Any = made.prepare(radiograph().display)
     own = np.random.default_rng(1).random((14, 8, 8)).astype(np.float32)
-    found = Explainer(made, Accelerator.CPU, settings_with("class_map")).explain(inputs, own, [2, 7])
-    assert found.method == "mean"
-    np.testing.assert_allclose(found.maps[7], own[7] / own[7].max(), rtol=1e-6)
+    maps = Explainer(made, Accelerator.CPU, settings_with("class_map")).explain(inputs, own, [2, 7])
+    assert maps.method == "mean"
+    np.testing.assert_allclose(maps.maps[7], own[7] / own[7].max(), rtol=1e-6)
     assert runs == []
 
 
@@ -197,8 +197,8 @@ def test_a_package_without_taps_gives_class_maps_and_says_so_once(package: Make)
     own = np.ones((14, 8, 8), np.float32)
     explainer = Explainer(made, Accelerator.CPU, settings_with("gradcam"))
     with capture_logs() as lines:
-        found = [explainer.explain(inputs, own, [0]) for _ in range(3)]
-    assert [f.method for f in found] == ["mean"] * 3
+        maps = [explainer.explain(inputs, own, [0]) for _ in range(3)]
+    assert [f.method for f in maps] == ["mean"] * 3
     [line] = lines
     assert line["package"] == "tiny-1.0.0"
     assert "No layer is named" in line["reason"]
@@ -218,8 +218,8 @@ def test_an_operator_without_a_rule_gives_class_maps_and_is_named_once(package: 
     onnx.save(model, path)
     explainer = Explainer(made, Accelerator.CPU, settings_with("normgrad_combined"))
     with capture_logs() as lines:
-        found = [explainer.explain(made.prepare(radiograph().display), np.ones((14, 8, 8), np.float32), [0, 1])] * 2
-    assert [set(f.maps) for f in found] == [{0, 1}, {0, 1}]
+        maps = [explainer.explain(made.prepare(radiograph().display), np.ones((14, 8, 8), np.float32), [0, 1])] * 2
+    assert [set(f.maps) for f in maps] == [{0, 1}, {0, 1}]
     [line] = lines
     assert "GlobalLpPool" in line["reason"]
 
@@ -240,10 +240,10 @@ def test_a_graph_that_does_not_end_is_stopped() -> None:
     graph = making.graph({}, "slow").SerializeToString()
     session = GraphSession(graph, Accelerator.CPU, intra_op_threads=1, inter_op_threads=1)
     inputs = {"global_view": np.zeros((1, 1, 64, 64), np.float32), "crops": np.zeros((1, 1, 32, 32), np.float32)}
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(TimeoutError, match=r"after 0\.3 s"):
         session.run(["logits"], inputs, 0.3)
-    assert time.monotonic() - begun < 5.0
+    assert time.monotonic() - start < 5.0
 
 
 def test_a_graph_that_fails_while_it_runs_costs_only_the_map(package: Make) -> None:

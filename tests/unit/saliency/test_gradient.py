@@ -61,8 +61,8 @@ def test_several_taps_come_with_activation_and_gradient(run: Any) -> None:
     assert model.SerializeToString() == before
     assert set(out) == {"logits", "early", "late", gradient_name("early"), gradient_name("late")}
     head = numpy_helper.to_array(model.graph.initializer[2])
-    wanted = np.broadcast_to(head[1][None, :, None, None] / 12, (2, 4, 4, 3))
-    np.testing.assert_allclose(out[gradient_name("late")], wanted, rtol=1e-6)
+    expected = np.broadcast_to(head[1][None, :, None, None] / 12, (2, 4, 4, 3))
+    np.testing.assert_allclose(out[gradient_name("late")], expected, rtol=1e-6)
     np.testing.assert_allclose(out["logits"], run(model, {"image": IMAGE})["logits"], rtol=1e-6)
 
 
@@ -77,9 +77,11 @@ def test_one_image_and_many_seeds_are_one_run(run: Any) -> None:
 
 @pytest.mark.parametrize("opset", [9, 11, 13, 17])
 def test_older_operator_sets_give_the_same(run: Any, opset: int) -> None:
-    wanted = run(add_gradients(network(), ["early"], "logits"), {"image": IMAGE, SEED: ONE})
-    found = run(add_gradients(network(opset), ["early"], "logits"), {"image": IMAGE, SEED: ONE})
-    np.testing.assert_allclose(found[gradient_name("early")], wanted[gradient_name("early")], rtol=1e-6, atol=1e-7)
+    expected = run(add_gradients(network(), ["early"], "logits"), {"image": IMAGE, SEED: ONE})
+    gradients = run(add_gradients(network(opset), ["early"], "logits"), {"image": IMAGE, SEED: ONE})
+    np.testing.assert_allclose(
+        gradients[gradient_name("early")], expected[gradient_name("early")], rtol=1e-6, atol=1e-7
+    )
 
 
 def test_local_functions_are_opened(run: Any) -> None:
@@ -91,9 +93,9 @@ def test_local_functions_are_opened(run: Any) -> None:
     relu.op_type, relu.domain = "Activate", "own"
     model.functions.append(function)
     model.opset_import.append(helper.make_opsetid("own", 1))
-    wanted = run(add_gradients(network(), ["early"], "logits"), {"image": IMAGE, SEED: ONE})
-    found = run(add_gradients(model, ["early"], "logits"), {"image": IMAGE, SEED: ONE})
-    np.testing.assert_allclose(found[gradient_name("early")], wanted[gradient_name("early")], rtol=1e-6)
+    expected = run(add_gradients(network(), ["early"], "logits"), {"image": IMAGE, SEED: ONE})
+    gradients = run(add_gradients(model, ["early"], "logits"), {"image": IMAGE, SEED: ONE})
+    np.testing.assert_allclose(gradients[gradient_name("early")], expected[gradient_name("early")], rtol=1e-6)
 
 
 def test_an_unknown_operator_is_named(graph: Any) -> None:

@@ -81,8 +81,8 @@ def layers() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     full = add_gradients(network(), TAPS, "logits").SerializeToString()
     session = ort.InferenceSession(full, providers=["CPUExecutionProvider"])
     names = [*TAPS, *(gradient_name(t) for t in TAPS)]
-    found = dict(zip(names, session.run(names, {"global_view": VIEW, "crops": CROPS, SEED: SEEDS}), strict=True))
-    return {t: (found[t], found[gradient_name(t)]) for t in TAPS}
+    layers = dict(zip(names, session.run(names, {"global_view": VIEW, "crops": CROPS, SEED: SEEDS}), strict=True))
+    return {t: (layers[t], layers[gradient_name(t)]) for t in TAPS}
 
 
 def literal(formula: str, x: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -112,21 +112,21 @@ def test_a_map_is_what_its_formula_says(run: Any, layers: Any, method: str, form
     maps = run(add_maps(network(), TAPS, "logits", [method]), {"global_view": VIEW, SEED: SEEDS})[method]
     x, gradients = layers["fine"]
     assert maps.shape == (3, 1, 16, 12)
-    for found, g in zip(maps[:, 0], gradients, strict=True):
-        wanted = literal(formula, x[0].astype(np.float64), g.astype(np.float64))
-        assert wanted.max() > 0
-        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * wanted.max())
+    for heat, g in zip(maps[:, 0], gradients, strict=True):
+        expected = literal(formula, x[0].astype(np.float64), g.astype(np.float64))
+        assert expected.max() > 0
+        np.testing.assert_allclose(heat, expected, rtol=1e-4, atol=1e-5 * expected.max())
 
 
 def test_the_combined_map_is_the_product_of_normalised_layers(run: Any, layers: Any) -> None:
     maps = run(add_maps(network(), TAPS, "logits", [COMBINED]), {"global_view": VIEW, SEED: SEEDS})[COMBINED]
-    for row, found in enumerate(maps[:, 0]):
-        wanted = np.ones((16, 12))
+    for row, heat in enumerate(maps[:, 0]):
+        expected = np.ones((16, 12))
         for x, gradients in layers.values():
             one = literal("scaling", x[0].astype(np.float64), gradients[row].astype(np.float64))
             fine = cv2.resize(one, (12, 16), interpolation=cv2.INTER_LINEAR)
-            wanted *= (fine - fine.min()) / (fine.max() - fine.min())
-        np.testing.assert_allclose(found, wanted, atol=1e-4)
+            expected *= (fine - fine.min()) / (fine.max() - fine.min())
+        np.testing.assert_allclose(heat, expected, atol=1e-4)
 
 
 def test_classes_differ_by_scaling_but_not_by_conv1x1_before_global_pooling(run: Any) -> None:
@@ -214,8 +214,8 @@ def test_class_maps_are_normgrad_of_every_class_without_a_backward_pass(run: Any
     assert out["maps"].shape == (2, 3, 7, 6)
     slow = add_maps(classifier(head), ["x"], "logits", ["normgrad_scaling"])
     for column in range(3):
-        wanted = run(slow, {"image": image, SEED: np.eye(3, dtype=np.float32)[column : column + 1]})
-        np.testing.assert_allclose(out["maps"][:, column], wanted["normgrad_scaling"][:, 0], rtol=1e-4, atol=1e-6)
+        expected = run(slow, {"image": image, SEED: np.eye(3, dtype=np.float32)[column : column + 1]})
+        np.testing.assert_allclose(out["maps"][:, column], expected["normgrad_scaling"][:, 0], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("head", "says"), [("maximum", "mean of a feature map"), ("activated", "linear layer")])

@@ -67,8 +67,8 @@ def test_the_peak_is_that_of_the_smoothed_map() -> None:
 )
 def test_a_box_is_hit_inside_and_with_tolerance_beside(point: tuple[float, float], exact: bool, tolerant: bool) -> None:
     assert TOLERANCE == 0.025
-    found = hit(point, [(0.7, 0.7, 0.8, 0.8), (0.1, 0.2, 0.3, 0.6)])
-    assert (found.exact, found.tolerant) == (exact, tolerant)
+    is_hit = hit(point, [(0.7, 0.7, 0.8, 0.8), (0.1, 0.2, 0.3, 0.6)])
+    assert (is_hit.exact, is_hit.tolerant) == (exact, tolerant)
     assert play(point, []) == hit(point, [])
     assert not play(point, []).tolerant
 
@@ -262,10 +262,10 @@ def test_curves_are_left_out_unless_asked_for(package: Path, tmp_path: Path) -> 
     [({"finding": "hat"}, "no class 'hat'"), ({"dataset": []}, "no image")],
 )
 def test_what_cannot_be_played_is_said(package: Path, tmp_path: Path, change: dict[str, Any], says: str) -> None:
-    given: dict[str, Any] = {"dataset": bright_objects(tmp_path / "pictures")} | change
+    arguments: dict[str, Any] = {"dataset": bright_objects(tmp_path / "pictures")} | change
     play_it: Callable[..., Any] = evaluate_pointing
     with pytest.raises(ValueError, match=says):
-        play_it(package, **given)
+        play_it(package, **arguments)
 
 
 def test_the_default_method_points_better_than_maps_that_cost_nothing() -> None:

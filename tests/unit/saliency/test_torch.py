@@ -205,8 +205,8 @@ def test_gradients_equal_those_of_torch(run: Any, make: Callable[[], Any]) -> No
     seed[0, 1], seed[1, 2], seed[2] = 1.0, -2.0, torch.linspace(-1, 1, CLASSES)
     out = run(add_gradients(model, names, "logits"), {"x": x.numpy(), SEED: seed.numpy()})
     logits, *taps = net(x)
-    wanted = torch.autograd.grad((logits * seed).sum(), taps)
-    for name, gradient in zip(names, wanted, strict=True):
+    expected = torch.autograd.grad((logits * seed).sum(), taps)
+    for name, gradient in zip(names, expected, strict=True):
         peak = float(gradient.abs().max())
         assert peak > 0.0
         error = float(np.abs(out[gradient_name(name)] - gradient.numpy()).max()) / peak
@@ -227,10 +227,10 @@ def test_ties_of_maxima_go_where_torch_sends_them(run: Any, graph: Any) -> None:
     for node, function in cases:
         y = function(x).flatten(1)
         seed = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
-        [wanted] = torch.autograd.grad((y * seed).sum(), x)
+        [expected] = torch.autograd.grad((y * seed).sum(), x)
         full = add_gradients(graph([node], (2, 3, 9, 8)), ["x"], "logits")
         out = run(full, {"x": x.detach().numpy(), SEED: seed.numpy()})
-        np.testing.assert_allclose(out[gradient_name("x")], wanted.numpy(), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(out[gradient_name("x")], expected.numpy(), rtol=1e-6, atol=1e-6)
 
 
 def initialised(net: Any) -> Any:

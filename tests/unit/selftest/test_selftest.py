@@ -35,9 +35,9 @@ def test_every_syntax_holds_the_same_picture(encoding: PhantomEncoding, tmp_path
         assert np.array_equal(decoded, stored)
         assert "LossyImageCompression" not in written
     else:
-        wanted = stored >> 4 if encoding.bits == 8 else stored
+        expected = stored >> 4 if encoding.bits == 8 else stored
         highest = 255 if encoding.syntax == JPEGBaseline8Bit else 4095
-        assert np.abs(decoded.astype(int) - wanted).mean() < 0.02 * highest
+        assert np.abs(decoded.astype(int) - expected).mean() < 0.02 * highest
         assert written.LossyImageCompression == "01"
         assert written.LossyImageCompressionMethod
 
@@ -72,9 +72,9 @@ def test_the_record_says_what_failed(tmp_path: Path) -> None:
         "2026-01-02T03:04:05+00:00", "1.0", "here", None, [check("REVIEW"), bad], [], ["a note"], 1.5
     )
     page, data = write_record(record, tmp_path)
-    said = json.loads(data.read_text(encoding="utf-8"))
-    assert said == document(record)
-    assert (said["passed"], said["images"], said["failed"]) == (False, 2, 1)
+    log_record = json.loads(data.read_text(encoding="utf-8"))
+    assert log_record == document(record)
+    assert (log_record["passed"], log_record["images"], log_record["failed"]) == (False, 2, 1)
     text = page.read_text(encoding="utf-8")
     assert "Not passed" in text
     assert "did not arrive &lt;b&gt;." in text
@@ -86,9 +86,9 @@ def test_the_record_says_what_failed(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_a_whole_self_test_passes_here(tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["selftest", "--out", str(tmp_path / "record"), "--limit", "600", "--json"])
-    said = json.loads(ran.stdout)
-    assert ran.exit_code == 0, [c for c in said["checks"] if c["faults"]]
-    assert said["modalities"] == ["CR", "DX", "MG", "CT", "MR"]
-    assert len(said["transfer_syntaxes"]) == len(ENCODINGS)
-    assert any("SEG" in c["delivered"] for c in said["checks"])
-    assert all("SR" in c["delivered"] for c in said["checks"])
+    record = json.loads(ran.stdout)
+    assert ran.exit_code == 0, [c for c in record["checks"] if c["faults"]]
+    assert record["modalities"] == ["CR", "DX", "MG", "CT", "MR"]
+    assert len(record["transfer_syntaxes"]) == len(ENCODINGS)
+    assert any("SEG" in c["delivered"] for c in record["checks"])
+    assert all("SR" in c["delivered"] for c in record["checks"])

@@ -44,9 +44,9 @@ def test_kappa_is_that_of_scikit_learn() -> None:
     table: dict[tuple[int, int], int] = {}
     for a, b in zip(first.tolist(), second.tolist(), strict=True):
         table[a, b] = table.get((a, b), 0) + 1
-    found = agreement(table)
-    assert found.kappa == pytest.approx(metrics.cohen_kappa_score(first, second))
-    assert found.observed == pytest.approx(float(np.mean(first == second)))
+    kappa = agreement(table)
+    assert kappa.kappa == pytest.approx(metrics.cohen_kappa_score(first, second))
+    assert kappa.observed == pytest.approx(float(np.mean(first == second)))
 
 
 def test_the_limits_of_kappa_hold_as_often_as_they_say() -> None:
@@ -60,16 +60,16 @@ def test_the_limits_of_kappa_hold_as_often_as_they_say() -> None:
         table: dict[tuple[bool, bool], int] = {}
         for pair in pairs:
             table[pair] = table.get(pair, 0) + 1
-        found = agreement(table)
-        assert found.low is not None
-        assert found.high is not None
-        inside += found.low <= 0.6 <= found.high
+        kappa = agreement(table)
+        assert kappa.low is not None
+        assert kappa.high is not None
+        inside += kappa.low <= 0.6 <= kappa.high
     assert 0.92 <= inside / 400 <= 0.985
 
 
 def test_judges_who_always_say_the_same_one_thing_have_no_kappa() -> None:
-    found = agreement({("good", "good"): 9})
-    assert (found.observed, found.kappa) == (1.0, None)
+    kappa = agreement({("good", "good"): 9})
+    assert (kappa.observed, kappa.kappa) == (1.0, None)
     assert agreement({}).observed is None
 
 
@@ -102,16 +102,16 @@ def test_without_drift_one_of_twenty_exceeds_what_chance_gives() -> None:
     rng = np.random.default_rng(4)
     exceeded = 0
     for _ in range(200):
-        found = drift(counted(rng.lognormal(0, 0.5, 500)), counted(rng.lognormal(0, 0.5, 300)))
-        assert found.psi is not None
-        assert found.by_chance is not None
-        exceeded += found.psi > found.by_chance
+        index = drift(counted(rng.lognormal(0, 0.5, 500)), counted(rng.lognormal(0, 0.5, 300)))
+        assert index.psi is not None
+        assert index.by_chance is not None
+        exceeded += index.psi > index.by_chance
     assert 2 <= exceeded <= 20
 
 
 def test_a_measurement_that_is_mostly_zero_has_fewer_groups_and_still_an_index() -> None:
-    found = drift({0: 900, 500: 100}, {0: 500, 500: 500})
-    assert found.word == "drifted"
+    index = drift({0: 900, 500: 100}, {0: 500, 500: 500})
+    assert index.word == "drifted"
     assert median({0: 900, 500: 100}) == 0.0
     assert drift({0: 10}, {0: 1000}).word == "too few"
     assert median({}) is None
@@ -177,11 +177,11 @@ def test_a_defect_at_one_place_of_one_detector_is_found_among_the_others() -> No
         for d in range(6) for i in range(60)
     ]  # fmt: skip
     spot = [Peak("D3", f"S{i}", 0.7 + float(rng.normal(0, 0.005)), 0.2 + float(rng.normal(0, 0.005))) for i in range(8)]
-    [found] = recurrences([*peaks, *spot])
-    assert (found.detector, round(found.x, 1), round(found.y, 1)) == ("D3", 0.7, 0.2)
-    assert 8 <= found.patients <= 10
-    assert found.seen == 68
-    assert found.p_value < 1e-6
+    [recurrence] = recurrences([*peaks, *spot])
+    assert (recurrence.detector, round(recurrence.x, 1), round(recurrence.y, 1)) == ("D3", 0.7, 0.2)
+    assert 8 <= recurrence.patients <= 10
+    assert recurrence.seen == 68
+    assert recurrence.p_value < 1e-6
     assert recurrences(peaks) == []
 
 

@@ -70,15 +70,20 @@ def row(transaction: Transaction, of: InstanceDigest) -> sa.Row[Any]:
 def test_an_exposure_is_written_down_by_the_rules_of_the_site(database: Database) -> None:
     with database.begin() as transaction:
         it = put(transaction, 1, operator="op-1", exposure_index=250.0, deviation_index=-1.5, detector_id="D7")
-        found = row(transaction, it)
+        exposure_row = row(transaction, it)
         places = transaction.execute(sa.select(acquisition_findings)).all()
-    assert (found.day, found.acquired_at) == (NOON.date(), NOON)
-    assert (found.room, found.station, found.detector, found.shift) == ("Thorax 1", "ROOM1", "D7", "early")
-    assert (found.operator, found.verdict, found.model) == ("op-1", "REJECT", "quality-0.2.0")
-    assert (found.exposure_index, found.deviation_index, found.archived) == (250.0, -1.5, True)
-    assert (found.repeated, found.rejected, found.binned) == (False, False, False)
-    assert "ID1" not in found.patient_key
-    assert len(found.patient_key) == 16
+    assert (exposure_row.day, exposure_row.acquired_at) == (NOON.date(), NOON)
+    assert (exposure_row.room, exposure_row.station, exposure_row.detector, exposure_row.shift) == (
+        "Thorax 1",
+        "ROOM1",
+        "D7",
+        "early",
+    )
+    assert (exposure_row.operator, exposure_row.verdict, exposure_row.model) == ("op-1", "REJECT", "quality-0.2.0")
+    assert (exposure_row.exposure_index, exposure_row.deviation_index, exposure_row.archived) == (250.0, -1.5, True)
+    assert (exposure_row.repeated, exposure_row.rejected, exposure_row.binned) == (False, False, False)
+    assert "ID1" not in exposure_row.patient_key
+    assert len(exposure_row.patient_key) == 16
     assert [(p.finding, p.x, p.y, p.detector) for p in places] == [("motion_blur", 0.25, 0.75, "D7")]
 
 
@@ -148,18 +153,22 @@ def test_a_decision_is_a_label_with_provenance(database: Database) -> None:
         it = put(transaction, 1)
         worklist.resolve(transaction, "1.2.5.1", Resolution.CONFIRMED, "anna", "", NOW)
         [label] = labels.of_images(transaction, [it])
-        said = {
+        texts = {
             r.finding: (r.probability, r.present, r.labelled) for r in transaction.execute(sa.select(label_findings))
         }
-        found = row(transaction, it)
+        exposure_row = row(transaction, it)
     assert label.judgement == ReaderOpinion(
         "anna", LabelOrigin.DECISION, bad=True, rejects=True, findings=("motion_blur",), reason=MOTION_BLUR.value
     )
     assert (label.verdict, label.model_name, label.model_version, label.policy_version) == (
         "REJECT", "quality", "0.2.0", "2026-01",
     )  # fmt: skip
-    assert said == {"motion_blur": (0.9, True, True), "grid_artifact": (0.1, False, False)}
-    assert (found.rejected, found.reject_reason, found.judged_bad) == (True, MOTION_BLUR.value, True)
+    assert texts == {"motion_blur": (0.9, True, True), "grid_artifact": (0.1, False, False)}
+    assert (exposure_row.rejected, exposure_row.reject_reason, exposure_row.judged_bad) == (
+        True,
+        MOTION_BLUR.value,
+        True,
+    )
 
 
 def test_a_dismissal_is_a_label_of_a_good_image_and_rejects_nothing(database: Database) -> None:
@@ -167,9 +176,9 @@ def test_a_dismissal_is_a_label_of_a_good_image_and_rejects_nothing(database: Da
         it = put(transaction, 1)
         worklist.resolve(transaction, "1.2.5.1", Resolution.DISMISSED, "anna", "", NOW)
         [label] = labels.of_images(transaction, [it])
-        found = row(transaction, it)
+        exposure_row = row(transaction, it)
     assert (label.judgement.bad, label.judgement.findings) == (False, ())
-    assert (found.rejected, found.judged_bad) == (False, False)
+    assert (exposure_row.rejected, exposure_row.judged_bad) == (False, False)
 
 
 def test_of_two_flagged_images_nobody_said_which_is_meant(database: Database) -> None:
@@ -187,19 +196,19 @@ def test_a_note_of_another_system_counts_once_and_no_later_word_takes_it_back(da
         assert labels.add(transaction, it, note, NOW) is None
         good = ReaderOpinion("anna", LabelOrigin.AUDIT, bad=False, findings=(), sampled=0.1)
         labels.add(transaction, it, good, NOW)
-        found = row(transaction, it)
+        exposure_row = row(transaction, it)
         assert len(list(labels.select(transaction))) == 2
-    assert (found.rejected, found.reject_reason, found.judged_bad) == (True, "111209", False)
+    assert (exposure_row.rejected, exposure_row.reject_reason, exposure_row.judged_bad) == (True, "111209", False)
 
 
 def test_regions_come_back_as_they_were_drawn(database: Database) -> None:
     region = RegionOutline(((0.1, 0.2), (0.5, 0.2), (0.5, 0.75)), "foreign_object")
     with database.begin() as transaction:
         it = put(transaction, 1)
-        said = ReaderOpinion("anna", LabelOrigin.IMPORT, bad=True, findings=None, regions=(region,))
-        labels.add(transaction, it, said, NOW)
+        opinion = ReaderOpinion("anna", LabelOrigin.IMPORT, bad=True, findings=None, regions=(region,))
+        labels.add(transaction, it, opinion, NOW)
         [label] = labels.select(transaction, since=NOW, until=NOW + timedelta(seconds=1))
-    assert label.judgement == said
+    assert label.judgement == opinion
     assert region.box == (0.1, 0.2, 0.5, 0.75)
 
 

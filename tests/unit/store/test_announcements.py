@@ -41,20 +41,26 @@ class Desk:
         self.announcer = Announcer(listeners, origin, QUIET_S, NOT_IMAGE_MODALITIES)
 
     def receive(self, number: int, **values: Any) -> None:
-        given = {"has_pixels": True, "rows": 9, "columns": 9} | values
+        announcement = {"has_pixels": True, "rows": 9, "columns": 9} | values
         with self.database.begin() as transaction:
-            instances.record(transaction, header(number, **given), study(), received(digest(number)), f"k/{number}")
+            instances.record(
+                transaction, header(number, **announcement), study(), received(digest(number)), f"k/{number}"
+            )
 
     def decide(self, number: int, verdict: Verdict, at: datetime = NOW, *, audited: bool = False, **more: Any) -> None:
-        said = Disposition(verdict, more.pop("reasons", REASON.get(verdict, ())), "p1", "all", **more)
-        kept = Disposition(verdict, (AUDIT,), "p1", "all", attention=True) if audited else said
+        disposition = Disposition(verdict, more.pop("reasons", REASON.get(verdict, ())), "p1", "all", **more)
+        audited_disposition = Disposition(verdict, (AUDIT,), "p1", "all", attention=True) if audited else disposition
         with self.database.begin() as transaction:
             instance = instances.load(transaction, digest(number))
             assessment = Assessment(digest(number), instance.header, at)
-            instances.save_disposition(transaction, digest(number), instance.header.study_instance_uid, kept, at)
-            if kept.flagged:
+            instances.save_disposition(
+                transaction, digest(number), instance.header.study_instance_uid, audited_disposition, at
+            )
+            if audited_disposition.flagged:
                 worklist.flag(transaction, instance.header.study_instance_uid, verdict, at)
-            self.announcer.decided(transaction, instance, assessment, said, at, is_image=is_image(instance.header))
+            self.announcer.decided(
+                transaction, instance, assessment, disposition, at, is_image=is_image(instance.header)
+            )
 
     def image(self, number: int, verdict: Verdict, at: datetime = NOW, **more: Any) -> None:
         self.receive(number)
@@ -66,9 +72,9 @@ class Desk:
 
     def told(self, *kinds: EventType) -> list[dict[str, Any]]:
         """Bodies of the events in the outbox, in the order in which they came about."""
-        wanted = kinds or tuple(kind for kind in EventType if kind != EventType.IMAGE_ASSESSED)
+        expected = kinds or tuple(kind for kind in EventType if kind != EventType.IMAGE_ASSESSED)
         with self.database.begin() as transaction:
-            rows = deliveries.load_where(transaction, events.c.event_type.in_(wanted))
+            rows = deliveries.load_where(transaction, events.c.event_type.in_(expected))
             bodies = [json.loads(body_of(transaction, row.uid)) for row in rows]
         return sorted(bodies, key=lambda body: body["data"]["sequence"])
 

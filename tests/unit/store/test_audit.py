@@ -91,14 +91,14 @@ def test_any_flipped_byte_of_any_text_is_named(tmp_path: Path, signer: Signer) -
     tamper(database, "SELECT 1")
     connection = sqlite3.connect(file, isolation_level=None)
     for column in ("at", "event", "actor", "study", "detail", "sha256"):
-        kept = connection.execute(f"SELECT CAST({column} AS BLOB) FROM audit_records WHERE number = 2").fetchone()[0]
-        for place, bit in ((0, 1), (len(kept) - 1, 0x80)):
-            changed = bytearray(kept)
+        value = connection.execute(f"SELECT CAST({column} AS BLOB) FROM audit_records WHERE number = 2").fetchone()[0]
+        for place, bit in ((0, 1), (len(value) - 1, 0x80)):
+            changed = bytearray(value)
             changed[place] ^= bit
             update = f"UPDATE audit_records SET {column} = CAST(? AS TEXT) WHERE number = 2"
             connection.execute(update, (bytes(changed),))
             assert faults(database, signer)[0].startswith("record 2 of "), column
-            connection.execute(update, (kept,))
+            connection.execute(update, (value,))
     assert faults(database, signer) == ()
     connection.close()
     database.close()
@@ -136,8 +136,8 @@ def test_several_writers_and_sealers_make_one_chain(database: Database, signer: 
         thread.start()
     for thread in threads:
         thread.join()
-    found = chain.check(database, {signer.public_key})
-    assert (found.first, found.last, found.unsealed, found.faults) == (1, 80, 0, ())
+    result = chain.check(database, {signer.public_key})
+    assert (result.first, result.last, result.unsealed, result.faults) == (1, 80, 0, ())
 
 
 def test_records_name_patients_by_pseudonyms_and_an_erasure_leaves_the_chain_whole(
@@ -161,9 +161,9 @@ def test_records_name_patients_by_pseudonyms_and_an_erasure_leaves_the_chain_who
     with database.begin() as transaction:
         assert records.patient_ids(transaction, [mine]) == {}
         assert records.select(transaction, AuditFilter(patient_id="ID1")) == []
-        erased, seen, *_ = records.select(transaction, AuditFilter())
+        erased, record, *_ = records.select(transaction, AuditFilter())
         assert (erased.event, erased.actor, erased.patient) == (AuditEvent.ERASED, "ada", mine)
-        assert seen.patient == mine
+        assert record.patient == mine
         rows = [str(row) for row in transaction.execute(sa.select(t.audit_records))]
         assert not [row for row in rows if "ID1" in row or "Doe" in row]
         assert patients.pseudonyms(transaction, ["ID1"])["ID1"] != mine
@@ -180,8 +180,8 @@ def test_pruning_leaves_a_checkpoint_from_which_the_rest_can_be_checked(database
         assert chain.prune(transaction, signer, "miqa-1", before, NOW, sent="syslog x") == 1
         assert chain.prune(transaction, signer, "miqa-1", before, NOW) == 1
     seal(database, signer)
-    found = chain.check(database, {signer.public_key})
-    assert (found.first, found.last, found.faults) == (3, 7, ())
+    result = chain.check(database, {signer.public_key})
+    assert (result.first, result.last, result.faults) == (3, 7, ())
     tamper(database, "UPDATE audit_records SET actor = 'eve' WHERE number = 3")
     assert faults(database, signer)[0].startswith("record 3 ")
     tamper(database, "UPDATE audit_marks SET sha256 = 'a' WHERE name = 'checkpoint'")

@@ -32,19 +32,19 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(database, open_objects("", folder / "objects", 0, 1 << 20), folder)
 
 
-def check(shelf: Shelf, *, repair: bool = False, begun: list[str] | None = None) -> list[Inconsistency]:
+def check(shelf: Shelf, *, repair: bool = False, calls: list[str] | None = None) -> list[Inconsistency]:
     def begin(_transaction: sa.Connection, of: InstanceDigest) -> None:
-        if begun is not None:
-            begun.append(of)
+        if calls is not None:
+            calls.append(of)
 
     now = datetime.now(UTC)
-    found = Check(shelf.database, shelf.objects, frozenset(), frozenset({"PACS"}), begin, now)
-    return list(found.run(repair=repair))
+    check = Check(shelf.database, shelf.objects, frozenset(), frozenset({"PACS"}), begin, now)
+    return list(check.run(repair=repair))
 
 
 def test_a_backup_restored_elsewhere_is_the_same_node(shelf: Shelf, tmp_path: Path) -> None:
-    kept = [shelf.decide(number) for number in range(3)]
-    result = shelf.report(kept[0], sent=True)
+    numbers = [shelf.decide(number) for number in range(3)]
+    result = shelf.report(numbers[0], sent=True)
     (shelf.folder / "signing.key").write_text("secret")
     (shelf.folder / "signing.key").chmod(0o600)
     folder = tmp_path / "backup"
@@ -64,7 +64,7 @@ def test_a_backup_restored_elsewhere_is_the_same_node(shelf: Shelf, tmp_path: Pa
     restored = Shelf(database, objects, elsewhere)
     assert check(restored) == []
     assert objects.get(result.object_key) == b"report"
-    assert restored.has(*kept) == [True] * 3
+    assert restored.has(*numbers) == [True] * 3
     assert (elsewhere / "signing.key").stat().st_mode & 0o777 == 0o600
     with shelf.database.begin() as old, database.begin() as new:
         assert instances.count(old) == instances.count(new)
@@ -144,10 +144,10 @@ def test_what_does_not_agree_is_named_and_repaired_where_that_loses_nothing(shel
         "delivery 2 waits for GONE, which is not a destination"
     ]
     assert not any(one.repaired for one in faults)
-    begun: list[str] = []
-    repaired = {one.fault for one in check(shelf, repair=True, begun=begun) if one.repaired}
+    calls: list[str] = []
+    repaired = {one.fault for one in check(shelf, repair=True, calls=calls) if one.repaired}
     assert repaired == {Fault.ORIGINAL_LOST, Fault.NOT_DELETED, Fault.NO_WORK}
-    assert (begun, shelf.has(removed)) == ([waiting], [False])
+    assert (calls, shelf.has(removed)) == ([waiting], [False])
     with shelf.database.begin() as transaction:
         removal = instances.load(transaction, lost).removal
     assert removal is not None

@@ -42,10 +42,10 @@ def fill(transaction: Transaction) -> list[InstanceDigest]:
 
 
 def reject(transaction: Transaction, digest: InstanceDigest, now: datetime = LATER) -> None:
-    said = ReaderOpinion(
+    opinion = ReaderOpinion(
         "anna", LabelOrigin.DECISION, bad=True, rejects=True, findings=("motion_blur",), reason="111210"
     )
-    labels.add(transaction, digest, said, now)
+    labels.add(transaction, digest, opinion, now)
 
 
 def test_a_day_is_counted_by_all_its_dimensions(database: Database) -> None:
@@ -54,17 +54,17 @@ def test_a_day_is_counted_by_all_its_dimensions(database: Database) -> None:
         reject(transaction, made[0])
         labels.add(transaction, made[1], ReaderOpinion("b", LabelOrigin.AUDIT, bad=True, findings=None), LATER)
         assert rollup.refresh(transaction, LATER) == 0
-        found = census.by_dimensions(transaction, PERIOD, [rollup.ALL, "room", "shift", rollup.REASON])
-    [all_] = found[rollup.ALL]
+        rows = census.by_dimensions(transaction, PERIOD, [rollup.ALL, "room", "shift", rollup.REASON])
+    [all_] = rows[rollup.ALL]
     assert (all_.images, all_.judged, all_.flagged, all_.rejected) == (12, 11, 3, 1)
     assert all_.escaped == 1  # judged bad, and nobody rejected it
     assert all_.suspected == 2  # REJECT said the model, nobody has looked
     assert (all_.di_count, all_.di_sum, all_.di_low, all_.di_high) == (12, -6.0, 3, 2)
     assert all_.di_squares == sum((n - 6.0) ** 2 for n in range(12))
     assert all_.ei_log_sum == pytest.approx(sum(math.log(100 + n) for n in range(12)))
-    assert {(c.value, c.images, c.rejected) for c in found["room"]} == {("Thorax 1", 8, 1), ("ROOM2", 4, 0)}
-    assert [(c.value, c.rejected) for c in found[rollup.REASON]] == [("111210", 1)]
-    assert sum(c.images for c in found["shift"]) == 12
+    assert {(c.value, c.images, c.rejected) for c in rows["room"]} == {("Thorax 1", 8, 1), ("ROOM2", 4, 0)}
+    assert [(c.value, c.rejected) for c in rows[rollup.REASON]] == [("111210", 1)]
+    assert sum(c.images for c in rows["shift"]) == 12
 
 
 @pytest.mark.parametrize("modality", ["", "DX"])
@@ -126,8 +126,8 @@ def test_findings_are_counted_by_day(database: Database) -> None:
     with database.begin() as transaction:
         fill(transaction)
         rollup.refresh(transaction, LATER)
-        found = census.findings_by_day(transaction, PERIOD)
-    assert found == [(date(2026, 1, day), "motion_blur", 4) for day in (2, 3)] + [(date(2026, 2, 2), "motion_blur", 4)]
+        rows = census.findings_by_day(transaction, PERIOD)
+    assert rows == [(date(2026, 1, day), "motion_blur", 4) for day in (2, 3)] + [(date(2026, 2, 2), "motion_blur", 4)]
 
 
 def test_measurements_are_counted_once_by_week_and_station(database: Database) -> None:
@@ -168,10 +168,10 @@ def test_outcomes_weigh_audits_by_what_they_stand_for(database: Database) -> Non
         )
         again = ReaderOpinion("c", LabelOrigin.SECOND_READING, bad=False, findings=(), blind=True)
         labels.add(transaction, made[0], again, LATER)
-        found = {(o.room, o.flagged): o for o in readings.outcomes(transaction, NOW, LATER + timedelta(hours=1))}
+        rows = {(o.room, o.flagged): o for o in readings.outcomes(transaction, NOW, LATER + timedelta(hours=1))}
         twice = readings.second_readings(transaction, NOW, LATER + timedelta(hours=1))
         curve = readings.reliability(transaction, NOW, LATER + timedelta(hours=1))
-    flagged, accepted = found["Thorax 1", True], found["Thorax 1", False]
+    flagged, accepted = rows["Thorax 1", True], rows["Thorax 1", False]
     assert (flagged.judged, flagged.bad, flagged.weighted) == (2, 1, 2.0)
     assert (accepted.judged, accepted.bad) == (2, 1)
     assert accepted.weighted == pytest.approx(20.0)
@@ -205,8 +205,8 @@ def test_second_readings_are_drawn_from_decisions_since_the_last_look(database: 
         assert label_requests.draw_second_readings(transaction, 1.0, now, limit=1) == 1
         assert label_requests.draw_second_readings(transaction, 0.0, now, limit=9) == 1
         assert label_requests.draw_second_readings(transaction, 1.0, now, limit=9) == 0
-        asked = label_requests.waiting(transaction, RequestKind.SECOND_READING, "berta", limit=9)
-    assert [request.digest for request in asked] == [made[4]]
+        requests = label_requests.waiting(transaction, RequestKind.SECOND_READING, "berta", limit=9)
+    assert [request.digest for request in requests] == [made[4]]
 
 
 def test_notes_of_other_systems_and_escapes_are_listed(database: Database) -> None:

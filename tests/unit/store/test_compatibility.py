@@ -116,9 +116,9 @@ def test_a_node_goes_on_beside_the_next_version_and_starts_again(
     capsys.readouterr()
     ports = ["--web-port", str(free_port()), "--dicom-port", str(free_port())]
     assert run(["run", "--data-dir", str(tmp_path), *ports]) == Exit.USAGE
-    said = capsys.readouterr().err.strip().splitlines()
-    assert "schema 9999 of a newer miqa-node" in said[-1]
-    assert "Traceback" not in str(said)
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert "schema 9999 of a newer miqa-node" in lines[-1]
+    assert "Traceback" not in str(lines)
 
 
 def decided(node: Node) -> int:

@@ -77,8 +77,8 @@ def test_only_the_decision_in_force_can_be_taken_back(database: Database) -> Non
 def test_a_retake_is_requested_until_a_later_image_of_the_view_comes(database: Database) -> None:
     with database.begin() as transaction:
         put(transaction, 1)
-        asked = worklist.resolve(transaction, STUDY, Resolution.RETAKEN, "mara", "", NOW)
-        assert asked.outcome == "retake requested"
+        requests = worklist.resolve(transaction, STUDY, Resolution.RETAKEN, "mara", "", NOW)
+        assert requests.outcome == "retake requested"
         for number, values in ((2, {"view_position": "LL"}), (3, {"patient": 2})):
             other = put(transaction, number, NOON + timedelta(minutes=5), verdict=Verdict.ACCEPT, **values)
             assert worklist.complete_retakes(transaction, other, LATER) == 0
@@ -113,7 +113,7 @@ def test_what_was_decided_before_can_be_taken_back_after_the_update(database: Da
     migrate(database, "head")
     with database.begin() as transaction:
         assert len(labels.of_images(transaction, [it])) == 1
-        kept = transaction.execute(sa.select(decisions.c.actor, decisions.c.comment)).one()
-        assert (kept.actor, kept.comment) == ("mara", "moved")
+        decision = transaction.execute(sa.select(decisions.c.actor, decisions.c.comment)).one()
+        assert (decision.actor, decision.comment) == ("mara", "moved")
         worklist.reopen(transaction, STUDY, "kim", "no", LATER)
         assert labels.of_images(transaction, [it]) == []

@@ -104,7 +104,7 @@ def test_a_lane_whose_lease_ran_out_takes_nothing_back(database: Database) -> No
 def test_two_lanes_at_once_never_take_the_same_delivery(database: Database) -> None:
     for number in range(40):
         queue(database, number, "PACS")
-    taken: list[DeliveryId] = []
+    claims: list[DeliveryId] = []
 
     def lane() -> None:
         while True:
@@ -112,14 +112,14 @@ def test_two_lanes_at_once_never_take_the_same_delivery(database: Database) -> N
                 claimed = deliveries.claim(transaction, "PACS", 3, NOW, lease_s=600)
             if not claimed:
                 return
-            taken.extend(c.delivery_id for c in claimed)
+            claims.extend(c.delivery_id for c in claimed)
 
     lanes = [threading.Thread(target=lane) for _ in range(4)]
     for thread in lanes:
         thread.start()
     for thread in lanes:
         thread.join()
-    assert len(taken) == len(set(taken)) == 40
+    assert len(claims) == len(set(claims)) == 40
 
 
 def job_of(database: Database, destination: str = "PACS") -> int:
@@ -242,11 +242,11 @@ def test_of_two_processes_one_takes_a_request_for_commitment(database: Database)
     request = CommitmentRequest("2.25.5", "CT1", "MIQA", "127.0.0.1", (("1.2", "1.3"),))
     first, second = DatabaseLedger(database), DatabaseLedger(Database(database.url.render_as_string(False)))
     first.ask(request, lease_s=-1)
-    taken: list[CommitmentRequest | None] = []
-    with between(database, "UPDATE commitment_requests", lambda: taken.append(second.claim(60))):
-        taken.append(first.claim(60))
+    claims: list[CommitmentRequest | None] = []
+    with between(database, "UPDATE commitment_requests", lambda: claims.append(second.claim(60))):
+        claims.append(first.claim(60))
     second._database.close()
-    assert sorted(one.transaction_uid for one in taken if one is not None) == ["2.25.5"]
+    assert sorted(one.transaction_uid for one in claims if one is not None) == ["2.25.5"]
 
 
 def test_what_a_person_sends_again_is_not_committed_by_the_report_of_before(tmp_path: Path) -> None:
@@ -271,13 +271,13 @@ def test_what_a_person_sends_again_is_not_committed_by_the_report_of_before(tmp_
 @contextmanager
 def between(database: Database, statement: str, act: Callable[[], object]) -> Iterator[None]:
     """Do something just before the first such statement goes out."""
-    left = [act]
+    acts = [act]
 
     def look(_connection: object, _cursor: object, text: str, *_: object) -> None:
-        if left and text.startswith(statement):
-            left.pop()()
+        if acts and text.startswith(statement):
+            acts.pop()()
 
     sa.event.listen(database.engine, "before_cursor_execute", look)
     yield
     sa.event.remove(database.engine, "before_cursor_execute", look)
-    assert not left
+    assert not acts

@@ -46,9 +46,9 @@ def test_nothing_that_names_the_patient_is_left_and_the_counts_are(shelf: Shelf)
     assert (record.images, record.results, record.studies) == ((own,), (result.sop_instance_uid,), 1)
     assert shelf.has(own, other) == [False, True]
     assert [shelf.objects.exists(key) for key in (preview_key(own), result.object_key)] == [False, False]
-    left = everything(shelf.database)
-    assert [text for text in ("'ID1'", "ACC1'", "ID1!") if text in left] == []
-    assert "'ID2'" in left
+    rows = everything(shelf.database)
+    assert [text for text in ("'ID1'", "ACC1'", "ID1!") if text in rows] == []
+    assert "'ID2'" in rows
     with shelf.database.begin() as transaction:
         assert instances.count(transaction) == before
         states = transaction.execute(sa.select(t.deliveries.c.state)).scalars().all()

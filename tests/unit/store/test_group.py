@@ -82,12 +82,12 @@ def test_one_that_fails_takes_nobody_along(database: Database) -> None:
         except ValueError as error:
             outcomes[name] = error
 
-    wanted = [f"{'bad' if number % 5 == 0 else 'good'}{number}" for number in range(60)]
+    expected = [f"{'bad' if number % 5 == 0 else 'good'}{number}" for number in range(60)]
     with ThreadPoolExecutor(12) as pool:
-        list(pool.map(one, wanted))
-    good = {name for name in wanted if name.startswith("good")}
+        list(pool.map(one, expected))
+    good = {name for name in expected if name.startswith("good")}
     assert names(database) == good
-    assert {name for name, outcome in outcomes.items() if isinstance(outcome, ValueError)} == set(wanted) - good
+    assert {name for name, outcome in outcomes.items() if isinstance(outcome, ValueError)} == set(expected) - good
 
 
 def test_a_database_that_is_away_is_said_to_everybody(database: Database) -> None:

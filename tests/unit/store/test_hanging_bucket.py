@@ -21,12 +21,12 @@ from miqa_node.store.objects import open_objects
 def hanging_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An S3 server that takes every request and answers none."""
     listening = socket.create_server(("127.0.0.1", 0))
-    taken: list[socket.socket] = []
+    sockets: list[socket.socket] = []
 
     def accept() -> None:
         while True:
             try:
-                taken.append(listening.accept()[0])
+                sockets.append(listening.accept()[0])
             except OSError:
                 return
 
@@ -42,7 +42,7 @@ def hanging_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     yield "s3://bucket/node"
     listening.shutdown(socket.SHUT_RDWR)
     listening.close()
-    for connection in taken:
+    for connection in sockets:
         connection.close()
 
 
@@ -57,12 +57,12 @@ def test_a_sender_waits_no_longer_than_promised(
     store = open_objects(hanging_url, tmp_path / "cache", 0, 1 << 20)
     file = tmp_path / "file"
     file.write_bytes(b"x")
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(ResourcesError, match="does not answer"):
         store.check()
     with pytest.raises(ResourcesError, match="does not answer"):
         store.put_file("instances/ab/abcdef.dcm", file)
-    assert time.monotonic() - begun < limit_s
+    assert time.monotonic() - start < limit_s
     assert file.exists()
 
 
@@ -74,9 +74,9 @@ def test_readiness_answers_within_a_second_while_a_check_hangs(
     ready = ReadinessChecks({"The object store": store.check, "The database": lambda: None})
     deadline = time.monotonic() + 30.0
     while True:
-        begun = time.monotonic()
+        start = time.monotonic()
         reasons = ready.reasons()
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - start < 1.0
         if reasons == ["The object store did not answer within 1.5 s."]:
             return
         assert reasons == ["The object store has not been checked yet."]

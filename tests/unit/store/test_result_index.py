@@ -80,8 +80,8 @@ MATCHES: list[tuple[dict[str, str], bool]] = [
 def test_keys_match_by_their_value_representation(database: Database, objects: DiskObjects) -> None:
     keep(database, objects, PatientName="Μαρία^Ελένη", StudyTime="093000", StudyDate="20260102", SeriesNumber=3)
     keep(database, objects, 2, Modality="KO", PatientName="X")
-    for query, found in MATCHES:
-        assert ("2.25.1" in find(database, objects, **query)) is found, query
+    for query, uids in MATCHES:
+        assert ("2.25.1" in find(database, objects, **query)) is uids, query
 
 
 def test_studies_and_series_are_counted_as_a_whole(database: Database, objects: DiskObjects) -> None:

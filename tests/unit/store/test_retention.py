@@ -174,14 +174,14 @@ def test_flagged_studies_go_long_after_people_resolved_them(shelf: Shelf) -> Non
     with shelf.database.begin() as transaction:
         worklist.resolve(transaction, "1.2.5.1", Resolution.DISMISSED, "ada", "", NOW + timedelta(days=10))
         labels.add(transaction, labelled, ReaderOpinion("ada", LabelOrigin.IMPORT, False), NOW)
-        kept = list(labels.select(transaction))
+        rows = list(labels.select(transaction))
     assert shelf.groups() == {"flagged": 2}
     assert shelf.remove_old(LATER) == 0
     assert shelf.remove_old(MUCH_LATER) == 1
     assert shelf.remove_old(MUCH_LATER + timedelta(days=10)) == 1
     assert shelf.has(flagged, labelled) == [False, False]
     with shelf.database.begin() as transaction:
-        assert list(labels.select(transaction)) == kept
+        assert list(labels.select(transaction)) == rows
 
 
 def test_a_source_may_have_days_of_its_own_and_0_is_never(shelf: Shelf) -> None:
@@ -228,7 +228,7 @@ def test_a_store_that_does_not_delete_leaves_the_mark(shelf: Shelf, monkeypatch:
 
 
 def test_previews_and_results_go_when_the_original_is_gone(shelf: Shelf) -> None:
-    of, kept = shelf.decide(1), shelf.decide(2)
+    of, digest_of_other = shelf.decide(1), shelf.decide(2)
     result = shelf.report(of, sent=True)
     shelf.remove_old(LATER, AgeLimits(30, 365, {}))
     shelf.decide(3)
@@ -237,7 +237,7 @@ def test_previews_and_results_go_when_the_original_is_gone(shelf: Shelf) -> None
         assert retention.remove_artifacts(transaction, before - timedelta(days=2), LATER, 100) == 0
         assert retention.remove_artifacts(transaction, before, LATER, 100) == 2
     retention.delete_marked(shelf.database, shelf.objects, LATER, 100)
-    gone = [shelf.objects.exists(key) for key in (preview_key(of), preview_key(kept), result.object_key)]
+    gone = [shelf.objects.exists(key) for key in (preview_key(of), preview_key(digest_of_other), result.object_key)]
     assert gone == [False, False, False]
     assert shelf.objects.exists(preview_key(digest(3)))
 
@@ -304,19 +304,19 @@ def test_an_image_whose_file_is_deleted_while_it_arrives_is_refused_and_taken_th
 
 
 def test_files_without_a_row_are_swept_once_they_are_old(shelf: Shelf, tmp_path: Path) -> None:
-    kept = shelf.decide(1)
+    digest_of_other = shelf.decide(1)
     lost, fresh = digest("lost"), digest("fresh")
     for of in (lost, fresh):
         shelf.objects.put(original_key(of), b"x" * 10)
-    maps = [maps_key(kept, generation) for generation in range(2)]  # it was judged again
+    maps = [maps_key(digest_of_other, generation) for generation in range(2)]  # it was judged again
     for key in maps:
         shelf.objects.put(key, b"maps")
     long_ago = (datetime.now(UTC) - timedelta(days=2)).timestamp()
-    for key in (original_key(kept), original_key(lost), *maps):
+    for key in (original_key(digest_of_other), original_key(lost), *maps):
         os.utime(tmp_path / "objects" / key, (long_ago, long_ago))
     swept = [upkeep.sweep_orphans(shelf.database, shelf.objects, shard, datetime.now(UTC)) for shard in upkeep.shards()]
     assert (sum(count for count, _ in swept), sum(size for _, size in swept)) == (1, 10)
-    assert shelf.has(kept, lost, fresh) == [True, False, True]
+    assert shelf.has(digest_of_other, lost, fresh) == [True, False, True]
     assert all(shelf.objects.exists(key) for key in maps)
 
 

@@ -32,10 +32,10 @@ def flag(
             worklist.flag(transaction, image.study_instance_uid, verdict, at)
 
 
-def uids(database: Database, wanted: WorklistFilter) -> list[str]:
+def uids(database: Database, expected: WorklistFilter) -> list[str]:
     with database.begin() as transaction:
-        items = worklist.select(transaction, wanted, limit=100)
-        assert worklist.count(transaction, wanted) == len(items)
+        items = worklist.select(transaction, expected, limit=100)
+        assert worklist.count(transaction, expected) == len(items)
     return [item.study_instance_uid for item in items]
 
 

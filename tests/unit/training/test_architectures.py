@@ -71,10 +71,12 @@ def test_the_graph_gives_the_gradients_of_torch(architecture: Architecture) -> N
     images = torch.randn(1, channels, 64, 64)
     seed = np.eye(3, dtype=np.float32)
     logits, gradient = session.run(["logits", gradient_name("deep")], {"images": images.numpy(), SEED: seed})
-    wanted, _, deep = net.look(images)
-    assert np.abs(wanted.detach().numpy() - logits[:1]).max() < 1e-3 * max(1.0, float(wanted.detach().abs().max()))
+    expected_logits, _, deep = net.look(images)
+    assert np.abs(expected_logits.detach().numpy() - logits[:1]).max() < 1e-3 * max(
+        1.0, float(expected_logits.detach().abs().max())
+    )
     for row in range(3):
-        [by_torch] = torch.autograd.grad(wanted[0, row], deep, retain_graph=True)
+        [by_torch] = torch.autograd.grad(expected_logits[0, row], deep, retain_graph=True)
         assert np.abs(by_torch[0].numpy() - gradient[row]).max() < 1e-4 * float(by_torch.abs().max())
 
 

@@ -41,11 +41,11 @@ def views() -> np.ndarray:
 def test_hidden_patches_are_not_seen() -> None:
     net = MaskedAutoencoder(SHAPE).eval()
     view = torch.randn(1, 1, 64, 64)
-    kept = torch.arange(16)[None]
+    visible = torch.arange(16)[None]
     other = view.clone()
     other[:, :, 16:, :] += 5.0  # patches from number 16 on
-    assert torch.equal(net.encoder(view, kept), net.encoder(other, kept))
-    assert not torch.equal(net.encoder(view, kept + 1), net.encoder(other, kept + 1))
+    assert torch.equal(net.encoder(view, visible), net.encoder(other, visible))
+    assert not torch.equal(net.encoder(view, visible + 1), net.encoder(other, visible + 1))
 
 
 def test_patches_are_cut_row_by_row() -> None:
@@ -77,17 +77,17 @@ def test_the_graph_gives_tokens_and_attention(tmp_path: Path) -> None:
     assert export_vit(net.encoder, tmp_path / "model.onnx") < 2e-4
     view = np.random.default_rng(2).normal(size=(64, 64)).astype(np.float32)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
-    found = dict(zip(OUTPUTS, session.run(None, {INPUT: view[None, None]}), strict=True))
-    assert found[TOKENS].shape == (1, 24, 8, 8)
-    assert found[ATTENTION].shape == (1, 2, 8, 8)
+    outputs = dict(zip(OUTPUTS, session.run(None, {INPUT: view[None, None]}), strict=True))
+    assert outputs[TOKENS].shape == (1, 24, 8, 8)
+    assert outputs[ATTENTION].shape == (1, 2, 8, 8)
     # All attention but what goes to the class token is shared out over the places.
-    assert np.all(found[ATTENTION] > 0)
-    assert np.all(found[ATTENTION].mean(axis=(2, 3)) < 1.0)
-    seen = TransformerGraph(tmp_path / "model.onnx").attend(view)
-    assert seen.features.shape == (24 + 24 + 2 * 16,)
-    assert seen.places["transformer"].shape == (8, 8, 24)
-    assert np.allclose(seen.places["transformer"][2, 3], found[TOKENS][0, :, 2, 3])
-    assert seen.places["gradients"].shape == (8, 8, 10)
+    assert np.all(outputs[ATTENTION] > 0)
+    assert np.all(outputs[ATTENTION].mean(axis=(2, 3)) < 1.0)
+    arrays = TransformerGraph(tmp_path / "model.onnx").attend(view)
+    assert arrays.features.shape == (24 + 24 + 2 * 16,)
+    assert arrays.places["transformer"].shape == (8, 8, 24)
+    assert np.allclose(arrays.places["transformer"][2, 3], outputs[TOKENS][0, :, 2, 3])
+    assert arrays.places["gradients"].shape == (8, 8, 10)
 
 
 def test_places_count_by_their_attention() -> None:
@@ -102,9 +102,9 @@ def test_places_count_by_their_attention() -> None:
 def test_gradients_of_places_tell_where_edges_are() -> None:
     view = np.zeros((64, 64), np.float32)
     view[:, 32:] = 1.0
-    found = place_gradients(view, 8)
-    assert found[4, 4, -1] > found[4, 0, -1]
-    assert found[4, 4, :9].argmax() == 0  # a vertical edge has a horizontal gradient
+    gradients = place_gradients(view, 8)
+    assert gradients[4, 4, -1] > gradients[4, 0, -1]
+    assert gradients[4, 4, :9].argmax() == 0  # a vertical edge has a horizontal gradient
 
 
 def test_only_images_that_may_be_learnt_from_are(tmp_path: Path) -> None:
@@ -122,14 +122,14 @@ def test_only_images_that_may_be_learnt_from_are(tmp_path: Path) -> None:
     write("cxr_train", [row(n) for n in range(40)] + [row(1, "openist"), row(2, "cohen", licence="CC BY 4.0")])
     write("cxr_pneumonia", [row(3), row(50, "ker224"), row(51, "ker224", split="test")])
     write("cxr_boxes", [row(5)])
-    found = records_of(tmp_path)
-    names = {record.path.name for record in found}
-    assert len(names) == len(found)
+    records = records_of(tmp_path)
+    names = {record.path.name for record in records}
+    assert len(names) == len(records)
     assert "openist1.png" not in names
     assert "ker22451.png" not in names
     assert "nih5.png" not in names
-    given = [r for f in ("cxr_train", "cxr_pneumonia") for r in read_records(tmp_path / f)]
-    kept_apart = {r.path.name for r in given if held_out(r)}
+    all_rows = [r for f in ("cxr_train", "cxr_pneumonia") for r in read_records(tmp_path / f)]
+    kept_apart = {r.path.name for r in all_rows if held_out(r)}
     assert kept_apart, "no patient was held out"
     assert not names & kept_apart
     assert {"cohen2.png", "ker22450.png"} - kept_apart <= names
@@ -160,8 +160,8 @@ def test_compact_are_those_that_no_run_of_leads_can_be() -> None:
         seen(np.ones((8, 8), np.float32), (0, 0, 0.9, 0.9), (0.4, 0.4, 0.5, 0.5)),
         seen(np.ones((8, 8)), (0, 0, 1, 1)),
     ]
-    [kept] = compact(images)
-    assert [outline.points for outline in kept.outlines] == [((0.4, 0.4), (0.5, 0.5))]
+    [region] = compact(images)
+    assert [outline.points for outline in region.outlines] == [((0.4, 0.4), (0.5, 0.5))]
 
 
 def test_a_forest_of_places_finds_the_odd_one() -> None:

@@ -60,9 +60,9 @@ def test_models_find_what_depends_on_one_measurement(kind: str, monkeypatch: pyt
     model = fit_model(kind, made_table(), seed=1)
     other = made_table(seed=5)
     logits, severity = model.judge(other.features)
-    known = other.present[:, 0] >= 0
-    wanted = other.present[:, 0] > 0
-    assert auroc(logits[known & wanted, 0], logits[known & ~wanted, 0]) > 0.9
+    labelled = other.present[:, 0] >= 0
+    positive = other.present[:, 0] > 0
+    assert auroc(logits[labelled & positive, 0], logits[labelled & ~positive, 0]) > 0.9
     assert severity.min() >= 0.0
     assert severity.max() <= 1.0
     again, _ = fit_model(kind, made_table(), seed=1).judge(other.features)
@@ -77,14 +77,14 @@ def test_too_few_samples_are_refused() -> None:
 
 
 def test_only_bends_see_that_both_too_little_and_too_much_is_wrong() -> None:
-    found = {}
+    areas = {}
     for kind in ("lr", "additive"):
         model, other = fit_model(kind, made_table(), seed=1), made_table(seed=6)
         logits, _ = model.judge(other.features)
-        wanted, known = other.present[:, 1] > 0, other.present[:, 1] >= 0
-        found[kind] = auroc(logits[known & wanted, 1], logits[known & ~wanted, 1])
-    assert found["additive"] > 0.9
-    assert found["lr"] < 0.7
+        positive, labelled = other.present[:, 1] > 0, other.present[:, 1] >= 0
+        areas[kind] = auroc(logits[labelled & positive, 1], logits[labelled & ~positive, 1])
+    assert areas["additive"] > 0.9
+    assert areas["lr"] < 0.7
 
 
 @pytest.mark.parametrize("kind", ["lr", "additive", "svm-linear"])
@@ -136,22 +136,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     data, out = write_data(folder / "data", training=20, evaluation=4), folder / "models"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("miqa_node.training.classical.compare.TIMED_SIDE_PX", 256)
-        found = train_classical(
+        outcome = train_classical(
             data, out, kinds=("lr", "additive"), samples=200, draws=1,
             report_dir=out / "comparison", cache_dir=folder / "cache", image_cache=folder / "images",
         )  # fmt: skip
-    return out, found
+    return out, outcome
 
 
 def test_comparison_has_every_model_and_finding_and_a_page(trained: tuple[Path, dict[str, Any]]) -> None:
-    out, found = trained
-    assert [row["package"] for row in found["rows"]] == ["lr", "additive"]
-    for row in found["rows"]:
+    out, outcome = trained
+    assert [row["package"] for row in outcome["rows"]] == ["lr", "additive"]
+    for row in outcome["rows"]:
         assert set(row["findings"]) == set(defect_names())
         assert 0.5 < row["mean_auroc"] <= 1.0
         assert row["milliseconds"] > 0
     written = json.loads((out / "comparison" / "comparison.json").read_text())["rows"]
-    assert written == found["rows"]
+    assert written == outcome["rows"]
     page = (out / "comparison" / "comparison.html").read_text()
     assert page.count("<svg") == 5
     assert "http://" not in page.replace("http://www.w3.org/", "")
@@ -194,8 +194,8 @@ def test_assess_on_the_command_line_gives_contributions(trained: tuple[Path, dic
     assert present
     assert set(assessment.contributions) == present
     assert not result.maps.findings
-    said = document(picture, result, 0.1)["contributions"]
-    for parts in said.values():
+    contributions = document(picture, result, 0.1)["contributions"]
+    for parts in contributions.values():
         assert {p["measurement"] for p in parts} == set(FEATURES)
         sizes = [abs(p["part"]) for p in parts]
         assert sizes == sorted(sizes, reverse=True)
@@ -203,12 +203,12 @@ def test_assess_on_the_command_line_gives_contributions(trained: tuple[Path, dic
 
 def test_what_could_not_be_measured_has_the_value_of_the_card(trained: tuple[Path, dict[str, Any]]) -> None:
     package = open_package(trained[0] / "quality-classical-0.1.0", Accelerator.CPU, load_settings().assess)
-    wanted = package.card.measurements
-    given = [Measurement(FEATURES[0], 12.0, "%")]
-    row = inputs_of(given, wanted)["measurements"][0]
+    names = package.card.measurements
+    measurements = [Measurement(FEATURES[0], 12.0, "%")]
+    row = inputs_of(measurements, names)["measurements"][0]
     assert row[0] == 12.0
-    assert row[1:].tolist() == pytest.approx([m.imputed for m in wanted[1:]])
-    parts = contributions_of(np.arange(len(wanted), dtype=np.float32), given, wanted)
+    assert row[1:].tolist() == pytest.approx([m.imputed for m in names[1:]])
+    parts = contributions_of(np.arange(len(names), dtype=np.float32), measurements, names)
     assert parts[0].value is None
     assert parts[-1] == Contribution(FEATURES[0], 12.0, "%", 0.0)
 

@@ -154,11 +154,11 @@ def test_dicom_files_are_split_by_their_patient(tmp_path: Path, samples: Path) -
     for example in examples:
         parts.setdefault(example.patient, set()).add(example.part)
     assert len(parts) == 16
-    assert all(len(found) == 1 for found in parts.values())
+    assert all(len(sides) == 1 for sides in parts.values())
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("name,label\na.png,x\n", "no column file"),
         ("file,label\nmissing.png,x\n", "there is no file missing.png"),
@@ -167,13 +167,13 @@ def test_dicom_files_are_split_by_their_patient(tmp_path: Path, samples: Path) -
         ("file,label\n" + "a.png,x\n" * 20, "images of one label"),
     ],
 )
-def test_a_csv_that_does_not_do_is_refused_with_what_to_mend(tmp_path: Path, content: str, said: str) -> None:
+def test_a_csv_that_does_not_do_is_refused_with_what_to_mend(tmp_path: Path, content: str, message: str) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8), np.uint8))
     (tmp_path / "labels.csv").write_text(content)
     where = ["--data", str(tmp_path / "labels.csv"), "--out", str(tmp_path), "--name", "x", "--report", str(tmp_path)]
     ran = CliRunner().invoke(app, ["train", "classifier", *where])
     assert ran.exit_code == 2
-    assert said in ran.output
+    assert message in ran.output
 
 
 def test_patients_in_two_parts_are_refused(tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ def test_the_source_with_the_worst_images_sets_the_thresholds() -> None:
     with_readers, _, _ = operating_points(plain, quiet, loud, there)
     assert (with_readers > both).all()
     noisy = [replace(case, record=replace(case.record, grades={"noise": 1})) for case in there]
-    seen, _, _ = operating_points(plain, quiet, loud, noisy)
-    assert seen[COLUMN["noise"]] < with_readers[COLUMN["noise"]], (
+    points, _, _ = operating_points(plain, quiet, loud, noisy)
+    assert points[COLUMN["noise"]] < with_readers[COLUMN["noise"]], (
         "images that readers called noisy do not say what is clean"
     )
 
@@ -130,8 +130,8 @@ def test_one_large_hospital_does_not_speak_for_all() -> None:
     assert by_hospital(few, separation)["macro"] is None
 
 
-def _parts(seen: Observations) -> tuple[np.ndarray, ...]:
-    return seen.score, seen.truth, seen.hospital, seen.patient
+def _parts(observations: Observations) -> tuple[np.ndarray, ...]:
+    return observations.score, observations.truth, observations.hospital, observations.patient
 
 
 def test_agreement_counts_objects_and_devices_apart() -> None:
@@ -147,10 +147,15 @@ def test_agreement_counts_objects_and_devices_apart() -> None:
             logits[COLUMN["device_in_view"]] = 2.0 if name == "lead" else -2.0
             cases.append(JudgedCase(record, "", 0.0, logits, logits))
             peaks.append((record, (0.15, 0.15) if patient else (0.95, 0.95)))
-    seen = object_agreement(cases, np.array([name == "necklace" for name in kinds for _ in range(4)]))
-    assert seen["foreign_object"]["macro"] == seen["device_in_view"]["macro"] == seen["both"]["macro"] == 1.0
-    assert seen["called_foreign_object_with_devices_only"]["pooled"] == 0.0
-    assert seen["removable_found"]["pooled"] == 1.0
+    agreement = object_agreement(cases, np.array([name == "necklace" for name in kinds for _ in range(4)]))
+    assert (
+        agreement["foreign_object"]["macro"]
+        == agreement["device_in_view"]["macro"]
+        == agreement["both"]["macro"]
+        == 1.0
+    )
+    assert agreement["called_foreign_object_with_devices_only"]["pooled"] == 0.0
+    assert agreement["removable_found"]["pooled"] == 1.0
     game = pointing("foreign_object", peaks)
     assert game["all"]["pooled"] == game["compact"]["pooled"] == 0.75
     assert pointing("device_in_view", peaks)["compact"]["images"] == 0
@@ -190,9 +195,9 @@ def test_weights_may_learn_only_from_what_may_ship() -> None:
 
 def test_split_is_by_patient_and_stable() -> None:
     records = [_record(str(i // 3)) for i in range(900)]
-    fitting, kept = training_split(records)
-    assert not {r.patient for r in fitting} & {r.patient for r in kept}
-    assert 0.1 < len(kept) / len(records) < 0.2
+    fitting, second_part = training_split(records)
+    assert not {r.patient for r in fitting} & {r.patient for r in second_part}
+    assert 0.1 < len(second_part) / len(records) < 0.2
     assert [held_out(r) for r in records[:5]] == [held_out(r) for r in records[:5]]
 
 
@@ -220,9 +225,9 @@ def test_manifests_are_read_and_decoded_once(tmp_path: Path) -> None:
     records = read_records(SHARED / "cxr_train", SHARED / "annotations" / "train.jsonl")
     assert len(records) == 1131
     assert sum(r.objects is not None for r in records) == 380
-    fitting, kept = training_split(records)
+    fitting, held_out = training_split(records)
     evaluation = {r.patient for r in read_records(SHARED / "cxr_eval")}
-    assert not evaluation & {r.patient for r in (*fitting, *kept)}
+    assert not evaluation & {r.patient for r in (*fitting, *held_out)}
     assert {r.source for r in fitting} == {"nih", "cohen", "ker512"}
     few = [r.path for r in records[:3]]
     cache = ImageCache(tmp_path, few)

@@ -92,8 +92,8 @@ def test_export_says_what_torch_says(net: QualityNet, tmp_path: Path) -> None:
 
 def test_folding_batch_normalisation_changes_nothing(net: QualityNet) -> None:
     folded = fold_normalisation(net)
-    left = [name for name, module in folded.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    assert left == ["texture_net.scale"]  # no convolution before it
+    layers = [name for name, module in folded.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert layers == ["texture_net.scale"]  # no convolution before it
     view, crops = torch.randn(1, 1, 64, 64), torch.randn(3, 1, 96, 96)
     with torch.no_grad():
         for ours, theirs in zip(net(view, crops), folded(view, crops), strict=True):
@@ -168,10 +168,10 @@ def test_unknown_labels_cost_nothing() -> None:
 
 
 def test_ranking_loss_falls_when_the_order_is_right() -> None:
-    wanted = torch.tensor([[0.1], [0.5], [0.9]])
+    expected = torch.tensor([[0.1], [0.5], [0.9]])
     right, wrong = torch.tensor([[-3.0], [0.0], [3.0]]), torch.tensor([[3.0], [0.0], [-3.0]])
-    assert losses.ranking(right, wanted) < 0.1
-    assert losses.ranking(wrong, wanted) > 2.0
+    assert losses.ranking(right, expected) < 0.1
+    assert losses.ranking(wrong, expected) > 2.0
 
 
 def test_a_box_wants_some_of_its_cells_not_all() -> None:
@@ -220,18 +220,18 @@ def test_filters_see_no_brightness() -> None:
 
 def test_a_run_begins_with_the_weights_of_a_package(net: QualityNet, tmp_path: Path) -> None:
     export(net, tmp_path / "model.onnx", SPEC)
-    begun = QualityFit(QualityFitSettings(steps=1, batch=4, start=str(tmp_path)), tmp_path / "run")
+    fit = QualityFit(QualityFitSettings(steps=1, batch=4, start=str(tmp_path)), tmp_path / "run")
     view, crops, _ = collate([_Easy()(n) for n in range(4)])
-    wanted = net(view, crops.flatten(0, 1))[0]
-    assert torch.allclose(begun.net.eval()(view, crops.flatten(0, 1))[0], wanted, atol=1e-4)
-    begun.settle(_Easy())
-    assert torch.allclose(begun.average.eval()(view, crops.flatten(0, 1))[0], wanted, atol=1e-3)
-    in_training = begun.net.train()
+    expected = net(view, crops.flatten(0, 1))[0]
+    assert torch.allclose(fit.net.eval()(view, crops.flatten(0, 1))[0], expected, atol=1e-4)
+    fit.settle(_Easy())
+    assert torch.allclose(fit.average.eval()(view, crops.flatten(0, 1))[0], expected, atol=1e-3)
+    in_training = fit.net.train()
     in_training.drop.eval()
     forgotten = copy.deepcopy(net).train()
     forgotten.drop.eval()
-    kept = (in_training(view, crops.flatten(0, 1))[0] - wanted).abs().mean()
-    assert kept < 0.5 * (forgotten(view, crops.flatten(0, 1))[0] - wanted).abs().mean()
+    difference = (in_training(view, crops.flatten(0, 1))[0] - expected).abs().mean()
+    assert difference < 0.5 * (forgotten(view, crops.flatten(0, 1))[0] - expected).abs().mean()
 
 
 def test_a_class_that_was_split_begins_twice_as_the_old_one() -> None:
@@ -241,10 +241,10 @@ def test_a_class_that_was_split_begins_twice_as_the_old_one() -> None:
     read_weights(old, graph)
     read_weights(new, graph, [*range(count), 1])
     view, crops, _ = collate([_Easy()(n) for n in range(2)])
-    wanted, found = (net.eval()(view, crops.flatten(0, 1)) for net in (old, new))
-    for before, after in zip(wanted[:3], found[:3], strict=True):
+    expected, result = (net.eval()(view, crops.flatten(0, 1)) for net in (old, new))
+    for before, after in zip(expected[:3], result[:3], strict=True):
         assert torch.allclose(after[:, :count], before, atol=1e-4)
-    for of_class in (found[0], found[2]):
+    for of_class in (result[0], result[2]):
         assert torch.allclose(of_class[:, count], of_class[:, 1], atol=1e-5)
 
 
@@ -259,19 +259,19 @@ def test_some_of_the_starting_weights_may_stay(tmp_path: Path) -> None:
 
 
 def test_a_compact_box_weighs_more_and_its_peak_must_be_the_highest() -> None:
-    numbers, wanted = torch.zeros(1, 1, 16, 16, dtype=torch.int16), torch.zeros(1, 1, 16, 16)
+    numbers, expected = torch.zeros(1, 1, 16, 16, dtype=torch.int16), torch.zeros(1, 1, 16, 16)
     numbers[0, 0, 2:4, 2:4] = 1
-    wanted[numbers > 0] = -1.0
+    expected[numbers > 0] = -1.0
     logits = torch.full((1, 1, 16, 16), -4.0)
     here, elsewhere = logits.clone(), logits.clone()
     here[0, 0, 3, 3] = 4.0
     elsewhere[0, 0, 12, 12] = 4.0
-    assert losses.peaks(here, wanted, numbers) < 0.01
-    assert losses.peaks(elsewhere, wanted, numbers) > 5.0
+    assert losses.peaks(here, expected, numbers) < 0.01
+    assert losses.peaks(elsewhere, expected, numbers) > 5.0
     large = torch.zeros_like(numbers)
     large[0, 0, 2:12, 2:12] = 1
     assert losses.boxes(logits, numbers) == losses.COMPACT_WEIGHT * losses.boxes(logits, large)
-    assert losses.peaks(logits, wanted, torch.zeros_like(numbers)).item() == 0
+    assert losses.peaks(logits, expected, torch.zeros_like(numbers)).item() == 0
 
 
 def test_a_graph_of_another_network_is_no_start(net: QualityNet, tmp_path: Path) -> None:

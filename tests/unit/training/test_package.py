@@ -42,8 +42,8 @@ def test_card_and_files_belong_together(folder: Path) -> None:
     assert names == [*defect_names(), *gate_names()]
     on_disk = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert on_disk == {*card.files, "card.yaml", "MODEL_CARD.md"}
-    for name, wanted in card.files.items():
-        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == wanted, name
+    for name, expected in card.files.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == expected, name
     assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < LARGEST_PACKAGE_BYTES
     embedded = {p.key: p.value for p in onnx.load(folder / "model.onnx").metadata_props}[METADATA_KEY]
     assert json.loads(embedded) == {k: v for k, v in raw.items() if k != "files"}

@@ -63,8 +63,8 @@ def test_drawing_makes_population_and_view_say_nothing_of_the_label() -> None:
     samples += [adult] * 4 + [replace(adult, view="PA")] * 1 + [replace(adult, pneumonia=False)] * 7
     weights = np.array(balanced_weights(samples))
 
-    def share(**wanted: object) -> float:
-        chosen = [all(getattr(s, k) == v for k, v in wanted.items()) for s in samples]
+    def share(**expected: object) -> float:
+        chosen = [all(getattr(s, k) == v for k, v in expected.items()) for s in samples]
         return float(weights[chosen].sum() / weights.sum())
 
     for population in Population:
@@ -169,9 +169,9 @@ def test_the_package_that_ships_automates_only_what_its_evidence_shows(folder: P
 
 def test_routing_counts_errors_among_what_is_automated_only() -> None:
     automated, right = np.array([True, True, False, True]), np.array([True, False, False, True])
-    found = routing_figures(automated, right)
-    assert (found["automated"], found["automated_errors"]) == (3, 1)
-    assert found["automated_error_share"] == pytest.approx(1 / 3, abs=1e-4)
+    figures = routing_figures(automated, right)
+    assert (figures["automated"], figures["automated_errors"]) == (3, 1)
+    assert figures["automated_error_share"] == pytest.approx(1 / 3, abs=1e-4)
     assert routing_figures(np.zeros(4, bool), right)["automated_error_share"] is None
 
 
@@ -191,6 +191,6 @@ def test_the_package_that_ships_is_sound_small_and_labelled(folder: Path) -> Non
     blank = np.random.default_rng(0).integers(0, 65536, (300, 260), np.uint16)
     scores, image = classifier.see(blank)
     assert sum(scores.values()) == pytest.approx(1.0)
-    found = classifier.map_of(image, "Pneumonia", blank.shape)
-    assert found is not None
-    assert found.method == card.map_method
+    heat = classifier.map_of(image, "Pneumonia", blank.shape)
+    assert heat is not None
+    assert heat.method == card.map_method

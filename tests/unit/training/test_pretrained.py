@@ -37,10 +37,10 @@ def _photographs() -> dict[str, np.ndarray]:
     from matplotlib import cbook
     from sklearn.datasets import load_sample_image
 
-    found = {name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")}
+    photographs = {name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")}
     path = Path(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
-    found["hopper"] = cv2.cvtColor(picture_pixels(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    return {k: cv2.resize(np.asarray(v), (224, 224), interpolation=cv2.INTER_AREA) for k, v in found.items()}
+    photographs["hopper"] = cv2.cvtColor(picture_pixels(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return {k: cv2.resize(np.asarray(v), (224, 224), interpolation=cv2.INTER_AREA) for k, v in photographs.items()}
 
 
 def _tensor(image: np.ndarray) -> torch.Tensor:
@@ -53,17 +53,17 @@ def test_mobilenet_says_of_photographs_what_the_published_net_says(shared_data: 
     net = imagenet_classifier(shared_data / "pretrained" / MOBILENET)
     labels = (shared_data / "pretrained" / "imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
     named = {int(line.split(maxsplit=1)[0]): line.split(maxsplit=1)[1] for line in labels}
-    said = {}
+    top_labels = {}
     for name, image in _photographs().items():
         with torch.no_grad():
             logits = net(_tensor(image))[0].numpy()
-        wanted = REFERENCE[name]
-        assert int(logits.argmax()) == max(wanted, key=lambda k: wanted[k])
-        assert set(wanted) == set(np.argsort(-logits)[:5].tolist())
-        for column, value in wanted.items():
+        expected = REFERENCE[name]
+        assert int(logits.argmax()) == max(expected, key=lambda k: expected[k])
+        assert set(expected) == set(np.argsort(-logits)[:5].tolist())
+        for column, value in expected.items():
             assert logits[column] == pytest.approx(value, abs=0.5)  # an 8-bit net rounds at each of 53 layers
-        said[name] = named[int(logits.argmax())]
-    assert said == {"china": "palace", "flower": "honeycomb", "hopper": "military uniform"}
+        top_labels[name] = named[int(logits.argmax())]
+    assert top_labels == {"china": "palace", "flower": "honeycomb", "hopper": "military uniform"}
 
 
 @pytest.mark.shared
@@ -92,11 +92,11 @@ def test_squeezenet_computes_what_its_file_describes(shared_data: Path) -> None:
     with h5py.File(file) as content:
         kernel, bias = np.asarray(content["conv1/uniform1"]), np.asarray(content["conv1/conv1_b"])
     windows = np.lib.stride_tricks.sliding_window_view(bgr, (3, 3), axis=(0, 1))[::2, ::2]
-    wanted = np.maximum(np.einsum("yxchw,hwco->oyx", windows, kernel) + bias[:, None, None], 0)
+    expected = np.maximum(np.einsum("yxchw,hwco->oyx", windows, kernel) + bias[:, None, None], 0)
     with torch.no_grad():
         got = cast("Any", net.features)[:2](_tensor(image))[0].numpy()
-    assert got.shape == wanted.shape == (64, 31, 31)
-    assert np.abs(got - wanted).max() < 1e-3 * wanted.max()
+    assert got.shape == expected.shape == (64, 31, 31)
+    assert np.abs(got - expected).max() < 1e-3 * expected.max()
     assert len(read_keras(file)) == 25
     assert sum(layer.weight.size + layer.bias.size for layer in read_keras(file)) == 722_496
 
@@ -115,10 +115,10 @@ def test_settling_leaves_the_function_and_makes_training_go_on_from_it() -> None
         settle(net, [images[:2], images[2:]])
         after = net.features(images)
         net.train()
-        kept = float((net.features(images) - before).abs().mean())
+        difference = float((net.features(images) - before).abs().mean())
     assert not net.eval().training
     assert torch.allclose(before, after, atol=5e-3 * float(before.abs().max()))  # a random net is rough
-    assert kept < 0.02 * forgotten
+    assert difference < 0.02 * forgotten
 
 
 def _tiny_tflite(weight: np.ndarray, zero_point: int) -> bytes:

@@ -68,9 +68,9 @@ def test_finding_has_intervals_by_severity_and_source() -> None:
 
 
 def test_an_image_of_which_nobody_knows_is_not_calibrated_with() -> None:
-    cases, wanted = measures.labelled(judged(), BLUR)
+    cases, expected = measures.labelled(judged(), BLUR)
     assert len(cases) == 40
-    assert wanted.sum() == 20
+    assert expected.sum() == 20
     unknown = judged()
     unknown.clean[0] = JudgedCase(
         DatasetRecord(Path("x"), "a", "", "x", "", "", None),
@@ -79,9 +79,9 @@ def test_an_image_of_which_nobody_knows_is_not_calibrated_with() -> None:
         unknown.clean[0].logits,
         unknown.clean[0].severity,
     )
-    cases, wanted = measures.labelled(unknown, FindingName.FOREIGN_OBJECT)
+    cases, expected = measures.labelled(unknown, FindingName.FOREIGN_OBJECT)
     assert len(cases) == 39
-    assert not wanted.any()
+    assert not expected.any()
 
 
 def test_counts_at_an_operating_point() -> None:
@@ -108,8 +108,8 @@ def test_confusion_counts_every_marked_case_once() -> None:
 def test_reliability_of_honest_and_of_boastful_probabilities() -> None:
     rng = np.random.default_rng(0)
     stated = rng.uniform(size=20000)
-    wanted = rng.uniform(size=20000) < stated
-    honest, boastful = measures.reliability(stated, wanted), measures.reliability(np.sqrt(stated), wanted)
+    expected = rng.uniform(size=20000) < stated
+    honest, boastful = measures.reliability(stated, expected), measures.reliability(np.sqrt(stated), expected)
     assert honest["expected_calibration_error"] < 0.02
     assert boastful["expected_calibration_error"] > 0.1
     assert honest["brier"] < boastful["brier"]
@@ -182,18 +182,18 @@ def test_labelled_folder_without_torch(package: Path, tmp_path: Path) -> None:
 
 def test_a_package_that_knows_few_findings_is_measured_by_those(tmp_path: Path) -> None:
     code = {"value": "111210", "scheme": "DCM", "meaning": "Motion blur"}
-    known = ["noise", "inverted"]
+    names = ["noise", "inverted"]
     classes = [
         {"name": n, "gate": n == "inverted", "code": code, "threshold": 0.5, "temperature": 1.0, "bias": 0.0}
-        for n in known
+        for n in names
     ]
     folder = tmp_path / "few-1.0.0"
     write_package(folder, name="few", outputs={"classes": classes}, golden=[])
     subject = EvaluationSubject(folder)
-    said = subject(np.full((80, 60), 30000, np.uint16))
-    assert subject.known == known
-    assert said.logits[COLUMN[BLUR]] == ABSENT_LOGIT
-    assert said.logits[COLUMN["noise"]] > ABSENT_LOGIT
+    judged_subject = subject(np.full((80, 60), 30000, np.uint16))
+    assert subject.known == names
+    assert judged_subject.logits[COLUMN[BLUR]] == ABSENT_LOGIT
+    assert judged_subject.logits[COLUMN["noise"]] > ABSENT_LOGIT
 
 
 def test_labels_that_leave_nothing_to_compare_are_refused(package: Path, tmp_path: Path) -> None:
@@ -210,8 +210,8 @@ def assert_page(path: Path, words: tuple[str, ...]) -> None:
         assert word in page
     assert page.rstrip().endswith("</html>")
     assert "nan" not in re.findall(r"[a-z]+", re.sub(r"data:[^\"]+|<svg.*?</svg>", "", page, flags=re.DOTALL))
-    wanted = re.findall(r"""(?:src|href)=["']([^"']+)|url\(([^)]+)\)|@import""", page)
-    assert all(not (a or b) or (a or b).lstrip("'\"").startswith(("#", "data:")) for a, b in wanted)
+    links = re.findall(r"""(?:src|href)=["']([^"']+)|url\(([^)]+)\)|@import""", page)
+    assert all(not (a or b) or (a or b).lstrip("'\"").startswith(("#", "data:")) for a, b in links)
     assert "<script" not in page
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids)), "figures must not share ids, for a clip path of one would cut another"

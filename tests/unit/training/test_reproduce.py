@@ -45,8 +45,8 @@ def test_the_quality_card_says_where_a_start_is_that_is_no_longer_in_the_folder(
             )
             assert named, "the command names a package that nobody can find"
             assert training["reproduce"].endswith(f"--package {folder.name}")
-            found = git("cat-file", "-e", f"{named['commit']}:models/{start.name}")
-            assert found is None or found == 0, f"{start.name} is not in that commit"
+            process = git("cat-file", "-e", f"{named['commit']}:models/{start.name}")
+            assert process is None or process == 0, f"{start.name} is not in that commit"
 
 
 def git(*words: str) -> int | None:

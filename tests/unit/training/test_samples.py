@@ -66,12 +66,12 @@ def test_a_simulated_object_is_marked_where_it_is(sampler: Sampler) -> None:
 
 
 def test_what_is_simulated_of_one_kind_is_no_object_of_the_other(sampler: Sampler) -> None:
-    seen = 0
+    count = 0
     for sample in map(sampler, range(200)):
         if sample.present[DEVICE] == 1.0 and sample.present[OBJECT] != 1.0:
-            seen += 1
+            count += 1
             assert not (sample.cells[0][sample.cells[1] == 1.0] == 1.0).any()
-    assert seen > 5
+    assert count > 5
 
 
 def test_annotated_things_teach_the_map_of_their_kind(pixels: np.ndarray) -> None:

@@ -60,10 +60,10 @@ def test_quality_on_images_as_they_are() -> None:
     clean = [judge(graph, record, read_image(record)) for record in records]
     peaks = [(record, object_peak(graph, record)) for record in records if record.has_real_object]
     objects = real_object_figures(EvaluationCases(clean, [], [], [], peaks))
-    said = card.metrics["real_objects"]
-    assert objects["images"] == said["images"]
-    assert objects["auroc"] == pytest.approx(said["auroc"], abs=SAME)
-    assert objects["pointing_game"] == pytest.approx(said["pointing_game"], abs=0.02)
+    figures = card.metrics["real_objects"]
+    assert objects["images"] == figures["images"]
+    assert objects["auroc"] == pytest.approx(figures["auroc"], abs=SAME)
+    assert objects["pointing_game"] == pytest.approx(figures["pointing_game"], abs=0.02)
     flagged = clean_figures(clean, graph.scales.probability, graph.scales.threshold)
     assert flagged["unremarkable_images"] == card.metrics["clean"]["unremarkable_images"]
     assert flagged["unremarkable_flagged"] == pytest.approx(card.metrics["clean"]["unremarkable_flagged"], abs=0.03)
@@ -73,12 +73,12 @@ def test_quality_on_images_as_they_are() -> None:
 def test_pneumonia_on_children_and_on_adults_of_every_hospital() -> None:
     samples = [s for s in read_samples(DATA / "cxr_pneumonia") if s.part is PneumoniaPart.TEST and s.strong]
     samples += read_elsewhere(DATA)
-    seen: list[tuple[PneumoniaSample, float, bool]] = []
+    cases: list[tuple[PneumoniaSample, float, bool]] = []
     package = open_classifier(PNEUMONIA, Accelerator.CPU, load_settings().assess)
-    seen += [(one, *_said(package, one)) for one in samples]
+    cases += [(one, *_said(package, one)) for one in samples]
     groups = read_sections(PNEUMONIA)["metrics"]["test"]["groups"]
-    children = [one for one in seen if one[0].population is Population.CHILDREN]
-    adults = [one for one in seen if one[0].population is Population.ADULTS]
+    children = [one for one in cases if one[0].population is Population.CHILDREN]
+    adults = [one for one in cases if one[0].population is Population.ADULTS]
     _same(children, groups["children"])
     _same(adults, groups["adults, radiologists' labels, and of further hospitals"])
     _same([one for one in adults if one[0].part is PneumoniaPart.TEST], groups["adults, radiologists' labels"])
@@ -89,15 +89,15 @@ def _said(package: Classifier, sample: PneumoniaSample) -> tuple[float, bool]:
     return scores["Pneumonia"], package.label(scores) == "Pneumonia"
 
 
-def _same(seen: list[tuple[PneumoniaSample, float, bool]], said: dict[str, Any]) -> None:
-    probability, labels = np.array([one[1] for one in seen]), np.array([one[2] for one in seen])
-    truth = np.array([one[0].pneumonia for one in seen])
-    figures = group_figures(probability, truth, [one[0].patient for one in seen], labels)
+def _same(cases: list[tuple[PneumoniaSample, float, bool]], card_figures: dict[str, Any]) -> None:
+    probability, labels = np.array([one[1] for one in cases]), np.array([one[2] for one in cases])
+    truth = np.array([one[0].pneumonia for one in cases])
+    figures = group_figures(probability, truth, [one[0].patient for one in cases], labels)
     for name in ("images", "patients", "pneumonia"):
-        assert figures[name] == said[name]
+        assert figures[name] == card_figures[name]
     for name in ("auroc", "recall", "specificity", "brier"):
-        assert figures[name] == pytest.approx(said[name], abs=SAME), name
-    assert figures["ece"] == pytest.approx(said["ece"], abs=0.02)
+        assert figures[name] == pytest.approx(card_figures[name], abs=SAME), name
+    assert figures["ece"] == pytest.approx(card_figures["ece"], abs=0.02)
 
 
 @measured_again
@@ -105,15 +105,15 @@ def test_the_learned_denoiser_at_a_quarter_of_the_dose() -> None:
     learned = Enhancer(load_settings()).function("learned")
     metrics = read_sections(max(MODELS.glob("denoiser-*")))["metrics"]
     records = unseen_records(DATA, metrics["images"])
-    found = fidelity({"learned": learned}, records, DETECTOR_PITCH_MM, seed=7)
-    assert len(found["hospitals"]) == 3
-    for hospital, rows in found["hospitals"].items():
-        quarter, said = (
+    figures = fidelity({"learned": learned}, records, DETECTOR_PITCH_MM, seed=7)
+    assert len(figures["hospitals"]) == 3
+    for hospital, rows in figures["hospitals"].items():
+        quarter, card_figures = (
             rows["learned"]["1/4"],
             metrics["fidelity"]["detector_pitch"]["hospitals"][hospital]["learned"]["1/4"],
         )
-        assert quarter["gain_db"] == pytest.approx(said["gain_db"], abs=0.1), hospital
-        assert quarter["slope_kept"] == pytest.approx(said["slope_kept"], abs=0.005), hospital
+        assert quarter["gain_db"] == pytest.approx(card_figures["gain_db"], abs=0.1), hospital
+        assert quarter["slope_kept"] == pytest.approx(card_figures["slope_kept"], abs=0.005), hospital
 
 
 def test_the_cards_keep_what_was_asked_of_them() -> None:

@@ -106,17 +106,17 @@ def test_adults_of_further_hospitals_are_grouped_by_hospital_and_label(tmp_path:
     assert all(s.part is PneumoniaPart.ELSEWHERE for s in samples)
     assert not any(calibrates(s) for s in samples), "of most hospitals only one label is here"
     assert {s.view for s in samples} == {"AP", "PA", ""}
-    seen = [
+    cases = [
         PneumoniaCase(s, Prediction("p-1.0.0", "ab" * 32, "Pneumonia" if s.pneumonia else "Normal", 0.9, {}))
         for s in samples
     ]
-    assert {name: len(found) for name, found in by_hospital(seen).items()} == {
+    assert {name: len(group) for name, group in by_hospital(cases).items()} == {
         "both, Pneumonia": 6,
         "both, Normal": 6,
         "hannover, Pneumonia": 10,
         "sick, Pneumonia": 3,
     }
-    assert [len(found) for found in both_labels(seen).values()] == [12]
+    assert [len(group) for group in both_labels(cases).values()] == [12]
 
 
 @pytest.mark.slow
@@ -148,9 +148,9 @@ def test_one_command_makes_a_package_that_is_sound(tmp_path: Path) -> None:
     grainy, smooth = (phantom(ill, rng).astype(np.uint16) * np.uint16(257) for ill in (True, False))
     scores, image = classifier.see(grainy)
     assert scores["Pneumonia"] > classifier.see(smooth)[0]["Pneumonia"]
-    found = classifier.map_of(image, "Pneumonia", grainy.shape)
-    assert found is not None
-    assert found.method == "layercam"
+    heat = classifier.map_of(image, "Pneumonia", grainy.shape)
+    assert heat is not None
+    assert heat.method == "layercam"
 
 
 @pytest.mark.slow
@@ -160,10 +160,10 @@ def test_the_evaluation_tells_every_group_and_is_kept_in_the_card(tmp_path: Path
     make_boxes(data / "cxr_boxes")
     shutil.copytree(ROOT / "models", tmp_path / "models")
     package = max((tmp_path / "models").glob("pneumonia-ensemble-*"))
-    told = CliRunner().invoke(
+    process = CliRunner().invoke(
         app, ["evaluate", "pneumonia", str(package), "--data", str(data), "--degraded", "8", "--write"]
     )
-    assert told.exit_code == 0, told.output
+    assert process.exit_code == 0, process.output
     figures = read_sections(package)["metrics"]["test"]
     groups = figures["groups"]
     strong = groups["adults, radiologists' labels"]["images"]

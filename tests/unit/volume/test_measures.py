@@ -41,11 +41,11 @@ def numbers(judgement: SeriesResult) -> dict[str, float]:
 @pytest.mark.parametrize("noise_hu", [8.0, 20.0, 40.0])
 def test_the_noise_of_a_water_phantom_is_found(tmp_path: Path, noise_hu: float) -> None:
     images = [making.body_ct(noise_hu, seed=seed) for seed in range(4)]
-    found = numbers(judged(making.write_series(tmp_path, images, "CT")))
-    assert found["ct_noise"] == pytest.approx(noise_hu, rel=0.07)
-    assert found["air_noise"] == pytest.approx(noise_hu, rel=0.1)
-    assert found["ctdi_vol"] == 8.5
-    assert found["metal_share"] == found["truncation"] == 0.0
+    values = numbers(judged(making.write_series(tmp_path, images, "CT")))
+    assert values["ct_noise"] == pytest.approx(noise_hu, rel=0.07)
+    assert values["air_noise"] == pytest.approx(noise_hu, rel=0.1)
+    assert values["ctdi_vol"] == 8.5
+    assert values["metal_share"] == values["truncation"] == 0.0
 
 
 def test_smooth_noise_has_a_lower_peak_frequency(tmp_path: Path) -> None:
@@ -92,9 +92,9 @@ def test_streaks_show_in_the_air_around_the_body(tmp_path: Path) -> None:
 def test_gaps_distance_and_coverage_come_from_positions(tmp_path: Path) -> None:
     images = [making.body_ct(seed=seed) for seed in range(5)]
     paths = making.write_series(tmp_path, images, "CT", places_mm=[40.0, 0.0, 5.0, 10.0, 15.0])
-    found = numbers(judged(paths))
-    assert (found["slice_count"], found["slice_distance"], found["slice_gaps"]) == (5.0, 5.0, 1.0)
-    assert (found["slice_gap_largest"], found["coverage"]) == (25.0, 45.0)
+    values = numbers(judged(paths))
+    assert (values["slice_count"], values["slice_distance"], values["slice_gaps"]) == (5.0, 5.0, 1.0)
+    assert (values["slice_gap_largest"], values["coverage"]) == (25.0, 45.0)
 
 
 def test_localizers_and_slices_of_other_sizes_are_not_part_of_the_stack(tmp_path: Path) -> None:
@@ -112,14 +112,14 @@ def test_localizers_and_slices_of_other_sizes_are_not_part_of_the_stack(tmp_path
 
 def test_magnitude_images_give_the_signal_to_noise_that_they_were_made_with(tmp_path: Path) -> None:
     images = [making.head_mr(signal=600.0, air=10.0, seed=seed) for seed in range(5)]
-    found = numbers(judged(making.write_series(tmp_path, images, "MR")))
-    assert found["mr_snr_dietrich"] == pytest.approx(60.0, rel=0.05)
+    values = numbers(judged(making.write_series(tmp_path, images, "MR")))
+    assert values["mr_snr_dietrich"] == pytest.approx(60.0, rel=0.05)
     # The median of a squared Rayleigh variable is 2 σ² ln 2.
-    assert found["mr_fber"] == pytest.approx(600.0**2 / (200.0 * np.log(2.0)), rel=0.1)
-    assert found["mr_wrap"] == 0.0
-    assert found["mr_ghost"] < 0.2
-    assert found["slice_jump"] < 1.0
-    assert 0.0 < found["mr_efc"] < 1.0
+    assert values["mr_fber"] == pytest.approx(600.0**2 / (200.0 * np.log(2.0)), rel=0.1)
+    assert values["mr_wrap"] == 0.0
+    assert values["mr_ghost"] < 0.2
+    assert values["slice_jump"] < 1.0
+    assert 0.0 < values["mr_efc"] < 1.0
 
 
 def test_a_ghost_a_wrap_and_a_dark_slice_are_seen(tmp_path: Path) -> None:
@@ -154,11 +154,11 @@ def test_slices_that_cannot_be_decoded_are_counted_and_take_no_part(tmp_path: Pa
     files = [(InstanceDigest(path.stem), path) for path in paths]
     header, _ = read_header(paths[0])
     judgement = judge_series(header, series_traits(header), files[0][0], files, broken, 100)
-    found = numbers(judgement)
+    values = numbers(judgement)
     (issue,) = judgement.assessment.plausibility
     assert issue.message == "1 of 4 slices could not be decoded; the first because: The codestream ends early."
-    assert found["slices_unreadable"] == 1.0
-    assert found["ct_noise"] == pytest.approx(12.0, rel=0.1)
+    assert values["slices_unreadable"] == 1.0
+    assert values["ct_noise"] == pytest.approx(12.0, rel=0.1)
 
 
 def test_a_series_beyond_the_limit_says_so(tmp_path: Path) -> None:
@@ -173,16 +173,16 @@ def test_an_enhanced_ct_is_a_series_of_its_frames(samples: Path) -> None:
     slices = read_slices([(InstanceDigest("a"), path)])
     assert sorted(one.frame for one in slices) == [0, 1]
     assert len({one.place_mm for one in slices} - {None}) == 2
-    found = numbers(judged([path]))
-    assert found["slice_count"] == 2.0
-    assert found["slice_distance"] > 0
+    values = numbers(judged([path]))
+    assert values["slice_count"] == 2.0
+    assert values["slice_distance"] > 0
 
 
 def test_what_was_marked_is_kept(tmp_path: Path) -> None:
     judgement = judged(making.write_series(tmp_path, [making.with_metal(making.body_ct())], "CT"))
-    kept = load_snapshot(dump_snapshot(judgement.snapshot))
-    assert kept.slices == judgement.snapshot.slices
-    (mark,), (before,) = kept.masks, judgement.snapshot.masks
+    snapshot = load_snapshot(dump_snapshot(judgement.snapshot))
+    assert snapshot.slices == judgement.snapshot.slices
+    (mark,), (before,) = snapshot.masks, judgement.snapshot.masks
     assert (mark.measurement, mark.index) == (before.measurement, before.index)
     assert (mark.mask == before.mask).all()
 

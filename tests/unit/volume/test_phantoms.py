@@ -228,8 +228,8 @@ def test_a_phantom_is_on_its_own_list_and_put_back_by_a_person(rig: Rig, tmp_pat
         assert overview.look(transaction, datetime(2026, 1, 1, tzinfo=UTC)).not_assessed == 0
         [listed] = phantoms.page(transaction, limit=9)
         assert (listed.series_instance_uid, listed.is_phantom, listed.decided_by) == (making.SERIES, True, "")
-        said = say(transaction, making.SERIES, "mara", "", policy, NOW, is_phantom=False)
-        assert (said.is_phantom, said.decided_by) == (False, "mara")
+        state = say(transaction, making.SERIES, "mara", "", policy, NOW, is_phantom=False)
+        assert (state.is_phantom, state.decided_by) == (False, "mara")
         [item] = worklist.select(transaction, worklist.WorklistFilter(), limit=9)
         assert [image.digest for image in item.images] == [anchor]
         assert item.verdict is Verdict.REVIEW
@@ -326,8 +326,8 @@ def test_the_command_lists_and_puts_right(decoder: Decoder, tmp_path: Path, cli:
     rig.database.close()
     listed = cli("phantoms", "list", "--json", "--data-dir", folder)
     assert [one["series_instance_uid"] for one in listed.json["items"]] == [making.SERIES]
-    said = cli("phantoms", "patient", making.SERIES, "--as", "mara", "--json", "--data-dir", folder)
-    assert (said.code, said.json["is_phantom"]) == (0, False)
+    answer = cli("phantoms", "patient", making.SERIES, "--as", "mara", "--json", "--data-dir", folder)
+    assert (answer.code, answer.json["is_phantom"]) == (0, False)
     assert cli("worklist", "list", "--json", "--data-dir", folder).json["total"] == 1
     assert "patient" in cli("phantoms", "list", "--data-dir", folder).out
     assert cli("phantoms", "phantom", making.SERIES, "--as", "mara", "--data-dir", folder).code == 0

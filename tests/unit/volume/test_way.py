@@ -66,10 +66,10 @@ class Rig:
         self.objects = DiskObjects(folder / "objects")
         self.jobs = Jobs()
         self.now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
-        wanted = {ResultKind("SR"), ResultKind("SEG"), ResultKind("SC")}
+        kinds = {ResultKind("SR"), ResultKind("SEG"), ResultKind("SC")}
         self.pipeline = build_pipeline(
             self.database, self.objects, self.jobs, decoder, parse_policy(RULES),
-            lambda kind: ["PACS"] if kind in wanted else [],
+            lambda kind: ["PACS"] if kind in kinds else [],
         )  # fmt: skip
 
     def receive(self, *paths: Path) -> list[InstanceDigest]:
@@ -194,8 +194,8 @@ def test_a_pet_series_gets_one_report_that_says_why_it_was_not_assessed(rig: Rig
     assert last == digests[-1]
     assert rig.finish(last) is Verdict.NOT_ASSESSED
     report = rig.report(last)
-    said = {element.value for element in report.iterall() if element.keyword == "TextValue"}
-    assert any("No model judges PET series." in text for text in said)
+    texts = {element.value for element in report.iterall() if element.keyword == "TextValue"}
+    assert any("No model judges PET series." in text for text in texts)
     [study] = report.CurrentRequestedProcedureEvidenceSequence
     [images] = study.ReferencedSeriesSequence
     assert len(images.ReferencedSOPSequence) == 4

@@ -22,11 +22,11 @@ def test_no_job_waits_for_a_poll(tmp_path: Path) -> None:
     database.migrate()
     migrate_queue(database)
     queue = DurableQueue(database, lambda: "version")
-    begun, others_wait, done = threading.Event(), threading.Event(), threading.Semaphore(0)
+    start, others_wait, done = threading.Event(), threading.Event(), threading.Semaphore(0)
 
     def conclude(digest: InstanceDigest) -> None:
         if digest == "0":
-            begun.set()
+            start.set()
             assert others_wait.wait(LIMIT_S)
         done.release()
 
@@ -39,7 +39,7 @@ def test_no_job_waits_for_a_poll(tmp_path: Path) -> None:
     worker = Worker(database, "w1", load_settings(work={"poll_interval_s": 0.2, "concurrency": 1}).work, tmp_path)
     worker.start((("assess", lambda _: None), ("conclude", conclude)))
     promise("0")
-    assert begun.wait(LIMIT_S)
+    assert start.wait(LIMIT_S)
     with database.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE queues SET polling_interval_sec = {POLL_S} WHERE name = 'assess'")
     promise("1", "2")

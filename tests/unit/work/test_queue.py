@@ -138,9 +138,9 @@ def test_what_waits_at_the_end_is_done_after_the_next_start(
     worker.start((("assess", lambda _: None), ("conclude", full)))
     promise(database, queue, "a")
     assert waits.wait(20)
-    begun = time.monotonic()
+    start = time.monotonic()
     worker.stop()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - start < 10
     worker = Worker(database, "w1", SETTINGS, tmp_path)
     worker.start((("assess", lambda _: None), ("conclude", lambda _: done.set())))
     try:
@@ -267,10 +267,10 @@ def test_a_process_that_leaves_work_behind_is_not_forgotten(
         roll_call.start()
         roll_call.stop()
         with database.begin() as transaction:
-            known = set(transaction.execute(sa.select(executors.c.name)).scalars())
+            names = set(transaction.execute(sa.select(executors.c.name)).scalars())
     finally:
         worker.stop()
-    assert known == {"w1"}
+    assert names == {"w1"}
 
 
 def test_beats_go_on_while_the_queue_waits_for_its_database(

@@ -26,13 +26,13 @@ def test_a_schedule_that_another_process_made_first_stops_nobody(
         worker.stop()
 
     work("w1")
-    seen: list[str] = []
+    calls: list[str] = []
     ask: Any = DBOS.get_schedule
 
     def too_early(name: str) -> Any:
-        seen.append(name)
-        return None if len(seen) == 1 else ask(name)
+        calls.append(name)
+        return None if len(calls) == 1 else ask(name)
 
     monkeypatch.setattr(DBOS, "get_schedule", too_early)
     work("w2")
-    assert len(seen) == 2
+    assert len(calls) == 2
