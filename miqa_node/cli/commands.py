@@ -68,7 +68,7 @@ DELIVERIES = Command(
     "Deliveries of results: list, show, hold, release, resend, cancel.", "miqa_node.cli.deliveries:app", _LOOK, order=9
 )
 WORKLIST = Command(
-    "Flagged studies: list, show, claim, release, resolve, reopen, correct.",
+    "Flagged studies: list, show, claim, assign, release, comment, resolve, reopen, correct.",
     "miqa_node.cli.worklist:app",
     _LOOK,
     order=10,

@@ -1,4 +1,4 @@
-"""``miqa-node worklist``: the flagged studies, listed, shown, claimed, resolved and reopened."""
+"""``miqa-node worklist``: the flagged studies, listed, shown, claimed, assigned, commented on, resolved, reopened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
 from miqa_node.store import corrections, history, worklist
 from miqa_node.store.objects import objects_of
 
-app = typer.Typer(no_args_is_help=True, help="Flagged studies: list, show, claim, release, resolve, reopen, correct.")
+app = typer.Typer(
+    no_args_is_help=True, help="Flagged studies: list, show, claim, assign, release, comment, resolve, reopen, correct."
+)
 
 StudyUid = Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")]
 
@@ -50,6 +52,16 @@ def list_(
         bool, typer.Option("--pending-review", help="Only studies with a prediction that waits for a person.")
     ] = False,
     claimed_by: Annotated[str, typer.Option(metavar="NAME", help="Who claimed it.")] = "",
+    mine: Annotated[bool, typer.Option("--mine", help="Only what you have claimed or were given; see --as.")] = False,
+    actor: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Who --mine means; default is the name of the login.")
+    ] = None,
+    search: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help="How patient, accession number, station, room or operator begins, in any case."
+        ),
+    ] = "",
     accession_number: Annotated[str, typer.Option(metavar="SH", help="As (0008,0050) writes it.")] = "",
     uid: Annotated[str, typer.Option(metavar="UID", help="A study, series or SOP instance UID.")] = "",
     since: Annotated[
@@ -74,7 +86,8 @@ def list_(
         station=station,
         reason=reason,
         pending_review=pending_review,
-        claimed_by=claimed_by,
+        claimed_by=(actor or login()) if mine else claimed_by,
+        search=search,
         accession_number=accession_number,
         uid=uid,
         since=since,
@@ -148,6 +161,38 @@ def claim(
     """Claim a flagged study; a study that another person claimed is reassigned."""
     with open_transaction(config, data_dir) as transaction:
         item = worklist.claim(transaction, study_uid, actor or login(), datetime.now(UTC))
+    _print_changed(item, as_json=as_json)
+
+
+@app.command()
+def assign(
+    study_uid: StudyUid,
+    to: Annotated[str, typer.Option(metavar="NAME", help="Who gets it: an account that may decide.")],
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a flagged study to a colleague, whoever has it."""
+    with open_transaction(config, data_dir) as transaction:
+        item = worklist.assign(transaction, study_uid, to, actor or login(), datetime.now(UTC))
+    _print_changed(item, as_json=as_json)
+
+
+@app.command()
+def comment(
+    study_uid: StudyUid,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said; nobody can change it later.")],
+    actor: Actor = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Comment on a flagged study without deciding it."""
+    if not text.strip():
+        raise typer.BadParameter("say something", param_hint="TEXT")
+    with open_transaction(config, data_dir) as transaction:
+        item = worklist.comment(transaction, study_uid, text, actor or login(), datetime.now(UTC))
     _print_changed(item, as_json=as_json)
 
 
@@ -250,6 +295,8 @@ def _print_changed(item: WorklistItem, *, as_json: bool) -> None:
         print_json(to_json(item))
     else:
         _print_item(item)
+        for one in item.comments:
+            print_line(f"{moment(one.at)} {one.actor}{_said(one.text)}")
 
 
 def _print_item(item: WorklistItem) -> None:

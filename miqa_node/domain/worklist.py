@@ -54,6 +54,15 @@ class WorklistImage:
 
 
 @dataclass(frozen=True, slots=True)
+class WorklistComment:
+    """What a person said about a flagged study without deciding; never changed, only more are added."""
+
+    at: datetime
+    actor: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorklistItem:
     """One flagged study: its worst verdict, all reasons, and who works on it."""
 
@@ -74,6 +83,8 @@ class WorklistItem:
     retaken_at: datetime | None = None
     """When the new exposure came that was requested."""
     images: tuple[WorklistImage, ...] = ()
+    comments: tuple[WorklistComment, ...] = ()
+    """Oldest first."""
 
     @property
     def outcome(self) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from miqa_node.domain.access import Role
+from miqa_node.domain.access import Permission, Role
 from miqa_node.errors import AccessError, ConflictError, NotFoundError
 from miqa_node.store.database import Transaction, insert_or_ignore
 from miqa_node.store.secrets import new_secret, sha256_of
@@ -52,6 +52,15 @@ def of_subject(transaction: Transaction, subject: str) -> User | None:
 def every(transaction: Transaction) -> list[User]:
     """All accounts by name."""
     return [_user(row) for row in transaction.execute(sa.select(users).order_by(users.c.name))]
+
+
+def reviewers(transaction: Transaction) -> list[str]:
+    """Names of the people who may decide studies."""
+    return [
+        user.name
+        for user in every(transaction)
+        if not user.disabled and user.role is not Role.SERVICE and Permission.REVIEW in user.role.permissions
+    ]
 
 
 def add(

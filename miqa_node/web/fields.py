@@ -28,6 +28,22 @@ Actor = Annotated[
 Comment = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$", description="Why.")]
 
 
+Assignee = Annotated[
+    str,
+    Field(
+        max_length=64,
+        pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+        description="Who gets it: a name of an account that may decide; without accounts any name.",
+    ),
+]
+Remark = Annotated[
+    str,
+    Field(
+        max_length=2000, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$", description="What is said; nobody can change it later."
+    ),
+]
+
+
 def _known(name: FindingName) -> FindingName:
     if name not in all_finding_names():
         raise ValueError("this node has no finding of that name")

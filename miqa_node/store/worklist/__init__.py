@@ -1,6 +1,6 @@
 """The worklist: flagged studies and their handling by readers."""
 
-from miqa_node.store.worklist.changes import claim, flag, follow, note, reopen, resolve, unclaim
+from miqa_node.store.worklist.changes import assign, claim, comment, flag, follow, note, reopen, resolve, unclaim
 from miqa_node.store.worklist.retakes import complete_retakes
 from miqa_node.store.worklist.search import (
     UNRESOLVED,
@@ -20,7 +20,9 @@ __all__ = [
     "WorklistFilter",
     "WorklistOrder",
     "WorklistPosition",
+    "assign",
     "claim",
+    "comment",
     "complete_retakes",
     "count",
     "facets",

@@ -13,7 +13,7 @@ from miqa_node.domain.label import RegionOutline
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState, check_transition
 from miqa_node.errors import ConflictError
-from miqa_node.store import announcements, decisions, documents
+from miqa_node.store import announcements, decisions, documents, users
 from miqa_node.store.audit import records
 from miqa_node.store.audit.records import AuditEntry
 from miqa_node.store.database import Transaction, insert_missing, insert_or_ignore
@@ -24,7 +24,7 @@ from miqa_node.store.tables import (
     worklist_events,
     worklist_facets,
 )
-from miqa_node.store.worklist.search import show
+from miqa_node.store.worklist.search import COMMENTED, show
 
 _UNDECIDED: dict[str, object] = {"resolution": None, "resolved_by": "", "resolved_at": None, "decision_id": None}
 
@@ -104,6 +104,31 @@ def claim(transaction: Transaction, study_instance_uid: str, actor: str, now: da
     return _move(
         transaction, study_instance_uid, WorklistState.CLAIMED, actor, "claimed", "", now, {"claimed_by": actor}
     )
+
+
+def assign(transaction: Transaction, study_instance_uid: str, assignee: str, actor: str, now: datetime) -> WorklistItem:
+    """Give an item to a colleague, whoever has it; giving it to oneself is a claim.
+
+    Raises
+    ------
+    ConflictError
+        The item is resolved; or the node has accounts and ``assignee`` is none that may decide.
+    """
+    if assignee == actor:
+        return claim(transaction, study_instance_uid, actor, now)
+    if users.any_exists(transaction) and assignee not in users.reviewers(transaction):
+        raise ConflictError(f"{assignee} has no account that may decide studies, so nothing can be assigned to it.")
+    return _move(
+        transaction, study_instance_uid, WorklistState.CLAIMED, actor, "assigned", f"to {assignee}", now,
+        {"claimed_by": assignee},
+    )  # fmt: skip
+
+
+def comment(transaction: Transaction, study_instance_uid: str, text: str, actor: str, now: datetime) -> WorklistItem:
+    """Say something about an item, open or resolved, without deciding; nobody can change or delete it."""
+    show(transaction, study_instance_uid)
+    note(transaction, study_instance_uid, COMMENTED, actor, text.strip(), now)
+    return show(transaction, study_instance_uid)
 
 
 def unclaim(transaction: Transaction, study_instance_uid: str, actor: str, now: datetime) -> WorklistItem:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import PendingReason
-from miqa_node.domain.worklist import Resolution, WorklistImage, WorklistItem, WorklistState
+from miqa_node.domain.worklist import Resolution, WorklistComment, WorklistImage, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.store import documents, free_text
 from miqa_node.store.database import Transaction
@@ -22,8 +22,12 @@ from miqa_node.store.tables import (
     instances,
     studies,
     worklist,
+    worklist_events,
     worklist_facets,
 )
+
+COMMENTED = "commented"
+"""The action of an event that is nothing but a person's comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ def show(transaction: Transaction, study_instance_uid: str) -> WorklistItem:
     row = transaction.execute(query).one_or_none()
     if row is None:
         raise NotFoundError(f"No study {study_instance_uid} is on the worklist.")
-    return _item(row, _images(transaction, [row.study_instance_uid]).get(row.study_instance_uid, ()))
+    return _with_parts(transaction, [row])[0]
 
 
 def place_of(item: WorklistItem) -> WorklistPosition:
@@ -152,9 +156,13 @@ def _query(criteria: WorklistFilter) -> sa.Select[tuple[object, ...]]:
 
 
 def _items(transaction: Transaction, query: sa.Select[tuple[object, ...]]) -> list[WorklistItem]:
-    rows = transaction.execute(query).all()
-    images = _images(transaction, [row.study_instance_uid for row in rows])
-    return [_item(row, images.get(row.study_instance_uid, ())) for row in rows]
+    return _with_parts(transaction, transaction.execute(query).all())
+
+
+def _with_parts(transaction: Transaction, rows: Sequence[sa.Row[tuple[object, ...]]]) -> list[WorklistItem]:
+    uids = [row.study_instance_uid for row in rows]
+    images, comments = _images(transaction, uids), _comments(transaction, uids)
+    return [_item(row, images.get(uid, ()), comments.get(uid, ())) for row, uid in zip(rows, uids, strict=True)]
 
 
 def _conditions(criteria: WorklistFilter) -> list[sa.ColumnElement[bool]]:
@@ -243,7 +251,20 @@ def _images(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[
     return images
 
 
-def _item(row: sa.Row[tuple[object, ...]], images: tuple[WorklistImage, ...]) -> WorklistItem:
+def _comments(transaction: Transaction, study_uids: list[str]) -> dict[str, tuple[WorklistComment, ...]]:
+    of = worklist_events.c
+    query = sa.select(of.study_instance_uid, of.at, of.actor, of.comment).order_by(of.event_id)
+    comments: dict[str, tuple[WorklistComment, ...]] = {}
+    for uid, at, actor, text in transaction.execute(
+        query.where(of.study_instance_uid.in_(study_uids), of.action == COMMENTED)
+    ):
+        comments[uid] = (*comments.get(uid, ()), WorklistComment(at, actor, text))
+    return comments
+
+
+def _item(
+    row: sa.Row[tuple[object, ...]], images: tuple[WorklistImage, ...], comments: tuple[WorklistComment, ...]
+) -> WorklistItem:
     return WorklistItem(
         study_instance_uid=row.study_instance_uid,
         accession_number=row.accession_number,
@@ -260,6 +281,7 @@ def _item(row: sa.Row[tuple[object, ...]], images: tuple[WorklistImage, ...]) ->
         decision=row.decision_id,
         retaken_at=row.retaken_at,
         images=images,
+        comments=comments,
     )
 
 

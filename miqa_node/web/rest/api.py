@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, HTTPException, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from miqa_node.domain.codes import REASON_CODES
@@ -15,13 +16,15 @@ from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, Workl
 from miqa_node.errors import NotFoundError
 from miqa_node.report.narrative import narrative
 from miqa_node.store import corrections, history, worklist
-from miqa_node.store.history import InstanceHistory
+from miqa_node.store.history import InstanceHistory, WorklistEvent
+from miqa_node.store.worklist import WorklistOrder
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.decisions import DIGEST, MAX_IMAGES, Decision, Regions, by_image, decide, known_reason
-from miqa_node.web.fields import NO_CONTROLS, Actor, Comment, Strict, Uid
+from miqa_node.web.fields import NO_CONTROLS, Actor, Assignee, Comment, Remark, Strict, Uid
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
+from miqa_node.web.worklist_csv import worklist_csv
 
 MAX_PAGE = 1000
 MAX_OFFSET = 10**9
@@ -63,6 +66,7 @@ class WorklistQuery(Strict):
         "", max_length=64, pattern=NO_CONTROLS, description="Name of a finding, measurement or plausibility issue."
     )
     pending_review: bool = Field(False, description="Only studies with a prediction that waits for a person.")
+    mine: bool = Field(False, description="Only what the account that asks has claimed or was given.")
     claimed_by: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Who claimed it.")
     accession_number: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Accession Number (0008,0050).")
     search: str = Field(
@@ -77,8 +81,10 @@ class WorklistQuery(Strict):
     limit: int | None = Field(None, ge=1, le=MAX_PAGE, description="Maximum number; default is web.page_size.")
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Number of newest rows to skip.")
 
-    def filter(self) -> worklist.WorklistFilter:
-        """The same for the store."""
+    def filter(self, name: str) -> worklist.WorklistFilter:
+        """The same for the store, for the account called ``name``; HTTPException 422 if it has none."""
+        if self.mine and not name:
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "mine: this node has no accounts; name claimed_by.")
         return worklist.WorklistFilter(
             state=tuple(self.state),
             verdict=tuple(self.verdict),
@@ -88,7 +94,7 @@ class WorklistQuery(Strict):
             station=self.station,
             reason=self.reason,
             pending_review=self.pending_review,
-            claimed_by=self.claimed_by,
+            claimed_by=name if self.mine else self.claimed_by,
             accession_number=self.accession_number,
             search=self.search.strip(),
             uid=self.uid,
@@ -110,6 +116,20 @@ class Claim(Strict):
     """The person who claims an item or puts it back."""
 
     actor: Actor = ""
+
+
+class Assign(Strict):
+    """The person who gives an item to another, and who gets it."""
+
+    actor: Actor = ""
+    to: Assignee
+
+
+class CommentOn(Strict):
+    """What a person says about an item without deciding."""
+
+    actor: Actor = ""
+    text: Remark
 
 
 class Resolve(Strict):
@@ -156,14 +176,22 @@ router = APIRouter(prefix="/api/v1")
 
 
 @router.get("/worklist", summary="List flagged studies", tags=["worklist"], responses=responses(401, 403, 422, 503))
-def list_worklist(services: Services, _who: Reader, query: Annotated[WorklistQuery, Query()]) -> WorklistPage:
+def list_worklist(services: Services, who: Reader, query: Annotated[WorklistQuery, Query()]) -> WorklistPage:
     """Flagged studies, newest first, with their flagged images and the reasons."""
     limit = query.limit or services.settings.web.page_size
-    selection = query.filter()
+    selection = query.filter(who.name)
     with services.database.begin() as transaction:
         items = worklist.select(transaction, selection, limit=limit, offset=query.offset)
         total = worklist.count(transaction, selection)
     return WorklistPage(items=items, total=total, limit=limit, offset=query.offset)
+
+
+@router.get(
+    "/worklist.csv", summary="Flagged studies as CSV", tags=["worklist"], responses=responses(401, 403, 422, 503)
+)
+def list_worklist_csv(services: Services, who: Reader, query: Annotated[WorklistQuery, Query()]) -> Response:
+    """All that match, newest first, whatever `limit` and `offset` say: state, decision, reasons and comments."""
+    return worklist_csv(services, query.filter(who.name), WorklistOrder.NEWEST, datetime.now(UTC).date())
 
 
 @router.get(
@@ -176,6 +204,19 @@ def show_worklist(services: Services, _who: Reader, study_uid: Uid) -> WorklistI
     """One flagged study."""
     with services.database.begin() as transaction:
         return worklist.show(transaction, study_uid)
+
+
+@router.get(
+    "/worklist/{study_uid}/events",
+    summary="What happened to it",
+    tags=["worklist"],
+    responses=responses(401, 403, 404, 422, 503),
+)
+def show_events(services: Services, _who: Reader, study_uid: Uid) -> list[WorklistEvent]:
+    """What people and the node did with a flagged study, oldest first; rows are only ever added."""
+    with services.database.begin() as transaction:
+        worklist.show(transaction, study_uid)
+        return history.of_worklist(transaction, study_uid)
 
 
 _change_errors = responses(401, 403, 404, 409, 415, 422, 503)
@@ -193,6 +234,24 @@ def release(services: Services, who: Reviewer, study_uid: Uid, body: Claim) -> W
     """CLAIMED becomes OPEN."""
     with services.database.begin() as transaction:
         return worklist.unclaim(transaction, study_uid, acting(who, body.actor), datetime.now(UTC))
+
+
+@router.post(
+    "/worklist/{study_uid}/assign", summary="Give it to a colleague", tags=["worklist"], responses=_change_errors
+)
+def assign(services: Services, who: Reviewer, study_uid: Uid, body: Assign) -> WorklistItem:
+    """OPEN or CLAIMED becomes CLAIMED by the one who is named."""
+    with services.database.begin() as transaction:
+        return worklist.assign(transaction, study_uid, body.to.strip(), acting(who, body.actor), datetime.now(UTC))
+
+
+@router.post(
+    "/worklist/{study_uid}/comments", summary="Comment without deciding", tags=["worklist"], responses=_change_errors
+)
+def comment_on(services: Services, who: Reviewer, study_uid: Uid, body: CommentOn) -> WorklistItem:
+    """Open or resolved; comments are kept in order, with name and time, and nobody can change them."""
+    with services.database.begin() as transaction:
+        return worklist.comment(transaction, study_uid, body.text, acting(who, body.actor), datetime.now(UTC))
 
 
 @router.post("/worklist/{study_uid}/resolve", summary="Decide it", tags=["worklist"], responses=_change_errors)

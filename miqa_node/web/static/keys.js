@@ -9,7 +9,8 @@ document.addEventListener("keydown", (event) => {
   const button = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (!button || button.disabled) return;
   event.preventDefault();
-  button.click();
+  if (button.matches("input:not([type=checkbox])")) button.focus();
+  else button.click();
 });
 
 function toggleHelp(event) {

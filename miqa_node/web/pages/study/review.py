@@ -1,4 +1,4 @@
-"""Actions on a flagged study: claim, put back, decide, reopen; a rejection needs a second confirmation."""
+"""Actions on a flagged study: claim, put back, assign, comment, decide, reopen; a rejection needs a second look."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from miqa_node.domain.worklist import Resolution
 from miqa_node.store import worklist
 from miqa_node.web.access import Reviewer, acting
 from miqa_node.web.decisions import MAX_IMAGES, Decision, decide, known_reason, read_regions
-from miqa_node.web.fields import Actor, Comment, Uid
+from miqa_node.web.fields import Actor, Assignee, Comment, Remark, Uid
 from miqa_node.web.html import render
 from miqa_node.web.page import Page
 from miqa_node.web.pages.study.router import following_study
@@ -48,6 +48,36 @@ def release(
     """The button "Put back"."""
     with services.database.begin() as transaction:
         worklist.unclaim(transaction, study_uid, acting(who, actor), datetime.now(UTC))
+    return _to(study_uid, listed)
+
+
+@router.post("/studies/{study_uid}/assign")
+def assign(
+    services: Services,
+    who: Reviewer,
+    study_uid: Uid,
+    to: Annotated[Assignee, Form()],
+    actor: Annotated[Actor, Form()] = "",
+    listed: Listed = "",
+) -> Response:
+    """The button "Assign"."""
+    with services.database.begin() as transaction:
+        worklist.assign(transaction, study_uid, to.strip(), acting(who, actor), datetime.now(UTC))
+    return _to(study_uid, listed)
+
+
+@router.post("/studies/{study_uid}/comments")
+def comment_on(
+    services: Services,
+    who: Reviewer,
+    study_uid: Uid,
+    text: Annotated[Remark, Form()],
+    actor: Annotated[Actor, Form()] = "",
+    listed: Listed = "",
+) -> Response:
+    """The button "Add comment"."""
+    with services.database.begin() as transaction:
+        worklist.comment(transaction, study_uid, text, acting(who, actor), datetime.now(UTC))
     return _to(study_uid, listed)
 
 
@@ -101,7 +131,7 @@ def resolve(
     item = decide(services, study_uid, decision)
     if onward:
         with services.database.begin() as transaction:
-            following = following_study(transaction, listed, item)
+            following = following_study(transaction, listed, item, who.name)
         if following:
             return _to(following, listed, decided=study_uid)
     return _to(study_uid, listed)

@@ -15,7 +15,7 @@ from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.worklist import WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.settings import Settings
-from miqa_node.store import decisions, history, worklist
+from miqa_node.store import decisions, history, users, worklist
 from miqa_node.store.database import Transaction
 from miqa_node.taxonomy.lookup import all_finding_names, defect_names, finding_title, finding_words
 from miqa_node.web.access import Reader
@@ -23,8 +23,8 @@ from miqa_node.web.fields import Uid
 from miqa_node.web.html import render
 from miqa_node.web.page import Page
 from miqa_node.web.pages.study.images import StudyImage, images_of
-from miqa_node.web.pages.worklist.router import Show, read_form
 from miqa_node.web.services import Services
+from miqa_node.web.worklist_form import Show, read_form
 
 MAX_IMAGES = 24
 """Of a study with more only the worst are shown; each has its own canvas."""
@@ -33,6 +33,7 @@ KEYS = (
     ("a d t r", "accept, dismiss, request a retake, confirm reject"),
     ("c p", "claim, put back"),
     ("u", "undo the decision"),
+    ("s", "say something without deciding"),
     ("n", "next study of the list"),
     ("e", "after a decision show the next study"),
     ("[ ]", "previous, next image"),
@@ -72,10 +73,11 @@ def study_page(
         item = item_of(transaction, study_uid)
         events = history.of_worklist(transaction, study_uid)
         resolved = item is not None and item.state is WorklistState.RESOLVED
-        following = following_study(transaction, listed, item) if item is not None else ""
+        following = following_study(transaction, listed, item, who.name) if item is not None else ""
         before = item_of(transaction, decided) if decided else None
         notes = decisions.notes_of(transaction, item.decision) if item is not None and item.decision else []
         hidden_in = decisions.hidden_in(transaction, study_uid)
+        people = users.reviewers(transaction)
     return render(
         "study/study.html",
         who=who,
@@ -90,6 +92,7 @@ def study_page(
         listed=listed,
         notes=notes,
         hidden_in=hidden_in,
+        people=people,
         undoable=next((one for one in (item, before) if one and _may_undo(one, who.name, datetime.now(UTC))), None),
         events=events,
         reasons=sorted(REASON_CODES.values(), key=lambda code: code.value),
@@ -103,14 +106,14 @@ def study_page(
     )
 
 
-def following_study(transaction: Transaction, listed: str, item: WorklistItem) -> str:
+def following_study(transaction: Transaction, listed: str, item: WorklistItem, name: str) -> str:
     """The next study of the list that the study was opened from, from its start again at its end; empty if none.
 
-    ``listed`` is the query of the list's address.
+    ``listed`` is the query of the list's address, ``name`` the person whose list it is.
     """
     form = read_form(listed)
-    criteria = form.filter()
-    if form.show is Show.UNRESOLVED and not form.assignee:
+    criteria = form.filter(name)
+    if form.show is Show.UNRESOLVED and not criteria.claimed_by:
         criteria = replace(criteria, state=(WorklistState.OPEN,))  # what others have claimed is theirs
     for after in (worklist.place_of(item), None):
         items = worklist.page(transaction, criteria, limit=2, order=form.order, after=after)

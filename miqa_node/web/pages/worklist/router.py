@@ -4,63 +4,42 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Literal
-from urllib.parse import parse_qsl, urlencode
+from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from miqa_node.domain.access import Permission
 from miqa_node.domain.finding import humanised
 from miqa_node.domain.instance import ANY_UID
 from miqa_node.domain.policy import Verdict
-from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
+from miqa_node.domain.worklist import Resolution, WorklistItem
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.imaging.plausibility import ISSUES
-from miqa_node.store import overview, worklist
-from miqa_node.store.worklist import WorklistOrder, WorklistPosition
+from miqa_node.store import overview, users, worklist
+from miqa_node.store.worklist import WorklistPosition
 from miqa_node.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.web.access import Reader, Reviewer, acting
-from miqa_node.web.fields import NO_CONTROLS, Actor, Comment, Strict
+from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services
-from miqa_node.web.site_time import instant, midnight
+from miqa_node.web.site_time import instant, local
+from miqa_node.web.worklist_csv import worklist_csv
+from miqa_node.web.worklist_form import Show, WorklistForm
 
 MOST_COUNTED = 1000
 """Above this the page shows "1,000+", because counting a million rows is too slow."""
 OVERVIEW_SPAN = timedelta(hours=24)
 BULK = Annotated[list[str], Form(max_length=1000)]
 
-_UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
 _PLACE = re.compile(r"([0-9T:.\-+]{19,32})~([0-9])~(" + ANY_UID + ")")
 
 router = APIRouter()
-
-
-class Show(StrEnum):
-    """Which states the page lists."""
-
-    UNRESOLVED = "unresolved"
-    OPEN = "open"
-    CLAIMED = "claimed"
-    RESOLVED = "resolved"
-    ALL = "all"
-
-    @property
-    def states(self) -> tuple[WorklistState, ...]:
-        """The same for the store; empty is all."""
-        match self:
-            case Show.UNRESOLVED:
-                return tuple(worklist.UNRESOLVED)
-            case Show.ALL:
-                return ()
-            case _:
-                return (WorklistState(self.value.upper()),)
 
 
 class Bulk(StrEnum):
@@ -68,6 +47,7 @@ class Bulk(StrEnum):
 
     CLAIM = "claim"
     RELEASE = "release"
+    ASSIGN = "assign"
     DISMISS = "dismiss"
     ACCEPT = "accept"
 
@@ -77,59 +57,6 @@ class Bulk(StrEnum):
         return self in (Bulk.DISMISS, Bulk.ACCEPT)
 
 
-class WorklistForm(Strict):
-    """The filter above the list, kept in the page's address; an untouched field is sent empty."""
-
-    show: Show = Show.UNRESOLVED
-    order: WorklistOrder = WorklistOrder.NEWEST
-    verdict: Literal[""] | Verdict = ""
-    reason: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
-    body_part: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    view: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    station: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    assignee: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    search: str = Field("", max_length=64, pattern=NO_CONTROLS)
-    since: Literal[""] | date = ""
-    until: Literal[""] | date = ""
-    after: str = Field("", max_length=120, pattern=NO_CONTROLS)
-    before: str = Field("", max_length=120, pattern=NO_CONTROLS)
-
-    def filter(self) -> worklist.WorklistFilter:
-        """The same for the store; what looks like a UID is looked for as one, else how a name or number begins."""
-        search = self.search.strip()
-        is_uid = _UID.fullmatch(search) is not None
-        return worklist.WorklistFilter(
-            state=self.show.states,
-            verdict=(self.verdict,) if self.verdict else (),
-            reason=self.reason,
-            modality=self.modality.strip(),
-            body_part=self.body_part.strip(),
-            view=self.view.strip(),
-            station=self.station.strip(),
-            claimed_by=self.assignee.strip(),
-            search="" if is_uid else search,
-            uid=search if is_uid else "",
-            since=midnight(self.since) if self.since else None,
-            until=midnight(self.until + timedelta(days=1)) if self.until else None,
-        )
-
-    def address(self, path: str = "/", **place: str) -> str:
-        """Of the same list, perhaps at another place of it."""
-        given = self.model_dump(mode="json", exclude={"after", "before"})
-        kept = {key: str(value) for key, value in given.items() if value and value != _DEFAULTS[key]}
-        return f"{path}?{urlencode(kept | place)}" if kept | place else path
-
-
-def read_form(text: str) -> WorklistForm:
-    """The filter that the address of a list says; that of the first page if it holds no known key."""
-    try:
-        return WorklistForm.model_validate(dict(parse_qsl(text)))
-    except ValidationError:
-        return WorklistForm()
-
-
-_DEFAULTS = WorklistForm.model_construct().model_dump(mode="json")
 _FILTERS = tuple(name for name in WorklistForm.model_fields if name not in {"after", "before", "order"})
 
 
@@ -138,10 +65,10 @@ MOST_VALUES = 8
 """Of one facet; the commonest."""
 
 
-def facets_of(services: Services, query: WorklistForm) -> list[tuple[str, list[dict[str, object]]]]:
+def facets_of(services: Services, query: WorklistForm, name: str) -> list[tuple[str, list[dict[str, object]]]]:
     """What the studies of the list differ in, with counts and the address that narrows the list, or widens it again."""
     with services.database.begin() as transaction:
-        counted = worklist.facets(transaction, query.filter(), tuple(FACETS), MOST_COUNTED)
+        counted = worklist.facets(transaction, query.filter(name), tuple(FACETS), MOST_COUNTED)
     shown = []
     for field, title in FACETS.items():
         chosen = getattr(query, field)
@@ -167,18 +94,20 @@ OTHER_REASONS = {"anomaly": "Unlike others", "audit": "Audit of accepted images"
 @router.get("/")
 def worklist_page(request: Request, services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> str:
     """Flagged studies, newest first or worst first."""
-    listing = _listed(services, query)
+    listing = _listed(services, query, who.name)
     part = "hx-request" in request.headers
     with services.database.begin() as transaction:
         numbers = asdict(overview.look(transaction, datetime.now(UTC) - OVERVIEW_SPAN))
+        people = users.reviewers(transaction)
     return render(
         "worklist/worklist_list.html" if part else "worklist/worklist.html",
         who=who,
         query=query,
         numbers=numbers,
+        people=people,
         may_change=who.may(Permission.REVIEW),
         filtered=any(getattr(query, name) != WorklistForm.model_fields[name].default for name in _FILTERS),
-        extended=any(getattr(query, name) for name in ("body_part", "view", "assignee", "since", "until")),
+        extended=any(getattr(query, name) for name in ("body_part", "view", "assignee", "mine", "since", "until")),
         shows=list(Show),
         verdicts=[verdict for verdict in Verdict if verdict.flagged],
         reasons={
@@ -188,10 +117,16 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
         },
         not_ready=() if part else services.recent_readiness.get(None),
         now=datetime.now(UTC),
-        facets=facets_of(services, query),
+        facets=facets_of(services, query, who.name),
         escalate_s=services.settings.web.escalate_minutes * 60,
         **listing,
     )
+
+
+@router.get("/worklist.csv")
+def worklist_as_csv(services: Services, who: Reader, query: Annotated[WorklistForm, Query()]) -> Response:
+    """The studies of the list as CSV, with decisions and comments."""
+    return worklist_csv(services, query.filter(who.name), query.order, local(datetime.now(UTC)).date())
 
 
 @router.post("/worklist/bulk")
@@ -201,6 +136,7 @@ def bulk(
     action: Annotated[Bulk, Form()],
     study: BULK = [],  # noqa: B006 - FastAPI copies it
     actor: Annotated[Actor, Form()] = "",
+    to: Annotated[Actor, Form()] = "",
     comment: Annotated[Comment, Form()] = "",
     back: Annotated[str, Form(max_length=2000)] = "/",
     sure: Annotated[bool, Form()] = False,
@@ -210,6 +146,8 @@ def bulk(
     A decision about several studies first shows what it would decide, and can be undone.
     """
     name, now = acting(who, actor), datetime.now(UTC)
+    if action is Bulk.ASSIGN and not to.strip():
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Choose a person to assign the studies to.")
     if action.decides and not sure:
         with services.database.begin() as transaction:
             items = [worklist.show(transaction, uid) for uid in dict.fromkeys(study)]
@@ -226,6 +164,8 @@ def bulk(
                 match action:
                     case Bulk.CLAIM:
                         worklist.claim(transaction, uid, name, now)
+                    case Bulk.ASSIGN:
+                        worklist.assign(transaction, uid, to.strip(), name, now)
                     case Bulk.RELEASE:
                         worklist.unclaim(transaction, uid, name, now)
                     case Bulk.DISMISS:
@@ -267,10 +207,10 @@ def undo_bulk(
     return HTMLResponse(page)
 
 
-def _listed(services: Services, query: WorklistForm) -> dict[str, object]:
+def _listed(services: Services, query: WorklistForm, name: str) -> dict[str, object]:
     """One page of the list, and the addresses of its neighbours."""
     size = services.settings.web.page_size
-    selection = query.filter()
+    selection = query.filter(name)
     after, before = _place(query.after), _place(query.before)
     with services.database.begin() as transaction:
         items = worklist.page(transaction, selection, limit=size + 1, order=query.order, after=after, before=before)
@@ -285,6 +225,7 @@ def _listed(services: Services, query: WorklistForm) -> dict[str, object]:
         "next": query.address(after=_text(items[-1])) if items and forward else "",
         "previous": query.address(before=_text(items[0])) if items and backward else "",
         "listed": query.address(path="").removeprefix("?"),
+        "as_csv": query.address("/worklist.csv"),
         "here": query.address(**{name: getattr(query, name) for name in ("after", "before") if getattr(query, name)}),
     }
 

@@ -1,0 +1,102 @@
+"""The filter of the worklist page: read from the address of a list, and written into it again."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Literal
+from urllib.parse import parse_qsl, urlencode
+
+from pydantic import Field, ValidationError
+
+from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import WorklistState
+from miqa_node.store import worklist
+from miqa_node.store.worklist import WorklistOrder
+from miqa_node.web.fields import NO_CONTROLS, Strict
+from miqa_node.web.site_time import midnight
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
+
+
+class Show(StrEnum):
+    """Which states the page lists."""
+
+    UNRESOLVED = "unresolved"
+    OPEN = "open"
+    CLAIMED = "claimed"
+    RESOLVED = "resolved"
+    ALL = "all"
+
+    @property
+    def states(self) -> tuple[WorklistState, ...]:
+        """The same for the store; empty is all."""
+        match self:
+            case Show.UNRESOLVED:
+                return tuple(worklist.UNRESOLVED)
+            case Show.ALL:
+                return ()
+            case _:
+                return (WorklistState(self.value.upper()),)
+
+
+class WorklistForm(Strict):
+    """The filter above the list, kept in the page's address; an untouched field is sent empty."""
+
+    show: Show = Show.UNRESOLVED
+    order: WorklistOrder = WorklistOrder.NEWEST
+    verdict: Literal[""] | Verdict = ""
+    reason: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    modality: str = Field("", max_length=16, pattern=NO_CONTROLS)
+    body_part: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    view: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    station: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    assignee: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    mine: bool = False
+    """Only what the person who looks has claimed or was given."""
+    search: str = Field("", max_length=64, pattern=NO_CONTROLS)
+    since: Literal[""] | date = ""
+    until: Literal[""] | date = ""
+    after: str = Field("", max_length=120, pattern=NO_CONTROLS)
+    before: str = Field("", max_length=120, pattern=NO_CONTROLS)
+
+    def filter(self, name: str) -> worklist.WorklistFilter:
+        """The same for the store, for the person called ``name``, whom ``mine`` means; empty: nobody is known.
+
+        What looks like a UID is looked for as one, else how a name or number begins.
+        """
+        search = self.search.strip()
+        is_uid = _UID.fullmatch(search) is not None
+        return worklist.WorklistFilter(
+            state=self.show.states,
+            verdict=(self.verdict,) if self.verdict else (),
+            reason=self.reason,
+            modality=self.modality.strip(),
+            body_part=self.body_part.strip(),
+            view=self.view.strip(),
+            station=self.station.strip(),
+            claimed_by=(self.mine and name) or self.assignee.strip(),
+            search="" if is_uid else search,
+            uid=search if is_uid else "",
+            since=midnight(self.since) if self.since else None,
+            until=midnight(self.until + timedelta(days=1)) if self.until else None,
+        )
+
+    def address(self, path: str = "/", **place: str) -> str:
+        """Of the same list, perhaps at another place of it."""
+        given = self.model_dump(mode="json", exclude={"after", "before"})
+        kept = {key: "true" if value is True else str(value) for key, value in given.items()
+                if value and value != _DEFAULTS[key]}  # fmt: skip
+        return f"{path}?{urlencode(kept | place)}" if kept | place else path
+
+
+def read_form(text: str) -> WorklistForm:
+    """The filter that the address of a list says; that of the first page if it holds no known key."""
+    try:
+        return WorklistForm.model_validate(dict(parse_qsl(text)))
+    except ValidationError:
+        return WorklistForm()
+
+
+_DEFAULTS = WorklistForm.model_construct().model_dump(mode="json")
