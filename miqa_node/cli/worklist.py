@@ -16,8 +16,10 @@ from miqa_node.cli.store import open_transaction, opened
 from miqa_node.domain.instance import InstanceDigest, can_name
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem, WorklistState
-from miqa_node.store import corrections, history, worklist
+from miqa_node.store import corrections, history, saved_views, worklist
+from miqa_node.store.database import Transaction
 from miqa_node.store.objects import objects_of
+from miqa_node.web.worklist_form import read_form
 
 app = typer.Typer(
     no_args_is_help=True, help="Flagged studies: list, show, claim, assign, release, comment, resolve, reopen, correct."
@@ -62,6 +64,7 @@ def list_(
             metavar="TEXT", help="How patient, accession number, station, room or operator begins, in any case."
         ),
     ] = "",
+    saved: Annotated[str, typer.Option(metavar="NAME", help="A saved view; without other filters.")] = "",
     accession_number: Annotated[str, typer.Option(metavar="SH", help="As (0008,0050) writes it.")] = "",
     uid: Annotated[str, typer.Option(metavar="UID", help="A study, series or SOP instance UID.")] = "",
     since: Annotated[
@@ -94,6 +97,8 @@ def list_(
         until=until,
     )
     with open_transaction(config, data_dir) as transaction:
+        if saved:
+            selection = _saved(transaction, saved, selection, actor)
         items = worklist.select(transaction, selection, limit=limit, offset=offset)
         total = worklist.count(transaction, selection)
     if as_json:
@@ -105,6 +110,28 @@ def list_(
         _print_rows(items)
     if total > len(items):
         typer.echo(f"{len(items)} of {total}", err=True)
+
+
+def _saved(
+    transaction: Transaction, name: str, given: worklist.WorklistFilter, actor: str | None
+) -> worklist.WorklistFilter:
+    if given != worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED)):
+        raise typer.BadParameter("a view cannot be combined with other filters", param_hint="--saved")
+    person = actor or login()
+    return read_form(saved_views.load(transaction, name, person).query).filter(person)
+
+
+@app.command()
+def views(config: ConfigFile = None, data_dir: DataDir = None, actor: Actor = None, as_json: AsJson = False) -> None:
+    """List saved views of the worklist: your own, and those that others share."""
+    with open_transaction(config, data_dir) as transaction:
+        kept = saved_views.visible(transaction, actor or login())
+    if as_json:
+        print_json([to_json(view) for view in kept])
+        return
+    print_table(("View", "Owner", "Shared", "Filter"), (
+        (view.name, view.owner, "yes" if view.is_shared else "no", view.query) for view in kept
+    ))  # fmt: skip
 
 
 def _print_for_people(items: Sequence[WorklistItem]) -> None:

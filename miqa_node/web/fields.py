@@ -36,6 +36,14 @@ Assignee = Annotated[
         description="Who gets it: a name of an account that may decide; without accounts any name.",
     ),
 ]
+ViewName = Annotated[
+    str,
+    Field(
+        max_length=64,
+        pattern=r"^[^\x00-\x1f\x7f/]*[^\s\x00-\x1f\x7f/][^\x00-\x1f\x7f/]*$",
+        description="Name of a view; no slash.",
+    ),
+]
 Remark = Annotated[
     str,
     Field(

@@ -48,7 +48,7 @@ from miqa_node.store.tables.operations import destination_checks, destination_ho
 from miqa_node.store.tables.processes import activations, compatibility, executors, site_limits
 from miqa_node.store.tables.reader_studies import reader_studies, reader_study_images, reader_study_readings
 from miqa_node.store.tables.retention import disk_samples, erasures, legal_holds
-from miqa_node.store.tables.worklist import decisions, worklist, worklist_events, worklist_facets
+from miqa_node.store.tables.worklist import decisions, saved_views, worklist, worklist_events, worklist_facets
 
 __all__ = [
     "Digest",
@@ -98,6 +98,7 @@ __all__ = [
     "requests",
     "results",
     "rollup_marks",
+    "saved_views",
     "second_factors",
     "senders",
     "series",

@@ -90,3 +90,15 @@ decisions = sa.Table(
         postgresql_where=sa.text("reported_at IS NULL"),
     ),
 )
+
+# Views of the list that people saved. "query" is that of the page's address, without the text of a search, which may
+# name a patient. "owner" is empty on a node without accounts.
+saved_views = sa.Table(
+    "saved_views",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("is_shared", sa.Boolean, nullable=False),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("saved_at", UtcDateTime, nullable=False),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
@@ -15,14 +15,16 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Reopening, Resolution, WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
 from miqa_node.report.narrative import narrative
-from miqa_node.store import corrections, history, worklist
+from miqa_node.store import corrections, history, saved_views, worklist
+from miqa_node.store.database import Transaction
 from miqa_node.store.history import InstanceHistory, WorklistEvent
-from miqa_node.store.worklist import WorklistOrder
+from miqa_node.store.worklist import WorklistFilter, WorklistOrder
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.decisions import DIGEST, MAX_IMAGES, Decision, Regions, by_image, decide, known_reason
-from miqa_node.web.fields import NO_CONTROLS, Actor, Assignee, Comment, Remark, Strict, Uid
+from miqa_node.web.fields import NO_CONTROLS, Actor, Assignee, Comment, Remark, Strict, Uid, ViewName
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
+from miqa_node.web.saving import form_of
 from miqa_node.web.services import Services
 from miqa_node.web.worklist_csv import worklist_csv
 
@@ -67,6 +69,9 @@ class WorklistQuery(Strict):
     )
     pending_review: bool = Field(False, description="Only studies with a prediction that waits for a person.")
     mine: bool = Field(False, description="Only what the account that asks has claimed or was given.")
+    saved: ViewName | Literal[""] = Field(
+        "", description="Name of a saved view; no other filter can be given with it, but limit and offset."
+    )
     claimed_by: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Who claimed it.")
     accession_number: str = Field("", max_length=64, pattern=NO_CONTROLS, description="Accession Number (0008,0050).")
     search: str = Field(
@@ -179,8 +184,8 @@ router = APIRouter(prefix="/api/v1")
 def list_worklist(services: Services, who: Reader, query: Annotated[WorklistQuery, Query()]) -> WorklistPage:
     """Flagged studies, newest first, with their flagged images and the reasons."""
     limit = query.limit or services.settings.web.page_size
-    selection = query.filter(who.name)
     with services.database.begin() as transaction:
+        selection = _selection(transaction, query, who.name)
         items = worklist.select(transaction, selection, limit=limit, offset=query.offset)
         total = worklist.count(transaction, selection)
     return WorklistPage(items=items, total=total, limit=limit, offset=query.offset)
@@ -191,7 +196,9 @@ def list_worklist(services: Services, who: Reader, query: Annotated[WorklistQuer
 )
 def list_worklist_csv(services: Services, who: Reader, query: Annotated[WorklistQuery, Query()]) -> Response:
     """All that match, newest first, whatever `limit` and `offset` say: state, decision, reasons and comments."""
-    return worklist_csv(services, query.filter(who.name), WorklistOrder.NEWEST, datetime.now(UTC).date())
+    with services.database.begin() as transaction:
+        selection = _selection(transaction, query, who.name)
+    return worklist_csv(services, selection, WorklistOrder.NEWEST, datetime.now(UTC).date())
 
 
 @router.get(
@@ -321,6 +328,15 @@ def show_instances(
         if one.assessment is not None and one.disposition is not None
     }
     return Instances(instances=histories[:most], truncated=len(histories) > most, narratives=narratives)
+
+
+def _selection(transaction: Transaction, query: WorklistQuery, name: str) -> WorklistFilter:
+    """What a request lists: that of the saved view which it names, or its own filter."""
+    if not query.saved:
+        return query.filter(name)
+    if query.model_fields_set - {"saved", "limit", "offset"}:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "saved: a view cannot be combined with other filters.")
+    return form_of(saved_views.load(transaction, query.saved, name)).filter(name)
 
 
 PAGE = Page(router, rest=True)

@@ -12,6 +12,7 @@ from miqa_node.cli import analysis, deliveries, worklist
 PATHS: dict[str, dict[str, str]] = {
     "worklist": {
         "list": "GET /api/v1/worklist",
+        "views": "GET /api/v1/views",
         "show": "GET /api/v1/worklist/{study_uid}",
         "claim": "POST /api/v1/worklist/{study_uid}/claim",
         "assign": "POST /api/v1/worklist/{study_uid}/assign",

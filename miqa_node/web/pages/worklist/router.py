@@ -20,13 +20,14 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.imaging.plausibility import ISSUES
-from miqa_node.store import overview, users, worklist
+from miqa_node.store import overview, saved_views, users, worklist
 from miqa_node.store.worklist import WorklistPosition
 from miqa_node.taxonomy.lookup import all_finding_names, finding_title
 from miqa_node.web.access import Reader, Reviewer, acting
 from miqa_node.web.fields import Actor, Comment
 from miqa_node.web.html import render
 from miqa_node.web.page import Navigation, Page
+from miqa_node.web.saving import form_of
 from miqa_node.web.services import Services
 from miqa_node.web.site_time import instant, local
 from miqa_node.web.worklist_csv import worklist_csv
@@ -99,12 +100,16 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
     with services.database.begin() as transaction:
         numbers = asdict(overview.look(transaction, datetime.now(UTC) - OVERVIEW_SPAN))
         people = users.reviewers(transaction)
+        views = saved_views.visible(transaction, who.name)
     return render(
         "worklist/worklist_list.html" if part else "worklist/worklist.html",
         who=who,
         query=query,
         numbers=numbers,
         people=people,
+        views=[(view, form_of(view).address()) for view in views],
+        current=next((view for view in views if form_of(view) == query), None),
+        may_administer=who.may(Permission.ADMIN),
         may_change=who.may(Permission.REVIEW),
         filtered=any(getattr(query, name) != WorklistForm.model_fields[name].default for name in _FILTERS),
         extended=any(getattr(query, name) for name in ("body_part", "view", "assignee", "mine", "since", "until")),

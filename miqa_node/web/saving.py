@@ -1,0 +1,43 @@
+"""Saves and finds views of the worklist, for the page, the REST interface and the command line.
+
+The text of a search is not kept: it may name a patient.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from miqa_node.domain.access import Permission, Principal
+from miqa_node.errors import AccessError
+from miqa_node.store import saved_views
+from miqa_node.store.database import Transaction
+from miqa_node.store.saved_views import SavedView
+from miqa_node.web.reads import THIS_HOST
+from miqa_node.web.worklist_form import WorklistForm, read_form
+
+
+def kept_query(form: WorklistForm) -> str:
+    """The query of a list's address as a view keeps it: filters and order, no search and no place in the list."""
+    return form.model_copy(update={"search": ""}).address(path="").removeprefix("?")
+
+
+def save_view(
+    transaction: Transaction, who: Principal, name: str, form: WorklistForm, *, shared: bool, now: datetime
+) -> SavedView:
+    """Save a view for its account; AccessError if it may not share views. Without accounts everybody sees it."""
+    if shared and not who.may(Permission.REVIEW):
+        raise AccessError("Only people who may decide studies share views; save it for yourself.")
+    view = SavedView(who.name, name.strip(), shared or not who.name, kept_query(form), now)
+    return saved_views.save(transaction, view, who.name or THIS_HOST)
+
+
+def remove_view(transaction: Transaction, who: Principal, owner: str, name: str, *, now: datetime) -> None:
+    """Remove one's own view, or as an administrator any; AccessError for others."""
+    if owner != who.name and not who.may(Permission.ADMIN):
+        raise AccessError("Only its owner or an administrator removes a view.")
+    saved_views.remove(transaction, owner, name, who.name or THIS_HOST, now)
+
+
+def form_of(view: SavedView) -> WorklistForm:
+    """The filter of a saved view; what this version of the node does not know any more is left out."""
+    return read_form(view.query)
