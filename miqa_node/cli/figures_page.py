@@ -1,20 +1,21 @@
-"""docs/reference/figures.md: what the cards of the shipped packages say of the quality network and its neighbours."""
+"""docs/reference/figures.md: what the cards of the shipped packages say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from miqa_node.assess.card import read_sections
-
-Figures = Mapping[str, Any]
+from miqa_node.cli.figures_others import denoiser_section, landmarks_section, pneumonia_section
+from miqa_node.cli.figures_table import Figures, number, percent, table, with_interval
 
 _INTRODUCTION = """\
 Made from the cards of the packages in `models/`, so no figure here is older than the package that ships. What the
 figures mean and what they do not show is explained with each method: [the model](../explanation/quality.md),
-[saliency](../explanation/saliency.md), [unusual images](../explanation/anomaly.md) and
-[classical models](../explanation/classical.md). *Macro* is the mean over the hospitals, in brackets its 95 % interval
+[saliency](../explanation/saliency.md), [unusual images](../explanation/anomaly.md),
+[classical models](../explanation/classical.md), [positioning](../explanation/positioning.md),
+[enhanced copies](../explanation/enhancement.md) and [pneumonia](../explanation/pneumonia.md).
+*Macro* is the mean over the hospitals, in brackets its 95 % interval
 by bootstrap over patients; *pooled* counts every image alike. A dash: the card has no such figure."""
 _HOSPITAL_FREE = frozenset({"called_foreign_object_with_devices_only", "called_foreign_object_with_nothing",
                             "removable_found"})  # fmt: skip
@@ -27,10 +28,12 @@ def figures_page(note: str, models: Path) -> str:
     name = f"{network['name']}-{network['version']}"
     metrics, anomaly = network["metrics"], network["anomaly"]["metrics"]
     lines = [
-        "# Figures of the shipped quality package", "", note, *_INTRODUCTION.splitlines(), "",
+        "# Figures of the shipped packages", "", note, *_INTRODUCTION.splitlines(), "",
         f"## {name}", "", f"{metrics['data']}. {metrics['note'][0].upper()}{metrics['note'][1:]}.", "",
         *_simulated(metrics["simulated"], classical), *_objects(metrics["objects"]), *_pointing(metrics["saliency"]),
         *_readers(metrics["readers"]), *_unusual(anomaly), *_limits(anomaly["other_hospitals"]),
+        *landmarks_section(_newest(models, "landmarks-*")), *denoiser_section(_newest(models, "denoiser-*")),
+        *pneumonia_section(_newest(models, "pneumonia-ensemble-*")),
     ]  # fmt: skip
     return "\n".join(lines).rstrip() + "\n"
 
@@ -49,72 +52,72 @@ def _simulated(simulated: Figures, classical: Figures) -> Iterable[str]:
     )
     yield ""
     rows = [
-        (f"`{name}`", _with_interval(one["auroc_macro"], one["macro_interval"]), _number(one["auroc"]),
-         _number(one["recall_at_95_specificity"]), _number(beside["findings"].get(name, {}).get("auroc")))
+        (f"`{name}`", with_interval(one["auroc_macro"], one["macro_interval"]), number(one["auroc"]),
+         number(one["recall_at_95_specificity"]), number(beside["findings"].get(name, {}).get("auroc")))
         for name, one in simulated["findings"].items()
     ]  # fmt: skip
-    mean = ("**mean**", _number(simulated["mean_auroc_macro"]), _number(simulated["mean_auroc"]), "–",
-            _number(beside["mean_auroc"]))  # fmt: skip
+    mean = ("**mean**", number(simulated["mean_auroc_macro"]), number(simulated["mean_auroc"]), "–",
+            number(beside["mean_auroc"]))  # fmt: skip
     head = ("finding", "AUROC, macro", "AUROC, pooled", "recall at 95 % specificity", f"`{label}`, pooled")
-    yield from _table(head, [*rows, mean])
+    yield from table(head, [*rows, mean])
 
 
 def _objects(objects: Figures) -> Iterable[str]:
     yield from ("### Real objects and devices", "", "AUROC, and shares of images at the shipped operating point.", "")
     rows = [
         (name.replace("_", " ") + (" (share)" if name in _HOSPITAL_FREE else ""),
-         _with_interval(one["macro"], one["macro_interval"]), _number(one["pooled"]), *map(_number, _each(one)),
+         with_interval(one["macro"], one["macro_interval"]), number(one["pooled"]), *map(number, _each(one)),
          str(one["images"]))
         for name, one in objects.items()
     ]  # fmt: skip
-    yield from _table(("", "macro", "pooled", *_hospitals(objects), "images"), rows)
+    yield from table(("", "macro", "pooled", *_hospitals(objects), "images"), rows)
 
 
 def _pointing(saliency: Figures) -> Iterable[str]:
     yield from ("### Pointing Game", "", "On real objects and devices together, every method on the same images.", "")
     rows = [
-        (f"`{method}`", _with_interval(one["both"]["macro"], one["both"]["macro_interval"]),
-         *(_number(one["both"][key]) for key in ("pooled", "no_tolerance_macro", "compact_macro", "compact_pooled")),
-         _number(one["foreign_object"]["macro"]), _number(one["device_in_view"]["macro"]))
+        (f"`{method}`", with_interval(one["both"]["macro"], one["both"]["macro_interval"]),
+         *(number(one["both"][key]) for key in ("pooled", "no_tolerance_macro", "compact_macro", "compact_pooled")),
+         number(one["foreign_object"]["macro"]), number(one["device_in_view"]["macro"]))
         for method, one in saliency.items()
     ]  # fmt: skip
     head = ("method", "macro", "pooled", "no tolerance, macro", "compact boxes, macro", "compact boxes, pooled",
             "objects alone, macro", "devices alone, macro")  # fmt: skip
-    yield from _table(head, rows)
+    yield from table(head, rows)
 
 
 def _readers(readers: Figures) -> Iterable[str]:
     yield from ("### Agreement with readers", "", "AUROC of the finding against what readers graded.", "")
     rows = [
         (grade.replace("_", " "), one["finding"].replace("_", " "),
-         _with_interval(one["macro"], one["macro_interval"]), _number(one["pooled"]), _number(one.get("marked_pooled")))
+         with_interval(one["macro"], one["macro_interval"]), number(one["pooled"]), number(one.get("marked_pooled")))
         for grade, one in readers.items()
     ]  # fmt: skip
-    yield from _table(("readers saw", "the network says", "macro", "pooled", "marked grades only, pooled"), rows)
+    yield from table(("readers saw", "the network says", "macro", "pooled", "marked grades only, pooled"), rows)
 
 
 def _unusual(anomaly: Figures) -> Iterable[str]:
     yield from ("### Unusual images", "", f"{anomaly['data']}. AUROC against ordinary chest radiographs.", "")
     compared = anomaly["features_compared"]
-    rows = [("no frontal chest", _with_interval(anomaly["not_chest"]["auroc"], anomaly["not_chest"]["interval"]))]
+    rows = [("no frontal chest", with_interval(anomaly["not_chest"]["auroc"], anomaly["not_chest"]["interval"]))]
     real = anomaly["real_objects"]
-    rows += [("real objects and devices", _with_interval(real["auroc"], real["interval"]))]
-    rows += [("simulated defects, mean", _number(anomaly["simulated"]["mean_auroc"]))]
+    rows += [("real objects and devices", with_interval(real["auroc"], real["interval"]))]
+    rows += [("simulated defects, mean", number(anomaly["simulated"]["mean_auroc"]))]
     rows += [
-        (f"‣ `{name}`", _with_interval(one["auroc"], one["interval"]))
+        (f"‣ `{name}`", with_interval(one["auroc"], one["interval"]))
         for name, one in anomaly["simulated"]["findings"].items()
     ]
-    yield from _table(("", "AUROC (95 %)"), rows)
+    yield from table(("", "AUROC (95 %)"), rows)
     rows_compared = [
-        (features, *(_number(one[key]) for key in ("simulated", "not_chest", "real_objects", "cxr_eval_above_limit")))
+        (features, *(number(one[key]) for key in ("simulated", "not_chest", "real_objects", "cxr_eval_above_limit")))
         for features, one in compared.items()
     ]
-    yield from _table(("features", "simulated", "no chest", "real objects", "flagged at the limit"), rows_compared)
+    yield from table(("features", "simulated", "no chest", "real objects", "flagged at the limit"), rows_compared)
     regions = anomaly["regions"]
     yield (
-        f"The peak of the region map lies on a real object or device in {_percent(regions['pointing_game'])} of "
-        f"{regions['images']} images; the centre of the image does in {_percent(regions['pointing_game_centre'])}, a "
-        f"random place in {_percent(regions['pointing_game_random'])}."
+        f"The peak of the region map lies on a real object or device in {percent(regions['pointing_game'])} of "
+        f"{regions['images']} images; the centre of the image does in {percent(regions['pointing_game_centre'])}, a "
+        f"random place in {percent(regions['pointing_game_random'])}."
     )
     yield ""
 
@@ -125,11 +128,11 @@ def _limits(others: Figures) -> Iterable[str]:
     groups = ("cxr_eval", "second_hospital")
     rows = [
         (f"{float(limit):g}", *(cell for group in groups
-                                for cell in (_percent(above[group][limit]), _percent(own[group].get(limit)))))
+                                for cell in (percent(above[group][limit]), percent(own[group].get(limit)))))
         for limit in above["cxr_eval"]
     ]  # fmt: skip
     head = ["percentile", *(f"`{group}`, {whose}" for group in groups for whose in ("training's baseline", "its own"))]
-    yield from _table(head, rows)
+    yield from table(head, rows)
 
 
 def _hospitals(rows: Figures) -> list[str]:
@@ -138,23 +141,3 @@ def _hospitals(rows: Figures) -> list[str]:
 
 def _each(row: Figures) -> list[float | None]:
     return list(row["hospitals"].values())
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
-    return [*lines, ""]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def _with_interval(value: float | None, interval: Sequence[float | None]) -> str:
-    low, high = interval
-    if value is None or low is None or high is None:
-        return _number(value)
-    return f"{value:.3f} ({low:.3f}–{high:.3f})"

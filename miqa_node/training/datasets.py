@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqa_node.domain.finding import FindingName
+from miqa_node.training.patients import FITTED, part_of
 
-HELD_OUT_SHARE = 0.15
-"""Share of the patients kept for thresholds and calibration."""
 REMOVABLE_KINDS = frozenset({"external_object"})
 """Annotated kinds that can be taken off; L/R markers ("annotation") are neither these nor devices."""
 DEVICE_KINDS = frozenset({"monitoring", "implant", "tube_line"})
@@ -152,15 +151,12 @@ def may_ship(record: DatasetRecord) -> bool:
     )
 
 
-def held_out(record: DatasetRecord, seed: int = 0) -> bool:
-    """Whether the patient belongs to the part that no weights are fitted on; the same in every run.
+def held_out(record: DatasetRecord) -> bool:
+    """Whether the patient belongs to a part that no weights are fitted on; the same in every run.
 
     Never a site's own: operating points come from images that are known to be clean before defects are simulated.
     """
-    if record.source == SITE:
-        return False
-    digest = hashlib.sha256(f"{seed}:{record.source}:{record.patient}".encode()).digest()
-    return int.from_bytes(digest[:4]) / 2**32 < HELD_OUT_SHARE
+    return record.source != SITE and part_of(record.source, record.patient) not in FITTED
 
 
 def training_split(records: Iterable[DatasetRecord]) -> tuple[list[DatasetRecord], list[DatasetRecord]]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.classify.card import AutomationEvidence
 from miqa_node.statistics.binomial import upper_limit
-from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population
+from miqa_node.training.patients import PatientPart
+from miqa_node.training.pneumonia.data import PneumoniaSample, Population
 
 MAX_ERROR = 0.05
 DELTA = 0.05
@@ -33,7 +34,7 @@ def automation_of(
 def _evidence(
     population: Population, samples: Sequence[PneumoniaSample], probability: NDArray[np.float64], threshold: float
 ) -> AutomationEvidence:
-    elsewhere = [n for n, s in enumerate(samples) if s.part is PneumoniaPart.ELSEWHERE and s.population is population]
+    elsewhere = [n for n, s in enumerate(samples) if s.part is PatientPart.ELSEWHERE and s.population is population]
     labels = {source: {samples[n].pneumonia for n in elsewhere if samples[n].source == source}
               for source in sorted({samples[n].source for n in elsewhere})}  # fmt: skip
     both = tuple(source for source, kinds in labels.items() if len(kinds) == 2)

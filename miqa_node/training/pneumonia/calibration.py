@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from miqa_node.assess.classify.card import ClassifierCard, Combination, Ensemble
 from miqa_node.assess.classify.classifier import IMAGE, LOGITS, mirrored_logits
 from miqa_node.assess.classify.picture import prepare
 from miqa_node.training.origin import commit, start_of
+from miqa_node.training.patients import PatientPart
 from miqa_node.training.pneumonia.automation import automation_of
-from miqa_node.training.pneumonia.card import NAME, limits_of, write_goldens
+from miqa_node.training.pneumonia.card import NAME, limits_of, sources_of, write_goldens
 from miqa_node.training.pneumonia.data import (
-    PneumoniaPart,
     PneumoniaSample,
     Population,
     calibrates,
@@ -37,7 +37,9 @@ from miqa_node.training.scores import auroc
 Logits = Mapping[str, NDArray[np.float32]]
 """Of each member by architecture, (N, 2) in the order of the samples, means of a picture and its mirror image."""
 WORTH = 0.005
-"""Members that raise the mean AUROC of the calibration patients by less than this are dropped."""
+"""What a further member must add to the mean AUROC of the calibration patients."""
+SHARES = (0.1, 0.25, 0.5, 1.0)
+"""Of a member beside the best one."""
 
 
 def calibration_of(
@@ -50,48 +52,58 @@ def calibration_of(
     indices = [n for n, sample in enumerate(samples) if calibrates(sample)]
     chosen = [samples[n] for n in indices]
     given = {name: values[indices] for name, values in logits.items()}
-    members, worth = worthwhile(given, chosen)
-    ensemble = calibrated({name: given[name] for name in members}, chosen, taps)
+    shares, worth = worthwhile(given, chosen)
+    ensemble = calibrated({name: given[name] for name in shares}, chosen, taps, shares)
     shown = tuple(
         EnsembleMember(file=f"{name}.onnx", architecture=name, weight=0.0, tap=tap)
         for name, tap in taps.items()
-        if name not in members and name in logits
+        if name not in shares and name in logits
     )
     ensemble = replace(ensemble, members=(*ensemble.members, *shown))
     adults = [sample for sample in chosen if sample.population is Population.ADULTS]
     section = {
         "images": len(chosen),
-        "method": "temperature and bias of each member, then of their mean; hospitals with both labels only",
+        "method": "temperature and bias of each member, then of their mean; radiologists' labels, hospitals with both",
         "children": len(chosen) - len(adults),
         "adults": len(adults),
-        "adults_with_mined_labels": sum(not sample.strong for sample in adults),
         "recall_target": {"children": RECALL_TARGET, "adults": ADULTS_RECALL_TARGET},
-        "members_tried": [{"members": " + ".join(names), "mean AUROC": round(area, 4)} for names, area in worth],
+        "members_tried": [{"members": _named(shares), "mean AUROC": round(area, 4)} for shares, area in worth],
     }
     return ensemble, section
 
 
+def _named(shares: Mapping[str, float]) -> str:
+    return " + ".join(name if share == 1.0 else f"{share:g} {name}" for name, share in shares.items())
+
+
 def worthwhile(
     logits: Logits, samples: Sequence[PneumoniaSample]
-) -> tuple[tuple[str, ...], list[tuple[tuple[str, ...], float]]]:
-    """The smallest set of members that is hardly worse than the best, and every set with its mean AUROC.
+) -> tuple[dict[str, float], list[tuple[dict[str, float], float]]]:
+    """Members with their shares, and every choice that was tried with its mean AUROC.
 
-    The mean is over the populations that have both labels; each member's logits count by their spread.
+    The best member has the share 1. The others, best first, join with the share that helps most, and only where it
+    helps by WORTH. The mean is over the populations that have both labels; each member's logits count by their spread.
     """
     truth = np.array([sample.pneumonia for sample in samples], bool)
     groups = [np.array([sample.population is one for sample in samples], bool) for one in Population]
     groups = [one for one in groups if (one & truth).any() and (one & ~truth).any()]
     scores = {name: (values[:, 1] - values[:, 0]).astype(np.float64) for name, values in logits.items()}
     scores = {name: values / max(float(values.std()), 1e-9) for name, values in scores.items()}
-    tried: list[tuple[tuple[str, ...], float]] = []
-    for size in range(1, len(scores) + 1):
-        for names in combinations(scores, size):
-            together = np.sum([scores[name] for name in names], axis=0)
-            areas = [auroc(together[group & truth], together[group & ~truth]) for group in groups]
-            tried.append((names, float(np.mean(areas)) if areas else 0.0))
-    best = max(area for _, area in tried)
-    names, _ = min((one for one in tried if one[1] >= best - WORTH), key=lambda one: (len(one[0]), -one[1]))
-    return names, tried
+
+    def area(shares: Mapping[str, float]) -> float:
+        together = np.sum([share * scores[name] for name, share in shares.items()], axis=0)
+        return float(np.mean([auroc(together[one & truth], together[one & ~truth]) for one in groups] or [0.0]))
+
+    tried = [({name: 1.0}, area({name: 1.0})) for name in scores]
+    first, *others = (name for shares, _ in sorted(tried, key=lambda one: -one[1]) for name in shares)
+    chosen, reached = {first: 1.0}, area({first: 1.0})
+    for name in others:
+        joined = [(shares, area(shares)) for shares in (chosen | {name: share} for share in SHARES)]
+        tried += joined
+        best = max(joined, key=lambda one: one[1])
+        if best[1] >= reached + WORTH:
+            chosen, reached = best
+    return chosen, tried
 
 
 def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
@@ -102,7 +114,8 @@ def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
     """
     sections = read_sections(package)
     card = ClassifierCard.model_validate(sections)
-    samples = [s for s in read_all(data) if s.part is not PneumoniaPart.TRAIN]
+    everyone = read_all(data)
+    samples = [s for s in everyone if s.part is not PatientPart.TRAIN]
     logits = logits_of_package(package, card, samples)
     ensemble, section = calibration_of(samples, logits, {m.architecture: m.tap for m in card.members if m.tap})
     folder = out / f"{NAME}-{version}"
@@ -121,8 +134,23 @@ def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
         "automation": [one.model_dump(mode="json") for one in automation_of(samples, probability, ensemble.threshold)],
         "calibration": section,
         "metrics": metrics | {"members": member_figures(samples, logits, probability)},
-        "training": sections["training"] | {"networks": package.name, "start": start_of(package.name, commit())},
+        "training": _training(sections["training"], package.name, everyone, version),
     })  # fmt: skip
+
+
+def _training(
+    before: Mapping[str, Any], package: str, samples: Sequence[PneumoniaSample], version: str
+) -> dict[str, Any]:
+    """How ``package`` was trained: its networks were fitted to what they were, calibration and tests are new."""
+    counts = Counter(
+        sample.part for sample in samples if calibrates(sample) or sample.part is not PatientPart.CALIBRATE
+    )
+    tested = {part.value: counts[part] for part in (PatientPart.CALIBRATE, PatientPart.TEST, PatientPart.ELSEWHERE)}
+    return {**before, "data": sources_of(samples), "images": before["images"] | tested,
+            "command": f"miqa-node train pneumonia --networks {package} --data DIR --out DIR --version {version}",
+            "history": f"The networks are those of {package}; shares, calibration, threshold and evidence are new. The "
+            "shortcut test keeps the patients that it had.",
+            "networks": package, "start": start_of(package, commit())}  # fmt: skip
 
 
 def logits_of_package(

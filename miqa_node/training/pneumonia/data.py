@@ -20,12 +20,10 @@ from numpy.typing import NDArray
 
 from miqa_node.assess.classify.picture import PictureInput, sized
 from miqa_node.training.datasets import EVALUATION_HOSPITAL_URL
+from miqa_node.training.patients import PatientPart, digest_of, part_of, table
 
 LABELS = ("Normal", "Pneumonia")
 NEGATIVE, POSITIVE = LABELS
-CALIBRATION_SHARE = 0.15
-STRONG_TEST_SHARE = 0.5
-"""Number of adults, of those that radiologists read for RSNA, that are never trained on."""
 
 
 class Population(StrEnum):
@@ -33,16 +31,6 @@ class Population(StrEnum):
 
     CHILDREN = "children"
     ADULTS = "adults"
-
-
-class PneumoniaPart(StrEnum):
-    """What a patient is used for."""
-
-    TRAIN = "train"
-    CALIBRATE = "calibrate"
-    TEST = "test"
-    ELSEWHERE = "elsewhere"
-    """Of a further hospital: no member learned from any of them, and nothing is calibrated on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +42,7 @@ class PneumoniaSample:
     population: Population
     pneumonia: bool
     strong: bool
-    part: PneumoniaPart
+    part: PatientPart
     age: str
     view: str
     licence: str
@@ -62,28 +50,23 @@ class PneumoniaSample:
 
 
 def read_samples(folder: Path) -> list[PneumoniaSample]:
-    """The samples of ``cxr_pneumonia/manifest.csv``; its own test patients and half of RSNA's are the test."""
+    """The samples of ``cxr_pneumonia/manifest.csv``, each in the part of its patient.
+
+    Patients that the quality network was fitted to, and the networks of this package were not, calibrate.
+    """
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    read_again = {row["patient"] for row in rows if row["label_strength"].startswith("RSNA")}
-    held_out = {row["patient"] for row in rows if row["split"] == "val"}
-    held_out |= {patient for patient in read_again if _share(patient, "test") < STRONG_TEST_SHARE}
-    return [_sample(folder, row, held_out) for row in rows]
+        return [_sample(folder, row) for row in csv.DictReader(file)]
 
 
-def _sample(folder: Path, row: dict[str, str], held_out: set[str]) -> PneumoniaSample:
-    patient = row["patient"]
-    if patient in held_out:
-        part = PneumoniaPart.TEST
-    else:
-        part = PneumoniaPart.CALIBRATE if _share(patient, "calibrate") < CALIBRATION_SHARE else PneumoniaPart.TRAIN
+def _sample(folder: Path, row: dict[str, str]) -> PneumoniaSample:
+    part = part_of(row["source_set"], row["patient"], set_aside=row["split"] == "val")
     return PneumoniaSample(
         path=(folder / row["file"]).resolve(),
-        patient=patient,
+        patient=row["patient"],
         population=Population.CHILDREN if row["source_set"] == "ker224" else Population.ADULTS,
         pneumonia=row["label"] == "pneumonia",
         strong=not row["label_strength"].startswith("weak"),
-        part=part,
+        part=PatientPart.CALIBRATE if part is PatientPart.TRAIN_QUALITY else part,
         age=row["age"],
         view=row["view"],
         licence=row["licence"],
@@ -105,7 +88,8 @@ def read_elsewhere(data: Path) -> list[PneumoniaSample]:
     """Adults of further hospitals in ``cxr_eval`` and ``cxr_train``, by what the collections say of them.
 
     Most with pneumonia are said to have COVID-19, by a test of the patient: some of their radiographs show nothing.
-    Hardly a collection has both labels. What one collection took from another is counted once.
+    Hardly a collection has both labels. What one collection took from another is counted once, and patients that the
+    quality package was fitted to or calibrated on are left out.
     """
     samples = []
     for folder in (folder for folder in (data / "cxr_eval", data / "cxr_train") if folder.is_dir()):
@@ -119,6 +103,7 @@ def _is_elsewhere(row: dict[str, str]) -> bool:
         row["label"] in PNEUMONIA_ELSEWHERE | NORMAL_ELSEWHERE
         and not row["source_set"].startswith((NIH, KERMANY))
         and not (row["source_set"] == "cohen" and EVALUATION_HOSPITAL_URL in row["notes"])
+        and table().get(digest_of(row["source_set"], row["patient"])) in {None, PatientPart.ELSEWHERE}
     )
 
 
@@ -129,7 +114,7 @@ def _elsewhere(folder: Path, row: dict[str, str]) -> PneumoniaSample:
         population=Population.ADULTS,
         pneumonia=row["label"] in PNEUMONIA_ELSEWHERE,
         strong=False,
-        part=PneumoniaPart.ELSEWHERE,
+        part=PatientPart.ELSEWHERE,
         age=row["age"],
         view=row["view"].removesuffix(" Supine"),
         licence=row["licence"],
@@ -140,10 +125,10 @@ def _elsewhere(folder: Path, row: dict[str, str]) -> PneumoniaSample:
 def calibrates(sample: PneumoniaSample) -> bool:
     """Whether probabilities are calibrated on it.
 
-    No network was trained on the patient, and the hospital has both labels: of one that has a single label a network
-    may know the label by the hospital's look, and a calibration would take that for skill.
+    No network was trained on the patient, a radiologist gave the label, and the hospital has both labels: of one that
+    has a single label a network may know the label by the hospital's look, and a calibration would take that for skill.
     """
-    return sample.part is PneumoniaPart.CALIBRATE
+    return sample.part is PatientPart.CALIBRATE and sample.strong
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +175,3 @@ def cached_pictures(samples: Sequence[PneumoniaSample], spec: PictureInput, cach
     cache.mkdir(parents=True, exist_ok=True)
     np.save(file, pictures)
     return pictures
-
-
-def _share(patient: str, purpose: str) -> float:
-    """A number in [0, 1) that only patient and purpose decide."""
-    return int.from_bytes(hashlib.sha256(f"{purpose}\0{patient}".encode()).digest()[:8], "big") / 2.0**64

@@ -22,7 +22,7 @@ RECALL_TARGET = 0.97
 ADULTS_RECALL_TARGET = 0.9
 """Of adults: each point more costs several of specificity."""
 HIGHEST_THRESHOLD = 0.5
-LEAST_ADULTS = 15
+LEAST_ADULTS = 10
 """With pneumonia; fewer say nothing of the threshold."""
 
 
@@ -41,11 +41,18 @@ class PneumoniaEnsemble:
 
 
 def calibrated(
-    logits: Mapping[str, NDArray[np.float32]], samples: Sequence[PneumoniaSample], taps: Mapping[str, str]
-) -> PneumoniaEnsemble:
-    """The ensemble of members whose logits on the calibration samples are given, by architecture; ``taps`` of some."""
+    logits: Mapping[str, NDArray[np.float32]], samples: Sequence[PneumoniaSample], taps: Mapping[str, str],
+    shares: Mapping[str, float] | None = None,
+) -> PneumoniaEnsemble:  # fmt: skip
+    """The ensemble of members whose logits on the calibration samples are given, by architecture; ``taps`` of some.
+
+    ``shares`` are their weights, 1 each by default.
+    """
     present = np.array([sample.pneumonia for sample in samples], bool)
-    members = tuple(_member(name, values, present, taps.get(name)) for name, values in logits.items())
+    members = tuple(
+        _member(name, values, present, taps.get(name)).model_copy(update={"weight": (shares or {}).get(name, 1.0)})
+        for name, values in logits.items()
+    )
     plain = PneumoniaEnsemble(members, Combination(mirrored=True), HIGHEST_THRESHOLD)
     mean = plain.probability(logits)
     raw = np.log(mean) - np.log1p(-mean)

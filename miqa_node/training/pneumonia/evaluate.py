@@ -26,11 +26,11 @@ from miqa_node.domain.prediction import PendingReason, Prediction
 from miqa_node.local import LocalAssessor
 from miqa_node.settings import Accelerator, Settings, load_settings
 from miqa_node.training.outlines import box
+from miqa_node.training.patients import PatientPart
 from miqa_node.training.pneumonia.data import (
     NEGATIVE,
     POSITIVE,
     BoxedImage,
-    PneumoniaPart,
     PneumoniaSample,
     Population,
     read_all,
@@ -72,8 +72,8 @@ def evaluate_pneumonia(
     """All figures as plain data; ``degraded`` radiographs at most also get a simulated defect."""
     settings = load_settings(None, assess={"models_dir": str(package.parent.resolve())})
     classifier = open_classifier(package, Accelerator.CPU, settings.assess)
-    samples = [sample for sample in read_all(data) if sample.part in {PneumoniaPart.TEST, PneumoniaPart.ELSEWHERE}]
-    tests = [sample for sample in samples if sample.part is PneumoniaPart.TEST]
+    samples = [sample for sample in read_all(data) if sample.part in {PatientPart.TEST, PatientPart.ELSEWHERE}]
+    tests = [sample for sample in samples if sample.part is PatientPart.TEST]
     spoilt = tests[:: max(1, -(-len(tests) // max(1, degraded)))] if degraded else []
     done = 0
 
@@ -106,7 +106,7 @@ def pointing_game(classifier: Classifier, data: Path) -> dict[str, Any]:
 
     On patients that were not trained on; ``on_trained`` is the same of the others, on which maps were chosen.
     """
-    trained = {s.patient for s in read_samples(data / "cxr_pneumonia") if s.part is not PneumoniaPart.TEST}
+    trained = {s.patient for s in read_samples(data / "cxr_pneumonia") if s.part is not PatientPart.TEST}
     boxed = read_boxes(data / "cxr_boxes")
     unseen = [one for one in boxed if one.patient not in trained]
     mapped = {"gradcam": _grad_cam_of_all(classifier), classifier.card.map_method.value: classifier}
@@ -184,11 +184,9 @@ def _spoil(sample: PneumoniaSample, number: int, folder: Path) -> Path:
 def _groups(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
     """Children and adults apart; adults by how good their label is, by view and by hospital."""
     children = [one for one in seen if one.sample.population is Population.CHILDREN]
-    adults = [
-        one for one in seen if one.sample.part is PneumoniaPart.TEST and one.sample.population is Population.ADULTS
-    ]
+    adults = [one for one in seen if one.sample.part is PatientPart.TEST and one.sample.population is Population.ADULTS]
     strong = [one for one in adults if one.sample.strong]
-    elsewhere = [one for one in seen if one.sample.part is PneumoniaPart.ELSEWHERE]
+    elsewhere = [one for one in seen if one.sample.part is PatientPart.ELSEWHERE]
     return {
         "children": children,
         "adults": adults,
@@ -221,7 +219,7 @@ def by_hospital(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]
     """Those of further hospitals, by collection and by what it says of them."""
     groups: dict[str, list[PneumoniaCase]] = {}
     for one in sorted(
-        (one for one in seen if one.sample.part is PneumoniaPart.ELSEWHERE),
+        (one for one in seen if one.sample.part is PatientPart.ELSEWHERE),
         key=lambda one: (one.sample.source, not one.sample.pneumonia),
     ):
         groups.setdefault(f"{one.sample.source}, {POSITIVE if one.sample.pneumonia else NEGATIVE}", []).append(one)

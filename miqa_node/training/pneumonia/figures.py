@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from miqa_node.assess.platt import calibration_error
-from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population
+from miqa_node.training.patients import PatientPart
+from miqa_node.training.pneumonia.data import PneumoniaSample, Population
 from miqa_node.training.scores import auroc, auroc_interval
 
 FEWEST = 5
@@ -78,13 +79,13 @@ def routing_figures(automated: Truth, right: Truth) -> dict[str, Any]:
 def tested_figures(samples: Sequence[PneumoniaSample], logits: NDArray[np.float32]) -> dict[str, float]:
     """AUROC of a network's logits, (N, 2) in the order of the samples, on each group of the test."""
     score = (logits[:, 1] - logits[:, 0]).astype(np.float64)
-    tests = [n for n, s in enumerate(samples) if s.part is PneumoniaPart.TEST]
+    tests = [n for n, s in enumerate(samples) if s.part is PatientPart.TEST]
     adults = [n for n in tests if samples[n].population is Population.ADULTS]
     groups = {
         "children": [n for n in tests if samples[n].population is Population.CHILDREN],
         "adults": adults,
         "adults, radiologists' labels": [n for n in adults if samples[n].strong],
-        "adults of further hospitals": [n for n, s in enumerate(samples) if s.part is PneumoniaPart.ELSEWHERE],
+        "adults of further hospitals": [n for n, s in enumerate(samples) if s.part is PatientPart.ELSEWHERE],
     }
     shown = {}
     for group, indices in groups.items():

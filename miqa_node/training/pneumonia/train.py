@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from miqa_node.assess.classify.classifier import FINE_TAP
 from miqa_node.assess.classify.picture import Clahe, PictureInput
 from miqa_node.training.architectures import ClassifierNet
+from miqa_node.training.patients import PatientPart
 from miqa_node.training.pneumonia.automation import automation_of
 from miqa_node.training.pneumonia.calibration import calibration_of
 from miqa_node.training.pneumonia.card import NAME
-from miqa_node.training.pneumonia.data import PneumoniaPart, PneumoniaSample, Population, cached_pictures, read_all
+from miqa_node.training.pneumonia.data import PneumoniaSample, Population, cached_pictures, read_all
 from miqa_node.training.pneumonia.figures import member_figures, tested_figures
 from miqa_node.training.pneumonia.fit import PneumoniaRecipe, fit, logits_of
 from miqa_node.training.pneumonia.members import MEMBERS, member
@@ -53,7 +54,7 @@ class PneumoniaMaterial:
     samples: Sequence[PneumoniaSample]
     pictures: NDArray[np.uint8]
 
-    def where(self, part: PneumoniaPart, population: Population | None = None) -> NDArray[np.int64]:
+    def where(self, part: PatientPart, population: Population | None = None) -> NDArray[np.int64]:
         """Indices of a part, of one population or of both."""
         return np.array(
             [n for n, s in enumerate(self.samples) if s.part is part and population in (None, s.population)], np.int64
@@ -71,7 +72,7 @@ def train_member(
 ) -> ClassifierNet:
     """One member, from its last checkpoint when there is one."""
     population = None if trained_on in {BOTH, WITH_MINED} else Population(trained_on)
-    chosen = material.where(PneumoniaPart.TRAIN, population)
+    chosen = material.where(PatientPart.TRAIN, population)
     if trained_on == BOTH:
         chosen = chosen[[material.samples[n].strong for n in chosen]]
     net = member(name, quality_graph=sources.quality_graph, mobilenet_file=sources.mobilenet_file)
@@ -130,8 +131,7 @@ def make_package(
         "recipe": {field.name: getattr(recipe, field.name) for field in fields(recipe)},
         "trained_on": "children (Kermany) and those adults (NIH) whose label a radiologist gave again for RSNA",
         "images": {
-            part.value: len(material.where(part))
-            for part in (PneumoniaPart.TRAIN, PneumoniaPart.CALIBRATE, PneumoniaPart.TEST)
+            part.value: len(material.where(part)) for part in PatientPart if part is not PatientPart.TRAIN_QUALITY
         },
     }
     metrics = {

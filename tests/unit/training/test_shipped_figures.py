@@ -19,8 +19,8 @@ pytest.importorskip("sklearn")
 from miqa_node.training.datasets import read_records
 from miqa_node.training.enhancement.evaluate import DETECTOR_PITCH_MM, fidelity, unseen_records
 from miqa_node.training.evaluate import EvaluationCases, clean_figures, object_peak, real_object_figures
+from miqa_node.training.patients import PatientPart
 from miqa_node.training.pneumonia.data import (
-    PneumoniaPart,
     PneumoniaSample,
     Population,
     read_display,
@@ -71,7 +71,7 @@ def test_quality_on_images_as_they_are() -> None:
 
 @measured_again
 def test_pneumonia_on_children_and_on_adults_of_every_hospital() -> None:
-    samples = [s for s in read_samples(DATA / "cxr_pneumonia") if s.part is PneumoniaPart.TEST and s.strong]
+    samples = [s for s in read_samples(DATA / "cxr_pneumonia") if s.part is PatientPart.TEST and s.strong]
     samples += read_elsewhere(DATA)
     cases: list[tuple[PneumoniaSample, float, bool]] = []
     package = open_classifier(PNEUMONIA, Accelerator.CPU, load_settings().assess)
@@ -81,7 +81,7 @@ def test_pneumonia_on_children_and_on_adults_of_every_hospital() -> None:
     adults = [one for one in cases if one[0].population is Population.ADULTS]
     _same(children, groups["children"])
     _same(adults, groups["adults, radiologists' labels, and of further hospitals"])
-    _same([one for one in adults if one[0].part is PneumoniaPart.TEST], groups["adults, radiologists' labels"])
+    _same([one for one in adults if one[0].part is PatientPart.TEST], groups["adults, radiologists' labels"])
 
 
 def _said(package: Classifier, sample: PneumoniaSample) -> tuple[float, bool]:
@@ -122,7 +122,9 @@ def test_the_cards_keep_what_was_asked_of_them() -> None:
     assert groups["children"]["recall"] >= 0.95
     assert groups["children"]["ece"] <= 0.06
     assert groups["adults, radiologists' labels"]["auroc"] >= 0.80
-    assert groups["adults, radiologists' labels"]["ece"] <= 0.10
+    # NIH's 39 images alone show .20, where a perfect calibration shows .11; the page and the card say so.
+    assert groups["adults, radiologists' labels, and of further hospitals"]["ece"] <= 0.06
+    assert groups["adults of further hospitals"]["auroc"] >= 0.97
     denoiser = read_sections(max(MODELS.glob("denoiser-*")))["metrics"]["fidelity"]["detector_pitch"]["hospitals"]
     assert len(denoiser) == 3
     for rows in denoiser.values():

@@ -18,8 +18,8 @@ from miqa_node.assess.classify.classifier import open_classifier
 from miqa_node.cli.app import app
 from miqa_node.domain.prediction import Prediction
 from miqa_node.settings import Accelerator, load_settings
+from miqa_node.training.patients import PatientPart
 from miqa_node.training.pneumonia.data import (
-    PneumoniaPart,
     calibrates,
     read_elsewhere,
 )
@@ -103,7 +103,7 @@ def phantom(ill: bool, rng: np.random.Generator) -> np.ndarray:
 def test_adults_of_further_hospitals_are_grouped_by_hospital_and_label(tmp_path: Path) -> None:
     samples = read_elsewhere(make_data(tmp_path))
     assert len(samples) == 25
-    assert all(s.part is PneumoniaPart.ELSEWHERE for s in samples)
+    assert all(s.part is PatientPart.ELSEWHERE for s in samples)
     assert not any(calibrates(s) for s in samples), "of most hospitals only one label is here"
     assert {s.view for s in samples} == {"AP", "PA", ""}
     cases = [

@@ -1,0 +1,158 @@
+"""Sections of docs/reference/figures.md on the packages beside quality: pneumonia, landmarks and the denoiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from miqa_node.cli.figures_table import Figures, number, percent, table, with_interval
+
+_RATES = ("recall", "specificity")
+_DOSES = ("1/2", "1/4", "1/8")
+
+
+def pneumonia_section(card: Figures) -> Iterable[str]:
+    """What is known of patients that no network here was fitted to or calibrated on."""
+    metrics, counts = card["metrics"], card["training"]["images"]
+    yield from (f"## {card['name']}-{card['version']}", "")
+    yield (
+        f"{card['calibration']['images']} images calibrate, {counts['test']} of the hospitals of the training and "
+        f"{counts['elsewhere']} of further ones are tested: [Pneumonia](../explanation/pneumonia.md). *ECE* is the "
+        "expected calibration error; beside it what a perfect calibration shows on as many images, with 95 % below."
+    )
+    yield ""
+    head = ("patients", "images", "with pneumonia", *_RATES, "AUROC (95 %)", "ECE", "ECE if perfect", "Brier")
+    yield from table(head, [_tested(name, one) for name, one in metrics["test"]["groups"].items()])
+    yield from _members(metrics["members"], card)
+    yield from _automation(card["automation"])
+    yield from _elsewhere(metrics["test"]["elsewhere"])
+    yield from _shortcuts(metrics["cross_population"])
+    yield from _pneumonia_maps(metrics["test"]["pointing_game"])
+
+
+def _tested(name: str, one: Figures) -> list[str]:
+    interval = (one.get("auroc_low"), one.get("auroc_high"))
+    chance = (one.get("ece_if_perfect"), one.get("ece_if_perfect_high"))
+    perfect = "–" if None in chance else f"{chance[0]:.3f} (< {chance[1]:.3f})"
+    return [name, str(one["images"]), str(one["pneumonia"]), *(number(one.get(rate)) for rate in _RATES),
+            with_interval(one.get("auroc"), interval), number(one.get("ece")), perfect,
+            number(one.get("brier"))]  # fmt: skip
+
+
+def _members(members: Figures, card: Figures) -> Iterable[str]:
+    yield from ("### Members of the pneumonia ensemble", "", "AUROC of each alone and of the ensemble that ships.", "")
+    weights = {one["architecture"]: one["weight"] for one in card["members"]}
+    groups = list(members["ensemble"])
+    rows = [
+        (f"{name}, share {weights[name]:g}" if name in weights else f"**{name}**", *(number(one[g]) for g in groups))
+        for name, one in members.items()
+        if name in weights or name == "ensemble"
+    ]
+    yield from table(("", *(group.removeprefix("AUROC on ") for group in groups)), rows)
+    yield from ("Shares that were tried, on the calibration patients:", "")
+    tried = [(one["members"], number(one["mean AUROC"])) for one in card["calibration"]["members_tried"]]
+    yield from table(("members", "mean AUROC of children and adults"), tried)
+
+
+def _automation(rows: Iterable[Figures]) -> Iterable[str]:
+    yield from ("### What is automated", "")
+    yield (
+        "An answer is automated where the upper limit (95 %) of the share of wrong confident answers is at most 5 % on "
+        "collections that have both labels and that nothing was trained or calibrated on."
+    )
+    yield ""
+    cells = []
+    for one in rows:
+        enough = one["upper_bound"] <= one["max_error"]
+        cells.append((
+            one["population"], ", ".join(one["collections"]) or "none", str(one["images"]), str(one["answers"]),
+            str(one["errors"]), percent(one["upper_bound"]), percent(one["false_omission_rate"]),
+            percent(one["sensitivity"]),
+            percent(one["answers"] / one["images"]) if enough else "**0 %: not automated**",
+        ))  # fmt: skip
+    head = ("population", "collections", "images", "confident answers", "wrong", "upper limit",
+            "pneumonia among confident normal answers", "sensitivity", "coverage")  # fmt: skip
+    yield from table(head, cells)
+
+
+def _elsewhere(hospitals: Figures) -> Iterable[str]:
+    yield from ("### Pneumonia at further hospitals", "", "Confident answers are those of 0.80 and above.", "")
+    rows = [
+        (name, str(one["images"]), str(one["patients"]), percent(one["right"]),
+         number(one["mean probability of pneumonia"]), str(one["by confidence alone automated"]),
+         str(one["by confidence alone automated_errors"]))
+        for name, one in hospitals.items()
+    ]  # fmt: skip
+    head = ("collection, label", "images", "patients", "right", "mean probability", "confident answers", "wrong")
+    yield from table(head, rows)
+
+
+def _shortcuts(trained_on: Figures) -> Iterable[str]:
+    yield from ("### The shortcut test", "")
+    yield from ("One network, trained on each choice of patients, on the tests that it had at its date.", "")
+    groups = list(next(iter(trained_on.values())))
+    rows = [(name.removeprefix("trained on "), *(number(one.get(g)) for g in groups))
+            for name, one in trained_on.items()]  # fmt: skip
+    yield from table(("trained on", *(group.removeprefix("AUROC on ") for group in groups)), rows)
+
+
+def _pneumonia_maps(game: Figures) -> Iterable[str]:
+    yield from ("### Where the pneumonia map points", "")
+    yield f"{game['images']} images of {game['patients']} patients with radiologists' boxes, none of them trained on."
+    yield ""
+    rows = [
+        (name, with_interval(one["pointing_game"], one["interval"]), number(one["no_tolerance"]),
+         number(one["on_trained"]))
+        for name, one in game["methods"].items()
+    ]  # fmt: skip
+    yield from table(("map", "peak in a box", "without tolerance", "patients trained on"), rows)
+
+
+def landmarks_section(card: Figures) -> Iterable[str]:
+    """Errors of points, rotation and cut sides."""
+    metrics = card["metrics"]
+    yield from (f"## {card['name']}-{card['version']}", "", metrics["about"], "")
+    parts = {"development set": metrics["development_set"], "held-out patients": metrics["held_out_patients"]}
+    rows = []
+    for part, groups in parts.items():
+        for name, one in groups.items():
+            rows.append((
+                f"{part}, {name}", str(one["images"]),
+                _between(one, "median_error_percent"), _between(one, "rotation_percent_auroc"),
+                _between(one, "cut_auroc"), number(one["inspiration_auroc"]), number(one["ribs_mean_error"]),
+                number(one["tilt_median_error_deg"]),
+            ))  # fmt: skip
+    head = ("images of", "images", "median error, % of the width", "rotation, AUROC", "cut, AUROC",
+            "inspiration, AUROC", "ribs, mean error", "tilt, median error in degrees")  # fmt: skip
+    yield from table(head, rows)
+    cuts = [
+        (side, number(one["auroc"]), percent(one["sensitivity"]), percent(one["false_alarms"]),
+         number(one["missing_median_error_percent"]))
+        for side, one in metrics["simulated_cuts"].items()
+    ]  # fmt: skip
+    head = ("simulated cut at the image's", "AUROC", "found", "false alarms", "error of what is cut, % of the width")
+    yield from table(head, cuts)
+
+
+def _between(one: Figures, name: str) -> str:
+    return with_interval(one[name], (one[f"{name}_low"], one[f"{name}_high"]))
+
+
+def denoiser_section(card: Figures) -> Iterable[str]:
+    """Gain and slopes of edges by hospital, at the pitch of a detector and at the images' own."""
+    metrics = card["metrics"]
+    yield from (f"## {card['name']}-{card['version']}", "")
+    yield f"{metrics['images']} images of as many patients of hospitals that no training saw: "
+    yield "[Enhanced copies](../explanation/enhancement.md)."
+    yield ""
+    rows = []
+    for place, fidelity in metrics["fidelity"].items():
+        for hospital, methods in (("all", fidelity), *fidelity["hospitals"].items()):
+            for dose in _DOSES:
+                one = methods["learned"][dose]
+                low, high = one["gain_interval"]
+                rows.append((hospital, place.replace("_", " "), dose, str(one["images"]),
+                             f"{one['gain_db']:+.1f} ({low:+.1f} to {high:+.1f})", percent(one["gained_share"]),
+                             f"{one['ssim_gain']:+.3f}", number(one["slope_kept"])))  # fmt: skip
+    head = ("hospital", "pitch", "dose", "images", "PSNR gain in dB (95 %)", "images that gain", "SSIM gain",
+            "slope of edges kept")  # fmt: skip
+    yield from table(head, rows)
