@@ -12,6 +12,7 @@ from miqa_node.assess.landmarks.measurands import (
     CUT_SIDES,
     LUNG_HEIGHT_RATIO,
     LUNG_MARGIN,
+    LUNG_MARGINS,
     RIBS_ABOVE_DOME,
     ROTATION_PERCENT,
     TILT_DEG,
@@ -43,15 +44,16 @@ def measurements_of(
     between_rows, between_columns = spacing_mm or (1.0, 1.0)
     aspect = (columns * between_columns) / (rows * between_rows)
     visible_points = np.where((estimate.visible >= 0.5)[:, None], estimate.points, np.nan)
-    margins = margins_mm(estimate, shape, spacing_mm)
-    margin, unit = (min(margins), "mm") if margins else (100.0 * float(estimate.margin.min()), "%")
+    in_mm = margins_mm(estimate, shape, spacing_mm)
+    margins, unit = (in_mm, "mm") if in_mm else (tuple(100.0 * float(m) for m in estimate.margin), "%")
     every = (
         Measurement(ROTATION_PERCENT.name, 100.0 * estimate.rotation, "%"),
         Measurement(RIBS_ABOVE_DOME.name, estimate.ribs, "1"),
         Measurement(LUNG_HEIGHT_RATIO.name, dome_height(visible_points) / aspect, "1"),
         Measurement(TILT_DEG.name, tilt_deg(estimate.points, aspect), "deg"),
         Measurement(CUT_SIDES.name, float(estimate.cut.sum()), "1"),
-        Measurement(LUNG_MARGIN.name, margin, unit),
+        Measurement(LUNG_MARGIN.name, min(margins), unit),
+        *(Measurement(side.name, margin, unit) for side, margin in zip(LUNG_MARGINS, margins, strict=True)),
     )
     return tuple(one for one in every if math.isfinite(one.value))
 

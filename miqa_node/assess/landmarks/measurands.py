@@ -80,3 +80,25 @@ LUNG_MARGIN = Measurand(
     section=SECTION,
     rank=350,
 )
+
+
+def _margin_at(side: str, rank: int) -> Measurand:
+    return Measurand(
+        name=f"lung_margin_{side}",
+        unit="mm",
+        other_units=("%",),
+        label=f"Distance from lung to the border, image's {side}",
+        code=f"LUNG_MARGIN_{side[0].upper()}",
+        summary=f"Distance from the lungs to the border or collimation at the image's {side}; negative is the missing "
+        "part.",
+        definition=f"As `lung_margin`, at the side {side} of the IMAGE only: an estimate at the detector plane, not a "
+        "length in the patient.",
+        section=SECTION,
+        rank=rank,
+    )
+
+
+LUNG_MARGIN_LEFT, LUNG_MARGIN_RIGHT = _margin_at("left", 351), _margin_at("right", 352)
+LUNG_MARGIN_TOP, LUNG_MARGIN_BOTTOM = _margin_at("top", 353), _margin_at("bottom", 354)
+LUNG_MARGINS = (LUNG_MARGIN_LEFT, LUNG_MARGIN_RIGHT, LUNG_MARGIN_TOP, LUNG_MARGIN_BOTTOM)
+"""In the order of :data:`miqa_node.assess.landmarks.points.SIDES`."""

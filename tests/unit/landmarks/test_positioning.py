@@ -10,7 +10,7 @@ import pytest
 from miqa_node.assess.landmarks import positioning
 from miqa_node.assess.landmarks.estimate import mean, mirror
 from miqa_node.assess.landmarks.findings import cut_finding, findings_of, measurements_of, visible_points
-from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, NUMBER, POINTS
+from miqa_node.assess.landmarks.points import CLOSE_UP_INDEX, NUMBER, POINTS, SIDES
 from miqa_node.domain.landmarks import landmark_words, patient_side
 from miqa_node.taxonomy.lookup import all_finding_names, finding_entries, finding_names
 from tests.unit.landmarks.making import STRAIGHT, estimate_of, points_of
@@ -53,6 +53,8 @@ def test_margins_are_negative_outside_and_unknown_without_the_deciding_point() -
 def test_the_smallest_margin_is_in_mm_where_the_spacing_is_known() -> None:
     margin = np.array([0.14, -0.05, 0.15, 0.2])
     assert measured("lung_margin", margin=margin) == (pytest.approx(-20.0), "mm")
+    each = [measured(f"lung_margin_{side}", margin=margin) for side in SIDES]
+    assert each == [(pytest.approx(mm), "mm") for mm in (56.0, -20.0, 60.0, 80.0)], "of the image's four sides"
     [measurement] = [m for m in measurements_of(estimate_of(margin=margin), SHAPE, None) if m.name == "lung_margin"]
     assert measurement.value == pytest.approx(-5.0)
     assert measurement.unit == "%"

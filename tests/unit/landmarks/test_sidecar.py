@@ -25,7 +25,10 @@ from tests.unit.assess.making import RADIOGRAPH, chest_header, sha256
 from tests.unit.classify.test_sidecars import DIGEST, Quality
 from tests.unit.landmarks.making import STRAIGHT, estimate_of, write_landmarks
 
-MEASURED = ["rotation_percent", "ribs_above_dome", "lung_height_ratio", "tilt_deg", "cut_sides", "lung_margin"]
+MEASURED = [
+    "rotation_percent", "ribs_above_dome", "lung_height_ratio", "tilt_deg", "cut_sides", "lung_margin",
+    "lung_margin_left", "lung_margin_right", "lung_margin_top", "lung_margin_bottom",
+]  # fmt: skip
 CUT = {"cut": np.array([0.01, 0.02, 0.03, 0.97]), "margin": np.array([0.1, 0.1, 0.1, -0.1])}
 
 

@@ -40,7 +40,8 @@ def taken(folder: Path) -> dict[str, set[str]]:
         keys.setdefault(measurement.name, set()).add(measurement.unit)
     # Those of anatomical points need a landmark package; tests/unit/landmarks takes them.
     points = {one.name: {one.unit} for one in vars(measurands).values() if isinstance(one, Measurand)}
-    return keys | points | {measurands.LUNG_MARGIN.name: {"mm", "%"}}  # percent where there is no spacing
+    margins = (measurands.LUNG_MARGIN, *measurands.LUNG_MARGINS)
+    return keys | points | {one.name: {"mm", "%"} for one in margins}  # percent where there is no spacing
 
 
 def of_series(folder: Path) -> list[Measurement]:
