@@ -129,8 +129,8 @@ def landmarks_section(card: Figures) -> Iterable[str]:
          number(one["missing_median_error_percent"]))
         for side, one in metrics["simulated_cuts"].items()
     ]  # fmt: skip
-    head = ("simulated cut at the image's", "AUROC", "found", "false alarms", "error of what is cut, % of the width")
-    yield from table(head, cuts)
+    about = ("simulated cut at the image's", "AUROC", "found", "false alarms", "error of what is cut, % of the width")
+    yield from table(about, cuts)
 
 
 def _between(one: Figures, name: str) -> str:

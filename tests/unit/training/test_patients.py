@@ -25,7 +25,7 @@ SOURCES = {"nih": "NIH ChestX-ray14", "cohen": "Cohen et al. covid-chestxray-dat
 
 def card(kind: str) -> dict[str, Any]:
     folder = max(path for path in MODELS.glob(f"{kind}-[0-9]*"))
-    return yaml.safe_load((folder / "card.yaml").read_text("utf-8"))
+    return dict(yaml.safe_load((folder / "card.yaml").read_text("utf-8")))
 
 
 def test_copies_of_a_collection_name_one_child_differently_and_mean_the_same_person() -> None:
