@@ -1,6 +1,6 @@
 """Turns an assessment into DICOM objects: report, segmentations, key objects, presentation state, picture."""
 
-from miqa_node.report.image import ReportedImage
+from miqa_node.report.image import ReportedImage, series_report_uid
 from miqa_node.report.lower import lower_class
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.make import ReportSubject, amend_objects, make_objects
@@ -26,5 +26,6 @@ __all__ = [
     "make_objects",
     "notes_in_force",
     "rejection_note",
+    "series_report_uid",
     "withdraw_key_object",
 ]

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import SR
 from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.domain.instance import Header
 from miqa_node.domain.policy import Disposition
-from miqa_node.report.made import ReportRequest
+from miqa_node.report.made import ReportRequest, ReportSettings
 from miqa_node.report.mask import regions_of
 from miqa_node.report.outputs.base import OutputContext
-from miqa_node.report.source import read_source
+from miqa_node.report.source import Source, read_source
 from miqa_node.report.subject import SegmentSubject, of_anomaly, of_finding, of_prediction
 from miqa_node.report.uids import Lineage
 
@@ -30,6 +32,8 @@ class ReportedImage:
     """Files of the reports that this one replaces."""
     frame: int = 1
     """The frame that was judged, counted from 1."""
+    for_series: bool = False
+    """Whether its report stands for the other images of the series, none of which was assessed."""
 
     def context(self, request: ReportRequest) -> OutputContext:
         """The image with a region for each subject whose map has anything in it."""
@@ -43,7 +47,7 @@ class ReportedImage:
             source,
             assessment,
             disposition,
-            Lineage.of(source.sop_instance_uid, assessment, disposition),
+            self._lineage(source, request),
             request.settings,
             request.kinds,
             regions,
@@ -51,7 +55,20 @@ class ReportedImage:
             predecessors=[read_source(report) for report in self.predecessors],
             decode=self.decode,
             enhance=self.enhance,
+            for_series=self.for_series,
         )
+
+    def _lineage(self, source: Source, request: ReportRequest) -> Lineage:
+        if self.for_series:
+            node_name = request.settings.node_name
+            return Lineage.of_series(source.study_instance_uid, source.series_instance_uid, node_name)
+        return Lineage.of(source.sop_instance_uid, request.assessment, request.disposition)
+
+
+def series_report_uid(header: Header, settings: ReportSettings) -> str:
+    """SOP Instance UID of the one report for all images of a series that were not assessed."""
+    lineage = Lineage.of_series(header.study_instance_uid, header.series_instance_uid, settings.node_name)
+    return lineage.uid(SR, "instance")
 
 
 def _subjects(

@@ -37,6 +37,7 @@ Group = hd.MeasurementsAndQualitativeEvaluations | hd.PlanarROIMeasurementsAndQu
 LABEL_ROW = 0.08
 """Height of a label of two lines as a share of the frame; the image's own label is twice as high."""
 MAX_COMMENT_CHARACTERS = 1024
+OTHERS_OF_SERIES = "The other images of this series were not assessed either, except those with a report of their own."
 FRAME_INSET = 0.05
 """The outline of the whole image lies so far inside it, so that a viewer shows it as a frame."""
 
@@ -50,10 +51,13 @@ def image_group(
     series: Sequence[Source] = (),
     frame: int = 0,
     review: Review | None = None,
+    *,
+    for_series: bool = False,
 ) -> hd.MeasurementsAndQualitativeEvaluations:
     """TID 1501 for the image: rating, verdict with its reasons, measurements, and everything in sentences.
 
     For a ``series`` the same for all its images; its place is on ``frame`` of ``source``, by default the judged one.
+    With ``for_series`` it says that the other images of the series were not assessed either.
     """
     numbers = [number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
     # Viewers show only the first few numbers of a group: what flagged comes first, then the indices that people know.
@@ -72,7 +76,8 @@ def image_group(
         source_images=[source_image(one, whole=True) for one in series] or [source_image(source)],
     )
     comments = [] if review is None else [typed_text(review.sentence, MAX_COMMENT_CHARACTERS)]
-    for sentence in [*comments, *_sentences(assessment, disposition)]:
+    others = [OTHERS_OF_SERIES] if for_series else []
+    for sentence in [*comments, *_sentences(assessment, disposition), *others]:
         group[0].ContentSequence.append(
             hd.TextContentItem(
                 name=coded(codes.COMMENT),

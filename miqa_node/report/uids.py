@@ -37,6 +37,14 @@ class Lineage:
         again = (f"generation {assessment.generation}",) if assessment.generation else ()
         return cls((source_uid, assessment.digest, *judged_by, disposition.policy_version, *beside, *again))
 
+    @classmethod
+    def of_series(cls, study_instance_uid: str, series_instance_uid: str, node_name: str) -> Lineage:
+        """The lineage of the one report for all images of a series that were not assessed.
+
+        The first of them that is concluded makes it, so its bytes and what judged it are not among the parts.
+        """
+        return cls((study_instance_uid, series_instance_uid, node_name))
+
     def decided(self, number: int) -> Lineage:
         """The lineage of what a person's decision changes."""
         return Lineage((*self.parts, f"decision {number}"))

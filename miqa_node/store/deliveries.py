@@ -260,6 +260,13 @@ def results_of_class(
     return [ResultObject(row.sop_instance_uid, row.sop_class_uid, ResultKind(row.kind), row.object_key) for row in rows]
 
 
+def result_maker(transaction: Transaction, sop_instance_uid: str) -> InstanceDigest | None:
+    """The instance that a result was made for; None if there is no such result."""
+    query = sa.select(results.c.digest).where(results.c.sop_instance_uid == sop_instance_uid)
+    digest = transaction.execute(query).scalar_one_or_none()
+    return None if digest is None else InstanceDigest(digest)
+
+
 def results_of(transaction: Transaction, digest: InstanceDigest) -> list[ResultObject]:
     """Every object made from an instance."""
     query = sa.select(results).where(results.c.digest == digest).order_by(results.c.kind)

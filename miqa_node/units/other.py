@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import SR
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, StoredInstance
-from miqa_node.domain.policy import Disposition
+from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject, ReportSubject
+from miqa_node.report import MadeObject, ReportSubject, make_objects, series_report_uid
+from miqa_node.store import deliveries
+from miqa_node.units.again import earlier_reports
 from miqa_node.units.base import Unit, UnitContext, not_assessed
 from miqa_node.units.image import image_outputs, judge_image, read_image, reported_image
 from miqa_node.units.kinds import is_image, is_own
@@ -39,10 +43,21 @@ class OtherUnit(Unit["Radiograph | None"]):
     def outputs(
         self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
     ) -> Sequence[MadeObject]:
-        """As for a projection image; nothing of an object without pixels, and of a picture that this node made."""
+        """As for a projection image, but those of a series that were not assessed share one report.
+
+        Nothing of an object without pixels, and of a picture that this node made.
+        """
         if not is_image(instance.header) or is_own(instance.header):
             return ()
-        return image_outputs(instance, assessment, disposition, context)
+        if not _shares_report(assessment, disposition) or (instance.generation and earlier_reports(instance, context)):
+            return image_outputs(instance, assessment, disposition, context)
+        settings, kinds = context.reporting.settings, context.reporting.kinds()
+        image = reported_image(instance, assessment, context)
+        made = make_objects(image, assessment, disposition, settings, kinds - {SR})
+        if _is_reported(instance, context):
+            return made
+        shared = replace(image, for_series=True)
+        return [*made, *make_objects(shared, assessment, disposition, settings, kinds & {SR})]
 
     def subject(
         self, instance: StoredInstance, assessment: Assessment, context: UnitContext, *, amends: bool = False
@@ -51,6 +66,18 @@ class OtherUnit(Unit["Radiograph | None"]):
         if not is_image(instance.header) or is_own(instance.header):
             return None
         return reported_image(instance, assessment, context, amends=amends)
+
+
+def _shares_report(assessment: Assessment, disposition: Disposition) -> bool:
+    """Whether there is nothing to say of this image alone: no verdict, no prediction, nothing for a person to do."""
+    return not (disposition.verdict is not Verdict.NOT_ASSESSED or assessment.predictions or disposition.attention)
+
+
+def _is_reported(instance: StoredInstance, context: UnitContext) -> bool:
+    """Whether the report of the series was made for another image; of two at once the first to be recorded stays."""
+    uid = series_report_uid(instance.header, context.reporting.settings)
+    with context.database.begin() as transaction:
+        return deliveries.result_maker(transaction, uid) not in (None, instance.digest)
 
 
 UNIT = OtherUnit()

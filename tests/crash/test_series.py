@@ -1,4 +1,4 @@
-"""kill -9 while CT series arrive, wait and are judged: each ends with one report about all its slices."""
+"""kill -9 while series arrive, wait and are judged: each ends with one report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.uid import UID, Comprehensive3DSRStorage, CTImageStorage
+from pydicom.uid import UID, Comprehensive3DSRStorage
 from pynetdicom import AE
 
 from tests.crash.station import Node, Pacs
@@ -30,7 +30,21 @@ def write(folder: Path, number: int) -> list[Path]:
         )
 
     images = [making.body_ct(seed=SLICES * number + n) for n in range(SLICES)]
-    return making.write_series(folder / str(number), images, "CT", change=change)
+    return making.write_series(folder / "slices", images, "CT", change=change)
+
+
+def write_sonograms(samples: Path, folder: Path, number: int) -> list[Path]:
+    """Images that no model and no rule covers."""
+    paths = []
+    for instance in range(SLICES):
+        image = pydicom.dcmread(samples / "US1_UNCR.dcm")
+        image.SeriesInstanceUID = f"{making.SERIES}.{number}"
+        uid = UID(f"{making.SERIES}.{number}.{instance + 1}")
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = uid
+        path = folder / f"{number}-{instance}.dcm"
+        image.save_as(path)
+        paths.append(path)
+    return paths
 
 
 def send(port: int, path: Path) -> None:
@@ -38,7 +52,7 @@ def send(port: int, path: Path) -> None:
     end = time.monotonic() + LIMIT_S
     while time.monotonic() < end:
         ae = AE("CT1")
-        ae.add_requested_context(CTImageStorage)
+        ae.add_requested_context(pydicom.dcmread(path, stop_before_pixels=True).SOPClassUID)
         ae.acse_timeout = ae.dimse_timeout = ae.connection_timeout = 5
         association = ae.associate("127.0.0.1", port)
         if association.is_established:
@@ -82,18 +96,25 @@ def _file(data_set: bytes) -> bytes:
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize(("modality", "reported"), [("CT", SLICES), ("US", 1)])
 def test_no_series_is_lost_or_told_twice(
     tmp_path: Path,
+    samples: Path,
     pacs: Pacs,  # noqa: F811 - the fixture
     monkeypatch: pytest.MonkeyPatch,
+    modality: str,
+    reported: int,
 ) -> None:
+    """One report lists all slices of a CT series; that of a series that is not assessed refers to one of its images."""
     monkeypatch.setenv("MIQA_WORK__CT_QUIET_S", "1")
     monkeypatch.setenv("MIQA_WORK__HEARTBEAT_INTERVAL_S", "1")
     node = Node(tmp_path, pacs.port)
     chance = random.Random(20261120)
     kills = 0
     for number in range(SERIES):
-        for path in write(tmp_path / "sent", number):
+        folder = tmp_path / "sent" / str(number)
+        folder.mkdir(parents=True)
+        for path in write(folder, number) if modality == "CT" else write_sonograms(samples, folder, number):
             send(node.dicom_port, path)
             if kills < KILLS and chance.random() < 0.3:
                 time.sleep(chance.uniform(0.0, 2.0))  # in the middle of arriving, waiting or judging
@@ -102,7 +123,7 @@ def test_no_series_is_lost_or_told_twice(
                 kills += 1
     node.kill()  # once more with everything promised and nothing finished for certain
     node.start()
-    expected = {f"{making.SERIES}.{number}": [SLICES] for number in range(SERIES)}
+    expected = {f"{making.SERIES}.{number}": [reported] for number in range(SERIES)}
     end = time.monotonic() + LIMIT_S
     while said(pacs) != expected and time.monotonic() < end:
         time.sleep(1.0)

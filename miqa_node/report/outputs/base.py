@@ -48,9 +48,9 @@ class OutputContext:
     1, is the one that was judged. ``regions`` lie on ``source``. Of a series only: ``series`` are all its images with
     ``source`` first, and ``slice_masks`` is where the measurements that flagged it come from. ``predecessors`` are the
     reports that a new one amends. ``review`` is what a person decided about it; tracking identifiers and references to
-    the segmentation stay those of the judgement. ``kinds`` is everything that is being made. ``decode`` and ``enhance``
-    give pixels, where there are any; use :attr:`radiograph` and :attr:`enhanced`, which call them once, and only on
-    demand.
+    the segmentation stay those of the judgement. ``for_series`` says that the image stands for the others of its
+    series, none of which was assessed. ``kinds`` is everything that is being made. ``decode`` and ``enhance`` give
+    pixels, where there are any; use :attr:`radiograph` and :attr:`enhanced`, which call them once, and only on demand.
     """
 
     path: Path
@@ -68,6 +68,7 @@ class OutputContext:
     review: Review | None = None
     decode: Callable[[], Radiograph] | None = None
     enhance: Callable[[Radiograph], Enhanced | None] | None = None
+    for_series: bool = False
 
     @cached_property
     def radiograph(self) -> Radiograph | None:

@@ -55,6 +55,7 @@ def make_sr(context: OutputContext) -> Draft:
             context.series,
             context.frame,
             context.review,
+            for_series=context.for_series,
         ),
         *_finding_groups(source, assessment, regions, lineage, context.review),
         *(landmark_groups(source, assessment.landmarks, lineage) if assessment.landmarks else ()),
