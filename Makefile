@@ -99,8 +99,8 @@ types: setup ## Check types
 layers: setup ## Check that each part imports only what stands below it (docs/adr/0002)
 	$(BIN)/lint-imports
 
-translations: setup ## Compile the catalogues of the narrative after a change of a .po file
-	$(BIN)/pybabel compile --domain narrative --directory miqa_node/report/locale
+translations: setup ## Bring the catalogue of a language up to date and compile it (LANGUAGE=de; a new one is one file)
+	$(BIN)/python -m tests.unit.language.sources $(or $(LANGUAGE),de)
 
 docs: setup ## Build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -29,7 +29,8 @@ class Measurand:
 
     ``code`` is a standard code, or the value of a code of the private scheme 99MIQA, at most 16 characters; without
     it a value is made from the name. ``parent`` is the standard concept that it is a kind of. ``phrase`` tells it in
-    the text of a report, with ``{value}``. ``section`` is a heading of the reference; ``rank`` orders all lists, and
+    the text of a report, with ``{value}``, or with ``{percent}`` for the value and its percent sign. ``section`` is a
+    heading of the reference; ``rank`` orders all lists, and
     ``phrase_rank`` the text.
     """
 
@@ -58,9 +59,9 @@ class Measurand:
         if isinstance(self.code, str) and not _CODE.fullmatch(self.code):
             raise ValueError(f"{self.name}: a private code has up to 16 capital letters, digits and underscores.")
         try:
-            self.phrase.format(value="", factor="")
+            self.phrase.format(value="", percent="", factor="")
         except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(f"{self.name}: the phrase may only contain {{value}}.") from error
+            raise ValueError(f"{self.name}: the phrase may only contain {{value}} or {{percent}}.") from error
 
     @property
     def units(self) -> tuple[str, ...]:

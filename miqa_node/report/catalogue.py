@@ -1,4 +1,4 @@
-"""Reads the catalogues that say the narrative in other languages than English, the language of its message ids."""
+"""Says the narrative in a language: words of the catalogues (miqa_node/language), numbers as people write them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,10 @@ import gettext
 import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from miqa_node.domain.codes import Code
 from miqa_node.errors import SettingsError
-
-FOLDER = Path(__file__).with_name("locale")
-DOMAIN = "narrative"
-SOURCE = "en"
-NAMES = {"en": "English", "de": "German"}
-DECIMAL_COMMA = frozenset({"de"})
+from miqa_node.language.catalogue import DECIMAL_COMMA, NAMES, catalogue, languages
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +41,9 @@ class Voice:
         return Code(self.language, "RFC5646", NAMES.get(self.language, self.language))
 
 
-def languages() -> tuple[str, ...]:
-    """The available languages of the narrative."""
-    names = (path.parent.parent.name for path in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
-    return (SOURCE, *sorted(names))
-
-
 @cache
 def voice(language: str) -> Voice:
     """The language; SettingsError lists the available ones if it is unknown."""
-    if language == SOURCE:
-        return Voice(language, gettext.NullTranslations())
     if language not in languages():
         raise SettingsError(f"node.language is {language!r}; the node speaks {', '.join(languages())}.")
-    return Voice(language, gettext.translation(DOMAIN, FOLDER, [language]))
+    return Voice(language, catalogue(language))

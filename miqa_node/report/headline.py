@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.policy import Disposition, Reason, Verdict
-from miqa_node.report.catalogue import SOURCE, Voice, voice
+from miqa_node.language.catalogue import SOURCE
+from miqa_node.report.catalogue import Voice, voice
 from miqa_node.report.phrases import AT, NOTHING_FOUND
 from miqa_node.taxonomy.lookup import finding_entries, finding_title, finding_words
 

@@ -18,7 +18,8 @@ from miqa_node.domain.assessment import Assessment, Measurement
 from miqa_node.domain.finding import Finding, FindingName, FindingWords, humanised
 from miqa_node.domain.measurand import measurands
 from miqa_node.domain.policy import Disposition, Reason
-from miqa_node.report.catalogue import SOURCE, Voice, voice
+from miqa_node.language.catalogue import SOURCE
+from miqa_node.report.catalogue import Voice, voice
 from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.report.phrases import (
     ADVICE,
@@ -185,7 +186,7 @@ def _measured(phrase: str, measured: Measurement, speaker: Voice) -> str:
     if measured.name == "deviation_index":
         # IEC 62494-1: ten times the common logarithm of the exposure over the intended one.
         return speaker.say(phrase, value=value, factor=speaker.number(10.0 ** (measured.value / 10.0)))
-    return speaker.say(phrase, value=value)
+    return speaker.say(phrase, value=value, percent=f"{value} %")
 
 
 def _name(measured: Measurement, speaker: Voice) -> str:
@@ -203,7 +204,7 @@ def _anomaly(assessment: Assessment, disposition: Disposition, speaker: Voice) -
     is_reason = any(reason.name == "anomaly" for reason in disposition.reasons)
     if score is not None and (is_reason or score.percentile >= UNUSUAL_PERCENTILE):
         text = ANOMALY_SITE if score.baseline is Baseline.SITE else ANOMALY_TRAINING
-        yield speaker.say(text, percentile=speaker.numerals(f"{score.percentile:.1f}"))
+        yield speaker.say(text, percentile=speaker.numerals(f"{score.percentile:.1f} %"))
 
 
 def _predictions(assessment: Assessment, speaker: Voice) -> Iterator[str]:

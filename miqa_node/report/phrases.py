@@ -1,6 +1,6 @@
 """Everything that the narrative can say, in English: a table for each kind of sentence, and one for what to do next.
 
-The words are the message ids of the catalogues in ``report/locale``; :func:`messages` lists them all, and a test wants
+The words are the message ids of the catalogue in ``language/locale``; :func:`messages` lists them all, and a test wants
 a translation of each. Numbers go into braces.
 """
 
@@ -83,9 +83,9 @@ PLAUSIBILITY: Mapping[str, str] = {
     "undecodable_slices": "Some slices could not be decoded and took no part.",
 }
 
-ANOMALY_SITE = "The image is more unusual than {percentile} % of the images of this site; this need not be a defect."
+ANOMALY_SITE = "The image is more unusual than {percentile} of the images of this site; this need not be a defect."
 ANOMALY_TRAINING = (
-    "The image is more unusual than {percentile} % of the model's training images; this need not be a defect."
+    "The image is more unusual than {percentile} of the model's training images; this need not be a defect."
 )
 
 CAPTION = "Machine-written by {writer}, not checked by a person: {sentence}"

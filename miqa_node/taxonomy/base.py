@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from miqa_node.domain.codes import REASON_CODES, Code
 from miqa_node.domain.finding import FindingName, FindingWords, GateClass
 from miqa_node.errors import SettingsError
+from miqa_node.language.catalogue import catalogue
 from miqa_node.plugins import Seam
 
 SCHEME = "99MIQA"
@@ -90,8 +91,17 @@ class NamedEntry(TaxonomyTable):
         return REASON_CODES[self.reason]
 
     def words_in(self, language: str) -> FindingWords:
-        """The words of that language, English if it has none."""
-        return self.words.get(language, self.words[SOURCE_LANGUAGE])
+        """The words of that language: of the taxonomy, else of the catalogue, else English."""
+        if language in self.words:
+            return self.words[language]
+        english, known = self.words[SOURCE_LANGUAGE], catalogue(language)
+        return replace(
+            english,
+            title=known.gettext(english.title),
+            like=known.gettext(english.like) if english.like else "",
+            sizes=tuple(map(known.gettext, english.sizes)),
+            hint=known.gettext(english.hint) if english.hint else "",
+        )
 
 
 class GateEntry(NamedEntry):

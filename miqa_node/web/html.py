@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jinja2 import (
@@ -21,11 +24,15 @@ from miqa_node.analysis.drawing import Drawing, to_svg
 from miqa_node.domain.access import Permission
 from miqa_node.domain.assessment import contributions_text, number_text
 from miqa_node.domain.policy import Verdict
+from miqa_node.language.catalogue import LANGUAGE, SOURCE, catalogue, languages, numerals, reworded, say, say_number
+from miqa_node.language.template import TemplateTexts
 from miqa_node.report.measurement_codes import measurement_code
 from miqa_node.statistics.rates import Rate
 from miqa_node.taxonomy.lookup import finding_title
 from miqa_node.web.page import PAGES, Navigation
 from miqa_node.web.site_time import clock, moment, zone_name
+
+_SAID = re.compile(r'\bsay\("([^"]+)"')
 
 
 def render(template: str, **values: Any) -> str:
@@ -33,7 +40,7 @@ def render(template: str, **values: Any) -> str:
 
     Every page needs ``who`` (domain.access.Principal, or None before sign-in) for the bar at the top.
     """
-    return _environment.get_template(template).render(values)
+    return _environment(LANGUAGE.get()).get_template(template).render(values)
 
 
 def words(name: str) -> str:
@@ -42,15 +49,19 @@ def words(name: str) -> str:
     >>> words("motion_blur")
     'Motion blur'
     """
-    return sentence(name.replace("_", " "))
+    return _sentence(name.replace("_", " "))
 
 
 def sentence(text: str) -> str:
-    """The text with a capital first letter, otherwise unchanged.
+    """A text of the node with a capital first letter, in the language of the page.
 
     >>> sentence("no certificate: DX_1 was not calibrated")
     'No certificate: DX_1 was not calibrated'
     """
+    return _sentence(reworded(text))
+
+
+def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
@@ -60,7 +71,7 @@ def finding(name: str) -> str:
     >>> finding("noise_underexposure"), finding("anomaly")
     ('Noisy or under-exposed', 'Anomaly')
     """
-    return finding_title(name)
+    return finding_title(name, LANGUAGE.get())
 
 
 def verdict_words(verdict: str) -> str:
@@ -69,7 +80,7 @@ def verdict_words(verdict: str) -> str:
     >>> verdict_words("REJECT"), verdict_words("NOT_ASSESSED")
     ('Rejected', 'Not assessed')
     """
-    return Verdict(verdict).words if verdict in set(Verdict) else words(verdict)
+    return say(Verdict(verdict).words) if verdict in set(Verdict) else words(verdict)
 
 
 def measurement(name: str) -> str:
@@ -78,7 +89,7 @@ def measurement(name: str) -> str:
     >>> measurement("snr_lung"), measurement("some_new_measurement")
     ('Signal to noise in lung', 'Some new measurement')
     """
-    return measurement_code(name).meaning
+    return say(measurement_code(name).meaning)
 
 
 def unit(ucum: str) -> str:
@@ -106,12 +117,12 @@ def span(seconds: float) -> str:
     ('0 s', '1.2 s', '1:15 min', '2:05 h', '2.3 d')
     """
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds else "0 s"
+        return numerals(f"{seconds:.1f} s") if seconds else "0 s"
     if seconds < 3600:
         return f"{int(seconds // 60)}:{int(seconds % 60):02d} min"
     if seconds < 86400:
         return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d} h"
-    return f"{seconds / 86400:.1f} d"
+    return numerals(f"{seconds / 86400:.1f} d")
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -120,7 +131,7 @@ def percent(share: float | None, digits: int = 1) -> str:
     >>> percent(0.0834), percent(None)
     ('8.3 %', '–')
     """
-    return "–" if share is None else f"{100.0 * share:.{digits}f} %"
+    return "–" if share is None else numerals(f"{100.0 * share:.{digits}f} %")
 
 
 def interval(rate: Rate) -> str:
@@ -130,7 +141,33 @@ def interval(rate: Rate) -> str:
     >>> interval(rate(8, 100))
     '4.1–15.0 %'
     """
-    return "–" if rate.low is None or rate.high is None else f"{100.0 * rate.low:.1f}–{100.0 * rate.high:.1f} %"
+    return (
+        "–" if rate.low is None or rate.high is None else numerals(f"{100.0 * rate.low:.1f}–{100.0 * rate.high:.1f} %")
+    )
+
+
+def figures(value: float) -> str:
+    """A number with as many digits as people need.
+
+    >>> figures(0.25)
+    '0.25'
+    """
+    return numerals(number_text(value))
+
+
+def texts() -> Mapping[str, str]:
+    """What the scripts of the page say, in its language; empty for English."""
+    if LANGUAGE.get() == SOURCE:
+        return {}
+    return {text: said for text in script_texts() if (said := say(text)) != text}
+
+
+@cache
+def script_texts() -> tuple[str, ...]:
+    """The messages in the scripts of the node's own pages: what they give to ``say``."""
+    scripts = sorted((Path(__file__).parent / "static").rglob("*.js"))
+    sources = (script.read_text(encoding="utf-8") for script in scripts if "vendor" not in script.parts)
+    return tuple(dict.fromkeys(text for source in sources for text in _SAID.findall(source)))
 
 
 def svg(drawing: Drawing) -> Markup:
@@ -156,17 +193,33 @@ def _navigation() -> Sequence[tuple[Navigation, Permission]]:
     return sorted(entries, key=lambda entry: entry[0].order)
 
 
-_environment = Environment(
-    loader=ChoiceLoader([PackageLoader("miqa_node.web"), _PageTemplates()]),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_environment.filters.update(
-    contributions=contributions_text, words=words, finding=finding, moment=moment, day=day, figures=number_text
-)
-_environment.filters.update(verdict=verdict_words, measurement=measurement, sentence=sentence, unit=unit)
-_environment.filters.update(percent=percent, interval=interval, svg=svg, span=span)
-_environment.filters.update(clock=clock)
-_environment.globals.update(version=__version__, navigation=_navigation, zone_name=zone_name)
+class _SpokenTemplates(BaseLoader):
+    """Templates with their texts in one language."""
+
+    def __init__(self, language: str) -> None:
+        self._templates = ChoiceLoader([PackageLoader("miqa_node.web"), _PageTemplates()])
+        self._say = catalogue(language).gettext if language != SOURCE else None
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        source, file, is_current = self._templates.get_source(environment, template)
+        return TemplateTexts(source).translated(self._say) if self._say else source, file, is_current
+
+
+@cache
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=_SpokenTemplates(language),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        contributions=contributions_text, words=words, finding=finding, moment=moment, day=day, figures=figures
+    )
+    environment.filters.update(verdict=verdict_words, measurement=measurement, sentence=sentence, unit=unit)
+    environment.filters.update(percent=percent, interval=interval, svg=svg, span=span)
+    environment.filters.update(clock=clock, said=reworded, numerals=numerals)
+    environment.globals.update(version=__version__, navigation=_navigation, zone_name=zone_name)
+    environment.globals.update(_=say, ngettext=say_number, spoken=LANGUAGE.get, languages=languages, texts=texts)
+    return environment

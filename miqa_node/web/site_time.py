@@ -1,31 +1,59 @@
-"""The site's time zone on every page: people read local time, programs get UTC.
+"""The time zone and the language of every page: those of the person's browser, else the site's; programs get UTC.
 
-The zone is that of the application that answers, so that several may live in one process.
+Both are those of the application that answers, so that several may live in one process.
 """
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from miqa_node.language.catalogue import LANGUAGE, languages
 
 SITE_ZONE: ContextVar[ZoneInfo | None] = ContextVar("site_zone", default=None)
 """None is the system's zone."""
+LANGUAGE_COOKIE, ZONE_COOKIE = "miqa_language", "miqa_zone"
+"""What a person chose for this browser on the page of the account; empty is the site's."""
 
 
 class SiteTime:
-    """ASGI middleware: pages show times in the zone of the settings, or in the system's if that is empty."""
+    """ASGI middleware: pages speak the language and show the zone of the settings, unless the browser has others.
 
-    def __init__(self, app: ASGIApp, zone: str) -> None:
+    An empty zone is the system's.
+    """
+
+    def __init__(self, app: ASGIApp, zone: str, language: str) -> None:
         self._app = app
         self._zone = ZoneInfo(zone) if zone else None
+        self._language = language
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request in the site's zone."""
-        SITE_ZONE.set(self._zone)
+        """Answer one request in the person's language and zone."""
+        chosen = _cookies(scope)
+        language, zone = chosen.get(LANGUAGE_COOKIE, ""), chosen.get(ZONE_COOKIE, "")
+        LANGUAGE.set(language if language in languages() else self._language)
+        SITE_ZONE.set(ZoneInfo(zone) if is_zone(zone) else self._zone)
         await self._app(scope, receive, send)
+
+
+def is_zone(name: str) -> bool:
+    """Whether it is the name of a time zone."""
+    return name in _zones()
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _cookies(scope: Scope) -> dict[str, str]:
+    given = next((value for name, value in scope.get("headers", ()) if name == b"cookie"), b"")
+    return cookie_parser(given.decode("latin-1")) if b"miqa_" in given else {}
 
 
 def local(at: datetime) -> datetime:

@@ -1,5 +1,7 @@
 /* The display of a room: asks for its face after every change, says when the node is gone, and can make a sound. */
 
+import { say } from "./words.js";
+
 const main = document.getElementById("now");
 const connection = document.getElementById("connection");
 const sound = document.getElementById("sound");
@@ -11,9 +13,9 @@ let audio = null;
 
 function isConnected(yes) {
   if (yes) heard = Date.now();
-  const at = new Date(heard).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const at = new Date(heard).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   document.getElementById("heard").textContent = at;
-  document.getElementById("stale").textContent = yes ? "" : ` Last heard from it at ${at}.`;
+  document.getElementById("stale").textContent = yes ? "" : ` ${say("Last heard from it at {at}.", { at })}`;
   connection.hidden = yes;
   document.body.classList.toggle("lost", !yes);
 }
@@ -49,7 +51,7 @@ function play(light) {
 sound.addEventListener("click", () => {
   const on = sound.getAttribute("aria-pressed") !== "true";
   sound.setAttribute("aria-pressed", String(on));
-  sound.textContent = on ? "Sound on" : "Sound off";
+  sound.textContent = on ? say("Sound on") : say("Sound off");
   audio ??= new AudioContext(); // browsers allow it only after somebody touched the page
 });
 

@@ -1,10 +1,12 @@
 /* Whose own clock differs from the site's reads their time when they point at one. */
-const OWN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+import { say } from "./words.js";
+
+const OWN = new Intl.DateTimeFormat(document.documentElement.lang === "en" ? undefined : document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" });
 
 function name(times) {
   for (const time of times) {
     const at = new Date(time.dateTime);
-    if (!Number.isNaN(at.getTime())) time.title = `${OWN.format(at)} on your clock`;
+    if (!Number.isNaN(at.getTime())) time.title = say("{time} on your clock", { time: OWN.format(at) });
   }
 }
 

@@ -3,14 +3,15 @@
 import { loadOutlines } from "./viewer/outlines.js";
 import { Slices } from "./viewer/slices.js";
 import { View, WHITE, corners } from "./viewer/view.js";
+import { say } from "./words.js";
 
 const KEY_STEP = 40;
 const FINE = 0.01;
 const PRESETS = [
-  ["As sent", () => [0, WHITE]],
-  ["Whole range", (view) => [view.percentile(0.005), view.percentile(0.995)]],
-  ["Dark parts", (view) => [view.percentile(0.01), view.percentile(0.6)]],
-  ["Bright parts", (view) => [view.percentile(0.35), view.percentile(0.995)]],
+  [say("As sent"), () => [0, WHITE]],
+  [say("Whole range"), (view) => [view.percentile(0.005), view.percentile(0.995)]],
+  [say("Dark parts"), (view) => [view.percentile(0.01), view.percentile(0.6)]],
+  [say("Bright parts"), (view) => [view.percentile(0.35), view.percentile(0.995)]],
 ];
 
 const all = [];
@@ -22,7 +23,7 @@ class Viewer {
     this.bar = document.createElement("div");
     this.bar.className = "tools";
     this.bar.setAttribute("role", "toolbar");
-    this.bar.setAttribute("aria-label", "Tools of the image");
+    this.bar.setAttribute("aria-label", say("Tools of the image"));
     this.frames = document.createElement("div");
     this.frames.className = "frames";
     this.status = document.createElement("p");
@@ -50,7 +51,7 @@ class Viewer {
   }
 
   async start() {
-    this.status.textContent = "Loading the image in full …";
+    this.status.textContent = say("Loading the image in full …");
     try {
       await this.view.load();
       if ("outlines" in this.element.dataset) this.view.outlines = await loadOutlines(this.view.digest);
@@ -58,10 +59,10 @@ class Viewer {
       this.status.textContent = "";
       this.element.dataset.ready = "";
     } catch (error) {
-      this.status.textContent = `Only the small picture can be shown: ${error.message}.`;
+      this.status.textContent = say("Only the small picture can be shown: {error}.", { error: error.message });
       const small = document.createElement("img");
       small.className = "preview";
-      small.alt = "The image as it was received";
+      small.alt = say("The image as it was received");
       small.src = this.element.dataset.preview;
       this.frames.replaceChildren(small);
       this.bar.remove();
@@ -70,49 +71,49 @@ class Viewer {
 
   buildTools() {
     const { dataset } = this.element;
-    const tools = { window: "Window", move: "Move" };
-    if (this.view.spacingMm) tools.measure = "Ruler";
-    if ("draw" in dataset) tools.region = "Mark";
+    const tools = { window: say("Window"), move: say("Move") };
+    if (this.view.spacingMm) tools.measure = say("Ruler");
+    if ("draw" in dataset) tools.region = say("Mark");
     this.choices = Object.entries(tools).map(([name, text]) => {
-      const button = this.button(text, () => this.use(name), { measure: "m" }[name], { region: "Mark region" }[name]);
+      const button = this.button(text, () => this.use(name), { measure: "m" }[name], { region: say("Mark region") }[name]);
       button.dataset.tool = name;
       return button;
     });
     this.use("window");
-    this.button("+", () => this.view.zoomAt(1.5, 0.5, 0.5), "", "Zoom in");
-    this.button("−", () => this.view.zoomAt(1 / 1.5, this.view.x, this.view.y), "", "Zoom out");
-    this.button("1:1", () => this.natural(), "1", "1:1, one pixel of the image on each of the screen");
-    this.button("Reset", () => this.reset());
-    this.invert = this.toggle("Invert", "i", (on) => {
+    this.button("+", () => this.view.zoomAt(1.5, 0.5, 0.5), "", say("Zoom in"));
+    this.button("−", () => this.view.zoomAt(1 / 1.5, this.view.x, this.view.y), "", say("Zoom out"));
+    this.button("1:1", () => this.natural(), "1", say("1:1, one pixel of the image on each of the screen"));
+    this.button(say("Reset"), () => this.reset());
+    this.invert = this.toggle(say("Invert"), "i", (on) => {
       for (const view of this.views) {
         view.inverted = on;
         view.render();
       }
     });
     this.preset = document.createElement("select");
-    this.preset.setAttribute("aria-label", "Window preset (w)");
+    this.preset.setAttribute("aria-label", say("Window preset (w)"));
     this.preset.append(...PRESETS.map(([name], n) => new Option(name, n)));
     this.preset.addEventListener("change", () => this.usePreset(Number(this.preset.value)));
     this.bar.append(this.preset);
     if ("outlines" in dataset) {
-      this.toggle("Outlines", "o", (on) => {
+      this.toggle(say("Outlines"), "o", (on) => {
         this.view.outlined = on;
         this.view.draw();
       }, true);
     }
-    this.compares = [["prior", "Prior", "v", "Prior of the patient"], ["good", "Last good", "g", "Last good image of this room"]]
+    this.compares = [["prior", say("Prior"), "v", say("Prior of the patient")], ["good", say("Last good"), "g", say("Last good image of this room")]]
       .filter(([which]) => dataset[which])
       .map(([which, text, key, label]) => [which, this.toggle(text, key, (on) => this.beside(which, on), false, label)]);
     if (this.slices) {
-      const overview = this.toggle("Overview", "y", () => this.slices.toggle(this.view.canvas.parentElement));
+      const overview = this.toggle(say("Overview"), "y", () => this.slices.toggle(this.view.canvas.parentElement));
       this.slices.onchoice = () => overview.click();
     }
-    if (document.fullscreenEnabled) this.button("Full screen", () => this.fullScreen(), "f");
+    if (document.fullscreenEnabled) this.button(say("Full screen"), () => this.fullScreen(), "f");
     const label = document.createElement("label");
     label.className = "opacity";
-    label.textContent = "Map ";
+    label.textContent = `${say("Map")} `;
     const slider = Object.assign(document.createElement("input"), { type: "range", min: 0, max: 100, value: 55 });
-    slider.setAttribute("aria-label", "Opacity of the map in percent");
+    slider.setAttribute("aria-label", say("Opacity of the map in percent"));
     slider.addEventListener("input", () => {
       this.view.opacity = slider.value / 100;
       this.view.draw();
@@ -172,7 +173,7 @@ class Viewer {
 
   async natural() {
     if (this.view.sourceColumns > this.view.columns) {
-      this.status.textContent = "Loading every pixel …";
+      this.status.textContent = say("Loading every pixel …");
       await this.view.load(true);
       this.status.textContent = "";
     }
@@ -305,7 +306,7 @@ class Viewer {
     this.list.replaceChildren(...this.view.regions.map((region, index) => {
       const row = document.createElement("li");
       const label = document.createElement("label");
-      label.textContent = `Region ${index + 1} is `;
+      label.textContent = `${say("Region {number} is", { number: index + 1 })} `;
       const choice = document.createElement("select");
       choice.append(new Option("not named", ""), ...findings().map(([name, words]) => new Option(words, name)));
       choice.value = region.finding;
@@ -314,7 +315,7 @@ class Viewer {
         save();
       });
       label.append(choice);
-      const remove = Object.assign(document.createElement("button"), { type: "button", textContent: "Remove" });
+      const remove = Object.assign(document.createElement("button"), { type: "button", textContent: say("Remove") });
       remove.addEventListener("click", () => {
         this.view.regions.splice(index, 1);
         this.listRegions();

@@ -1,5 +1,7 @@
 /* The worklist by keyboard and in numbers: what is selected and where one stands survive every live update. */
 
+import { say } from "./words.js";
+
 const bulk = document.getElementById("bulk");
 const picked = document.getElementById("picked");
 const help = document.getElementById("help");
@@ -33,7 +35,7 @@ function mark() {
   if (every) every.checked = rows().every((row) => selected.has(row.dataset.study));
   if (!bulk) return;
   bulk.hidden = selected.size === 0;
-  picked.textContent = `${selected.size} selected`;
+  picked.textContent = say("{count} selected", { count: selected.size });
 }
 
 let last = null;
@@ -130,5 +132,5 @@ document.body.addEventListener("htmx:afterSettle", () => {
   live.dataset.updates = Number(live.dataset.updates ?? 0) + 1;
   if (document.body.dataset.refocus) document.querySelector(".current a.open")?.focus({ preventScroll: true });
 });
-document.body.addEventListener("htmx:sseOpen", () => { live.textContent = "live"; live.className = "on"; });
-document.body.addEventListener("htmx:sseError", () => { live.textContent = "No connection to the node"; live.className = "off"; });
+document.body.addEventListener("htmx:sseOpen", () => { live.textContent = say("live"); live.className = "on"; });
+document.body.addEventListener("htmx:sseError", () => { live.textContent = say("No connection to the node"); live.className = "off"; });

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import replace
 
 import pytest
-from babel.messages.mofile import read_mo
-from babel.messages.pofile import read_po
 
 from miqa_node.assess.card import Applicability
 from miqa_node.domain import codes
@@ -20,9 +17,9 @@ from miqa_node.domain.policy import Disposition, Reason, Verdict, decide
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 from miqa_node.errors import SettingsError
 from miqa_node.imaging.plausibility import ISSUES
-from miqa_node.report.catalogue import FOLDER, SOURCE, languages
+from miqa_node.language.catalogue import languages
 from miqa_node.report.narrative import Part, narrative, sentences
-from miqa_node.report.phrases import ADVICE, PENDING, PLAUSIBILITY, messages
+from miqa_node.report.phrases import ADVICE, PENDING, PLAUSIBILITY
 from miqa_node.taxonomy.lookup import defect_names, reason_code
 from miqa_node.taxonomy.policy_file import parse_policy
 from tests.unit.report import making
@@ -163,21 +160,6 @@ def test_every_finding_has_a_sentence_for_every_severity(name: FindingName, lang
 
 def test_the_table_knows_every_issue() -> None:
     assert set(PLAUSIBILITY) == {*ISSUES, "conflicting_instance", "undecodable_slices"}
-
-
-@pytest.mark.parametrize("language", [language for language in languages() if language != SOURCE])
-def test_no_translation_is_missing_or_left_over_and_what_ships_is_what_was_written(language: str) -> None:
-    folder = FOLDER / language / "LC_MESSAGES"
-    with (folder / "narrative.po").open("rb") as stream:
-        written = {str(m.id): m for m in read_po(stream, locale=language) if m.id}
-    expected = set(messages())
-    assert set(written) == expected
-    for message in written.values():
-        assert message.string, message.id
-        assert not message.fuzzy, message.id
-        assert set(re.findall(r"\{\w+\}", str(message.string))) == set(re.findall(r"\{\w+\}", str(message.id)))
-    compiled = read_mo(io.BytesIO((folder / "narrative.mo").read_bytes()))
-    assert {m.id: m.string for m in compiled if m.id} == {i: m.string for i, m in written.items()}
 
 
 def test_a_language_that_the_node_does_not_speak_is_refused_by_name() -> None:

@@ -51,7 +51,7 @@ NOISE_SHARE = ImageMeasure(
     summary="Noise over P99 minus P1 of the stored values.",
     definition="`noise_sigma` in the range between the 1st and 99th percentile of stored values. Does not depend on "
     "gain or offset.",
-    phrase="noise {value} % of the contrast",
+    phrase="noise {percent} of the contrast",
     phrase_rank=50,
     section="Noise",
     rank=160,

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from miqa_node.domain.access import Permission
 from miqa_node.errors import ArchiveError, ModelPackageError, UnreadableError
+from miqa_node.language.catalogue import LANGUAGE
 from miqa_node.receive.archive import members
 from miqa_node.receive.upload import PictureDescription, Uploads
 from miqa_node.web.access import Uploader
@@ -88,7 +89,7 @@ def _looked(services: WebServices, path: Path, described: PictureDescription) ->
         result = services.look(path, (described.modality, described.body_part, described.view))
         settings = services.settings
         return one_page(
-            result, None, threshold=settings.assess.saliency_threshold, language=settings.node.language, served=True
+            result, None, threshold=settings.assess.saliency_threshold, language=LANGUAGE.get(), served=True
         )
 
 

@@ -16,13 +16,14 @@ from miqa_node.domain.access import Means, Permission, Principal
 from miqa_node.domain.image import SaliencyMaps
 from miqa_node.domain.policy import Verdict
 from miqa_node.errors import NotFoundError
+from miqa_node.language.catalogue import LANGUAGE
 from miqa_node.report.headline import headline
 from miqa_node.report.narrative import advice
 from miqa_node.store import stations
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.stations import StationExposure
 from miqa_node.web.access import Display, Reviewer
-from miqa_node.web.html import render, verdict_words
+from miqa_node.web.html import render
 from miqa_node.web.newest import newest_maps
 from miqa_node.web.outlines import FindingOutline, outlines
 from miqa_node.web.page import Navigation, Page
@@ -45,7 +46,7 @@ _LIGHTS = {
     Verdict.REJECT: "red",
     Verdict.NOT_ASSESSED: "unknown",
 }
-LIGHT_WORDS = {light: verdict_words(verdict) for verdict, light in _LIGHTS.items()} | {"working": "In progress"}
+LIGHT_WORDS = {light: verdict.words for verdict, light in _LIGHTS.items()} | {"working": "In progress"}
 
 router = APIRouter()
 
@@ -132,7 +133,7 @@ def _exposures(services: WebServices, station: str) -> list[StationExposure]:
 def _now(services: WebServices, station: str, query: str = "") -> dict[str, object]:
     exposures = _exposures(services, station)
     newest = exposures[0] if exposures else None
-    language = services.settings.node.language
+    language = LANGUAGE.get()
     disposition = newest.disposition if newest else None
     return {
         "newest": newest,

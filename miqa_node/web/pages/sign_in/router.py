@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
+from zoneinfo import available_timezones
 
 import structlog
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Request, Response
@@ -14,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from miqa_node.domain.access import Means, Principal, Role, account_name
 from miqa_node.errors import AccessError
+from miqa_node.language.catalogue import OWN_NAMES, languages
 from miqa_node.store import accounts, second_factors, sessions, users
 from miqa_node.store.sessions import SignInOutcome
 from miqa_node.web.access import COOKIE, Reader, Who
@@ -22,6 +24,7 @@ from miqa_node.web.page import Page
 from miqa_node.web.pages.sign_in import passwords
 from miqa_node.web.pages.sign_in.opening import address_of, asks_more, inside, open_session, proceed
 from miqa_node.web.services import Services, WebServices
+from miqa_node.web.site_time import LANGUAGE_COOKIE, ZONE_COOKIE, is_zone
 
 log = structlog.get_logger(__name__)
 router = APIRouter()
@@ -31,6 +34,8 @@ Password = Annotated[str, Form(max_length=passwords.MAX_CHARACTERS)]
 Next = Annotated[str, Query(max_length=2000)]
 Secret = Annotated[str, Path(max_length=128)]
 
+KEPT_S = 400 * 86_400
+"""Browsers keep cookies no longer."""
 BY_LINK = "one-time link"
 """Who made an account or chose its password, in its history."""
 WRONG = "Name or password is wrong."
@@ -117,9 +122,32 @@ def welcome(
 
 
 @router.get("/account")
-def account_page(services: Services, who: Reader, changed: bool = False) -> str:
+def account_page(request: Request, services: Services, who: Reader, changed: bool = False) -> str:
     """The person's own account; ``changed`` reports a new password."""
-    return _account(services, who, changed=changed)
+    return _account(services, who, request, changed=changed)
+
+
+@router.post("/account/language")
+def choose_language(
+    request: Request,
+    _: Reader,
+    language: Annotated[str, Form(max_length=8)] = "",
+    zone: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
+    """Language and time zone of this browser; an empty one is the site's, an unknown one changes nothing."""
+    if (language and language not in languages()) or (zone and not is_zone(zone)):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "The node does not know this language or time zone.")
+    answer = RedirectResponse("/account", HTTPStatus.SEE_OTHER)
+    for name, value in ((LANGUAGE_COOKIE, language), (ZONE_COOKIE, zone)):
+        answer.set_cookie(
+            name,
+            value,
+            max_age=KEPT_S if value else 0,
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
+        )
+    return answer
 
 
 @router.post("/account/password")
@@ -140,7 +168,7 @@ def change_password(
         with services.database.begin() as transaction:
             accounts.set_password(transaction, who.name, kept, who.name, now)
     except AccessError as error:
-        return HTMLResponse(_account(services, who, fault=str(error)), HTTPStatus.FORBIDDEN)
+        return HTMLResponse(_account(services, who, request, fault=str(error)), HTTPStatus.FORBIDDEN)
     log.info("password changed", account=who.name)
     return open_session(request, services, who.name, "/account?changed=true", now)
 
@@ -224,7 +252,7 @@ def _welcome_page(services: WebServices, who: Principal, secret: str, fault: str
     return HTMLResponse(page, HTTPStatus.FORBIDDEN if fault else HTTPStatus.OK)
 
 
-def _account(services: WebServices, who: Principal, *, fault: str = "", changed: bool = False) -> str:
+def _account(services: WebServices, who: Principal, request: Request, *, fault: str = "", changed: bool = False) -> str:
     access = services.settings.access
     with services.database.begin() as transaction:
         user = users.find(transaction, who.name) if who.means is Means.SESSION else None
@@ -239,6 +267,10 @@ def _account(services: WebServices, who: Principal, *, fault: str = "", changed:
         is_local=user is not None and not user.subject,
         has_factor=factor is not None and factor.confirmed,
         codes_left=left,
+        language=request.cookies.get(LANGUAGE_COOKIE, ""),
+        zone=request.cookies.get(ZONE_COOKIE, ""),
+        zones=sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")),
+        language_names=OWN_NAMES,
         required=who.role in access.second_factor,
     )
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from miqa_node.domain.finding import Finding, FindingName
 from miqa_node.domain.instance import StudyRecord
 from miqa_node.domain.policy import Verdict
+from miqa_node.language.catalogue import LANGUAGE, say
 from miqa_node.report.headline import headline, is_whole
 from miqa_node.report.narrative import Sentence, advice, sentences
 from miqa_node.store import history, priors
@@ -121,7 +122,7 @@ def _shown(
     members: Sequence[history.StudyMember],
 ) -> StudyImage:
     assessment, disposition = image.assessment, image.disposition
-    language = services.settings.node.language
+    language = LANGUAGE.get()
     narrative: tuple[Sentence, ...] = ()
     hints: tuple[str, ...] = ()
     if assessment is not None and disposition is not None:
@@ -139,7 +140,7 @@ def _shown(
         usual=services.usual_ranges.get(_kind(image)),
         prior=priors.prior_of(transaction, image.instance, study.patient_id, study.study_date),
         timeline=timeline(image, history.of_worklist(transaction, study.study_instance_uid)),
-        headline=headline(assessment, disposition, language) if disposition is not None else IN_PROGRESS,
+        headline=headline(assessment, disposition, language) if disposition is not None else say(IN_PROGRESS),
         good=priors.last_good(transaction, image.instance),
         slices=_slices(services, image, members),
     )

@@ -14,6 +14,7 @@ from miqa_node.domain.access import Permission
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.worklist import WorklistItem, WorklistState
 from miqa_node.errors import NotFoundError
+from miqa_node.language.catalogue import LANGUAGE
 from miqa_node.settings import Settings
 from miqa_node.store import decisions, history, users, worklist
 from miqa_node.store.database import Transaction
@@ -84,7 +85,7 @@ def study_page(
         keys=KEYS,
         study=study,
         images=shown,
-        language=services.settings.node.language,
+        language=LANGUAGE.get(),
         truncated=truncated,
         item=item,
         unresolved=item is not None and not resolved,
@@ -132,9 +133,11 @@ def _may_undo(item: WorklistItem, name: str, now: datetime) -> bool:
 
 def _titles(images: Sequence[StudyImage]) -> dict[str, str]:
     """What findings are called: all that the node knows, and those of the images."""
-    titles = {str(name): finding_title(name) for name in all_finding_names()}
+    titles = {str(name): finding_title(name, LANGUAGE.get()) for name in all_finding_names()}
     for image in images:
-        titles |= {finding.name: finding_words(finding).title for finding in (*image.present, *image.absent)}
+        titles |= {
+            finding.name: finding_words(finding, LANGUAGE.get()).title for finding in (*image.present, *image.absent)
+        }
     return titles
 
 

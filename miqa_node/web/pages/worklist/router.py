@@ -20,6 +20,7 @@ from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem
 from miqa_node.errors import ConflictError, NotFoundError
 from miqa_node.imaging.plausibility import ISSUES
+from miqa_node.language.catalogue import LANGUAGE, say
 from miqa_node.store import overview, saved_views, users, worklist
 from miqa_node.store.worklist import WorklistPosition
 from miqa_node.taxonomy.lookup import all_finding_names, finding_title
@@ -86,7 +87,9 @@ def facets_of(services: Services, query: WorklistForm, name: str) -> list[tuple[
 
 def reason_words(name: str) -> str:
     """A finding's title, or the name of another reason in words."""
-    return OTHER_REASONS.get(name) or (finding_title(name) if name in all_finding_names() else humanised(name))
+    if name in OTHER_REASONS:
+        return say(OTHER_REASONS[name])
+    return finding_title(name, LANGUAGE.get()) if name in all_finding_names() else say(humanised(name))
 
 
 OTHER_REASONS = {"anomaly": "Unlike others", "audit": "Audit of accepted images"}
@@ -116,9 +119,9 @@ def worklist_page(request: Request, services: Services, who: Reader, query: Anno
         shows=list(Show),
         verdicts=[verdict for verdict in Verdict if verdict.flagged],
         reasons={
-            "Findings": {name: finding_title(name) for name in all_finding_names()},
-            "Header against pixels": {name: name.replace("_", " ").capitalize() for name in ISSUES},
-            "Other": OTHER_REASONS,
+            "Findings": {name: finding_title(name, LANGUAGE.get()) for name in all_finding_names()},
+            "Header against pixels": {name: say(name.replace("_", " ").capitalize()) for name in ISSUES},
+            "Other": {name: say(text) for name, text in OTHER_REASONS.items()},
         },
         not_ready=() if part else services.recent_readiness.get(None),
         now=datetime.now(UTC),

@@ -1,5 +1,7 @@
 /* A line and its length in millimetres; offered only where the header gives the pixel spacing. */
 
+import { number } from "../words.js";
+
 /** Millimetres between two points, given as fractions of the image. */
 export function lengthMm([[x0, y0], [x1, y1]], view) {
   const [rowMm, columnMm] = view.spacingMm;
@@ -20,7 +22,7 @@ export function drawRuler(context, ends, view, [left, top, width, height], ratio
     }
     context.stroke();
   }
-  const text = `${lengthMm(ends, view).toFixed(1)} mm`;
+  const text = `${number(lengthMm(ends, view), 1)} mm`;
   context.font = `600 ${14 * ratio}px system-ui, sans-serif`;
   context.textBaseline = "bottom";
   const x = Math.max(0, Math.min(to[0] + 8 * ratio, context.canvas.width - context.measureText(text).width - 4 * ratio));

@@ -1,5 +1,7 @@
 /* A series or a run of frames: a slider under the image, and an overview of slices to jump to. */
 
+import { say } from "../words.js";
+
 const OVERVIEW = 12;
 const SIDE = 160;
 
@@ -11,7 +13,7 @@ export class Slices {
     this.slider = Object.assign(document.createElement("input"), {
       type: "range", min: 1, max: view.slices.length, value: view.at + 1,
     });
-    this.slider.setAttribute("aria-label", "Slice");
+    this.slider.setAttribute("aria-label", say("Slice"));
     this.slider.addEventListener("input", () => view.scroll(this.slider.value - 1));
     this.row.append(this.slider);
     element.append(this.row);
@@ -41,7 +43,7 @@ export class Slices {
     const places = Array.from({ length: shown }, (_, n) => Math.round((n * (slices.length - 1)) / Math.max(1, shown - 1)));
     const buttons = places.map((at) => {
       const button = Object.assign(document.createElement("button"), { type: "button" });
-      button.setAttribute("aria-label", `Slice ${at + 1}`);
+      button.setAttribute("aria-label", say("Slice {number}", { number: at + 1 }));
       button.append(Object.assign(document.createElement("span"), { textContent: at + 1 }));
       button.addEventListener("click", () => {
         this.to(at);

@@ -1,6 +1,7 @@
 /* One canvas with one image: pixels, window, zoom and place, and what is drawn over them.
    Pixels come as 16-bit presentation values, so that dragging changes the window without asking the node again. */
 
+import { say } from "../words.js";
 import { drawOutlines } from "./outlines.js";
 import { drawRuler } from "./ruler.js";
 
@@ -32,7 +33,7 @@ export class View {
     this.canvas = document.createElement("canvas");
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", `${name}. Arrow keys move it, plus and minus zoom, 0 resets.`);
+    this.canvas.setAttribute("aria-label", say("{name}. Arrow keys move it, plus and minus zoom, 0 resets.", { name }));
     frame.append(this.canvas);
     this.caption = document.createElement("p");
     this.caption.className = "caption";
@@ -42,7 +43,7 @@ export class View {
   }
 
   say() {
-    const slice = this.slices.length > 1 ? ` · ${this.at + 1} of ${this.slices.length}` : "";
+    const slice = this.slices.length > 1 ? ` · ${say("{number} of {count}", { number: this.at + 1, count: this.slices.length })}` : "";
     this.caption.textContent = this.name + slice;
   }
 
@@ -56,7 +57,7 @@ export class View {
     if (this.kept.has(key)) return this.kept.get(key);
     const query = new URLSearchParams({ ...(frame && { frame }), ...(full && { full }) });
     const answer = await fetch(`/images/${digest}/pixels?${query}`, { credentials: "same-origin" });
-    if (!answer.ok) throw new Error(`the pixels are not available (${answer.status})`);
+    if (!answer.ok) throw new Error(say("the pixels are not available ({status})", { status: answer.status }));
     const [rows, columns, sourceRows, sourceColumns] = answer.headers.get("x-size").split(" ").map(Number);
     const buffer = await answer.arrayBuffer();
     const pixels = LITTLE_ENDIAN ? new Uint16Array(buffer) : swapped(buffer);

@@ -1,0 +1,1 @@
+"""The languages of pages, reports and messages: catalogues, and the language that is spoken now."""

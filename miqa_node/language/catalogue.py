@@ -1,0 +1,102 @@
+"""Reads the catalogues and says messages in the language of the person who is served; ids are English.
+
+A language is one file, ``locale/<language>/LC_MESSAGES/miqa.po``, compiled by ``make translations``.
+"""
+
+from __future__ import annotations
+
+import gettext
+import re
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from functools import cache, lru_cache
+from pathlib import Path
+
+FOLDER = Path(__file__).with_name("locale")
+DOMAIN = "miqa"
+SOURCE = "en"
+NAMES: Mapping[str, str] = {"en": "English", "de": "German"}
+"""In English, as DICOM codes them; other languages go by their abbreviation."""
+OWN_NAMES: Mapping[str, str] = {"en": "English", "de": "Deutsch"}
+"""What speakers call their language."""
+DECIMAL_COMMA = frozenset({"cs", "da", "de", "es", "fi", "fr", "it", "nb", "nl", "pl", "pt", "sv"})
+
+LANGUAGE: ContextVar[str] = ContextVar("language", default=SOURCE)
+"""What the request that is answered, or the report that is written, speaks."""
+
+_VALUE = re.compile(r"\{(\w+)\}")
+_ESCAPED = re.compile(r"\\\{\w+\\\}")
+_WORD = re.compile("[A-Za-z]{3}")
+
+
+def languages() -> tuple[str, ...]:
+    """The available languages."""
+    return (SOURCE, *sorted(path.parent.parent.name for path in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")))
+
+
+@cache
+def catalogue(language: str) -> gettext.NullTranslations:
+    """The messages of a language; English messages if it is English or has no catalogue."""
+    if language == SOURCE:
+        return gettext.NullTranslations()
+    return gettext.translation(DOMAIN, FOLDER, [language], fallback=True)
+
+
+def say(message: str, **values: object) -> str:
+    """The message in the language that is spoken now, with the values in its braces.
+
+    >>> say("{count} waiting", count=3)
+    '3 waiting'
+    """
+    text = catalogue(LANGUAGE.get()).gettext(message) if message else ""
+    return text.format(**values) if values else text
+
+
+def say_number(one: str, many: str, count: int, **values: object) -> str:
+    """The same for a number of things, ``{count}`` in the message.
+
+    >>> say_number("{count} study", "{count} studies", 2)
+    '2 studies'
+    """
+    return catalogue(LANGUAGE.get()).ngettext(one, many, count).format(count=count, **values)
+
+
+def reworded(text: str) -> str:
+    """A whole text of the node, its values included, in the language that is spoken now; unchanged if it is unknown."""
+    return _reworded(text, LANGUAGE.get())
+
+
+def numerals(text: str) -> str:
+    """Decimal points of a text as the language writes them.
+
+    >>> numerals("0.25")
+    '0.25'
+    """
+    return re.sub(r"(?<=\d)\.(?=\d)", ",", text) if LANGUAGE.get() in DECIMAL_COMMA else text
+
+
+@lru_cache(maxsize=4096)
+def _reworded(text: str, language: str) -> str:
+    known = catalogue(language)
+    said = known.gettext(text) if text else text
+    if said != text:
+        return said
+    for pattern, names, translation in _patterns(language):
+        found = pattern.fullmatch(text)
+        if found is not None:
+            values = (_reworded(value, language) for value in found.groups())
+            return translation.format(**dict(zip(names, values, strict=True)))
+    return text
+
+
+@cache
+def _patterns(language: str) -> Sequence[tuple[re.Pattern[str], Sequence[str], str]]:
+    """Messages with values and words of their own, the most literal text first; not those with tags."""
+    messages: Mapping[object, str] = getattr(catalogue(language), "_catalog", {})
+    known = {text: said for text, said in messages.items() if isinstance(text, str) and "{" in text and "<" not in text}
+    bare = {text: _VALUE.sub("", text) for text in known}
+    ordered = sorted((text for text in known if _WORD.search(bare[text])), key=lambda text: -len(bare[text]))
+    return [
+        (re.compile(_ESCAPED.sub("(.*?)", re.escape(text)), re.DOTALL), _VALUE.findall(text), known[text])
+        for text in ordered
+    ]

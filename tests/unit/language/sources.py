@@ -1,0 +1,334 @@
+"""Every message of the node: of templates, scripts, errors that pages show, reasons, and words of the domain.
+
+``python -m tests.unit.language.sources [LANGUAGE]`` writes what a catalogue lacks into it, with empty translations, and
+takes out what nobody says any more.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment
+from jinja2.ext import extract_from_ast
+
+import miqa_node
+from miqa_node.analysis.rejects import Level
+from miqa_node.domain.codes import REASON_CODES
+from miqa_node.domain.delivery import DeliveryState
+from miqa_node.domain.measurand import measurands
+from miqa_node.domain.policy import VERDICT_WORDS
+from miqa_node.domain.prediction import PredictionStatus
+from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.imaging.plausibility import ISSUES
+from miqa_node.language.catalogue import DOMAIN, FOLDER
+from miqa_node.language.template import TemplateTexts
+from miqa_node.report.phrases import messages as narrative_messages
+from miqa_node.taxonomy.lookup import finding_entries, gate_entries
+from miqa_node.web.html import script_texts, words
+from miqa_node.web.page import PAGES
+from miqa_node.web.pages.rooms.router import LIGHT_WORDS
+from miqa_node.web.pages.study.router import KEYS
+from miqa_node.web.pages.worklist.router import FACETS, OTHER_REASONS
+from miqa_node.web.problems import _DETAILS, _TITLES
+from miqa_node.web.worklist_form import Show
+
+ROOT = Path(miqa_node.__file__).parent
+SPEAKING = ("web", "analysis/templates")
+"""Folders with templates that the node's languages are for; training and self-test are English."""
+SHOWN_ERRORS = (
+    *(path for path in sorted((ROOT / "web").rglob("*.py")) if "rest" not in path.parts and path.name != "page.py"),
+    *(
+        ROOT / f"{name}.py"
+        for name in (
+            "store/accounts",
+            "store/activations",
+            "store/decisions",
+            "store/saved_views",
+            "store/delivery_jobs",
+            "store/destination_checks",
+            "store/history",
+            "store/labels",
+            "store/phantoms",
+            "store/reader_studies",
+            "store/retention",
+            "store/second_factors",
+            "store/site_limits",
+            "store/stations",
+            "store/tokens",
+            "store/users",
+            "store/worklist/changes",
+            "store/worklist/search",
+            "domain/access",
+            "domain/worklist",
+            "analysis/budget",
+            "reassessment",
+        )
+    ),
+)
+"""Modules whose errors people read on pages; those of programs and of the command line are English."""
+NOT_SHOWN = {"ValueError", "SettingsError", "TypeError", "TimeoutError", "DecodeError", "UnansweredError"}
+
+WORDS = (
+    "retake done",
+    "retake requested",
+    "rejected",
+    "opened",
+    "claimed",
+    "released",
+    "reopened",
+    "amended",
+    "flagged",
+    "acknowledged",
+    "undone",
+    "assigned",
+    "commented",
+    "Rejects",
+    "Model watch",
+    "Labels",
+    "This month",
+    "Last month",
+    "12 months",
+    "Everything",
+    "Findings",
+    "Header against pixels",
+    "Other",
+    "Unresolved",
+    "Received",
+    "In progress",
+    "Deliveries waiting",
+    "Deliveries failed",
+    "not given",
+    "No reason given",
+    "decisions of people in this node",
+    "rejection notes of other systems (IHE IOCM)",
+    "week",
+    "day",
+    "month",
+    "By room",
+    "By shift",
+    "By operator",
+    "By body part",
+    "By view",
+    "By modality",
+    "By station",
+    "By technique",
+    "Room",
+    "Shift",
+    "Operator",
+    "Body part",
+    "View",
+    "Modality",
+    "Station",
+    "steady",
+    "moving",
+    "different",
+    "too few",
+    "good",
+    "bad",
+    "acceptable",
+    "repeat",
+    "role",
+    "added",
+    "enabled",
+    "disabled",
+    "link",
+    "signed out",
+    "The image is outside the model's scope.",
+    "the training images",
+    "this site's images",
+)
+"""What pages say of values of the domain."""
+REASONS = (
+    "{finding}: probability {probability}, severity {severity}",
+    "{finding} is {value}, above the limit of {limit}",
+    "Unusual image (top {share} of {images})",
+    "Unusual image",
+    "{package}: {text} (decision support, not diagnosis)",
+    "{measurement}: {value}, above the limit of {limit}. {concern}",
+    "{measurement}: {value}, below the limit of {limit}. {concern}",
+    "received from {sender}",
+    "verdict: {verdict}",
+    "assessed: {steps}",
+    "{kind} delivered to {destination}",
+    "{kind} not yet delivered to {destination}: {error}",
+    "original removed: {cause}",
+    "retake requested by {actor}",
+    "{action} by {actor}",
+    "{name} fails",
+    "{name} is behind",
+    "{count} deliveries wait.",
+    "1 delivery waits.",
+    "No running process sends there.",
+    "Nothing is sent to {destination} until it is released.",
+    "{destination} is sent to again.",
+    "its AE title and address are not on the list of peers",
+    "it called another AE title than this node's",
+    "the node could not take it at that moment",
+    "too many associations were open",
+    "The value of {fields} is not valid. Go back, correct it and try again.",
+    "The node's log has the details.",
+    "This address takes {allowed}, not {method}.",
+    "Say who does it: this node has no accounts.",
+    "Name or password is wrong.",
+    "Too many wrong passwords. Wait {minutes} minutes, or ask an administrator for a new link.",
+    "The code is wrong. Look at the app again; its code changes every 30 seconds, and each works once.",
+    "Choose a file first.",
+    "Only one image can be checked at a time. Tick “Keep” to receive these {count} files.",
+    "Too many people sign in at once; try again in a moment.",
+    "The first account must be an administrator's: make yours first.",
+    "The node does not know this language or time zone.",
+    "The association was closed.",
+    "The peer aborted the association or closed the connection.",
+    "No response within {seconds} s.",
+)
+"""Texts that are put together where something happens, with their values as placeholders."""
+
+
+def messages() -> dict[str | tuple[str, str], str]:
+    """Each message, a pair if it has a plural, with where it stands."""
+    found: dict[str | tuple[str, str], str] = {}
+    for message, place in _all():
+        if message:
+            found.setdefault(message, place)
+    plurals = {text for one in found if isinstance(one, tuple) for text in one}
+    return {message: place for message, place in found.items() if message not in plurals}
+
+
+def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
+    for folder in SPEAKING:
+        for path in sorted((ROOT / folder).rglob("*.html")):
+            source = path.read_text(encoding="utf-8")
+            for message in (*TemplateTexts(source).messages(), *_marked(source)):
+                yield message, path.relative_to(ROOT).as_posix()
+    yield from ((text, "web/static") for text in script_texts())
+    for path in SHOWN_ERRORS:
+        for message in _errors(ast.parse(path.read_text(encoding="utf-8"))):
+            yield message, path.relative_to(ROOT).as_posix()
+    yield from ((text, "report/phrases.py") for text in narrative_messages())
+    yield from ((text, "words of the domain") for text in _of_domain())
+
+
+def _of_domain() -> Iterator[str]:
+    yield from (*WORDS, *REASONS, *VERDICT_WORDS.values(), *LIGHT_WORDS.values(), *OTHER_REASONS.values())
+    yield from FACETS.values()
+    yield from (*_TITLES.values(), *_DETAILS.values(), *(text for _, text in KEYS))
+    yield from (*(one.value for one in Resolution), *(one.value.capitalize() for one in WorklistState))
+    yield from (*(one.value.capitalize() for one in DeliveryState), *(words(one.value) for one in PredictionStatus))
+    yield from (
+        *(words(one.value) for one in Show),
+        *(one.value for one in Level),
+        *(code.meaning for code in REASON_CODES.values()),
+    )
+    yield from (page.navigation.name for page in PAGES.all().values() if page.navigation)
+    yield from (name.replace("_", " ").capitalize() for name in ISSUES)
+    yield from (one.concern for one in measurands())
+
+
+def taxonomy_messages(language: str) -> Iterator[str]:
+    """What a taxonomy without words in this language asks the catalogue for."""
+    for entry in (*finding_entries().values(), *gate_entries().values()):
+        if language not in entry.words:
+            english = entry.words["en"]
+            yield from (english.title, english.like, english.hint, *english.sizes)
+
+
+def _marked(source: str) -> Iterator[str | tuple[str, str]]:
+    """What statements and expressions of a template say."""
+    found = extract_from_ast(Environment(autoescape=True).parse(source), ("_", "ngettext"))
+    for _, name, text in found:
+        if name == "ngettext" and isinstance(text, tuple) and text[0] and text[1]:
+            yield text[0], text[1]
+        elif isinstance(text, str):
+            yield text
+        elif isinstance(text, tuple) and text[0]:
+            yield text[0]
+
+
+def _errors(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        if name in NOT_SHOWN or not (name.endswith("Error") or name in {"HTTPException", "say"}):
+            continue
+        for given in node.args:
+            text = _text(given)
+            if text and (" " in text or name == "say"):
+                yield text
+
+
+def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if not isinstance(node, ast.JoinedStr):
+        return ""
+    parts: list[str] = []
+    names: list[str] = []
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            parts.append(str(part.value))
+            continue
+        known = [
+            getattr(one, "attr", getattr(one, "id", ""))
+            for one in ast.walk(part)
+            if isinstance(one, ast.Name | ast.Attribute)
+        ]
+        name = (known[0] if known else "value").strip("_").lower()
+        name = name if name not in names else f"{name}{names.count(name) + 1}"
+        names.append(name)
+        parts.append(f"{{{name}}}")
+    return "".join(parts)
+
+
+def read(language: str) -> Catalog:
+    """The catalogue as it is written."""
+    with _path(language, "po").open("rb") as stream:
+        return read_po(stream, locale=language, domain=DOMAIN)
+
+
+def _path(language: str, suffix: str) -> Path:
+    return FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.{suffix}"
+
+
+def main(language: str) -> None:
+    """Bring a catalogue up to date, and compile it."""
+    old = read(language) if _path(language, "po").exists() else Catalog(locale=language, domain=DOMAIN)
+    known = {message.id: message.string for message in old if message.id}
+    new = Catalog(
+        locale=language,
+        domain=DOMAIN,
+        project="miqa-node",
+        version="1",
+        language_team="miqa-node",
+        last_translator="miqa-node",
+        creation_date=datetime(2026, 11, 20, tzinfo=UTC),
+        revision_date=datetime(2026, 11, 20, tzinfo=UTC),
+        fuzzy=False,
+        header_comment=f"# Messages of miqa-node in {language}. Compile with: make translations",
+    )
+    wanted = messages()
+    wanted |= {text: "taxonomy" for text in taxonomy_messages(language) if text}
+    for message, place in wanted.items():
+        new.add(
+            message,
+            known.get(message, ("", "") if isinstance(message, tuple) else ""),
+            locations=[(place.replace(" ", "-"), 1)],
+        )
+    _path(language, "po").parent.mkdir(parents=True, exist_ok=True)
+    with _path(language, "po").open("wb") as stream:
+        write_po(stream, new, width=140, include_lineno=False)
+    with _path(language, "mo").open("wb") as stream:
+        write_mo(stream, new)
+    missing = sum(not message.string or not all(message.string) for message in new if message.id)
+    print(f"{language}: {missing} of {len(wanted)} messages are not translated.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "de")

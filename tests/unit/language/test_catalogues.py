@@ -1,0 +1,146 @@
+"""Every message has a translation that fits, what ships is what was written, and another language is one file."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import read_mo, write_mo
+from jinja2 import Environment, nodes
+
+from miqa_node.language import catalogue
+from miqa_node.language.catalogue import DOMAIN, FOLDER, LANGUAGE, SOURCE, languages, reworded, say_number
+from miqa_node.language.template import TemplateTexts
+from miqa_node.report.catalogue import voice
+from miqa_node.taxonomy.lookup import finding_title
+from tests.unit.language.sources import ROOT, SPEAKING, messages, read, taxonomy_messages
+
+TEMPLATES = [path for folder in SPEAKING for path in sorted((ROOT / folder).rglob("*.html"))]
+TWO_WORDS = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
+UNMARKED_IN_SCRIPT = re.compile(r"""(?:(?:textContent|alt|title) = |"aria-label", )["`][A-Za-z][a-z]{2,}[^\n]*""")
+TRANSLATED = [language for language in languages() if language != SOURCE]
+
+
+def _texts(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (text or "",) if isinstance(text, str | None) else tuple(text)
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_no_translation_is_missing_or_left_over(language: str) -> None:
+    wanted = {*messages(), *filter(None, taxonomy_messages(language))}
+    written = {message.id: message.string for message in read(language) if message.id}
+    hint = f"run make translations LANGUAGE={language} and translate what it adds"
+    assert {id_ for id_ in wanted if id_ not in written} == set(), hint
+    assert {id_ for id_ in written if id_ not in wanted} == set(), hint
+    assert [id_ for id_, text in written.items() if not all(_texts(text))] == [], hint
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_every_translation_fits_its_message(language: str) -> None:
+    written = read(language)
+    for message in written:
+        if not message.id:
+            continue
+        assert [str(error) for error in message.check(written)] == [], message.id
+        assert not message.fuzzy, message.id
+        for text, english in zip(_texts(message.string), _texts(message.id), strict=True):
+            assert _marks(text) == _marks(english), message.id
+            assert '"' not in text or "<" in text, f"a straight quotation mark ends attributes: {text}"
+
+
+def _marks(text: str) -> tuple[set[str], list[str]]:
+    """Placeholders and tags, which a translation keeps."""
+    return set(re.findall(r"\{\w+\}", text)), sorted(re.findall(r"</?\w+[^>]*>", text))
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_what_ships_is_what_was_written(language: str) -> None:
+    compiled = read_mo(io.BytesIO((FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.mo").read_bytes()))
+    shipped = {_texts(message.id): _texts(message.string) for message in compiled if message.id}
+    assert shipped == {_texts(message.id): _texts(message.string) for message in read(language) if message.id}
+
+
+def test_texts_attributes_and_expressions_of_a_template_are_one_message_each() -> None:
+    source = (
+        '<p title="The {{ one.name }}">As of {{ parts.time(at) }}, <strong>{{ n }} of {{ m }}</strong>\n'
+        "{% if x > 1 %}since <code>x</code>{% endif %}</p><kbd>ab</kbd><script>var words;</script>{{ value }}"
+    )
+    assert TemplateTexts(source).messages() == (
+        "The {name}",
+        "As of {at}, <strong>{n} of {m}</strong>",
+        "since <code>x</code>",
+    )
+    said = {
+        "As of {at}, <strong>{n} of {m}</strong>": "<strong>{n} von {m}</strong>, Stand {at}",
+        "The {name}": "Das {name}",
+    }
+    assert TemplateTexts(source).translated(lambda text: said.get(text, text)) == (
+        '<p title="Das {{ one.name }}"><strong>{{ n }} von {{ m }}</strong>, Stand {{ parts.time(at) }}\n'
+        "{% if x > 1 %}since <code>x</code>{% endif %}</p><kbd>ab</kbd><script>var words;</script>{{ value }}"
+    )
+    assert TemplateTexts(source).translated(lambda text: text) == source
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: "/".join(path.parts[-2:]))
+def test_words_in_expressions_of_a_template_are_marked(path: Path) -> None:
+    tree = Environment(autoescape=True).parse(path.read_text(encoding="utf-8"))
+    known = messages()
+    unmarked = [text for text in _unmarked(tree, inside=False) if text not in known]
+    assert unmarked == [], 'write _("…") around words in expressions'
+
+
+def _unmarked(node: nodes.Node, *, inside: bool) -> Iterator[str]:
+    """Constants of two words or more that no call of ``_`` or ``ngettext`` translates."""
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in {"_", "ngettext"}:
+        return
+    if isinstance(node, nodes.Compare | nodes.Getitem | nodes.FromImport):  # values and keys, not texts
+        return
+    if inside and isinstance(node, nodes.Const) and isinstance(node.value, str) and TWO_WORDS.search(node.value):
+        yield node.value
+    for child in node.iter_child_nodes():
+        if not isinstance(child, nodes.TemplateData):
+            yield from _unmarked(child, inside=inside or isinstance(child, nodes.Expr))
+
+
+def test_words_of_scripts_are_marked() -> None:
+    scripts = [path for path in (ROOT / "web" / "static").rglob("*.js") if "vendor" not in path.parts]
+    for path in scripts:
+        assert UNMARKED_IN_SCRIPT.findall(path.read_text(encoding="utf-8")) == [], path.name
+
+
+def test_a_text_with_values_is_said_in_german_and_a_strange_one_stays() -> None:
+    token = LANGUAGE.set("de")
+    try:
+        assert reworded("Motion blur: probability 0.93, severity 0.50") == (
+            "Bewegungsunschärfe: Wahrscheinlichkeit 0.93, Ausprägung 0.50"
+        )
+        assert reworded("There is no account anna.") == "Es gibt kein Konto anna."
+        assert reworded("Whatever a plug-in says.") == "Whatever a plug-in says."
+        assert say_number("{count} study", "{count} studies", 1) == "1 Untersuchung"
+    finally:
+        LANGUAGE.reset(token)
+
+
+def test_another_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Catalog(locale="fr", domain=DOMAIN)
+    wanted = {*messages(), *filter(None, taxonomy_messages("fr"))}
+    for message in wanted:
+        known.add(message, tuple(f"«{text}»" for text in message) if isinstance(message, tuple) else f"«{message}»")
+    folder = tmp_path / "fr" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    with (folder / f"{DOMAIN}.mo").open("wb") as stream:
+        write_mo(stream, known)
+    monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
+    catalogue.catalogue.cache_clear()
+    voice.cache_clear()
+    try:
+        assert catalogue.languages() == ("en", "fr")
+        assert finding_title("motion_blur", "fr") == "«Motion blur»"
+        assert voice("fr").say("No quality defect was found.") == "«No quality defect was found.»"
+    finally:
+        catalogue.catalogue.cache_clear()
+        voice.cache_clear()
