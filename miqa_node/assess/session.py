@@ -13,6 +13,7 @@ import onnxruntime as ort
 import structlog
 from numpy.typing import NDArray
 
+from miqa_node.assess.blocked import in_whole_blocks
 from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.settings import Accelerator
 
@@ -96,9 +97,10 @@ class GraphSession:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         providers = _providers(self._accelerator)
+        graph = (in_whole_blocks(model) if providers == [CPU_PROVIDER] else None) or model
         try:
             session = ort.InferenceSession(
-                model if isinstance(model, bytes) else str(model), options, providers=providers
+                graph if isinstance(graph, bytes) else str(graph), options, providers=providers
             )
         except Exception as error:  # the runtime's exceptions have no common base but this
             raise ModelPackageError(f"ONNX Runtime cannot load the graph: {error}") from error
