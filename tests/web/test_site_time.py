@@ -83,12 +83,13 @@ def test_a_site_speaks_its_language_and_a_browser_may_speak_another(stage: Stage
     csrf = re.search(r'name="csrf" value="(\w+)"', client.get("/account").text)
     assert csrf is not None
     chosen = {"csrf": csrf[1], "language": "de", "zone": "Europe/Berlin"}
-    client.post("/account/language", data=chosen, headers={"origin": "http://localhost:8080"})
+    own = {"origin": "http://localhost:8080"}
+    client.post("/account/language", data=chosen, headers=own)
     page = client.get(f"/studies/{uid}").text
     assert "Arbeitsliste" in page
     assert "2026-07-15 00:30:00 CEST" in page
     assert client.get("/api/v1/worklist").json()["items"][0]["flagged_at"] == "2026-07-14T22:30:00Z"
-    wrong = client.post("/account/language", data=chosen | {"zone": "Mars/Base"}, headers={"accept": "text/html"})
+    wrong = client.post("/account/language", data=chosen | {"zone": "Mars/Base"}, headers=own | {"accept": "text/html"})
     assert wrong.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert "kennt diese Sprache oder Zeitzone nicht" in wrong.text
 
