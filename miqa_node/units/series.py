@@ -50,9 +50,11 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         files = [(one.digest, context.artifacts.path(one.object_key)) for one in content if not one.conflicting]
         decode, package = context.imaging.decode, context.judging.series()
         with context.database.begin() as transaction:
-            said = phantoms.said(transaction, instance.header.series_instance_uid)
+            statement = phantoms.said(transaction, instance.header.series_instance_uid)
         header, traits = instance.header, series_traits(instance.header)
-        judged = judge_series(header, traits, instance.digest, files, decode, context.max_slices, package, phantom=said)
+        judged = judge_series(
+            header, traits, instance.digest, files, decode, context.max_slices, package, phantom=statement
+        )
         if judged.shown is not None:
             keep_preview(instance, judged.shown, context)
         context.artifacts.keep_snapshot(instance, judged.snapshot)

@@ -38,9 +38,9 @@ _process_secret = new_secret()
 
 def identify(request: Request, services: Services) -> Principal:
     """Who sent the request; HTTPException 401 for an invalid token."""
-    known: Principal | None = getattr(request.state, "who", None)
-    if known is not None:  # the gate has asked already
-        return known
+    principal: Principal | None = getattr(request.state, "who", None)
+    if principal is not None:  # the gate has asked already
+        return principal
     who = _identify(request, services)
     request.state.who = who
     return who
@@ -92,27 +92,27 @@ async def check_csrf(request: Request, who: Who) -> None:
         return
     if who.means is Means.HOST and (request.url.path.startswith("/api/") or request.url.path == PREDICT):
         return
-    given = request.headers.get(CSRF_HEADER) or (await _csrf_field(request))
-    if not hmac.compare_digest(given.encode(), who.csrf.encode()):
+    token = request.headers.get(CSRF_HEADER) or (await _csrf_field(request))
+    if not hmac.compare_digest(token.encode(), who.csrf.encode()):
         raise HTTPException(HTTPStatus.FORBIDDEN, "This page is out of date. Load it again and repeat what you did.")
 
 
-def acting(who: Principal, given: str) -> str:
+def acting(who: Principal, actor: str) -> str:
     """The name that a change is recorded with.
 
     Accounts act under their own name. A program with a service account may say for whom it acts. Without accounts
     people type theirs.
     """
-    given = given.strip()
+    actor = actor.strip()
     if who.means is Means.HOST:
-        if not given:
+        if not actor:
             why = "Say who does it: this node has no accounts."
             raise RequestValidationError([{"loc": ("body", "actor"), "msg": why, "type": "missing"}])
-        return given
-    if not given or given == who.name:
+        return actor
+    if not actor or actor == who.name:
         return who.name
     if who.role is Role.SERVICE:
-        return f"{given} via {who.name}"[:64]
+        return f"{actor} via {who.name}"[:64]
     raise HTTPException(HTTPStatus.FORBIDDEN, f"You are {who.name} and cannot act as somebody else.")
 
 

@@ -214,7 +214,7 @@ class HttpConnections:
     def _is_proxy(self, address: str) -> bool:
         """Whether the address is shared by many people."""
         try:
-            known = ip_address(address.partition("%")[0])
+            peer = ip_address(address.partition("%")[0])
         except ValueError:  # a Unix socket
             return True
-        return any(known in network for network in self.settings.trusted_proxies)
+        return any(peer in network for network in self.settings.trusted_proxies)

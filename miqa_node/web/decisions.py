@@ -77,12 +77,12 @@ def decide(services: WebServices, study_uid: str, decision: Decision) -> Worklis
     with services.database.begin() as transaction:
         item = worklist.show(transaction, study_uid)
         number = decisions.count(transaction, study_uid)
-    known = [image.digest for image in item.images]
-    if set(decision.digests) - set(known):
+    digests = [image.digest for image in item.images]
+    if set(decision.digests) - set(digests):
         raise _wrong("digest: not a flagged image of this study.")
-    if set(decision.regions) - set(decision.digests or known):
+    if set(decision.regions) - set(decision.digests or digests):
         raise _wrong("regions: drawn on an image that this decision is not about.")
-    rejected = [InstanceDigest(one) for one in decision.digests or known]
+    rejected = [InstanceDigest(one) for one in decision.digests or digests]
     note = None
     if decision.resolution is Resolution.CONFIRMED and decision.archives:
         note = _note(services, rejected, decision, number, now)
@@ -146,8 +146,8 @@ def _note(
     if not images or images[0].assessment is None:
         raise _wrong("digest: no assessed image is left to reject.")
     paths = [services.objects.local_path(image.instance.object_key) for image in images]
-    said = Confirmation(decision.actor, now, decision.reason, decision.comment, number)
-    made = rejection_note(paths, images[0].assessment, said, ReportSettings(services.settings.node.name))
+    confirmation = Confirmation(decision.actor, now, decision.reason, decision.comment, number)
+    made = rejection_note(paths, images[0].assessment, confirmation, ReportSettings(services.settings.node.name))
     key = Artifacts(services.objects).keep_result(digests[0], made.sop_instance_uid, made.data)
     return ResultObject(made.sop_instance_uid, made.sop_class_uid, made.kind, key)
 

@@ -79,12 +79,12 @@ class BodyGate:
         return limit, f"web.{name} ({limit})"
 
 
-def _limited(receive: Receive, left: int, name: str) -> Receive:
+def _limited(receive: Receive, budget: int, name: str) -> Receive:
     async def limited() -> Message:
-        nonlocal left
+        nonlocal budget
         message = await receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
+        budget -= len(message.get("body", b""))
+        if budget < 0:
             raise _too_large(name)
         return message
 

@@ -85,7 +85,7 @@ class Provider:
     def authorize_address(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
         """The address that the browser is redirected to."""
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        asked = {
+        query = {
             "response_type": "code",
             "client_id": self._settings.client_id,
             "redirect_uri": redirect_uri,
@@ -95,7 +95,7 @@ class Provider:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        return f"{self._known().authorize}?{urlencode(asked)}"
+        return f"{self._known().authorize}?{urlencode(query)}"
 
     def redeem(self, code: str, redirect_uri: str, nonce: str, verifier: str) -> SignOn:
         """Who brought the code; AccessError if what the provider says cannot be trusted."""
@@ -171,21 +171,21 @@ class Provider:
         return claims
 
     def _key(self, kid: str, what: str) -> jwt.PyJWK:
-        known = self._known()
-        if kid not in known.keys and time.monotonic() - known.read_at > REFETCH_KEYS_S:
-            known = self._known(renew=True)
-        if kid in known.keys:
-            return known.keys[kid]
-        if not kid and len(known.keys) == 1:
-            return next(iter(known.keys.values()))
+        keys = self._known()
+        if kid not in keys.keys and time.monotonic() - keys.read_at > REFETCH_KEYS_S:
+            keys = self._known(renew=True)
+        if kid in keys.keys:
+            return keys.keys[kid]
+        if not kid and len(keys.keys) == 1:
+            return next(iter(keys.keys.values()))
         raise AccessError(f"The provider's {what} is signed with a key that the provider does not publish.")
 
     def _known(self, *, renew: bool = False) -> Endpoints:
         with self._lock:
-            known = self._endpoints
-            if known is None or renew or time.monotonic() - known.read_at > KEEP_KEYS_S:
-                known = self._endpoints = self._discover()
-            return known
+            endpoints = self._endpoints
+            if endpoints is None or renew or time.monotonic() - endpoints.read_at > KEEP_KEYS_S:
+                endpoints = self._endpoints = self._discover()
+            return endpoints
 
     def _discover(self) -> Endpoints:
         issuer = self._settings.issuer
@@ -216,11 +216,11 @@ class Provider:
             answer.raise_for_status()
             document = answer.json()
         except httpx2.HTTPStatusError as error:
-            said = f"The site's sign-on refuses (HTTP {error.response.status_code})."
+            message = f"The site's sign-on refuses (HTTP {error.response.status_code})."
             refuses = data is not None or headers is not None
             if refuses and error.response.status_code in _REFUSALS:
-                raise AccessError(said) from error
-            raise UnansweredError(said) from error
+                raise AccessError(message) from error
+            raise UnansweredError(message) from error
         except (httpx2.HTTPError, ValueError) as error:
             raise UnansweredError(
                 f"The site's sign-on does not answer as it should ({type(error).__name__})."
@@ -241,8 +241,8 @@ def subject_of(claims: Mapping[str, Any]) -> str:
 
 def role_of(claims: Mapping[str, Any], settings: OidcSettings) -> Role | None:
     """The highest role that the words of the role claim give; None if no role applies."""
-    given = claims.get(settings.role_claim, ())
-    words = {given} if isinstance(given, str) else {str(word) for word in given} if isinstance(given, list) else set()
+    claim = claims.get(settings.role_claim, ())
+    words = {claim} if isinstance(claim, str) else {str(word) for word in claim} if isinstance(claim, list) else set()
     for role, groups in (
         (Role.ADMIN, settings.admins),
         (Role.REVIEWER, settings.reviewers),

@@ -131,12 +131,14 @@ def _places(result: LocalResult, threshold: float, language: str) -> Iterator[Fi
     assessment, shape = result.assessment, result.radiograph.shape
     present = sorted((f for f in assessment.findings if f.present), key=lambda f: -f.probability * f.severity)
     texts = [s.text for s in sentences(assessment, result.disposition, language) if s.part is Part.FINDING]
-    said = dict(zip((f.name for f in present), texts, strict=False))  # both worst first; of a gate one sentence alone
+    text_of = dict(
+        zip((f.name for f in present), texts, strict=False)
+    )  # both worst first; of a gate one sentence alone
     for finding in present:
         if finding.name in result.maps.findings:
             region = _region(of_finding(finding), result.maps.findings[finding.name], shape, threshold)
             if region is not None:
-                sentence = said.get(finding.name, "") if assessment.gate_class is None else ""
+                sentence = text_of.get(finding.name, "") if assessment.gate_class is None else ""
                 yield _place(result, region, finding=finding, sentence=sentence, language=language)
     for prediction in assessment.predictions:
         if prediction.package in result.maps.predictions:

@@ -109,8 +109,8 @@ def act(services: WebServices, destination: str, action: DestinationAction, acto
     """
     now = datetime.now(UTC)
     with services.database.begin() as transaction:
-        known = {one.name for one in destination_checks.statuses(transaction, services.destinations(), now)}
-    if destination not in known:
+        names = {one.name for one in destination_checks.statuses(transaction, services.destinations(), now)}
+    if destination not in names:
         raise NotFoundError(f"There is no destination {destination}.")
     if action is DestinationAction.ECHO:
         if services.echo is None:

@@ -123,8 +123,8 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     """The answer to an error with a status."""
     if not isinstance(error, HTTPException):
         raise error
-    said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
-    detail = said or _DETAILS.get(error.status_code, "")
+    reason = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+    detail = reason or _DETAILS.get(error.status_code, "")
     if allow := (error.headers or {}).get("Allow"):
         detail = f"This address takes {allow}, not {request.method}."
     response = _answer(request, error.status_code, detail)

@@ -81,8 +81,8 @@ class ReadRecorder:
         }
         status = message["status"]
         if status in _REFUSALS:
-            said = {"what": f"{scope['method']} {route}".strip(), "reason": str(int(status))}
-            return AuditEntry(AuditEvent.REFUSED, failed=True, detail=said, **common)
+            detail = {"what": f"{scope['method']} {route}".strip(), "reason": str(int(status))}
+            return AuditEntry(AuditEvent.REFUSED, failed=True, detail=detail, **common)
         if status >= HTTPStatus.BAD_REQUEST or scope["method"] not in ("GET", "HEAD") or route not in self._pages:
             return None
         named: dict[str, str] = {key: str(value) for key, value in scope.get("path_params", {}).items()}

@@ -45,7 +45,7 @@ def rechecked(services: WebServices, cookie: str, session: SignedInSession, now:
             return session
         subject = users.load(transaction, session.name).subject or ""
     try:
-        known = services.provider.renew(_opened(cookie, session.sealed), subject)
+        sign_on = services.provider.renew(_opened(cookie, session.sealed), subject)
     except UnansweredError as error:
         log.warning("the sign-on of an account waits to be confirmed", account=session.name, reason=str(error))
         return session
@@ -54,13 +54,13 @@ def rechecked(services: WebServices, cookie: str, session: SignedInSession, now:
         with services.database.begin() as transaction:
             sessions.end(transaction, cookie, now, "", means="oidc")
         return None
-    role = role_of(known.claims, settings)
+    role = role_of(sign_on.claims, settings)
     with services.database.begin() as transaction:
         if role is None:
             accounts.sign_out(transaction, session.name, PROVIDER, now)
             return None
         accounts.follow_role(transaction, users.load(transaction, session.name), role, PROVIDER, now)
-        sessions.confirm(transaction, cookie, sealed(cookie, known.refresh_token), now)
+        sessions.confirm(transaction, cookie, sealed(cookie, sign_on.refresh_token), now)
     return replace(session, role=role)
 
 

@@ -64,15 +64,15 @@ class Renders:
         """
         side = FULL_SIDE if full else self._side
         file = self._folder / (f"{digest}-f{frame}-{side}.bin" if frame else f"{digest}-{side}.bin")
-        kept = _read(file)
-        if kept is not None:
-            return kept
+        entry = _read(file)
+        if entry is not None:
+            return entry
         with self._turn:
-            kept = _read(file)  # somebody else may have waited for the same one
-            if kept is None:
-                kept = make_render(decode(), side)
-                self._keep(file, kept)
-        return kept
+            entry = _read(file)  # somebody else may have waited for the same one
+            if entry is None:
+                entry = make_render(decode(), side)
+                self._keep(file, entry)
+        return entry
 
     def _keep(self, file: Path, render: Render) -> None:
         head = _HEAD.pack(render.rows, render.columns, render.source_rows, render.source_columns)

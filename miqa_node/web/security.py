@@ -121,18 +121,18 @@ class Guard:
 
 
 def _check_content_type(scope: Scope, headers: Headers) -> None:
-    given = content_type(headers)
+    media_type = content_type(headers)
     if scope["path"].startswith("/api/"):
         # Pages of other sites cannot send this type without being asked for permission first, which they never get.
-        if given != _JSON and not (given == STOW_TYPE and scope["path"].startswith(DICOMWEB)):
+        if media_type != _JSON and not (media_type == STOW_TYPE and scope["path"].startswith(DICOMWEB)):
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {_JSON}.")
     elif scope["path"] == PREDICT:
         # Programs send no Origin; browsers always do with a POST, and _check_origin has looked at it.
-        if given != UPLOAD_TYPE:
+        if media_type != UPLOAD_TYPE:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the image as {UPLOAD_TYPE}.")
-    elif scope["path"] == BACK_CHANNEL and given == _FORM and "origin" not in headers:
+    elif scope["path"] == BACK_CHANNEL and media_type == _FORM and "origin" not in headers:
         return
-    elif given not in (_FORM, UPLOAD_TYPE) or "origin" not in headers:
+    elif media_type not in (_FORM, UPLOAD_TYPE) or "origin" not in headers:
         raise Refused(HTTPStatus.FORBIDDEN, "Forms are only taken from this node's own pages.")
 
 

@@ -118,8 +118,10 @@ def _listen_for_health(settings: WebSettings) -> socket.socket:
         return _listen(settings.host, settings.port + 1, "health_port")
     except SettingsError:
         listening = _listen(settings.host, 0, "health_port")
-        taken, port = settings.port + 1, listening.getsockname()[1]
-        log.warning("health is on another port; set web.health_port to have it where it is", taken=taken, port=port)
+        first_choice, port = settings.port + 1, listening.getsockname()[1]
+        log.warning(
+            "health is on another port; set web.health_port to have it where it is", taken=first_choice, port=port
+        )
         return listening
 
 

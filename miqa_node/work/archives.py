@@ -94,15 +94,15 @@ class ArchiveWatch(RegularWork):
             self._thread.beat()
             now = datetime.now(UTC)
             with self._database.begin() as transaction:
-                asked = archived.unconfirmed(transaction, now - ASK_AGAIN, BATCH)
-            if not asked:
+                objects = archived.unconfirmed(transaction, now - ASK_AGAIN, BATCH)
+            if not objects:
                 return
-            held, all_answered = self._archives.holding([one.header for one in asked])
+            held, all_answered = self._archives.holding([one.header for one in objects])
             if not all_answered:  # what an archive could not answer is asked again at the next look
-                asked = [one for one in asked if one.header.sop_instance_uid in held]
+                objects = [one for one in objects if one.header.sop_instance_uid in held]
             with self._database.begin() as transaction:
-                count = archived.note(transaction, asked, held, now)
-            log.info("archives were asked for originals", asked=len(asked), confirmed=count)
+                count = archived.note(transaction, objects, held, now)
+            log.info("archives were asked for originals", asked=len(objects), confirmed=count)
 
 
 class ArchiveRetrieval:

@@ -95,9 +95,9 @@ class AuditKeeper(RegularWork):
                 count = chain.seal(transaction, self._signer, self._node, datetime.now(UTC))
 
     def _record(self, event: AuditEvent) -> None:
-        said = {"node": self._node, "role": self._role.value, "version": __version__}
+        detail = {"node": self._node, "role": self._role.value, "version": __version__}
         with self._database.begin() as transaction:
-            records.add(transaction, AuditEntry(event, datetime.now(UTC), detail=said))
+            records.add(transaction, AuditEntry(event, datetime.now(UTC), detail=detail))
 
     def _write_alerts(self) -> None:
         if not (waiting := ALERTS.take()):
@@ -136,10 +136,10 @@ class AuditKeeper(RegularWork):
         self, name: str, before: Mapping[str, Any], after: Mapping[str, Any], values: Mapping[str, Any], now: datetime
     ) -> AuditEntry:
         changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
-        said: dict[str, Any] = {"what": name, "node": self._node}
+        detail: dict[str, Any] = {"what": name, "node": self._node}
         if name == "policy":
-            return AuditEntry(AuditEvent.POLICY_CHANGED, now, detail={**said, **values})
-        return AuditEntry(AuditEvent.SETTINGS_CHANGED, now, detail={**said, "changed": changed if before else []})
+            return AuditEntry(AuditEvent.POLICY_CHANGED, now, detail={**detail, **values})
+        return AuditEntry(AuditEvent.SETTINGS_CHANGED, now, detail={**detail, "changed": changed if before else []})
 
     def _fingerprint(self, value: Any) -> str:
         """Tells whether a value changed; nobody without the signing key can try values out, which may be secret."""

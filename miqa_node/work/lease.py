@@ -78,8 +78,8 @@ class NameLease:
         if silent_s >= free_after_s:
             return ""
         place = f"on {other.host} (alive {max(0.0, silent_s):.0f} s ago)"
-        left = f" If that machine is gone, the name is free in {free_after_s - silent_s:.0f} s."
-        return _IN_USE.format(node=self._node, place=place) + left
+        hint = f" If that machine is gone, the name is free in {free_after_s - silent_s:.0f} s."
+        return _IN_USE.format(node=self._node, place=place) + hint
 
 
 _IN_USE = "Another process already works as {node!r} {place}: stop it, or give this one a node.name of its own."

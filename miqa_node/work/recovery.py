@@ -158,9 +158,9 @@ class RollCall:
         held = DBOS.list_workflows(
             status="PENDING", name=ASSESS_JOB, executor_id=self._name, load_input=False, load_output=False
         )
-        left = {job.workflow_id for job in held} - self._running()
+        orphans = {job.workflow_id for job in held} - self._running()
         # Seen twice: between two steps of the queue a job is nowhere for a moment.
-        lost, self._left = sorted(left & self._left), left
+        lost, self._left = sorted(orphans & self._left), orphans
         if lost:
             DBOS.resume_workflows(lost, queue_name=RECOVERY_QUEUE)
             log.warning("took up jobs whose outcome could not be written", jobs=len(lost))

@@ -68,10 +68,10 @@ class Retention(RegularWork):
                 self._report(now)
             return
         with self._turn:
-            self._remove(lambda begun, at: retention.remove_old(begun, limits_of(self._settings), at, BATCH))
+            self._remove(lambda start, at: retention.remove_old(start, limits_of(self._settings), at, BATCH))
             if days := self._rules.artifacts_days:
                 before = now - timedelta(days=days)
-                self._remove(lambda begun, at: retention.remove_artifacts(begun, before, at, BATCH))
+                self._remove(lambda start, at: retention.remove_artifacts(start, before, at, BATCH))
             self._make_space(self._space_needed(), float("inf"))
         self._forget(now)
         if now - self._swept_at >= SWEEP_INTERVAL:
@@ -106,10 +106,10 @@ class Retention(RegularWork):
         if not self._is_short(self._objects.space()):
             return
         steps: tuple[Mark, ...] = (
-            lambda begun, at: retention.remove_for_space(begun, RetentionGroup.ACCEPTED, at, BATCH),
-            lambda begun, at: retention.remove_artifacts(begun, None, at, BATCH),
-            lambda begun, at: retention.remove_for_space(begun, RetentionGroup.FLAGGED, at, BATCH),
-            lambda begun, at: retention.remove_artifacts(begun, None, at, BATCH),
+            lambda start, at: retention.remove_for_space(start, RetentionGroup.ACCEPTED, at, BATCH),
+            lambda start, at: retention.remove_artifacts(start, None, at, BATCH),
+            lambda start, at: retention.remove_for_space(start, RetentionGroup.FLAGGED, at, BATCH),
+            lambda start, at: retention.remove_artifacts(start, None, at, BATCH),
         )
         self._delete_marked()
         for step in steps:

@@ -56,5 +56,5 @@ class SiteRules:
         if limits != self._limits:
             log.info("limits of rooms changed", number=limits.number, limits=len(limits.limits))
             self._limits = limits
-        begun = first or datetime.now(UTC)
-        self._silent_until = begun + timedelta(days=self._silent_days) if silent else None
+        start = first or datetime.now(UTC)
+        self._silent_until = start + timedelta(days=self._silent_days) if silent else None

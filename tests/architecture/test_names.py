@@ -1,16 +1,21 @@
-"""Each class has a name of its own, and the vocabulary of ADR 1 has a word for each of the domain."""
+"""Names: each class has its own, ADR 1 has a word for each of the domain, and no variable is called by a participle."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from miqa_node.plugins import SEAMS
 
 PACKAGE = Path(__file__).parents[2] / "miqa_node"
 VOCABULARY = PACKAGE.parent / "docs" / "adr" / "0001-vocabulary.md"
+PARTICIPLES = {"asked", "begun", "found", "given", "kept", "known", "left", "said", "seen", "taken", "told", "wanted"}
+SIDES = {"above", "base", "bottom", "columns", "end", "right", "top", "width"}
 
 
 def class_names() -> dict[str, list[str]]:
@@ -34,3 +39,41 @@ def test_the_vocabulary_has_every_class_of_the_domain_and_of_the_seams() -> None
     domain = {node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
     seams = {seam.kind.__name__ for seam in SEAMS.all().values()}
     assert words == {name for name in domain if not name.startswith("_")} | seams
+
+
+def participles(source: str) -> Iterator[tuple[int, str]]:
+    """(line, name) of each parameter and local variable with a participle for a name; ``left`` may be a side."""
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+        names |= {node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)}
+        names |= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+        forbidden = PARTICIPLES - ({"left"} if names & SIDES else set())
+        for node in ast.walk(function):
+            if isinstance(node, ast.arg) and node.arg in forbidden:
+                yield node.lineno, node.arg
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in forbidden:
+                yield node.lineno, node.id
+
+
+@pytest.mark.parametrize("folder", ["miqa_node", "tests", "benchmarks", "examples"])
+def test_variables_and_parameters_have_nouns_for_names(folder: str) -> None:
+    files = sorted((PACKAGE.parent / folder).rglob("*.py"))
+    names = {str(path.relative_to(PACKAGE.parent)): list(participles(path.read_text("utf-8"))) for path in files}
+    assert {path: places for path, places in names.items() if places} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("def judge(given): ...", ["given"]),
+        ("def judge():\n    [found] = search()", ["found"]),
+        ("def judge(key=lambda seen: seen): ...", ["seen"]),
+        ("def take():\n    left = limit - size", ["left"]),
+        ("def crop():\n    top, left = box", []),
+        ("def judge(row):\n    return row.said(known=row.found)", []),
+    ],
+)
+def test_a_participle_is_seen(source: str, names: list[str]) -> None:
+    assert sorted({name for _, name in participles(source)}) == names

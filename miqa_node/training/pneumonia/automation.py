@@ -40,11 +40,11 @@ def _evidence(
     both = tuple(source for source, kinds in labels.items() if len(kinds) == 2)
     chosen = [n for n in elsewhere if samples[n].source in both]
     truth = np.array([samples[n].pneumonia for n in chosen], bool)
-    given = probability[chosen]
-    said = given >= threshold
-    sure = np.where(said, given, 1.0 - given) >= MIN_CONFIDENCE
-    errors = int((sure & (said != truth)).sum())
-    normal = sure & ~said
+    scores = probability[chosen]
+    positive = scores >= threshold
+    sure = np.where(positive, scores, 1.0 - scores) >= MIN_CONFIDENCE
+    errors = int((sure & (positive != truth)).sum())
+    normal = sure & ~positive
     return AutomationEvidence(
         population=population.value,
         collections=both,
@@ -55,5 +55,5 @@ def _evidence(
         upper_bound=round(upper_limit(errors, int(sure.sum()), DELTA), 4),
         max_error=MAX_ERROR,
         false_omission_rate=round(float(truth[normal].mean()), 4) if normal.any() else None,
-        sensitivity=round(float(said[truth].mean()), 4) if truth.any() else None,
+        sensitivity=round(float(positive[truth].mean()), 4) if truth.any() else None,
     )

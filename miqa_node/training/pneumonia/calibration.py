@@ -51,9 +51,9 @@ def calibration_of(
     """
     indices = [n for n, sample in enumerate(samples) if calibrates(sample)]
     chosen = [samples[n] for n in indices]
-    given = {name: values[indices] for name, values in logits.items()}
-    shares, worth = worthwhile(given, chosen)
-    ensemble = calibrated({name: given[name] for name in shares}, chosen, taps, shares)
+    logits_by_name = {name: values[indices] for name, values in logits.items()}
+    shares, worth = worthwhile(logits_by_name, chosen)
+    ensemble = calibrated({name: logits_by_name[name] for name in shares}, chosen, taps, shares)
     shown = tuple(
         EnsembleMember(file=f"{name}.onnx", architecture=name, weight=0.0, tap=tap)
         for name, tap in taps.items()
@@ -119,8 +119,8 @@ def calibrate_again(package: Path, data: Path, out: Path, version: str) -> Path:
     logits = logits_of_package(package, card, samples)
     ensemble, section = calibration_of(samples, logits, {m.architecture: m.tap for m in card.members if m.tap})
     folder = out / f"{NAME}-{version}"
-    kept = {member.file for member in ensemble.members}
-    dropped = {member.file for member in card.members} - kept
+    files = {member.file for member in ensemble.members}
+    dropped = {member.file for member in card.members} - files
     shutil.copytree(package, folder, ignore=shutil.ignore_patterns(*dropped))
     write_goldens(folder, ensemble, card.picture)
     metrics = {name: value for name, value in sections["metrics"].items() if name != "test"}

@@ -144,9 +144,9 @@ def write_goldens(folder: Path, ensemble: PneumoniaEnsemble, spec: PictureInput)
     for name, image in images.items():
         pixels = np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8)
         cv2.imwrite(str(folder / "golden" / f"{name}.png"), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-        given = prepare(pixels.astype(np.uint16) * np.uint16(257), spec)
+        inputs = prepare(pixels.astype(np.uint16) * np.uint16(257), spec)
         logits = [
-            mirrored_logits(partial(_run, sessions[member.architecture]), given, ensemble.combination)
+            mirrored_logits(partial(_run, sessions[member.architecture]), inputs, ensemble.combination)
             for member in ensemble.members
         ]
         scores = combined(logits, ensemble.members, ensemble.combination)[0]

@@ -36,8 +36,8 @@ class PneumoniaEnsemble:
 
     def probability(self, logits: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
         """Of Pneumonia, (N,), from each member's logits (N, 2) by architecture."""
-        given = [logits[member.architecture] for member in self.members]
-        return combined(given, self.members, self.combination)[:, 1]
+        member_logits = [logits[member.architecture] for member in self.members]
+        return combined(member_logits, self.members, self.combination)[:, 1]
 
 
 def calibrated(
@@ -73,8 +73,8 @@ def _threshold(probability: NDArray[np.float64], samples: Sequence[PneumoniaSamp
 
 def threshold_of(probability: NDArray[np.float64], recall: float) -> float:
     """The highest threshold up to one half that finds this share of these images with pneumonia."""
-    kept = np.sort(probability)[: int(np.floor((1.0 - recall) * len(probability))) + 1]
-    return round(float(min(kept[-1] * 0.999, HIGHEST_THRESHOLD)), 4)
+    smallest = np.sort(probability)[: int(np.floor((1.0 - recall) * len(probability))) + 1]
+    return round(float(min(smallest[-1] * 0.999, HIGHEST_THRESHOLD)), 4)
 
 
 def _member(name: str, logits: NDArray[np.float32], present: NDArray[np.bool_], tap: str | None) -> EnsembleMember:

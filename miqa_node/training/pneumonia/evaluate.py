@@ -133,7 +133,7 @@ def _hits(
     point: Callable[[BoxedImage], tuple[float, float]] | None, boxed: Sequence[BoxedImage], trained: set[str]
 ) -> dict[str, Any]:
     """The share of images whose point lies in a box; without points the chance of doing so."""
-    seen: list[float] = []
+    hits: list[float] = []
     patients: list[str] = []
     values: list[tuple[float, float]] = []
     for image in boxed:
@@ -144,7 +144,7 @@ def _hits(
             hit = play(point(image), outlines)
             value = float(hit.tolerant), float(hit.exact)
         if image.patient in trained:
-            seen.append(value[0])
+            hits.append(value[0])
         else:
             patients.append(image.patient)
             values.append(value)
@@ -153,14 +153,14 @@ def _hits(
         "pointing_game": round(float(tolerant.mean()), 4),
         "interval": [round(v, 4) for v in interval_by_patient(tolerant, patients)],
         "no_tolerance": round(float(np.mean([value[1] for value in values])), 4),
-        "on_trained": round(float(np.mean(seen)), 4) if seen else None,
+        "on_trained": round(float(np.mean(hits)), 4) if hits else None,
     }
 
 
 def _peak(classifier: Classifier, image: BoxedImage) -> tuple[float, float]:
     display = read_display(image.path)
-    _, given = classifier.see(display)
-    peak_map = classifier.map_of(given, POSITIVE, display.shape)
+    _, inputs = classifier.see(display)
+    peak_map = classifier.map_of(inputs, POSITIVE, display.shape)
     if peak_map is None:
         raise ValueError(f"{classifier.name} has no member with a tap, so no map.")
     return peak(peak_map.values)
@@ -181,12 +181,14 @@ def _spoil(sample: PneumoniaSample, number: int, folder: Path) -> Path:
     return path
 
 
-def _groups(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
+def _groups(cases: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
     """Children and adults apart; adults by how good their label is, by view and by hospital."""
-    children = [one for one in seen if one.sample.population is Population.CHILDREN]
-    adults = [one for one in seen if one.sample.part is PatientPart.TEST and one.sample.population is Population.ADULTS]
+    children = [one for one in cases if one.sample.population is Population.CHILDREN]
+    adults = [
+        one for one in cases if one.sample.part is PatientPart.TEST and one.sample.population is Population.ADULTS
+    ]
     strong = [one for one in adults if one.sample.strong]
-    elsewhere = [one for one in seen if one.sample.part is PatientPart.ELSEWHERE]
+    elsewhere = [one for one in cases if one.sample.part is PatientPart.ELSEWHERE]
     return {
         "children": children,
         "adults": adults,
@@ -200,55 +202,55 @@ def _groups(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
     }
 
 
-def _figures(seen: Sequence[PneumoniaCase]) -> dict[str, Any]:
-    probability = np.array([one.prediction.scores[POSITIVE] for one in seen], np.float64)
-    truth = np.array([one.sample.pneumonia for one in seen], bool)
-    said = np.array([one.prediction.label == POSITIVE for one in seen], bool)
-    return group_figures(probability, truth, [one.sample.patient for one in seen], said)
+def _figures(cases: Sequence[PneumoniaCase]) -> dict[str, Any]:
+    probability = np.array([one.prediction.scores[POSITIVE] for one in cases], np.float64)
+    truth = np.array([one.sample.pneumonia for one in cases], bool)
+    predictions = np.array([one.prediction.label == POSITIVE for one in cases], bool)
+    return group_figures(probability, truth, [one.sample.patient for one in cases], predictions)
 
 
-def both_labels(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
+def both_labels(cases: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
     """Of further hospitals those with enough images of both labels to tell them apart within the hospital."""
-    groups = {f"adults of {source}": [one for one in seen if one.sample.source == source]
-              for source in sorted({one.sample.source for one in seen})}  # fmt: skip
+    groups = {f"adults of {source}": [one for one in cases if one.sample.source == source]
+              for source in sorted({one.sample.source for one in cases})}  # fmt: skip
     sick = {name: sum(one.sample.pneumonia for one in group) for name, group in groups.items()}
     return {name: group for name, group in groups.items() if min(sick[name], len(group) - sick[name]) >= FEWEST}
 
 
-def by_hospital(seen: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
+def by_hospital(cases: Sequence[PneumoniaCase]) -> dict[str, list[PneumoniaCase]]:
     """Those of further hospitals, by collection and by what it says of them."""
     groups: dict[str, list[PneumoniaCase]] = {}
     for one in sorted(
-        (one for one in seen if one.sample.part is PatientPart.ELSEWHERE),
+        (one for one in cases if one.sample.part is PatientPart.ELSEWHERE),
         key=lambda one: (one.sample.source, not one.sample.pneumonia),
     ):
         groups.setdefault(f"{one.sample.source}, {POSITIVE if one.sample.pneumonia else NEGATIVE}", []).append(one)
     return groups
 
 
-def _elsewhere(seen: Sequence[PneumoniaCase], settings: Settings) -> dict[str, Any]:
+def _elsewhere(cases: Sequence[PneumoniaCase], settings: Settings) -> dict[str, Any]:
     """How often the label is right where all have the same, and what would have been automated."""
-    probability = np.array([one.prediction.scores[POSITIVE] for one in seen], np.float64)
+    probability = np.array([one.prediction.scores[POSITIVE] for one in cases], np.float64)
     return {
-        "images": len(seen),
-        "patients": len({one.sample.patient for one in seen}),
-        "right": round(float(np.mean([one.right for one in seen])), 4),
+        "images": len(cases),
+        "patients": len({one.sample.patient for one in cases}),
+        "right": round(float(np.mean([one.right for one in cases])), 4),
         "mean probability of pneumonia": round(float(probability.mean()), 4),
-        **{f"{name} {key}": value for name, row in _routed(seen, settings).items() for key, value in row.items()
+        **{f"{name} {key}": value for name, row in _routed(cases, settings).items() for key, value in row.items()
            if key in {"automated", "automated_errors"}},
     }  # fmt: skip
 
 
-def _routed(seen: Sequence[PneumoniaCase], settings: Settings) -> dict[str, dict[str, Any]]:
-    right = np.array([one.right for one in seen], bool)
-    sure = np.array([one.prediction.confidence >= settings.assess.min_confidence for one in seen], bool)
-    automated = np.array([not one.prediction.pending for one in seen], bool)
+def _routed(cases: Sequence[PneumoniaCase], settings: Settings) -> dict[str, dict[str, Any]]:
+    right = np.array([one.right for one in cases], bool)
+    sure = np.array([one.prediction.confidence >= settings.assess.min_confidence for one in cases], bool)
+    automated = np.array([not one.prediction.pending for one in cases], bool)
     return {"by confidence alone": routing_figures(sure, right), "quality first": routing_figures(automated, right)}
 
 
-def _routing(seen: Sequence[PneumoniaCase], settings: Settings) -> dict[str, Any]:
+def _routing(cases: Sequence[PneumoniaCase], settings: Settings) -> dict[str, Any]:
     rows = {}
-    for name, chosen in ((name, _groups(seen)[name]) for name in ROUTED):
+    for name, chosen in ((name, _groups(cases)[name]) for name in ROUTED):
         if not chosen:
             continue
         rows[name] = {

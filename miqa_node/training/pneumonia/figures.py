@@ -22,25 +22,25 @@ Floats = NDArray[np.float64]
 Truth = NDArray[np.bool_]
 
 
-def group_figures(probability: Floats, truth: Truth, patients: Sequence[str], said: Truth) -> dict[str, Any]:
-    """Recall first, of what was ``said`` to be pneumonia; the interval of the AUROC draws whole patients."""
+def group_figures(probability: Floats, truth: Truth, patients: Sequence[str], predictions: Truth) -> dict[str, Any]:
+    """Recall first; ``predictions`` are true for pneumonia; the interval of the AUROC draws whole patients."""
     positives = int(truth.sum())
     shown: dict[str, Any] = {"images": len(truth), "patients": len(set(patients)), "pneumonia": positives}
     if min(positives, len(truth) - positives) < FEWEST:
         return shown
-    right = int((said & truth).sum())
+    right = int((predictions & truth).sum())
     people = np.array(patients)
     area, low, high = auroc_interval(
         probability[truth], people[truth].tolist(), probability[~truth], people[~truth].tolist()
     )
-    precision = right / max(1, int(said.sum()))
+    precision = right / max(1, int(predictions.sum()))
     recall = right / positives
     shown |= {
         "recall": recall,
-        "specificity": float((~said)[~truth].mean()),
+        "specificity": float((~predictions)[~truth].mean()),
         "precision": precision,
         "f1": 2.0 * precision * recall / max(1e-12, precision + recall),
-        "accuracy": float((said == truth).mean()),
+        "accuracy": float((predictions == truth).mean()),
         "auroc": area,
         "auroc_low": low,
         "auroc_high": high,

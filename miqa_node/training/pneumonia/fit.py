@@ -72,6 +72,6 @@ def logits_of(net: ClassifierNet, pictures: NDArray[np.uint8], batch: int = 64) 
     net.eval()
     parts = []
     for at in range(0, len(pictures), batch):
-        given = plain(torch.from_numpy(np.array(pictures[at : at + batch]))[:, None])
-        parts.append(((net(given) + net(given.flip(-1))) / 2.0).numpy())
+        inputs = plain(torch.from_numpy(np.array(pictures[at : at + batch]))[:, None])
+        parts.append(((net(inputs) + net(inputs.flip(-1))) / 2.0).numpy())
     return np.concatenate(parts).astype(np.float32)

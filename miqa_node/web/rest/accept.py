@@ -33,9 +33,9 @@ class MediaRange:
 
 def accepted(request: Request) -> list[MediaRange]:
     """What the client accepts, the best first; everything without a header. 400 if it cannot be understood."""
-    given = request.query_params.get("accept") or request.headers.get("accept") or "*/*"
+    accept = request.query_params.get("accept") or request.headers.get("accept") or "*/*"
     ranges = []
-    for part in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", given)[:MAX_RANGES]:
+    for part in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", accept)[:MAX_RANGES]:
         kind, *parameters = (piece.strip() for piece in re.split(r";(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", part))
         values = {key.strip().lower(): value.strip(' "') for key, _, value in (p.partition("=") for p in parameters)}
         multipart = kind.lower() == RELATED

@@ -61,8 +61,8 @@ def show_model(services: Services, _who: Reader, query: PeriodQuery) -> dict[str
 def show_labels(services: Services, _who: Reader, query: PeriodQuery) -> dict[str, Any]:
     """What people decided, drew and read, by the day on which they did."""
     with services.database.begin() as transaction:
-        given = labels.newest_at(transaction)
-        period = frame(transaction, query, "", up_to=given.date() if given else None).period
+        rows = labels.newest_at(transaction)
+        period = frame(transaction, query, "", up_to=rows.date() if rows else None).period
         threshold = services.settings.assess.saliency_threshold
         return _figures(feedback.feedback(transaction, period, services.objects, threshold))
 

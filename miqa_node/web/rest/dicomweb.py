@@ -56,8 +56,8 @@ def unless_known(request: Request, locations: Sequence[ResultLocation], answer: 
     """
     parts = (str(request.url), request.headers.get("accept", ""), __version__, *(one.object_key for one in locations))
     tag = f'"{hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]}"'
-    known = request.headers.get("if-none-match", "")
-    if known.strip() == "*" or tag in (part.strip().removeprefix("W/") for part in known.split(",")):
+    etags = request.headers.get("if-none-match", "")
+    if etags.strip() == "*" or tag in (part.strip().removeprefix("W/") for part in etags.split(",")):
         response = Response(status_code=HTTPStatus.NOT_MODIFIED)
     else:
         response = answer()

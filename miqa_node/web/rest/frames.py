@@ -61,10 +61,10 @@ def _frames(request: Request, services: WebServices, location: ResultLocation, f
         raise HTTPException(HTTPStatus.NOT_FOUND, f"The object has frames from 1 to {count}.")
     syntax = UID(ds.file_meta.TransferSyntaxUID)
     for one in accepted(request):
-        kept = one.syntax in ("*", syntax) and _is_encapsulated(syntax)
-        if not (one.covers(OCTETS) or (kept and one.media_type.startswith("image/"))):
+        is_stored = one.syntax in ("*", syntax) and _is_encapsulated(syntax)
+        if not (one.covers(OCTETS) or (is_stored and one.media_type.startswith("image/"))):
             continue
-        if kept:
+        if is_stored:
             parts = list(generate_frames(ds.PixelData, number_of_frames=count))
             kind = one.media_type if re.fullmatch(r"image/[a-z0-9-]+", one.media_type) else OCTETS
             return _multipart([parts[number - 1] for number in numbers], f"{kind}; transfer-syntax={syntax}")

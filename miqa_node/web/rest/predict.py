@@ -193,8 +193,8 @@ def _said(services: WebServices, digest: str, prediction: Prediction, study_uid:
     if prediction.package in newest_maps(services, digest).predictions:
         links["overlay"] = f"/overlays/{digest}/{prediction.package}.png"
     if prediction.status is PredictionStatus.AUTOMATED:
-        said = {"prediction": prediction.label, "confidence": round(prediction.confidence, 4)}
-        return PredictionReply(status=prediction.status, id=digest, package=prediction.package, links=links, **said)
+        answer = {"prediction": prediction.label, "confidence": round(prediction.confidence, 4)}
+        return PredictionReply(status=prediction.status, id=digest, package=prediction.package, links=links, **answer)
     return PredictionReply(
         status=prediction.status, message=prediction.why_pending, id=digest, package=prediction.package, links=links
     )

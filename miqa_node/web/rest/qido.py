@@ -113,8 +113,8 @@ class _Query:
         if keyword not in SEARCH_KEYS:
             return bool(value)
         if value and self.values.get(keyword, value) != value:
-            given = "the address and the parameters" if keyword in path else "two parameters"
-            raise HTTPException(HTTPStatus.BAD_REQUEST, f"{keyword} has different values in {given}.")
+            places = "the address and the parameters" if keyword in path else "two parameters"
+            raise HTTPException(HTTPStatus.BAD_REQUEST, f"{keyword} has different values in {places}.")
         if value:
             self.values[keyword] = value
         return False

@@ -59,11 +59,11 @@ def reassess(services: Services, who: Admin, body: ReassessmentRequest) -> Reass
         body.because,
         body.limit,
     )
-    plan, asked = services.reassessment.plan(chosen), 0
+    plan, request_count = services.reassessment.plan(chosen), 0
     if not body.dry_run:
-        asked = services.reassessment.begin(plan, acting(who, body.actor), body.comment, datetime.now(UTC))
+        request_count = services.reassessment.begin(plan, acting(who, body.actor), body.comment, datetime.now(UTC))
     return ReassessmentReply(
-        candidates=list(plan.candidates), truncated=plan.truncated, queued=asked, dry_run=body.dry_run
+        candidates=list(plan.candidates), truncated=plan.truncated, queued=request_count, dry_run=body.dry_run
     )
 
 

@@ -116,8 +116,8 @@ def model_page(services: Services, who: Reader, query: Form) -> str:
 def labels_page(services: Services, who: Reader, query: Form) -> str:
     """The labels that follow from people's decisions."""
     with services.database.begin() as transaction:
-        given = labels.newest_at(transaction)  # labels count on the day they are given, also of images of years ago
-        shown = frame(transaction, query, "/analysis/labels", up_to=given.date() if given else None)
+        rows = labels.newest_at(transaction)  # labels count on the day they are given, also of images of years ago
+        shown = frame(transaction, query, "/analysis/labels", up_to=rows.date() if rows else None)
         threshold = services.settings.assess.saliency_threshold
         figures = feedback.feedback(transaction, shown.period, services.objects, threshold)
         measured = fidelities.newest(transaction)
@@ -145,8 +145,8 @@ def frame(transaction: Transaction, query: PeriodForm, page: str, up_to: date | 
     """Count what is new, and work out which period is asked for."""
     now = datetime.now(UTC)
     waiting = rollup.refresh(transaction, now, most_days=MOST_DAYS_TO_COUNT)
-    known = census.span(transaction)
-    newest = known[1] if known else now.date()
+    span = census.span(transaction)
+    newest = span[1] if span else now.date()
     lately = newest - timedelta(days=CHOICES_DAYS)
     newest = max(newest, up_to or newest)
     period = query.period(newest)
@@ -154,7 +154,7 @@ def frame(transaction: Transaction, query: PeriodForm, page: str, up_to: date | 
         period=period,
         last=period.until - timedelta(days=1),
         address=page,
-        shortcuts=_shortcuts(page, query, (known[0] if known else newest, newest)),
+        shortcuts=_shortcuts(page, query, (span[0] if span else newest, newest)),
         modalities=census.choices(transaction, "modality", lately, limit=MOST_CHOICES),
         rooms=census.choices(transaction, "room", lately, limit=MOST_CHOICES),
         body_parts=census.choices(transaction, "body_part", lately, limit=MOST_CHOICES),
@@ -162,8 +162,8 @@ def frame(transaction: Transaction, query: PeriodForm, page: str, up_to: date | 
     )
 
 
-def _shortcuts(page: str, query: PeriodForm, known: tuple[date, date]) -> list[tuple[str, str]]:
-    first, last = known
+def _shortcuts(page: str, query: PeriodForm, span: tuple[date, date]) -> list[tuple[str, str]]:
+    first, last = span
     this = last.replace(day=1)
     before = (this - timedelta(days=1)).replace(day=1)
     spans = [
@@ -176,8 +176,8 @@ def _shortcuts(page: str, query: PeriodForm, known: tuple[date, date]) -> list[t
 
 
 def _address(query: PeriodForm, **other: date) -> str:
-    given = {**query.model_dump(), **other}
-    return urlencode({key: str(value) for key, value in given.items() if value})
+    parameters = {**query.model_dump(), **other}
+    return urlencode({key: str(value) for key, value in parameters.items() if value})
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:

@@ -47,8 +47,8 @@ class AuditForm(BaseModel):
 
     def older(self, number: int) -> str:
         """The address of the records before one."""
-        given = {name: str(value) for name, value in self.model_dump(mode="json").items() if value}
-        return "/audit?" + urlencode({**given, "before": number})
+        parameters = {name: str(value) for name, value in self.model_dump(mode="json").items() if value}
+        return "/audit?" + urlencode({**parameters, "before": number})
 
 
 @router.get("/audit")

@@ -48,9 +48,9 @@ class ImagesForm(Strict):
 
     def address(self, **other: str) -> str:
         """Of the same list with something changed."""
-        given = self.model_dump(mode="json", exclude={"before"}) | other
-        kept = {key: str(value) for key, value in given.items() if value}
-        return "/images" + (f"?{urlencode(kept)}" if kept else "")
+        parameters = self.model_dump(mode="json", exclude={"before"}) | other
+        query = {key: str(value) for key, value in parameters.items() if value}
+        return "/images" + (f"?{urlencode(query)}" if query else "")
 
 
 @router.get("/images")

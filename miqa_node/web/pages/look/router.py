@@ -32,15 +32,16 @@ from miqa_node.web.services import Services, WebServices
 from miqa_node.web.upload_space import PREFIX, UploadRoute
 
 Word = Annotated[str, Field(max_length=16, pattern=NO_CONTROLS)]
+Received = Annotated[int | None, Query(alias="kept", ge=0, le=1_000_000)]
 Count = Annotated[int | None, Query(ge=0, le=1_000_000)]
 
 router = APIRouter(route_class=UploadRoute)
 
 
 @router.get("/look")
-def look_page(services: Services, who: Uploader, kept: Count = None, refused: Count = None) -> str:
+def look_page(services: Services, who: Uploader, images: Received = None, refused: Count = None) -> str:
     """The form; after an upload, with the number of images that were kept."""
-    return _form(services, who, kept=kept, refused=refused)
+    return _form(services, who, images=images, refused=refused)
 
 
 @router.post("/look")
@@ -61,14 +62,14 @@ async def look(
         raise HTTPException(HTTPStatus.NOT_FOUND, "This process does not assess images; ask one that runs all roles.")
     described = PictureDescription(modality.upper(), body_part.upper(), view.upper())
     client = request.client.host if request.client else "127.0.0.1"
-    given = [one for one in (*file, *folder) if one.filename]  # browsers also send inputs without a file
-    if not given or (len(given) > 1 and not keep):
-        one_at_a_time = f"Only one image can be checked at a time. Tick “Keep” to receive these {len(given)} files."
-        text = _form(services, who, fault=one_at_a_time if given else "Choose a file first.")
+    received = [one for one in (*file, *folder) if one.filename]  # browsers also send inputs without a file
+    if not received or (len(received) > 1 and not keep):
+        one_at_a_time = f"Only one image can be checked at a time. Tick “Keep” to receive these {len(received)} files."
+        text = _form(services, who, fault=one_at_a_time if received else "Choose a file first.")
         return HTMLResponse(text, HTTPStatus.UNPROCESSABLE_ENTITY)
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=services.upload_space.folder) as place:
-        paths = [Path(place) / f"upload{number}" for number in range(len(given))]
-        for path, one in zip(paths, given, strict=True):
+        paths = [Path(place) / f"upload{number}" for number in range(len(received))]
+        for path, one in zip(paths, received, strict=True):
             with path.open("wb") as out:
                 while chunk := await one.read(1 << 20):
                     await run_in_threadpool(out.write, chunk)
@@ -97,7 +98,7 @@ def _keep(
     services: WebServices, uploads: Uploads, paths: Sequence[Path], described: PictureDescription, client: str
 ) -> Response:
     """Receive the image, or every image of a folder or a ZIP file; files that are not images are only counted."""
-    kept = refused = 0
+    images = refused = 0
     study = ""
     for path in paths:
         try:
@@ -105,7 +106,7 @@ def _keep(
                 try:
                     made, header = uploads.header(member, described)
                     uploads.take_in(made, header, client)
-                    study, kept = header.study_instance_uid, kept + 1
+                    study, images = header.study_instance_uid, images + 1
                 except UnreadableError:
                     if [member] == list(paths):
                         raise
@@ -117,19 +118,19 @@ def _keep(
             if len(paths) == 1:
                 raise
             refused += 1
-    if kept == 1 and not refused:
+    if images == 1 and not refused:
         return RedirectResponse(f"/studies/{study}", HTTPStatus.SEE_OTHER)
-    return RedirectResponse(f"/look?kept={kept}&refused={refused}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/look?kept={images}&refused={refused}", HTTPStatus.SEE_OTHER)
 
 
 def _form(
-    services: WebServices, who: Uploader, *, fault: str = "", kept: int | None = None, refused: int | None = None
+    services: WebServices, who: Uploader, *, fault: str = "", images: int | None = None, refused: int | None = None
 ) -> str:
     return render(
         "look/look.html",
         who=who,
         fault=fault,
-        kept=kept,
+        kept=images,
         refused=refused or 0,
         most_mib=services.settings.web.max_upload_bytes >> 20,
     )

@@ -49,11 +49,13 @@ def change(
 
 
 @router.get(ALARMS)
-def banner(services: Services, _who: Reader, seen: Annotated[str, Query(max_length=16)] = "") -> Response:
+def banner(
+    services: Services, _who: Reader, shown: Annotated[str, Query(alias="seen", max_length=16)] = ""
+) -> Response:
     """The banner; 204 if it is the one that the page has, so that nothing is read out again."""
     alarms = services.recent_alarms.get(None)
     mark = hashlib.sha256(repr(alarms).encode()).hexdigest()[:16]
-    if seen == mark:
+    if shown == mark:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     return HTMLResponse(render("alarms.html", alarms=alarms, mark=mark))
 

@@ -70,10 +70,10 @@ def answer(
             raise ConflictError("The image was read a second time already, or you were its first reader.")
         # Ticks beside "good" say that nothing is wrong enough.
         named = tuple(finding or ()) or None
-        said = ReaderOpinion(
+        opinion = ReaderOpinion(
             name, LabelOrigin.SECOND_READING, bad, findings=named if bad else (), blind=True, sampled=request.share
         )
-        labels.add(transaction, InstanceDigest(digest), said, datetime.now(UTC))
+        labels.add(transaction, InstanceDigest(digest), opinion, datetime.now(UTC))
     return RedirectResponse("/readings", HTTPStatus.SEE_OTHER)
 
 

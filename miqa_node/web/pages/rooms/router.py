@@ -197,12 +197,12 @@ def _hints(exposure: StationExposure, language: str) -> tuple[str, ...]:
     if exposure.disposition is None:
         return ()
     # The advice on unusual images refers to a marked region, and there is no image here.
-    given = (
+    hints = (
         advice(reason, exposure.assessment, language)
         for reason in exposure.disposition.reasons
         if reason.name != "anomaly"
     )
-    return tuple(dict.fromkeys(hint for hint in given if hint))
+    return tuple(dict.fromkeys(hint for hint in hints if hint))
 
 
 PAGE = Page(router, Permission.DISPLAY, file=__file__, navigation=Navigation("Rooms", "/rooms", 1))

@@ -61,20 +61,20 @@ def open_session(
     name: str,
     target: str,
     now: datetime,
-    known: SignOn | None = None,
+    sign_on: SignOn | None = None,
     page: Response | None = None,
 ) -> Response:
     """A new session for this browser, whatever it had before, and on to the page that was asked for.
 
-    ``known``: what the site's provider said, for those who signed on there. ``page`` is shown first, if given.
+    ``sign_on``: what the site's provider said, for those who signed on there. ``page`` is shown first, if given.
     """
     with services.database.begin() as transaction:
         sessions.end(transaction, request.cookies.get(COOKIE, ""), now, address_of(request))
         sessions.forget_ended(transaction, now, **session_times(services))
         secret = sessions.start(transaction, name, now, most=services.settings.access.max_sessions)
-        if known is not None:
-            token = sealed(secret, known.refresh_token)
-            sessions.confirm(transaction, secret, token, now, provider_sid=known.sid)
+        if sign_on is not None:
+            token = sealed(secret, sign_on.refresh_token)
+            sessions.confirm(transaction, secret, token, now, provider_sid=sign_on.sid)
     log.info("signed in", account=name, peer=address_of(request))
     answer = page or RedirectResponse(inside(target), HTTPStatus.SEE_OTHER)
     answer.set_cookie(

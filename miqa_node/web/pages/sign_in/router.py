@@ -104,13 +104,13 @@ def welcome(
             raise AccessError("The two passwords differ.")  # noqa: TRY301 - shown like the others
         passwords.check_new(password, chosen, access.password_min_characters)
         with hashing_turn(request, services):
-            kept = passwords.hash_password(password)
+            password_hash = passwords.hash_password(password)
         with services.database.begin() as transaction:
             users.use_invitation(transaction, secret, now)
             if invited:
-                accounts.set_password(transaction, invited, kept, BY_LINK, now)
+                accounts.set_password(transaction, invited, password_hash, BY_LINK, now)
             else:
-                accounts.add(transaction, chosen, Role.ADMIN, BY_LINK, now, password_hash=kept)
+                accounts.add(transaction, chosen, Role.ADMIN, BY_LINK, now, password_hash=password_hash)
             user = users.load(transaction, chosen)
             more = asks_more(transaction, services, user)
             outcome = SignInOutcome.PASSWORD_RIGHT if more else SignInOutcome.SIGNED_IN
@@ -164,9 +164,9 @@ def change_password(
             user, outcome = check_password(services, who.name, password, address_of(request), now)
             if outcome is not SignInOutcome.SIGNED_IN or user is None:
                 raise AccessError("The present password is wrong.")  # noqa: TRY301
-            kept = passwords.hash_password(new)
+            password_hash = passwords.hash_password(new)
         with services.database.begin() as transaction:
-            accounts.set_password(transaction, who.name, kept, who.name, now)
+            accounts.set_password(transaction, who.name, password_hash, who.name, now)
     except AccessError as error:
         return HTMLResponse(_account(services, who, request, fault=str(error)), HTTPStatus.FORBIDDEN)
     log.info("password changed", account=who.name)
@@ -188,19 +188,19 @@ def hashing_turn(request: Request, services: WebServices) -> Iterator[None]:
 
 
 def check_password(
-    services: WebServices, given: str, password: str, address: str, now: datetime
+    services: WebServices, user_name: str, password: str, address: str, now: datetime
 ) -> tuple[users.User | None, SignInOutcome]:
     """The account if the password is right; either result is recorded."""
     access = services.settings.access
     try:
-        name = account_name(given)
+        name = account_name(user_name)
     except AccessError:
         name = ""
     with services.database.begin() as transaction:
         user = users.find(transaction, name) if name else None
-        known = user.name if user else ""
+        login_name = user.name if user else ""
         since = now - timedelta(seconds=access.sign_in_window_s)
-        of_name, of_address = sessions.failures(transaction, known, address, since)
+        of_name, of_address = sessions.failures(transaction, login_name, address, since)
     outcome = SignInOutcome.REFUSED
     if of_address >= access.sign_in_failures_per_address or (user and of_name >= access.sign_in_failures):
         outcome = SignInOutcome.THROTTLED
@@ -209,7 +209,7 @@ def check_password(
     with services.database.begin() as transaction:
         more = outcome is SignInOutcome.SIGNED_IN and user is not None and asks_more(transaction, services, user)
         noted = SignInOutcome.PASSWORD_RIGHT if more else outcome
-        sessions.note(transaction, known, address, "password", noted, now)
+        sessions.note(transaction, login_name, address, "password", noted, now)
         if outcome is SignInOutcome.SIGNED_IN and user and passwords.is_outdated(user.password_hash):
             users.renew_hash(transaction, user.name, passwords.hash_password(password))
     return user, outcome
@@ -257,7 +257,7 @@ def _account(services: WebServices, who: Principal, request: Request, *, fault: 
     with services.database.begin() as transaction:
         user = users.find(transaction, who.name) if who.means is Means.SESSION else None
         factor = second_factors.find(transaction, who.name)
-        left = second_factors.codes_left(transaction, who.name)
+        codes = second_factors.codes_left(transaction, who.name)
     return render(
         "sign_in/account.html",
         who=who,
@@ -266,7 +266,7 @@ def _account(services: WebServices, who: Principal, request: Request, *, fault: 
         min_characters=access.password_min_characters,
         is_local=user is not None and not user.subject,
         has_factor=factor is not None and factor.confirmed,
-        codes_left=left,
+        codes_left=codes,
         language=request.cookies.get(LANGUAGE_COOKIE, ""),
         zone=request.cookies.get(ZONE_COOKIE, ""),
         zones=sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")),

@@ -67,8 +67,8 @@ def back(request: Request, services: Services, state: str = "", code: str = "", 
             raise AccessError("This sign-on was not begun in this browser, or too long ago. Try again.")  # noqa: TRY301
         if error or not code:
             raise AccessError("The site's sign-on did not let you in.")  # noqa: TRY301
-        known = provider.redeem(code, redirect_uri(request, services), flow["nonce"], flow["verifier"])
-        name = _account(services, known, now)
+        sign_on = provider.redeem(code, redirect_uri(request, services), flow["nonce"], flow["verifier"])
+        name = _account(services, sign_on, now)
     except AccessError as refusal:
         with services.database.begin() as transaction:
             sessions.note(transaction, "", address_of(request), "oidc", SignInOutcome.REFUSED, now)
@@ -76,7 +76,7 @@ def back(request: Request, services: Services, state: str = "", code: str = "", 
         raise HTTPException(HTTPStatus.FORBIDDEN, str(refusal)) from refusal
     with services.database.begin() as transaction:
         sessions.note(transaction, name, address_of(request), "oidc", SignInOutcome.SIGNED_IN, now)
-    answer = open_session(request, services, name, flow["next"], now, known)
+    answer = open_session(request, services, name, flow["next"], now, sign_on)
     answer.delete_cookie(COOKIE, path="/sign-on")
     return answer
 
@@ -94,8 +94,8 @@ def logged_out(services: Services, logout_token: Annotated[str, Form(max_length=
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
     except AccessError as error:
         log.warning("logout token refused", reason=str(error))
-        said = {"error": "invalid_request", "error_description": str(error)}
-        return JSONResponse(said, HTTPStatus.BAD_REQUEST)
+        answer = {"error": "invalid_request", "error_description": str(error)}
+        return JSONResponse(answer, HTTPStatus.BAD_REQUEST)
     before = notice.at + timedelta(seconds=CLOCK_LEEWAY_S)
     with services.database.begin() as transaction:
         names = sessions.end_at_provider(transaction, notice.subject, notice.sid, before, now)
@@ -109,12 +109,12 @@ def redirect_uri(request: Request, services: WebServices) -> str:
     return base.rstrip("/") + BACK
 
 
-def _account(services: WebServices, known: SignOn, now: datetime) -> str:
+def _account(services: WebServices, sign_on: SignOn, now: datetime) -> str:
     """Name of the account of this subject, made at its first sign-on; its role is what the provider says today."""
-    settings, claims = services.settings.oidc, known.claims
+    settings, claims = services.settings.oidc, sign_on.claims
     role = role_of(claims, settings)
     with services.database.begin() as transaction:
-        user = users.of_subject(transaction, known.subject)
+        user = users.of_subject(transaction, sign_on.subject)
         if role is None:
             raise AccessError("You have no role on this node. Ask its administrator.")
         if user is None:
@@ -122,7 +122,7 @@ def _account(services: WebServices, known: SignOn, now: datetime) -> str:
             if users.find(transaction, name) is not None:
                 # Never taken over: a name chosen at the provider must not open another person's account.
                 raise AccessError(f"The name {name} belongs to another account of this node. Ask its administrator.")
-            return accounts.add(transaction, name, role, PROVIDER, now, subject=known.subject).name
+            return accounts.add(transaction, name, role, PROVIDER, now, subject=sign_on.subject).name
         if user.disabled:
             raise AccessError("This account is disabled. Ask the node's administrator.")
         accounts.follow_role(transaction, user, role, PROVIDER, now)

@@ -127,8 +127,8 @@ def _shown(
     hints: tuple[str, ...] = ()
     if assessment is not None and disposition is not None:
         narrative = sentences(assessment, disposition, language)
-        given = (advice(reason, assessment, language) for reason in disposition.reasons)
-        hints = tuple(dict.fromkeys(hint for hint in given if hint))
+        advice_lines = (advice(reason, assessment, language) for reason in disposition.reasons)
+        hints = tuple(dict.fromkeys(hint for hint in advice_lines if hint))
     findings = sorted(assessment.findings if assessment else (), key=lambda f: -f.probability)
     return StudyImage(
         history=image,

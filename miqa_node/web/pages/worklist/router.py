@@ -164,7 +164,7 @@ def bulk(
             back=_inside(back),
         )  # fmt: skip
         return HTMLResponse(page)
-    left, undo = 0, []
+    remainder, undo = 0, []
     done = 0
     for uid in dict.fromkeys(study):
         try:
@@ -184,9 +184,9 @@ def bulk(
                         undo.append(f"{uid} {item.decision}")
             done += 1
         except (ConflictError, NotFoundError):
-            left += 1
+            remainder += 1
     page = render(
-        "worklist/bulk.html", who=who, action=action.value, done=done, left=left, undo=undo, actor=name,
+        "worklist/bulk.html", who=who, action=action.value, done=done, left=remainder, undo=undo, actor=name,
         back=_inside(back),
     )  # fmt: skip
     return HTMLResponse(page, HTTPStatus.OK)
@@ -202,7 +202,7 @@ def undo_bulk(
 ) -> Response:
     """Take the decisions about several studies back; those about which somebody has decided again stay."""
     name, now = acting(who, actor), datetime.now(UTC)
-    done, left = 0, 0
+    done, remainder = 0, 0
     for one in dict.fromkeys(undo):
         uid, decision = one.split()
         try:
@@ -210,8 +210,8 @@ def undo_bulk(
                 worklist.reopen(transaction, uid, name, "Undone", now, int(decision))
             done += 1
         except (ConflictError, NotFoundError):
-            left += 1
-    page = render("worklist/bulk.html", who=who, action="undo", done=done, left=left, undo=(), back=_inside(back))
+            remainder += 1
+    page = render("worklist/bulk.html", who=who, action="undo", done=done, left=remainder, undo=(), back=_inside(back))
     return HTMLResponse(page)
 
 
