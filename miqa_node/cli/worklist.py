@@ -113,9 +113,9 @@ def list_(
 
 
 def _saved(
-    transaction: Transaction, name: str, given: worklist.WorklistFilter, actor: str | None
+    transaction: Transaction, name: str, worklist_filter: worklist.WorklistFilter, actor: str | None
 ) -> worklist.WorklistFilter:
-    if given != worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED)):
+    if worklist_filter != worklist.WorklistFilter(state=(WorklistState.OPEN, WorklistState.CLAIMED)):
         raise typer.BadParameter("a view cannot be combined with other filters", param_hint="--saved")
     person = actor or login()
     return read_form(saved_views.load(transaction, name, person).query).filter(person)
@@ -125,12 +125,12 @@ def _saved(
 def views(config: ConfigFile = None, data_dir: DataDir = None, actor: Actor = None, as_json: AsJson = False) -> None:
     """List saved views of the worklist: your own, and those that others share."""
     with open_transaction(config, data_dir) as transaction:
-        kept = saved_views.visible(transaction, actor or login())
+        rows = saved_views.visible(transaction, actor or login())
     if as_json:
-        print_json([to_json(view) for view in kept])
+        print_json([to_json(view) for view in rows])
         return
     print_table(("View", "Owner", "Shared", "Filter"), (
-        (view.name, view.owner, "yes" if view.is_shared else "no", view.query) for view in kept
+        (view.name, view.owner, "yes" if view.is_shared else "no", view.query) for view in rows
     ))  # fmt: skip
 
 

@@ -44,8 +44,8 @@ FITTED = frozenset({PatientPart.TRAIN, PatientPart.TRAIN_QUALITY})
 
 def digest_of(collection: str, patient: str) -> str:
     """Sixteen hexadecimal digits of one person, the same in every copy of a collection."""
-    if collection.startswith("ker") and (found := KERMANY.search(patient)):
-        collection, patient = "kermany", found.group()
+    if collection.startswith("ker") and (match := KERMANY.search(patient)):
+        collection, patient = "kermany", match.group()
     return hashlib.sha256(f"{collection}/{patient}".encode()).hexdigest()[:16]
 
 
@@ -54,9 +54,9 @@ def part_of(collection: str, patient: str, *, set_aside: bool = False) -> Patien
 
     ``set_aside``: the collection itself keeps the patient for tests, which counts where the table says nothing.
     """
-    known = table().get(digest_of(collection, patient))
-    if known is not None:
-        return known
+    part = table().get(digest_of(collection, patient))
+    if part is not None:
+        return part
     if set_aside:
         return PatientPart.TEST
     share = hashlib.sha256(f"0:{collection}:{patient}".encode()).digest()

@@ -45,7 +45,7 @@ def _lines(services: WebServices, criteria: WorklistFilter, order: WorklistOrder
 
 def _row(item: WorklistItem) -> tuple[str, ...]:
     kinds = (" ".join(filter(None, (image.modality, image.body_part, image.view))) for image in item.images)
-    said = (f"{one.at.isoformat()} {one.actor}: {one.text}" for one in item.comments)
+    comments = (f"{one.at.isoformat()} {one.actor}: {one.text}" for one in item.comments)
     return (
         item.flagged_at.isoformat(),
         item.verdict.value,
@@ -61,7 +61,7 @@ def _row(item: WorklistItem) -> tuple[str, ...]:
         "; ".join(dict.fromkeys(kinds)),
         "; ".join(dict.fromkeys(image.station for image in item.images)),
         "; ".join(dict.fromkeys(reason for image in item.images for reason in image.reasons)),
-        "\n".join(said),
+        "\n".join(comments),
         item.study_instance_uid,
     )
 

@@ -85,10 +85,10 @@ class WorklistForm(Strict):
 
     def address(self, path: str = "/", **place: str) -> str:
         """Of the same list, perhaps at another place of it."""
-        given = self.model_dump(mode="json", exclude={"after", "before"})
-        kept = {key: "true" if value is True else str(value) for key, value in given.items()
+        parameters = self.model_dump(mode="json", exclude={"after", "before"})
+        query = {key: "true" if value is True else str(value) for key, value in parameters.items()
                 if value and value != _DEFAULTS[key]}  # fmt: skip
-        return f"{path}?{urlencode(kept | place)}" if kept | place else path
+        return f"{path}?{urlencode(query | place)}" if query | place else path
 
 
 def read_form(text: str) -> WorklistForm:

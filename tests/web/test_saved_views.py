@@ -55,8 +55,8 @@ def test_ones_own_views_are_seen_by_nobody_else_and_viewers_share_none(stage: St
     body = {"filter": {"mine": True, "show": "claimed"}}
     guarded = {**ORIGIN, "x-csrf-token": csrf(vera)}
     assert vera.put("/api/v1/views/own", json={**body, "shared": True}, headers=guarded).status_code == 403
-    kept = vera.put("/api/v1/views/own", json=body, headers=guarded)
-    assert (kept.json()["owner"], kept.json()["filter"]["mine"]) == ("vera", True)
+    response = vera.put("/api/v1/views/own", json=body, headers=guarded)
+    assert (response.json()["owner"], response.json()["filter"]["mine"]) == ("vera", True)
     again = vera.put("/api/v1/views/own", json={"filter": {"station": "A"}}, headers=guarded)
     assert again.json()["filter"]["mine"] is False
     assert [one["name"] for one in vera.get("/api/v1/views").json()] == ["own"]

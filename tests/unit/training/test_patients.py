@@ -70,10 +70,10 @@ def test_no_package_was_fitted_to_a_patient_that_another_is_tested_on(shared_dat
     tested = {digest_of(s.source, s.patient) for s in samples if s.part in away}
     assert not tested & (learned | answered), "a tested patient was fitted by a network, or by the start of one"
     assert not tested & {digest_of(s.source, s.patient) for s in samples if calibrates(s)}
-    said = card("pneumonia-ensemble")
-    assert said["training"]["images"]["test"] == sum(s.part is PatientPart.TEST for s in samples)
-    groups = said["metrics"]["test"]["groups"]
-    assert groups["children"]["images"] + groups["adults"]["images"] == said["training"]["images"]["test"]
+    card_section = card("pneumonia-ensemble")
+    assert card_section["training"]["images"]["test"] == sum(s.part is PatientPart.TEST for s in samples)
+    groups = card_section["metrics"]["test"]["groups"]
+    assert groups["children"]["images"] + groups["adults"]["images"] == card_section["training"]["images"]["test"]
     assert groups["adults of further hospitals"]["images"] == sum(s.part is PatientPart.ELSEWHERE for s in samples)
 
 
