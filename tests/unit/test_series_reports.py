@@ -71,9 +71,9 @@ def test_a_series_that_nobody_judges_has_one_report(rig: AgainRig, sonogram: Cal
         rig.finish(digest)
         assert rig.verdict(digest) is Verdict.NOT_ASSESSED
     [report] = reports_of(rig, digests)
-    said = comments_of(report)
-    assert "NOT_ASSESSED: The policy has no scope for this kind of image." in said
-    assert OTHERS_OF_SERIES in said
+    comments = comments_of(report)
+    assert "NOT_ASSESSED: The policy has no scope for this kind of image." in comments
+    assert OTHERS_OF_SERIES in comments
     [listed] = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
     assert [one.ReferencedSOPInstanceUID for one in listed.ReferencedSOPSequence] == ["1.2.3.1"]
     assert [sorted(rig.queued(digest)) for digest in digests] == [[("SR", "ARCHIVE"), ("SR", "PACS")], [], []]
@@ -135,10 +135,10 @@ def test_two_workers_at_once_report_once(
     digests = [sonogram(1), sonogram(2)]
     for digest in digests:
         rig.pipeline.assess(digest)
-    both, asked = threading.Barrier(2), deliveries.result_maker
+    both, maker_of = threading.Barrier(2), deliveries.result_maker
 
     def look(*arguments: Any) -> InstanceDigest | None:
-        maker = asked(*arguments)
+        maker = maker_of(*arguments)
         both.wait(60)
         return maker
 
