@@ -77,14 +77,14 @@ def numerals(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _reworded(text: str, language: str) -> str:
-    known = catalogue(language)
-    said = known.gettext(text) if text else text
-    if said != text:
-        return said
+    texts = catalogue(language)
+    whole = texts.gettext(text) if text else text
+    if whole != text:
+        return whole
     for pattern, names, translation in _patterns(language):
-        found = pattern.fullmatch(text)
-        if found is not None:
-            values = (_reworded(value, language) for value in found.groups())
+        match = pattern.fullmatch(text)
+        if match is not None:
+            values = (_reworded(value, language) for value in match.groups())
             return translation.format(**dict(zip(names, values, strict=True)))
     return text
 
@@ -93,10 +93,14 @@ def _reworded(text: str, language: str) -> str:
 def _patterns(language: str) -> Sequence[tuple[re.Pattern[str], Sequence[str], str]]:
     """Messages with values and words of their own, the most literal text first; not those with tags."""
     messages: Mapping[object, str] = getattr(catalogue(language), "_catalog", {})
-    known = {text: said for text, said in messages.items() if isinstance(text, str) and "{" in text and "<" not in text}
-    bare = {text: _VALUE.sub("", text) for text in known}
-    ordered = sorted((text for text in known if _WORD.search(bare[text])), key=lambda text: -len(bare[text]))
+    templates = {
+        text: translation
+        for text, translation in messages.items()
+        if isinstance(text, str) and "{" in text and "<" not in text
+    }
+    bare = {text: _VALUE.sub("", text) for text in templates}
+    ordered = sorted((text for text in templates if _WORD.search(bare[text])), key=lambda text: -len(bare[text]))
     return [
-        (re.compile(_ESCAPED.sub("(.*?)", re.escape(text)), re.DOTALL), _VALUE.findall(text), known[text])
+        (re.compile(_ESCAPED.sub("(.*?)", re.escape(text)), re.DOTALL), _VALUE.findall(text), templates[text])
         for text in ordered
     ]

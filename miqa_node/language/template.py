@@ -57,14 +57,14 @@ class TemplateTexts:
 
     def messages(self) -> tuple[str, ...]:
         """Every text that people read, in its order, each once."""
-        seen: dict[str, None] = {}
+        order: dict[str, None] = {}
 
         def listed(message: str) -> str:
-            seen.setdefault(message)
+            order.setdefault(message)
             return message
 
         self.translated(listed)
-        return tuple(seen)
+        return tuple(order)
 
     def translated(self, say: Callable[[str], str]) -> str:
         """The template with each text as ``say`` gives it."""
@@ -77,16 +77,16 @@ class TemplateTexts:
             else:
                 run.append(text)
         parts.append(self._run("".join(run), say))
-        return _ANY.sub(lambda found: self._pieces[found[0]], "".join(parts))
+        return _ANY.sub(lambda match: self._pieces[match[0]], "".join(parts))
 
-    def _mark(self, found: re.Match[str]) -> str:
-        first = _FIRST_EXPRESSION if found[0].startswith("{{") else _FIRST_STATEMENT
+    def _mark(self, match: re.Match[str]) -> str:
+        first = _FIRST_EXPRESSION if match[0].startswith("{{") else _FIRST_STATEMENT
         mark = chr(first + len(self._pieces))
-        self._pieces[mark] = found[0]
+        self._pieces[mark] = match[0]
         return mark
 
     def _tag(self, tag: str, say: Callable[[str], str]) -> str:
-        return _SPOKEN.sub(lambda found: found[1] + self._run(found[2], say) + found[3], tag)
+        return _SPOKEN.sub(lambda match: match[1] + self._run(match[2], say) + match[3], tag)
 
     def _run(self, text: str, say: Callable[[str], str]) -> str:
         return "".join(part if _STATEMENT.fullmatch(part) else self._text(part, say) for part in _STATEMENT.split(text))
@@ -102,31 +102,31 @@ class TemplateTexts:
             return text
         before, core, after = re.fullmatch(r"(\s*)(.*?)(\s*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
         names: dict[str, str] = {}
-        message = _EXPRESSION.sub(lambda found: "{" + self._name(found[0], names) + "}", re.sub(r"\s+", " ", core))
-        said: str = re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[0]), say(message))
-        return f"{before}{said}{after}"
+        message = _EXPRESSION.sub(lambda match: "{" + self._name(match[0], names) + "}", re.sub(r"\s+", " ", core))
+        rendering: str = re.sub(r"\{(\w+)\}", lambda match: names.get(match[1], match[0]), say(message))
+        return f"{before}{rendering}{after}"
 
     def _name(self, mark: str, names: dict[str, str]) -> str:
         expression = re.sub(r"\"[^\"]*\"", "", self._pieces[mark][2:-2])
         for part in (expression.split("|")[0], expression):
-            found = [name for name in _NAME.findall(part) if name not in _NOT_NAMES]
-            if found:
+            variables = [name for name in _NAME.findall(part) if name not in _NOT_NAMES]
+            if variables:
                 break
         else:
-            found = ["value"]
-        name: str = found[-1].lower()
+            variables = ["value"]
+        name: str = variables[-1].lower()
         if name in names:
-            name = f"{name}{sum(known.rstrip('0123456789') == name for known in names) + 1}"
+            name = f"{name}{sum(one.rstrip('0123456789') == name for one in names) + 1}"
         names[name] = mark
         return name
 
 
 def _tokens(text: str) -> Iterator[tuple[str, bool]]:
     at = 0
-    for found in _HTML.finditer(text):
-        yield text[at : found.start()], False
-        yield found[0], True
-        at = found.end()
+    for match in _HTML.finditer(text):
+        yield text[at : match.start()], False
+        yield match[0], True
+        at = match.end()
     yield text[at:], False
 
 

@@ -94,13 +94,13 @@ class NamedEntry(TaxonomyTable):
         """The words of that language: of the taxonomy, else of the catalogue, else English."""
         if language in self.words:
             return self.words[language]
-        english, known = self.words[SOURCE_LANGUAGE], catalogue(language)
+        english, translations = self.words[SOURCE_LANGUAGE], catalogue(language)
         return replace(
             english,
-            title=known.gettext(english.title),
-            like=known.gettext(english.like) if english.like else "",
-            sizes=tuple(map(known.gettext, english.sizes)),
-            hint=known.gettext(english.hint) if english.hint else "",
+            title=translations.gettext(english.title),
+            like=translations.gettext(english.like) if english.like else "",
+            sizes=tuple(map(translations.gettext, english.sizes)),
+            hint=translations.gettext(english.hint) if english.hint else "",
         )
 
 

@@ -159,7 +159,7 @@ def texts() -> Mapping[str, str]:
     """What the scripts of the page say, in its language; empty for English."""
     if LANGUAGE.get() == SOURCE:
         return {}
-    return {text: said for text in script_texts() if (said := say(text)) != text}
+    return {text: translation for text in script_texts() if (translation := say(text)) != text}
 
 
 @cache

@@ -52,8 +52,8 @@ def _zones() -> frozenset[str]:
 
 
 def _cookies(scope: Scope) -> dict[str, str]:
-    given = next((value for name, value in scope.get("headers", ()) if name == b"cookie"), b"")
-    return cookie_parser(given.decode("latin-1")) if b"miqa_" in given else {}
+    cookie = next((value for name, value in scope.get("headers", ()) if name == b"cookie"), b"")
+    return cookie_parser(cookie.decode("latin-1")) if b"miqa_" in cookie else {}
 
 
 def local(at: datetime) -> datetime:

@@ -193,12 +193,12 @@ REASONS = (
 
 def messages() -> dict[str | tuple[str, str], str]:
     """Each message, a pair if it has a plural, with where it stands."""
-    found: dict[str | tuple[str, str], str] = {}
+    texts: dict[str | tuple[str, str], str] = {}
     for message, place in _all():
         if message:
-            found.setdefault(message, place)
-    plurals = {text for one in found if isinstance(one, tuple) for text in one}
-    return {message: place for message, place in found.items() if message not in plurals}
+            texts.setdefault(message, place)
+    plurals = {text for one in texts if isinstance(one, tuple) for text in one}
+    return {message: place for message, place in texts.items() if message not in plurals}
 
 
 def _all() -> Iterator[tuple[str | tuple[str, str], str]]:
@@ -241,8 +241,8 @@ def taxonomy_messages(language: str) -> Iterator[str]:
 
 def _marked(source: str) -> Iterator[str | tuple[str, str]]:
     """What statements and expressions of a template say."""
-    found = extract_from_ast(Environment(autoescape=True).parse(source), ("_", "ngettext"))
-    for _, name, text in found:
+    calls = extract_from_ast(Environment(autoescape=True).parse(source), ("_", "ngettext"))
+    for _, name, text in calls:
         if name == "ngettext" and isinstance(text, tuple) and text[0] and text[1]:
             yield text[0], text[1]
         elif isinstance(text, str):
@@ -258,8 +258,8 @@ def _errors(tree: ast.AST) -> Iterator[str]:
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
         if name in NOT_SHOWN or not (name.endswith("Error") or name in {"HTTPException", "say"}):
             continue
-        for given in node.args:
-            text = _text(given)
+        for argument in node.args:
+            text = _text(argument)
             if text and (" " in text or name == "say"):
                 yield text
 
@@ -275,12 +275,12 @@ def _text(node: ast.expr) -> str:
         if isinstance(part, ast.Constant):
             parts.append(str(part.value))
             continue
-        known = [
+        literals = [
             getattr(one, "attr", getattr(one, "id", ""))
             for one in ast.walk(part)
             if isinstance(one, ast.Name | ast.Attribute)
         ]
-        name = (known[0] if known else "value").strip("_").lower()
+        name = (literals[0] if literals else "value").strip("_").lower()
         name = name if name not in names else f"{name}{names.count(name) + 1}"
         names.append(name)
         parts.append(f"{{{name}}}")
@@ -300,7 +300,7 @@ def _path(language: str, suffix: str) -> Path:
 def main(language: str) -> None:
     """Bring a catalogue up to date, and compile it."""
     old = read(language) if _path(language, "po").exists() else Catalog(locale=language, domain=DOMAIN)
-    known = {message.id: message.string for message in old if message.id}
+    translations = {message.id: message.string for message in old if message.id}
     new = Catalog(
         locale=language,
         domain=DOMAIN,
@@ -313,12 +313,12 @@ def main(language: str) -> None:
         fuzzy=False,
         header_comment=f"# Messages of miqa-node in {language}. Compile with: make translations",
     )
-    wanted = messages()
-    wanted |= {text: "taxonomy" for text in taxonomy_messages(language) if text}
-    for message, place in wanted.items():
+    expected = messages()
+    expected |= {text: "taxonomy" for text in taxonomy_messages(language) if text}
+    for message, place in expected.items():
         new.add(
             message,
-            known.get(message, ("", "") if isinstance(message, tuple) else ""),
+            translations.get(message, ("", "") if isinstance(message, tuple) else ""),
             locations=[(place.replace(" ", "-"), 1)],
         )
     _path(language, "po").parent.mkdir(parents=True, exist_ok=True)
@@ -327,7 +327,7 @@ def main(language: str) -> None:
     with _path(language, "mo").open("wb") as stream:
         write_mo(stream, new)
     missing = sum(not message.string or not all(message.string) for message in new if message.id)
-    print(f"{language}: {missing} of {len(wanted)} messages are not translated.")
+    print(f"{language}: {missing} of {len(expected)} messages are not translated.")
 
 
 if __name__ == "__main__":

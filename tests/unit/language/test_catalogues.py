@@ -31,11 +31,11 @@ def _texts(text: str | Sequence[str] | None) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_no_translation_is_missing_or_left_over(language: str) -> None:
-    wanted = {*messages(), *filter(None, taxonomy_messages(language))}
+    expected = {*messages(), *filter(None, taxonomy_messages(language))}
     written = {message.id: message.string for message in read(language) if message.id}
     hint = f"run make translations LANGUAGE={language} and translate what it adds"
-    assert {id_ for id_ in wanted if id_ not in written} == set(), hint
-    assert {id_ for id_ in written if id_ not in wanted} == set(), hint
+    assert {id_ for id_ in expected if id_ not in written} == set(), hint
+    assert {id_ for id_ in written if id_ not in expected} == set(), hint
     assert [id_ for id_, text in written.items() if not all(_texts(text))] == [], hint
 
 
@@ -74,11 +74,11 @@ def test_texts_attributes_and_expressions_of_a_template_are_one_message_each() -
         "As of {at}, <strong>{n} of {m}</strong>",
         "since <code>x</code>",
     )
-    said = {
+    ids = {
         "As of {at}, <strong>{n} of {m}</strong>": "<strong>{n} von {m}</strong>, Stand {at}",
         "The {name}": "Das {name}",
     }
-    assert TemplateTexts(source).translated(lambda text: said.get(text, text)) == (
+    assert TemplateTexts(source).translated(lambda text: ids.get(text, text)) == (
         '<p title="Das {{ one.name }}"><strong>{{ n }} von {{ m }}</strong>, Stand {{ parts.time(at) }}\n'
         "{% if x > 1 %}since <code>x</code>{% endif %}</p><kbd>ab</kbd><script>var words;</script>{{ value }}"
     )
@@ -88,8 +88,8 @@ def test_texts_attributes_and_expressions_of_a_template_are_one_message_each() -
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: "/".join(path.parts[-2:]))
 def test_words_in_expressions_of_a_template_are_marked(path: Path) -> None:
     tree = Environment(autoescape=True).parse(path.read_text(encoding="utf-8"))
-    known = messages()
-    unmarked = [text for text in _unmarked(tree, inside=False) if text not in known]
+    ids = messages()
+    unmarked = [text for text in _unmarked(tree, inside=False) if text not in ids]
     assert unmarked == [], 'write _("…") around words in expressions'
 
 
@@ -126,14 +126,14 @@ def test_a_text_with_values_is_said_in_german_and_a_strange_one_stays() -> None:
 
 
 def test_another_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Catalog(locale="fr", domain=DOMAIN)
-    wanted = {*messages(), *filter(None, taxonomy_messages("fr"))}
-    for message in wanted:
-        known.add(message, tuple(f"«{text}»" for text in message) if isinstance(message, tuple) else f"«{message}»")
+    template = Catalog(locale="fr", domain=DOMAIN)
+    expected = {*messages(), *filter(None, taxonomy_messages("fr"))}
+    for message in expected:
+        template.add(message, tuple(f"«{text}»" for text in message) if isinstance(message, tuple) else f"«{message}»")
     folder = tmp_path / "fr" / "LC_MESSAGES"
     folder.mkdir(parents=True)
     with (folder / f"{DOMAIN}.mo").open("wb") as stream:
-        write_mo(stream, known)
+        write_mo(stream, template)
     monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
     catalogue.catalogue.cache_clear()
     voice.cache_clear()
