@@ -71,10 +71,10 @@ def timed() -> Iterator[Times]:
     times: Times = defaultdict(list)
     plain = GraphSession.run
 
-    def run(self: GraphSession, *given: Any, **named: Any) -> Any:
+    def run(self: GraphSession, *inputs: Any, **named: Any) -> Any:
         begin = time.process_time()
-        values = plain(self, *given, **named)
-        times[self.name or f"maps of {given[0][0]}"].append(time.process_time() - begin)
+        values = plain(self, *inputs, **named)
+        times[self.name or f"maps of {inputs[0][0]}"].append(time.process_time() - begin)
         return values
 
     with patch.object(GraphSession, "run", run):

@@ -36,10 +36,10 @@ def _pad(graph: onnx.GraphProto) -> bool:
     for node in graph.node:
         for name in node.input:
             readers[name].append(node)
-    kept = {output.name for output in graph.output}
+    outputs = {output.name for output in graph.output}
     padded: set[str] = set()
     for node in tuple(graph.node):
-        chain = _energy(node, readers, kept)
+        chain = _energy(node, readers, outputs)
         if chain is None or node.input[1] not in weights:
             continue
         filters = numpy_helper.to_array(weights[node.input[1]])
@@ -60,17 +60,17 @@ def _pad(graph: onnx.GraphProto) -> bool:
 
 
 def _energy(
-    node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]], kept: set[str]
+    node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]], outputs: set[str]
 ) -> tuple[onnx.NodeProto, onnx.NodeProto] | None:
     """The square and the pooling that alone follow a convolution without bias; None if something else does."""
-    if node.op_type != "Conv" or len(node.input) != 2 or node.output[0] in kept:
+    if node.op_type != "Conv" or len(node.input) != 2 or node.output[0] in outputs:
         return None
     following = readers[node.output[0]]
     if [one.op_type for one in following] != ["Mul", "Mul"] or following[0] is not following[1]:
         return None
     square = following[0]
     pooling = readers[square.output[0]]
-    if square.output[0] in kept or [one.op_type for one in pooling] != ["AveragePool"]:
+    if square.output[0] in outputs or [one.op_type for one in pooling] != ["AveragePool"]:
         return None
     return square, pooling[0]
 

@@ -73,9 +73,9 @@ def test_the_shipped_network_gains_and_says_the_same() -> None:
         "global_view": rng.normal(size=(1, 1, 384, 384)).astype(np.float32),
         "crops": rng.normal(size=(3, 1, 160, 160)).astype(np.float32),
     }
-    said = []
+    results = []
     for graph in (path.read_bytes(), blocked):
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-        said.append(session.run(["logits", "severity", "maps"], fed))
-    for one, other in zip(*said, strict=True):
+        results.append(session.run(["logits", "severity", "maps"], fed))
+    for one, other in zip(*results, strict=True):
         assert one == pytest.approx(other, rel=1e-5, abs=1e-5)
