@@ -1,0 +1,108 @@
+"""What explanation pages say in figures is what the cards of the shipped packages say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+from miqa_node.assess.card import read_sections
+from tests.conftest import ROOT
+
+PAGES = ROOT / "docs" / "explanation"
+
+
+@cache
+def card(kind: str) -> dict[str, Any]:
+    return dict(read_sections(max((ROOT / "models").glob(f"{kind}-[0-9]*"))))
+
+
+def short(value: float | None) -> str:
+    """``.123`` as tables of these pages write shares."""
+    return "–" if value is None else f"{value:.3f}".removeprefix("0")
+
+
+def signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−").removeprefix("+")
+
+
+def in_quality() -> Iterator[str]:
+    metrics = card("quality")["metrics"]
+    for name, one in metrics["simulated"]["findings"].items():
+        low, high = (short(limit) for limit in one["macro_interval"])
+        yield f"{short(one['auroc_macro'])} ({low}–{high})"
+        yield f"| {name} |"
+    class_map, default = (metrics["saliency"][name]["both"] for name in ("class_map", "normgrad_scaling"))
+    yield (
+        f"| {short(class_map['macro'])}, {short(class_map['compact_macro'])[:3]} (NormGrad {short(default['macro'])}, "
+        f"{short(default['compact_macro'])}) |"
+    )
+
+
+def in_saliency() -> Iterator[str]:
+    for name, one in card("quality")["metrics"]["saliency"].items():
+        if name in {"class_map", "layercam"}:
+            both = one["both"]
+            keys = ("macro", "pooled", "no_tolerance_macro", "compact_macro", "compact_pooled")
+            yield " | ".join(short(both[key]) for key in keys)
+
+
+def in_five_systems() -> Iterator[str]:
+    quality, pneumonia = card("quality"), card("pneumonia-ensemble")
+    simulated, anomaly = quality["metrics"]["simulated"], quality["anomaly"]["metrics"]
+    yield f"(package {quality['name']}-{quality['version']}"
+    yield f"{simulated['mean_auroc_macro']:.3f}"
+    yield f"AUROC of {anomaly['not_chest']['auroc']:.3f}"
+    yield f"simulated defects with {anomaly['simulated']['mean_auroc']:.3f}"
+    yield f"real objects with {anomaly['real_objects']['auroc']:.3f}"
+    yield f"pneumonia-ensemble-{pneumonia['version']}"
+    groups = pneumonia["metrics"]["test"]["groups"]
+    children, both = groups["children"], groups["adults, radiologists' labels, and of further hospitals"]
+    yield f"children AUROC {children['auroc']:.3f}"
+    yield f"{both['images']} adults of six collections AUROC {both['auroc']:.3f}"
+    game = pneumonia["metrics"]["test"]["pointing_game"]
+    yield f"{game['methods']['layercam']['pointing_game']:.3f} of {game['images']} images"
+    adults = pneumonia["automation"][1]
+    yield f"adults {adults['errors']} of {adults['answers']}"
+
+
+def in_pneumonia() -> Iterator[str]:
+    ensemble = card("pneumonia-ensemble")
+    for name, one in ensemble["metrics"]["test"]["groups"].items():
+        if name in {"children", "adults of further hospitals", "adults, radiologists' labels"}:
+            yield f"| {short(one['auroc'])} |"
+            yield f"{short(one['recall'])}, {short(one['specificity'])} |"
+            yield f"{short(one['ece'])}, {short(one['brier'])} |"
+    counts = ensemble["calibration"]
+    yield f"uses {counts['images']} images"
+    adults = ensemble["automation"][1]
+    yield f"{adults['errors']} of {adults['answers']} confident answers was wrong"
+    yield f"{100 * adults['upper_bound']:.0f} % (0.4.0"
+
+
+def in_anomaly() -> Iterator[str]:
+    metrics = card("quality")["anomaly"]["metrics"]
+    yield f"add {metrics['milliseconds']['score']:.1f} and {metrics['milliseconds']['map']:.1f} ms"
+    assert metrics["not_chest"]["above_limit"] == 1.0
+    yield f"all {metrics['not_chest']['images']} pictures"
+
+
+def in_enhancement() -> Iterator[str]:
+    hospitals = card("denoiser")["metrics"]["fidelity"]["detector_pitch"]["hospitals"]
+    for name, methods in hospitals.items():
+        quarter = methods["learned"]["1/4"]
+        yield f"{signed(quarter['gain_db'])} dB and {quarter['slope_kept']:.3f} on {name.capitalize()}"
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [(name, text) for name, texts in (
+        ("quality", in_quality()), ("saliency", in_saliency()), ("five-systems", in_five_systems()),
+        ("pneumonia", in_pneumonia()), ("enhancement", in_enhancement()), ("anomaly", in_anomaly()),
+    ) for text in texts],
+)  # fmt: skip
+def test_figures_of_a_page_are_those_of_the_card(page: str, said: str) -> None:
+    text = " ".join((PAGES / f"{page}.md").read_text("utf-8").split())
+    assert said in text, f"docs/explanation/{page}.md does not say: {said}"
