@@ -20,9 +20,10 @@ from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, setti
 from miqa_node.cli.output import moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import check_exists, open_transaction
 from miqa_node.domain.model_choice import ModelChoice, Slot
+from miqa_node.domain.policy import Policy
 from miqa_node.domain.site_limit import SiteLimits
 from miqa_node.errors import ConflictError, NotFoundError, ResourcesError, SettingsError
-from miqa_node.settings import Settings
+from miqa_node.settings import Settings, read_policy
 from miqa_node.store import activations, site_limits
 from miqa_node.store.database import Database, Transaction
 
@@ -125,6 +126,12 @@ def choice_of(settings: Settings) -> ModelChoice:
 def site_limits_of(settings: Settings) -> SiteLimits:
     """The confirmed limits of the node with these settings; none if it has no database."""
     return _kept(settings, site_limits.current, SiteLimits())
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The policy in force: that of the file with the confirmed limits of the node with these settings."""
+    policy, limits = read_policy(settings.policy_file), site_limits_of(settings)
+    return policy.with_limits(limits) if limits.number else policy
 
 
 def _kept(settings: Settings, read: Callable[[Transaction], T], otherwise: T) -> T:

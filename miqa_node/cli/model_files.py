@@ -15,11 +15,11 @@ from miqa_node.assess.package_checks import package_label, sha256_of
 from miqa_node.assess.package_files import find_package, read_package_card
 from miqa_node.assess.sidecars import read_any_card
 from miqa_node.assess.site_calibration import calibration_path, certificate_sentence, in_force
-from miqa_node.cli.model_choice import PackageName, choice_of, open_named
+from miqa_node.cli.model_choice import PackageName, choice_of, open_named, policy_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, quiet_logs, settings_of
 from miqa_node.cli.output import print_json, print_line, print_table
 from miqa_node.errors import ConflictError, NotFoundError
-from miqa_node.settings import Settings, read_policy
+from miqa_node.settings import Settings
 
 
 def card(
@@ -94,7 +94,7 @@ def _certificate(settings: Settings, path: Path) -> dict[str, Any]:
     site_calibration = in_force(
         calibration_path(settings.node.data_dir, package_label(path)), card, sha256, settings.node.site
     )
-    policy = read_policy(settings.policy_file)
+    policy = policy_of(settings)
     calibration = site_calibration.calibration.model_dump(mode="json") if site_calibration.calibration else None
     return {
         "package": package_label(path),

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.model_choice import policy_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, settings_of
 from miqa_node.cli.output import Column, moment, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
-from miqa_node.settings import read_policy
 from miqa_node.store import phantoms
 from miqa_node.units.kinds import PHANTOM_MODALITIES
 
@@ -91,7 +91,7 @@ def _say(
     is_phantom: bool,
     as_json: bool,
 ) -> None:
-    policy = read_policy(settings_of(config, data_dir).policy_file)
+    policy = policy_of(settings_of(config, data_dir))
     with open_transaction(config, data_dir) as transaction:
         listed = phantoms.say(
             transaction,

@@ -13,6 +13,7 @@ from miqa_node import __version__
 from miqa_node.assess.active import chosen_package
 from miqa_node.assess.package_checks import package_label
 from miqa_node.cli.actor import Actor, login
+from miqa_node.cli.model_choice import policy_of
 from miqa_node.cli.options import AsJson, ConfigFile, DataDir, read_day, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table, to_json
 from miqa_node.cli.store import open_transaction
@@ -22,7 +23,6 @@ from miqa_node.reader_study.report import study_pdf
 from miqa_node.reader_study.results import evaluate
 from miqa_node.reader_study.sample_size import images_needed
 from miqa_node.reader_study.selection import draw, progress
-from miqa_node.settings import read_policy
 from miqa_node.store import activations, reader_studies
 
 app = typer.Typer(no_args_is_help=True, help="Reader studies: plan, collect, report, list.")
@@ -81,7 +81,7 @@ def plan(
         expected=expected,
         seed=secrets.token_hex(16),
         model=package_label(folder) if folder else "",
-        policy=read_policy(settings.policy_file).version,
+        policy=policy_of(settings).version,
         software=f"miqa-node {__version__}",
     )
     with open_transaction(config, data_dir) as transaction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import pydicom
 import pytest
 
 from miqa_node.cli.exits import Exit
+from miqa_node.domain.finding import FindingName
 from miqa_node.domain.label import LabelOrigin, ReaderOpinion
 from miqa_node.domain.policy import Verdict
+from miqa_node.domain.site_limit import LimitProposal, ProposedLimit, RoomLimit
 from miqa_node.domain.worklist import Resolution
-from miqa_node.store import labels, worklist
+from miqa_node.store import labels, site_limits, worklist
 from miqa_node.store.artifacts import original_key
+from miqa_node.store.database import Database
 from tests.unit.assess.making import chest_dataset, write_package
 from tests.unit.cli.conftest import Ran
 from tests.web.staging import Stage
@@ -91,6 +95,30 @@ def test_labels_make_a_certificate_that_is_shown_until_something_changes(
     expired = cli("assess", labels / "good" / "1.dcm", "--json", "--config", config).json
     assert expired["certificate"].startswith("no certificate: that of")
     assert expired["certificate"].endswith("expired, the policy changed from p1 to p2")
+
+
+def test_a_certificate_goes_on_top_of_confirmed_limits_and_ends_with_them(
+    cli: Callable[..., Ran], config: Path, tmp_path: Path, data_dir: Path
+) -> None:
+    now = datetime.now(UTC)
+    limit = RoomLimit(FindingName("noise"), "ROOM1", "PA", 0.6)
+    proposal = LimitProposal(0.08, 40, 0, 0, 3, 0.02, {"ROOM1, PA": 40}, (ProposedLimit(limit, 40, 9, 3, ()),))
+    with closing(Database(f"sqlite:///{data_dir / 'miqa.sqlite'}")) as database:
+        database.migrate()
+        with database.begin() as transaction:
+            number = site_limits.propose(transaction, proposal, now).number
+            site_limits.confirm(transaction, number, "mara", "", now)
+    labels = write_labels(tmp_path / "labels", 24, 24)
+    made = cli("calibrate", labels, "--alpha", "0.3", "--beta", "0.3", "--json", "--config", config)
+    assert made.json["certificate"]["policy_version"] == f"p1+limits.{number}"
+    judged = cli("assess", labels / "good" / "1.dcm", "--json", "--config", config).json
+    assert judged["certificate"].startswith("certified ")
+    shown = cli("models", "certificate", "--json", "--config", config).json
+    assert shown["certificate"] == judged["certificate"], "the policy in force counts, not the file alone"
+    cli("tune", "--withdraw", "--as", "mara", "--config", config)
+    expired = cli("models", "certificate", "--json", "--config", config).json["certificate"]
+    assert f"expired, the policy changed from p1+limits.{number} to " in expired
+    assert cli("assess", labels / "good" / "1.dcm", "--json", "--config", config).json["certificate"] == expired
 
 
 def test_too_few_labels_say_how_many_more_and_write_nothing(
