@@ -97,12 +97,12 @@ def in_enhancement() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("page", "said"),
+    ("page", "words"),
     [(name, text) for name, texts in (
         ("quality", in_quality()), ("saliency", in_saliency()), ("five-systems", in_five_systems()),
         ("pneumonia", in_pneumonia()), ("enhancement", in_enhancement()), ("anomaly", in_anomaly()),
     ) for text in texts],
 )  # fmt: skip
-def test_figures_of_a_page_are_those_of_the_card(page: str, said: str) -> None:
+def test_figures_of_a_page_are_those_of_the_card(page: str, words: str) -> None:
     text = " ".join((PAGES / f"{page}.md").read_text("utf-8").split())
-    assert said in text, f"docs/explanation/{page}.md does not say: {said}"
+    assert words in text, f"docs/explanation/{page}.md does not say: {words}"
