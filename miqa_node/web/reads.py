@@ -92,7 +92,7 @@ class ReadRecorder:
             event = AuditEvent.IMAGE_SEEN if "instance_uid" in named else AuditEvent.STUDY_SEEN
         elif digest:
             event = AuditEvent.IMAGE_SEEN
-        if route == "/audit":
+        if route in ("/audit", "/api/v1/audit"):
             event = AuditEvent.AUDIT_SEEN
         if _is_file(Headers(raw=message["headers"])):
             event = AuditEvent.EXPORTED

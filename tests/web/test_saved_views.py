@@ -48,23 +48,27 @@ def test_a_reviewer_shares_a_view_that_others_open_by_name_and_cannot_remove(sta
     ]  # fmt: skip
 
 
-def test_ones_own_views_are_seen_by_nobody_else_and_viewers_share_none(stage: Stage, connect: Connect) -> None:
+def test_ones_own_views_are_seen_by_nobody_else_and_viewers_keep_none(stage: Stage, connect: Connect) -> None:
     mara = signed_in(stage, connect, "mara", Role.REVIEWER)
+    kim = signed_in(stage, connect, "kim", Role.REVIEWER)
     vera = signed_in(stage, connect, "vera", Role.VIEWER)
     ada = signed_in(stage, connect, "ada", Role.ADMIN)
     body = {"filter": {"mine": True, "show": "claimed"}}
-    guarded = {**ORIGIN, "x-csrf-token": csrf(vera)}
-    assert vera.put("/api/v1/views/own", json={**body, "shared": True}, headers=guarded).status_code == 403
-    response = vera.put("/api/v1/views/own", json=body, headers=guarded)
-    assert (response.json()["owner"], response.json()["filter"]["mine"]) == ("vera", True)
-    again = vera.put("/api/v1/views/own", json={"filter": {"station": "A"}}, headers=guarded)
+    assert vera.put("/api/v1/views/own", json=body, headers={**ORIGIN, "x-csrf-token": csrf(vera)}).status_code == 403
+    assert "Save view" not in vera.get("/?station=A").text
+    guarded = {**ORIGIN, "x-csrf-token": csrf(kim)}
+    response = kim.put("/api/v1/views/own", json=body, headers=guarded)
+    assert (response.json()["owner"], response.json()["filter"]["mine"]) == ("kim", True)
+    again = kim.put("/api/v1/views/own", json={"filter": {"station": "A"}}, headers=guarded)
     assert again.json()["filter"]["mine"] is False
-    assert [one["name"] for one in vera.get("/api/v1/views").json()] == ["own"]
+    assert [one["name"] for one in kim.get("/api/v1/views").json()] == ["own"]
     assert mara.get("/api/v1/views").json() == []
     assert mara.get("/views/own").status_code == 404
+    other = {**ORIGIN, "x-csrf-token": csrf(mara)}
+    assert mara.post("/api/v1/views/own/remove", json={"owner": "kim"}, headers=other).status_code == 403
     guarded = {**ORIGIN, "x-csrf-token": csrf(ada)}
-    assert ada.post("/api/v1/views/own/remove", json={"owner": "vera"}, headers=guarded).status_code == 204
-    assert vera.get("/api/v1/views").json() == []
+    assert ada.post("/api/v1/views/own/remove", json={"owner": "kim"}, headers=guarded).status_code == 204
+    assert kim.get("/api/v1/views").json() == []
 
 
 def test_without_accounts_every_view_is_everybodys(stage: Stage, client: TestClient) -> None:

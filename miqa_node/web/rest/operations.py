@@ -7,7 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
+from miqa_node.domain.model_choice import Activation, Slot
 from miqa_node.domain.operations import DestinationAction
+from miqa_node.store import activations
 from miqa_node.web.access import Admin, Reader, acting
 from miqa_node.web.fields import Actor, Comment, Strict
 from miqa_node.web.operations import OperationsReport, act, look
@@ -37,6 +39,14 @@ class ActionDone(BaseModel):
 def show_operations(services: Services, _who: Reader) -> OperationsReport:
     """Alarms, destinations, senders, disks, models, policy and jobs at this moment."""
     return look(services)
+
+
+@router.get("/models/history", summary="Every choice of a model package", responses=responses(401, 403, 503))
+def show_model_history(services: Services, _who: Reader) -> list[Activation]:
+    """Activations, rollbacks and shadows, oldest first; `operations` says which packages are in force."""
+    with services.database.begin() as transaction:
+        choices = [one for slot in Slot for one in activations.history(transaction, slot)]
+    return sorted(choices, key=lambda one: one.at)
 
 
 @router.post(

@@ -1,20 +1,23 @@
-"""The REST interface to originals that retention removed: fetched from the archives that the site names."""
+"""The REST interface to retention: what is kept and why, and removed originals fetched from the site's archives."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import Field
 
 from miqa_node.domain.retention import Retrieval
-from miqa_node.web.access import Reviewer
+from miqa_node.store import retention
+from miqa_node.store.retention import AgeLimits, Holding
+from miqa_node.web.access import Reader, Reviewer
 from miqa_node.web.fields import Strict
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
 
-router = APIRouter(prefix="/api/v1/retrievals", tags=["retention"])
+router = APIRouter(prefix="/api/v1", tags=["retention"])
 
 
 class RetrievalRequest(Strict):
@@ -25,7 +28,16 @@ class RetrievalRequest(Strict):
     )
 
 
-@router.post("", summary="Fetch removed originals", responses=responses(401, 403, 404, 409, 415, 422, 503))
+@router.get("/retention", summary="What the node keeps and would remove", responses=responses(401, 403, 503))
+def show_retention(services: Services, _who: Reader) -> list[Holding]:
+    """Kept originals by the reason why they stay, with how many are older than their limit now."""
+    rules = services.settings.retention
+    limits = AgeLimits(rules.accepted_days, rules.flagged_days, rules.sources)
+    with services.database.begin() as transaction:
+        return retention.holdings(transaction, limits, datetime.now(UTC))
+
+
+@router.post("/retrievals", summary="Fetch removed originals", responses=responses(401, 403, 404, 409, 415, 422, 503))
 def fetch(services: Services, _who: Reviewer, body: RetrievalRequest) -> Retrieval:
     """Originals that retention removed are here again if an archive has them as they came; 500 at most."""
     return services.fetch_removed(body.uid)

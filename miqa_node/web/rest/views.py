@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from miqa_node.store import saved_views
 from miqa_node.store.saved_views import SavedView
-from miqa_node.web.access import Reader
+from miqa_node.web.access import Reader, Reviewer
 from miqa_node.web.fields import Actor, Strict, ViewName
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
@@ -55,7 +55,7 @@ def list_views(services: Services, who: Reader) -> list[KeptView]:
 
 
 @router.put("/{name}", summary="Save a view", responses=responses(401, 403, 409, 415, 422, 503))
-def put_view(services: Services, who: Reader, name: Named, body: ViewToKeep) -> KeptView:
+def put_view(services: Services, who: Reviewer, name: Named, body: ViewToKeep) -> KeptView:
     """Save the filter under a name; one's own of the same name is replaced. The text of a search is not kept."""
     with services.database.begin() as transaction:
         return _kept(save_view(transaction, who, name, body.filter, shared=body.shared, now=datetime.now(UTC)))
@@ -64,7 +64,7 @@ def put_view(services: Services, who: Reader, name: Named, body: ViewToKeep) -> 
 @router.post(
     "/{name}/remove", summary="Remove a view", status_code=204, responses=responses(401, 403, 404, 415, 422, 503)
 )
-def drop_view(services: Services, who: Reader, name: Named, body: ViewToRemove) -> None:
+def drop_view(services: Services, who: Reviewer, name: Named, body: ViewToRemove) -> None:
     """Remove one's own view, or as an administrator anybody's."""
     owner = who.name if body.owner is None else body.owner
     with services.database.begin() as transaction:

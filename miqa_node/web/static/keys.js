@@ -3,6 +3,7 @@
 const typing = (target) => target.closest("input:not([type=checkbox]):not([type=range]), select, textarea, [contenteditable]");
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && typing(event.target)) return event.target.blur();
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   if (event.key === "?") return toggleHelp(event);
   if (event.key === "Escape" && !document.getElementById("help")?.hidden) return toggleHelp(event);

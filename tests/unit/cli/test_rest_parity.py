@@ -1,57 +1,161 @@
-"""What the command line can do with the worklist, deliveries and the analysis, programs can do over REST."""
+"""What the command line and the pages can do, programs can do over REST, or the reason why not stands here."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
-import typer
+from fastapi.routing import APIRoute
+from typer.main import get_command
 
-from miqa_node.cli import analysis, deliveries, worklist
+from miqa_node.cli.command import commands_of
 
-PATHS: dict[str, dict[str, str]] = {
-    "worklist": {
-        "list": "GET /api/v1/worklist",
-        "views": "GET /api/v1/views",
-        "show": "GET /api/v1/worklist/{study_uid}",
-        "claim": "POST /api/v1/worklist/{study_uid}/claim",
-        "assign": "POST /api/v1/worklist/{study_uid}/assign",
-        "release": "POST /api/v1/worklist/{study_uid}/release",
-        "comment": "POST /api/v1/worklist/{study_uid}/comments",
-        "resolve": "POST /api/v1/worklist/{study_uid}/resolve",
-        "reopen": "POST /api/v1/worklist/{study_uid}/reopen",
-        "correct": "POST /api/v1/instances/{digest}/uids",
-    },
-    "deliveries": {
-        "list": "GET /api/v1/deliveries",
-        "show": "GET /api/v1/deliveries/{delivery_id}",
-        **dict.fromkeys(("hold", "release", "resend", "cancel"), "POST /api/v1/deliveries/{delivery_id}/{action}"),
-    },
-    "analysis": {
-        "rejects": "GET /api/v1/analysis",
-        "model": "GET /api/v1/analysis/model",
-        "report": "GET /api/v1/analysis/reports/{month}.{form}",
-        "export": "GET /api/v1/analysis/views/{view}.csv",
-    },
+DELIVERY = "POST /api/v1/deliveries/{delivery_id}/{action}"
+ACCOUNT = "POST /api/v1/accounts/{name}/{action}"
+PHANTOM = "POST /api/v1/phantoms/{series_uid}"
+PATHS: dict[str, str] = {
+    "analysis export": "GET /api/v1/analysis/views/{view}.csv",
+    "analysis model": "GET /api/v1/analysis/model",
+    "analysis rejects": "GET /api/v1/analysis",
+    "analysis report": "GET /api/v1/analysis/reports/{month}.{form}",
+    "audit show": "GET /api/v1/audit",
+    "deliveries cancel": DELIVERY,
+    "deliveries hold": DELIVERY,
+    "deliveries list": "GET /api/v1/deliveries",
+    "deliveries release": DELIVERY,
+    "deliveries resend": DELIVERY,
+    "deliveries show": "GET /api/v1/deliveries/{delivery_id}",
+    "doctor": "GET /api/v1/operations",
+    "explain": "GET /api/v1/instances/{digest_or_uid}",
+    "labels list": "GET /api/v1/analysis/labels",
+    "models history": "GET /api/v1/models/history",
+    "phantoms list": "GET /api/v1/phantoms",
+    "phantoms patient": PHANTOM,
+    "phantoms phantom": PHANTOM,
+    "reassess": "POST /api/v1/reassessments",
+    "retention clear": "POST /api/v1/holds/{hold_id}/clear",
+    "retention fetch": "POST /api/v1/retrievals",
+    "retention hold": "POST /api/v1/holds",
+    "retention holds": "GET /api/v1/holds",
+    "retention plan": "GET /api/v1/retention",
+    "send": "POST /api/dicom-web/studies",
+    "tune": "POST /api/v1/limits/proposals",
+    "users add": "POST /api/v1/accounts",
+    "users disable": ACCOUNT,
+    "users enable": ACCOUNT,
+    "users link": "POST /api/v1/accounts/{name}/link",
+    "users list": "GET /api/v1/accounts",
+    "users reset-factor": ACCOUNT,
+    "users role": "POST /api/v1/accounts/{name}/role",
+    "users token add": "POST /api/v1/tokens",
+    "users token list": "GET /api/v1/tokens",
+    "users token revoke": "POST /api/v1/tokens/{token_id}/revoke",
+    "users token rotate": "POST /api/v1/tokens/{token_id}/rotate",
+    "worklist assign": "POST /api/v1/worklist/{study_uid}/assign",
+    "worklist claim": "POST /api/v1/worklist/{study_uid}/claim",
+    "worklist comment": "POST /api/v1/worklist/{study_uid}/comments",
+    "worklist correct": "POST /api/v1/instances/{digest}/uids",
+    "worklist list": "GET /api/v1/worklist",
+    "worklist release": "POST /api/v1/worklist/{study_uid}/release",
+    "worklist reopen": "POST /api/v1/worklist/{study_uid}/reopen",
+    "worklist resolve": "POST /api/v1/worklist/{study_uid}/resolve",
+    "worklist show": "GET /api/v1/worklist/{study_uid}",
+    "worklist views": "GET /api/v1/views",
 }
-EXCEPTIONS: dict[str, dict[str, str]] = {"worklist": {}, "deliveries": {}, "analysis": {}}
-"""Verbs without a path, each with the reason."""
+FILES = "works on files of the machine that it runs on"
+SERVER = "starts, changes or checks the installation itself, also while no node is running"
+CHECKED = "runs the package's golden inputs on this machine's processor before anything changes"
+PROOF = "erases for ever and writes a signed proof; meant for a person at the machine"
+LOCAL: dict[str, str] = {
+    **dict.fromkeys(("run", "migrate", "selftest", "backup", "restore", "fsck"), SERVER),
+    **dict.fromkeys(("assess", "enhance", "deidentify", "calibrate", "labels export", "labels import"), FILES),
+    **dict.fromkeys(("audit export", "audit verify"), FILES + ", apart from the node that it checks"),
+    **dict.fromkeys(("erase patient", "erase list", "erase proof", "erase verify"), PROOF),
+    **dict.fromkeys(("models activate", "models rollback", "models shadow", "models compare"), CHECKED),
+    **dict.fromkeys(
+        (f"models {verb}" for verb in ("list", "check", "card", "certificate", "pack", "sign", "verify", "baseline")),
+        FILES,
+    ),
+    **dict.fromkeys((f"study {verb}" for verb in ("plan", "collect", "report", "list")), FILES),
+}
+"""Verbs without a path, each with the reason; those of ``train`` and ``evaluate`` read data sets and packages."""
 
-APPS: dict[str, typer.Typer] = {"worklist": worklist.app, "deliveries": deliveries.app, "analysis": analysis.app}
+PAGES: dict[str, str] = {
+    "POST /look": "POST /predict",
+    "POST /operations": "POST /api/v1/destinations/{destination}/{action}",
+    "POST /people": "POST /api/v1/accounts",
+    "POST /people/change": ACCOUNT,
+    "POST /people/tokens": "POST /api/v1/tokens",
+    "POST /people/tokens/revoke": "POST /api/v1/tokens/{token_id}/revoke",
+    "POST /people/tokens/rotate": "POST /api/v1/tokens/{token_id}/rotate",
+    "POST /phantoms": PHANTOM,
+    "POST /studies/{study_uid}/assign": "POST /api/v1/worklist/{study_uid}/assign",
+    "POST /studies/{study_uid}/claim": "POST /api/v1/worklist/{study_uid}/claim",
+    "POST /studies/{study_uid}/comments": "POST /api/v1/worklist/{study_uid}/comments",
+    "POST /studies/{study_uid}/fetch": "POST /api/v1/retrievals",
+    "POST /studies/{study_uid}/reassess": "POST /api/v1/reassessments",
+    "POST /studies/{study_uid}/release": "POST /api/v1/worklist/{study_uid}/release",
+    "POST /studies/{study_uid}/reopen": "POST /api/v1/worklist/{study_uid}/reopen",
+    "POST /studies/{study_uid}/resolve": "POST /api/v1/worklist/{study_uid}/resolve",
+    "POST /worklist/bulk": "POST /api/v1/worklist/{study_uid}/resolve",
+    "POST /worklist/bulk/undo": "POST /api/v1/worklist/{study_uid}/reopen",
+    "POST /worklist/views": "PUT /api/v1/views/{name}",
+    "POST /worklist/views/remove": "POST /api/v1/views/{name}/remove",
+}
+ONESELF = "signs a person in or out, or changes that person's own secrets"
+LOOKING = "a person must have looked at the image, or be in the room"
+PEOPLE_ONLY: dict[str, str] = {
+    "POST /rooms/{station}/acknowledge": LOOKING,
+    "POST /readings/{digest}": LOOKING,
+    "POST /reader-studies/{name}": LOOKING,
+}
+"""Changes of pages without a path, each with the reason; for what begins with these ONESELF is the reason."""
+OWN = ("/sign-in", "/sign-out", "/sign-on", "/welcome", "/account")
 
 
-def verbs(app: typer.Typer) -> set[str]:
-    return {str(one.name or getattr(one.callback, "__name__", "")) for one in app.registered_commands}
+def verbs() -> set[str]:
+    """All commands that do something, without those that only hold others, train or evaluate."""
+    from miqa_node.cli.app import app
+
+    named = {path.removeprefix("miqa-node "): one for path, one in commands_of("miqa-node", get_command(app))}
+    return {
+        path
+        for path, one in named.items()
+        if not getattr(one, "commands", None) and path.partition(" ")[0] not in ("train", "evaluate", "miqa-node")
+    }
 
 
-@pytest.mark.parametrize("command", APPS)
-def test_every_verb_has_a_path_or_is_a_stated_exception(command: str) -> None:
-    assert verbs(APPS[command]) == set(PATHS[command]) | set(EXCEPTIONS[command])
-
-
-def test_the_paths_exist(stage: Any) -> None:
+def offered(stage: Any) -> set[str]:
     from miqa_node.web.app import create_app
 
     paths = create_app(stage.services).openapi()["paths"]
-    offered = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
-    assert {path for command in PATHS.values() for path in command.values()} <= offered
+    return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+
+
+def changes_of_pages() -> set[str]:
+    """What the node's own pages can change."""
+    from miqa_node.web.page import PAGES as SEAM
+
+    return {
+        f"{method} {route.path.replace(':path', '')}"
+        for page in SEAM.all().values()
+        if not page.rest
+        for route in page.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+        if method not in ("GET", "HEAD")
+    }
+
+
+def test_every_verb_has_a_path_or_is_local_for_a_reason() -> None:
+    assert verbs() == set(PATHS) | set(LOCAL)
+    assert not set(PATHS) & set(LOCAL)
+    assert all(LOCAL.values())
+
+
+def test_every_change_on_a_page_has_a_path_or_is_for_people_only() -> None:
+    changes = {one for one in changes_of_pages() if not one.partition(" ")[2].startswith(OWN)}
+    assert changes == set(PAGES) | set(PEOPLE_ONLY)
+
+
+def test_the_paths_exist(stage: Any) -> None:
+    assert {*PATHS.values(), *PAGES.values()} <= offered(stage)

@@ -36,6 +36,8 @@ KEYS = (
     ("u", "undo the decision"),
     ("s", "say something without deciding"),
     ("n", "next study of the list"),
+    ("b", "back to the list"),
+    ("Escape", "out of a field, so that keys count again"),
     ("e", "after a decision show the next study"),
     ("[ ]", "previous, next image"),
     ("PageUp PageDown", "previous, next slice"),

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from miqa_node.domain.access import Permission
 from miqa_node.store import saved_views
-from miqa_node.web.access import Reader
+from miqa_node.web.access import Reader, Reviewer
 from miqa_node.web.fields import Actor, ViewName
 from miqa_node.web.page import Page
 from miqa_node.web.saving import form_of, remove_view, save_view
@@ -32,7 +32,7 @@ def open_view(services: Services, who: Reader, name: ViewName) -> Response:
 @router.post("/worklist/views")
 def keep_view(
     services: Services,
-    who: Reader,
+    who: Reviewer,
     name: Annotated[ViewName, Form()],
     query: Annotated[str, Form(max_length=1000)] = "",
     shared: Annotated[bool, Form()] = False,
@@ -46,7 +46,7 @@ def keep_view(
 
 @router.post("/worklist/views/remove")
 def drop_view(
-    services: Services, who: Reader, name: Annotated[ViewName, Form()], owner: Annotated[Actor, Form()] = ""
+    services: Services, who: Reviewer, name: Annotated[ViewName, Form()], owner: Annotated[Actor, Form()] = ""
 ) -> Response:
     """The button "Remove view"."""
     with services.database.begin() as transaction:
