@@ -273,11 +273,6 @@ def peaks_of(graph: ImageJudge, record: DatasetRecord) -> dict[str, tuple[float,
             "both": peak(maps.max(0))}  # fmt: skip
 
 
-def object_peak(graph: ImageJudge, record: DatasetRecord) -> tuple[float, float]:
-    """The highest place of the maps of objects and devices together."""
-    return peaks_of(graph, record)["both"]
-
-
 def _judge_gates(graph: ImageJudge, records: Sequence[DatasetRecord], seed: int) -> list[JudgedCase]:
     rng = np.random.default_rng(seed)
     cases = []

@@ -24,7 +24,7 @@ from miqa_node.store.tables import sign_ins
 from miqa_node.web.app import create_app
 from miqa_node.web.server import WebServer
 from tests.conftest import free_port
-from tests.web.conftest import migrated, quick_passwords, stage
+from tests.web.conftest import quick_passwords, stage
 from tests.web.people import PASSWORD, add_account
 from tests.web.staging import Stage
 

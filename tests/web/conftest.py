@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
@@ -33,21 +32,11 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_hasher", QUICK)
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file without rows: migrating anew for every test would take most of their time."""
-    file = tmp_path_factory.mktemp("web") / "miqa.sqlite"
-    database = Database(f"sqlite:///{file}")
-    database.migrate()
-    database.close()
-    return file
-
-
 @pytest.fixture
-def stage(tmp_path: Path, migrated: Path) -> Iterator[Stage]:
+def stage(tmp_path: Path) -> Iterator[Stage]:
     settings = load_settings(node={"data_dir": tmp_path}, web={"page_size": 3, "allowed_hosts": ["miqa.example"]})
-    shutil.copy(migrated, tmp_path)
     database = Database(settings.database_url)
+    database.migrate()
     not_ready: list[str] = []
     services = WebServices(database, DiskObjects(settings.objects_dir), settings, lambda: list(not_ready))
     yield Stage(services, not_ready)

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import pytest
 
 from miqa_node.domain.access import Role
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
-from miqa_node.settings import load_settings
 from miqa_node.store import labels, users
 from miqa_node.store.artifacts import Artifacts
-from miqa_node.web.app import create_app
-from miqa_node.web.server import WebServer
-from tests.pictures import picture_pixels
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.people import PASSWORD, add_account
-from tests.web.staging import Stage, phantom_png
+from tests.web.serving import serving_phantoms
+from tests.web.staging import Stage
 
 if TYPE_CHECKING:
     from playwright import sync_api
@@ -42,24 +36,10 @@ def browser() -> Iterator[sync_api.Browser]:
         yield browser
 
 
-def phantom() -> Radiograph:
-    gray = picture_pixels(phantom_png(), cv2.IMREAD_GRAYSCALE)
-    display = cv2.resize(gray, (832, 1024)).astype(np.uint16) * 257
-    return Radiograph(stored=display, display=display, stored_range=(0, 65535), spacing_mm=None)
-
-
 @pytest.fixture
-def address(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    services = replace(stage.services, decode=lambda _path: phantom())
-    path_of = services.objects.local_path
-    nothing = Path("decoded by this fixture")
-    monkeypatch.setattr(
-        services.objects, "local_path", lambda key: nothing if key.startswith("instances/") else path_of(key)
-    )
-    server = WebServer(create_app(services), load_settings(web={"port": 0}).web)
-    server.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.stop()
+def address(stage: Stage) -> Iterator[str]:
+    with serving_phantoms(stage, 832, 1024) as address:
+        yield address
 
 
 @pytest.fixture(params=["light", "dark"])

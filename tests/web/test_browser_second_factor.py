@@ -12,14 +12,12 @@ import pytest
 import sqlalchemy as sa
 
 from miqa_node.domain.access import Role
-from miqa_node.settings import load_settings
 from miqa_node.store.tables import second_factors
-from miqa_node.web.app import create_app
 from miqa_node.web.pages.sign_in import codes
-from miqa_node.web.server import WebServer
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
 from tests.web.people import PASSWORD, add_account
+from tests.web.serving import serving
 from tests.web.staging import Stage
 
 if TYPE_CHECKING:
@@ -32,10 +30,8 @@ pytestmark = [*MARKS, pytest.mark.slow]
 
 @pytest.fixture
 def address(stage: Stage) -> Iterator[str]:
-    server = WebServer(create_app(stage.services), load_settings(web={"port": 0}).web)
-    server.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.stop()
+    with serving(stage.services) as address:
+        yield address
 
 
 def key_in_the_picture(page: sync_api.Page) -> str:

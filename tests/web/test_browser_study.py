@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import pytest
 
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph, SaliencyMap, SaliencyMaps
+from miqa_node.domain.image import SaliencyMap, SaliencyMaps
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.policy import Verdict
-from miqa_node.settings import load_settings
 from miqa_node.store import worklist
 from miqa_node.store.artifacts import Artifacts
-from miqa_node.web.app import create_app
-from miqa_node.web.server import WebServer
-from tests.pictures import picture_pixels
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, PATIENCE_MS, chromium, shoot, watched
-from tests.web.staging import Stage, phantom_png
+from tests.web.serving import serving_phantoms
+from tests.web.staging import Stage
 
 if TYPE_CHECKING:
     from playwright import sync_api
@@ -51,12 +45,6 @@ IN_SIGHT = """(view) => {
 }"""
 
 
-def phantom() -> Radiograph:
-    gray = picture_pixels(phantom_png(), cv2.IMREAD_GRAYSCALE)
-    display = cv2.resize(gray, (2080, 2560)).astype(np.uint16) * 257
-    return Radiograph(stored=display, display=display, stored_range=(0, 65535), spacing_mm=None)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with chromium() as browser:
@@ -64,17 +52,9 @@ def browser() -> Iterator[sync_api.Browser]:
 
 
 @pytest.fixture
-def address(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    services = replace(stage.services, decode=lambda _path: phantom())
-    record = services.objects.local_path
-    nothing = Path("decoded by this fixture")
-    monkeypatch.setattr(
-        services.objects, "local_path", lambda key: nothing if key.startswith("instances/") else record(key)
-    )
-    server = WebServer(create_app(services), load_settings(web={"port": 0}).web)
-    server.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.stop()
+def address(stage: Stage) -> Iterator[str]:
+    with serving_phantoms(stage, 2080, 2560) as address:
+        yield address
 
 
 @pytest.fixture

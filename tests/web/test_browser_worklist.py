@@ -10,11 +10,9 @@ import pytest
 
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.policy import Verdict
-from miqa_node.settings import load_settings
-from miqa_node.web.app import create_app
-from miqa_node.web.server import WebServer
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
+from tests.web.serving import serving
 from tests.web.staging import Stage
 
 if TYPE_CHECKING:
@@ -42,10 +40,8 @@ def browser() -> Iterator[sync_api.Browser]:
 def address(stage: Stage) -> Iterator[str]:
     web = stage.services.settings.web.model_copy(update={"page_size": 50})
     services = replace(stage.services, settings=stage.services.settings.model_copy(update={"web": web}))
-    server = WebServer(create_app(services), load_settings(web={"port": 0}).web)
-    server.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.stop()
+    with serving(services) as address:
+        yield address
 
 
 @pytest.fixture

@@ -35,10 +35,9 @@ from miqa_node.imaging.headers import read_header
 from miqa_node.report.pixels import add_encapsulated
 from miqa_node.settings import load_settings
 from miqa_node.store import deliveries, instances
-from miqa_node.web.app import create_app
-from miqa_node.web.server import WebServer
 from tests.pictures import picture_pixels
 from tests.unit.deliver.making import as_file, report
+from tests.web.serving import serving
 from tests.web.staging import NOW, Stage
 
 
@@ -64,10 +63,8 @@ def web(stage: Stage, tmp_path: Path) -> Iterator[str]:
                 item.ScheduledProcedureStepID, item.RequestedProcedureID = f"STEP{step}", "RP1"
         stage.services.objects.put(f"results/aa/{number}.dcm", as_file(ds)[2])
     settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0, "cors_origins": ["https://viewer.example"]})
-    server = WebServer(create_app(replace(stage.services, settings=settings)), settings.web)
-    server.start()
-    yield f"http://127.0.0.1:{server.port}/api/dicom-web"
-    server.stop()
+    with serving(replace(stage.services, settings=settings), settings.web) as address:
+        yield f"{address}/api/dicom-web"
 
 
 @pytest.mark.usefixtures("picture")
@@ -338,15 +335,11 @@ def test_rendered_and_thumbnail(stage: Stage, tmp_path: Path, web: str, picture:
     settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
     with Decoder(settings.imaging) as decoder:
         services = replace(stage.services, settings=settings, decode_frame=decoder.decode)
-        server = WebServer(create_app(services), settings.web)
-        server.start()
-        place = f"http://127.0.0.1:{server.port}/api/dicom-web/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3"
-        try:
+        with serving(services, settings.web) as address:
+            place = f"{address}/api/dicom-web/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3"
             png = httpx2.get(f"{place}/rendered", headers={"accept": "image/png"}, trust_env=False, timeout=30)
             small = httpx2.get(f"{place}/thumbnail", trust_env=False, timeout=30)
             fitted = httpx2.get(f"{place}/frames/1/rendered?viewport=10,10", trust_env=False, timeout=30)
-        finally:
-            server.stop()
     shown = cv2.cvtColor(picture_pixels(png.content, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     assert np.abs(shown.astype(int) - picture.pixel_array.astype(int)).max() <= 1
     assert (small.headers["content-type"], small.status_code) == ("image/jpeg", 200)

@@ -22,8 +22,7 @@ from miqa_node.domain.instance import ReceivedObject
 from miqa_node.errors import ResourcesError
 from miqa_node.receive.intake import Intake
 from miqa_node.settings import load_settings
-from miqa_node.web.app import create_app
-from miqa_node.web.server import WebServer
+from tests.web.serving import serving
 from tests.web.staging import Stage
 
 BOUNDARY = "miqa-test"
@@ -54,11 +53,9 @@ def door(stage: Stage, tmp_path: Path) -> Iterator[Door]:
     settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
     intake = Intake(tmp_path / "incoming", keep, lambda: None, 1_000_000)
     services = replace(stage.services, settings=settings, intake=intake)
-    server = WebServer(create_app(services), settings.web)
-    server.start()
-    door.url = f"http://127.0.0.1:{server.port}/api/dicom-web"
-    yield door
-    server.stop()
+    with serving(services, settings.web) as address:
+        door.url = f"{address}/api/dicom-web"
+        yield door
     assert list((tmp_path / "incoming").iterdir()) == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,16 +51,6 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return call
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file without rows."""
-    file = tmp_path_factory.mktemp("cli") / "miqa.sqlite"
-    database = Database(f"sqlite:///{file}")
-    database.migrate()
-    database.close()
-    return file
-
-
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     folder = tmp_path / "node"
@@ -70,9 +59,9 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stage(data_dir: Path, migrated: Path) -> Iterator[Stage]:
-    shutil.copy(migrated, data_dir)
+def stage(data_dir: Path) -> Iterator[Stage]:
     settings = load_settings(node={"data_dir": data_dir})
     database = Database(settings.database_url)
+    database.migrate()
     yield Stage(WebServices(database, DiskObjects(settings.objects_dir), settings, list), [])
     database.close()

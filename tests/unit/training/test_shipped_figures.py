@@ -18,7 +18,7 @@ pytest.importorskip("sklearn")
 
 from miqa_node.training.datasets import read_records
 from miqa_node.training.enhancement.evaluate import DETECTOR_PITCH_MM, fidelity, unseen_records
-from miqa_node.training.evaluate import EvaluationCases, clean_figures, object_peak, real_object_figures
+from miqa_node.training.evaluate import EvaluationCases, clean_figures, peaks_of, real_object_figures
 from miqa_node.training.patients import PatientPart
 from miqa_node.training.pneumonia.data import (
     PneumoniaSample,
@@ -58,7 +58,7 @@ def test_quality_on_images_as_they_are() -> None:
     graph = EvaluationSubject(QUALITY)
     records = read_records(DATA / "cxr_eval", DATA / "annotations" / "eval.jsonl")
     clean = [judge(graph, record, read_image(record)) for record in records]
-    peaks = [(record, object_peak(graph, record)) for record in records if record.has_real_object]
+    peaks = [(record, peaks_of(graph, record)["both"]) for record in records if record.has_real_object]
     objects = real_object_figures(EvaluationCases(clean, [], [], [], peaks))
     figures = card.metrics["real_objects"]
     assert objects["images"] == figures["images"]
