@@ -14,8 +14,12 @@ DataFolder = Annotated[
     Path,
     typer.Option("--data", metavar="DIR", exists=True, file_okay=False, help="Folder with the radiographs and labels."),
 ]
-
-
+OutFolder = Annotated[
+    Path, typer.Option("--out", metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
+]
+Steps = Annotated[
+    int | None, typer.Option("--steps", metavar="N", min=1, help="Number of steps instead; repeatable on one machine.")
+]
 TRAINING = "miqa_node.training"
 
 

@@ -12,7 +12,7 @@ import typer
 
 from miqa_node.cli import pneumonia
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.extras import DataFolder, require
+from miqa_node.cli.extras import DataFolder, OutFolder, Steps, require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_line, print_table
 from miqa_node.cli.train_classifier import classifier
@@ -25,13 +25,9 @@ app = typer.Typer(no_args_is_help=True, help="Train model packages. Needs miqa-n
 @app.command()
 def quality(
     data: DataFolder,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
-    ],
+    out: OutFolder,
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 76.0,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Number of steps instead; repeatable on one machine.")
-    ] = None,
+    steps: Steps = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same samples.")] = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this version.")] = False,
@@ -90,9 +86,7 @@ _MEANT = {Kind.SVM: ("svm-linear", "svm-rbf"), Kind.ALL: ("lr", "additive", "svm
 @app.command()
 def classical(
     data: DataFolder,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
-    ],
+    out: OutFolder,
     model: Annotated[Kind, typer.Option(metavar="KIND", help="lr, additive, svm, forest, or all of them.")] = Kind.ALL,
     samples: Annotated[int, typer.Option(metavar="N", min=200, help="Number of training samples to measure.")] = 3000,
     draws: Annotated[int, typer.Option(metavar="N", min=1, help="Simulations per image and finding to judge by.")] = 2,
@@ -167,9 +161,7 @@ def attention(
         "training-runs/attention"
     ),
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 25.0,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Number of steps instead; repeatable on one machine.")
-    ] = None,
+    steps: Steps = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same crops.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
     as_json: AsJson = False,
@@ -205,13 +197,9 @@ def attention(
 @app.command()
 def denoiser(
     data: DataFolder,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
-    ],
+    out: OutFolder,
     minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Training time.")] = 15.0,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Number of steps instead; repeatable on one machine.")
-    ] = None,
+    steps: Steps = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same patches.")] = 1,
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="Version of the package.")] = "0.1.0",
     images: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of patients.")] = 81,
@@ -283,16 +271,12 @@ def reproduce(
 @app.command()
 def landmarks(
     data: DataFolder,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
-    ],
+    out: OutFolder,
     minutes: Annotated[
         float, typer.Option(metavar="N", min=0.1, help="Training time of the whole image's network.")
     ] = 42,
     close_up_minutes: Annotated[float, typer.Option(metavar="N", min=0.1, help="Then the close-up's.")] = 25,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Number of steps instead; repeatable on one machine.")
-    ] = None,
+    steps: Steps = None,
     close_up_steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Steps of the network of close-ups.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from miqa_node.cli.exits import Exit
-from miqa_node.cli.extras import require
+from miqa_node.cli.extras import OutFolder, require
 from miqa_node.cli.options import AsJson, ConfigFile, quiet_logs, settings_of
 from miqa_node.cli.output import Column, print_json, print_table
 
@@ -43,9 +43,7 @@ def classifier(
             help="Folder with one folder of images for each label, or a CSV: file, label[, patient][, split].",
         ),
     ],
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that the package's own folder is made in.")
-    ],
+    out: OutFolder,
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the package: small letters, digits and -.")],
     arch: Annotated[
         ArchitectureName, typer.Option(metavar="KIND", help="cnn, resnet, mobilenet, densenet or squeezenet.")

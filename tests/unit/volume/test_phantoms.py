@@ -237,16 +237,7 @@ def test_a_phantom_is_on_its_own_list_and_put_back_by_a_person(rig: Rig, tmp_pat
     [late] = rig.look(30.0)
     assert rig.finish(late) is Verdict.REVIEW, "what the person said holds for late slices"
     with rig.database.begin() as transaction:
-        phantoms.say(
-            transaction,
-            making.SERIES,
-            "mara",
-            "it is one after all",
-            policy,
-            NOW,
-            is_phantom=True,
-            modalities=PHANTOM_MODALITIES,
-        )
+        say(transaction, making.SERIES, "mara", "it is one after all", policy, NOW, is_phantom=True)
         disposition = instances.load_disposition(transaction, late)
         assert disposition is not None
         assert [reason.text for reason in disposition.reasons] == [SAID_BY_A_PERSON]
@@ -258,41 +249,14 @@ def test_a_series_that_was_not_recognised_can_be_named_one(rig: Rig, tmp_path: P
     images = [making.with_metal(making.body_ct(seed=n)) for n in range(3)]
     rig.receive(*making.write_series(tmp_path / "s", images, "CT"))
     with rig.database.begin() as transaction, pytest.raises(ConflictError, match="no assessment yet"):
-        phantoms.say(
-            transaction,
-            making.SERIES,
-            "mara",
-            "",
-            parse_policy(RULES),
-            NOW,
-            is_phantom=True,
-            modalities=PHANTOM_MODALITIES,
-        )
+        say(transaction, making.SERIES, "mara", "", parse_policy(RULES), NOW, is_phantom=True)
     [anchor] = rig.look(30.0)
     assert rig.finish(anchor) is Verdict.REVIEW
     with rig.database.begin() as transaction:
-        phantoms.say(
-            transaction,
-            making.SERIES,
-            "mara",
-            "",
-            parse_policy(RULES),
-            NOW,
-            is_phantom=True,
-            modalities=PHANTOM_MODALITIES,
-        )
+        say(transaction, making.SERIES, "mara", "", parse_policy(RULES), NOW, is_phantom=True)
         assert worklist.count(transaction, UNRESOLVED) == 0
         with pytest.raises(NotFoundError):
-            phantoms.say(
-                transaction,
-                "1.2.3.99",
-                "mara",
-                "",
-                parse_policy(RULES),
-                NOW,
-                is_phantom=True,
-                modalities=PHANTOM_MODALITIES,
-            )
+            say(transaction, "1.2.3.99", "mara", "", parse_policy(RULES), NOW, is_phantom=True)
 
 
 def test_page_and_rest_say_the_same(rig: Rig, tmp_path: Path) -> None:
