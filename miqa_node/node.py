@@ -377,7 +377,7 @@ class Node:
 
 
 def _longest_pause_s(settings: Settings) -> float:
-    """The longest that anything waits by itself: between two attempts, as a lease, until a study has passed."""
+    """The longest wait without a fault: between two attempts, as a lease, until a study has passed."""
     deliver = settings.deliver
     sending_s = deliver.connection_timeout_s + 2 * deliver.dimse_timeout_s
     return max(deliver.backoff_max_s, deliver.commitment_timeout_s, sending_s, settings.work.study_quiet_s)

@@ -208,7 +208,7 @@ def read_sections(folder: Path) -> dict[str, Any]:
         sections = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the latter two: dates that are none, deep nesting
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the latter two: invalid dates, deep nesting
         raise ModelPackageError(f"{folder.name}: {CARD_NAME} is not YAML: {error}") from error
     return sections if isinstance(sections, dict) else {}
 

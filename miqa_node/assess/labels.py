@@ -220,7 +220,7 @@ def _sampled(text: str | None, line: int) -> float:
 
 
 def _patient_of(path: Path) -> str:
-    """Hash of the Patient ID, or of the study's UID where there is none; empty for a picture, which has neither."""
+    """Hash of the Patient ID, or of the study's UID if it is missing; empty for a picture, which has neither."""
     if is_picture(path):
         return ""
     try:

@@ -23,7 +23,7 @@ from miqa_node.report.inherit import (
 )
 
 ALWAYS, SOMETIMES, EMPTY, MAY_BE_EMPTY = "ALWAYS", "ANAP", "EMPTY", "VNAP"
-"""With a value; absent where there is none; never with a value; empty where there is none."""
+"""Always with a value; absent without one; never with a value; empty without one."""
 COPIED, GENERATED, FIXED = "SRC", "AUTO", "FIXED"
 """Where the value comes from: the image, the node, the program."""
 

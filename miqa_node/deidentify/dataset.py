@@ -29,7 +29,7 @@ class DeidentificationMethod:
 
 
 def deidentify(ds: FileDataset, method: DeidentificationMethod) -> FileDataset:
-    """Change ``ds`` itself; what is left has a new identity, so it is another SOP instance (E.1.1 no. 9).
+    """Change ``ds`` itself; the result has a new identity, so it is another SOP instance (E.1.1 no. 9).
 
     Raises
     ------

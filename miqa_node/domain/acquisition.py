@@ -51,7 +51,7 @@ class AcquisitionRules:
         return f"op-{self._hash('operator', plain.casefold())[:8]}"
 
     def describe(self, instance: StoredInstance, patient: str) -> Acquisition:
-        """The exposure; ``patient`` is a Patient ID, or the study's UID where there is none."""
+        """The exposure; ``patient`` is a Patient ID, or the study's UID if it is empty."""
         header = instance.header
         at = header.acquired_at or instance.received_at.astimezone().replace(tzinfo=None)
         station, sender = header.station_name, instance.calling_ae_title
@@ -65,7 +65,7 @@ class AcquisitionRules:
         )
 
     def shift(self, at: time) -> str:
-        """The shift that a time of day belongs to; the last one goes on after midnight."""
+        """The shift that a time of day belongs to; the last one continues after midnight."""
         shift_names = [name for name, start in sorted(self.shifts.items(), key=lambda item: item[1]) if start <= at]
         if shift_names:
             return shift_names[-1]

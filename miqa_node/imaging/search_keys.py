@@ -17,7 +17,7 @@ MAX_PATH = 4
 
 
 class SearchLevel(IntEnum):
-    """Of what a key says something."""
+    """The level that a key describes."""
 
     STUDY = 0
     SERIES = 1

@@ -96,7 +96,7 @@ def draw_text(canvas: Canvas, left: float, base: float, text: str, size: float, 
 
 
 def wrapped(text: str, size: float, width: float) -> Iterator[str]:
-    """The text in lines of at most ``width`` points, broken at blanks, and anywhere where there are none."""
+    """The text in lines of at most ``width`` points, broken at spaces, or anywhere if there are no spaces."""
     line = ""
     for word in text.split():
         joined = f"{line} {word}".strip()

@@ -110,6 +110,6 @@ def _lines(regions: Sequence[MarkedRegion], disposition: Disposition, score: flo
 
 
 def _in_lines(text: str, width: int) -> list[str]:
-    """Lines of so many letters; signs of East Asia are twice as wide."""
+    """Lines of a maximum number of letters; East Asian characters are twice as wide."""
     is_wide = any(unicodedata.east_asian_width(one) in "WF" for one in text)
     return textwrap.wrap(text, width // 2 if is_wide else width)

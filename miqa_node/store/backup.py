@@ -1,4 +1,4 @@
-"""Backups of a node that goes on working: the database as of one moment, then every file that its rows refer to.
+"""Backups of a running node: the database as of one moment, then every file that its rows refer to.
 
 A backup is a folder: ``miqa.sqlite``, ``objects/``, ``files/`` (keys, destinations) and ``manifest.jsonl``, which is
 written last and lists each file with its SHA-256. A second backup into the same folder copies only what is new.

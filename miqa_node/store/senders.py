@@ -42,7 +42,7 @@ class SenderBook:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what is left, and end."""
+        """Write the remaining rows, and end."""
         self._thread.stop()
 
     def note(self, calling_ae_title: str, peer_address: str, reason: str = "", hint: str = "") -> None:

@@ -81,7 +81,7 @@ def replace(
 
 
 def of_secret(transaction: Transaction, secret: str) -> Token:
-    """What is known of a token that was shown; NotFoundError if there is none like it."""
+    """The stored row of a presented token; NotFoundError if it does not exist."""
     row = transaction.execute(sa.select(tokens).where(tokens.c.token_sha256 == sha256_of(secret))).one_or_none()
     if row is None:
         raise NotFoundError("There is no such token.")

@@ -139,7 +139,7 @@ def _record(folder: Path, row: dict[str, str], drawn: dict[str, Any] | None, cle
 
 
 def may_ship(record: DatasetRecord) -> bool:
-    """Whether weights that learned from the image may be given away, and the hospital is none of the evaluation's.
+    """Whether weights that learned from the image may be given away, and the hospital is not one of the evaluation.
 
     NIH (free use, attribution), Kermany and Cohen under CC BY; not OpenIST, whose licence is unknown. A site's own
     images are the site's to decide on.

@@ -15,7 +15,7 @@ from miqa_node.assess.card import CARD_NAME, GRAPH_NAME, Card, read_card
 from miqa_node.training.networks import QualityNet
 
 BEGINS_AS = {"noise": "noise_underexposure", "underexposure": "noise_underexposure", "device_in_view": "foreign_object"}
-"""What classes begin as that older packages did not tell apart."""
+"""Initial weights of classes that older packages did not distinguish."""
 BY_CLASS = frozenset({
     "evidence", "classify", "grade", "classify_texture", "grade_texture", "map_weight", "bias", "context",
 })  # fmt: skip

@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812 - what every torch program ca
 SIZE = 7
 ORIENTATIONS = 8
 FREQUENCIES = (0.22, 0.4)
-"""Cycles per pixel of the oriented filters: motion takes away the fine ones across its direction."""
+"""Cycles per pixel of the oriented filters: motion removes the fine ones across its direction."""
 COSINES = ((0, 4), (4, 0), (0, 6), (6, 0), (2, 2), (4, 4), (6, 6), (3, 5), (5, 3), (5, 5))
 """Orders (row, column) of the separable cosine filters."""
 CELL_PX = 8

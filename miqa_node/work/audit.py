@@ -57,7 +57,7 @@ class AuditKeeper(RegularWork):
         super().start()
 
     def stop(self) -> None:
-        """Record the end, and seal what is left."""
+        """Record the end, and seal the remaining records."""
         super().stop()
         try:
             self._record(AuditEvent.STOPPED)

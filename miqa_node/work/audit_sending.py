@@ -49,7 +49,7 @@ class AuditSending(RegularWork):
             pass
 
     def stop(self) -> None:
-        """Send what is left, then end."""
+        """Send the remaining records, then end."""
         super().stop()
         self._client.close()
 

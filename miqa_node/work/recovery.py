@@ -32,7 +32,7 @@ LONGEST_PAUSE_S = 3600.0
 
 
 class WallClock:
-    """Compares the clock that people and time servers set with the one that only goes on."""
+    """Compares the wall clock, which people and time servers set, with the monotonic clock."""
 
     def __init__(self) -> None:
         self._ahead_s: float | None = None
@@ -122,7 +122,7 @@ class RollCall:
                     log.exception("roll-call failed, it goes on")
 
     def _mend_clock(self) -> None:
-        """What waits for a time of the clock as it was goes on, when that was set back, here or before this start."""
+        """Release work that waits for a time of the former clock if it was set back, now or before this start."""
         if not self._clock.may_have_been_set_back():
             return
         with self._database.begin() as transaction:

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200
 MARGIN_PERCENT = 2.0
-"""Space is made until so much more than the limit is free, so that not every image has to wait for the next."""
+"""Free space above the limit at which removal stops, so that not every new image has to wait for another removal."""
 
 RECLAIM_S = 10.0
 """A sender waits no longer than this for space."""
@@ -102,7 +102,7 @@ class Retention(RegularWork):
         return low or space.free_bytes < self._settings.store.min_free_bytes
 
     def _make_space(self, wanted_bytes: float, until: float) -> None:
-        """If the disk is short, remove originals, the least needed first, until so much is free."""
+        """If the disk is short, remove originals, the least needed first, until enough is free."""
         if not self._is_short(self._objects.space()):
             return
         steps: tuple[Mark, ...] = (

@@ -18,19 +18,25 @@ PARTICIPLES = {"asked", "begun", "found", "given", "kept", "known", "left", "sai
 SIDES = {"above", "base", "bottom", "columns", "end", "right", "top", "width"}
 
 
-def class_names() -> dict[str, list[str]]:
-    """Every class of the package, private and inner ones too → the modules that define it."""
+def class_names(folder: Path = PACKAGE) -> dict[str, list[str]]:
+    """Every class of a folder, private and inner ones too → the modules that define it."""
     modules: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
-                modules[node.name].append(str(path.relative_to(PACKAGE)))
+                modules[node.name].append(str(path.relative_to(folder)))
     return modules
 
 
 def test_no_two_classes_have_the_same_name() -> None:
     shared = {name: modules for name, modules in class_names().items() if len(modules) > 1}
     assert shared == {}
+
+
+def test_a_second_class_of_the_same_name_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "first.py").write_text("class Header: ...\n", encoding="utf-8")
+    (tmp_path / "second.py").write_text("def make():\n    class Header: ...\n", encoding="utf-8")
+    assert class_names(tmp_path) == {"Header": ["first.py", "second.py"]}
 
 
 def test_the_vocabulary_has_every_class_of_the_domain_and_of_the_seams() -> None:

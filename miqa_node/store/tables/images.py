@@ -15,7 +15,7 @@ UNDELETED = sa.text(
 BARE = sa.text("removed_at IS NOT NULL AND artifacts_removed_at IS NULL")
 """The original is gone, previews, maps and results are there."""
 PROMISED = sa.text("promised_at IS NOT NULL AND archived_at IS NULL AND removed_at IS NULL")
-"""A peer was told that the node keeps it, and no archive has confirmed yet that it does."""
+"""The node has promised a peer to keep it, and no archive has confirmed yet that it has it."""
 
 # One row per study that something was received of. The only table with patient data besides the objects themselves.
 studies = sa.Table(

@@ -58,7 +58,7 @@ class Denoiser(nn.Module):
         return image - fine
 
     def fine(self, values: Tensor) -> Tensor:
-        """What a Gaussian of KEPT_SIGMA_PX takes away."""
+        """The part that a Gaussian of KEPT_SIGMA_PX removes."""
         return values - self.low_pass(values)
 
     def at_edges(self, image: Tensor, half: float) -> Tensor:

@@ -228,7 +228,7 @@ def _findings(
 
 
 def _phantoms(methods: Mapping[str, Function], seed: int) -> dict[str, Any]:
-    """A uniform exposure with the noise of quarter dose: what is left must have neither another level nor structure.
+    """A uniform exposure with the noise of quarter dose: the result must keep its level and show no structure.
 
     ``mean_shift`` in grey levels of 255; ``left`` is the share of the noise that remains.
     """

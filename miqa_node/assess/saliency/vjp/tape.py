@@ -230,7 +230,7 @@ class Value:
         return self.tape.op(how, self, self.tape.integers(axes), keepdims=1)
 
     def reshape(self, shape: Sequence[int]) -> Value:
-        """With a shape as in ONNX: 0 keeps an axis, -1 is what is left."""
+        """With a shape as in ONNX: 0 keeps an axis, -1 is the remaining size."""
         return self.tape.op("Reshape", self, self.tape.integers(shape))
 
     def transpose(self, order: Sequence[int]) -> Value:
