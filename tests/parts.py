@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from miqa_node.assess.assessor import ImageAssessor
 from miqa_node.assess.certificate import NO_CERTIFICATE
@@ -38,6 +39,7 @@ def build_pipeline(
     enhance: Callable[[Radiograph], Enhanced] | None = None,
     silence: Callable[[], str] = str,
     declining: Callable[[str], Sequence[str]] = lambda _modality: (),
+    relaxed_uids: bool = False,
 ) -> Pipeline:
     """Without an assessor images are only measured; nobody listens to events."""
     rules = rules or AcquisitionRules()
@@ -45,7 +47,7 @@ def build_pipeline(
     context = UnitContext(
         database,
         Artifacts(objects),
-        ImagingTools(read_header, decoder.decode),
+        ImagingTools(partial(read_header, relaxed=relaxed_uids), decoder.decode),
         JudgingTools(lambda: chosen, lambda: policy, lambda *_: NO_CERTIFICATE, silence=silence),
         ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), enhance),
     )

@@ -5,6 +5,7 @@ The SOP Instance UID stays, since nothing that the object says changes.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -54,8 +55,13 @@ def in_form(config: DestinationConfig, file: bytes, context: DeliveryContext) ->
 
 
 def _in_syntax(file: bytes, syntaxes: Sequence[str], context: DeliveryContext) -> bytes:
-    """In its own syntax if that is wanted, else uncompressed: Explicit VR if that is wanted, else Implicit VR."""
-    syntax, _ = split_file(file)
+    """In its own syntax if that is wanted, else uncompressed: Explicit VR if that is wanted, else Implicit VR.
+
+    What is uncompressed is deflated for a destination that names that first: a segmentation shrinks to a tenth.
+    """
+    syntax, data_set = split_file(file)
+    if syntax == ExplicitVRLittleEndian and syntaxes[0] == DeflatedExplicitVRLittleEndian:
+        return _with_data_set(file, DeflatedExplicitVRLittleEndian, _deflated(data_set))
     if syntax in syntaxes:
         return file
     if syntax != ExplicitVRLittleEndian:
@@ -67,6 +73,13 @@ def _in_syntax(file: bytes, syntaxes: Sequence[str], context: DeliveryContext) -
         return file
     _, data_set = split_file(file)
     return _with_data_set(file, ImplicitVRLittleEndian, as_implicit_vr(data_set))
+
+
+def _deflated(data_set: bytes) -> bytes:
+    """Deflated without the header of zlib, and of even length (PS3.5 A.5)."""
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = deflater.compress(data_set) + deflater.flush()
+    return deflated + b"\0" * (len(deflated) % 2)
 
 
 def _with_data_set(file: bytes, syntax: str, data_set: bytes) -> bytes:

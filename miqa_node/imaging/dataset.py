@@ -17,7 +17,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node.errors import DataSetError, DecodeError
 from miqa_node.imaging.codestream import transfer_syntax_of
@@ -35,6 +35,7 @@ from miqa_node.imaging.elements import (
 from miqa_node.imaging.head import read_head
 from miqa_node.imaging.headers import read_spacing_mm
 from miqa_node.imaging.pixel_data import (
+    ITEM,
     Fragment,
     PixelElement,
     assign_fragments,
@@ -128,7 +129,11 @@ def _read_image(path: Path, max_pixels: int, _inode: int, size: int, _modified_n
         deflated_at = None
         repairs.append(f"data set broken ({_brief(broken)}), read only its image description")
     if element is None:
-        raise DecodeError(_NO_PIXELS)
+        try:  # without a preamble the parser may lose its way and find no pixels
+            ds, element = _read_only_what_is_needed(path, size)
+        except DecodeError:
+            raise DecodeError(_NO_PIXELS) from None
+        repairs.append("read only its image description")
     _complete_image_pixel(ds, repairs)
     if ds.Rows * ds.Columns > max_pixels:
         raise DecodeError(f"{ds.Rows} × {ds.Columns} pixels exceed the limit of {max_pixels} (imaging.max_pixels).")
@@ -156,6 +161,10 @@ def _find_frames(
         if not ds.file_meta.TransferSyntaxUID.is_encapsulated:
             return ()
         if not element.has_undefined_length:
+            if read(element.offset, 4) != ITEM:
+                repairs.append(f"pixels are native, though the syntax is {ds.file_meta.TransferSyntaxUID}")
+                ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+                return ()
             fragments, table = find_fragments(read, element)
         if "ExtendedOffsetTable" in ds:
             table = np.frombuffer(ds.ExtendedOffsetTable, "<u8").tolist()
@@ -203,6 +212,7 @@ def _read_header(path: Path, size: int) -> tuple[FileDataset, PixelElement | Non
 
 def _element_at(fd: int, offset: int, size: int, *, implicit: bool, big_endian: bool) -> PixelElement:
     head = os.pread(fd, 12, offset).ljust(12, b"\0")
+    implicit = implicit and head[4:6] not in (b"OB", b"OW")  # as a length they would be odd
     _, vr, length, head_bytes = element_head(head, implicit=implicit, order=">" if big_endian else "<")
     at = offset + head_bytes
     return PixelElement(vr, at, max(0, min(length, size - at)), has_undefined_length=length == _UNDEFINED_LENGTH)

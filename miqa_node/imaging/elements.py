@@ -33,6 +33,8 @@ MAX_ELEMENTS = 1_000_000
 MAX_DEPTH = 64
 
 _UNDEFINED = 0xFFFFFFFF
+_ZLIB = 0x78
+"""First byte of a zlib stream with the usual window."""
 _ITEM_END, _SEQUENCE_END = 0xFFFEE00D, 0xFFFEE0DD
 _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _IMPLICIT_LE = (True, "<")
@@ -58,7 +60,7 @@ class Elements:
     """Elements by tag, and how they are encoded.
 
     ``pixel_tag`` is the tag at which the walk stopped, 0 when the data set has no pixels; ``pixel_offset`` is where
-    that element begins (in the inflated data set if it is deflated).
+    that element begins (in the inflated data set if it is deflated). ``cut_off`` if an element reaches beyond the file.
     ``transfer_syntax_uid`` is the declared one, or the one that the first bytes suggest.
     """
 
@@ -68,6 +70,7 @@ class Elements:
     big_endian: bool
     pixel_tag: int
     pixel_offset: int
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ def read_elements(path: Path, tags: AbstractSet[int]) -> Elements:
         implicit=encoding.implicit,
         big_endian=encoding.big_endian,
         pixel_tag=pixel_tag,
-        pixel_offset=pixel_offset,
+        pixel_offset=pixel_offset if pixel_tag else 0,
+        cut_off=not pixel_tag and encoding.transfer_syntax_uid != DEFLATED_LE and pixel_offset > path.stat().st_size,
     )
 
 
@@ -213,9 +217,11 @@ def find_encoding(
         offset = _walk_meta(read, start, tags | {0x00020010}, meta)
         syntax = meta.get(0x00020010)
         declared = syntax.value.decode("ascii", "replace").strip(" \0") if syntax else ""
+    first = read(offset, 8)
     if declared == DEFLATED_LE:
-        return Encoding(declared, offset, implicit=False, big_endian=False)
-    return _look_at_first_element(read(offset, 8), offset, declared)
+        inflated = first[:2] == b"\x08\x00" and first[4:6] in _VRS  # some writers declare it and deflate nothing
+        return Encoding(EXPLICIT_LE if inflated else declared, offset, implicit=False, big_endian=False)
+    return _look_at_first_element(first, offset, declared)
 
 
 def _look_at_first_element(first: bytes, offset: int, declared: str) -> Encoding:
@@ -245,7 +251,7 @@ def _walk_meta(read: Read, start: Encoding, tags: AbstractSet[int], by_tag: dict
 
 
 def _walk(read: Read, encoding: Encoding, tags: AbstractSet[int], by_tag: dict[int, Element]) -> tuple[int, int]:
-    """Collect elements until the pixels or the end; give the pixel element's tag and offset, or zeros.
+    """Collect elements until the pixels or the end; give the pixel element's tag and offset, or zero and the end.
 
     This loop runs for every element of every received image, so it works on one window of bytes
     with local names and unpacks each element once.
@@ -263,7 +269,7 @@ def _walk(read: Read, encoding: Encoding, tags: AbstractSet[int], by_tag: dict[i
             window = read(base, WINDOW_BYTES)
             size = len(window)
             if size < 8:
-                return 0, 0
+                return 0, base
         if encoding.implicit:
             group, number, length = unpack_implicit(window, offset)
             vr, head = b"", 8
@@ -294,7 +300,7 @@ def _walk(read: Read, encoding: Encoding, tags: AbstractSet[int], by_tag: dict[i
         if offset > size:
             base += offset
             offset = size = 0
-    return 0, 0
+    return 0, base + offset
 
 
 def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int:
@@ -310,7 +316,7 @@ def _end_of_sequence(read: Read, offset: int, implicit: bool, order: str) -> int
         if not 0 <= at <= len(window) - 12:
             base, at, window = offset, 0, read(offset, WINDOW_BYTES)
             if len(window) < 8:
-                return offset
+                return offset + 8  # beyond the end of the file, as it has none
         implicit, order = levels[-1]
         tag, vr, length, size = element_head(window[at : at + 12].ljust(12, b"\0"), implicit=implicit, order=order)
         offset += size
@@ -340,7 +346,10 @@ def element_head(head: bytes, *, implicit: bool, order: str) -> tuple[int, str, 
 
 def _inflating(read: Read, offset: int, most_bytes: int = MAX_INFLATED_BYTES) -> Read:
     """Read from the deflated data set at ``offset`` (PS3.5 A.5), inflating no more than is asked and allowed."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    head = read(offset, 2)
+    # A data set is deflated without the header of zlib (RFC 1950), which some writers nevertheless put there.
+    wrapped = len(head) == 2 and head[0] == _ZLIB and int.from_bytes(head) % 31 == 0
+    inflater = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
     inflated = bytearray()
     consumed = offset
 

@@ -104,9 +104,11 @@ def read_header(path: Path, *, nameless: bool = False, relaxed: bool = False) ->
     Raises
     ------
     DataSetError
-        The file is not DICOM, has no SOP class or instance UID, or has a UID that PS3.5 9.1 forbids.
+        The file is not DICOM, is cut off, has no SOP class or instance UID, or has a UID that PS3.5 9.1 forbids.
     """
     elements = read_elements(path, _WANTED)
+    if elements.cut_off and _TAGS["StudyInstanceUID"] not in elements.by_tag:
+        raise DataSetError("The data set breaks off in front of its Study Instance UID. Send it again.")
     values = Values(elements, _TAGS)
     strict = partial(Values.uid, relaxed=relaxed)
     identity, uid = (_any_identity, _any_uid) if nameless else (partial(_identity, strict), strict)

@@ -16,7 +16,7 @@ from pydicom import Dataset
 
 from miqa_node.imaging.elements import Read
 
-_ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _END_OF_IMAGE = b"\xff\xd9"
 _TAIL_BYTES = 10
 """Among the last bytes of a frame stands its end marker; padding may follow."""
@@ -81,7 +81,7 @@ def find_fragments(read: Read, element: PixelElement) -> tuple[list[Fragment], l
     Raises
     ------
     EOFError
-        The end of the fragments is missing.
+        The last fragments are missing.
     ValueError
         Something else lies between them.
     """
@@ -92,7 +92,7 @@ def find_fragments(read: Read, element: PixelElement) -> tuple[list[Fragment], l
         head = read(at, 8)
         if head[:4] == _SEQUENCE_END:
             return fragments, table
-        if head[:4] != _ITEM:
+        if head[:4] != ITEM:
             raise ValueError("something else lies between the fragments")
         length = int.from_bytes(head[4:], "little")
         if first:
@@ -101,7 +101,7 @@ def find_fragments(read: Read, element: PixelElement) -> tuple[list[Fragment], l
             first = at + 8 + length
             table = np.frombuffer(read(at + 8, length // 4 * 4), "<u4").tolist()
         at += 8 + length
-    if element.has_undefined_length:
+    if element.has_undefined_length and not (fragments and at == end):  # some writers leave the delimiter out
         raise EOFError
     return fragments, table
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from miqa_node.deliver.form import in_form
 from miqa_node.deliver.kinds.base import DeliveryContext
@@ -80,6 +80,16 @@ def test_every_kind_reaches_storescp(options: list[str], tmp_path: Path) -> None
             before = tmp_path / f"{one.kind}-before.dcm"
             before.write_bytes(one.data)
             assert set(errors(plain)) <= set(errors(before)), one.kind
+
+
+def test_a_pacs_that_takes_deflated_objects_gets_them_so(tmp_path: Path) -> None:
+    made = making.everything(making.write(making.small(), tmp_path / "source.dcm"))
+    profile = {"transfer_syntaxes": [str(DeflatedExplicitVRLittleEndian), str(ExplicitVRLittleEndian)]}
+    for one in made:
+        got = deliver([one], ["+xd"], tmp_path / one.kind, **profile)[one.sop_instance_uid]
+        if making.read(one).file_meta.TransferSyntaxUID == ExplicitVRLittleEndian:
+            assert got.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
+            assert got.to_json_dict() == making.read(one).to_json_dict()
 
 
 def test_a_pacs_that_takes_everything_gets_what_its_profile_says(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ class Rig:
         self, folder: Path, decoder: Decoder, policy: Policy, *, rules: AcquisitionRules | None = None,
         assessor: Assessor | None = None, enhance: Callable[[Radiograph], Enhanced] | None = None,
         silence: Callable[[], str] = str, declining: Callable[[str], Sequence[str]] = lambda _modality: (),
+        relaxed_uids: bool = False,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.database = Database(f"sqlite:///{folder / 'miqa.sqlite'}")
@@ -78,6 +79,7 @@ class Rig:
         self.pipeline = build_pipeline(
             self.database, self.objects, self.queue, decoder, policy, lambda kind: kinds.get(kind, []),
             assessor=assessor, rules=rules, enhance=enhance, silence=silence, declining=declining,
+            relaxed_uids=relaxed_uids,
         )  # fmt: skip
 
     def receive(self, source: Path, change: dict[str, Any] | None = None) -> InstanceDigest:
