@@ -90,7 +90,7 @@ class Node:
 
 
 @pytest.fixture(scope="module", params=["made", "pydicom"])
-def said(
+def sayings(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[OddFile, Sayings]]:
     """Of each file, by its name."""
@@ -110,13 +110,15 @@ def said(
     }
 
 
-def test_all_ways_say_the_same(said: dict[str, tuple[OddFile, Sayings]]) -> None:
-    assert "\n".join(f"{name}: {one}" for name, (file, one) in said.items() if not _agree(file, one)) == ""
-    assert len(said) > 70
+def test_all_ways_say_the_same(sayings: dict[str, tuple[OddFile, Sayings]]) -> None:
+    assert "\n".join(f"{name}: {one}" for name, (file, one) in sayings.items() if not _agree(file, one)) == ""
+    assert len(sayings) > 70
 
 
-def test_what_is_said_is_right(said: dict[str, tuple[OddFile, Sayings]]) -> None:
-    assert {n: (file.said, one.named) for n, (file, one) in said.items() if not one.named.startswith(file.said)} == {}
+def test_what_is_said_is_right(sayings: dict[str, tuple[OddFile, Sayings]]) -> None:
+    assert {
+        n: (file.said, one.named) for n, (file, one) in sayings.items() if not one.named.startswith(file.said)
+    } == {}
 
 
 def _agree(file: OddFile, one: Sayings) -> bool:
@@ -143,10 +145,10 @@ def _assess(*arguments: str) -> dict[str, str]:
 def _sent(file: OddFile) -> tuple[str, str, str, bytes] | None:
     """SOP class, instance, transfer syntax and data set of a C-STORE; None if there is nothing to send."""
     try:
-        encoding, found = peek_elements(file.data, frozenset({CLASS, INSTANCE}))
+        encoding, elements = peek_elements(file.data, frozenset({CLASS, INSTANCE}))
     except DataSetError:
         return None
-    uids = [found[tag].value.decode("latin-1").strip(" \0") if tag in found else "" for tag in (CLASS, INSTANCE)]
+    uids = [elements[tag].value.decode("latin-1").strip(" \0") if tag in elements else "" for tag in (CLASS, INSTANCE)]
     sendable = all(map(can_name, uids))
     return (uids[0], uids[1], encoding.transfer_syntax_uid, file.data[encoding.offset :]) if sendable else None
 
@@ -156,11 +158,11 @@ def _by_c_store(files: Sequence[OddFile], node: Node) -> list[str]:
     settings = load_settings(dicom=dicom).dicom
     scp = StorageScp(settings, node.rig.folder / "incoming", node.rig.pipeline.receive, node.rig.objects.check)
     scp.start()
-    said = []
+    reasons = []
     for file in files:
         sent = _sent(file)
         if sent is None:
-            said.append(NOT_SENT)
+            reasons.append(NOT_SENT)
             continue
         sop_class, instance, syntax, data = sent
         association = AE("ODD").associate("127.0.0.1", scp.port, [build_context(UID(sop_class), UID(syntax))])
@@ -169,10 +171,10 @@ def _by_c_store(files: Sequence[OddFile], node: Node) -> list[str]:
         status = Exchange(association, ANSWER_S).store(context_id, sop_class, instance, data)
         association.release()
         assert status in (0x0000, 0xA900, 0xC000), f"{file.name}: {status:04X}"
-        said.append(REFUSED if status else node.said(_digest(data)))
+        reasons.append(REFUSED if status else node.said(_digest(data)))
     scp.stop(1.0)
     node.rig.database.close()
-    return said
+    return reasons
 
 
 def _by_stow(files: Sequence[OddFile], node: Node) -> list[str]:
@@ -181,7 +183,7 @@ def _by_stow(files: Sequence[OddFile], node: Node) -> list[str]:
     services = replace(WebServices(node.rig.database, node.rig.objects, settings, list), intake=intake)
     client = TestClient(create_app(services), "http://localhost:8080", client=("127.0.0.1", 50000))
     kind = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
-    said = []
+    reasons = []
     for file in files:
         part = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode() + file.data
         end = f"\r\n--{BOUNDARY}--\r\n".encode()
@@ -189,12 +191,12 @@ def _by_stow(files: Sequence[OddFile], node: Node) -> list[str]:
         sent = _sent(file)
         if answer.status_code != 200:
             assert answer.status_code == 409, f"{file.name}: {answer.status_code}"
-            said.append(REFUSED)
+            reasons.append(REFUSED)
         else:
             encoding, _ = peek_elements(file.data, frozenset({CLASS}))
-            said.append(node.said(_digest(sent[3] if sent else file.data[encoding.offset :])))
+            reasons.append(node.said(_digest(sent[3] if sent else file.data[encoding.offset :])))
     node.rig.database.close()
-    return said
+    return reasons
 
 
 def _digest(data: bytes) -> InstanceDigest:
