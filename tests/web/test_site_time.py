@@ -97,3 +97,14 @@ def test_a_site_speaks_its_language_and_a_browser_may_speak_another(stage: Stage
 def test_a_zone_that_does_not_exist_is_refused() -> None:
     with pytest.raises(SettingsError, match="did you mean Europe/Berlin"):
         load_settings(node={"time_zone": "Europa/Berlin"})
+
+
+def test_a_room_display_has_the_clock_of_the_site_in_one_form(stage: Stage, berlin: TestClient) -> None:
+    stage.add(1, at=datetime.now(UTC), station="ROOM1")
+
+    page = berlin.get("/rooms/ROOM1").text
+    clock = re.search(r'data-offset-s="(3600|7200)" data-zone="(CET|CEST)"', page)
+    assert clock is not None, "scripts show the site's clock, whatever zone the screen has"
+    assert re.search(rf"\d\d:\d\d:\d\d {clock[2]} ·", page)
+    script = berlin.get("/static/room.js").text
+    assert "toLocaleTimeString" not in script, "12 and 24 hours would mix"

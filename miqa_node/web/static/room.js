@@ -13,7 +13,9 @@ let audio = null;
 
 function isConnected(yes) {
   if (yes) heard = Date.now();
-  const at = new Date(heard).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  // The clock of the site, as everything else here: whoever set up the screen may have given it another zone.
+  const { offsetS, zone } = main.querySelector("[data-light]").dataset;
+  const at = `${new Date(heard + Number(offsetS) * 1000).toISOString().slice(11, 19)} ${zone}`;
   document.getElementById("heard").textContent = at;
   document.getElementById("stale").textContent = yes ? "" : ` ${say("Last heard from it at {at}.", { at })}`;
   connection.hidden = yes;

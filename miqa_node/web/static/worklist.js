@@ -100,6 +100,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && typing(event.target)) return event.target.blur();
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   if (event.key === "Escape" && !help.hidden) return toggleHelp();
+  // A live update may have taken the row away that had the focus: Enter still opens the current study.
+  if (event.key === "Enter" && event.target === document.body) return rows().find((row) => row.dataset.study === current)?.querySelector("a.open").click();
   const act = keys[event.key];
   if (!act) return;
   event.preventDefault();

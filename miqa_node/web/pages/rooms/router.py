@@ -28,6 +28,7 @@ from miqa_node.web.newest import newest_maps
 from miqa_node.web.outlines import FindingOutline, outlines
 from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services, WebServices
+from miqa_node.web.site_time import clock, local
 
 EARLIER = 12
 """So many exposures before the newest are shown as dots."""
@@ -148,6 +149,8 @@ def _now(services: WebServices, station: str, query: str = "") -> dict[str, obje
         "earlier": [(light_of(one), one) for one in exposures[1:]],
         "light_words": LIGHT_WORDS,
         "minutes": services.settings.web.display_minutes,
+        "offset_s": int((local(datetime.now(UTC)).utcoffset() or timedelta()).total_seconds()),
+        "zone": clock(datetime.now(UTC), "%Z"),
         "language": language,
     }  # fmt: skip
 
