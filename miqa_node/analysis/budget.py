@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import FindingName
@@ -50,6 +50,7 @@ class BudgetImage:
     strengths: Mapping[FindingName, float]
     always: bool
     before: bool
+    day: date | None = None
 
 
 def propose_limits(transaction: Transaction, policy: Policy, budget: float, now: datetime) -> LimitSet:
@@ -60,11 +61,16 @@ def propose_limits(transaction: Transaction, policy: Policy, budget: float, now:
     ConflictError
         The model in force has judged too few images.
     """
-    judged = site_limits.newest_assessments(transaction, limit=MOST_IMAGES)
-    images = [image for one in judged if (image := budget_image(one, policy)) is not None]
+    images = newest_images(transaction, policy)
     soft = {rule.finding for scope in policy.scopes for rule in scope.findings if rule.soft}
     names = {name for image in images for name in image.judged}
     return site_limits.propose(transaction, propose(images, sorted(soft & names), budget), now)
+
+
+def newest_images(transaction: Transaction, policy: Policy) -> list[BudgetImage]:
+    """The newest images that the model in force judged and that soft findings may flag."""
+    judged = site_limits.newest_assessments(transaction, limit=MOST_IMAGES)
+    return [image for one in judged if (image := budget_image(one, policy)) is not None]
 
 
 def budget_image(assessment: Assessment, policy: Policy) -> BudgetImage | None:
@@ -82,16 +88,13 @@ def budget_image(assessment: Assessment, policy: Policy) -> BudgetImage | None:
         assessment.digest, header.sop_instance_uid, header.station_name, header.view_position,
         frozenset(f.name for f in assessment.findings if f.name in soft), strengths,
         decide_quality(assessment, without).verdict.flagged, decide_quality(assessment, plain).verdict.flagged,
+        assessment.assessed_at.date(),
     )  # fmt: skip
 
 
 def propose(images: Sequence[BudgetImage], findings: Iterable[FindingName], budget: float) -> LimitProposal:
     """Limits with which at most a share ``budget`` of these images is flagged; ConflictError if there are too few."""
-    if len(images) < FEWEST:
-        raise ConflictError(
-            f"Only {len(images)} images of the model in force have been judged; a proposal needs {FEWEST}. "
-            "Wait for more."
-        )
+    _check_number(images)
     names = tuple(findings)
     groups = grouped(images)
     low, high = 0.0, budget
@@ -102,16 +105,53 @@ def propose(images: Sequence[BudgetImage], findings: Iterable[FindingName], budg
             if _flagged(images, _limits(groups, names, middle)) <= budget * len(images)
             else (low, middle)
         )
-    limits = _limits(groups, names, low)
+    return _proposal(images, groups, _limits(groups, names, low), budget, low)
+
+
+def appraise(images: Sequence[BudgetImage], limits: Sequence[RoomLimit]) -> LimitProposal:
+    """What these limits would do to these images; the budget is the share that they flag.
+
+    Raises
+    ------
+    ConflictError
+        There are too few images.
+    """
+    _check_number(images)
+    own = grouped(images)
+    groups = {(one.room, one.view): own.get((one.room, one.view)) or _covered(images, one) for one in limits}
+    share = _flagged(images, limits) / len(images)
+    return _proposal(images, groups, limits, round(share, 4), 0.0)
+
+
+def _check_number(images: Sequence[BudgetImage]) -> None:
+    if len(images) < FEWEST:
+        raise ConflictError(
+            f"Only {len(images)} images of the model in force have been judged; a proposal needs {FEWEST}. "
+            "Wait for more."
+        )
+
+
+def _covered(images: Sequence[BudgetImage], limit: RoomLimit) -> list[BudgetImage]:
+    return [image for image in images if limit.room in ("", image.room) and limit.view in ("", image.view)]
+
+
+def _proposal(
+    images: Sequence[BudgetImage],
+    groups: Mapping[Group, Sequence[BudgetImage]],
+    limits: Sequence[RoomLimit],
+    budget: float,
+    tail: float,
+) -> LimitProposal:
     return LimitProposal(
         budget=budget,
         images=len(images),
         always=sum(image.always for image in images),
         before=sum(image.before for image in images),
         flagged=_flagged(images, limits),
-        tail=round(low, 4),
+        tail=round(tail, 4),
         groups={", ".join(part or "all others" for part in group): len(members) for group, members in groups.items()},
         limits=tuple(_described(limit, groups[limit.room, limit.view]) for limit in limits),
+        days=len({image.day for image in images if image.day is not None}),
     )
 
 

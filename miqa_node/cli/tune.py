@@ -107,6 +107,10 @@ def _print(limit_set: LimitSet) -> None:
         f"({proposal.flagged / proposal.images:.1%}, budget {proposal.budget:.1%}); {proposal.before} by the policy "
         f"without it, {proposal.always} by other rules in any case"
     )
+    if a_day := proposal.per_day(proposal.flagged):
+        print_line(
+            f"That is {a_day:.1f} a day on {proposal.days} days; {proposal.per_day(proposal.before):.1f} without it."
+        )
     numbers = (Column(text, number=True) for text in ("Limit", "Images", "Present", "Flagged"))
     print_table(
         ("Finding", "Room and view", *numbers, "Nearest images (strength)"),

@@ -84,7 +84,7 @@ class LimitProposal:
 
     ``budget`` and ``tail`` are shares: of images that may be flagged, and of each group's images that a finding may
     flag. ``always`` counts images that other rules flag, ``before`` those flagged by the rules without limits of rooms,
-    ``flagged`` those that would be with the proposed ones.
+    ``flagged`` those that would be with the proposed ones; ``days`` those on which images came, 0 if not known.
     """
 
     budget: float
@@ -95,6 +95,11 @@ class LimitProposal:
     tail: float
     groups: Mapping[str, int]
     limits: tuple[ProposedLimit, ...]
+    days: int = 0
+
+    def per_day(self, images: int) -> float | None:
+        """Images on a day on which images come; None if the days are not known."""
+        return images / self.days if self.days else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,17 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from miqa_node.analysis import budget as budgets
-from miqa_node.domain.site_limit import LimitSet, SiteLimits
+from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
 from miqa_node.settings import read_policy
 from miqa_node.store import site_limits
 from miqa_node.web.access import Admin, Reader, Reviewer, acting
-from miqa_node.web.fields import Actor, Comment, Strict
+from miqa_node.web.fields import Actor, Comment, KnownFinding, Strict
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
 from miqa_node.web.services import Services
 
 MAX_NUMBER = 2**31 - 1
+MAX_LIMITS = 5000
 SetNumber = Annotated[int, Path(ge=1, le=MAX_NUMBER, description="Number of the set.")]
 
 
@@ -34,6 +35,34 @@ class BudgetWish(Strict):
     """The alarm budget of a proposal."""
 
     budget: float = Field(gt=0, le=0.5, description="Share of images that may be flagged.")
+
+
+class AppraisedLimits(BaseModel):
+    """What limits would do, and the number of the set if they were kept."""
+
+    number: int | None
+    proposal: LimitProposal
+
+
+class RoomLimitWish(Strict):
+    """One limit of a proposal that a person makes."""
+
+    finding: KnownFinding
+    room: str = Field("", max_length=64, description="Station Name (0008,1010); empty means all other rooms.")
+    view: str = Field("", max_length=16, description="View Position (0018,5101); empty means all other views.")
+    least_strength: float = Field(ge=0, le=1, description="Probability times severity from which it flags.")
+
+    @property
+    def limit(self) -> RoomLimit:
+        """The same for the analysis."""
+        return RoomLimit(self.finding, self.room, self.view, self.least_strength)
+
+
+class AppraisalWish(Strict):
+    """Limits of which somebody asks what they would do."""
+
+    limits: Annotated[list[RoomLimitWish], Field(min_length=1, max_length=MAX_LIMITS)]
+    keep: bool = Field(False, description="Keep them as a proposal that can be confirmed.")
 
 
 class LimitChange(Strict):
@@ -71,6 +100,17 @@ def propose_limits(services: Services, _who: Reviewer, body: BudgetWish) -> Limi
     policy = read_policy(services.settings.policy_file)
     with services.database.begin() as transaction:
         return budgets.propose_limits(transaction, policy, body.budget, datetime.now(UTC))
+
+
+@router.post("/appraisals", summary="Try limits", responses=responses(401, 403, 409, 415, 422, 503))
+def appraise_limits(services: Services, _who: Reviewer, body: AppraisalWish) -> AppraisedLimits:
+    """What limits of one's own would do to the newest images; with ``keep`` they become a proposal. Nothing changes."""
+    policy = read_policy(services.settings.policy_file)
+    limits = [one.limit for one in body.limits]
+    with services.database.begin() as transaction:
+        proposal = budgets.appraise(budgets.newest_images(transaction, policy), limits)
+        limit_set = site_limits.propose(transaction, proposal, datetime.now(UTC)) if body.keep else None
+    return AppraisedLimits(number=limit_set.number if limit_set else None, proposal=proposal)
 
 
 @router.post("/{number}/confirm", summary="Confirm limits", responses=responses(401, 403, 404, 409, 415, 422, 503))

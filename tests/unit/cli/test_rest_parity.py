@@ -10,6 +10,7 @@ from typer.main import get_command
 from miqa_node.cli.command import commands_of
 
 DELIVERY = "POST /api/v1/deliveries/{delivery_id}/{action}"
+APPRAISAL = "POST /api/v1/limits/appraisals"
 ACCOUNT = "POST /api/v1/accounts/{name}/{action}"
 PHANTOM = "POST /api/v1/phantoms/{series_uid}"
 PATHS: dict[str, str] = {
@@ -96,6 +97,11 @@ PAGES: dict[str, str] = {
     "POST /studies/{study_uid}/release": "POST /api/v1/worklist/{study_uid}/release",
     "POST /studies/{study_uid}/reopen": "POST /api/v1/worklist/{study_uid}/reopen",
     "POST /studies/{study_uid}/resolve": "POST /api/v1/worklist/{study_uid}/resolve",
+    "POST /tuning/budget": "POST /api/v1/limits/proposals",
+    "POST /tuning/confirm": "POST /api/v1/limits/{number}/confirm",
+    "POST /tuning/keep": APPRAISAL,
+    "POST /tuning/preview": APPRAISAL,
+    "POST /tuning/withdraw": "POST /api/v1/limits/withdraw",
     "POST /worklist/bulk": "POST /api/v1/worklist/{study_uid}/resolve",
     "POST /worklist/bulk/undo": "POST /api/v1/worklist/{study_uid}/reopen",
     "POST /worklist/views": "PUT /api/v1/views/{name}",

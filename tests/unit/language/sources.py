@@ -89,6 +89,7 @@ WORDS = (
     "undone",
     "assigned",
     "commented",
+    "all other rooms",
     "Rejects",
     "Model watch",
     "Labels",

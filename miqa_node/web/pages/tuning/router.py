@@ -1,0 +1,161 @@
+"""Limits against alarm fatigue: what an alarm budget or one's own limits would flag a day, before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from difflib import unified_diff
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
+from fastapi.responses import RedirectResponse
+
+from miqa_node.analysis import budget as budgets
+from miqa_node.domain.access import Permission
+from miqa_node.domain.instance import InstanceDigest
+from miqa_node.domain.site_limit import LimitProposal, LimitSet, RoomLimit, SiteLimits
+from miqa_node.settings import read_policy
+from miqa_node.store import instances, site_limits
+from miqa_node.store.database import Transaction
+from miqa_node.web.access import Admin, Reader, Reviewer, acting
+from miqa_node.web.decisions import DIGEST
+from miqa_node.web.fields import Actor, Comment
+from miqa_node.web.html import finding, render
+from miqa_node.web.page import Navigation, Page
+from miqa_node.web.services import Services, WebServices
+
+MAX_NUMBER = 2**31 - 1
+MAX_LIMITS = 5000
+MOST_SETS = 20
+
+SetNumber = Annotated[int, Form(ge=1, le=MAX_NUMBER)]
+Strengths = Annotated[list[Annotated[float, Form(ge=0, le=1)]], Form(max_length=MAX_LIMITS)]
+
+router = APIRouter()
+
+
+@router.get("/tuning")
+def tuning_page(
+    services: Services, who: Reader, shown: Annotated[int, Query(alias="set", ge=0, le=MAX_NUMBER)] = 0
+) -> str:
+    """The limits in force, the sets, and one set with what it would do."""
+    with services.database.begin() as transaction:
+        in_force = site_limits.current(transaction)
+        sets = site_limits.history(transaction, limit=MOST_SETS)
+        limit_set = site_limits.load(transaction, shown) if shown else None
+        judged = len(site_limits.newest_assessments(transaction, limit=budgets.FEWEST))
+        silent_until = _silent_until(services, transaction, in_force)
+    return render(
+        "tuning/tuning.html",
+        who=who,
+        sets=sets,
+        shown=limit_set,
+        in_force=in_force,
+        silent_until=silent_until,
+        missing=max(0, budgets.FEWEST - judged),
+        may_propose=who.may(Permission.REVIEW),
+        may_confirm=who.may(Permission.ADMIN),
+        newest=max((one.number for one in sets if one.confirmed_at), default=0),
+        **_effect(limit_set.proposal if limit_set else None, in_force),
+    )
+
+
+@router.get("/tuning/images/{digest}")
+def image_of(services: Services, _: Reader, digest: Annotated[str, Path(pattern=DIGEST)]) -> Response:
+    """The study of an image that lies near a limit."""
+    with services.database.begin() as transaction:
+        uid = instances.load(transaction, InstanceDigest(digest)).header.study_instance_uid
+    return RedirectResponse(f"/studies/{uid}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/tuning/budget")
+def propose(services: Services, _: Reviewer, percent: Annotated[float, Form(ge=0.5, le=50)]) -> Response:
+    """Propose limits for an alarm budget, and show them."""
+    policy = read_policy(services.settings.policy_file)
+    with services.database.begin() as transaction:
+        limit_set = budgets.propose_limits(transaction, policy, percent / 100.0, datetime.now(UTC))
+    return _show(limit_set.number)
+
+
+@router.post("/tuning/preview")
+def preview(services: Services, _: Reviewer, number: SetNumber, strength: Strengths) -> str:
+    """What the limits would do as the sliders stand; nothing is kept."""
+    with services.database.begin() as transaction:
+        proposal = _moved(services, transaction, number, strength)
+        return render("tuning/effect.html", **_effect(proposal, site_limits.current(transaction)))
+
+
+@router.post("/tuning/keep")
+def keep(services: Services, _: Reviewer, number: SetNumber, strength: Strengths) -> Response:
+    """Keep the limits as the sliders stand, as a proposal."""
+    with services.database.begin() as transaction:
+        proposal = _moved(services, transaction, number, strength)
+        limit_set = site_limits.propose(transaction, proposal, datetime.now(UTC))
+    return _show(limit_set.number)
+
+
+@router.post("/tuning/confirm")
+def confirm(
+    services: Services,
+    who: Admin,
+    number: SetNumber,
+    comment: Annotated[Comment, Form()],
+    actor: Annotated[Actor, Form()] = "",
+) -> Response:
+    """Put a set in force under a name."""
+    with services.database.begin() as transaction:
+        site_limits.confirm(transaction, number, acting(who, actor), comment, datetime.now(UTC))
+    return _show(number)
+
+
+@router.post("/tuning/withdraw")
+def withdraw(
+    services: Services, who: Admin, comment: Annotated[Comment, Form()] = "", actor: Annotated[Actor, Form()] = ""
+) -> Response:
+    """Go back to the limits of the policy."""
+    with services.database.begin() as transaction:
+        site_limits.withdraw(transaction, acting(who, actor), comment, datetime.now(UTC))
+    return RedirectResponse("/tuning", HTTPStatus.SEE_OTHER)
+
+
+def difference(before: Sequence[RoomLimit], after: Sequence[RoomLimit]) -> tuple[str, ...]:
+    """The change of limits as lines of a diff: ``-`` in force now, ``+`` afterwards; empty if nothing changes."""
+    old, new = (
+        [f"{finding(one.finding)}, {one.place}: {one.least_strength:.2f}" for one in of] for of in (before, after)
+    )
+    return tuple(
+        line for line in unified_diff(sorted(old), sorted(new), n=0, lineterm="") if line[:2] not in ("--", "++", "@@")
+    )
+
+
+def _show(number: int) -> Response:
+    return RedirectResponse("/tuning?" + urlencode({"set": number}), HTTPStatus.SEE_OTHER)
+
+
+def _moved(services: WebServices, transaction: Transaction, number: int, strengths: Sequence[float]) -> LimitProposal:
+    limit_set: LimitSet = site_limits.load(transaction, number)
+    limits = [one.limit for one in limit_set.proposal.limits] if limit_set.proposal else []
+    if len(limits) != len(strengths):
+        raise HTTPException(HTTPStatus.CONFLICT, "The set has other limits than this page shows. Load it again.")
+    images = budgets.newest_images(transaction, read_policy(services.settings.policy_file))
+    pairs = zip(limits, strengths, strict=True)
+    return budgets.appraise(images, [RoomLimit(of.finding, of.room, of.view, round(at, 4)) for of, at in pairs])
+
+
+def _effect(proposal: LimitProposal | None, in_force: SiteLimits) -> dict[str, object]:
+    after = [one.limit for one in proposal.limits] if proposal else []
+    return {"proposal": proposal, "changes": difference(in_force.limits, after) if proposal else ()}
+
+
+def _silent_until(services: WebServices, transaction: Transaction, in_force: SiteLimits) -> datetime | None:
+    """The end of the silent first days; None if verdicts flag."""
+    days = services.settings.policy.silent_days
+    if not days or in_force.number:
+        return None
+    until = (site_limits.first_verdict_at(transaction) or datetime.now(UTC)) + timedelta(days=days)
+    return until if until > datetime.now(UTC) else None
+
+
+PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Tuning", "/tuning", 6))
