@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from miqa_node.deliver.event_body import event_body
 from miqa_node.deliver.exchange import HttpAnswer, HttpService
 from miqa_node.deliver.kinds.base import (
     DeliveryContext,
@@ -51,6 +52,8 @@ class WebhookConfig(HttpConfig):
     )
     secret_file: File
     """File with the secrets that events are signed with."""
+    body_file: File = ""
+    """File with the JSON that the receiver expects; without it the event goes as it is."""
     events: tuple[EventType, ...] = DEFAULT_EVENTS
     allow_http: bool = Field(default=False, description="true or false")
 
@@ -104,7 +107,12 @@ class WebhookDestination(Destination):
         """Close the connections."""
         self._service.close()
 
-    def _post(self, event_id: str, body: bytes) -> None:
+    def _post(self, event_id: str, event: bytes) -> None:
+        body = (
+            event_body(_layout(self._config.body_file, self.name), event, self.name)
+            if self._config.body_file
+            else event
+        )
         at = int(time.time())
         secrets = read_secrets(self._config.secret_file, self.name)
         headers = {
@@ -116,6 +124,13 @@ class WebhookDestination(Destination):
         answer = self._service.exchange("POST", self._config.url, headers, body)
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             raise _refusal(answer)
+
+
+def _layout(file: str, name: str) -> str:
+    try:
+        return read_file(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeliveryError(f"{name}: body_file cannot be read.") from error
 
 
 def signature(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str:

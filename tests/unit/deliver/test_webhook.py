@@ -57,6 +57,26 @@ def test_an_event_arrives_signed_and_as_it_was_written(peer: Receiver, webhook: 
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 5
 
 
+def test_a_receiver_gets_the_body_that_the_site_wrote_for_it(
+    peer: Receiver, webhook: Callable[..., Destination], tmp_path: Path
+) -> None:
+    layout = tmp_path / "chat.json"
+    places = {"text": "{data.study.verdict}: „{data.study.note}“ {data.none}", "type": "{type}", "blocks": [3]}
+    layout.write_text(json.dumps(places))
+    chat = webhook(peer.url, body_file=str(layout))
+    said = event(data={"study": {"verdict": "REJECT", "note": 'a "b"\nc'}})
+
+    assert list(chat.send([said])) == [None], "the signature is that of the body that was sent"
+    assert json.loads(peer.taken[0][1]) == {"text": 'REJECT: „a "b"\nc“ ', "type": "study.flagged", "blocks": [3]}
+
+    layout.write_text("Hello {type}")
+    (outcome,) = chat.send([event()])
+    assert "body_file is not JSON" in str(outcome)
+    layout.unlink()
+    (outcome,) = chat.send([event()])
+    assert "body_file cannot be read" in str(outcome)
+
+
 def test_the_documented_code_refuses_what_was_changed(peer: Receiver, webhook: Callable[..., Destination]) -> None:
     webhook(peer.url).send([event()])
     (headers, body), verify = peer.attempts[0], documented()["verify"]
