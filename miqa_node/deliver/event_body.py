@@ -35,7 +35,7 @@ def _filled(part: Any, event: Mapping[str, Any]) -> Any:
         return {key: _filled(value, event) for key, value in part.items()}
     if isinstance(part, list):
         return [_filled(value, event) for value in part]
-    return _PLACE.sub(lambda found: _value(event, found[1]), part) if isinstance(part, str) else part
+    return _PLACE.sub(lambda place: _value(event, place[1]), part) if isinstance(part, str) else part
 
 
 def _value(event: Any, path: str) -> str:
