@@ -27,9 +27,9 @@ def judged(stage: Stage) -> Stage:
 
 
 def csrf(client: TestClient) -> str:
-    found = re.search(r'name="csrf" value="(\w+)"', client.get("/account").text)
-    assert found is not None
-    return found[1]
+    token = re.search(r'name="csrf" value="(\w+)"', client.get("/account").text)
+    assert token is not None
+    return token[1]
 
 
 def post(client: TestClient, address: str, form: dict[str, object]) -> Response:
@@ -62,17 +62,17 @@ def test_limits_are_proposed_moved_and_confirmed_on_the_page(judged: Stage, clie
     assert flagged[0] > flagged[1]
     assert "of 45 images" in post(client, "/tuning/keep", nothing).text
     with judged.services.database.begin() as transaction:
-        kept = site_limits.history(transaction)[0]
-    assert kept.number == first.number + 1
+        second = site_limits.history(transaction)[0]
+    assert second.number == first.number + 1
     assert in_force(judged) == 0, "nothing changes before a person confirms"
 
-    named = token | {"number": kept.number, "actor": "mara", "comment": "quiet start"}
+    named = token | {"number": second.number, "actor": "mara", "comment": "quiet start"}
     page = post(client, "/tuning/confirm", named).text
     assert "quiet start" in page
-    assert in_force(judged) == kept.number
+    assert in_force(judged) == second.number
     assert post(client, "/tuning/confirm", named).status_code == 409
 
-    image = kept.proposal.limits[0].nearest if kept.proposal else ()
+    image = second.proposal.limits[0].nearest if second.proposal else ()
     if image:
         assert (
             client.get(f"/tuning/images/{image[0].digest}", follow_redirects=False)

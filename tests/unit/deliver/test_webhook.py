@@ -64,9 +64,9 @@ def test_a_receiver_gets_the_body_that_the_site_wrote_for_it(
     places = {"text": "{data.study.verdict}: „{data.study.note}“ {data.none}", "type": "{type}", "blocks": [3]}
     layout.write_text(json.dumps(places))
     chat = webhook(peer.url, body_file=str(layout))
-    said = event(data={"study": {"verdict": "REJECT", "note": 'a "b"\nc'}})
+    sample = event(data={"study": {"verdict": "REJECT", "note": 'a "b"\nc'}})
 
-    assert list(chat.send([said])) == [None], "the signature is that of the body that was sent"
+    assert list(chat.send([sample])) == [None], "the signature is that of the body that was sent"
     assert json.loads(peer.taken[0][1]) == {"text": 'REJECT: „a "b"\nc“ ', "type": "study.flagged", "blocks": [3]}
 
     layout.write_text("Hello {type}")
