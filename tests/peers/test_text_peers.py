@@ -6,21 +6,31 @@ import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
 
+from miqa_node.deliver.form import in_form
+from miqa_node.deliver.kinds.base import DeliveryContext
+from miqa_node.deliver.kinds.cstore import CStoreConfig
 from miqa_node.domain.finding import FindingName
 from miqa_node.domain.image import SaliencyMaps
+from miqa_node.domain.output import output_kinds
 from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import Resolution
+from miqa_node.imaging.uncompressed import uncompress
 from miqa_node.report import ReportedImage, ReportSettings, make_objects, rejection_note
+from miqa_node.settings import load_settings
 from tests.peers.test_receive_peers import BIN
 from tests.peers.validators import errors_of_all, missing_tools
 from tests.unit.report import making
+from tests.unit.report.reviewed import amended, review
 from tests.unit.report.test_text import COMMENTS, CONFIRMED, in_set
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]
 
+UTF_8 = CStoreConfig(name="p", ae_title="P", host="h", port=104, character_set="ISO_IR 192")
 SETS = ("", "ISO_IR 100", "\\ISO 2022 IR 87", "\\ISO 2022 IR 149", "GB18030", "ISO_IR 127", "ISO_IR 144", "ISO_IR 126")
 
 
@@ -40,6 +50,51 @@ def test_dcmtk_reads_the_comment_as_it_was_typed(declared: str, tmp_path: Path) 
         (person,) = document["00100010"]["Value"]
         assert person["Alphabetic"] == name.alphabetic, language
         assert person.get("Ideographic", "") == name.ideographic, language
+
+
+@pytest.mark.parametrize("declared", SETS)
+def test_dcmtk_and_pydicom_read_the_same_text_in_every_kind_of_object(declared: str, tmp_path: Path) -> None:
+    """Also where a person decided, with a comment in each script; no letter becomes a question mark."""
+    if not (BIN / "dcm2json").exists():
+        pytest.skip("dcm2json is not installed")
+    source = making.write(making.small(), tmp_path / "source.dcm", in_set(declared))
+    image = pydicom.dcmread(source, stop_before_pixels=True)
+    made = [(one, "") for one in making.everything(source)]
+    for language, comment in COMMENTS.items():
+        folder = tmp_path / language
+        folder.mkdir()
+        opinion = review(Resolution.CONFIRMED, FindingName.FOREIGN_OBJECT, comment=comment)
+        report, *_ = amended(source, opinion, folder)
+        made.append((report, comment))
+    assert {one.kind for one, _ in made} >= set(output_kinds()) - {"REJECTION"}
+    for one, comment in made:
+        path = tmp_path / "made.dcm"
+        compressed = making.read(one).file_meta.TransferSyntaxUID.is_encapsulated
+        data = uncompress(one.data) if compressed else one.data  # dcm2json writes no compressed pixels
+        # Debian's DCMTK knows no escape sequences of Japanese: it gets these as a destination does that asks for UTF-8.
+        path.write_bytes(
+            in_form(UTF_8, data, DeliveryContext(load_settings().deliver)) if "IR 87" in declared else data
+        )
+        ran = subprocess.run([BIN / "dcm2json", path], capture_output=True, check=True)
+        theirs, ours = _texts(json.loads(ran.stdout)), _texts(making.read(one).to_json_dict())
+        assert theirs == ours, one.kind
+        assert not any("?" in text for text in ours), one.kind
+        assert image.PatientName.alphabetic in ours
+        assert any(comment in text for text in ours), (one.kind, comment)
+
+
+def _texts(document: Any) -> list[str]:
+    """All values that are text, in their order."""
+    if isinstance(document, str):
+        return [document.rstrip("^ ")]  # empty last parts of a name mean nothing (PS3.5 6.2.1.1)
+    if isinstance(document, list):
+        return [text for item in document for text in _texts(item)]
+    if not isinstance(document, dict):
+        return []
+    if "vr" not in document:  # a data set, or the groups of a name
+        return [text for tag in sorted(document) for text in _texts(document[tag])]
+    is_text = document["vr"] in ("SQ", "LO", "SH", "ST", "LT", "UT", "UC", "PN")
+    return _texts(document.get("Value", [])) if is_text else []
 
 
 @pytest.mark.parametrize("declared", SETS)
