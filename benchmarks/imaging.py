@@ -69,7 +69,7 @@ def main() -> None:
     chest = SAMPLES / "RG1_UNCR.dcm"
     headers = {name: timed(partial(read_header, path), 200) for name, path in (("CT", CT), ("CR", chest))}
     first = {"cold": first_image(chest, warm=False), "warm": first_image(chest, warm=True)}
-    with tempfile.TemporaryDirectory() as folder, Decoder(load_settings().imaging) as decoder:
+    with tempfile.TemporaryDirectory() as folder, Decoder(load_settings()) as decoder:
         decoded = decode_times(decoder, Path(folder))
         image = decoder.decode(chest)
     header, _ = read_header(chest)
@@ -87,7 +87,7 @@ def first_image(path: Path, *, warm: bool) -> float:
     program = (
         "import sys, time\nfrom pathlib import Path\n"
         "from miqa_node.imaging.decode import Decoder\nfrom miqa_node.settings import load_settings\n"
-        "with Decoder(load_settings().imaging) as decoder:\n"
+        "with Decoder(load_settings()) as decoder:\n"
         f"    if {warm}:\n        decoder.warm()\n        time.sleep({SETTLE_S})\n"
         "    started = time.perf_counter()\n    decoder.decode(Path(sys.argv[1]))\n"
         "    print(1e3 * (time.perf_counter() - started))\n"

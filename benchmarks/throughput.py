@@ -63,7 +63,7 @@ def compare(folder: Path, samples: Sequence[DemoImage]) -> dict[str, Any]:
     """Images per second of each way, and the pipeline's overhead in percent."""
     settings = load_settings(node={"data_dir": folder / "node"})
     files = _write(folder / "files", samples)
-    workers = settings.work.concurrency
+    workers = settings.work.worker_processes
     bare = loop(files, workers, measuring=False)
     measured = loop(files, workers, measuring=True)
     pipeline, stages = run_pipeline(folder, settings, samples)

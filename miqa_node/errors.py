@@ -157,6 +157,11 @@ def lacks_resources(error: BaseException) -> bool:
 
 
 def place_of(error: BaseException) -> str:
-    """Where an error was raised, as ``file:line``, for logs, because the message may quote a data set."""
+    """Where an error was raised, as ``file:line``, for logs, because the message may quote a data set.
+
+    Of one that came from another process it is the place there, which is kept as ``place``.
+    """
+    if place := getattr(error, "place", ""):
+        return str(place)
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

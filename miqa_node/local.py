@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from miqa_node.domain.image import Radiograph, SaliencyMaps
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StudyRecord
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.policy import Disposition, Policy
+from miqa_node.domain.ports import Assessor
 from miqa_node.domain.site_limit import SiteLimits
 from miqa_node.errors import DecodeError, NotAnImageError, NotFoundError
 from miqa_node.imaging.decode import Decoder
@@ -33,6 +34,7 @@ from miqa_node.store import instances
 from miqa_node.store.artifacts import MemoryArtifacts
 from miqa_node.store.database import Database
 from miqa_node.units.base import Decode, ImagingTools, JudgingTools, ReportingTools, UnitContext, installed
+from miqa_node.units.image import judge_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class LocalAssessor:
         self._models = ActiveModels(settings, lambda: chosen, calibrated=calibrated)
         self._sidecars = SidecarModels(settings, self._models.assessor, self._current_policy, packages)
         self._assessor = with_captions(settings, self._sidecars.assessor)
-        self._decoder = Decoder(settings.imaging)
+        self._decoder = Decoder(settings)
 
     def assess_file(
         self, path: Path, *, modality: str = "DX", body_part: str = "CHEST", view: str = "PA"
@@ -84,8 +86,10 @@ class LocalAssessor:
         UnreadableError
             The file is neither DICOM nor a picture, or its pixels cannot be decoded.
         """
-        judging = JudgingTools(self._assessor, self._current_policy, self._models.certificate)
-        return assess_path(path, (modality, body_part, view), judging, self._decoder.decode)
+        described = (modality, body_part, view)
+        return assess_path(
+            path, described, self._assessor, self._current_policy, self._models.certificate, self._decoder.decode
+        )
 
     @property
     def models(self) -> ActiveModels:
@@ -116,8 +120,11 @@ class LocalAssessor:
         self.close()
 
 
-def assess_path(path: Path, described: tuple[str, str, str], judging: JudgingTools, decode: Decode) -> LocalResult:
-    """What :meth:`LocalAssessor.assess_file` does, with parts that exist already, such as those of a running node.
+def assess_path(
+    path: Path, described: tuple[str, str, str], assessor: Callable[[], Assessor], policy: Callable[[], Policy],
+    certify: Callable[[Assessment, Policy], str], decode: Decode,
+) -> LocalResult:  # fmt: skip
+    """What :meth:`LocalAssessor.assess_file` does, with the parts of whoever has them, such as a worker of a node.
 
     The file takes the way of every image, through a store that is gone afterwards. ``described`` is (modality, body
     part, view) of a picture, which cannot say it.
@@ -125,7 +132,10 @@ def assess_path(path: Path, described: tuple[str, str, str], judging: JudgingToo
     image = _ImageFile(path, described, decode)
     artifacts, digest = MemoryArtifacts(), digest_of(path)
     with closing(Database.in_memory()) as database:
-        context = UnitContext(database, artifacts, ImagingTools(image.read_header, image.decode), judging, _NO_REPORTS)
+        imaging = ImagingTools(image.read_header, image.decode)
+        judging = JudgingTools(judge_here(image.decode, assessor), policy, certify)
+        reporting = ReportingTools(ReportSettings(), set, image.decode)
+        context = UnitContext(database, artifacts, imaging, judging, reporting)
         units = [unit for unit in installed() if not (unit.needs_others or unit.is_guard)]
         way = Pipeline(context, _NoJobs(), Effects(), Effects(), max_attempts=1, units=units)
         way.receive(ReceivedObject(str(path), digest, path.stat().st_size, "", "", "", datetime.now(UTC)))
@@ -181,14 +191,11 @@ class _ImageFile:
 class _NoJobs:
     """The stages are called one after the other; nothing waits."""
 
-    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
         """Nothing."""
 
     def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
         """Nothing."""
-
-
-_NO_REPORTS = ReportingTools(ReportSettings(), kinds=set)
 
 
 def digest_of(path: Path) -> InstanceDigest:

@@ -12,11 +12,9 @@ import structlog
 
 from miqa_node import plugins
 from miqa_node.assess.active import ActiveModels
-from miqa_node.assess.caption.captioned import with_captions
-from miqa_node.assess.enhance.enhancer import Enhancer
 from miqa_node.assess.session import ModelSessions
 from miqa_node.assess.shadow import ShadowRunner
-from miqa_node.assess.sidecars import SidecarModels, landmark_package
+from miqa_node.assess.sidecars import landmark_package
 from miqa_node.conclusion.amendment import Amendments
 from miqa_node.conclusion.deliver import kinds_to_make
 from miqa_node.conclusion.effects import giving_up_effects, verdict_effects
@@ -29,15 +27,15 @@ from miqa_node.domain.event import EventOrigin
 from miqa_node.domain.policy import decide
 from miqa_node.domain.role import NodeRole
 from miqa_node.errors import MiqaError, NotFoundError
-from miqa_node.health.canary import Canary
 from miqa_node.health.faults import NodeFaults
 from miqa_node.health.readiness import ReadinessChecks
 from miqa_node.health.supervisor import Supervisor
-from miqa_node.imaging.decode import Decoder
 from miqa_node.imaging.headers import read_header
-from miqa_node.local import assess_path
+from miqa_node.isolation.tasks import decoding, enhance
+from miqa_node.isolation.workers import ImageWorkers
 from miqa_node.observe.log import log_plugins
 from miqa_node.pipeline import Pipeline
+from miqa_node.process import give_back_memory
 from miqa_node.reassessment import Reassessment
 from miqa_node.receive.intake import Intake
 from miqa_node.report import lower_class
@@ -103,9 +101,10 @@ class Node:
         self._audit = self._audit_trail()
         self._choice = ChosenModels(self.database, settings.assess.follow_interval_s)
         self.models = ActiveModels(settings, self._choice.current)
-        self.sidecars = SidecarModels(settings, self.models.assessor, self.policy.current)
         self._shadow = ShadowRunner(settings, self._choice.current, self._keep_shadow)
-        self._decoder = Decoder(settings.imaging)
+        self._reports = report_settings(settings)
+        self._workers = ImageWorkers(settings, self._choice.current, self.policy.current, self._reports)
+        self._decoder = self._workers.decoder
         self._queue = DurableQueue(self.database, self._version)
         self._announcer = Announcer(
             self.destinations.hearing,
@@ -113,19 +112,18 @@ class Node:
             settings.work.study_quiet_s,
             NOT_IMAGE_MODALITIES,
         )
-        assessor = with_captions(settings, self.sidecars.assessor)
         self._judging = JudgingTools(
-            assessor,
+            self._workers.judge,
             self.policy.current,
-            self.models.certificate,
+            self._workers.certify,
             self._shadow,
             self.models.series,
             self.policy.silence,
         )
-        self._reports = report_settings(settings, self._decoder.encode)
-        canary = Canary(self._judging, self._decoder.decode, self._reports)
         work = settings.work
-        self._faults = NodeFaults(canary.check, work.alike_failures, work.canary_interval_s, self._announce_pause)
+        self._faults = NodeFaults(
+            self._workers.check_canary, work.alike_failures, work.canary_interval_s, self._announce_pause
+        )
         self._pipeline = self._build_pipeline()
         self._archives = Archives(self.destinations.current, settings)
         self._retention = Retention(self.database, self.objects, settings)
@@ -157,7 +155,9 @@ class Node:
             ReportingTools(
                 self._reports,
                 lambda: kinds_to_make(taking),
-                Enhancer(settings).enhance,
+                decoding(settings),
+                enhance,
+                self._decoder.run,
             ),
             settings.work.series_max_slices,
         )
@@ -194,7 +194,6 @@ class Node:
 
     def _web_services(self) -> WebServices:
         rest = next((source for source in self._sources.values() if isinstance(source, RestSource)), None)
-        judging = self._judging
         return WebServices(
             self.database,
             self.objects,
@@ -209,7 +208,7 @@ class Node:
             policy=self.policy.current,
             fetch=ArchiveRetrieval(self.database, self.objects, self._archives, self.settings).fetch,
             reassess=Reassessment(self.database, self.objects, self._queue),
-            look=lambda path, described: assess_path(path, described, judging, self._decoder.decode),
+            look=self._workers.look,
             destinations=lambda: tuple(self.destinations.current()),
             echo=self._echo,
             models=self._models,
@@ -229,8 +228,9 @@ class Node:
             log.warning("deliver.max_attempts has no effect any more; deliver.give_up_after_days took its place")
         begin = self._parts.begin
         begin(lambda: None, self.database.close)
-        # Where images are assessed, decoding processes start beside all that follows; elsewhere with the first image.
+        # Where images are assessed, worker processes start beside all that follows; elsewhere with the first image.
         begin(self._decoder.warm if self.role.works else lambda: None, self._decoder.close)
+        self._supervisor.watch(self._decoder.threads)
         migrate(self.database)
         begin(self._audit.start, self._audit.stop)
         self._supervisor.watch(self._audit.threads)
@@ -238,7 +238,8 @@ class Node:
             sending = AuditSending(self.database, self.settings)
             begin(sending.start, sending.stop)
             self._supervisor.watch(sending.threads)
-        followers = (self.policy.follow, self.models.follow, *((self._shadow.follow,) if self.role.works else ()))
+        working = (self._workers.follow, self._shadow.follow) if self.role.works else ()
+        followers = (self.policy.follow, self.models.follow, *working)
         begin(lambda: self._choice.start(followers), self._choice.stop)
         self._supervisor.watch(self._choice.threads)
         if self.role.works:
@@ -257,11 +258,12 @@ class Node:
             self._supervisor.watch(source.threads)
         begin(self._supervisor.start, self._supervisor.stop)
         ports = {"dicom_port": self.dicom_port, "web_port": self.web_port, "health_port": self.health_port}
+        give_back_memory()  # of what the start needed
         log.info("started", role=self.role.value, ae_title=self.settings.dicom.ae_title, **ports)
 
     def _start_work(self) -> None:
         try:
-            self.models.check()
+            self._workers.check_now()
         except MiqaError as error:
             # Images are still received and kept: their jobs wait, and /readyz gives the reason.
             log.error("no image will be assessed", reason=str(error))
@@ -340,8 +342,7 @@ class Node:
         }
         if self.role.works:
             checks |= {
-                "The quality package": self.models.check,
-                "The further packages": self.sidecars.check,
+                "The models": self._workers.check,
                 "The decoder": self._decoder.check,
                 "The judgement of images": self._faults.check,
             }

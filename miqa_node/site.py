@@ -13,7 +13,6 @@ from miqa_node.analysis.archive import keep_last_month
 from miqa_node.domain.acquisition import AcquisitionRules
 from miqa_node.domain.ports import ObjectStore
 from miqa_node.errors import SettingsError
-from miqa_node.imaging.encode import FrameEncoder
 from miqa_node.report import ReportSettings
 from miqa_node.report.catalogue import voice
 from miqa_node.settings import Settings
@@ -75,10 +74,10 @@ def acquisition_rules(settings: Settings) -> AcquisitionRules:
     )
 
 
-def report_settings(settings: Settings, encode: FrameEncoder) -> ReportSettings:
-    """What the site chose about its reports; ``encode`` compresses pixels where a crash does no harm."""
+def report_settings(settings: Settings) -> ReportSettings:
+    """What the site chose about its reports."""
     language = voice(settings.node.language).language
-    return ReportSettings(settings.node.name, settings.assess.saliency_threshold, language=language, encode=encode)
+    return ReportSettings(settings.node.name, settings.assess.saliency_threshold, language=language)
 
 
 def migrate(database: Database) -> None:

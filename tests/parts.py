@@ -24,6 +24,7 @@ from miqa_node.store.announcements import Announcer
 from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database
 from miqa_node.units.base import ImagingTools, JudgingTools, ReportingTools, UnitContext
+from miqa_node.units.image import judge_here
 
 
 def build_pipeline(
@@ -48,8 +49,10 @@ def build_pipeline(
         database,
         Artifacts(objects),
         ImagingTools(partial(read_header, relaxed=relaxed_uids), decoder.decode),
-        JudgingTools(lambda: chosen, lambda: policy, lambda *_: NO_CERTIFICATE, silence=silence),
-        ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), enhance),
+        JudgingTools(
+            judge_here(decoder.decode, lambda: chosen), lambda: policy, lambda *_: NO_CERTIFICATE, silence=silence
+        ),
+        ReportingTools(ReportSettings(), lambda: kinds_to_make(destinations), decoder.decode, enhance),
     )
     announcer = Announcer(lambda _kind: (), EventOrigin())
     effects = verdict_effects(context, rules, destinations, announcer, declining)

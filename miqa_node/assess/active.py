@@ -74,6 +74,11 @@ class ActiveModels:
         """The package that judges now; None before :meth:`load`, or without one."""
         return self._package
 
+    @property
+    def refusal(self) -> str:
+        """Why the package that is chosen does not judge although another one does; empty if it judges."""
+        return self._said
+
     def load(self) -> None:
         """Load and check the package, goldens included; raise ModelPackageError with the reason if it is unusable."""
         with self._lock:

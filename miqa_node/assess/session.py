@@ -7,15 +7,18 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 import structlog
 from numpy.typing import NDArray
 
 from miqa_node.assess.blocked import in_whole_blocks
 from miqa_node.errors import ModelPackageError, SettingsError
 from miqa_node.settings import Accelerator
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +94,8 @@ class GraphSession:
         log.warning("a model session was loaded again", session=self.name, failure=self._failure)
 
     def _load(self, model: Path | bytes) -> ort.InferenceSession:
+        import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
+
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads
         # Waiting threads that spin would take the cores from decoding and receiving.
@@ -112,6 +117,8 @@ class GraphSession:
     def _run_within(
         self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.float32]], timeout_s: float
     ) -> list[NDArray[np.float32]]:
+        import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
+
         options, late = ort.RunOptions(), threading.Event()
 
         def stop() -> None:
@@ -149,6 +156,8 @@ class ModelSessions:
 
 
 def _giving_back() -> ort.RunOptions:
+    import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
+
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
@@ -180,6 +189,8 @@ def _sha256_of(file: Path) -> str:
 
 
 def _providers(accelerator: Accelerator) -> list[str]:
+    import onnxruntime as ort  # noqa: PLC0415 - only processes that run graphs load it
+
     has_gpu = GPU_PROVIDER in ort.get_available_providers()
     if accelerator is Accelerator.CPU or (accelerator is Accelerator.AUTO and not has_gpu):
         return [CPU_PROVIDER]

@@ -1,7 +1,7 @@
 """Has a candidate package judge images silently beside the active one, where it can do no harm.
 
-The candidate works in a child process of low priority on the pixels that were decoded for the active package, and
-only after the active verdict is stored. It may crash, hang, exhaust memory or be slow: images then go unjudged by
+The candidate works in a child process of low priority, which decodes the image once more, and only after the active
+verdict is stored. It may crash, hang, exhaust memory or be slow: images then go unjudged by
 it, nothing else happens. Its opinions are kept apart (:mod:`miqa_node.store.shadows`) and reach no report, no
 worklist and no PACS.
 """
@@ -28,11 +28,11 @@ from miqa_node.assess.packages import open_package, with_calibration
 from miqa_node.assess.session import CPU_PROVIDER, available_provider
 from miqa_node.assess.site_calibration import calibration_path, in_force
 from miqa_node.domain.assessment import Assessment
-from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.model_choice import ModelChoice
 from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import MiqaError
+from miqa_node.imaging.child import decode_here
 from miqa_node.imaging.children import ChildDeathError, ChildProcesses, ChildTimeoutError
 from miqa_node.observe import metrics
 from miqa_node.observe.steady_thread import SteadyThread
@@ -51,7 +51,8 @@ Save = Callable[[str, Assessment], None]
 @dataclass(frozen=True, slots=True)
 class _Image:
     header: Header
-    radiograph: Radiograph
+    path: Path
+    frame: int
     digest: InstanceDigest
     traits: ImageTraits
 
@@ -107,12 +108,12 @@ class ShadowRunner:
             self._folder = folder
             log.info("shadow package changed", package=self.name)
 
-    def offer(self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits) -> None:
-        """Hold an image until its verdict is out; the oldest held one is let go when there are too many."""
+    def offer(self, header: Header, path: Path, frame: int, digest: InstanceDigest, traits: ImageTraits) -> None:
+        """Remember an image until its verdict is out; the oldest held one is let go when there are too many."""
         if self._folder is None:
             return
         with self._lock:
-            self._waiting_for_verdict[digest] = _Image(header, radiograph, digest, traits)
+            self._waiting_for_verdict[digest] = _Image(header, path, frame, digest, traits)
             if len(self._waiting_for_verdict) > self._settings.assess.shadow_queue:
                 self._waiting_for_verdict.popitem(last=False)
                 metrics.SHADOW_IMAGES.labels("dropped").inc()
@@ -203,11 +204,13 @@ class _ShadowChild:
 
 
 def _judge_in_child(folder: Path, settings: str, image: _Image) -> Assessment:
-    return _load(folder, settings).assess(image.header, image.radiograph, image.digest, image.traits).assessment
+    assessor, max_pixels = _load(folder, settings)
+    radiograph = decode_here(image.path, image.frame, max_pixels)
+    return assessor.assess(image.header, radiograph, image.digest, image.traits).assessment
 
 
 @lru_cache(maxsize=1)  # a child serves one candidate, which is opened for its first image
-def _load(folder: Path, settings_json: str) -> ImageAssessor:
+def _load(folder: Path, settings_json: str) -> tuple[ImageAssessor, int]:
     """Limit this process, then open the candidate on one thread: threads of its session inherit the low priority."""
     settings = Settings.model_validate_json(settings_json)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -220,4 +223,4 @@ def _load(folder: Path, settings_json: str) -> ImageAssessor:
     package = open_package(folder, settings.node.accelerator, assess, goldens_required=False)
     path = calibration_path(settings.node.data_dir, package.name)
     calibration = in_force(path, package.card, package.identity.sha256, settings.node.site)
-    return ImageAssessor(with_calibration(package, calibration))
+    return ImageAssessor(with_calibration(package, calibration)), settings.imaging.max_pixels

@@ -40,7 +40,7 @@ from miqa_node.domain.ports import Assessor, AssessorResult
 from miqa_node.domain.prediction import Pending, PendingReason, Prediction
 from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import MiqaError, ModelPackageError
-from miqa_node.observe import metrics
+from miqa_node.observe.stages import observe
 from miqa_node.settings import Accelerator, AssessSettings, Settings, read_policy
 
 log = structlog.get_logger(__name__)
@@ -257,7 +257,7 @@ def _add(task: Task, sidecar: SidecarModel, context: ImageContext) -> AssessorRe
             return context.judgement
         return _without(context, "The package failed on this image.")
     seconds = time.perf_counter() - started
-    metrics.STAGE_SECONDS.labels(stage=task.value).observe(seconds)
+    observe(task.value, seconds)
     timings = {**judgement.assessment.timings_ms, sidecar.name: round(seconds * 1e3, 1)}
     return replace(judgement, assessment=replace(judgement.assessment, timings_ms=timings))
 

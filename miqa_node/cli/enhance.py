@@ -59,7 +59,7 @@ def enhance(
     quiet_logs(settings)
     _check_names(source, out, difference)
 
-    with Decoder(settings.imaging) as decoder:
+    with Decoder(settings) as decoder:
         image = _read(source, decoder)
         if image.radiograph.frames > 1:
             raise typer.BadParameter(f"{source.name} has {image.radiograph.frames} frames; single images are enhanced.")

@@ -93,7 +93,7 @@ def _enhanced(
 
     enhancer = Enhancer(settings)
     made = {}
-    with Decoder(settings.imaging) as decoder:
+    with Decoder(settings) as decoder:
         for method in methods:
 
             def load(digest: InstanceDigest, method: str = method) -> tuple[Pixels, Pixels]:

@@ -125,7 +125,7 @@ def _writer(images: Images, settings: Settings, key: bytes) -> WriteImage | None
     if images is Images.DICOM:
         return _deidentified(key)
 
-    decoder = Decoder(settings.imaging)
+    decoder = Decoder(settings)
     return lambda source, stem: write_png(decoder.decode(source), stem)
 
 

@@ -74,8 +74,11 @@ class ObjectStore(Protocol):
 class JobQueue(Protocol):
     """Durable work: a job handed over inside a transaction exists exactly when that transaction commits."""
 
-    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
-        """Queue ``Pipeline.assess`` and ``conclude`` for the instance; they run once, however often this is called."""
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
+        """Queue ``Pipeline.assess`` and ``conclude`` for the instance; they run once, however often this is called.
+
+        Jobs take turns by ``sender``, the AE title that the instance came from.
+        """
 
     def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
         """Queue the same for an instance that is judged again, behind the images that have just arrived."""
@@ -127,8 +130,8 @@ class Captioner(Protocol):
 class ShadowModel(Protocol):
     """Judges images silently after their verdict is out, without delaying anything."""
 
-    def offer(self, header: Header, radiograph: Radiograph, digest: InstanceDigest, traits: ImageTraits) -> None:
-        """Hold the decoded image until :meth:`verdict_is_out`; never waits and never raises."""
+    def offer(self, header: Header, path: Path, frame: int, digest: InstanceDigest, traits: ImageTraits) -> None:
+        """Remember where the judged frame lies until :meth:`verdict_is_out`; never waits and never raises."""
 
     def verdict_is_out(self, digest: InstanceDigest) -> None:
         """The verdict is in the database; never waits and never raises."""

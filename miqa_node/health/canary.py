@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.policy import Policy
+from miqa_node.domain.ports import Assessor
 from miqa_node.errors import MiqaError, ResourcesError, place_of
 from miqa_node.imaging.canary import canary_image
 from miqa_node.local import assess_path
 from miqa_node.report import ReportedImage, ReportSettings, make_objects
-from miqa_node.units.base import Decode, JudgingTools
+from miqa_node.units.base import Decode
 
 
 class Canary:
     """Decoding, measuring, judging, deciding and reporting of one image with the parts of a node."""
 
-    def __init__(self, judging: JudgingTools, decode: Decode, settings: ReportSettings) -> None:
-        # The shadow model and captions of the site are for images of patients.
-        self._judging = JudgingTools(judging.assessor, judging.policy, judging.certify)
+    def __init__(
+        self, assessor: Callable[[], Assessor], policy: Callable[[], Policy],
+        certify: Callable[[Assessment, Policy], str], decode: Decode, settings: ReportSettings,
+    ) -> None:  # fmt: skip
+        self._assessor, self._policy, self._certify = assessor, policy, certify
         self._decode = decode
         self._settings = settings
 
@@ -34,6 +40,6 @@ class Canary:
 
     def _judge(self, file: Path) -> None:
         file.write_bytes(canary_image(self._settings.encode))
-        result = assess_path(file, ("DX", "CHEST", "PA"), self._judging, self._decode)
+        result = assess_path(file, ("DX", "CHEST", "PA"), self._assessor, self._policy, self._certify, self._decode)
         if not make_objects(ReportedImage(file, result.maps), result.assessment, result.disposition, self._settings):
             raise ResourcesError("no report was made")

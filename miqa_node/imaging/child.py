@@ -13,11 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from miqa_node.domain.image import Radiograph
 from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.uncompressed import uncompress
 
-__all__ = ["Layout", "decode_to_file", "encode_frame", "limit_child", "uncompress"]
+__all__ = ["Layout", "decode_here", "decode_to_file", "encode_frame", "set_up", "uncompress", "write_pixels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +33,54 @@ class Layout:
     spacing_mm: tuple[float, float] | None
     steps: tuple[str, ...]
     decoder: str
+    frame: int
     frames: int
 
 
 def decode_to_file(path: Path, frame: int, max_pixels: int, transfer: str) -> Layout:
     """Decode and write the pixels to the transfer file."""
+    return write_pixels(decode_here(path, frame, max_pixels), transfer)
+
+
+def decode_here(path: Path, frame: int, max_pixels: int) -> Radiograph:
+    """Decode in this process; errors as :func:`miqa_node.imaging.frame.decode_frame`."""
     decoded = decode_frame(path, frame, max_pixels)
-    with Path(transfer).open("r+b", buffering=0) as file:
-        for pixels in (decoded.stored, decoded.display, decoded.colour, decoded.valid):
-            if pixels is not None:
-                np.ascontiguousarray(pixels).tofile(file)
-    rows, columns = decoded.display.shape
-    return Layout(
-        shape=(rows, columns),
-        stored_dtype=decoded.stored.dtype.str,
-        has_valid=decoded.valid is not None,
-        has_colour=decoded.colour is not None,
+    return Radiograph(
+        stored=decoded.stored,
+        display=decoded.display,
         stored_range=decoded.stored_range,
         spacing_mm=decoded.spacing_mm,
+        valid=decoded.valid,
+        colour=decoded.colour,
         steps=decoded.steps,
         decoder=decoded.decoder,
+        frame=frame,
         frames=decoded.frames,
     )
 
 
-def limit_child(memory_bytes: int) -> None:
-    """Give this process its limits; Ctrl-C is for the node, which stops its children itself."""
+def write_pixels(radiograph: Radiograph, transfer: str) -> Layout:
+    """Write the pixels to the transfer file."""
+    with Path(transfer).open("r+b", buffering=0) as file:
+        for pixels in (radiograph.stored, radiograph.display, radiograph.colour, radiograph.valid):
+            if pixels is not None:
+                np.ascontiguousarray(pixels).tofile(file)
+    return Layout(
+        shape=radiograph.shape,
+        stored_dtype=radiograph.stored.dtype.str,
+        has_valid=radiograph.valid is not None,
+        has_colour=radiograph.colour is not None,
+        stored_range=radiograph.stored_range,
+        spacing_mm=radiograph.spacing_mm,
+        steps=radiograph.steps,
+        decoder=radiograph.decoder,
+        frame=radiograph.frame,
+        frames=radiograph.frames,
+    )
+
+
+def set_up() -> None:
+    """Make this process a child of a node, which stops its children itself: Ctrl-C is not for them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     cv2.setNumThreads(1)

@@ -1,35 +1,60 @@
 """Runs functions in child processes with limits, and replaces every child that dies, hangs or has served long enough.
 
 A child that dies while it is idle, or before it has begun, costs nothing: another one gets the task. Limits of time
-are measured by the monotonic clock, so that a step of the wall clock ends no task.
+are measured by the monotonic clock, so that a step of the wall clock ends no task. Limits of memory hold for what is
+resident, which is looked at while tasks run: a limit of addresses would also count what a GPU only reserves.
+
+Waiting tasks take turns by sender. A task that takes long keeps its child, and others get a further one in its place,
+so that no sender holds up another one's tasks (:mod:`miqa_node.imaging.turns`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
-import queue
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
-from miqa_node.errors import ResourcesError
+import structlog
+
+from miqa_node.errors import ResourcesError, place_of
+from miqa_node.imaging.turns import Turn, Turns
+from miqa_node.observe.steady_thread import SteadyThread, start_brief_thread
+
+log = structlog.get_logger(__name__)
 
 TASKS_PER_CHILD = 1000
 """A child is replaced after this many tasks, which bounds what a leaking codec can collect."""
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 300.0
+"""Generous: a worker loads and checks models before it is ready, and a machine may have much else to do."""
 START_PAUSES_S = (0.05, 0.2, 0.5)
 EXIT_TIMEOUT_S = 10.0
 MAX_REPLACEMENTS = 5
 """How many children may die before one task begins; then something outside prevents any work."""
+LOOK_S, IDLE_LOOK_S = 0.05, 1.0
+"""How often running tasks, and idle children, are looked at."""
+SPARE_S = 300.0
+"""A child ends when it was idle for this time, but for one: the next image finds that one ready."""
+REFILL_PAUSE_S = 5.0
 
+_preloaded: dict[str, None] = {}
+"""Modules, in order, that the one fork server of this process imports for all pools."""
 _READY, _BEGUN, _RESULT, _ERROR = range(4)
+_PAGE_BYTES, _TICKS_A_SECOND = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
 class ChildTimeoutError(Exception):
     """A task ran past its limit; its child was killed."""
+
+
+class ChildMemoryError(Exception):
+    """A task took more memory than its limit; its child was killed."""
 
 
 class ChildDeathError(Exception):
@@ -45,9 +70,10 @@ class _UnbegunError(Exception):
 
 
 class ChildProcesses:
-    """At most ``count`` children, started when they are needed. Thread-safe; a call holds one child.
+    """At most ``count`` children, started when they are needed; for long tasks as many more. Thread-safe.
 
-    ``prepare`` runs once in each child with ``arguments``; ``preload`` are modules that the children share.
+    ``prepare`` runs once in each child with ``arguments``; ``preload`` are modules that the children share. A child
+    that has more than ``memory_bytes`` of resident memory, if given, is killed.
     """
 
     def __init__(
@@ -56,104 +82,138 @@ class ChildProcesses:
         prepare: Callable[..., None] | None = None,
         arguments: tuple[Any, ...] = (),
         preload: Iterable[str] = (),
+        memory_bytes: int | None = None,
     ) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([__name__, *preload])
+        _preloaded.update(dict.fromkeys([__name__, *preload]))
+        self._context.set_forkserver_preload(list(_preloaded))
         self._prepare, self._arguments = prepare, arguments
-        self._count = count
-        self._lock = threading.Lock()
+        self._count, self._memory_bytes = count, memory_bytes
+        self._turns = Turns(count)
+        self._lock, self._starting = threading.Lock(), threading.Lock()
         self._children: set[_ChildProcess] = set()
-        self._closed = False
-        self._running = 0
-        # The child that worked last comes first: its memory is warm. None is a place without a process.
-        self._idle: queue.LifoQueue[_ChildProcess | None] = queue.LifoQueue()
-        for _ in range(count):
-            self._idle.put(None)
+        # The child that worked last comes first: its memory is warm.
+        self._idle: list[_ChildProcess] = []
+        self._busy: dict[_ChildProcess, Turn] = {}
+        self._closed = self._kept = self._watched = self._refilling = False
+        self._refill_at = 0.0
+        self._awake = threading.Event()
+        self._thread = SteadyThread("children", self._look_after, stuck_after_s=120.0)
+        self.threads = (self._thread,)
 
     @property
     def all_busy(self) -> bool:
         """Whether every child works on a task."""
-        return self._running >= self._count
+        return len(self._busy) >= self._count
 
     def start(self) -> None:
-        """Start all children now; ResourcesError if that is not possible."""
-        children: list[_ChildProcess | None] = []
-        try:
-            for _ in range(self._count):
-                children.append(self._idle.get())
-                children[-1] = children[-1] or self._new_child()
-        finally:
-            for child in children:
-                self._idle.put(child)
+        """Start one child now, and from now on see that there is one; ResourcesError if impossible."""
+        self._kept = True
+        self._put_back(self._new_child())
 
-    def run(self, function: Callable[..., Any], *arguments: Any, timeout_s: float) -> Any:
+    def run(self, function: Callable[..., Any], *arguments: Any, timeout_s: float, sender: str = "") -> Any:
         """The result of a function in a child. What the function raises is raised here.
 
         Raises
         ------
         ChildTimeoutError
             The function did not return within ``timeout_s`` of its beginning.
+        ChildMemoryError
+            It took more memory than it may.
         ChildDeathError
             The child died while the function ran.
         ResourcesError
             No child can be started, or :meth:`close` was called.
         """
-        child, usable = self._idle.get(), None
-        try:
-            for _ in range(MAX_REPLACEMENTS):
-                child = child or self._new_child()
-                try:
-                    kind, value = self._call(child, function, arguments, timeout_s)
-                except _UnbegunError:
-                    self._end(child)
-                    child = None
-                else:
-                    usable = child if child.tasks_left > 0 else None
-                    break
-            else:
-                raise ResourcesError("Every child process that was started died at once; see the log of the system.")
-        except ChildDeathError:
+        with self._turns.of(sender) as turn:
             self._check_open()
-            raise ChildDeathError(self._end(child)) from None
-        finally:
-            if child is not usable:
-                self._end(child)
-            self._idle.put(usable)
-        if kind == _ERROR:
-            raise value
-        return value
+            return self._run(turn, function, arguments, timeout_s)
+
+    def _run(self, turn: Turn, function: Callable[..., Any], arguments: tuple[Any, ...], timeout_s: float) -> Any:
+        for _ in range(MAX_REPLACEMENTS):
+            child, usable = self._take(), False
+            try:
+                kind, value = self._call(child, turn, function, arguments, timeout_s)
+                usable = child.tasks_left > 0 and not self._is_over(child)
+            except _UnbegunError:
+                continue
+            except ChildDeathError:
+                self._check_open()
+                exitcode = child.end()
+                if child.is_over_memory:
+                    raise ChildMemoryError from None
+                raise ChildDeathError(exitcode) from None
+            finally:
+                if usable:
+                    self._put_back(child)
+                else:
+                    self._end(child)
+            if kind == _ERROR:
+                raise value
+            return value
+        raise ResourcesError("Every child process that was started died at once; see the log of the system.")
 
     def close(self) -> None:
         """Kill the children; tasks that run fail with ResourcesError, and so do later ones."""
+        self._closed = True
+        if self._starting.acquire(timeout=EXIT_TIMEOUT_S):  # a child that is being started is one of them
+            self._starting.release()
         with self._lock:
-            self._closed = True
-            for child in self._children:
-                child.process.kill()
-        for idle in [self._idle.get() for _ in range(self._count)]:
-            self._end(idle)
-        for _ in range(self._count):
-            self._idle.put(None)
+            children = list(self._children)
+        for child in children:
+            child.process.kill()
+        self._thread.stopping.set()
+        self._awake.set()
+        self._turns.close()
+        self._thread.stop(EXIT_TIMEOUT_S)
+        for child in children:
+            self._end(child)
+
+    def _take(self) -> _ChildProcess:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._new_child()
+
+    def _put_back(self, child: _ChildProcess) -> None:
+        child.idle_since = time.monotonic()
+        with self._lock:
+            if not self._closed:
+                self._idle.append(child)
+                return
+        self._end(child)
 
     def _call(
-        self, child: _ChildProcess, function: Callable[..., Any], arguments: tuple[Any, ...], timeout_s: float
-    ) -> tuple[int, Any]:
+        self, child: _ChildProcess, turn: Turn, function: Callable[..., Any], arguments: tuple[Any, ...],
+        timeout_s: float,
+    ) -> tuple[int, Any]:  # fmt: skip
         with self._lock:
-            self._running += 1
+            self._busy[child] = turn
+        self._awake.set()
         try:
             return child.call(function, arguments, timeout_s)
         finally:
             with self._lock:
-                self._running -= 1
+                del self._busy[child]
 
     def _new_child(self) -> _ChildProcess:
-        with self._lock:  # starting is not thread-safe, and close must see every child
+        # Starting is not thread-safe, and may take long: the fork server loads the models first. Other work goes on.
+        with self._starting:
             self._check_open()
             child = self._start()
-            self._children.add(child)
-        if not child.is_ready():
+            with self._lock:
+                self._children.add(child)
+                if not (self._watched or self._closed):
+                    self._watched = True
+                    self._thread.start()
+        if self._closed or not child.is_ready():
+            self._end(child)
+            self._check_open()
+            raise ResourcesError("A child process does not start: the machine has too little memory for it.")
+        if self._is_over(child):
             self._end(child)
             raise ResourcesError(
-                "A child process does not start: its limit (imaging.decode_memory_bytes) or the memory is too small."
+                f"work.memory_bytes ({self._memory_bytes}) is too small: a process takes more before its first image."
             )
         return child
 
@@ -168,17 +228,57 @@ class ChildProcesses:
                 time.sleep(pause_s)
         raise AssertionError("the last attempt returns or raises")
 
-    def _end(self, child: _ChildProcess | None) -> int | None:
-        if child is None:
-            return None
-        exitcode = child.end()
+    def _end(self, child: _ChildProcess) -> None:
+        child.end()
         with self._lock:
             self._children.discard(child)
-        return exitcode
+        self._awake.set()
+
+    def _is_over(self, child: _ChildProcess) -> bool:
+        return self._memory_bytes is not None and child.resident_bytes() > self._memory_bytes
 
     def _check_open(self) -> None:
         if self._closed:
             raise ResourcesError("The node stops.")
+
+    def _look_after(self) -> None:
+        """Watch the memory and the time of running tasks; replace children that died, end those that are too many."""
+        while self._thread.goes_on(LOOK_S if self._busy else IDLE_LOOK_S, self._awake):
+            if not self._busy:
+                self._awake.clear()
+            elif self._thread.stopping.wait(LOOK_S):
+                return
+            with self._lock:
+                busy = list(self._busy.items())
+            for child, turn in busy:
+                self._turns.look_at(turn, child.processor_s() - child.began_at_s)
+                if self._is_over(child):
+                    child.is_over_memory = True
+                    child.process.kill()
+            self._mend()
+
+    def _mend(self) -> None:
+        with self._lock:
+            now, least = time.monotonic(), 0 if self._busy else 1
+            spare = [c for c in self._idle[: max(0, len(self._idle) - least)] if now - c.idle_since > SPARE_S]
+            unusable = [c for c in self._idle if c in spare or not c.process.is_alive()]
+            self._idle = [c for c in self._idle if c not in unusable]
+        for child in unusable:
+            self._end(child)
+        if self._kept and not self._refilling and now >= self._refill_at and not self._children:
+            self._refilling = True  # beside the watch, which goes on
+            start_brief_thread("new-child", self._refill)
+
+    def _refill(self) -> None:
+        try:
+            self._put_back(self._new_child())
+        except ResourcesError as error:
+            self._refill_at = time.monotonic() + REFILL_PAUSE_S
+            if not self._closed:
+                log.warning("a child process is not replaced", reason=str(error))
+        finally:
+            self._refilling = False
+            self._awake.set()
 
 
 class _ChildProcess:
@@ -186,7 +286,11 @@ class _ChildProcess:
 
     def __init__(self, context: Any, prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
         self.tasks_left = TASKS_PER_CHILD
+        self.idle_since = 0.0
+        self.is_over_memory = False
+        self.began_at_s = 0.0
         self._connection, theirs = context.Pipe()
+        self._ending = threading.Lock()
         self.process = context.Process(target=_serve, args=(theirs, prepare, arguments), daemon=True)
         try:
             self.process.start()
@@ -206,6 +310,7 @@ class _ChildProcess:
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout_s: float) -> tuple[int, Any]:
         """What the function returned or raised: (_RESULT or _ERROR, value)."""
         self.tasks_left -= 1
+        self.began_at_s = self.processor_s()
         try:
             self._connection.send((function, arguments))
             is_ready = self._connection.poll(START_TIMEOUT_S) and self._connection.recv() == (_BEGUN, None)
@@ -221,18 +326,35 @@ class _ChildProcess:
             raise ChildDeathError(None) from error
         return outcome
 
+    def resident_bytes(self) -> int:
+        """Its resident memory, that which it shares included; 0 if it is not there, or the system does not say."""
+        try:
+            return int(Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
+        except (OSError, IndexError):
+            return 0
+
+    def processor_s(self) -> float:
+        """The processor time that it had; 0 if it is not there, or the system does not say."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+        except (OSError, IndexError):
+            return 0.0
+
     def end(self) -> int | None:
         """Kill the process, whatever it does. The exit code is that of its own death if it died before."""
-        if not self._connection.closed:
-            self.process.kill()
-            self.process.join(EXIT_TIMEOUT_S)
-            self._connection.close()
-        exitcode: int | None = self.process.exitcode
-        return exitcode
+        with self._ending:
+            if not self._connection.closed:
+                self.process.kill()
+                self.process.join(EXIT_TIMEOUT_S)
+                self._connection.close()
+            exitcode: int | None = self.process.exitcode
+            return exitcode
 
 
 def _serve(connection: Connection, prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     """What a child does until its parent closes the connection or dies."""
+    gc.freeze()  # a collection would write to, and so copy, the memory that all children share
     if prepare is not None:
         prepare(*arguments)
     connection.send((_READY, None))
@@ -243,6 +365,8 @@ def _serve(connection: Connection, prepare: Callable[..., None] | None, argument
             try:
                 outcome: tuple[int, Any] = _RESULT, function(*values)
             except Exception as error:  # noqa: BLE001 - it is raised again where the function was called
+                with contextlib.suppress(AttributeError):
+                    error.place = place_of(error)  # type: ignore[attr-defined]  # it does not travel by itself
                 outcome = _ERROR, error
             try:
                 connection.send(outcome)

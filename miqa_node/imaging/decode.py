@@ -1,6 +1,7 @@
 """Decodes stored images, and encodes results, in child processes: a crashing or runaway codec costs one image.
 
-The children stay warm and each is limited in memory and in time per image. Pixels come back through an anonymous
+The children stay warm and each is limited in memory and in time per image. In a node they do more than that: see
+:mod:`miqa_node.isolation`. Pixels come back through an anonymous
 memory file, which is written once and mapped once: nothing has to be cleaned up, even after ``kill -9``.
 """
 
@@ -10,7 +11,7 @@ import mmap
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -22,11 +23,12 @@ from numpy.typing import NDArray
 from miqa_node.domain.image import Radiograph
 from miqa_node.errors import DecodeLimitError, MiqaError, ResourcesError
 from miqa_node.imaging import child
-from miqa_node.imaging.children import ChildDeathError, ChildProcesses, ChildTimeoutError
+from miqa_node.imaging.children import ChildDeathError, ChildMemoryError, ChildProcesses, ChildTimeoutError
 from miqa_node.imaging.encode import sample_image
+from miqa_node.observe import metrics
 from miqa_node.observe.recent_check import RecentCheck
 from miqa_node.observe.steady_thread import start_brief_thread
-from miqa_node.settings import ImagingSettings
+from miqa_node.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -42,18 +44,35 @@ CHECK_LIMIT_S = 20.0
 class Decoder:
     """A pool of processes that decode and encode. Thread-safe; close it, or use it as a context manager."""
 
-    def __init__(self, settings: ImagingSettings) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        prepare: Callable[..., None] = child.set_up,
+        arguments: tuple[Any, ...] = (),
+        preload: Iterable[str] = (),
+    ) -> None:
+        """With ``prepare`` and the modules of ``preload`` the processes can do more, see :meth:`run`."""
+        self._timeout_s, self._max_pixels = settings.work.timeout_s, settings.imaging.max_pixels
         self._children = ChildProcesses(
-            settings.decode_processes, child.limit_child, (settings.decode_memory_bytes,), preload=(child.__name__,)
+            settings.work.worker_processes,
+            prepare,
+            arguments,
+            (child.__name__, *preload),
+            settings.work.memory_bytes,
         )
+        self.threads = self._children.threads
         self._check = RecentCheck(
             "The decoder",
             self._try_sample,
             max_age_s=CHECK_INTERVAL_S,
             limit_s=CHECK_LIMIT_S,
-            is_busy=lambda: self._children.all_busy,
+            is_busy=lambda: self.all_busy,
         )
+
+    @property
+    def all_busy(self) -> bool:
+        """Whether every process works on a task."""
+        return self._children.all_busy
 
     def warm(self) -> None:
         """Start the children in the background and return at once, so that the first image does not wait for them.
@@ -66,7 +85,7 @@ class Decoder:
         try:
             self._children.start()
         except ResourcesError as error:  # the first image tries again
-            log.warning("decoding processes did not start", reason=str(error))
+            log.warning("worker processes did not start", reason=str(error))
 
     def decode(self, path: Path, frame: int = 0) -> Radiograph:
         """Decode one frame, counted from 0, and present it (:mod:`miqa_node.imaging.grayscale`).
@@ -82,19 +101,19 @@ class Decoder:
         OSError
             The file is not there or may not be read.
         """
-        with _transfer_file() as file:
-            transfer = _path_for_child(file)
-            layout: child.Layout = self._run(child.decode_to_file, path, frame, self._settings.max_pixels, transfer)
-            return _map(file, layout, frame)
+        with transfer_file() as file:
+            transfer = path_for_child(file)
+            layout: child.Layout = self.run(child.decode_to_file, path, frame, self._max_pixels, transfer)
+            return map_pixels(file, layout)
 
     def encode(self, frame: NDArray[np.uint8], transfer_syntax_uid: str) -> bytes:
         """One compressed frame, as :func:`miqa_node.imaging.encode.encode_frame` makes it; errors as for decode."""
-        encoded: bytes = self._run(child.encode_frame, np.ascontiguousarray(frame), transfer_syntax_uid)
+        encoded: bytes = self.run(child.encode_frame, np.ascontiguousarray(frame), transfer_syntax_uid)
         return encoded
 
     def uncompress(self, file: bytes) -> bytes:
         """The same object uncompressed (:func:`miqa_node.imaging.uncompressed.uncompress`); errors as for decode."""
-        plain: bytes = self._run(child.uncompress, file)
+        plain: bytes = self.run(child.uncompress, file)
         return plain
 
     def check(self) -> None:
@@ -115,43 +134,49 @@ class Decoder:
     ) -> None:
         self.close()
 
-    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        limit_s = self._settings.decode_timeout_s
+    def run(self, function: Callable[..., Any], *arguments: Any, sender: str = "") -> Any:
+        """The result of a function in one of the processes; errors as for decode. Tasks take turns by ``sender``."""
+        limit_s = self._timeout_s
         for pause_s in (*PAUSES_AFTER_KILL_S, 0.0):
             try:
-                return self._children.run(function, *arguments, timeout_s=limit_s)
+                return self._children.run(function, *arguments, timeout_s=limit_s, sender=sender)
             except ChildTimeoutError:
-                raise DecodeLimitError(
-                    f"Not decoded within {limit_s:g} s; raise imaging.decode_timeout_s if the image is sound."
+                raise self._given_up(
+                    f"It was not finished within {limit_s:g} s; raise work.timeout_s if the image is sound.", "time"
                 ) from None
-            except MemoryError as full:
-                raise DecodeLimitError(
-                    "It needs more memory than imaging.decode_memory_bytes allows. Raise it if the image is sound."
-                ) from full
+            except (ChildMemoryError, MemoryError):
+                raise self._given_up(
+                    "It needs more memory than work.memory_bytes allows. Raise it if the image is sound.", "memory"
+                ) from None
             except ChildDeathError as death:
                 exitcode = death.exitcode
+                metrics.WORKER_DEATHS.labels("killed" if exitcode in KILLED_FROM_OUTSIDE else "crash").inc()
                 if exitcode not in KILLED_FROM_OUTSIDE:
                     break
-                log.warning("a decoding process was killed from outside", exitcode=exitcode)
+                log.warning("a worker process was killed from outside", exitcode=exitcode)
                 time.sleep(pause_s)
         raise DecodeLimitError(
-            f"The decoding process died (exit code {exitcode}): the codec crashed on this image,"
+            f"The worker process died (exit code {exitcode}): a codec crashed on this image,"
             " or the machine has too little memory for it."
         )
+
+    def _given_up(self, text: str, reason: str) -> DecodeLimitError:
+        metrics.WORKER_DEATHS.labels(reason).inc()
+        return DecodeLimitError(text)
 
     def _try_sample(self) -> None:
         """Encode and decode a small image in the children; ResourcesError if that is not possible."""
         try:
-            with _transfer_file() as file:
+            with transfer_file() as file:
                 file.write(sample_image(self.encode))
                 file.flush()
-                self.decode(Path(_path_for_child(file)))
+                self.decode(Path(path_for_child(file)))
         except Exception as error:  # whatever it is, images would meet it, too
             reason = error if isinstance(error, MiqaError) else type(error).__name__
             raise ResourcesError(f"No image can be decoded: {reason}") from error
 
 
-def _map(file: IO[bytes], layout: child.Layout, frame: int) -> Radiograph:
+def map_pixels(file: IO[bytes], layout: child.Layout) -> Radiograph:
     """The pixels as writable arrays on a mapping of the file, which lives as long as they do."""
     # Mapping all pages at once is cheaper than thousands of page faults in the middle of the arithmetic.
     flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
@@ -176,18 +201,18 @@ def _map(file: IO[bytes], layout: child.Layout, frame: int) -> Radiograph:
         colour=colour,
         steps=layout.steps,
         decoder=layout.decoder,
-        frame=frame,
+        frame=layout.frame,
         frames=layout.frames,
     )
 
 
-def _transfer_file() -> IO[bytes]:
+def transfer_file() -> IO[bytes]:
     """An anonymous file in memory; a named temporary file, removed when closed, where the system has none."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("miqa-pixels", os.MFD_CLOEXEC), "w+b")
     return tempfile.NamedTemporaryFile(prefix="miqa-pixels-")
 
 
-def _path_for_child(file: IO[bytes]) -> str:
+def path_for_child(file: IO[bytes]) -> str:
     """A path under which another process of this user can open the file."""
     return f"/proc/{os.getpid()}/fd/{file.fileno()}" if hasattr(os, "memfd_create") else str(file.name)

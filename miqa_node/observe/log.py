@@ -60,6 +60,7 @@ _LIBRARY_LEVELS: Mapping[str, int] = {
     "pydicom": logging.CRITICAL,
     "highdicom": logging.CRITICAL,
     "pynetdicom": logging.ERROR,
+    "openjpeg": logging.ERROR,
     "dbos": logging.WARNING,
     "alembic": logging.WARNING,
     "sqlalchemy": logging.WARNING,

@@ -78,6 +78,12 @@ STAGE_SECONDS = Histogram(
     buckets=_STAGE_BUCKETS_S,
     registry=REGISTRY,
 )
+WORKER_DEATHS = Counter(
+    "miqa_worker_deaths_total",
+    "Processes that ended while they worked on an image: over its memory or time, crash, or killed (from outside).",
+    ["reason"],
+    registry=REGISTRY,
+)
 SHADOW_IMAGES = Counter(
     "miqa_shadow_images_total",
     "Images offered to the shadow package: judged, failed (it crashed, hung or refused) or dropped (too many waited).",

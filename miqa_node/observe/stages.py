@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple, TypeVar
 
 from miqa_node.observe import metrics
-from miqa_node.observe.traces import span
+from miqa_node.observe.traces import add_span, span
 
 T = TypeVar("T")
+
+
+class ObservedStage(NamedTuple):
+    """A stage of one image in another process, which ended at a time of the wall clock in nanoseconds."""
+
+    stage: str
+    seconds: float
+    ended_at_ns: int
+
+
+_kept: ContextVar[list[ObservedStage] | None] = ContextVar("kept", default=None)
 
 
 class StageClock:
@@ -25,5 +38,32 @@ class StageClock:
             result = work()
         seconds = time.perf_counter() - started
         self.milliseconds[stage] = round(seconds * 1e3, 1)
-        metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
+        observe(stage, seconds)
         return result
+
+
+def observe(stage: str, seconds: float) -> None:
+    """Count that one image spent a time in a stage: in the metrics of this process, or for :func:`observed_here`."""
+    kept = _kept.get()
+    if kept is None:
+        metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
+    else:
+        kept.append(ObservedStage(stage, seconds, time.time_ns()))
+
+
+@contextmanager
+def observed_here() -> Iterator[list[ObservedStage]]:
+    """Keep what the block would count: it counts in the process that has metrics and traces."""
+    kept: list[ObservedStage] = []
+    token = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(token)
+
+
+def count_observed(stages: Iterable[ObservedStage]) -> None:
+    """Count here what :func:`observed_here` kept in another process."""
+    for stage, seconds, ended_at_ns in stages:
+        observe(stage, seconds)
+        add_span(stage, seconds, ended_at_ns)

@@ -61,3 +61,9 @@ def span(name: str, **attributes: str) -> Iterator[None]:
         except Exception as error:
             current.set_status(Status(StatusCode.ERROR, type(error).__name__))
             raise
+
+
+def add_span(name: str, seconds: float, ended_at_ns: int) -> None:
+    """A span of what another process did; ``ended_at_ns`` is of the wall clock."""
+    if _tracer is not None:
+        _tracer.start_span(name, start_time=ended_at_ns - round(seconds * 1e9)).end(ended_at_ns)

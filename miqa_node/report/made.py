@@ -28,7 +28,7 @@ class ReportSettings:
     ``saliency_threshold`` is the share, in (0, 1), of a map's peak above which a pixel belongs to a finding's segment.
     ``nominal_geometry`` gives segmentations of projection radiographs, which have no frame of reference, a
     nominal orientation and spacing: viewers such as OHIF show nothing at all without them.
-    ``encode`` compresses pixels; a node gives :meth:`miqa_node.imaging.decode.Decoder.encode`, which survives a crash.
+    ``encode`` compresses pixels in the process that makes the objects.
     ``language`` is that of the narrative, see :func:`miqa_node.report.catalogue.languages`.
     """
 

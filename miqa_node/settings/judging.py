@@ -16,9 +16,6 @@ PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 class ImagingSettings(SettingsTable):
     """Table ``[imaging]``."""
 
-    decode_timeout_s: Seconds
-    decode_memory_bytes: Count
-    decode_processes: Count
     max_pixels: Count
 
 

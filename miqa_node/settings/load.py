@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     sources: dict[str, dict[str, Any]]
     """The table of each source of another distribution, checked by the source itself."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Settings reach worker processes as they are."""
+        return Settings.model_validate, (self.model_dump(),)
+
     @property
     def database_url(self) -> str:
         """The SQLAlchemy URL in force."""

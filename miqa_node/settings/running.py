@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -53,7 +54,9 @@ class StoreSettings(SettingsTable):
 class WorkSettings(SettingsTable):
     """Table ``[work]``."""
 
-    concurrency: Count
+    processes: Annotated[int, Field(ge=0)]
+    memory_bytes: Count
+    timeout_s: Seconds
     poll_interval_s: Seconds
     max_attempts: Count
     heartbeat_interval_s: Seconds
@@ -66,6 +69,13 @@ class WorkSettings(SettingsTable):
     reassess_per_minute: Count
     canary_interval_s: Annotated[float, Field(ge=0)]
     alike_failures: Count
+
+    @property
+    def worker_processes(self) -> int:
+        """How many processes work on images: those that are set, or one for each core that this process may use."""
+        return self.processes or (
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
 
 
 class RetentionSettings(SettingsTable):

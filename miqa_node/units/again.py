@@ -61,8 +61,11 @@ def amendments(
     notes = _notes(instance, context)
     good = review.resolution is Resolution.DISMISSED
     amended = [SR] if good or notes else [SR, KOS]
-    settings, kinds = context.reporting.settings, context.reporting.kinds()
-    made = amend_objects(subject, assessment, disposition, review, settings, kinds, amended)
+    reporting, sender = context.reporting, instance.calling_ae_title
+    made = reporting.run(
+        amend_objects, subject, assessment, disposition, review, reporting.settings, reporting.kinds(), amended,
+        sender=sender,
+    )  # fmt: skip
     return [*made, *(_withdraw(notes, assessment, disposition, context, review) if good else ())]
 
 

@@ -22,7 +22,7 @@ from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest, ReceivedObject, StoredInstance, StudyRecord
 from miqa_node.domain.note import RejectionNote
 from miqa_node.domain.policy import Disposition, Policy
-from miqa_node.domain.ports import Assessor, AssessorResult, JobQueue, ShadowModel
+from miqa_node.domain.ports import AssessorResult, JobQueue, ShadowModel
 from miqa_node.errors import NotFoundError
 from miqa_node.observe.stages import StageClock
 from miqa_node.plugins import Seam
@@ -31,6 +31,7 @@ from miqa_node.store.artifacts import Artifacts
 from miqa_node.store.database import Database, Transaction
 from miqa_node.units.kinds import is_image
 
+Returned = TypeVar("Returned")
 Content = TypeVar("Content")
 """What a unit reads from the object store before it is judged."""
 
@@ -58,14 +59,44 @@ class ImagingTools:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedImage:
+    """One image after it was decoded, measured and judged: ``preview`` is the small PNG that pages show."""
+
+    result: AssessorResult
+    preview: bytes
+
+
+class FileJudge(Protocol):
+    """Decodes one frame of a file, counted from 0, and has the models in force judge it."""
+
+    def __call__(self, instance: StoredInstance, path: Path, frame: int) -> JudgedImage:
+        """What came of it; DecodeError gives the reason if it cannot be decoded, or needs too much."""
+        ...
+
+
+class Runner(Protocol):
+    """Runs a function where its failure does no harm: in a worker process, or here."""
+
+    def __call__(self, function: Callable[..., Returned], *arguments: Any, sender: str = "") -> Returned:
+        """The result of the function, whose work is for that sender. What it raises is raised here."""
+        ...
+
+
+def run_here(function: Callable[..., Returned], *arguments: Any, sender: str = "") -> Returned:  # noqa: ARG001
+    """A :class:`Runner` for a process that does one thing at a time."""
+    return function(*arguments)
+
+
+@dataclass(frozen=True, slots=True)
 class JudgingTools:
     """The models and the policy in force, and ``certify``, which states how far a verdict can be trusted.
 
-    ``shadow`` judges the same images silently, after their verdict is out. ``series`` gives the package that judges
-    CT and MR series, None if they are only measured. ``silence`` says why verdicts are only recorded, empty if not.
+    ``image`` decodes and judges one image. ``shadow`` judges the same images silently, after their verdict is out.
+    ``series`` gives the package that judges CT and MR series, None if they are only measured. ``silence`` says why
+    verdicts are only recorded, empty if not.
     """
 
-    assessor: Callable[[], Assessor]
+    image: FileJudge
     policy: Callable[[], Policy]
     certify: Callable[[Assessment, Policy], str]
     shadow: ShadowModel | None = None
@@ -75,11 +106,16 @@ class JudgingTools:
 
 @dataclass(frozen=True, slots=True)
 class ReportingTools:
-    """How results are made: ``kinds`` are those that some destination asks for, ``enhance`` makes the enhanced copy."""
+    """How results are made: ``kinds`` are those that some destination asks for, ``enhance`` makes the enhanced copy.
+
+    ``run`` is given the functions that make them, with ``decode`` and ``enhance`` for those that need pixels.
+    """
 
     settings: ReportSettings
     kinds: Callable[[], set[ResultKind]]
+    decode: Decode
     enhance: Callable[[Radiograph], Enhanced] | None = None
+    run: Runner = run_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +153,7 @@ class Unit(ABC, Generic[Content]):
 
     def admit(self, transaction: Transaction, header: Header, received: ReceivedObject, queue: JobQueue) -> None:  # noqa: ARG002
         """Queue the work on a new object in the transaction that records it; by default one job per object."""
-        queue.enqueue_assess(transaction, received.digest)
+        queue.enqueue_assess(transaction, received.digest, received.calling_ae_title)
 
     @abstractmethod
     def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Content:

@@ -3,41 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.delivery import ResultKind
 from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import StoredInstance
 from miqa_node.domain.policy import Disposition
-from miqa_node.domain.ports import AssessorResult
+from miqa_node.domain.ports import Assessor, AssessorResult
 from miqa_node.imaging.preview import preview_png
 from miqa_node.imaging.representative import representative_frame
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject, ReportedImage, make_objects
+from miqa_node.report import MadeObject, ReportedImage, ReportSubject, make_objects
 from miqa_node.units.again import earlier_reports, withdrawals
-from miqa_node.units.base import UnitContext, with_conflict
+from miqa_node.units.base import Decode, FileJudge, JudgedImage, UnitContext, with_conflict
 from miqa_node.units.kinds import image_traits, is_slide
 
 PREVIEW_SIDE = 512
 """Longer side, in pixels, of the preview that pages show."""
 
 
-def read_image(instance: StoredInstance, context: UnitContext, clock: StageClock) -> Radiograph:
-    """Decode the frame that represents the object and keep a preview; DecodeError gives the reason if that fails."""
-    source, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
-    radiograph = clock.time("decode", lambda: context.imaging.decode(source, frame))
-    keep_preview(instance, radiograph, context)
-    return radiograph
+@dataclass(frozen=True, slots=True)
+class FramePlace:
+    """Where one frame lies: a file, and its number counted from 0."""
+
+    path: Path
+    frame: int
 
 
-def judge_image(instance: StoredInstance, radiograph: Radiograph, context: UnitContext) -> AssessorResult:
-    """Have the models in force judge the image, and offer it to the shadow model."""
+def read_image(instance: StoredInstance, context: UnitContext) -> FramePlace:
+    """Where the frame that stands for the object lies; it is decoded where it is judged."""
+    return FramePlace(context.artifacts.path(instance.object_key), frame_of(instance, context))
+
+
+def judge_image(instance: StoredInstance, place: FramePlace, context: UnitContext) -> AssessorResult:
+    """Have the image decoded and judged, keep its preview, and offer it to the shadow model."""
     judging, traits = context.judging, image_traits(instance.header)
-    result = judging.assessor().assess(instance.header, radiograph, instance.digest, traits)
+    judged = judging.image(instance, place.path, place.frame)
+    context.artifacts.keep_preview(instance.digest, judged.preview)
     if judging.shadow is not None:
-        judging.shadow.offer(instance.header, radiograph, instance.digest, traits)
-    return with_conflict(result, conflicting=instance.conflicting)
+        judging.shadow.offer(instance.header, place.path, place.frame, instance.digest, traits)
+    return with_conflict(judged.result, conflicting=instance.conflicting)
+
+
+def judge_here(decode: Decode, assessor: Callable[[], Assessor]) -> FileJudge:
+    """An :class:`~miqa_node.units.base.FileJudge` that works in this process."""
+
+    def judge(instance: StoredInstance, path: Path, frame: int) -> JudgedImage:
+        clock = StageClock()
+        radiograph = clock.time("decode", lambda: decode(path, frame))
+        result = assessor().assess(instance.header, radiograph, instance.digest, image_traits(instance.header))
+        timings_ms = {**clock.milliseconds, **result.assessment.timings_ms}
+        result = replace(result, assessment=replace(result.assessment, timings_ms=timings_ms))
+        return JudgedImage(result, preview_png(radiograph, PREVIEW_SIDE))
+
+    return judge
 
 
 def image_outputs(
@@ -49,8 +72,18 @@ def image_outputs(
 ) -> Sequence[MadeObject]:
     """Report, segmentation, key object and whatever else a destination asks for."""
     image = reported_image(instance, assessment, context, enhance, amends=instance.generation > 0)
-    made = make_objects(image, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+    made = make(image, instance, assessment, disposition, context)
     return [*made, *withdrawals(instance, assessment, disposition, context)]
+
+
+def make(
+    subject: ReportSubject, instance: StoredInstance, assessment: Assessment, disposition: Disposition,
+    context: UnitContext, kinds: set[ResultKind] | None = None,
+) -> Sequence[MadeObject]:  # fmt: skip
+    """The objects about the subject that some destination asks for, of these kinds if they are given."""
+    reporting, sender = context.reporting, instance.calling_ae_title
+    kinds = reporting.kinds() if kinds is None else kinds
+    return reporting.run(make_objects, subject, assessment, disposition, reporting.settings, kinds, sender=sender)
 
 
 def reported_image(
@@ -64,7 +97,7 @@ def reported_image(
     """The image with its maps and a way to its pixels; with ``amends`` its report replaces the newest one."""
     source, frame = context.artifacts.path(instance.object_key), frame_of(instance, context)
     # Pixels are not kept between durable steps: an output that needs them has them decoded once more.
-    decode = partial(context.imaging.decode, source, frame) if assessment.decoder else None
+    decode = partial(context.reporting.decode, source, frame) if assessment.decoder else None
     return ReportedImage(
         source,
         context.artifacts.maps(instance.digest, instance.generation),

@@ -7,22 +7,21 @@ from dataclasses import replace
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import SR
-from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, StoredInstance
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject, ReportSubject, make_objects, series_report_uid
+from miqa_node.report import MadeObject, ReportSubject, series_report_uid
 from miqa_node.store import deliveries
 from miqa_node.units.again import earlier_reports
 from miqa_node.units.base import Unit, UnitContext, not_assessed
-from miqa_node.units.image import image_outputs, judge_image, read_image, reported_image
+from miqa_node.units.image import FramePlace, image_outputs, judge_image, make, read_image, reported_image
 from miqa_node.units.kinds import is_image, is_own
 
 NOT_AN_IMAGE = "The object is not an image."
 
 
-class OtherUnit(Unit["Radiograph | None"]):
+class OtherUnit(Unit["FramePlace | None"]):
     """Images are measured and judged as far as that is possible, and reported, if only to say why they were not."""
 
     name = "other"
@@ -32,11 +31,11 @@ class OtherUnit(Unit["Radiograph | None"]):
         """Every object."""
         return True
 
-    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Radiograph | None:
-        """The decoded image; None if the object is not an image."""
-        return read_image(instance, context, clock) if is_image(instance.header) else None
+    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> FramePlace | None:  # noqa: ARG002
+        """Where the image lies; None if the object is not an image."""
+        return read_image(instance, context) if is_image(instance.header) else None
 
-    def judge(self, instance: StoredInstance, content: Radiograph | None, context: UnitContext) -> AssessorResult:
+    def judge(self, instance: StoredInstance, content: FramePlace | None, context: UnitContext) -> AssessorResult:
         """The result of the models; NOT_ASSESSED if the object is not an image."""
         return not_assessed(instance, NOT_AN_IMAGE) if content is None else judge_image(instance, content, context)
 
@@ -51,13 +50,12 @@ class OtherUnit(Unit["Radiograph | None"]):
             return ()
         if not _shares_report(assessment, disposition) or (instance.generation and earlier_reports(instance, context)):
             return image_outputs(instance, assessment, disposition, context)
-        settings, kinds = context.reporting.settings, context.reporting.kinds()
-        image = reported_image(instance, assessment, context)
-        made = make_objects(image, assessment, disposition, settings, kinds - {SR})
+        kinds, image = context.reporting.kinds(), reported_image(instance, assessment, context)
+        made = make(image, instance, assessment, disposition, context, kinds - {SR})
         if _is_reported(instance, context):
             return made
         shared = replace(image, for_series=True)
-        return [*made, *make_objects(shared, assessment, disposition, settings, kinds & {SR})]
+        return [*made, *make(shared, instance, assessment, disposition, context, kinds & {SR})]
 
     def subject(
         self, instance: StoredInstance, assessment: Assessment, context: UnitContext, *, amends: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -10,20 +10,20 @@ import structlog
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.enhanced import Enhanced
 from miqa_node.domain.image import Radiograph
-from miqa_node.domain.instance import Header, StoredInstance
+from miqa_node.domain.instance import Header, InstanceDigest, StoredInstance
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult
 from miqa_node.errors import MiqaError
 from miqa_node.observe.stages import StageClock
 from miqa_node.report import MadeObject, ReportSubject
 from miqa_node.units.base import Unit, UnitContext
-from miqa_node.units.image import image_outputs, judge_image, read_image, reported_image
+from miqa_node.units.image import FramePlace, image_outputs, judge_image, read_image, reported_image
 from miqa_node.units.kinds import is_projection
 
 log = structlog.get_logger(__name__)
 
 
-class ProjectionUnit(Unit[Radiograph]):
+class ProjectionUnit(Unit[FramePlace]):
     """CR, DX, MG, intra-oral and panoramic images, single frames of XA and RF, and digitised film."""
 
     name = "projection"
@@ -33,11 +33,11 @@ class ProjectionUnit(Unit[Radiograph]):
         """See :func:`~miqa_node.units.kinds.is_projection`."""
         return is_projection(header)
 
-    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> Radiograph:
-        """The decoded image."""
-        return read_image(instance, context, clock)
+    def read(self, instance: StoredInstance, context: UnitContext, clock: StageClock) -> FramePlace:  # noqa: ARG002
+        """Where the image lies."""
+        return read_image(instance, context)
 
-    def judge(self, instance: StoredInstance, content: Radiograph, context: UnitContext) -> AssessorResult:
+    def judge(self, instance: StoredInstance, content: FramePlace, context: UnitContext) -> AssessorResult:
         """Measurements always, findings where a model covers the image."""
         return judge_image(instance, content, context)
 
@@ -45,23 +45,27 @@ class ProjectionUnit(Unit[Radiograph]):
         self, instance: StoredInstance, assessment: Assessment, disposition: Disposition, context: UnitContext
     ) -> Sequence[MadeObject]:
         """Report, segmentation, key object and whatever else a destination asks for."""
-        return image_outputs(instance, assessment, disposition, context, partial(_enhance, instance, context))
+        return image_outputs(instance, assessment, disposition, context, _enhancing(instance, context))
 
     def subject(
         self, instance: StoredInstance, assessment: Assessment, context: UnitContext, *, amends: bool = False
     ) -> ReportSubject:
         """The image with its maps and pixels."""
-        return reported_image(instance, assessment, context, partial(_enhance, instance, context), amends=amends)
+        return reported_image(instance, assessment, context, _enhancing(instance, context), amends=amends)
 
 
-def _enhance(instance: StoredInstance, context: UnitContext, radiograph: Radiograph) -> Enhanced | None:
+def _enhancing(instance: StoredInstance, context: UnitContext) -> Callable[[Radiograph], Enhanced | None] | None:
     enhance = context.reporting.enhance
-    if enhance is None:
-        return None
+    return None if enhance is None else partial(_enhance, enhance, instance.digest)
+
+
+def _enhance(
+    enhance: Callable[[Radiograph], Enhanced], digest: InstanceDigest, radiograph: Radiograph
+) -> Enhanced | None:
     try:
         return enhance(radiograph)
     except MiqaError as error:  # the copy is an extra: report and verdict go out without it
-        log.error("not enhanced", digest=instance.digest[:16], reason=str(error))
+        log.error("not enhanced", digest=digest[:16], reason=str(error))
         return None
 
 

@@ -15,12 +15,12 @@ from miqa_node.domain.policy import Disposition
 from miqa_node.domain.ports import AssessorResult, JobQueue
 from miqa_node.errors import NotFoundError
 from miqa_node.observe.stages import StageClock
-from miqa_node.report import MadeObject, ReportedSeries, make_objects
+from miqa_node.report import MadeObject, ReportedSeries
 from miqa_node.store import phantoms, series
 from miqa_node.store.database import Transaction
 from miqa_node.units.again import withdrawals
 from miqa_node.units.base import Unit, UnitContext, with_conflict
-from miqa_node.units.image import keep_preview
+from miqa_node.units.image import keep_preview, make
 from miqa_node.units.kinds import is_slice, series_traits
 
 
@@ -67,7 +67,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         reported = self.subject(instance, assessment, context)
         if reported is None:
             return ()
-        made = make_objects(reported, assessment, disposition, context.reporting.settings, context.reporting.kinds())
+        made = make(reported, instance, assessment, disposition, context)
         return [*made, *withdrawals(instance, assessment, disposition, context)]
 
     def subject(
@@ -91,7 +91,7 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
         keys = {one.digest: one.object_key for one in stored}
         slices = [(artifacts.path(keys[digest]), frame) for digest, frame in snapshot.slices]
         reports = [artifacts.path(report.object_key) for report in predecessors]
-        return ReportedSeries(slices, snapshot.masks, reports, context.imaging.decode)
+        return ReportedSeries(slices, snapshot.masks, reports, context.reporting.decode)
 
     def members(self, instance: StoredInstance, context: UnitContext) -> Sequence[InstanceDigest]:
         """All slices that were read; all that have arrived if the series was given up before it was read."""

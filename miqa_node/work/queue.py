@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import structlog
-from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, StepOptions
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, StepOptions
 from dbos import error as queue_errors
 
 from miqa_node.domain.instance import InstanceDigest
@@ -39,7 +39,14 @@ APPLICATION_VERSION = "1"
 """Pinned: the library's default is a hash of the code, which would strand waiting jobs at every update.
 Raise it only when the steps of the job change, and keep the old job's code until its jobs are done."""
 
-ASSESS_QUEUE = "assess"
+IMAGE_QUEUE = "images"
+"""Has a part for each sender: of each the process takes as many jobs as it has workers, so that no sender's backlog
+comes before another one's fresh image."""
+NO_SENDER = "-"
+SENDERS_AT_ONCE = 4
+"""The jobs of so many senders are taken at once; they wait for the workers, which they share fairly."""
+EARLIER_QUEUE = "assess"
+"""Jobs that were promised before the queue had parts; they are done one by one."""
 RECOVERY_QUEUE = "recovery"
 REASSESS_QUEUE = "reassess"
 REASSESS_PREFIX = "reassess:"
@@ -74,26 +81,25 @@ class DurableQueue:
             retry_connection_errors=False,
         )
 
-    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
         """Promise the job within the caller's transaction."""
-        self._enqueue(connection, ASSESS_QUEUE, f"assess:{digest}:{self._version()}", digest)
+        self._enqueue(connection, IMAGE_QUEUE, f"assess:{digest}:{self._version()}", digest, sender or NO_SENDER)
 
     def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:
         """The same for an image that is judged again; its generation makes the job another one."""
         self._enqueue(connection, REASSESS_QUEUE, f"{REASSESS_PREFIX}{digest}:{generation}", digest)
 
-    def _enqueue(self, connection: Any, queue: str, job: str, digest: InstanceDigest) -> None:
+    def _enqueue(self, connection: Any, queue: str, job: str, digest: InstanceDigest, sender: str = "") -> None:
         announce(connection, JOBS)
-        self._client.enqueue_in_transaction(
-            connection,
-            {
-                "queue_name": queue,
-                "workflow_name": ASSESS_JOB,
-                "workflow_id": job,
-                "app_version": APPLICATION_VERSION,
-            },
-            digest,
-        )
+        options: EnqueueOptions = {
+            "queue_name": queue,
+            "workflow_name": ASSESS_JOB,
+            "workflow_id": job,
+            "app_version": APPLICATION_VERSION,
+        }
+        if sender:
+            options["queue_partition_key"] = sender
+        self._client.enqueue_in_transaction(connection, options, digest)
 
     def active(self) -> frozenset[str]:
         """Digests of the instances that have a job that waits or runs."""
@@ -151,18 +157,20 @@ class Worker:
         DBOS(config=self._config())
         self._register(steps, give_up)
         scheduled = [(schedule, self._register_schedule(schedule)) for schedule in schedules]
-        attach(self._alarm, ASSESS_QUEUE)
+        attach(self._alarm, IMAGE_QUEUE)
         limit_pauses()
         self._database.on_commit(JOBS, self._alarm.ring)
-        DBOS.listen_queues([ASSESS_QUEUE, RECOVERY_QUEUE, REASSESS_QUEUE])
+        DBOS.listen_queues([IMAGE_QUEUE, EARLIER_QUEUE, RECOVERY_QUEUE, REASSESS_QUEUE])
         DBOS.launch()
         self.threads = (QueueThreads(),)
         DBOS.register_queue(
-            ASSESS_QUEUE,
-            worker_concurrency=self._settings.concurrency,
+            IMAGE_QUEUE,
+            worker_concurrency=SENDERS_AT_ONCE * self._settings.worker_processes,
+            partition_worker_concurrency=self._settings.worker_processes,
             polling_interval_sec=self._settings.poll_interval_s,
             on_conflict="always_update",
         )
+        DBOS.register_queue(EARLIER_QUEUE, worker_concurrency=1, polling_interval_sec=5.0, on_conflict="always_update")
         # One at a time: a job that kills its worker must not take its neighbours along a second time.
         DBOS.register_queue(RECOVERY_QUEUE, worker_concurrency=1, polling_interval_sec=1.0, on_conflict="always_update")
         DBOS.register_queue(
@@ -224,7 +232,7 @@ class Worker:
 
         def later(digest: InstanceDigest) -> None:
             while DBOS.list_workflows(
-                status="ENQUEUED", queue_name=ASSESS_QUEUE, limit=1, load_input=False, load_output=False
+                status="ENQUEUED", queue_name=IMAGE_QUEUE, limit=1, load_input=False, load_output=False
             ):
                 if self._stopping.wait(FRESH_LOOK_S):
                     raise _Stopped

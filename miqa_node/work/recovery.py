@@ -17,7 +17,7 @@ from miqa_node.settings import WorkSettings
 from miqa_node.store import clock, executors
 from miqa_node.store.database import Database
 from miqa_node.work.lease import NameLease
-from miqa_node.work.queue import ASSESS_JOB, ASSESS_QUEUE, RECOVERY_QUEUE
+from miqa_node.work.queue import ASSESS_JOB, EARLIER_QUEUE, IMAGE_QUEUE, RECOVERY_QUEUE
 
 log = structlog.get_logger(__name__)
 
@@ -186,7 +186,7 @@ class RollCall:
     def _count(self) -> None:
         waiting = DBOS.list_workflows(
             status=["ENQUEUED", "PENDING"],
-            queue_name=[ASSESS_QUEUE, RECOVERY_QUEUE],
+            queue_name=[IMAGE_QUEUE, EARLIER_QUEUE, RECOVERY_QUEUE],
             load_input=False,
             load_output=False,
             limit=10_000,

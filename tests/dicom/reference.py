@@ -177,7 +177,7 @@ def _same(other: np.ndarray, stored: np.ndarray) -> bool:
 def main() -> int:
     old = {(case.source, case.file): case for case in load_cases()} if TABLE.exists() else {}
     new: list[Case] = []
-    with Decoder(load_settings().imaging) as decoder:
+    with Decoder(load_settings()) as decoder:
         for source, folder in FOLDERS.items():
             for path in sorted(folder.rglob("*")):
                 if not path.is_file() or path.name.endswith(NOT_CASES) or path.name.startswith("__"):

@@ -38,7 +38,7 @@ KEPT, UNREADABLE, NOT_SENT = "kept", "unreadable", "not sendable"
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with Decoder(load_settings(imaging={"decode_processes": 1}).imaging) as decoder:
+    with Decoder(load_settings(work={"processes": 1})) as decoder:
         rig = Rig(tmp_path_factory.mktemp("node"), decoder, parse_policy(FLAG_EVERYTHING))
         yield rig
         rig.database.close()

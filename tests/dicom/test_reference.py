@@ -18,7 +18,7 @@ UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2
 
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
-    with Decoder(load_settings(imaging={"decode_processes": 1}).imaging) as decoder:
+    with Decoder(load_settings(work={"processes": 1})) as decoder:
         yield decoder
 
 

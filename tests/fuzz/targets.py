@@ -198,8 +198,8 @@ class PixelTarget(FuzzTarget):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        limits = {"decode_processes": 1, "decode_timeout_s": HANG_S / 3, "max_pixels": 4_000_000}
-        self._decoder = Decoder(load_settings(imaging={**limits, "decode_memory_bytes": 1 << 30}).imaging)
+        limits = {"processes": 1, "timeout_s": HANG_S / 3, "memory_bytes": 1 << 30}
+        self._decoder = Decoder(load_settings(work=limits, imaging={"max_pixels": 4_000_000}))
         self._decoder.check()
 
     def run(self, data: bytes) -> None:

@@ -75,7 +75,7 @@ def looker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looker]:
     database.migrate()
     keep(database, objects, making.CHEST, making.flagged(making.CHEST, KINDS, making.radiograph(making.CHEST)))
     study_uid = str(read_header(making.CHEST)[0].study_instance_uid)
-    with Decoder(settings.imaging) as decoder:
+    with Decoder(settings) as decoder:
         services = WebServices(
             database, objects, settings, list, decode_frame=decoder.decode, uncompress=decoder.uncompress
         )

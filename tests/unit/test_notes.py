@@ -24,7 +24,7 @@ ART = Path("RG3_UNCR.dcm")
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Decoder(load_settings(imaging={"decode_processes": 1}).imaging) as decoder:
+    with Decoder(load_settings(work={"processes": 1})) as decoder:
         rig = Rig(tmp_path, decoder, parse_policy(FLAG_EVERYTHING))
         yield rig
         rig.database.close()

@@ -41,7 +41,7 @@ def test_an_image_gets_a_verdict_and_every_result_in_the_words_of_the_card(tmp_p
         node={"data_dir": tmp_path / "node", "name": "t", "accelerator": "cpu"},
         dicom={"port": 0, "host": "127.0.0.1"},
         web={"port": 0},
-        imaging={"decode_processes": 1},
+        work={"processes": 1},
         assess={"models_dir": str(tmp_path / "models"), "quality_package": "own-1.0.0"},
         policy={"file": str(tmp_path / "policy.toml")},
     )

@@ -52,7 +52,7 @@ class ListQueue:
     def __init__(self) -> None:
         self.jobs: list[InstanceDigest] = []
 
-    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
         self.jobs.append(digest)
 
     def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:

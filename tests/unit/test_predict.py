@@ -50,7 +50,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         node={"data_dir": folder / "node", "name": "t", "accelerator": "cpu"},
         dicom={"port": 0, "host": "127.0.0.1"},
         web={"port": 0, "max_upload_bytes": 300_000, "predict_timeout_s": 150},
-        imaging={"decode_processes": 1},
+        work={"processes": 1},
         assess={"models_dir": str(folder / "models")},
         policy={"file": str(folder / "policy.toml")},
     )

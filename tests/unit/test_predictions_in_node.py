@@ -46,7 +46,7 @@ def test_one_report_one_segmentation_and_one_entry_hold_what_all_shipped_package
         node={"data_dir": tmp_path / "node", "name": "t", "accelerator": "cpu"},
         dicom={"port": 0, "host": "127.0.0.1"},
         web={"port": 0},
-        imaging={"decode_processes": 1},
+        work={"processes": 1},
         policy={"file": str(tmp_path / "policy.toml")},
     )
     dataset = pydicom.dcmread(samples / "RG1_UNCR.dcm")

@@ -40,7 +40,7 @@ RUNTIME = """
 import os
 from miqa_node import process
 process.prepare()
-import miqa_node.assess.session
+import miqa_node.assess.session, onnxruntime
 print(len(os.listdir("/proc/self/task")))
 """
 

@@ -333,7 +333,7 @@ def test_frames_and_bulk_data(web: str, picture: Dataset) -> None:
 
 def test_rendered_and_thumbnail(stage: Stage, tmp_path: Path, web: str, picture: Dataset) -> None:
     settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
-    with Decoder(settings.imaging) as decoder:
+    with Decoder(settings) as decoder:
         services = replace(stage.services, settings=settings, decode_frame=decoder.decode)
         with serving(services, settings.web) as address:
             place = f"{address}/api/dicom-web/studies/1.2.3.2/series/1.2.9.2/instances/2.25.3"

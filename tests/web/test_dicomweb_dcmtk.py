@@ -59,7 +59,7 @@ def test_frames_metadata_and_rendered_are_those_of_dcmtk(stage: Stage, tmp_path:
     dcmtk(NAMES[name], *_OPTIONS[NAMES[name]], source, plain)
     ds = dcmread(plain)
     settings = load_settings(node={"data_dir": tmp_path}, web={"port": 0})
-    with Decoder(settings.imaging) as decoder:
+    with Decoder(settings) as decoder:
         services = replace(stage.services, settings=settings, decode_frame=decoder.decode)
         server = WebServer(create_app(services), settings.web)
         server.start()

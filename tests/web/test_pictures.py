@@ -27,7 +27,7 @@ from tests.web.staging import Stage
 def decoding(stage: Stage, app: FastAPI) -> Iterator[list[Path]]:
     """The files that were decoded."""
     decoded: list[Path] = []
-    with Decoder(stage.services.settings.imaging) as decoder:
+    with Decoder(stage.services.settings) as decoder:
 
         def decode(path: Path) -> Radiograph:
             decoded.append(path)

@@ -23,7 +23,7 @@ class Requests:
     def __init__(self) -> None:
         self.jobs: list[InstanceDigest] = []
 
-    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
         raise NotImplementedError
 
     def enqueue_reassess(self, connection: Any, digest: InstanceDigest, generation: int) -> None:

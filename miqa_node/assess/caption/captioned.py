@@ -24,7 +24,7 @@ from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.ports import Assessor, AssessorResult, Captioner
 from miqa_node.domain.traits import ImageTraits
 from miqa_node.errors import MiqaError, SettingsError
-from miqa_node.observe import metrics
+from miqa_node.observe.stages import observe
 from miqa_node.settings import CaptionBackend, CaptionSettings, Settings
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ class CaptioningAssessor:
         started = time.perf_counter()
         caption = self._caption(radiograph)
         seconds = time.perf_counter() - started
-        metrics.STAGE_SECONDS.labels(stage="caption").observe(seconds)
+        observe("caption", seconds)
         timings = {**judgement.assessment.timings_ms, "caption": round(seconds * 1e3, 1)}
         return replace(judgement, assessment=replace(judgement.assessment, caption=caption, timings_ms=timings))
 

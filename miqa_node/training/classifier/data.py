@@ -103,7 +103,7 @@ class PixelReader:
     """Reads image files as presentation values: PNG, JPEG and DICOM, gray or colour. Close it."""
 
     def __init__(self) -> None:
-        self._decoder = Decoder(load_settings().imaging)
+        self._decoder = Decoder(load_settings())
 
     def read(self, path: Path) -> Radiograph:
         """Gray presentation values, and the colours where it has any; see :class:`miqa_node.errors.UnreadableError`."""

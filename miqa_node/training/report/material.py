@@ -89,7 +89,7 @@ def labelled(subject: EvaluationSubject, source: Path, *, simulate: bool, seed: 
     labels = read_labels(source)
     settings = load_settings()
     left_out: Counter[str] = Counter()
-    with Decoder(settings.imaging) as decoder:
+    with Decoder(settings) as decoder:
 
         @lru_cache(KEPT_DECODED)
         def read(path: Path) -> tuple[Header, Radiograph]:
@@ -145,7 +145,7 @@ def _loader() -> Callable[[DatasetRecord], Image]:
         if is_picture(record.path):
             display = read_picture(record.path, modality="DX", body_part="CHEST", view="PA")[1].display
         else:
-            with Decoder(load_settings().imaging) as decoder:
+            with Decoder(load_settings()) as decoder:
                 display = decoder.decode(record.path).display
         return (display / np.float32(65535)).astype(np.float32)
 

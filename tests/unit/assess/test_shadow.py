@@ -17,9 +17,10 @@ from miqa_node.assess.shadow import LOWEST_PRIORITY, ShadowRunner
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.instance import InstanceDigest
 from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.imaging.child import decode_here
 from miqa_node.observe import metrics
 from miqa_node.settings import Accelerator, Settings, load_settings
-from tests.unit.assess.making import RADIOGRAPH, chest_header, radiograph, write_package
+from tests.unit.assess.making import RADIOGRAPH, chest_dataset, chest_header, write_package
 from tests.waiting import wait_until
 
 AT_ONCE_S = 0.5
@@ -38,6 +39,7 @@ class Rig:
         self.saved: list[tuple[str, Assessment]] = []
         self.choice = ModelChoice()
         self.shadow = ShadowRunner(self.settings, lambda: self.choice, lambda p, a: self.saved.append((p, a)))
+        self.folder = folder
         self.before = self.counts()
 
     def counts(self) -> dict[str, float]:
@@ -54,10 +56,16 @@ class Rig:
 
     def offer(self, number: int) -> float:
         """Offer an image and say that its verdict is out; how long both took."""
-        digest, started = InstanceDigest(f"{number:064x}"), time.perf_counter()
-        self.shadow.offer(chest_header(number), radiograph(number), digest, RADIOGRAPH)
+        digest, path = InstanceDigest(f"{number:064x}"), self.image(number)
+        started = time.perf_counter()
+        self.shadow.offer(chest_header(number), path, 0, digest, RADIOGRAPH)
         self.shadow.verdict_is_out(digest)
         return time.perf_counter() - started
+
+    def image(self, number: int = 0) -> Path:
+        path = self.folder / f"{number}.dcm"
+        chest_dataset(number).save_as(path, enforce_file_format=True)
+        return path
 
     def __enter__(self) -> Self:
         self.shadow.start()
@@ -76,7 +84,7 @@ def test_it_judges_after_the_verdict_what_the_same_package_would_say_in_front(tm
     with Rig(tmp_path) as rig:
         rig.choose("tiny-1.0.0")
         digest = InstanceDigest("a" * 64)
-        rig.shadow.offer(chest_header(), radiograph(), digest, RADIOGRAPH)
+        rig.shadow.offer(chest_header(), rig.image(), 0, digest, RADIOGRAPH)
         rig.offer(2)
         wait_until(lambda: len(rig.saved) == 1)
         assert rig.saved[0][1].digest != digest, "the first image has no verdict yet"
@@ -84,7 +92,8 @@ def test_it_judges_after_the_verdict_what_the_same_package_would_say_in_front(tm
         wait_until(lambda: len(rig.saved) == 2)
         assert busy_children(), "the candidate has a process of lowest priority of its own"
     package = open_package(rig.models / "tiny-1.0.0", Accelerator.CPU, rig.settings.assess)
-    expected = ImageAssessor(package).assess(chest_header(), radiograph(), digest, RADIOGRAPH).assessment
+    pixels = decode_here(tmp_path / "0.dcm", 0, 10**6)
+    expected = ImageAssessor(package).assess(chest_header(), pixels, digest, RADIOGRAPH).assessment
     name, judgement = rig.saved[1]
     assert name == "tiny-1.0.0"
     assert [f.probability for f in judgement.findings] == pytest.approx([f.probability for f in expected.findings])
@@ -138,5 +147,5 @@ def test_more_images_than_may_wait_are_let_go(tmp_path: Path) -> None:
         assert rig.count("dropped") >= 5  # one is judged, two wait
         held = [InstanceDigest(f"{number:064x}") for number in range(20, 25)]
         for digest in held:  # their verdicts never come
-            rig.shadow.offer(chest_header(), radiograph(), digest, RADIOGRAPH)
+            rig.shadow.offer(chest_header(), tmp_path / "1.dcm", 0, digest, RADIOGRAPH)
         assert rig.count("dropped") >= 8

@@ -72,7 +72,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={**os.environ, "MIQA_DICOM__HOST": "127.0.0.1", "MIQA_WORK__CONCURRENCY": "1"},
+                env={**os.environ, "MIQA_DICOM__HOST": "127.0.0.1", "MIQA_WORK__PROCESSES": "1"},
             )
         started.append(process)
         assert process.stdout is not None

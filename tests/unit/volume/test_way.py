@@ -50,7 +50,7 @@ class Jobs:
     def __init__(self) -> None:
         self.digests: list[InstanceDigest] = []
 
-    def enqueue_assess(self, connection: Any, digest: InstanceDigest) -> None:
+    def enqueue_assess(self, connection: Any, digest: InstanceDigest, sender: str = "") -> None:
         if digest not in self.digests:
             self.digests.append(digest)
 

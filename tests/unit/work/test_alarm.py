@@ -36,7 +36,7 @@ def test_no_job_waits_for_a_poll(tmp_path: Path) -> None:
                 queue.enqueue_assess(transaction, InstanceDigest(digest))
 
     # The thread that polls has its first pause before it has looked at anything: it must not last an hour here.
-    worker = Worker(database, "w1", load_settings(work={"poll_interval_s": 0.2, "concurrency": 1}).work, tmp_path)
+    worker = Worker(database, "w1", load_settings(work={"poll_interval_s": 0.2, "processes": 1}).work, tmp_path)
     worker.start((("assess", lambda _: None), ("conclude", conclude)))
     promise("0")
     assert start.wait(LIMIT_S)

@@ -366,7 +366,7 @@ from miqa_node.settings import load_settings
 from miqa_node.store.database import Database
 from miqa_node.work.queue import Worker
 database = Database(sys.argv[1])
-settings = load_settings(work={"poll_interval_s": 0.05, "concurrency": 3}).work
+settings = load_settings(work={"poll_interval_s": 0.05, "processes": 3}).work
 def hang(digest):
     os.write(1, digest.encode() + b"\\n")  # one write, so that the lines of three threads stay lines
     time.sleep(600)

@@ -1,0 +1,185 @@
+"""What a worker process does: it decodes images, has its own models judge them, and makes reports.
+
+The processes are forked from one that has imported this module, before it had threads or sessions. Functions here are
+called by :class:`miqa_node.isolation.workers.ImageWorkers`; the choice of models and the policy come with each call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from miqa_node import plugins
+from miqa_node.assess.active import ActiveModels
+from miqa_node.assess.caption.captioned import with_captions
+from miqa_node.assess.enhance.enhancer import Enhancer
+from miqa_node.assess.session import ModelSessions, available_provider
+from miqa_node.assess.sidecars import SidecarModels
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.enhanced import Enhanced
+from miqa_node.domain.image import Radiograph, SaliencyMaps
+from miqa_node.domain.instance import StoredInstance
+from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.domain.policy import Disposition, Policy
+from miqa_node.domain.ports import Assessor
+from miqa_node.errors import MiqaError, ModelPackageError
+from miqa_node.health.canary import Canary
+from miqa_node.imaging import child
+from miqa_node.local import assess_path
+from miqa_node.observe.log import set_up_logging
+from miqa_node.observe.stages import ObservedStage, observed_here
+from miqa_node.report import ReportSettings
+from miqa_node.settings import Settings, read_policy
+from miqa_node.units.base import Decode, JudgedImage
+from miqa_node.units.image import judge_here
+
+LookedAt = tuple[Path, bool, Assessment, Disposition, SaliencyMaps]
+"""A :class:`~miqa_node.local.LocalResult` but for its pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteChoice:
+    """What a site decided about judging, as it is when a task is given."""
+
+    models: ModelChoice
+    policy: Policy
+
+
+class _WorkerModels:
+    """The models of this process, or of the one that it was forked from."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.choice = SiteChoice(ModelChoice(), read_policy(settings.policy_file))
+        self.active = ActiveModels(settings, lambda: self.choice.models)
+        self.sidecars = SidecarModels(settings, self.active.assessor, self.policy)
+        self.assessor: Callable[[], Assessor] = self.sidecars.assessor
+        self.enhancer = Enhancer(settings)
+
+    def take_settings(self, settings: Settings) -> None:
+        """Take the settings with their secrets, which captions need."""
+        self.settings = settings
+        self.assessor = with_captions(settings, self.sidecars.assessor)
+
+    def policy(self) -> Policy:
+        """The policy of the task at hand."""
+        return self.choice.policy
+
+    @property
+    def decode(self) -> Decode:
+        """Decodes in this process."""
+        return decoding(self.settings)
+
+
+_sessions = ModelSessions()
+_models: _WorkerModels | MiqaError = MiqaError("This process is no worker of a node.")
+
+
+def load_models(settings: Settings) -> None:
+    """Load the models into this process; whoever needs them is given the reason if that is not possible."""
+    global _models  # noqa: PLW0603 - a process has its models for all its life
+    plugins.allow(settings.plugins.allow)
+    try:
+        _models = _WorkerModels(settings)
+    except MiqaError as error:
+        _models = error
+        return
+    with suppress(MiqaError):
+        _models.active.load()
+        _models.sidecars.check()
+
+
+def set_up(settings: Settings, *, logs: bool) -> None:
+    """Make this process a worker of a node with these settings. It loads the models that it was not forked with."""
+    global _models  # noqa: PLW0603 - a process is one worker for all its life
+    child.set_up()
+    if logs:
+        set_up_logging(settings.log, node=settings.node.name)
+    if isinstance(_models, MiqaError) or _models.settings.model_dump_json() != settings.model_dump_json():
+        load_models(settings)
+    if isinstance(_models, _WorkerModels):
+        try:
+            _models.take_settings(settings)
+        except MiqaError as error:
+            _models = error
+
+
+def decoding(settings: Settings) -> Decode:
+    """A function that decodes in the process that it is called in."""
+    return partial(child.decode_here, max_pixels=settings.imaging.max_pixels)
+
+
+def judge(
+    instance: StoredInstance, path: Path, frame: int, choice: SiteChoice
+) -> tuple[JudgedImage, list[ObservedStage]]:
+    """Decode and judge one frame of an image."""
+    models = _following(choice)
+    with observed_here() as stages:
+        return judge_here(models.decode, models.assessor)(instance, path, frame), stages
+
+
+def certify(assessment: Assessment, choice: SiteChoice) -> str:
+    """How far the verdict on an assessment can be trusted."""
+    models = _following(choice)
+    with suppress(MiqaError):  # without a package there is no certificate
+        models.active.load()
+    return models.active.certificate(assessment, choice.policy)
+
+
+def take_up(choice: SiteChoice) -> None:
+    """Load the models of a new choice; the error if they cannot be used."""
+    models = _following(choice)
+    models.active.load()
+    if reason := models.active.refusal:
+        raise ModelPackageError(reason)
+
+
+def check(choice: SiteChoice) -> None:
+    """Raise the error that keeps models from running."""
+    models = _following(choice)
+    available_provider(models.settings.node.accelerator)
+    models.active.check()
+    models.sidecars.check()
+
+
+def check_canary(choice: SiteChoice, reports: ReportSettings) -> None:
+    """Judge and report the test image; ResourcesError with the reason if that is not possible."""
+    models = _following(choice)
+    # Captions of the site are for images of patients.
+    plain: Callable[[], Assessor] = models.sidecars.assessor
+    with observed_here():
+        Canary(plain, models.policy, models.active.certificate, models.decode, reports).check()
+
+
+def look(
+    path: Path, described: tuple[str, str, str], transfer: str, choice: SiteChoice
+) -> tuple[LookedAt, child.Layout]:
+    """Assess a file that is not received; its pixels go to the transfer file."""
+    models = _following(choice)
+    with observed_here():
+        result = assess_path(path, described, models.assessor, models.policy, models.active.certificate, models.decode)
+    found = (result.source, result.is_dicom, result.assessment, result.disposition, result.maps)
+    return found, child.write_pixels(result.radiograph, transfer)
+
+
+def enhance(radiograph: Radiograph) -> Enhanced:
+    """The enhanced copy, made by the method of the settings."""
+    return _given().enhancer.enhance(radiograph)
+
+
+def _following(choice: SiteChoice) -> _WorkerModels:
+    models = _given()
+    models.choice = choice
+    models.active.follow()
+    if _sessions.trouble():
+        _sessions.heal()
+    return models
+
+
+def _given() -> _WorkerModels:
+    if isinstance(_models, MiqaError):
+        raise _models
+    return _models

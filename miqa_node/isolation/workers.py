@@ -1,0 +1,118 @@
+"""The worker processes as the rest of the node sees them; see docs/adr/0012-worker-processes.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from miqa_node.domain.assessment import Assessment
+from miqa_node.domain.instance import StoredInstance
+from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.domain.policy import Policy
+from miqa_node.errors import MiqaError, ResourcesError
+from miqa_node.imaging.decode import Decoder, map_pixels, path_for_child, transfer_file
+from miqa_node.isolation import tasks, template
+from miqa_node.isolation.tasks import SiteChoice
+from miqa_node.local import LocalResult
+from miqa_node.observe.recent_check import RecentCheck
+from miqa_node.observe.stages import count_observed
+from miqa_node.report import ReportSettings
+from miqa_node.settings import Settings
+from miqa_node.units.base import JudgedImage
+
+log = structlog.get_logger(__name__)
+
+LOADER = "miqa_node.isolation.loaded"
+OWN = "(the node itself)"
+"""Stands for a sender, so that people who look at images do not hold up the checks of the node."""
+CHECK_INTERVAL_S = 5.0
+CHECK_WAIT_S = 0.5
+CHECK_LIMIT_S = 60.0
+
+
+class ImageWorkers:
+    """Processes that decode, judge and report; ``decoder`` is the same processes for those who only need pixels.
+
+    An image that takes a worker's memory, time or life is an error of that image alone: DecodeLimitError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: Callable[[], ModelChoice],
+        policy: Callable[[], Policy],
+        reports: ReportSettings,
+    ) -> None:
+        """``models`` and ``policy`` are asked anew for each image."""
+        self._models, self._policy, self._reports = models, policy, reports
+        self._accepted: ModelChoice | None = None
+        self._refused: ModelChoice | None = None
+        logs = structlog.is_configured()
+        template.announce(settings, logs=logs)
+        self.decoder = Decoder(settings, partial(tasks.set_up, logs=logs), (settings,), (LOADER,))
+        self._check = RecentCheck(
+            "A worker process",
+            self.check_now,
+            max_age_s=CHECK_INTERVAL_S,
+            limit_s=CHECK_LIMIT_S,
+            is_busy=lambda: self.decoder.all_busy,
+        )
+
+    def follow(self) -> None:
+        """Have another choice of models tried by one worker: what cannot be loaded never replaces what works."""
+        chosen = self._models()
+        if self._accepted is None or chosen in (self._accepted, self._refused):
+            return
+        try:
+            self.decoder.run(tasks.take_up, SiteChoice(chosen, self._policy()), sender=OWN)
+        except ResourcesError:
+            return  # no process at the moment
+        except MiqaError as error:
+            self._refused = chosen
+            log.error("the chosen models cannot be used, those before stay", reason=str(error))
+        else:
+            self._accepted, self._refused = chosen, None
+            log.info("models changed", active=chosen.active)
+
+    def judge(self, instance: StoredInstance, path: Path, frame: int) -> JudgedImage:
+        """See :class:`~miqa_node.units.base.FileJudge`."""
+        judged: JudgedImage
+        judged, stages = self.decoder.run(
+            tasks.judge, instance, path, frame, self._choice(), sender=instance.calling_ae_title
+        )
+        count_observed(stages)
+        return judged
+
+    def certify(self, assessment: Assessment, policy: Policy) -> str:
+        """What to show beside the verdict on this assessment."""
+        certificate: str = self.decoder.run(tasks.certify, assessment, self._choice(policy), sender=OWN)
+        return certificate
+
+    def look(self, path: Path, described: tuple[str, str, str]) -> LocalResult:
+        """Assess a file that is not received, see :func:`miqa_node.local.assess_path`."""
+        with transfer_file() as file:
+            transfer = path_for_child(file)
+            found: tasks.LookedAt
+            found, layout = self.decoder.run(tasks.look, path, described, transfer, self._choice())
+            return LocalResult(*found, map_pixels(file, layout))
+
+    def check_canary(self) -> None:
+        """Have the test image judged and reported; ResourcesError with the reason if that is not possible."""
+        self.decoder.run(tasks.check_canary, self._choice(), self._reports, sender=OWN)
+
+    def check_now(self) -> None:
+        """Raise the error that keeps the models from running in a worker."""
+        self.decoder.run(tasks.check, self._choice(), sender=OWN)
+
+    def check(self) -> None:
+        """ResourcesError with the reason if the models do not run; the answer is at most a few seconds old."""
+        if reason := self._check.reason(CHECK_LIMIT_S if self._check.is_new else CHECK_WAIT_S):
+            raise ResourcesError(reason)
+
+    def _choice(self, policy: Policy | None = None) -> SiteChoice:
+        if self._accepted is None:
+            self._accepted = self._models()
+        return SiteChoice(self._accepted, policy or self._policy())

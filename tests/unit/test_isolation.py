@@ -1,0 +1,145 @@
+"""Images are judged in worker processes: whatever one of them does to its worker stays its own trouble."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from miqa_node.assess.assessor import ImageAssessor
+from miqa_node.domain.instance import InstanceDigest, StoredInstance
+from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.domain.policy import Policy
+from miqa_node.errors import DecodeError, DecodeLimitError
+from miqa_node.imaging import turns
+from miqa_node.imaging.headers import read_header
+from miqa_node.isolation import tasks
+from miqa_node.isolation.workers import ImageWorkers
+from miqa_node.report import ReportedImage, ReportSettings, make_objects
+from miqa_node.settings import Settings, load_settings, read_policy
+from miqa_node.units.image import judge_here
+from tests.waiting import wait_until
+
+LIMIT_S = 60.0
+
+
+def settings(folder: Path, **work: object) -> Settings:
+    """With no packages: images are measured, which is enough here."""
+    return load_settings(
+        node={"data_dir": folder}, assess={"models_dir": str(folder / "models")}, work={"processes": 1, **work}
+    )
+
+
+def policy() -> Policy:
+    return read_policy(load_settings().policy_file)
+
+
+def workers_of(given: Settings) -> ImageWorkers:
+    return ImageWorkers(given, ModelChoice, policy, ReportSettings())
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageWorkers]:
+    made = workers_of(settings(tmp_path_factory.mktemp("node")))
+    made.decoder.warm()
+    yield made
+    made.decoder.close()
+
+
+def instance_of(path: Path, sender: str = "CR1") -> StoredInstance:
+    header, _ = read_header(path)
+    return StoredInstance(InstanceDigest("a" * 64), header, "key", datetime.now(UTC), sender)
+
+
+def test_a_worker_judges_as_this_process_would(workers: ImageWorkers, samples: Path) -> None:
+    path = samples / "RG3_UNCR.dcm"
+    instance = instance_of(path)
+    there = workers.judge(instance, path, 0)
+    here = judge_here(tasks.decoding(load_settings()), lambda: ImageAssessor(None))(instance, path, 0)
+    assert there.result.assessment.measurements == here.result.assessment.measurements
+    assert there.preview == here.preview
+    assert list(there.result.assessment.timings_ms)[:2] == ["decode", "measure"]
+
+
+def test_a_worker_makes_the_report_that_this_process_would(workers: ImageWorkers, samples: Path) -> None:
+    path = samples / "RG3_UNCR.dcm"
+    result = workers.look(path, ("DX", "CHEST", "PA"))
+    assert result.radiograph.shape == (1760, 1760)
+    arguments = (ReportedImage(path, result.maps), result.assessment, result.disposition, ReportSettings())
+    assert workers.decoder.run(make_objects, *arguments) == make_objects(*arguments)
+
+
+def test_an_error_arrives_with_its_text_and_its_place(workers: ImageWorkers, samples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.dcm"
+    path.write_bytes((samples / "RG3_UNCR.dcm").read_bytes()[:200_000])
+    with pytest.raises(DecodeError) as error:
+        workers.judge(instance_of(samples / "RG3_UNCR.dcm"), path, 0)
+    assert ".py:" in error.value.place  # type: ignore[attr-defined]
+
+
+def test_the_test_image_is_judged_by_a_worker(workers: ImageWorkers) -> None:
+    workers.check_canary()
+    workers.check()
+
+
+def hoard() -> None:
+    parts = [np.ones(64 << 20, np.uint8) for _ in range(10_000)]
+    assert parts
+
+
+def test_an_image_over_its_memory_or_time_is_an_error_of_that_image(tmp_path: Path, samples: Path) -> None:
+    limits: list[tuple[dict[str, float], str, Callable[..., object], tuple[float, ...]]] = [
+        ({"memory_bytes": 1 << 30}, "memory_bytes", hoard, ()),
+        ({"timeout_s": 2.0}, "timeout_s", time.sleep, (600.0,)),
+    ]
+    for limit, setting, work, arguments in limits:
+        workers = workers_of(settings(tmp_path, **limit))
+        try:
+            with pytest.raises(DecodeLimitError, match=rf"work\.{setting}"):
+                workers.decoder.run(work, *arguments)
+            assert workers.decoder.run(pow, 2, 10) == 1024
+        finally:
+            workers.decoder.close()
+
+
+def test_a_worker_that_is_killed_costs_its_image_no_verdict(workers: ImageWorkers, samples: Path) -> None:
+    path = samples / "RG1_J2KR.dcm"
+    idle = workers.decoder.run(os.getpid)
+    os.kill(idle, signal.SIGKILL)
+    assert workers.decoder.run(os.getpid) != idle
+    busy = workers.decoder.run(os.getpid)
+    with ThreadPoolExecutor(1) as threads:
+        judged = threads.submit(workers.judge, instance_of(path), path, 0)
+        wait_until(lambda: workers.decoder.all_busy)
+        os.kill(busy, signal.SIGKILL)
+        assert judged.result(LIMIT_S).result.assessment.measurements
+    wait_until(lambda: not psutil.pid_exists(busy) or psutil.Process(busy).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_endless_images_of_one_sender_leave_room_for_an_image_of_another(
+    tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "LONG_WAIT_S", 0.3)
+    path, workers = samples / "RG3_UNCR.dcm", workers_of(settings(tmp_path, timeout_s=600.0))
+    with ThreadPoolExecutor(3) as threads:
+        try:
+            endless = [threads.submit(workers.decoder.run, time.sleep, 500.0, sender="ENDLESS") for _ in range(2)]
+            wait_until(lambda: workers.decoder.all_busy)
+            assert workers.judge(instance_of(path, "OTHER"), path, 0).result.assessment.measurements
+            assert not any(task.done() for task in endless), "it did not wait for them"
+        finally:
+            workers.decoder.close()
+
+
+def test_settings_reach_a_worker_as_they_are(tmp_path: Path) -> None:
+    given = load_settings(node={"data_dir": tmp_path}, caption={"token": "secret"})
+    assert pickle.loads(pickle.dumps(given)).model_dump() == given.model_dump()
