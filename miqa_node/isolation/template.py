@@ -20,18 +20,20 @@ from miqa_node.process import give_back_memory
 from miqa_node.settings import Settings
 
 VARIABLE, LOGS_VARIABLE = "NODE_FORK_SERVER_SETTINGS", "NODE_FORK_SERVER_LOGS"
+OWNER_VARIABLE = "NODE_FORK_SERVER_OWNER"
 
 
 def announce(settings: Settings, *, logs: bool) -> None:
     """Have the fork servers that this process starts from now on load the models of these settings."""
     os.environ[VARIABLE] = settings.model_dump_json()
     os.environ[LOGS_VARIABLE] = "1" if logs else ""
+    os.environ[OWNER_VARIABLE] = str(os.getpid())
 
 
 def load_announced() -> None:
     """Load what was announced to this process, a fork server."""
     text = os.environ.get(VARIABLE)
-    if not text:
+    if not text or os.environ.get(OWNER_VARIABLE) != str(os.getppid()):  # nobody needs it, or the node was killed
         return
     settings = Settings.model_validate_json(text)
     if os.environ.get(LOGS_VARIABLE):
