@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,7 @@ from miqa_node.isolation.workers import ImageWorkers
 from miqa_node.report import ReportedImage, ReportSettings, make_objects
 from miqa_node.settings import Settings, load_settings, read_policy
 from miqa_node.units.image import judge_here
+from tests.conftest import ROOT
 from tests.waiting import wait_until
 
 LIMIT_S = 60.0
@@ -143,3 +146,41 @@ def test_endless_images_of_one_sender_leave_room_for_an_image_of_another(
 def test_settings_reach_a_worker_as_they_are(tmp_path: Path) -> None:
     given = load_settings(node={"data_dir": tmp_path}, caption={"token": "secret"})
     assert pickle.loads(pickle.dumps(given)).model_dump() == given.model_dump()
+
+
+SHARING = """
+import os
+from pathlib import Path
+from miqa_node import process
+process.prepare()
+from miqa_node.domain.model_choice import ModelChoice
+from miqa_node.isolation.workers import ImageWorkers
+from miqa_node.report import ReportSettings
+from miqa_node.settings import load_settings, read_policy
+
+def own_memory():
+    from miqa_node.isolation import tasks
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    own = next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty"))
+    return tasks._models.active.package.name, own // 1024, len(os.listdir(f"/proc/{os.getppid()}/task"))
+
+if __name__ == "__main__":
+    settings = load_settings(node={"data_dir": os.environ["FOLDER"]})
+    workers = ImageWorkers(settings, ModelChoice, lambda: read_policy(settings.policy_file), ReportSettings())
+    print(*workers.decoder.run(own_memory))
+    workers.decoder.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux' figures of memory")
+def test_workers_share_the_models_and_are_forked_from_a_process_without_threads(tmp_path: Path) -> None:
+    """With models of its own a worker held 130 MB more."""
+    script = tmp_path / "sharing.py"
+    script.write_text(SHARING, "utf-8")
+    environment = os.environ | {"FOLDER": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    output = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, env=environment)
+    package, megabytes, threads = output.stdout.splitlines()[-1].split()
+    assert package.startswith("quality-")
+    assert int(megabytes) < 60
+    assert int(threads) == 1
