@@ -15,6 +15,7 @@ from miqa_node.settings import load_settings
     [
         ("[dicom]\nprot = 104\n", "[dicom.prot] There is no such setting. Did you mean port?"),
         ("[dicon]\nport = 104\n", "[dicon] There is no such table. Did you mean dicom?"),
+        ("[work]\nconcurrency = 2\n", "[work.concurrency] This setting has become work.processes"),
         ('[node]\ntime_zone = "Nowhere"\n', "[node.time_zone] 'Nowhere' is not the name of a time zone"),
     ],
 )
