@@ -33,7 +33,6 @@ from miqa_node.settings.running import (
 )
 from miqa_node.settings.serving import AccessSettings, OidcSettings, WebSettings
 
-
 SUCCESSORS = {
     "imaging.decode_memory_bytes": "work.memory_bytes",
     "imaging.decode_processes": "work.processes",
