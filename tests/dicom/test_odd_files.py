@@ -101,7 +101,7 @@ def sayings(
         paths.append(folder / f"{number:03d}-{re.sub('[^A-Za-z0-9]', '_', file.name)}")
         paths[-1].write_bytes(file.data)
     named, listed = _assess(*map(str, paths)), _assess(str(folder))
-    with Decoder(load_settings(imaging={"decode_processes": 1}).imaging) as decoder:
+    with Decoder(load_settings(work={"processes": 1})) as decoder:
         stored = _by_c_store(files, Node(nodes / "c-store", decoder))
         posted = _by_stow(files, Node(nodes / "stow", decoder))
     return {

@@ -452,7 +452,7 @@ def test_images_that_arrive_during_a_reassessment_are_judged_first(
     database: Database, queue: DurableQueue, tmp_path: Path
 ) -> None:
     done: list[str] = []
-    settings = SETTINGS.model_copy(update={"concurrency": 1})
+    settings = SETTINGS.model_copy(update={"processes": 1})
 
     def judge(digest: InstanceDigest) -> None:
         done.append(str(digest))
