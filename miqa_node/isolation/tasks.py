@@ -161,8 +161,8 @@ def look(
     models = _following(choice)
     with observed_here():
         result = assess_path(path, described, models.assessor, models.policy, models.active.certificate, models.decode)
-    found = (result.source, result.is_dicom, result.assessment, result.disposition, result.maps)
-    return found, child.write_pixels(result.radiograph, transfer)
+    judged = (result.source, result.is_dicom, result.assessment, result.disposition, result.maps)
+    return judged, child.write_pixels(result.radiograph, transfer)
 
 
 def enhance(radiograph: Radiograph) -> Enhanced:

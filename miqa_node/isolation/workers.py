@@ -95,9 +95,9 @@ class ImageWorkers:
         """Assess a file that is not received, see :func:`miqa_node.local.assess_path`."""
         with transfer_file() as file:
             transfer = path_for_child(file)
-            found: tasks.LookedAt
-            found, layout = self.decoder.run(tasks.look, path, described, transfer, self._choice())
-            return LocalResult(*found, map_pixels(file, layout))
+            result: tasks.LookedAt
+            result, layout = self.decoder.run(tasks.look, path, described, transfer, self._choice())
+            return LocalResult(*result, map_pixels(file, layout))
 
     def check_canary(self) -> None:
         """Have the test image judged and reported; ResourcesError with the reason if that is not possible."""

@@ -44,20 +44,20 @@ class StageClock:
 
 def observe(stage: str, seconds: float) -> None:
     """Count that one image spent a time in a stage: in the metrics of this process, or for :func:`observed_here`."""
-    kept = _kept.get()
-    if kept is None:
+    stages = _kept.get()
+    if stages is None:
         metrics.STAGE_SECONDS.labels(stage=stage).observe(seconds)
     else:
-        kept.append(ObservedStage(stage, seconds, time.time_ns()))
+        stages.append(ObservedStage(stage, seconds, time.time_ns()))
 
 
 @contextmanager
 def observed_here() -> Iterator[list[ObservedStage]]:
     """Keep what the block would count: it counts in the process that has metrics and traces."""
-    kept: list[ObservedStage] = []
-    token = _kept.set(kept)
+    stages: list[ObservedStage] = []
+    token = _kept.set(stages)
     try:
-        yield kept
+        yield stages
     finally:
         _kept.reset(token)
 

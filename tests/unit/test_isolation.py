@@ -46,8 +46,8 @@ def policy() -> Policy:
     return read_policy(load_settings().policy_file)
 
 
-def workers_of(given: Settings) -> ImageWorkers:
-    return ImageWorkers(given, ModelChoice, policy, ReportSettings())
+def workers_of(node_settings: Settings) -> ImageWorkers:
+    return ImageWorkers(node_settings, ModelChoice, policy, ReportSettings())
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +144,8 @@ def test_endless_images_of_one_sender_leave_room_for_an_image_of_another(
 
 
 def test_settings_reach_a_worker_as_they_are(tmp_path: Path) -> None:
-    given = load_settings(node={"data_dir": tmp_path}, caption={"token": "secret"})
-    assert pickle.loads(pickle.dumps(given)).model_dump() == given.model_dump()
+    original = load_settings(node={"data_dir": tmp_path}, caption={"token": "secret"})
+    assert pickle.loads(pickle.dumps(original)).model_dump() == original.model_dump()
 
 
 SHARING = """

@@ -116,19 +116,19 @@ def test_long_tasks_of_one_sender_hold_up_no_other(children: ChildProcesses, mon
 
 def test_senders_take_turns() -> None:
     turn_of, order = Turns(1), list[str]()
-    begun, go = threading.Event(), threading.Event()
+    first, go = threading.Event(), threading.Event()
 
     def work(sender: str) -> None:
         with turn_of.of(sender):
             order.append(sender)
-            begun.set()
+            first.set()
             go.wait(LIMIT_S)
 
     with ThreadPoolExecutor(8) as threads:
         tasks: list[Future[None]] = []
         for waiting, sender in enumerate("AAABAB"):
             tasks.append(threads.submit(work, sender))
-            begun.wait(LIMIT_S)
+            first.wait(LIMIT_S)
             wait_until(lambda waiting=waiting: len(turn_of._waiting) == waiting)  # type: ignore[misc]
         go.set()
         for task in tasks:

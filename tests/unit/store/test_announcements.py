@@ -220,7 +220,7 @@ def test_the_example_of_the_documentation_has_the_shape_of_an_event(desk: Desk) 
 
     desk.image(1, Verdict.REJECT)
     (event,) = desk.told()
-    (example,) = re.findall(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    _body, example = re.findall(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     shown = json.loads(example)
     shown["data"]["image"]["model"] = None  # no model judged here
     assert shape(shown) == shape(event)
