@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import pytest
 
 from miqa_node.domain.finding import FindingName
+from miqa_node.domain.image import Radiograph
 from miqa_node.domain.policy import Verdict
+from miqa_node.domain.worklist import Resolution, WorklistState
+from miqa_node.settings import load_settings
+from miqa_node.store import worklist
+from miqa_node.web.app import create_app
+from miqa_node.web.server import WebServer
+from tests.pictures import picture_pixels
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
-from tests.web.serving import serving
-from tests.web.staging import Stage
+from tests.web.staging import Stage, phantom_png
 
 if TYPE_CHECKING:
     from playwright import sync_api
@@ -30,6 +41,14 @@ MIXED = (
 )
 
 
+def radiograph() -> Radiograph:
+    gray = picture_pixels(phantom_png(), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 257
+    return Radiograph(stored=gray, display=gray, stored_range=(0, 65535), spacing_mm=None)
+
+
+KEYS = "adtar"
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with chromium() as browser:
@@ -37,11 +56,21 @@ def browser() -> Iterator[sync_api.Browser]:
 
 
 @pytest.fixture
-def address(stage: Stage) -> Iterator[str]:
+def address(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     web = stage.services.settings.web.model_copy(update={"page_size": 50})
-    services = replace(stage.services, settings=stage.services.settings.model_copy(update={"web": web}))
-    with serving(services) as address:
-        yield address
+    services = replace(
+        stage.services,
+        settings=stage.services.settings.model_copy(update={"web": web}),
+        decode=lambda _path: radiograph(),
+    )
+    own_path, nothing = services.objects.local_path, Path("decoded by this fixture")
+    monkeypatch.setattr(
+        services.objects, "local_path", lambda key: nothing if key.startswith("instances/") else own_path(key)
+    )
+    server = WebServer(create_app(services), load_settings(web={"port": 0}).web)
+    server.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.stop()
 
 
 @pytest.fixture
@@ -100,3 +129,86 @@ def test_shift_selects_all_rows_between(stage: Stage, page: sync_api.Page) -> No
     for key in ("x", "j", "j", "X"):
         page.keyboard.press(key)
     sync_api.expect(page.locator("#picked")).to_have_text("3 selected")
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("studies", "one_by_one"), [(12, 6), pytest.param(300, 41, marks=pytest.mark.slow)], ids=["12", "300"]
+)
+def test_studies_of_mixed_kinds_are_worked_through_by_keyboard_only(
+    stage: Stage, page: sync_api.Page, studies: int, one_by_one: int, record_property: Callable[[str, object], None]
+) -> None:
+    """Some one by one, each leading to the next of the view, the others page by page, with slips undone."""
+    add_mixed(stage, studies)
+    press, heading = page.keyboard.press, page.get_by_role("heading", level=1)
+    toast = page.get_by_role("status").filter(has_text="ACC")
+    page.goto("/?order=worst")
+    sync_api.expect(page.locator("#live[data-updates]")).to_have_text("live")
+    press("j")
+    sync_api.expect(page.locator("li.current a.open")).to_be_focused()
+    press("Enter")
+    wait_for_image(page)
+    until_focused(page, "input[name=actor]")
+    page.keyboard.type("mara")
+    press("Escape")
+    press("e")
+    start = time.monotonic()
+    for number in range(one_by_one):
+        before = page.url.partition("?")[0]
+        press(KEYS[number % len(KEYS)])
+        if KEYS[number % len(KEYS)] == "r":
+            sync_api.expect(heading).to_contain_text("Reject")
+            page.wait_for_load_state()
+            press("Enter")
+        sync_api.expect(page).not_to_have_url(re.compile(re.escape(before) + r"(/resolve)?(\?|$)"))
+        sync_api.expect(toast).to_be_visible()
+        assert "list=order%3Dworst" in page.url, "the view stays"
+        wait_for_image(page)
+    seconds = (time.monotonic() - start) / one_by_one
+    record_property("seconds_per_study", seconds)
+    print(f"{seconds:.2f} s a study")
+    press("u")
+    sync_api.expect(page.locator(".state")).to_have_text("Open")
+    wait_for_image(page)
+    press("b")
+    remaining, slip = studies - one_by_one + 1, True
+    while remaining:
+        sync_api.expect(page.locator("#live[data-updates]")).to_have_text("live")
+        assert "order=worst" in page.url, "the view stays"
+        rows = page.locator("li.study").count()
+        press("j")
+        press("A")
+        sync_api.expect(page.locator("#picked")).to_have_text(f"{rows} selected")
+        press("d")
+        sync_api.expect(heading).to_contain_text(f"Dismiss: {rows} ")
+        page.wait_for_load_state()
+        press("Enter")
+        sync_api.expect(heading).to_contain_text("dismissed")
+        page.wait_for_load_state()
+        if slip:
+            press("u")
+            sync_api.expect(heading).to_contain_text("open again")
+            page.wait_for_load_state()
+        remaining, slip = remaining if slip else remaining - rows, False
+        sync_api.expect(page.get_by_role("link", name="Back to the list")).to_be_focused()
+        press("Enter")
+    sync_api.expect(page.get_by_text("Nothing needs attention")).to_be_visible()
+    with stage.services.database.begin() as transaction:
+        items = [worklist.show(transaction, f"1.2.3.{number}") for number in range(1, studies + 1)]
+    assert {item.state for item in items} == {WorklistState.RESOLVED}
+    assert {item.resolution for item in items} == set(Resolution)
+    assert {item.resolved_by for item in items} == {"mara"}
+
+
+def wait_for_image(page: sync_api.Page) -> None:
+    """Wait until the image of a study can be judged."""
+    page.wait_for_selector("article:not([hidden]) [data-ready]")
+
+
+def until_focused(page: sync_api.Page, selector: str) -> None:
+    """Press Tab until a field has the focus."""
+    for _ in range(60):
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"the keyboard does not reach {selector}")

@@ -65,6 +65,7 @@ function pickAll(yes = rows().some((row) => !selected.has(row.dataset.study))) {
 function decide(action) {
   if (!bulk || (!selected.size && !current)) return;
   if (!selected.size) pick(current, true);
+  mark(); // a live update that is not settled yet has taken the ticks away, and only ticked boxes are sent
   bulk.hidden = false;
   const name = bulk.elements.actor;
   if (name && !name.value) name.focus();
