@@ -180,7 +180,7 @@ def test_studies_of_mixed_kinds_are_worked_through_by_keyboard_only(
         press("A")
         sync_api.expect(page.locator("#picked")).to_have_text(f"{rows} selected")
         press("d")
-        sync_api.expect(heading).to_contain_text(f"Dismiss: {rows} ")
+        sync_api.expect(heading).to_contain_text(f"Dismiss {rows} stud")
         page.wait_for_load_state()
         press("Enter")
         sync_api.expect(heading).to_contain_text("dismissed")
