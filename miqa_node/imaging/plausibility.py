@@ -172,10 +172,8 @@ def _pixel_issues(header: Header, traits: ImageTraits, radiograph: Radiograph, v
     if header.bits_stored > 8 and low == 0 and (int(stored.max()) + 1) << UNUSED_BITS <= high + 1:
         yield "bits_stored_unused", f"The {UNUSED_BITS} highest of {header.bits_stored} stored bits are never used."
     if values.get("clipped_by_voi", 0.0) > CLIPPED_BY_VOI_LIMIT:
-        yield (
-            "voi_clips_image",
-            f"The window shows {values['clipped_by_voi']:.0f} % of the pixels as pure black or white.",
-        )
+        share = f"{values['clipped_by_voi']:.0f} %"
+        yield "voi_clips_image", f"The window shows {share} of the pixels as pure black or white."
     if _looks_inverted(header, radiograph):
         yield "inverted_look", "Lungs are brighter than the mediastinum: the grayscale is probably inverted."
 

@@ -75,10 +75,21 @@ def numerals(text: str) -> str:
     return re.sub(r"(?<=\d)\.(?=\d)", ",", text) if LANGUAGE.get() in DECIMAL_COMMA else text
 
 
+def learn(language: str, words: Mapping[str, str]) -> None:
+    """Take up translations that come from elsewhere, such as the titles of a taxonomy; the catalogue's come first."""
+    _learned.setdefault(language, {}).update(words)
+    _reworded.cache_clear()
+
+
+_learned: dict[str, dict[str, str]] = {}
+
+
 @lru_cache(maxsize=4096)
 def _reworded(text: str, language: str) -> str:
     texts = catalogue(language)
     whole = texts.gettext(text) if text else text
+    if whole == text:
+        whole = _learned.get(language, {}).get(text, text)
     if whole != text:
         return whole
     for pattern, names, translation in _patterns(language):

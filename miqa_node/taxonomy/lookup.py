@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from miqa_node.domain.codes import OTHER_FAILURE, Code
 from miqa_node.domain.finding import Finding, FindingDescription, FindingName, FindingWords, GateClass, humanised
+from miqa_node.language.catalogue import learn
 from miqa_node.taxonomy.base import SOURCE_LANGUAGE, TAXONOMIES, FindingEntry, GateEntry, NamedEntry, Taxonomy
 from miqa_node.taxonomy.builtin import BUILT_IN
 
@@ -114,4 +115,7 @@ def _merged(taxonomies: tuple[Taxonomy, ...]) -> Taxonomy:
             findings_by_name.setdefault(name, entry)
         for gate, gate_entry in one.gates.items():
             gates_by_name.setdefault(gate, gate_entry)
+    for entry in (*findings_by_name.values(), *gates_by_name.values()):
+        for language, words in entry.words.items():  # reasons that were kept with a verdict name findings in English
+            learn(language, {entry.words[SOURCE_LANGUAGE].title: words.title})
     return Taxonomy(findings_by_name, gates_by_name)

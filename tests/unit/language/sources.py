@@ -230,6 +230,7 @@ def _of_domain() -> Iterator[str]:
     yield from (page.navigation.name for page in PAGES.all().values() if page.navigation)
     yield from (name.replace("_", " ").capitalize() for name in ISSUES)
     yield from (one.concern for one in measurands())
+    yield from _plausibility()
 
 
 def taxonomy_messages(language: str) -> Iterator[str]:
@@ -238,6 +239,13 @@ def taxonomy_messages(language: str) -> Iterator[str]:
         if language not in entry.words:
             english = entry.words["en"]
             yield from (english.title, english.like, english.hint, *english.sizes)
+
+
+def _plausibility() -> Iterator[str]:
+    """The sentences that ``imaging/plausibility.py`` yields beside the names of issues."""
+    for node in ast.walk(ast.parse((ROOT / "imaging" / "plausibility.py").read_text("utf-8"))):
+        if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2:
+            yield _text(node.value.elts[1])
 
 
 def _marked(source: str) -> Iterator[str | tuple[str, str]]:

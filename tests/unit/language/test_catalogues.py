@@ -125,6 +125,19 @@ def test_a_text_with_values_is_said_in_german_and_a_strange_one_stays() -> None:
         LANGUAGE.reset(token)
 
 
+def test_reasons_name_findings_in_german() -> None:
+    english, german = finding_title("clipped_anatomy"), finding_title("clipped_anatomy", "de")
+    assert english != german
+    token = LANGUAGE.set("de")
+    try:
+        assert reworded(f"{english}: probability 0.97, severity 0.50").startswith(f"{german}: ")
+        assert reworded("Lungs are brighter than the mediastinum: the grayscale is probably inverted.").startswith(
+            "Die "
+        )
+    finally:
+        LANGUAGE.reset(token)
+
+
 def test_another_language_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     template = Catalog(locale="fr", domain=DOMAIN)
     expected = {*messages(), *filter(None, taxonomy_messages("fr"))}

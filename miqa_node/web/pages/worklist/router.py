@@ -16,6 +16,7 @@ from pydantic import Field
 from miqa_node.domain.access import Permission
 from miqa_node.domain.finding import humanised
 from miqa_node.domain.instance import ANY_UID
+from miqa_node.domain.measurand import MEASUREMENTS
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistItem
 from miqa_node.errors import ConflictError, NotFoundError
@@ -86,10 +87,13 @@ def facets_of(services: Services, query: WorklistForm, name: str) -> list[tuple[
 
 
 def reason_words(name: str) -> str:
-    """A finding's title, or the name of another reason in words."""
+    """A finding's title, a measurement's label, or the name of another reason in words."""
     if name in OTHER_REASONS:
         return say(OTHER_REASONS[name])
-    return finding_title(name, LANGUAGE.get()) if name in all_finding_names() else say(humanised(name))
+    if name in all_finding_names():
+        return finding_title(name, LANGUAGE.get())
+    measurand = MEASUREMENTS.all().get(name)
+    return say(measurand.label if measurand else humanised(name))
 
 
 OTHER_REASONS = {"anomaly": "Unlike others", "audit": "Audit of accepted images"}
