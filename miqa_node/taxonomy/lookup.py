@@ -115,7 +115,11 @@ def _merged(taxonomies: tuple[Taxonomy, ...]) -> Taxonomy:
             findings_by_name.setdefault(name, entry)
         for gate, gate_entry in one.gates.items():
             gates_by_name.setdefault(gate, gate_entry)
-    for entry in (*findings_by_name.values(), *gates_by_name.values()):
-        for language, words in entry.words.items():  # reasons that were kept with a verdict name findings in English
-            learn(language, {entry.words[SOURCE_LANGUAGE].title: words.title})
+    named: tuple[NamedEntry, ...] = (*findings_by_name.values(), *gates_by_name.values())
+    for described in named:
+        for (
+            language,
+            words,
+        ) in described.words.items():  # reasons that were kept with a verdict name findings in English
+            learn(language, {described.words[SOURCE_LANGUAGE].title: words.title})
     return Taxonomy(findings_by_name, gates_by_name)

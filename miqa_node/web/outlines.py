@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.image import SaliencyMaps
+from miqa_node.language.catalogue import LANGUAGE
 from miqa_node.report.headline import is_whole
 from miqa_node.report.mask import outlines_of, threshold_map
 from miqa_node.report.picture import rgb
 from miqa_node.report.subject import of_finding
+from miqa_node.taxonomy.lookup import finding_words
 
 LONG_SIDE_PX = 384
 """Of the grid that the outlines are found on; maps are coarser still."""
@@ -58,7 +60,8 @@ def _outline(finding: Finding, assessment: Assessment, maps: SaliencyMaps, thres
         scale = min(1.0, LONG_SIDE_PX / max(header.rows, header.columns))
         shape = max(1, round(header.rows * scale)), max(1, round(header.columns * scale))
         polygons = tuple(_polygons(threshold_map(saliency.values, shape, threshold)))
-    return FindingOutline(finding.name, subject.words, "#{:02x}{:02x}{:02x}".format(*rgb(subject.colour)), polygons)
+    title, colour = finding_words(finding, LANGUAGE.get()).title, "#{:02x}{:02x}{:02x}".format(*rgb(subject.colour))
+    return FindingOutline(finding.name, title, colour, polygons)
 
 
 def _polygons(mask: NDArray[np.bool_]) -> Iterator[tuple[tuple[float, float], ...]]:
