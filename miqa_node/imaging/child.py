@@ -18,7 +18,16 @@ from miqa_node.imaging.encode import encode_frame
 from miqa_node.imaging.frame import decode_frame
 from miqa_node.imaging.uncompressed import uncompress
 
-__all__ = ["Layout", "decode_here", "decode_to_file", "encode_frame", "set_up", "uncompress", "write_pixels"]
+__all__ = [
+    "Layout",
+    "decode_here",
+    "decode_to_file",
+    "encode_frame",
+    "set_up",
+    "uncompress",
+    "use_one_thread",
+    "write_pixels",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +92,9 @@ def set_up() -> None:
     """Make this process a child of a node, which stops its children itself: Ctrl-C is not for them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    use_one_thread()
+
+
+def use_one_thread() -> None:
+    """Have OpenCV start no threads: a child would lack those of the process it is forked from, and wait for them."""
     cv2.setNumThreads(1)

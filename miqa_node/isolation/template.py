@@ -14,6 +14,7 @@ import structlog
 
 from miqa_node.assess.session import CPU_PROVIDER, available_provider
 from miqa_node.errors import MiqaError
+from miqa_node.imaging.child import use_one_thread
 from miqa_node.isolation import tasks
 from miqa_node.observe.log import set_up_logging
 from miqa_node.process import give_back_memory
@@ -35,6 +36,7 @@ def load_announced() -> None:
     text = os.environ.get(VARIABLE)
     if not text or os.environ.get(OWNER_VARIABLE) != str(os.getppid()):  # nobody needs it, or the node was killed
         return
+    use_one_thread()  # a child would wait for ever for threads that it was forked without
     settings = Settings.model_validate_json(text)
     if os.environ.get(LOGS_VARIABLE):
         set_up_logging(settings.log, node=settings.node.name)

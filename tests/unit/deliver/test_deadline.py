@@ -178,7 +178,7 @@ def test_thousands_of_results_that_were_given_up_come_back_in_a_moment(tmp_path:
 
 @pytest.mark.slow
 def test_a_count_of_attempts_in_the_settings_is_understood_and_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = load_settings(
         deliver={"max_attempts": 500},
@@ -189,4 +189,4 @@ def test_a_count_of_attempts_in_the_settings_is_understood_and_named(
     )
     with Node(settings):
         pass
-    assert "give_up_after_days" in capsys.readouterr().out
+    assert "give_up_after_days" in capsys.readouterr().out + caplog.text, "wherever the log goes at the moment"

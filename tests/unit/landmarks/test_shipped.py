@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,14 @@ def test_the_figures_of_the_card_are_measured_again(
     pytest.importorskip("sklearn")
     from miqa_node.training.landmarks.data import read_landmark_data
     from miqa_node.training.landmarks.train import landmark_figures
+    from miqa_node.training.patients import held_out_by_digest
 
     data = read_landmark_data(shared_data, tmp_path)
+    # Fitted before all packages shared one table of patients: three of those that were held out are no longer.
+    annotations = {one.record.path.name: one for one in (*data.fitting, *data.held_out)}
+    ordered = [annotations[name] for name in data.pixels]
+    held_out = [one for one in ordered if held_out_by_digest(one.record.source, one.record.patient)]
+    data = replace(data, held_out=held_out)
     measured = landmark_figures(package.reader, data, shared_data, tmp_path)
     card_figures = package.card.metrics
     assert measured["development_set"]["all"]["median_error_percent"] <= 2.0
