@@ -74,6 +74,11 @@ class Principal:
     csrf: str = ""
     """The token that a form of this session must send back."""
 
+    @property
+    def actor(self) -> str:
+        """The name on record for what it does: on this host, where nobody has signed in, *this host*."""
+        return "this host" if self.means is Means.HOST else self.name
+
     def may(self, permission: Permission) -> bool:
         """Whether it is allowed."""
         return permission in self.permissions

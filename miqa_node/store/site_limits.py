@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -100,10 +100,12 @@ def newest_assessments(transaction: Transaction, *, limit: int) -> list[Assessme
     return [documents.load_assessment(row.document) for row in transaction.execute(same)]
 
 
-def first_verdict_at(transaction: Transaction) -> datetime | None:
-    """When the node gave its first verdict; None if it gave none."""
-    at: datetime | None = transaction.execute(sa.select(sa.func.min(dispositions.c.decided_at))).scalar_one()
-    return at
+def silent_until(transaction: Transaction, days: float, in_force: SiteLimits) -> datetime | None:
+    """The end of the node's silent first ``days``, counted from its first verdict; None if limits are in force."""
+    if not days or in_force.number:
+        return None
+    first: datetime | None = transaction.execute(sa.select(sa.func.min(dispositions.c.decided_at))).scalar_one()
+    return (first or datetime.now(UTC)) + timedelta(days=days)
 
 
 def _audit(transaction: Transaction, number: int, action: str, actor: str, now: datetime) -> None:

@@ -23,8 +23,6 @@ from miqa_node.web.page import Page
 from miqa_node.web.problems import problem
 from miqa_node.web.services import WebServices
 
-THIS_HOST = "this host"
-
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _FILES = ("text/csv", "application/pdf", "application/zip", "application/dicom")
 _OWN = frozenset({"/account"})
@@ -70,7 +68,7 @@ class ReadRecorder:
 
     def _entry(self, scope: Scope, message: Message) -> AuditEntry | None:
         who: Principal = scope.get("state", {}).get("who", NOBODY)
-        actor = THIS_HOST if who.means is Means.HOST else who.name
+        actor = who.actor
         route = getattr(scope.get("route"), "path", "")
         client = scope.get("client")
         common: dict[str, Any] = {

@@ -12,7 +12,6 @@ from miqa_node.errors import AccessError
 from miqa_node.store import saved_views
 from miqa_node.store.database import Transaction
 from miqa_node.store.saved_views import SavedView
-from miqa_node.web.reads import THIS_HOST
 from miqa_node.web.worklist_form import WorklistForm, read_form
 
 
@@ -26,14 +25,14 @@ def save_view(
 ) -> SavedView:
     """Save a view for its account; without accounts everybody sees it."""
     view = SavedView(who.name, name.strip(), shared or not who.name, kept_query(form), now)
-    return saved_views.save(transaction, view, who.name or THIS_HOST)
+    return saved_views.save(transaction, view, who.actor)
 
 
 def remove_view(transaction: Transaction, who: Principal, owner: str, name: str, *, now: datetime) -> None:
     """Remove one's own view, or as an administrator any; AccessError for others."""
     if owner != who.name and not who.may(Permission.ADMIN):
         raise AccessError("Only its owner or an administrator removes a view.")
-    saved_views.remove(transaction, owner, name, who.name or THIS_HOST, now)
+    saved_views.remove(transaction, owner, name, who.actor, now)
 
 
 def form_of(view: SavedView) -> WorklistForm:

@@ -90,6 +90,14 @@ class WebServices:
     look_turn: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_LOOKS), init=False, repr=False)
     """Held while ``look`` runs; further checks wait."""
 
+    def address(self, request: Request) -> str:
+        """Where browsers find the node, without a slash at its end: by the settings, else as this request did."""
+        return (self.settings.web.public_url or str(request.base_url)).rstrip("/")
+
+    def welcome_link(self, request: Request, secret: str) -> str:
+        """Where the owner of an account chooses a password."""
+        return f"{self.address(request)}/welcome/{secret}"
+
     @property
     def can_fetch(self) -> bool:
         """Whether the site has named archives that removed originals can be fetched from."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 
@@ -51,10 +51,7 @@ class SiteRules:
         """Read the limits in force, and how long the node stays silent."""
         with self._database.begin() as transaction:
             limits = site_limits.current(transaction)
-            silent = self._silent_days and not limits.number
-            first = site_limits.first_verdict_at(transaction) if silent else None
+            self._silent_until = site_limits.silent_until(transaction, self._silent_days, limits)
         if limits != self._limits:
             log.info("limits of rooms changed", number=limits.number, limits=len(limits.limits))
             self._limits = limits
-        start = first or datetime.now(UTC)
-        self._silent_until = start + timedelta(days=self._silent_days) if silent else None

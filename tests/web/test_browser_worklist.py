@@ -6,25 +6,18 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
 import pytest
 
 from miqa_node.domain.finding import FindingName
-from miqa_node.domain.image import Radiograph
 from miqa_node.domain.policy import Verdict
 from miqa_node.domain.worklist import Resolution, WorklistState
-from miqa_node.settings import load_settings
 from miqa_node.store import worklist
-from miqa_node.web.app import create_app
-from miqa_node.web.server import WebServer
-from tests.pictures import picture_pixels
 from tests.web.axe import faults
 from tests.web.browsing import MARKS, chromium, shoot, watched
-from tests.web.staging import Stage, phantom_png
+from tests.web.serving import serving_phantoms
+from tests.web.staging import Stage
 
 if TYPE_CHECKING:
     from playwright import sync_api
@@ -41,11 +34,6 @@ MIXED = (
 )
 
 
-def radiograph() -> Radiograph:
-    gray = picture_pixels(phantom_png(), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 257
-    return Radiograph(stored=gray, display=gray, stored_range=(0, 65535), spacing_mm=None)
-
-
 KEYS = "adtar"
 
 
@@ -56,21 +44,12 @@ def browser() -> Iterator[sync_api.Browser]:
 
 
 @pytest.fixture
-def address(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    web = stage.services.settings.web.model_copy(update={"page_size": 50})
-    services = replace(
-        stage.services,
-        settings=stage.services.settings.model_copy(update={"web": web}),
-        decode=lambda _path: radiograph(),
-    )
-    own_path, nothing = services.objects.local_path, Path("decoded by this fixture")
-    monkeypatch.setattr(
-        services.objects, "local_path", lambda key: nothing if key.startswith("instances/") else own_path(key)
-    )
-    server = WebServer(create_app(services), load_settings(web={"port": 0}).web)
-    server.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.stop()
+def address(stage: Stage) -> Iterator[str]:
+    settings = stage.services.settings
+    web = settings.web.model_copy(update={"page_size": 50})
+    services = replace(stage.services, settings=settings.model_copy(update={"web": web}))
+    with serving_phantoms(replace(stage, services=services), 400, 400) as address:
+        yield address
 
 
 @pytest.fixture
@@ -92,7 +71,8 @@ def test_rows_are_dense_and_facets_narrow_the_list(stage: Stage, page: sync_api.
     page.goto("/")
     sync_api.expect(page.locator("#live[data-updates]")).to_have_text("live")
 
-    heights = page.locator("li.study").evaluate_all("rows => rows.map((row) => row.getBoundingClientRect().height)")
+    # Found and measured in one step: a live update would detach rows that were found before it.
+    heights = page.evaluate("[...document.querySelectorAll('li.study')].map((row) => row.getBoundingClientRect().height)")
     assert len(heights) == 12
     assert 36 <= min(heights) <= max(heights) <= 44
     thumb = page.locator("li.study img.thumb").first

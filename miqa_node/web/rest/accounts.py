@@ -16,7 +16,6 @@ from miqa_node.web.access import Admin, is_set_up
 from miqa_node.web.fields import NO_CONTROLS, Strict
 from miqa_node.web.page import Page
 from miqa_node.web.problems import responses
-from miqa_node.web.reads import THIS_HOST
 from miqa_node.web.services import Services
 
 AccountName = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_CONTROLS, description="Name of the account.")]
@@ -81,7 +80,7 @@ def add_account(services: Services, who: Admin, body: NewAccount) -> AccountSumm
     if not is_set_up(services) and body.role is not Role.ADMIN:
         raise ConflictError("The first account must be an administrator's: make yours first.")
     with services.database.begin() as transaction:
-        user = accounts.add(transaction, body.name, body.role, who.name or THIS_HOST, datetime.now(UTC))
+        user = accounts.add(transaction, body.name, body.role, who.actor, datetime.now(UTC))
         return _one(accounts.every(transaction), user.name)
 
 
@@ -89,7 +88,7 @@ def add_account(services: Services, who: Admin, body: NewAccount) -> AccountSumm
 def set_role(services: Services, who: Admin, name: AccountName, body: NewRole) -> AccountSummary:
     """From its next request on; the last administrator stays one."""
     with services.database.begin() as transaction:
-        accounts.set_role(transaction, name, body.role, who.name or THIS_HOST, datetime.now(UTC))
+        accounts.set_role(transaction, name, body.role, who.actor, datetime.now(UTC))
         return _one(accounts.every(transaction), name)
 
 
@@ -98,11 +97,8 @@ def make_link(request: Request, services: Services, who: Admin, name: AccountNam
     """Its owner chooses a password there; a link that was made before no longer works."""
     lifetime_s, now = services.settings.access.invitation_lifetime_s, datetime.now(UTC)
     with services.database.begin() as transaction:
-        secret, until = accounts.link(
-            transaction, users.load(transaction, name).name, lifetime_s, who.name or THIS_HOST, now
-        )
-    base = services.settings.web.public_url or str(request.base_url)
-    return WelcomeLink(link=f"{base.rstrip('/')}/welcome/{secret}", until=until)
+        secret, until = accounts.link(transaction, users.load(transaction, name).name, lifetime_s, who.actor, now)
+    return WelcomeLink(link=services.welcome_link(request, secret), until=until)
 
 
 @router.post(
@@ -114,7 +110,7 @@ def change_account(
     services: Services, who: Admin, name: AccountName, action: AccountAction, _body: Nothing
 ) -> AccountSummary:
     """Disabling ends sessions and revokes tokens at once; what the account did keeps its name."""
-    actor, now = who.name or THIS_HOST, datetime.now(UTC)
+    actor, now = who.actor, datetime.now(UTC)
     with services.database.begin() as transaction:
         match action:
             case AccountAction.SIGN_OUT:

@@ -136,6 +136,17 @@ class RawPeer:
         head = self._read(6)
         return head[0], self._read(struct.unpack(">I", head[2:])[0])
 
+    def is_ended(self) -> bool:
+        """Whether the node ends the association: by A-ABORT, or by a reset, which overtakes an abort on its way."""
+        try:
+            while self.read_pdu()[0] != 7:
+                pass
+        except (EOFError, ConnectionError):
+            pass
+        except TimeoutError:
+            return False
+        return True
+
     def _read(self, count: int) -> bytes:
         data = b""
         while len(data) < count:

@@ -20,7 +20,6 @@ from miqa_node.web.page import Navigation, Page
 from miqa_node.web.services import Services, WebServices
 
 MOST_EVENTS = 50
-THIS_HOST = "this host"
 
 router = APIRouter()
 
@@ -67,12 +66,12 @@ def add(
         )
     try:
         with services.database.begin() as transaction:
-            made = accounts.add(transaction, name, role, _actor(who), now)
+            made = accounts.add(transaction, name, role, who.actor, now)
             notice = PeopleNotice(made.name)
             if role is not Role.SERVICE:
                 lifetime_s = services.settings.access.invitation_lifetime_s
-                secret, until = accounts.link(transaction, made.name, lifetime_s, _actor(who), now)
-                notice = PeopleNotice(made.name, link=_address(request, services, secret), until=until)
+                secret, until = accounts.link(transaction, made.name, lifetime_s, who.actor, now)
+                notice = PeopleNotice(made.name, link=services.welcome_link(request, secret), until=until)
     except (AccessError, ConflictError) as error:
         return _page(services, who, PeopleNotice(fault=str(error)))
     return _page(services, who, notice)
@@ -88,7 +87,7 @@ def change(
     role: Annotated[Role, Form()] = Role.VIEWER,
 ) -> Response:
     """The buttons of an account."""
-    now, actor = datetime.now(UTC), _actor(who)
+    now, actor = datetime.now(UTC), who.actor
     notice = PeopleNotice()
     try:
         with services.database.begin() as transaction:
@@ -98,7 +97,7 @@ def change(
                 case Change.LINK:
                     lifetime_s = services.settings.access.invitation_lifetime_s
                     secret, until = accounts.link(transaction, name, lifetime_s, actor, now)
-                    notice = PeopleNotice(account_name(name), link=_address(request, services, secret), until=until)
+                    notice = PeopleNotice(account_name(name), link=services.welcome_link(request, secret), until=until)
                 case Change.SIGN_OUT:
                     accounts.sign_out(transaction, name, actor, now)
                 case Change.RESET_FACTOR:
@@ -122,7 +121,7 @@ def add_token(
     """Make a token; it is shown once."""
     try:
         with services.database.begin() as transaction:
-            secret = accounts.add_token(transaction, name, label, scope, days, _actor(who), datetime.now(UTC))
+            secret = accounts.add_token(transaction, name, label, scope, days, who.actor, datetime.now(UTC))
     except (AccessError, NotFoundError) as error:
         return _page(services, who, PeopleNotice(fault=str(error)))
     return _page(services, who, PeopleNotice(account_name(name), token=secret))
@@ -140,7 +139,7 @@ def rotate_token(
     now, overlap = datetime.now(UTC), timedelta(hours=hours)
     try:
         with services.database.begin() as transaction:
-            secret = accounts.rotate_token(transaction, token_id, overlap, None, _actor(who), now)
+            secret = accounts.rotate_token(transaction, token_id, overlap, None, who.actor, now)
     except NotFoundError as error:
         return _page(services, who, PeopleNotice(fault=str(error)))
     return _page(services, who, PeopleNotice(account_name(name), token=secret))
@@ -153,7 +152,7 @@ def revoke_token(
     """Revoke a token at once."""
     try:
         with services.database.begin() as transaction:
-            accounts.revoke_token(transaction, token_id, _actor(who), datetime.now(UTC))
+            accounts.revoke_token(transaction, token_id, who.actor, datetime.now(UTC))
     except NotFoundError as error:
         return _page(services, who, PeopleNotice(fault=str(error)))
     return _to(name)
@@ -175,16 +174,6 @@ def _page(services: WebServices, who: Principal, notice: PeopleNotice) -> HTMLRe
         now=datetime.now(UTC),
     )
     return HTMLResponse(page, HTTPStatus.CONFLICT if notice.fault else HTTPStatus.OK)
-
-
-def _actor(who: Principal) -> str:
-    return who.name or THIS_HOST
-
-
-def _address(request: Request, services: WebServices, secret: str) -> str:
-    """The link as its owner can open it: by the site's own address, else by the one that this page was asked at."""
-    base = services.settings.web.public_url or str(request.base_url)
-    return f"{base.rstrip('/')}/welcome/{secret}"
 
 
 def _to(name: str) -> Response:

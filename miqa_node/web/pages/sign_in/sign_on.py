@@ -105,8 +105,7 @@ def logged_out(services: Services, logout_token: Annotated[str, Form(max_length=
 
 def redirect_uri(request: Request, services: WebServices) -> str:
     """Where the provider sends the browser back to; it must be registered there."""
-    base = services.settings.web.public_url or str(request.base_url)
-    return base.rstrip("/") + BACK
+    return services.address(request) + BACK
 
 
 def _account(services: WebServices, sign_on: SignOn, now: datetime) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from difflib import unified_diff
 from http import HTTPStatus
 from typing import Annotated
@@ -46,14 +46,14 @@ def tuning_page(
         sets = site_limits.history(transaction, limit=MOST_SETS)
         limit_set = site_limits.load(transaction, shown) if shown else None
         judged = len(site_limits.newest_assessments(transaction, limit=budgets.FEWEST))
-        silent_until = _silent_until(services, transaction, in_force)
+        until = site_limits.silent_until(transaction, services.settings.policy.silent_days, in_force)
     return render(
         "tuning/tuning.html",
         who=who,
         sets=sets,
         shown=limit_set,
         in_force=in_force,
-        silent_until=silent_until,
+        silent_until=until if until and until > datetime.now(UTC) else None,
         missing=max(0, budgets.FEWEST - judged),
         may_propose=who.may(Permission.REVIEW),
         may_confirm=who.may(Permission.ADMIN),
@@ -147,15 +147,6 @@ def _moved(services: WebServices, transaction: Transaction, number: int, strengt
 def _effect(proposal: LimitProposal | None, in_force: SiteLimits) -> dict[str, object]:
     after = [one.limit for one in proposal.limits] if proposal else []
     return {"proposal": proposal, "changes": difference(in_force.limits, after) if proposal else ()}
-
-
-def _silent_until(services: WebServices, transaction: Transaction, in_force: SiteLimits) -> datetime | None:
-    """The end of the silent first days; None if verdicts flag."""
-    days = services.settings.policy.silent_days
-    if not days or in_force.number:
-        return None
-    until = (site_limits.first_verdict_at(transaction) or datetime.now(UTC)) + timedelta(days=days)
-    return until if until > datetime.now(UTC) else None
 
 
 PAGE = Page(router, Permission.READ, file=__file__, navigation=Navigation("Tuning", "/tuning", 6))
