@@ -72,7 +72,7 @@ def test_rows_are_dense_and_facets_narrow_the_list(stage: Stage, page: sync_api.
     sync_api.expect(page.locator("#live[data-updates]")).to_have_text("live")
 
     # Found and measured in one step: a live update would detach rows that were found before it.
-    heights = page.evaluate("[...document.querySelectorAll('li.study')].map((row) => row.getBoundingClientRect().height)")
+    heights = page.evaluate("[...document.querySelectorAll('li.study')].map((li) => li.getBoundingClientRect().height)")
     assert len(heights) == 12
     assert 36 <= min(heights) <= max(heights) <= 44
     thumb = page.locator("li.study img.thumb").first
