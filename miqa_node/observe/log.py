@@ -56,7 +56,7 @@ PATIENT_KEYS = frozenset(
 """Keys, as DICOM keyword or in snake_case, whose values are dropped; so is every key that begins with "patient"."""
 
 _LIBRARY_LEVELS: Mapping[str, int] = {
-    # pydicom and highdicom quote element values in their texts.
+    # They quote element values in their texts; highdicom is what outputs of others may use.
     "pydicom": logging.CRITICAL,
     "highdicom": logging.CRITICAL,
     "pynetdicom": logging.ERROR,

@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-from highdicom.sr import (
-    CodedConcept,
-    DeviceObserverIdentifyingAttributes,
-    ObserverContext,
-    PersonObserverIdentifyingAttributes,
-)
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from miqa_node.domain.codes import Code
 from miqa_node.domain.implementation import MANUFACTURER
+from miqa_node.report.content_items import ContentItem, Relationship, code_item, text_item, uid_item
 from miqa_node.report.instance import reference
 from miqa_node.report.made import ReportSettings
 from miqa_node.report.source import Source
 from miqa_node.report.text import typed_text
 from miqa_node.report.uids import derive_uid
 
+_OBSERVER_TYPE = Code("121005", "DCM", "Observer Type")
+_DEVICE, _PERSON = Code("121007", "DCM", "Device"), Code("121006", "DCM", "Person")
+_DEVICE_UID = Code("121012", "DCM", "Device Observer UID")
+_DEVICE_NAME = Code("121013", "DCM", "Device Observer Name")
+_DEVICE_MANUFACTURER = Code("121014", "DCM", "Device Observer Manufacturer")
+_DEVICE_MODEL = Code("121015", "DCM", "Device Observer Model Name")
+_DEVICE_SERIAL = Code("121016", "DCM", "Device Observer Serial Number")
+_PERSON_NAME = Code("121008", "DCM", "Person Observer Name")
 
-def coded(code: Code) -> CodedConcept:
-    """The code as highdicom's content items take it."""
-    return CodedConcept(code.value, code.scheme, code.meaning)
 
-
-def device_observer(settings: ReportSettings) -> ObserverContext:
+def device_observer(settings: ReportSettings) -> list[ContentItem]:
     """The node as the observer (PS3.16 TID 1002 and 1004)."""
     name = typed_text(settings.node_name, 64) or MANUFACTURER
-    attributes = DeviceObserverIdentifyingAttributes(
-        uid=derive_uid("device", settings.node_name),
-        name=name,
-        manufacturer_name=MANUFACTURER,
-        model_name=MANUFACTURER,
-        serial_number=name,
-    )
-    device = CodedConcept("121007", "DCM", "Device")
-    return ObserverContext(observer_type=device, observer_identifying_attributes=attributes)
+    about = ((_DEVICE_NAME, name), (_DEVICE_MANUFACTURER, MANUFACTURER), (_DEVICE_MODEL, MANUFACTURER))
+    return [
+        code_item(_OBSERVER_TYPE, _DEVICE, Relationship.HAS_OBS_CONTEXT),
+        uid_item(_DEVICE_UID, derive_uid("device", settings.node_name), Relationship.HAS_OBS_CONTEXT),
+        *(text_item(key, text, Relationship.HAS_OBS_CONTEXT) for key, text in (*about, (_DEVICE_SERIAL, name))),
+    ]
 
 
-def person_observer(actor: str) -> ObserverContext:
+def person_observer(actor: str) -> list[ContentItem]:
     """A person as the observer (PS3.16 TID 1002 and 1003)."""
     name = (typed_text(actor, 64) or "unknown").replace("^", " ").replace("=", " ")
-    return ObserverContext(
-        observer_type=CodedConcept("121006", "DCM", "Person"),
-        observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=f"{name}^"),
-    )
+    return [
+        code_item(_OBSERVER_TYPE, _PERSON, Relationship.HAS_OBS_CONTEXT),
+        ContentItem("PNAME", _PERSON_NAME, Relationship.HAS_OBS_CONTEXT, text=f"{name}^"),
+    ]
+
+
+def content_template(identifier: str) -> Sequence:
+    """The template that a document follows (PS3.3 C.18.8)."""
+    item = Dataset()
+    item.MappingResource, item.TemplateIdentifier = "DCMR", identifier
+    return Sequence([item])
 
 
 def evidence(source: Source, *others: tuple[str, str, str]) -> Sequence:

@@ -33,5 +33,9 @@ def raw_element(tag: BaseTag, vr: str, value: bytes) -> RawDataElement:
 
 def raw_sequence(tag: BaseTag, items: Iterable[Mapping[BaseTag, Element]]) -> RawDataElement:
     """A sequence, encoded item by item: pydicom's writer would decode what is raw in it."""
-    encoded = (encode_elements(item) for item in items)
-    return raw_element(tag, "SQ", b"".join(_ITEM.pack(0xFFFE, 0xE000, len(item)) + item for item in encoded))
+    return raw_element(tag, "SQ", b"".join(item_bytes(encode_elements(item)) for item in items))
+
+
+def item_bytes(elements: bytes) -> bytes:
+    """One item of a sequence, of its encoded elements (PS3.5 7.5)."""
+    return _ITEM.pack(0xFFFE, 0xE000, len(elements)) + elements

@@ -6,7 +6,7 @@ where the result needs letters that the source's set lacks is it recoded, to UTF
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from miqa_node.imaging.charsets import ASCII, UTF_8, Recode, declared_sets, recoder
+from miqa_node.report.content_items import ContentItem, spell_items, texts_of
 from miqa_node.report.elements import Element, raw_element, raw_sequence
 from miqa_node.report.source import Source
 from miqa_node.report.text import fitting_sets, spell_texts
@@ -88,15 +89,18 @@ _BINARY_VRS = frozenset(keywords("AT FD FL SL SS SV UL US UV OB OD OF OL OV OW")
 
 
 def inherit(
-    own: Dataset, source: Source, copied: Mapping[BaseTag, Element] | None = None
+    own: Dataset,
+    source: Source,
+    copied: Mapping[BaseTag, Element] | None = None,
+    content: Sequence[ContentItem] = (),
 ) -> tuple[Mapping[BaseTag, Element], tuple[str, ...]]:
-    """(what a result takes over, the character sets to write ``own`` in).
+    """(what a result takes over, the character sets to write ``own`` and its ``content`` in).
 
-    The source's character set stays if it holds what ``own`` says; else the result is in UTF-8, with the inherited text
-    recoded. If that text breaks the declaration, ``own`` is spelled in ASCII. ``copied`` is taken over as it is.
+    The source's character set stays if it holds what these say; else the result is in UTF-8, with the inherited text
+    recoded. If that text breaks the declaration, they are spelled in ASCII. ``copied`` is taken over as it is.
     """
     declared = declared_sets(source.header)
-    sets = fitting_sets(own, declared)
+    sets = fitting_sets(own, declared, texts_of(content))
     if sets is None and copied is None:
         try:
             elements = inherited_elements(source, recoder(declared))
@@ -107,6 +111,7 @@ def inherit(
             return elements, (UTF_8,)
     if sets is None:
         spell_texts(own)
+        spell_items(content)
     return (inherited_elements(source) if copied is None else copied), sets or ASCII
 
 

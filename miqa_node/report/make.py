@@ -92,7 +92,7 @@ def _make(output: Output, context: OutputContext) -> MadeObject | None:
     if draft is None:
         return None
     own, source = draft.own, context.source
-    inherited, sets = inherit(own, source, draft.copied)
-    data = encode(own, inherited, output.transfer_syntax_uid, sets)
+    inherited, sets = inherit(own, source, draft.copied, draft.content)
+    data = encode(own, inherited, output.transfer_syntax_uid, sets, draft.content)
     check_file(data, own.SOPClassUID, own.SOPInstanceUID, context.series or [source], inherited, sets)
     return MadeObject(output.kind, own.SOPClassUID, own.SOPInstanceUID, data)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-import highdicom.sr as hd
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,18 +19,24 @@ from miqa_node.domain.prediction import PendingReason
 from miqa_node.domain.review import Review
 from miqa_node.report import codes, seg
 from miqa_node.report.catalogue import voice
-from miqa_node.report.content import coded
+from miqa_node.report.content_items import ContentItem, Relationship, code_item, number_item, reference_item, text_item
 from miqa_node.report.finding_codes import certainty_code, finding_code
 from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.measurement_codes import is_standard, measurement_code, unit_of
 from miqa_node.report.narrative import narrative
 from miqa_node.report.source import Source
-from miqa_node.report.sr_review import evaluation, opinions, review_evaluations
+from miqa_node.report.sr_review import opinions, review_evaluations
+from miqa_node.report.sr_templates import (
+    IMAGE_GROUP,
+    REGION_GROUP,
+    algorithm,
+    image_item,
+    measurement_group,
+    place,
+    tracked,
+)
 from miqa_node.report.text import phrase, typed_text
 from miqa_node.report.uids import Lineage
-
-Group = hd.MeasurementsAndQualitativeEvaluations | hd.PlanarROIMeasurementsAndQualitativeEvaluations
-"""A measurement group: TID 1501 of the whole image, TID 1410 of a region."""
 
 LABEL_ROW = 0.08
 """Height of a label of two lines as a share of the frame; the image's own label is twice as high."""
@@ -53,39 +57,31 @@ def image_group(
     review: Review | None = None,
     *,
     for_series: bool = False,
-) -> hd.MeasurementsAndQualitativeEvaluations:
+) -> ContentItem:
     """TID 1501 for the image: rating, verdict with its reasons, measurements, and everything in sentences.
 
     For a ``series`` the same for all its images; its place is on ``frame`` of ``source``, by default the judged one.
     With ``for_series`` it says that the other images of the series were not assessed either.
     """
-    numbers = [number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")]
+    numbers = number(codes.IMAGE_QUALITY_RATING, assessment.score, "{0:100}")
     # Viewers show only the first few numbers of a group: what flagged comes first, then the indices that people know.
     flagged = {reason.name for reason in disposition.reasons}
-    measured = sorted(assessment.measurements, key=lambda m: (m.name not in flagged, not is_standard(m.name)))
-    numbers += [number(measurement_code(m.name), m.value, unit_of(m.name, m.unit)) for m in measured]
-    numbers += _anomaly(assessment.anomaly)
-    group = hd.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=tracking("image", "Image quality", lineage),
-        finding_type=coded(codes.IMAGE_QUALITY),
-        algorithm_id=_algorithm(assessment, disposition),
-        measurements=[number for number in numbers if number is not None],
-        qualitative_evaluations=_evaluations(disposition)
-        if review is None
-        else review_evaluations(review, disposition),
-        source_images=[source_image(one, whole=True) for one in series] or [source_image(source)],
+    for m in sorted(assessment.measurements, key=lambda m: (m.name not in flagged, not is_standard(m.name))):
+        numbers += number(measurement_code(m.name), m.value, unit_of(m.name, m.unit))
+    group = measurement_group(
+        IMAGE_GROUP,
+        tracking("image", "Image quality", lineage),
+        codes.IMAGE_QUALITY,
+        _algorithm(assessment, disposition),
+        numbers=[*numbers, *_anomaly(assessment.anomaly)],
+        evaluations=_evaluations(disposition) if review is None else review_evaluations(review, disposition),
+        places=[source_image(one, whole=True) for one in series] or [source_image(source)],
     )
     comments = [] if review is None else [typed_text(review.sentence, MAX_COMMENT_CHARACTERS)]
     others = [OTHERS_OF_SERIES] if for_series else []
     for sentence in [*comments, *_sentences(assessment, disposition), *others]:
-        group[0].ContentSequence.append(
-            hd.TextContentItem(
-                name=coded(codes.COMMENT),
-                value=sentence,
-                relationship_type=hd.RelationshipTypeValues.CONTAINS,
-            )
-        )
-    group[0].ContentSequence.append(_narrative(assessment, disposition, language))
+        group.children.append(text_item(codes.COMMENT, sentence))
+    group.children.append(_narrative(assessment, disposition, language))
     place_group(group, source, 0, frame)
     return group
 
@@ -98,7 +94,7 @@ def finding_group(
     row: int,
     lineage: Lineage,
     review: Review | None = None,
-) -> Group:
+) -> ContentItem:
     """TID 1410, referring to the finding's segment, or TID 1501 if it has none: certainty and severity.
 
     ``row`` counts the groups that have the whole image as their place, so that their labels do not overlap.
@@ -107,67 +103,62 @@ def finding_group(
         (certainty_code(finding), finding.probability),
         (codes.SEVERITY.code, finding.severity),
     )
-    numbers = [number(name, round(100.0 * value, 1), "%") for name, value in percents]
-    content: dict[str, Any] = {
-        "tracking_identifier": tracking(finding.name, finding.name, lineage),
-        "finding_category": coded(codes.IMAGE_QUALITY),
-        "finding_type": coded(finding_code(finding)),
-        "algorithm_id": _algorithm(assessment, None),
-        "measurements": [number for number in numbers if number is not None],
-        "qualitative_evaluations": [
-            evaluation(codes.QUALITY_FINDING, finding.code),
-            *opinions(review, finding),
-        ],
-    }
-    group: Group
-    if region is None:
-        group = hd.MeasurementsAndQualitativeEvaluations(**content, source_images=[source_image(source)])
-        place_group(group, source, row)
-        return group
-    group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(
-        **content, referenced_segment=segment_reference(source, region, lineage)
+    numbers = [one for name, value in percents for one in number(name, round(100.0 * value, 1), "%")]
+    group = measurement_group(
+        IMAGE_GROUP if region is None else REGION_GROUP,
+        tracking(finding.name, finding.name, lineage),
+        finding_code(finding),
+        _algorithm(assessment, None),
+        category=codes.IMAGE_QUALITY,
+        numbers=numbers,
+        evaluations=[code_item(codes.QUALITY_FINDING, finding.code), *opinions(review, finding)],
+        places=[source_image(source)] if region is None else segment_reference(source, region, lineage),
     )
-    place_numbers(group, source, region.outline)
+    if region is None:
+        place_group(group, source, row)
+    else:
+        place_numbers(group, source, region.outline)
     return group
 
 
 def unusual_group(
     source: Source, assessment: Assessment, anomaly: AnomalyScore, region: MarkedRegion, lineage: Lineage
-) -> hd.PlanarROIMeasurementsAndQualitativeEvaluations:
+) -> ContentItem:
     """TID 1410 for the unusual region, with the anomaly score of the whole image; it is not a quality finding."""
     name = region.subject.name
-    group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=tracking(name, name, lineage),
-        finding_category=coded(codes.IMAGE_QUALITY),
-        finding_type=coded(region.subject.kind),
-        algorithm_id=_algorithm(assessment, None),
-        measurements=[number for number in _anomaly(anomaly) if number is not None],
-        referenced_segment=segment_reference(source, region, lineage),
+    group = measurement_group(
+        REGION_GROUP,
+        tracking(name, name, lineage),
+        region.subject.kind,
+        _algorithm(assessment, None),
+        category=codes.IMAGE_QUALITY,
+        numbers=_anomaly(anomaly),
+        places=segment_reference(source, region, lineage),
     )
     place_numbers(group, source, region.outline)
     return group
 
 
-def _anomaly(anomaly: AnomalyScore | None) -> list[hd.Measurement | None]:
+def _anomaly(anomaly: AnomalyScore | None) -> list[ContentItem]:
     if anomaly is None:
         return []
     return [
-        number(codes.ANOMALY_SCORE.code, anomaly.score, "1"),
-        number(codes.ANOMALY_TRAINING.code, anomaly.training_percentile, "%"),
-        number(codes.ANOMALY_SITE.code, anomaly.site_percentile, "%"),
+        *number(codes.ANOMALY_SCORE.code, anomaly.score, "1"),
+        *number(codes.ANOMALY_TRAINING.code, anomaly.training_percentile, "%"),
+        *number(codes.ANOMALY_SITE.code, anomaly.site_percentile, "%"),
     ]
 
 
-def _evaluations(disposition: Disposition) -> list[hd.QualitativeEvaluation]:
+def _evaluations(disposition: Disposition) -> list[ContentItem]:
     """Verdict and reasons in codes; an image that was not assessed has no verdict to code."""
     assessed = codes.QUALITY_ASSESSMENTS.get(disposition.verdict)
     if assessed is None:
         return []
     reasons = dict.fromkeys(reason.code for reason in disposition.reasons if reason.name not in set(PendingReason))
     return [
-        evaluation(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),
-        evaluation(codes.QUALITY_ASSESSMENT, assessed),
-        *(evaluation(codes.QUALITY_FINDING, code) for code in reasons),
+        code_item(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),
+        code_item(codes.QUALITY_ASSESSMENT, assessed),
+        *(code_item(codes.QUALITY_FINDING, code) for code in reasons),
     ]
 
 
@@ -183,72 +174,54 @@ def _sentences(assessment: Assessment, disposition: Disposition) -> list[str]:
     return [phrase(sentence, MAX_COMMENT_CHARACTERS) for sentence in sentences]
 
 
-def _narrative(assessment: Assessment, disposition: Disposition, language: str) -> hd.TextContentItem:
+def _narrative(assessment: Assessment, disposition: Disposition, language: str) -> ContentItem:
     """The narrative as one text, with the language that it is in (TID 1204)."""
-    item = hd.TextContentItem(
-        name=coded(codes.NARRATIVE_SUMMARY),
-        value="\r\n".join(phrase(sentence) for sentence in narrative(assessment, disposition, language)),
-        relationship_type=hd.RelationshipTypeValues.CONTAINS,
-    )
-    item.ContentSequence = hd.ContentSequence([
-        hd.CodeContentItem(
-            name=coded(codes.LANGUAGE_OF_CONTENT),
-            value=coded(voice(language).code),
-            relationship_type=hd.RelationshipTypeValues.HAS_CONCEPT_MOD,
-        )
-    ])  # fmt: skip
+    sentences = (phrase(sentence) for sentence in narrative(assessment, disposition, language))
+    item = text_item(codes.NARRATIVE_SUMMARY, "\r\n".join(sentences))
+    item.children = [code_item(codes.LANGUAGE_OF_CONTENT, voice(language).code, Relationship.HAS_CONCEPT_MOD)]
     return item
 
 
-def number(name: Code, value: float | None, unit: str) -> hd.Measurement | None:
+def number(name: Code, value: float | None, unit: str) -> list[ContentItem]:
     """TID 300; nothing if there is no finite number."""
     if value is None or not math.isfinite(value):
-        return None
+        return []
     # Six significant digits: more would be noise, and viewers show the number as it is written.
-    return hd.Measurement(name=coded(name), value=float(f"{value:.6g}"), unit=coded(codes.unit_code(unit)))
+    return [number_item(name, float(f"{value:.6g}"), codes.unit_code(unit))]
 
 
-def place_group(group: hd.ContentSequence, source: Source, row: int, frame: int = 0) -> None:
+def place_group(group: ContentItem, source: Source, row: int, frame: int = 0) -> None:
     """Row 10c of TID 1501: the group is about the whole image. OHIF loses its viewport over a group with no place."""
     if source.has_pixels:
-        place = _place(_whole_image(source, row), codes.IMAGE_REGION, source, frame)
-        place.RelationshipType = hd.RelationshipTypeValues.CONTAINS.value
-        group[0].ContentSequence.append(place)
+        outline = _whole_image(source, row)
+        group.children.append(_outline(codes.IMAGE_REGION, outline, source, Relationship.CONTAINS, frame))
 
 
-def place_numbers(group: hd.ContentSequence, source: Source, outline: NDArray[np.float64]) -> None:
+def place_numbers(group: ContentItem, source: Source, outline: NDArray[np.float64]) -> None:
     """Add the part of the image that each number was inferred from (TID 320), for the same reason.
 
-    A group of TID 1410 that refers to a segment must not have a region of its own. This comes after the group is
-    built because highdicom refuses places there, which the template, being extensible, allows.
+    A group of TID 1410 that refers to a segment must not have a region of its own; the template, being extensible,
+    allows places of its numbers.
     """
-    for item in group[0].ContentSequence:
-        if item.ValueType == "NUM":
-            item.ContentSequence = hd.ContentSequence([_place(outline, codes.SOURCE_OF_MEASUREMENT, source)])
+    for item in group.children:
+        if item.value_type == "NUM":
+            item.children = [_outline(codes.SOURCE_OF_MEASUREMENT, outline, source, Relationship.INFERRED_FROM)]
 
 
-def _place(outline: NDArray[np.float64], purpose: Code, source: Source, frame: int = 0) -> hd.CoordinatesForMeasurement:
-    # Not hd.ImageRegion: it reads highdicom's tables of the whole standard, 130 MB in memory.
-    image = hd.SourceImageForRegion(
-        source.sop_class_uid,
-        source.sop_instance_uid,
-        [frame or source.frame] if source.number_of_frames > 1 else None,
-    )
-    return hd.CoordinatesForMeasurement(hd.GraphicTypeValues.POLYLINE, outline, image, coded(purpose))
+def _outline(
+    purpose: Code, outline: NDArray[np.float64], source: Source, relationship: Relationship, frame: int = 0
+) -> ContentItem:
+    frames = [frame or source.frame] if source.number_of_frames > 1 else None
+    return place(purpose, "POLYLINE", outline, source, frames, relationship)
 
 
-def segment_reference(source: Source, region: MarkedRegion, lineage: Lineage) -> hd.ReferencedSegmentationFrame:
-    """The frame and segment of a region."""
-    reference = hd.ReferencedSegmentationFrame(
-        sop_class_uid=seg.SOP_CLASS_UID,
-        sop_instance_uid=lineage.uid(SEG, "instance"),
-        frame_number=region.segment_number,
-        segment_number=region.segment_number,
-        source_image=hd.SourceImageForSegmentation(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers),
-    )
-    # PS3.3 10.3 allows one of the two numbers; the class writes both. Here frames and segments count alike.
-    del reference[0].ReferencedSOPSequence[0].ReferencedSegmentNumber
-    return reference
+def segment_reference(source: Source, region: MarkedRegion, lineage: Lineage) -> list[ContentItem]:
+    """The frame of a region's segment, by its number alone: PS3.3 10.3 allows one of frame and segment."""
+    frames, uid = [region.segment_number], lineage.uid(SEG, "instance")
+    return [
+        reference_item("IMAGE", codes.SEGMENTATION_FRAME, seg.SOP_CLASS_UID, uid, Relationship.CONTAINS, frames),
+        image_item(codes.SOURCE_FOR_SEGMENTATION, source, Relationship.CONTAINS, source.frame_numbers),
+    ]
 
 
 def _whole_image(source: Source, row: int) -> NDArray[np.float64]:
@@ -260,25 +233,22 @@ def _whole_image(source: Source, row: int) -> NDArray[np.float64]:
     return np.array([*begin, [left, bottom], [right, bottom], [right, top], [left, top], begin[0]])
 
 
-def tracking(role: str, identifier: str, lineage: Lineage) -> hd.TrackingIdentifier:
+def tracking(role: str, identifier: str, lineage: Lineage) -> list[ContentItem]:
     """The identifier that a group shares with its segment; the same for the same lineage and role."""
-    return hd.TrackingIdentifier(uid=lineage.uid(SR, "tracking", role), identifier=identifier)
+    return tracked(lineage.uid(SR, "tracking", role), identifier)
 
 
-def _algorithm(assessment: Assessment, disposition: Disposition | None) -> hd.AlgorithmIdentification:
-    """TID 4019: the model package, or the node's own measurements where no model judged."""
+def _algorithm(assessment: Assessment, disposition: Disposition | None) -> list[ContentItem]:
+    """The model package, or the node's own measurements where no model judged."""
     model = assessment.model
     parameters = [f"model sha256 {model.sha256}"] if model else []
     if disposition is not None:
         parameters.append(phrase(f"policy {disposition.policy_version} scope {disposition.scope}"))
-    return hd.AlgorithmIdentification(
-        name=phrase(model.name) if model else "miqa-node measurements",
-        version=phrase(model.version) if model else __version__,
-        parameters=parameters or None,
-    )
+    name = phrase(model.name) if model else "miqa-node measurements"
+    return algorithm(name, phrase(model.version) if model else __version__, parameters)
 
 
-def source_image(source: Source, *, whole: bool = False) -> hd.SourceImageForMeasurementGroup:
+def source_image(source: Source, *, whole: bool = False) -> ContentItem:
     """An image that a group is about; with ``whole`` all its frames."""
     frames = None if whole else source.frame_numbers
-    return hd.SourceImageForMeasurementGroup(source.sop_class_uid, source.sop_instance_uid, frames)
+    return image_item(codes.SOURCE_OF_MEASUREMENT, source, Relationship.CONTAINS, frames)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import highdicom.sr as hd
 import numpy as np
 
 from miqa_node.domain.codes import Code
 from miqa_node.domain.landmarks import Landmarks, landmark_kind, landmark_words, patient_side
 from miqa_node.report import codes
-from miqa_node.report.content import coded
+from miqa_node.report.content_items import ContentItem, Relationship
 from miqa_node.report.source import Source
-from miqa_node.report.sr_groups import Group, tracking
+from miqa_node.report.sr_groups import tracking
+from miqa_node.report.sr_templates import REGION_GROUP, algorithm, finding_site, measurement_group, place
 from miqa_node.report.text import phrase
 from miqa_node.report.uids import Lineage
 
@@ -26,41 +26,27 @@ SITES = {
 LATERALITY = {"left": Code("7771000", "SCT", "Left"), "right": Code("24028007", "SCT", "Right")}
 
 
-def landmark_groups(source: Source, landmarks: Landmarks, lineage: Lineage) -> list[Group]:
+def landmark_groups(source: Source, landmarks: Landmarks, lineage: Lineage) -> list[ContentItem]:
     """A group for each point that can be seen; sides are the patient's, coordinates those of the stored image."""
     if not source.has_pixels:
         return []
     return [_group(source, landmarks, name, lineage) for name in landmarks.points]
 
 
-def _group(source: Source, landmarks: Landmarks, name: str, lineage: Lineage) -> Group:
+def _group(source: Source, landmarks: Landmarks, name: str, lineage: Lineage) -> ContentItem:
     kind, side = landmark_kind(name)
     x, y = landmarks.points[name]
     laterality = LATERALITY.get(patient_side(side, source.patient_orientation))
     package, _, version = landmarks.package.rpartition("-")
     words = landmark_words(name, source.patient_orientation)
-    return hd.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=tracking(f"landmark:{name}", words, lineage),
-        referenced_region=_point(source, x, y),
-        finding_type=coded(codes.LANDMARKS[kind].code),
-        finding_sites=[hd.FindingSite(coded(SITES[kind]), coded(laterality) if laterality else None)],
-        algorithm_id=hd.AlgorithmIdentification(
-            name=phrase(package or landmarks.package),
-            version=phrase(version or "unknown"),
-            parameters=[f"model sha256 {landmarks.sha256}"] if landmarks.sha256 else None,
-        ),
+    sha256 = [f"model sha256 {landmarks.sha256}"] if landmarks.sha256 else []
+    # SCOORD of a point: 0.0 at the upper left corner of the first pixel (PS3.3 C.18.6.1.2).
+    point = np.array([[x * source.columns, y * source.rows]])
+    return measurement_group(
+        REGION_GROUP,
+        tracking(f"landmark:{name}", words, lineage),
+        codes.LANDMARKS[kind].code,
+        algorithm(phrase(package or landmarks.package), phrase(version or "unknown"), sha256),
+        sites=[finding_site(SITES[kind], laterality)],
+        places=[place(codes.IMAGE_REGION, "POINT", point, source, source.frame_numbers, Relationship.CONTAINS)],
     )
-
-
-def _point(source: Source, x: float, y: float) -> hd.ImageRegion:
-    """SCOORD of a point: column and row, 0.0 at the upper left corner of the first pixel (PS3.3 C.18.6.1.2)."""
-    image = hd.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid, source.frame_numbers)
-    place = hd.CoordinatesForMeasurement(
-        hd.GraphicTypeValues.POINT,
-        np.array([[x * source.columns, y * source.rows]]),
-        image,
-        coded(codes.IMAGE_REGION),
-    )
-    place.RelationshipType = hd.RelationshipTypeValues.CONTAINS.value
-    # Not the constructor of ImageRegion: it reads highdicom's tables of the whole standard, 130 MB in memory.
-    return hd.ImageRegion.from_dataset(place, copy=False)

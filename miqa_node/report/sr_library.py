@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import highdicom.sr as hd
-
 from miqa_node.domain.codes import Code
 from miqa_node.report import codes
-from miqa_node.report.content import coded
+from miqa_node.report.content_items import (
+    ContentItem,
+    Relationship,
+    code_item,
+    container,
+    number_item,
+    reference_item,
+    text_item,
+)
 from miqa_node.report.source import Source, numbers
 
 _MODALITIES = {  # CID 29
@@ -19,10 +25,10 @@ _MODALITIES = {  # CID 29
     "RG": "Radiographic imaging",
     "XA": "X-Ray Angiography",
 }
-_ACQUISITION = hd.RelationshipTypeValues.HAS_ACQ_CONTEXT
+_ACQUISITION = Relationship.HAS_ACQ_CONTEXT
 
 
-def image_library(source: Source) -> hd.ContainerContentItem | None:
+def image_library(source: Source) -> ContentItem | None:
     """The library with one entry; None if the header cannot fill its template.
 
     TID 1603 (projection radiography) requires orientation and spacing at the imager. An entry that made them up
@@ -35,46 +41,28 @@ def image_library(source: Source) -> hd.ContainerContentItem | None:
     if modality is None or not source.has_pixels or not source.patient_orientation:
         return None
     row, column = source.patient_orientation
-    entry = hd.ImageContentItem(
-        name=coded(Code("260753009", "SCT", "Source")),
-        referenced_sop_class_uid=source.sop_class_uid,
-        referenced_sop_instance_uid=source.sop_instance_uid,
-        relationship_type=hd.RelationshipTypeValues.CONTAINS,
-    )
-    entry.ContentSequence = hd.ContentSequence(
-        [
-            hd.CodeContentItem(
-                name=coded(Code("121139", "DCM", "Modality")),
-                value=coded(Code(source.modality, "DCM", modality)),
-                relationship_type=_ACQUISITION,
-            ),
-            _number("110910", "Pixel Data Rows", source.rows, "{pixels}"),
-            _number("110911", "Pixel Data Columns", source.columns, "{pixels}"),
-            _text("111044", "Patient Orientation Row", row),
-            _text("111043", "Patient Orientation Column", column),
-            _number("111026", "Horizontal Pixel Spacing", spacing[1], "mm"),
-            _number("111066", "Vertical Pixel Spacing", spacing[0], "mm"),
-        ]
-    )
+    entry = reference_item(
+        "IMAGE", codes.SOURCE, source.sop_class_uid, source.sop_instance_uid, Relationship.CONTAINS
+    )  # fmt: skip
+    entry.children = [
+        code_item(Code("121139", "DCM", "Modality"), Code(source.modality, "DCM", modality), _ACQUISITION),
+        _number("110910", "Pixel Data Rows", source.rows, "{pixels}"),
+        _number("110911", "Pixel Data Columns", source.columns, "{pixels}"),
+        _text("111044", "Patient Orientation Row", row),
+        _text("111043", "Patient Orientation Column", column),
+        _number("111026", "Horizontal Pixel Spacing", spacing[1], "mm"),
+        _number("111066", "Vertical Pixel Spacing", spacing[0], "mm"),
+    ]
     return _container("111028", "Image Library", _container("126200", "Image Library Group", entry))
 
 
-def _container(value: str, meaning: str, child: hd.ContentItem) -> hd.ContainerContentItem:
-    item = hd.ContainerContentItem(
-        name=coded(Code(value, "DCM", meaning)), relationship_type=hd.RelationshipTypeValues.CONTAINS
-    )
-    item.ContentSequence = hd.ContentSequence([child])
-    return item
+def _container(value: str, meaning: str, child: ContentItem) -> ContentItem:
+    return container(Code(value, "DCM", meaning), [child])
 
 
-def _number(value: str, meaning: str, number: float, unit: str) -> hd.NumContentItem:
-    return hd.NumContentItem(
-        name=coded(Code(value, "DCM", meaning)),
-        value=number,
-        unit=coded(codes.unit_code(unit)),
-        relationship_type=_ACQUISITION,
-    )
+def _number(value: str, meaning: str, number: float, unit: str) -> ContentItem:
+    return number_item(Code(value, "DCM", meaning), number, codes.unit_code(unit), _ACQUISITION)
 
 
-def _text(value: str, meaning: str, text: str) -> hd.TextContentItem:
-    return hd.TextContentItem(name=coded(Code(value, "DCM", meaning)), value=text, relationship_type=_ACQUISITION)
+def _text(value: str, meaning: str, text: str) -> ContentItem:
+    return text_item(Code(value, "DCM", meaning), text, _ACQUISITION)

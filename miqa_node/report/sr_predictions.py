@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import highdicom.sr as hd
-
 from miqa_node.domain.prediction import DECISION_SUPPORT, Prediction, PredictionStatus
 from miqa_node.report import codes
-from miqa_node.report.content import coded
+from miqa_node.report.content_items import ContentItem, code_item, text_item
 from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.source import Source
 from miqa_node.report.sr_groups import (
     MAX_COMMENT_CHARACTERS,
-    Group,
     number,
     place_group,
     place_numbers,
@@ -21,7 +16,7 @@ from miqa_node.report.sr_groups import (
     source_image,
     tracking,
 )
-from miqa_node.report.sr_review import evaluation
+from miqa_node.report.sr_templates import IMAGE_GROUP, REGION_GROUP, algorithm, measurement_group
 from miqa_node.report.subject import prediction_name
 from miqa_node.report.text import phrase
 from miqa_node.report.uids import Lineage
@@ -31,34 +26,25 @@ STATUSES = {PredictionStatus.AUTOMATED: codes.AUTOMATED, PredictionStatus.PENDIN
 
 def prediction_group(
     source: Source, prediction: Prediction, region: MarkedRegion | None, row: int, lineage: Lineage
-) -> Group:
+) -> ContentItem:
     """TID 1410 where there is a segment of it, else TID 1501: label, certainty, status, and the reason if it waits.
 
     ``row`` counts the groups that have the whole image as their place, so that their labels do not overlap.
     """
     name = prediction_name(prediction.package)
     certainty = 100.0 * prediction.confidence if prediction.label else None
-    content: dict[str, Any] = {
-        "tracking_identifier": tracking(name, name, lineage),
-        "finding_category": coded(codes.PREDICTION.code),
-        "finding_type": coded(prediction.code or codes.PREDICTED_LABEL.code),
-        "algorithm_id": _algorithm(prediction),
-        "measurements": [one for one in [number(codes.PREDICTION_CERTAINTY.code, certainty, "%")] if one is not None],
-        "qualitative_evaluations": [evaluation(codes.PREDICTION_STATUS.code, STATUSES[prediction.status].code)],
-    }
-    group: Group
-    if region is None:
-        group = hd.MeasurementsAndQualitativeEvaluations(**content, source_images=[source_image(source)])
-    else:
-        reference = segment_reference(source, region, lineage)
-        group = hd.PlanarROIMeasurementsAndQualitativeEvaluations(**content, referenced_segment=reference)
+    group = measurement_group(
+        IMAGE_GROUP if region is None else REGION_GROUP,
+        tracking(name, name, lineage),
+        prediction.code or codes.PREDICTED_LABEL.code,
+        _algorithm(prediction),
+        category=codes.PREDICTION.code,
+        numbers=number(codes.PREDICTION_CERTAINTY.code, certainty, "%"),
+        evaluations=[code_item(codes.PREDICTION_STATUS.code, STATUSES[prediction.status].code)],
+        places=[source_image(source)] if region is None else segment_reference(source, region, lineage),
+    )
     for sentence in _sentences(prediction):
-        item = hd.TextContentItem(
-            name=coded(codes.COMMENT),
-            value=phrase(sentence, MAX_COMMENT_CHARACTERS),
-            relationship_type=hd.RelationshipTypeValues.CONTAINS,
-        )
-        group[0].ContentSequence.append(item)
+        group.children.append(text_item(codes.COMMENT, phrase(sentence, MAX_COMMENT_CHARACTERS)))
     if region is None:
         place_group(group, source, row)
     else:
@@ -72,11 +58,7 @@ def _sentences(prediction: Prediction) -> list[str]:
     return [*sentences, f"Scores: {scores} ({DECISION_SUPPORT})"] if scores else sentences
 
 
-def _algorithm(prediction: Prediction) -> hd.AlgorithmIdentification:
-    """TID 4019."""
+def _algorithm(prediction: Prediction) -> list[ContentItem]:
     package, _, version = prediction.package.rpartition("-")
-    return hd.AlgorithmIdentification(
-        name=phrase(package or prediction.package),
-        version=phrase(version or "unknown"),
-        parameters=[f"model sha256 {prediction.sha256}"] if prediction.sha256 else None,
-    )
+    sha256 = [f"model sha256 {prediction.sha256}"] if prediction.sha256 else []
+    return algorithm(phrase(package or prediction.package), phrase(version or "unknown"), sha256)

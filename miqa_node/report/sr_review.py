@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import highdicom.sr as hd
-
-from miqa_node.domain.codes import Code
 from miqa_node.domain.finding import Finding
 from miqa_node.domain.policy import Disposition, Verdict
 from miqa_node.domain.review import Review
 from miqa_node.domain.worklist import Resolution
 from miqa_node.report import codes
-from miqa_node.report.content import coded
+from miqa_node.report.content_items import ContentItem, code_item
 from miqa_node.taxonomy.lookup import reason_code
 
 _MEANS = {
@@ -21,12 +18,7 @@ _MEANS = {
 }
 
 
-def evaluation(name: Code, value: Code) -> hd.QualitativeEvaluation:
-    """A coded answer to a coded question."""
-    return hd.QualitativeEvaluation(name=coded(name), value=coded(value))
-
-
-def review_evaluations(review: Review, disposition: Disposition) -> list[hd.QualitativeEvaluation]:
+def review_evaluations(review: Review, disposition: Disposition) -> list[ContentItem]:
     """The decision; quality assessment (CID 6044) and findings are the person's, the node's if it was taken back.
 
     Where the person left the findings open, those that the node flagged stand.
@@ -37,16 +29,16 @@ def review_evaluations(review: Review, disposition: Disposition) -> list[hd.Qual
         reasons = dict.fromkeys(reason_code(name) for name in review.findings)
     assessed = codes.QUALITY_ASSESSMENTS.get(verdict)
     judged = [] if assessed is None else [
-        evaluation(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),
-        evaluation(codes.QUALITY_ASSESSMENT, assessed),
-        *(evaluation(codes.QUALITY_FINDING, code) for code in reasons),
+        code_item(codes.QUALITY_CONTROL_STANDARD, codes.INSTITUTIONAL_STANDARD),
+        code_item(codes.QUALITY_ASSESSMENT, assessed),
+        *(code_item(codes.QUALITY_FINDING, code) for code in reasons),
     ]  # fmt: skip
-    return [evaluation(codes.READER_DECISION.code, codes.READER_DECISIONS[review.resolution].code), *judged]
+    return [code_item(codes.READER_DECISION.code, codes.READER_DECISIONS[review.resolution].code), *judged]
 
 
-def opinions(review: Review | None, finding: Finding) -> list[hd.QualitativeEvaluation]:
+def opinions(review: Review | None, finding: Finding) -> list[ContentItem]:
     """Agreement or disagreement on one finding, where the person said so."""
     agrees = None if review is None else review.agrees_on(finding.name)
     if agrees is None:
         return []
-    return [evaluation(codes.READER_OPINION.code, (codes.AGREES if agrees else codes.DISAGREES).code)]
+    return [code_item(codes.READER_OPINION.code, (codes.AGREES if agrees else codes.DISAGREES).code)]

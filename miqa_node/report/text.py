@@ -8,7 +8,7 @@ characters without a spelling by their code point, so that nothing turns into a 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -59,12 +59,14 @@ def _spell(character: str) -> str:
     return base if base and base.isascii() else f"<U+{ord(character):04X}>"
 
 
-def fitting_sets(own: Dataset, declared: Sequence[str]) -> tuple[str, ...] | None:
+def fitting_sets(own: Dataset, declared: Sequence[str], further: Iterable[str] = ()) -> tuple[str, ...] | None:
     """The character sets to write ``own`` in, as pydicom's writer takes them; None if the declared ones do not hold it.
+
+    ``further`` are texts beside those of ``own``.
 
     ASCII is in every set that PS3.3 C.12.1.1.2 allows, also in those that this machine has no codec for.
     """
-    texts = list(_texts(own))
+    texts = [*_texts(own), *further]
     roman = any(name.endswith("IR 13") for name in declared) and any("~" in one for one in texts)
     if all(one.isascii() for one in texts) and not roman:
         return ASCII

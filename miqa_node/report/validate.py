@@ -5,7 +5,8 @@ These are the quick checks, a few milliseconds per object; the validators of oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import lru_cache
 from io import BytesIO
 from typing import cast
 
@@ -15,7 +16,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
-from pydicom.tag import BaseTag
+from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import STR_VR, validate_value
 
 from miqa_node.domain.instance import can_name, is_uid
@@ -23,6 +24,7 @@ from miqa_node.errors import ReportError
 from miqa_node.imaging.charsets import ASCII, decoded_text
 from miqa_node.report import capture, seg
 from miqa_node.report.elements import Element
+from miqa_node.report.leaves import Leaf, UndefinedLengthError, leaves
 from miqa_node.report.outputs import gsps, kos, pdf, sr
 from miqa_node.report.source import Source
 
@@ -33,6 +35,8 @@ _REFERENCES = (
     "SourceImageSequence",
     "SourceInstanceSequence",
 )
+_CONTENT_SEQUENCE = Tag("ContentSequence")
+_REFERENCE = (int(Tag("ReferencedSOPSequence")), int(Tag("ReferencedSOPInstanceUID")))
 _SINGLE_TEXT_VRS = frozenset({"LT", "ST", "UR", "UT"})
 
 _EVERY_OBJECT = {  # SOP Common, Patient, General Study, Series, Enhanced General Equipment
@@ -96,15 +100,31 @@ def check_file(
         dataset = dcmread(BytesIO(data))
     except (InvalidDicomError, EOFError, ValueError) as error:
         raise ReportError(f"A result cannot be read back: {type(error).__name__}.") from error
-    # The values first, while they are still as in the file; then presence, which the rest relies on.
+    try:
+        # While they are still as in the file.
+        nested = {tag: _nested(dataset, tag, inherited) for tag in dataset.keys()}  # noqa: SIM118 - iterating decodes
+    except ValueError as error:
+        raise ReportError(f"A result cannot be read back: {error}.") from error
+    # The values first, which reading changes; then presence, which the rest relies on.
     faults = [
-        *_values(dataset, inherited, character_sets),
+        *_values(dataset, inherited, tuple(character_sets), nested),
         *_identity(dataset, sop_class_uid, sop_instance_uid),
         *_presence(dataset, sop_class_uid),
     ]
-    faults = faults or [*_references(dataset, sources), *_pixels(dataset)]
+    faults = faults or [*_references(dataset, sources, nested.get(_CONTENT_SEQUENCE)), *_pixels(dataset)]
     if faults:
         raise ReportError(f"{dataset.get('Modality', '')} object: {'; '.join(faults[:10])}.")
+
+
+def _nested(dataset: Dataset, tag: BaseTag, inherited: Container[BaseTag]) -> list[Leaf] | None:
+    """What is in an encoded sequence; None if the element is none, was inherited, or has no defined length."""
+    element = cast("Element", dataset.get_item(tag))
+    if element.VR != "SQ" or tag in inherited or not isinstance(element, RawDataElement):
+        return None
+    try:
+        return leaves(element.value or b"", (int(tag),))
+    except UndefinedLengthError:
+        return None
 
 
 def required(sop_class_uid: str, kind: int) -> list[str]:
@@ -122,7 +142,7 @@ def _identity(dataset: Dataset, sop_class_uid: str, sop_instance_uid: str) -> It
 
 def _presence(dataset: Dataset, sop_class_uid: str) -> Iterator[str]:
     for keyword in required(sop_class_uid, 1):
-        if keyword not in dataset or dataset[keyword].is_empty:
+        if keyword not in dataset or _is_empty(dataset, keyword):
             yield f"{keyword} is missing or empty"
     if int(dataset.get("SamplesPerPixel", 1)) > 1 and "PlanarConfiguration" not in dataset:
         yield "PlanarConfiguration is missing"
@@ -132,8 +152,19 @@ def _presence(dataset: Dataset, sop_class_uid: str) -> Iterator[str]:
             yield f"{keyword} is missing"
 
 
+def _is_empty(dataset: Dataset, keyword: str) -> bool:
+    element = cast("Element", dataset.get_item(keyword))
+    if isinstance(element, RawDataElement) and element.VR == "SQ":
+        return not element.value
+    return dataset[keyword].is_empty
+
+
 def _values(
-    dataset: Dataset, inherited: Container[BaseTag], character_sets: Sequence[str], path: str = ""
+    dataset: Dataset,
+    inherited: Container[BaseTag],
+    character_sets: tuple[str, ...],
+    nested: Mapping[BaseTag, list[Leaf] | None],
+    path: str = "",
 ) -> Iterator[str]:
     """Each text against its VR (PS3.5 6.2). What was inherited is the source's, and stays as it was."""
     for tag in sorted(dataset.keys()):
@@ -141,9 +172,15 @@ def _values(
             continue
         element = cast("Element", dataset.get_item(tag))
         name = f"{path}{keyword_for_tag(tag)}"
-        if element.VR == "SQ":
+        encoded = nested.get(tag)
+        if encoded is not None:
+            for leaf in encoded:
+                if leaf.vr in STR_VR and leaf.value:
+                    faults = _text_faults(leaf.vr, leaf.value, character_sets, can_name)
+                    yield from (f"{leaf.name} {fault}" for fault in faults)
+        elif element.VR == "SQ":
             for item in dataset[tag].value:
-                yield from _values(item, inherited, character_sets, f"{name}/")
+                yield from _values(item, inherited, character_sets, {}, f"{name}/")
         elif isinstance(element, RawDataElement) and element.VR in STR_VR and element.value:
             check_uid = is_uid if name in _OWN_UIDS else can_name
             faults = _text_faults(str(element.VR), element.value, character_sets, check_uid)
@@ -154,8 +191,16 @@ _OWN_UIDS = frozenset({"SOPInstanceUID", "SeriesInstanceUID"})
 """Made by the node; others may be the source's, which ``dicom.relaxed_uids`` lets have letters."""
 
 
+@lru_cache(maxsize=4096)
 def _text_faults(
-    vr: str, encoded: bytes, character_sets: Sequence[str], check_uid: Callable[[str], bool]
+    vr: str, encoded: bytes, character_sets: tuple[str, ...], check_uid: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """Codes and names of reports are the same in every one of them."""
+    return tuple(_faults(vr, encoded, character_sets, check_uid))
+
+
+def _faults(
+    vr: str, encoded: bytes, character_sets: tuple[str, ...], check_uid: Callable[[str], bool]
 ) -> Iterator[str]:
     try:
         text = decoded_text(vr, encoded, character_sets).rstrip(" \0")
@@ -175,14 +220,17 @@ def _text_faults(
             yield f"has a value that {vr} does not allow"
 
 
-def _references(dataset: Dataset, sources: Sequence[Source]) -> Iterator[str]:
+def _references(dataset: Dataset, sources: Sequence[Source], content: list[Leaf] | None) -> Iterator[str]:
     """A source is listed as evidence, and documents refer to nothing that is not."""
     if dataset.StudyInstanceUID != sources[0].study_instance_uid:
         yield "StudyInstanceUID is not the source's"
     listed = set(_listed(dataset))
     if not listed.intersection(source.sop_instance_uid for source in sources):
         yield "the source is not among the referenced instances"
-    if "ContentSequence" in dataset and set(_referred(dataset)) - listed:
+    if "ContentSequence" not in dataset:
+        return
+    referred = set(_referred(dataset)) if content is None else {_uid(leaf) for leaf in content if _refers(leaf)}
+    if referred - listed:
         yield "the content refers to an instance that the evidence does not list"
 
 
@@ -193,6 +241,14 @@ def _listed(dataset: Dataset) -> Iterator[str]:
             for keyword in _REFERENCES:
                 for item in series.get(keyword, ()):
                     yield item.ReferencedSOPInstanceUID
+
+
+def _refers(leaf: Leaf) -> bool:
+    return leaf.path[-2:] == _REFERENCE and set(leaf.path[:-2]) == {int(_CONTENT_SEQUENCE)}
+
+
+def _uid(leaf: Leaf) -> str:
+    return leaf.value.decode("ascii").rstrip(" \0")
 
 
 def _referred(item: Dataset) -> Iterator[str]:

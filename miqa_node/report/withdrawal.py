@@ -12,10 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from highdicom.sr import CompositeContentItem, RelationshipTypeValues, TextContentItem
 from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import KOS, ResultKind
@@ -23,12 +20,13 @@ from miqa_node.domain.output import OutputKind
 from miqa_node.domain.policy import Disposition
 from miqa_node.domain.review import Review
 from miqa_node.report import codes
-from miqa_node.report.content import coded, device_observer, evidence, person_observer
+from miqa_node.report.content import device_observer, person_observer
+from miqa_node.report.content_items import Relationship, reference_item, text_item
 from miqa_node.report.inherit import inherit
-from miqa_node.report.instance import begin_instance, code_sequence
+from miqa_node.report.instance import begin_instance
 from miqa_node.report.made import MadeObject, ReportSettings
-from miqa_node.report.outputs.kos import MAX_DESCRIPTION_CHARACTERS, SOP_CLASS_UID, key_object_template
-from miqa_node.report.source import Source, read_source
+from miqa_node.report.outputs.kos import MAX_DESCRIPTION_CHARACTERS, SOP_CLASS_UID, fill_kos
+from miqa_node.report.source import read_source
 from miqa_node.report.text import typed_text
 from miqa_node.report.uids import Lineage
 from miqa_node.report.validate import check_file
@@ -61,9 +59,15 @@ def withdraw_key_object(
         why, observers = review.sentence, [*person_observer(review.actor), *observers]
     document = begin_instance(_WITHDRAWAL, noted, assessment, lineage, settings)
     sentence = f"Key object {noted.sop_instance_uid} no longer holds: {why}"
-    _fill(document, noted, observers, typed_text(sentence, MAX_DESCRIPTION_CHARACTERS))
-    inherited, sets = inherit(document, noted)
-    data = encode(document, inherited, character_sets=sets)
+    fill_kos(document, [noted], codes.QUALITY_ISSUE_WITHDRAWN.code)
+    content = [
+        *observers,
+        text_item(codes.KEY_OBJECT_DESCRIPTION, typed_text(sentence, MAX_DESCRIPTION_CHARACTERS)),
+        # TID 2010 row 7, which has no name: the key object that is withdrawn.
+        reference_item("COMPOSITE", None, noted.sop_class_uid, noted.sop_instance_uid, Relationship.CONTAINS),
+    ]
+    inherited, sets = inherit(document, noted, content=content)
+    data = encode(document, inherited, character_sets=sets, content=content)
     check_file(data, document.SOPClassUID, document.SOPInstanceUID, [noted], inherited, sets)
     return MadeObject(KOS, document.SOPClassUID, document.SOPInstanceUID, data)
 
@@ -80,31 +84,3 @@ def notes_in_force(paths: Iterable[Path]) -> list[Path]:
             composites = (item for item in document.ContentSequence if item.ValueType == "COMPOSITE")
             withdrawn |= {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in composites}
     return [path for uid, path in notes.items() if uid not in withdrawn]
-
-
-def _fill(document: Dataset, noted: Source, observers: list[Dataset], description: str) -> None:
-    """Title, observer, description, and the key object that is withdrawn (PS3.16 TID 2010)."""
-    document.ReferencedPerformedProcedureStepSequence = Sequence()
-    document.CurrentRequestedProcedureEvidenceSequence = evidence(noted)
-    document.ValueType = "CONTAINER"
-    document.ConceptNameCodeSequence = code_sequence(codes.QUALITY_ISSUE_WITHDRAWN.code)
-    document.ContinuityOfContent = "SEPARATE"
-    document.ContentTemplateSequence = Sequence([key_object_template()])
-    reference: Dataset = CompositeContentItem(
-        name=coded(codes.KEY_OBJECT_DESCRIPTION),
-        referenced_sop_class_uid=noted.sop_class_uid,
-        referenced_sop_instance_uid=noted.sop_instance_uid,
-        relationship_type=RelationshipTypeValues.CONTAINS,
-    )
-    del reference.ConceptNameCodeSequence  # TID 2010 row 7 has none; the class insists on one
-    document.ContentSequence = Sequence(
-        [
-            *observers,
-            TextContentItem(
-                name=coded(codes.KEY_OBJECT_DESCRIPTION),
-                value=description,
-                relationship_type=RelationshipTypeValues.CONTAINS,
-            ),
-            reference,
-        ]
-    )

@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
-from pydicom.tag import BaseTag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.imaging.charsets import ASCII
-from miqa_node.report.elements import Element, encode_elements
+from miqa_node.report.content_items import ContentItem, encode_items
+from miqa_node.report.elements import Element, encode_elements, raw_element
 from miqa_node.report.text import phrase
 
+_CONTENT = Tag("ContentSequence")
 _NOT_IN_CODES = re.compile("[^A-Z0-9 _]")
 
 
@@ -23,10 +25,16 @@ def encode(
     own: Dataset,
     inherited: Mapping[BaseTag, Element],
     transfer_syntax_uid: str = ExplicitVRLittleEndian,
-    character_sets: Sequence[str] = ASCII,
+    character_sets: tuple[str, ...] = ASCII,
+    content: Sequence[ContentItem] = (),
 ) -> bytes:
-    """The complete file. ``character_sets`` must hold the text of ``own``; ``report.inherit.inherit`` chooses them."""
+    """The complete file, with ``content`` as its Content Sequence if it has any.
+
+    ``character_sets`` must hold the text of both; ``report.inherit.inherit`` chooses them.
+    """
     elements: dict[BaseTag, Element] = {**inherited, **{element.tag: element for element in own}}
+    if content:
+        elements[_CONTENT] = raw_element(_CONTENT, "SQ", encode_items(content, character_sets))
     return b"\0" * 128 + b"DICM" + _file_meta(own, transfer_syntax_uid) + encode_elements(elements, character_sets)
 
 

@@ -21,6 +21,7 @@ from miqa_node.domain.review import Review
 from miqa_node.domain.series import MeasurementMask
 from miqa_node.imaging.slices import Slice
 from miqa_node.plugins import Seam
+from miqa_node.report.content_items import ContentItem
 from miqa_node.report.elements import Element
 from miqa_node.report.instance import begin_instance
 from miqa_node.report.made import ReportSettings
@@ -99,11 +100,13 @@ class OutputContext:
 class Draft:
     """An object's elements before it is encoded; patient and study are added from the source.
 
-    ``copied`` replaces what is added, for an object that keeps more of its source.
+    ``copied`` replaces what is added, for an object that keeps more of its source. ``content`` is the Content Sequence
+    of a document.
     """
 
     own: Dataset
     copied: Mapping[BaseTag, Element] | None = None
+    content: Sequence[ContentItem] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Many
 
-from highdicom.sr import CodeContentItem, ContentSequence, ImageContentItem, RelationshipTypeValues, TextContentItem
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -16,7 +15,8 @@ from miqa_node.domain.codes import UNKNOWN_FAILURE, Code
 from miqa_node.domain.delivery import KOS
 from miqa_node.domain.policy import Disposition
 from miqa_node.report import codes
-from miqa_node.report.content import coded, device_observer, evidence
+from miqa_node.report.content import content_template, device_observer, evidence
+from miqa_node.report.content_items import ContentItem, Relationship, code_item, reference_item, text_item
 from miqa_node.report.instance import code_sequence
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.source import Source
@@ -28,22 +28,15 @@ MAX_DESCRIPTION_CHARACTERS = 1024
 
 def make_kos(context: OutputContext) -> Draft:
     """The key object document (PS3.3 A.35.4) of one flagged image, or of all images of a flagged series."""
-    document = context.begin(OUTPUT)
-    fill_kos(
-        document,
-        context.series or [context.source],
-        codes.QUALITY_ISSUE,
-        worst_reason(context.disposition),
-        device_observer(context.settings),
-        describe_disposition(context.disposition),
-    )
-    return Draft(document)
+    document, sources = context.begin(OUTPUT), context.series or [context.source]
+    fill_kos(document, sources, codes.QUALITY_ISSUE)
+    description = describe_disposition(context.disposition)
+    observer = device_observer(context.settings)
+    return Draft(document, content=kos_content(sources, worst_reason(context.disposition), observer, description))
 
 
-def fill_kos(
-    document: Dataset, sources: Many[Source], title: Code, reason: Code, observer: ContentSequence, description: str
-) -> None:
-    """Title with the reason (CID 7011) as its modifier, observer, description, and the images that are meant."""
+def fill_kos(document: Dataset, sources: Many[Source], title: Code) -> None:
+    """Title, template, and the images as evidence."""
     first, *others = sources
     document.ReferencedPerformedProcedureStepSequence = Sequence()
     document.CurrentRequestedProcedureEvidenceSequence = evidence(
@@ -52,23 +45,23 @@ def fill_kos(
     document.ValueType = "CONTAINER"
     document.ConceptNameCodeSequence = code_sequence(title)
     document.ContinuityOfContent = "SEPARATE"
-    document.ContentTemplateSequence = Sequence([key_object_template()])
-    document.ContentSequence = Sequence(
-        [
-            CodeContentItem(
-                name=coded(codes.DOCUMENT_TITLE_MODIFIER),
-                value=coded(reason),
-                relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
-            ),
-            *observer,
-            TextContentItem(
-                name=coded(codes.KEY_OBJECT_DESCRIPTION),
-                value=description,
-                relationship_type=RelationshipTypeValues.CONTAINS,
-            ),
-            *(_image(source) for source in sources),
-        ]
-    )
+    document.ContentTemplateSequence = content_template("2010")
+
+
+def kos_content(
+    sources: Many[Source], reason: Code, observer: Many[ContentItem], description: str
+) -> list[ContentItem]:
+    """The reason (CID 7011), which modifies the title, observer, description, and the images that are meant."""
+    return [
+        code_item(codes.DOCUMENT_TITLE_MODIFIER, reason, Relationship.HAS_CONCEPT_MOD),
+        *observer,
+        text_item(codes.KEY_OBJECT_DESCRIPTION, description),
+        # As a whole: archives hide instances, and no frame of a series is judged separately. Row 6 has no name.
+        *(
+            reference_item("IMAGE", None, one.sop_class_uid, one.sop_instance_uid, Relationship.CONTAINS)
+            for one in sources
+        ),
+    ]
 
 
 def worst_reason(disposition: Disposition) -> Code:
@@ -81,25 +74,6 @@ def describe_disposition(disposition: Disposition) -> str:
     """Verdict and reasons as one text."""
     sentence = "; ".join(reason.text for reason in disposition.reasons if reason.verdict.flagged)
     return phrase(f"{disposition.verdict}: {sentence}", MAX_DESCRIPTION_CHARACTERS)
-
-
-def key_object_template() -> Dataset:
-    """The template that key objects follow."""
-    item = Dataset()
-    item.MappingResource, item.TemplateIdentifier = "DCMR", "2010"
-    return item
-
-
-def _image(source: Source) -> Dataset:
-    """The image as a whole: archives hide instances, and no frame of a series is judged separately."""
-    image: Dataset = ImageContentItem(
-        name=coded(codes.SOURCE_IMAGE),
-        referenced_sop_class_uid=source.sop_class_uid,
-        referenced_sop_instance_uid=source.sop_instance_uid,
-        relationship_type=RelationshipTypeValues.CONTAINS,
-    )
-    del image.ConceptNameCodeSequence  # TID 2010 row 6 has none; the class insists on one
-    return image
 
 
 OUTPUT = Output(

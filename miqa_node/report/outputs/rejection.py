@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from highdicom.sr import ContentSequence
-
 from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.codes import REASON_CODES
 from miqa_node.domain.delivery import REJECTION
@@ -22,7 +20,7 @@ from miqa_node.report.inherit import inherit
 from miqa_node.report.instance import begin_instance
 from miqa_node.report.made import MadeObject, ReportSettings
 from miqa_node.report.outputs.base import Output
-from miqa_node.report.outputs.kos import MAX_DESCRIPTION_CHARACTERS, SOP_CLASS_UID, fill_kos
+from miqa_node.report.outputs.kos import MAX_DESCRIPTION_CHARACTERS, SOP_CLASS_UID, fill_kos, kos_content
 from miqa_node.report.source import read_source
 from miqa_node.report.text import typed_text
 from miqa_node.report.uids import Lineage
@@ -74,16 +72,11 @@ def rejection_note(
     note = begin_instance(OUTPUT, images[0], confirmed, lineage, settings)
     actor = confirmation.actor
     sentence = f"Rejected by {actor}: {reason.meaning}" + (f". {confirmation.comment}" if confirmation.comment else "")
-    fill_kos(
-        note,
-        images,
-        codes.REJECTED_FOR_QUALITY,
-        reason,
-        ContentSequence([*person_observer(actor), *device_observer(settings)]),
-        typed_text(sentence, MAX_DESCRIPTION_CHARACTERS),
-    )
-    inherited, sets = inherit(note, images[0])
-    data = encode(note, inherited, character_sets=sets)
+    fill_kos(note, images, codes.REJECTED_FOR_QUALITY)
+    observers = [*person_observer(actor), *device_observer(settings)]
+    content = kos_content(images, reason, observers, typed_text(sentence, MAX_DESCRIPTION_CHARACTERS))
+    inherited, sets = inherit(note, images[0], content=content)
+    data = encode(note, inherited, character_sets=sets, content=content)
     check_file(data, note.SOPClassUID, note.SOPInstanceUID, images[:1], inherited, sets)
     return MadeObject(REJECTION, note.SOPClassUID, note.SOPInstanceUID, data)
 

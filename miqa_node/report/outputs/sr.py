@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Many
 
-import highdicom.sr as hd
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -12,16 +11,18 @@ from miqa_node.domain.assessment import Assessment
 from miqa_node.domain.delivery import SEG, SR
 from miqa_node.domain.review import Review
 from miqa_node.report import codes
-from miqa_node.report.content import coded, device_observer, evidence, person_observer
-from miqa_node.report.instance import reference
+from miqa_node.report.content import content_template, device_observer, evidence, person_observer
+from miqa_node.report.content_items import ContentItem
+from miqa_node.report.instance import code_sequence, reference
 from miqa_node.report.mask import MarkedRegion
 from miqa_node.report.outputs.base import Draft, Output, OutputContext
 from miqa_node.report.seg import SOP_CLASS_UID as SEGMENTATION
 from miqa_node.report.source import Source
-from miqa_node.report.sr_groups import Group, finding_group, image_group, unusual_group
+from miqa_node.report.sr_groups import finding_group, image_group, unusual_group
 from miqa_node.report.sr_landmarks import landmark_groups
 from miqa_node.report.sr_library import image_library
 from miqa_node.report.sr_predictions import prediction_group
+from miqa_node.report.sr_templates import MEASUREMENT_REPORT, measurement_report
 from miqa_node.report.subject import UNUSUAL_REGION, prediction_name
 from miqa_node.report.uids import Lineage
 
@@ -45,7 +46,7 @@ def make_sr(context: OutputContext) -> Draft:
     report.CurrentRequestedProcedureEvidenceSequence = evidence(
         source, *_others(source, context.series), *_segmentation(regions, lineage)
     )
-    groups: list[Group] = [
+    groups: list[ContentItem] = [
         image_group(
             source,
             assessment,
@@ -62,31 +63,23 @@ def make_sr(context: OutputContext) -> Draft:
     ]
     if context.predecessors:
         report.PredecessorDocumentsSequence = _predecessors(source, context.predecessors)
-    content = hd.MeasurementReport(
-        observation_context=hd.ObservationContext(
-            observer_person_context=None if context.review is None else person_observer(context.review.actor),
-            observer_device_context=device_observer(context.settings),
-        ),
-        procedure_reported=coded(codes.procedure_code(source.modality)),
-        imaging_measurements=groups,
-        title=coded(codes.IMAGING_MEASUREMENT_REPORT),
-    )
-    library = image_library(source)
-    if library is not None:
-        # TID 1500 row 6 stands between the procedure reported and the measurements, which are last.
-        content[0].ContentSequence.insert(-1, library)
-    for element in content[0]:
-        report.add(element)
-    return Draft(report)
+    report.ValueType = "CONTAINER"
+    report.ConceptNameCodeSequence = code_sequence(codes.IMAGING_MEASUREMENT_REPORT)
+    report.ContinuityOfContent = "CONTINUOUS"
+    report.ContentTemplateSequence = content_template(MEASUREMENT_REPORT)
+    people = [] if context.review is None else person_observer(context.review.actor)
+    observers = [*people, *device_observer(context.settings)]
+    procedure = codes.procedure_code(source.modality)
+    return Draft(report, content=measurement_report(observers, procedure, image_library(source), groups))
 
 
 def _finding_groups(
     source: Source, assessment: Assessment, regions: Many[MarkedRegion], lineage: Lineage, review: Review | None
-) -> list[Group]:
+) -> list[ContentItem]:
     region_of = {region.subject.name: region for region in regions}
     present = [finding for finding in assessment.findings if finding.present]
     unplaced = [finding.name for finding in present if finding.name not in region_of]
-    groups: list[Group] = [
+    groups: list[ContentItem] = [
         finding_group(
             source,
             assessment,
