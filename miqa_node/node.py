@@ -150,7 +150,13 @@ class Node:
         context = UnitContext(
             self.database,
             Artifacts(self.objects),
-            ImagingTools(partial(read_header, relaxed=settings.dicom.relaxed_uids), self._decoder.decode),
+            ImagingTools(
+                partial(read_header, relaxed=settings.dicom.relaxed_uids),
+                self._decoder.decode,
+                decoding(settings),
+                self._decoder.run,
+                settings.work.worker_processes,
+            ),
             self._judging,
             ReportingTools(
                 self._reports,

@@ -7,6 +7,7 @@ kinds keep from them are in docs/explanation/phantoms.md.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -59,7 +60,7 @@ def recognise(series: SeriesView, traits: SeriesTraits, *, hinted: bool) -> str:
         return "The header marks every image as one of a phantom (Quality Control Image)."
     if not traits.may_show_phantom:
         return ""
-    shapes = [one for one in _slices(series, hounsfield=traits.hounsfield) if one is not None]
+    shapes = _slices(series, hounsfield=traits.hounsfield)
     if not shapes:
         return ""
     likeness = PhantomLikeness(
@@ -90,21 +91,24 @@ def _shape(likeness: PhantomLikeness, slices: int, *, hinted: bool) -> str:
     return ""
 
 
-def _slices(series: SeriesView, *, hounsfield: bool) -> list[PhantomLikeness | None]:
+def _slices(series: SeriesView, *, hounsfield: bool) -> list[PhantomLikeness]:
     if not series.slices:
         return []
-    places = np.unique(np.linspace(0, len(series.slices) - 1, MOST_SLICES).astype(int))
-    likenesses: list[PhantomLikeness | None] = []
-    for place in places:
-        one = series.slices[place]
-        radiograph = series.read(one)
-        if radiograph is None:
-            continue
-        values = one.values(radiograph.stored)
-        if radiograph.valid is not None:
-            values = np.where(radiograph.valid, values, np.float32(AIR_HU if hounsfield else 0.0))
-        likenesses.append(likeness_of(values, hounsfield=hounsfield))
-    return likenesses
+    places = np.unique(np.linspace(0, len(series.slices) - 1, MOST_SLICES).astype(int)).tolist()
+    likenesses = series.each(partial(likeness_at, hounsfield=hounsfield), places)
+    return [one for one in likenesses if isinstance(one, PhantomLikeness)]
+
+
+def likeness_at(place: int, series: SeriesView, *, hounsfield: bool) -> PhantomLikeness | None:
+    """Of one slice of the series; None also where it cannot be decoded."""
+    one = series.slices[place]
+    radiograph = series.read(one)
+    if radiograph is None:
+        return None
+    values = one.values(radiograph.stored)
+    if radiograph.valid is not None:
+        values = np.where(radiograph.valid, values, np.float32(AIR_HU if hounsfield else 0.0))
+    return likeness_of(values, hounsfield=hounsfield)
 
 
 def likeness_of(values: Values, *, hounsfield: bool) -> PhantomLikeness | None:

@@ -1,4 +1,4 @@
-"""Judges one CT or MR series: reads it slice by slice, measures, and marks where the numbers come from."""
+"""Judges one CT or MR series: has its slices measured, and marks where the numbers come from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from miqa_node.assess.contracts.base import ModelMaterial
 from miqa_node.assess.findings import read_findings
 from miqa_node.assess.measure.series_run import measure_series
-from miqa_node.assess.measure.series_view import Decode, SeriesView
+from miqa_node.assess.measure.series_view import SeriesView, SliceTools
 from miqa_node.assess.packages import Package
 from miqa_node.assess.phantom import recognise
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
@@ -18,7 +18,7 @@ from miqa_node.domain.codes import OTHER_FAILURE
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header, InstanceDigest
 from miqa_node.domain.phantom import SAID_BY_A_PERSON
-from miqa_node.domain.series import MeasurementMask, SeriesSnapshot
+from miqa_node.domain.series import SeriesSnapshot
 from miqa_node.domain.traits import SeriesTraits
 from miqa_node.imaging.slices import read_slices, same_plane
 from miqa_node.observe.stages import StageClock
@@ -40,7 +40,7 @@ def judge_series(
     traits: SeriesTraits,
     digest: InstanceDigest,
     files: Sequence[tuple[InstanceDigest, Path]],
-    decode: Decode,
+    tools: SliceTools,
     max_slices: int,
     package: Package | None = None,
     *,
@@ -53,25 +53,24 @@ def judge_series(
     the series; None if nobody did, and then its pixels say it.
     """
     clock = StageClock()
-    every = clock.time("headers", lambda: read_slices(files))
+    every = clock.time("headers", lambda: read_slices(files, tools.spread))
     slices = same_plane(every)
     listed = tuple((one.digest, one.frame) for one in every)
     now = datetime.now(UTC)
     if len(slices) > max_slices:
         reason = f"The series has {len(slices)} slices, more than work.series_max_slices ({max_slices})."
         return SeriesResult(Assessment(digest, header, now, not_assessed=reason), SeriesSnapshot(listed), None)
-    series = SeriesView(header, slices, decode)
+    series = SeriesView(header, slices, tools)
     measured = clock.time("measure", lambda: measure_series(series))
     middle = measured.middle
     reason = "" if middle is not None else f"No slice could be decoded: {series.reason}" if slices else NO_STACK
     reason = reason or _out_of_scope(header, traits, package)
     shown = slices or every
-    test_object = clock.time("phantom", lambda: _test_object(SeriesView(header, shown, decode), traits, phantom))
+    test_object = clock.time("phantom", lambda: _test_object(SeriesView(header, shown, tools), traits, phantom))
     # Masks count the slices of the stack; the snapshot lists all, and the stack comes first only without localizers.
     places = {(one.digest, one.frame): place for place, one in enumerate(every)}
     masks = tuple(
-        MeasurementMask(one.measurement, places[slices[one.index].digest, slices[one.index].frame], one.mask)
-        for one in measured.masks
+        replace(one, index=places[slices[one.index].digest, slices[one.index].frame]) for one in measured.masks
     )
     assessment = Assessment(
         digest=digest,

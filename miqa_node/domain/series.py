@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,26 @@ from miqa_node.domain.instance import InstanceDigest
 class MeasurementMask:
     """Where on one slice a measurement comes from.
 
-    ``measurement`` is its name, ``index`` counts the slices of the snapshot from 0, and ``mask`` is a bool array of
-    the slice's shape (rows, columns).
+    ``measurement`` is its name, ``index`` counts the slices of the snapshot from 0. A series has many masks, so each is
+    kept as bits (``np.packbits``) and its shape (rows, columns).
     """
 
     measurement: str
     index: int
-    mask: NDArray[np.bool_]
+    bits: NDArray[np.uint8]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, measurement: str, index: int, mask: NDArray[np.bool_]) -> Self:
+        """``mask`` has the slice's shape."""
+        rows, columns = mask.shape
+        return cls(measurement, index, np.packbits(mask), (rows, columns))
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """A bool array of the slice's shape, made anew at each call."""
+        rows, columns = self.shape
+        return np.unpackbits(self.bits, count=rows * columns).astype(bool).reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)

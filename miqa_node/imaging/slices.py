@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from miqa_node.domain.instance import InstanceDigest
-from miqa_node.errors import DataSetError
+from miqa_node.errors import DataSetError, DecodeLimitError
 from miqa_node.imaging.head import read_head
+from miqa_node.imaging.spread import Spread
 
 Vector = tuple[float, ...]
 
@@ -60,12 +61,16 @@ class Slice:
         return stored.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
 
 
-def read_slices(files: Iterable[tuple[InstanceDigest, Path]]) -> list[Slice]:
+HERE = Spread()
+
+
+def read_slices(files: Iterable[tuple[InstanceDigest, Path]], spread: Spread = HERE) -> list[Slice]:
     """The slices of a series in the order of space, else of their numbers; localizers last.
 
     Files that are not DICOM are left out: they were stored, but have no position.
     """
-    slices = [one for digest, path in files for one in _read(digest, path)]
+    read = spread.each(_read, list(files))
+    slices = [one for of_file in read if not isinstance(of_file, DecodeLimitError) for one in of_file]
     placed = all(one.place_mm is not None for one in slices if not one.is_localizer)
     return sorted(slices, key=lambda s: (s.is_localizer, (s.place_mm or 0.0) if placed else 0.0, s.number, s.digest))
 
@@ -97,7 +102,8 @@ def volumes(slices: Sequence[Slice]) -> list[list[int]]:
     return [sorted(indices) for indices in groups.values()]
 
 
-def _read(digest: InstanceDigest, path: Path) -> list[Slice]:
+def _read(file: tuple[InstanceDigest, Path]) -> list[Slice]:
+    digest, path = file
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd values become None below
         try:

@@ -89,15 +89,15 @@ def _shown_slice(stack: ReportedSeries, masks: Sequence[MeasurementMask]) -> int
 
 
 def _drawn(masks: Sequence[MeasurementMask], index: int, assessment: Assessment) -> list[MarkedRegion]:
-    here = [one for one in masks if one.index == index]
+    here = [(one.measurement, one.mask) for one in masks if one.index == index]
     return [
         MarkedRegion(
-            subject_of_measurement(one.measurement, assessment),
+            subject_of_measurement(measurement, assessment),
             number,
-            one.mask,
-            outline_of(one.mask),
+            mask,
+            outline_of(mask),
             "",
-            one.mask.astype(np.float32),
+            mask.astype(np.float32),
         )
-        for number, one in enumerate(here, 1)
+        for number, (measurement, mask) in enumerate(here, 1)
     ]

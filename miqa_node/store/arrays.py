@@ -36,10 +36,7 @@ def load_maps(data: bytes) -> SaliencyMaps:
 
 def dump_snapshot(snapshot: SeriesSnapshot) -> bytes:
     """The list of slices as JSON, and one array of bits for each mask, called ``<measurement>|<index>|<shape>``."""
-    arrays = {
-        f"{one.measurement}|{one.index}|{one.mask.shape[0]}|{one.mask.shape[1]}": np.packbits(one.mask)
-        for one in snapshot.masks
-    }
+    arrays = {f"{one.measurement}|{one.index}|{one.shape[0]}|{one.shape[1]}": one.bits for one in snapshot.masks}
     return _dump({_SLICES: np.frombuffer(json.dumps(snapshot.slices).encode(), np.uint8), **arrays})
 
 
@@ -53,9 +50,7 @@ def load_snapshot(data: bytes) -> SeriesSnapshot:
 
 def _load_mask(key: str, archive: np.lib.npyio.NpzFile) -> MeasurementMask:
     name, index, rows, columns = key.split("|")
-    shape = int(rows), int(columns)
-    bits = np.unpackbits(archive[key], count=shape[0] * shape[1])
-    return MeasurementMask(name, int(index), bits.astype(bool).reshape(shape))
+    return MeasurementMask(name, int(index), archive[key], (int(rows), int(columns)))
 
 
 def _dump(arrays: dict[str, np.ndarray]) -> bytes:

@@ -10,9 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from miqa_node.assess.measure.series_view import SliceTools
 from miqa_node.assess.packages import Package
 from miqa_node.domain.assessment import Assessment, PlausibilityIssue
 from miqa_node.domain.codes import OTHER_FAILURE
@@ -24,6 +26,7 @@ from miqa_node.domain.note import RejectionNote
 from miqa_node.domain.policy import Disposition, Policy
 from miqa_node.domain.ports import AssessorResult, JobQueue, ShadowModel
 from miqa_node.errors import NotFoundError
+from miqa_node.imaging.spread import Spread
 from miqa_node.observe.stages import StageClock
 from miqa_node.plugins import Seam
 from miqa_node.report import MadeObject, ReportSettings, ReportSubject
@@ -50,12 +53,31 @@ class Decode(Protocol):
         ...
 
 
+class Runner(Protocol):
+    """Runs a function where its failure does no harm: in a worker process, or here."""
+
+    def __call__(self, function: Callable[..., Returned], *arguments: Any, sender: str = "") -> Returned:
+        """The result of the function, whose work is for that sender. What it raises is raised here."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ImagingTools:
-    """How a file becomes a header and pixels."""
+    """How a file becomes a header and pixels.
+
+    Slices of series are measured where ``run`` runs, ``count`` at a time, and decoded there by ``there``.
+    """
 
     read_header: Callable[[Path], tuple[Header, StudyRecord]]
     decode: Decode
+    there: Decode | None = None
+    run: Runner | None = None
+    count: int = 1
+
+    def for_slices(self, sender: str) -> SliceTools:
+        """The tools for a series of that sender."""
+        spread = Spread() if self.run is None else Spread(partial(self.run, sender=sender), self.count)
+        return SliceTools(self.decode, spread, self.there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +93,6 @@ class FileJudge(Protocol):
 
     def __call__(self, instance: StoredInstance, path: Path, frame: int) -> JudgedImage:
         """What came of it; DecodeError gives the reason if it cannot be decoded, or needs too much."""
-        ...
-
-
-class Runner(Protocol):
-    """Runs a function where its failure does no harm: in a worker process, or here."""
-
-    def __call__(self, function: Callable[..., Returned], *arguments: Any, sender: str = "") -> Returned:
-        """The result of the function, whose work is for that sender. What it raises is raised here."""
         ...
 
 

@@ -48,12 +48,12 @@ class SeriesUnit(Unit[Sequence[series.SeriesMember]]):
     ) -> AssessorResult:
         """Measure all slices but those of a UID that came twice; keep a preview and the snapshot of what was read."""
         files = [(one.digest, context.artifacts.path(one.object_key)) for one in content if not one.conflicting]
-        decode, package = context.imaging.decode, context.judging.series()
+        tools, package = context.imaging.for_slices(instance.calling_ae_title), context.judging.series()
         with context.database.begin() as transaction:
             statement = phantoms.said(transaction, instance.header.series_instance_uid)
         header, traits = instance.header, series_traits(instance.header)
         judged = judge_series(
-            header, traits, instance.digest, files, decode, context.max_slices, package, phantom=statement
+            header, traits, instance.digest, files, tools, context.max_slices, package, phantom=statement
         )
         if judged.shown is not None:
             keep_preview(instance, judged.shown, context)

@@ -150,7 +150,7 @@ def test_a_series_that_is_one_enhanced_object(tmp_path: Path) -> None:
     path = making.SAMPLES / "eCT_Supplemental.dcm"
     mask = np.zeros((512, 512), bool)
     mask[100:200, 300:350] = True
-    stack = ReportedSeries([(path, 0), (path, 1)], [MeasurementMask("truncation", 1, mask)], (), decode)
+    stack = ReportedSeries([(path, 0), (path, 1)], [MeasurementMask.of("truncation", 1, mask)], (), decode)
     assessment = replace(making.not_assessed(), measurements=(Measurement("truncation", 12.5, "%"),))
     reason = Reason("truncation", "Truncation 12.5 % is above 10 %", POSITIONING, Verdict.REVIEW)
     verdict = Disposition(Verdict.REVIEW, (reason,), "2026-11", "CT series")

@@ -63,11 +63,16 @@ class SeriesMeasure(Measurand):
     ``each`` gives what a slice contributes, None for nothing; ``take`` makes the number of all contributions, in the
     order of the slices. ``mask``, bool of the slice's shape, shows where on a slice the number comes from, None where
     nothing does. ``modalities`` limits the series that it covers; empty for all.
+
+    A node calls ``each`` and ``mask`` in its workers, for several slices at a time: contributions travel, so they are
+    small. ``shared`` are functions of the series that they ask ``view.series.once`` for; their values are computed once
+    and travel with the slices.
     """
 
     take: Callable[[SeriesView, Sequence[Any]], Reading]
     each: Callable[[SliceView], Any] | None = None
     mask: Callable[[SliceView], NDArray[np.bool_] | None] | None = None
+    shared: tuple[Callable[[SeriesView], Any], ...] = ()
     modalities: tuple[str, ...] = ()
 
 

@@ -1,10 +1,14 @@
-"""Measures a series: every slice is decoded once and given to all measurements, whatever the modality."""
+"""Measures a series: every slice is decoded once and given to all measurements, whatever the modality.
+
+In a node workers do so, for several slices at a time. What the slices contribute is put together here, in their order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -13,9 +17,9 @@ from miqa_node.assess.measure.series_view import SeriesView, SliceView
 from miqa_node.domain.assessment import Measurement
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.series import MeasurementMask
+from miqa_node.errors import DecodeLimitError
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,45 +31,122 @@ class MeasuredSeries:
     middle: Radiograph | None
 
 
+class SlicePart(NamedTuple):
+    """What a slice gives to one measurement; ``failure`` if the measurement's code fails on it."""
+
+    part: Any = None
+    mask: MeasurementMask | None = None
+    failure: str = ""
+
+
+class SliceReading(NamedTuple):
+    """One slice: its contributions in the order of the measurements, None if it takes no part.
+
+    ``reason`` says why it cannot be decoded.
+    """
+
+    contributions: Sequence[SlicePart] | None
+    reason: str | None = None
+
+
 @dataclass(slots=True)
 class _Contributions:
     measure: SeriesMeasure
     parts: list[Any] = field(default_factory=list)
+    masks: list[MeasurementMask] = field(default_factory=list)
     failed: bool = False
 
-    def guarded(self, step: Callable[..., T], *arguments: Any) -> T | None:
-        """None, and a line in the log, if the measurement's code fails; it then takes no further part."""
+    def add(self, one: SlicePart) -> None:
+        """Once the measurement's code has failed, it takes no further part."""
+        if self.failed:
+            return
+        if one.part is not None:
+            self.parts.append(one.part)
+        if one.mask is not None:
+            self.masks.append(one.mask)
+        if one.failure:
+            self.fail(one.failure)
+
+    def take(self, series: SeriesView) -> Measurement | None:
+        """The measurement of the whole series; None if it cannot be taken."""
         if self.failed:
             return None
         try:
-            return step(*arguments)
+            return reading(self.measure, self.measure.take(series, self.parts))
         except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the series
-            self.failed = True
-            log.error("a measurement failed", measurement=self.measure.name, error=f"{type(error).__name__}: {error}")
+            self.fail(_said(error))
             return None
+
+    def fail(self, failure: str) -> None:
+        """Leave a line in the log."""
+        self.failed = True
+        log.error("a measurement failed", measurement=self.measure.name, error=failure)
 
 
 def measure_series(series: SeriesView) -> MeasuredSeries:
     """All measurements that cover the series' modality, in a fixed order; what cannot be taken is left out."""
-    every = [_Contributions(one) for one in series_measures(series.header.modality)]
-    masks: list[MeasurementMask] = []
-    middle: Radiograph | None = None
-    for index, one in enumerate(series.slices):
-        radiograph = series.read(one)
-        if radiograph is None:
-            continue
-        if middle is None or index <= len(series.slices) // 2:
-            middle = radiograph
-        masks += _add(SliceView(series, index, radiograph), every)
-    readings = [(one.measure, one.guarded(one.measure.take, series, one.parts)) for one in every]
-    measurements = (reading(measure, value) for measure, value in readings)
+    measures = series_measures(series.header.modality)
+    for compute in dict.fromkeys(one for measure in measures for one in measure.shared):
+        with suppress(Exception):  # it fails again, and is reported, where a slice asks for it
+            series.once(compute)
+    readings = series.each(measure_slice, range(len(series.slices)))
+    _note_unreadable(series, readings)
+    every = [_Contributions(one) for one in measures]
+    measured = []
+    for index, one in enumerate(readings):
+        if isinstance(one, SliceReading) and one.contributions is not None:
+            measured.append(index)
+            for contributions, contribution in zip(every, one.contributions, strict=True):
+                contributions.add(contribution)
+    measurements = [one.take(series) for one in every]
+    masks = sorted((mask for one in every for mask in one.masks), key=lambda mask: mask.index)
     places = _places(masks, len(series.slices))
     selection = (
         replace(one, place=places[one.name]) if not one.place and one.name in places else one
         for one in measurements
         if one is not None
     )
-    return MeasuredSeries(tuple(selection), tuple(masks), middle)
+    return MeasuredSeries(tuple(selection), tuple(masks), _middle(series, measured))
+
+
+def measure_slice(index: int, series: SeriesView) -> SliceReading:
+    """What one slice of the series contributes to all measurements."""
+    one = series.slices[index]
+    radiograph = series.read(one)
+    if radiograph is None:
+        return SliceReading(None, series.reason_of(one))
+    view = SliceView(series, index, radiograph)
+    return SliceReading([_contribution(view, measure) for measure in series_measures(series.header.modality)])
+
+
+def _contribution(view: SliceView, measure: SeriesMeasure) -> SlicePart:
+    part = mask = None
+    try:
+        part = measure.each(view) if measure.each is not None else None
+        drawn = measure.mask(view) if measure.mask is not None else None
+        mask = None if drawn is None else MeasurementMask.of(measure.name, view.index, drawn)
+    except Exception as error:  # noqa: BLE001 - code of others may fail in any way, and must not lose the series
+        return SlicePart(part, None, _said(error))
+    return SlicePart(part, mask)
+
+
+def _note_unreadable(series: SeriesView, readings: Sequence[SliceReading | DecodeLimitError]) -> None:
+    for one, read in zip(series.slices, readings, strict=True):
+        reason = str(read) if isinstance(read, DecodeLimitError) else read.reason
+        if reason is not None:
+            series.note(one, reason)
+
+
+def _middle(series: SeriesView, measured: Sequence[int]) -> Radiograph | None:
+    """The last slice of the first half that was measured, else the first one."""
+    if not measured:
+        return None
+    index = max((one for one in measured if one <= len(series.slices) // 2), default=measured[0])
+    return series.read(series.slices[index])
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _places(masks: Sequence[MeasurementMask], count: int) -> dict[str, str]:
@@ -79,14 +160,3 @@ def _places(masks: Sequence[MeasurementMask], count: int) -> dict[str, str]:
         else f"{len(slices)} of {count} slices, from {min(slices)} to {max(slices)}"
         for name, slices in marked.items()
     }
-
-
-def _add(view: SliceView, every: Sequence[_Contributions]) -> list[MeasurementMask]:
-    masks = []
-    for one in every:
-        each, draw = one.measure.each, one.measure.mask
-        if each is not None and (part := one.guarded(each, view)) is not None:
-            one.parts.append(part)
-        if draw is not None and (mask := one.guarded(draw, view)) is not None:
-            masks.append(MeasurementMask(one.measure.name, view.index, mask))
-    return masks

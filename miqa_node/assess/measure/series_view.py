@@ -1,8 +1,9 @@
-"""A series as measurements see it: its slices one after the other, each with intermediates that are computed once."""
+"""A series as measurements see it: its slices, each with intermediates that are computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import Header
-from miqa_node.errors import DecodeError
+from miqa_node.errors import DecodeError, DecodeLimitError
 from miqa_node.imaging.slices import Slice
+from miqa_node.imaging.spread import Spread
 
 T = TypeVar("T")
 Values = NDArray[np.float32]
@@ -21,17 +23,33 @@ Decode = Callable[[Path, int], Radiograph]
 """Decodes the frame of a file, counted from 0; DecodeError gives the reason if it cannot."""
 
 
+@dataclass(frozen=True, slots=True)
+class SliceTools:
+    """``decode`` gives pixels to this process. Where slices are measured, which ``spread`` knows, ``there`` decodes."""
+
+    decode: Decode
+    spread: Spread = field(default_factory=Spread)
+    there: Decode | None = None
+
+
 class SeriesView:
     """The slices of one stack in the order of space; ``unreadable`` counts those that could not be decoded."""
 
-    def __init__(self, header: Header, slices: Sequence[Slice], decode: Decode) -> None:
+    def __init__(
+        self,
+        header: Header,
+        slices: Sequence[Slice],
+        tools: SliceTools,
+        computed: Mapping[Callable[..., Any], Any] | None = None,
+    ) -> None:
+        """``computed`` is what :meth:`once` gives from the beginning."""
         self.header = header
         self.slices = slices
         self.reason = ""
         """Why the first of the unreadable slices could not be decoded."""
-        self._decode = decode
-        self._bad: set[tuple[str, int]] = set()
-        self._computed: dict[Callable[..., Any], Any] = {}
+        self._tools = tools
+        self._bad: dict[tuple[str, int], str] = {}
+        self._computed = dict(computed or {})
 
     @property
     def unreadable(self) -> int:
@@ -49,12 +67,26 @@ class SeriesView:
         if (one.digest, one.frame) in self._bad:
             return None
         try:
-            radiograph = self._decode(one.path, one.frame)
+            radiograph = self._tools.decode(one.path, one.frame)
         except DecodeError as error:
-            self._bad.add((one.digest, one.frame))
-            self.reason = self.reason or str(error)
+            self.note(one, str(error))
             return None
         return radiograph if radiograph.shape == (one.rows, one.columns) else None
+
+    def note(self, one: Slice, reason: str) -> None:
+        """The slice cannot be decoded."""
+        self._bad[one.digest, one.frame] = reason
+        self.reason = self.reason or reason
+
+    def reason_of(self, one: Slice) -> str | None:
+        """Why the slice cannot be decoded; None if it can."""
+        return self._bad.get((one.digest, one.frame))
+
+    def each(self, function: Callable[[int, SeriesView], T], indices: Sequence[int]) -> list[T | DecodeLimitError]:
+        """What the function gives for each of these slices of the series, see :meth:`Spread.each`."""
+        tools = SliceTools(self._tools.there or self._tools.decode)
+        view = SeriesView(self.header, self.slices, tools, self._computed)
+        return self._tools.spread.each(function, indices, view)
 
     def sample(self, count: int) -> list[Values]:
         """Values of the modality of up to ``count`` slices, spread over the stack."""

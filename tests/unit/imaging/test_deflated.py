@@ -70,7 +70,7 @@ def little_memory() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "read", [read_head, read_source, read_note, lambda path: _read(InstanceDigest("d"), path)],
+    "read", [read_head, read_source, read_note, lambda path: _read((InstanceDigest("d"), path))],
     ids=["header", "source of results", "note", "slice"],
 )  # fmt: skip
 def test_headers_of_a_bomb_take_little_memory(bomb: Path, read: Callable[[Path], object]) -> None:

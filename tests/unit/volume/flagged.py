@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import FileDataset
 
+from miqa_node.assess.measure.series_view import SliceTools
 from miqa_node.assess.series import judge_series
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
@@ -49,7 +50,7 @@ def flagged_series(folder: Path, modality: str) -> tuple[MadeObject, ...]:
     paths = write_flagged(folder, modality)
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
-    judged = judge_series(header, series_traits(header), files[-1][0], files, decode, 100)
+    judged = judge_series(header, series_traits(header), files[-1][0], files, SliceTools(decode), 100)
     disposition = decide(judged.assessment, read_policy(load_settings().policy_file))
     assert disposition.verdict.flagged
     where = dict(files)

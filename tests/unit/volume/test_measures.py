@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from miqa_node.assess.measure.series_view import SliceTools
 from miqa_node.assess.series import SeriesResult, judge_series
 from miqa_node.domain.image import Radiograph
 from miqa_node.domain.instance import InstanceDigest
@@ -31,7 +32,7 @@ def decode(path: Path, frame: int = 0) -> Radiograph:
 def judged(paths: Sequence[Path], max_slices: int = 1000) -> SeriesResult:
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
-    return judge_series(header, series_traits(header), files[-1][0], files, decode, max_slices)
+    return judge_series(header, series_traits(header), files[-1][0], files, SliceTools(decode), max_slices)
 
 
 def numbers(judgement: SeriesResult) -> dict[str, float]:
@@ -153,7 +154,7 @@ def test_slices_that_cannot_be_decoded_are_counted_and_take_no_part(tmp_path: Pa
 
     files = [(InstanceDigest(path.stem), path) for path in paths]
     header, _ = read_header(paths[0])
-    judgement = judge_series(header, series_traits(header), files[0][0], files, broken, 100)
+    judgement = judge_series(header, series_traits(header), files[0][0], files, SliceTools(broken), 100)
     values = numbers(judgement)
     (issue,) = judgement.assessment.plausibility
     assert issue.message == "1 of 4 slices could not be decoded; the first because: The codestream ends early."

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from miqa_node.assess.active import ActiveModels
 from miqa_node.assess.card import METADATA_KEY
+from miqa_node.assess.measure.series_view import SliceTools
 from miqa_node.assess.packages import open_package
 from miqa_node.assess.series import SeriesResult, judge_series
 from miqa_node.domain.finding import FindingName
@@ -90,7 +91,7 @@ def judged(folder: Path, noise_hu: float, models: Path) -> SeriesResult:
     files = [(InstanceDigest(str(n) * 64), path) for n, path in enumerate(paths)]
     package = ActiveModels(load_settings(None, assess={"models_dir": str(models)})).series()
     header = chest_header(modality="CT")
-    return judge_series(header, series_traits(header), InstanceDigest("d"), files, decode, 100, package)
+    return judge_series(header, series_traits(header), InstanceDigest("d"), files, SliceTools(decode), 100, package)
 
 
 def test_it_judges_a_series_and_explains_it_by_its_measurements(tmp_path: Path) -> None:

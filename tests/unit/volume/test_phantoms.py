@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
-from miqa_node.assess.measure.series_view import SeriesView
+from miqa_node.assess.measure.series_view import SeriesView, SliceTools
 from miqa_node.assess.phantom import likeness_of, recognise
 from miqa_node.assess.series import SeriesResult, judge_series
 from miqa_node.domain.instance import InstanceDigest
@@ -74,7 +74,7 @@ def cylinder_from_the_side() -> Image:
 def judged(paths: list[Path], phantom: bool | None = None) -> SeriesResult:
     files = [(InstanceDigest(hashlib.sha256(path.read_bytes()).hexdigest()), path) for path in paths]
     header, _ = read_header(paths[-1])
-    return judge_series(header, series_traits(header), files[-1][0], files, decode, 1000, phantom=phantom)
+    return judge_series(header, series_traits(header), files[-1][0], files, SliceTools(decode), 1000, phantom=phantom)
 
 
 say = partial(phantoms.say, modalities=PHANTOM_MODALITIES)
@@ -127,7 +127,7 @@ def test_no_patient_is_taken_for_a_phantom_not_even_if_the_header_names_one(name
     path = Path(str(get_testdata_file(name)))
     header, _ = read_header(path, nameless=True)
     slices = read_slices([(InstanceDigest("a"), path)])
-    assert recognise(SeriesView(header, slices, decode), series_traits(header), hinted=hinted) == ""
+    assert recognise(SeriesView(header, slices, SliceTools(decode)), series_traits(header), hinted=hinted) == ""
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR"])

@@ -32,7 +32,7 @@ def objects(
     mask[10:20, 30:50] = True
     assessment = replace(making.not_assessed(), measurements=(Measurement("truncation", 12.5, "%"),))
     verdict = Disposition(Verdict.REVIEW, (REASON,), "2026-11", "CT series")
-    stack = ReportedSeries(slices, [MeasurementMask("truncation", index, mask) for index in marked], (), decode)
+    stack = ReportedSeries(slices, [MeasurementMask.of("truncation", index, mask) for index in marked], (), decode)
     made = make_objects(stack, assessment, verdict, kinds=set(output_kinds()))
     return {item.kind: making.read(item) for item in made}
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from miqa_node.assess.measure.series_view import Mask, SliceView, Values
 
@@ -84,10 +86,17 @@ def air_ring(view: SliceView) -> Mask | None:
     return None if ring.sum() < MIN_RING_PX else ring
 
 
+@lru_cache(maxsize=4)
+def from_centre(rows: int, columns: int) -> NDArray[np.float64]:
+    """Distance in pixels of every pixel from the centre of the slice, not to be written to."""
+    y, x = np.ogrid[:rows, :columns]
+    distance = np.hypot(y - (rows - 1) / 2, x - (columns - 1) / 2)
+    distance.flags.writeable = False
+    return distance
+
+
 def _ring(body: Mask, spacing_mm: float) -> Mask:
     outside = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 3) * spacing_mm
-    rows, columns = body.shape
-    y, x = np.ogrid[:rows, :columns]
-    field = np.hypot(y - (rows - 1) / 2, x - (columns - 1) / 2) < min(rows, columns) / 2 - EDGE_PX
+    field = from_centre(*body.shape) < min(body.shape) / 2 - EDGE_PX
     ring: Mask = (outside > RING_MM[0]) & (outside < RING_MM[1]) & field
     return ring

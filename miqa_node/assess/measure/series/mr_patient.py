@@ -47,7 +47,7 @@ def magnitude(view: SliceView) -> Values:
 def mr_slice(view: SliceView) -> MrSlice | None:
     """None where the patient covers hardly anything."""
     values = view.once(magnitude)
-    patient = find_patient(values, view.series.once(_threshold))
+    patient = find_patient(values, view.series.once(threshold))
     if patient.mean() < MIN_FOREGROUND_SHARE:
         return None
     margin = max(2, round(AIR_MM_FACTOR * max(values.shape)))
@@ -74,7 +74,7 @@ def air_of(parts: Sequence[SampledSignal]) -> NDArray[np.float64]:
     return air if len(air) > 1 and np.median(air) > 0.0 else np.zeros(0)
 
 
-def _threshold(series: SeriesView) -> float:
+def threshold(series: SeriesView) -> float:
     """Between patient and air, from slices all over the stack."""
     images = series.sample(THRESHOLD_SLICES)
     return find_threshold(images) if images else 0.0
@@ -91,9 +91,9 @@ def find_threshold(images: Sequence[Values]) -> float:
     return float(level) / 255.0 * top
 
 
-def find_patient(image: Values, threshold: float) -> Mask:
+def find_patient(image: Values, level: float) -> Mask:
     """What is brighter than the threshold, without single pixels."""
-    bright = (image > threshold).astype(np.uint8)
+    bright = (image > level).astype(np.uint8)
     patient: Mask = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     return patient
 

@@ -9,7 +9,15 @@ import numpy as np
 
 from miqa_node.assess.measure.base import SeriesMeasure
 from miqa_node.assess.measure.series.air_noise import worst
-from miqa_node.assess.measure.series.mr_patient import MR, SampledSignal, air_of, foreground_of, mr_slice, signal
+from miqa_node.assess.measure.series.mr_patient import (
+    MR,
+    SampledSignal,
+    air_of,
+    foreground_of,
+    mr_slice,
+    signal,
+    threshold,
+)
 from miqa_node.assess.measure.series_view import Mask, SeriesView, SliceView
 
 SECTION = "CT and MR series"
@@ -87,6 +95,7 @@ MR_GHOST = SeriesMeasure(
     rank=550,
     modalities=MR,
     each=_ghost,
+    shared=(threshold,),
     take=ghost_share,
 )
 MR_WRAP = SeriesMeasure(
@@ -100,6 +109,7 @@ MR_WRAP = SeriesMeasure(
     rank=560,
     modalities=MR,
     each=_wrap,
+    shared=(threshold,),
     take=worst,
     mask=_wrap_mask,
     concern="The body reaches both ends of the phase direction, so it may fold over what is to be seen: widen the "

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqa_node.assess.measure.base import SeriesMeasure
-from miqa_node.assess.measure.series.mr_patient import MR, SampledSignal, air_of, foreground_of, signal
+from miqa_node.assess.measure.series.mr_patient import MR, SampledSignal, air_of, foreground_of, signal, threshold
 from miqa_node.assess.measure.series_view import SeriesView
 from miqa_node.domain.codes import SIGNAL_TO_NOISE
 
@@ -54,6 +54,7 @@ MR_SNR = SeriesMeasure(
     rank=520,
     modalities=MR,
     each=signal,
+    shared=(threshold,),
     take=within,
 )
 MR_SNR_DIETRICH = SeriesMeasure(
@@ -70,6 +71,7 @@ MR_SNR_DIETRICH = SeriesMeasure(
     rank=530,
     modalities=MR,
     each=signal,
+    shared=(threshold,),
     take=_against_air,
 )
 MR_FBER = SeriesMeasure(
@@ -83,5 +85,6 @@ MR_FBER = SeriesMeasure(
     rank=540,
     modalities=MR,
     each=signal,
+    shared=(threshold,),
     take=_energy,
 )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from miqa_node.assess.measure.base import SeriesMeasure
 from miqa_node.assess.measure.series.air_noise import worst
-from miqa_node.assess.measure.series.ct_body import CT, EDGE_PX, ct_slice
+from miqa_node.assess.measure.series.ct_body import CT, EDGE_PX, ct_slice, from_centre
 from miqa_node.assess.measure.series_view import Mask, SliceView
 
 SMALL_FIELD_MM = 300.0
@@ -17,13 +15,11 @@ CHOSEN_SHARE = 50.0
 def truncation(body: Mask) -> tuple[float, Mask]:
     """(share of the field's circle in percent where the body touches it, the touching pixels).
 
+    >>> import numpy as np
     >>> round(truncation(np.ones((64, 64), bool))[0])
     100
     """
-    rows, columns = body.shape
-    y, x = np.ogrid[:rows, :columns]
-    distance = np.hypot(y - (rows - 1) / 2, x - (columns - 1) / 2)
-    radius = min(rows, columns) / 2
+    distance, radius = from_centre(*body.shape), min(body.shape) / 2
     rim = (distance >= radius - EDGE_PX) & (distance < radius)
     cut = body & rim
     return 100.0 * float(cut.sum()) / max(1, int(rim.sum())), cut
