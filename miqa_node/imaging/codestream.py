@@ -13,7 +13,9 @@ _JPEG = "1.2.840.10008.1.2.4."
 _SOF_SYNTAX = {0xC0: JPEG_BASELINE, 0xC1: JPEG_EXTENDED, 0xC2: JPEG_EXTENDED, 0xC3: JPEG_LOSSLESS, 0xF7: JPEG_LS}
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _J2K_START, _COD, _SOT = b"\xff\x4f\xff\x51", b"\xff\x52", b"\xff\x90"
+_END_OF_IMAGE = b"\xff\xd9"
 MAX_SEGMENTS = 1000
+MIN_TILE_PART = 14
 
 
 def transfer_syntax_of(frame: bytes, declared: str) -> str:
@@ -45,6 +47,17 @@ def is_reversible(frame: bytes) -> bool:
             break
         at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
     return False
+
+
+def is_cut_off(frame: bytes) -> bool:
+    """Whether a JPEG 2000 or HTJ2K frame ends before its tile-parts do (Psot, ISO/IEC 15444-1 A.4.2)."""
+    at = frame.find(_SOT)
+    while frame[at : at + 2] == _SOT:
+        length = int.from_bytes(frame[at + 6 : at + 10], "big")
+        if length < MIN_TILE_PART:  # 0: up to the end of the image, which must be there
+            return _END_OF_IMAGE not in frame[-16:]
+        at += length
+    return at > len(frame) or at < 0
 
 
 def mend_sequential_scan(frame: bytes) -> bytes:

@@ -102,13 +102,18 @@ def _decode(image: StoredImage, frame: int) -> tuple[AnyImage, CodecPlugin]:
     for plugin in syntax.plugins:
         try:
             pixels, _ = syntax.runner.as_array(source, index=0, decoding_plugin=plugin.label, **options)
-        except Exception as error:  # codecs raise whatever they like for damaged data
-            if isinstance(error, MemoryError):
+        except BaseException as error:  # codecs raise whatever they like for damaged data
+            if isinstance(error, MemoryError) or not _is_of_codec(error):
                 raise
             failures.append(f"{version_of(plugin.distribution)}: {_first_sentence(error)}")
         else:
             return pixels if pixels.dtype.isnative else pixels.astype(pixels.dtype.newbyteorder("=")), plugin
     raise DecodeError(_DAMAGED.format(syntax.name, "; ".join(failures)))
+
+
+def _is_of_codec(error: BaseException) -> bool:
+    """Whether it may come from a codec; a panic of a library in Rust is no ``Exception``."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _pixels_only(image: StoredImage, syntax: Syntax, frame: int) -> Dataset:
@@ -192,6 +197,6 @@ def _scale_to_white(stored: NDArray[np.unsignedinteger], highest: int) -> NDArra
     return cv2.LUT(stored, np.minimum(np.rint(table), WHITE).astype(np.uint16)).astype(np.uint16, copy=False)
 
 
-def _first_sentence(error: Exception) -> str:
+def _first_sentence(error: BaseException) -> str:
     text = str(error).removeprefix("Unable to decode as exceptions were raised by all available plugins:").strip()
     return text.splitlines()[0].split(" - ")[0][:200] if text else type(error).__name__

@@ -6,13 +6,17 @@ arithmetic lossless processes, and OpenJPH for HTJ2K. pydicom asks a plug-in for
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import DecodeRunner
 from pydicom.uid import HTJ2KLossless, HTJ2KLosslessRPCL, JPEGTransferSyntaxes
 
-from miqa_node.imaging.codestream import is_reversible
+from miqa_node.imaging.codestream import is_cut_off, is_reversible
 
 HTJ2K_LOSSLESS = (HTJ2KLossless, HTJ2KLosslessRPCL)
 DECODER_DEPENDENCIES = {
@@ -67,5 +71,22 @@ def _decode_htj2k(frame: bytes) -> NDArray[np.integer]:
     if not is_reversible(frame):
         # OpenJPH's lossy samples are not clamped here: overshooting white comes out black.
         raise ValueError("the frame is lossy")
-    pixels: NDArray[np.integer] = imagecodecs.htj2k_decode(frame)
+    if is_cut_off(frame):  # OpenJPH fills what is missing
+        raise ValueError("the frame is cut off")
+    with _errors_raised():
+        pixels: NDArray[np.integer] = imagecodecs.htj2k_decode(frame)
     return pixels
+
+
+@contextmanager
+def _errors_raised() -> Iterator[None]:
+    """Raise what imagecodecs prints: it makes errors of OpenJPH unraisable, and returns what was decoded until then."""
+    errors: list[BaseException] = []
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda raised: errors.append(raised.exc_value or RuntimeError("no reason was given"))
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+    if errors:
+        raise ValueError("the frame is damaged") from errors[0]

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import HTJ2KLossless, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
+from pydicom.uid import HTJ2KLossless, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, RLELossless
 
 from miqa_node.errors import DecodeError
 from miqa_node.imaging.codestream import is_reversible
@@ -135,6 +135,35 @@ def test_a_frame_that_is_cut_off_is_refused_and_not_filled(
     path = stored_as(tmp_path, encoded[: int(share * len(encoded))], syntax, pixels, 12)
     with pytest.raises(DecodeError, match="cut off"):
         decode(path)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95, 0.995])
+def test_an_htj2k_frame_that_is_cut_off_is_refused_and_not_filled(
+    tmp_path: Path, chest: NDArray[np.uint16], share: float
+) -> None:
+    encoded = imagecodecs.htj2k_encode(chest)
+    path = stored_as(tmp_path, encoded[: int(share * len(encoded))], HTJ2KLossless, chest, 16)
+    with pytest.raises(DecodeError, match="cut off"):
+        decode(path)
+
+
+def test_an_htj2k_frame_whose_decoder_fails_is_refused(tmp_path: Path, chest: NDArray[np.uint16]) -> None:
+    """The decoder prints the error of OpenJPH and returns what it has; an unchanged frame is decoded afterwards."""
+    encoded = bytearray(imagecodecs.htj2k_encode(chest))
+    whole = stored_as(tmp_path, encoded, HTJ2KLossless, chest, 16)
+    assert np.array_equal(decode(whole).stored, chest)
+    encoded[encoded.find(b"\xff\x93") + 2] ^= 0xFF
+    path = stored_as(tmp_path, encoded, HTJ2KLossless, chest, 16)
+    with pytest.raises(DecodeError, match="damaged"):
+        decode(path)
+
+
+def test_a_decoder_that_panics_refuses_the_frame_and_spares_the_process(tmp_path: Path) -> None:
+    """pylibjpeg-rle ends in a panic of Rust, no ``Exception``, where a run goes beyond its segment."""
+    like, too_much = np.zeros((16, 16), np.uint16), (b"\x4f" + bytes(80)) * 4
+    header = np.array([2, 64, 64 + len(too_much), *[0] * 13], "<u4").tobytes()
+    with pytest.raises(DecodeError, match="index out of bounds"):
+        decode(stored_as(tmp_path, header + too_much + too_much, RLELossless, like, 16))
 
 
 @pytest.mark.parametrize("name", ["JPEG-LL.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm"])
