@@ -5,7 +5,7 @@
 A real node runs in a process of its own with everything on embedded defaults; sender and PACS run in this one, on the
 same cores. Each image has its own UIDs, and every second one is flagged, so that SEG and KOS are made and sent too.
 ``alone``: the next image comes when the SR of the one before has arrived. ``steady``: one image every ``--interval``
-seconds, whatever the node does.
+seconds, whatever the node does. For both: processor time and page faults of all processes of the node for each image.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.machine import describe, keep, quantiles
+from benchmarks.machine import TreeCost, describe, keep, quantiles
 from benchmarks.radiographs import SIDE, radiographs
 from miqa_node.deliver.kinds.base import DeliveryContext
 from miqa_node.deliver.kinds.cstore import CStoreConfig, CStoreDestination
@@ -53,10 +53,19 @@ def measure(folder: Path, count: int, interval_s: float) -> dict[str, object]:
             target = CStoreConfig(name="node", ae_title=node.ae_title, host=HOST, port=dicom_port)
             with closing(CStoreDestination(target, DeliveryContext(load_settings().deliver, "BENCHMARK"))) as modality:
                 one_after_the_other(modality, pacs, warm_up)
+                before = TreeCost.of(node.pid)
+                alone_s = one_after_the_other(modality, pacs, alone)
+                between = TreeCost.of(node.pid)
+                steady_s = in_a_stream(modality, pacs, steady, interval_s)
+                after = TreeCost.of(node.pid)
                 return {
                     "image": {"rows": SIDE, "columns": SIDE, "bytes": len(samples[0].data), "flagged": "every second"},
-                    "alone": quantiles(one_after_the_other(modality, pacs, alone)),
-                    "steady": {"interval_s": interval_s, **quantiles(in_a_stream(modality, pacs, steady, interval_s))},
+                    "alone": {**quantiles(alone_s), **between.since(before, count)},
+                    "steady": {
+                        "interval_s": interval_s,
+                        **quantiles(steady_s),
+                        **after.since(between, count),
+                    },
                 }
 
 

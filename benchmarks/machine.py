@@ -7,10 +7,11 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,7 +22,6 @@ PACKAGES = (
     "opencv-python-headless",
     "pydicom",
     "pynetdicom",
-    "highdicom",
     "dbos",
     "sqlalchemy",
 )
@@ -54,6 +54,32 @@ def quantiles(seconds: Sequence[float]) -> dict[str, float]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class TreeCost:
+    """What a process and all its descendants took so far, those that have ended and were waited for included."""
+
+    processor_s: float
+    page_faults: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """As the system counts it now."""
+        fields_by_pid = {int(path.parent.name): _fields(path) for path in Path("/proc").glob("[0-9]*/stat")}
+        tree = {pid}
+        while more := {one for one, f in fields_by_pid.items() if f and int(f[1]) in tree and one not in tree}:
+            tree |= more
+        rows = [fields_by_pid[one] for one in tree if fields_by_pid.get(one)]
+        ticks = sum(int(value) for row in rows for value in row[11:15])
+        return cls(ticks / os.sysconf("SC_CLK_TCK"), sum(int(row[7]) + int(row[8]) for row in rows))
+
+    def since(self, before: Self, images: int) -> dict[str, float]:
+        """Per image, since an earlier count."""
+        return {
+            "cpu_ms_per_image": round(1e3 * (self.processor_s - before.processor_s) / images, 1),
+            "page_faults_per_image": round((self.page_faults - before.page_faults) / images, 1),
+        }
+
+
 def keep(name: str, machine: Mapping[str, Any], result: Mapping[str, Any]) -> Path:
     """Write ``results/<name>-<date>.json`` and print it."""
     now = datetime.now(UTC)
@@ -64,6 +90,14 @@ def keep(name: str, machine: Mapping[str, Any], result: Mapping[str, Any]) -> Pa
     path.write_text(text, "utf-8")
     print(text)
     return path
+
+
+def _fields(stat: Path) -> list[str]:
+    """What follows the name of the process (proc_pid_stat(5)); empty if it has ended meanwhile."""
+    try:
+        return stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def _processor() -> str:

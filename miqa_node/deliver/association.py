@@ -15,6 +15,7 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
+from miqa_node.deliver.drowsy import keep_asleep
 from miqa_node.deliver.guard import Exchange, connection_of, prepare_socket
 from miqa_node.domain.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from miqa_node.errors import ClassRefusedError, DeliveryError
@@ -142,6 +143,7 @@ class TidyAE(AE):
     """An application entity whose connections are closed for certain."""
 
     def _create_socket(self, association: Association, address: Any, tls_args: Any) -> AssociationSocket:
+        keep_asleep(association)
         tidy = _TidySocket(association, address=address)
         if tls_args:
             tidy.tls_args = tls_args

@@ -95,6 +95,11 @@ class NodeProcess:
             process.kill()
             return process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The number of the process; 0 if it was not started."""
+        return 0 if self._process is None else self._process.pid
+
     def running(self) -> bool:
         """Whether the process is alive."""
         return self._process is not None and self._process.poll() is None

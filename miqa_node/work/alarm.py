@@ -17,8 +17,8 @@ from dbos import _queue
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S = 0.005
-"""After a ring polls come at pauses from this one on, each twice as long as the last, up to the queue's own interval:
-the queue counts a job as done, and has room for the next one, only shortly after the job's end."""
+"""After a job's end polls come at pauses from this one on, each twice as long as the last, up to the queue's own
+interval: the queue counts it as done, and has room for the next one, only shortly after."""
 _EXPECTED = ("stop_event", "dbos", "queue")
 
 
@@ -26,22 +26,30 @@ class JobAlarm:
     """Shortens the pauses between the polls of one queue."""
 
     def __init__(self) -> None:
-        self._ringing = threading.Event()
-        self._pause_s = FIRST_PAUSE_S
+        self._ringing, self._ending = threading.Event(), threading.Event()
+        self.pause_s = FIRST_PAUSE_S
+        """The longest that the next wait lasts without a ring."""
 
     def ring(self) -> None:
-        """A job was promised, or one is about to end."""
+        """A job was promised, and can be seen: one look finds it."""
+        self._ringing.set()
+
+    def ring_at_end(self) -> None:
+        """A job is about to end."""
+        self._ending.set()
         self._ringing.set()
 
     def wait(self, stopping: threading.Event, interval_s: float) -> bool:
         """Wait for a ring, or for as long as no ring was heard up to the interval; whether ``stopping`` is set."""
         if not stopping.is_set():
-            pause_s = min(self._pause_s, interval_s)
+            pause_s = min(self.pause_s, interval_s)
             if self._ringing.wait(pause_s):
                 self._ringing.clear()
-                self._pause_s = FIRST_PAUSE_S
+                if self._ending.is_set():
+                    self._ending.clear()
+                    self.pause_s = FIRST_PAUSE_S
             else:
-                self._pause_s = min(2.0 * pause_s, interval_s)
+                self.pause_s = min(2.0 * pause_s, interval_s)
         return stopping.is_set()
 
 

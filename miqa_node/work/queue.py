@@ -223,7 +223,7 @@ class Worker:
                         DBOS.run_step(_options(name, attempts), attempt, InstanceDigest(digest))
             finally:
                 self._running.discard(job)
-                self._alarm.ring()
+                self._alarm.ring_at_end()
 
     def _behind_fresh_images(self, step: Step, job: str) -> Step:
         """The step, which begins when no image that has just arrived waits, if the job judges an image again."""

@@ -31,9 +31,12 @@ HEAD_TITLE, CHECKPOINT_TITLE = "head of the audit trail", "records of the audit 
 _of = t.audit_records.c
 
 
+_WAITS = sa.select(sa.exists().where(_of.number.is_(None)))
+
+
 def waits(transaction: Transaction) -> bool:
     """Whether records wait to be sealed; takes no lock."""
-    return transaction.execute(sa.select(sa.exists().where(_of.number.is_(None)))).scalar_one()
+    return transaction.execute(_WAITS).scalar_one()
 
 
 def seal(transaction: Transaction, signer: Signer, node: str, now: datetime, limit: int = BATCH) -> int:

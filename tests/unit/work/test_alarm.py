@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,3 +75,15 @@ def test_an_alarm_ends_with_what_stops_the_thread() -> None:
     assert not alarm.wait(stopping, LIMIT_S)
     stopping.set()
     assert alarm.wait(stopping, LIMIT_S)
+
+
+def test_only_the_end_of_a_job_makes_the_following_looks_frequent() -> None:
+    """A promise is seen at once; a job counts as done only shortly after its end."""
+    alarm, stopping, begin = JobAlarm(), threading.Event(), time.monotonic()
+    while time.monotonic() - begin < 0.3:  # the pauses grow
+        alarm.wait(stopping, LIMIT_S)
+    for ring, most_s in ((alarm.ring, LIMIT_S), (alarm.ring_at_end, 0.1)):
+        ring()
+        alarm.wait(stopping, LIMIT_S)
+        assert alarm.pause_s <= most_s
+        assert (alarm.pause_s > 0.1) == (ring == alarm.ring)

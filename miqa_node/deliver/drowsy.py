@@ -1,0 +1,131 @@
+"""Keeps pynetdicom's two threads of an association that the node opened asleep until one of them has something to do.
+
+Alone each of them looks a thousand times a second, for as long as an association to a destination stays open. (The
+receiver has its own way, :mod:`miqa_node.receive.fast`, which stands alone.)
+"""
+
+from __future__ import annotations
+
+import queue
+import select
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import A_RELEASE, P_DATA
+
+LOOK_S = 0.25
+"""How often both look without being woken."""
+
+
+class DrowsyDul(DULServiceProvider):
+    """pynetdicom's upper layer thread; in state 6 (data transfer) it waits for the network or for something to send."""
+
+    def adopt(self) -> None:
+        """Take over an association whose threads have not been started."""
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+        self.to_provider_queue = _WakingQueue(self.wake)
+        self._gate = self.assoc._reactor_checkpoint = _Gate(self.assoc)  # noqa: SLF001
+
+    def run(self) -> None:
+        """The thread."""
+        try:
+            super().run()
+        finally:
+            self._gate.work.set()
+            for each in (self._wake_reader, self._wake_writer):
+                each.close()
+
+    def wake(self) -> None:
+        """Have the thread look at its queues; callable from any thread."""
+        with suppress(OSError):
+            self._wake_writer.send(b"\0")
+
+    def kill_dul(self) -> None:
+        """End the thread."""
+        super().kill_dul()
+        self.wake()
+
+    def _process_recv_primitive(self) -> bool:
+        """Take what the other thread has to send; once the peer ended the association, that comes too late."""
+        waiting = self.to_provider_queue
+        while self.state_machine.current_state in ("Sta1", "Sta13") and waiting.queue:
+            if not isinstance(waiting.queue[0], P_DATA | A_RELEASE):
+                break
+            waiting.get_nowait()
+        return bool(super()._process_recv_primitive())
+
+    def _is_transport_event(self) -> bool:
+        if self.to_user_queue.queue or self.assoc.dimse.msg_queue.queue or self.assoc._kill:  # noqa: SLF001
+            self._gate.work.set()
+        if self.state_machine.current_state == "Sta6":
+            self._wait()
+        return bool(super()._is_transport_event())
+
+    def _wait(self) -> None:
+        if self.to_provider_queue.queue or self.event_queue.queue or self._kill_thread:
+            return
+        connection = None if self.socket is None else self.socket.socket
+        pending = getattr(connection, "pending", None)  # TLS: what was read, but not yet taken
+        if connection is None or connection.fileno() < 0 or (pending is not None and pending()):
+            return
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        poll.register(self._wake_reader, select.POLLIN)
+        ready = [fd for fd, _ in poll.poll(LOOK_S * 1000)]
+        if self._wake_reader.fileno() in ready:
+            with suppress(OSError):
+                self._wake_reader.recv(4096)
+
+
+def keep_asleep(association: Association) -> None:
+    """Have the threads of an association that is not yet started sleep while there is nothing to do."""
+    dul = association.dul
+    dul.__class__ = DrowsyDul
+    if isinstance(dul, DrowsyDul):
+        dul.adopt()
+
+
+class _WakingQueue(queue.Queue[Any]):
+    """What the other thread has to send."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        super().__init__()
+        self._wake = wake
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        self._wake()
+
+
+class _Gate(threading.Event):
+    """Stands where the association's thread pauses, and keeps it there until it has something to do."""
+
+    def __init__(self, association: Association) -> None:
+        super().__init__()
+        self._association = association
+        self.work = threading.Event()
+        super().set()
+
+    def set(self) -> None:
+        super().set()
+        self.work.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Called by the association's thread before each of its rounds."""
+        while not self._has_work():
+            self.work.wait(LOOK_S)
+            self.work.clear()
+        return super().wait(timeout)
+
+    def _has_work(self) -> bool:
+        association, dul = self._association, self._association.dul
+        waiting = association.dimse.msg_queue.queue or dul.to_user_queue.queue
+        ends = association._kill or not dul.is_alive() or dul.idle_timer_expired()  # noqa: SLF001
+        return bool(waiting or ends)
