@@ -45,7 +45,7 @@ def members(path: Path, folder: Path, limits: WebSettings) -> Iterator[Path]:
                 written = folder / f"{number:06d}"
                 budget -= _extract(archive, info, written, budget, limits)
                 yield written
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise ArchiveError("The ZIP file is damaged or packed in a way that is not read.") from error
 
 
@@ -68,4 +68,5 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, budg
 def _is_image_file(info: zipfile.ZipInfo) -> bool:
     name = info.filename.rsplit("/", 1)[-1]
     hidden = name.startswith(".") or "__MACOSX" in info.filename
-    return not (info.is_dir() or hidden or name.upper() == INDEX_NAME)
+    is_folder = info.filename.endswith("/")  # ``is_dir`` raises for a member without a name
+    return not (is_folder or hidden or name.upper() == INDEX_NAME)

@@ -156,6 +156,19 @@ def test_whatever_is_damaged_in_an_archive_is_an_error_with_words(tmp_path: Path
     assert count > 100
 
 
+def test_a_member_without_a_name_is_read_and_one_whose_name_is_no_text_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "nameless.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr(zipfile.ZipInfo(""), b"image")
+    [member] = members(path, tmp_path / "nameless", limits())
+    assert member.read_bytes() == b"image"
+
+    path = archive(tmp_path, ü=b"image")
+    path.write_bytes(path.read_bytes().replace("ü".encode(), b"\xff\xfe"))
+    with pytest.raises(ArchiveError, match="damaged"):
+        list(members(path, tmp_path / "no text", limits()))
+
+
 def test_a_damaged_archive_and_a_plain_file(tmp_path: Path) -> None:
     path = archive(tmp_path, a=bytes(range(256)) * 40)
     data = bytearray(path.read_bytes())
